@@ -11,7 +11,7 @@ man=$dest/usr/share/man
 units=$dest/usr/lib/systemd/system
 rotation=$dest/etc/logrotate.d
 completions=$dest/usr/share/bash-completion/completions
-programs='rssrv rsiod rsconfig crsio rsclogcat rsslogcat'
+programs='rssrv rsiod rsconfig rsadm crsio rsclogcat rsslogcat'
 
 if [ $# -gt 1 ] || { [ $# -eq 1 ] && [ "$1" != --remove ]; }; then
   echo 'usage: [DESTDIR=DIR] packaging/install.sh [--remove]' >&2
@@ -34,7 +34,7 @@ if [ "${1:-}" = --remove ]; then
   fi
   for program in $programs; do rm -f "$sbin/$program"; done
   for page in $(pages); do rm -f "$man/$page"; done
-  rm -f "$units/rssrv.service" "$units/rsiod.service" "$rotation/rsio" "$completions/rsconfig"
+  rm -f "$units/rssrv.service" "$units/rsiod.service" "$rotation/rsio" "$completions/rsconfig" "$completions/rsadm"
   exit 0
 fi
 
@@ -45,6 +45,7 @@ for folder in "$sbin" "$man" "$units" "$rotation" "$completions"; do
   fi
 done
 "$checkout/bin/rsconfig" completion bash > "$completions/rsconfig"
+"$checkout/bin/rsadm" completion bash > "$completions/rsadm"
 for program in $programs; do ln -sf "$checkout/bin/$program" "$sbin/$program"; done
 for page in $(pages); do install -D -m 644 "$checkout/dist/man/$page" "$man/$page"; done
 install -m 644 "$here/rssrv.service" "$here/rsiod.service" "$units/"

@@ -1,13 +1,23 @@
-// Makes JSON schemas (draft 2020-12) from the shapes of the control interface and of rsconfig's --json output. Pure; schemas.mjs writes
+// Makes JSON schemas (draft 2020-12) from the shapes of the control interfaces and of the --json output of rsconfig and rsadm. Pure; schemas.mjs writes
 // the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema says "one of".
 
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 const LINE_MAX_CHARS = 140;
 
-/** name -> schema: one for each command with --json, and `control` for the control socket. */
-export function allSchemas(commands, { methods, version }) {
-  const own = commands.filter(({ json }) => json !== undefined).map((command) => [fileNameOf(command.call), commandSchema(command)]);
-  return Object.fromEntries([...own, ['control', controlSchema(methods, version)]]);
+/**
+ * name -> schema: one for each command with --json, and one for each control socket. `programs`: name, commands and methods of each program,
+ * and the daemon whose control socket has these methods. The schemas of rsconfig have no prefix.
+ */
+export function allSchemas(programs, version) {
+  const all = programs.flatMap(({ program, daemon, commands, methods }) => {
+    const prefix = program === 'rsconfig' ? '' : `${program}-`;
+    const own = commands.filter(({ json }) => json !== undefined);
+    return [
+      ...own.map((command) => [prefix + fileNameOf(command.call), commandSchema(program, command)]),
+      [`${prefix}control`, controlSchema(daemon, methods, version)],
+    ];
+  });
+  return Object.fromEntries(all);
 }
 
 /** File name of a command: `-q` is query, `-m status` status, `interface list` interface-list. */
@@ -42,19 +52,19 @@ function onOneLine(value) {
   return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`;
 }
 
-function commandSchema({ call, summary, json }) {
+function commandSchema(program, { call, summary, json }) {
   const what = call.by === 'words' && call.words === 'watch' ? 'each line of it' : 'what it prints';
-  return { $schema: DRAFT, title: `rsconfig ${shown(call)} --json`, description: `${sentence(summary)} (${what})`, ...schemaOf(json) };
+  return { $schema: DRAFT, title: `${program} ${shown(call)} --json`, description: `${sentence(summary)} (${what})`, ...schemaOf(json) };
 }
 
-function controlSchema(methods, version) {
+function controlSchema(daemon, methods, version) {
   const definitions = Object.entries(methods).flatMap(([name, { help, params, result }]) => [
     [`${name}.params`, { description: sentence(help), ...paramsSchema(params) }],
     [`${name}.result`, schemaOf(result)],
   ]);
   return {
     $schema: DRAFT,
-    title: 'Control interface of rsiod',
+    title: `Control interface of ${daemon}`,
     description: `Version ${version}: parameters and results of the methods on RUN/control; docs/CONTROL.md describes requests and answers`,
     $defs: Object.fromEntries(definitions),
   };

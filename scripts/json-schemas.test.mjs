@@ -11,10 +11,21 @@ import { allSchemas, fileNameOf, schemaOf, schemaText } from './json-schemas.mjs
 import { ROOT } from './prepare.mjs';
 
 const FOLDER = join(ROOT, 'docs/json');
-const { CONTROL_METHODS, CONTROL_VERSION } = await source('common/src/control/methods.ts');
+const { CONTROL_VERSION } = await source('common/src/control/method-table.ts');
+const { CONTROL_METHODS } = await source('common/src/control/methods.ts');
+const { SERVER_METHODS } = await source('common/src/control/server-methods.ts');
 const { misfit } = await source('common/src/control/shape.ts');
-const { COMMANDS } = await source('rsconfig/src/command-table.ts');
-const schemas = allSchemas(COMMANDS, { methods: CONTROL_METHODS, version: CONTROL_VERSION });
+const rsconfig = await source('rsconfig/src/command-table.ts');
+const rsadm = await source('rsadm/src/command-table.ts');
+const programs = [
+  { program: 'rsconfig', daemon: 'rsiod', commands: rsconfig.COMMANDS, methods: CONTROL_METHODS },
+  { program: 'rsadm', daemon: 'rssrv', commands: rsadm.COMMANDS, methods: SERVER_METHODS },
+];
+const schemas = allSchemas(programs, CONTROL_VERSION);
+/** Commands of both programs, each with the prefix of its schema's name. */
+const COMMANDS = programs.flatMap(({ program, commands }) =>
+  commands.map((command) => ({ ...command, prefix: program === 'rsconfig' ? '' : `${program}-` })),
+);
 /** Makes all validators with one instance, because each instance first compiles the meta-schema. */
 const ajv = new Ajv2020({ strict: true });
 const withJson = COMMANDS.filter(({ json }) => json !== undefined);
@@ -35,9 +46,7 @@ test('docs/json holds the schemas of the shapes as they are now, and no others: 
 });
 
 test('every command that takes --json has a schema, and docs/json/README.md names each', () => {
-  expect(COMMANDS.filter(({ options }) => Object.hasOwn(options, 'json')).map(({ call }) => fileNameOf(call))).toEqual(
-    withJson.map(({ call }) => fileNameOf(call)),
-  );
+  expect(COMMANDS.filter(({ options }) => Object.hasOwn(options, 'json')).map(nameOf)).toEqual(withJson.map(nameOf));
   const readme = readFileSync(join(FOLDER, 'README.md'), 'utf8');
   expect(Object.keys(schemas).filter((name) => !readme.includes(`(${name}.json)`))).toEqual([]);
 });
@@ -59,6 +68,10 @@ test.each(Object.keys(schemas))('%s is a schema of draft 2020-12', (name) => {
   for (const schema of $defs === undefined ? [rest] : Object.values($defs)) expect(() => ajv.compile(schema)).not.toThrow();
   expect(ajv.validateSchema(schemas[name])).toBe(true);
 });
+
+function nameOf({ prefix, call }) {
+  return prefix + fileNameOf(call);
+}
 
 function source(path) {
   return import(join(ROOT, 'packages', path));
@@ -104,7 +117,7 @@ function damaged(document, path, change) {
   return copy;
 }
 
-describe.each(withJson.map((command) => [fileNameOf(command.call), command.json]))('%s', (_, shape) => {
+describe.each(withJson.map((command) => [nameOf(command), command.json]))('%s', (_, shape) => {
   const validate = ajv.compile(schemaOf(shape));
 
   test('its documents pass the schema and our own check', () => {

@@ -54,6 +54,8 @@ export function withParts(markdown, parts) {
     lines.push('', ...parts[name].trim().split('\n'), '');
     isMade = true;
   }
+  // Without an end, everything behind the part would be lost.
+  if (isMade) throw new Error(`No line ${END} behind the part`);
   return lines.join('\n');
 }
 
@@ -87,15 +89,15 @@ function keySentences({ type, isRequired, default: preset, help }) {
   return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
 }
 
-/** Commands of rsconfig, in the order of its table. */
-export function commandsPart(commands) {
-  return commands.map(commandEntry).join('\n\n');
+/** Commands of a program, in the order of its table. */
+export function commandsPart(program, commands) {
+  return commands.map((command) => commandEntry(program, command)).join('\n\n');
 }
 
-function commandEntry({ call, synopsis, summary, details, options }) {
+function commandEntry(program, { call, synopsis, summary, details, options }) {
   const mode = call.by === 'option' ? [optionItem([call.option, { short: call.short, help: call.help }])] : [];
   const items = [...mode, ...Object.entries(options).map(optionItem)].join('\n');
-  const paragraphs = [`### \`rsconfig ${synopsis.replaceAll(/\s+/g, ' ')}\``, sentence(summary)];
+  const paragraphs = [`### \`${program} ${synopsis.replaceAll(/\s+/g, ' ')}\``, sentence(summary)];
   for (const part of details?.split('\n\n') ?? []) paragraphs.push(wrapped(escaped(part).trim().replaceAll(/\s+/g, ' ')));
   if (items !== '') paragraphs.push(items);
   return paragraphs.join('\n\n');

@@ -15,12 +15,14 @@ makeManual();
 
 async function makeParts() {
   const { SCHEMA } = await source('common/src/config/schema/schema.ts');
-  const { COMMANDS } = await source('rsconfig/src/command-table.ts');
+  const rsconfig = await source('rsconfig/src/command-table.ts');
+  const rsadm = await source('rsadm/src/command-table.ts');
   const parts = {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),
     'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
     rscltcfg: keysPart(SCHEMA.rscltcfg),
-    rsconfig: commandsPart(COMMANDS),
+    rsconfig: commandsPart('rsconfig', rsconfig.COMMANDS),
+    rsadm: commandsPart('rsadm', rsadm.COMMANDS),
   };
   for (const name of readdirSync(PAGES)) {
     const file = join(PAGES, name);

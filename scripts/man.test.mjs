@@ -30,11 +30,13 @@ function source(path) {
 async function parts() {
   const { SCHEMA } = await source('common/src/config/schema/schema.ts');
   const { COMMANDS } = await source('rsconfig/src/command-table.ts');
+  const rsadm = await source('rsadm/src/command-table.ts');
   return {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),
     'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
     rscltcfg: keysPart(SCHEMA.rscltcfg),
-    rsconfig: commandsPart(COMMANDS),
+    rsconfig: commandsPart('rsconfig', COMMANDS),
+    rsadm: commandsPart('rsadm', rsadm.COMMANDS),
   };
 }
 
@@ -61,7 +63,7 @@ function section(page, name) {
 }
 
 test('there is a page for every program and file', () => {
-  const expected = 'crsio.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsiod.8 rssrv.8 rssrvcfg.5';
+  const expected = 'crsio.8 rsadm.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsiod.8 rssrv.8 rssrvcfg.5';
   expect(new Set(pages.keys())).toEqual(new Set(expected.split(' ')));
 });
 
@@ -157,4 +159,5 @@ test('only what stands between the markers is made anew', () => {
   expect(made).toBe('a\n<!-- made from keys: npm run man -->\n\nnew\n\n<!-- end -->\nb\n');
   expect(withParts(made, { keys: 'new' })).toBe(made);
   expect(() => withParts(page, {})).toThrow('No part keys');
+  expect(() => withParts('<!-- made from keys: npm run man -->\nrest\n', { keys: 'new' })).toThrow('No line <!-- end -->');
 });

@@ -27,7 +27,7 @@ export const MANUAL = join(ROOT, 'dist/man');
 export const MANUAL_STAMP = join(MANUAL, '.made');
 
 /** Entry modules that are bundled (scripts/bundle.mjs), by package. */
-export const PROGRAMS = { rssrv: ['main', 'worker', 'logcat'], rsiod: ['main', 'logcat'], rsconfig: ['main'] };
+export const PROGRAMS = { rssrv: ['main', 'worker', 'logcat'], rsiod: ['main', 'logcat'], rsconfig: ['main'], rsadm: ['main'] };
 
 /**
  * The file of a program. Like the modules, this file is two folders below its package, because the program finds its version by that path.

@@ -12,6 +12,7 @@ const PACKAGES = {
   rssrv: ['common', 'protocol'],
   rsiod: ['common', 'protocol'],
   rsconfig: ['common', 'protocol'],
+  rsadm: ['common'],
   crsio: ['common', 'protocol'],
 };
 /** Layers: the folders directly below src/, and the layers that each may import. Programs have folders without a fixed order. */
@@ -24,6 +25,7 @@ const LAYERS = {
     daemon: ['lib', 'log', 'files'],
     config: ['lib', 'files'],
     control: ['lib', 'log', 'daemon'],
+    cli: ['lib', 'config', 'control'],
   },
   protocol: {
     '': ['wire', 'auth', 'link', 'client', 'explorer'],

@@ -1,5 +1,5 @@
-// `npm run schemas`: writes docs/json from the current sources (hence tsx): a schema for each command of rsconfig with --json, and one
-// for the control socket. Their content is json-schemas.mjs's job; docs/json/README.md is written by hand.
+// `npm run schemas`: writes docs/json from the current sources (hence tsx): a schema for each command of rsconfig and rsadm with --json,
+// and one for each control socket. Their content is json-schemas.mjs's job; docs/json/README.md is written by hand.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,12 +8,19 @@ import { allSchemas, schemaText } from './json-schemas.mjs';
 import { ROOT } from './prepare.mjs';
 
 const FOLDER = join(ROOT, 'docs/json');
-const { CONTROL_METHODS, CONTROL_VERSION } = await source('common/src/control/methods.ts');
-const { COMMANDS } = await source('rsconfig/src/command-table.ts');
+const { CONTROL_VERSION } = await source('common/src/control/method-table.ts');
+const { CONTROL_METHODS } = await source('common/src/control/methods.ts');
+const { SERVER_METHODS } = await source('common/src/control/server-methods.ts');
+const rsconfig = await source('rsconfig/src/command-table.ts');
+const rsadm = await source('rsadm/src/command-table.ts');
+const programs = [
+  { program: 'rsconfig', daemon: 'rsiod', commands: rsconfig.COMMANDS, methods: CONTROL_METHODS },
+  { program: 'rsadm', daemon: 'rssrv', commands: rsadm.COMMANDS, methods: SERVER_METHODS },
+];
 
 mkdirSync(FOLDER, { recursive: true });
 for (const name of readdirSync(FOLDER)) if (name.endsWith('.json')) rmSync(join(FOLDER, name));
-for (const [name, schema] of Object.entries(allSchemas(COMMANDS, { methods: CONTROL_METHODS, version: CONTROL_VERSION }))) {
+for (const [name, schema] of Object.entries(allSchemas(programs, CONTROL_VERSION))) {
   writeFileSync(join(FOLDER, `${name}.json`), schemaText(schema));
 }
 

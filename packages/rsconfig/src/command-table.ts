@@ -1,7 +1,8 @@
 // The table of all commands, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a line in
 // this table.
 
-import type { Command } from './cli/command.ts';
+import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
+import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/client-file/check.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/client-file/interface.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/client-file/namespace.ts';
@@ -16,7 +17,8 @@ import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './doctor/doctor.ts';
 import { JOIN } from './join/join.ts';
 
-export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
+/** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
+export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],
@@ -28,4 +30,19 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Com
   ['Shell', [completionCommand(() => COMMANDS)]],
 ];
 
-export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);
+export const COMMANDS: readonly ConfigCommand[] = GROUPS.flatMap(([, commands]) => commands);
+
+export const COMMAND_TABLE: CommandTable<CommandContext> = {
+  program: 'rsconfig',
+  groups: GROUPS,
+  introduction: [
+    'Controls rsiod and edits its configuration file. A volume NAME is oracle,',
+    'osl:oracle or osl:oracle@0. Without NAME, -a and -d apply to all volumes.',
+    'For more on a command: rsconfig COMMAND --help, such as rsconfig join --help.',
+  ],
+  first: LOCAL,
+  strayOperand: 'only -a and -d take names',
+  unknownWord: (word) => `to attach a volume of that name, use rsconfig -a ${word}`,
+};
+
+export const COMMAND_LINE = new CommandLine(COMMAND_TABLE);

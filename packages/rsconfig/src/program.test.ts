@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
-import type { AttachOutcome, ControlMethods } from '@rsio/common/control/methods';
+import { type AttachOutcome, CONTROL_METHODS, type ControlMethods } from '@rsio/common/control/methods';
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { quietLog } from '@rsio/common/log/log';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
@@ -13,7 +13,7 @@ import { STATS_SAMPLE_MS } from './cli/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { shownCall } from './cli/command.ts';
+import { shownCall } from '@rsio/common/cli/command';
 import { COMMANDS } from './command-table.ts';
 import { rsconfig, rsconfigSpec } from './program.ts';
 import { attachment, namespace, path, rep, server } from './testing/views.ts';
@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
-  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), handlers, quietLog);
+  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), CONTROL_METHODS, handlers, quietLog);
 }
 
 async function run(argv: readonly string[], clock = new FakeClock(), input = '') {

@@ -2,22 +2,22 @@
 // daemon refuses a request, the command throws; the code that all programs share then prints the error.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { callControl } from '@rsio/common/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
-import { BARE_OPTIONS, commandOf, commandsMeant, OPTIONS } from './args.ts';
-import type { OptionValues } from './cli/command.ts';
+import type { OptionValues } from '@rsio/common/cli/command';
 import { readStdin } from './cli/key-input.ts';
 import { INPUT_MAX_BYTES } from './cli/limits.ts';
 import { terminalProgress, type WaitingPorts } from './cli/waiting.ts';
 import { processWatchPorts, stderrColumns } from './commands/watch/watch-screen.ts';
-import { helpOf, overview } from './help.ts';
+import { COMMAND_LINE, COMMAND_TABLE } from './command-table.ts';
 
-export const rsconfigSpec: ProgramSpec<typeof OPTIONS> = {
+export const rsconfigSpec: ProgramSpec<typeof COMMAND_LINE.options> = {
   name: 'rsconfig',
   help,
-  options: OPTIONS,
-  bare: BARE_OPTIONS,
+  options: COMMAND_LINE.options,
+  bare: COMMAND_LINE.bareOptions,
   takesPositionals: true,
 };
 
@@ -39,8 +39,11 @@ function processPorts(): Ports {
 }
 
 /** Returns the exit code. Throws E_USAGE and the errors of the command. */
-export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Ports = processPorts()): Promise<number | undefined> {
-  const { command, words } = commandOf(invocation.values, invocation.positionals);
+export async function rsconfig(
+  invocation: Invocation<typeof COMMAND_LINE.options>,
+  ports: Ports = processPorts(),
+): Promise<number | undefined> {
+  const { command, words } = COMMAND_LINE.commandOf(invocation.values, invocation.positionals);
   const paths = rsiodPaths(invocation.root);
   const { out, note, report } = invocation;
   return command.run(
@@ -59,6 +62,6 @@ export async function rsconfig(invocation: Invocation<typeof OPTIONS>, ports: Po
 }
 
 function help(values: OptionValues, positionals: readonly string[]): string {
-  const meant = commandsMeant(values, positionals);
-  return meant.length === 0 ? overview() : helpOf(meant);
+  const meant = COMMAND_LINE.commandsMeant(values, positionals);
+  return meant.length === 0 ? overview(COMMAND_TABLE) : helpOf(COMMAND_TABLE, meant);
 }

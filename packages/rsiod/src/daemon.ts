@@ -8,7 +8,7 @@ import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
 import { FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS } from '@rsio/common/control/limits';
-import { CUT_STATE } from '@rsio/common/control/methods';
+import { CONTROL_METHODS, CUT_STATE } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { DaemonLog } from '@rsio/common/log/log';
@@ -137,7 +137,7 @@ export class ClientDaemon {
     await this.attached.load(warn);
     await this.frontends.start();
     try {
-      this.control = await startControlServer(paths.controlSocket, this.handlers(), log);
+      this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
     } catch (error) {
       await this.frontends.close();
       throw error;

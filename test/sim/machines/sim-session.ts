@@ -193,6 +193,7 @@ export class SimSession {
       release: (volumeId, epoch) => this.asked(() => host.holds().release(this, volumeId, epoch)),
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
+      waitsForSpace: () => undefined,
       openBackend: (volume) =>
         this.shortly(() => {
           const { storageNow } = host.machine.volumes.get(volume.name)!;

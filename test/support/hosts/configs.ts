@@ -8,6 +8,8 @@ import type { TestNetwork } from './hosts.ts';
 export interface ServerConfigOptions {
   /** Section name (`oracle`) -> its keys. */
   readonly volumes: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Name of a pool -> the keys of its section. */
+  readonly pools?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Name -> key; default: big-2 and venus with the keys that clientConfig gives them. */
   readonly clients?: Readonly<Record<string, string>>;
   /** Keys of `[server]` besides its number. */
@@ -41,6 +43,7 @@ export function serverConfig(network: Pick<TestNetwork, 'port' | 'serverAddresse
     section('namespace osl', { namespaceid: '200', protocol: 'tcp', port: String(network.port) }),
     section(`server ${SERVER_NAME}`, { serverid: '1', ...options.server }),
     ...network.serverAddresses.map((address, index) => section(`interface if${index + 1}`, { address })),
+    ...Object.entries(options.pools ?? {}).map(([name, keys]) => section(`pool ${name}`, keys)),
     ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, { ...UNLOCKED, ...keys })),
     `[clients]\n${Object.entries(clients)
       .map(([name, key]) => `${name} ${key}\n`)

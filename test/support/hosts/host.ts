@@ -127,6 +127,16 @@ export class Host {
     return wellOf(`rsconfig ${args.join(' ')}`, await this.rsconfig(...args));
   }
 
+  /** `rsadm ARGS`; whatever its exit code. */
+  rsadm(...args: readonly string[]): Promise<RunResult> {
+    return this.run('rsadm', args);
+  }
+
+  /** `rsadm ARGS` that must succeed; returns stdout. */
+  async rsadmWell(...args: readonly string[]): Promise<string> {
+    return wellOf(`rsadm ${args.join(' ')}`, await this.rsadm(...args));
+  }
+
   /** Asks rsiod over its control socket, as rsconfig does. The answer must be of the declared shape to the last field. */
   async call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']> {
     const result = await callControl(this.rsiodPaths.controlSocket, method, params);

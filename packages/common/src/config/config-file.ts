@@ -36,6 +36,15 @@ export function openConfigFile(path: string): ConfigSource {
   }
 }
 
+/** Examines the text of a configuration file of one kind. */
+export type Examine = (
+  text: string,
+  file: string,
+) => {
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+};
+
 export interface SavedConfig extends EditFindings {
   readonly fingerprint: FileFingerprint;
 }
@@ -45,9 +54,15 @@ export interface SavedConfig extends EditFindings {
  * E_RIGHTS or E_SYSTEM. Throws E_CHANGED if another program has changed the file. Throws E_CONFIG with the `context` {file, problems} if
  * the document adds problems. After an error, the file is unchanged, unless only the final fsync of the folder failed.
  */
-export function saveConfigFile(path: string, document: IniDocument, before: FileFingerprint | null, ports?: ReplacementPorts): SavedConfig {
+export function saveConfigFile(
+  path: string,
+  document: IniDocument,
+  before: FileFingerprint | null,
+  ports?: ReplacementPorts,
+  examine: Examine = examineRscltConfig,
+): SavedConfig {
   const old = openUnchanged(path, before);
-  const findings = checkEdit(old.document, document, path);
+  const findings = checkEdit(old.document, document, path, examine);
   const [first] = findings.added;
   if (first !== undefined) {
     throw new RsError('E_CONFIG', `${path} was not changed: ${first.message}`, { file: path, problems: findings.added });
@@ -80,10 +95,10 @@ export interface EditFindings {
  * Divides the problems of the document `after` into new ones and ones that the document `before` already had. Line numbers in the result
  * refer to `after`. `file` is used only in messages.
  */
-export function checkEdit(before: IniDocument, after: IniDocument, file: string): EditFindings {
-  const { problems, warnings } = examineRscltConfig(printIni(after), file);
+export function checkEdit(before: IniDocument, after: IniDocument, file: string, examine: Examine = examineRscltConfig): EditFindings {
+  const { problems, warnings } = examine(printIni(after), file);
   const known = new Map<string, number>();
-  for (const problem of examineRscltConfig(printIni(before), file).problems) {
+  for (const problem of examine(printIni(before), file).problems) {
     known.set(identityOf(problem), (known.get(identityOf(problem)) ?? 0) + 1);
   }
   const added: ConfigProblem[] = [];

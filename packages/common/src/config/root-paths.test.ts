@@ -17,6 +17,7 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     stateDir: '/var/lib/rsio/rssrv',
     devDir: '/dev',
     volumesFile: '/var/lib/rsio/rssrv/volumes.json',
+    poolsFile: '/var/lib/rsio/rssrv/pools.json',
     holdersFile: '/var/lib/rsio/rssrv/holders.json',
     recordsFile: '/run/rsio/rssrv/records.json',
     memoryDir: `/dev/shm/rsio-${process.geteuid?.()}`,

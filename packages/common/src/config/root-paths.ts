@@ -23,6 +23,8 @@ export interface DaemonPaths {
 export interface RssrvPaths extends DaemonPaths {
   /** File that stores the ids of volumes whose configuration sets no id. */
   readonly volumesFile: string;
+  /** File with the volumes that each pool had when it was last open. */
+  readonly poolsFile: string;
   readonly holdersFile: string;
   /** File that records the workers and the incarnations of volumes. A reboot removes this file, because it is below /run. */
   readonly recordsFile: string;
@@ -65,6 +67,7 @@ export function rssrvPaths(root: string): RssrvPaths {
   return {
     ...paths,
     volumesFile: `${paths.stateDir}/volumes.json`,
+    poolsFile: `${paths.stateDir}/pools.json`,
     holdersFile: `${paths.stateDir}/holders.json`,
     recordsFile: `${paths.runDir}/records.json`,
     memoryDir: `/dev/shm/rsio-${process.geteuid?.() ?? 0}`,

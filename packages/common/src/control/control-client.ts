@@ -8,8 +8,10 @@ import { checkSocketPath } from '../daemon/unix-socket.ts';
 import { programVersion } from '../lib/version.ts';
 import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
-import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlMethods } from './methods.ts';
-import { misfit } from './shape.ts';
+import { CONTROL_VERSION, type MethodsOf, type MethodTable } from './method-table.ts';
+import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from './methods.ts';
+import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from './server-methods.ts';
+import { misfit, type Shape } from './shape.ts';
 
 export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
@@ -26,27 +28,48 @@ const GREETING_ID = 0;
  * E_TIMEOUT or E_SOCKET_PATH. Throws E_RESET if the daemon closes the connection, E_PROTOCOL if the answer is invalid, and E_VERSION if
  * client and daemon belong to incompatible releases.
  */
-export async function callControl<M extends ControlMethodName>(
+export function callControl<M extends ControlMethodName>(
   socketPath: string,
   method: M,
   params: ControlMethods[M]['params'],
   options: CallOptions = {},
 ): Promise<ControlMethods[M]['result']> {
+  return callMethod(CONTROL_METHODS, socketPath, method, params, options);
+}
+
+/** Like `callControl`, but for the control socket of rssrv. */
+export function callServer<M extends ServerMethodName>(
+  socketPath: string,
+  method: M,
+  params: ServerMethods[M]['params'],
+  options: CallOptions = {},
+): Promise<ServerMethods[M]['result']> {
+  return callMethod(SERVER_METHODS, socketPath, method, params, options);
+}
+
+async function callMethod<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
+  table: T,
+  socketPath: string,
+  method: M,
+  params: MethodsOf<T>[M]['params'],
+  options: CallOptions,
+): Promise<MethodsOf<T>[M]['result']> {
+  const { waitMs, result } = table[method]!;
   checkSocketPath(socketPath);
-  const { timeoutMs = CONTROL_METHODS[method].waitMs, clock = systemClock } = options;
+  const { timeoutMs = waitMs, clock = systemClock } = options;
   const daemon = daemonOf(socketPath);
   const socket = connect(socketPath);
   const patience = new Patience(clock, timeoutMs, () => socket.destroy());
   try {
     const greeting = timeoutMs > CONTROL_ANSWER_MS ? requestLine(GREETING_ID, 'daemon', {}) : '';
     const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params), daemon, () => patience.heard());
-    return resultOf(line, method, daemon) as ControlMethods[M]['result'];
+    return resultOf(line, method, result, daemon) as MethodsOf<T>[M]['result'];
   } catch (error) {
     if (patience.endedAfterMs === null) throw explain(error, socketPath, daemon);
     const seconds = patience.endedAfterMs / 1_000;
     const sentence = patience.isHeard
-      ? `${daemon.name} has not completed ${method} within ${seconds} s and continues: rsclogcat -n 20 shows its log`
-      : `${daemon.name} did not answer ${method} within ${seconds} s, because it hangs or is stopped: rsclogcat -n 20 shows its log; kill -CONT continues a stopped process`;
+      ? `${daemon.name} has not completed ${method} within ${seconds} s and continues: ${daemon.logcat} -n 20 shows its log`
+      : `${daemon.name} did not answer ${method} within ${seconds} s, because it hangs or is stopped: ${daemon.logcat} -n 20 shows its log; kill -CONT continues a stopped process`;
     throw new RsError('E_TIMEOUT', sentence, { socketPath, timeoutMs: patience.endedAfterMs });
   } finally {
     patience.end();
@@ -82,20 +105,26 @@ class Patience {
   }
 }
 
-function requestLine(id: number, method: ControlMethodName, params: unknown): string {
+function requestLine(id: number, method: string, params: unknown): string {
   return `${JSON.stringify({ id, method, version: CONTROL_VERSION, params })}\n`;
 }
 
 interface Daemon {
   readonly name: string;
   readonly start: string;
+  /** Program that prints its log. */
+  readonly logcat: string;
 }
 
 // The socket's path contains the root directory and the daemon's name: ROOT/run/rsio/NAME/control.
 function daemonOf(socketPath: string): Daemon {
   const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
-  if (name === undefined) return { name: 'The daemon', start: 'start it' };
-  return { name, start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}` };
+  if (name === undefined) return { name: 'The daemon', start: 'start it', logcat: 'rsclogcat' };
+  return {
+    name,
+    start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}`,
+    logcat: name === 'rssrv' ? 'rsslogcat' : 'rsclogcat',
+  };
 }
 
 /** Sends the requests and returns the answer to the last request. Calls `heard` when the answer to the greeting arrives. */
@@ -129,14 +158,14 @@ function answerOf(line: string): Answer | null {
   }
 }
 
-function resultOf(answer: Answer, method: ControlMethodName, daemon: Daemon): unknown {
+function resultOf(answer: Answer, method: string, shape: Shape, daemon: Daemon): unknown {
   const { id, version, result, error } = answer;
   const release = typeof answer['release'] === 'string' ? answer['release'] : null;
   if (id !== REQUEST_ID && !(id === null && error !== undefined)) throw nonsense(daemon);
   // The client accepts a result of the method `daemon` in any version, in order to learn the daemon's release.
   if (version !== CONTROL_VERSION && (method !== 'daemon' || error !== undefined)) throw otherVersion(daemon, version, release);
   if (error !== undefined) throw errorOf(error, daemon, release);
-  const trouble = misfit(CONTROL_METHODS[method].result, result);
+  const trouble = misfit(shape, result);
   if (trouble === null) return result;
   if (release === programVersion()) throw nonsense(daemon);
   throw notUnderstood(daemon, release, `its answer to ${method} has another form (${trouble})`);

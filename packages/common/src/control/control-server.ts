@@ -10,14 +10,24 @@ import { programVersion } from '../lib/version.ts';
 import type { Log } from '../log/log.ts';
 import { CONTROL_ANSWER_MAX_BYTES, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
-import { CONTROL_METHODS, CONTROL_VERSION, type ControlMethodName, type ControlMethods, isControlMethod, type Param } from './methods.ts';
+import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
+import type { CONTROL_METHODS } from './methods.ts';
 import { misfit } from './shape.ts';
 
-export type ControlHandlers = {
-  readonly [M in ControlMethodName]: (
-    params: ControlMethods[M]['params'],
-  ) => Promise<ControlMethods[M]['result']> | ControlMethods[M]['result'];
+/** The functions that execute the methods of a table. */
+export type HandlersOf<T extends MethodTable> = {
+  readonly [M in keyof MethodsOf<T>]: (params: MethodsOf<T>[M]['params']) => Promise<MethodsOf<T>[M]['result']> | MethodsOf<T>[M]['result'];
 };
+
+export type ControlHandlers = HandlersOf<typeof CONTROL_METHODS>;
+
+/** A table and handlers for some of its methods. */
+export interface Service {
+  readonly table: MethodTable;
+  readonly handlers: Readonly<Record<string, Handler | undefined>>;
+}
+
+type Handler = (params: never) => unknown;
 
 export interface ControlServer {
   /** Stops accepting requests, closes the connections and removes the socket. */
@@ -30,7 +40,13 @@ type RequestId = string | number | null;
  * Listens on the Unix socket `path`. A daemon need not have a handler for every method. Throws E_SOCKET_PATH, E_RIGHTS, E_SYSTEM, or
  * E_ALREADY_RUNNING if another daemon is already listening on the socket.
  */
-export async function startControlServer(path: string, handlers: Partial<ControlHandlers>, log: Log): Promise<ControlServer> {
+export async function startControlServer<T extends MethodTable>(
+  path: string,
+  table: T,
+  handlers: Partial<HandlersOf<T>>,
+  log: Log,
+): Promise<ControlServer> {
+  const service: Service = { table, handlers };
   const connections = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (connections.size >= CONTROL_CONNECTIONS_MAX) {
@@ -39,7 +55,7 @@ export async function startControlServer(path: string, handlers: Partial<Control
     }
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
-    new ControlConnection(socket, handlers, log).start();
+    new ControlConnection(socket, service, log).start();
   });
   await listenOnSocket(server, path);
   server.on('error', (error) => log.error(`Control socket ${path} failed: ${error.message}`));
@@ -62,7 +78,7 @@ function closeServer(server: Server, connections: ReadonlySet<Socket>): Promise<
 
 class ControlConnection {
   private readonly socket: Socket;
-  private readonly handlers: Partial<ControlHandlers>;
+  private readonly service: Service;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
   /** Received requests that wait because the maximum number of requests is in progress. */
@@ -70,9 +86,9 @@ class ControlConnection {
   private unanswered = 0;
   private hasEnded = false;
 
-  constructor(socket: Socket, handlers: Partial<ControlHandlers>, log: Log) {
+  constructor(socket: Socket, service: Service, log: Log) {
     this.socket = socket;
-    this.handlers = handlers;
+    this.service = service;
     this.log = log;
   }
 
@@ -106,7 +122,7 @@ class ControlConnection {
 
   private take(line: string): void {
     this.unanswered++;
-    void handleLine(this.handlers, line, this.log).then((answer) => {
+    void handleLine(this.service, line, this.log).then((answer) => {
       if (this.socket.writable) this.socket.write(answer, () => this.answered());
     });
   }
@@ -125,14 +141,14 @@ class ControlConnection {
   }
 }
 
-/** Never rejects. */
-async function handleLine(handlers: Partial<ControlHandlers>, line: string, log: Log): Promise<string> {
+/** Executes the request in `line` and returns the answer line. Never rejects. */
+async function handleLine(service: Service, line: string, log: Log): Promise<string> {
   let id: RequestId = null;
   try {
     const request = parseRequest(line);
     id = request.id;
     checkVersion(request);
-    const answer = answerLine(id, { result: await dispatch(handlers, request.method, request.params) });
+    const answer = answerLine(id, { result: await dispatch(service, request.method, request.params) });
     const bytes = Buffer.byteLength(answer);
     if (bytes <= CONTROL_ANSWER_MAX_BYTES) return answer;
     throw new RsError('E_LIMIT', `Answer to ${request.method} has ${bytes} bytes, more than ${CONTROL_ANSWER_MAX_BYTES}: ask for less`);
@@ -180,14 +196,15 @@ function checkVersion({ method, version }: Request): void {
   );
 }
 
-function dispatch(handlers: Partial<ControlHandlers>, method: string, params: unknown): unknown {
-  if (!isControlMethod(method) || handlers[method] === undefined) {
+function dispatch({ table, handlers }: Service, method: string, params: unknown): unknown {
+  const entry = Object.hasOwn(table, method) ? table[method] : undefined;
+  const handler = entry !== undefined && Object.hasOwn(handlers, method) ? handlers[method] : undefined;
+  if (entry === undefined || handler === undefined) {
     const known = Object.keys(handlers).join(', ');
     throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
   }
-  // TypeScript cannot check that the parameters match the handler; the function controlParams checks this at run time.
-  const handler = handlers[method] as (params: unknown) => unknown;
-  return handler(controlParams(method, params));
+  // The method is known only at run time, so the function controlParams, not TypeScript, checks that the parameters match the handler.
+  return handler(checkedParams(method, entry.params, params) as never);
 }
 
 function errorAnswer(error: RsError): { code: string; message: string; context: unknown } {
@@ -202,8 +219,7 @@ function answerLine(id: RequestId, answer: { result: unknown } | { error: Return
  * Returns the parameters of one request, with defaults filled in. Throws E_USAGE with a message that names the method, the parameter and
  * the allowed values.
  */
-export function controlParams<M extends ControlMethodName>(method: M, given: unknown): ControlMethods[M]['params'] {
-  const params: Readonly<Record<string, Param>> = CONTROL_METHODS[method].params;
+export function checkedParams(method: string, params: Readonly<Record<string, Param>>, given: unknown): Readonly<Record<string, unknown>> {
   const values = given === undefined ? {} : given;
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new RsError('E_USAGE', `Parameters of ${method} are not an object: give {"name": value, ...}`, { method });
@@ -217,7 +233,7 @@ export function controlParams<M extends ControlMethodName>(method: M, given: unk
     key,
     paramValue(method, key, param, (values as Record<string, unknown>)[key]),
   ]);
-  return Object.fromEntries(checked) as ControlMethods[M]['params'];
+  return Object.fromEntries(checked);
 }
 
 function paramValue(method: string, key: string, param: Param, value: unknown): unknown {

@@ -21,7 +21,8 @@ import {
 import { FakeClock } from '../testing/fake-clock.ts';
 import { callControl } from './control-client.ts';
 import { type ControlHandlers, type ControlServer, startControlServer } from './control-server.ts';
-import { CONTROL_VERSION } from './methods.ts';
+import { CONTROL_VERSION } from './method-table.ts';
+import { CONTROL_METHODS } from './methods.ts';
 
 let directory: string;
 let path: string;
@@ -41,7 +42,7 @@ afterEach(async () => {
 const status = () => ({ interfaces: [], waiting: [], logs: [] });
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<ControlServer> {
-  const server = await startControlServer(path, handlers, quietLog);
+  const server = await startControlServer(path, CONTROL_METHODS, handlers, quietLog);
   closing.push(() => server.close());
   return server;
 }
@@ -257,7 +258,7 @@ describe('the socket', () => {
 
   test('of a listening daemon is left to it', async () => {
     await serve({ status });
-    await expect(startControlServer(path, {}, quietLog)).rejects.toMatchObject({ code: 'E_ALREADY_RUNNING' });
+    await expect(startControlServer(path, CONTROL_METHODS, {}, quietLog)).rejects.toMatchObject({ code: 'E_ALREADY_RUNNING' });
     await expect(callControl(path, 'status', {})).resolves.toEqual(status());
   });
 
@@ -273,14 +274,14 @@ describe('the socket', () => {
 
   test('path past the system limit is refused on both sides', async () => {
     path = join(directory, 'x'.repeat(UNIX_PATH_MAX_BYTES));
-    await expect(startControlServer(path, {}, quietLog)).rejects.toMatchObject({ code: 'E_SOCKET_PATH' });
+    await expect(startControlServer(path, CONTROL_METHODS, {}, quietLog)).rejects.toMatchObject({ code: 'E_SOCKET_PATH' });
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({ code: 'E_SOCKET_PATH' });
   });
 
   test('does not replace another kind of file', async () => {
     path = join(directory, 'control');
     writeFileSync(path, 'a file of a person');
-    await expect(startControlServer(path, {}, quietLog)).rejects.toMatchObject({ code: 'E_SYSTEM' });
+    await expect(startControlServer(path, CONTROL_METHODS, {}, quietLog)).rejects.toMatchObject({ code: 'E_SYSTEM' });
     expect(statSync(path).size).toBe(18);
   });
 });

@@ -14,6 +14,11 @@ export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
 export const CONTROL_REQUESTS_OUT_MAX = 16;
 /** Time-out for requests that the daemon can answer at once. Without an answer within this time, the daemon hangs or is stopped. */
 export const CONTROL_ANSWER_MS = 10_000;
-/** Time-out for requests that may take long. This time-out applies only after the daemon has answered the greeting. */
+/** Time that a change of the server's configuration or volumes may take. Allocating a thick volume takes longest. */
+export const SERVER_CHANGE_MS = 600_000;
+/**
+ * Time-out for requests that the daemon may not be able to answer at once. This time-out applies only if the daemon has answered the
+ * greeting.
+ */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const EVENTS_KEPT = 1_000;

@@ -1,17 +1,13 @@
-// Table of the control interface: the requests, their time-outs, and the shapes of the results. Requests and answers are JSON objects, one
-// per line. A request has the form {id, method, version, params}. An answer has the form {id, version, release, result}; if the request
-// failed, `error: {code, message, context}` replaces `result`. The rules for changing the interface are in docs/CONTROL.md. Points in time
-// are in wall-clock milliseconds since 1970 (suffix Ms). Durations are in milliseconds (suffix Ms) or microseconds (suffix Us).
+// Contains the table of rsiod's control interface: the requests that rsiod accepts on its control socket, how long each request may take,
+// and the shapes of the results. The table of rssrv is in server-methods.ts. Requests and answers are JSON objects, one per line. A request has the form {id, method, version, params}.
+// An answer has the form {id, version, release, result}; if the request failed, `error: {code, message, context}` replaces `result`. The
+// rules for changing the interface are in docs/CONTROL.md. Points in time are in wall-clock milliseconds since 1970 (suffix Ms). Durations
+// are in milliseconds (suffix Ms) or microseconds (suffix Us).
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
-import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, EVENTS_KEPT, LIST_WAIT_MS } from './limits.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, type Shape, text, whole, word } from './shape.ts';
-
-/**
- * Version of the control interface. The version increases only if a program for the old version would misinterpret new messages. Additions
- * do not increase the version.
- */
-export const CONTROL_VERSION = 1;
+import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS } from './limits.ts';
+import { DAEMON, EVENT, eventCount, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, text, word } from './shape.ts';
 
 /** An event has this state if a volume was detached by force while in use. The event's reason says what has been lost. */
 export const CUT_STATE = 'cut';
@@ -33,8 +29,6 @@ const PATH_FIELDS = {
 } as const;
 
 const PATH = object(PATH_FIELDS);
-
-const HOLDER = object({ node: text(), address: text(), sinceMs: number() });
 
 const VOLUME = object({
   name: text(),
@@ -184,8 +178,6 @@ const VOLUME_STATS = object({
 
 const STATS = object({ paths: list(PATH_STATS), volumes: list(VOLUME_STATS) }, "Sums since the daemon's start");
 
-const EVENT = object({ atMs: number(), object: text(), from: text(), to: text(), reason: text() });
-
 const PROBE = object(
   {
     interface: text(),
@@ -214,18 +206,6 @@ const LEFT_OUT = object(
   'A pair of endpoints that is not a path, with the reason',
 );
 
-/** Clients of any version receive the result of the method `daemon`, so no field may ever be removed or change its meaning. */
-const DAEMON = object({
-  program: text(),
-  version: text('Version of the release'),
-  control: count('Version of the control interface'),
-  methods: list(text(), 'Methods that it supports'),
-  pid: count(),
-  nodename: text(),
-  startedMs: number(),
-  configuredMs: number('When it read its current configuration'),
-});
-
 export type PathView = Of<typeof PATH>;
 export type VolumeView = Of<typeof VOLUME>;
 export type ServerView = Of<typeof SERVER>;
@@ -247,41 +227,18 @@ export type ProbeView = Of<typeof PROBE>;
 export type LeftOutView = Of<typeof LEFT_OUT>;
 export type DaemonView = Of<typeof DAEMON>;
 
-export interface Param<T = unknown> {
-  readonly shape: Shape<T>;
-  /** Describes the expected value in error messages. */
-  readonly what: string;
-  /** Value that is used if the request omits the parameter; undefined if the parameter is required. */
-  readonly default?: T;
-}
-
-export interface ControlMethod<P extends Readonly<Record<string, Param>> = Readonly<Record<string, Param>>, R = unknown> {
-  readonly help: string;
-  readonly params: P;
-  readonly result: Shape<R>;
-  /** A call without an answer within this time fails with E_TIMEOUT. */
-  readonly waitMs: number;
-}
-
 const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of names' };
-const yesNo: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 /**
  * Effect if another client holds the volume: `no` does not take over the volume; `over` does; `force` does even if that client's writes are
  * lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
-const eventCount: Param<number> = {
-  shape: whole(1, EVENTS_KEPT),
-  what: `a whole number from 1 to ${EVENTS_KEPT}`,
-  default: EVENTS_KEPT,
-};
-
 export const CONTROL_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, DAEMON),
   query: method(
     'What namespaces and servers offer; with refresh, the servers are asked again',
-    { refresh: yesNo },
+    { refresh: flagParam },
     object({ namespaces: list(NAMESPACE) }),
     LIST_WAIT_MS + CONTROL_ANSWER_MS,
   ),
@@ -295,13 +252,13 @@ export const CONTROL_METHODS = {
   ),
   attach: method(
     'Attaches volumes by name; without names, all',
-    { names, readOnly: yesNo, server: nameOrNull, take: takeWord },
+    { names, readOnly: flagParam, server: nameOrNull, take: takeWord },
     object({ outcomes: list(ATTACH_OUTCOME) }),
     CONTROL_TIMEOUT_MS,
   ),
   detach: method(
     'Detaches volumes by name; without names, all',
-    { names, force: yesNo },
+    { names, force: flagParam },
     object({ outcomes: list(ATTACH_OUTCOME) }),
     CONTROL_TIMEOUT_MS,
   ),
@@ -318,7 +275,7 @@ export const CONTROL_METHODS = {
     {},
     object({}),
   ),
-  stop: method('Ends rsiod; without force, fails while its devices are in use, and the error names them', { force: yesNo }, object({})),
+  stop: method('Ends rsiod; without force, fails while its devices are in use, and the error names them', { force: flagParam }, object({})),
   probe: method(
     'Measures the paths from an interface (name or address) to a server interface (name of its section, or address); null: all',
     { interface: nameOrNull, remote: nameOrNull },
@@ -327,16 +284,8 @@ export const CONTROL_METHODS = {
   ),
 } as const;
 
-export type ControlMethodName = keyof typeof CONTROL_METHODS;
-
-type ParamsOf<P> = { readonly [K in keyof P]: P[K] extends Param<infer T> ? T : never };
-
-export type ControlMethods = {
-  readonly [M in ControlMethodName]: {
-    readonly params: ParamsOf<(typeof CONTROL_METHODS)[M]['params']>;
-    readonly result: Of<(typeof CONTROL_METHODS)[M]['result']>;
-  };
-};
+export type ControlMethods = MethodsOf<typeof CONTROL_METHODS>;
+export type ControlMethodName = keyof ControlMethods;
 
 /**
  * Returns a phrase that says what I/O on a volume is waiting for. The field `waitsFor` contains either a noun phrase (`a path to server
@@ -344,17 +293,4 @@ export type ControlMethods = {
  */
 export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;
-}
-
-export function isControlMethod(name: unknown): name is ControlMethodName {
-  return typeof name === 'string' && Object.hasOwn(CONTROL_METHODS, name);
-}
-
-function method<const P extends Readonly<Record<string, Param>>, R>(
-  help: string,
-  params: P,
-  result: Shape<R>,
-  waitMs = CONTROL_ANSWER_MS,
-): ControlMethod<P, R> {
-  return { help, params, result, waitMs };
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
-import { bashCompletion } from './completion-script.ts';
+import { bashCompletion } from '@rsio/common/cli/completion-script';
 
 let root: string;
 
@@ -31,7 +31,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 /** The completions of the last word. */
 function offered(...words: readonly string[]): string[] {
   const line = [join(root, 'rsconfig'), '--root', root, ...words];
-  const script = `${bashCompletion(COMMANDS)}
+  const script = `${bashCompletion('rsconfig', '/etc/rscltcfg', COMMANDS)}
     COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rsconfig; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-euc', script, 'bash', ...line], {
     cwd: root,
@@ -95,7 +95,7 @@ test('no text from a file or a server is executed', (context) => {
 });
 
 test('every command and every option is in the script', () => {
-  const script = bashCompletion(COMMANDS);
+  const script = bashCompletion('rsconfig', '/etc/rscltcfg', COMMANDS);
   for (const { call, options } of COMMANDS) {
     if (call.by === 'words') for (const word of call.words.split(' ')) expect(script).toContain(word);
     for (const name of Object.keys(options)) expect(script).toContain(`--${name}`);

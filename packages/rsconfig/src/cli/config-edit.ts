@@ -8,7 +8,8 @@ import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { type KeyValues, newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import type { CommandContext, OptionSpec } from './command.ts';
+import type { OptionSpec } from '@rsio/common/cli/command';
+import type { CommandContext } from './context.ts';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS } from './limits.ts';
 
 export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;

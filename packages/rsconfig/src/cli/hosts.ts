@@ -10,7 +10,8 @@ import { parseAddress, parseEndpoint } from '@rsio/common/lib/units';
 import type { ExploreLocal } from '@rsio/protocol/explorer/discovery/exploration';
 import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { type OptionSpec, usageError } from './command.ts';
+import type { OptionSpec } from '@rsio/common/cli/command';
+import { usageError } from './context.ts';
 import { HOST_LOOKUP_TIMEOUT_MS } from './limits.ts';
 
 /**

@@ -4,7 +4,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { stdin } from 'node:process';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { type CommandContext, type OptionSpec, usageError } from './command.ts';
+import type { OptionSpec } from '@rsio/common/cli/command';
+import { type CommandContext, usageError } from './context.ts';
 import { INPUT_MAX_BYTES } from './limits.ts';
 
 const WORLD_READABLE = 0o004;

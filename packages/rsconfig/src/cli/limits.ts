@@ -16,9 +16,7 @@ export const INPUT_MAX_BYTES = 4 * KIB;
 /** Interval between the two samples from which `rsconfig -m stats` computes rates. */
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
-/** Default and maximum duration of --wait, and its polling interval. WAIT_MAX_MS is below 2^31 ms, because no timer can wait longer. */
-export const WAIT_MS = 60_000;
-export const WAIT_MAX_MS = 604_800_000;
+/** Interval at which --wait asks again. */
 export const WAIT_POLL_MS = 500;
 /** Interval between updates of the progress line while volumes are being attached or detached. */
 export const VOLUME_PROGRESS_MS = 1_000;

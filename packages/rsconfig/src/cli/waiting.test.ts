@@ -3,11 +3,12 @@
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { WAIT_MS, WAIT_POLL_MS } from './limits.ts';
+import { WAIT_MS } from '@rsio/common/cli/limits';
+import { WAIT_POLL_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
-import { shownCall } from './command.ts';
+import { shownCall } from '@rsio/common/cli/command';
 import { contextOf } from '../testing/context.ts';
 import { namespace, rep, server } from '../testing/views.ts';
 import { terminalProgress, waitUntil } from './waiting.ts';

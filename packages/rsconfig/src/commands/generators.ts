@@ -2,13 +2,13 @@
 // a function, because the table contains that command and is built later. A new key is printed but not stored. Invariant: at each position
 // of a key, all characters in LETTERS are equally likely.
 
-import { randomInt } from 'node:crypto';
-import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
-import { type Command, defineCommand, JSON_OPTION, printJson, usageError } from '../cli/command.ts';
-import { bashCompletion } from '../cli/completion-script.ts';
+import { newKey } from '@rsio/common/cli/new-key';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { type ConfigCommand, defineCommand, usageError } from '../cli/context.ts';
+import { bashCompletion } from '@rsio/common/cli/completion-script';
 import { KEY_SHAPE } from '../cli/json-shapes.ts';
 
-export function completionCommand(commands: () => readonly Command[]): Command {
+export function completionCommand(commands: () => readonly ConfigCommand[]): ConfigCommand {
   return defineCommand({
     call: { by: 'words', words: 'completion' },
     synopsis: 'completion bash',
@@ -20,17 +20,11 @@ completion in every shell, write the output to /etc/bash_completion.d/rsconfig.`
     completes: 'echo bash',
     run: async (context, _, [shell]) => {
       if (shell !== 'bash') throw usageError(`No completion for ${shell}: there is one for bash`);
-      context.out(bashCompletion(commands()));
+      context.out(bashCompletion('rsconfig', '/etc/rscltcfg', commands()));
       return 0;
     },
   });
 }
-
-/**
- * Characters of a key. The look-alikes 0, o, 1, l and i are excluded. The letter x is excluded because a key with an x could look like a
- * number.
- */
-const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
 
 export const KEY_NEW = defineCommand({
   call: { by: 'words', words: 'key new' },
@@ -42,7 +36,7 @@ The key can serve as nodekey, namespacekey or serverkey.`,
   json: KEY_SHAPE,
   operands: { min: 0, max: 0 },
   run: async (context, { json }) => {
-    const key = Array.from({ length: KEY_NEW_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('');
+    const key = newKey();
     if (json) return printJson(context, { key });
     context.out(`${key}\n`);
     return 0;

@@ -2,7 +2,8 @@
 // The files in gather/ collect the facts, and the files in checks/ judge the facts in the order of repair: file, machine, network, server,
 // daemon. Invariant: the exit code is 1 if and only if there is an error.
 
-import { defineCommand, printJson } from '../cli/command.ts';
+import { printJson } from '@rsio/common/cli/command';
+import { defineCommand } from '../cli/context.ts';
 import { FINDINGS_SHAPE } from '../cli/json-shapes.ts';
 import { checkDaemon } from './checks/daemon.ts';
 import { checkFile, checkRights } from './checks/file.ts';

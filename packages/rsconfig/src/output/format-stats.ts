@@ -12,7 +12,8 @@
 //       flush: 3  discard: 0  zero: 0  errors: 0  outstanding: 4  longest gap: 12 ms
 
 import type { LatencyView, PathStats, StatsView, VolumeStats } from '@rsio/common/control/methods';
-import { endPoint, roundTrip, stateName, toText } from './format.ts';
+import { toText } from '@rsio/common/cli/table';
+import { endPoint, roundTrip, stateName } from './format.ts';
 
 const BYTES_PER_MB = 1e6;
 

@@ -16,7 +16,7 @@ import {
   type WaitingView,
   waitingText,
 } from '@rsio/common/control/methods';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/common/log/log-line';
 
 // Forms of the output. TIME has the format of the log, 2010_09_14-15:02:32 (GMT). An unknown value is printed as `-`.
@@ -107,10 +107,6 @@ export function endPoint(address: string, port: number): string {
 
 export function roundTrip(ms: number | null): string {
   return ms === null ? '-' : `${ms.toFixed(3)} ms`;
-}
-
-export function toText(lines: readonly string[]): string {
-  return lines.map((line) => `${escapeControls(line)}\n`).join('');
 }
 
 function namespaceLines(namespace: NamespaceView, verbosity: number): string[] {
@@ -206,25 +202,4 @@ function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView)
 
 function threeDigits(position: number): string {
   return String(position).padStart(3, '0');
-}
-
-const GAP = '  ';
-const RIGHT = '>';
-
-/**
- * Returns a line with the headings, then a line for each row. If a heading starts with `>`, its column is aligned to the right; the `>`
- * itself is not printed.
- */
-export function alignColumns(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const isRight = headings.map((heading) => heading.startsWith(RIGHT));
-  const shown = headings.map((heading, column) => (isRight[column] === true ? heading.slice(RIGHT.length) : heading));
-  // The cells are escaped first, because the column widths must include the escapes.
-  const table = [shown, ...rows].map((cells) => cells.map(escapeControls));
-  const widths = headings.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
-  return table.map((cells) =>
-    cells
-      .map((cell, column) => (isRight[column] === true ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
-      .join(GAP)
-      .trimEnd(),
-  );
 }

@@ -3,7 +3,7 @@
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { CommandContext } from '../cli/command.ts';
+import type { CommandContext } from '../cli/context.ts';
 
 /** `call` accepts any method and may return any result, because the test plays the daemon. */
 interface Given extends Partial<Omit<CommandContext, 'call'>> {

@@ -3,7 +3,7 @@
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
-import { CONTROL_VERSION } from '@rsio/common/control/methods';
+import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';

@@ -15,6 +15,7 @@ import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REV
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import type { SessionStatus } from '../admin/server-views.ts';
 import type { SessionRequest, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
 import type { Holds } from '../holds/holds.ts';
 import type { Admission } from '../session/server-path.ts';
@@ -37,6 +38,8 @@ export interface AdmissionPorts {
   lost(volumeId: string): void;
   /** Called when a session has found a volume's storage truncated. */
   cut(volumeId: string): void;
+  /** Called when changes of a volume begin to wait for space in the pool, and when none waits any more. */
+  waitsForSpace(session: ServedSession, volumeId: string, isWaiting: boolean): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
   /** Called when the session has ended and none of its requests is running. */
@@ -49,6 +52,8 @@ export interface ServedSession {
   readonly secret: Buffer;
   readonly client: ClientIdentity;
   readonly workerSession: WorkerSession;
+  /** Wall-clock time at which the session began. */
+  readonly beganMs: number;
   /** Ids of the volumes granted to the session. */
   readonly volumeIds: Set<string>;
   /** Time at which the session's last path closed; null while the session has paths. */
@@ -78,7 +83,17 @@ export class Admissions {
     return [...this.byNode.values()];
   }
 
-  /** Returns the secret of a session for the handshake of a further path, or null if the given node may not join the session. */
+  /** The sessions as a list of clients shows them. */
+  get statuses(): SessionStatus[] {
+    return this.sessions.map(({ client: { node, address }, beganMs, silentSinceMs }) => ({
+      node,
+      address,
+      beganMs,
+      isSilent: silentSinceMs !== null,
+    }));
+  }
+
+  /** Returns the secret of a session, for the handshake of a further path; null if this node may not join the session. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
     const served = this.byNode.get(node);
     return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
@@ -189,7 +204,8 @@ export class Admissions {
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
     const workerSession = await this.readyWorkerSession(id, client);
-    const served: ServedSession = { id, secret, client, workerSession, volumeIds: new Set(), silentSinceMs: null, linger: null };
+    const beganMs = this.ports.clock.wallMs();
+    const served: ServedSession = { id, secret, client, workerSession, beganMs, volumeIds: new Set(), silentSinceMs: null, linger: null };
     this.byNode.set(client.node, served);
     this.departed.delete(client.node);
     served.workerSession.onMessage = (message) => this.onMessage(served, message);
@@ -279,6 +295,7 @@ export class Admissions {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
     if (message.type === 'lost') this.ports.lost(message.volumeId);
     if (message.type === 'cut') this.ports.cut(message.volumeId);
+    if (message.type === 'space') this.ports.waitsForSpace(session, message.volumeId, message.isWaiting);
     if (message.type !== 'ask') return;
     const { what } = message.request;
     this.ports

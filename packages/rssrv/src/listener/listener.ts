@@ -6,8 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import { loadRssrvConfig } from '@rsio/common/config/load-config';
-import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
 import { assert } from '@rsio/common/lib/assert';
@@ -20,23 +19,25 @@ import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { type ListAnswer, type OpenRequest, type ServerInterface, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { plural } from '@rsio/common/lib/units';
+import { Administration } from '../admin/administration.ts';
+import { ChangeQueue } from '../admin/change-queue.ts';
+import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
+import { ConfigInForce, type LoadedListenerConfig } from './config-in-force.ts';
 import { Admissions, type ServedSession } from './admissions.ts';
 import type { SessionRequest, ToSession } from '../workers/channel.ts';
 import { DiscoveryService } from '../discovery/discovery-service.ts';
 import { sendRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../sys/file-system.ts';
 import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
+import { notOffered, offeredTo, volumeEntry } from './offered-volumes.ts';
 import { UnprovenLimiter } from './unproven-limiter.ts';
-import { openFilesWarning, openFilesLimit } from './descriptor-limit.ts';
 import { ProbeConnections } from '../probes/probe-connections.ts';
 import { type GrantPorts, Holds } from '../holds/holds.ts';
-import type { ReloadPlan } from '../reload/reload-plan.ts';
 import { Reloader } from '../reload/reloader.ts';
 import { RunRecords } from './run-records.ts';
-import { type GrownVolume, isFor, type ServedVolume } from '../backends/io/served-volume.ts';
+import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
-import type { VolumeChange } from '../volumes/volume-change.ts';
-import { volumeChanges, type VolumeStanding } from '../volumes/volume-plan.ts';
+import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import { Worker, WorkerPool } from '../workers/worker-pool.ts';
 
@@ -55,11 +56,10 @@ export interface ListenerOptions {
 
 export class Listener {
   private readonly options: ListenerOptions;
-  /** The configuration in force. */
-  private config: RssrvConfig;
+  private readonly inForce: ConfigInForce;
   private readonly identity: ServerIdentity;
   private readonly sockets: ListeningSockets;
-  private readonly reloader: Reloader;
+  private readonly reloader: Reloader<LoadedListenerConfig>;
   private readonly holds: Holds;
   private readonly admissions: Admissions;
   private readonly probes: ProbeConnections;
@@ -69,7 +69,10 @@ export class Listener {
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
-  /** Generation of the list that LIST returns. */
+  private readonly administration: Administration;
+  private readonly shortage: SpaceShortage;
+  private readonly changes = new ChangeQueue();
+  /** Generation of the list that the server sends to clients. */
   private generation = 1;
   private isServing = false;
   private isReloadWanted = false;
@@ -77,7 +80,6 @@ export class Listener {
   constructor(options: ListenerOptions) {
     const { config, paths, clock, log } = options;
     this.options = options;
-    this.config = config;
     this.identity = {
       namespaceid: config.namespace.namespaceid,
       server: config.server.name,
@@ -95,17 +97,8 @@ export class Listener {
     });
     this.unproven = this.newUnprovenLimiter();
     this.limitedLog = new RateLimitedLog(clock, log);
-    this.reloader = new Reloader({
-      log,
-      current: () => this.config,
-      load: () => loadRssrvConfig(paths.configFile, options.mayInjectFaults),
-      standingOf: (volume) => this.standingOf(volume),
-      apply: (plan, next) => this.apply(plan, next),
-      setLevel: (level) => {
-        log.setLevel(level);
-        this.reopenWorkerLogs();
-      },
-    });
+    this.shortage = new SpaceShortage(log);
+    this.reloader = this.newReloader();
     this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
     this.volumes = new Volumes({
       idsFile: paths.volumesFile,
@@ -130,10 +123,13 @@ export class Listener {
       isClient: (node) => this.keyOf(node) !== null,
       lost: (volumeId) => void this.lost(volumeId),
       cut: (volumeId) => void this.cut(volumeId),
+      waitsForSpace: ({ id }, volumeId, isWaiting) => this.shortage.changed(id, volumeId, this.volumes.nameOf(volumeId), isWaiting),
       answer: (session, request) => this.answer(session, request),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.refuse(socket, proven, error),
     });
+    this.inForce = this.newConfigInForce();
+    this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
     const { instance } = this.identity;
     this.discovery = new DiscoveryService({
@@ -150,15 +146,19 @@ export class Listener {
    */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;
-    const { config } = this;
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.endOldWorkers(clock, log);
     await this.holds.load();
+    await this.administration.load();
+    await this.inForce.openPools();
+    const { config } = this;
     this.holds.keepNodes(config.clients.map(({ name }) => name));
     await this.volumes.open(config);
+    for (const trouble of this.administration.troubles) this.warn(trouble);
     for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
     try {
       for (const problem of await this.sockets.open(config.interfaces)) this.warn(addressMissingText(problem));
+      await this.administration.start();
     } catch (error) {
       await this.stop('The server could not start');
       throw error;
@@ -173,17 +173,20 @@ export class Listener {
 
   /** Stops admitting clients, answers requests in progress, flushes, and ends all workers. */
   async stop(sentence: string): Promise<void> {
+    const { clock } = this.options;
     this.isServing = false;
     this.sockets.closeAll();
     this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
-    await this.reloader.idle();
+    await this.administration.stop();
+    await this.changes.idle(clock, CHANGE_STOP_WAIT_MS);
     this.probes.close('E_SHUTTING_DOWN', sentence);
     this.discovery.close();
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
     this.limitedLog.close();
     await this.volumes.close();
-    // Records without workers tell the next listener that this listener exited cleanly.
+    await this.administration.close();
+    // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
     await this.records?.saved();
   }
 
@@ -191,48 +194,12 @@ export class Listener {
   reload(): void {
     this.options.log.reopen();
     this.reopenWorkerLogs();
-    this.isReloadWanted = true;
-    if (this.isServing) this.reloader.ask();
+    this.reloadLater();
   }
 
-  /**
-   * Applies the whole plan or nothing. Throws if a new interface or volume cannot be opened, or if a client has begun to use a volume that
-   * the plan would remove or change.
-   */
-  private async apply(plan: ReloadPlan, next: RssrvConfig): Promise<void> {
-    const missing = await this.sockets.open(next.interfaces);
-    let change: VolumeChange;
-    try {
-      change = await this.volumes.prepare(plan.volumes, next.volumes);
-    } catch (error) {
-      this.sockets.keep(this.config.interfaces);
-      throw error;
-    }
-    const { refusals } = volumeChanges(this.config.volumes, next.volumes, (volume) => this.standingOf(volume));
-    if (refusals.length > 0) {
-      this.sockets.keep(this.config.interfaces);
-      await change.undo();
-      throw new RsError('E_HELD', refusals.join('; '));
-    }
-    const { grown, isListChanged } = change;
-    // The code from here to the last message to the sessions runs in a single event-loop turn. Every client therefore learns the new size
-    // and generation, either from its grant or from a notification.
-    change.commit();
-    const filesWarning = openFilesWarning(next, openFilesLimit());
-    if (filesWarning !== null && filesWarning !== openFilesWarning(this.config, openFilesLimit())) this.options.log.warn(filesWarning);
-    this.config = next;
-    this.pool.processes = next.server.processes;
-    this.sockets.keep(next.interfaces);
-    const { name } = next.server;
-    for (const node of plan.removedClients) this.admissions.dismiss(node, `Node ${node} was removed from the clients of server ${name}`);
-    for (const node of plan.rekeyedClients)
-      this.admissions.dismiss(node, `The key of node ${node} at server ${name} has changed: use the new one`);
-    this.holds.keepNodes(next.clients.map(({ name }) => name));
-    if (plan.isListChanged || isListChanged) this.listChanged(grown);
-    for (const id of change.cut) void this.startIncarnation(id);
-    for (const problem of missing) this.options.log.warn(addressMissingText(problem));
-    await this.afterReload('closing what was removed', () => change.finish());
-    await this.explore(next);
+  private reloadLater(): void {
+    this.isReloadWanted = true;
+    if (this.isServing) this.reloader.ask();
   }
 
   /** Answers discovery datagrams on all interfaces with a listening socket. */
@@ -246,30 +213,7 @@ export class Listener {
     this.options.warn(`Warning: ${sentence}`);
   }
 
-  /** Logs a failure of `work`, which must not be reported as a refused reload, because the new configuration is already in force. */
-  private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (thrown) {
-      const { message, code } = toRsError(thrown);
-      this.options.log.error(`Reload: applied, but ${what} failed: ${message} [${code}]`);
-    }
-  }
-
-  /** Returns the size of a configured volume, and the clients that hold it or have it open. */
-  private standingOf(volume: ServerVolumeConfig): VolumeStanding {
-    const { id, sizeBytes } = this.volumes.standing(volume);
-    if (id === null) return { sizeBytes, users: [] };
-    const users = this.holds.holdersOf(id);
-    const named = new Set(users.map(({ node }) => node));
-    for (const { client, volumeIds } of this.admissions.sessions) {
-      const { node, address } = client;
-      if (volumeIds.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.options.clock.wallMs() });
-    }
-    return { sizeBytes, users };
-  }
-
-  /** Announces a new generation of the list to the clients, so that they request the list. */
+  /** Announces a new generation of the list, so that the clients request the list. */
   private listChanged(grown: readonly GrownVolume[]): void {
     this.generation++;
     const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
@@ -280,12 +224,70 @@ export class Listener {
     this.pool.reopenLogs(this.config.server.logLevel);
   }
 
+  private get config(): RssrvConfig {
+    return this.inForce.config;
+  }
+
   private get interfaces(): ServerInterface[] {
     return this.config.interfaces.map(toInterface);
   }
 
   private keyOf(node: string): string | null {
     return this.config.clients.find((client) => client.name === node)?.key ?? null;
+  }
+
+  private newConfigInForce(): ConfigInForce {
+    const { clock, log, paths, mayInjectFaults } = this.options;
+    return new ConfigInForce(this.options.config, {
+      clock,
+      log,
+      configFile: paths.configFile,
+      mayInjectFaults,
+      sockets: this.sockets,
+      volumes: this.volumes,
+      holds: this.holds,
+      shortage: this.shortage,
+      workers: this.pool,
+      admissions: () => this.admissions,
+      administration: () => this.administration,
+      listChanged: (grown) => this.listChanged(grown),
+      startIncarnation: (id) => this.startIncarnation(id),
+      explore: (next) => this.explore(next),
+    });
+  }
+
+  private newReloader(): Reloader<LoadedListenerConfig> {
+    const { log } = this.options;
+    return new Reloader({
+      log,
+      current: () => this.config,
+      load: () => this.inForce.load(),
+      exclusive: (work) => this.changes.runOwn(work),
+      standingOf: (volume) => this.inForce.standingOf(volume),
+      apply: (plan, next) => this.inForce.apply(plan, next),
+      setLevel: (level) => {
+        log.setLevel(level);
+        this.reopenWorkerLogs();
+      },
+    });
+  }
+
+  private newAdministration(): Administration {
+    const { clock, log, paths } = this.options;
+    return new Administration({
+      clock,
+      log,
+      paths,
+      changes: this.changes,
+      config: () => this.config,
+      configuredMs: () => this.inForce.configuredMs,
+      sessions: () => this.admissions.statuses,
+      statusOf: (volume) => this.inForce.statusOf(volume),
+      check: (was, now) => void this.inForce.checkChange(was, now),
+      apply: (was, now) => this.inForce.applyVolume(was, now),
+      reload: () => this.reloader.request(),
+      reloadLater: () => this.reloadLater(),
+    });
   }
 
   private newUnprovenLimiter(): UnprovenLimiter {
@@ -365,9 +367,13 @@ export class Listener {
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
     const { client, workerSession } = session;
     const find = (): ServedVolume | null =>
-      this.visible(client.node).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null;
+      offeredTo(client.node, this.volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ??
+      null;
     const volume = find();
-    if (volume === null) return this.unknownVolume(client.node, request);
+    if (volume === null) {
+      const failures = [...this.volumes.failures, ...this.administration.failures];
+      return notOffered(client.node, request, failures, this.identity.server);
+    }
     const ports: GrantPorts = {
       find,
       incarnation: (one) => this.incarnationOf(one),
@@ -395,27 +401,8 @@ export class Listener {
   }
 
   private list(node: string): ListAnswer {
-    const volumes = this.visible(node).map((volume) => ({
-      name: volume.name,
-      id: volume.id,
-      universe: volume.universe,
-      sizeBytes: volume.sizeBytes,
-      blockSizeBytes: volume.blockSizeBytes,
-      readonly: volume.readonly,
-      shared: volume.shared,
-      holders: this.holds.holdersOf(volume.id),
-    }));
+    const volumes = offeredTo(node, this.volumes.served).map((volume) => volumeEntry(volume, this.holds.holdersOf(volume.id)));
     return { generation: this.generation, interfaces: this.interfaces, volumes };
-  }
-
-  private visible(node: string): ServedVolume[] {
-    return this.volumes.served.filter((volume) => isFor(volume, node));
-  }
-
-  private unknownVolume(node: string, { name, universe }: OpenRequest): Grant {
-    const failure = this.volumes.failures.find((one) => one.name === name && one.universe === universe && isFor(one, node));
-    const sentence = failure === undefined ? `Server ${this.identity.server} has no volume ${name} for this client` : failure.error.message;
-    return { granted: false, status: failure === undefined ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE, sentence, holders: [] };
   }
 
   /** Called when a sync of the volume has failed in a worker. */
@@ -459,6 +446,7 @@ export class Listener {
   }
 
   private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
+    this.shortage.sessionEnded(session.id);
     if (!isClean) await this.records?.workerEnded(session.workerSession.pid, [...session.volumeIds]);
   }
 }

@@ -107,6 +107,16 @@ describe('applied', () => {
     expect(changes).toEqual(['names or order of the interfaces changed']);
   });
 
+  test('other rights are said of a client that stays, not of one that is added, removed or unknown', () => {
+    const rights = (lines: string): readonly [string, string] => ['[clients]', `[rights]\n${lines}\n[clients]`];
+    expect(applied(rights('venus admin')).changes).toEqual(['client venus has other rights']);
+    const others = applied(rights('mars admin\nnobody admin'), ['venus 0xvenus', 'mars 0xvenus-2']);
+    expect(others.changes.filter((change) => change.startsWith('client '))).toEqual([
+      'client venus is removed: its session ends, its holds stay',
+      'client mars is added',
+    ]);
+  });
+
   test('clients are added, removed, or get another key; no key is printed', () => {
     const { removedClients, rekeyedClients, changes } = applied(
       ['venus 0xvenus-secret-of-the-lab\n', 'big-6 0xbig6-secret-of-the-lab\n'],

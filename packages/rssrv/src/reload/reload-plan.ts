@@ -2,7 +2,7 @@
 // refused. Pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if any part is refused,
 // the whole file is refused; no message shows a secret key.
 
-import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { PoolConfig, RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
@@ -59,6 +59,7 @@ export function reloadPlan(
       ...opened.map((one) => `interface ${endpointText(one)} was added`),
       ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces changed'] : []),
       ...clientChanges(old, next),
+      ...poolChanges(old, next),
       ...settingChanges(old, next),
       ...volumes.changes,
     ],
@@ -90,6 +91,25 @@ function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
     ...namesMissingIn(old.clients, next.clients).map((name) => `client ${name} is removed: its session ends, its holds stay`),
     ...namesMissingIn(next.clients, old.clients).map((name) => `client ${name} is added`),
     ...rekeyed(old, next).map((name) => `client ${name} has a new key: its session by the old one ends, its holds stay`),
+  ];
+}
+
+function poolChanges(old: RssrvConfig, next: RssrvConfig): string[] {
+  const before = new Map(old.pools.map((pool) => [pool.name, pool]));
+  const isOther = ({ name, path, limitBytes, reserve }: PoolConfig): boolean => {
+    const was = before.get(name);
+    return was !== undefined && (was.path !== path || was.limitBytes !== limitBytes || was.reserve !== reserve);
+  };
+  const rights = ({ rights: lines }: RssrvConfig): Map<string, string> =>
+    new Map(lines.map(({ name, role, pools, limitBytes }) => [name, JSON.stringify([role, pools, limitBytes])]));
+  const [had, has] = [rights(old), rights(next)];
+  const stays = (name: string): boolean => [old, next].every(({ clients }) => clients.some((client) => client.name === name));
+  const changed = [...new Set([...had.keys(), ...has.keys()])].filter((name) => stays(name) && had.get(name) !== has.get(name));
+  return [
+    ...namesMissingIn(old.pools, next.pools).map((name) => `pool ${name} is closed`),
+    ...namesMissingIn(next.pools, old.pools).map((name) => `pool ${name} is added`),
+    ...next.pools.filter(isOther).map(({ name }) => `pool ${name} has other settings`),
+    ...changed.map((name) => `client ${name} has other rights`),
   ];
 }
 

@@ -7,7 +7,7 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { type Log, quietLog } from '@rsio/common/log/log';
 import { smallRssrvcfg } from '@rsio/common/testing/sample-rssrvcfg';
-import { Reloader } from './reloader.ts';
+import { type LoadedConfig, Reloader } from './reloader.ts';
 
 function fileWith(address: string, more = ''): string {
   return smallRssrvcfg({ server: more, addresses: [address] });
@@ -21,7 +21,8 @@ class Scene {
   failure: RsError | null = null;
   release: () => void = () => {};
   isHeld = false;
-  readonly reloader: Reloader;
+  discarded = 0;
+  readonly reloader: Reloader<LoadedConfig>;
 
   constructor() {
     const log: Log = {
@@ -33,13 +34,14 @@ class Scene {
     this.reloader = new Reloader({
       log,
       current: () => this.config,
-      load: () => parseRssrvConfig(this.text, 'rssrvcfg'),
+      load: async () => ({ config: parseRssrvConfig(this.text, 'rssrvcfg'), discard: async () => void this.discarded++ }),
+      exclusive: (work) => work(),
       standingOf: () => ({ sizeBytes: null, users: [] }),
       apply: async (_plan, next) => {
         if (this.isHeld) await new Promise<void>((resolve) => (this.release = resolve));
         if (this.failure !== null) throw this.failure;
-        this.config = next;
-        this.applied.push(next.interfaces[0]?.address ?? '');
+        this.config = next.config;
+        this.applied.push(next.config.interfaces[0]?.address ?? '');
       },
       setLevel: (level) => void this.said.push(`level ${level}`),
     });

@@ -32,3 +32,5 @@ export const ANSWERS_UNREAD_MAX_BYTES = WINDOW_BYTES + REREAD_MAX_BYTES;
 export const UNLISTED_PATH_MS = 5_000;
 
 export const SYNC_BATCH_MAX_MS = 4;
+/** Interval at which a change that lacks space in its pool is executed again. */
+export const SPACE_RETRY_MS = 500;

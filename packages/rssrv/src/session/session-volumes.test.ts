@@ -1,6 +1,7 @@
 // Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as it may give a handle.
 // holds.ts decides which client holds what; copies of requests are in session-copies.test.ts.
 
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { describe, expect, test } from 'vitest';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
@@ -60,6 +61,8 @@ class Scene {
       this.said.push(`settle ${id} ${epoch} ${life}`);
       return { isSettled: this.isSettling };
     },
+    clock: new FakeClock(),
+    waitsForSpace: () => undefined,
     openBackend: () =>
       new Promise<Backend>((resolve, reject) =>
         this.openings.push({ give: () => resolve({ ...this.storage.backend }), refuse: () => reject(new Error('No such file')) }),

@@ -5,6 +5,7 @@
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
+import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -26,6 +27,7 @@ import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
 import { SharedBackends } from './shared-backends.ts';
+import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 
 export type Grant =
@@ -46,7 +48,8 @@ export interface Settled {
   readonly isSettled: boolean;
 }
 
-export interface VolumePorts {
+export interface VolumePorts extends SpaceWaitEvents {
+  readonly clock: Clock;
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
@@ -86,6 +89,7 @@ interface PostponedRelease {
 
 export class SessionVolumes {
   readonly syncs: VolumeSyncs;
+  readonly space: SpaceWaits;
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
   private readonly backends: SharedBackends;
@@ -111,6 +115,7 @@ export class SessionVolumes {
   constructor(ports: VolumePorts) {
     this.ports = ports;
     this.backends = new SharedBackends((volume) => ports.openBackend(volume));
+    this.space = new SpaceWaits(ports.clock, ports);
     this.syncs = new VolumeSyncs(
       (volumeId) => ports.lost(volumeId),
       (open) => this.cut(open),
@@ -189,7 +194,15 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** Flushes and closes all volumes. The module volume-syncs.ts reports failed flushes. */
+  /** Ends all changes that wait for space, before the session ends. The client sends them again in its next session. */
+  endSpaceWaits(): void {
+    for (const open of this.open.values()) {
+      open.isClosing = true;
+      this.space.release(open);
+    }
+  }
+
+  /** Flushes and closes all volumes. Failed flushes are not reported here, because volume-syncs.ts reports them. */
   async closeAll(): Promise<void> {
     // During a close, another handle may be revoked and removed.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
@@ -344,6 +357,7 @@ export class SessionVolumes {
 
   private async closeOnce(open: OpenVolume): Promise<Status> {
     open.isClosing = true;
+    this.space.release(open);
     if (open.inFlight.count > 0) await open.inFlight.whenIdle();
     const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
     await this.backends.release(open.backend);

@@ -65,6 +65,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     lost: () => undefined,
     cut: () => undefined,
     release: () => Promise.resolve(),
+    waitsForSpace: () => undefined,
     openBackend: () => Promise.resolve(backend),
   });
   let isDestroyed = false;

@@ -4,7 +4,7 @@
 // Once `end` has resolved, no request is running.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Log } from '@rsio/common/log/log';
@@ -29,7 +29,6 @@ import { type Admission, PathLog, ServerPath, type ServerPathEvents } from './se
 import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
 export interface SessionPorts extends VolumePorts {
-  readonly clock: Clock;
   readonly log: Log;
   readonly pools: ConnectionPools;
   /** The listener ends a session that has been without paths for too long. */
@@ -140,6 +139,7 @@ export class Session implements ServerPathEvents {
 
   private async endOnce(code: string, sentence: string): Promise<void> {
     this.isEnding = true;
+    this.volumes.endSpaceWaits();
     await new Promise<void>((resolve) => {
       this.whenIdle = resolve;
       this.checkIdle();
@@ -371,7 +371,8 @@ export class Session implements ServerPathEvents {
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
     if (header.op === OP.WRITE && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
-      if (status !== WOULD_WAIT) {
+      // A full pool makes the write wait, in changeInPool.
+      if (status !== WOULD_WAIT && (status !== STATUS.NO_SPACE || open.volume.pool === undefined)) {
         open.hasUnsynced = true;
         const outcome = this.volumes.outcome(open, status);
         this.slots.finishAtOnce(header.slot, outcome);
@@ -387,7 +388,8 @@ export class Session implements ServerPathEvents {
     if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
     open.inFlight.begin();
     if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
-    execute(open, header, buffer, (ended) => {
+    const start = (end: (status: Status) => void): void => execute(open, header, buffer, end);
+    this.volumes.space.execute(open, start, (ended) => {
       this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
       const status = this.volumes.outcome(open, ended);
       if (lengthBytes > 0) this.ports.pools.bodies.giveBack(buffer);

@@ -161,6 +161,7 @@ export class SessionScene {
       release: async (volumeId) => {
         this.released.push(volumeId);
       },
+      waitsForSpace: () => undefined,
       openBackend: () => Promise.resolve(this.storage.backend),
       lost: (volumeId) => this.lost.push(volumeId),
       cut: (volumeId) => this.cut.push(volumeId),

@@ -454,3 +454,62 @@ describe('ids', () => {
     }
   });
 });
+
+test('a file of a pool is no file of a section, whatever its name, because two servers could serve it', async () => {
+  fs.mkdirSync(at('pool/volumes/id'), { recursive: true });
+  fs.writeFileSync(at('pool/pool.json'), '{}');
+  fs.writeFileSync(at('pool/volumes/id/data'), Buffer.alloc(MIB));
+  fs.symlinkSync(at('pool/volumes/id/data'), at('link'));
+  await start(file('a', { path: at('pool/volumes/id/data') }), file('b', { path: at('link') }), file('c'));
+  expect(names()).toEqual(['c']);
+  expect(volumes.failures.map(({ error }) => error.message)).toEqual(
+    ['a', 'b'].map((name) =>
+      expect.stringMatching(new RegExp(`^Volume ${name}: .* belongs to a volume of the pool in .*/pool: serve it with`)),
+    ),
+  );
+});
+
+describe('a partial plan', () => {
+  const POOL = { name: 'fast', stamp: null };
+  const ID = '00000000-0000-4000-8000-0000000000';
+  const ofPool = (name: string, changes: Partial<ServerVolumeConfig> = {}): ServerVolumeConfig => {
+    fs.closeSync(fs.openSync(at(`${name}.img`), 'a'));
+    fs.truncateSync(at(`${name}.img`), MIB);
+    return file(name, { type: 'file', id: `${ID}0${name.length}`, pool: POOL, ...changes });
+  };
+  const open = (...next: ServerVolumeConfig[]): Promise<VolumeChange> =>
+    volumes.prepare({ added: [], retried: next, kept: [], removed: [], isPartial: true }, [...configured, ...next]);
+
+  test('opens no file that an untouched volume has, and no second volume of its id', async () => {
+    await start(file('db'));
+    const same = await open(file('other', { path: at('db.img'), type: 'file', pool: POOL, id: `${ID}99` }));
+    same.commit();
+    expect([names(), volumes.failures.map(({ error }) => error.message)]).toEqual([
+      ['db'],
+      [expect.stringContaining('is already volume db')],
+    ]);
+    await restart(ofPool('one'));
+    (await open(ofPool('copy', { id: `${ID}03` }))).commit();
+    expect([names(), volumes.failures.map(({ error }) => error.message)]).toEqual([
+      ['one'],
+      [expect.stringContaining('which volume one has')],
+    ]);
+  });
+
+  test('a truncation that is found meanwhile stays known', async () => {
+    await start(file('db'));
+    const change = await open(ofPool('one'));
+    await volumes.cut(idOf('db'));
+    change.commit();
+    expect(names()).toEqual(['one']);
+  });
+
+  test('the id and the records of an untouched volume that is not served stay as they are', async () => {
+    await start(file('db'), file('gone', { sizeBytes: null }));
+    const before = fs.readFileSync(at('volumes.json'), 'utf8');
+    const gone = volumes.standing(file('gone')).id;
+    (await open(ofPool('one'))).commit();
+    expect(volumes.standing(file('gone')).id).toBe(gone);
+    expect(fs.readFileSync(at('volumes.json'), 'utf8')).toBe(before);
+  });
+});

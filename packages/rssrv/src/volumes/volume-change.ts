@@ -10,7 +10,6 @@ import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
 import { readLog } from '../backends/faults/unsynced-log.ts';
 import { writesOf } from '../backends/faults/unsynced-store.ts';
-import { storageStamp } from '../backends/files/storage-identity.ts';
 import { type LockOutcome, takeLocks } from './file-locks.ts';
 import { storageWarnings } from './storage-warnings.ts';
 import {
@@ -18,26 +17,19 @@ import {
   cutError,
   failureOf,
   isConfirmed,
+  replacedWarning,
+  shortFileError,
   shrunkError,
   unlockedError,
   unlockedSentence,
   type VolumeFailure,
 } from './volume-failures.ts';
-import {
-  factsOf,
-  type IdRecords,
-  locationOf,
-  readIdRecords,
-  settleIds,
-  type VolumeFacts,
-  volumeKey,
-  withIds,
-  writeIdRecords,
-} from './volume-ids.ts';
+import { factsOf, type IdRecords, locationOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
 import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
 import {
   discardStorage,
+  isOutOfFiles,
   measure,
   namedIdentity,
   openStorage,
@@ -45,6 +37,8 @@ import {
   settleSize,
   type Storage,
   StorageClaims,
+  storageFacts,
+  storedFacts,
   storageIdentity,
   volumeError,
 } from './volume-storage.ts';
@@ -168,8 +162,11 @@ export class VolumeChange {
   }
 
   private async run(configured: readonly ServerVolumeConfig[]): Promise<void> {
-    const settled = settleIds(this.withKnownIds(configured), configured, (id) => this.ports.isHeld(id));
-    this.ids = settled.ids;
+    const planned = configured.filter((volume) => !this.isUntouched(volumeKey(volume)));
+    const settled = settleIds(this.withKnownIds(planned), planned, (id) => this.ports.isHeld(id));
+    this.ids = new Map([...this.untouched(this.before.ids), ...settled.ids]);
+    for (const [, { storage, served }] of this.untouched(this.before.held))
+      this.claims.add(storage.volume, served.id, served.storage ?? null);
     for (const volume of this.plan.kept) {
       const storage = this.before.held.get(volumeKey(volume))?.storage;
       if (storage === undefined) continue;
@@ -191,7 +188,7 @@ export class VolumeChange {
     for (const [, identity] of taking) for (const key of going.get(identity) ?? []) await this.release(key);
     await this.openAll(taking.map(([volume]) => volume));
     this.after = this.stateOf(configured);
-    await this.keepIds(configured);
+    await this.keepIds(planned);
     for (const warning of settled.warnings) this.ports.log.warn(warning);
   }
 
@@ -263,7 +260,8 @@ export class VolumeChange {
     const id = this.idOf(volume);
     this.claims.check(volume, id);
     this.checkUnsynced(volume, id);
-    const wasThere = (volume.id === null && this.records.places.get(id) === locationOf(volume)) || this.ports.isHeld(id);
+    const wasThere =
+      volume.pool !== undefined || (volume.id === null && this.records.places.get(id) === locationOf(volume)) || this.ports.isHeld(id);
     const storage = await openStorage(volume, id, this.ports, wasThere);
     try {
       const identity = await storageIdentity(storage);
@@ -293,9 +291,7 @@ export class VolumeChange {
   private async logWarnings({ volume, type, path, handle }: Storage): Promise<void> {
     if (type !== 'file' || path === null || handle === null) return;
     const stats = await handle.stat({ bigint: true });
-    for (const warning of await storageWarnings(volume, path, stats, this.ports.fileSystemOf)) {
-      this.ports.log.warn(warning, { volume: volume.name });
-    }
+    for (const warning of await storageWarnings(volume, path, stats, this.ports.fileSystemOf)) this.warn(warning, volume);
   }
 
   /**
@@ -303,15 +299,14 @@ export class VolumeChange {
    */
   private async checkHeld(storage: Storage): Promise<void> {
     const { volume, id } = storage;
-    const before = this.records.facts.get(id);
+    const before = volume.pool === undefined ? this.records.facts.get(id) : factsOf(volume, volume.pool.stamp);
     const now = await storageFacts(storage);
     if (before === undefined) return;
     const error = changedUnderHolders(volume, before, now, this.ports.holdersOf(id));
     if (error !== null) throw error;
+    if (volume.pool !== undefined) this.warn(replacedWarning(volume, before, now), volume);
     if (!isConfirmed(volume, before, now)) return;
-    this.ports.log.warn(`Volume ${volume.name}: ${volume.path ?? ''} replaces the storage served before, as same-content says`, {
-      volume: volume.name,
-    });
+    this.warn(`Volume ${volume.name}: ${volume.path ?? ''} replaces the storage served before, as same-content says`, volume);
     await this.ports.incarnationEnded(id);
   }
 
@@ -321,16 +316,20 @@ export class VolumeChange {
    */
   private async checkShrunk(storage: Storage): Promise<void> {
     const { volume, id, type, path } = storage;
-    const servedBytes = this.records.sizes.get(id);
+    const servedBytes = volume.pool === undefined ? this.records.sizes.get(id) : (volume.sizeBytes ?? undefined);
     if (servedBytes === undefined || path === null || type === 'memory') return;
     const { presentBytes, sizeBytes } = await measure(storage);
     if (Math.min(presentBytes, sizeBytes) >= servedBytes) return;
+    // The file of a pool volume is extended before the manifest is replaced, so that the file is never shorter than the volume.
+    if (volume.pool !== undefined) throw shortFileError(volume, path, presentBytes, servedBytes);
     if (this.ports.isHeld(id)) throw shrunkError(volume, path, presentBytes, servedBytes);
     if (presentBytes < servedBytes) {
-      this.ports.log.warn(`Volume ${volume.name}: ${path} has ${presentBytes} bytes, and had ${servedBytes} when it was last served`, {
-        volume: volume.name,
-      });
+      this.warn(`Volume ${volume.name}: ${path} has ${presentBytes} bytes, and had ${servedBytes} when it was last served`, volume);
     }
+  }
+
+  private warn(sentence: string | null, { name }: ServerVolumeConfig): void {
+    if (sentence !== null) this.ports.log.warn(sentence, { volume: name });
   }
 
   private async servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
@@ -341,7 +340,8 @@ export class VolumeChange {
     const unsyncedFile = test?.losesUnsynced === true ? this.unsyncedFileOf(id) : null;
     const faults = test === undefined ? {} : { test: { ...test, unsyncedFile } };
     const rights = { readonly, shared, takeOver, takeOverForce, clients };
-    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...faults };
+    const pool = volume.pool === undefined ? {} : { pool: volume.pool.name };
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...faults };
   }
 
   /**
@@ -371,12 +371,12 @@ export class VolumeChange {
     if (lock !== 'unavailable') return;
     // A memory volume needs no lock, because its file is always new.
     if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
-    this.ports.log.warn(unlockedSentence(volume, path), { volume: volume.name });
+    this.warn(unlockedSentence(volume, path), volume);
   }
 
   /** Locks the files among the given storages. Devices need no lock, because writable devices are opened with O_EXCL. */
   private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
-    const locked = storages.filter((storage) => storage.type === 'file' || storage.type === 'memory');
+    const locked = storages.filter(({ type, volume: { pool } }) => (type === 'file' && pool === undefined) || type === 'memory');
     const outcomes = await (this.ports.takeLocks ?? takeLocks)(
       locked.flatMap(({ handle, volume, type }) =>
         handle === null ? [] : [{ descriptor: handle.fd, shared: volume.readonly && type === 'file' }],
@@ -407,7 +407,7 @@ export class VolumeChange {
     } catch (thrown) {
       // A failure of an unchanged section must not prevent changes in other sections.
       if (!isSame) throw thrown;
-      this.ports.log.warn(toRsError(thrown).message, { volume: volume.name });
+      this.warn(toRsError(thrown).message, volume);
     }
     this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
   }
@@ -433,21 +433,37 @@ export class VolumeChange {
     const held = new Map<string, HeldVolume>();
     for (const volume of configured) {
       const key = volumeKey(volume);
-      const one = this.opened.get(key) ?? this.kept.get(key);
+      const one = this.opened.get(key) ?? this.kept.get(key) ?? (this.isUntouched(key) ? this.before.held.get(key) : undefined);
       if (one !== undefined) held.set(key, one);
     }
-    return { held, failures: this.failures, ids: this.ids };
+    const earlier = this.before.failures.filter((failure) => this.isUntouched(volumeKey(failure)));
+    return { held, failures: [...earlier, ...this.failures], ids: this.ids };
   }
 
+  /** Returns true if a partial plan does not mention the volume, which then stays as it is. */
+  private isUntouched(key: string): boolean {
+    if (this.plan.isPartial !== true) return false;
+    const { added, retried, kept, removed } = this.plan;
+    return ![added, retried, kept, removed].some((volumes) => volumes.some((volume) => volumeKey(volume) === key));
+  }
+
+  /** Returns the entries, keyed by volumeKey, of volumes that a partial plan does not mention. */
+  private untouched<T>(entries: ReadonlyMap<string, T>): [key: string, value: T][] {
+    return this.plan.isPartial === true ? [...entries].filter(([key]) => this.isUntouched(key)) : [];
+  }
+
+  /** Saves the generated ids and the location, size and facts of the served volumes. `configured`: without those that stay unchecked. */
   private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));
     const served = made.filter((volume) => this.after.held.has(volumeKey(volume)));
     const places = new Map(served.map((volume) => [this.idOf(volume), locationOf(volume)]));
-    const stored = [...this.after.held.values()].filter(({ served: { type } }) => type === 'file' || type === 'block');
-    const sizes = new Map(stored.map(({ served: { id, sizeBytes } }) => [id, sizeBytes]));
-    const facts = new Map<string, VolumeFacts>();
-    for (const { storage } of this.after.held.values()) if (storage.type !== 'null') facts.set(storage.id, await storageFacts(storage));
+    const planned = new Set(configured.map(volumeKey));
+    // The manifests of pool volumes have their sizes and stamps.
+    const recorded = [...this.after.held.values()].filter(
+      ({ storage: { volume } }) => volume.pool === undefined && planned.has(volumeKey(volume)),
+    );
+    const { sizes, facts } = await storedFacts(recorded);
     const records = withIds(this.records, ids, places, sizes, facts);
     if (records === null) return;
     await writeIdRecords(this.ports.idsFile, records);
@@ -457,14 +473,4 @@ export class VolumeChange {
   private idOf(volume: ServerVolumeConfig): string {
     return this.ids.get(volumeKey(volume)) ?? '';
   }
-}
-
-function isOutOfFiles(thrown: unknown): boolean {
-  const { errno } = toRsError(thrown).context;
-  return errno === 'EMFILE' || errno === 'ENFILE';
-}
-
-async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
-  if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
-  return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
 }

@@ -54,6 +54,15 @@ export function shrunkError(volume: ServerVolumeConfig, location: string, presen
   );
 }
 
+/** The error for a volume of a pool whose file is shorter than its manifest says. */
+export function shortFileError(volume: ServerVolumeConfig, location: string, presentBytes: number, sizeBytes: number): RsError {
+  return volumeError(
+    volume,
+    `${location} has ${presentBytes} bytes, but the volume has ${sizeBytes}`,
+    `restore its content; if zeros are correct, make it ${sizeBytes} bytes long with truncate(1), then reload`,
+  );
+}
+
 /**
  * Returns the error for a file that cannot be locked. Without a lock, another rssrv could serve the same file at the same time and destroy
  * its content.
@@ -93,8 +102,20 @@ export function changedUnderHolders(
   if (isSameStamp(before.stamp, now.stamp) || isConfirmed(volume, before, now)) return null;
   const location = volume.path ?? `type ${volume.type}`;
   const what = `${location} is not the file or device that it was last served from (${now.stamp}, not ${before.stamp}), and ${heldBy(holders)}`;
-  const remedy = `restore that one; if this one has the same content, set same-content = ${now.stamp}; if its content differs, give the volume another id =`;
-  return volumeError(volume, what, `${remedy}; then reload`);
+  const remedy =
+    volume.pool === undefined
+      ? `if this one has the same content, set same-content = ${now.stamp}; if its content differs, give the volume another id =; then reload`
+      : `if this one has the same content, run rsadm volume set ${volume.name} same-content=${now.stamp}`;
+  return volumeError(volume, what, `restore that one; ${remedy}`);
+}
+
+/** Returns the warning about a file of a pool that is not the one in the manifest although no client holds the volume; null if it is. */
+export function replacedWarning(volume: ServerVolumeConfig, before: VolumeFacts, now: VolumeFacts): string | null {
+  if (isSameStamp(before.stamp, now.stamp)) return null;
+  return (
+    `Volume ${volume.name}: ${volume.path ?? ''} is not the file that it was created with, and a start will refuse it while a client ` +
+    `holds the volume: if it has the right content, run rsadm volume set ${volume.name} same-content=${now.stamp ?? ''}`
+  );
 }
 
 function shown(value: boolean | number): string {

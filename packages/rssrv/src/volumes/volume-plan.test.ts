@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { smallRssrvcfg } from '@rsio/common/testing/sample-rssrvcfg';
+import { volumeConfig } from '../testing/volume-config.ts';
 import { volumeChanges, type VolumeChanges, type VolumeStanding } from './volume-plan.ts';
 
 const ORACLE = '[volume oracle]\npath = /storage/oracle.img\nsize = 2m\n';
@@ -143,4 +144,10 @@ test("after any change a held volume keeps its storage, at least its size, and i
       if (String(was.clients) !== String(now!.clients)) expect(now!.clients ?? ['big-2']).toContain('big-2');
     }),
   );
+});
+
+test('a new volume of a pool may fail without the rest of the file', () => {
+  const volume = volumeConfig({ name: 'db', path: '/p/data', pool: { name: 'fast', stamp: null } });
+  const { plan, changes } = volumeChanges([], [volume], () => ({ sizeBytes: null, users: [] }));
+  expect([plan.added, plan.retried, changes]).toEqual([[], [volume], ['volume db is served']]);
 });

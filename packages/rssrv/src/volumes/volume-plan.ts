@@ -24,6 +24,8 @@ export interface VolumePlan {
   readonly kept: readonly ServerVolumeConfig[];
   /** Volumes to release, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
   readonly removed: readonly ServerVolumeConfig[];
+  /** True if all other volumes stay as they are, unchecked. Otherwise every configured volume is in one of the lists. */
+  readonly isPartial?: true;
 }
 
 export interface VolumeChanges {
@@ -33,7 +35,7 @@ export interface VolumeChanges {
   readonly refusals: readonly string[];
 }
 
-type Field = Exclude<keyof ServerVolumeConfig, 'name' | 'universe' | 'line'>;
+type Field = Exclude<keyof ServerVolumeConfig, 'name' | 'universe' | 'line' | 'pool'>;
 
 /** For each field, the name of its key in the `[volume]` section. */
 const KEYS: Readonly<Record<Field, string>> = {
@@ -88,11 +90,16 @@ type Decision = { readonly [Part in keyof VolumePlan]?: VolumePlan[Part] } & {
 };
 
 function opened(volume: ServerVolumeConfig): Decision {
-  return { added: [volume], changes: [`${label(volume)} is served`] };
+  const changes = [`${label(volume)} is served`];
+  // A pool is configured as a whole. One volume that cannot be opened must not keep the others and the rest of the file back.
+  return volume.pool === undefined ? { added: [volume], changes } : { retried: [volume], changes };
 }
 
 function gone(volume: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding): Decision {
-  if (users.length > 0) return { refusals: [`${section(volume)} was removed, but ${heldBy(users)}: ${detachFirst(volume)}`] };
+  if (users.length > 0) {
+    const what = volume.pool === undefined ? 'was removed, but' : 'is in use:';
+    return { refusals: [`${section(volume)} ${what} ${heldBy(users)}: ${detachFirst(volume)}`] };
+  }
   return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is no longer served`] };
 }
 
@@ -162,7 +169,8 @@ export function heldBy(users: readonly Holder[]): string {
   return more.length === 0 ? first : `${first} (and ${more.length} more)`;
 }
 
-function detachFirst({ name }: ServerVolumeConfig): string {
+function detachFirst({ name, pool }: ServerVolumeConfig): string {
+  if (pool !== undefined) return `detach it there first (rsconfig -d ${name})`;
   return `detach it there first (rsconfig -d ${name}) and reload again, or take the change back`;
 }
 
@@ -170,8 +178,8 @@ function keysOf(fields: readonly Field[]): string {
   return fields.map((field) => KEYS[field]).join(', ');
 }
 
-function section({ name }: ServerVolumeConfig): string {
-  return `Section [volume ${name}]`;
+function section({ name, pool }: ServerVolumeConfig): string {
+  return pool !== undefined ? `Volume ${name} of pool ${pool.name}` : `Section [volume ${name}]`;
 }
 
 function label({ name, universe }: ServerVolumeConfig): string {

@@ -2,16 +2,17 @@
 // listener keeps the descriptor open, so that the lock and the kernel's write-back errors stay while no worker has the storage open.
 
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rm, stat, truncate } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, realpath, rm, stat, truncate } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { blockDeviceFacts } from '../backends/files/block-device.ts';
-import { storageName } from '../backends/files/storage-identity.ts';
+import { storageName, storageStamp } from '../backends/files/storage-identity.ts';
 import type { FileSystemOf } from '../sys/file-system.ts';
 import { takeLocks } from './file-locks.ts';
+import { factsOf, type VolumeFacts } from './volume-ids.ts';
 import path from 'node:path';
 
 export interface Storage {
@@ -116,7 +117,16 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if (!path.isAbsolute(location)) throw volumeError(volume, `path ${location} is not absolute`, 'begin it with /');
   const stats = await statOrNull(volume, location);
   if (stats?.isBlockDevice() === true && type !== 'file') return { path: location, kind: 'block', stats };
-  if (stats?.isFile() === true && type !== 'block') return { path: location, kind: 'file', stats };
+  if (stats?.isFile() === true && type !== 'block') {
+    const pool = volume.pool === undefined ? await poolOf(location) : null;
+    if (pool === null) return { path: location, kind: 'file', stats };
+    // The lock of a pool is on its pool.json, so that a lock on this file would not keep two servers from serving it.
+    throw volumeError(
+      volume,
+      `${location} belongs to a volume of the pool in ${pool}`,
+      'serve it with that pool, or use a copy of the file',
+    );
+  }
   if (stats !== null || type === 'block') {
     const wanted = type === 'auto' ? 'regular file or block device' : type === 'file' ? 'regular file' : 'block device';
     throw volumeError(volume, `${location} is not a ${wanted}`, 'correct path = or type =');
@@ -134,6 +144,15 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
     throw volumeError(volume, `${location} does not exist, and a file ${where} would be lost at the next boot`, remedy);
   }
   return { path: location, kind: 'missing', stats };
+}
+
+/** Returns the directory of the pool that has this file as the data of a volume, or null. */
+async function poolOf(file: string): Promise<string | null> {
+  const real = await realpath(file).catch(() => file);
+  if (path.basename(real) !== 'data') return null;
+  const pool = path.dirname(path.dirname(path.dirname(real)));
+  const identity = await stat(path.join(pool, 'pool.json')).catch(() => null);
+  return identity === null ? null : pool;
 }
 
 /**
@@ -336,4 +355,26 @@ async function removeLeftover(volume: ServerVolumeConfig, file: string): Promise
 
 function id(file: string): string {
   return path.basename(file).slice('rsio-'.length);
+}
+
+/** Returns true if the process has no descriptor left. */
+export function isOutOfFiles(thrown: unknown): boolean {
+  const { errno } = toRsError(thrown).context;
+  return errno === 'EMFILE' || errno === 'ENFILE';
+}
+
+/** Returns the facts about open storage by which a later start recognizes it. */
+export async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
+  if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
+  return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
+}
+
+/** Returns the sizes of files and devices in bytes, and the facts about all storage that is not null, both by volume id. */
+export async function storedFacts(
+  held: readonly { readonly storage: Storage; readonly served: ServedVolume }[],
+): Promise<{ readonly sizes: ReadonlyMap<string, number>; readonly facts: ReadonlyMap<string, VolumeFacts> }> {
+  const stored = held.filter(({ served: { type } }) => type === 'file' || type === 'block');
+  const facts = new Map<string, VolumeFacts>();
+  for (const { storage } of held) if (storage.type !== 'null') facts.set(storage.id, await storageFacts(storage));
+  return { sizes: new Map(stored.map(({ served: { id, sizeBytes } }) => [id, sizeBytes])), facts };
 }

@@ -47,7 +47,8 @@ export class Volumes {
    * new configuration file. If the plan fails as a whole, everything is undone, and E_VOLUME or E_SYSTEM is thrown.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
-    return VolumeChange.prepare(this.state, plan, configured, this.ports, (state) => this.setState(state));
+    const before = this.state;
+    return VolumeChange.prepare(before, plan, configured, this.ports, (state) => this.setState(this.withNewCuts(before, state)));
   }
 
   /** Returns the name of a volume, or its id if the volume is not open. */
@@ -78,10 +79,15 @@ export class Volumes {
     return mark(size ?? null).message;
   }
 
-  /** Returns the id of a configured volume and the size at which it is served; the size is null if the volume is not open. */
+  /**
+   * Returns the id of a configured volume and the size at which it is served; the size is null if the volume is not open. While another
+   * volume has the name of a pool volume, the pool volume is not open.
+   */
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
     const key = volumeKey(volume);
-    return { id: this.state.ids.get(key) ?? null, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
+    const id = this.state.ids.get(key) ?? null;
+    if (volume.pool !== undefined && volume.id !== id) return { id: volume.id, sizeBytes: null };
+    return { id, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
   }
 
   /**
@@ -109,6 +115,16 @@ export class Volumes {
   async clearOldError(id: string): Promise<void> {
     const handle = this.heldBy(id)?.storage.handle ?? null;
     if (handle !== null) await this.syncs.sync(id, handle.fd).catch(() => undefined);
+  }
+
+  /** Adds to the state the volumes on the same storage that were found truncated since `before`, while the change was prepared. */
+  private withNewCuts(before: VolumeState, state: VolumeState): VolumeState {
+    const held = new Map(state.held);
+    for (const [key, { storage, cut }] of this.state.held) {
+      const one = held.get(key);
+      if (cut !== null && before.held.get(key)?.cut === null && one?.storage.handle === storage.handle) held.set(key, { ...one, cut });
+    }
+    return { ...state, held };
   }
 
   private setState(state: VolumeState): void {

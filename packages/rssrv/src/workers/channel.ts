@@ -76,6 +76,8 @@ export type FromSession =
   | { readonly type: 'lost'; readonly volumeId: string }
   /** Sent when the session has found the storage shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }
+  /** Sent when the first change of a volume begins to wait for space in its pool, and when the last one has ended. */
+  | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean }
   /** Sent when the session has ended and none of its requests is running. */
   | { readonly type: 'ended' };
 

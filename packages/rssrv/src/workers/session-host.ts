@@ -58,6 +58,7 @@ export class SessionHost {
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
+      waitsForSpace: (volumeId, isWaiting) => ports.send({ type: 'space', volumeId, isWaiting }),
       openBackend: (volume) => {
         const errors = new StorageErrorLog(volume, systemClock, log);
         const onError: BackendPorts['onError'] = (operation, errno) => errors.note(operation, errno);

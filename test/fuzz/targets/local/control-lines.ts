@@ -4,6 +4,7 @@
 import net from 'node:net';
 import path from 'node:path';
 import { type ControlHandlers, startControlServer } from '@rsio/common/control/control-server';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
@@ -52,7 +53,7 @@ let socketPath: Promise<string> | null = null;
 function started(): Promise<string> {
   socketPath ??= (async () => {
     const file = path.join(scratchFolder(), 'control');
-    await startControlServer(file, HANDLERS as unknown as Partial<ControlHandlers>, quiet);
+    await startControlServer(file, CONTROL_METHODS, HANDLERS as unknown as Partial<ControlHandlers>, quiet);
     return file;
   })();
   return socketPath;

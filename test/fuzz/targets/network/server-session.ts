@@ -63,6 +63,7 @@ class Scene {
       settle: () => Promise.resolve({ isSettled: true }),
       lost: () => undefined,
       cut: () => undefined,
+      waitsForSpace: () => undefined,
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),
     });
   }

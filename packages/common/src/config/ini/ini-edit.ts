@@ -55,7 +55,14 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** `keyColumns` applies only if the document has no entry whose style can be copied. */
+/** Removes the content lines of the section for which `isDoomed` returns true. If there are none, returns `document` itself. */
+export function removeLines(document: IniDocument, sectionIndex: number, isDoomed: (text: string) => boolean): IniDocument {
+  const contents = sectionAt(document, sectionIndex).contents.filter(({ text }) => isDoomed(text));
+  const doomed = new Set(contents.map(({ line }) => line - 1));
+  return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
+}
+
+/** Where to insert a new section. `keyColumns` applies only if the document has no entry whose style can be copied. */
 export interface SectionPosition {
   /** Index of the section above the new section; -1 for the top of the file; undefined for the end of the file. */
   readonly after?: number;

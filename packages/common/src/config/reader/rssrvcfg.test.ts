@@ -89,11 +89,13 @@ describe('the sample', () => {
           line: 15,
         },
       ],
+      pools: [],
       clients: [
         { name: 'big-2', key: '0xbig2' },
         { name: 'venus', key: '0xvenus' },
         { name: 'big-6', key: '0xbig6' },
       ],
+      rights: [],
       warnings: [
         {
           file: FILE,
@@ -448,7 +450,7 @@ describe('clients', () => {
 
   test('warnings: none at all, one key twice, a volume for an unknown one', () => {
     expect(warningsOf(HEAD)).toEqual([
-      '0 No section [volume NAME]: the server offers nothing',
+      '0 No section [volume NAME] or [pool NAME]: the server offers nothing',
       '0 No client in [clients]: no client can connect',
     ]);
     const text = `${HEAD}[volume v]\npath = /v\nclients = a x\n[clients]\na 0123456789abcdef\nb 0123456789abcdef\n`;

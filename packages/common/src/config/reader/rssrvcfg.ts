@@ -8,12 +8,20 @@ import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '../../lib/units.
 import { addressKey } from '../../lib/subnet.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';
-import { Findings, Uniques } from './findings.ts';
+import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.ts';
 import { type KeyEntry, SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
+import { readPools, readRights } from './storage-sections.ts';
 import { knownSections } from './sections.ts';
-import type { RssrvConfig, ServerClientConfig, ServerInterfaceConfig, ServerVolumeConfig, VolumeTests } from '../schema/types.ts';
+import type {
+  ConfigWarning,
+  RssrvConfig,
+  ServerClientConfig,
+  ServerInterfaceConfig,
+  ServerVolumeConfig,
+  VolumeTests,
+} from '../schema/types.ts';
 import { isKeyText, keyText } from '../schema/value-types.ts';
 
 const schema = SCHEMA.rssrvcfg;
@@ -25,28 +33,52 @@ type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
  * [{line, message}]}.
  */
 export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
+  const { config, problems } = examineRssrvConfig(text, file, takesTests);
+  throwProblems(file, problems);
+  assert(config !== null, 'No configuration and no problem');
+  return config;
+}
+
+export interface RssrvExamination {
+  /** Null if there is any problem. */
+  readonly config: RssrvConfig | null;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** Never throws. The name `file` is used only in messages. `takesTests`: true if rssrv was started with --test. */
+export function examineRssrvConfig(text: string, file: string, takesTests = false): RssrvExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
   const namespaces = readersOf(sections, 'namespace', findings);
   const servers = readersOf(sections, 'server', findings);
   const interfaces = readInterfaces(readersOf(sections, 'interface', findings), namespaces[0], findings);
   const volumeReaders = readersOf(sections, 'volume', findings);
-  const volumes = readVolumes(volumeReaders, findings);
+  const poolReaders = readersOf(sections, 'pool', findings);
+  const volumes = readVolumes(volumeReaders, poolReaders.length > 0, findings);
   for (const reader of volumeReaders) checkTests(reader, takesTests, findings);
   const clients = readClients(
     sections.find(({ type }) => type === 'clients'),
     findings,
   );
+  const pools = readPools(poolReaders, findings);
+  const rights = readRights(
+    sections.find(({ type }) => type === 'rights'),
+    poolReaders.map(({ name }) => name),
+    clients.map(({ name }) => name),
+    findings,
+  );
   for (const reader of namespaces) checkNamespace(reader, findings);
   for (const reader of servers) findings.warnOfShortKey(reader.lineOf('serverkey'), 'serverkey', reader.value('serverkey'));
   warnOfUnknownClients(volumes, clients, findings);
-  findings.throwIfAny();
+  const { problems, warnings } = findings;
+  if (problems.length > 0) return { config: null, problems, warnings };
 
   const namespaceid = namespaces[0]?.value('namespaceid');
   const serverid = servers[0]?.value('serverid');
   assert(namespaces[0] !== undefined && typeof namespaceid === 'number', 'No namespace and no finding');
   assert(servers[0] !== undefined && typeof serverid === 'number', 'No server and no finding');
-  return {
+  const config: RssrvConfig = {
     file,
     namespace: {
       name: namespaces[0].name,
@@ -64,9 +96,12 @@ export function parseRssrvConfig(text: string, file: string, takesTests = false)
     },
     interfaces,
     volumes,
+    pools,
     clients,
-    warnings: findings.warnings,
+    rights,
+    warnings,
   };
+  return { config, problems, warnings };
 }
 
 /** Default of the key `processes`. More processes than the default would only compete for the CPU cores. */
@@ -110,10 +145,10 @@ function readInterfaces(
   return interfaces;
 }
 
-function readVolumes(readers: readonly Reader<'volume'>[], findings: Findings): readonly ServerVolumeConfig[] {
+function readVolumes(readers: readonly Reader<'volume'>[], hasPools: boolean, findings: Findings): readonly ServerVolumeConfig[] {
   const beyond = readers[VOLUMES_MAX];
   if (beyond !== undefined) findings.problem(beyond.line, `${readers.length} volumes: allowed are at most ${VOLUMES_MAX}`);
-  if (readers.length === 0) findings.warn(0, 'No section [volume NAME]: the server offers nothing');
+  if (readers.length === 0 && !hasPools) findings.warn(0, 'No section [volume NAME] or [pool NAME]: the server offers nothing');
   const volumes = readers.map((reader) => {
     checkVolume(reader, findings);
     return readVolume(reader);

@@ -9,6 +9,7 @@ const MIB = 1024 * 1024;
 export const SERVERS_PER_CLIENT_MAX = 256;
 export const CLIENTS_MAX = 4096;
 export const VOLUMES_MAX = 16384;
+export const POOLS_MAX = 16;
 
 export const KEY_RECOMMENDED_MIN_CHARS = 16;
 
@@ -45,7 +46,10 @@ export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
 
-/** Limits for the values of a volume's `test-...` keys. */
+/** Largest share of a pool's file system, in percent, that can be kept free. */
+export const RESERVE_MAX_PERCENT = 50;
+
+/** Limits on the values of a volume's `test-...` keys: the maximum number of rules, and the longest delay. */
 export const TEST_RULES_MAX = 32;
 export const TEST_DELAY_MAX_MS = 600_000;
 

@@ -57,7 +57,9 @@ test('The keys of the manual', () => {
     'server: serverid serverkey log-level processes',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content',
+    'pool: path limit reserve',
     'clients: ',
+    'rights: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([
     'defaults: protocol port stall attach device paths heartbeat suspect dead digest log-size log-total nbd-group',

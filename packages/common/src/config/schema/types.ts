@@ -43,6 +43,41 @@ export interface ServerVolumeConfig {
   /** Mark by which the administrator confirms that the content of the storage is unchanged; null if the key is not set. */
   readonly sameContent: string | null;
   readonly test?: VolumeTests;
+  /** Set for a volume of a pool, which a manifest describes instead of a section. */
+  readonly pool?: PoolMembership;
+  /** Line of the section; 0 for a volume of a pool. */
+  readonly line: number;
+}
+
+export interface PoolMembership {
+  readonly name: string;
+  /** Stamp of the data file when it was created; null if it cannot be distinguished from other files. */
+  readonly stamp: string | null;
+}
+
+/** One `[pool]` section. */
+export interface PoolConfig {
+  readonly name: string;
+  readonly path: string;
+  /** The most bytes that the volumes of the pool may promise together; null for no limit. */
+  readonly limitBytes: number | null;
+  /** Share of the file system, from 0 to 1, that is kept free. */
+  readonly reserve: number;
+  readonly line: number;
+}
+
+/** `use`: attach volumes. `manage`: also create and change volumes in some pools. `admin`: everything that rsadm can do. */
+export const CLIENT_ROLES = ['use', 'manage', 'admin'] as const;
+export type ClientRole = (typeof CLIENT_ROLES)[number];
+
+/** One line of `[rights]`. A client without a line has the role `use`. */
+export interface ClientRights {
+  readonly name: string;
+  readonly role: ClientRole;
+  /** Pools that a client with the role `manage` may use; null for all pools. */
+  readonly pools: readonly string[] | null;
+  /** The most bytes that the volumes of a client with the role `manage` may have together; null for no limit. */
+  readonly limitBytes: number | null;
   readonly line: number;
 }
 
@@ -101,7 +136,9 @@ export interface RssrvConfig {
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
   readonly volumes: readonly ServerVolumeConfig[];
+  readonly pools: readonly PoolConfig[];
   readonly clients: readonly ServerClientConfig[];
+  readonly rights: readonly ClientRights[];
   readonly warnings: readonly ConfigWarning[];
 }
 

@@ -88,6 +88,15 @@ export function choice<const W extends string>(...allowedWords: readonly W[]): V
   return { ...plain('enum', allowed, parse), words: allowedWords };
 }
 
+/** A share in percent. The value is from 0 to 1. */
+export function percent(max: number): ValueType<number> {
+  const allowed = `a whole number of percent from 0% to ${max}%`;
+  return plain('percent', allowed, (text) => {
+    const value = text.endsWith('%') ? parseWhole(text.slice(0, -1)) : undefined;
+    return value === undefined || value > max ? refuse('share', text, allowed) : value / 100;
+  });
+}
+
 export const yesNo: ValueType<boolean> = words('boolean', { yes: true, no: false });
 export const offOn: ValueType<boolean> = words('boolean', { off: false, on: true });
 

@@ -4,7 +4,8 @@
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { defineCommand, JSON_OPTION, printJson } from '../../cli/command.ts';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { defineCommand } from '../../cli/context.ts';
 import { CHECK_SHAPE } from '../../cli/json-shapes.ts';
 
 export const CHECK = defineCommand({

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
@@ -34,7 +35,7 @@ afterEach(async () => {
 });
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
-  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), { daemon: () => DAEMON, ...handlers }, quietLog);
+  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), CONTROL_METHODS, { daemon: () => DAEMON, ...handlers }, quietLog);
 }
 
 function write(text: string, mode = 0o600): void {

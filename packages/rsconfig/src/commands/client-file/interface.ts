@@ -6,10 +6,11 @@ import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-
 import { isSingleHost } from '@rsio/common/lib/subnet';
 import { parsePrefixedAddress } from '@rsio/common/lib/units';
 import { interfaceOf, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
-import { type CommandContext, defineCommand, JSON_OPTION, printJson } from '../../cli/command.ts';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { type CommandContext, defineCommand } from '../../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { INTERFACES_SHAPE } from '../../cli/json-shapes.ts';
-import { alignColumns } from '../../output/format.ts';
+import { alignColumns } from '@rsio/common/cli/table';
 
 export const INTERFACE_ADD = defineCommand({
   call: { by: 'words', words: 'interface add' },

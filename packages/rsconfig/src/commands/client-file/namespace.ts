@@ -2,7 +2,7 @@
 // also removes its servers and volumes. `namespace add` requires the id of the namespace, whereas `join` asks the servers for the id.
 
 import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
-import { defineCommand, usageError } from '../../cli/command.ts';
+import { defineCommand, usageError } from '../../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
 

@@ -4,7 +4,8 @@
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { addServer, namespacesWith, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
-import { defineCommand, listed, usageError } from '../../cli/command.ts';
+import { listed } from '@rsio/common/cli/command';
+import { defineCommand, usageError } from '../../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
 

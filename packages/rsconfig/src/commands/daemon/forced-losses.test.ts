@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest';
 import { CUT_STATE } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import type { CommandContext } from '../../cli/command.ts';
+import type { CommandContext } from '../../cli/context.ts';
 import { stopByForce, reportLosses } from './forced-losses.ts';
 
 function scene(answers: Readonly<Record<string, (params: { force: boolean }) => unknown>>) {

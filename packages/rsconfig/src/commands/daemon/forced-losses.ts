@@ -5,7 +5,7 @@
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE } from '@rsio/common/control/methods';
 import { toRsError } from '@rsio/common/lib/errors';
-import type { CommandContext } from '../../cli/command.ts';
+import type { CommandContext } from '../../cli/context.ts';
 
 /** Runs `work`, which may detach volumes by force, and then reports the losses. */
 export async function reportLosses<T>(context: CommandContext, force: boolean, work: () => Promise<T>): Promise<T> {

@@ -8,12 +8,14 @@ import type { Exploration, FoundServer, Heard } from '@rsio/protocol/explorer/di
 import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
-import { type CommandContext, defineCommand, printJson } from '../../cli/command.ts';
+import { printJson } from '@rsio/common/cli/command';
+import { type CommandContext, defineCommand } from '../../cli/context.ts';
 import { exploringLocals, INTERFACE_OPTION, namedInterfaces, parsePort, resolveHost, shownLocals } from '../../cli/hosts.ts';
 import { EXPLORATION_SHAPE } from '../../cli/json-shapes.ts';
 import { givenKey, keyFileOption } from '../../cli/key-input.ts';
 import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
-import { alignColumns, roundTrip, toText } from '../../output/format.ts';
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import { roundTrip } from '../../output/format.ts';
 
 export const EXPLORE = defineCommand({
   call: { by: 'words', words: 'explore' },

@@ -4,8 +4,10 @@
 
 import { isIP } from 'node:net';
 import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/common/control/methods';
-import { type CommandContext, defineCommand, JSON_OPTION, printJson, usageError } from '../../cli/command.ts';
-import { alignColumns, endPoint, toText } from '../../output/format.ts';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import { endPoint } from '../../output/format.ts';
 
 export const TEST = defineCommand({
   call: { by: 'monitor', word: 'test' },

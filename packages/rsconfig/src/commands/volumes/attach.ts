@@ -3,7 +3,8 @@
 // printed, and the exit code is 1.
 
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
-import { type CommandContext, defineCommand, JSON_OPTION, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
+import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { formatOutcome } from '../../output/format.ts';
 import { reportLosses } from '../daemon/forced-losses.ts';
 import { attachWaiting, unreachableMessage, detachWaiting, unreachableServers, withProgress } from './volume-waiting.ts';

@@ -3,7 +3,8 @@
 // Invariant: however `watch` ends, the screen is closed before anything else is printed.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { type CommandContext, defineCommand, JSON_OPTION, usageError } from '../../cli/command.ts';
+import { JSON_OPTION } from '@rsio/common/cli/command';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { WATCH_SHAPE } from '../../cli/json-shapes.ts';
 import { WATCH_INTERVAL_MS } from '../../cli/limits.ts';
 import { PlotHistory, type PlotLetters } from './watch-picture.ts';

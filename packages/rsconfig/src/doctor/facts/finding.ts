@@ -3,7 +3,7 @@
 // or a peer's message reaches the terminal.
 
 import { plural } from '@rsio/common/lib/units';
-import { toText } from '../../output/format.ts';
+import { toText } from '@rsio/common/cli/table';
 
 export type Severity = 'error' | 'warning' | 'ok';
 

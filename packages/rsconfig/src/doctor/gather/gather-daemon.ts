@@ -8,7 +8,7 @@ import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import type { EventView } from '@rsio/common/control/methods';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
-import type { CommandContext } from '../../cli/command.ts';
+import type { CommandContext } from '../../cli/context.ts';
 import { DOCTOR_ANSWER_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { DaemonFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
 

@@ -13,7 +13,7 @@ import { programVersion } from '@rsio/common/lib/version';
 import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
-import type { CommandContext } from '../../cli/command.ts';
+import type { CommandContext } from '../../cli/context.ts';
 import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
 import type { DoctorFacts, FileFacts } from '../facts/facts.ts';
 import { gatherDaemon, gatherSystem, gatherVolumes } from './gather-daemon.ts';

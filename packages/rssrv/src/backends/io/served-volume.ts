@@ -41,6 +41,8 @@ export interface ServedVolume {
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
+  /** Name of the pool; undefined for a volume of a section. Changes of a pool volume wait while the pool is full. */
+  readonly pool?: string;
   readonly test?: ServedTests;
 }
 

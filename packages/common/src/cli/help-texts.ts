@@ -1,8 +1,8 @@
 // Makes the texts of --help from the command table: an overview of all commands, and the full help of one command. Invariant: no line
 // exceeds 80 columns if the table keeps to the widths in command.ts.
 
-import { type Command, listed, type OptionSpec } from './cli/command.ts';
-import { COMMANDS, GROUPS } from './command-table.ts';
+import { type Command, listed, type OptionSpec } from './command.ts';
+import type { CommandTable } from './command-line.ts';
 
 const COLUMNS = 80;
 const FORM_COLUMNS = 26;
@@ -10,40 +10,42 @@ const OPTION_COLUMNS = 18;
 /** Options that many commands share, shown once at the end of the overview. */
 const SHARED = ['verbose', 'json'];
 
-/** `rsconfig --help`. */
-export function overview(): string {
+/** Returns the text of `PROGRAM --help`. */
+export function overview<C>({ program, groups, introduction }: CommandTable<C>): string {
+  const commands = groups.flatMap(([, group]) => group);
   return [
-    'usage: rsconfig COMMAND [OPTION...]',
-    'Controls rsiod and edits its configuration file. A volume NAME is oracle,',
-    'osl:oracle or osl:oracle@0. Without NAME, -a and -d apply to all volumes.',
-    'For more on a command: rsconfig COMMAND --help, such as rsconfig join --help.',
-    ...GROUPS.flatMap(([heading, commands]) => ['', `${heading}:`, ...commands.map(overviewLine)]),
+    `usage: ${program} COMMAND [OPTION...]`,
+    ...introduction,
+    ...groups.flatMap(([heading, group]) => ['', `${heading}:`, ...group.map(overviewLine)]),
     '',
     'Options:',
-    ...optionLines(),
+    ...optionLines(commands),
     '',
   ].join('\n');
 }
 
-/** Returns the text of `rsconfig COMMAND --help`. If COMMAND is the first word of several commands, the text describes all of them. */
-export function helpOf(commands: readonly Command[]): string {
-  const lines = commands.flatMap((command) => [
-    ...modeLines(command),
+/** Returns the text of `PROGRAM COMMAND --help`. If COMMAND is the first word of several commands, the text describes all of them. */
+export function helpOf<C>({ program, groups }: CommandTable<C>, meant: readonly Command<C>[]): string {
+  const commands = groups.flatMap(([, group]) => group);
+  const lines = meant.flatMap((command) => [
+    ...modeLines(command, commands),
     ...Object.entries(command.options).flatMap(([name, spec]) => optionLine(name, spec)),
   ]);
-  const details = commands.flatMap((command) => command.details ?? []);
-  return [...usageLines(commands), '', ...commands.map(sentenceOf), ...new Set(details), '', ...new Set(lines), ''].join('\n');
+  const details = meant.flatMap((command) => command.details ?? []);
+  return [...usageLines(program, meant), '', ...meant.map(sentenceOf), ...new Set(details), '', ...new Set(lines), ''].join('\n');
 }
 
-function sentenceOf({ summary }: Command): string {
+function sentenceOf<C>({ summary }: Command<C>): string {
   return `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`;
 }
 
-function usageLines(commands: readonly Command[]): string[] {
-  return commands.map(({ synopsis }, index) => `${index === 0 ? 'usage:' : '      '} rsconfig ${indented(synopsis, 20)}`);
+function usageLines<C>(program: string, commands: readonly Command<C>[]): string[] {
+  const columns = 'usage: '.length + program.length + 5;
+  return commands.map(({ synopsis }, index) => `${index === 0 ? 'usage:' : '      '} ${program} ${indented(synopsis, columns)}`);
 }
 
-function overviewLine({ synopsis, summary }: Command): string {
+/** Returns one entry of the overview: the synopsis, with the summary beside or below it. */
+function overviewLine<C>({ synopsis, summary }: Command<C>): string {
   const form = `  ${indented(synopsis, 20)}`;
   const hasRoom = synopsis.length < FORM_COLUMNS - 1 && !synopsis.includes('\n') && FORM_COLUMNS + 2 + summary.length <= COLUMNS;
   return hasRoom ? form.padEnd(FORM_COLUMNS + 2) + summary : `${form}\n${' '.repeat(8)}${summary}`;
@@ -57,25 +59,26 @@ function indented(text: string, columns: number): string {
  * Returns the overview's lines about options: the options that call a command, such as -q, and the further options of these commands. The
  * options of a command that is called by words are only in the command's own help.
  */
-function optionLines(): string[] {
+function optionLines<C>(commands: readonly Command<C>[]): string[] {
   const lines: string[] = [];
-  for (const command of COMMANDS.filter(({ call }) => call.by !== 'words')) {
-    lines.push(...modeLines(command));
+  for (const command of commands.filter(({ call }) => call.by !== 'words')) {
+    lines.push(...modeLines(command, commands));
     for (const [name, spec] of Object.entries(command.options)) {
       if (!SHARED.includes(name)) lines.push(...optionLine(name, spec));
     }
   }
   for (const name of SHARED) {
-    const spec = COMMANDS.find(({ options }) => Object.hasOwn(options, name))?.options[name];
+    const spec = commands.find(({ options }) => Object.hasOwn(options, name))?.options[name];
     if (spec !== undefined) lines.push(...optionLine(name, spec));
   }
   return [...new Set(lines)];
 }
 
-function modeLines({ call }: Command): string[] {
+/** Returns the help line of an option that calls a command. */
+function modeLines<C>({ call }: Command<C>, commands: readonly Command<C>[]): string[] {
   if (call.by === 'option') return optionLine(call.option, { kind: 'flag', short: call.short, help: call.help });
   if (call.by === 'words') return [];
-  const words = COMMANDS.flatMap((each) => (each.call.by === 'monitor' ? [each.call.word] : []));
+  const words = commands.flatMap((each) => (each.call.by === 'monitor' ? [each.call.word] : []));
   return optionLine('monitor', { kind: 'text', short: 'm', value: 'X', help: listed(words, 'or') });
 }
 

@@ -1,37 +1,38 @@
-// Generates the bash completion script of rsconfig from the command table. The script requires bash 4 or newer. Invariant: only words made
+// Generates the bash completion script of a program from its command table. The script requires bash 4 or newer. Invariant: only words made
 // of safe characters are passed to compgen, because compgen executes any $(...) in the words that it receives.
 
-import { type Command, type CommandCall, type OptionSpec, shownCall } from './command.ts';
+import { type Command, type CommandCall, type OptionSpec, type OptionSpecs, shownCall } from './command.ts';
 
 const FRAME_OPTIONS = ['--root', '--help', '--version'];
 /** Shell filter that keeps only names whose characters are permitted in configured names or volume names. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
-export function bashCompletion(commands: readonly Command[]): string {
+/** `configFile`: path of the configuration file that `$config` means in `completes` of a command. */
+export function bashCompletion<C>(program: string, configFile: string, commands: readonly Command<C>[]): string {
   const options = Object.entries(Object.assign({}, ...commands.map((command) => command.options)) as Record<string, OptionSpec>);
   const texts = options.filter(([, { kind }]) => kind === 'text' || kind === 'list');
   const files = texts.filter(([, { value }]) => value === 'F');
   const others = texts.filter(([, { value }]) => value !== 'F');
-  return `# Completion of rsconfig for bash: source <(rsconfig completion bash)
-_rsconfig() {
+  const hasMonitor = monitorWords(commands).length > 0;
+  return `# Completion of ${program} for bash: source <(${program} completion bash)
+_${program}() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command='' words='' options='' next='' files='' index
-  local config=\${RSIO_ROOT:-}/etc/rscltcfg
+  local config=\${RSIO_ROOT:-}${configFile}
   local -a ask=("\${COMP_WORDS[0]}")
   for ((index = 1; index < COMP_CWORD; index++)); do
     case \${COMP_WORDS[index]} in
-      --root) ask=("\${COMP_WORDS[0]}" --root "\${COMP_WORDS[index+1]}"); config=\${COMP_WORDS[index+1]}/etc/rscltcfg; ((index++)) ;;
-      -m|--monitor) command="-m \${COMP_WORDS[index+1]}"; ((index++)) ;;
-${modeCases(commands)}
-      ${namesOf(texts).join('|')}) ((index++)) ;;
+      --root) ask=("\${COMP_WORDS[0]}" --root "\${COMP_WORDS[index+1]}"); config=\${COMP_WORDS[index+1]}${configFile}; ((index++)) ;;
+${hasMonitor ? `      -m|--monitor) command="-m \${COMP_WORDS[index+1]}"; ((index++)) ;;\n` : ''}${modeCases(commands)}\
+${branch(texts, '((index++))', 6)}\
       -*) ;;
       *) words+="\${words:+ }\${COMP_WORDS[index]}" ;;
     esac
   done
   case $prev in
-    -m|--monitor) mapfile -t COMPREPLY < <(compgen -W '${monitorWords(commands).join(' ')}' -- "$cur"); return ;;
+${hasMonitor ? `    -m|--monitor) mapfile -t COMPREPLY < <(compgen -W '${monitorWords(commands).join(' ')}' -- "$cur"); return ;;\n` : ''}\
     --root) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-    ${namesOf(files).join('|')}) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    ${namesOf(others).join('|')}) COMPREPLY=(); return ;;
+${branch(files, 'mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return', 4)}\
+${branch(others, 'COMPREPLY=(); return', 4)}\
   esac
   case "\${command:-$words}" in
 ${commands.map(commandCase).join('\n')}
@@ -50,23 +51,26 @@ ${nextCases(commands)}
     mapfile -t COMPREPLY < <(compgen -W "$next" -- "$cur")
   fi
 }
-complete -F _rsconfig rsconfig
+complete -F _${program} ${program}
 `;
 }
 
-/** The completion script treats `-q`, `-qvv` and `--query` as the same command. */
-function modeCases(commands: readonly Command[]): string {
+/**
+ * Returns the branches of a shell `case` for options that call a command. The completion script treats `-q`, `-qvv` and `--query` as the
+ * same command.
+ */
+function modeCases<C>(commands: readonly Command<C>[]): string {
   const cases = commands.flatMap(({ call }) =>
-    call.by === 'option' ? [`      -${call.short}*|--${call.option}) command=-${call.short} ;;`] : [],
+    call.by === 'option' ? [`      -${call.short}*|--${call.option}) command=-${call.short} ;;\n`] : [],
   );
-  return cases.join('\n');
+  return cases.join('');
 }
 
-function monitorWords(commands: readonly Command[]): string[] {
+function monitorWords<C>(commands: readonly Command<C>[]): string[] {
   return commands.flatMap(({ call }) => (call.by === 'monitor' ? [call.word] : []));
 }
 
-function commandCase({ call, options, completes }: Command): string {
+function commandCase<C>({ call, options, completes }: Command<C>): string {
   const own = optionNames(options).join(' ');
   return `    ${pattern(call)}) options='${own}'${namesFrom(completes)} ;;`;
 }
@@ -81,22 +85,28 @@ function pattern(call: CommandCall): string {
   return call.by === 'words' ? `'${call.words}'|'${call.words} '*` : `'${shownCall(call)}'`;
 }
 
-function optionNames(options: Command['options']): string[] {
+function optionNames(options: OptionSpecs): string[] {
   return Object.entries(options).flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]);
 }
 
-function namesOf(options: readonly (readonly [string, OptionSpec])[]): string[] {
-  return options.map(([name]) => `--${name}`);
+/** Returns a branch of a shell `case` for these options; nothing if there are none, because bash refuses an empty pattern. */
+function branch(options: readonly (readonly [string, OptionSpec])[], action: string, indent: number): string {
+  const names = options.map(([name]) => `--${name}`).join('|');
+  return names === '' ? '' : `${' '.repeat(indent)}${names}) ${action} ;;\n`;
 }
 
 /** Returns the options that may come first on the command line: those that call a command, and those of the default command, -l. */
-function firstOptions(commands: readonly Command[]): string[] {
+function firstOptions<C>(commands: readonly Command<C>[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
-  return [...calls, '-m', '--monitor', ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
+  const monitor = monitorWords(commands).length > 0 ? ['-m', '--monitor'] : [];
+  return [...calls, ...monitor, ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
 }
 
-/** Returns shell `case` branches that list the words after a given word, such as `add`, `list` and `remove` after `interface`. */
-function nextCases(commands: readonly Command[]): string {
+/**
+ * Returns the branches of a shell `case` that gives the words that may follow a word; for example, `add`, `list` and `remove` may follow
+ * `interface`.
+ */
+function nextCases<C>(commands: readonly Command<C>[]): string {
   const next = new Map<string, Set<string>>();
   for (const { call } of commands) {
     const words = call.by === 'words' ? call.words.split(' ') : [];

@@ -3,14 +3,10 @@
 // through functions of the context, which tests can replace. Invariant: a command receives only the options that it declares, and each
 // value has the type that belongs to the option's kind.
 
-import type { RsiodPaths } from '@rsio/common/config/root-paths';
-import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
-import type { Shape } from '@rsio/common/control/shape';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { parseDuration, printDuration } from '@rsio/common/lib/units';
+import type { Shape } from '../control/shape.ts';
+import { RsError } from '../lib/errors.ts';
+import { parseDuration, printDuration } from '../lib/units.ts';
 import { WAIT_MAX_MS, WAIT_MS } from './limits.ts';
-import type { WaitingPorts } from './waiting.ts';
 
 export interface OptionSpec {
   /**
@@ -45,12 +41,13 @@ export type CommandCall =
   | { readonly by: 'monitor'; readonly word: string }
   | { readonly by: 'words'; readonly words: string };
 
-export interface CommandSpec<O extends OptionSpecs> {
+/** `C`: the context that the program passes to the action. */
+export interface CommandSpec<O extends OptionSpecs, C> {
   readonly call: CommandCall;
-  /** Usage without the word `rsconfig`, such as `interface add NAME ADDRESS[/LENGTH] [--port P]`, in lines of at most 60 columns. */
+  /** Usage without the name of the program, such as `interface add NAME ADDRESS[/LENGTH] [--port P]`, in lines of at most 60 columns. */
   readonly synopsis: string;
   readonly summary: string;
-  /** Description that `rsconfig COMMAND --help` prints, in lines of at most 80 columns; blank lines separate paragraphs. */
+  /** Description that `COMMAND --help` prints, in lines of at most 80 columns; blank lines separate paragraphs. */
   readonly details?: string;
   readonly options: O;
   /** Shape of the JSON that the command prints with --json; absent if the command has no option --json. */
@@ -62,12 +59,13 @@ export interface CommandSpec<O extends OptionSpecs> {
    */
   readonly completes?: string;
   /** Returns the exit code; undefined means 0. */
-  readonly run: (context: CommandContext, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
+  readonly run: (context: C, options: GivenOptions<O>, words: readonly string[]) => Promise<number | undefined>;
 }
 
-/** A command in the command table, without the types of its options. */
-export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
-  readonly run: (context: CommandContext, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
+/** A command as the command table stores it, without the types of its options. */
+export type Command<C> = Omit<CommandSpec<OptionSpecs, C>, 'run'> & {
+  /** The parameter `values` has the option values that parseArgs returned. */
+  readonly run: (context: C, values: OptionValues, words: readonly string[]) => Promise<number | undefined>;
 };
 
 export type OptionValues = Readonly<Record<string, unknown>>;
@@ -86,18 +84,19 @@ export const WAIT_OPTION = {
   help: `wait at most T, such as 30s, for completion;\ndefault: ${printDuration(WAIT_MS)}; Ctrl-C stops the wait but undoes nothing`,
 } as const satisfies OptionSpec;
 
-export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O>): Command {
+/** `program`: the name of the program, for errors about option values. */
+export function makeCommand<const O extends OptionSpecs, C>(program: string, spec: CommandSpec<O, C>): Command<C> {
   return {
     ...spec,
     run: (context, values, words) => {
-      const given = Object.entries(spec.options).map(([name, { kind }]) => [name, givenValue(kind, values[name])]);
-      // The cast is safe: givenValue returns the type of the option's kind, but the compiler cannot infer that type.
+      const given = Object.entries(spec.options).map(([name, { kind }]) => [name, givenValue(kind, values[name], program)]);
+      // The cast is safe because givenValue returns the type that belongs to the option's kind; the compiler cannot infer this.
       return spec.run(context, Object.fromEntries(given) as GivenOptions<O>, words);
     },
   };
 }
 
-function givenValue(kind: OptionSpec['kind'], value: unknown): GivenByKind[OptionSpec['kind']] {
+function givenValue(kind: OptionSpec['kind'], value: unknown, program: string): GivenByKind[OptionSpec['kind']] {
   switch (kind) {
     case 'flag':
       return value === true;
@@ -108,11 +107,11 @@ function givenValue(kind: OptionSpec['kind'], value: unknown): GivenByKind[Optio
     case 'list':
       return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
     case 'wait':
-      return typeof value === 'string' ? waitOf(value) : null;
+      return typeof value === 'string' ? waitOf(value, program) : null;
   }
 }
 
-function waitOf(text: string): number {
+function waitOf(text: string, program: string): number {
   if (text === '') return WAIT_MS;
   let waitMs: number;
   try {
@@ -121,7 +120,7 @@ function waitOf(text: string): number {
     waitMs = 0;
   }
   if (waitMs > 0 && waitMs <= WAIT_MAX_MS) return waitMs;
-  throw usageError(`Wrong --wait ${text}: give a time such as 30s or 5m, at most ${printDuration(WAIT_MAX_MS)}`);
+  throw usageError(`Wrong --wait ${text}: give a time such as 30s or 5m, at most ${printDuration(WAIT_MAX_MS)}`, program);
 }
 
 /** The command's name in messages: `-q`, `-m status`, `interface add`. */
@@ -130,9 +129,9 @@ export function shownCall(call: CommandCall): string {
   return call.by === 'monitor' ? `-m ${call.word}` : call.words;
 }
 
-/** Makes an E_USAGE error. An E_USAGE error makes the program exit with status 2. */
-export function usageError(sentence: string): RsError {
-  return new RsError('E_USAGE', `${sentence}, see rsconfig --help`);
+/** Makes an E_USAGE error, with which the program exits with status 2. */
+export function usageError(sentence: string, program: string): RsError {
+  return new RsError('E_USAGE', `${sentence}, see ${program} --help`);
 }
 
 /** Joins words into a list such as `a, b and c` or `a, b or c`; `last` is the conjunction. */
@@ -140,26 +139,12 @@ export function listed(words: readonly string[], last: 'and' | 'or'): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
 }
 
-export interface CommandContext {
-  /** Calls the daemon. The default time-out is long enough for measuring paths; a command that must not wait that long sets `timeoutMs`. */
-  readonly call: <M extends ControlMethodName>(
-    method: M,
-    params: ControlMethods[M]['params'],
-    timeoutMs?: number,
-  ) => Promise<ControlMethods[M]['result']>;
-  readonly clock: Clock;
-  readonly waiting: WaitingPorts;
-  /** Reads all of stdin. */
-  readonly input: () => Promise<string>;
-  /** Names of rsiod's files, below the root directory given on the command line. */
-  readonly paths: RsiodPaths;
-  readonly configFile: string;
+/** The part of a context that prints. */
+export interface Output {
   readonly out: (text: string) => void;
-  readonly note: (sentence: string) => void;
-  readonly report: (code: string, message: string) => void;
 }
 
 /** Prints the daemon's answer as JSON, unchanged, for --json. */
-export function printJson(context: CommandContext, result: unknown): undefined {
+export function printJson(context: Output, result: unknown): undefined {
   context.out(`${JSON.stringify(result, null, 2)}\n`);
 }

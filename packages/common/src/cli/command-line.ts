@@ -1,0 +1,181 @@
+// Determines which command of a program's table the command line calls, and checks that its options and operands fit that command. The
+// parser does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing
+// is silently ignored.
+
+import { isMistyped, nearestWord } from '../config/schema/nearest.ts';
+import { assert } from '../lib/assert.ts';
+import { type Command, listed, type OptionSpec, type OptionValues, shownCall, usageError } from './command.ts';
+
+/** The commands of a program and its own words about them. */
+export interface CommandTable<C> {
+  /** Name of the program. */
+  readonly program: string;
+  /** Groups of commands, each with its heading, as `--help` lists them. */
+  readonly groups: readonly (readonly [heading: string, commands: readonly Command<C>[]])[];
+  /** First lines of `--help`, after the usage. */
+  readonly introduction: readonly string[];
+  /** Command that an empty command line calls. */
+  readonly first: Command<C>;
+  /** Remedy in the error about operands that a command does not take. */
+  readonly strayOperand: string;
+  /** Remedy in the error about a word that is no command. */
+  readonly unknownWord: (word: string) => string;
+}
+
+export interface ParsedOption {
+  readonly type: 'boolean' | 'string';
+  readonly short?: string;
+  readonly multiple?: boolean;
+}
+
+export interface Chosen<C> {
+  readonly command: Command<C>;
+  /** Operands: the words that follow the command's name. */
+  readonly words: readonly string[];
+}
+
+/** Parses the command lines of one program. */
+export class CommandLine<C> {
+  readonly table: CommandTable<C>;
+  readonly commands: readonly Command<C>[];
+  /** Options of all commands, in the format that parseArgs expects. */
+  readonly options: Readonly<Record<string, ParsedOption>>;
+  /** Options whose value may be omitted, such as --wait. */
+  readonly bareOptions: readonly string[];
+
+  constructor(table: CommandTable<C>) {
+    this.table = table;
+    this.commands = table.groups.flatMap(([, commands]) => commands);
+    this.options = optionsOf(this.commands);
+    const bare = this.commands.flatMap(({ options }) => Object.keys(options).filter((name) => options[name]?.kind === 'wait'));
+    this.bareOptions = [...new Set(bare)];
+  }
+
+  /** Throws E_USAGE. */
+  commandOf(values: OptionValues, positionals: readonly string[]): Chosen<C> {
+    const { command, words } = this.chosenBy(values, positionals);
+    // Options that are not in the table, such as --root, are common to all programs and are not checked here.
+    for (const name of Object.keys(this.options)) {
+      if (values[name] !== undefined && this.modeOf(name) === undefined && !Object.hasOwn(command.options, name))
+        throw this.strayOption(name);
+    }
+    this.checkOperands(command, words);
+    return { command, words };
+  }
+
+  /**
+   * Returns the commands whose help was requested. The word `interface` alone selects all commands that begin with `interface`. If the
+   * command line names no command, the returned list is empty. Throws E_USAGE.
+   */
+  commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command<C>[] {
+    if (positionals.length === 0 && !Object.keys(values).some((name) => this.modeOf(name) !== undefined)) return [];
+    const family = this.commands.filter(({ call }) => call.by === 'words' && call.words.startsWith(`${positionals[0]} `));
+    return positionals.length === 1 && family.length > 0 ? family : [this.chosenBy(values, positionals).command];
+  }
+
+  private chosenBy(values: OptionValues, positionals: readonly string[]): Chosen<C> {
+    const { monitor } = values;
+    // Object.keys lists the options in the order of the command line, so that the error names them in the order in which the user gave them.
+    const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (this.modeOf(name) ?? [])));
+    if (second !== undefined) throw this.error(`${mode} and ${second} exclude each other: give one`);
+    if (typeof monitor === 'string') return { command: this.monitorCommand(monitor), words: positionals };
+    if (mode !== undefined) return { command: this.entry(({ call }) => shownCall(call) === mode), words: positionals };
+    return positionals.length === 0 ? { command: this.table.first, words: [] } : this.namedCommand(positionals);
+  }
+
+  private entry(isMeant: (command: Command<C>) => boolean): Command<C> {
+    const command = this.commands.find(isMeant);
+    assert(command !== undefined, 'No such command in the table');
+    return command;
+  }
+
+  private monitorCommand(what: string): Command<C> {
+    const known = this.commands.flatMap(({ call }) => (call.by === 'monitor' ? [call.word] : []));
+    if (!known.includes(what)) throw this.error(`Unknown -m ${what}: give ${listed(known, 'or')}`);
+    return this.entry(({ call }) => call.by === 'monitor' && call.word === what);
+  }
+
+  /** Finds the command named by the first words of the command line. */
+  private namedCommand(positionals: readonly string[]): Chosen<C> {
+    const { program } = this.table;
+    const calls = this.commands.flatMap(({ call }) => (call.by === 'words' ? [call.words] : []));
+    const words = calls.find((known) => known.split(' ').every((word, index) => positionals[index] === word));
+    if (words !== undefined) {
+      const command = this.entry(({ call }) => call.by === 'words' && call.words === words);
+      return { command, words: positionals.slice(words.split(' ').length) };
+    }
+    const [first = '', second] = positionals;
+    const family = calls.filter((known) => known.startsWith(`${first} `));
+    if (family.length > 0) {
+      const what = second === undefined ? `Incomplete command ${first}` : `Unknown command ${first} ${second}`;
+      throw this.error(`${what}: give ${listed(family, 'or')}`);
+    }
+    if (first === 'help') throw this.error(`Unknown command help: use ${program} COMMAND --help`);
+    const option = this.commands.find(
+      ({ call }) => (call.by === 'option' && call.option === first) || (call.by === 'monitor' && call.word === first),
+    );
+    if (option !== undefined) throw this.error(`Unknown command ${first}: did you mean ${program} ${shownCall(option.call)}?`);
+    const meant = nearestWord(
+      first,
+      calls.map((known) => known.split(' ')[0] ?? ''),
+    );
+    if (meant !== undefined && isMistyped(first, meant)) throw this.error(`Unknown command ${first}: did you mean ${meant}?`);
+    throw this.error(`Unknown command ${first}: ${this.table.unknownWord(first)}`);
+  }
+
+  /** Returns the short form, such as `-q`, of an option that calls a command; undefined for every other option. */
+  private modeOf(name: string): string | undefined {
+    if (name === 'monitor') return '-m';
+    const call = this.commands.find((command) => command.call.by === 'option' && command.call.option === name)?.call;
+    return call === undefined ? undefined : shownCall(call);
+  }
+
+  private strayOption(name: string): Error {
+    const owners = this.commands.filter(({ options }) => Object.hasOwn(options, name));
+    const short = owners[0]?.options[name]?.short;
+    const shown = short === undefined ? `--${name}` : `-${short}`;
+    const commands = owners.map(({ call }) => shownCall(call));
+    return this.error(`${shown} is valid only with ${listed(commands, 'and')}`);
+  }
+
+  private checkOperands(command: Command<C>, words: readonly string[]): void {
+    const { operands, synopsis } = command;
+    const { program, strayOperand } = this.table;
+    const stray = words[operands?.max ?? 0];
+    if (stray !== undefined)
+      throw this.error(`Unexpected argument ${stray}: ${operands === undefined ? strayOperand : `use ${program} ${oneLine(synopsis)}`}`);
+    if (words.length < (operands?.min ?? 0))
+      throw this.error(`Too few arguments for ${shownCall(command.call)}: use ${program} ${oneLine(synopsis)}`);
+  }
+
+  private error(sentence: string): Error {
+    return usageError(sentence, this.table.program);
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ');
+}
+
+function optionsOf<C>(commands: readonly Command<C>[]): Record<string, ParsedOption> {
+  const hasMonitor = commands.some(({ call }) => call.by === 'monitor');
+  const all: Record<string, ParsedOption> = hasMonitor ? { monitor: { type: 'string', short: 'm' } } : {};
+  const add = (name: string, option: ParsedOption): void => {
+    const other = all[name];
+    assert(other === undefined || JSON.stringify(other) === JSON.stringify(option), `Option ${name} means two things`);
+    all[name] = option;
+  };
+  for (const { call, options } of commands) {
+    if (call.by === 'option') add(call.option, { type: 'boolean', short: call.short });
+    for (const [name, spec] of Object.entries(options)) add(name, parsedOption(spec));
+  }
+  return all;
+}
+
+function parsedOption({ kind, short }: OptionSpec): ParsedOption {
+  return {
+    type: kind === 'text' || kind === 'list' || kind === 'wait' ? 'string' : 'boolean',
+    ...(short === undefined ? {} : { short }),
+    ...(kind === 'count' || kind === 'list' ? { multiple: true } : {}),
+  };
+}

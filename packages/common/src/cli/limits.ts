@@ -1,0 +1,6 @@
+// Bounds of the command-line programs. Units are in the names.
+// A bound that only one program needs is in a limits.ts file of that program.
+
+/** Default and maximum duration of --wait. The maximum is below 2^31 ms, because no timer can wait longer than that. */
+export const WAIT_MS = 60_000;
+export const WAIT_MAX_MS = 604_800_000;

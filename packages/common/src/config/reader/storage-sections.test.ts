@@ -1,0 +1,96 @@
+// Sections [pool] and [rights]: what is read, and what each wrong line says.
+// Other sections are in rssrvcfg.test.ts.
+
+import { describe, expect, test } from 'vitest';
+import { RsError } from '../../lib/errors.ts';
+import { parseRssrvConfig } from './rssrvcfg.ts';
+
+const HEAD = `[namespace osl]
+namespaceid = 200
+[server big-9]
+serverid = 1
+[interface if1]
+address = 10.0.0.1
+[clients]
+big-2 0123456789abcdef0
+venus 0123456789abcdef1
+`;
+const HEAD_LINES = 9;
+
+const read = (text: string) => parseRssrvConfig(HEAD + text, 'rssrvcfg');
+
+function problemsOf(text: string): string[] {
+  try {
+    read(text);
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(RsError);
+    const { problems } = (thrown as RsError).context as { problems: { line: number; message: string }[] };
+    return problems.map(({ line, message }) => `${line - HEAD_LINES} ${message}`);
+  }
+  return [];
+}
+
+test('pools and rights are read, with defaults', () => {
+  const config = read(`[pool fast]
+path = /storage/fast
+limit = 2t
+reserve = 10%
+[pool slow]
+path = /storage/slow
+[rights]
+big-2 manage pool=fast,slow limit=500g
+venus admin
+`);
+  expect(config.pools).toEqual([
+    { name: 'fast', path: '/storage/fast', limitBytes: 2 * 1024 ** 4, reserve: 0.1, line: 10 },
+    { name: 'slow', path: '/storage/slow', limitBytes: null, reserve: 0.05, line: 14 },
+  ]);
+  expect(config.rights).toEqual([
+    { name: 'big-2', role: 'manage', pools: ['fast', 'slow'], limitBytes: 500 * 1024 ** 3, line: 17 },
+    { name: 'venus', role: 'admin', pools: null, limitBytes: null, line: 18 },
+  ]);
+  expect(config.warnings.filter(({ line }) => line > HEAD_LINES)).toEqual([]);
+});
+
+test('a client with rights and without a key is a warning, because its line may come first', () => {
+  const { warnings } = read('[pool fast]\npath = /p\n[rights]\nmars use\n');
+  expect(warnings).toContainEqual({ file: 'rssrvcfg', line: 13, message: 'Client mars in [rights] is not listed in [clients]' });
+});
+
+const FORM = 'allowed is NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin';
+
+describe('what is wrong', () => {
+  test.each([
+    ['a role that does not exist', 'big-2 root', `4 Client big-2 in [rights] has the right "root": ${FORM}`],
+    ['a name alone', 'big-2', `4 Client big-2 in [rights] has the right "": ${FORM}`],
+    ['a setting of another role', 'big-2 use pool=fast', `4 Client big-2 in [rights] has "pool=fast": ${FORM}`],
+    ['an unknown setting', 'big-2 manage size=1g', `4 Client big-2 in [rights] has "size=1g": ${FORM}`],
+    ['a limit that is no size', 'big-2 manage limit=lots', `4 Client big-2 in [rights] has limit "lots": ${FORM}`],
+    [
+      'a pool that does not exist',
+      'big-2 manage pool=fast,big',
+      '4 Client big-2 in [rights] may use pool "big": there is no section [pool big]',
+    ],
+    [
+      'two lines for a client',
+      'big-2 use\nbig-2 admin',
+      '5 Duplicate client big-2 in [rights] (first in line 13): give each client one line',
+    ],
+  ])('%s', (_, lines, problem) => {
+    expect(problemsOf(`[pool fast]\npath = /p\n[rights]\n${lines}\n`)).toEqual([problem]);
+  });
+
+  test('pools with one name, with one path, without a path, and with a reserve beyond the range', () => {
+    expect(problemsOf('[pool a]\npath = /p\n[pool a]\npath = /p/\n[pool b]\n[pool c]\npath = /c\nreserve = 60%\n')).toEqual([
+      '3 Duplicate pool name "a" (first in line 10): give each pool a name of its own',
+      '4 Duplicate pool path "/p/" (first in line 11): give each pool a directory of its own',
+      '5 No path in [pool b]: add "path = ..." (an absolute path of at most 4095 bytes)',
+      '8 Wrong value "60%" for reserve: allowed is a whole number of percent from 0% to 50%',
+    ]);
+  });
+
+  test('more than 16 pools', () => {
+    const pools = Array.from({ length: 17 }, (_, index) => `[pool p${index}]\npath = /p${index}\n`).join('');
+    expect(problemsOf(pools)).toEqual(['33 17 pools: allowed are at most 16']);
+  });
+});

@@ -1,0 +1,98 @@
+// Reads the sections [pool NAME] and [rights] of rssrvcfg: where volumes that are managed by command are stored, and what clients may do
+// with them. rssrvcfg.ts reads the other sections. Invariant: a client has one line in [rights] at most, and a wrong line gives no right.
+
+import { posix } from 'node:path';
+import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';
+import { CLIENTS_MAX, POOLS_MAX } from '../schema/limits.ts';
+import { type Findings, Uniques } from './findings.ts';
+import type { IniContent, IniSection } from '../ini/ini-document.ts';
+import { SCHEMA } from '../schema/schema.ts';
+import type { SectionReader } from './section-reader.ts';
+import { type ClientRights, CLIENT_ROLES, type ClientRole, type PoolConfig } from '../schema/types.ts';
+
+const schema = SCHEMA.rssrvcfg;
+
+export function readPools(readers: readonly SectionReader<(typeof schema)['pool']['keys']>[], findings: Findings): readonly PoolConfig[] {
+  const beyond = readers[POOLS_MAX];
+  if (beyond !== undefined) findings.problem(beyond.line, `${readers.length} pools: allowed are at most ${POOLS_MAX}`);
+  const uniques = new Uniques(findings);
+  const pools: PoolConfig[] = [];
+  for (const reader of readers) {
+    uniques.claim(`name ${reader.name}`, reader.line, `pool name ${quoteText(reader.name)}`, 'give each pool a name of its own');
+    const path = reader.value('path');
+    if (path === null) continue;
+    uniques.claim(
+      `path ${posix.normalize(path).replace(/\/+$/, '')}`,
+      reader.lineOf('path'),
+      `pool path ${quoteText(path)}`,
+      'give each pool a directory of its own',
+    );
+    pools.push({ name: reader.name, path, limitBytes: reader.value('limit'), reserve: reader.value('reserve'), line: reader.line });
+  }
+  return pools;
+}
+
+/** `pools`: the names of the configured pools. `clients`: the names of the configured clients. */
+export function readRights(
+  section: IniSection | undefined,
+  pools: readonly string[],
+  clients: readonly string[],
+  findings: Findings,
+): readonly ClientRights[] {
+  const contents = section?.contents ?? [];
+  const beyond = contents[CLIENTS_MAX];
+  if (beyond !== undefined) findings.problem(beyond.line, `${contents.length} lines in [rights]: allowed are at most ${CLIENTS_MAX}`);
+  const uniques = new Uniques(findings);
+  const rights: ClientRights[] = [];
+  for (const content of contents) {
+    const line = readLine(content, findings);
+    if (line === null) continue;
+    uniques.claim(line.name, content.line, `client ${line.name} in [rights]`, 'give each client one line');
+    for (const pool of line.pools ?? []) {
+      if (!pools.includes(pool))
+        findings.problem(
+          content.line,
+          `Client ${line.name} in [rights] may use pool ${quoteText(pool)}: there is no section [pool ${pool}]`,
+        );
+    }
+    if (!clients.includes(line.name)) findings.warn(content.line, `Client ${line.name} in [rights] is not listed in [clients]`);
+    rights.push(line);
+  }
+  return rights;
+}
+
+function readLine({ text, line }: IniContent, findings: Findings): ClientRights | null {
+  const form = schema.rights.lines;
+  const [name = '', role = '', ...settings] = text.trim().split(/\s+/);
+  const wrong = (what: string): null => {
+    findings.problem(line, `${what}: allowed is ${form}`);
+    return null;
+  };
+  if (!isName(name)) return wrong(`Wrong client name ${quoteText(name)} in [rights], NAME being ${NAME_ALLOWED}`);
+  if (!isRole(role)) return wrong(`Client ${name} in [rights] has the right ${quoteText(role)}`);
+  let [pools, limitBytes]: [readonly string[] | null, number | null] = [null, null];
+  for (const setting of settings) {
+    const [, key = '', value = ''] = /^([a-z]+)=(.+)$/.exec(setting) ?? [];
+    if (role !== 'manage' || (key !== 'pool' && key !== 'limit')) return wrong(`Client ${name} in [rights] has ${quoteText(setting)}`);
+    if (key === 'pool') {
+      pools = value.split(',');
+    } else {
+      const bytes = sizeOrNull(value);
+      if (bytes === null) return wrong(`Client ${name} in [rights] has limit ${quoteText(value)}`);
+      limitBytes = bytes;
+    }
+  }
+  return { name, role, pools, limitBytes, line };
+}
+
+function isRole(word: string): word is ClientRole {
+  return (CLIENT_ROLES as readonly string[]).includes(word);
+}
+
+function sizeOrNull(text: string): number | null {
+  try {
+    return parseSize(text);
+  } catch {
+    return null;
+  }
+}

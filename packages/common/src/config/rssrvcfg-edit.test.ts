@@ -1,0 +1,91 @@
+// Edits of rssrvcfg by rsadm: the lines that change, and those that stay as they are.
+// Saving the file is in config-file.test.ts.
+
+import { expect, test } from 'vitest';
+import { parseIni, printIni } from './ini/ini-document.ts';
+import { examineRssrvConfig } from './reader/rssrvcfg.ts';
+import { addClient, addPool, changeRights, removeClient, setRights } from './rssrvcfg-edit.ts';
+
+const FILE = `# Our server.
+[namespace osl]
+namespaceid = 200
+
+[server big-9]
+serverid = 1
+
+[interface if1]
+address     = 10.0.0.1
+
+[clients]
+big-2 0123456789abcdef0
+; the old one
+venus 0123456789abcdef1
+`;
+
+const KEY = '0123456789abcdef2';
+
+/** The lines that an edit adds (+) and removes (-). */
+function diff(edited: string): string[] {
+  const [before, after] = [FILE.split('\n'), edited.split('\n')];
+  return [
+    ...before.filter((line) => !after.includes(line)).map((line) => `-${line}`),
+    ...after.filter((line) => !before.includes(line)).map((line) => `+${line}`),
+  ];
+}
+
+test('a pool, a client and rights are added, and nothing else changes', () => {
+  let document = addPool(parseIni(FILE), 'fast', [
+    ['path', '/storage/fast'],
+    ['limit', '2t'],
+  ]);
+  document = addClient(document, 'mars', KEY);
+  document = setRights(document, 'mars', 'manage pool=fast');
+  const text = printIni(document);
+  expect(diff(text)).toEqual([
+    '+[pool fast]',
+    '+path        = /storage/fast',
+    '+limit       = 2t',
+    '+mars 0123456789abcdef2',
+    '+[rights]',
+    '+mars manage pool=fast',
+  ]);
+  const { problems, config } = examineRssrvConfig(text, 'f');
+  expect(problems).toEqual([]);
+  expect(config?.pools).toMatchObject([{ name: 'fast', path: '/storage/fast' }]);
+  expect(config?.rights).toMatchObject([{ name: 'mars', role: 'manage', pools: ['fast'] }]);
+});
+
+test('a removed client keeps neither key nor rights, and comments stay', () => {
+  const document = removeClient(setRights(setRights(parseIni(FILE), 'venus', 'admin'), 'big-2', 'use'), 'venus');
+  expect(diff(printIni(document))).toEqual(['-venus 0123456789abcdef1', '+[rights]', '+big-2 use']);
+  expect(printIni(document)).toContain('; the old one');
+});
+
+test('rights without a client can be removed, and are given only to a client', () => {
+  const document = setRights(parseIni(FILE), 'mars', 'admin');
+  expect(diff(printIni(removeClient(document, 'mars')))).toEqual(['+[rights]']);
+  expect(diff(printIni(changeRights(document, 'venus', 'use')))).toEqual(['+[rights]', '+mars admin', '+venus use']);
+  expect(() => changeRights(document, 'mars', 'use')).toThrow('No client "mars" in [clients]: rsadm client list shows the clients');
+  expect(() => setRights(document, 'venus', 'use\nmars admin')).toThrow(
+    'Wrong rights "use\\nmars admin" of client venus: give them in one line',
+  );
+});
+
+test('rights are replaced, not added twice', () => {
+  const document = setRights(setRights(parseIni(FILE), 'venus', 'admin'), 'venus', 'use');
+  expect(diff(printIni(document))).toEqual(['+[rights]', '+venus use']);
+});
+
+test('a file without [clients] gets the section', () => {
+  const bare = parseIni(FILE.slice(0, FILE.indexOf('[clients]')));
+  expect(printIni(addClient(bare, 'mars', KEY))).toMatch(/\n\n\[clients\]\nmars 0123456789abcdef2\n$/);
+});
+
+test('what exists or is wrong is refused, and no message shows a key', () => {
+  const document = addPool(parseIni(FILE), 'fast', [['path', '/p']]);
+  expect(() => addPool(document, 'fast', [['path', '/q']])).toThrow('Pool fast exists, in line 11: choose another name');
+  expect(() => addPool(document, 'a b', [])).toThrow(/^Wrong pool name "a b"/);
+  expect(() => addClient(document, 'venus', KEY)).toThrow('Client venus exists, in line 17: choose another name, or remove it first');
+  expect(() => addClient(document, 'x', 'se cret')).toThrow(/^Wrong key of client x: allowed is 1 to 256/);
+  expect(() => removeClient(document, 'mars')).toThrow('No client "mars" in [clients]: rsadm client list shows the clients');
+});

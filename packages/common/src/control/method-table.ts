@@ -1,0 +1,70 @@
+// How a table of control methods is written: the parameters of each method, the shape of its result, and the time that it may take. Each
+// daemon has a table of its own: methods.ts (rsiod) and server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
+
+import { CONTROL_ANSWER_MS, EVENTS_KEPT } from './limits.ts';
+import { count, flag, list, number, object, type Of, type Shape, text, whole } from './shape.ts';
+
+/**
+ * Version of the interface. It increases only when a reader of the old version would misinterpret the new one. Additions do not increase
+ * it.
+ */
+export const CONTROL_VERSION = 1;
+
+export interface Param<T = unknown> {
+  readonly shape: Shape<T>;
+  /** Description of the expected value, used in the error about a wrong value. */
+  readonly what: string;
+  /** Value if the request omits the key; undefined if the key is required. */
+  readonly default?: T;
+}
+
+export interface ControlMethod<P extends Readonly<Record<string, Param>> = Readonly<Record<string, Param>>, R = unknown> {
+  readonly help: string;
+  readonly params: P;
+  readonly result: Shape<R>;
+  /** If the daemon has not answered within this time, the call fails with E_TIMEOUT. */
+  readonly waitMs: number;
+}
+
+export type MethodTable = Readonly<Record<string, ControlMethod>>;
+
+type ParamsOf<P> = { readonly [K in keyof P]: P[K] extends Param<infer T> ? T : never };
+
+/** The types of the parameters and results of a table. */
+export type MethodsOf<T extends MethodTable> = {
+  readonly [M in keyof T & string]: { readonly params: ParamsOf<T[M]['params']>; readonly result: Of<T[M]['result']> };
+};
+
+export const flagParam: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
+export const eventCount: Param<number> = {
+  shape: whole(1, EVENTS_KEPT),
+  what: `a whole number from 1 to ${EVENTS_KEPT}`,
+  default: EVENTS_KEPT,
+};
+
+export const HOLDER = object({ node: text(), address: text(), sinceMs: number() });
+export const EVENT = object({ atMs: number(), object: text(), from: text(), to: text(), reason: text() });
+
+/**
+ * The result of the method `daemon`. Daemons return this result to clients of every version, so no field may ever be removed or change its
+ * meaning.
+ */
+export const DAEMON = object({
+  program: text(),
+  version: text('Version of the release'),
+  control: count('Version of the control interface'),
+  methods: list(text(), 'Methods that it supports'),
+  pid: count(),
+  nodename: text(),
+  startedMs: number(),
+  configuredMs: number('When it read its current configuration'),
+});
+
+export function method<const P extends Readonly<Record<string, Param>>, R>(
+  help: string,
+  params: P,
+  result: Shape<R>,
+  waitMs = CONTROL_ANSWER_MS,
+): ControlMethod<P, R> {
+  return { help, params, result, waitMs };
+}

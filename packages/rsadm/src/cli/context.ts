@@ -1,0 +1,32 @@
+// Defines what an rsadm command may use: rssrv, the configuration file, the person at the terminal, and the output. Tests supply a context
+// of their own. Invariant: an rsadm command reaches the world only through its context.
+
+import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
+import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { RsError } from '@rsio/common/lib/errors';
+
+export interface AdmContext {
+  /** Calls rssrv through its control socket. */
+  readonly call: <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => Promise<ServerMethods[M]['result']>;
+  readonly clock: Clock;
+  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  readonly ask: ((question: string) => Promise<string>) | null;
+  /** Returns an id for a request that changes something. */
+  readonly newId: () => string;
+  readonly configFile: string;
+  readonly out: (text: string) => void;
+  readonly note: (sentence: string) => void;
+}
+
+/** A command of rsadm. */
+export type AdmCommand = Command<AdmContext>;
+
+export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O, AdmContext>): AdmCommand {
+  return makeCommand('rsadm', spec);
+}
+
+/** Makes an E_USAGE error, with which rsadm exits with status 2. */
+export function usageError(sentence: string): RsError {
+  return usageErrorOf(sentence, 'rsadm');
+}

@@ -1,0 +1,74 @@
+// Edits rssrvcfg and makes rssrv reload it. Invariant: if rssrv refuses the changed file, the old file is put back, so that nothing of the
+// change remains; if rssrv is not running, it reads the file when it starts.
+
+import { checkEdit, openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
+import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
+import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { escapeControls } from '@rsio/common/lib/printable';
+import type { AdmContext } from './context.ts';
+
+type Edit = (document: IniDocument) => IniDocument;
+type Opened = ReturnType<typeof openConfigFile>;
+
+/** Throws what `changeServerFile` would throw before it saves the file. */
+export function checkServerFile({ configFile }: Pick<AdmContext, 'configFile'>, edit: Edit): void {
+  const { document } = openMended(configFile);
+  const [first] = checkEdit(document, edit(document), configFile, examineRssrvConfig).added;
+  if (first !== undefined) throw new RsError('E_CONFIG', `${configFile} was not changed: ${first.message}`, { file: configFile });
+}
+
+/**
+ * Edits and saves the file, and reloads rssrv. Passes a sentence for each change to `tell`. Returns false if rssrv is not running. Throws the
+ * errors of the edit and of saving. If rssrv refuses the file, restores the old file and throws the refusal.
+ */
+export async function changeServerFile(context: AdmContext, edit: Edit, tell = toOutput(context)): Promise<boolean> {
+  const { configFile, note } = context;
+  const before = openMended(configFile);
+  const { fingerprint } = saveConfigFile(configFile, edit(before.document), before.fingerprint, undefined, examineRssrvConfig);
+  try {
+    const { applied } = await context.call('reload', {});
+    for (const sentence of applied) tell(sentence);
+    if (applied.length === 0) note('rssrv works as before: the change has no effect');
+    return true;
+  } catch (thrown) {
+    const refusal = toRsError(thrown);
+    if (refusal.code === 'E_NOT_RUNNING') {
+      note('rssrv is not running: it reads the file when it starts');
+      return false;
+    }
+    restore(configFile, before, fingerprint, refusal);
+    // rssrv did not refuse the file, and may have begun to use it.
+    if (refusal.code === 'E_TIMEOUT' || refusal.code === 'E_RESET')
+      note(`${configFile} is as it was before: when rssrv answers again, rsadm reload makes it use the file`);
+    throw refusal;
+  }
+}
+
+function toOutput({ out }: AdmContext): (sentence: string) => void {
+  return (sentence) => out(`${escapeControls(sentence)}\n`);
+}
+
+/** Opens a file without problems. rssrv could not reload a file that is broken already. Throws E_NO_CONFIG or E_CONFIG. */
+function openMended(configFile: string): Opened {
+  const opened = openConfigFile(configFile);
+  if (opened.fingerprint === null)
+    throw new RsError('E_NO_CONFIG', `No configuration file ${configFile}: write one first (see rssrvcfg(5))`, { path: configFile });
+  const [broken] = examineRssrvConfig(printIni(opened.document), configFile).problems;
+  if (broken === undefined) return opened;
+  throw new RsError('E_CONFIG', `${configFile}:${broken.line}: ${broken.message}`, { file: configFile, problems: [broken] });
+}
+
+function restore(configFile: string, { document }: Opened, changed: Opened['fingerprint'], refusal: RsError): void {
+  try {
+    saveConfigFile(configFile, document, changed, undefined, examineRssrvConfig);
+  } catch (thrown) {
+    const { message } = toRsError(thrown);
+    throw new RsError(
+      refusal.code,
+      `${refusal.message}; the change stays in ${configFile}, which cannot be put back (${message})`,
+      {},
+      thrown,
+    );
+  }
+}

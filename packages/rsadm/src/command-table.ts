@@ -1,0 +1,46 @@
+// The table of all commands of rsadm, in groups, in the order in which the help lists them. To add a command, add it in commands/ and a line
+// in this table.
+
+import { listed, shownCall } from '@rsio/common/cli/command';
+import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
+import type { AdmCommand, AdmContext } from './cli/context.ts';
+import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RIGHTS } from './commands/clients.ts';
+import { POOL_ADD, POOL_CHECK, POOL_LIST } from './commands/pools.ts';
+import { completionCommand, RELOAD, STATUS } from './commands/server.ts';
+import {
+  VOLUME_CREATE,
+  VOLUME_GROW,
+  VOLUME_LIST,
+  VOLUME_REMOVE,
+  VOLUME_RENAME,
+  VOLUME_RESTORE,
+  VOLUME_SET,
+  VOLUME_SHOW,
+} from './commands/volumes.ts';
+
+const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand[]])[] = [
+  ['Server', [STATUS, RELOAD]],
+  ['Pools', [POOL_LIST, POOL_ADD, POOL_CHECK]],
+  ['Volumes', [VOLUME_LIST, VOLUME_SHOW, VOLUME_CREATE, VOLUME_GROW, VOLUME_RENAME, VOLUME_SET, VOLUME_REMOVE, VOLUME_RESTORE]],
+  ['Clients', [CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_REMOVE]],
+  ['Shell', [completionCommand(() => COMMANDS)]],
+];
+
+export const COMMANDS: readonly AdmCommand[] = GROUPS.flatMap(([, commands]) => commands);
+
+/** First words of the commands, such as `volume`. */
+const FIRST_WORDS = [...new Set(COMMANDS.map(({ call }) => shownCall(call).split(' ')[0] ?? ''))];
+
+export const COMMAND_TABLE: CommandTable<AdmContext> = {
+  program: 'rsadm',
+  groups: GROUPS,
+  introduction: [
+    'Administers rssrv on this machine. A volume NAME is oracle or oracle@1.',
+    'For more on a command: rsadm COMMAND --help, such as rsadm pool add --help.',
+  ],
+  first: STATUS,
+  strayOperand: 'this command takes no names',
+  unknownWord: () => `the commands begin with ${listed(FIRST_WORDS, 'or')}`,
+};
+
+export const COMMAND_LINE = new CommandLine(COMMAND_TABLE);

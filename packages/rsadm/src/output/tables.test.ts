@@ -1,0 +1,124 @@
+// Tests the tables and texts of rsadm with views of the test: sizes, aligned columns, unavailable pools and volumes, rights, and names with
+// control characters.
+
+import { describe, expect, test } from 'vitest';
+import { client, pool, removedVolume, volume } from '../testing/views.ts';
+import { clientsTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './tables.ts';
+
+const GIB = 1024 ** 3;
+
+test.each<[number | null, string]>([
+  [null, '-'],
+  [0, '0'],
+  [512, '512'],
+  [1023, '1023'],
+  [1024, '1.0K'],
+  [1536, '1.5K'],
+  [1024 ** 2 - 1, '1024.0K'],
+  [20 * GIB, '20.0G'],
+  [1024 ** 4, '1.0T'],
+  [2 ** 53 - 1024 ** 2, '8.0P'],
+])('%j bytes are shown as %s', (bytes, expected) => {
+  expect(shownSize(bytes)).toBe(expected);
+});
+
+test('volumes: sizes to the right, and the reason in place of the holders of a volume that is not served', () => {
+  const holder = { address: '10.0.0.2', sinceMs: 0 };
+  const volumes = [
+    volume({
+      holders: [
+        { ...holder, node: 'big-2' },
+        { ...holder, node: 'big-3' },
+      ],
+    }),
+    volume({ name: 'a', universe: 3, sizeBytes: 512, usedBytes: null, pool: null }),
+    volume({ name: 'lost', state: 'unavailable', reason: 'its file is gone: restore it', usedBytes: 0 }),
+  ];
+  expect(volumesTable(volumes)).toBe(
+    `VOLUME     SIZE  USED  POOL  HELD BY
+oracle@0  20.0G  1.5K  fast  big-2, big-3
+a@3         512     -  -     -
+lost@0    20.0G     0  fast  unavailable: its file is gone: restore it
+`,
+  );
+});
+
+test('removed volumes: who removed them, and how long they are kept', () => {
+  const removed = [removedVolume({ by: 'big-2', untilMs: 86_399_999 }), removedVolume({ name: 'late', untilMs: 59_999 })];
+  expect(removedTable(removed, 60_000)).toBe(
+    `VOLUME     SIZE  POOL  REMOVED                    BY     KEPT FOR
+oracle@0  20.0G  fast  1970_01_01-00:00:00 (GMT)  big-2  23h 59m
+late@0    20.0G  fast  1970_01_01-00:00:00 (GMT)  -      0h 0m
+`,
+  );
+});
+
+test('pools: unknown space is a dash, and the reason stands in place of the path', () => {
+  const lost = { state: 'unavailable', reason: 'not mounted: mount it', totalBytes: null, usableBytes: null } as const;
+  expect(poolsTable([pool({ limitBytes: 1024 ** 4 }), pool({ name: 'slow', volumes: 0, promisedBytes: 0, ...lost })])).toBe(
+    `POOL    SIZE   FREE  PROMISED  LIMIT  VOLUMES  PATH
+fast  100.0G  55.0G     20.0G   1.0T        1  /srv/fast
+slow       -      -         0      -        0  unavailable: not mounted: mount it
+`,
+  );
+});
+
+test('clients: what they may do with which limit, and what they hold', () => {
+  const clients = [
+    client({ volumes: ['oracle@0', 'data@1'] }),
+    client({ name: 'mars', role: 'manage', pools: ['fast', 'slow'], limitBytes: 500 * GIB, ownedBytes: 20 * GIB, state: 'silent' }),
+    client({ name: 'venus', role: 'manage', state: 'absent', address: null, volumes: [] }),
+    client({ name: 'x', role: 'admin', state: 'absent', address: null, volumes: [] }),
+  ];
+  expect(clientsTable(clients)).toBe(
+    `CLIENT  STATE      ADDRESS       RIGHTS                            HOLDS
+big-2   connected  192.168.10.2  use                               oracle@0, data@1
+mars    silent     192.168.10.2  manage fast,slow 20.0G of 500.0G  oracle@0
+venus   absent     -             manage all pools                  -
+x       absent     -             admin                             -
+`,
+  );
+});
+
+describe('details of a volume', () => {
+  test('name who holds it, who may take it over, and its modes', () => {
+    const text = volumeDetails(
+      volume({
+        readonly: true,
+        shared: true,
+        thick: true,
+        clients: ['big-2', 'big-3'],
+        takeOver: [],
+        takeOverForce: true,
+        owner: 'big-2',
+        holders: [{ node: 'big-2', address: '10.0.0.2', sinceMs: 0 }],
+      }),
+    );
+    expect(text).toContain('    mode:      read-only, shared, thick\n');
+    expect(text).toContain('    clients:   big-2, big-3\n    take-over: none, also by force\n    owner:     big-2\n');
+    expect(text).toMatch(/\n {4}held by: {3}big-2 10\.0\.0\.2 since 1970_01_01-00:00:00 \(GMT\)\n$/);
+  });
+
+  test('of a section have no pool, and no time of creation', () => {
+    const text = volumeDetails(volume({ pool: null, createdMs: null, id: null, state: 'unavailable', reason: 'no file' }));
+    expect(text).toContain('    id:        -\n    state:     unavailable: no file\n');
+    expect(text).toContain('    pool:      - (section [volume] of rssrvcfg)\n');
+    expect(text).toContain('    created:   -\n');
+  });
+});
+
+test('control characters in names and reasons never reach the terminal', () => {
+  const bad = '\u001b[2J\nx';
+  const texts = [
+    volumesTable([volume({ name: bad, pool: bad, state: 'unavailable', reason: bad })]),
+    volumeDetails(volume({ name: bad, path: bad })),
+    poolsTable([pool({ name: bad, path: bad })]),
+    clientsTable([client({ name: bad, address: bad, volumes: [bad] })]),
+    removedTable([removedVolume({ name: bad, by: bad })], 0),
+  ];
+  for (const text of texts) {
+    expect(text).not.toContain('\u001b');
+    expect(text).toContain('\\x1b[2J\\nx');
+  }
+  expect(texts[0]?.split('\n')).toHaveLength(3);
+});

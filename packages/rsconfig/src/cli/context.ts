@@ -1,0 +1,40 @@
+// Defines what an rsconfig command may use: the daemon, the clock, stdin, the files of rsiod, and the output. Tests supply a context of
+// their own. Invariant: an rsconfig command reaches the world only through its context.
+
+import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
+import type { RsiodPaths } from '@rsio/common/config/root-paths';
+import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { RsError } from '@rsio/common/lib/errors';
+import type { WaitingPorts } from './waiting.ts';
+
+export interface CommandContext {
+  /** Calls the daemon. The default time-out is long enough for a measurement; a command that must not wait that long sets `timeoutMs`. */
+  readonly call: <M extends ControlMethodName>(
+    method: M,
+    params: ControlMethods[M]['params'],
+    timeoutMs?: number,
+  ) => Promise<ControlMethods[M]['result']>;
+  readonly clock: Clock;
+  readonly waiting: WaitingPorts;
+  /** Reads all of stdin. */
+  readonly input: () => Promise<string>;
+  /** Paths of rsiod's files below the root directory from the command line. */
+  readonly paths: RsiodPaths;
+  readonly configFile: string;
+  readonly out: (text: string) => void;
+  readonly note: (sentence: string) => void;
+  readonly report: (code: string, message: string) => void;
+}
+
+/** A command of rsconfig. */
+export type ConfigCommand = Command<CommandContext>;
+
+export function defineCommand<const O extends OptionSpecs>(spec: CommandSpec<O, CommandContext>): ConfigCommand {
+  return makeCommand('rsconfig', spec);
+}
+
+/** Makes an E_USAGE error, with which rsconfig exits with status 2. */
+export function usageError(sentence: string): RsError {
+  return usageErrorOf(sentence, 'rsconfig');
+}

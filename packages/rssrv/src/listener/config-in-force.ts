@@ -1,0 +1,218 @@
+// The configuration in force, and how it changes as a whole: by a reload, or by a change of one volume of a pool. The listener serves what is
+// in force; reload-plan.ts and volume-plan.ts decide what may change. Invariant: either every part of a change comes into force or none
+// does, and no client that has a volume misses the new facts about it.
+
+import { loadRssrvConfig } from '@rsio/common/config/load-config';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { Administration } from '../admin/administration.ts';
+import type { VolumeStatus } from '../admin/server-views.ts';
+import type { GrownVolume } from '../backends/io/served-volume.ts';
+import type { Holds } from '../holds/holds.ts';
+import type { PoolsChange } from '../pools/pools.ts';
+import type { ReloadPlan } from '../reload/reload-plan.ts';
+import type { LoadedConfig } from '../reload/reloader.ts';
+import type { VolumeChange } from '../volumes/volume-change.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
+import type { SpaceShortage } from '../volumes/space-shortage.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+import type { Admissions } from './admissions.ts';
+import { openFilesLimit, openFilesWarning } from './descriptor-limit.ts';
+import { addressMissingText, type ListeningSockets } from './listening-sockets.ts';
+
+/** A new configuration with the pools that were opened for it. */
+export interface LoadedListenerConfig extends LoadedConfig {
+  readonly pools: PoolsChange;
+}
+
+export interface ConfigInForcePorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly configFile: string;
+  /** True if volumes may have `test-...` keys. */
+  readonly mayInjectFaults: boolean;
+  readonly sockets: ListeningSockets;
+  readonly volumes: Volumes;
+  readonly holds: Holds;
+  readonly shortage: SpaceShortage;
+  readonly workers: WorkerPool;
+  /** These two exist only after the configuration. */
+  readonly admissions: () => Admissions;
+  readonly administration: () => Administration;
+  /** Announces a new generation of the list to the clients. */
+  listChanged(grown: readonly GrownVolume[]): void;
+  startIncarnation(volumeId: string): Promise<void>;
+  /** Answers discovery datagrams according to the configuration. */
+  explore(config: RssrvConfig): Promise<void>;
+}
+
+export class ConfigInForce {
+  private readonly ports: ConfigInForcePorts;
+  private current: RssrvConfig;
+  /** Wall-clock time at which the configuration came into force. */
+  private sinceMs: number;
+
+  /** `config`: without the volumes of the pools, which `openPools` adds. */
+  constructor(config: RssrvConfig, ports: ConfigInForcePorts) {
+    this.current = config;
+    this.ports = ports;
+    this.sinceMs = ports.clock.wallMs();
+  }
+
+  /** The configuration in force. A change replaces the whole configuration. */
+  get config(): RssrvConfig {
+    return this.current;
+  }
+
+  get configuredMs(): number {
+    return this.sinceMs;
+  }
+
+  /** Opens the pools at the start, before any volume is opened. */
+  async openPools(): Promise<void> {
+    const { change, volumes } = await this.ports.administration().prepare(this.current);
+    await change.commit();
+    this.current = { ...this.current, volumes };
+  }
+
+  /**
+   * Applies the whole plan or nothing. Nothing is applied if a new interface or volume cannot be opened, or if a client has begun to use a
+   * volume that the plan would remove or change.
+   */
+  async apply(plan: ReloadPlan, { config: next, pools }: LoadedListenerConfig): Promise<void> {
+    const missing = await this.ports.sockets.open(next.interfaces);
+    let change: VolumeChange;
+    try {
+      change = await this.ports.volumes.prepare(plan.volumes, next.volumes);
+    } catch (error) {
+      this.ports.sockets.keep(this.current.interfaces);
+      throw error;
+    }
+    const { refusals } = volumeChanges(this.current.volumes, next.volumes, (volume) => this.standingOf(volume));
+    if (refusals.length > 0) {
+      this.ports.sockets.keep(this.current.interfaces);
+      await change.undo();
+      throw new RsError('E_HELD', refusals.join('; '));
+    }
+    const { grown, isListChanged } = change;
+    // The code from here to the last message to the sessions runs in a single event-loop turn. Therefore every client that has a volume
+    // either gets the new size and generation with its grant or is notified of them.
+    change.commit();
+    const filesWarning = openFilesWarning(next, openFilesLimit());
+    if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.ports.log.warn(filesWarning);
+    this.current = next;
+    this.sinceMs = this.ports.clock.wallMs();
+    this.ports.workers.processes = next.server.processes;
+    this.ports.sockets.keep(next.interfaces);
+    const { name } = next.server;
+    for (const node of plan.removedClients)
+      this.ports.admissions().dismiss(node, `Node ${node} was removed from the clients of server ${name}`);
+    for (const node of plan.rekeyedClients)
+      this.ports.admissions().dismiss(node, `The key of node ${node} at server ${name} has changed: use the new one`);
+    this.ports.holds.keepNodes(next.clients.map(({ name }) => name));
+    if (plan.isListChanged || isListChanged) this.ports.listChanged(grown);
+    for (const id of change.cut) void this.ports.startIncarnation(id);
+    for (const problem of missing) this.ports.log.warn(addressMissingText(problem));
+    await this.afterReload('closing what was removed', () => change.finish());
+    await this.afterReload('closing pools', () => pools.commit());
+    await this.ports.explore(next);
+  }
+
+  /** Logs a failure of `work`. The new configuration is already in force, so the failure must not be reported as a refusal. */
+  private async afterReload(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      const { message, code } = toRsError(thrown);
+      this.ports.log.error(`Reload: applied, but ${what} failed: ${message} [${code}]`);
+    }
+  }
+
+  /** Returns the status of a configured volume: its size, and the clients that hold it or have it open. */
+  standingOf(volume: ServerVolumeConfig): VolumeStanding {
+    const { id, sizeBytes } = this.ports.volumes.standing(volume);
+    if (id === null) return { sizeBytes, users: [] };
+    const users = this.ports.holds.holdersOf(id);
+    const named = new Set(users.map(({ node }) => node));
+    for (const { client, volumeIds } of this.ports.admissions().sessions) {
+      const { node, address } = client;
+      if (volumeIds.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.ports.clock.wallMs() });
+    }
+    return { sizeBytes, users };
+  }
+
+  /** Returns the status of a volume for a list. */
+  statusOf(volume: ServerVolumeConfig): VolumeStatus {
+    const { id, sizeBytes } = this.ports.volumes.standing(volume);
+    const reason = sizeBytes === null ? this.failureOf(volume) : null;
+    const holders = id === null ? [] : this.ports.holds.holdersOf(id);
+    return { id, sizeBytes, reason, holders, waitsForSpace: id !== null && this.ports.shortage.has(id) };
+  }
+
+  private failureOf(volume: ServerVolumeConfig): string | null {
+    const known = this.current.volumes.find((one) => volumeKey(one) === volumeKey(volume));
+    if (known !== undefined && volume.pool !== undefined && known.id !== volume.id)
+      return 'Another volume has its name: rename one of them';
+    return this.ports.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
+  }
+
+  /** Reads the configuration file again, and opens its pools. */
+  async load(): Promise<LoadedListenerConfig> {
+    const { configFile, mayInjectFaults } = this.ports;
+    const config = loadRssrvConfig(configFile, mayInjectFaults);
+    const { change, volumes } = await this.ports.administration().prepare(config);
+    return { config: { ...config, volumes }, pools: change, discard: () => change.undo() };
+  }
+
+  /**
+   * Throws E_HELD, naming the clients, if this change of a volume of a pool is not possible while they use it, and E_EXISTS if another
+   * volume is served under the name. Null: the volume does not exist.
+   */
+  checkChange(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): VolumePlan {
+    const before = this.inForce(was ?? now);
+    const other = now === null ? undefined : this.current.volumes.find((one) => one !== before && volumeKey(one) === volumeKey(now));
+    if (other !== undefined)
+      throw new RsError('E_EXISTS', `Another volume ${other.name} is configured: rename one of them`, { volume: other.name });
+    const { plan, refusals } = volumeChanges(listOf(before ?? was), listOf(now), (volume) => this.standingOf(volume));
+    if (refusals.length > 0) throw new RsError('E_HELD', refusals.join('; '), { volume: (was ?? now)?.name });
+    return plan;
+  }
+
+  /** Serves a volume of a pool as it is now, or stops serving it, and tells the clients. All other volumes stay as they are. */
+  async applyVolume(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void> {
+    const { added, retried, ...plan } = this.checkChange(was, now);
+    const before = this.inForce(was ?? now);
+    const { volumes } = this.current;
+    const next = before === null ? [...volumes, ...listOf(now)] : volumes.toSpliced(volumes.indexOf(before), 1, ...listOf(now));
+    // The volume already is as wanted on disk. If it cannot be opened, it is a failure, which a list shows with its reason.
+    const change = await this.ports.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
+    try {
+      this.checkChange(was, now);
+    } catch (error) {
+      await change.undo();
+      throw error;
+    }
+    const { grown, isListChanged } = change;
+    change.commit();
+    this.current = { ...this.current, volumes: next };
+    if (isListChanged) this.ports.listChanged(grown);
+    for (const id of change.cut) void this.ports.startIncarnation(id);
+    // The new file may lack the last writes, which the holder then sends again.
+    const id = now?.id ?? null;
+    if (before !== null && id !== null && before.pool?.stamp !== now?.pool?.stamp) void this.ports.startIncarnation(id);
+    await this.afterReload('closing what was removed', () => change.finish());
+  }
+
+  /** Returns the configuration with which a volume of a pool is in force. After a change that failed, it may differ from its manifest. */
+  private inForce(volume: ServerVolumeConfig | null): ServerVolumeConfig | null {
+    return this.current.volumes.find(({ pool, id }) => pool !== undefined && id === volume?.id) ?? null;
+  }
+}
+
+function listOf<T>(one: T | null): T[] {
+  return one === null ? [] : [one];
+}

@@ -1,0 +1,73 @@
+// The client or administrator that asks for a change, and what it may do. Pure. Invariant: rights are checked here, on the server, whatever
+// the client has checked before; a refusal names the right that is missing and where it is given.
+
+import { CLIENT_ROLES, type ClientRights, type ClientRole } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { printSize } from '@rsio/common/lib/units';
+
+export interface Asker {
+  /** Null for a program on the server itself, which may do everything. */
+  readonly node: string | null;
+  readonly role: ClientRole;
+  /** Pools that a client with the role `manage` may use; null for all pools. */
+  readonly pools: readonly string[] | null;
+  /** The most bytes that the volumes of a client with the role `manage` may have together; null for no limit. */
+  readonly limitBytes: number | null;
+}
+
+export const LOCAL_ASKER: Asker = { node: null, role: 'admin', pools: null, limitBytes: null };
+
+/** Returns the asker for a client. A client without a line in [rights] has the role `use`. */
+export function clientAsker(node: string, rights: readonly ClientRights[]): Asker {
+  const line = rights.find(({ name }) => name === node);
+  return { node, role: line?.role ?? 'use', pools: line?.pools ?? null, limitBytes: line?.limitBytes ?? null };
+}
+
+export function askerText({ node }: Asker): string {
+  return node === null ? 'An administrator on the server' : `Client ${node}`;
+}
+
+/** Throws E_RIGHTS unless the asker has this role or a higher one. `what`: what the asker wants, such as `create volumes`. */
+export function checkRole(asker: Asker, needed: ClientRole, what: string): void {
+  if (CLIENT_ROLES.indexOf(asker.role) >= CLIENT_ROLES.indexOf(needed)) return;
+  throw new RsError(
+    'E_RIGHTS',
+    `${askerText(asker)} may not ${what}: its right is ${asker.role}, and ${needed} is needed; change its line in [rights] of rssrvcfg`,
+    { node: asker.node, role: asker.role, needed },
+  );
+}
+
+/** Throws E_RIGHTS unless the asker may use the pool. */
+export function checkPool(asker: Asker, pool: string): void {
+  if (mayUsePool(asker, pool)) return;
+  throw new RsError(
+    'E_RIGHTS',
+    `${askerText(asker)} may not change pool ${pool}: its pools are ${(asker.pools ?? []).join(', ')}; change its line in [rights] of rssrvcfg`,
+    { node: asker.node, pool },
+  );
+}
+
+export function mayUsePool({ role, pools }: Asker, pool: string): boolean {
+  return role === 'admin' || pools === null || pools.includes(pool);
+}
+
+/** Throws E_RIGHTS unless the asker may attach a volume for these clients (null: all), and may therefore change it. */
+export function checkVisible(asker: Asker, volume: string, clients: readonly string[] | null): void {
+  if (asker.role === 'admin' || asker.node === null || clients === null || clients.includes(asker.node)) return;
+  throw new RsError('E_RIGHTS', `${askerText(asker)} may not change volume ${volume}: it is for ${clients.join(', ')}`, {
+    volume,
+    node: asker.node,
+  });
+}
+
+/** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: size of its volumes; `moreBytes`: bytes to add. */
+export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): void {
+  const { limitBytes, node } = asker;
+  if (asker.role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
+  throw new RsError(
+    'E_RIGHTS',
+    `${askerText(asker)} asks for ${printSize(moreBytes)} and has ${printSize(hasBytes)} of its limit ${printSize(limitBytes)}: ` +
+      'remove a volume, or raise limit= in its line in [rights] of rssrvcfg',
+    { node, askedBytes: moreBytes, hasBytes, limitBytes },
+  );
+}

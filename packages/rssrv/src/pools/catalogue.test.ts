@@ -1,0 +1,271 @@
+// What the catalogue permits and refuses: names, sizes, space with its numbers, the choice of a pool, and the rights of clients.
+// What becomes of a decision on disk is in pools.test.ts.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { describe, expect, test } from 'vitest';
+import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
+import {
+  type Catalogue,
+  type CreateRequest,
+  decideCreate,
+  decideGrow,
+  decideRemove,
+  decideRename,
+  decideRestore,
+  decideSet,
+  findVolume,
+  type PoolState,
+} from './catalogue.ts';
+import { POOL_VOLUMES_MAX } from './limits.ts';
+import type { Manifest } from './disk/manifest.ts';
+
+const GIB = 1024 ** 3;
+const STAMP = { id: '00000000-0000-4000-8000-000000000001', request: null, nowMs: 5 };
+
+function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
+  return {
+    id: `id-${name}`,
+    name,
+    universe: 0,
+    sizeBytes: GIB,
+    blockSizeBytes: 512,
+    layout: { kind: 'simple' },
+    thick: false,
+    readonly: false,
+    shared: false,
+    clients: null,
+    takeOver: null,
+    takeOverForce: false,
+    owner: null,
+    createdMs: 0,
+    stamps: [null],
+    request: null,
+    ...changes,
+  };
+}
+
+function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly Manifest[] = []): PoolState {
+  return {
+    name,
+    path: `/${name}`,
+    limitBytes: null,
+    reserve: 0,
+    identity: null,
+    isOpen: true,
+    trouble: null,
+    space: { totalBytes: 100 * GIB, freeBytes: 50 * GIB },
+    volumes: new Map(volumes.map((volume) => [volume.id, volume])),
+    removed: new Map(),
+    findings: [],
+    ...changes,
+  };
+}
+
+const catalogue = (...pools: PoolState[]): Catalogue => ({ pools, configured: [{ name: 'section', universe: 0 }] });
+
+const request = (changes: Partial<CreateRequest> = {}): CreateRequest => ({
+  name: 'db',
+  universe: 0,
+  sizeBytes: GIB,
+  blockSizeBytes: 512,
+  pool: null,
+  thick: false,
+  readonly: false,
+  shared: false,
+  clients: null,
+  takeOver: null,
+  takeOverForce: false,
+  ...changes,
+});
+
+const create = (where: Catalogue, changes: Partial<CreateRequest> = {}, asker: Asker = LOCAL_ASKER) =>
+  decideCreate(where, request(changes), asker, STAMP);
+
+function refusal(work: () => unknown): string {
+  try {
+    work();
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(RsError);
+    return `${(thrown as RsError).code}: ${(thrown as RsError).message}`;
+  }
+  return 'permitted';
+}
+
+const MANAGER = clientAsker('big-2', [{ name: 'big-2', role: 'manage', pools: ['fast'], limitBytes: 5 * GIB, line: 1 }]);
+const USER = clientAsker('venus', []);
+const ADMIN = clientAsker('ops', [{ name: 'ops', role: 'admin', pools: null, limitBytes: null, line: 1 }]);
+
+describe('names and sizes', () => {
+  const where = catalogue(pool('fast', {}, [manifest('rdb'), manifest('log')]), pool('slow', {}, [manifest('old', { universe: 1 })]));
+  test.each([
+    ['a name in the same pool', { name: 'log' }, 'E_EXISTS: Volume log exists: choose another name'],
+    ['a name in another pool', { name: 'old', universe: 1 }, 'E_EXISTS: Volume old@1 exists: choose another name'],
+    ['the name of a section', { name: 'section' }, 'E_EXISTS: Volume section exists: choose another name'],
+    [
+      'the name of which another is the raw device',
+      { name: 'db' },
+      'E_EXISTS: Volume rdb exists, and rdb is the name of the raw device of db: choose another name',
+    ],
+    [
+      'the raw device of another',
+      { name: 'rlog' },
+      'E_EXISTS: Volume log exists, and rlog is the name of the raw device of log: choose another name',
+    ],
+    ['a name that is none', { name: 'a/b' }, /^E_USAGE: Wrong volume name "a\/b": allowed is/],
+    ['no size', { name: 'x', sizeBytes: 0 }, /^E_USAGE: Wrong size 0: allowed is 512 to/],
+    [
+      'half a block',
+      { name: 'x', sizeBytes: 4096 + 512, blockSizeBytes: 4096 as const },
+      'E_USAGE: Wrong size 4608: allowed are multiples of the block size 4096, such as 8k',
+    ],
+    ['more than a volume can have', { name: 'x', sizeBytes: 2 ** 53 - 512 }, /^E_USAGE: Wrong size/],
+  ])('%s is refused', (_, changes, expected) => {
+    const got = refusal(() => create(where, changes));
+    if (typeof expected === 'string') expect(got).toBe(expected);
+    else expect(got).toMatch(expected);
+  });
+
+  test('one name in two universes is permitted, and a volume may keep its own name', () => {
+    expect(create(where, { name: 'log', universe: 1 }).manifest).toMatchObject({ name: 'log', universe: 1 });
+    const log = findVolume(where, { name: 'log', universe: 0 });
+    expect(decideRename(where, log, { name: 'log', universe: 2 }, LOCAL_ASKER, null).universe).toBe(2);
+  });
+});
+
+describe('space', () => {
+  test('a limit bounds what volumes promise, and the refusal has the numbers', () => {
+    const where = catalogue(pool('fast', { limitBytes: 4 * GIB }, [manifest('a', { sizeBytes: 3 * GIB })]));
+    expect(create(where).pool.name).toBe('fast');
+    expect(refusal(() => create(where, { sizeBytes: 2 * GIB }))).toBe(
+      'E_SPACE: Pool fast has no room: asked 2g, free 50g, promised 3g, limit 4g: remove a volume, use another pool, or raise limit in section [pool fast] of rssrvcfg',
+    );
+    const a = findVolume(where, { name: 'a', universe: 0 });
+    expect(decideGrow(where, a, 4 * GIB, LOCAL_ASKER, null).sizeBytes).toBe(4 * GIB);
+    expect(refusal(() => decideGrow(where, a, 4 * GIB + 512, LOCAL_ASKER, null))).toMatch(
+      /^E_SPACE: Pool fast has no room: asked \d+, free 50g, promised 3g, limit 4g/,
+    );
+  });
+
+  test('a thin volume may exceed the free space, a thick one may not use the reserve', () => {
+    const where = catalogue(pool('fast', { reserve: 0.1, space: { totalBytes: 100 * GIB, freeBytes: 12 * GIB } }));
+    expect(create(where, { sizeBytes: 500 * GIB }).manifest.sizeBytes).toBe(500 * GIB);
+    expect(create(where, { sizeBytes: 2 * GIB, thick: true }).manifest.thick).toBe(true);
+    expect(refusal(() => create(where, { sizeBytes: 3 * GIB, thick: true }))).toBe(
+      'E_SPACE: Pool fast has no room: asked 3g, free 2g, promised 0, limit none: free space there, or create the volume without --thick',
+    );
+  });
+
+  test('the pool with the most room is chosen among those that are usable and permitted', () => {
+    const free = (gib: number) => ({ space: { totalBytes: 100 * GIB, freeBytes: gib * GIB } });
+    const where = catalogue(
+      pool('a', free(10)),
+      pool('b', { ...free(90), trouble: 'it is not mounted' }),
+      pool('c', free(60)),
+      pool('fast', free(20)),
+    );
+    expect(create(where).pool.name).toBe('c');
+    expect(create(where, { clients: ['big-2'] }, MANAGER).pool.name).toBe('fast');
+    expect(create(catalogue(pool('a', { ...free(90), limitBytes: GIB / 2 }), pool('c', free(60)))).pool.name).toBe('c');
+    expect(refusal(() => create(where, { pool: 'b' }))).toBe('E_POOL: Pool b cannot be used: it is not mounted');
+    expect(refusal(() => create(where, { pool: 'z' }))).toBe('E_UNKNOWN_POOL: No pool "z": there are a, b, c, fast');
+    expect(refusal(() => create(catalogue()))).toBe(
+      'E_UNKNOWN_POOL: The server has no pool for this volume: rsadm pool add NAME PATH makes one',
+    );
+  });
+
+  test('a volume never becomes smaller', () => {
+    const where = catalogue(pool('fast', {}, [manifest('a')]));
+    expect(refusal(() => decideGrow(where, findVolume(where, { name: 'a', universe: 0 }), GIB, LOCAL_ASKER, null))).toBe(
+      'E_VOLUME: Volume a has 1g, and 1g is not more: a volume cannot be made smaller',
+    );
+  });
+});
+
+describe('rights', () => {
+  const removed = { manifest: manifest('gone'), removal: { removedMs: 1, by: null, request: null } };
+  const where = catalogue(
+    pool('fast', { removed: new Map([['id-gone', removed]]) }, [
+      manifest('mine', { owner: 'big-2', sizeBytes: 3 * GIB }),
+      manifest('hers', { clients: ['venus'] }),
+    ]),
+    pool('slow', {}, [manifest('far')]),
+  );
+  const found = (name: string) => findVolume(where, { name, universe: 0 });
+  const verbs: Record<string, (asker: Asker, name: string) => unknown> = {
+    create: (asker) => create(where, {}, asker),
+    grow: (asker, name) => decideGrow(where, found(name), 4 * GIB, asker, null),
+    rename: (asker, name) => decideRename(where, found(name), { name: 'x', universe: 0 }, asker, null),
+    set: (asker, name) => decideSet(found(name), { readonly: true }, asker, null),
+    remove: (asker, name) => decideRemove(found(name), asker),
+    restore: (asker) => decideRestore(where, { name: 'gone', universe: 0 }, asker, null),
+  };
+
+  test.each(Object.entries(verbs))('a client with `use` may not %s, and is told which right it lacks', (verb, work) => {
+    const what = verb === 'set' ? 'change' : verb;
+    expect(refusal(() => work(USER, 'mine'))).toBe(
+      `E_RIGHTS: Client venus may not ${what} volumes: its right is use, and manage is needed; change its line in [rights] of rssrvcfg`,
+    );
+  });
+
+  test.each(Object.entries(verbs).filter(([verb]) => verb !== 'create' && verb !== 'restore'))(
+    '`manage` does not permit to %s in other pools or what the client may not attach',
+    (_, work) => {
+      expect(refusal(() => work(MANAGER, 'mine'))).toBe('permitted');
+      expect(refusal(() => work(MANAGER, 'far'))).toBe(
+        'E_RIGHTS: Client big-2 may not change pool slow: its pools are fast; change its line in [rights] of rssrvcfg',
+      );
+      expect(refusal(() => work(MANAGER, 'hers'))).toBe('E_RIGHTS: Client big-2 may not change volume hers: it is for venus');
+      expect(refusal(() => work(ADMIN, 'hers'))).toBe('permitted');
+    },
+  );
+
+  test('`manage` beyond its limit is refused with the numbers; `admin` has no limit', () => {
+    expect(refusal(() => create(where, { sizeBytes: 2 * GIB, clients: ['big-2'] }, MANAGER))).toBe('permitted');
+    expect(refusal(() => create(where, { sizeBytes: 3 * GIB, clients: ['big-2'] }, MANAGER))).toBe(
+      'E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g: remove a volume, or raise limit= in its line in [rights] of rssrvcfg',
+    );
+    expect(refusal(() => decideGrow(where, found('mine'), 6 * GIB, MANAGER, null))).toMatch(
+      /^E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g/,
+    );
+    expect(refusal(() => create(where, { sizeBytes: 30 * GIB }, ADMIN))).toBe('permitted');
+  });
+
+  test('a client with a limit cannot get space beyond it by growing or restoring what others created', () => {
+    const others = manifest('others', { id: 'id-others', owner: null });
+    const removed = { manifest: { ...others, name: 'gone' }, removal: { removedMs: 1, by: null, request: null } };
+    const both = catalogue(pool('fast', { removed: new Map([['id-gone', removed]]) }, [others]));
+    const target = findVolume(both, { name: 'others', universe: 0 });
+    const wrong = /^E_RIGHTS: Client big-2 has a limit, and may not take space for volume \w+, which an administrator created/;
+    expect(refusal(() => decideGrow(both, target, 2 * GIB, MANAGER, null))).toMatch(wrong);
+    expect(refusal(() => decideRestore(both, { name: 'gone', universe: 0 }, MANAGER, null))).toMatch(wrong);
+    expect(refusal(() => decideGrow(both, target, 2 * GIB, ADMIN, null))).toBe('permitted');
+  });
+
+  test('a client cannot create a volume that it may not attach, nor lock itself out of one', () => {
+    expect(refusal(() => create(where, { clients: ['venus'] }, MANAGER))).toBe(
+      'E_RIGHTS: Client big-2 would not be able to attach volume db: name it in clients',
+    );
+    expect(refusal(() => decideSet(found('mine'), { clients: ['venus'] }, MANAGER, null))).toBe(
+      'E_RIGHTS: Client big-2 may not change volume mine: it is for venus',
+    );
+  });
+
+  test('only `admin` may permit a take-over that loses writes', () => {
+    expect(refusal(() => decideSet(found('mine'), { takeOverForce: true }, MANAGER, null))).toMatch(
+      /^E_RIGHTS: Client big-2 may not permit forced take-over/,
+    );
+    expect(refusal(() => decideSet(found('mine'), { takeOverForce: true }, ADMIN, null))).toBe('permitted');
+    expect(refusal(() => create(where, { takeOverForce: true, clients: ['big-2'] }, MANAGER))).toMatch(
+      /^E_RIGHTS: Client big-2 may not permit forced take-over/,
+    );
+  });
+});
+
+test('the most volumes that a server may have bounds creation and restoration', () => {
+  const many = Array.from({ length: POOL_VOLUMES_MAX }, (_, index) => manifest(`v${index}`));
+  const removed = { manifest: manifest('gone'), removal: { removedMs: 1, by: null, request: null } };
+  const full = catalogue(pool('fast', { removed: new Map([['id-gone', removed]]) }, many));
+  const refused = /^E_LIMIT: The pools have 10000 volumes/;
+  expect(refusal(() => create(full))).toMatch(refused);
+  expect(refusal(() => decideRestore(full, { name: 'gone', universe: 0 }, LOCAL_ASKER, null))).toMatch(refused);
+});

@@ -1,0 +1,253 @@
+// The files by which a pool describes itself: pool.json names the pool, volume.json describes one volume, and removed.json records its
+// removal. Pure: other modules read and write the files. Invariants: what `print...` returns, `parse...` accepts with the same meaning; a
+// file of a newer format is refused, and never replaced.
+
+import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
+import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { isName } from '@rsio/common/lib/units';
+import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
+
+const FORMAT_VERSION = 1;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The content of POOL/pool.json. It is written once and never replaced, because the lock of the pool is on this file. */
+export interface PoolIdentity {
+  readonly id: string;
+  readonly createdMs: number;
+}
+
+/** One file of a volume that consists of several files. */
+export interface Part {
+  /** Id of the pool that contains the file. */
+  readonly poolId: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * How the content of a volume is laid out. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` go
+ * to the files in turn, and all files have the same size. The first file is in the pool that contains the manifest.
+ */
+export type Layout =
+  | { readonly kind: 'simple' }
+  | { readonly kind: 'concat'; readonly parts: readonly Part[] }
+  | { readonly kind: 'stripe'; readonly chunkBytes: number; readonly parts: readonly Part[] };
+
+/** The content of POOL/volumes/ID/volume.json. */
+export interface Manifest {
+  readonly id: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: 512 | 4096;
+  readonly layout: Layout;
+  /** True if space for the whole volume was allocated when it was created or grown. */
+  readonly thick: boolean;
+  readonly readonly: boolean;
+  readonly shared: boolean;
+  /** Clients that may see and attach the volume; null for all clients. */
+  readonly clients: readonly string[] | null;
+  /** Clients that may take the volume over; null for all clients that may attach it. */
+  readonly takeOver: readonly string[] | null;
+  readonly takeOverForce: boolean;
+  /** Client that created the volume, and whose limit the volume counts towards; null if an administrator created it on the server. */
+  readonly owner: string | null;
+  readonly createdMs: number;
+  /** Stamps of the data files (storage-identity.ts). A held volume is not served if its files are others. */
+  readonly stamps: readonly (string | null)[];
+  /** Id of the request that made the last change. If the request is repeated, it is not executed again. */
+  readonly request: string | null;
+}
+
+/** The content of POOL/removed/ID/removed.json. */
+export interface Removal {
+  readonly removedMs: number;
+  /** Client that removed the volume; null if an administrator removed it on the server. */
+  readonly by: string | null;
+  readonly request: string | null;
+}
+
+export function printIdentity({ id, createdMs }: PoolIdentity): string {
+  return print({ id, createdMs });
+}
+
+/** Throws E_VOLUME naming `file`. */
+export function parseIdentity(file: string, text: string): PoolIdentity {
+  const { id, createdMs } = parse(file, text);
+  if (!isUuid(id)) throw damaged(file, 'id is not a UUID');
+  if (!isTime(createdMs)) throw damaged(file, 'createdMs is not a time');
+  return { id, createdMs };
+}
+
+/** Throws E_USAGE, naming the field, if `parseManifest` would refuse the file, so that no request can make a volume unreadable. */
+export function printManifest(manifest: Manifest): string {
+  return readable(print(manifest), parseManifest);
+}
+
+/** Throws E_VOLUME naming `file` and the field. */
+export function parseManifest(file: string, text: string): Manifest {
+  const fields = parse(file, text);
+  const check = <T>(name: string, isValid: (value: unknown) => value is T, what: string): T => {
+    const value = fields[name];
+    if (!isValid(value)) throw damaged(file, `${name} is not ${what}`);
+    return value;
+  };
+  const blockSizeBytes = check('blockSizeBytes', isBlockSize, '512 or 4096');
+  const manifest: Manifest = {
+    id: check('id', isUuid, 'a UUID'),
+    name: check('name', isNameText, 'a name'),
+    universe: check('universe', isUniverse, 'a universe'),
+    sizeBytes: check('sizeBytes', (value): value is number => isSize(value, blockSizeBytes), 'a whole number of blocks'),
+    blockSizeBytes,
+    layout: check('layout', isLayout, 'a layout'),
+    thick: check('thick', isFlag, 'true or false'),
+    readonly: check('readonly', isFlag, 'true or false'),
+    shared: check('shared', isFlag, 'true or false'),
+    clients: check('clients', isNamesOrNull, 'a list of names or null'),
+    takeOver: check('takeOver', isNamesOrNull, 'a list of names or null'),
+    takeOverForce: check('takeOverForce', isFlag, 'true or false'),
+    owner: check('owner', isNameOrNull, 'a name or null'),
+    createdMs: check('createdMs', isTime, 'a time'),
+    stamps: check('stamps', areStamps, 'a list of stamps'),
+    request: check('request', isRequestOrNull, 'a request id or null'),
+  };
+  const held = capacityOf(manifest.layout);
+  if (held !== null && held < manifest.sizeBytes) throw damaged(file, `its parts hold ${held} of ${manifest.sizeBytes} bytes`);
+  if (manifest.stamps.length !== partCount(manifest.layout)) throw damaged(file, 'it does not have one stamp for each file');
+  return manifest;
+}
+
+/** Throws E_USAGE, naming the field, if `parseRemoval` would refuse the file. */
+export function printRemoval({ removedMs, by, request }: Removal): string {
+  return readable(print({ removedMs, by, request }), parseRemoval);
+}
+
+/** Throws E_VOLUME naming `file`. */
+export function parseRemoval(file: string, text: string): Removal {
+  const { removedMs, by, request } = parse(file, text);
+  if (!isTime(removedMs)) throw damaged(file, 'removedMs is not a time');
+  if (!isNameOrNull(by)) throw damaged(file, 'by is not a name or null');
+  if (!isRequestOrNull(request)) throw damaged(file, 'request is not a request id or null');
+  return { removedMs, by, request };
+}
+
+/** Number of files that hold the content. */
+export function partCount(layout: Layout): number {
+  return layout.kind === 'simple' ? 1 : layout.parts.length;
+}
+
+/** Bytes that the files of a `concat` or `stripe` volume can hold; null for a `simple` volume, whose file is as large as the volume. */
+function capacityOf(layout: Layout): number | null {
+  return layout.kind === 'simple' ? null : layout.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+export function isUuid(value: unknown): value is string {
+  return isText(value) && UUID.test(value);
+}
+
+export function isRequestId(value: unknown): value is string {
+  return isText(value) && value.length > 0 && value.length <= REQUEST_ID_MAX_CHARS && /^[\x21-\x7e]+$/.test(value);
+}
+
+function print(content: object): string {
+  return `${JSON.stringify({ version: FORMAT_VERSION, ...content }, null, 2)}\n`;
+}
+
+function readable(text: string, parse: (file: string, text: string) => unknown): string {
+  try {
+    parse('', text);
+  } catch (thrown) {
+    throw new RsError('E_USAGE', `The volume cannot be saved, because its ${String(toRsError(thrown).context['what'])}`, {}, thrown);
+  }
+  if (text.length <= MANIFEST_MAX_BYTES) return text;
+  throw new RsError('E_USAGE', `The volume cannot be saved: its manifest has ${text.length} bytes, allowed are ${MANIFEST_MAX_BYTES}`);
+}
+
+function parse(file: string, text: string): Readonly<Record<string, unknown>> {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (thrown) {
+    throw damaged(file, 'it is not JSON', thrown);
+  }
+  if (!isRecord(content)) throw damaged(file, 'it is not a JSON object');
+  const { version } = content;
+  if (!isWhole(version) || version < 1) throw damaged(file, 'its version is not a number above 0');
+  if (version > FORMAT_VERSION) {
+    throw new RsError(
+      'E_VOLUME',
+      `${file} has format ${version}, and this rssrv knows formats up to ${FORMAT_VERSION}: use the newer rssrv that wrote it`,
+      { file, version },
+    );
+  }
+  return content;
+}
+
+function damaged(file: string, what: string, cause?: unknown): RsError {
+  return new RsError('E_VOLUME', `${file} is damaged (${what}): restore it from a backup of the pool`, { file, what }, cause);
+}
+
+function isFlag(value: unknown): value is boolean {
+  return typeof value === 'boolean';
+}
+
+function isTime(value: unknown): value is number {
+  return isWhole(value) && value >= 0;
+}
+
+function isBlockSize(value: unknown): value is 512 | 4096 {
+  return value === 512 || value === 4096;
+}
+
+function isSize(value: unknown, blockSizeBytes: number): value is number {
+  return isWhole(value) && value >= blockSizeBytes && value <= VOLUME_MAX_BYTES && value % blockSizeBytes === 0;
+}
+
+function isUniverse(value: unknown): value is number {
+  return isWhole(value) && value >= 0 && value <= UNIVERSE_MAX;
+}
+
+function isNameText(value: unknown): value is string {
+  return isText(value) && isName(value);
+}
+
+function isNameOrNull(value: unknown): value is string | null {
+  return value === null || isNameText(value);
+}
+
+function isNamesOrNull(value: unknown): value is readonly string[] | null {
+  return value === null || (isListOf(value, isNameText) && value.length <= CLIENTS_MAX);
+}
+
+function isRequestOrNull(value: unknown): value is string | null {
+  return value === null || isRequestId(value);
+}
+
+function areStamps(value: unknown): value is readonly (string | null)[] {
+  const isStamp = (item: unknown): item is string | null => item === null || (isText(item) && item.length <= STORAGE_STAMP_MAX_CHARS);
+  return isListOf(value, isStamp) && value.length <= PARTS_MAX;
+}
+
+function isPart(value: unknown): value is Part {
+  return isRecord(value) && isUuid(value['poolId']) && isSize(value['sizeBytes'], 512);
+}
+
+function isLayout(value: unknown): value is Layout {
+  if (!isRecord(value)) return false;
+  const { kind, parts, chunkBytes } = value;
+  if (kind === 'simple') return true;
+  if (!isListOf(parts, isPart) || parts.length < 2 || parts.length > PARTS_MAX) return false;
+  if (kind === 'concat') return true;
+  return (
+    kind === 'stripe' &&
+    isChunk(chunkBytes) &&
+    parts.every((part) => part.sizeBytes === parts[0]?.sizeBytes && part.sizeBytes % chunkBytes === 0)
+  );
+}
+
+/** Returns true if this is a chunk size of a stripe: a power of two within the limits. */
+export function isChunk(value: unknown): value is number {
+  const isInRange = isWhole(value) && value >= STRIPE_CHUNK_MIN_BYTES && value <= STRIPE_CHUNK_MAX_BYTES;
+  return isInRange && Number.isInteger(Math.log2(value));
+}

@@ -1,0 +1,15 @@
+// Bounds of rssrv's pools/ folder. Units are in the names.
+// src/limits.ts asserts that they agree with the bounds of other folders.
+
+/** Volumes in all pools of a server together. Sections [volume] count separately. */
+export const POOL_VOLUMES_MAX = 10_000;
+/** Time for which a removed volume can be restored. */
+export const REMOVED_KEPT_MS = 24 * 60 * 60 * 1_000;
+/** Time within which the file system of a pool should tell its free space. */
+export const SPACE_WAIT_MS = 1_000;
+/** Time within which a change of a pool's files should end. Allocating a thick volume may take longer. */
+export const POOL_CHANGE_MS = 30_000;
+/** A pool that makes no progress for this time while it is opened or read is not waited for. */
+export const POOL_SILENT_MS = 30_000;
+/** Delay after which the remembered volumes of the pools are saved, so that many changes are saved together. */
+export const POOL_MEMORY_SAVE_MS = 1_000;

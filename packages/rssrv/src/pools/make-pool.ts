@@ -1,0 +1,60 @@
+// Makes an existing directory a pool, before its section in rssrvcfg is written. Invariants: a directory that already is a pool is not
+// changed; a directory that has other content, or that a boot would empty, never becomes one.
+
+import { randomUUID } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import { fileSystemOf } from '../sys/file-system.ts';
+import { allocateSpace } from './disk/allocate.ts';
+import { PoolFiles } from './disk/pool-files.ts';
+import type { PoolState } from './catalogue.ts';
+import { readIdentity, scanPool } from './disk/pool-scan.ts';
+
+/** Content that an empty directory of a pool may have: what mkfs makes, and what an interrupted attempt leaves. */
+const EMPTY_CONTENT: readonly string[] = ['lost+found', 'volumes', 'removed'];
+
+/** `pools`: the pools of the server. Throws E_POOL or E_EXISTS with path and remedy. */
+export async function makePool(
+  path: string,
+  nowMs: number,
+  pools: readonly Pick<PoolState, 'name' | 'path' | 'identity'>[],
+): Promise<{ readonly isNew: boolean; readonly volumes: number }> {
+  if (!isAbsolute(path)) throw new RsError('E_POOL', `Path ${path} of the pool is not absolute: begin it with /`, { path });
+  try {
+    const stats = await stat(path);
+    if (!stats.isDirectory()) throw new RsError('E_POOL', `${path} is not a directory: give the directory of the pool`, { path });
+    const present = await readIdentity(path);
+    if (present !== null) {
+      const same = pools.find(({ identity }) => identity?.id === present.id);
+      if (same !== undefined)
+        throw new RsError('E_EXISTS', `${path} already is pool ${same.name} at ${same.path}, or a copy of it: use another directory`, {
+          path,
+        });
+      return { isNew: false, volumes: (await scanPool(path, present, false)).volumes.length };
+    }
+    if ((await fileSystemOf(path)) !== 'other')
+      throw new RsError('E_POOL', `${path} is in memory, and its content would be lost at the next boot: use a directory on a disk`, {
+        path,
+      });
+    await checkEmpty(path);
+    await new PoolFiles(path, { allocate: allocateSpace }).makePool({ id: randomUUID(), createdMs: nowMs });
+    return { isNew: true, volumes: 0 };
+  } catch (thrown) {
+    if (thrown instanceof RsError) throw thrown;
+    const errno = errnoName(thrown);
+    const remedy =
+      errno === 'ENOENT' ? 'create the directory, and mount its file system there' : (errnoRemedy(errno) ?? 'let rssrv write there');
+    throw new RsError('E_POOL', `${path} cannot become a pool (${errno ?? String(thrown)}): ${remedy}`, { path, errno }, thrown);
+  }
+}
+
+/** Throws E_POOL if the directory has content, which is then used by something else. */
+async function checkEmpty(path: string): Promise<void> {
+  for (const name of await readdir(path)) {
+    const isExpected = EMPTY_CONTENT.includes(name) && (name === 'lost+found' || (await readdir(join(path, name))).length === 0);
+    if (!isExpected)
+      throw new RsError('E_POOL', `${path} is not empty, it contains ${quoteText(name)}: use an empty directory`, { path, name });
+  }
+}

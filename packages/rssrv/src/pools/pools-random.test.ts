@@ -1,0 +1,160 @@
+// Random orders of changes against a model, with restarts in between (property test). The model knows names, sizes and which volumes exist;
+// the pools on disk must agree with it after every step, and what a refused change leaves must be what was there before.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { PoolScene } from '../testing/pool-scene.ts';
+import { LOCAL_ASKER } from './asker.ts';
+
+const RUNS = 200;
+const STEP_BYTES = 4096;
+const LIMIT_BYTES = 10 * STEP_BYTES;
+
+type Order =
+  | { readonly verb: 'create' | 'grow'; readonly name: string; readonly steps: number }
+  | { readonly verb: 'rename'; readonly name: string; readonly to: string }
+  | { readonly verb: 'remove' | 'restore' | 'protect'; readonly name: string }
+  | { readonly verb: 'restart' };
+
+const name = fc.constantFrom('a', 'b', 'ra', 'c');
+const order: fc.Arbitrary<Order> = fc.oneof(
+  fc.record({ verb: fc.constantFrom('create' as const, 'grow' as const), name, steps: fc.integer({ min: 1, max: 6 }) }),
+  fc.record({ verb: fc.constant('rename' as const), name, to: name }),
+  fc.record({ verb: fc.constantFrom('remove' as const, 'restore' as const, 'protect' as const), name }),
+  fc.record({ verb: fc.constant('restart' as const) }),
+);
+
+interface Modelled {
+  name: string;
+  steps: number;
+  isProtected: boolean;
+}
+
+class Model {
+  volumes: Modelled[] = [];
+  /** The last one was removed last. */
+  removed: Modelled[] = [];
+
+  /** Carries the order out if it is permitted. Returns false if it is not. */
+  apply(one: Order): boolean {
+    if (one.verb === 'restart') return true;
+    const found = this.volumes.find((volume) => volume.name === one.name);
+    switch (one.verb) {
+      case 'create':
+        if (!this.isFree(one.name, null) || this.promised + one.steps > LIMIT_BYTES / STEP_BYTES) return false;
+        this.volumes.push({ name: one.name, steps: one.steps, isProtected: false });
+        return true;
+      case 'grow':
+        if (found === undefined || one.steps <= found.steps || this.promised + one.steps - found.steps > LIMIT_BYTES / STEP_BYTES)
+          return false;
+        found.steps = one.steps;
+        return true;
+      case 'rename':
+        if (found === undefined || !this.isFree(one.to, found)) return false;
+        found.name = one.to;
+        return true;
+      case 'remove':
+        if (found === undefined) return false;
+        this.volumes = this.volumes.filter((volume) => volume !== found);
+        this.removed.push(found);
+        return true;
+      case 'restore': {
+        const last = this.removed.findLast((volume) => volume.name === one.name);
+        if (last === undefined || !this.isFree(one.name, null) || this.promised + last.steps > LIMIT_BYTES / STEP_BYTES) return false;
+        this.removed = this.removed.filter((volume) => volume !== last);
+        this.volumes.push(last);
+        return true;
+      }
+      case 'protect':
+        if (found === undefined) return false;
+        found.isProtected = true;
+        return true;
+    }
+  }
+
+  get picture(): string[] {
+    return this.volumes.map(({ name: text, steps, isProtected }) => `${text} ${steps} ${isProtected}`).toSorted();
+  }
+
+  private get promised(): number {
+    return this.volumes.reduce((sum, { steps }) => sum + steps, 0);
+  }
+
+  private isFree(text: string, self: Modelled | null): boolean {
+    return this.volumes.every(
+      (volume) => volume === self || (volume.name !== text && volume.name !== `r${text}` && `r${volume.name}` !== text),
+    );
+  }
+}
+
+async function execute(scene: PoolScene, one: Order): Promise<boolean> {
+  if (one.verb === 'restart') return true;
+  const volume = { name: one.name, universe: 0 };
+  const verbs = {
+    create: () => scene.create({ name: one.name, sizeBytes: 'steps' in one ? one.steps * STEP_BYTES : 0 }),
+    grow: () => scene.verbs.grow(volume, 'steps' in one ? one.steps * STEP_BYTES : 0, LOCAL_ASKER, null),
+    rename: () => scene.verbs.rename(volume, { name: 'to' in one ? one.to : '', universe: 0 }, LOCAL_ASKER, null),
+    remove: () => scene.verbs.remove(volume, LOCAL_ASKER, null),
+    restore: () => scene.verbs.restore(volume, LOCAL_ASKER, null),
+    protect: () => scene.verbs.set(volume, { readonly: true }, LOCAL_ASKER, null),
+  };
+  try {
+    await verbs[one.verb]();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('every order of changes ends as the model says, also after restarts', { timeout: 120_000 }, async () => {
+  let permitted = 0;
+  let refused = 0;
+  const property = fc.asyncProperty(fc.array(order, { minLength: 5, maxLength: 40 }), async (orders) => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pools-'));
+    let nowMs = 0;
+    const clock = { ...systemClock, wallMs: () => nowMs++ };
+    const open = (): Promise<PoolScene> => PoolScene.open(directory, { clock, limitBytes: LIMIT_BYTES });
+    const model = new Model();
+    let scene = await open();
+    try {
+      for (const one of orders) {
+        if (one.verb === 'restart') {
+          await scene.pools.close();
+          scene = await open();
+        }
+        const before = scene.picture();
+        const isDone = await execute(scene, one);
+        expect(isDone, JSON.stringify(one)).toBe(model.apply(one));
+        if (isDone) permitted++;
+        else {
+          refused++;
+          expect(scene.picture()).toBe(before);
+        }
+        const [state] = scene.pools.states;
+        const picture = [...state!.volumes.values()].map(
+          ({ name: text, sizeBytes, readonly }) => `${text} ${sizeBytes / STEP_BYTES} ${readonly}`,
+        );
+        expect(picture.toSorted()).toEqual(model.picture);
+        expect(
+          [...scene.served.values()]
+            .map(({ name: text, sizeBytes, readonly }) => `${text} ${(sizeBytes ?? 0) / STEP_BYTES} ${readonly}`)
+            .toSorted(),
+        ).toEqual(model.picture);
+        expect(state!.removed.size).toBe(model.removed.length);
+      }
+      const last = scene.picture();
+      await scene.pools.close();
+      expect(await PoolScene.picture(directory, { clock, limitBytes: LIMIT_BYTES })).toBe(last);
+    } finally {
+      await scene.pools.close();
+      fs.rmSync(directory, { recursive: true, force: true });
+    }
+  });
+  await fc.assert(property, { numRuns: RUNS, seed: 18 });
+  // Both outcomes must have been seen often, or the test would prove little.
+  expect([permitted > 500, refused > 500], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
+});

@@ -1,0 +1,32 @@
+// Which settings a command can give, and that a wrong one refuses all of them. catalogue.test.ts has who may give
+// which.
+
+import { expect, test } from 'vitest';
+import { parseSettings } from './settings.ts';
+
+const KEYS = 'readonly, shared, clients, take-over, take-over-force, same-content';
+
+test('settings are written as in a section [volume]', () => {
+  expect(parseSettings(['readonly=yes', 'shared=no', 'clients=a, b', 'take-over=no', 'take-over-force=yes', 'same-content=i7.b9'])).toEqual(
+    {
+      readonly: true,
+      shared: false,
+      clients: ['a', 'b'],
+      takeOver: [],
+      takeOverForce: true,
+      sameContent: 'i7.b9',
+    },
+  );
+  expect(parseSettings(['clients=all', 'take-over=yes'])).toEqual({ clients: null, takeOver: null });
+});
+
+test.each([
+  ['readonly', `Wrong setting "readonly": give KEY=VALUE, KEY being one of ${KEYS}`],
+  ['size=1g', `Wrong setting "size=1g": give KEY=VALUE, KEY being one of ${KEYS}`],
+  ['constructor=yes', `Wrong setting "constructor=yes": give KEY=VALUE, KEY being one of ${KEYS}`],
+  ['readonly=', 'Wrong value "" for readonly: allowed is yes or no'],
+  ['clients=a\u001b', 'Wrong value "a\\u001b" for clients: allowed is all, or names separated by commas or spaces'],
+  ['shared=yes', 'Setting shared is given twice: give it once'],
+])('%j is refused', (word, message) => {
+  expect(() => parseSettings(['shared=no', word])).toThrow(message);
+});

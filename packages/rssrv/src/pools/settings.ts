@@ -1,0 +1,38 @@
+// Parses the settings of a volume that a command can change. They are written as in a section [volume] of rssrvcfg. Pure. Invariant: either
+// all settings of a request are valid, or none is used.
+
+import { clientNames, mayChoice, stamp, type ValueType, yesNo } from '@rsio/common/config/schema/value-types';
+import { RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import type { Settings } from './catalogue.ts';
+
+/** Key in rssrvcfg -> field of the manifest and type of its value. */
+const KEYS = {
+  readonly: ['readonly', yesNo],
+  shared: ['shared', yesNo],
+  clients: ['clients', clientNames],
+  'take-over': ['takeOver', mayChoice],
+  'take-over-force': ['takeOverForce', yesNo],
+  'same-content': ['sameContent', stamp],
+} as const satisfies Readonly<Record<string, readonly [keyof Settings, ValueType<unknown>]>>;
+
+/** Parses settings such as `readonly=yes`. Throws E_USAGE, which names the setting and the allowed values. */
+export function parseSettings(words: readonly string[]): Settings {
+  const settings: Record<string, unknown> = {};
+  for (const word of words) {
+    const [, key = '', value = ''] = /^([a-z-]+)=(.*)$/s.exec(word) ?? [];
+    if (!Object.hasOwn(KEYS, key)) {
+      const known = Object.keys(KEYS).join(', ');
+      throw new RsError('E_USAGE', `Wrong setting ${quoteText(word)}: give KEY=VALUE, KEY being one of ${known}`);
+    }
+    const [field, type] = KEYS[key as keyof typeof KEYS];
+    if (Object.hasOwn(settings, field)) throw new RsError('E_USAGE', `Setting ${key} is given twice: give it once`);
+    try {
+      settings[field] = type.parse(value);
+    } catch (thrown) {
+      if (!(thrown instanceof RsError)) throw thrown;
+      throw new RsError('E_USAGE', `Wrong value ${quoteText(value)} for ${key}: allowed is ${type.allowed}`);
+    }
+  }
+  return settings;
+}

@@ -1,0 +1,111 @@
+// Changes that wait because the pool is full: order, handles that close in the meantime, volumes side by side. Time and storage are the
+// test's; real full file systems are in test/integration.
+
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { beforeEach, expect, test } from 'vitest';
+import { SPACE_RETRY_MS } from './limits.ts';
+import type { OpenVolume } from './request.ts';
+import { SpaceWaits } from './space-waits.ts';
+
+let clock: FakeClock;
+let waits: SpaceWaits;
+let events: string[];
+/** Names of changes in the order in which the storage executed them. */
+let executed: string[];
+let isFull: boolean;
+/** Ends of attempts that the storage holds back. */
+let held: (() => void)[] | null;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  events = [];
+  executed = [];
+  isFull = true;
+  held = null;
+  waits = new SpaceWaits(clock, { waitsForSpace: (id, isWaiting) => void events.push(`${id} ${isWaiting ? 'waits' : 'goes on'}`) });
+});
+
+function handle(id = 'db', pool: string | null = 'fast'): OpenVolume {
+  return { volume: { id, ...(pool === null ? {} : { pool }) }, isClosing: false } as unknown as OpenVolume;
+}
+
+function change(open: OpenVolume, name: string, outcomes: string[]): void {
+  const start = (end: (status: Status) => void): void => {
+    const status = isFull ? STATUS.NO_SPACE : STATUS.OK;
+    if (status === STATUS.OK) executed.push(name);
+    if (held === null) end(status);
+    else held.push(() => end(status));
+  };
+  waits.execute(open, start, (status) => void outcomes.push(`${name} ${status}`));
+}
+
+test('changes wait while the pool is full, and end in order when it has space', () => {
+  const [open, outcomes] = [handle(), [] as string[]];
+  for (const name of ['a', 'b', 'c']) change(open, name, outcomes);
+  clock.advance(10 * SPACE_RETRY_MS);
+  expect([outcomes, events]).toEqual([[], ['db waits']]);
+  isFull = false;
+  clock.advance(SPACE_RETRY_MS);
+  expect(outcomes).toEqual(['a 0', 'b 0', 'c 0']);
+  expect(executed).toEqual(['a', 'b', 'c']);
+  expect(events).toEqual(['db waits', 'db goes on']);
+  expect(clock.timersPending).toBe(0);
+});
+
+test('a change that needs no new space is not held up by those that wait', () => {
+  const [open, outcomes] = [handle(), [] as string[]];
+  change(open, 'new', outcomes);
+  isFull = false;
+  change(open, 'old', outcomes);
+  expect(outcomes).toEqual(['old 0']);
+});
+
+test('a volume outside pools gets the error at once', () => {
+  const outcomes: string[] = [];
+  change(handle('plain', null), 'a', outcomes);
+  expect([outcomes, events]).toEqual([[`a ${STATUS.NO_SPACE}`], []]);
+});
+
+test('a closing handle ends its changes with STALE, and those of another handle go on waiting', () => {
+  const [one, other, outcomes] = [handle(), handle(), [] as string[]];
+  change(one, 'a', outcomes);
+  change(other, 'b', outcomes);
+  Object.assign(one, { isClosing: true });
+  waits.release(one);
+  expect(outcomes).toEqual([`a ${STATUS.STALE}`]);
+  change(one, 'c', outcomes);
+  expect(outcomes).toEqual([`a ${STATUS.STALE}`, `c ${STATUS.STALE}`]);
+  isFull = false;
+  clock.advance(SPACE_RETRY_MS);
+  expect(outcomes.at(-1)).toBe('b 0');
+  expect(events).toEqual(['db waits', 'db goes on']);
+});
+
+test('an attempt in progress when its handle closes ends with what the storage says, or with STALE', () => {
+  for (const status of [STATUS.OK, STATUS.NO_SPACE]) {
+    const [open, outcomes] = [handle(), [] as string[]];
+    isFull = true;
+    held = null;
+    change(open, 'a', outcomes);
+    held = [];
+    isFull = status === STATUS.NO_SPACE;
+    clock.advance(SPACE_RETRY_MS);
+    Object.assign(open, { isClosing: true });
+    waits.release(open);
+    expect(outcomes).toEqual([]);
+    held[0]?.();
+    expect(outcomes).toEqual([`a ${status === STATUS.OK ? STATUS.OK : STATUS.STALE}`]);
+    expect(clock.timersPending).toBe(0);
+  }
+});
+
+test('two volumes wait side by side', () => {
+  const outcomes: string[] = [];
+  change(handle('one'), 'a', outcomes);
+  change(handle('two'), 'b', outcomes);
+  isFull = false;
+  clock.advance(SPACE_RETRY_MS);
+  expect(outcomes).toEqual(['a 0', 'b 0']);
+  expect(events).toEqual(['one waits', 'two waits', 'one goes on', 'two goes on']);
+});

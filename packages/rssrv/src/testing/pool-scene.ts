@@ -1,0 +1,146 @@
+// A pool in a temporary directory with the verbs that change its volumes, and a stand-in for the listener that records which volumes are
+// served. Tests and the property test of pools use it.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import type { CreateRequest } from '../pools/catalogue.ts';
+import { type Allocate, PoolFiles } from '../pools/disk/pool-files.ts';
+import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
+import { volumeConfigsOf } from '../pools/pool-volume.ts';
+import { Pools } from '../pools/pools.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+
+export const POOL_ID = '00000000-0000-4000-8000-00000000000a';
+
+export interface SceneOptions {
+  readonly clock: Clock;
+  /** Called after each step on disk. */
+  readonly reached?: (step: string) => void;
+  readonly limitBytes?: number;
+  readonly allocate?: Allocate;
+  /** The listener's part. Default: the stand-in of the scene. */
+  readonly check?: PoolVerbsPorts['check'];
+  readonly apply?: PoolVerbsPorts['apply'];
+  /** Names of pools; each is a directory of this name. */
+  readonly names?: readonly string[];
+}
+
+export class PoolScene {
+  readonly directory: string;
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  readonly logged: string[] = [];
+  /** volumeKey -> volume that is served. */
+  readonly served = new Map<string, ServerVolumeConfig>();
+  /** Ids of volumes that a client uses. */
+  readonly used = new Set<string>();
+  readonly configs: readonly PoolConfig[];
+  private ids = 0;
+
+  private constructor(directory: string, options: SceneOptions) {
+    this.directory = directory;
+    const { clock, reached, limitBytes = null, names = ['fast'] } = options;
+    const write = (text: string): void => void this.logged.push(text);
+    const log = { info: write, warn: write, error: write };
+    this.configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes, reserve: 0, line: 1 }));
+    this.pools = new Pools({
+      clock,
+      log,
+      takeLocks: async (requests) => requests.map(() => 'held' as const),
+      allocate: options.allocate ?? (async () => undefined),
+      reached,
+      answersAgain: (name) => void this.verbs.readAgain(name),
+      changed: () => undefined,
+    });
+    this.verbs = new PoolVerbs({
+      pools: this.pools,
+      clock,
+      log,
+      newId: () => this.newId(),
+      configured: () => [],
+      check:
+        options.check ??
+        ((was) => {
+          if (was !== null && this.used.has(was.id ?? '')) throw new RsError('E_HELD', `Volume ${was.name} is in use`);
+        }),
+      apply:
+        options.apply ??
+        (async (was, now) => {
+          if (was !== null) this.served.delete(volumeKey(was));
+          if (now !== null) this.served.set(volumeKey(now), now);
+        }),
+    });
+  }
+
+  /** Opens the pools in `directory`, and makes them if they do not exist. */
+  static async open(directory: string, options: SceneOptions): Promise<PoolScene> {
+    const scene = new PoolScene(directory, options);
+    for (const { path: pool } of scene.configs) {
+      if (fs.existsSync(path.join(pool, 'pool.json'))) continue;
+      fs.mkdirSync(pool, { recursive: true });
+      await new PoolFiles(pool, { allocate: async () => undefined }).makePool({ id: POOL_ID, createdMs: 0 });
+    }
+    await (await scene.pools.prepare(scene.configs)).commit();
+    for (const volume of volumeConfigsOf(scene.pools.states)) scene.served.set(volumeKey(volume), volume);
+    return scene;
+  }
+
+  create(changes: Partial<CreateRequest> = {}, asker: Asker = LOCAL_ASKER, request: string | null = null): ReturnType<PoolVerbs['create']> {
+    return this.verbs.create(
+      {
+        name: 'db',
+        universe: 0,
+        sizeBytes: 1_048_576,
+        blockSizeBytes: 512,
+        pool: null,
+        thick: false,
+        readonly: false,
+        shared: false,
+        clients: null,
+        takeOver: null,
+        takeOverForce: false,
+        ...changes,
+      },
+      asker,
+      request,
+    );
+  }
+
+  /** The volumes and removed volumes as the manifests on disk describe them, in one text that tests compare. */
+  static async picture(directory: string, options: SceneOptions): Promise<string> {
+    const scene = await PoolScene.open(directory, options);
+    try {
+      return scene.picture();
+    } finally {
+      await scene.pools.close();
+    }
+  }
+
+  picture(): string {
+    const lines = this.pools.states.flatMap(({ name, trouble, volumes, removed, findings }) => [
+      `pool ${name}: ${trouble ?? 'ready'}`,
+      ...[...volumes.values()].map((volume) => `volume ${inOrder({ ...volume, stamps: volume.stamps.length })}`).toSorted(),
+      ...[...removed.values()].map(({ manifest, removal }) => `removed ${manifest.id} ${manifest.name} ${inOrder(removal)}`).toSorted(),
+      ...findings.map((finding) => `finding ${finding}`),
+    ]);
+    return lines.join('\n');
+  }
+
+  private newId(): string {
+    this.ids++;
+    const unique =
+      fs.readdirSync(this.directory).length * 1000 +
+      this.ids +
+      this.pools.states.reduce((sum, { volumes, removed }) => sum + volumes.size + removed.size, 0) * 100_000;
+    return `00000000-0000-4000-8000-${String(unique).padStart(12, '0')}`;
+  }
+}
+
+/** JSON with the keys in alphabetical order. */
+function inOrder(value: object): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+}

@@ -1,0 +1,99 @@
+// A pool that runs full under a verifying load: writes wait instead of failing, everything says so, and the load ends without a wrong block
+// when the file system has grown. A server that stops while writes wait, and a detach by force, do not hang. The file system is a tmpfs of the
+// test's own, which can be enlarged while it is mounted; skipped without the right to mount one.
+
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { callServer } from '@rsio/common/control/control-client';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { startFio } from '../support/io/fio.ts';
+import { needFio } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const WAIT_MS = 30_000;
+const TEST_MS = 180_000;
+const MIB = 1 << 20;
+
+const hosts = useHosts();
+let host: Host;
+let pool = '';
+
+beforeEach(async (context) => {
+  needFio(context);
+  host = hosts.host();
+  pool = host.file('pool');
+  mkdirSync(pool, { recursive: true });
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'rsio-test', pool], { stdio: 'ignore' });
+  context.skip(mounted.status !== 0, 'needs the right to mount (root, CAP_SYS_ADMIN)');
+  // rsadm pool add refuses a file system in memory.
+  for (const folder of ['volumes', 'removed']) mkdirSync(`${pool}/${folder}`);
+  writeFileSync(`${pool}/pool.json`, JSON.stringify({ version: 1, id: '00000000-0000-4000-8000-00000000000b', createdMs: 0 }));
+  const network = await hosts.network(1);
+  host.writeConfig('rssrv', `${serverConfig(network, { volumes: {} })}\n[pool fast]\npath = ${pool}\nreserve = 0%\n`);
+  await host.start('rssrv');
+  await create('db', 64 * MIB);
+  host.writeConfig('rsiod', clientConfig(network, { defaults: { stall: 'forever' } }));
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  await host.rsconfigWell('-a', 'db');
+});
+
+afterEach(() => {
+  // Daemons of the test have ended, or are about to: a lazy unmount does not wait for them.
+  spawnSync('umount', ['--lazy', pool], { stdio: 'ignore' });
+  rmSync(pool, { recursive: true, force: true });
+});
+
+async function create(name: string, sizeBytes: number): Promise<void> {
+  await callServer(host.rssrvPaths.controlSocket, 'volume-create', {
+    ...{ name, universe: 0, sizeBytes, blockSizeBytes: 512, pool: null, thick: false, readonly: false, shared: false },
+    ...{ clients: null, takeOver: null, takeOverForce: false, request: null },
+  });
+}
+
+async function waitsForSpace(): Promise<boolean> {
+  const { volume } = await callServer(host.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });
+  return volume.waitsForSpace;
+}
+
+it('writes wait, the log and the list say so, and the load ends without a wrong block when the pool has grown', {
+  timeout: TEST_MS,
+}, async () => {
+  const fio = startFio(host, 'osl/db', { size: '40m', verifyBacklog: 64 });
+  await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
+  expect(host.log('rssrv')).toMatch(/^Volume db: its pool is full, and writes wait until there is space/m);
+  const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
+  expect(pools[0]?.freeBytes).toBeLessThan(MIB);
+  // The server answers, and refuses what has no room for its manifest. Nothing of it remains.
+  await expect(create('other', 8 * MIB)).rejects.toThrow(`Pool fast at ${pool} cannot be changed (ENOSPC): free space there`);
+  expect(readdirSync(`${pool}/volumes`)).toHaveLength(1);
+  expect(spawnSync('mount', ['-o', 'remount,size=96m', pool]).status).toBe(0);
+  await waitFor(async () => !(await waitsForSpace()), WAIT_MS, 'Writes have space');
+  await waitFor(() => host.log('rssrv').includes('Volume db: no write waits for space any more'), WAIT_MS, 'The log says so');
+  fio.stop();
+  const { writes, verifyReads } = await fio.outcome;
+  expect([writes > 0, verifyReads > 0]).toEqual([true, true]);
+});
+
+it('a server that stops while writes wait does not hang, and the writes end after its start', { timeout: TEST_MS }, async () => {
+  const fio = startFio(host, 'osl/db', { size: '40m', verifyBacklog: 64 });
+  await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
+  await host.stop('rssrv');
+  await host.start('rssrv');
+  await waitFor(waitsForSpace, WAIT_MS, 'The writes wait again, in the new session');
+  expect(spawnSync('mount', ['-o', 'remount,size=96m', pool]).status).toBe(0);
+  await waitFor(async () => !(await waitsForSpace()), WAIT_MS, 'Writes have space');
+  fio.stop();
+  expect((await fio.outcome).verifyReads).toBeGreaterThan(0);
+});
+
+it('a detach by force ends the waiting writes', { timeout: TEST_MS }, async () => {
+  const fio = startFio(host, 'osl/db', { size: '40m', verifyBacklog: 64 });
+  await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
+  await host.rsconfigWell('-d', 'db', '--force');
+  await waitFor(async () => !(await waitsForSpace()), WAIT_MS, 'No write waits');
+  await expect(fio.outcome).rejects.toThrow();
+});
