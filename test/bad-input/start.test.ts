@@ -185,7 +185,7 @@ describe('rssrv', () => {
     const result = await two.tryStart('rssrv');
     expect(result.code).toBe(0);
     expect(result.stderr).toMatch(
-      /^rssrv: .*oracle.*shared\.img is locked: stop the other rssrv or program that uses it.* \[E_VOLUME\]\n$/m,
+      /^rssrv: .*oracle.*shared\.img is locked: stop the other rssrv, its processes or the program that uses it.* \[E_VOLUME\]\n$/m,
     );
     await startClient(two, elsewhere);
     expect(await two.rsconfigWell('-a')).toMatch(/^osl:own@0 attached .*\n$/);

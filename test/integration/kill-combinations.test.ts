@@ -10,6 +10,7 @@ import { startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { killServer } from '../support/faults/machine-crash.ts';
+import { startServer } from '../support/hosts/configs.ts';
 import { startPair } from '../support/hosts/pair.ts';
 import { needFio, needTool, run } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
@@ -132,4 +133,21 @@ it('when the range helper is killed, zeros are written instead, and I/O continue
   expect(worker()).toBe(pid);
   await client.rsconfigWell('-d', 'oracle');
   await expectNothingLeft();
+});
+
+it('a server process that outlives its listener keeps another server from the file', async () => {
+  const pid = worker();
+  const [helper = 0] = helpersOf(pid);
+  process.kill(pid, 'SIGSTOP');
+  process.kill(server.pid('rssrv'), 'SIGKILL');
+  const [second, network] = [hosts.host(), await hosts.network(1)];
+  await startServer(second, network, { volumes: { oracle: { path: image(), size: '64m' } } });
+  const locked = `${image()} is locked: stop the other rssrv, its processes or the program that uses it`;
+  expect((await second.rsadm('status')).stdout).toContain(locked);
+  expect((await second.rsadm('reload')).stderr + (await second.rsadm('status')).stdout).toContain(locked);
+  process.kill(pid, 'SIGKILL');
+  await waitFor(() => startTicksOf(helper) === undefined, 5_000, 'The helper of the process has ended');
+  await second.rsadm('reload');
+  expect((await second.rsadm('status')).stdout).not.toContain('is locked');
+  await second.stop('rssrv');
 });

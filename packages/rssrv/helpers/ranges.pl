@@ -26,10 +26,19 @@ sub allocate {
   return syscall($fallocate, fileno($file), $mode, $position, $length) == 0 ? 0 : $! + 0;
 }
 
+# A shared lock of one byte far behind every volume, which helpers/locks.pl looks for. It stays as long as this helper has the file open,
+# even if the worker is stopped and its listener is gone. Where a file system has no such locks, there is no mark. Fcntl 37: F_OFD_SETLK.
+sub mark {
+  my ($file) = @_;
+  my $lock = pack('s s x4 q q l x4', 0, 0, 1 << 62, 1, 0);
+  fcntl($file, 37, $lock);
+}
+
 sub attach {
   my ($id, $path, $access, $support) = @_;
   sysopen(my $file, $path, $access eq 'writable' ? 2 : 0) or return $! + 0;
   $files{$id} = $file;
+  mark($file) if $access eq 'writable';
   my $punch = $support eq 'known' ? 1 : 0;
   if ($support eq 'probe' && $access eq 'writable' && -f $file) {
     my $past = (-s $file) + 1048576;

@@ -367,7 +367,7 @@ export class VolumeChange {
   }
 
   private checkLock({ volume, type, path }: Storage, lock: LockOutcome | undefined): void {
-    if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv or program that uses it');
+    if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv, its processes or the program that uses it');
     if (lock !== 'unavailable') return;
     // A memory volume needs no lock, because its file is always new.
     if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
