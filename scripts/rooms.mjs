@@ -26,6 +26,7 @@ const LAYERS = {
     config: ['lib', 'files'],
     control: ['lib', 'log', 'daemon'],
     cli: ['lib', 'config', 'control'],
+    manage: ['lib', 'log', 'config', 'control', 'cli'],
   },
   protocol: {
     '': ['wire', 'auth', 'link', 'client', 'explorer'],

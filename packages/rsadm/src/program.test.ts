@@ -15,7 +15,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { COMMANDS } from './command-table.ts';
 import { rsadm, rsadmSpec } from './program.ts';
-import { client, pool, removedVolume, volume } from './testing/views.ts';
+import { client, pool, removedVolume, volume } from '@rsio/common/testing/server-views';
 
 type Handlers = Partial<HandlersOf<typeof SERVER_METHODS>>;
 

@@ -8,8 +8,8 @@ import { addClient, changeRights, removeClient, setRights } from '@rsio/common/c
 import { object, text } from '@rsio/common/control/shape';
 import { SERVER_METHODS } from '@rsio/common/control/server-methods';
 import { defineCommand } from '../cli/context.ts';
-import { changeServerFile } from '../cli/server-file.ts';
-import { clientsTable, NO_CLIENT } from '../output/tables.ts';
+import { changeServerFile } from '@rsio/common/manage/server-file';
+import { clientsTable, NO_CLIENT } from '@rsio/common/manage/server-tables';
 
 const COMPLETES_CLIENTS = `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1`;
 

@@ -9,9 +9,9 @@ import { SERVER_METHODS } from '@rsio/common/control/server-methods';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural, quoteText } from '@rsio/common/lib/units';
 import { defineCommand, usageError } from '../cli/context.ts';
-import { changeServerFile, checkServerFile } from '../cli/server-file.ts';
+import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
 import { poolNameOf } from '../cli/values.ts';
-import { NO_POOL, poolsTable } from '../output/tables.ts';
+import { NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
 
 const COMPLETES_POOLS = `"\${ask[@]}" pool list | tail -n +2 | cut -d' ' -f1`;
 

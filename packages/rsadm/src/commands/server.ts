@@ -8,8 +8,8 @@ import { DAEMON } from '@rsio/common/control/method-table';
 import { list, object, text } from '@rsio/common/control/shape';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { type AdmCommand, defineCommand, usageError } from '../cli/context.ts';
-import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, volumesTable } from '../output/tables.ts';
-import { warningsOf } from '../output/warnings.ts';
+import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, volumesTable } from '@rsio/common/manage/server-tables';
+import { warningsOf } from '@rsio/common/manage/server-warnings';
 
 export const STATUS = defineCommand({
   call: { by: 'words', words: 'status' },

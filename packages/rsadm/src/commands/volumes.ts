@@ -7,7 +7,7 @@ import { parseWhole, quoteText } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 import { clientsOf, poolNameOf, sizeOf, type VolumeName, volumeName } from '../cli/values.ts';
-import { NO_VOLUME, removedTable, shownSize, volumeDetails, volumesTable, volumeText } from '../output/tables.ts';
+import { NO_VOLUME, removedTable, shownSize, volumeDetails, volumesTable, volumeText } from '@rsio/common/manage/server-tables';
 
 const COMPLETES_VOLUMES = `"\${ask[@]}" volume list | tail -n +2 | cut -d' ' -f1`;
 

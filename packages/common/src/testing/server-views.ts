@@ -1,7 +1,7 @@
 // Answers of rssrv for the tests of rsadm. Each function returns a whole view, in which a test replaces what it is about.
 // Invariant: an unchanged view is healthy, so that it causes no warning.
 
-import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server-methods';
+import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server-methods.ts';
 
 const GIB = 1024 ** 3;
 

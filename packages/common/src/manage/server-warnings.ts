@@ -1,8 +1,8 @@
 // Warnings about the state of a server, each with its remedy. Pure. Invariant: a state without a warning needs no action.
-// tables.ts formats the state itself.
+// server-tables.ts formats the state itself.
 
-import type { ManagedVolumeView, PoolView } from '@rsio/common/control/server-methods';
-import { shownSize, volumeText } from './tables.ts';
+import type { ManagedVolumeView, PoolView } from '../control/server-methods.ts';
+import { shownSize, volumeText } from './server-tables.ts';
 
 /** Shares of a pool's space, in percent, from which on a warning is shown; the highest one that applies is named. */
 const FULL_PERCENTS = [95, 90, 80] as const;

@@ -2,8 +2,8 @@
 // control characters.
 
 import { describe, expect, test } from 'vitest';
-import { client, pool, removedVolume, volume } from '../testing/views.ts';
-import { clientsTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './tables.ts';
+import { client, pool, removedVolume, volume } from '../testing/server-views.ts';
+import { clientsTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './server-tables.ts';
 
 const GIB = 1024 ** 3;
 

@@ -1,9 +1,9 @@
 // Formats the answers of rssrv as tables and texts for people. Invariants: no cell is truncated, and no control character from a name
 // reaches the terminal; `-` stands for an unknown or missing value.
 
-import { alignColumns, toText } from '@rsio/common/cli/table';
-import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server-methods';
-import { formatTime } from '@rsio/common/log/log-line';
+import { alignColumns, toText } from '../cli/table.ts';
+import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server-methods.ts';
+import { formatTime } from '../log/log-line.ts';
 
 /** Said instead of an empty table. */
 export const NO_POOL = 'No pool: rsadm pool add NAME PATH makes one';

@@ -1,18 +1,26 @@
 // Edits rssrvcfg and makes rssrv reload it. Invariant: if rssrv refuses the changed file, the old file is put back, so that nothing of the
 // change remains; if rssrv is not running, it reads the file when it starts.
 
-import { checkEdit, openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
-import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
-import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
-import type { AdmContext } from './context.ts';
+import { checkEdit, openConfigFile, saveConfigFile } from '../config/config-file.ts';
+import { type IniDocument, printIni } from '../config/ini/ini-document.ts';
+import { examineRssrvConfig } from '../config/reader/rssrvcfg.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
+import { escapeControls } from '../lib/printable.ts';
+
+/** What an edit of the file needs. */
+export interface ServerFileContext {
+  readonly configFile: string;
+  /** Makes rssrv read the file again. */
+  readonly call: (method: 'reload', params: Record<never, never>) => Promise<{ readonly applied: readonly string[] }>;
+  readonly out: (text: string) => void;
+  readonly note: (sentence: string) => void;
+}
 
 type Edit = (document: IniDocument) => IniDocument;
 type Opened = ReturnType<typeof openConfigFile>;
 
 /** Throws what `changeServerFile` would throw before it saves the file. */
-export function checkServerFile({ configFile }: Pick<AdmContext, 'configFile'>, edit: Edit): void {
+export function checkServerFile({ configFile }: Pick<ServerFileContext, 'configFile'>, edit: Edit): void {
   const { document } = openMended(configFile);
   const [first] = checkEdit(document, edit(document), configFile, examineRssrvConfig).added;
   if (first !== undefined) throw new RsError('E_CONFIG', `${configFile} was not changed: ${first.message}`, { file: configFile });
@@ -22,7 +30,7 @@ export function checkServerFile({ configFile }: Pick<AdmContext, 'configFile'>, 
  * Edits and saves the file, and reloads rssrv. Passes a sentence for each change to `tell`. Returns false if rssrv is not running. Throws the
  * errors of the edit and of saving. If rssrv refuses the file, restores the old file and throws the refusal.
  */
-export async function changeServerFile(context: AdmContext, edit: Edit, tell = toOutput(context)): Promise<boolean> {
+export async function changeServerFile(context: ServerFileContext, edit: Edit, tell = toOutput(context)): Promise<boolean> {
   const { configFile, note } = context;
   const before = openMended(configFile);
   const { fingerprint } = saveConfigFile(configFile, edit(before.document), before.fingerprint, undefined, examineRssrvConfig);
@@ -45,7 +53,7 @@ export async function changeServerFile(context: AdmContext, edit: Edit, tell = t
   }
 }
 
-function toOutput({ out }: AdmContext): (sentence: string) => void {
+function toOutput({ out }: ServerFileContext): (sentence: string) => void {
   return (sentence) => out(`${escapeControls(sentence)}\n`);
 }
 

@@ -2,8 +2,8 @@
 // change its exit code.
 
 import { expect, test } from 'vitest';
-import { pool, volume } from '../testing/views.ts';
-import { warningsOf } from './warnings.ts';
+import { pool, volume } from '../testing/server-views.ts';
+import { warningsOf } from './server-warnings.ts';
 
 const GIB = 1024 ** 3;
 
