@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { needPrograms } from '@rsio/common/testing/needs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { takeLocks } from '../volumes/file-locks.ts';
@@ -399,7 +400,8 @@ describe('pools that cannot be used', () => {
     expect(fs.existsSync(path.join(directory, 'gone'))).toBe(false);
   });
 
-  test('a pool that another server has locked is refused, and free again when that server closes it', async () => {
+  test('a pool that another server has locked is refused, and free again when that server closes it', async (context) => {
+    needPrograms(context, 'perl', 'flock');
     await (await open()).pools.close();
     const [one, other] = [real(), real()];
     await (await one.prepare([config('fast')])).commit();
@@ -414,7 +416,8 @@ describe('pools that cannot be used', () => {
     await other.close();
   });
 
-  test('a section with another name keeps the pool and its lock', async () => {
+  test('a section with another name keeps the pool and its lock', async (context) => {
+    needPrograms(context, 'perl', 'flock');
     const scene = await open();
     const { manifest } = await scene.create();
     await scene.pools.close();
@@ -429,7 +432,8 @@ describe('pools that cannot be used', () => {
     await pools.close();
   });
 
-  test('a server that stops during a change keeps the lock until the change has ended', async () => {
+  test('a server that stops during a change keeps the lock until the change has ended', async (context) => {
+    needPrograms(context, 'perl', 'flock');
     await (await open()).pools.close();
     const [one, other] = [real(), real()];
     await (await one.prepare([config('fast')])).commit();
@@ -447,7 +451,8 @@ describe('pools that cannot be used', () => {
     await other.close();
   });
 
-  test('undo after the commit of a reload releases no lock', async () => {
+  test('undo after the commit of a reload releases no lock', async (context) => {
+    needPrograms(context, 'perl', 'flock');
     await (await open()).pools.close();
     const [one, other] = [real(), real()];
     const change = await one.prepare([config('fast')]);
@@ -458,7 +463,8 @@ describe('pools that cannot be used', () => {
     await one.close();
   });
 
-  test('a copy of a pool is not used beside it', async () => {
+  test('a copy of a pool is not used beside it', async (context) => {
+    needPrograms(context, 'perl', 'flock');
     const scene = await open();
     await scene.create();
     await scene.pools.close();
