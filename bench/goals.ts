@@ -62,11 +62,14 @@ export const GOALS: readonly Goal[] = [
 
 const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digits: 2, isLessBetter: false } as const;
 const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
+const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
 const GARBAGE = { section: 'garbage', bound: 200, unit: ' bytes', digits: 0, isLessBetter: true } as const;
 const PAUSE = { section: 'garbage', bound: 2, unit: ' ms', digits: 2, isLessBetter: true } as const;
 
 export const FIGURE_GOALS = {
+  tlsBesidePlain: { ...ENCRYPTION, what: 'TLS, the worst load: IOPS per server core', bound: 0.5, unit: ' x plain' },
+  tlsBesideNbdkit: { ...ENCRYPTION, what: 'TLS on both, the worst load: IOPS per server core', bound: 1.5, unit: ' x nbdkit' },
   endToEndReads: { ...END_TO_END, what: 'fio, NBD frontend, one path, rssrv: 8 KiB reads, depth 32, IOPS' },
   endToEndWrites: { ...END_TO_END, what: 'fio, NBD frontend, one path, rssrv: 8 KiB writes, depth 32, IOPS' },
   clientCores: {

@@ -7,8 +7,8 @@ import { cachedParent } from './data-folder.ts';
 import { findSections, FULL_SECTIONS, type Part, PARTS, QUICK_SECTIONS, type Section, type SectionPlan } from './sections.ts';
 import { findRows, FULL_PLAN, type Plan, QUICK_PLAN } from './workload.ts';
 
-export const HELP = `Usage: npm run bench -- [--quick] [--server] [--client] [--scale] [--garbage]
-                        [--only NAME] [--rows] [--json FILE]
+export const HELP = `Usage: npm run bench -- [--quick] [--server] [--encryption] [--client] [--scale]
+                        [--garbage] [--only NAME] [--rows] [--json FILE]
        npm run bench -- --log [--json FILE]
 Measures rssrv beside other servers, each pinned to a core: reads and writes of
 a file of 512 MiB in memory, and uncached reads of a file in the temporary
@@ -19,6 +19,7 @@ Needs a C compiler. Links and devices need root.
 
   --quick           measure only what has goals, in less than three minutes
   --server          measure the rows beside other servers
+  --encryption      measure what digests and TLS cost the server
   --client          measure rsiod: over links, through its frontends, end to end
   --scale           measure many clients, volumes and paths, and a restart
   --garbage         measure heap allocated for each request, and pauses
@@ -47,6 +48,7 @@ export interface Options {
 const FLAGS = {
   quick: { type: 'boolean' },
   server: { type: 'boolean' },
+  encryption: { type: 'boolean' },
   client: { type: 'boolean' },
   scale: { type: 'boolean' },
   garbage: { type: 'boolean' },

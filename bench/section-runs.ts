@@ -5,6 +5,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
 import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';
+import { measureEncryption } from './encryption/encryption.ts';
 import { measureGarbage } from './garbage/garbage.ts';
 import { measureClients } from './scale/clients.ts';
 import { measurePaths, measureVolumes } from './scale/cost.ts';
@@ -13,6 +14,7 @@ import type { Section, SectionContext, SectionName, SectionResult } from './sect
 import { sheetText } from './sheet.ts';
 
 const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<SectionResult>>> = {
+  encryption: measureEncryption,
   links: measureLinks,
   unshaped: measureUnshaped,
   latency: measureLatency,

@@ -4,7 +4,7 @@
 import type { GoalFigures } from './goals.ts';
 import type { Sheet } from './sheet.ts';
 
-export const PARTS = ['server', 'client', 'scale', 'garbage'] as const;
+export const PARTS = ['server', 'encryption', 'client', 'scale', 'garbage'] as const;
 export type Part = (typeof PARTS)[number];
 
 interface SectionShape {
@@ -14,6 +14,7 @@ interface SectionShape {
 }
 
 export const SECTIONS = [
+  { name: 'encryption', part: 'encryption', title: 'what digests and TLS cost the server, beside NBD servers with TLS' },
   { name: 'links', part: 'client', title: 'what rsiod carries over several links of 1 Gbit/s, and its cores' },
   { name: 'unshaped', part: 'client', title: '1 MiB reads and writes through the NBD frontend, no link in between' },
   { name: 'latency', part: 'client', title: '4 KiB at depth 1 through each frontend, beside nbdkit over TCP' },
@@ -41,8 +42,12 @@ export interface SectionPlan {
   readonly returning: number;
   readonly volumes: readonly number[];
   readonly paths: readonly number[];
+  /** Loads with and without encryption. */
+  readonly encrypted: { readonly clients: readonly number[]; readonly blockBytes: readonly number[] };
   readonly sections: readonly SectionName[];
 }
+
+const KIB = 1024;
 
 export const FULL_SECTIONS: SectionPlan = {
   rounds: 3,
@@ -53,6 +58,7 @@ export const FULL_SECTIONS: SectionPlan = {
   returning: 1_000,
   volumes: [1, 64, 1_024],
   paths: [1, 2, 4, 8],
+  encrypted: { clients: [1, 4], blockBytes: [8 * KIB, 128 * KIB] },
   sections: SECTIONS.map(({ name }) => name),
 };
 
@@ -64,7 +70,8 @@ export const QUICK_SECTIONS: SectionPlan = {
   links: [8],
   hasBlockOverLinks: false,
   clients: [10, 1_000],
-  sections: ['links', 'unshaped', 'end-to-end', 'clients', 'restart', 'garbage'],
+  encrypted: { clients: [1], blockBytes: [8 * KIB] },
+  sections: ['encryption', 'links', 'unshaped', 'end-to-end', 'clients', 'restart', 'garbage'],
 };
 
 /** What a section leaves behind. */

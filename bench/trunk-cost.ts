@@ -42,6 +42,7 @@ class Echo implements PathTransport {
   readonly localAddress = '';
   readonly remoteAddress = '';
   readonly remotePort = 0;
+  readonly cipher = null;
   private readonly answers = Buffer.alloc(DEPTH * (HEADER_BYTES + SECTOR_BYTES));
   private filled = 0;
   private dones: (() => void)[] = [];
@@ -64,6 +65,10 @@ class Echo implements PathTransport {
     this.dones = [];
     for (const done of dones) done();
     if (filled > 0) this.events?.onBytes(this.answers, 0, filled);
+  }
+
+  startTls(): void {
+    throw new Error('The echo has no TLS');
   }
 
   destroy(): void {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs this checkout for the whole machine, below DESTDIR when that is given: links to its launchers, the manual, systemd units,
-# log rotation, shell completion. `npm run build` first. Starts nothing, and touches no configuration. `--remove` takes all of it away.
+# log rotation, shell completion, the user of server processes. `npm run build` first. Starts nothing, and touches no configuration. `--remove` takes all of it away.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")
@@ -9,6 +9,7 @@ dest=${DESTDIR:-}
 sbin=$dest/usr/sbin
 man=$dest/usr/share/man
 units=$dest/usr/lib/systemd/system
+users=$dest/usr/lib/sysusers.d
 rotation=$dest/etc/logrotate.d
 completions=$dest/usr/share/bash-completion/completions
 programs='rssrv rsiod rsconfig rsadm crsio rsclogcat rsslogcat'
@@ -32,13 +33,13 @@ if [ "${1:-}" = --remove ]; then
     echo "install.sh: No permission to write in $sbin: run as root" >&2
     exit 1
   fi
-  for program in $programs; do rm -f "$sbin/$program"; done
+  for program in $programs fence_rsio; do rm -f "$sbin/$program"; done
   for page in $(pages); do rm -f "$man/$page"; done
-  rm -f "$units/rssrv.service" "$units/rsiod.service" "$rotation/rsio" "$completions/rsconfig" "$completions/rsadm"
+  rm -f "$users/rsio.conf" "$units/rssrv.service" "$units/rsiod.service" "$rotation/rsio" "$completions/rsconfig" "$completions/rsadm"
   exit 0
 fi
 
-for folder in "$sbin" "$man" "$units" "$rotation" "$completions"; do
+for folder in "$sbin" "$man" "$units" "$users" "$rotation" "$completions"; do
   if ! mkdir -p "$folder" || [ ! -w "$folder" ]; then
     echo "install.sh: No permission to write in $folder: run as root, or with DESTDIR=DIR" >&2
     exit 1
@@ -47,6 +48,8 @@ done
 "$checkout/bin/rsconfig" completion bash > "$completions/rsconfig"
 "$checkout/bin/rsadm" completion bash > "$completions/rsadm"
 for program in $programs; do ln -sf "$checkout/bin/$program" "$sbin/$program"; done
+ln -sf "$here/fence_rsio" "$sbin/fence_rsio"
 for page in $(pages); do install -D -m 644 "$checkout/dist/man/$page" "$man/$page"; done
 install -m 644 "$here/rssrv.service" "$here/rsiod.service" "$units/"
+install -m 644 "$here/rsio.sysusers" "$users/rsio.conf"
 install -m 644 "$here/rsio.logrotate" "$rotation/rsio"

@@ -96,6 +96,8 @@ export function schemaOf({ form, help }) {
       return { ...described, anyOf: [schemaOf({ ...form.of, help: null }), { type: 'null' }] };
     case 'list':
       return { ...described, type: 'array', items: schemaOf(form.of) };
+    case 'record':
+      return { ...described, type: 'object' };
     case 'object': {
       const properties = Object.entries(form.fields).map(([name, shape]) => [name, schemaOf(shape)]);
       return { ...described, type: 'object', properties: Object.fromEntries(properties), required: Object.keys(form.fields) };

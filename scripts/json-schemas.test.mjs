@@ -13,7 +13,7 @@ import { ROOT } from './prepare.mjs';
 const FOLDER = join(ROOT, 'docs/json');
 const { CONTROL_VERSION } = await source('common/src/control/method-table.ts');
 const { CONTROL_METHODS } = await source('common/src/control/methods.ts');
-const { SERVER_METHODS } = await source('common/src/control/server-methods.ts');
+const { SERVER_METHODS } = await source('common/src/control/server/server-methods.ts');
 const { misfit } = await source('common/src/control/shape.ts');
 const rsconfig = await source('rsconfig/src/command-table.ts');
 const rsadm = await source('rsadm/src/command-table.ts');
@@ -60,6 +60,8 @@ test('docs/CONTROL.md has the bounds and the version as they are', async () => {
   );
   expect(text).toContain(`works on ${limits.CONTROL_REQUESTS_OUT_MAX} requests of a connection at a time`);
   expect(text).toContain(`at most ${limits.CONTROL_CONNECTIONS_MAX} connections`);
+  const { SERVER_CALLS_MAX } = await source('rsiod/src/control/limits.ts');
+  expect(text).toContain(`passes on ${SERVER_CALLS_MAX} requests to each server at a time`);
   expect(new Set(text.match(/"version": \d+/g))).toEqual(new Set([`"version": ${CONTROL_VERSION}`]));
 });
 

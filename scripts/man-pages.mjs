@@ -10,6 +10,7 @@ const BEGIN = /^<!-- made from (\S+): npm run man -->$/;
 const END = '<!-- end -->';
 const MANUAL = 'RSIO Manual';
 const LINE_CHARS = 150;
+const HEADING_MAX_CHARS = 160;
 
 marked.use(markedMan, {
   breaks: false,
@@ -97,10 +98,16 @@ export function commandsPart(program, commands) {
 function commandEntry(program, { call, synopsis, summary, details, options }) {
   const mode = call.by === 'option' ? [optionItem([call.option, { short: call.short, help: call.help }])] : [];
   const items = [...mode, ...Object.entries(options).map(optionItem)].join('\n');
-  const paragraphs = [`### \`${program} ${synopsis.replaceAll(/\s+/g, ' ')}\``, sentence(summary)];
+  const paragraphs = [commandHeading(`${program} ${synopsis.replaceAll(/\s+/g, ' ')}`), sentence(summary)];
   for (const part of details?.split('\n\n') ?? []) paragraphs.push(wrapped(escaped(part).trim().replaceAll(/\s+/g, ' ')));
   if (items !== '') paragraphs.push(items);
   return paragraphs.join('\n\n');
+}
+
+/** A heading that would be too long leaves out the optional parts, which the list of options below it has. */
+function commandHeading(usage) {
+  const heading = (text) => `### \`${text}\``;
+  return heading(usage).length <= HEADING_MAX_CHARS ? heading(usage) : heading(`${usage.split(' [')[0]} [OPTION...]`);
 }
 
 function optionItem([name, { kind, short, value, help }]) {

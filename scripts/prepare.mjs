@@ -30,6 +30,12 @@ export const MANUAL_STAMP = join(MANUAL, '.made');
 export const PROGRAMS = { rssrv: ['main', 'worker', 'logcat'], rsiod: ['main', 'logcat'], rsconfig: ['main'], rsadm: ['main'] };
 
 /**
+ * A hunt of the zoo (test/sim/zoo), bundled: each of its many processes would spend more time on loading modules than most of them on
+ * hunting.
+ */
+export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
+
+/**
  * The file of a program. Like the modules, this file is two folders below its package, because the program finds its version by that path.
  */
 export function programFile(name, entry) {
@@ -133,7 +139,8 @@ function makeManual() {
 /** Bundles the programs if a source was compiled after the last bundling. */
 function joinPrograms() {
   const compiledAtMs = builtAtMs();
-  const files = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry)));
+  const programs = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry)));
+  const files = [...programs, HUNT.bundle];
   if (files.every((file) => existsSync(file) && statSync(file).mtimeMs > compiledAtMs)) return;
   const script = join(ROOT, 'scripts/bundle.mjs');
   const result = spawnSync(process.execPath, [script], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });

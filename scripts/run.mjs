@@ -23,9 +23,11 @@ export const PROGRAMS = {
   conformance: { run: 'compiled', entry: 'test/conformance/main.ts', what: 'checks a server against every rule of docs/PROTOCOL.md' },
   fuzz: { run: 'source', entry: 'test/fuzz/main.ts', what: 'sends wrong and hostile input of every kind' },
   gaps: { run: 'source', entry: 'test/figures/gaps.ts', what: 'measures how long I/O pauses when a path fails' },
+  middleman: { run: 'source', entry: 'test/figures/middleman.ts', what: 'changes bytes of one path under verified I/O' },
   restarts: { run: 'source', entry: 'test/figures/restarts.ts', what: 'kills, crashes and replaces a server under verified I/O' },
   devices: { run: 'source', entry: 'test/figures/devices.ts', what: 'measures the devices of a client beside nbdkit' },
   'many-devices': { run: 'source', entry: 'test/figures/many-devices.ts', what: 'attaches a thousand volumes as devices' },
+  'many-volumes': { run: 'source', entry: 'test/figures/many-volumes.ts', what: 'creates ten thousand volumes in a pool' },
   lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
 };

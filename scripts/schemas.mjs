@@ -10,7 +10,7 @@ import { ROOT } from './prepare.mjs';
 const FOLDER = join(ROOT, 'docs/json');
 const { CONTROL_VERSION } = await source('common/src/control/method-table.ts');
 const { CONTROL_METHODS } = await source('common/src/control/methods.ts');
-const { SERVER_METHODS } = await source('common/src/control/server-methods.ts');
+const { SERVER_METHODS } = await source('common/src/control/server/server-methods.ts');
 const rsconfig = await source('rsconfig/src/command-table.ts');
 const rsadm = await source('rsadm/src/command-table.ts');
 const programs = [

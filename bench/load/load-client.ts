@@ -28,7 +28,8 @@ export interface Run {
   readonly done: Promise<LoadFigures>;
 }
 
-type Kind = Target['volume']['kind'];
+/** A dialect of the generator. */
+type Kind = Target['volume']['kind'] | 'rsio-digest';
 
 type Event =
   | { readonly event: 'ready'; readonly congestion: string }
@@ -52,7 +53,7 @@ export class LoadClient {
 
   private constructor(connections: readonly OpenConnection[], kind: Kind, cores: readonly number[], fileBytes: number, volumes: number) {
     this.fileBytes = fileBytes;
-    const farewell = kind === 'rsio' ? rsioFarewell().toString('hex') : '';
+    const farewell = kind === 'rsio' || kind === 'rsio-digest' ? rsioFarewell(kind === 'rsio-digest').toString('hex') : '';
     const inherited = connections.map(
       ({ words, early }, index) => `${INHERITED_FIRST + index}:${words[0]}:${words[1]}:${early.toString('hex')}`,
     );
@@ -68,7 +69,8 @@ export class LoadClient {
   static async open(target: Target, plan: ClientPlan, fileBytes = FILE_BYTES): Promise<LoadClient> {
     const { volume } = target;
     const volumes = volume.kind === 'rsio' ? volume.volumes.length : 1;
-    return LoadClient.adopt(await open(target, plan), volume.kind, plan.cores, fileBytes, volumes);
+    const kind = volume.kind === 'rsio' && volume.protection === 'digest' ? 'rsio-digest' : volume.kind;
+    return LoadClient.adopt(await open(target, plan), kind, plan.cores, fileBytes, volumes);
   }
 
   /** With connections that are open already, each to all of so many volumes. */
@@ -162,13 +164,13 @@ export class LoadClient {
   }
 }
 
-function open(target: Target, { client, connections, isReadonly }: ClientPlan): Promise<OpenConnection[]> {
+function open(target: Target, { client, connections, isReadonly, cores }: ClientPlan): Promise<OpenConnection[]> {
   const { volume } = target;
   switch (volume.kind) {
     case 'rsio':
-      return openRsio(target, volume, { client, paths: connections, isReadonly });
+      return openRsio(target, volume, { client, paths: connections, isReadonly, cores });
     case 'nbd':
-      return openNbd(target, volume, connections);
+      return openNbd(target, volume, connections, cores);
     case 'iscsi':
       return openIscsi(target, volume, connections);
   }

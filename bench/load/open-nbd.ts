@@ -1,5 +1,5 @@
 // Opens NBD connections for the load generator: fixed newstyle with GO. Each connection then accepts requests and returns simple replies
-// (native/nbd.c).
+// (native/nbd.c). With a key, TLS is started first, as the option STARTTLS of NBD does.
 
 import { RsError } from '@rsio/common/lib/errors';
 import {
@@ -12,17 +12,29 @@ import {
 } from '@rsio/rsiod/frontends/nbd/wire/nbd-constants';
 import { ByteStream } from './byte-stream.ts';
 import type { NbdVolume, OpenConnection, Place } from './orders.ts';
+import { throughTls } from './through-tls.ts';
 
 /** NBDMAGIC, IHAVEOPT, flags. */
 const GREETING_BYTES = 18;
+/** Not one of rsiod's options: a Unix socket needs no TLS. */
+const OPTION_STARTTLS = 5;
 
-export async function openNbd(place: Place, volume: NbdVolume, connections: number): Promise<OpenConnection[]> {
+/** `cores`: of what carries TLS for the load. */
+export async function openNbd(place: Place, volume: NbdVolume, connections: number, cores: readonly number[]): Promise<OpenConnection[]> {
   const streams: ByteStream[] = [];
   try {
     for (let index = 0; index < connections; index++) {
-      const stream = await ByteStream.connect(place);
+      let stream = await ByteStream.connect(place);
       streams.push(stream);
-      await choose(stream, volume.export);
+      await greet(stream);
+      if (volume.tls !== undefined) {
+        stream.send(option(OPTION_STARTTLS, Buffer.alloc(0)));
+        await acknowledged(stream);
+        stream = await throughTls(stream, volume.tls, cores);
+        streams[index] = stream;
+      }
+      stream.send(goOption(volume.export));
+      await acknowledged(stream);
     }
   } catch (error) {
     for (const stream of streams) stream.close();
@@ -31,14 +43,20 @@ export async function openNbd(place: Place, volume: NbdVolume, connections: numb
   return streams.map((stream) => stream.release([0, 0]));
 }
 
-async function choose(stream: ByteStream, name: string): Promise<void> {
+async function greet(stream: ByteStream): Promise<void> {
   const greeting = await stream.take(GREETING_BYTES);
   const isNewstyle = greeting.subarray(0, 8).equals(MAGIC.INIT) && greeting.subarray(8, 16).equals(MAGIC.OPTION);
   const serverFlags = greeting.readUInt16BE(16);
   if (!isNewstyle || (serverFlags & HANDSHAKE_FLAG.FIXED_NEWSTYLE) === 0) {
     throw new RsError('E_PROTOCOL', 'The server does not speak the fixed newstyle of NBD');
   }
-  stream.send(goOption(name, serverFlags & (HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES)));
+  const flags = Buffer.alloc(4);
+  flags.writeUInt32BE(serverFlags & (HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES));
+  stream.send(flags);
+}
+
+/** The server has done what the option asks for. */
+async function acknowledged(stream: ByteStream): Promise<void> {
   for (;;) {
     const reply = await stream.take(OPTION_REPLY_HEADER_BYTES);
     const type = reply.readUInt32BE(12);
@@ -49,15 +67,18 @@ async function choose(stream: ByteStream, name: string): Promise<void> {
   }
 }
 
-function goOption(name: string, flags: number): Buffer {
+function goOption(name: string): Buffer {
   const nameBytes = Buffer.from(name);
-  const dataBytes = 4 + nameBytes.length + 2;
-  const bytes = Buffer.alloc(4 + OPTION_HEADER_BYTES + dataBytes);
-  bytes.writeUInt32BE(flags, 0);
-  MAGIC.OPTION.copy(bytes, 4);
-  bytes.writeUInt32BE(OPTION.GO, 12);
-  bytes.writeUInt32BE(dataBytes, 16);
-  bytes.writeUInt32BE(nameBytes.length, 20);
-  nameBytes.copy(bytes, 24);
-  return bytes;
+  const data = Buffer.alloc(4 + nameBytes.length + 2);
+  data.writeUInt32BE(nameBytes.length, 0);
+  nameBytes.copy(data, 4);
+  return option(OPTION.GO, data);
+}
+
+function option(number: number, data: Buffer): Buffer {
+  const header = Buffer.alloc(OPTION_HEADER_BYTES);
+  MAGIC.OPTION.copy(header, 0);
+  header.writeUInt32BE(number, 8);
+  header.writeUInt32BE(data.length, 12);
+  return Buffer.concat([header, data]);
 }

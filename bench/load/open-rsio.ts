@@ -1,11 +1,12 @@
 // Opens a session of RSIO for the load generator: handshake of its paths and OPEN by the protocol package; afterwards each path takes bare
-// I/O frames. No trunk: the client's own work is not what is measured here.
+// I/O frames, in clear, with digests, or inside TLS. No trunk: the client's own work is not what is measured here.
 
 import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
 import { RsError } from '@rsio/common/lib/errors';
-import { HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
-import { PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import { DIGEST_BYTES, HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
+import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import {
@@ -19,6 +20,7 @@ import {
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import { ByteStream } from './byte-stream.ts';
 import type { OpenConnection, Place, RsioVolume } from './orders.ts';
+import { throughTls } from './through-tls.ts';
 
 /** Not one of the load's: it uses the first slots. */
 const OPEN_SLOT = SLOTS - 1;
@@ -27,28 +29,42 @@ const OPEN_SLOT = SLOTS - 1;
 let instances = 0;
 
 /** Said on every path at the end, so that the session ends. */
-export function rsioFarewell(): Buffer {
-  return messageFrame(OP.BYE, 0, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The bench has measured' }));
+export function rsioFarewell(digest: boolean): Buffer {
+  return messageFrame({ digest }, OP.BYE, 0, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The bench has measured' }));
 }
 
-/** `client`: which of the volume's nodes; `isReadonly`: several clients may read. */
-export async function openRsio(
-  place: Place,
-  volume: RsioVolume,
-  { client, paths, isReadonly }: { readonly client: number; readonly paths: number; readonly isReadonly: boolean },
-): Promise<OpenConnection[]> {
+interface SessionPlan {
+  /** Which of the volume's nodes. */
+  readonly client: number;
+  readonly paths: number;
+  /** Several clients may read. */
+  readonly isReadonly: boolean;
+  /** Of what carries TLS for the load. */
+  readonly cores: readonly number[];
+}
+
+/** A connection of the session; `digest`: with CRC-32s behind WELCOME. */
+interface Path {
+  readonly stream: ByteStream;
+  readonly digest: boolean;
+}
+
+export async function openRsio(place: Place, volume: RsioVolume, plan: SessionPlan): Promise<OpenConnection[]> {
+  const { client, paths, isReadonly, cores } = plan;
+  const digest = volume.protection === 'digest';
   instances++;
   const streams: ByteStream[] = [];
   try {
     let session: SessionToJoin | null = null;
     for (let path = 0; path < paths; path++) {
-      const stream = await ByteStream.connect(place);
-      streams.push(stream);
-      session = await prove(stream, volume, client, session);
+      streams.push(await ByteStream.connect(place));
+      const proven = await prove(streams[path]!, volume, client, session, cores);
+      streams[path] = proven.stream;
+      ({ session } = proven);
     }
     const [first] = streams;
     if (first === undefined) throw new RsError('E_INTERNAL', 'A session has a path');
-    const handle = await openVolumes(first, volume.volumes, isReadonly);
+    const handle = await openVolumes({ stream: first, digest }, volume.volumes, isReadonly);
     const slotsEach = Math.floor((SLOTS - SLOTS_RESERVED) / paths);
     return streams.map((stream, index) => stream.release([handle, index * slotsEach]));
   } catch (error) {
@@ -58,27 +74,33 @@ export async function openRsio(
 }
 
 /** Gives the handle of the first one; those of the others follow. */
-async function openVolumes(stream: ByteStream, names: readonly string[], isReadonly: boolean): Promise<number> {
+async function openVolumes(path: Path, names: readonly string[], isReadonly: boolean): Promise<number> {
   let firstHandle = 0;
   for (const [index, name] of names.entries()) {
     // Holds outlive their sessions: a writer takes them from the earlier readers.
     const body = encodeOpenRequest({ name, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 });
-    stream.send(messageFrame(OP.OPEN, OPEN_SLOT, index + 1, body));
-    const handle = await openedHandle(stream);
+    path.stream.send(messageFrame(path, OP.OPEN, OPEN_SLOT, index + 1, body));
+    const handle = await openedHandle(path);
     if (index === 0) firstHandle = handle;
     else if (handle !== firstHandle + index) throw new RsError('E_PROTOCOL', `Volume ${name} got handle ${handle}, not the next one`);
   }
   return firstHandle;
 }
 
-/** A path of a new session, or of the one given; gives what joins it. */
-async function prove(stream: ByteStream, volume: RsioVolume, client: number, session: SessionToJoin | null): Promise<SessionToJoin> {
-  const { namespaceid, nodes, nodekey } = volume;
+/** A path of a new session, or of the one given; gives what joins it, and the connection to go on with. */
+async function prove(
+  clear: ByteStream,
+  volume: RsioVolume,
+  client: number,
+  session: SessionToJoin | null,
+  cores: readonly number[],
+): Promise<{ session: SessionToJoin; stream: ByteStream }> {
+  const { namespaceid, nodes, nodekey, protection } = volume;
   const node = nodes[client];
   if (node === undefined) throw new RsError('E_INTERNAL', `There are ${nodes.length} nodes`);
   const hello = {
     versions: PROTOCOL_VERSIONS,
-    features: [],
+    features: protection === undefined ? [] : [protection === 'tls' ? FEATURE.TLS : FEATURE.DIGEST],
     namespaceid,
     node,
     instance: instances,
@@ -88,24 +110,34 @@ async function prove(stream: ByteStream, volume: RsioVolume, client: number, ses
     interface: 'if0',
   };
   const handshake = new ClientHandshake({ nodekey, serverkey: null, hello }, randomBytes);
-  stream.send(handshake.start());
-  handshake.onChallenge(await takeFrame(stream));
-  stream.send(handshake.proof(session, []));
-  const welcome = handshake.onWelcome(await takeFrame(stream));
-  return session ?? { session: welcome.session, secret: handshake.sessionSecret };
+  clear.send(handshake.start());
+  const { features } = handshake.onChallenge(await takeFrame({ stream: clear, digest: false }));
+  if (!hello.features.every((feature) => features.includes(feature))) {
+    throw new RsError('E_PROTOCOL', `The server did not choose ${hello.features.join(', ')}`);
+  }
+  clear.send(handshake.proof(session, []));
+  let stream = clear;
+  if (protection === 'tls')
+    stream = await throughTls(clear, handshake.onStartTls(await takeFrame({ stream: clear, digest: false })), cores);
+  const welcome = handshake.onWelcome(await takeFrame({ stream, digest: false }));
+  return { session: session ?? { session: welcome.session, secret: handshake.sessionSecret }, stream };
 }
 
-async function takeFrame(stream: ByteStream, header: Header = emptyHeader()): Promise<Buffer> {
-  const bytes = await stream.take(HEADER_BYTES);
+/** Without its CRC-32s. */
+async function takeFrame({ stream, digest }: Path, header: Header = emptyHeader()): Promise<Buffer> {
+  const crcBytes = digest ? DIGEST_BYTES : 0;
+  const bytes = await stream.take(HEADER_BYTES + crcBytes);
   readHeader(bytes, 0, header);
-  return Buffer.concat([bytes, await stream.take(bodyLengthBytes(header))]);
+  const length = bodyLengthBytes(header);
+  const body = length === 0 ? Buffer.alloc(0) : await stream.take(length + crcBytes);
+  return Buffer.concat([bytes.subarray(0, HEADER_BYTES), body.subarray(0, length)]);
 }
 
 /** From the answer to OPEN, whatever else comes before it. */
-async function openedHandle(stream: ByteStream): Promise<number> {
+async function openedHandle(path: Path): Promise<number> {
   const header = emptyHeader();
   for (;;) {
-    const frame = await takeFrame(stream, header);
+    const frame = await takeFrame(path, header);
     const body = frame.subarray(HEADER_BYTES);
     switch (header.op) {
       case OP.OPEN | ANSWER:
@@ -116,7 +148,8 @@ async function openedHandle(stream: ByteStream): Promise<number> {
         return decodeOpenAnswer(body, 0, body.length).handle;
       case OP.PING: {
         const { number, clockMs } = decodeHeartbeat(body, 0, body.length);
-        stream.send(messageFrame(OP.PONG, 0, 0, encodeHeartbeat({ number, clockMs, heard: number, oldestMs: 0, generation: 0 })));
+        const pong = encodeHeartbeat({ number, clockMs, heard: number, oldestMs: 0, generation: 0 });
+        path.stream.send(messageFrame(path, OP.PONG, 0, 0, pong));
         break;
       }
       case OP.NOTIFY:
@@ -129,8 +162,14 @@ async function openedHandle(stream: ByteStream): Promise<number> {
   }
 }
 
-function messageFrame(op: number, slot: number, seq: number, body: Buffer): Buffer {
+function messageFrame({ digest }: Pick<Path, 'digest'>, op: number, slot: number, seq: number, body: Buffer): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   writeMessageHeader(header, 0, op, 0, 0, slot, seq, body.length, 0);
-  return Buffer.concat([header, body]);
+  return digest ? Buffer.concat([header, crcOf(header), body, crcOf(body)]) : Buffer.concat([header, body]);
+}
+
+function crcOf(bytes: Buffer): Buffer {
+  const crc = Buffer.alloc(DIGEST_BYTES);
+  crc.writeUInt32BE(crc32(bytes));
+  return crc;
 }

@@ -3,8 +3,16 @@
 
 import type net from 'node:net';
 
+/** What both ends of a TLS connection share. */
+export interface SharedKey {
+  readonly identity: string;
+  readonly psk: Buffer;
+}
+
 export interface RsioVolume {
   readonly kind: 'rsio';
+  /** How frames are protected after the handshake; default: not at all. */
+  readonly protection?: 'digest' | 'tls';
   readonly namespaceid: number;
   /** One for each client. */
   readonly nodes: readonly string[];
@@ -16,6 +24,8 @@ export interface RsioVolume {
 export interface NbdVolume {
   readonly kind: 'nbd';
   readonly export: string;
+  /** With TLS, which the server requires. */
+  readonly tls?: SharedKey;
 }
 
 export interface IscsiVolume {

@@ -8,12 +8,21 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RsError } from '@rsio/common/lib/errors';
 
-const PROGRAMS = {
-  load: ['load.c', 'nbd.c', 'rsio.c', 'iscsi.c'],
-  'epoll-server': ['epoll-server.c'],
-} as const;
+export type NativeProgram = 'load' | 'epoll-server' | 'tls-relay';
 
-export type NativeProgram = keyof typeof PROGRAMS;
+interface Recipe {
+  readonly sources: readonly string[];
+  readonly libraries: readonly string[];
+  /** Debian packages with what it needs. */
+  readonly packages: string;
+}
+
+const C_ONLY = { libraries: [], packages: 'gcc and libc6-dev' };
+const PROGRAMS: Readonly<Record<NativeProgram, Recipe>> = {
+  load: { sources: ['load.c', 'nbd.c', 'rsio.c', 'iscsi.c'], ...C_ONLY },
+  'epoll-server': { sources: ['epoll-server.c'], ...C_ONLY },
+  'tls-relay': { sources: ['tls-relay.c'], libraries: ['-lssl', '-lcrypto'], packages: 'gcc, libc6-dev and libssl-dev' },
+};
 
 const COMPILERS = ['cc', 'gcc', 'clang'];
 const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra'];
@@ -56,9 +65,13 @@ export function nativeProgram(name: NativeProgram): string {
   mkdirSync(dirname(target), { recursive: true });
   // Two compilations at once do not interfere: the finished program is renamed into place.
   const made = `${target}.${process.pid}`;
-  const files = PROGRAMS[name].map((file) => join(sources, file));
-  const { status, stderr, error } = spawnSync(compiler.command, [...FLAGS, '-o', made, ...files], { encoding: 'utf8' });
-  if (status !== 0) throw new RsError('E_SYSTEM', `${compiler.command} could not compile ${name}: ${error?.message ?? stderr.trim()}`);
+  const { sources: names, libraries, packages } = PROGRAMS[name];
+  const files = names.map((file) => join(sources, file));
+  const { status, stderr, error } = spawnSync(compiler.command, [...FLAGS, '-o', made, ...files, ...libraries], { encoding: 'utf8' });
+  if (status !== 0) {
+    const reason = error?.message ?? stderr.trim();
+    throw new RsError('E_SYSTEM', `${compiler.command} could not compile ${name}: install the Debian packages ${packages}: ${reason}`);
+  }
   renameSync(made, target);
   return target;
 }

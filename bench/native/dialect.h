@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SLOTS_MAX = 256, REQUEST_HEADER_MAX = 64, ANSWER_HEADER_MAX = 48, ASIDE_MAX = 65536, SAID_MAX = 256, SAID_RING = 16 };
+enum { SLOTS_MAX = 256, REQUEST_HEADER_MAX = 64, ANSWER_HEADER_MAX = 48, TRAILER_MAX = 4, ASIDE_MAX = 65536, SAID_MAX = 256, SAID_RING = 16 };
 
-/** The place of one request: header, and behind it the data of a write. */
+/** The place of one request: header, and behind it the data of a write and its trailer. */
 struct slot {
   uint64_t sent_ns;
   uint64_t offset;
@@ -67,11 +67,13 @@ struct dialect {
   void (*read)(struct conn *);
   /** What came unasked is whole in conn->aside. */
   void (*aside)(struct conn *, uint32_t length);
+  /** What follows the data of a write, at `to`; gives its bytes. NULL: nothing does. */
+  size_t (*trailer)(const uint8_t *data, uint32_t length, uint8_t *to);
   /** What is said before the connection closes; gives its bytes, 0 for nothing. */
   size_t (*farewell)(struct conn *, uint8_t *to);
 };
 
-extern const struct dialect nbd_dialect, rsio_dialect, iscsi_dialect;
+extern const struct dialect nbd_dialect, rsio_dialect, rsio_digest_dialect, iscsi_dialect;
 /** The file in pieces of this size, each a volume of its own: RSIO alone, whose handles follow one another. Else the whole file. */
 extern uint64_t volume_bytes;
 /** BYE of RSIO, made by who opened the connections. */

@@ -71,4 +71,4 @@ static size_t farewell(struct conn *conn, uint8_t *to) {
   return 0;
 }
 
-const struct dialect iscsi_dialect = { "iscsi", PDU_BYTES, request, read_pdu, aside, farewell };
+const struct dialect iscsi_dialect = { "iscsi", PDU_BYTES, request, read_pdu, aside, NULL, farewell };

@@ -2,7 +2,7 @@
 // next request is queued; at the end of a receive event all of them leave in one call. Orders come on standard input, events go to standard
 // output, a line of JSON each:
 //   load make FILE BYTES
-//   load (nbd | rsio | iscsi) FILE-BYTES[/VOLUMES] FAREWELL-HEX DESCRIPTOR:WORD:WORD:EARLY-BYTES-HEX...
+//   load (nbd | rsio | rsio-digest | iscsi) FILE-BYTES[/VOLUMES] FAREWELL-HEX DESCRIPTOR:WORD:WORD:EARLY-BYTES-HEX...
 //   order:  READ-PERCENT (random | sequential | once) BLOCK-BYTES DEPTH SEED WARM-UP-MS WINDOW-MS REQUESTS IS-CHECKED
 //   events: ready, begin and end of the window, done with its figures; failed, and the process ends
 // Invariant: an answered request was whole, and with IS-CHECKED every byte that was read is the file's.
@@ -171,8 +171,14 @@ static void ask(struct conn *conn, unsigned index, uint64_t at_ns) {
   const size_t header_bytes = dialect->request(conn, index, header);
   uint8_t *start = slot->place + REQUEST_HEADER_MAX - header_bytes;
   memcpy(start, header, header_bytes);
-  if (slot->is_write) pattern_mark(slot->place + REQUEST_HEADER_MAX, slot->offset, slot->length);
-  enqueue(conn, start, header_bytes + (slot->is_write ? slot->length : 0));
+  uint8_t *data = slot->place + REQUEST_HEADER_MAX;
+  size_t behind = 0;
+  if (slot->is_write) {
+    pattern_mark(data, slot->offset, slot->length);
+    behind = slot->length;
+    if (dialect->trailer != NULL) behind += dialect->trailer(data, slot->length, data + slot->length);
+  }
+  enqueue(conn, start, header_bytes + behind);
 }
 
 // --- receiving
@@ -212,8 +218,11 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t length, uint64_
       const uint32_t part = there < conn->body_left ? (uint32_t)there : conn->body_left;
       if (conn->answer.slot < 0) memcpy(conn->aside + conn->body_seen, bytes, part);
       else if (run.is_checked) {
-        const uint64_t offset = conn->slots[conn->answer.slot].offset + conn->answer.at + conn->body_seen;
-        const int64_t wrong = pattern_difference(bytes, offset, part);
+        const struct slot *asked = &conn->slots[conn->answer.slot];
+        const uint32_t at = conn->answer.at + conn->body_seen;
+        const uint64_t offset = asked->offset + at;
+        const uint32_t data = at >= asked->length ? 0 : asked->length - at;
+        const int64_t wrong = pattern_difference(bytes, offset, part < data ? part : data);
         if (wrong >= 0) fail("Byte %llu of the file was read wrongly", (unsigned long long)offset + (unsigned long long)wrong);
       }
       conn->body_left -= part;
@@ -286,7 +295,7 @@ static void begin(void) {
     conn->depth = run.depth / conn_count + (number < run.depth % conn_count);
     if (conn->depth > SLOTS_MAX) fail("At most %d requests can be out on one connection", SLOTS_MAX);
     for (unsigned index = 0; index < conn->depth; index++) {
-      conn->slots[index].place = realloc(conn->slots[index].place, REQUEST_HEADER_MAX + run.block);
+      conn->slots[index].place = realloc(conn->slots[index].place, REQUEST_HEADER_MAX + run.block + TRAILER_MAX);
       if (conn->slots[index].place == NULL) fail("There is no memory for %u requests", run.depth);
       pattern_fill(conn->slots[index].place + REQUEST_HEADER_MAX, 0, run.block);
       ask(conn, index, run.began_ns);
@@ -376,7 +385,7 @@ static int make_file(const char *path, uint64_t bytes) {
 int main(int count, char **arguments) {
   pattern_make();
   if (count == 4 && strcmp(arguments[1], "make") == 0) return make_file(arguments[2], strtoull(arguments[3], NULL, 10));
-  const struct dialect *const dialects[] = { &nbd_dialect, &rsio_dialect, &iscsi_dialect };
+  const struct dialect *const dialects[] = { &nbd_dialect, &rsio_dialect, &rsio_digest_dialect, &iscsi_dialect };
   for (unsigned index = 0; count > 4 && index < sizeof dialects / sizeof dialects[0]; index++)
     if (strcmp(arguments[1], dialects[index]->name) == 0) dialect = dialects[index];
   if (dialect == NULL) fail("No such dialect, or no connection");

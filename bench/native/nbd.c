@@ -39,4 +39,4 @@ static size_t farewell(struct conn *conn, uint8_t *to) {
   return REQUEST_BYTES;
 }
 
-const struct dialect nbd_dialect = { "nbd", REPLY_BYTES, request, read_reply, aside, farewell };
+const struct dialect nbd_dialect = { "nbd", REPLY_BYTES, request, read_reply, aside, NULL, farewell };

@@ -1,8 +1,10 @@
 // RSIO after WELCOME and OPEN (docs/PROTOCOL.md): I/O frames of 16 bytes, each in a slot of its own with a seq that grows by one, and PINGs,
-// which are answered so that the server keeps the path. No trunk: nothing is ever sent a second time.
+// which are answered so that the server keeps the path. No trunk: nothing is ever sent a second time. With the feature `digest` there is a
+// CRC-32 behind each header and each body; those that come are not checked.
 
 #include <string.h>
 
+#include "crc.h"
 #include "dialect.h"
 
 enum { HEADER_BYTES = 16, SECTOR_BYTES = 512 };
@@ -25,6 +27,17 @@ static size_t request(struct conn *conn, unsigned index, uint8_t *to) {
   return HEADER_BYTES;
 }
 
+static size_t sealed_request(struct conn *conn, unsigned index, uint8_t *to) {
+  const size_t length = request(conn, index, to);
+  put32(to + length, crc_of(to, length));
+  return length + CRC_BYTES;
+}
+
+static size_t seal(const uint8_t *data, uint32_t length, uint8_t *to) {
+  put32(to, crc_of(data, length));
+  return CRC_BYTES;
+}
+
 static void read_answer(struct conn *conn) {
   const uint8_t *header = conn->header;
   const uint8_t op = header[0];
@@ -44,6 +57,11 @@ static void read_answer(struct conn *conn) {
   conn->answer = (struct answer){ .slot = (int)index, .body = asked->is_write ? 0 : asked->length, .is_last = 1 };
 }
 
+static void read_sealed_answer(struct conn *conn) {
+  read_answer(conn);
+  if (conn->answer.body > 0) conn->answer.body += CRC_BYTES;
+}
+
 /** Bytes of the MessagePack number at `at`; 0: it is none. */
 static size_t number_bytes(const uint8_t *at) {
   if (*at <= 0x7f) return 1;
@@ -57,10 +75,10 @@ static size_t number_bytes(const uint8_t *at) {
 }
 
 /** PONG repeats number and clock, and says how many PINGs were heard; a client has nothing to tell in the other fields. */
-static void pong(struct conn *conn, const uint8_t *body, uint32_t length) {
+static void pong(struct conn *conn, const uint8_t *body, uint32_t length, int is_sealed) {
   uint8_t frame[SAID_MAX] = { PONG };
   uint32_t at = 1, filled = HEADER_BYTES;
-  if (length < 2 || length > SAID_MAX - HEADER_BYTES - 8 || body[0] != (0x80 | HEARTBEAT_FIELDS)) fail("A PING could not be read");
+  if (length < 2 || length > SAID_MAX - HEADER_BYTES - 16 || body[0] != (0x80 | HEARTBEAT_FIELDS)) fail("A PING could not be read");
   frame[filled++] = body[0];
   for (int field = 0; field < HEARTBEAT_FIELDS; field++) {
     if (at >= length || (body[at] & 0xe0) != 0xa0) fail("A PING could not be read");
@@ -84,14 +102,23 @@ static void pong(struct conn *conn, const uint8_t *body, uint32_t length) {
     at += 1 + key_bytes + value_bytes;
   }
   put32(frame + 8, filled - HEADER_BYTES);
-  say(conn, frame, filled);
+  if (!is_sealed) {
+    say(conn, frame, filled);
+    return;
+  }
+  uint8_t sealed[SAID_MAX];
+  memcpy(sealed, frame, HEADER_BYTES);
+  put32(sealed + HEADER_BYTES, crc_of(frame, HEADER_BYTES));
+  memcpy(sealed + HEADER_BYTES + CRC_BYTES, frame + HEADER_BYTES, filled - HEADER_BYTES);
+  put32(sealed + filled + CRC_BYTES, crc_of(frame + HEADER_BYTES, filled - HEADER_BYTES));
+  say(conn, sealed, filled + 2 * CRC_BYTES);
 }
 
-static void aside(struct conn *conn, uint32_t length) {
+static void take_aside(struct conn *conn, uint32_t length, int is_sealed) {
   switch (conn->header[0]) {
   case PING:
     conn->pings++;
-    pong(conn, conn->aside, length);
+    pong(conn, conn->aside, length, is_sealed);
     return;
   case NOTIFY:
     return;
@@ -103,10 +130,21 @@ static void aside(struct conn *conn, uint32_t length) {
   }
 }
 
+static void aside(struct conn *conn, uint32_t length) {
+  take_aside(conn, length, 0);
+}
+
+static void sealed_aside(struct conn *conn, uint32_t length) {
+  take_aside(conn, length < CRC_BYTES ? 0 : length - CRC_BYTES, 1);
+}
+
 static size_t farewell(struct conn *conn, uint8_t *to) {
   (void)conn;
   memcpy(to, farewell_bytes, farewell_length);
   return farewell_length;
 }
 
-const struct dialect rsio_dialect = { "rsio", HEADER_BYTES, request, read_answer, aside, farewell };
+const struct dialect rsio_dialect = { "rsio", HEADER_BYTES, request, read_answer, aside, NULL, farewell };
+const struct dialect rsio_digest_dialect = {
+  "rsio-digest", HEADER_BYTES + CRC_BYTES, sealed_request, read_sealed_answer, sealed_aside, seal, farewell
+};

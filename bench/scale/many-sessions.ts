@@ -35,7 +35,7 @@ async function openAll(target: Target, volume: RsioVolume, first: number, size: 
   const opened: OpenConnection[] = [];
   let next = first;
   const openSome = async (): Promise<void> => {
-    while (next < first + size) opened.push(...(await openRsio(target, volume, { client: next++, paths: 1, isReadonly: true })));
+    while (next < first + size) opened.push(...(await openRsio(target, volume, { client: next++, paths: 1, isReadonly: true, cores: [] })));
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, size) }, openSome));
   return opened;

@@ -2,6 +2,7 @@
 // The cases are in server/.
 
 import type { ServerCase } from './base/case.ts';
+import { ADMIN_CASES } from './server/admin.ts';
 import { DISCOVERY_CASES } from './server/handshake/discovery.ts';
 import { CONTENT_CASES } from './server/content.ts';
 import { FRAMING_CASES } from './server/framing.ts';
@@ -16,12 +17,14 @@ import { PROOF_CASES } from './server/handshake/proof.ts';
 import { REQUEST_CASES } from './server/requests.ts';
 import { RESTART_CASES } from './server/restart.ts';
 import { SLOT_CASES } from './server/slots.ts';
+import { TLS_CASES } from './server/handshake/tls.ts';
 import { TAKE_OVER_CASES } from './server/take-over.ts';
 
 export const SERVER_CASES: readonly ServerCase[] = [
   ...HELLO_CASES,
   ...PROOF_CASES,
   ...JOIN_CASES,
+  ...TLS_CASES,
   ...FRAMING_CASES,
   ...SLOT_CASES,
   ...IO_CASES,
@@ -31,6 +34,7 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...TAKE_OVER_CASES,
   ...LIVENESS_CASES,
   ...REVOKE_CASES,
+  ...ADMIN_CASES,
   ...PROBE_CASES,
   ...DISCOVERY_CASES,
   ...RESTART_CASES,

@@ -152,7 +152,7 @@ async function status(centre: DataCentre): Promise<void> {
 `,
   });
   const more = (await centre.host(venus).rsconfigWell('-m', 'status', '-v')).replace(/ {8}error: .*\n/g, '        error: ERROR\n');
-  const path = '        path: N  since: TIME  retries: 0  round trip: RTT\n        error: ERROR\n';
+  const path = '        path: N  since: TIME  retries: 0  round trip: RTT  cipher: plain\n        error: ERROR\n';
   const rep = (text: string): string => `    rep: ${text} connected tx: ok rx: ok\n${path}`;
   strictEqual(
     masked(more),

@@ -8,14 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { NbdClient } from '../support/io/nbd-client.ts';
 import { chaosProxies, type ChaosProxy } from '../support/faults/chaos-proxy.ts';
-import { startClient, startServer } from '../support/hosts/configs.ts';
+import { ENCRYPTED, startClient, startServer } from '../support/hosts/configs.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 
-const HELP = `usage: npm run gaps -- [--runs N] [--json]
+const HELP = `usage: npm run gaps -- [--runs N] [--tls] [--json]
 
 Measures the longest I/O pause when one of two paths fails, with 8 KiB random reads at queue depth 32.
 
   --runs N          runs of each fault (default 5)
+  --tls             measure each fault with and without TLS, in turn
   --json            print the figures of all runs as JSON instead of a table
   --help            print this help and exit
 `;
@@ -41,6 +42,11 @@ const FAULTS: readonly Fault[] = [
   { name: 'silent, server to client', goalMs: 500, strike: (proxy) => proxy.set({ toClient: { swallow: true } }) },
   { name: 'silent both ways', goalMs: 500, strike: (proxy) => proxy.set({ toServer: { swallow: true }, toClient: { swallow: true } }) },
 ];
+
+interface Case {
+  readonly fault: Fault;
+  readonly isEncrypted: boolean;
+}
 
 /** Of one stretch of time, ms. */
 interface Pause {
@@ -107,13 +113,13 @@ class Load {
 }
 
 /** Fresh daemons for each run, so that no path is on probation and every path is of the same age. */
-async function measure(fault: Fault): Promise<Run> {
+async function measure({ fault, isEncrypted }: Case): Promise<Run> {
   const hosts = new Hosts();
   try {
     const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
     const { proxies, serverAddresses } = await chaosProxies(hosts, network);
     await startServer(server, network, { volumes: { oracle: { type: 'memory', size: `${VOLUME_MIB}m` } } });
-    await startClient(client, network, { serverAddresses });
+    await startClient(client, network, { serverAddresses, defaults: isEncrypted ? ENCRYPTED : {} });
     await client.rsconfigWell('-a');
     const load = new Load(await NbdClient.open(client.rsiodPaths.nbdSocket, 'osl/oracle', new AbortController().signal));
     await sleep(WARM_UP_MS);
@@ -145,14 +151,20 @@ function verdict(goalMs: number, runs: readonly Run[]): string {
   return isClear ? 'MISSED' : 'unclear, machine busy';
 }
 
-function row({ name, goalMs }: Fault, runs: readonly Run[]): string[] {
+function medianGapMs(runs: readonly Run[]): number {
+  return median(runs.map(({ during }) => during.longestGapMs));
+}
+
+/** `plain`: the runs of the same fault without TLS; null: they are these runs. */
+function row({ fault: { name, goalMs } }: Case, runs: readonly Run[], plain: readonly Run[] | null): string[] {
   const gaps = runs.map(({ during }) => during.longestGapMs);
   const worst = (value: (run: Run) => number): string => Math.max(...runs.map(value)).toFixed(0);
   const rate = median(runs.map(({ before }) => before.reads / (BEFORE_MS / 1000)));
   return [
-    name,
+    plain === null ? name : `${name}, TLS`,
     gaps.map((ms) => ms.toFixed(0)).join(' '),
-    `${median(gaps).toFixed(0)}, ${Math.max(...gaps).toFixed(0)}`,
+    `${medianGapMs(runs).toFixed(0)}, ${Math.max(...gaps).toFixed(0)}`,
+    plain === null ? '' : (medianGapMs(runs) / medianGapMs(plain)).toFixed(2),
     `${goalMs}: ${verdict(goalMs, runs)}`,
     worst(({ during }) => during.slowestReadMs),
     worst(({ before }) => before.longestGapMs),
@@ -161,7 +173,17 @@ function row({ name, goalMs }: Fault, runs: readonly Run[]): string[] {
   ];
 }
 
-const HEADINGS = ['fault', 'longest gap, each run', 'median, worst', 'goal', 'slowest read', 'gap before', 'own stall', 'reads/s before'];
+const HEADINGS = [
+  'fault',
+  'longest gap, each run',
+  'median, worst',
+  'median, x plain',
+  'goal',
+  'slowest read',
+  'gap before',
+  'own stall',
+  'reads/s before',
+];
 
 function table(rows: readonly (readonly string[])[]): string {
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
@@ -169,21 +191,34 @@ function table(rows: readonly (readonly string[])[]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-const options = { runs: { type: 'string', default: '5' }, json: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+const options = {
+  runs: { type: 'string', default: '5' },
+  tls: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
 const { values } = parseArgs({ options });
 const runCount = Number(values.runs);
 if (values.help === true || !Number.isInteger(runCount) || runCount < 1 || runCount > 1_000) {
   process.stdout.write(HELP);
   process.exitCode = values.help === true ? 0 : 2;
 } else {
-  const results = new Map(FAULTS.map((fault) => [fault, [] as Run[]]));
+  const modes = values.tls === true ? [false, true] : [false];
+  const cases = FAULTS.flatMap((fault) => modes.map((isEncrypted): Case => ({ fault, isEncrypted })));
+  const results = new Map(cases.map((one) => [one, [] as Run[]]));
   // Round by round, so that what else the machine does meets every fault.
-  for (let run = 0; run < runCount; run++) for (const [fault, runs] of results) runs.push(await measure(fault));
+  for (let run = 0; run < runCount; run++) for (const [one, runs] of results) runs.push(await measure(one));
   if (values.json === true) {
-    const figures = [...results].map(([{ name, goalMs }, runs]) => ({ fault: name, goalMs, runs }));
+    const figures = [...results].map(([{ fault, isEncrypted }, runs]) => ({
+      fault: fault.name,
+      tls: isEncrypted,
+      goalMs: fault.goalMs,
+      runs,
+    }));
     process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
   } else {
-    const rows = [...results].map(([fault, runs]) => row(fault, runs));
+    const plainOf = (one: Case): Run[] => results.get(cases.find(({ fault }) => fault === one.fault) ?? one) ?? [];
+    const rows = [...results].map(([one, runs]) => row(one, runs, one.isEncrypted ? plainOf(one) : null));
     process.stdout.write('Longest time without any I/O, ms, from the fault on for 4 s: 8 KiB random reads, 32 out, one path of two hit\n');
     process.stdout.write(table([HEADINGS, ...rows]));
     process.stdout.write(

@@ -158,7 +158,7 @@ it('rsconfig -m status and -m status -v', async () => {
   const rep = (index: number): string => `    rep: 00${index} IP(TCP) ${ends.far[index]} connected tx: ok rx: ok\n`;
   const near = (index: number): string => `${index} if${index} IP(TCP) ${ends.near[index]}/${network.port}\n`;
   await comesToPrint(near(0) + rep(0) + near(1) + rep(1), '-m', 'status');
-  const more = /^ {8}path: \d+ {2}since: TIME {2}retries: \d+ {2}round trip: \d+\.\d{3} ms\n {8}error: .+\n/;
+  const more = /^ {8}path: \d+ {2}since: TIME {2}retries: \d+ {2}round trip: \d+\.\d{3} ms {2}cipher: plain\n {8}error: .+\n/;
   // Both paths connect at once; the second one had to wait for the first, and may have a retry.
   const measured = async (): Promise<string | null> => {
     const shown = await client.rsconfigWell('-m', 'status', '-v');

@@ -14,7 +14,8 @@ import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const NODE = 'big-2';
-const NEXT = 'rsconfig: Next: list the offered volumes with rsconfig -q, attach them with rsconfig -a';
+const NEXT =
+  'rsconfig: Next: list the offered volumes with rsconfig -q, attach them with rsconfig -a, or create one with rsconfig volume create NAME --size 20g --attach';
 
 const hosts = useHosts();
 

@@ -6,15 +6,15 @@ import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { callServer } from '@rsio/common/control/control-client';
-import type { ServerMethods } from '@rsio/common/control/server-methods';
+import { callServer } from '@rsio/common/control/server/call-server';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { fileSystemOf } from '@rsio/rssrv/sys/file-system';
-import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import { beforeEach, expect, it } from 'vitest';
 import { JUDGED_BYTES, JudgedLoad } from '../support/drills/judged-load.ts';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
+import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
@@ -52,17 +52,9 @@ function directory(name = 'pool'): string {
   return folder;
 }
 
-/** An empty pool, also where only file systems in memory are writable, where rsadm would refuse it. */
-async function emptyPool(): Promise<string> {
-  const folder = directory();
-  const allocate = (): Promise<void> => Promise.reject(new Error('An empty pool needs no space'));
-  await new PoolFiles(folder, { allocate }).makePool({ id: crypto.randomUUID(), createdMs: Date.now() });
-  return folder;
-}
-
 /** Server with pool `fast` and client; volume oracle of the pool is attached. Returns the directory of the pool. */
 async function startWithOracle(volumes: Parameters<typeof serverConfig>[1]['volumes'] = {}): Promise<string> {
-  const pool = await emptyPool();
+  const pool = await emptyPool(server);
   await startServer(server, network, { volumes, pools: { fast: { path: pool } } });
   await server.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
   await startClient(client, network);
@@ -217,7 +209,7 @@ interface Change {
 }
 
 const UNKNOWN_ID = '?';
-const KILLS = 20;
+const KILLS = 10;
 /** A kill comes at most this long after the first of its changes was sent. */
 const KILL_WITHIN_MS = 150;
 /** Beside the attached one. */
@@ -341,7 +333,7 @@ it('kill -9 in the middle of changes: each change is made or not, the pool expla
 
 /** Of the pool in this directory, whose volumes must all be served, and which must have nothing besides them. */
 async function stateNow(folder: string): Promise<State> {
-  const { volumes, removed } = await listed();
+  const { volumes, removed } = await callServer(server.rssrvPaths.controlSocket, 'volume-list', { pool: null });
   expect(await poolsOf()).toMatchObject([{ name: 'fast', state: 'ready', reason: null, findings: [], volumes: volumes.length }]);
   const facts = ({ name, sizeBytes, id }: { name: string; sizeBytes: number | null; id: string | null }): Volume => ({
     name,

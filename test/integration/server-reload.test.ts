@@ -222,7 +222,7 @@ describe('clients', () => {
       file(1, [keyOf('big-2'), '0xthe-new-secret-of-big-2'], ['[clients]\n', `[clients]\nmars ${keyOf('mars')}\n`]),
     );
     expect(said).toContain('client mars is added');
-    expect(said).toContain('client big-2 has a new key: its session by the old one ends, its holds stay');
+    expect(said).toContain('client big-2 has a new key: a session by the old one ends, its holds stay');
     expect(said).not.toContain('0xthe-new');
     expect(await thief.farewell()).toMatchObject({
       code: 'E_AUTH',

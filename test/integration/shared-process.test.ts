@@ -71,9 +71,13 @@ it(
     server.writeConfig('rssrv', serverConfig(network, options(3)));
     process.kill(server.pid('rssrv'), 'SIGHUP');
     await waitFor(() => server.log('rssrv').includes('processes is 3, for new sessions'), WAIT_MS, 'The file is read again');
+    const sessionsBegun = (): number => server.log('rssrv').match(/^Node mars .* began a session, /gm)?.length ?? 0;
+    const sessions = sessionsBegun();
     await goes.stop('rsiod');
     await goes.start('rsiod');
     await goes.pathsUp(2);
+    // A line can reach the log a moment after the client has its paths.
+    await waitFor(() => sessionsBegun() > sessions, WAIT_MS, 'The session of mars is in the log');
     expect(new Set(['big-2', 'venus', 'mars'].map((node) => server.worker(node))).size).toBe(3);
     await server.stop('rssrv');
     expect(server.log('rssrv')).not.toMatch(/could not|[Cc]annot|still has I\/O/);

@@ -97,6 +97,27 @@ describe('the holder may have to send again what the server has lost:', () => {
     await volume.lostTo(volume.clients[0]!, 'venus');
   });
 
+  it('as soon as the file has a section [rights], only a client with the right admin forces it', async () => {
+    const [, venus] = volume.clients;
+    const force = () => venus!.rsconfig('-a', '--take-over', '--force', 'oracle');
+    for (const [client, right] of [
+      ['big-2', 'admin'],
+      ['venus', 'manage'],
+    ] as const) {
+      await volume.server.rsadmWell('client', 'rights', client, right);
+      const refused = await force();
+      expect(refused.code).toBe(1);
+      const role = client === 'venus' ? 'manage' : 'use';
+      expect(refused.stderr).toContain(`give venus the right admin in [rights] of rssrvcfg (its right is ${role})`);
+      expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+    }
+    await volume.server.rsadmWell('client', 'rights', 'venus', 'admin');
+    expect((await force()).code).toBe(0);
+    expect(volume.kept()).toEqual({ node: 'venus', epoch: 2 });
+    process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
+    await volume.lostTo(volume.clients[0]!, 'venus');
+  });
+
   it('the server does not wait if the administrator forces the take-over', async () => {
     await volume.clients[1]!.rsconfigWell('-a', '--take-over', '--force', 'oracle');
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');

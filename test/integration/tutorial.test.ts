@@ -4,6 +4,8 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { fileSystemOf } from '@rsio/rssrv/sys/file-system';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { needFio, needTool, type Running, start } from '../support/programs/programs.ts';
@@ -55,7 +57,9 @@ async function result(shell: Running, command: string, number: number): Promise<
 it('every step of the tutorial works and prints what the page shows', async (context) => {
   for (const [tool, debianPackage] of Object.entries(TOOLS)) needTool(context, tool, debianPackage);
   needFio(context);
+  needPrograms(context, 'perl');
   const { root } = hosts.host();
+  context.skip((await fileSystemOf(root)) !== 'other', 'needs a directory on a disk for temporary files: set TMPDIR');
   const { subnets } = await hosts.network(2);
   const [first = '', second = ''] = subnets.map((subnet) => subnet.address(0).replace(/\.0$/, ''));
   const page = readFileSync(PAGE, 'utf8').replaceAll('/tmp/rsio', root).replaceAll('127.45.0', first).replaceAll('127.46.0', second);

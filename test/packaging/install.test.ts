@@ -26,6 +26,7 @@ it('install.sh installs everything and removes it again', async (context) => {
   const installed = filesBelow(folder);
   const programs = readdirSync(path.join(PROJECT, 'bin')).filter((name) => !name.includes('.'));
   for (const program of programs) expect(realpathSync(path.join(folder, 'usr/sbin', program))).toBe(realpathSync(launcher(program)));
+  expect(realpathSync(path.join(folder, 'usr/sbin/fence_rsio'))).toBe(path.join(PROJECT, 'packaging/fence_rsio'));
   for (const page of readdirSync(path.join(PROJECT, 'docs/man'))) {
     const name = page.replace(/\.md$/, '');
     expect(installed).toContain(`usr/share/man/man${name.slice(-1)}/${name}`);

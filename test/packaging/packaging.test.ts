@@ -64,6 +64,29 @@ it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   expect({ code, about }).toEqual({ code: 0, about: [] });
 });
 
+/** What systemd-analyze security may print at most, in tenths. packaging/README.md says what keeps it from less. */
+const EXPOSURE: Readonly<Record<DaemonProgram, number>> = { rssrv: 33, rsiod: 54 };
+
+it.for(DAEMONS)('%s.service is no more exposed than the documentation says', async (program, context) => {
+  needTool(context, 'systemd-analyze', 'systemd');
+  const file = path.join(PROJECT, 'packaging', `${program}.service`);
+  const { code, stdout } = await run('systemd-analyze', [
+    'security',
+    '--offline=true',
+    `--threshold=${EXPOSURE[program]}`,
+    '--no-pager',
+    file,
+  ]);
+  expect(code, stdout).toBe(0);
+  expect(packaged('README.md')).toContain(`| ${program} | ${EXPOSURE[program] / 10} |`);
+});
+
+it('no unit gives a daemon a private /tmp, which systemd removes with the volumes in it', () => {
+  for (const program of DAEMONS) expect(packaged(`${program}.service`)).not.toMatch(/^(PrivateTmp|DynamicUser|RemoveIPC)=/m);
+  // A mount namespace would hide the devices and mounts of rsiod from the machine.
+  expect(packaged('rsiod.service')).not.toMatch(/^(Protect(?!Proc)\w+|Private\w+|MountFlags|ReadOnlyPaths)=/m);
+});
+
 it('logrotate rotates the logs that the daemons write, and signals the daemons', () => {
   const text = packaged('rsio.logrotate');
   const [, files = ''] = /^(\/.*) \{$/m.exec(text) ?? [];

@@ -75,6 +75,11 @@ export class TmuxTerminal {
     return this.#tmux('capture-pane', '-p');
   }
 
+  /** What shows, with the escape sequences of its colours; the Escape character is shown as `^[`. */
+  async colouredScreen(): Promise<string> {
+    return (await this.#tmux('capture-pane', '-p', '-e')).replaceAll('\u001b', '^[');
+  }
+
   /** A fact of the terminal by tmux's name: cursor_x, alternate_on. */
   async fact(name: string): Promise<string> {
     return (await this.#tmux('display-message', '-p', `#{${name}}`)).trim();

@@ -1,5 +1,5 @@
 // Executes the effects that the model requests, and reports each result to the model as an action. The ports give access to files, sockets
-// and rsiod, so that tests can supply their own ports. Invariant: every effect except `end` produces a final action, and no exception
+// and rsiod, so that tests can supply their own ports. Invariant: every effect except `end` and `start-page` produces a final action, and no exception
 // reaches the event loop.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
@@ -38,6 +38,8 @@ export interface Ports {
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
   /** Throws E_SYSTEM if rsiod does not start. */
   startDaemon(): Promise<void>;
+  /** Shows the start page of crsio. */
+  showStart(): void;
   end(): void;
 }
 
@@ -67,6 +69,8 @@ export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Actio
     case 'attach':
     case 'detach':
       return answer(changeVolume(effect, ports), dispatch, (failure) => ({ kind: 'failed', what: `Not ${effect.kind}ed`, failure }));
+    case 'start-page':
+      return ports.showStart();
     case 'end':
       return ports.end();
   }

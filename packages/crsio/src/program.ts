@@ -1,26 +1,30 @@
-// The program crsio: checks the terminal, reads the file, runs a session, and always restores the terminal. main.ts starts the program.
-// Invariant: nothing is printed while the screen is shown; messages are printed after the terminal has been restored.
+// The program crsio: checks the terminal, finds out whether this machine is a server, a client or both, shows the parts, and always restores
+// the terminal. main.ts starts the program. Invariant: nothing is printed while the screen is shown; messages are printed after the terminal
+// has been restored.
 
 import { existsSync } from 'node:fs';
-import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { rsiodPaths } from '@rsio/common/config/root-paths';
-import { startCommand } from '@rsio/common/control/start-daemon';
+import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { runEffect } from './effects.ts';
-import { isUnsaved, startState, type StoredFile } from './model/state.ts';
+import { systemClock } from '@rsio/common/lib/clock';
+import { clientPart, furtherProblems, readClientFile } from './client-part.ts';
+import { failureOf } from './effects.ts';
+import { serverPart } from './server-part.ts';
 import { Session } from './session.ts';
-import { mayWrite, systemPorts } from './system-ports.ts';
+import { Parts } from './start/parts.ts';
+import { drawStart, type StartAction, type StartEffect, type StartState, startState, updateStart } from './start/start-page.ts';
 import { Display } from './terminal/display.ts';
 import { charsetOf, checkTerminal, isColoured } from './terminal/terminal-check.ts';
-import { drawState } from './view/frame.ts';
-import { SIGNS } from './widgets/border.ts';
+import { type Signs, SIGNS } from './widgets/border.ts';
 
 const OPTIONS = { ascii: { type: 'boolean' } } as const;
 
 const HELP = `usage: crsio [--ascii] [--root DIR]
 
-Edits /etc/rscltcfg in a terminal and finds namespaces and servers for it.
+On a server (with /etc/dvsc/rssrvcfg): administers rssrv, its volumes, pools and
+clients. On a client: edits /etc/rscltcfg, and finds namespaces and servers for
+it. On a machine that is both, a start page offers both. rsadm init makes this
+machine a server, rsconfig join makes it a client.
 All functions are on the keyboard; F1 shows help for the screen.
 
   --ascii           draw with plain ASCII characters in every locale
@@ -30,40 +34,37 @@ export const crsioSpec: ProgramSpec<typeof OPTIONS> = { name: 'crsio', help: HEL
 
 const ENDING_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
 
-/** Resolves with the exit code when the user leaves. Throws E_TERMINAL, or an error from reading the file. */
+/** Resolves with the exit code when the user leaves. Throws E_TERMINAL, or an error from reading the client's file. */
 export async function crsio({ values, root, note, report }: Invocation<typeof OPTIONS>): Promise<number> {
   const { stdin, stdout, env } = process;
   const terminal = checkTerminal({ isInputTerminal: stdin.isTTY === true, isOutputTerminal: stdout.isTTY === true, env });
-  const paths = rsiodPaths(root);
+  const [client, server] = [rsiodPaths(root), rssrvPaths(root)];
+  const isServer = existsSync(server.configFile);
+  const isClient = !isServer || existsSync(client.configFile);
   let leave: (code: number) => void = () => {};
   const left = new Promise<number>((resolve) => {
     leave = resolve;
   });
-  const ports = systemPorts(paths, () => leave(0));
-  const stored = ports.readFile();
-  checkFile(stored, paths.configFile, note);
+  // The file of a machine that is only a client is checked before the screen is shown.
+  const stored = isServer ? null : noted(() => readClientFile(client), client.configFile, note);
   const charset = charsetOf(env, values.ascii === true);
+  const signs = SIGNS[charset];
   const display = new Display(
     terminal,
     { charset, isColoured: isColoured(env) },
     {
-      input: (input) => session.dispatch(input),
-      resized: (size) => session.dispatch({ kind: 'resized', size }),
+      input: (input) => parts.dispatch(input),
+      resized: (size) => parts.dispatch({ kind: 'resized', size }),
     },
   );
-  const session: Session = new Session(
-    startState({
-      configFile: paths.configFile,
-      isWritable: mayWrite(paths.configFile),
-      startCommand: commandText(paths.root),
-      stored,
-      size: display.size,
-    }),
+  const parts: Parts = new Parts(
     {
-      clock: ports.clock,
-      draw: (state) => display.draw(drawState(state, SIGNS[charset])),
-      run: (effect, dispatch) => runEffect(effect, ports, dispatch),
+      server: isServer ? (all) => serverPart(server, all, display, signs) : null,
+      client: isClient ? (all) => clientPart(client, stored ?? readClientFile(client), all, display, signs) : null,
+      start: (all) => startPart(all, display, signs, { server: server.configFile, client: client.configFile }),
     },
+    () => leave(0),
+    failureOf,
   );
   const finalMessages: (() => void)[] = [];
   const quit = (message: () => void): void => {
@@ -72,15 +73,35 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
     finalMessages.push(message);
     leave(1);
   };
-  const lost = (): string => (isUnsaved(session.state) ? ': changes were not saved' : '');
+  const lost = (): string => (parts.isUnsaved ? ': changes were not saved' : '');
   for (const signal of ENDING_SIGNALS) process.on(signal, () => quit(() => note(`Ended by ${signal}${lost()}`)));
   process.on('uncaughtException', (error) => quit(() => reportBug(error, report)));
   stdin.on('end', () => quit(() => note(`The terminal was closed${lost()}`)));
-  session.start({ kind: 'look-at-machine' });
+  parts.begin();
   const code = await left;
   display.close();
   for (const print of finalMessages.slice(0, 1)) print();
   return code;
+}
+
+function startPart(parts: Parts, display: Display, signs: Signs, files: StartState['files']) {
+  const session = new Session<StartState, StartAction, StartEffect>(startState(display.size, files), {
+    clock: systemClock,
+    update: updateStart,
+    draw: (state) => {
+      if (parts.isShown('start')) display.draw(drawStart(state, signs));
+    },
+    run: ({ kind }) => {
+      if (kind === 'leave') parts.leaveFrom('start');
+      else parts.show(kind === 'open-server' ? 'server' : 'client');
+    },
+  });
+  return {
+    dispatch: (action: StartAction) => session.dispatch(action),
+    redraw: () => session.redraw(),
+    isUnsaved: () => false,
+    refuse: (failure: ReturnType<typeof failureOf>) => session.dispatch({ kind: 'refused', failure }),
+  };
 }
 
 function reportBug(error: Error, report: (code: string, message: string) => void): void {
@@ -88,20 +109,12 @@ function reportBug(error: Error, report: (code: string, message: string) => void
   report(code, `crsio failed: ${message}: ${(error.stack ?? '').split('\n').slice(1, 4).join(' ').trim()}`);
 }
 
-/** Throws if the configuration reader refuses the file. The error is the first problem; the other problems are printed as notes. */
-function checkFile({ text, fingerprint }: StoredFile, file: string, note: (sentence: string) => void): void {
-  if (fingerprint === null) return;
+/** Prints the further problems of a refused file as notes. */
+function noted<T>(read: () => T, file: string, note: (sentence: string) => void): T {
   try {
-    parseRscltConfig(text, file);
+    return read();
   } catch (thrown) {
-    if (!(thrown instanceof RsError)) throw thrown;
-    const problems = Array.isArray(thrown.context['problems']) ? (thrown.context['problems'] as { line: number; message: string }[]) : [];
-    for (const { line, message } of problems.slice(1)) note(`${file}:${line}: ${message}`);
-    throw new RsError('E_CONFIG', `${thrown.message}; correct it with an editor, then run crsio again`, thrown.context);
+    if (thrown instanceof RsError) for (const { line, message } of furtherProblems(thrown)) note(`${file}:${line}: ${message}`);
+    throw thrown;
   }
-}
-
-function commandText(root: string): string {
-  const { program, args } = startCommand(root, process.argv[1], existsSync);
-  return [program.endsWith('/rsiod') ? 'rsiod' : program, ...args].join(' ');
 }

@@ -24,8 +24,8 @@ export async function identifyServer(
   { config, namespace, locals, ports }: IdentificationRequest,
   address: string,
 ): Promise<IdentifiedServer> {
-  const { namespaceid, nodename, nodekey } = namespace;
-  const login = { nodename, nodekey, serverkey: serverkeyAt(namespace, [address]) };
+  const { namespaceid, nodename, nodekey, tls } = namespace;
+  const login = { nodename, nodekey, serverkey: serverkeyAt(namespace, [address]), tls };
   const alike = locals.filter((local) => local.address.includes(':') === address.includes(':'));
   const isNear = (local: ProbeLocal): boolean => isOnLink({ local, remote: { address } });
   let last: ProbeReport | null = null;

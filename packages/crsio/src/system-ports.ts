@@ -45,8 +45,8 @@ export function mayWrite(configFile: string): boolean {
   }
 }
 
-/** Returns the ports of the real program. The port `end` is called when the user leaves. */
-export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end: () => void): Ports {
+/** Returns the ports of the real program. The ports of `leave` are called when the user leaves the client's part. */
+export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, leave: Pick<Ports, 'showStart' | 'end'>): Ports {
   return {
     clock: systemClock,
     readFile: () => {
@@ -65,14 +65,14 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
     },
     examine: (config, name, { namespaceid, serverid, interfaces, heard }, onReport) => {
       const namespace = namespaceOf(config, name);
-      const { nodename, nodekey, paths } = namespace;
+      const { nodename, nodekey, paths, tls } = namespace;
       const addresses = interfaces.map(({ address }) => address);
       const serverkey = serverkeyAt(namespace, addresses);
       return examine({
         locals: probeLocals(config),
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
-        login: { nodename, nodekey, serverkey },
+        login: { nodename, nodekey, serverkey, tls },
         // The server must list an address that a discovery answer named. The server need not list an address that only the user named,
         // because NAT may translate that address.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
@@ -92,7 +92,7 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, end
       });
     },
     call: (method, params) => callControl(controlSocket, method, params),
-    end,
+    ...leave,
   };
 }
 

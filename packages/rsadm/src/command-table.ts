@@ -5,8 +5,17 @@ import { listed, shownCall } from '@rsio/common/cli/command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
 import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RIGHTS } from './commands/clients.ts';
-import { POOL_ADD, POOL_CHECK, POOL_LIST } from './commands/pools.ts';
-import { completionCommand, RELOAD, STATUS } from './commands/server.ts';
+import { CLIENT_FENCE, CLIENT_KICK, CLIENT_RELEASE, CLIENT_UNFENCE } from './commands/client-fences.ts';
+import { CLIENT_REKEY } from './commands/client-keys.ts';
+import { CONTROL_GROUP_SET, CONTROL_GROUP_SHOW } from './commands/settings/control-group.ts';
+import { EVENTS } from './commands/events.ts';
+import { CHECK, INIT } from './commands/file.ts';
+import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/settings/interfaces.ts';
+import { NAMESPACE_SET, NAMESPACE_SHOW } from './commands/settings/namespace.ts';
+import { POOL_ADD, POOL_CHECK, POOL_LIST, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
+import { completionCommand, RELOAD } from './commands/server.ts';
+import { STATS } from './commands/stats.ts';
+import { STATUS } from './commands/status.ts';
 import {
   VOLUME_CREATE,
   VOLUME_GROW,
@@ -19,10 +28,14 @@ import {
 } from './commands/volumes.ts';
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand[]])[] = [
-  ['Server', [STATUS, RELOAD]],
-  ['Pools', [POOL_LIST, POOL_ADD, POOL_CHECK]],
+  ['Server', [STATUS, STATS, EVENTS, RELOAD, CHECK, INIT, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
+  ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET]],
+  ['Pools', [POOL_LIST, POOL_ADD, POOL_SET, POOL_REMOVE, POOL_CHECK]],
   ['Volumes', [VOLUME_LIST, VOLUME_SHOW, VOLUME_CREATE, VOLUME_GROW, VOLUME_RENAME, VOLUME_SET, VOLUME_REMOVE, VOLUME_RESTORE]],
-  ['Clients', [CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_REMOVE]],
+  [
+    'Clients',
+    [CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_REKEY, CLIENT_KICK, CLIENT_FENCE, CLIENT_UNFENCE, CLIENT_RELEASE, CLIENT_REMOVE],
+  ],
   ['Shell', [completionCommand(() => COMMANDS)]],
 ];
 

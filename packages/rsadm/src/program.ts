@@ -2,12 +2,14 @@
 // request, the command throws, and the code that all programs share prints the error line.
 
 import { randomUUID } from 'node:crypto';
-import { createInterface } from 'node:readline';
+import { hostname, networkInterfaces } from 'node:os';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
+import { personAtTerminal } from '@rsio/common/cli/person';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
-import { callServer } from '@rsio/common/control/control-client';
+import { callServer } from '@rsio/common/control/server/call-server';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
+import type { Machine } from './cli/context.ts';
 import { COMMAND_LINE, COMMAND_TABLE } from './command-table.ts';
 
 export const rsadmSpec: ProgramSpec<typeof COMMAND_LINE.options> = {
@@ -27,17 +29,29 @@ export interface Ports {
   /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   readonly newId: () => string;
+  readonly machine: Machine;
 }
 
-const processPorts: Ports = { clock: systemClock, ask: process.stdin.isTTY ? askPerson : null, newId: randomUUID };
+const processPorts: Ports = {
+  clock: systemClock,
+  ask: personAtTerminal(),
+  newId: randomUUID,
+  get machine() {
+    return { hostName: hostname(), addresses: outerAddresses() };
+  },
+};
 
 /** Returns the exit code. Throws E_USAGE and the errors of the command. */
 export async function rsadm(invocation: Invocation<typeof COMMAND_LINE.options>, ports: Ports = processPorts): Promise<number | undefined> {
   const { command, words } = COMMAND_LINE.commandOf(invocation.values, invocation.positionals);
   const { controlSocket, configFile } = rssrvPaths(invocation.root);
   const { out, note } = invocation;
+  const { clock, ask, newId, machine } = ports;
   const context = {
-    ...ports,
+    clock,
+    ask,
+    newId,
+    machine,
     call: (method, params) => callServer(controlSocket, method, params),
     configFile,
     out,
@@ -46,13 +60,11 @@ export async function rsadm(invocation: Invocation<typeof COMMAND_LINE.options>,
   return command.run(context, invocation.values, words);
 }
 
-function askPerson(question: string): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  return new Promise((resolve) => {
-    lines.on('close', () => resolve(''));
-    lines.question(question, (answer) => {
-      resolve(answer);
-      lines.close();
-    });
-  });
+/** Addresses of this machine, without loopback and link-local ones; those of IPv4 come first. */
+function outerAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all
+    .filter(({ internal, address }) => !internal && !/^(fe80:|169\.254\.)/i.test(address))
+    .toSorted((one, other) => one.family.localeCompare(other.family))
+    .map(({ address }) => address);
 }

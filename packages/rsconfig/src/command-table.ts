@@ -5,13 +5,23 @@ import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/client-file/check.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/client-file/interface.ts';
-import { NAMESPACE_ADD, NAMESPACE_REMOVE } from './commands/client-file/namespace.ts';
+import { NAMESPACE_ADD, NAMESPACE_REMOVE, NAMESPACE_SET } from './commands/client-file/namespace.ts';
 import { SERVER_ADD, SERVER_REMOVE } from './commands/client-file/server.ts';
 import { completionCommand, KEY_NEW } from './commands/generators.ts';
 import { RELOAD, RESTART, STOP } from './commands/daemon/lifecycle.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon/views.ts';
 import { EXPLORE } from './commands/paths/explore.ts';
 import { TEST } from './commands/paths/test-path.ts';
+import {
+  VOLUME_GROW,
+  VOLUME_LIST,
+  VOLUME_REMOVE,
+  VOLUME_RENAME,
+  VOLUME_RESTORE,
+  VOLUME_SET,
+  VOLUME_SHOW,
+} from './commands/server-volumes/commands.ts';
+import { VOLUME_CREATE } from './commands/server-volumes/create.ts';
 import { ATTACH, DETACH } from './commands/volumes/attach.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './doctor/doctor.ts';
@@ -20,11 +30,26 @@ import { JOIN } from './join/join.ts';
 /** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
+  [
+    'Volumes of the servers',
+    [VOLUME_LIST, VOLUME_SHOW, VOLUME_CREATE, VOLUME_GROW, VOLUME_RENAME, VOLUME_SET, VOLUME_REMOVE, VOLUME_RESTORE],
+  ],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],
   [
     'Configuration file',
-    [INTERFACE_ADD, INTERFACE_REMOVE, INTERFACE_LIST, NAMESPACE_ADD, NAMESPACE_REMOVE, SERVER_ADD, SERVER_REMOVE, CHECK, KEY_NEW],
+    [
+      INTERFACE_ADD,
+      INTERFACE_REMOVE,
+      INTERFACE_LIST,
+      NAMESPACE_ADD,
+      NAMESPACE_SET,
+      NAMESPACE_REMOVE,
+      SERVER_ADD,
+      SERVER_REMOVE,
+      CHECK,
+      KEY_NEW,
+    ],
   ],
   ['Daemon', [RELOAD, RESTART, STOP]],
   ['Shell', [completionCommand(() => COMMANDS)]],

@@ -40,7 +40,14 @@ async function run(argv: readonly string[], clock = new FakeClock(), input = '')
   let err = '';
   const code = await executeProgram(
     rsconfigSpec,
-    (invocation) => rsconfig(invocation, { clock, input: async () => input, waiting: { progress: null, onStop: () => () => undefined } }),
+    (invocation) =>
+      rsconfig(invocation, {
+        clock,
+        ask: null,
+        newId: () => 'id-1',
+        input: async () => input,
+        waiting: { progress: null, onStop: () => () => undefined },
+      }),
     {
       argv,
       env: { RSIO_ROOT: root },
@@ -309,8 +316,8 @@ describe('an error', () => {
     [['-m', 'top'], 'Unknown -m top: give status, stats or test'],
     [['-a', '-v'], '-v is valid only with -l, -q and -m status'],
     [['-m', 'stats', '-v'], '-v is valid only with -l, -q and -m status'],
-    [['-d', '--read-only'], '--read-only is valid only with -a'],
-    [['-l', '--server', 'x'], '--server is valid only with -a'],
+    [['-d', '--read-only'], '--read-only is valid only with -a and volume create'],
+    [['-l', '--take-over'], '--take-over is valid only with -a'],
     [['-a', '--force'], '--force is valid only with -d and with -a --take-over'],
     [['-q', 'osl'], 'Unexpected argument osl: only -a and -d take names'],
     [['oracle'], 'Unknown command oracle: to attach a volume of that name, use rsconfig -a oracle'],
@@ -337,6 +344,7 @@ describe('an error', () => {
     const { out } = await run(['--help']);
     expect(out.match(/^[A-Z].*:$/gm)).toEqual([
       'Volumes:',
+      'Volumes of the servers:',
       'Paths and diagnosis:',
       'Finding servers:',
       'Configuration file:',

@@ -1,8 +1,10 @@
 // The program rsconfig: runs the command that the command line selects, and gives it access to the clock, stdin and the terminal. If the
 // daemon refuses a request, the command throws; the code that all programs share then prints the error.
 
+import { randomUUID } from 'node:crypto';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
+import { personAtTerminal } from '@rsio/common/cli/person';
 import { callControl } from '@rsio/common/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
@@ -23,6 +25,9 @@ export const rsconfigSpec: ProgramSpec<typeof COMMAND_LINE.options> = {
 
 export interface Ports {
   readonly clock: Clock;
+  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  readonly ask: ((question: string) => Promise<string>) | null;
+  readonly newId: () => string;
   /** Reads all of stdin. */
   readonly input: () => Promise<string>;
   readonly waiting: WaitingPorts;
@@ -33,6 +38,8 @@ function processPorts(): Ports {
   const progress = columns === null ? null : terminalProgress((text) => process.stderr.write(text), columns);
   return {
     clock: systemClock,
+    ask: personAtTerminal(),
+    newId: randomUUID,
     input: () => readStdin(INPUT_MAX_BYTES),
     waiting: { progress, onStop: processWatchPorts().onStop },
   };

@@ -24,6 +24,7 @@ import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { labelOf } from './attachments/offers.ts';
 import { controlHandlers } from './control/control-handlers.ts';
+import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
 import { PathProbes } from './control/path-probes.ts';
@@ -412,6 +413,11 @@ export class ClientDaemon {
       attached,
       notifications,
       probes,
+      serverCalls: new ServerCalls({
+        namespaces: () => this.namespaces,
+        log: this.options.log,
+        callAdmin: (server, ...call) => server.callAdmin(...call),
+      }),
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,

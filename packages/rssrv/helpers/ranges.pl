@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # The range helper (ranges/range-helper.ts): kernel calls that Node does not have (fallocate, SEEK_DATA, SEEK_HOLE). It answers each line
-# with one line and makes one system call at a time. Arguments: pid of the parent, system call numbers of fallocate and prctl.
+# with one line and makes one system call at a time. Arguments: pid of the parent, system call numbers of fallocate and prctl, and perhaps of
+# recvmsg: then PATH is -, and each file comes as a descriptor over the socket 3, because this process may open no paths.
 # Invariant: it never outlives its parent (parent-death signal, and the end of its input).
 #
 #   open ID PATH writable|readonly known|probe   ->  0 canPunch canExtents
@@ -14,16 +15,30 @@
 # The probe punches past the end of a regular file, where no data can be lost.
 # The process keeps the name perl, by which rssrv finds a helper that has outlived its worker (listener/run-records.ts).
 use strict;
-my ($parent, $fallocate, $prctl) = map { $_ + 0 } @ARGV;
+my ($parent, $fallocate, $prctl, $recvmsg) = map { $_ + 0 } @ARGV;
 $| = 1;
 $SIG{$_} = 'IGNORE' for qw(INT TERM HUP);
 syscall($prctl, 1, 9, 0, 0, 0);
 exit 0 if getppid() != $parent;
+# No core dumps, and no tracing by processes of the same user.
+syscall($prctl, 4, 0, 0, 0, 0) if $recvmsg;
 my %files;
 
 sub allocate {
   my ($file, $mode, $position, $length) = @_;
   return syscall($fallocate, fileno($file), $mode, $position, $length) == 0 ? 0 : $! + 0;
+}
+
+# Takes over the open file of the parent, so that the mark on it stays as long as a thread of the parent is in the storage, even after the
+# parent was killed and this helper with it. System calls: pidfd_open, pidfd_getfd (Linux 5.6), which may be forbidden.
+my $pidfd;
+sub taken_over {
+  my ($path, $access) = @_;
+  my ($number) = $path =~ m{^/proc/$parent/fd/(\d+)$} or return undef;
+  $pidfd = syscall(434, $parent, 0) if !defined $pidfd;
+  my $fd = $pidfd < 0 ? -1 : syscall(438, $pidfd, $number + 0, 0);
+  my $file;
+  return $fd >= 0 && open($file, $access eq 'writable' ? '+<&=' : '<&=', $fd) ? $file : undef;
 }
 
 # A shared lock of one byte far behind every volume, which helpers/locks.pl looks for. It stays as long as this helper has the file open,
@@ -34,9 +49,30 @@ sub mark {
   fcntl($file, 37, $lock);
 }
 
+# The next descriptor from the socket, with the open file of the parent. Flags: close on exec, do not wait. Errno 9: there is none.
+sub received {
+  my ($access) = @_;
+  my ($tag, $control) = ("\0" x 8, "\0" x 24);
+  my $piece = pack('P Q', $tag, 8);
+  my $message = pack('Q Q P Q P Q Q', 0, 0, $piece, 1, $control, 24, 0);
+  return (undef, 9) if syscall($recvmsg, 3, $message, 0x40000040) != 8 || unpack('Q', $control) != 20;
+  my $fd = unpack('l', substr($control, 16));
+  my $file;
+  return open($file, $access eq 'writable' ? '+<&=' : '<&=', $fd) ? ($file, 0) : (undef, $! + 0);
+}
+
+sub opened {
+  my ($path, $access) = @_;
+  return received($access) if $recvmsg;
+  my $file = taken_over($path, $access);
+  return ($file, 0) if defined $file;
+  return sysopen($file, $path, $access eq 'writable' ? 2 : 0) ? ($file, 0) : (undef, $! + 0);
+}
+
 sub attach {
   my ($id, $path, $access, $support) = @_;
-  sysopen(my $file, $path, $access eq 'writable' ? 2 : 0) or return $! + 0;
+  my ($file, $errno) = opened($path, $access);
+  return $errno if !defined $file;
   $files{$id} = $file;
   mark($file) if $access eq 'writable';
   my $punch = $support eq 'known' ? 1 : 0;

@@ -1,10 +1,12 @@
-// Syncs the storage behind descriptor 3, for volumes/storage-syncs.ts. On failure it prints the errno's name and exits with 1. The parent
-// process stops waiting after a time limit, and handles failures.
-const { fdatasyncSync } = require('node:fs');
+// Syncs the storage behind the descriptors from 3 on, for volumes/storage-syncs.ts. The argument is their number. On failure it prints the
+// errno's name and exits with 1, after all have been synced. The parent process stops waiting after a time limit, and handles failures.
+const { fdatasync } = require('node:fs');
 
-try {
-  fdatasyncSync(3);
-} catch (error) {
-  process.stdout.write(error.code ?? 'EIO');
-  process.exitCode = 1;
+const count = Number(process.argv[2] ?? 1);
+for (let descriptor = 3; descriptor < 3 + count; descriptor++) {
+  fdatasync(descriptor, (error) => {
+    if (error === null || process.exitCode === 1) return;
+    process.stdout.write(error.code ?? 'EIO');
+    process.exitCode = 1;
+  });
 }

@@ -7,9 +7,13 @@ import { assert } from '@rsio/common/lib/assert';
 import { CONTROL_TIMEOUT_MS, LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { CONNECT_TIMEOUT_MS, OUTPUT_HARD_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
-import { MESSAGE_MAX_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
+import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
+import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PER_SESSION_MAX, MESSAGE_MAX_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
+import { CHANGES_WAITING_MAX } from './admin/limits.ts';
 import { HOLD_CHANGES_WAITING_MAX } from './holds/limits.ts';
 import { TAKE_OVER_REVOKE_MS } from './listener/limits.ts';
+import { LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX, REMOTE_BURST, REMOTE_REQUESTS_MAX } from './remote/limits.ts';
+import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from './requests/limits.ts';
 import { ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES, UNLISTED_PATH_MS } from './session/limits.ts';
 import { STORAGE_SYNC_WAIT_MS } from './sys/limits.ts';
 import { WORKER_DRAIN_TIMEOUT_MS } from './workers/limits.ts';
@@ -27,3 +31,10 @@ assert(
   'A command for a take-over must wait for at least as long as the server may take',
 );
 assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface must be up before those on the old one are closed');
+assert(2 * REMOTE_REQUESTS_MAX < CHANGES_WAITING_MAX, 'Clients must leave room for the commands of the local administrator');
+assert(2 * ADMIN_PER_SESSION_MAX < REMOTE_REQUESTS_MAX && ADMIN_PER_SESSION_MAX < REMOTE_BURST, 'One client must leave room for others');
+assert(
+  2 * ADMIN_ANSWER_MAX_BYTES < LONG_ANSWERS_MAX_BYTES && LONG_ANSWERS_PER_SESSION_MAX >= ADMIN_CALLS_SENT_MAX,
+  'The long answers that a client reads at a time must be kept',
+);
+assert(JOURNAL_LINES_MAX >= 2 * REQUESTS_KEPT, 'The journal must not be written anew at every change');

@@ -4,6 +4,7 @@
 import './limits.ts';
 
 import { mkdirSync } from 'node:fs';
+import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig, warningSentences } from '@rsio/common/config/load-config';
 import { type RssrvPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -17,6 +18,7 @@ import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
 import { openFilesLimit, openFilesWarning } from './listener/descriptor-limit.ts';
 import { missingAddresses, volumeWarnings } from './listener/environment-check.ts';
 import { Listener } from './listener/listener.ts';
+import { permitKill } from './pools/disk/kill-step.ts';
 import { addressMissingText } from './listener/listening-sockets.ts';
 
 const HELP = `usage: rssrv [--foreground] [--check] [--test] [--root DIR]
@@ -69,7 +71,8 @@ runProgram(
   async ({ values, root, out, note, report }) => {
     const paths = rssrvPaths(root);
     const mayInjectFaults = values.test === true;
-    const config = loadRssrvConfig(paths.configFile, mayInjectFaults);
+    if (mayInjectFaults) permitKill(process.env['RSIO_TEST_KILL_AT']);
+    const config = withControlGroup(loadRssrvConfig(paths.configFile, mayInjectFaults));
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);

@@ -1,7 +1,8 @@
 // A server process with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages from the
-// channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker must not continue
-// without its listener, so it exits when the channel closes (S10).
+// channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker gives up its rights
+// first and is given descriptors (confinement/). The worker must not continue without its listener, so it exits when the channel closes (S10).
 
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -10,26 +11,56 @@ import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { ThreadShares } from './backends/io/thread-shares.ts';
-import { RangeHelper } from './backends/ranges/range-helper.ts';
+import { RangeHelper, rangeScript } from './backends/ranges/range-helper.ts';
+import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './confinement/confine.ts';
+import { closeAll, DescriptorReceiver } from './confinement/descriptor-passing.ts';
+import { type SystemCalls, systemCalls } from './confinement/system-calls.ts';
+import { FIGURES_INTERVAL_MS } from './statistics/limits.ts';
 import type { FromWorker, ToSession, ToWorker, WorkerLog } from './workers/channel.ts';
 import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
 import { SessionHost } from './workers/session-host.ts';
 
+/** What a confined process is given instead of rights. */
+interface Given {
+  readonly calls: SystemCalls;
+  readonly receiver: DescriptorReceiver;
+  /** Text of the range helper's program. */
+  readonly script: string;
+  readonly unprotected: readonly string[];
+}
+
 class WorkerProcess {
+  private readonly given: Given | null;
+  /** Descriptor of the log that was passed and is not used yet. */
+  private passedLog: number | null = PASSED_LOG;
+  private readonly helper: RangeHelper;
   private readonly hosts = new Map<string, SessionHost>();
   /** Maps each session id to the session's node. */
   private readonly nodes = new Map<string, string>();
   private log: DaemonLog | null = null;
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
   private readonly threads = new ThreadShares(STORAGE_THREADS);
-  private readonly helper = new RangeHelper({
-    clock: systemClock,
-    onLost: (reason, retryMs) => {
-      const until = retryMs === null ? 'from now on' : `until it is restarted, in ${retryMs / 1000} s at the earliest`;
-      this.log?.warn(`Punching holes and fast zeroing are not available ${until}: their helper process failed (${reason})`);
-    },
-    onBack: () => this.log?.info('Punching holes and fast zeroing are available again'),
-  });
+
+  constructor(given: Given | null) {
+    this.given = given;
+    this.helper = new RangeHelper({
+      clock: systemClock,
+      ...(given === null ? {} : { passing: given }),
+      onLost: (reason, retryMs) => {
+        const until = retryMs === null ? 'from now on' : `until it is restarted, in ${retryMs / 1000} s at the earliest`;
+        this.log?.warn(`Punching holes and fast zeroing are not available ${until}: their helper process failed (${reason})`);
+      },
+      onBack: () => this.log?.info('Punching holes and fast zeroing are available again'),
+    });
+  }
+
+  /** Reports the figures of all sessions at an interval. */
+  reportLater(): void {
+    systemClock.after(FIGURES_INTERVAL_MS, () => {
+      for (const host of this.hosts.values()) host.report();
+      this.reportLater();
+    });
+  }
 
   receive(message: ToWorker, socket: Socket | undefined): void {
     switch (message.type) {
@@ -37,7 +68,7 @@ class WorkerProcess {
         this.receiveFor(message.session, message.message, socket);
         return;
       case 'reopen-log':
-        this.log?.reopen();
+        if (this.given === null || message.logTag !== null) this.reopenLog(message.logTag);
         this.log?.setLevel(message.level as LogLevel);
         return;
       case 'ping':
@@ -66,20 +97,60 @@ class WorkerProcess {
     if (host !== undefined) host.receive(message, socket);
     else if (message.type === 'begin') this.begin(session, message);
     // The session of this socket has already ended.
-    else socket?.destroy();
+    else {
+      socket?.destroy();
+      SessionHost.discard(message, this.given?.receiver ?? null);
+    }
+  }
+
+  private reopenLog(logTag: number | null): void {
+    if (this.given !== null && logTag !== null) {
+      const fresh = this.takenLog(this.given.receiver, logTag);
+      if (fresh === null) return;
+      if (this.passedLog !== null) closeAll([this.passedLog]);
+      this.passedLog = fresh;
+    }
+    this.log?.reopen();
+  }
+
+  /** Returns null if this process has no descriptor left: it then keeps its log. */
+  private takenLog(receiver: DescriptorReceiver, logTag: number): number | null {
+    try {
+      return receiver.take(logTag)[0] ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  private openLog({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLog {
+    const open = (): number => {
+      const { passedLog } = this;
+      this.passedLog = null;
+      if (passedLog === null) throw new Error('the listener could not open it');
+      return passedLog;
+    };
+    const options = { file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined };
+    return openLog(this.given === null ? options : { ...options, open });
   }
 
   private setTitle(): void {
     const nodes = [...new Set(this.nodes.values())];
-    nameProcess(`rssrv: ${nodes.length === 0 ? 'standby' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
+    this.setName(`rssrv: ${nodes.length === 0 ? 'standby' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
+  }
+
+  /** A process that has become another user cannot change its name in /proc. */
+  setName(name: string): void {
+    if (this.given === null) nameProcess(name);
+    else this.given.calls.setName(name);
   }
 
   private begin(session: string, beginning: Extract<ToSession, { type: 'begin' }>): void {
     const host = new SessionHost(session, beginning, {
-      log: (this.log ??= logOf(beginning.log)),
+      log: (this.log ??= this.openLog(beginning.log)),
       helper: this.helper,
       threads: this.threads,
       pools: this.pools,
+      receiver: this.given?.receiver ?? null,
       isListenerThere: () => process.connected,
       send: (message) => {
         if (message.type === 'ended') {
@@ -96,8 +167,14 @@ class WorkerProcess {
   }
 }
 
-function logOf({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLog {
-  return openLog({ file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined });
+/** Gives up this process's rights, as its argument says. Returns null without an argument: the process then opens files itself. */
+function confined(argument: string | undefined): Given | null {
+  if (argument === undefined) return null;
+  const calls = systemCalls();
+  if (calls === null) throw new Error('The package koffi cannot be loaded: install it again');
+  const script = readFileSync(rangeScript(), 'utf8');
+  const unprotected = confine(JSON.parse(argument) as Confinement, calls);
+  return { calls, script, unprotected, receiver: new DescriptorReceiver(calls, PASSED_SOCKET) };
 }
 
 /** Exits after a short delay, so that the process can still send its last messages. */
@@ -105,11 +182,15 @@ function exitSoon(code: number): void {
   systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }
 
-nameProcess('rssrv: standby');
-const worker = new WorkerProcess();
+const given = confined(process.argv[2]);
+const worker = new WorkerProcess(given);
+worker.setName('rssrv: standby');
 process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.listenerLost());
+// If the listener ended while the modules were loading, the event came before its hook. Such a process would remain for ever.
+if (!process.connected) worker.listenerLost();
 // The listener decides when this process exits.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-worker.send({ type: 'ready' });
+worker.reportLater();
+worker.send({ type: 'ready', unprotected: given?.unprotected ?? [] });

@@ -30,6 +30,11 @@ export function specSecret({ base, transcript }: SpecKeys): Buffer {
   return hkdf(base, transcript, 'rsio session 1');
 }
 
+/** P of an encrypted connection that begins a session. `agreed`: the X25519 secret of both shares. */
+export function specPsk({ base, transcript }: SpecKeys, agreed: Buffer): Buffer {
+  return hkdf(Buffer.concat([base, agreed]), transcript, 'rsio tls 1');
+}
+
 /** J for a further handshake of the session with this secret. */
 export function specJoinKey({ base }: SpecKeys, secret: Buffer): Buffer {
   return hkdf(base, secret, 'rsio join 1');

@@ -18,6 +18,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   clients: ['all', 'big-2', 'big-2, venus'],
   stall: ['forever', 'fail', '30s'],
   'nbd-group': ['disk'],
+  'control-group': ['daemon', 'root'],
 };
 const ANY_VALUES = [
   '', '0', '1', '-1', '1s', '500ms', 'yes', 'no', 'on', 'off', 'auto', 'all', 'none', 'x = y', '99999999999999999999', '1e9', 'ü', '\u202e',

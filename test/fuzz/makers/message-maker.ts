@@ -3,6 +3,10 @@
 
 import { NAME_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
+  ADMIN_ANSWER_MAX_BYTES,
+  ADMIN_ID_MAX_CHARS,
+  ADMIN_PARAMS_MAX_BYTES,
+  ADMIN_PART_MAX_BYTES,
   DEAD_PATHS_NAMED_MAX,
   EXTENTS_PER_ANSWER_MAX,
   FEATURES_OFFERED_MAX,
@@ -67,6 +71,7 @@ function aVolume(random: Random) {
     readonly: random.chance(0.5),
     shared: random.chance(0.5),
     holders: some(random, HOLDERS_NAMED_MAX, () => aHolder(random)),
+    waitsForSpace: random.chance(0.5),
   };
 }
 
@@ -185,6 +190,21 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   })),
   kind('EXTENTS answer', codecs.encodeExtentsAnswer, codecs.decodeExtentsAnswer, (random) => ({
     extents: some(random, EXTENTS_PER_ANSWER_MAX, () => [edge(random, 1, LBA_MAX), random.int(0, 1)], 1).flat(),
+  })),
+  kind('ADMIN CALL', codecs.encodeAdminCall, codecs.decodeAdminCall, (random) => ({
+    request: random.pick(['!', 'x'.repeat(ADMIN_ID_MAX_CHARS), '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21']),
+    method: random.pick(['daemon', 'volume-create', '~']),
+    params: Buffer.alloc(random.chance(0.03) ? ADMIN_PARAMS_MAX_BYTES : random.int(0, 40), '{'),
+    withinMs: edge(random, 0, Number.MAX_SAFE_INTEGER),
+  })),
+  kind('ADMIN REST', codecs.encodeAdminRest, codecs.decodeAdminRest, (random) => ({
+    answer: edge(random, 1, 0xffffffff),
+    offset: edge(random, 0, ADMIN_ANSWER_MAX_BYTES),
+  })),
+  kind('ADMIN answer', codecs.encodeAdminAnswer, codecs.decodeAdminAnswer, (random) => ({
+    answer: edge(random, 0, 0xffffffff),
+    totalBytes: edge(random, 0, ADMIN_ANSWER_MAX_BYTES),
+    part: Buffer.alloc(random.chance(0.03) ? ADMIN_PART_MAX_BYTES : random.int(0, 40), '"'),
   })),
 ];
 

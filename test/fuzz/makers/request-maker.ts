@@ -3,7 +3,15 @@
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { FLAG, FRAMES, OP } from '@rsio/protocol/wire/frames';
-import { encodeExtentsRequest, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import {
+  encodeAdminCall,
+  encodeAdminRest,
+  encodeExtentsRequest,
+  encodeFarewell,
+  encodeHeartbeat,
+  encodeOpenRequest,
+} from '@rsio/protocol/wire/message-codec';
+import { ADMIN } from '@rsio/protocol/wire/messages';
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;
@@ -59,9 +67,11 @@ export class RequestMaker {
   private message(): Buffer {
     const { random } = this;
     const handle = random.int(1, Math.max(1, this.handles));
-    switch (random.int(0, 3)) {
+    switch (random.int(0, 4)) {
       case 0:
         return this.slotted(OP.LIST, {}, EMPTY);
+      case 4:
+        return this.admin();
       case 1:
         return this.open();
       case 2:
@@ -71,6 +81,14 @@ export class RequestMaker {
         return this.slotted(OP.IOCTL, { handle, aux }, aux === 2 ? encodeExtentsRequest({ lba: 8, sectors: random.int(1, 3000) }) : EMPTY);
       }
     }
+  }
+
+  private admin(): Buffer {
+    const { random } = this;
+    if (random.chance(0.3)) return this.slotted(OP.ADMIN, { aux: ADMIN.REST }, encodeAdminRest({ answer: random.int(1, 5), offset: 0 }));
+    const params = Buffer.from(random.pick(['{}', '[]', '{', '{"name":"oracle"}', '']));
+    const body = encodeAdminCall({ request: 'id', method: random.pick(['daemon', 'volume-list', 'x']), params, withinMs: 1 });
+    return this.slotted(OP.ADMIN, { aux: random.pick([ADMIN.CALL, ADMIN.CALL, ADMIN.REST, 0, 7]) }, body);
   }
 
   private control(): Buffer {

@@ -8,6 +8,7 @@ import { rscltcfg, rssrvcfg } from './files/config-files.ts';
 import { controlLines } from './local/control-lines.ts';
 import { fuseSession } from './local/fuse-session.ts';
 import { handshakeClient } from './network/handshake-client.ts';
+import { handshakeTlsClient, handshakeTlsServer } from './network/handshake-tls.ts';
 import { handshakeServer } from './network/handshake-server.ts';
 import { iniDocument } from './files/ini-document.ts';
 import { messageGuards } from './network/message-guards.ts';
@@ -22,6 +23,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   messageGuards,
   handshakeServer,
   handshakeClient,
+  handshakeTlsServer,
+  handshakeTlsClient,
   serverSession,
   clientTrunk,
   probeSession,

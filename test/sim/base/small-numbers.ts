@@ -7,7 +7,10 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Slots } from '@rsio/protocol/client/requests/slots';
 import { HandleNumbers } from '@rsio/rssrv/session/handle-numbers';
-import { overrideGetter } from './override.ts';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import { Namespace } from '@rsio/rsiod/network/namespace';
+import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
+import { override, overrideGetter } from './override.ts';
 
 interface Numbered {
   seq: number;
@@ -31,6 +34,13 @@ export function drawHandlesMax(seed: number): void {
 }
 
 overrideGetter<HandleNumbers, number>(HandleNumbers, 'last', () => handlesMax);
+
+// No client of a simulated world calls ADMIN. A longer HELLO would only make all worlds others than they were.
+override<Namespace, [unknown], ClientIdentity>(Namespace, 'identityFor', (original) => (self, ends) => {
+  const identity = original(self, ends);
+  const features = identity.hello.features.filter((feature) => feature !== FEATURE.ADMIN);
+  return { ...identity, hello: { ...identity.hello, features } };
+});
 
 // oxlint-disable-next-line typescript/unbound-method -- called with its object below
 const take = Slots.prototype.take;

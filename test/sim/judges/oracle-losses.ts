@@ -36,6 +36,10 @@ export class Losses {
     return this.incarnations[sector]! >= 0 ? Math.min(floor, this.levels[sector]!) : floor;
   }
 
+  isForgotten(sector: number): boolean {
+    return this.incarnations[sector]! >= 0;
+  }
+
   levelOf(sector: number): number {
     return this.levels[sector]!;
   }

@@ -26,8 +26,11 @@ const BREACHES_MAX = 20;
 
 export class Oracle {
   readonly breaches: string[] = [];
-  readonly sectors: number;
+  /** Sectors that the volume has now. */
+  sectors: number;
   readonly volume: number;
+  /** The most sectors that it can have. */
+  private readonly capacity: number;
   /** Newest change that was answered OK or returned by an answered read. */
   private readonly floors: Uint32Array;
   /** Newest change that was answered OK, and the newest one that no machine crash may undo. */
@@ -78,23 +81,29 @@ export class Oracle {
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
   private nextNumber = 1;
 
-  constructor(volume: number, sectors: number) {
+  constructor(volume: number, sectors: number, capacity = sectors) {
     this.volume = volume;
     this.sectors = sectors;
-    this.floors = new Uint32Array(sectors);
-    this.acked = new Uint32Array(sectors);
-    this.answered = new Uint32Array(sectors);
-    this.durable = new Uint32Array(sectors);
-    this.writtenIn = new Uint32Array(sectors);
-    this.ackedIn = new Uint32Array(sectors);
-    this.bornIn = new Uint32Array(sectors);
-    this.newest = new Uint32Array(sectors);
-    this.executed = new Uint32Array(sectors);
-    this.executedIn = new Uint32Array(sectors);
-    this.zeros = new Array<number[] | undefined>(sectors);
-    this.losses = new Losses(sectors);
+    this.capacity = capacity;
+    this.floors = new Uint32Array(capacity);
+    this.acked = new Uint32Array(capacity);
+    this.answered = new Uint32Array(capacity);
+    this.durable = new Uint32Array(capacity);
+    this.writtenIn = new Uint32Array(capacity);
+    this.ackedIn = new Uint32Array(capacity);
+    this.bornIn = new Uint32Array(capacity);
+    this.newest = new Uint32Array(capacity);
+    this.executed = new Uint32Array(capacity);
+    this.executedIn = new Uint32Array(capacity);
+    this.zeros = new Array<number[] | undefined>(capacity);
+    this.losses = new Losses(capacity);
     this.stamp.writeUInt32BE((MAGIC ^ volume) >>> 0, 0);
     this.stamp.writeUInt32BE(volume, 12);
+  }
+
+  /** M2: the volume has this many sectors now; the new ones show zeros until they are written. */
+  grow(sectors: number): void {
+    this.sectors = Math.max(this.sectors, sectors);
   }
 
   /** A change is submitted: returns its number; `fill` gets its content at `offset`, unless it makes zeros. */
@@ -158,6 +167,14 @@ export class Oracle {
   /** Sectors that may return old content for a while. */
   get forgotten(): number {
     return this.losses.count;
+  }
+
+  /** Of these, sectors whose last acknowledged content somebody has to bring back. */
+  get owed(): number {
+    let count = 0;
+    for (let sector = 0; this.losses.count > 0 && sector < this.sectors; sector++)
+      if (this.losses.isForgotten(sector) && this.floors[sector]! > this.losses.levelOf(sector)) count++;
+    return count;
   }
 
   /** Everything that an OK flush covers is on disk, whatever a sector shows. */
@@ -338,7 +355,7 @@ export class Oracle {
   }
 
   private toldTo(user: number): Uint32Array {
-    return (this.told[user] ??= new Uint32Array(this.sectors));
+    return (this.told[user] ??= new Uint32Array(this.capacity));
   }
 
   private judge(floor: number, sector: number, content: Buffer, offset: number, isSure: boolean): void {

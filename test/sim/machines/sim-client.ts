@@ -33,6 +33,7 @@ export interface ClientPorts {
   readonly trace: Trace;
   readonly nodekey: string;
   readonly digest: boolean;
+  readonly tls: boolean;
   readonly times: LivenessTimes;
   /** Of each volume's replay log. */
   readonly logSizeBytes: number;
@@ -73,8 +74,8 @@ const REATTACH_MS = 100;
 export class SimClient {
   readonly name: string;
   readonly names: ClientNames;
-  readonly uses: readonly Use[];
-  readonly users: readonly SimUser[];
+  readonly uses: Use[];
+  readonly users: SimUser[];
   /** Of its processes so far. */
   readonly numbers = new Set<number>();
   /** Of the last one. */
@@ -92,7 +93,7 @@ export class SimClient {
   private isStopped = false;
   /** Volumes that are being attached or detached. */
 
-  constructor(names: ClientNames, locals: readonly string[], remotes: SimClient['remotes'], uses: readonly Use[], ports: ClientPorts) {
+  constructor(names: ClientNames, locals: readonly string[], remotes: SimClient['remotes'], uses: Use[], ports: ClientPorts) {
     this.name = names.label;
     this.names = names;
     this.locals = locals.map((address, index) => ({ name: `if${index}`, address, prefixLength: null, portGiven: null }));
@@ -103,6 +104,13 @@ export class SimClient {
     this.process = new SimProcess(ports.clock);
     [this.namespace, this.attachments] = this.start();
     for (const user of this.users) void this.attach(user);
+  }
+
+  /** Another volume is there for it. */
+  use(use: Use): void {
+    this.uses.push(use);
+    this.users.push(use.user);
+    void this.attach(use.user);
   }
 
   get isGood(): boolean {
@@ -149,11 +157,12 @@ export class SimClient {
     const { process, attachments } = this;
     if (user.volume === null || user.isLeaving || process.isKilled) return;
     user.leaves(force);
-    const outcome = await this.settled(() => attachments.detach([user.target.name], force));
+    const name = user.attachedName;
+    const outcome = await this.settled(() => attachments.detach([name], force));
     if (process.isKilled) return;
     this.ports.trace.note(EVENT.DETACHED, user.oracle.volume, outcome.done ? 1 : 0, force ? 1 : 0);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: detach: ${outcome.error?.message ?? 'done'}`);
-    if (attachments.list.some(({ name }) => name === user.target.name)) {
+    if (attachments.list.some((volume) => volume.name === name)) {
       if (force) this.ports.breach(`${user.name} was not detached by force: ${outcome.error?.message ?? ''}`);
       user.stays();
       return;
@@ -166,6 +175,17 @@ export class SimClient {
     else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());
     user.detached();
     process.after(awayMs, () => void this.attach(user));
+  }
+
+  /** Detaches, and stays away until it is called back. */
+  async sendAway(user: SimUser): Promise<void> {
+    user.isSentAway = true;
+    await this.detach(user, false, 0);
+  }
+
+  callBack(user: SimUser): void {
+    user.isSentAway = false;
+    if (user.volume === null && !user.isAttaching && this.isGood) this.attachAgain(user);
   }
 
   /** As by rsconfig -a --take-over. */
@@ -182,15 +202,20 @@ export class SimClient {
   /** Asks again and again until it is attached, unless another one holds it. */
   private async attach(user: SimUser, take: Take = TAKE.NO): Promise<void> {
     const { process, attachments } = this;
-    if (this.isStopped || user.volume !== null || user.isAttaching) return;
+    // A client that is down attaches all its volumes when it is up again.
+    if (process.isKilled || this.isStopped) return;
+    if (user.volume !== null || user.isAttaching || user.isSentAway || user.hasNoVolume) return;
     user.isAttaching = true;
-    const outcome = await this.settled(() => attachments.attach([user.target.name], false, null, take));
+    const { name } = user.target;
+    user.attachedName = name;
+    const outcome = await this.settled(() => attachments.attach([name], false, null, take));
     if (process.isKilled || this.isStopped) return;
     user.isAttaching = false;
-    const volume = attachments.list.find(({ name }) => name === user.target.name);
+    const volume = attachments.list.find((one) => one.name === name);
+    if (volume !== undefined && user.target.isRemoved) this.ports.breach(`M3: ${user.name} has attached a removed volume`);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: attach ${take}: ${outcome.error?.message ?? 'done'}`);
     if (volume !== undefined) user.attached(volume, process);
-    else if (user.insists || outcome.error?.code !== 'E_HELD' || !user.target.isFought) this.attachAgain(user);
+    else if (user.insists || user.target.isPooled || outcome.error?.code !== 'E_HELD' || !user.target.isFought) this.attachAgain(user);
   }
 
   private attachAgain(user: SimUser): void {
@@ -238,7 +263,7 @@ export class SimClient {
 
   /** The volume must be another client's now; otherwise it is a breach. */
   private lost({ name, volume }: Attachment, status: number, sentence: string): void {
-    const user = this.users.find(({ target }) => target.name === name)!;
+    const user = this.userNamed(name);
     const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));
     if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: lost, status ${status}: ${sentence}`);
@@ -246,11 +271,15 @@ export class SimClient {
   }
 
   private userOf({ name }: Volume): SimUser {
-    return this.users.find(({ target }) => target.name === name)!;
+    return this.userNamed(name);
+  }
+
+  private userNamed(name: string): SimUser {
+    return this.users.find((user) => user.attachedName === name)!;
   }
 
   private config(): ClientNamespaceConfig {
-    const { nodekey, digest, times } = this.ports;
+    const { nodekey, digest, tls, times } = this.ports;
     return {
       name: 'sim',
       namespaceid: 1,
@@ -264,6 +293,7 @@ export class SimClient {
       paths: 'all',
       ...times,
       digest,
+      tls,
       logSizeBytes: this.ports.logSizeBytes,
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
       volumes: this.users.map((user) => ({

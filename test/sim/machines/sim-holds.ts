@@ -8,6 +8,8 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
 import type { VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
+import { Opens } from '@rsio/rssrv/holds/opens';
+import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
 import type { HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
 import type { NodeNotes } from '@rsio/rssrv/holds/instances';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
@@ -23,6 +25,12 @@ import { type SimVolume, served } from './sim-volume.ts';
 export interface SimClaimant extends ClientIdentity {
   /** A number that no other client process has, whatever identity it presents. */
   readonly client: number;
+}
+
+/** The turn of an OPEN. */
+interface Turn {
+  /** The client held the volume when it came; null: it has not come yet. */
+  wasHeld: boolean | null;
 }
 
 const HOW: Readonly<Record<number, HowTaken>> = { [TAKE.NO]: 'no', [TAKE.OVER]: 'over', [TAKE.FORCE]: 'force' };
@@ -45,6 +53,8 @@ export class SimHolds {
   private readonly entries: Map<string, VolumeHolds>;
   /** Changes in progress: when each was requested. */
   private readonly underWay = new Map<object, number>();
+  /** By volume id: the last OPEN whose turn has come. */
+  private readonly turns = new Map<string, Turn>();
   /** The listener has each volume's storage open, so that it sees errors between two processes of clients. */
   private readonly descriptors = new Map<string, Descriptor>();
 
@@ -57,7 +67,7 @@ export class SimHolds {
     Reflect.set(this.holders, 'file', machine.file.openedBy(process, controlMs, content));
     this.entries = Reflect.get(this.holders, 'volumes');
     const nodes: Map<string, NodeNotes> = Reflect.get(this.holders, 'nodes');
-    for (const { name, storage } of machine.volumes.values()) this.descriptors.set(name, storage.cache.open());
+    for (const { id, storage } of machine.volumes.values()) this.descriptors.set(id, storage.cache.open());
     const { kept } = machine.file;
     for (const [id, volume] of Object.entries(kept?.volumes ?? {})) this.entries.set(id, volume);
     for (const [node, notes] of Object.entries(kept?.nodes ?? {})) nodes.set(node, notes);
@@ -76,20 +86,18 @@ export class SimHolds {
 
   async grant(session: SimSession, request: OpenRequest): Promise<Grant> {
     const { machine, stepped } = this.ports;
-    const { claimant } = session;
-    const volume = machine.volumes.get(request.name);
-    if (volume === undefined) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: `No volume ${request.name}`, holders: [] };
-    // A resume of a shared volume needs no hold, so this checks that the client is the holder.
-    const isHolder = volume.judge.last?.client === claimant.client && !volume.judge.last.released;
-    if (volume.form !== null && (request.resume === null || !isHolder))
-      return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: `${volume.name} is not what it was`, holders: [] };
-    const whyNot = machine.whyNotServed(volume, this.holders.holdersOf(volume.name));
-    if (whyNot !== null) return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: whyNot.message, holders: [] };
-    const grant = await this.during(() => this.holders.grant(volume.name, claimant, request, this.portsFor(volume, session, request)));
+    const { claimant, uses } = session;
+    const opening = { client: claimant, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null };
+    const grant = await this.during(() => this.opensOf(session).grant(opening, request));
     if (!grant.granted) return grant;
+    const volume = machine.volumes.get(grant.volume.id)!;
+    if (volume.isCut || (volume.isPooled && volume.config === null))
+      volume.judge.breach(`H1: ${claimant.node} is granted a volume that is not served any more`);
+    if (grant.incarnation !== machine.incarnationOf(volume.id))
+      volume.judge.breach(`H1: ${claimant.node} is granted incarnation ${grant.incarnation}, which has ended`);
     if (request.resume !== null && grant.identity !== request.resume && !grant.volume.shared)
       volume.judge.breach(`H2: ${claimant.node} comes back as ${request.resume} and is given ${grant.identity}`);
-    machine.decided(volume, this.entries.get(volume.name)!);
+    machine.decided(volume, this.entries.get(volume.id)!);
     volume.judge.answered(claimant.client);
     if (request.resume === null) volume.judge.settled(claimant.client, grant.incarnation);
     else if (volume.judge.unsettledSince(grant.incarnation) !== null) volume.oracle.replayed();
@@ -115,10 +123,23 @@ export class SimHolds {
     await this.during(() => this.holders.noteInstance(claimant, replaced));
   }
 
-  private descriptorOf({ name }: SimVolume): Descriptor {
+  /** H1: a refused OPEN leaves no hold that it began. If it was recorded and ended meanwhile, the judge of the volume is told. */
+  private judgeRefused({ claimant }: SimSession, { id, judge }: SimVolume, turn: Turn): void {
+    const isHeld = this.isHeldBy(id, claimant);
+    // Another OPEN may have had its turn since.
+    if (isHeld && turn.wasHeld === false && this.turns.get(id) === turn)
+      judge.breach(`H1: an OPEN of ${claimant.node} is refused, and the hold that it began stays`);
+    if (!isHeld && judge.last?.client === claimant.client) judge.released(claimant.client);
+  }
+
+  private isHeldBy(id: string, { node, process }: SimClaimant): boolean {
+    return this.entries.get(id)?.holds.some((hold) => hold.node === node && hold.process === process) === true;
+  }
+
+  private descriptorOf({ id }: SimVolume): Descriptor {
     // A volume that was not there yet when this listener began was opened before anything befell it.
-    const descriptor = this.descriptors.get(name) ?? { told: 0 };
-    this.descriptors.set(name, descriptor);
+    const descriptor = this.descriptors.get(id) ?? { told: 0 };
+    this.descriptors.set(id, descriptor);
     return descriptor;
   }
 
@@ -132,39 +153,93 @@ export class SimHolds {
     }
   }
 
-  private portsFor(volume: SimVolume, session: SimSession, request: OpenRequest): GrantPorts {
+  private opensOf(session: SimSession): Opens {
     const { machine, process, stepped, sessionOf, holdersChanged } = this.ports;
-    let isBegun = false;
-    return {
-      find: () => {
-        if (!isBegun) machine.claimed(volume, session.claimant, HOW[request.take]!);
-        isBegun = true;
-        return served(volume);
+    return new Opens(
+      { grant: (id, client, request, ports) => this.judgedGrant(session, id, client, request, ports) },
+      {
+        find: (_node, request) => this.find(session, request),
+        notServed: (_node, request) => this.notServed(session, request),
+        role: () => null,
+        incarnation: ({ id }) => machine.incarnationOf(id),
+        revokeHold: ({ id }, { node }, epoch) =>
+          new Promise((resolve) => {
+            const loser = sessionOf(node);
+            if (loser === undefined) {
+              resolve(true);
+              return;
+            }
+            loser.revoke(id, epoch, process, (isFlushed) => {
+              stepped();
+              resolve(isFlushed);
+            });
+          }),
+        sync: ({ id }) => this.sync(machine.volumes.get(id)!),
+        incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
+        holdersChanged,
       },
-      incarnation: () => machine.incarnationOf(volume.name),
-      revokeHold: (_volume, { node }, epoch) =>
-        new Promise((resolve) => {
-          const loser = sessionOf(node);
-          if (loser === undefined) {
-            resolve(true);
-            return;
-          }
-          loser.revoke(volume.name, epoch, process, (isFlushed) => {
-            stepped();
-            resolve(isFlushed);
-          });
-        }),
-      sync: () =>
-        new Promise((resolve, reject) => {
-          volume.storage.sync(process, this.descriptorOf(volume), (error) => {
-            stepped();
-            if (error === null) resolve();
-            else reject(new RsError('E_VOLUME', `Volume ${volume.name} cannot be synced`));
-          });
-        }),
-      incarnationEnded: async () => machine.incarnationEnded(volume.name),
-      isWanted: () => !session.isEnding && !session.process.isKilled,
-      holdersChanged,
+    );
+  }
+
+  private async judgedGrant(
+    session: SimSession,
+    id: string,
+    client: ClientIdentity,
+    request: OpenRequest,
+    ports: GrantPorts,
+  ): Promise<Grant> {
+    const turn: Turn = { wasHeld: null };
+    const grant = await this.holders.grant(id, client, request, this.judged(id, session, request, ports, turn));
+    const volume = this.ports.machine.volumes.get(id)!;
+    if (!grant.granted && volume.isPooled) this.judgeRefused(session, volume, turn);
+    return grant;
+  }
+
+  /** The judges are told when the turn of an OPEN has come. */
+  private judged(id: string, { claimant }: SimSession, request: OpenRequest, ports: GrantPorts, turn: Turn): GrantPorts {
+    const { machine } = this.ports;
+    const volume = machine.volumes.get(id)!;
+    const find = (): ServedVolume | null => {
+      if (turn.wasHeld === null) {
+        machine.claimed(volume, claimant, HOW[request.take]!);
+        turn.wasHeld = this.isHeldBy(id, claimant);
+        this.turns.set(id, turn);
+        if (volume.isPooled) machine.pool?.opening(id);
+      }
+      return ports.find();
     };
+    return { ...ports, find };
+  }
+
+  private find({ claimant }: SimSession, request: OpenRequest): ServedVolume | null {
+    const volume = this.ports.machine.named(request.name);
+    return volume === null || this.whyNotServed(volume, claimant, request) !== null ? null : served(volume);
+  }
+
+  private notServed({ claimant }: SimSession, request: OpenRequest): Grant {
+    const volume = this.ports.machine.volumes.get(request.name);
+    const sentence =
+      volume === undefined ? `No volume ${request.name}` : (this.whyNotServed(volume, claimant, request) ?? 'It has changed');
+    const status = volume === null ? STATUS.UNKNOWN_VOLUME : STATUS.VOLUME_UNAVAILABLE;
+    return { granted: false, status, sentence, holders: [] };
+  }
+
+  private whyNotServed(volume: SimVolume, { client }: SimClaimant, { resume }: OpenRequest): string | null {
+    if (volume.isCut) return `${volume.name} is shorter than it was`;
+    // A resume of a shared volume needs no hold, so this checks that the client is the holder.
+    const isHolder = volume.judge.last?.client === client && !volume.judge.last.released;
+    if (volume.form !== null && (resume === null || !isHolder)) return `${volume.name} is not what it was`;
+    return this.ports.machine.whyNotServed(volume, this.holders.holdersOf(volume.id))?.message ?? null;
+  }
+
+  private sync(volume: SimVolume): Promise<void> {
+    const { process, stepped } = this.ports;
+    return new Promise((resolve, reject) => {
+      volume.storage.sync(process, this.descriptorOf(volume), (error) => {
+        stepped();
+        if (error === null) resolve();
+        else reject(new RsError('E_VOLUME', `Volume ${volume.name} cannot be synced`));
+      });
+    });
   }
 }

@@ -6,6 +6,7 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
+import type { PoolMachine } from '../pools/sim-pool.ts';
 import type { HowTaken } from '../judges/hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';
 import type { SimFacts } from './sim-facts.ts';
@@ -22,6 +23,8 @@ interface Claim {
 export class SimMachine {
   readonly file: SimStateFile<HoldsFileContent>;
   readonly volumes = new Map<string, SimVolume>();
+  /** Its pool; null: it has none. */
+  pool: PoolMachine | null = null;
   /** Null: it is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
   private boots = 1;
@@ -35,24 +38,33 @@ export class SimMachine {
       const { volumes } = content;
       if (!HOLDS_FILE.accepts(JSON.parse(JSON.stringify(content))))
         for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
-      for (const [name, entry] of Object.entries(volumes)) this.decided(this.volumes.get(name)!, entry);
+      for (const [id, entry] of Object.entries(volumes)) this.decided(this.volumes.get(id)!, entry);
     };
   }
 
   /** A volume without a holder so far. */
   add(volume: SimVolume): void {
-    this.volumes.set(volume.name, volume);
-    this.facts?.keep(served(volume), volume.stamp);
+    this.volumes.set(volume.id, volume);
+    if (!volume.isPooled) this.facts?.keep(served(volume), volume.stamp);
   }
 
   /** A listener has started: its volumes are recorded. */
   starts(holdersOf: (volume: string) => readonly Holder[]): void {
     for (const volume of this.volumes.values())
-      if (this.whyNotServed(volume, holdersOf(volume.name)) === null) this.facts?.keep(served(volume), volume.stamp);
+      if (!volume.isPooled && this.whyNotServed(volume, holdersOf(volume.id)) === null) this.facts?.keep(served(volume), volume.stamp);
+  }
+
+  /** The volume that has this name now. */
+  named(name: string): SimVolume | null {
+    const fixed = this.volumes.get(name);
+    if (fixed !== undefined) return fixed;
+    for (const volume of this.volumes.values()) if (volume.config?.name === name) return volume;
+    return null;
   }
 
   /** Why a volume that is held is not served; null: it is. */
   whyNotServed(volume: SimVolume, holders: readonly Holder[]): RsError | null {
+    if (volume.isPooled) return null;
     return this.facts?.whyNot(served(volume), volume.stamp, holders) ?? null;
   }
 
@@ -74,12 +86,13 @@ export class SimMachine {
   /** Everything that ran on it is dead already. */
   crashed(): void {
     this.boots++;
+    this.pool?.disk.crashed(this.pool.random);
     for (const volume of this.volumes.values()) volume.crashed();
   }
 
   /** A client's wish for a volume is looked at. */
   claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
-    const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.name));
+    const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.id));
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, how, unsettledSince });
   }
 
@@ -92,6 +105,6 @@ export class SimMachine {
   }
 }
 
-function keyOf({ name }: SimVolume, { node, machine, instance, process }: Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>): string {
-  return `${name} ${node} ${machine} ${instance} ${process}`;
+function keyOf({ id }: SimVolume, { node, machine, instance, process }: Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>): string {
+  return `${id} ${node} ${machine} ${instance} ${process}`;
 }

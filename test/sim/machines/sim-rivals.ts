@@ -30,6 +30,11 @@ export class SimRivals {
     for (const volume of volumes) this.next(volume);
   }
 
+  /** Clients compete for another volume from now on. */
+  add(volume: SimVolume): void {
+    this.next(volume);
+  }
+
   stop(): void {
     this.isOver = true;
   }

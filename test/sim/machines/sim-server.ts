@@ -25,7 +25,11 @@ import { isCurrent, NO_NOTES } from '@rsio/rssrv/holds/instances';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
 import type { SimEnd, SimLink } from '../network/sim-link.ts';
+import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
+import { admissionOf } from '@rsio/rssrv/session/server-path';
+import { type Order, SimPool } from '../pools/sim-pool.ts';
 import type { SimMachine } from './sim-machine.ts';
+import type { SimVolume } from './sim-volume.ts';
 import type { SimHost } from '../network/sim-network.ts';
 import { type SimList, SimSession, type SessionHost } from './sim-session.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
@@ -45,6 +49,7 @@ export interface ServerPorts {
   readonly handOverMs: number;
   /** It knows REVOKE. */
   readonly revokes: boolean;
+  readonly tls: boolean;
 }
 
 type Refuse = (refusal: RefusalText) => void;
@@ -63,6 +68,8 @@ export class SimServer implements SimHost {
   listener: SimProcess;
   readonly machine: SimMachine;
   private holds: SimHolds;
+  /** Of this listener. */
+  private pool: SimPool | null;
   private readonly ports: ServerPorts;
   /** Its listening interfaces, those removed from its list, and the number of the list. */
   readonly addresses: readonly string[];
@@ -90,6 +97,31 @@ export class SimServer implements SimHost {
     this.machine = ports.machine;
     this.listener = new SimProcess(ports.clock);
     this.holds = this.newHolds();
+    this.pool = this.newPool();
+  }
+
+  /** An administrator's order; resolves with the id of the volume, and never if the listener dies meanwhile. Throws RsError. */
+  async order(order: Order, request: string): Promise<string> {
+    const { pool, listener } = this;
+    const [there, back] = [1, 2].map(() => (this.machine.pool?.random.unit() ?? 0) * this.ports.sessions.controlMs);
+    await new Promise<void>((resolve) => listener.after(there!, resolve));
+    try {
+      return (await pool!.execute(order, request)).manifest.id;
+    } finally {
+      await new Promise<void>((resolve) => listener.after(back!, resolve));
+    }
+  }
+
+  /** The file of a volume was found cut, or is whole again. */
+  cut(volume: SimVolume, isCut: boolean): void {
+    volume.isCut = isCut;
+    if (isCut && this.isListening) this.lost(volume.id);
+    else this.listChanged();
+  }
+
+  /** The machine has a pool from now on. */
+  openPool(): void {
+    this.pool = this.newPool();
   }
 
   /** It listens, is not stopped, and is ending nothing. */
@@ -135,9 +167,9 @@ export class SimServer implements SimHost {
     this.listChanged();
   }
 
-  private listChanged(): void {
+  private listChanged(grown: readonly GrownVolume[] = []): void {
     this.generation++;
-    for (const session of this.sessions.values()) session.listChanged();
+    for (const session of this.sessions.values()) session.listChanged(grown);
   }
 
   accept(link: SimLink): void {
@@ -151,7 +183,7 @@ export class SimServer implements SimHost {
     if (!this.isListening) return;
     const { clock, random } = this.ports;
     this.listenerDies(downMs);
-    for (const name of this.machine.volumes.keys()) this.machine.incarnationEnded(name);
+    for (const id of this.machine.volumes.keys()) this.machine.incarnationEnded(id);
     for (const session of this.leftOver) clock.after(random.unit() * KILL_MAX_MS, () => session.kill());
   }
 
@@ -186,6 +218,7 @@ export class SimServer implements SimHost {
     this.listeningSinceMs = this.listener.monotonicMs();
     this.departed.clear();
     this.holds = this.newHolds();
+    this.pool = this.newPool();
     this.isListening = true;
   }
 
@@ -210,6 +243,20 @@ export class SimServer implements SimHost {
     });
   }
 
+  private newPool(): SimPool | null {
+    const { machine } = this;
+    if (machine.pool === null) return null;
+    return new SimPool({
+      pool: machine.pool,
+      volumes: machine.volumes,
+      process: this.listener,
+      holds: () => this.holds.holders,
+      sessions: () => this.sessions.values(),
+      listChanged: (grown) => this.listChanged(grown),
+      startIncarnation: (id) => this.lost(id),
+    });
+  }
+
   private get identity(): ServerIdentity {
     const instance = this.instance.toString(16).padStart(32, '0');
     const { name, serverid } = this;
@@ -220,7 +267,7 @@ export class SimServer implements SimHost {
       instance,
       serverkey: null,
       versions: [1],
-      features: [FEATURE.DIGEST, ...(this.ports.revokes ? [FEATURE.REVOKE] : [])],
+      features: [FEATURE.DIGEST, ...(this.ports.revokes ? [FEATURE.REVOKE] : []), ...(this.ports.tls ? [FEATURE.TLS] : [])],
     };
   }
 
@@ -401,15 +448,7 @@ export class SimServer implements SimHost {
   }
 
   private handOver(session: SimSession, end: SimEnd, proven: Proven): void {
-    const { welcomeKey, transcript, features, proof } = proven;
-    session.take(end, this.ports.random.unit() * this.ports.handOverMs, {
-      welcomeKey,
-      transcript,
-      arrivedAt: interfaceAt(end.localAddress),
-      digest: features.includes(FEATURE.DIGEST),
-      mayRevoke: features.includes(FEATURE.REVOKE),
-      dead: proof.dead,
-    });
+    session.take(end, this.ports.random.unit() * this.ports.handOverMs, admissionOf(proven, interfaceAt(end.localAddress)));
   }
 }
 

@@ -7,7 +7,8 @@ import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/w
 import { assert } from '@rsio/common/lib/assert';
 import type { Timer } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { GrownVolume, ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
 import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
@@ -60,8 +61,8 @@ export class SimSession {
   /** Since when it has no path; null: it has one. */
   silentSinceMs: number | null = null;
   private isClean = false;
-  /** Volumes that it was granted, and of each grant the hold's epoch. */
-  private readonly granted = new Set<string>();
+  /** Volumes that it was granted or is opening, and of each grant the hold's epoch. */
+  readonly uses = new VolumeUses();
   private readonly grants = new WeakMap<ServedVolume, { readonly epoch: number; readonly incarnation: number }>();
   private readonly clock: SimClock;
   private readonly host: SessionHost;
@@ -99,10 +100,10 @@ export class SimSession {
   }
 
   /** The server's list has changed: its process is notified when it runs. */
-  listChanged(): void {
+  listChanged(grown: readonly GrownVolume[] = []): void {
     this.process.after(0, () => {
       const { interfaces, generation } = this.list();
-      this.session.listChanged(interfaces, generation);
+      this.session.listChanged(interfaces, generation, grown);
     });
   }
 
@@ -122,7 +123,7 @@ export class SimSession {
 
   /** Its handles of the volume are revoked; it keeps the hold, and opens it again. */
   revokeLost(volume: string, epoch: number): void {
-    if (!this.granted.has(volume)) return;
+    if (!this.uses.isGranted(volume)) return;
     this.process.after(this.host.random.unit() * this.host.controlMs, () => {
       void this.session.revoke(volume, epoch);
     });
@@ -152,7 +153,7 @@ export class SimSession {
     this.process.after(this.host.random.unit() * this.host.controlMs, () => {
       void this.session.revoke(volume, epoch).then((isFlushed) => {
         this.process.after(0, () => {
-          this.granted.delete(volume);
+          this.uses.delete(volume);
           once(isFlushed);
         });
       });
@@ -169,7 +170,7 @@ export class SimSession {
   }
 
   private gone(): void {
-    if (!this.isClean) for (const volume of this.granted) this.host.machine.incarnationEnded(volume);
+    if (!this.isClean) for (const volume of this.uses) this.host.machine.incarnationEnded(volume);
     for (const backend of this.backends) backend.killed();
     this.pools.outputs.reclaim();
     for (const gone of this.whenGone) gone();
@@ -189,14 +190,19 @@ export class SimSession {
       },
       list: () => this.asked(async () => ({ ...this.list(), volumes: this.offers() })),
       grant: (request) => this.asked(() => this.grant(request)),
+      admin: () => Promise.reject(new Error('The simulator sends no ADMIN')),
       settle: (volumeId, epoch, incarnation) => this.asked(() => host.holds().settle(this, volumeId, epoch, incarnation)),
-      release: (volumeId, epoch) => this.asked(() => host.holds().release(this, volumeId, epoch)),
+      release: (volumeId, epoch) =>
+        this.asked(() => {
+          this.uses.delete(volumeId);
+          return host.holds().release(this, volumeId, epoch);
+        }),
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       waitsForSpace: () => undefined,
       openBackend: (volume) =>
         this.shortly(() => {
-          const { storageNow } = host.machine.volumes.get(volume.name)!;
+          const { storageNow } = host.machine.volumes.get(volume.id)!;
           const backend = new SimBackend(storageNow, process, {
             node: this.node,
             processNumber: this.processNumber,
@@ -252,14 +258,15 @@ export class SimSession {
 
   /** Each node is shown its own volumes only. */
   private offers(): VolumeEntry[] {
-    const volumes = [...this.host.machine.volumes.values()].filter(({ users }) => users.some(({ node }) => node === this.node));
-    return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.holdersOf(volume.name) }));
+    const volumes = [...this.host.machine.volumes.values()].filter(
+      ({ users, isPooled, config }) => users.some(({ node }) => node === this.node) && (!isPooled || config !== null),
+    );
+    return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.holdersOf(volume.id) }));
   }
 
   private async grant(request: OpenRequest): Promise<Grant> {
     const grant = await this.host.holds().grant(this, request);
     if (!grant.granted) return grant;
-    this.granted.add(grant.volume.id);
     this.grants.set(grant.volume, { epoch: epochOf(grant.identity), incarnation: epochOf(grant.incarnation) });
     return grant;
   }
@@ -272,5 +279,5 @@ export function epochOf(identity: string): number {
 
 function entryOf(volume: SimVolume): VolumeEntry {
   const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = served(volume);
-  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, holders: [] };
+  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, holders: [], waitsForSpace: false };
 }

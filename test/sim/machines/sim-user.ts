@@ -8,13 +8,14 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
+import type { VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
 import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
-import type { Oracle, ReadTicket } from '../judges/oracle.ts';
+import type { Oracle } from '../judges/oracle.ts';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';
 import { epochOf } from './sim-session.ts';
 import type { SimVolume } from './sim-volume.ts';
+import { UserIo } from './user-io.ts';
 import { StallJudge } from '../judges/stall-judge.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
@@ -45,45 +46,12 @@ export interface UserPorts {
 }
 
 const SPOILED = 0x5b;
-const NOTHING_COVERED = new Uint32Array(0);
 /** This share of a user's I/O comes after the last fault. */
 const LAST_SHARE = 0.2;
 /** FLUSH is the last one: some never ask for it. */
 const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
 const VERIFY_SECTORS = 512;
 const VERIFY_RETRY_MS = 100;
-
-class UserIo implements VolumeIo {
-  op: VolumeOp = 'read';
-  positionBytes = 0;
-  lengthBytes = 0;
-  buffer: Buffer = Buffer.alloc(0);
-  bufferOffset = 0;
-  fua = false;
-  mustKeepAllocated = false;
-  number = 0;
-  ticket: ReadTicket = new Uint32Array(0);
-  submittedMs = 0;
-  isOut = false;
-  volume: Volume | null = null;
-  /** Of the hold that it was submitted under. */
-  epoch = 0;
-  /** Incarnations of the storage that had ended by then. */
-  incarnations = 0;
-  /** Of the changes treated as lost by then. */
-  drops = 0;
-  /** The changes that a flush covers. */
-  covered: Uint32Array = NOTHING_COVERED;
-  private readonly user: SimUser;
-
-  constructor(user: SimUser) {
-    this.user = user;
-  }
-
-  done(status: Status): void {
-    this.user.ended(this, status);
-  }
-}
 
 export class SimUser {
   readonly name: string;
@@ -100,6 +68,12 @@ export class SimUser {
   abandoned = 0;
   /** Times that it lost the volume to another one. */
   losses = 0;
+  /** The name by which it has attached, or attaches, the volume. */
+  attachedName: string;
+  /** It has detached the volume and does not attach it, because the volume is about to be changed. */
+  isSentAway = false;
+  /** Its volume is gone for good. */
+  hasNoVolume = false;
   /** It takes the volume from any holder until it succeeds. */
   insists = false;
   /** It is being attached, or detached. */
@@ -137,6 +111,7 @@ export class SimUser {
     ports: UserPorts,
   ) {
     this.name = `${target.name}-${client.label}`;
+    this.attachedName = target.name;
     this.node = client.node;
     this.id = id;
     this.target = target;
@@ -281,6 +256,24 @@ export class SimUser {
     this.stall.said(word, this.clock.monotonicMs());
   }
 
+  /** Its volume was removed, and is not restored. */
+  ends(): void {
+    this.stop();
+    this.hasNoVolume = true;
+    this.attachedName = '';
+  }
+
+  /** Sectors that its client knows of the volume. */
+  private get sectors(): number {
+    const { target, oracle, volume } = this;
+    return target.isPooled ? (volume?.attachment.volume?.sizeBytes ?? 0) / SECTOR_BYTES : oracle.sectors;
+  }
+
+  /** Its client knows the size that the volume has. */
+  get knowsSize(): boolean {
+    return this.volume === null || this.sectors >= this.oracle.sectors;
+  }
+
   /** No I/O any more but one read of everything. */
   verify(): void {
     this.left = 0;
@@ -422,9 +415,10 @@ export class SimUser {
     const io = this.take();
     io.op = OPS[random.int(0, OPS.length - (shape.flushes ? 1 : 2))]!;
     const most = random.chance(shape.largeChance) ? shape.largeSectors : shape.smallSectors;
-    const count = io.op === 'flush' ? 0 : random.int(1, most);
+    const { sectors } = this;
+    const count = io.op === 'flush' ? 0 : random.int(1, Math.min(most, sectors));
     // Half of all near the beginning, so that they meet.
-    const room = random.chance(0.5) ? Math.min(32, this.oracle.sectors - count) : this.oracle.sectors - count;
+    const room = random.chance(0.5) ? Math.min(32, sectors - count) : sectors - count;
     const lba = io.op === 'flush' ? 0 : random.int(0, room);
     io.fua = io.op === 'write' && random.chance(0.1);
     io.mustKeepAllocated = io.op === 'zero' && random.chance(0.5);
@@ -478,7 +472,7 @@ export class SimUser {
 
   private take(): UserIo {
     const io = this.free.length > 0 && this.random.chance(0.9) ? this.free.pop() : this.free.shift();
-    if (io === undefined) return new UserIo(this);
+    if (io === undefined) return new UserIo((one, status) => this.ended(one, status));
     const checkedBytes = Math.min(io.buffer.length, io.bufferOffset + io.lengthBytes);
     if (checkedBytes > 0 && !isSpoiled(io.buffer, checkedBytes)) this.oracle.breach('S8: a buffer was written after its I/O was answered');
     return io;

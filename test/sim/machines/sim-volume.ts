@@ -2,6 +2,7 @@
 // it or compete for it. Oracle and hold judge judge.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
 import { type Decided, HoldJudge } from '../judges/hold-judge.ts';
 import { Oracle } from '../judges/oracle.ts';
@@ -13,7 +14,10 @@ import type { SimUser } from './sim-user.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
 export class SimVolume implements LossWatch {
-  readonly name: string;
+  /** The volume's id. Of a fixed volume: its name. */
+  readonly id: string;
+  /** Its present name. */
+  name: string;
   readonly serverid: number;
   readonly storage: SimStorage;
   readonly oracle: Oracle;
@@ -28,20 +32,61 @@ export class SimVolume implements LossWatch {
   private readonly other: SimStorage;
   /** Logs that were sent to a new incarnation. */
   recoveries = 0;
+  /** It is in a pool: commands change it. */
+  readonly isPooled: boolean;
+  /** Its file is shorter than it: it is not served until the file is restored. */
+  isCut = false;
+  /** It was answered that it is removed. */
+  isRemoved = false;
+  /** Of a volume in a pool: as its listener serves it; null: it does not. */
+  config: ServerVolumeConfig | null = null;
   private readonly trace: Trace;
 
-  constructor(name: string, serverid: number, id: number, storage: SimStorage, other: SimStorage, trace: Trace) {
+  /** `pooled`: it is in a pool, with this id and first size. */
+  constructor(
+    name: string,
+    serverid: number,
+    number: number,
+    storage: SimStorage,
+    other: SimStorage,
+    trace: Trace,
+    pooled: { readonly id: string; readonly sizeBytes: number } | null = null,
+  ) {
+    this.id = pooled?.id ?? name;
+    this.isPooled = pooled !== null;
     this.name = name;
     this.serverid = serverid;
     this.storage = storage;
     this.other = other;
-    this.oracle = new Oracle(id, storage.content.length / SECTOR_BYTES);
+    const sectors = storage.content.length / SECTOR_BYTES;
+    this.oracle = new Oracle(number, pooled === null ? sectors : pooled.sizeBytes / SECTOR_BYTES, sectors);
     this.trace = trace;
     this.oracle.breached = (sentence) => trace.say(`!! ${name}: ${sentence}`);
     this.judge = new HoldJudge(name, () => trace.now);
     storage.watch = this.oracle;
-    storage.holds = this.judge;
+    storage.holds = { acts: (epoch) => this.acts(epoch) };
     storage.cache.watch = this;
+  }
+
+  /** The node that holds it; null if none does. */
+  get holder(): string | null {
+    const { last } = this.judge;
+    return last === null || last.released ? null : last.node;
+  }
+
+  /** The listener serves it as this from now on; null: not at all. */
+  serveAs(config: ServerVolumeConfig | null): void {
+    this.config = config;
+    if (config === null) return;
+    this.isRemoved = false;
+    this.name = config.name;
+    this.oracle.grow((config.sizeBytes ?? 0) / SECTOR_BYTES);
+  }
+
+  /** M3: nothing is done on a removed volume. */
+  private acts(epoch: number): void {
+    this.judge.acts(epoch);
+    if (this.isRemoved) this.judge.breach(`M3: something is done under epoch ${epoch} after the volume was removed`);
   }
 
   /** The file that an OPEN finds now. */
@@ -134,19 +179,19 @@ export class SimVolume implements LossWatch {
 }
 
 /** The volume as the listener describes it to a process. */
-export function served({ name, storage, form }: SimVolume): ServedVolume {
-  const sizeBytes = storage.content.length;
+export function served({ id, name, storage, form, config }: SimVolume): ServedVolume {
+  const sizeBytes = config?.sizeBytes ?? storage.content.length;
   return {
     name,
     universe: 0,
-    id: name,
+    id,
     type: 'memory',
     path: null,
     sizeBytes: form?.isHalved === true ? sizeBytes / 2 : sizeBytes,
     blockSizeBytes: SECTOR_BYTES,
     readonly: false,
     shared: false,
-    takeOver: null,
+    takeOver: config?.takeOver ?? null,
     takeOverForce: true,
     clients: null,
     ...form?.says,

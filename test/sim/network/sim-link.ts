@@ -5,7 +5,8 @@
 import type { Timer } from '@rsio/common/lib/clock';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { PathTransport, TransportEvents } from '@rsio/protocol/link/path-transport';
+import type { PathTransport, TlsKey, TransportEvents } from '@rsio/protocol/link/path-transport';
+import { STAND_IN_CIPHER, StandInTls } from '@rsio/protocol/testing/stand-in-tls';
 import { LossyTcp, PACKET_BYTES } from './lossy-tcp.ts';
 import type { ProcessEnd, SimClock, SimProcess } from '../base/sim-clock.ts';
 import type { Direction, SimRoute } from './sim-network.ts';
@@ -223,6 +224,8 @@ export class SimEnd implements PathTransport, ProcessEnd {
   readonly remoteAddress: string;
   readonly remotePort: number;
   isClosed = false;
+  cipher: string | null = null;
+  private tls: StandInTls | null = null;
   private readonly clock: SimClock;
   private readonly out: () => Stream;
   private readonly into: () => Stream;
@@ -264,6 +267,23 @@ export class SimEnd implements PathTransport, ProcessEnd {
     this.out().send(buffer, start, lengthBytes, done);
   }
 
+  startTls(key: TlsKey, secured: () => void): void {
+    const tls = new StandInTls(key, {
+      send: (message) => this.send(message, 0, message.length, () => undefined),
+      secured: () => {
+        this.tls = null;
+        this.cipher = STAND_IN_CIPHER;
+        secured();
+      },
+      failed: (reason) => {
+        this.close(RESET, true);
+        this.taker?.onClosed(reason);
+      },
+    });
+    this.tls = tls;
+    tls.begin();
+  }
+
   destroy(reset: boolean): void {
     this.close(reset ? RESET : CLOSED, reset);
   }
@@ -279,7 +299,9 @@ export class SimEnd implements PathTransport, ProcessEnd {
   }
 
   peerSent(bytes: Buffer, offset: number, lengthBytes: number): void {
-    if (!this.isClosed) this.taker?.onBytes(bytes, offset, lengthBytes);
+    if (this.isClosed) return;
+    const taken = this.tls === null ? 0 : this.tls.take(bytes, offset, lengthBytes);
+    if (!this.isClosed && taken < lengthBytes) this.taker?.onBytes(bytes, offset + taken, lengthBytes - taken);
   }
 
   peerClosed(reason: string): void {

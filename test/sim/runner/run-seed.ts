@@ -27,6 +27,8 @@ export interface SeedCounts {
   readonly doubleCrashes: number;
   readonly crashTakeOvers: number;
   readonly faults: number;
+  /** Orders for volumes of pools that were answered. */
+  readonly poolOrders: number;
   readonly events: number;
   /** Simulated time, ms. */
   readonly simulatedMs: number;
@@ -77,6 +79,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     sectorsForgotten: volumes.reduce((sum, { storage }) => sum + storage.sectorsForgotten, 0),
     lostIncarnations: volumes.reduce((sum, { lostIncarnations }) => sum + lostIncarnations, 0),
     recoveries: volumes.reduce((sum, { recoveries }) => sum + recoveries, 0),
+    poolOrders: world.pools?.done ?? 0,
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),
   };

@@ -24,6 +24,7 @@ export interface Sums {
   doubleCrashes: number;
   crashTakeOvers: number;
   faults: number;
+  poolOrders: number;
   events: number;
   simulatedMs: number;
 }
@@ -52,6 +53,7 @@ export function noSums(): Sums {
     doubleCrashes: 0,
     crashTakeOvers: 0,
     faults: 0,
+    poolOrders: 0,
     events: 0,
     simulatedMs: 0,
   };
@@ -78,6 +80,7 @@ export function addTo(sums: Sums, counts: SeedCounts): void {
   sums.doubleCrashes += counts.doubleCrashes;
   sums.crashTakeOvers += counts.crashTakeOvers;
   sums.faults += counts.faults;
+  sums.poolOrders += counts.poolOrders;
   sums.events += counts.events;
   sums.simulatedMs += counts.simulatedMs;
 }
@@ -91,14 +94,14 @@ export function resultLine({ seed, breaches, counts, digest }: SeedResult): stri
 export function sumsLine(sums: Sums): string {
   const { seeds, ios, abandoned, detached, takeOvers, losses, pathFailures } = sums;
   const { processCrashes, listenerCrashes, machineCrashes, clientCrashes, pauses } = sums;
-  const { writeBackErrors, sectorsForgotten, lostIncarnations, recoveries, replayFaults, doubleCrashes, crashTakeOvers } = sums;
+  const { writeBackErrors, sectorsForgotten, lostIncarnations, recoveries, replayFaults, doubleCrashes, crashTakeOvers, poolOrders } = sums;
   const hours = (sums.simulatedMs / 1000 / HOUR_SECONDS).toFixed(1);
   return (
     `${seeds} seeds, ${ios} I/Os (${abandoned} abandoned), ${detached} detaches, ${takeOvers} take-overs (${losses} heard), ` +
     `${pathFailures} path failures, ` +
     `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${machineCrashes} machine crashes, ${clientCrashes} client crashes, ${pauses} pauses, ` +
     `${writeBackErrors} write-back errors (${sectorsForgotten} sectors forgotten, ${lostIncarnations} incarnations ended by a sync), ${recoveries} recoveries ` +
-    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${hours} h simulated`
+    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${poolOrders} orders for volumes, ${hours} h simulated`
   );
 }
 

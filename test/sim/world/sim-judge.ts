@@ -22,6 +22,7 @@ import { LATE_MAX_MS } from '../storage/sim-storage.ts';
 import type { SimUser } from '../machines/sim-user.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import type { SimWorld } from './sim-world.ts';
+import { POOLED_MAX } from './sim-manager.ts';
 import { type JudgedSlots, TrunkJudge } from '../judges/trunk-judge.ts';
 
 interface DispatcherInside {
@@ -84,10 +85,12 @@ export class Judge {
   }
 
   watch(client: SimClient): void {
-    for (const use of client.uses) {
-      const server = this.world.servers.find(({ serverid }) => serverid === use.serverid)!;
-      this.watches.push({ client, server, use, goodSinceMs: Number.POSITIVE_INFINITY, pathSinceMs: Number.POSITIVE_INFINITY, up: [] });
-    }
+    for (const use of client.uses) this.watchUse(client, use);
+  }
+
+  watchUse(client: SimClient, use: Use): void {
+    const server = this.world.servers.find(({ serverid }) => serverid === use.serverid)!;
+    this.watches.push({ client, server, use, goodSinceMs: Number.POSITIVE_INFINITY, pathSinceMs: Number.POSITIVE_INFINITY, up: [] });
   }
 
   /**
@@ -136,7 +139,7 @@ export class Judge {
       for (const { session, node } of staying(server)) {
         const open: Map<number, unknown> = Reflect.get(Reflect.get(session, 'volumes'), 'open');
         const left = executing(session);
-        if (open.size > this.world.shape.volumes) this.breaches.push(`${server.name} has ${open.size} handles open for ${node}`);
+        if (open.size > this.volumesOf(server, node)) this.breaches.push(`${server.name} has ${open.size} handles open for ${node}`);
         if (left !== 0) this.breaches.push(`${left} requests are executing at ${server.name} at the end`);
       }
     }
@@ -163,6 +166,11 @@ export class Judge {
       if (server.sessions.size > 0) this.breaches.push(`${server.sessions.size} sessions of ${server.name} do not end`);
       if (server.listener.timersPending > 0) this.breaches.push(`${server.listener.timersPending} timers of ${server.name} are left`);
     }
+  }
+
+  private volumesOf({ serverid }: SimServer, node: string): number {
+    const { users } = this.world;
+    return new Set(users.filter((user) => user.node === node && user.target.serverid === serverid).map(({ target }) => target)).size;
   }
 
   private lookAtLosses({ name, serverid, storage, losses }: SimVolume): void {
@@ -268,9 +276,10 @@ export class Judge {
  * How long the last of all requests that may be out waits for its turn, where few slots meet storage that is often late: those of `depth`
  * I/Os of every volume, each in its segments.
  */
-function turnsMs({ volumes, user, storage, slots }: WorldShape, depth: number): number {
+function turnsMs({ volumes, hasPools, user, storage, slots }: WorldShape, depth: number): number {
+  const all = volumes + (hasPools ? POOLED_MAX : 0);
   const segments = Math.ceil((user.largeSectors * SECTOR_BYTES) / SEGMENT_MIN_BYTES);
-  return (volumes * depth * segments * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
+  return (all * depth * segments * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
 }
 
 function insideOf(trunk: Trunk): DispatcherInside {

@@ -25,6 +25,10 @@ export interface WorldShape {
   readonly slots: number;
   readonly seqModulus: number;
   readonly digest: boolean;
+  /** Its paths are encrypted, with a stand-in for TLS. */
+  readonly tls: boolean;
+  /** Its servers have pools, in which volumes are created and changed. */
+  readonly hasPools: boolean;
   /** Its servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -43,8 +47,16 @@ export interface WorldShape {
 const KIB = 1024;
 /** One world of so many has servers of an older build. */
 const OLDER_SERVER_SEEDS = 4;
+/** After this seed, one world of so many encrypts its paths. The worlds in which most mutants are found are others. */
+const TLS_SEEDS_AFTER = 120;
+const TLS_SEEDS = 5;
+/** One world of so many has pools: this one. The worlds in which most mutants are found are others. */
+const POOL_SEEDS = 7;
+const POOL_SEED = 4;
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
+/** The same, beside the volumes of pools. */
+const POOL_WORLD_IOS = 1500;
 /** Share of the worlds in which routes lose packets, and how many of them a route loses one way. */
 const LOSSY_CHANCE = 0.3;
 const NO_LOSS = { there: 0, back: 0 };
@@ -77,6 +89,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
   const isLarge = random.chance(0.05);
   const fought = clients > 1 && random.chance(0.7) ? random.int(1, volumes) : 0;
   const users = servers * clients * volumes;
+  const hasPools = seed % POOL_SEEDS === POOL_SEED;
   return {
     servers,
     clients,
@@ -90,6 +103,8 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     seqModulus: random.pick([2, 2, 4, 0x10000]),
     digest: random.chance(0.2),
     // Not drawn: every other number of a seed stays what it was.
+    hasPools,
+    tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
     revokes: seed % OLDER_SERVER_SEEDS !== 0,
     times: random.pick(TIMES),
     logSizeBytes: random.pick([0, 64 * KIB, 1024 * KIB, 1024 * KIB]),
@@ -99,7 +114,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     controlMs: random.pick([1, 20]),
     stalls: random.pick<readonly StallPolicy[]>([['forever'], ['forever'], ['forever', 'fail'], ['fail', 1000, 5000]]),
     user: {
-      ios: Math.ceil(WORLD_IOS / users / (isLarge ? 4 : 1)),
+      ios: Math.ceil((hasPools ? POOL_WORLD_IOS : WORLD_IOS) / users / (isLarge ? 4 : 1)),
       flushes: random.chance(0.8),
       depth: random.pick([1, 4, 16, 32, 48]),
       smallSectors: random.pick([1, 4, 8]),

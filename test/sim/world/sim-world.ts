@@ -3,11 +3,15 @@
 // I/O that waits although a path is good and the storage fast is a breach too.
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type ClientNames, SimClient, type SimMachineId, type Use } from '../machines/sim-client.ts';
 import { SimClock } from '../base/sim-clock.ts';
 import { SimForms } from '../machines/sim-forms.ts';
 import { SimFacts } from '../machines/sim-facts.ts';
+import { POOLED_MAX_BYTES } from './sim-manager.ts';
+import { SimPoolsOfWorld } from './sim-pools-of-world.ts';
 import { SimFaults } from '../faults/sim-faults.ts';
 import { Judge } from './sim-judge.ts';
 import { SimMachine } from '../machines/sim-machine.ts';
@@ -53,6 +57,7 @@ export class SimWorld {
   readonly volumes: SimVolume[] = [];
   readonly rivals: SimRivals;
   readonly faults: SimFaults;
+  readonly pools: SimPoolsOfWorld | null;
   private readonly forms: SimForms;
   readonly breaches: string[] = [];
   pathFailures = 0;
@@ -99,6 +104,7 @@ export class SimWorld {
     );
     this.rivals = new SimRivals(clock, random, clients, volumes, this.shape.rivalGapMs);
     this.judge = new Judge(this, this.breaches);
+    this.pools = this.shape.hasPools ? new SimPoolsOfWorld(this, seed) : null;
   }
 
   /** Runs the seed; returns every violation. `isHunt`: the seed ends at the first one. */
@@ -115,16 +121,18 @@ export class SimWorld {
   }
 
   private get found(): string[] {
-    return [...this.breaches, ...this.volumes.flatMap(({ breaches }) => breaches)];
+    return [...this.breaches, ...this.volumes.flatMap(({ breaches }) => breaches), ...(this.pools?.breaches ?? [])];
   }
 
   private async live(): Promise<void> {
     const { clock } = this;
-    await this.runUntil(() => this.users.every((user) => user.isNearlyDone), TROUBLED_MAX_MS);
+    await this.runUntil(() => this.users.every((user) => user.isNearlyDone) && this.pools?.isDone !== false, TROUBLED_MAX_MS);
     this.trace.say('-- all is well again');
     this.faults.heal();
     this.forms.heal();
-    await this.runUntil(() => this.users.every((user) => !user.isBusy), clock.monotonicMs() + CALM_MAX_MS);
+    this.pools?.heal();
+    await this.runUntil(() => this.users.every((user) => !user.isBusy) && this.pools?.isDone !== false, clock.monotonicMs() + CALM_MAX_MS);
+    if (this.pools?.isDone === false) this.breaches.push('M1: an order is not answered although all is well');
     this.rivals.stop();
     for (const user of this.users) user.stop();
     const lastMs = clock.monotonicMs() + RECOVERY_MAX_MS;
@@ -132,7 +140,9 @@ export class SimWorld {
     this.judge.quiet();
     await this.runUntil(() => this.forgetful.length === 0, clock.monotonicMs() + RECOVERY_MAX_MS);
     for (const { name, oracle } of this.forgetful)
-      this.breaches.push(`V1: ${oracle.forgotten} sectors that the storage of ${name} has forgotten are not brought back`);
+      this.breaches.push(`V1: ${oracle.owed} sectors that the storage of ${name} has forgotten are not brought back`);
+    await this.runUntil(() => this.users.every((user) => user.knowsSize), clock.monotonicMs() + RECOVERY_MAX_MS);
+    for (const user of this.users) if (!user.knowsSize) this.breaches.push(`M2: ${user.name} has not heard that its volume has grown`);
     const isVerified = (): boolean => this.volumes.every((volume) => this.isVerified(volume));
     await this.runUntil(() => isVerified() && this.users.every((user) => !user.isBusy), lastMs + RECOVERY_MAX_MS);
     for (const volume of this.volumes) if (!this.isVerified(volume)) this.breaches.push(`${volume.name} cannot be read to its end`);
@@ -144,12 +154,12 @@ export class SimWorld {
 
   /** Volumes whose storage has lost what their holders are to send again. */
   private get forgetful(): SimVolume[] {
-    return this.volumes.filter(({ oracle, users }) => oracle.forgotten > 0 && users.some((user) => user.isHolder && !user.isReplaced));
+    return this.volumes.filter(({ oracle, users }) => oracle.owed > 0 && users.some((user) => user.isHolder && !user.isReplaced));
   }
 
   /** The user of the volume reads all of it, else one that may have it takes it; true: it is read, or no client may have it. */
   private isVerified(volume: SimVolume): boolean {
-    const able = volume.users.filter((user) => !user.isReplaced);
+    const able = volume.users.filter((user) => !user.isReplaced && !user.hasNoVolume);
     if (able.length === 0 || able.some((user) => user.isVerified)) return true;
     if (able.some((user) => user.insists)) return false;
     const user = able.find(({ isHolder }) => isHolder) ?? able[0]!;
@@ -199,6 +209,7 @@ export class SimWorld {
       stepped,
       handOverMs: shape.handOverMs,
       revokes: shape.revokes,
+      tls: shape.tls,
     };
     const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
     this.servers.push(server);
@@ -215,6 +226,27 @@ export class SimWorld {
     this.volumes.push(volume);
     server.machine.add(volume);
     return volume;
+  }
+
+  /** Of a pool: from now on it exists, and has no users yet. */
+  addPooled(server: SimServer, name: string, pooled: { readonly id: string; readonly sizeBytes: number }): SimVolume {
+    const { clock, random, shape, trace } = this;
+    const storage = new SimStorage(POOLED_MAX_BYTES / SECTOR_BYTES, shape.storage, random, clock);
+    const volume = new SimVolume(name, server.serverid, this.volumes.length + 1, storage, storage, trace, pooled);
+    volume.oracle.replayed = () => this.faults.replayed(volume);
+    volume.oracle.shown = () => this.faults.shown(volume);
+    this.volumes.push(volume);
+    server.machine.add(volume);
+    return volume;
+  }
+
+  /** A client works on a volume of a pool. */
+  addPooledUser(client: SimClient, target: SimVolume, ios: number): SimUser {
+    const user = this.addUser(client.names, target, ios, 'forever');
+    const use = { serverid: target.serverid, user };
+    client.use(use);
+    this.judge.watchUse(client, use);
+    return user;
   }
 
   private addressesOf(serverid: number): string[] {
@@ -268,6 +300,7 @@ export class SimWorld {
       trace,
       nodekey: NODEKEY,
       digest: shape.digest,
+      tls: shape.tls,
       times: shape.times,
       logSizeBytes: shape.logSizeBytes,
       logTotalBytes: logTotalOf(shape),
@@ -285,15 +318,15 @@ export class SimWorld {
   /** Volumes that all clients want, and the node's own, which are created for its first instance. */
   private volumesFor(node: string, server: SimServer): SimVolume[] {
     const { fought, volumes } = this.shape;
-    const all = this.volumes.filter(({ serverid }) => serverid === server.serverid);
+    const all = this.volumes.filter(({ serverid, isPooled }) => serverid === server.serverid && !isPooled);
     const own = all.filter(({ users }) => users.length > 0 && users.every((user) => user.node === node) && fought < volumes);
     const made = own.length > 0 ? own : Array.from({ length: volumes - fought }, (_unused, at) => this.addVolume(server, `${node}-${at}`));
     return [...all.slice(0, fought), ...made];
   }
 
-  private addUser(names: ClientNames, target: SimVolume, ios: number): SimUser {
+  private addUser(names: ClientNames, target: SimVolume, ios: number, given: StallPolicy | null = null): SimUser {
     const { clock, random, trace, shape } = this;
-    const policy = random.pick(shape.stalls);
+    const policy = given ?? random.pick(shape.stalls);
     const user: SimUser = new SimUser(
       names,
       this.users.length + 1,

@@ -8,6 +8,7 @@ import { LISTENER_MUTANTS } from './mutants/listener-mutants.ts';
 import { LOG_MUTANTS } from './mutants/log-mutants.ts';
 import { LOSS_MUTANTS } from './mutants/loss-mutants.ts';
 import type { Mutant } from './mutants/mutant.ts';
+import { POOL_MUTANTS } from './pool-mutants/pool-mutants.ts';
 import { RECOVERY_MUTANTS } from './mutants/recovery-mutants.ts';
 import { REVOKE_MUTANTS } from './mutants/revoke-mutants.ts';
 import { SERVER_MUTANTS } from './mutants/server-mutants.ts';
@@ -26,4 +27,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RECOVERY_MUTANTS,
   ...LOSS_MUTANTS,
   ...HANDLE_MUTANTS,
+  ...POOL_MUTANTS,
 ];

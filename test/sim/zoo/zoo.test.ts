@@ -41,13 +41,17 @@ const RULES = [
   'H4',
   'H5',
   'V1',
+  'M1',
+  'M2',
+  'M3',
+  'M4',
 ];
 
 /** Of each rule that the page numbers in bold: its line "Tests". */
 function testLines(): Map<string, string> {
   const page = readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8');
   const found = new Map<string, string>();
-  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHV]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHV]\d+\. |^##)/gm)) {
+  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHVM]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHVM]\d+\. |^##)/gm)) {
     found.set(rule!, rest!.slice(rest!.indexOf('- Tests:')));
   }
   return found;

@@ -98,7 +98,7 @@ function runsOf(seeds: readonly number[], jobs: number): Run[][] {
 }
 
 async function hunt(name: string, runs: readonly Run[]): Promise<Hunted> {
-  const child = fork(compiledFile('zoo/hunt.js'), [name, ...runs.map(([first, last]) => `${first}-${last}`)], {
+  const child = fork(compiledFile('zoo/hunt-bundle.js'), [name, ...runs.map(([first, last]) => `${first}-${last}`)], {
     execArgv: [],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

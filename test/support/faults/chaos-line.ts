@@ -1,8 +1,10 @@
 // One direction of one connection through a chaos proxy: it carries bytes from one socket to the other, or does what the direction's faults
-// say. Connecting, cutting and the faults are in chaos-proxy.ts. Invariant: except for flipped bits, the output is a prefix of the input: a
-// stream never has a hole. So a direction that has swallowed one byte swallows all later ones too, and only new connections are healed.
+// say. Connecting, cutting and the faults are in chaos-proxy.ts. Invariant: except for flipped bits and a middleman (meddler.ts), the output
+// is a prefix of the input: a stream never has a hole. So a direction that has swallowed one byte swallows all later ones too, and only new
+// connections are healed.
 
 import type { Socket } from 'node:net';
+import type { Meddler, MeddlersHand } from './meddler.ts';
 
 /** The faults of one direction. None by default. */
 export interface WayFaults {
@@ -14,6 +16,10 @@ export interface WayFaults {
   /** For each connection. Little is kept, so that the sender feels it as soon as the kernel's own buffers are full. */
   readonly bytesPerSecond?: number;
   readonly flip?: Flip;
+  /** Changes the stream as no network does. */
+  readonly meddler?: Meddler;
+  /** Is given all bytes as they come in, as a listener in the network records them. */
+  readonly tap?: (bytes: Buffer) => void;
 }
 
 /** A bit of the byte with this number, counted over all connections from when the fault was set; or of each byte with a probability. */
@@ -80,6 +86,7 @@ export class Line {
   private readonly kept: Kept[] = [];
   private keptBytes = 0;
   private isLost = false;
+  private hand: { readonly of: Meddler; readonly hand: MeddlersHand } | null = null;
   private ending: 'no' | 'end' | 'reset' = 'no';
   private timer: NodeJS.Timeout | undefined;
   private allowance = 0;
@@ -121,16 +128,32 @@ export class Line {
   }
 
   private take(bytes: Buffer): void {
-    const { swallow = false, delayMs = 0 } = this.way.faults;
+    const { swallow = false, meddler, tap } = this.way.faults;
+    tap?.(Buffer.from(bytes));
     if (swallow || this.isLost || this.to.destroyed) {
       this.isLost = true;
       this.way.stats.swallowed += bytes.length;
       return;
     }
     this.way.spoil(bytes);
+    if (meddler === undefined) this.keep(bytes);
+    else this.meddle(meddler, bytes);
+    this.move();
+  }
+
+  private keep(bytes: Buffer): void {
+    const { delayMs = 0 } = this.way.faults;
     this.kept.push({ bytes, dueMs: delayMs === 0 ? 0 : performance.now() + delayMs });
     this.keptBytes += bytes.length;
-    this.move();
+  }
+
+  private meddle(meddler: Meddler, bytes: Buffer): void {
+    if (this.hand?.of !== meddler) this.hand = { of: meddler, hand: meddler.hand() };
+    const { pieces, ending } = this.hand.hand.pass(bytes);
+    for (const piece of pieces) this.keep(piece);
+    if (ending === null) return;
+    this.isLost = true;
+    this.fromEnded(ending);
   }
 
   private fromEnded(how: 'end' | 'reset'): void {

@@ -1,6 +1,6 @@
 // A TCP relay in the test's own process, in front of one server interface, that does to a path what networks do: it resets it, swallows or
-// keeps bytes of either direction, delays, slows down, flips bits. Faults change while connections run. For one direction's bytes see
-// chaos-line.ts. Invariant: without faults it is a plain relay; it never interprets the bytes.
+// keeps bytes of either direction, delays, slows down, flips bits; and what only an attacker does (meddler.ts). Faults change while
+// connections run. For one direction's bytes see chaos-line.ts. Invariant: without faults it is a plain relay; it never interprets the bytes.
 
 import net from 'node:net';
 import { Line, Way, type WayFaults, type WayStats } from './chaos-line.ts';

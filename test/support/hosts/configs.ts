@@ -10,10 +10,18 @@ export interface ServerConfigOptions {
   readonly volumes: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Name of a pool -> the keys of its section. */
   readonly pools?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Lines of `[rights]`: name of a client -> what it may do. */
+  readonly rights?: Readonly<Record<string, string>>;
   /** Name -> key; default: big-2 and venus with the keys that clientConfig gives them. */
   readonly clients?: Readonly<Record<string, string>>;
   /** Keys of `[server]` besides its number. */
   readonly server?: Readonly<Record<string, string>>;
+  /** Name of the server; default: big-9. */
+  readonly name?: string;
+  /** Default: osl, 200. */
+  readonly namespace?: { readonly name: string; readonly id: number };
+  /** `tls` of the server. */
+  readonly tls?: 'off' | 'allow' | 'require';
 }
 
 export interface ClientConfigOptions {
@@ -27,7 +35,12 @@ export interface ClientConfigOptions {
   readonly defaults?: Readonly<Record<string, string>>;
   /** Where the client looks for the server; default the network's. If given: only there, whatever the server announces. */
   readonly serverAddresses?: readonly string[];
+  /** Of the server. */
+  readonly serverkey?: string;
 }
+
+/** Keys of `[defaults]` of a client whose paths are encrypted. */
+export const ENCRYPTED: Readonly<Record<string, string>> = { tls: 'on' };
 
 const SERVER_NAME = 'big-9';
 /** Without perl nothing can be locked; the files of a test are its own. */
@@ -39,15 +52,16 @@ export function keyOf(node: string): string {
 
 export function serverConfig(network: Pick<TestNetwork, 'port' | 'serverAddresses'>, options: ServerConfigOptions): string {
   const clients = options.clients ?? { 'big-2': keyOf('big-2'), venus: keyOf('venus') };
+  const { name, id } = options.namespace ?? { name: 'osl', id: 200 };
+  const tls: Record<string, string> = options.tls === undefined ? {} : { tls: options.tls };
   return [
-    section('namespace osl', { namespaceid: '200', protocol: 'tcp', port: String(network.port) }),
-    section(`server ${SERVER_NAME}`, { serverid: '1', ...options.server }),
+    section(`namespace ${name}`, { namespaceid: String(id), protocol: 'tcp', port: String(network.port), ...tls }),
+    section(`server ${options.name ?? SERVER_NAME}`, { serverid: '1', ...options.server }),
     ...network.serverAddresses.map((address, index) => section(`interface if${index + 1}`, { address })),
     ...Object.entries(options.pools ?? {}).map(([name, keys]) => section(`pool ${name}`, keys)),
     ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, { ...UNLOCKED, ...keys })),
-    `[clients]\n${Object.entries(clients)
-      .map(([name, key]) => `${name} ${key}\n`)
-      .join('')}`,
+    lines('clients', clients),
+    ...(options.rights === undefined ? [] : [lines('rights', options.rights)]),
   ].join('\n');
 }
 
@@ -55,11 +69,12 @@ export function clientConfig(network: Omit<TestNetwork, 'subnets'>, options: Cli
   const node = options.node ?? 'big-2';
   const addresses = options.serverAddresses ?? network.serverAddresses;
   const paths = options.serverAddresses === undefined ? {} : { paths: 'configured' };
+  const serverkey = options.serverkey === undefined ? {} : { serverkey: options.serverkey };
   return [
     section('defaults', { protocol: 'tcp', port: String(network.port), device: 'nbd-socket', ...paths, ...options.defaults }),
     ...network.clientAddresses(options.client).map((address, index) => section(`interface if${index}`, { address })),
     section('namespace osl', { namespaceid: String(options.namespaceid ?? 200), nodename: node, nodekey: options.key ?? keyOf(node) }),
-    ...addresses.map((address, index) => section(`server ${SERVER_NAME}-${index + 1}`, { address })),
+    ...addresses.map((address, index) => section(`server ${SERVER_NAME}-${index + 1}`, { address, ...serverkey })),
   ].join('\n');
 }
 
@@ -74,6 +89,13 @@ export async function startClient(host: Host, network: TestNetwork, options: Cli
   host.writeConfig('rsiod', clientConfig(network, options));
   await host.start('rsiod');
   await host.pathsUp(network.subnets.length);
+}
+
+/** A section without keys: one line for each name. */
+function lines(heading: string, entries: Readonly<Record<string, string>>): string {
+  return `[${heading}]\n${Object.entries(entries)
+    .map(([name, rest]) => `${name} ${rest}\n`)
+    .join('')}`;
 }
 
 function section(heading: string, keys: Readonly<Record<string, string>>): string {

@@ -1,14 +1,14 @@
-// The counters of one attached volume and of paths, from `rsconfig --json -m stats`: I/O as the client sees it. A volume's counters start
-// when it is attached, a path's with the daemon.
+// The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: I/O as the client sees it. A volume's counters
+// start when it is attached, a path's with the daemon. They are asked for over the control socket, because tests ask again and again.
 
-import type { StatsView, VolumeStats } from '@rsio/common/control/methods';
+import type { VolumeStats } from '@rsio/common/control/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';
 import type { Host } from '../hosts/host.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
 /** `volume` is its whole name, `osl:oracle@0`. Throws when it is not attached. */
 export async function volumeStats(host: Host, volume: string): Promise<VolumeStats> {
-  const { volumes } = JSON.parse(await host.rsconfigWell('-m', 'stats', '--json')) as StatsView;
+  const { volumes } = await host.call('stats', {});
   const stats = volumes.find((one) => one.volume === volume);
   if (stats === undefined) throw new Error(`${volume} is not among ${volumes.map((one) => one.volume).join(', ')}`);
   return stats;

@@ -3,13 +3,16 @@
 // Invariant: every wait ends, with the awaited frame, at the end of the connection, or at a deadline.
 
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import net from 'node:net';
+import tls from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
+import type { TlsKey } from '@rsio/protocol/link/path-transport';
 import { DIGEST_BYTES, HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
@@ -37,6 +40,7 @@ const ANSWER_DEADLINE_MS = 30_000;
 /** How long a node's old session may take to end. */
 const DRAINING_DEADLINE_MS = 10_000;
 const EMPTY = Buffer.alloc(0);
+export const RAW_TLS_SUITE = 'TLS_AES_128_GCM_SHA256';
 
 /** `digest`: with the CRC-32s that the feature of this name asks for. */
 export function frameBytes(request: RawRequest, digest = false): Buffer {
@@ -61,7 +65,8 @@ function isHeartbeat({ op }: RawFrame): boolean {
 export class RawConnection {
   /** Received frames that no caller has taken yet, heartbeats included. */
   readonly frames: RawFrame[] = [];
-  readonly socket: net.Socket;
+  /** That of TLS, once it has begun. */
+  socket: net.Socket;
   ending: Ending | null = null;
   /** Frames behind WELCOME have CRC-32s, both ways. */
   digest = false;
@@ -86,6 +91,33 @@ export class RawConnection {
     );
     this.decoder = decoder;
     socket.setNoDelay(true);
+    this.listen();
+  }
+
+  /** Goes on inside TLS, as the client. Rejects if the server does not have the key; `options` may differ from what a client does. */
+  async secure({ identity, psk }: Pick<TlsKey, 'identity' | 'psk'>, options: tls.ConnectionOptions = {}): Promise<void> {
+    const outer = this.detach();
+    const inner = tls.connect({
+      socket: outer,
+      minVersion: 'TLSv1.3',
+      ciphers: RAW_TLS_SUITE,
+      pskCallback: () => ({ identity, psk }),
+      checkServerIdentity: () => undefined,
+      ...options,
+    });
+    await once(inner, 'secureConnect');
+    this.socket = inner;
+    this.listen();
+  }
+
+  /** From now on the caller reads what comes. */
+  detach(): net.Socket {
+    for (const event of ['data', 'error', 'end', 'close']) this.socket.removeAllListeners(event);
+    return this.socket;
+  }
+
+  private listen(): void {
+    const { socket, decoder } = this;
     socket.on('data', (chunk: Buffer) => {
       decoder.push(chunk, 0, chunk.length);
       this.changed();
@@ -284,7 +316,14 @@ export class RawClient extends RawConnection {
     return proof;
   }
 
+  /** START_TLS, if the handshake has agreed on it: the key with which TLS begins. */
+  async keyOfTls(): Promise<TlsKey | null> {
+    return this.handshake.awaitsTls ? this.handshake.onStartTls(asBytes(await this.next())) : null;
+  }
+
   async welcomedBy(join: SessionToJoin | null): Promise<void> {
+    const key = await this.keyOfTls();
+    if (key !== null) await this.secure(key);
     const welcome = this.handshake.onWelcome(asBytes(await this.next()));
     const secret = join === null ? this.handshake.sessionSecret : join.secret;
     this.welcomed = { welcome, secret: Buffer.from(secret) };

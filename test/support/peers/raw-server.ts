@@ -209,7 +209,7 @@ export class RawServer {
   }
 
   get list(): Buffer {
-    const volume = { name: RAW_VOLUME, id: 'raw-volume', universe: 0, ...this.volume, holders: [] };
+    const volume = { name: RAW_VOLUME, id: 'raw-volume', universe: 0, ...this.volume, holders: [], waitsForSpace: false };
     return encodeListAnswers({ generation: this.generation, interfaces: this.interfaces, volumes: [volume] })[0]!;
   }
 

@@ -17,11 +17,14 @@ const WRITES_BEFORE = 40;
 export class ContestedVolume {
   readonly server: Host;
   readonly clients: readonly Host[];
+  /** The server's file. */
+  readonly path: string;
   readonly file: StampedFile;
 
   private constructor(server: Host, clients: readonly Host[], path: string) {
     this.server = server;
     this.clients = clients;
+    this.path = path;
     this.file = new StampedFile(path);
   }
 

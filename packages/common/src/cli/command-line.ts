@@ -75,8 +75,12 @@ export class CommandLine<C> {
 
   private chosenBy(values: OptionValues, positionals: readonly string[]): Chosen<C> {
     const { monitor } = values;
+    // An option such as --attach calls a command of its own, unless it is an option of the command that the words name.
+    const named = this.commandNamed(positionals);
+    const isOwn = (name: string): boolean => named !== undefined && Object.hasOwn(named.command.options, name);
     // Object.keys lists the options in the order of the command line, so that the error names them in the order in which the user gave them.
-    const [mode, second] = Object.keys(values).flatMap((name) => (values[name] === undefined ? [] : (this.modeOf(name) ?? [])));
+    const given = Object.keys(values).filter((name) => values[name] !== undefined && !isOwn(name));
+    const [mode, second] = given.flatMap((name) => this.modeOf(name) ?? []);
     if (second !== undefined) throw this.error(`${mode} and ${second} exclude each other: give one`);
     if (typeof monitor === 'string') return { command: this.monitorCommand(monitor), words: positionals };
     if (mode !== undefined) return { command: this.entry(({ call }) => shownCall(call) === mode), words: positionals };
@@ -95,15 +99,20 @@ export class CommandLine<C> {
     return this.entry(({ call }) => call.by === 'monitor' && call.word === what);
   }
 
-  /** Finds the command named by the first words of the command line. */
+  /** Finds the command named by the first words of the command line; undefined if there is none. */
+  private commandNamed(positionals: readonly string[]): Chosen<C> | undefined {
+    const command = this.commands.find(
+      ({ call }) => call.by === 'words' && call.words.split(' ').every((word, index) => positionals[index] === word),
+    );
+    if (command?.call.by !== 'words') return undefined;
+    return { command, words: positionals.slice(command.call.words.split(' ').length) };
+  }
+
   private namedCommand(positionals: readonly string[]): Chosen<C> {
     const { program } = this.table;
+    const named = this.commandNamed(positionals);
+    if (named !== undefined) return named;
     const calls = this.commands.flatMap(({ call }) => (call.by === 'words' ? [call.words] : []));
-    const words = calls.find((known) => known.split(' ').every((word, index) => positionals[index] === word));
-    if (words !== undefined) {
-      const command = this.entry(({ call }) => call.by === 'words' && call.words === words);
-      return { command, words: positionals.slice(words.split(' ').length) };
-    }
     const [first = '', second] = positionals;
     const family = calls.filter((known) => known.startsWith(`${first} `));
     if (family.length > 0) {

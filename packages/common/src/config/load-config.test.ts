@@ -96,7 +96,9 @@ describe('refused', () => {
     expect(client.message).toBe(
       `No configuration file ${dir}/rscltcfg: make one with crsio or rsconfig join, or by hand (see rscltcfg(5))`,
     );
-    expect(refusal(join(dir, 'rssrvcfg')).message).toBe(`No configuration file ${dir}/rssrvcfg: write one (see rssrvcfg(5))`);
+    expect(refusal(join(dir, 'rssrvcfg')).message).toBe(
+      `No configuration file ${dir}/rssrvcfg: rsadm init makes one, or write one (see rssrvcfg(5))`,
+    );
     expect(refusal(join(fileWith('file', ''), 'below')).code).toBe('E_NO_CONFIG');
   });
 

@@ -107,7 +107,7 @@ function readError(path: string, thrown: unknown): RsError {
 
 function remedyFor(path: string): string {
   if (path.endsWith('/rscltcfg')) return 'make one with crsio or rsconfig join, or by hand (see rscltcfg(5))';
-  if (path.endsWith('/rssrvcfg')) return 'write one (see rssrvcfg(5))';
+  if (path.endsWith('/rssrvcfg')) return 'rsadm init makes one, or write one (see rssrvcfg(5))';
   return 'check the name, or write the file';
 }
 

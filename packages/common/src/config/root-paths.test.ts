@@ -11,6 +11,7 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     configFile: '/etc/dvsc/rssrvcfg',
     runDir: '/run/rsio/rssrv',
     controlSocket: '/run/rsio/rssrv/control',
+    readSocket: '/run/rsio/rssrv/control-read',
     pidFile: '/run/rsio/rssrv/pid',
     logDir: '/var/log/rsio',
     logFile: '/var/log/rsio/rssrv.log',
@@ -18,7 +19,9 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     devDir: '/dev',
     volumesFile: '/var/lib/rsio/rssrv/volumes.json',
     poolsFile: '/var/lib/rsio/rssrv/pools.json',
+    requestsFile: '/var/lib/rsio/rssrv/requests.journal',
     holdersFile: '/var/lib/rsio/rssrv/holders.json',
+    fencesFile: '/var/lib/rsio/rssrv/fences.json',
     recordsFile: '/run/rsio/rssrv/records.json',
     memoryDir: `/dev/shm/rsio-${process.geteuid?.()}`,
   });

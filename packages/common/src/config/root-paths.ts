@@ -21,11 +21,17 @@ export interface DaemonPaths {
 }
 
 export interface RssrvPaths extends DaemonPaths {
+  /** Control socket for the group that may read. */
+  readonly readSocket: string;
   /** File that stores the ids of volumes whose configuration sets no id. */
   readonly volumesFile: string;
   /** File with the volumes that each pool had when it was last open. */
   readonly poolsFile: string;
+  /** Journal of the changes that were asked for, with their answers. */
+  readonly requestsFile: string;
   readonly holdersFile: string;
+  /** File with the clients that are fenced. */
+  readonly fencesFile: string;
   /** File that records the workers and the incarnations of volumes. A reboot removes this file, because it is below /run. */
   readonly recordsFile: string;
   /** Folder on a memory file system that contains the data of memory volumes. */
@@ -66,9 +72,12 @@ export function rssrvPaths(root: string): RssrvPaths {
   const paths = daemonPaths(root, 'rssrv');
   return {
     ...paths,
+    readSocket: `${paths.controlSocket}-read`,
     volumesFile: `${paths.stateDir}/volumes.json`,
     poolsFile: `${paths.stateDir}/pools.json`,
+    requestsFile: `${paths.stateDir}/requests.journal`,
     holdersFile: `${paths.stateDir}/holders.json`,
+    fencesFile: `${paths.stateDir}/fences.json`,
     recordsFile: `${paths.runDir}/records.json`,
     memoryDir: `/dev/shm/rsio-${process.geteuid?.() ?? 0}`,
   };

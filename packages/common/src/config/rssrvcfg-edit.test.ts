@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { parseIni, printIni } from './ini/ini-document.ts';
 import { examineRssrvConfig } from './reader/rssrvcfg.ts';
-import { addClient, addPool, changeRights, removeClient, setRights } from './rssrvcfg-edit.ts';
+import { addClient, addPool, addSecondKey, changeRights, dropFirstKey, dropSecondKey, removeClient, setRights } from './rssrvcfg-edit.ts';
 
 const FILE = `# Our server.
 [namespace osl]
@@ -88,4 +88,32 @@ test('what exists or is wrong is refused, and no message shows a key', () => {
   expect(() => addClient(document, 'venus', KEY)).toThrow('Client venus exists, in line 17: choose another name, or remove it first');
   expect(() => addClient(document, 'x', 'se cret')).toThrow(/^Wrong key of client x: allowed is 1 to 256/);
   expect(() => removeClient(document, 'mars')).toThrow('No client "mars" in [clients]: rsadm client list shows the clients');
+});
+
+test('a key is changed in two steps, in its line alone, whose spacing and comments stay', () => {
+  const file = FILE.replace('venus 0', '\tvenus \t 0').replace('cdef1\n', 'cdef1  \n');
+  const both = addSecondKey(parseIni(file), 'venus', KEY);
+  expect(printIni(both)).toBe(file.replace('cdef1  ', `cdef1 ${KEY}  `));
+  expect(examineRssrvConfig(printIni(both), 'f').config?.clients[1]).toEqual({ name: 'venus', key: '0123456789abcdef1', newKey: KEY });
+  expect(printIni(dropFirstKey(both, 'venus'))).toBe(file.replace('0123456789abcdef1', KEY));
+  expect(printIni(dropSecondKey(both, 'venus'))).toBe(file);
+});
+
+test('only a client with one key gets a second one, only one with two loses one, and no message shows a key', () => {
+  const both = addSecondKey(parseIni(FILE), 'venus', KEY);
+  const refusals: readonly (readonly [() => unknown, string])[] = [
+    [
+      () => addSecondKey(both, 'venus', 'x'.repeat(20)),
+      'Client venus has two keys already: rsadm client rekey venus --finish drops the old one',
+    ],
+    [() => addSecondKey(both, 'mars', KEY), 'No client "mars" in [clients]: rsadm client list shows the clients'],
+    [() => addSecondKey(both, 'big-2', 'two words'), 'Wrong key of client big-2: allowed is'],
+    [() => dropFirstKey(both, 'big-2'), 'Client big-2 has one key: rsadm client rekey big-2 gives it another one first'],
+    [() => dropSecondKey(both, 'big-2'), 'Client big-2 has one key'],
+    [() => dropFirstKey(both, 'mars'), 'No client "mars"'],
+  ];
+  for (const [edit, message] of refusals) {
+    expect(edit).toThrow(message);
+    expect(edit).not.toThrow(/0123456789|xxxx|two words/);
+  }
 });

@@ -1,15 +1,86 @@
-// Edits the server's configuration file for rsadm: pools, clients and their rights. Each edit changes only the lines that it must change,
-// and keeps comments and order (ini-edit.ts). config-file.ts saves the result and refuses an edit that adds a problem. Pure. Invariant: a
-// client that is removed keeps no line in [clients] or [rights].
+// Edits the server's configuration file for rsadm: interfaces, pools, clients and their rights, and keys of single sections. Each edit
+// changes only the lines that it must change, and keeps comments and order (ini-edit.ts). config-file.ts saves the result and refuses an
+// edit that adds a problem. Pure. Invariant: a client that is removed keeps no line in [clients] or [rights].
 
 import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
-import type { IniDocument } from './ini/ini-document.ts';
-import { appendLine, appendSection, removeLines } from './ini/ini-edit.ts';
+import { type IniDocument, parseIni } from './ini/ini-document.ts';
+import { appendLine, appendSection, changeLines, removeEntry, removeLines, removeSection, setValue } from './ini/ini-edit.ts';
+import { type KeyTable, SCHEMA } from './schema/schema.ts';
 import { isKeyText, keyText } from './schema/value-types.ts';
 
 /** Column of the `=` in a new section. */
 const KEY_COLUMNS = 12;
+
+/** What a first configuration file says. */
+export interface FirstServer {
+  readonly name: string;
+  readonly namespace: string;
+  readonly namespaceid: number;
+  readonly serverid: number;
+  /** Addresses to listen on; the interfaces are called if0, if1 and so on. */
+  readonly addresses: readonly string[];
+}
+
+/** Returns a first configuration, without pools and clients. A wrong value becomes a problem of the document. */
+export function newRssrvcfg({ name, namespace, namespaceid, serverid, addresses }: FirstServer): IniDocument {
+  const style = { keyColumns: KEY_COLUMNS };
+  const head = appendSection(parseIni(''), 'namespace', namespace, [['namespaceid', String(namespaceid)]], style);
+  const named = appendSection(head, 'server', name, [['serverid', String(serverid)]], style);
+  return addresses.reduce((document, address, index) => appendSection(document, 'interface', `if${index}`, [['address', address]]), named);
+}
+
+/** Adds a section [interface] below the other interfaces. Throws E_CONFIG if the interface exists. */
+export function addServerInterface(
+  document: IniDocument,
+  name: string,
+  entries: readonly (readonly [key: string, value: string])[],
+): IniDocument {
+  if (!isName(name)) throw new RsError('E_CONFIG', `Wrong interface name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
+  const same = document.sections.find((section) => section.type === 'interface' && section.name === name);
+  if (same !== undefined) throw new RsError('E_CONFIG', `Interface ${name} exists, in line ${same.line}: choose another name`);
+  const last = document.sections.findLastIndex(({ type }) => ['interface', 'server', 'namespace'].includes(type));
+  return appendSection(document, 'interface', name, entries, { ...(last < 0 ? {} : { after: last }), keyColumns: KEY_COLUMNS });
+}
+
+/** Removes a section with its comments. Throws E_CONFIG, naming those that exist, if there is none or more than one. */
+export function removeServerSection(document: IniDocument, type: 'interface' | 'pool', name: string): IniDocument {
+  return removeSection(document, indexOf(document, type, name));
+}
+
+/** Sets the keys of a section; the value null removes a key. `name`: null for the only section of this type. */
+export function changeServerSection(
+  document: IniDocument,
+  type: 'namespace' | 'server' | 'pool',
+  name: string | null,
+  changes: readonly (readonly [key: string, value: string | null])[],
+): IniDocument {
+  const keys: KeyTable = SCHEMA.rssrvcfg[type].keys;
+  return changes.reduce((changed, [key, value]) => {
+    if (!Object.hasOwn(keys, key)) {
+      const allowed = Object.keys(keys).filter((one) => keys[one]?.isForTests !== true);
+      throw new RsError('E_CONFIG', `No key ${quoteText(key)} in [${type}]: allowed are ${allowed.join(', ')}`);
+    }
+    const index = indexOf(changed, type, name);
+    return value === null ? removeEntry(changed, index, key) : setValue(changed, index, key, value);
+  }, document);
+}
+
+/** Index of the section. Throws E_CONFIG. */
+function indexOf({ sections }: IniDocument, type: string, name: string | null): number {
+  const isMeant = (section: IniDocument['sections'][number]): boolean => section.type === type && (name === null || section.name === name);
+  const found = [...sections.keys()].filter((index) => isMeant(sections[index]!));
+  const [index, second] = found;
+  const shown = name === null ? `[${type}]` : `[${type} ${quoteText(name).slice(1, -1)}]`;
+  if (index === undefined) {
+    const names = sections.flatMap((one) => (one.type === type && one.name !== null ? [one.name] : []));
+    const present = names.length === 0 ? `there is no [${type}] section` : `there are ${names.join(', ')}`;
+    throw new RsError('E_CONFIG', `No section ${shown} in the file: ${present}`);
+  }
+  if (second === undefined) return index;
+  const lines = [index, second].map((each) => sections[each]?.line).join(' and ');
+  throw new RsError('E_CONFIG', `More than one section ${shown}, in lines ${lines}: remove one of them with an editor`);
+}
 
 /** Adds a section [pool] below the other pools, volumes and interfaces. Throws E_CONFIG if the pool exists. */
 export function addPool(document: IniDocument, name: string, entries: readonly (readonly [key: string, value: string])[]): IniDocument {
@@ -29,6 +100,40 @@ export function addClient(document: IniDocument, name: string, key: string): Ini
   if (same !== undefined)
     throw new RsError('E_CONFIG', `Client ${name} exists, in line ${same.line}: choose another name, or remove it first`);
   return appendLine(whole, index, `${name} ${key}`);
+}
+
+/** Gives a client a second key, behind the one that it has. Throws E_CONFIG if there is no such client or it has two. Shows no key. */
+export function addSecondKey(document: IniDocument, name: string, key: string): IniDocument {
+  if (!isKeyText(key)) throw new RsError('E_CONFIG', `Wrong key of client ${name}: allowed is ${keyText.allowed}`);
+  return changeKeys(document, name, (line, keys) => {
+    if (keys.length > 1)
+      throw new RsError('E_CONFIG', `Client ${name} has two keys already: rsadm client rekey ${name} --finish drops the old one`);
+    return `${line} ${key}`;
+  });
+}
+
+/** Takes the first of two keys, the old one, from a client. Throws E_CONFIG if there is no such client or it has one key. */
+export function dropFirstKey(document: IniDocument, name: string): IniDocument {
+  return dropKey(document, name, (line) => line.replace(/^(\S+\s+)\S+\s+/, '$1'));
+}
+
+/** Takes the second of two keys, the new one, from a client. Throws E_CONFIG if there is no such client or it has one key. */
+export function dropSecondKey(document: IniDocument, name: string): IniDocument {
+  return dropKey(document, name, (line) => line.replace(/\s+\S+$/, ''));
+}
+
+function dropKey(document: IniDocument, name: string, without: (line: string) => string): IniDocument {
+  return changeKeys(document, name, (line, keys) => {
+    if (keys.length === 2) return without(line);
+    throw new RsError('E_CONFIG', `Client ${name} has one key: rsadm client rekey ${name} gives it another one first`);
+  });
+}
+
+/** `change` gets the line of the client, and its keys. */
+function changeKeys(document: IniDocument, name: string, change: (line: string, keys: readonly string[]) => string): IniDocument {
+  checkClient(document, name, ['clients']);
+  const index = document.sections.findIndex(({ type }) => type === 'clients');
+  return changeLines(document, index, (line) => (nameOf(line) === name ? change(line, line.split(/\s+/).slice(1)) : line));
 }
 
 /** Removes a client, its key and its rights. Throws E_CONFIG if there is no such client. */

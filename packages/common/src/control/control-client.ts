@@ -10,7 +10,6 @@ import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable } from './method-table.ts';
 import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from './methods.ts';
-import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from './server-methods.ts';
 import { misfit, type Shape } from './shape.ts';
 
 export interface CallOptions {
@@ -37,17 +36,8 @@ export function callControl<M extends ControlMethodName>(
   return callMethod(CONTROL_METHODS, socketPath, method, params, options);
 }
 
-/** Like `callControl`, but for the control socket of rssrv. */
-export function callServer<M extends ServerMethodName>(
-  socketPath: string,
-  method: M,
-  params: ServerMethods[M]['params'],
-  options: CallOptions = {},
-): Promise<ServerMethods[M]['result']> {
-  return callMethod(SERVER_METHODS, socketPath, method, params, options);
-}
-
-async function callMethod<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
+/** Like `callControl`, for a daemon with another table of methods. */
+export async function callMethod<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
   table: T,
   socketPath: string,
   method: M,
@@ -116,9 +106,9 @@ interface Daemon {
   readonly logcat: string;
 }
 
-// The socket's path contains the root directory and the daemon's name: ROOT/run/rsio/NAME/control.
+// The socket's path contains the root directory and the daemon's name: ROOT/run/rsio/NAME/control, or control-read for readers.
 function daemonOf(socketPath: string): Daemon {
-  const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control$/.exec(socketPath) ?? [];
+  const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control(?:-read)?$/.exec(socketPath) ?? [];
   if (name === undefined) return { name: 'The daemon', start: 'start it', logcat: 'rsclogcat' };
   return {
     name,

@@ -1,6 +1,6 @@
 // Serves a daemon's control socket. The server receives one JSON request per line, calls the daemon's handlers, and sends each answer when
-// the answer is complete. Requests cannot pile up: while CONTROL_REQUESTS_OUT_MAX requests are in progress, the server stops reading from
-// the connection. Invariants: every complete request is answered exactly once unless its connection closes first; handlers receive only
+// the answer is complete. Requests cannot pile up: while the bound of requests are in progress, the server stops reading from the
+// connection. Invariants: every complete request is answered exactly once unless its connection closes first; handlers receive only
 // parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
@@ -30,9 +30,20 @@ export interface Service {
 type Handler = (params: never) => unknown;
 
 export interface ControlServer {
+  /** Closes all connections, and goes on accepting new ones. */
+  disconnect(): void;
   /** Stops accepting requests, closes the connections and removes the socket. */
   close(): Promise<void>;
 }
+
+/** What the callers of one socket may use of the daemon. */
+export interface ControlBounds {
+  readonly connections: number;
+  /** Requests in progress on one connection. */
+  readonly requestsOut: number;
+}
+
+const BOUNDS: ControlBounds = { connections: CONTROL_CONNECTIONS_MAX, requestsOut: CONTROL_REQUESTS_OUT_MAX };
 
 type RequestId = string | number | null;
 
@@ -45,40 +56,45 @@ export async function startControlServer<T extends MethodTable>(
   table: T,
   handlers: Partial<HandlersOf<T>>,
   log: Log,
+  bounds: ControlBounds = BOUNDS,
 ): Promise<ControlServer> {
   const service: Service = { table, handlers };
   const connections = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    if (connections.size >= CONTROL_CONNECTIONS_MAX) {
-      refuse(socket);
+    if (connections.size >= bounds.connections) {
+      refuse(socket, bounds);
       return;
     }
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
-    new ControlConnection(socket, service, log).start();
+    new ControlConnection(socket, service, bounds, log).start();
   });
   await listenOnSocket(server, path);
   server.on('error', (error) => log.error(`Control socket ${path} failed: ${error.message}`));
-  return { close: () => closeServer(server, connections) };
+  const disconnect = (): void => {
+    for (const socket of connections) socket.destroy();
+  };
+  return { disconnect, close: () => closeServer(server, disconnect) };
 }
 
-function refuse(socket: Socket): void {
-  const error = new RsError('E_LIMIT', `More than ${CONTROL_CONNECTIONS_MAX} control connections are open: close one`);
+function refuse(socket: Socket, { connections }: ControlBounds): void {
+  const error = new RsError('E_LIMIT', `More than ${connections} control connections are open: close one`);
   socket.on('error', () => {});
   socket.resume();
   socket.end(answerLine(null, { error: errorAnswer(error) }));
 }
 
-function closeServer(server: Server, connections: ReadonlySet<Socket>): Promise<void> {
+function closeServer(server: Server, disconnect: () => void): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    for (const socket of connections) socket.destroy();
+    disconnect();
   });
 }
 
 class ControlConnection {
   private readonly socket: Socket;
   private readonly service: Service;
+  private readonly bounds: ControlBounds;
   private readonly log: Log;
   private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
   /** Received requests that wait because the maximum number of requests is in progress. */
@@ -86,9 +102,10 @@ class ControlConnection {
   private unanswered = 0;
   private hasEnded = false;
 
-  constructor(socket: Socket, service: Service, log: Log) {
+  constructor(socket: Socket, service: Service, bounds: ControlBounds, log: Log) {
     this.socket = socket;
     this.service = service;
+    this.bounds = bounds;
     this.log = log;
   }
 
@@ -110,7 +127,7 @@ class ControlConnection {
   }
 
   private pump(): void {
-    while (this.unanswered < CONTROL_REQUESTS_OUT_MAX) {
+    while (this.unanswered < this.bounds.requestsOut) {
       const line = this.waiting.shift();
       if (line === undefined) break;
       if (line.trim() !== '') this.take(line);

@@ -12,13 +12,27 @@ export const CONTROL_CONNECTIONS_MAX = 64;
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
 /** Maximum number of requests in progress on one control connection. */
 export const CONTROL_REQUESTS_OUT_MAX = 16;
+/**
+ * Bounds of the socket for the group that may read. Its connections do not count towards CONTROL_CONNECTIONS_MAX. A program needs two
+ * requests at a time, a greeting and a request; each may leave an answer that nobody reads.
+ */
+export const READ_CONNECTIONS_MAX = 16;
+export const READ_REQUESTS_OUT_MAX = 2;
+/** Requests of all readers that are in progress or wait. They outlive their connections. Further ones are refused. */
+export const READ_REQUESTS_MAX = READ_CONNECTIONS_MAX * READ_REQUESTS_OUT_MAX;
 /** Time-out for requests that the daemon can answer at once. Without an answer within this time, the daemon hangs or is stopped. */
 export const CONTROL_ANSWER_MS = 10_000;
 /** Time that a change of the server's configuration or volumes may take. Allocating a thick volume takes longest. */
 export const SERVER_CHANGE_MS = 600_000;
+/** Time that rsiod may take to pass a request on to a server. It is longer than the request itself, so that rsiod says what went wrong. */
+export const SERVER_CALL_MS = SERVER_CHANGE_MS + CONTROL_ANSWER_MS;
+/** Time that an order may take that ends the session of a client. The server answers earlier, with E_TIMEOUT at the latest. */
+export const SESSION_END_MS = 45_000;
 /**
  * Time-out for requests that the daemon may not be able to answer at once. This time-out applies only if the daemon has answered the
  * greeting.
  */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const EVENTS_KEPT = 1_000;
+/** Longest time for which rssrv holds back the answer of the method `events` until there is an event. */
+export const EVENTS_WAIT_MAX_MS = 8_000;

@@ -1,14 +1,17 @@
 // How a table of control methods is written: the parameters of each method, the shape of its result, and the time that it may take. Each
-// daemon has a table of its own: methods.ts (rsiod) and server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
+// daemon has a table of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT } from './limits.ts';
-import { count, flag, list, number, object, type Of, type Shape, text, whole } from './shape.ts';
+import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from './shape.ts';
 
 /**
  * Version of the interface. It increases only when a reader of the old version would misinterpret the new one. Additions do not increase
  * it.
  */
 export const CONTROL_VERSION = 1;
+
+/** The rights of clients, as in the section [rights] of rssrvcfg; each includes the one before. */
+export type RemoteRight = 'use' | 'manage' | 'admin';
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;
@@ -24,11 +27,21 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   readonly result: Shape<R>;
   /** If the daemon has not answered within this time, the call fails with E_TIMEOUT. */
   readonly waitMs: number;
+  /**
+   * In the table of rssrv: the right with which a client may call the method from its own machine; null if only programs on the server may.
+   * A method that a client may call and that changes something takes the parameter `request`, or may be executed twice without harm.
+   */
+  readonly remote: RemoteRight | null;
 }
 
 export type MethodTable = Readonly<Record<string, ControlMethod>>;
 
-type ParamsOf<P> = { readonly [K in keyof P]: P[K] extends Param<infer T> ? T : never };
+type ValueOf<P> = P extends Param<infer T> ? T : never;
+
+/** A parameter whose type includes undefined may be left out. */
+type ParamsOf<P> = { readonly [K in keyof P as undefined extends ValueOf<P[K]> ? never : K]: ValueOf<P[K]> } & {
+  readonly [K in keyof P as undefined extends ValueOf<P[K]> ? K : never]?: ValueOf<P[K]>;
+};
 
 /** The types of the parameters and results of a table. */
 export type MethodsOf<T extends MethodTable> = {
@@ -49,7 +62,7 @@ export const EVENT = object({ atMs: number(), object: text(), from: text(), to: 
  * The result of the method `daemon`. Daemons return this result to clients of every version, so no field may ever be removed or change its
  * meaning.
  */
-export const DAEMON = object({
+const DAEMON_FIELDS = {
   program: text(),
   version: text('Version of the release'),
   control: count('Version of the control interface'),
@@ -58,6 +71,15 @@ export const DAEMON = object({
   nodename: text(),
   startedMs: number(),
   configuredMs: number('When it read its current configuration'),
+};
+
+export const DAEMON = object(DAEMON_FIELDS);
+
+/** Of rssrv. */
+export const SERVER_DAEMON = object({
+  ...DAEMON_FIELDS,
+  processUser: orNull(text('User as whom server processes run; null: as the user of the daemon')),
+  processNote: orNull(text('Why server processes have more rights than they need, and what to do; clients are not told')),
 });
 
 export function method<const P extends Readonly<Record<string, Param>>, R>(
@@ -65,6 +87,7 @@ export function method<const P extends Readonly<Record<string, Param>>, R>(
   params: P,
   result: Shape<R>,
   waitMs = CONTROL_ANSWER_MS,
+  remote: RemoteRight | null = null,
 ): ControlMethod<P, R> {
-  return { help, params, result, waitMs };
+  return { help, params, result, waitMs, remote };
 }

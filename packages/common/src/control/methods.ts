@@ -1,13 +1,13 @@
 // Contains the table of rsiod's control interface: the requests that rsiod accepts on its control socket, how long each request may take,
-// and the shapes of the results. The table of rssrv is in server-methods.ts. Requests and answers are JSON objects, one per line. A request has the form {id, method, version, params}.
+// and the shapes of the results. The table of rssrv is in server/. Requests and answers are JSON objects, one per line. A request has the form {id, method, version, params}.
 // An answer has the form {id, version, release, result}; if the request failed, `error: {code, message, context}` replaces `result`. The
 // rules for changing the interface are in docs/CONTROL.md. Points in time are in wall-clock milliseconds since 1970 (suffix Ms). Durations
 // are in milliseconds (suffix Ms) or microseconds (suffix Us).
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
-import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS } from './limits.ts';
+import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from './limits.ts';
 import { DAEMON, EVENT, eventCount, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, text, word } from './shape.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from './shape.ts';
 
 /** An event has this state if a volume was detached by force while in use. The event's reason says what has been lost. */
 export const CUT_STATE = 'cut';
@@ -26,6 +26,8 @@ const PATH_FIELDS = {
   lastErrorMs: orNull(number()),
   retries: count('Attempts since it was last up'),
   roundTripMs: orNull(number()),
+  cipher: orNull(text('Cipher suite of TLS; null: the path is plain or not connected')),
+  tls: flag('rscltcfg has tls = on for it, which applies to each new connection'),
 } as const;
 
 const PATH = object(PATH_FIELDS);
@@ -234,6 +236,9 @@ const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a
  * lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
+const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
+const namespaceName: Param<string> = { shape: filledText(), what: 'the name of a namespace' };
+
 export const CONTROL_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, DAEMON),
   query: method(
@@ -280,6 +285,28 @@ export const CONTROL_METHODS = {
     'Measures the paths from an interface (name or address) to a server interface (name of its section, or address); null: all',
     { interface: nameOrNull, remote: nameOrNull },
     object({ paths: list(PROBE), leftOut: list(LEFT_OUT) }),
+    CONTROL_TIMEOUT_MS,
+  ),
+  'server-call': method(
+    'Passes a request on to a server, which checks what this client may do; the methods are those of rssrv; null: the only namespace, the only server',
+    {
+      namespace: nameOrNull,
+      server: nameOrNull,
+      method: { shape: filledText(), what: 'the name of a method of rssrv' },
+      params: { shape: record(), what: 'an object', default: {} },
+      waitMs: {
+        shape: orNull(whole(1, SERVER_CHANGE_MS)),
+        what: `a whole number from 1 to ${SERVER_CHANGE_MS} or null`,
+        default: null,
+      },
+    },
+    object({ namespace: text(), server: text(), result: record('Answer of the server') }),
+    SERVER_CALL_MS,
+  ),
+  'await-volume': method(
+    'Waits until a server lists a volume for this client, so that it can be attached',
+    { namespace: namespaceName, server: serverName, id: { shape: filledText(), what: 'the id of a volume' } },
+    object({ listed: flag('false: the server has not listed it in time') }),
     CONTROL_TIMEOUT_MS,
   ),
 } as const;

@@ -2,7 +2,7 @@
 // That answers of real daemons fit is tested in test/integration.
 
 import { describe, expect, test } from 'vitest';
-import { count, filledText, flag, list, misfit, number, object, orNull, text, whole, word } from './shape.ts';
+import { count, filledText, flag, list, misfit, number, object, orNull, record, text, whole, word } from './shape.ts';
 
 const SHAPE = object({
   name: filledText(),
@@ -61,4 +61,9 @@ test.each<[Record<string, unknown>, string]>([
 ])('what a later release may add passes, unless it must fit exactly: %j', (change, found) => {
   expect(misfit(SHAPE, { ...GOOD, ...change })).toBeNull();
   expect(misfit(SHAPE, { ...GOOD, ...change }, 'exactly')).toBe(found);
+});
+
+test('a record is any object, and no list', () => {
+  expect(misfit(record(), { any: [1] }, 'exactly')).toBeNull();
+  for (const wrong of [null, [], 'x', 1]) expect(misfit(object({ at: record() }), { at: wrong })).toBe('at is not an object');
 });

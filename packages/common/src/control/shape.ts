@@ -18,9 +18,11 @@ export type Form =
   | { readonly kind: 'flag' }
   | { readonly kind: 'or-null'; readonly of: Shape }
   | { readonly kind: 'list'; readonly of: Shape }
+  /** An object whose fields another table describes. */
+  | { readonly kind: 'record' }
   | { readonly kind: 'object'; readonly fields: Fields };
 
-type Fields = Readonly<Record<string, Shape>>;
+export type Fields = Readonly<Record<string, Shape>>;
 
 export type Of<S> = S extends Shape<infer T> ? T : never;
 
@@ -64,6 +66,10 @@ export function list<T>(of: Shape<T>, help: string | null = null): Shape<readonl
   return { form: { kind: 'list', of }, help };
 }
 
+export function record(help: string | null = null): Shape<Readonly<Record<string, unknown>>> {
+  return { form: { kind: 'record' }, help };
+}
+
 export function object<const F extends Fields>(fields: F, help: string | null = null): ObjectShape<F> {
   return { form: { kind: 'object', fields }, help };
 }
@@ -92,6 +98,8 @@ export function misfit(shape: Shape, value: unknown, strictness: 'open' | 'exact
       return value === null ? null : misfit(form.of, value, strictness, place);
     case 'list':
       return Array.isArray(value) ? firstMisfit(value, form.of, strictness, place) : wrong(place, 'a list');
+    case 'record':
+      return isRecord(value) ? null : wrong(place, 'an object');
     case 'object':
       return objectMisfit(form.fields, value, strictness, place);
   }
@@ -115,16 +123,19 @@ function firstMisfit(values: readonly unknown[], of: Shape, strictness: 'open' |
   return null;
 }
 
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function objectMisfit(fields: Fields, value: unknown, strictness: 'open' | 'exactly', place: string): string | null {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong(place, 'an object');
-  const values = value as Readonly<Record<string, unknown>>;
+  if (!isRecord(value)) return wrong(place, 'an object');
   for (const [name, shape] of Object.entries(fields)) {
     const inside = place === '' ? name : `${place}.${name}`;
-    if (!Object.hasOwn(values, name)) return `${inside} is missing`;
-    const found = misfit(shape, values[name], strictness, inside);
+    if (!Object.hasOwn(value, name)) return `${inside} is missing`;
+    const found = misfit(shape, value[name], strictness, inside);
     if (found !== null) return found;
   }
-  const stray = strictness === 'open' ? undefined : Object.keys(values).find((name) => !Object.hasOwn(fields, name));
+  const stray = strictness === 'open' ? undefined : Object.keys(value).find((name) => !Object.hasOwn(fields, name));
   return stray === undefined ? null : `${place === '' ? stray : `${place}.${stray}`} is not known`;
 }
 

@@ -42,10 +42,17 @@ export function isAsleep(pid: number): boolean {
  * reuse the leader's pid while another process of the session exists.
  */
 export function processesOfSession(leader: number, name: string): number[] {
+  return processesNamed((one) => one === name).flatMap(({ pid, session }) => (session === leader ? [pid] : []));
+}
+
+/** Returns the processes with a name of this kind, each with the leader of its process session, which may have exited. */
+export function processesNamed(
+  isName: (name: string) => boolean,
+): { readonly pid: number; readonly name: string; readonly session: number }[] {
   const all = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
-  return all.map(Number).filter((pid) => {
+  return all.map(Number).flatMap((pid) => {
     const stat = statOf(pid);
-    return stat?.session === leader && stat.name === name;
+    return stat !== undefined && isName(stat.name) ? [{ pid, name: stat.name, session: stat.session }] : [];
   });
 }
 

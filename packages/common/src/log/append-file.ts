@@ -16,9 +16,15 @@ export interface AppendFileEvents {
   recovered(lines: number): void;
 }
 
+/** Opens or creates a file for appending whole lines. Throws errors from node:fs. */
+export function openForAppending(file: string): number {
+  mkdirSync(dirname(file), { recursive: true });
+  return openSync(file, 'a', LOG_MODE);
+}
+
 export class AppendFile {
-  private readonly file: string;
   private readonly events: AppendFileEvents;
+  private readonly openAnew: () => number;
   private descriptor: number | null = null;
   private pending: string[] = [];
   private pendingBytes = 0;
@@ -27,9 +33,10 @@ export class AppendFile {
   private needsReopen = false;
   private linesLost = 0;
 
-  constructor(file: string, listener: AppendFileEvents) {
-    this.file = file;
+  /** `open` opens the file for appending; a process that may not open it itself is given descriptors. */
+  constructor(file: string, listener: AppendFileEvents, open: () => number = () => openForAppending(file)) {
     this.events = listener;
+    this.openAnew = open;
     this.descriptor = this.open();
   }
 
@@ -84,8 +91,7 @@ export class AppendFile {
 
   private open(): number | null {
     try {
-      mkdirSync(dirname(this.file), { recursive: true });
-      return openSync(this.file, 'a', LOG_MODE);
+      return this.openAnew();
     } catch (error) {
       this.events.failed(error as Error);
       return null;

@@ -2,7 +2,7 @@
 // stderr. Invariants: a program never stops because its log cannot be written; individual I/O requests are not logged.
 
 import { type Logger, pino } from 'pino';
-import { AppendFile } from './append-file.ts';
+import { AppendFile, type AppendFileEvents } from './append-file.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { cleanFields, type LogFields } from './log-fields.ts';
 import { formatLogLine } from './log-line.ts';
@@ -43,20 +43,23 @@ export interface LogOptions {
   /** Called once, with a message, if the log file cannot be written. By default, the message is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
+  /** Opens `file` for appending, at once and at each `reopen`. Used by a process that is given descriptors instead. */
+  readonly open?: () => number;
 }
 
 /** Opens or creates the log file. Never throws: if the file cannot be opened, records go only to `copy`. */
 export function openLog(options: LogOptions): DaemonLog {
-  const { file, copy, clock = systemClock, warn = (sentence: string) => process.stderr.write(`${sentence}\n`) } = options;
+  const { file, copy, open, clock = systemClock, warn = (sentence: string) => process.stderr.write(`${sentence}\n`) } = options;
   let warned = false;
-  const sink = new AppendFile(file, {
+  const events: AppendFileEvents = {
     failed: (error) => {
       if (warned) return;
       warned = true;
       warn(`Cannot write log ${file} (${error.message}): continuing without it; make it writable and send SIGHUP`);
     },
     recovered: (lines) => log.warn(`${lines} log lines were lost while the log could not be written`),
-  });
+  };
+  const sink = new AppendFile(file, events, open);
   const stream = {
     write: (line: string) => {
       sink.write(line);

@@ -1,17 +1,23 @@
-// Edits rssrvcfg and makes rssrv reload it. Invariant: if rssrv refuses the changed file, the old file is put back, so that nothing of the
-// change remains; if rssrv is not running, it reads the file when it starts.
+// Edits rssrvcfg and makes rssrv reload it. rssrv examines the new text before the file changes, so that a refused change never reaches the
+// file, and a crash in the middle leaves a file that rssrv accepts. Invariant: if the reload fails all the same, the old file is put back,
+// so that nothing of the change remains; if rssrv is not running, it reads the file when it starts.
 
 import { checkEdit, openConfigFile, saveConfigFile } from '../config/config-file.ts';
 import { type IniDocument, printIni } from '../config/ini/ini-document.ts';
 import { examineRssrvConfig } from '../config/reader/rssrvcfg.ts';
+import type { ServerMethods } from '../control/server/server-methods.ts';
+import { CONTROL_LINE_MAX_BYTES } from '../control/limits.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { escapeControls } from '../lib/printable.ts';
 
 /** What an edit of the file needs. */
 export interface ServerFileContext {
   readonly configFile: string;
-  /** Makes rssrv read the file again. */
-  readonly call: (method: 'reload', params: Record<never, never>) => Promise<{ readonly applied: readonly string[] }>;
+  /** Makes rssrv examine a text, or read the file again. */
+  readonly call: <M extends 'config-check' | 'reload'>(
+    method: M,
+    params: ServerMethods[M]['params'],
+  ) => Promise<ServerMethods[M]['result']>;
   readonly out: (text: string) => void;
   readonly note: (sentence: string) => void;
 }
@@ -19,21 +25,21 @@ export interface ServerFileContext {
 type Edit = (document: IniDocument) => IniDocument;
 type Opened = ReturnType<typeof openConfigFile>;
 
-/** Throws what `changeServerFile` would throw before it saves the file. */
+/** Throws what `changeServerFile` would throw before it asks rssrv. */
 export function checkServerFile({ configFile }: Pick<ServerFileContext, 'configFile'>, edit: Edit): void {
-  const { document } = openMended(configFile);
-  const [first] = checkEdit(document, edit(document), configFile, examineRssrvConfig).added;
-  if (first !== undefined) throw new RsError('E_CONFIG', `${configFile} was not changed: ${first.message}`, { file: configFile });
+  edited(configFile, openMended(configFile), edit);
 }
 
 /**
- * Edits and saves the file, and reloads rssrv. Passes a sentence for each change to `tell`. Returns false if rssrv is not running. Throws the
- * errors of the edit and of saving. If rssrv refuses the file, restores the old file and throws the refusal.
+ * Edits the file: lets rssrv examine the new text, saves it, and reloads rssrv. Passes a sentence for each change to `tell`. Returns false if rssrv is not running. Throws the
+ * errors of the edit and of saving. If rssrv refuses the text, throws the refusal, and the file stays or becomes as it was.
  */
 export async function changeServerFile(context: ServerFileContext, edit: Edit, tell = toOutput(context)): Promise<boolean> {
   const { configFile, note } = context;
   const before = openMended(configFile);
-  const { fingerprint } = saveConfigFile(configFile, edit(before.document), before.fingerprint, undefined, examineRssrvConfig);
+  const after = edited(configFile, before, edit);
+  await examineByServer(context, printIni(after));
+  const { fingerprint } = saveConfigFile(configFile, after, before.fingerprint, undefined, examineRssrvConfig);
   try {
     const { applied } = await context.call('reload', {});
     for (const sentence of applied) tell(sentence);
@@ -53,6 +59,26 @@ export async function changeServerFile(context: ServerFileContext, edit: Edit, t
   }
 }
 
+/** Returns the edited document. Throws E_CONFIG if the edit adds a problem. */
+function edited(configFile: string, { document }: Opened, edit: Edit): IniDocument {
+  const after = edit(document);
+  const [first] = checkEdit(document, after, configFile, examineRssrvConfig).added;
+  if (first !== undefined) throw new RsError('E_CONFIG', `${configFile} was not changed: ${first.message}`, { file: configFile });
+  return after;
+}
+
+/** Throws the refusal of rssrv. Returns if rssrv accepts the text or is not running. */
+async function examineByServer(context: ServerFileContext, text: string): Promise<void> {
+  // A longer text than a request can have is examined by the reload alone.
+  if (Buffer.byteLength(JSON.stringify(text)) > CONTROL_LINE_MAX_BYTES / 2) return;
+  try {
+    await context.call('config-check', { text });
+  } catch (thrown) {
+    const refusal = toRsError(thrown);
+    if (refusal.code !== 'E_NOT_RUNNING') throw refusal;
+  }
+}
+
 function toOutput({ out }: ServerFileContext): (sentence: string) => void {
   return (sentence) => out(`${escapeControls(sentence)}\n`);
 }
@@ -61,7 +87,7 @@ function toOutput({ out }: ServerFileContext): (sentence: string) => void {
 function openMended(configFile: string): Opened {
   const opened = openConfigFile(configFile);
   if (opened.fingerprint === null)
-    throw new RsError('E_NO_CONFIG', `No configuration file ${configFile}: write one first (see rssrvcfg(5))`, { path: configFile });
+    throw new RsError('E_NO_CONFIG', `No configuration file ${configFile}: rsadm init makes one`, { path: configFile });
   const [broken] = examineRssrvConfig(printIni(opened.document), configFile).problems;
   if (broken === undefined) return opened;
   throw new RsError('E_CONFIG', `${configFile}:${broken.line}: ${broken.message}`, { file: configFile, problems: [broken] });

@@ -2,7 +2,7 @@
 // control characters.
 
 import { describe, expect, test } from 'vitest';
-import { client, pool, removedVolume, volume } from '../testing/server-views.ts';
+import { client, pool, removedVolume, sessionStats, volume } from '../testing/server-views.ts';
 import { clientsTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './server-tables.ts';
 
 const GIB = 1024 ** 3;
@@ -56,9 +56,9 @@ late@0    20.0G  fast  1970_01_01-00:00:00 (GMT)  -      0h 0m
 test('pools: unknown space is a dash, and the reason stands in place of the path', () => {
   const lost = { state: 'unavailable', reason: 'not mounted: mount it', totalBytes: null, usableBytes: null } as const;
   expect(poolsTable([pool({ limitBytes: 1024 ** 4 }), pool({ name: 'slow', volumes: 0, promisedBytes: 0, ...lost })])).toBe(
-    `POOL    SIZE   FREE  PROMISED  LIMIT  VOLUMES  PATH
-fast  100.0G  55.0G     20.0G   1.0T        1  /srv/fast
-slow       -      -         0      -        0  unavailable: not mounted: mount it
+    `POOL    SIZE  USED   FREE  PROMISED  LIMIT  VOLUMES  PATH
+fast  100.0G   40%  55.0G     20.0G   1.0T        1  /srv/fast
+slow       -     -      -         0      -        0  unavailable: not mounted: mount it
 `,
   );
 });
@@ -70,12 +70,27 @@ test('clients: what they may do with which limit, and what they hold', () => {
     client({ name: 'venus', role: 'manage', state: 'absent', address: null, volumes: [] }),
     client({ name: 'x', role: 'admin', state: 'absent', address: null, volumes: [] }),
   ];
-  expect(clientsTable(clients)).toBe(
-    `CLIENT  STATE      ADDRESS       RIGHTS                            HOLDS
-big-2   connected  192.168.10.2  use                               oracle@0, data@1
-mars    silent     192.168.10.2  manage fast,slow 20.0G of 500.0G  oracle@0
-venus   absent     -             manage all pools                  -
-x       absent     -             admin                             -
+  expect(clientsTable(clients, { sessions: [sessionStats()], waits: [] })).toBe(
+    `CLIENT  STATE      ADDRESS          READS    WRITES  RIGHTS                            HOLDS
+big-2   connected  192.168.10.2  0.8 MB/s  0.0 MB/s  use                               oracle@0, data@1
+mars    silent     192.168.10.2         -         -  manage fast,slow 20.0G of 500.0G  oracle@0
+venus   absent     -                    -         -  manage all pools                  -
+x       absent     -                    -         -  admin                             -
+`,
+  );
+});
+
+test('clients: a change of the key that is not finished, and a fence, stand beside the state', () => {
+  const clients = [
+    client({ name: 'ceres', keys: 2, sessionKey: 'old', volumes: [] }),
+    client({ name: 'pluto', state: 'absent', keys: 2, fencedMs: 1, address: null, volumes: [] }),
+    client({ name: 'io', fencedMs: 1, volumes: [] }),
+  ];
+  expect(clientsTable(clients, { sessions: [], waits: [] })).toBe(
+    `CLIENT  STATE                                  ADDRESS       READS  WRITES  RIGHTS  HOLDS
+ceres   connected, two keys, session uses old  192.168.10.2      -       -  use     -
+pluto   fenced, two keys                       -                 -       -  use     -
+io      fenced, its session is ending          192.168.10.2      -       -  use     -
 `,
   );
 });
@@ -99,6 +114,23 @@ describe('details of a volume', () => {
     expect(text).toMatch(/\n {4}held by: {3}big-2 10\.0\.0\.2 since 1970_01_01-00:00:00 \(GMT\)\n$/);
   });
 
+  test('show the layout and the files of a volume over several pools, and a pool that is absent', () => {
+    const parts = [
+      { pool: 'a', path: '/a/data', sizeBytes: GIB },
+      { pool: null, path: null, sizeBytes: GIB },
+    ];
+    const striped = volume({ pool: 'a', path: '/a/data', layout: { chunkBytes: 65_536, parts } });
+    expect(volumeDetails(striped)).toContain(
+      `    pool:      a,?
+    layout:    stripe of 2 files, chunks of 64k
+    file:      /a/data, 1.0G in pool a
+    file:      -, 1.0G in pool ?
+`,
+    );
+    expect(volumeDetails({ ...striped, layout: { chunkBytes: null, parts } })).toContain('    layout:    concat of 2 files\n');
+    expect(volumesTable([striped])).toContain(' a,? ');
+  });
+
   test('of a section have no pool, and no time of creation', () => {
     const text = volumeDetails(volume({ pool: null, createdMs: null, id: null, state: 'unavailable', reason: 'no file' }));
     expect(text).toContain('    id:        -\n    state:     unavailable: no file\n');
@@ -113,7 +145,7 @@ test('control characters in names and reasons never reach the terminal', () => {
     volumesTable([volume({ name: bad, pool: bad, state: 'unavailable', reason: bad })]),
     volumeDetails(volume({ name: bad, path: bad })),
     poolsTable([pool({ name: bad, path: bad })]),
-    clientsTable([client({ name: bad, address: bad, volumes: [bad] })]),
+    clientsTable([client({ name: bad, address: bad, volumes: [bad] })], { sessions: [], waits: [] }),
     removedTable([removedVolume({ name: bad, by: bad })], 0),
   ];
   for (const text of texts) {

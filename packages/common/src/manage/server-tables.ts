@@ -2,8 +2,11 @@
 // reaches the terminal; `-` stands for an unknown or missing value.
 
 import { alignColumns, toText } from '../cli/table.ts';
-import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server-methods.ts';
+import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server/views.ts';
+import { printSize } from '../lib/units.ts';
+import type { StatsView } from '../control/server/stats-views.ts';
 import { formatTime } from '../log/log-line.ts';
+import { rateText, ratesOf } from './server-stats.ts';
 
 /** Said instead of an empty table. */
 export const NO_POOL = 'No pool: rsadm pool add NAME PATH makes one';
@@ -33,10 +36,25 @@ export function volumesTable(volumes: readonly ManagedVolumeView[]): string {
     volumeText(volume),
     shownSize(volume.sizeBytes),
     shownSize(volume.usedBytes),
-    volume.pool ?? '-',
-    volume.state === 'served' ? volume.holders.map(({ node }) => node).join(', ') || '-' : `unavailable: ${volume.reason ?? '-'}`,
+    poolsText(volume),
+    heldText(volume),
   ]);
   return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', 'HELD BY'], rows));
+}
+
+/** The pools of the volume, in the order of its files. */
+export function poolsText({ pool, layout }: ManagedVolumeView): string {
+  return layout === null ? (pool ?? '-') : layout.parts.map((part) => part.pool ?? '?').join(',');
+}
+
+/** How a volume of several files is laid out. */
+function layoutText({ chunkBytes, parts }: NonNullable<ManagedVolumeView['layout']>): string {
+  return chunkBytes === null ? `concat of ${parts.length} files` : `stripe of ${parts.length} files, chunks of ${printSize(chunkBytes)}`;
+}
+
+/** Clients that hold the volume, or why it is not served. */
+export function heldText({ state, holders, reason }: ManagedVolumeView): string {
+  return state === 'served' ? holders.map(({ node }) => node).join(', ') || '-' : `unavailable: ${reason ?? '-'}`;
 }
 
 /** Output of `volume list --removed`. */
@@ -47,27 +65,35 @@ export function removedTable(removed: readonly RemovedVolumeView[], nowMs: numbe
     volume.pool,
     formatTime(volume.removedMs),
     volume.by ?? '-',
-    leftTime(volume.untilMs - nowMs),
+    keptText(volume.untilMs - nowMs),
   ]);
   return toText(alignColumns(['VOLUME', '>SIZE', 'POOL', 'REMOVED', 'BY', 'KEPT FOR'], rows));
 }
 
 /** Hours and minutes, such as `23h 59m`. */
-function leftTime(ms: number): string {
+export function keptText(ms: number): string {
   const minutes = Math.max(0, Math.ceil(ms / 60_000));
   return `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
 
-/** Output of `volume show` and `volume set`. */
-export function volumeDetails(volume: ManagedVolumeView): string {
+/** Output of `volume show` and `volume set`. `title`: the name of the volume; `server`: null if there is only one. */
+export function volumeDetails(volume: ManagedVolumeView, title = volumeText(volume), server: string | null = null): string {
   const names = (list: readonly string[] | null, all: string): string => (list === null ? all : list.join(', ') || 'none');
   const lines: readonly (readonly [string, string])[] = [
     ['id', volume.id ?? '-'],
     ['state', volume.state === 'served' ? 'served' : `unavailable: ${volume.reason ?? '-'}`],
     ['size', `${shownSize(volume.sizeBytes)} (${volume.sizeBytes ?? '-'} bytes), blocks of ${volume.blockSizeBytes}`],
     ['used', shownSize(volume.usedBytes)],
-    ['pool', volume.pool ?? '- (section [volume] of rssrvcfg)'],
-    ['file', volume.path ?? '-'],
+    ...(server === null ? [] : [['server', server] as const]),
+    ['pool', volume.pool === null ? '- (section [volume] of rssrvcfg)' : poolsText(volume)],
+    ...(volume.layout === null
+      ? [['file', volume.path ?? '-'] as const]
+      : [
+          ['layout', layoutText(volume.layout)] as const,
+          ...volume.layout.parts.map(
+            ({ pool, path, sizeBytes }) => ['file', `${path ?? '-'}, ${shownSize(sizeBytes)} in pool ${pool ?? '?'}`] as const,
+          ),
+        ]),
     ['mode', `${volume.readonly ? 'read-only' : 'read-write'}${volume.shared ? ', shared' : ''}${volume.thick ? ', thick' : ''}`],
     ['clients', names(volume.clients, 'all')],
     ['take-over', `${names(volume.takeOver, 'all')}${volume.takeOverForce ? ', also by force' : ''}`],
@@ -76,7 +102,7 @@ export function volumeDetails(volume: ManagedVolumeView): string {
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),
   ];
-  return toText([volumeText(volume), ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);
+  return toText([title, ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);
 }
 
 /** Output of `pool list`. */
@@ -84,28 +110,47 @@ export function poolsTable(pools: readonly PoolView[]): string {
   const rows = pools.map((pool) => [
     pool.name,
     shownSize(pool.totalBytes),
+    usedShare(pool),
     shownSize(pool.usableBytes),
     shownSize(pool.promisedBytes),
     shownSize(pool.limitBytes),
     String(pool.volumes),
     pool.state === 'ready' ? pool.path : `unavailable: ${pool.reason ?? '-'}`,
   ]);
-  return toText(alignColumns(['POOL', '>SIZE', '>FREE', '>PROMISED', '>LIMIT', '>VOLUMES', 'PATH'], rows));
+  return toText(alignColumns(['POOL', '>SIZE', '>USED', '>FREE', '>PROMISED', '>LIMIT', '>VOLUMES', 'PATH'], rows));
+}
+
+function usedShare({ totalBytes, freeBytes }: PoolView): string {
+  if (totalBytes === null || freeBytes === null || totalBytes === 0) return '-';
+  return `${Math.round(((totalBytes - freeBytes) * 100) / totalBytes)}%`;
 }
 
 /** Output of `client list`. */
-export function clientsTable(clients: readonly ClientView[]): string {
-  const rows = clients.map((client) => [
-    client.name,
-    client.state,
-    client.address ?? '-',
-    rightsText(client),
-    client.volumes.length === 0 ? '-' : client.volumes.join(', '),
-  ]);
-  return toText(alignColumns(['CLIENT', 'STATE', 'ADDRESS', 'RIGHTS', 'HOLDS'], rows));
+export function clientsTable(clients: readonly ClientView[], stats: StatsView): string {
+  const rows = clients.map((client) => {
+    const rates = ratesOf(stats, client.name);
+    return [
+      client.name,
+      clientStateText(client),
+      client.address ?? '-',
+      rates === null ? '-' : rateText(rates.readBytesPerSecond),
+      rates === null ? '-' : rateText(rates.writtenBytesPerSecond),
+      rightsText(client),
+      client.volumes.length === 0 ? '-' : client.volumes.join(', '),
+    ];
+  });
+  return toText(alignColumns(['CLIENT', 'STATE', 'ADDRESS', '>READS', '>WRITES', 'RIGHTS', 'HOLDS'], rows));
 }
 
-function rightsText({ role, pools, limitBytes, ownedBytes }: ClientView): string {
+/** Such as `connected, two keys`. */
+export function clientStateText({ state, keys, sessionKey, fencedMs }: ClientView): string {
+  const parts: string[] = fencedMs === null ? [state] : state === 'absent' ? ['fenced'] : ['fenced', 'its session is ending'];
+  if (keys > 1) parts.push('two keys');
+  if (sessionKey !== null) parts.push(`session uses ${sessionKey}`);
+  return parts.join(', ');
+}
+
+export function rightsText({ role, pools, limitBytes, ownedBytes }: ClientView): string {
   if (role !== 'manage') return role;
   const limit = limitBytes === null ? '' : ` ${shownSize(ownedBytes)} of ${shownSize(limitBytes)}`;
   return `manage ${pools === null ? 'all pools' : pools.join(',')}${limit}`;

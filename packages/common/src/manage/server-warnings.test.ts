@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { pool, volume } from '../testing/server-views.ts';
-import { warningsOf } from './server-warnings.ts';
+import { changeWarnings, warningsOf } from './server-warnings.ts';
 
 const GIB = 1024 ** 3;
 
@@ -12,23 +12,22 @@ test('a healthy server has no warning', () => {
   expect(warningsOf([], [])).toEqual([]);
 });
 
-test.each<[number, string | null]>([
-  [20.1, null],
-  [20, '80%'],
-  [10.1, '80%'],
-  [10, '90%'],
-  [5, '95%'],
-  [0, '95%'],
-])('a pool with %d of 100 GiB free is said to be full from %s on', (freeGib, percent) => {
-  const warnings = warningsOf([pool({ freeBytes: freeGib * GIB })], []);
-  const free = freeGib === 0 ? '0' : `${freeGib.toFixed(1)}G`;
-  const text = `Pool fast is more than ${percent} full, ${free} are free: enlarge its file system, or remove volumes`;
-  expect(warnings).toEqual(percent === null ? [] : [text]);
+test('a pool is said to be full from the percentage on that the server reports', () => {
+  const warnings = warningsOf([pool({ fullPercent: 90, freeBytes: 9 * GIB })], []);
+  expect(warnings).toEqual(['Pool fast is more than 90% full, 9.0G are free: enlarge its file system, or remove volumes']);
 });
 
-test('a pool of unknown size is not said to be full', () => {
-  expect(warningsOf([pool({ totalBytes: null, freeBytes: null })], [])).toEqual([]);
-  expect(warningsOf([pool({ totalBytes: 0, freeBytes: 0 })], [])).toEqual([]);
+test('a pool with less than its reserve free says that writes wait, and not that it is full', () => {
+  const text =
+    'Pool fast has less than its reserve free (4.0G), and writes that need new space wait: enlarge its file system, or remove volumes';
+  expect(warningsOf([pool({ isShort: true, fullPercent: 95, freeBytes: 4 * GIB })], [])).toEqual([text]);
+});
+
+test('a volume whose writes wait is a warning', () => {
+  const text = 'Writes to volume oracle@0 wait for space in pool fast: enlarge its file system, or remove volumes';
+  expect(warningsOf([], [volume({ waitsForSpace: true })])).toEqual([text]);
+  const several = volume({ waitsForSpace: true, fullPool: 'b' });
+  expect(warningsOf([], [several])).toEqual([text.replace('fast', 'b')]);
 });
 
 test('a pool that cannot be used has that warning only', () => {
@@ -45,5 +44,15 @@ test('findings and volumes that are not served are warnings with a remedy', () =
     'Pool fast contains what its volumes do not explain: rsadm pool check fast shows it',
     'Volume oracle@0 is not served: its file is locked',
     'Volume x@0 is not served: see rsslogcat',
+  ]);
+});
+
+test('a change that lasts is a warning that names it, who asked, and how many wait', () => {
+  const change = { what: 'volume db, which is being created by client venus', sinceMs: 1_000, waiting: 2 };
+  expect(changeWarnings(null, 99_000)).toEqual([]);
+  expect(changeWarnings(change, 5_900)).toEqual([]);
+  expect(changeWarnings(change, 31_500)).toEqual([
+    'The server has been busy for 30s with volume db, which is being created by client venus, and 2 other changes wait for it: ' +
+      'if it hangs, check the file systems of the pools',
   ]);
 });

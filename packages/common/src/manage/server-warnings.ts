@@ -1,34 +1,43 @@
 // Warnings about the state of a server, each with its remedy. Pure. Invariant: a state without a warning needs no action.
 // server-tables.ts formats the state itself.
 
-import type { ManagedVolumeView, PoolView } from '../control/server-methods.ts';
+import type { ServerMethods } from '../control/server/server-methods.ts';
+import type { ManagedVolumeView, PoolView } from '../control/server/views.ts';
+import { plural, printDuration } from '../lib/units.ts';
 import { shownSize, volumeText } from './server-tables.ts';
 
-/** Shares of a pool's space, in percent, from which on a warning is shown; the highest one that applies is named. */
-const FULL_PERCENTS = [95, 90, 80] as const;
+/** From this time on, a change in progress is a warning. */
+const CHANGE_LASTS_MS = 5_000;
 
 export function warningsOf(pools: readonly PoolView[], volumes: readonly ManagedVolumeView[]): string[] {
   return [...pools.flatMap(poolWarnings), ...volumes.flatMap(volumeWarnings)];
 }
 
+/** `change`: of the method change-show. A change that lasts is a warning, because every later change waits for it. */
+export function changeWarnings(change: ServerMethods['change-show']['result']['change'], nowMs: number): string[] {
+  if (change === null || nowMs - change.sinceMs < CHANGE_LASTS_MS) return [];
+  const lasts = printDuration(Math.floor((nowMs - change.sinceMs) / 1_000) * 1_000);
+  const others = change.waiting === 0 ? '' : `, and ${plural(change.waiting, 'other change')} wait for it`;
+  return [`The server has been busy for ${lasts} with ${change.what}${others}: if it hangs, check the file systems of the pools`];
+}
+
 function poolWarnings(pool: PoolView): string[] {
-  const { name, reason, totalBytes, freeBytes, findings } = pool;
+  const { name, reason, freeBytes, findings, isShort, fullPercent } = pool;
   if (reason !== null) return [`Pool ${name} cannot be used: ${reason}`];
   const warnings =
     findings.length === 0 ? [] : [`Pool ${name} contains what its volumes do not explain: rsadm pool check ${name} shows it`];
-  if (totalBytes === null || freeBytes === null || totalBytes === 0) return warnings;
-  const usedPercent = ((totalBytes - freeBytes) * 100) / totalBytes;
-  const passed = FULL_PERCENTS.find((percent) => usedPercent >= percent);
-  if (passed === undefined) return warnings;
-  return [
-    ...warnings,
-    `Pool ${name} is more than ${passed}% full, ${shownSize(freeBytes)} are free: enlarge its file system, or remove volumes`,
-  ];
+  const remedy = 'enlarge its file system, or remove volumes';
+  const free = freeBytes === null ? 'an unknown space' : shownSize(freeBytes);
+  if (isShort) warnings.push(`Pool ${name} has less than its reserve free (${free}), and writes that need new space wait: ${remedy}`);
+  else if (fullPercent !== null) warnings.push(`Pool ${name} is more than ${fullPercent}% full, ${free} are free: ${remedy}`);
+  return warnings;
 }
 
 function volumeWarnings(volume: ManagedVolumeView): string[] {
   const name = volumeText(volume);
   if (volume.state !== 'served') return [`Volume ${name} is not served: ${volume.reason ?? 'see rsslogcat'}`];
   if (!volume.waitsForSpace) return [];
-  return [`Writes to volume ${name} wait, because pool ${volume.pool ?? '-'} is full: enlarge its file system, or delete files there`];
+  return [
+    `Writes to volume ${name} wait for space in pool ${volume.fullPool ?? volume.pool ?? '-'}: enlarge its file system, or remove volumes`,
+  ];
 }

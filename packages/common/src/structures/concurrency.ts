@@ -20,3 +20,16 @@ export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, 
   await Promise.all(Array.from({ length: Math.min(atOnce, things.length) }, lane));
   return results;
 }
+
+/** What the work for one item has returned, or what it has thrown. */
+export type Outcome<R> = { readonly value: R; readonly thrown: null } | { readonly value: null; readonly thrown: NonNullable<unknown> };
+
+/** Like `severalAtOnce`, but continues after an error, and returns an outcome for each item. */
+export function outcomesAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<Outcome<R>[]> {
+  return severalAtOnce(things, atOnce, (thing) =>
+    work(thing).then(
+      (value): Outcome<R> => ({ value, thrown: null }),
+      (thrown: unknown): Outcome<R> => ({ value: null, thrown: thrown ?? new Error('The work failed without a reason') }),
+    ),
+  );
+}

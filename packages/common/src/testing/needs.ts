@@ -6,7 +6,15 @@ import { delimiter, join } from 'node:path';
 import type { TestContext } from 'vitest';
 
 /** Maps each program to the Debian package that contains the program. */
-const PACKAGES = { awk: 'mawk', bash: 'bash', flock: 'util-linux', perl: 'perl-base', sed: 'sed' } as const;
+const PACKAGES = {
+  awk: 'mawk',
+  bash: 'bash',
+  flock: 'util-linux',
+  openssl: 'openssl',
+  perl: 'perl-base',
+  sed: 'sed',
+  setpriv: 'util-linux',
+} as const;
 
 /** Skips the test if a program is missing. Call this function in a test or, for all tests of a file, in beforeEach. */
 export function needPrograms(context: TestContext, ...programs: readonly (keyof typeof PACKAGES)[]): void {

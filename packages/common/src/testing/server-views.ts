@@ -1,9 +1,41 @@
-// Answers of rssrv for the tests of rsadm. Each function returns a whole view, in which a test replaces what it is about.
+// Answers of rssrv for the tests of programs that ask it. Each function returns a whole view, in which a test replaces what it is about.
 // Invariant: an unchanged view is healthy, so that it causes no warning.
 
-import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server-methods.ts';
+import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
+import type { ServerMethods } from '../control/server/server-methods.ts';
+import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server/views.ts';
 
 const GIB = 1024 ** 3;
+
+/** Beginning of the rssrvcfg of this server. */
+export const SERVER_FILE_HEAD = `# Server of the test
+[namespace osl]
+namespaceid = 200
+
+[server big-9]
+serverid = 1
+
+[interface if1]
+address = 10.0.0.9
+
+`;
+
+export const DAEMON_ANSWER: ServerMethods['daemon']['result'] = {
+  program: 'rssrv',
+  version: '9.9.9',
+  control: 1,
+  methods: [],
+  pid: 4711,
+  nodename: 'big-9',
+  startedMs: 0,
+  configuredMs: 0,
+  processUser: null,
+  processNote: null,
+};
+
+export function listeningInterface(): InterfaceView {
+  return { name: 'if1', address: '10.0.0.9', port: 5000, state: 'listening', reason: null };
+}
 
 export function pool(changes: Partial<PoolView> = {}): PoolView {
   return {
@@ -17,6 +49,8 @@ export function pool(changes: Partial<PoolView> = {}): PoolView {
     reserve: 0.05,
     promisedBytes: 20 * GIB,
     limitBytes: null,
+    isShort: false,
+    fullPercent: null,
     volumes: 1,
     removed: 0,
     findings: [],
@@ -38,6 +72,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     shared: false,
     thick: false,
     pool: 'fast',
+    layout: null,
     path: '/srv/fast/volumes/8a65f309-f092-4c5a-913e-b2a388712c4e/data',
     clients: null,
     takeOver: null,
@@ -46,6 +81,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     createdMs: 0,
     holders: [],
     waitsForSpace: false,
+    fullPool: null,
     ...changes,
   };
 }
@@ -58,6 +94,7 @@ export function removedVolume(changes: Partial<RemovedVolumeView> = {}): Removed
     sizeBytes: 20 * GIB,
     pool: 'fast',
     owner: null,
+    clients: null,
     removedMs: 0,
     by: null,
     untilMs: 86_400_000,
@@ -75,7 +112,48 @@ export function client(changes: Partial<ClientView> = {}): ClientView {
     state: 'connected',
     address: '192.168.10.2',
     sinceMs: 0,
+    keys: 1,
+    sessionKey: null,
+    fencedMs: null,
     volumes: ['oracle@0'],
+    ...changes,
+  };
+}
+
+const LATENCY = { p50Us: 80, p99Us: 210, p999Us: 400, maxUs: 900 };
+
+export function volumeStats(changes: Partial<VolumeStatsView> = {}): VolumeStatsView {
+  return {
+    volume: 'oracle@0',
+    reads: 1_000,
+    readBytes: 8_192_000,
+    writes: 200,
+    writtenBytes: 1_638_400,
+    flushes: 0,
+    discards: 0,
+    zeroes: 0,
+    errors: 0,
+    outstanding: 0,
+    readsPerSecond: 100,
+    writesPerSecond: 0,
+    readBytesPerSecond: 819_200,
+    writtenBytesPerSecond: 0,
+    readLatency: LATENCY,
+    writeLatency: LATENCY,
+    flushLatency: { p50Us: 0, p99Us: 0, p999Us: 0, maxUs: 0 },
+    ...changes,
+  };
+}
+
+export function sessionStats(changes: Partial<SessionStatsView> = {}): SessionStatsView {
+  return {
+    client: 'big-2',
+    address: '192.168.10.2',
+    sinceMs: 0,
+    ageMs: 10,
+    isBlocked: false,
+    paths: [{ interface: 'if1', address: '192.168.10.2', sinceMs: 0, requests: 1_200, cipher: null }],
+    volumes: [volumeStats()],
     ...changes,
   };
 }

@@ -58,7 +58,7 @@ export function tryEdit(
 // Removes line numbers from an error message, because the numbers refer to unsaved text.
 function withoutLocation(message: string, file: string): string {
   const rest = message.startsWith(`${file}:`) ? message.slice(file.length + 1) : message;
-  return rest.replace(/^\d+: /, '').replace(/ \(first in line \d+\)/, '');
+  return rest.replace(/^\d+: /, '').replace(/ \((first in )?line \d+\)/, '');
 }
 
 function edited(document: IniDocument, purpose: FormPurpose, form: Form): IniDocument {

@@ -121,6 +121,15 @@ export function fillField(form: Form, key: string, text: string): Form {
   return { ...form, problem: null, fields: form.fields.map((field) => (field.key === key ? { ...field, edit: editOf(text) } : field)) };
 }
 
+/** Returns the choices of a list from which a field is filled. */
+export function offerChoices({ key, offers }: Field) {
+  const width = Math.max(...offers.map(({ text }) => text.length));
+  return offers.map(({ text, detail }) => ({
+    label: `${text.padEnd(width)}  ${detail}`.trimEnd(),
+    command: { do: 'fill', key, text } as const,
+  }));
+}
+
 export function pressForm(form: Form, input: Input): FormStep {
   const here = focused(form);
   if (here.kind === 'field') {

@@ -116,16 +116,17 @@ export type ListScreen =
 
 export type Screen = FormScreen | ListScreen;
 
-export interface Choice {
+/** `C`: the commands of the part of crsio that shows it. */
+export interface Choice<C = Command> {
   readonly label: string;
-  readonly command: Command;
+  readonly command: C;
 }
 
 /** A popup, which covers part of the screen until the user answers or closes it. */
-export interface Popup {
+export interface Popup<C = Command> {
   readonly title: string;
   readonly text: string;
-  readonly choices: readonly Choice[];
+  readonly choices: readonly Choice<C>[];
   /** Index of the marked choice; if the popup has no choices, index of the first visible line. */
   readonly focus: number;
 }
@@ -135,6 +136,8 @@ export interface State {
   /** False if the user may not write the file; the document then cannot be changed. */
   readonly isWritable: boolean;
   readonly startCommand: string;
+  /** True if there is a start page, from which the user also reaches the server. */
+  readonly hasStart: boolean;
   readonly size: Size;
   readonly document: IniDocument;
   /** Text of the document as last read or saved; for a new file, the initial content. */
@@ -185,8 +188,8 @@ export function pushPopup(state: State, popup: Popup): State {
 }
 
 /** A popup with a message. */
-export function notice(title: string, text: string): Popup {
-  return { title, text, choices: [{ label: 'Close', command: { do: 'close-popup' } }], focus: 0 };
+export function notice(title: string, text: string) {
+  return { title, text, choices: [{ label: 'Close', command: { do: 'close-popup' } }], focus: 0 } as const;
 }
 
 export function configOf(state: State): RscltConfig {
@@ -206,7 +209,7 @@ export function isFormTouched(state: State): boolean {
  * Returns the initial state of a session; its only screen is the menu. The configuration reader must accept `stored`, unless the file does
  * not exist.
  */
-export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'startCommand' | 'stored' | 'size'>): State {
+export function startState(given: Pick<State, 'configFile' | 'isWritable' | 'startCommand' | 'hasStart' | 'stored' | 'size'>): State {
   const document = documentIn(given.stored);
   return {
     ...given,

@@ -37,7 +37,7 @@ export type Effect =
   | { readonly kind: 'sample' | 'test-paths'; readonly run: number }
   | { readonly kind: 'sample-later'; readonly run: number }
   | { readonly kind: 'attach' | 'detach'; readonly volume: string }
-  | { readonly kind: 'end' };
+  | { readonly kind: 'start-page' | 'end' };
 
 export type ReloadOutcome =
   | { readonly kind: 'applied'; readonly changes: readonly string[] }

@@ -6,6 +6,8 @@ export const KEYS_HELP = `crsio edits the file that makes this machine a client 
 To set up a client: add the interfaces of this machine that lead to servers and save. Add a namespace (F7 finds it) and enter the name \
 and the key of this machine. Find the servers of the namespace (F7), save, and start rsiod.
 
+rsconfig join does the same in one command. To make this machine a server instead, run rsadm init; then crsio administers the server.
+
 Up, Down, Tab  move to another line or field
 Enter          opens, chooses, moves to the next field
 Esc            goes back

@@ -5,13 +5,19 @@ import { graphemesOf, textWidth } from '../widgets/text-width.ts';
 import type { Command } from '../model/command.ts';
 import type { Choice } from '../model/state.ts';
 
-export interface Row {
+/** How good the state of a row's object is. */
+export type Tone = 'ok' | 'warning' | 'problem';
+
+/** `C`: the commands of the part of crsio that shows it. */
+export interface Row<C = Command> {
   readonly lines: readonly string[];
   /** The command that Enter executes; null if the row is only text. */
-  readonly command: Command | null;
+  readonly command: C | null;
   /** The command that F8 and Delete execute; null if the row cannot be removed. */
-  readonly remove: Command | null;
+  readonly remove: C | null;
   readonly isHeading?: boolean;
+  /** Colour of the sign that begins the row and of its bars; null or absent: none. The sign must differ, because the terminal may not show colours. */
+  readonly tone?: Tone | null;
   /** The row's text must state the problem, because the terminal may not show colours. */
   readonly isProblem?: boolean;
 }
@@ -21,33 +27,33 @@ export interface HelpText {
   readonly text: string;
 }
 
-export interface Page {
+export interface Page<C = Command> {
   readonly title: string;
-  readonly rows: readonly Row[];
-  readonly actions: readonly Choice[];
+  readonly rows: readonly Row<C>[];
+  readonly actions: readonly Choice<C>[];
   /** A suggestion for the next step; shown below the page. */
   readonly hint: string;
   readonly help: HelpText;
 }
 
-export function textRow(...lines: readonly string[]): Row {
+export function textRow(...lines: readonly string[]): Row<never> {
   return { lines, command: null, remove: null };
 }
 
 /** A row that shows a problem. */
-export function problemRow(...lines: readonly string[]): Row {
+export function problemRow(...lines: readonly string[]): Row<never> {
   return { ...textRow(...lines), isProblem: true };
 }
 
-export function headingRow(text: string): Row {
+export function headingRow(text: string): Row<never> {
   return { lines: [text], command: null, remove: null, isHeading: true };
 }
 
-export function commandRow(command: Command, ...lines: readonly string[]): Row {
+export function commandRow<const C = Command>(command: C, ...lines: readonly string[]): Row<C> {
   return { lines, command, remove: null };
 }
 
-export const EMPTY_ROW: Row = textRow('');
+export const EMPTY_ROW: Row<never> = textRow('');
 
 /**
  * Arranges texts in columns two spaces apart. Each column is as wide as its longest cell, and at least as wide as `widthsMin` requires. If

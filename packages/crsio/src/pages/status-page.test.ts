@@ -6,7 +6,7 @@ import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { expect, test } from 'vitest';
 import { Walker } from '../testing/walker.ts';
 import { SIGNS } from '../widgets/border.ts';
-import { drawState } from '../view/frame.ts';
+import { drawState } from '../view/client-view.ts';
 
 const PATH = {
   number: 1,
@@ -20,6 +20,8 @@ const PATH = {
   lastErrorMs: null,
   retries: 0,
   roundTripMs: 0.214,
+  cipher: null,
+  tls: false,
 } as const;
 
 const status: StatusView = {

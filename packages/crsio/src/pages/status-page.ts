@@ -73,10 +73,16 @@ function repRow(rep: RepView, rates: Rates, scale: number): Row {
   const error = rep.state === 'up' || rep.lastError === null ? [] : [`      ! ${rep.lastError}`];
   const row = WELL.has(rep.state) ? textRow : problemRow;
   return row(
-    `  -> ${`${rep.address}/${rep.port}`.padEnd(22)} ${state.padEnd(10)} tx ${rep.tx.padEnd(4)} rx ${rep.rx.padEnd(4)} ${roundTrip}`,
+    `  -> ${`${rep.address}/${rep.port}`.padEnd(22)} ${state.padEnd(10)} tx ${rep.tx.padEnd(4)} rx ${rep.rx.padEnd(4)} ${roundTrip}${encryptionText(rep)}`,
     `     in  ${bar(rates.received, scale)} ${rateText(rates.received)}  out ${bar(rates.sent, scale)} ${rateText(rates.sent)}`,
     ...error,
   );
+}
+
+/** Plain paths, which are the usual ones, are not marked. */
+function encryptionText({ state, cipher, tls }: RepView): string {
+  if (cipher !== null) return '  encrypted';
+  return state === 'up' && tls ? '  still plain' : '';
 }
 
 function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, before: Sample | null): Rates {

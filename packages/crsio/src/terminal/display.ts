@@ -18,9 +18,20 @@ export interface DisplayEvents {
   resized(size: Size): void;
 }
 
-/** SGR codes of each style; all styles are visible on black and on white, and can be told apart without colour. */
-const SGR: Readonly<Record<Style, string>> = { plain: '', bold: '1', inverse: '7', underline: '4', problem: '1;31' };
-const SGR_WITHOUT_COLOUR = { ...SGR, problem: '1' };
+/** SGR codes of each style; all styles are visible on black and on white. */
+const SGR: Readonly<Record<Style, string>> = {
+  plain: '',
+  bold: '1',
+  heading: '36',
+  inverse: '7',
+  selected: '1;37;44',
+  underline: '4',
+  ok: '32',
+  warning: '30;43',
+  problem: '1;31',
+};
+/** Without colour, a sign in the text distinguishes `ok`, `warning` and `problem`. */
+const SGR_WITHOUT_COLOUR = { ...SGR, heading: '1', selected: '7', ok: '', warning: '1', problem: '1' };
 const PASTE_ON = '\x1b[?2004h';
 const PASTE_OFF = '\x1b[?2004l';
 

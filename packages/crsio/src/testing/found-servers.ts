@@ -32,6 +32,7 @@ export function probeReport(local: string, remote: string, failure: string | nul
     connectMs: 0.1,
     handshakeMs: 1,
     server: null,
+    cipher: null,
     roundTripMs: failure === null ? 0.214 : null,
     readBytesPerSecond: failure === null ? 912e6 : null,
     writeBytesPerSecond: failure === null ? 850e6 : null,

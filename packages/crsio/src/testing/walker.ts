@@ -9,9 +9,11 @@ import type { MachineInterface } from '@rsio/protocol/explorer/network/interface
 import type { Examination } from '@rsio/protocol/explorer/probe/probe-report';
 import { type Ports, runEffect } from '../effects.ts';
 import { startState, type State, type StoredFile } from '../model/state.ts';
+import type { Action, Effect } from '../model/step.ts';
 import type { IdentifiedServer } from '../server-identification.ts';
 import { Session } from '../session.ts';
-import { drawState } from '../view/frame.ts';
+import { update } from '../update/update.ts';
+import { drawState } from '../view/client-view.ts';
 import { SIGNS } from '../widgets/border.ts';
 import type { Size } from '../widgets/canvas.ts';
 import type { KeyName } from '../widgets/keys.ts';
@@ -28,6 +30,7 @@ export interface World {
   ask: (address: string) => IdentifiedServer;
   saveError: RsError | null;
   isWritable: boolean;
+  hasStart: boolean;
   startError: RsError | null;
   /** The answers from rsiod, by method; null if rsiod is not running. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
@@ -38,7 +41,8 @@ export class Walker {
   readonly clock = new FakeClock();
   readonly calls: { readonly method: string; readonly params: unknown }[] = [];
   hasLeft = false;
-  readonly #session: Session;
+  atStart = false;
+  readonly #session: Session<State, Action, Effect>;
 
   constructor(world: Partial<World> = {}) {
     this.world = {
@@ -49,6 +53,7 @@ export class Walker {
       ask: (address) => ({ finding: { kind: 'no-answer', object: address, count: 1, sentence: 'refused', remedy: 'look' } }),
       saveError: null,
       isWritable: true,
+      hasStart: false,
       startError: null,
       daemon: null,
       ...world,
@@ -59,11 +64,13 @@ export class Walker {
         configFile: FILE,
         isWritable: this.world.isWritable,
         startCommand: 'rsiod',
+        hasStart: this.world.hasStart,
         stored: storedOf(this.world.file),
         size: { columns: 80, rows: 24 },
       }),
       {
         clock: this.clock,
+        update,
         draw: () => {},
         run: (effect, dispatch) => runEffect(effect, ports, dispatch),
       },
@@ -166,6 +173,9 @@ export class Walker {
         if (world.startError !== null) return Promise.reject(world.startError);
         world.daemon = {};
         return Promise.resolve();
+      },
+      showStart: () => {
+        this.atStart = true;
       },
       end: () => {
         this.hasLeft = true;

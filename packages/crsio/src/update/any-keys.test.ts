@@ -22,7 +22,7 @@ const input = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 5 }).map((text) => ({ text })) },
 );
 
-test('random keys throw nothing, keep the screen complete, and leave a valid document', async () => {
+test('random keys throw nothing, keep the screen complete, and leave a valid document', { timeout: 180_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(input, { minLength: 20, maxLength: 80 }), fc.boolean(), async (inputs, isRunning) => {
       const walker = new Walker({

@@ -5,7 +5,7 @@ import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
-import { drawState } from '../view/frame.ts';
+import { drawState } from '../view/client-view.ts';
 import { Walker } from '../testing/walker.ts';
 import { SIGNS } from '../widgets/border.ts';
 

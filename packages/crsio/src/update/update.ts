@@ -2,7 +2,7 @@
 // terminal. Invariant: while the terminal is too small, only the key that leaves crsio works, and only if there are no unsaved changes.
 
 import type { Command } from '../model/command.ts';
-import { focused, pressForm } from '../model/form.ts';
+import { focused, offerChoices, pressForm } from '../model/form.ts';
 import {
   configOf,
   type FormScreen,
@@ -17,18 +17,14 @@ import {
 } from '../model/state.ts';
 import { type Action, type Step, step } from '../model/step.ts';
 import { pageOf } from '../pages/pages.ts';
-import { lastTop } from '../view/page-view.ts';
-import { lastPopupTop } from '../view/popup-view.ts';
-import { pageSize } from '../widgets/border.ts';
-import type { Size } from '../widgets/canvas.ts';
+import { markedRow, pageFocus } from '../view/page-view.ts';
+import { popupFocus } from '../view/popup-view.ts';
+import { isLargeEnough, pageSize } from '../widgets/border.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';
-import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from '../widgets/limits.ts';
 import { explored, found, runFailed, searched, searching, tested, tried } from './exploring.ts';
 import { accept, dropForm, perform } from './perform.ts';
 import { fileRead, leave, notSaved, saved, reloaded } from './saving.ts';
 import { done, failed, sampled, sampleDue } from './watching.ts';
-
-const PAGE_LINES = 10;
 
 export function update(state: State, action: Action): Step {
   switch (action.kind) {
@@ -54,11 +50,6 @@ export function update(state: State, action: Action): Step {
     default:
       return hear(state, action);
   }
-}
-
-/** True if the terminal is large enough for every screen. */
-export function isLargeEnough({ columns, rows }: Size): boolean {
-  return columns >= SCREEN_COLUMNS_MIN && rows >= SCREEN_ROWS_MIN;
 }
 
 function hear(state: State, action: Extract<Action, { readonly run: number }>): Step {
@@ -115,8 +106,7 @@ function pressPopup(state: State, popup: Popup, key: KeyName): Step {
   // While a popup is open, F10 and Ctrl-C close only the popup.
   if (key === 'escape' || key === 'leave') return step(closed);
   if (key === 'enter') return choice === undefined ? step(closed) : perform(state, choice.command);
-  const count = popup.choices.length;
-  const focus = count === 0 ? scrolled(popup.focus, lastPopupTop(popup, state.size), key) : moved(popup.focus, count, key);
+  const focus = popupFocus(popup, state.size, key);
   return step({ ...closed, popups: [...closed.popups, { ...popup, focus }] });
 }
 
@@ -136,64 +126,29 @@ function pressFormScreen(state: State, screen: FormScreen, input: Input): Step {
 function openOffers(state: State, { form }: FormScreen): State {
   const here = focused(form);
   if (here.kind !== 'field' || here.field.offers.length === 0) return state;
-  const { key, offers } = here.field;
-  const width = Math.max(...offers.map(({ text }) => text.length));
-  const choices = offers.map(({ text, detail }) => ({
-    label: `${text.padEnd(width)}  ${detail}`.trimEnd(),
-    command: { do: 'fill', key, text } as const,
-  }));
-  return pushPopup(state, { title: `Choose ${key}`, text: '', choices, focus: 0 });
+  const { key } = here.field;
+  return pushPopup(state, { title: `Choose ${key}`, text: '', choices: offerChoices(here.field), focus: 0 });
 }
 
 function pressList(state: State, screen: ListScreen, key: KeyName): Step {
   const { rows } = pageOf(state);
-  const targets = rows.filter(({ command }) => command !== null);
-  const row = targets[screen.focus];
+  const row = markedRow(rows, screen.focus);
   switch (key) {
     case 'escape':
+      if (state.hasStart && state.screens.length === 1) return step(state, { kind: 'start-page' });
       return step(atNextStep(popScreen(state)));
     case 'enter':
       return performOr(state, row?.command ?? null);
     case 'delete':
     case 'remove':
       return performOr(state, row?.remove ?? null);
-    default: {
-      const focus =
-        targets.length === 0 ? scrolled(screen.focus, lastTop(rows, pageSize(state.size)), key) : moved(screen.focus, targets.length, key);
-      return step(withTop(state, { ...screen, focus }));
-    }
+    default:
+      return step(withTop(state, { ...screen, focus: pageFocus(rows, screen.focus, pageSize(state.size), key) }));
   }
 }
 
 function performOr(state: State, command: Command | null): Step {
   return command === null ? step(state) : perform(state, command);
-}
-
-function moved(focus: number, count: number, key: KeyName): number {
-  const now = Math.min(focus, count - 1);
-  switch (key) {
-    case 'down':
-    case 'tab':
-      return (now + 1) % count;
-    case 'up':
-    case 'backtab':
-      return (now + count - 1) % count;
-    case 'home':
-      return 0;
-    case 'end':
-      return count - 1;
-    case 'pageup':
-      return Math.max(0, now - PAGE_LINES);
-    case 'pagedown':
-      return Math.min(count - 1, now + PAGE_LINES);
-    default:
-      return now;
-  }
-}
-
-function scrolled(top: number, last: number, key: KeyName): number {
-  const steps: Partial<Record<KeyName, number>> = { down: 1, up: -1, pagedown: PAGE_LINES, pageup: -PAGE_LINES, home: -top, end: last };
-  return Math.max(0, Math.min(last, top + (steps[key] ?? 0)));
 }
 
 export const MENU = { interfaces: 0, namespaces: 1, newNamespace: 2, defaults: 3, status: 4, save: 5, leave: 6 } as const;

@@ -136,6 +136,17 @@ test('... or an address of another interface', async () => {
   expect(walker.words()).toContain('! Duplicate address 192.168.45.20: each interface needs an address of its own');
 });
 
+test('... or a key that is too short for encrypted paths, without the number of a line that is not saved', async () => {
+  const file = SAMPLE_RSCLTCFG.replace(/^nodekey .*$/m, 'nodekey       = 0123456789abcdef\ntls           = on');
+  const walker = new Walker({ file });
+  await walker.choose('Namespaces');
+  await walker.choose('osl');
+  await walker.choose('Login data');
+  await walker.press('down', 'down', 'down', 'cut-before', { text: '0xbig-2' }, 'pagedown', 'enter');
+  expect(walker.words()).toContain('! Short nodekey with tls = on: 7 characters can be guessed, use 16 or more');
+  expect(walker.world.file).toBe(file);
+});
+
 test('F4 offers the addresses of this machine and the values of a setting', async () => {
   const machine = [
     {

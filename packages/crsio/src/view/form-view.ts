@@ -23,7 +23,7 @@ export function drawForm(canvas: Canvas, area: Area, form: Form, signs: Signs): 
     const isFocused = index + top === form.focus;
     canvas.put(row, area.column, isFocused ? '> ' : '  ', 'bold');
     if (each.kind === 'button') {
-      canvas.put(row, area.column + 2, BUTTONS[each.button], isFocused ? 'inverse' : 'plain');
+      canvas.put(row, area.column + 2, BUTTONS[each.button], isFocused ? 'selected' : 'plain');
       continue;
     }
     const column = drawField(canvas, { row, column: area.column + 2, isFocused }, form, each.field, signs);
@@ -46,7 +46,7 @@ function drawField(canvas: Canvas, { row, column, isFocused }: FieldPosition, fo
   const start = column + LABEL_COLUMNS;
   canvas.put(row, column, `${field.key}${field.entry.isRequired ? ' *' : ''}`, 'plain', LABEL_COLUMNS - 1);
   canvas.put(row, start - 1, '[');
-  canvas.put(row, start, fit(text, FIELD_COLUMNS), isFocused ? 'inverse' : 'underline');
+  canvas.put(row, start, fit(text, FIELD_COLUMNS), isFocused ? 'selected' : 'underline');
   canvas.put(row, start + FIELD_COLUMNS, ']');
   canvas.put(row, start + FIELD_COLUMNS + 2, noteOf(field));
   return start + cursorColumn;

@@ -1,17 +1,26 @@
 // Draws a question, a list of actions or a text over the screen, framed and centred. Invariant: the marked choice is always visible, and
 // a popup is never larger than the terminal.
 
-import type { Popup } from '../model/state.ts';
 import { drawBorder, pageSize, type Signs } from '../widgets/border.ts';
 import type { Canvas, Size } from '../widgets/canvas.ts';
+import { moved, scrolled } from '../widgets/focus.ts';
+import type { KeyName } from '../widgets/keys.ts';
 import { fit, textWidth, wrap } from '../widgets/text-width.ts';
+
+/** What is drawn of a popup. */
+export interface PopupPicture {
+  readonly title: string;
+  readonly text: string;
+  readonly choices: readonly { readonly label: string }[];
+  readonly focus: number;
+}
 
 const WIDTH_MAX = 66;
 /** Number of columns for the frame and one space, on both sides together. */
 const SIDES = 4;
 const FIRST_ROW = 1;
 
-export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {
+export function drawPopup(canvas: Canvas, popup: PopupPicture, signs: Signs): void {
   const { columns } = canvas.size;
   const width = innerWidth(popup);
   const text = popup.text === '' ? [] : wrap(popup.text, width);
@@ -33,12 +42,18 @@ export function drawPopup(canvas: Canvas, popup: Popup, signs: Signs): void {
   for (const [index, { label }] of popup.choices.slice(scroll, scroll + room).entries()) {
     const isMarked = index + scroll === popup.focus;
     const line = fit(`${isMarked ? '> ' : '  '}${label}`, width);
-    canvas.put(top + 1 + text.length + gap + index, left + 2, line, isMarked ? 'inverse' : 'plain');
+    canvas.put(top + 1 + text.length + gap + index, left + 2, line, isMarked ? 'selected' : 'plain');
   }
 }
 
+/** Returns the focus of a popup after a key: the marked choice, or the first visible line of a text. */
+export function popupFocus(popup: PopupPicture, size: Size, key: KeyName): number {
+  const count = popup.choices.length;
+  return count === 0 ? scrolled(popup.focus, lastPopupTop(popup, size), key) : moved(popup.focus, count, key);
+}
+
 /** Returns the index of the first visible line when the popup's text is scrolled to its end. */
-export function lastPopupTop(popup: Popup, size: Size): number {
+function lastPopupTop(popup: PopupPicture, size: Size): number {
   return Math.max(0, wrap(popup.text, innerWidth(popup)).length - bodyRows(size));
 }
 
@@ -47,7 +62,7 @@ function bodyRows(size: Size): number {
   return pageSize(size).rows;
 }
 
-function innerWidth(popup: Popup): number {
+function innerWidth(popup: PopupPicture): number {
   const labels = popup.choices.map(({ label }) => textWidth(label) + 2);
   const lines = popup.text.split('\n').map(textWidth);
   return Math.min(WIDTH_MAX, Math.max(textWidth(popup.title) + 2, ...labels, ...lines));

@@ -2,6 +2,7 @@
 // symbol has the same width in both character sets, so that the layout does not depend on the set.
 
 import type { Canvas, Size } from './canvas.ts';
+import { SCREEN_COLUMNS_MIN, SCREEN_ROWS_MIN } from './limits.ts';
 import { textWidth, truncate } from './text-width.ts';
 
 export type Charset = 'unicode' | 'ascii';
@@ -63,6 +64,11 @@ export const MARK_COLUMNS = 2;
 /** Returns the size of the area that a page can use on a terminal of the given size. */
 export function pageSize({ columns, rows }: Size): Size {
   return { columns: columns - SIDE_COLUMNS, rows: rows - OTHER_ROWS };
+}
+
+/** True if the terminal is large enough for every screen. */
+export function isLargeEnough({ columns, rows }: Size): boolean {
+  return columns >= SCREEN_COLUMNS_MIN && rows >= SCREEN_ROWS_MIN;
 }
 
 /** Number of columns for the text of a row. */

@@ -6,7 +6,7 @@ import { escapeControls } from '@rsio/common/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
 
 /** Colour alone never carries information: each style also changes another attribute, or its text has a word or symbol. */
-export type Style = 'plain' | 'bold' | 'inverse' | 'underline' | 'problem';
+export type Style = 'plain' | 'bold' | 'heading' | 'inverse' | 'selected' | 'underline' | 'ok' | 'warning' | 'problem';
 
 export interface Size {
   readonly columns: number;

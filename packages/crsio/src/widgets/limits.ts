@@ -10,3 +10,17 @@ export const FIELD_TEXT_MAX_CHARS = 4_096;
  * as changed.
  */
 export const DIFF_CELLS_MAX = 4_000_000;
+/** Shortest interval between two looks at rssrv. */
+export const LOOK_INTERVAL_MS = 3_000;
+/** The interval between two looks at rssrv is at least this many times the duration of a look. */
+export const LOOK_SHARE = 20;
+/** Interval at which the server's part updates times on the screen, and checks whether a look is due. */
+export const TICK_MS = 500;
+/** Time-out of each request that only reads. */
+export const LOOK_WAIT_MS = 10_000;
+/** From this time on, the screen says that rssrv has not answered yet. */
+export const LOOK_SILENT_MS = 1_000;
+/** Maximum number of changes that rssrv has not answered yet. */
+export const ORDERS_OUT_MAX = 8;
+/** Maximum number of columns for the name of an object in a list; its own page shows the whole name. */
+export const LIST_NAME_COLUMNS_MAX = 28;

@@ -30,6 +30,8 @@ export function graphemeWidth(grapheme: string): number {
 }
 
 export function textWidth(text: string): number {
+  // Fast path for plain ASCII.
+  if (PLAIN.test(text)) return text.length;
   return graphemesOf(text).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
 }
 

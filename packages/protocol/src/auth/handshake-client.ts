@@ -1,22 +1,27 @@
 // The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The path handles timeouts
 // and reacts to refusals. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the session's
-// secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake.
+// secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake. A client that
+// insists on TLS never sends a PROOF on a connection without it.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { FEATURE } from '../wire/features.ts';
 import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeChallenge, decodeFarewell, decodeRefuse, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
 import type { Challenge, Hello, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret } from './keys.ts';
+import { createKeyShare, type KeyShare } from './key-share.ts';
+import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret, tlsPsk } from './keys.ts';
 
 export interface ClientIdentity {
   readonly nodekey: string;
   /** The server's key; null if none is set for this server. */
   readonly serverkey: string | null;
-  readonly hello: Omit<Hello, 'nonce'>;
+  /** True if the client also accepts a plain connection when it offers the feature `tls`. Default: false. */
+  readonly acceptsPlain?: boolean;
+  readonly hello: Omit<Hello, 'nonce' | 'share'>;
 }
 
 export interface SessionToJoin {
@@ -24,7 +29,14 @@ export interface SessionToJoin {
   readonly secret: Buffer;
 }
 
-type Stage = 'new' | 'greeted' | 'challenged' | 'proved' | 'welcome' | 'over';
+/** The client's half of `TlsKey` (link/path-transport.ts). */
+export interface ClientTlsKey {
+  readonly side: 'client';
+  readonly identity: string;
+  readonly psk: Buffer;
+}
+
+type Stage = 'new' | 'greeted' | 'challenged' | 'proved' | 'securing' | 'welcome' | 'over';
 
 /** Codes of a REFUSE that the client reports unchanged; any other code becomes E_PROTOCOL. */
 const REFUSALS: readonly ErrorCode[] = [
@@ -37,6 +49,8 @@ const REFUSALS: readonly ErrorCode[] = [
   'E_OTHER_MACHINE',
   'E_SHUTTING_DOWN',
   'E_DRAINING',
+  'E_FENCED',
+  'E_TLS',
 ];
 
 /** Caches K for each identity, because a path connects with the same identity repeatedly. */
@@ -57,6 +71,9 @@ export class ClientHandshake {
   private transcript: Buffer = Buffer.alloc(0);
   private server = '';
   private joining: SessionToJoin | null = null;
+  private readonly share: KeyShare | null;
+  /** The secret of both shares; null without TLS, and before CHALLENGE. */
+  private agreed: Buffer | null = null;
   /** Key of the mac in WELCOME: J if this handshake joins a session, otherwise K. */
   private welcomeKey: Buffer;
 
@@ -65,12 +82,16 @@ export class ClientHandshake {
     this.random = random;
     this.key = keyOf(identity);
     this.welcomeKey = this.key;
+    this.share = identity.hello.features.includes(FEATURE.TLS) ? createKeyShare(random) : null;
   }
 
   /** The HELLO frame. */
   start(): Buffer {
     this.leave('new');
-    const frame = handshakeFrame(OP.HELLO, encodeHello({ ...this.identity.hello, nonce: this.random(NONCE_BYTES) }));
+    const frame = handshakeFrame(
+      OP.HELLO,
+      encodeHello({ ...this.identity.hello, nonce: this.random(NONCE_BYTES), share: this.share?.publicKey }),
+    );
     this.transcriptHash.update(frame);
     this.stage = 'greeted';
     return frame;
@@ -78,8 +99,8 @@ export class ClientHandshake {
 
   /**
    * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
-   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, and E_PROTOCOL if the frame is otherwise
-   * invalid. If the frame is a REFUSE, throws the error in the REFUSE.
+   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_TLS if it did not choose the offered TLS,
+   * and E_PROTOCOL if the frame is otherwise invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
@@ -95,6 +116,15 @@ export class ClientHandshake {
     }
     if (!challenge.features.every((feature) => features.includes(feature))) {
       throw new RsError('E_PROTOCOL', `Server ${challenge.server} chose a feature that was not offered`);
+    }
+    const isEncrypted = challenge.features.includes(FEATURE.TLS);
+    if (this.share !== null && (isEncrypted || this.identity.acceptsPlain !== true)) {
+      if (!isEncrypted) {
+        const remedy = `set tls = allow in section [namespace] of its rssrvcfg, update it if it is old, or set tls = off on this client`;
+        throw new RsError('E_TLS', `Server ${challenge.server} does not encrypt, and this client insists on TLS: ${remedy}`);
+      }
+      if (challenge.share === undefined) throw new RsError('E_PROTOCOL', `Server ${challenge.server} chose TLS and sent no share`);
+      this.agreed = this.share.agree(challenge.share);
     }
     this.transcript = this.transcriptHash.update(frame).digest();
     this.server = challenge.server;
@@ -119,12 +149,31 @@ export class ClientHandshake {
     return frame;
   }
 
+  /** True if the next frame is not WELCOME but START_TLS. */
+  get awaitsTls(): boolean {
+    return this.stage === 'proved' && this.agreed !== null;
+  }
+
   /**
-   * Takes the frame that answers PROOF. Throws E_AUTH if the server cannot prove itself, and E_PROTOCOL if the frame is invalid. If the
+   * Takes the frame that answers PROOF if the connection is to be encrypted. Returns the key with which TLS must begin. WELCOME is the
+   * first frame inside. Throws E_PROTOCOL if the frame is invalid. If the frame is a REFUSE, throws the error in the REFUSE.
+   */
+  onStartTls(frame: Buffer): ClientTlsKey {
+    this.leave('proved');
+    const { agreed } = this;
+    assert(agreed !== null, 'Client handshake: START_TLS without shares');
+    this.throwIfRefused(frame, true);
+    if (handshakeBody(frame, OP.START_TLS).length > 0) throw new RsError('E_PROTOCOL', 'START_TLS has a body');
+    this.stage = 'securing';
+    return { side: 'client', identity: this.identity.hello.node, psk: tlsPsk(this.welcomeKey, this.transcript, agreed) };
+  }
+
+  /**
+   * Takes the frame that answers PROOF, or with TLS the first frame inside. Throws E_AUTH if the server cannot prove itself, and E_PROTOCOL if the frame is invalid. If the
    * frame is a REFUSE, throws the error in the REFUSE.
    */
   onWelcome(frame: Buffer): Welcome {
-    this.leave('proved');
+    this.leave(this.agreed === null ? 'proved' : 'securing');
     this.throwIfRefused(frame, true);
     const body = handshakeBody(frame, OP.WELCOME);
     const messageBytes = Math.max(body.length - MAC_BYTES, 0);
@@ -147,7 +196,7 @@ export class ClientHandshake {
   /** Secret of the session that this handshake has begun; later joins need the secret. Available after `onWelcome`. */
   get sessionSecret(): Buffer {
     assert(this.stage === 'welcome' && this.joining === null, 'Only a completed first handshake has a session secret');
-    return sessionSecret(this.key, this.transcript);
+    return sessionSecret(this.key, this.transcript, this.agreed);
   }
 
   /**

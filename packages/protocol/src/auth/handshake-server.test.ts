@@ -2,12 +2,12 @@
 // to handshake.test.ts.
 
 import { createHash } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
 import { OP } from '../wire/frames.ts';
 import { encodeHello, encodeProof } from '../wire/message-codec.ts';
 import { handshakeFrame } from './handshake-frames.ts';
-import { ServerHandshake } from './handshake-server.ts';
+import { type ProofLimit, type Proven, type Refusal, ServerHandshake } from './handshake-server.ts';
 import { baseKey, joinKey, mac } from './keys.ts';
 
 const SESSION = Buffer.alloc(16, 0x5e);
@@ -41,7 +41,7 @@ const IDENTITY = {
  * Returns the code of a refusal or error, or else the kind of proof, for a PROOF with the body `compose(transcript)` and a mac under
  * `nodekey`.
  */
-function judged(known: string | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
+function judged(known: string | readonly string[] | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
   // The nonce and the key of unknown names are both 32 times the byte 7.
   const server = new ServerHandshake(IDENTITY, (lengthBytes) => Buffer.alloc(lengthBytes, 7));
   const challenge = server.onHello(HELLO, () => known);
@@ -56,6 +56,22 @@ function judged(known: string | null, nodekey: string, compose: (transcript: Buf
     if (thrown instanceof RsError) return thrown.code;
     throw thrown;
   }
+}
+
+/** What the server makes of a PROOF under `nodekey`. */
+function exchange(
+  known: string | readonly string[],
+  nodekey: string,
+  compose: (transcript: Buffer) => Buffer = () => begins,
+  limit: ProofLimit | null = null,
+): { readonly proven: Proven | Refusal } {
+  const server = new ServerHandshake(IDENTITY, (lengthBytes) => Buffer.alloc(lengthBytes, 7));
+  const challenge = server.onHello(HELLO, () => known);
+  if (challenge.kind !== 'challenge') throw new Error(challenge.logReason);
+  const transcript = createHash('sha256').update(HELLO).update(challenge.frame).digest();
+  const body = compose(transcript);
+  const frame = handshakeFrame(OP.PROOF, body, mac(baseKey(nodekey, null, 200), 'client', transcript, body));
+  return { proven: server.onProof(frame, () => SECRET, limit) };
 }
 
 const begins = encodeProof({ session: null, dead: [] });
@@ -101,4 +117,64 @@ test('a PROOF without room for a mac is a failed proof', () => {
   server.onHello(HELLO, () => '0xbig2');
   const refusal = server.onProof(handshakeFrame(OP.PROOF, Buffer.alloc(31)), () => null);
   expect(refusal).toMatchObject({ kind: 'refuse', code: 'E_AUTH', isFailedProof: true });
+});
+
+describe('a node with two keys', () => {
+  const KEYS = ['0xbig2-old', '0xbig2-new'] as const;
+  const joinUnder = (nodekey: string, joinedBy = nodekey): string =>
+    judged(KEYS, nodekey, (transcript) =>
+      Buffer.concat([joins, mac(joinKey(baseKey(joinedBy, null, 200), SECRET), 'join', transcript, joins)]),
+    );
+
+  test('proves itself with either, and the server says which', () => {
+    for (const [index, nodekey] of KEYS.entries()) {
+      expect(judged(KEYS, nodekey, () => begins)).toBe('new');
+      const { proven } = exchange(KEYS, nodekey);
+      expect(proven).toMatchObject({ kind: 'new', keyIndex: index, refuseKey: baseKey(nodekey, null, 200) });
+      expect(joinUnder(nodekey)).toBe('join');
+    }
+    expect(exchange('0xbig2', '0xbig2').proven).toMatchObject({ keyIndex: 0 });
+  });
+
+  test('is refused with a third one, with both macs of a join under different keys, and with the random key in the place of a missing one', () => {
+    expect(judged(KEYS, '0xbig2', () => begins)).toBe('E_AUTH');
+    expect(joinUnder(KEYS[0], KEYS[1])).toBe('E_AUTH');
+    expect(joinUnder(KEYS[1], KEYS[0])).toBe('E_AUTH');
+    expect(judged(['0xbig2'], Buffer.alloc(32, 7).toString('hex'), () => begins)).toBe('E_AUTH');
+  });
+
+  test('WELCOME is under the key that the client has proved, never under the other one', () => {
+    for (const nodekey of KEYS) {
+      const { proven } = exchange(KEYS, nodekey);
+      expect(proven.kind === 'refuse' ? '' : proven.welcomeKey).toBe(baseKey(nodekey, null, 200).toString('hex'));
+    }
+  });
+
+  test('while proofs wait, a join of the living session passes under either key, and nothing else does', () => {
+    const limit = { waitMs: 1_000, livingSecret: SECRET };
+    for (const nodekey of KEYS) {
+      expect(exchange(KEYS, nodekey, joinBody(nodekey), limit).proven).toMatchObject({ kind: 'join' });
+      expect(exchange(KEYS, nodekey, () => begins, limit).proven).toMatchObject({ code: 'E_LIMIT' });
+    }
+  });
+
+  // An oracle for the number of keys would tell an attacker when a key is being changed.
+  test.each([[null], ['0xbig2'], [KEYS]])('refusing a wrong key costs the same and says the same with the keys %j', (known) => {
+    let drawn = 0;
+    const server = new ServerHandshake(IDENTITY, (lengthBytes) => {
+      drawn++;
+      return Buffer.alloc(lengthBytes, 7);
+    });
+    server.onHello(HELLO, () => known);
+    const refusal = server.onProof(handshakeFrame(OP.PROOF, Buffer.concat([begins, Buffer.alloc(32)])), () => null);
+    expect(drawn).toBe(2);
+    expect(refusal).toMatchObject({ code: 'E_AUTH', isFailedProof: true, mac: null });
+    expect(refusal.kind === 'refuse' && refusal.sentence).toBe(
+      "Server big-9 does not accept this node's proof: check nodename, nodekey and serverkey on both sides",
+    );
+  });
+
+  function joinBody(nodekey: string): (transcript: Buffer) => Buffer {
+    return (transcript) => Buffer.concat([joins, mac(joinKey(baseKey(nodekey, null, 200), SECRET), 'join', transcript, joins)]);
+  }
 });

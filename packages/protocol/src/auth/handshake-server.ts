@@ -1,18 +1,21 @@
 // The server's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The state machine runs in
 // the listener, which limits attempts, enforces deadlines, and rejects bytes that arrive too early. Invariants: nothing in a PROOF is
-// decoded before its mac is verified. Before a client has proved itself, it cannot find out whether a node name or a session exists.
+// decoded before its mac is verified. Before a client has proved itself, it cannot find out whether a node name or a session exists, nor
+// how many keys a node has: the server always tries the same number of keys, in the same steps.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
-import { chooseFeatures, chooseVersion } from '../wire/features.ts';
+import { chooseFeatures, chooseVersion, FEATURE } from '../wire/features.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeHello, decodeProof, encodeChallenge, encodeRefuse, encodeWelcome } from '../wire/message-codec.ts';
 import { scanValue } from '../wire/message-scan.ts';
 import type { Hello, Proof, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret } from './keys.ts';
+import { createKeyShare, type KeyShare } from './key-share.ts';
+import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret, tlsPsk } from './keys.ts';
+import { NODE_KEYS_MAX } from './limits.ts';
 
 export interface ServerIdentity {
   readonly namespaceid: number;
@@ -23,10 +26,15 @@ export interface ServerIdentity {
   readonly serverkey: string | null;
   readonly versions: readonly number[];
   readonly features: readonly string[];
+  /** True if the server refuses clients that do not offer the feature `tls`. Default: false. */
+  readonly requiresTls?: boolean;
 }
 
-/** Returns the key text of a node, or null if the name is unknown. */
-export type NodeLookup = (node: string) => string | null;
+/**
+ * Returns the key text of a node, or null if the name is unknown. While the node's key is being changed, returns both texts, at most
+ * NODE_KEYS_MAX.
+ */
+export type NodeLookup = (node: string) => string | readonly string[] | null;
 
 /**
  * Returns the secret of a session between `node` and this server. Returns null if the session does not exist or belongs to another node.
@@ -70,8 +78,12 @@ interface ProvenBase {
   /** Hexadecimal arguments for `buildWelcome`, which another process may call. */
   readonly welcomeKey: string;
   readonly transcript: string;
+  /** Hexadecimal pre-shared key of TLS; null if the connection is not to be encrypted. */
+  readonly tlsPsk: string | null;
   /** K, for `provedRefusal`. */
   readonly refuseKey: Buffer;
+  /** Which of the node's key texts, as `NodeLookup` returned them, the client has proved. */
+  readonly keyIndex: number;
 }
 
 /**
@@ -86,9 +98,19 @@ interface Agreed {
   readonly hello: Hello;
   readonly version: number;
   readonly features: readonly string[];
-  readonly key: Buffer;
-  readonly isNodeKnown: boolean;
   readonly transcript: Buffer;
+  /** Null without TLS. */
+  readonly share: KeyShare | null;
+  /** NODE_KEYS_MAX keys, whether the node is known or not. Nobody knows the keys in the place of those that the node does not have. */
+  readonly keys: readonly Buffer[];
+  /** Number of keys that the node has; 0 for an unknown node. */
+  readonly ownKeys: number;
+}
+
+/** What the client has proved: a key of its node. */
+interface AgreedKey extends Agreed {
+  readonly key: Buffer;
+  readonly keyIndex: number;
 }
 
 function refuse(code: ErrorCode, sentence: string, logReason: string, isFailedProof = false): Refusal {
@@ -110,8 +132,8 @@ export class ServerHandshake {
   onHello(frame: Buffer, lookup: NodeLookup): Challenged | Refusal {
     assert(!this.isGreeted, 'Server handshake: a second HELLO');
     this.isGreeted = true;
-    const body = handshakeBody(frame, OP.HELLO);
-    const hello = decodeHello(body, 0, body.length);
+    const message = handshakeBody(frame, OP.HELLO);
+    const hello = decodeHello(message, 0, message.length);
     const { server, serverid, instance, namespaceid } = this.identity;
     if (hello.namespaceid !== namespaceid) {
       const sentence = `Server ${server} serves namespaceid ${namespaceid}, not ${hello.namespaceid}: correct namespaceid or the server's address`;
@@ -124,10 +146,18 @@ export class ServerHandshake {
       return refuse('E_VERSION', sentence, `node ${hello.node} speaks version ${offered} only`);
     }
     const features = chooseFeatures(hello.features, this.identity.features);
+    const isEncrypted = features.includes(FEATURE.TLS);
+    if (this.identity.requiresTls === true && !isEncrypted) {
+      const sentence = `Server ${server} accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client`;
+      return refuse('E_TLS', sentence, `node ${hello.node} does not offer TLS`);
+    }
+    if (isEncrypted && hello.share === undefined) throw new RsError('E_PROTOCOL', 'HELLO offers TLS without a share');
     const nonce = this.random(NONCE_BYTES);
-    const challenge = handshakeFrame(OP.CHALLENGE, encodeChallenge({ version, features, server, serverid, instance, nonce }));
+    const share = isEncrypted ? createKeyShare(this.random) : null;
+    const body = encodeChallenge({ version, features, server, serverid, instance, nonce, share: share?.publicKey });
+    const challenge = handshakeFrame(OP.CHALLENGE, body);
     const transcript = createHash('sha256').update(frame).update(challenge).digest();
-    this.agreed = { hello, version, features, ...this.keyOf(lookup(hello.node)), transcript };
+    this.agreed = { hello, version, features, ...this.keysOf(lookup(hello.node)), transcript, share };
     return { kind: 'challenge', frame: challenge, hello };
   }
 
@@ -144,22 +174,29 @@ export class ServerHandshake {
     const macAt = Math.max(body.length - MAC_BYTES, 0);
     const proven = body.subarray(0, macAt);
     if (limit !== null && !this.isLivingJoin(agreed, proven, limit.livingSecret)) return this.refuseLimited(agreed, limit.waitMs);
-    const isMacRight = isValidMac(mac(agreed.key, 'client', agreed.transcript, proven), body.subarray(macAt));
-    if (!isMacRight || !agreed.isNodeKnown) {
-      return this.refuseProof(agreed.isNodeKnown ? `wrong key for node ${agreed.hello.node}` : `unknown node ${agreed.hello.node}`);
-    }
+    const { hello, ownKeys } = agreed;
+    const keyIndex = indexOfKey(agreed, proven, body.subarray(macAt));
+    const key = agreed.keys[keyIndex];
+    if (key === undefined || keyIndex >= ownKeys)
+      return this.refuseProof(ownKeys > 0 ? `wrong key for node ${hello.node}` : `unknown node ${hello.node}`);
     const messageBytes = Math.max(scanValue(proven, 0, proven.length), 0);
     const proof = decodeProof(proven, 0, messageBytes);
     const joinMac = proven.subarray(messageBytes);
     return proof.session === null
-      ? beginSession(agreed, proof, joinMac)
-      : this.joinSession(agreed, proof, proof.session, joinMac, proven, secretOf);
+      ? beginSession({ ...agreed, key, keyIndex }, proof, joinMac)
+      : this.joinSession({ ...agreed, key, keyIndex }, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** Returns K of a node. For an unknown node, derives K from a random key, so that the steps are the same for known and unknown nodes. */
-  private keyOf(nodekey: string | null): { key: Buffer; isNodeKnown: boolean } {
+  /** Returns K for each key of a node. Keys made of random bytes fill the other places, so that the steps are the same whatever keys a node has. */
+  private keysOf(nodekeys: string | readonly string[] | null): Pick<Agreed, 'keys' | 'ownKeys'> {
+    const own = nodekeys === null ? [] : typeof nodekeys === 'string' ? [nodekeys] : nodekeys;
+    assert(own.length <= NODE_KEYS_MAX, `Server handshake: ${own.length} keys of one node`);
+    const { serverkey, namespaceid } = this.identity;
     const nobodysKey = this.random(NONCE_BYTES).toString('hex');
-    return { key: baseKey(nodekey ?? nobodysKey, this.identity.serverkey, this.identity.namespaceid), isNodeKnown: nodekey !== null };
+    const keys = Array.from({ length: NODE_KEYS_MAX }, (_, index) =>
+      baseKey(own[index] ?? `${nobodysKey}${index}`, serverkey, namespaceid),
+    );
+    return { keys, ownKeys: own.length };
   }
 
   // A join carries two macs, under J and under K. The key J depends on the session's secret, which the server forgets when the session is
@@ -168,7 +205,7 @@ export class ServerHandshake {
   // E_NO_SESSION only to a node whose mac under K is valid. The mac under J then distinguishes the process that began the session from
   // another process with the same nodekey. A failure of either mac counts towards the attempt limit.
   private joinSession(
-    agreed: Agreed,
+    agreed: AgreedKey,
     proof: Proof,
     session: Uint8Array,
     joinMac: Buffer,
@@ -190,17 +227,18 @@ export class ServerHandshake {
     if (!isValidMac(mac(key, 'join', agreed.transcript, message), joinMac)) {
       return this.refuseProof(`node ${node} does not know the secret of the session it wants to join`);
     }
-    return { kind: 'join', session, ...provenBase(agreed, proof, key) };
+    return { kind: 'join', session, ...provenBase(agreed, proof, key, agreedSecret(agreed)) };
   }
 
   /**
    * True if the PROOF joins the node's current session. The result reveals nothing about K, because a guess of K does not yield J. If the
    * node has no session, the check uses a random secret and takes the same steps.
    */
-  private isLivingJoin({ key, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
+  private isLivingJoin({ keys, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);
+    const [message, given] = [proven.subarray(0, messageBytes), proven.subarray(messageBytes)];
     const secret = livingSecret ?? this.random(NONCE_BYTES);
-    return isValidMac(mac(joinKey(key, secret), 'join', transcript, proven.subarray(0, messageBytes)), proven.subarray(messageBytes));
+    return keys.map((key) => isValidMac(mac(joinKey(key, secret), 'join', transcript, message), given)).includes(true);
   }
 
   /** The message to the client does not reveal whether the node name is known or the proof is right. */
@@ -218,16 +256,29 @@ export class ServerHandshake {
   }
 }
 
-function beginSession(agreed: Agreed, proof: Proof, joinMac: Buffer): Proven {
-  if (joinMac.length !== 0) throw new RsError('E_PROTOCOL', 'PROOF: a mac for joining without a session to join');
-  const secret = sessionSecret(agreed.key, agreed.transcript);
-  return { kind: 'new', sessionSecret: secret, ...provenBase(agreed, proof, agreed.key) };
+/** Returns which key the mac is under, or NODE_KEYS_MAX. Tries all keys, so that the time does not depend on which one it is. */
+function indexOfKey({ keys, transcript }: Agreed, proven: Buffer, given: Buffer): number {
+  const found = keys.map((key) => isValidMac(mac(key, 'client', transcript, proven), given)).indexOf(true);
+  return found < 0 ? NODE_KEYS_MAX : found;
 }
 
-function provenBase(agreed: Agreed, proof: Proof, welcomeKey: Buffer): ProvenBase {
-  const { hello, version, features, transcript, key } = agreed;
-  const hex = { welcomeKey: welcomeKey.toString('hex'), transcript: transcript.toString('hex') };
-  return { hello, proof, version, features, ...hex, refuseKey: key };
+function beginSession(agreed: AgreedKey, proof: Proof, joinMac: Buffer): Proven {
+  if (joinMac.length !== 0) throw new RsError('E_PROTOCOL', 'PROOF: a mac for joining without a session to join');
+  const shared = agreedSecret(agreed);
+  const secret = sessionSecret(agreed.key, agreed.transcript, shared);
+  return { kind: 'new', sessionSecret: secret, ...provenBase(agreed, proof, agreed.key, shared) };
+}
+
+/** Returns the secret of both shares; null without TLS. Throws E_PROTOCOL if the client's share yields none. */
+function agreedSecret({ share, hello }: Agreed): Buffer | null {
+  return share === null || hello.share === undefined ? null : share.agree(hello.share);
+}
+
+function provenBase(agreed: AgreedKey, proof: Proof, welcomeKey: Buffer, shared: Buffer | null): ProvenBase {
+  const { hello, version, features, transcript, key, keyIndex } = agreed;
+  const psk = shared === null ? null : tlsPsk(welcomeKey, transcript, shared);
+  const hex = { welcomeKey: welcomeKey.toString('hex'), transcript: transcript.toString('hex'), tlsPsk: psk?.toString('hex') ?? null };
+  return { hello, proof, version, features, ...hex, refuseKey: key, keyIndex };
 }
 
 /** Returns the REFUSE frame that rejects a client before WELCOME. */

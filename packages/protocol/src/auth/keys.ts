@@ -35,9 +35,18 @@ export function baseKey(nodekey: string, serverkey: string | null, namespaceid: 
   return derive(Buffer.concat(parts.map(lengthPrefixed)), salt, 'rsio key 1');
 }
 
-/** Derives S, the session's secret, which only the two sides of the session's first handshake can compute. */
-export function sessionSecret(key: Buffer, firstTranscript: Buffer): Buffer {
-  return derive(key, firstTranscript, 'rsio session 1');
+/**
+ * Derives S, the session's secret. `agreed`: the secret of the X25519 shares, or null without TLS. With it, only the two sides of the
+ * session's first handshake can compute S. Without it, S can also be computed by a listener on the network who knows the nodekey.
+ */
+export function sessionSecret(key: Buffer, firstTranscript: Buffer, agreed: Buffer | null = null): Buffer {
+  if (agreed === null) return derive(key, firstTranscript, 'rsio session 1');
+  return derive(Buffer.concat([key, agreed]), firstTranscript, 'rsio session 2');
+}
+
+/** Derives the pre-shared key of TLS on one connection. `key`: J if the connection joins a session, otherwise K. */
+export function tlsPsk(key: Buffer, transcript: Buffer, agreed: Buffer): Buffer {
+  return derive(Buffer.concat([key, agreed]), transcript, 'rsio tls 1');
 }
 
 /** Derives J, with which a client proves that it may join the session. */

@@ -59,6 +59,8 @@ export class Attachment {
   reason = 'Not opened yet';
   /** True while an OPEN is waiting to be sent or is in flight. */
   isOpenRequested = false;
+  /** True while the server's list says that changes of the volume wait for space. */
+  waitsForSpace = false;
   slotsHeld = 0;
   bytesHeld = 0;
   /** True while the server may still execute abandoned I/O of the handle (S11). */

@@ -30,7 +30,7 @@ export class Dispatcher {
   private slots = new Slots(1);
   private windowBytes = 0;
   private windowUsedBytes = 0;
-  /** LIST, OPEN and CLOSE requests, which are sent before data requests and may use the reserved slots. */
+  /** LIST, OPEN, CLOSE and ADMIN requests, which are sent before data requests and may use the reserved slots. */
   private control: Request[] = [];
   /** Slots whose requests must be sent again, because every path that owed an answer is suspect or dead. */
   private resends: number[] = [];
@@ -52,8 +52,8 @@ export class Dispatcher {
 
   /**
    * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Ends every OPEN and CLOSE of the old
-   * session, sent or not, with STALE, because the new session reuses the handle numbers. `again`: true if this client had an earlier
-   * session.
+   * session, sent or not, with STALE, because the new session reuses the handle numbers. Ends every ADMIN likewise, because its caller may
+   * not be waiting any more. `again`: true if this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -62,7 +62,7 @@ export class Dispatcher {
     this.windowUsedBytes = 0;
     this.resends = [];
     const own = [...unanswered.filter((request) => request.attachment === null), ...this.control];
-    const isOver = (request: Request): boolean => again && (request.op === OP.OPEN || request.op === OP.CLOSE);
+    const isOver = (request: Request): boolean => again && (request.op === OP.OPEN || request.op === OP.CLOSE || request.op === OP.ADMIN);
     this.control = own.filter((request) => !isOver(request));
     for (const attachment of this.attachments) {
       const mine = unanswered.filter((request) => request.attachment === attachment);
@@ -110,6 +110,13 @@ export class Dispatcher {
     if (request.answers.length > 0) request.answers = [];
     if (request.attachment === null) this.control.push(request);
     else request.attachment.add(request);
+  }
+
+  /** Removes a request that was not sent. Returns false if it was. */
+  withdraw(request: Request): boolean {
+    const at = this.control.indexOf(request);
+    if (at >= 0) this.control.splice(at, 1);
+    return at >= 0;
   }
 
   /** Puts every request that may be sent now into the output of a path. The caller then flushes the paths. */

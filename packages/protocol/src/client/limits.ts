@@ -2,7 +2,7 @@
 // the end of this file, and relations to other folders in src/limits.ts.
 
 import { assert } from '@rsio/common/lib/assert';
-import { SLOTS } from '../wire/limits.ts';
+import { ADMIN_PER_SESSION_MAX, SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
 
 /**
  * Maximum number of quarantined slots. If more slots are quarantined, the client closes the suspect path that holds the largest number of
@@ -81,5 +81,17 @@ export const DRAINING_RETRY_MS = 1_000;
 
 export const LATE_LOOK_MS = 100;
 
+/** Calls of ADMIN that wait on the client, for each server. Further ones are refused. */
+export const ADMIN_CALLS_MAX = 256;
+/** Calls of ADMIN that are with the server at a time. They occupy reserved slots, and LIST, OPEN and CLOSE need some, too. */
+export const ADMIN_CALLS_SENT_MAX = 4;
+/** A call of ADMIN fails if the server is not connected after this time. */
+export const ADMIN_UNSENT_MS = 10_000;
+/** Number of times that a long answer is asked for again because the server has dropped it. */
+export const ADMIN_REREADS_MAX = 3;
+/** Longest text of an error that a server answers. The rest is cut off. */
+export const ADMIN_MESSAGE_MAX_CHARS = 4_000;
+
 assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && RECONNECT_MIN_MS < PATH_SETTLED_MS, 'First tries are short ones');
+assert(ADMIN_CALLS_SENT_MAX < SLOTS_RESERVED && ADMIN_CALLS_SENT_MAX < ADMIN_PER_SESSION_MAX, 'Calls leave reserved slots free');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');

@@ -15,7 +15,7 @@ import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
 import { Connection, type ConnectionEvents, type ConnectionPools } from '../link/connection.ts';
 import { type Directions, UNKNOWN_DIRECTIONS } from '../link/heartbeat.ts';
-import type { Connector, PathTransport } from '../link/path-transport.ts';
+import type { Connector, PathTransport, TlsKey } from '../link/path-transport.ts';
 import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';
 import { MESSAGE_MAX_BYTES } from '../wire/limits.ts';
@@ -84,7 +84,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   deaths = 0;
   /** Path number of the last connection, for the log. */
   lastNumber = 0;
-  readonly latencies: PathLatencies = { read: new Histogram(), write: new Histogram() };
+  readonly latencies: PathLatencies;
   /** Totals over all earlier connections. */
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
@@ -111,6 +111,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private connection: Connection | null = null;
   private handshake: ClientHandshake | null = null;
   private challenge: Challenge | null = null;
+  /** True from START_TLS until the connection is encrypted. */
+  private isSecuring = false;
   private presentation: Presentation | null = null;
   /**
    * Delay before the next attempt if the current attempt ends without an error; null if the back-off determines the delay. An attempt ends
@@ -120,7 +122,9 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   /** Number of consecutive handshakes in which the server did not answer in time. */
   private lateHandshakes = 0;
 
-  constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts) {
+  /** `replaced`: a supervisor of the same path that this one will replace. The latencies of both are counted together. */
+  constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts, replaced: PathSupervisor | null = null) {
+    this.latencies = replaced?.latencies ?? { read: new Histogram(), write: new Histogram() };
     this.endpoints = endpoints;
     this.identity = identity;
     this.ports = ports;
@@ -146,6 +150,14 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
       receivingBytesPerSecond: path?.load.receiving.bytesPerSecond ?? null,
       sendingBytesPerSecond: path?.load.sending.bytesPerSecond ?? null,
     };
+  }
+
+  /** Adds the counters of a supervisor that this one has replaced. */
+  continueFrom(replaced: PathSupervisor): void {
+    const { totals, deaths } = replaced;
+    for (const key of ['requests', 'sentBytes', 'receivedBytes', 'resent', 'hedged', 'probed', 'dropped'] as const)
+      this.past[key] += totals[key];
+    this.deaths += deaths;
   }
 
   /** Number of consecutive attempts that failed or led to a short connection; 0 while the path is up. */
@@ -231,6 +243,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.connection = connection;
     this.handshake = new ClientHandshake(this.identity, this.ports.random);
     this.challenge = null;
+    this.isSecuring = false;
     this.presentation = null;
     this.expectAnswer(this.patienceMs);
     this.send(this.handshake.start());
@@ -268,8 +281,10 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
 
   frame(header: Header, body: Buffer, offset: number): void {
     try {
+      if (this.isSecuring) throw new RsError('E_PROTOCOL', `${this.endpoints.address} port ${this.endpoints.port} sent data outside TLS`);
       const whole = wholeFrame(header, body, offset);
       if (this.challenge === null) this.challenged(whole);
+      else if (this.handshake?.awaitsTls === true) this.secure(this.handshake.onStartTls(whole));
       else this.welcomed(whole);
     } catch (error) {
       if (!(error instanceof RsError)) throw error;
@@ -302,6 +317,13 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     // The server may have to wait for the end of the old session before it starts a new one.
     this.expectAnswer(joining === null ? PROOF_TIMEOUT_MS : this.patienceMs);
     this.send(this.handshake!.proof(joining, presentation.kind === 'join' ? presentation.dead : []));
+  }
+
+  private secure(key: TlsKey): void {
+    this.isSecuring = true;
+    this.connection?.startTls(key, () => {
+      this.isSecuring = false;
+    });
   }
 
   private welcomed(frame: Buffer): void {

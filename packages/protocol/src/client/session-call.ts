@@ -1,4 +1,4 @@
-// Sends one LIST, OPEN, CLOSE or IOCTL and passes the answer to a callback. These requests are rare, so it does not matter that an object
+// Sends one LIST, OPEN, CLOSE, IOCTL or ADMIN and passes the answer to a callback. These requests are rare, so it does not matter that an object
 // is allocated for each. If necessary, the trunk sends the request again over another path or in a new session.
 
 import { assert } from '@rsio/common/lib/assert';
@@ -28,8 +28,8 @@ export interface SessionAnswer {
 
 const NOTHING = Buffer.alloc(0);
 
-/** Sends a message request. `answered` is called once, never before this function has returned, and possibly only in a later session. */
-export function callSession(trunk: Trunk, call: SessionCall, answered: (answer: SessionAnswer) => void): void {
+/** Sends a message request, and returns it so that the caller can withdraw it. `answered` is called once, never before this function has returned, and possibly only in a later session. */
+export function callSession(trunk: Trunk, call: SessionCall, answered: (answer: SessionAnswer) => void): Request {
   const request = new Request();
   request.op = call.op;
   request.attachment = call.attachment;
@@ -43,6 +43,7 @@ export function callSession(trunk: Trunk, call: SessionCall, answered: (answer: 
     },
   };
   trunk.submit(request);
+  return request;
 }
 
 function sentenceOf(request: Request, status: number): string {

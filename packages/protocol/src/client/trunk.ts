@@ -53,6 +53,7 @@ interface Session {
   readonly slots: number;
   readonly windowBytes: number;
   readonly canRevoke: boolean;
+  readonly canAdminister: boolean;
 }
 
 /** How a connection authenticates: as the first path of a session (`first`), as a further path (`join`), or not yet (`wait`). */
@@ -165,8 +166,17 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.closeAll('The session was replaced by a new one');
     this.fences.restart();
     const { slots, windowBytes } = welcome;
-    const canRevoke = challenge.features.includes(FEATURE.REVOKE);
-    this.session = { id: Buffer.from(welcome.session), secret, serverInstance: challenge.instance, slots, windowBytes, canRevoke };
+    const [canRevoke, canAdminister] = [FEATURE.REVOKE, FEATURE.ADMIN].map((feature) => challenge.features.includes(feature));
+    const id = Buffer.from(welcome.session);
+    this.session = {
+      id,
+      secret,
+      serverInstance: challenge.instance,
+      slots,
+      windowBytes,
+      canRevoke: canRevoke === true,
+      canAdminister: canAdminister === true,
+    };
     this.generation = welcome.generation;
     this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session', again);
     const path = this.adopt(connection, welcome.path, observer);
@@ -237,6 +247,11 @@ export class Trunk implements PathEvents, LivenessEvents {
     }
     this.dispatcher.add(request);
     this.wantPump();
+  }
+
+  /** Takes back a request of the session itself. Returns false if the request has been sent, so that the server may have it. */
+  withdraw(request: Request): boolean {
+    return this.dispatcher.withdraw(request);
   }
 
   /** Schedules the pump to run as soon as the current event has been handled, so that all requests of the event leave in one batch. */

@@ -6,7 +6,7 @@ import { OUTPUT_HARD_MAX_BYTES } from './limits.ts';
 import { Decoder } from '../wire/decoder.ts';
 import { Encoder, type OutputPool } from '../wire/encoder.ts';
 import type { Header } from '../wire/header.ts';
-import type { PathTransport } from './path-transport.ts';
+import type { PathTransport, TlsKey } from './path-transport.ts';
 
 export interface ConnectionEvents {
   bodyBegins(header: Header): void;
@@ -64,6 +64,15 @@ export class Connection {
     }
     this.sentBytes += lengthBytes;
     this.transport.send(buffer, start, lengthBytes, done);
+  }
+
+  /** Begins TLS. Calls `secured` when frames may be sent; if TLS cannot begin, the connection closes. */
+  startTls(key: TlsKey, secured: () => void): void {
+    this.transport.startTls(key, () => {
+      // Part of a frame that came in clear would be the beginning of the first frame inside, and anyone may have put it there.
+      if (!this.decoder.isBetweenFrames) this.close('The peer sent data outside TLS', true);
+      if (!this.hasClosed) secured();
+    });
   }
 
   /**

@@ -31,6 +31,8 @@ export const RECEIVE_BUFFER_BYTES = 256 * KIB;
  */
 export const DIRECTION_FAIL_HEARTBEATS = 2;
 export const CONNECT_TIMEOUT_MS = 3_000;
+/** Time that a proven connection has from START_TLS until it is encrypted. */
+export const TLS_START_MAX_MS = 5_000;
 /** Time that a closed connection has for sending its remaining output. */
 export const LAST_WORDS_TIMEOUT_MS = 1_000;
 /** The server closes a path from which it has received nothing for this long. */

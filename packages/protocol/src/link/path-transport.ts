@@ -12,12 +12,28 @@ export interface TransportEvents {
   onClosed(reason: string): void;
 }
 
+/** Key with which TLS begins on a connection. Both sides have derived it in the handshake. */
+export interface TlsKey {
+  readonly side: 'client' | 'server';
+  /** Name of the key, which the client sends and the server compares: the name of the node. */
+  readonly identity: string;
+  readonly psk: Buffer;
+}
+
 export interface PathTransport extends BatchSender {
   /** The owner sets `events` in the same event-loop turn in which the transport is created. */
   events: TransportEvents | null;
   readonly localAddress: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Cipher suite of TLS; null while the connection is not encrypted. */
+  readonly cipher: string | null;
+  /**
+   * Begins TLS. From this call on, the transport neither passes on nor sends anything outside TLS. Calls `secured` once the peer has proved
+   * that it has the key; until then, the caller must not send. If TLS cannot begin, the transport fails, and reports `onClosed` instead.
+   * Everything sent before must have been taken (`done`).
+   */
+  startTls(key: TlsKey, secured: () => void): void;
   /** Closes at once. If `reset` is true, unsent bytes are dropped and the peer sees a reset. */
   destroy(reset: boolean): void;
   end(): void;

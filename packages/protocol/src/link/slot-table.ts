@@ -3,6 +3,7 @@
 // every copy is answered exactly once, on the path that brought it.
 
 import { assert } from '@rsio/common/lib/assert';
+import { OP } from '../wire/frames.ts';
 import { SEQ_MODULUS } from './limits.ts';
 import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
@@ -177,11 +178,20 @@ export class SlotTable {
     return entry;
   }
 
-  /** Age of the oldest request that is being executed, in ms; 0 if there is none. */
+  /** Age of the oldest request that is being executed, in ms; 0 if there is none. An ADMIN does not count: no storage delays it. */
   oldestMs(nowMs: number): number {
     if (this.executingSlots === 0) return 0;
     let oldest = 0;
-    for (const entry of this.entries) if (entry.state === 'executing') oldest = Math.max(oldest, nowMs - entry.startedMs);
+    for (const entry of this.entries)
+      if (entry.state === 'executing' && entry.op !== OP.ADMIN) oldest = Math.max(oldest, nowMs - entry.startedMs);
+    return oldest;
+  }
+
+  /** Age of the oldest request of this handle that is being executed, in ms; 0 if there is none. */
+  oldestOfMs(handle: number, nowMs: number): number {
+    let oldest = 0;
+    for (const entry of this.entries)
+      if (entry.state === 'executing' && entry.handle === handle) oldest = Math.max(oldest, nowMs - entry.startedMs);
     return oldest;
   }
 

@@ -1,36 +1,72 @@
 // The TCP transport. Each socket has one static receive buffer of its own (Node's `onread`), which makes large WRITEs cheap. A socket that
-// cannot have a static buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay.
+// cannot have a static buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay. It can begin TLS on its
+// connection (tls-socket.ts).
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
 import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from './limits.ts';
-import type { Connector, PathTransport, TransportEvents } from './path-transport.ts';
+import type { Connector, PathTransport, TlsKey, TransportEvents } from './path-transport.ts';
+import { type TcpHandle, tlsSocketOver } from './tls-socket.ts';
 
 class TcpTransport implements PathTransport {
   events: TransportEvents | null = null;
   readonly localAddress: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  private readonly socket: net.Socket;
+  cipher: string | null = null;
+  private socket: net.Socket;
+  private readonly buffer: Buffer | null;
+  private reset: () => void = () => this.socket.resetAndDestroy();
+  private isSecuring = false;
   private isFinished = false;
   private failure: string | null = null;
 
-  constructor(socket: net.Socket) {
+  /** `buffer`: the static receive buffer of the socket; null if it uses 'data' events. */
+  constructor(socket: net.Socket, buffer: Buffer | null) {
     this.socket = socket;
+    this.buffer = buffer;
     this.localAddress = socket.localAddress ?? '';
     this.remoteAddress = socket.remoteAddress ?? '';
     this.remotePort = socket.remotePort ?? 0;
     socket.setNoDelay(true);
-    socket.on('error', (error) => {
-      this.failure = reasonOf(error);
-    });
-    socket.on('end', () => this.close('The peer closed the connection'));
-    socket.on('close', () => this.close(this.failure ?? 'The connection was closed'));
+    this.watch(socket);
   }
 
   bytes(buffer: Buffer, offset: number, lengthBytes: number): void {
     if (!this.isFinished) this.events?.onBytes(buffer, offset, lengthBytes);
+  }
+
+  startTls(key: TlsKey, secured: () => void): void {
+    const handle = this.socket.writableLength > 0 ? null : takeHandle(this.socket);
+    if (handle === null) {
+      // Never call back during the call.
+      this.failure = 'TLS could not begin on this connection';
+      setImmediate(() => this.socket.destroy());
+      return;
+    }
+    this.isSecuring = true;
+    const buffer = this.buffer ?? Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
+    const callback = (lengthBytes: number): boolean => {
+      // A peer may send at once after the last message of the TLS handshake; only then is the connection secure.
+      if (!this.isSecuring) this.bytes(buffer, 0, lengthBytes);
+      return true;
+    };
+    const tls = tlsSocketOver(handle, key, { buffer, callback }, (cipher) => {
+      if (this.isFinished) return;
+      if (cipher === null) {
+        this.failure = 'TLS: the peer does not have the key of this connection';
+        this.reset();
+        return;
+      }
+      this.isSecuring = false;
+      this.cipher = cipher;
+      secured();
+    });
+    this.socket = tls.socket;
+    this.reset = () => tls.reset();
+    this.watch(tls.socket);
+    tls.socket.resume();
   }
 
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
@@ -38,8 +74,10 @@ class TcpTransport implements PathTransport {
   }
 
   destroy(reset: boolean): void {
+    const hasEnded = this.isFinished;
     this.isFinished = true;
-    if (reset) this.socket.resetAndDestroy();
+    // An ended socket cannot be reset: Node would keep its descriptor open.
+    if (reset && !hasEnded) this.reset();
     else this.socket.destroy();
   }
 
@@ -52,6 +90,16 @@ class TcpTransport implements PathTransport {
     this.socket.end(() => this.socket.destroy());
   }
 
+  private watch(socket: net.Socket): void {
+    socket.on('error', (error) => {
+      this.failure = reasonOf(error);
+      // Node reports errors of TLS, and leaves the socket open.
+      socket.destroy();
+    });
+    socket.on('end', () => this.close('The peer closed the connection'));
+    socket.on('close', () => this.close(this.failure ?? 'The connection was closed'));
+  }
+
   private close(reason: string): void {
     if (this.isFinished) return;
     this.isFinished = true;
@@ -62,7 +110,10 @@ class TcpTransport implements PathTransport {
 
 function reasonOf(error: Error): string {
   const errno = errnoName(error);
-  return errno === undefined ? error.message : `${errno}: ${sentenceOf(errno)}`;
+  if (errno !== undefined) return `${errno}: ${sentenceOf(errno)}`;
+  const { code, reason } = error as { code?: unknown; reason?: unknown };
+  // OpenSSL's own text contains its line numbers.
+  return typeof code === 'string' && code.startsWith('ERR_SSL') && typeof reason === 'string' ? `TLS: ${reason}` : error.message;
 }
 
 function sentenceOf(errno: string): string {
@@ -95,18 +146,25 @@ interface HandleSocketOptions {
 
 const SocketOverHandle = net.Socket as unknown as new (options: HandleSocketOptions) => net.Socket;
 
+/** Takes the TCP handle out of a socket, and stops reading. Returns null if the socket has no handle or has read bytes ahead. */
+function takeHandle(socket: net.Socket): TcpHandle | null {
+  const owned = socket as unknown as { _handle: TcpHandle | null };
+  const handle = owned._handle;
+  if (handle === null || socket.readableLength > 0) return null;
+  owned._handle = null;
+  // Always stop reading first: a socket from another process is already being read, and a second start would fail (EALREADY).
+  handle.readStop?.();
+  handle.reading = false;
+  return handle;
+}
+
 /**
  * Takes over a connected socket. The socket must be paused (for example, by `stopReading`), or never read by the current process. The
  * caller must not use the socket any more. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
-  const owned = socket as unknown as { _handle: { readStop?: () => void; reading?: boolean } | null };
-  const handle = owned._handle;
-  if (handle === null || socket.readableLength > 0) return dataTransport(socket);
-  owned._handle = null;
-  // Always stop reading first: a socket from another process is already being read, and a second start would fail (EALREADY).
-  handle.readStop?.();
-  handle.reading = false;
+  const handle = takeHandle(socket);
+  if (handle === null) return dataTransport(socket);
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
   let transport: TcpTransport | null = null;
   const adopted = new SocketOverHandle({
@@ -119,7 +177,7 @@ export function adoptSocket(socket: net.Socket): PathTransport {
       },
     },
   });
-  transport = new TcpTransport(adopted);
+  transport = new TcpTransport(adopted, buffer);
   adopted.resume();
   return transport;
 }
@@ -141,7 +199,7 @@ export function stopReading(socket: net.Socket): boolean {
 
 /** Creates a transport that uses 'data' events, for unproven connections and for sockets without a handle. */
 export function dataTransport(socket: net.Socket): PathTransport {
-  const transport = new TcpTransport(socket);
+  const transport = new TcpTransport(socket, null);
   socket.on('data', (chunk: Buffer) => transport.bytes(chunk, 0, chunk.length));
   return transport;
 }
@@ -176,7 +234,7 @@ export const tcpConnector: Connector = {
       settled = true;
       socket.setTimeout(0);
       socket.removeAllListeners('error');
-      transport = new TcpTransport(socket);
+      transport = new TcpTransport(socket, buffer);
       opened(transport);
     });
     return {

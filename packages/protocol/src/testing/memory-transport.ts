@@ -4,7 +4,8 @@
 // Invariant: each direction is a stream, so bytes arrive in order and only the last bytes can be lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import type { PathTransport, TransportEvents } from '../link/path-transport.ts';
+import type { PathTransport, TlsKey, TransportEvents } from '../link/path-transport.ts';
+import { STAND_IN_CIPHER, StandInTls } from './stand-in-tls.ts';
 
 export interface LinkShape {
   /** `takeMs`: delay until the network has read the bytes that an end sends. `travelMs`: travel time of these bytes. Both in ms. */
@@ -151,6 +152,8 @@ export class MemoryEnd implements PathTransport {
   readonly remoteAddress: string;
   readonly remotePort: number;
   isClosed = false;
+  cipher: string | null = null;
+  private tls: StandInTls | null = null;
   private readonly out: () => Direction;
   private readonly into: () => Direction;
   private taker: TransportEvents | null = null;
@@ -178,6 +181,23 @@ export class MemoryEnd implements PathTransport {
     this.out().send(buffer, start, lengthBytes, done);
   }
 
+  startTls(key: TlsKey, secured: () => void): void {
+    const tls = new StandInTls(key, {
+      send: (message) => this.out().send(message, 0, message.length, () => undefined),
+      secured: () => {
+        this.tls = null;
+        this.cipher = STAND_IN_CIPHER;
+        secured();
+      },
+      failed: (reason) => {
+        this.close('ECONNRESET: the connection was reset', true);
+        this.events?.onClosed(reason);
+      },
+    });
+    this.tls = tls;
+    tls.begin();
+  }
+
   destroy(reset: boolean): void {
     this.close(reset ? 'ECONNRESET: the connection was reset' : 'The peer closed the connection', reset);
   }
@@ -187,7 +207,9 @@ export class MemoryEnd implements PathTransport {
   }
 
   peerSent(bytes: Buffer, offset: number, lengthBytes: number): void {
-    if (!this.isClosed) this.events?.onBytes(bytes, offset, lengthBytes);
+    if (this.isClosed) return;
+    const taken = this.tls === null ? 0 : this.tls.take(bytes, offset, lengthBytes);
+    if (!this.isClosed && taken < lengthBytes) this.events?.onBytes(bytes, offset + taken, lengthBytes - taken);
   }
 
   peerClosed(reason: string): void {

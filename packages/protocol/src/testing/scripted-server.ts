@@ -1,7 +1,7 @@
 // The server's end of connections, scripted by a test. The handshake is automatic. After the handshake, the server records every frame, and
 // the test decides every answer.
 
-import { wholeFrame } from '../auth/handshake-frames.ts';
+import { handshakeFrame, wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, type Proven, provedRefusal, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { Connection } from '../link/connection.ts';
@@ -87,11 +87,19 @@ export class ScriptedPath {
     else if (outcome.kind === 'refuse') this.raw(refuseFrame(outcome));
     else {
       this.proven = outcome;
-      server.proven(this, outcome);
+      if (outcome.tlsPsk === null) server.proven(this, outcome);
+      else if (server.startsTls) this.startTls(outcome.tlsPsk, () => server.proven(this, outcome), server.behindStartTls);
     }
   }
 
-  private raw(frame: Buffer): void {
+  /** `behind`: clear bytes that follow START_TLS. */
+  startTls(psk: string, secured: () => void, behind: Buffer = Buffer.alloc(0)): void {
+    this.raw(Buffer.concat([handshakeFrame(OP.START_TLS), behind]));
+    const { node } = this.proven!.hello;
+    this.connection.startTls({ side: 'server', identity: node, psk: Buffer.from(psk, 'hex') }, secured);
+  }
+
+  raw(frame: Buffer): void {
     this.connection.encoder.raw(frame);
     this.connection.encoder.flush();
   }
@@ -130,6 +138,15 @@ export class ScriptedServer {
   digest = true;
   /** True if the server supports REVOKE. The test decides when the server answers with REVOKED. */
   revokes = false;
+  /** True if the server takes ADMIN. The test makes the answers. */
+  administers = false;
+  /** True if the server has TLS, and if it begins TLS by itself after a valid PROOF. */
+  tls = false;
+  startsTls = true;
+  /** Clear bytes that follow START_TLS. */
+  behindStartTls: Buffer = Buffer.alloc(0);
+  /** True if the server refuses plain connections. */
+  requiresTls = false;
   interfaces: readonly ServerInterface[] = [];
   generation = 1;
   /** True if every PING is answered at once; otherwise, the test calls `pong`. */
@@ -146,7 +163,12 @@ export class ScriptedServer {
   }
 
   accept(end: MemoryEnd): void {
-    const features = [...(this.digest ? [FEATURE.DIGEST] : []), ...(this.revokes ? [FEATURE.REVOKE] : [])];
+    const features = [
+      ...(this.digest ? [FEATURE.DIGEST] : []),
+      ...(this.revokes ? [FEATURE.REVOKE] : []),
+      ...(this.administers ? [FEATURE.ADMIN] : []),
+      ...(this.tls ? [FEATURE.TLS] : []),
+    ];
     const identity = {
       namespaceid: 1,
       server: this.name,
@@ -155,6 +177,7 @@ export class ScriptedServer {
       serverkey: null,
       versions: [1],
       features,
+      requiresTls: this.requiresTls,
     };
     this.connections.push(new ScriptedPath(end, new ServerHandshake(identity, this.random.bytes), this));
   }

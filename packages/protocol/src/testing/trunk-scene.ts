@@ -43,6 +43,7 @@ export class TrunkScene implements RequestEvents {
   readonly sessions: boolean[] = [];
   readonly done: { readonly request: Request; readonly status: number }[] = [];
   readonly trunk: Trunk;
+  private readonly tls: boolean;
   readonly attachment = new Attachment('oracle', 0, false);
   listChanges = 0;
   readonly replaced: string[] = [];
@@ -50,7 +51,10 @@ export class TrunkScene implements RequestEvents {
   quietTimes = 0;
   whenEnded: (status: number, reason: string) => void = () => {};
 
-  constructor(paths: number, shape: LinkShape = IDEAL_LINK) {
+  /** `tls`: true if client and server use TLS. */
+  constructor(paths: number, shape: LinkShape = IDEAL_LINK, tls = false) {
+    this.tls = tls;
+    this.server.tls = tls;
     this.network = new MemoryNetwork(this.clock, shape, (end) => this.server.accept(end));
     this.trunk = new Trunk(
       this.clientClock,
@@ -104,7 +108,7 @@ export class TrunkScene implements RequestEvents {
     this.network.addRoute(localAddress, address);
     const hello = {
       versions: [1],
-      features: [FEATURE.DIGEST, FEATURE.REVOKE],
+      features: [FEATURE.DIGEST, FEATURE.REVOKE, FEATURE.ADMIN, ...(this.tls ? [FEATURE.TLS] : [])],
       namespaceid: 1,
       node: 'node',
       instance: 1,

@@ -10,6 +10,10 @@ export const FEATURE = {
   PROBE: 'probe',
   /** REVOKE can fence one handle of a session while the other handles continue. */
   REVOKE: 'revoke',
+  /** ADMIN commands the server: its volumes, pools and clients. */
+  ADMIN: 'admin',
+  /** TLS 1.3 protects everything on the connection after START_TLS. */
+  TLS: 'tls',
 } as const;
 
 /** Returns the highest version that both sides have; null if there is none. */
@@ -18,7 +22,11 @@ export function chooseVersion(offered: readonly number[], own: readonly number[]
   return common.length === 0 ? null : Math.max(...common);
 }
 
-/** Returns the features that both sides have, in the order of `own`. */
+/**
+ * Returns the features that both sides have, in the order of `own`. With TLS, whose records have checksums of their own, the digest is left
+ * out.
+ */
 export function chooseFeatures(offered: readonly string[], own: readonly string[]): string[] {
-  return own.filter((feature) => offered.includes(feature));
+  const common = own.filter((feature) => offered.includes(feature));
+  return common.includes(FEATURE.TLS) ? common.filter((feature) => feature !== FEATURE.DIGEST) : common;
 }

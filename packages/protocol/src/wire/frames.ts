@@ -35,6 +35,7 @@ export const OP = {
   WELCOME: 0x04,
   REFUSE: 0x05,
   BYE: 0x06,
+  START_TLS: 0x07,
   PING: 0x10,
   PONG: 0x11,
   FENCE: 0x12,
@@ -51,6 +52,7 @@ export const OP = {
   DISCARD: 0x33,
   ZERO: 0x34,
   IOCTL: 0x35,
+  ADMIN: 0x36,
 } as const;
 
 export const FLAG = {
@@ -79,6 +81,7 @@ export const FRAMES: readonly FrameEntry[] = [
   message(OP.WELCOME, 'WELCOME', 'server', null),
   message(OP.REFUSE, 'REFUSE', 'server', null),
   message(OP.BYE, 'BYE', 'both', null),
+  message(OP.START_TLS, 'START_TLS', 'server', null),
   message(OP.PING, 'PING', 'both', OP.PONG),
   message(OP.PONG, 'PONG', 'both', null),
   message(OP.FENCE, 'FENCE', 'client', OP.FENCED),
@@ -95,6 +98,7 @@ export const FRAMES: readonly FrameEntry[] = [
   request(OP.DISCARD, 'DISCARD', 'io', 'none', 'never'),
   request(OP.ZERO, 'ZERO', 'io', 'none', 'never'),
   request(OP.IOCTL, 'IOCTL', 'message', 'none', 'copy'),
+  request(OP.ADMIN, 'ADMIN', 'message', 'none', 'never'),
 ];
 
 /** The entries, indexed by op number without the answer bit, so that a lookup on the data path is a single array access. */

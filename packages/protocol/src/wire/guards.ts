@@ -61,6 +61,11 @@ export function bytesOf(lengthBytes: number): Guard<Buffer> {
     value instanceof Uint8Array && value.length === lengthBytes ? Buffer.from(value) : wrong(field, `${lengthBytes} bytes`);
 }
 
+export function bytesUpTo(maxBytes: number): Guard<Buffer> {
+  return (value, field) =>
+    value instanceof Uint8Array && value.length <= maxBytes ? Buffer.from(value) : wrong(field, `at most ${maxBytes} bytes`);
+}
+
 export function orNull<T>(guard: Guard<T>): Guard<T | null> {
   return (value, field) => (value === null ? null : guard(value, field));
 }
@@ -69,6 +74,12 @@ export function orNull<T>(guard: Guard<T>): Guard<T | null> {
 export function addedLater<T>(guard: Guard<T>, otherwise: T): Guard<T> {
   return (value, field) => (value === undefined ? otherwise : guard(value, field));
 }
+
+/** A flag that peers of the first builds do not send. It is sent only if it is set. */
+export const setFlag: Guard<boolean | undefined> = (value, field) => {
+  if (value === undefined || typeof value === 'boolean') return value === true ? true : undefined;
+  return wrong(field, 'true or false');
+};
 
 function matching(pattern: RegExp, maxChars: number, expected: string): Guard<string> {
   return (value, field) => (typeof value === 'string' && value.length <= maxChars && pattern.test(value) ? value : wrong(field, expected));
@@ -83,8 +94,13 @@ const nameForm = matching(
 /** Names of nodes, servers, interfaces and volumes. */
 export const name: Guard<string> = (value, field) => (value === '.' || value === '..' ? nameForm('', field) : nameForm(value, field));
 
-/** An id or a part of a verifier: printable ASCII without blanks. */
-export const token = matching(/^[!-~]+$/, TOKEN_MAX_CHARS, `1 to ${TOKEN_MAX_CHARS} printable characters without blanks`);
+/** Printable ASCII without blanks. */
+export function tokenUpTo(maxChars: number): Guard<string> {
+  return matching(/^[!-~]+$/, maxChars, `1 to ${maxChars} printable characters without blanks`);
+}
+
+/** An id or a part of a verifier. */
+export const token = tokenUpTo(TOKEN_MAX_CHARS);
 
 export const featureName = matching(/^[a-z0-9-]+$/, FEATURE_NAME_MAX_CHARS, `a feature name of 1 to ${FEATURE_NAME_MAX_CHARS} characters`);
 
@@ -146,7 +162,8 @@ export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
     const rebuilt: Record<string, unknown> = {};
     for (const { key, guard, suffix } of fields) {
       const given: unknown = map === null ? (value as Record<string, unknown>)[key] : map.get(key);
-      rebuilt[key] = guard(given, field + suffix);
+      const checked = guard(given, field + suffix);
+      if (checked !== undefined) rebuilt[key] = checked;
     }
     return rebuilt as T;
   };

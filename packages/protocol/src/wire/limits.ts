@@ -18,7 +18,7 @@ export const EXTENTS_PER_ANSWER_MAX = 1024;
 
 // --- session
 export const SLOTS = 256;
-/** Slots reserved for LIST, OPEN, CLOSE and FLUSH. */
+/** Slots reserved for LIST, OPEN, CLOSE, FLUSH and ADMIN. */
 export const SLOTS_RESERVED = 8;
 /** Maximum number of tags (slot and seq) in one REVOKE. A client that abandons more requests leaves the session instead. */
 export const REVOKE_TAGS_MAX = 4 * SLOTS;
@@ -50,9 +50,23 @@ export const TOKEN_MAX_CHARS = 128;
 export const SENTENCE_MAX_CHARS = 400;
 export const LBA_MAX = 2 ** 48 - 1;
 
+// --- ADMIN
+/** Longest parameters of an ADMIN, as JSON text in UTF-8. */
+export const ADMIN_PARAMS_MAX_BYTES = 60 * KIB;
+/** Most bytes of an ADMIN's answer in one frame. The client asks for the rest. */
+export const ADMIN_PART_MAX_BYTES = 60 * KIB;
+/** Longest answer to an ADMIN, as JSON text in UTF-8. */
+export const ADMIN_ANSWER_MAX_BYTES = 32 * MIB;
+/** Longest id of a request that an ADMIN carries, and longest name of a method. */
+export const ADMIN_ID_MAX_CHARS = 64;
+/** Most ADMINs of a session that the server executes or has waiting. Further ones are refused. */
+export const ADMIN_PER_SESSION_MAX = 8;
+
 // --- handshake
 export const NONCE_BYTES = 32;
 export const MAC_BYTES = 32;
+/** Public key of X25519 in HELLO and CHALLENGE. */
+export const SHARE_BYTES = 32;
 export const SESSION_ID_BYTES = 16;
 
 // --- processes
@@ -62,4 +76,8 @@ export const SESSION_ID_BYTES = 16;
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 
+assert(
+  ADMIN_PARAMS_MAX_BYTES + KIB < MESSAGE_MAX_BYTES && ADMIN_PART_MAX_BYTES + KIB < MESSAGE_MAX_BYTES,
+  'An ADMIN must fit into a frame',
+);
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');

@@ -42,13 +42,16 @@ const features = fc.array(featureName, { maxLength: FEATURES_OFFERED_MAX });
 const holder = fc.record({ node: name, address: fc.constantFrom('', '192.168.45.20'), sinceMs: milliseconds });
 const holders = fc.array(holder, { maxLength: HOLDERS_NAMED_MAX });
 const flag = fc.boolean();
-const volume = fc.record({ name, id: token, universe, sizeBytes, blockSizeBytes, readonly: flag, shared: flag, holders });
+const volume = fc.record({
+  ...{ name, id: token, universe, sizeBytes, blockSizeBytes, readonly: flag, shared: flag, holders },
+  waitsForSpace: fc.constant(true),
+});
 const extents = fc
   .array(fc.tuple(fc.integer({ min: 1, max: LBA_MAX }), fc.constantFrom(0, 1)), { minLength: 1, maxLength: 40 })
   .map((pairs) => pairs.flat());
 
-/** Of OPEN and REFUSE: peers of the first builds do not send them. */
-const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process']);
+/** Of OPEN, REFUSE, HELLO and LIST: peers of the first builds do not send them. */
+const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'waitsForSpace']);
 
 interface Case {
   name: string;
@@ -420,6 +423,7 @@ describe('a long list', () => {
     readonly: false,
     shared: true,
     holders: new Array<VolumeEntry['holders'][number]>(index % 40).fill({ node: 'n'.repeat(63), address: '10.0.0.1', sinceMs: 1 }),
+    waitsForSpace: false,
   });
 
   test('is split into bodies of at most one message, in order, each nearly full', () => {

@@ -7,6 +7,10 @@ import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
 import { BODY_MAX_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
+  ADMIN_ANSWER_MAX_BYTES,
+  ADMIN_ID_MAX_CHARS,
+  ADMIN_PARAMS_MAX_BYTES,
+  ADMIN_PART_MAX_BYTES,
   DEAD_PATHS_NAMED_MAX,
   EXTENTS_PER_ANSWER_MAX,
   FEATURES_OFFERED_MAX,
@@ -19,6 +23,7 @@ import {
   REVOKE_TAGS_MAX,
   SENTENCE_MAX_CHARS,
   SESSION_ID_BYTES,
+  SHARE_BYTES,
   SHORT_TEXT_MAX_CHARS,
   SLOTS_RESERVED,
   VERSIONS_OFFERED_MAX,
@@ -27,6 +32,7 @@ import {
 import {
   addedLater,
   bytesOf,
+  bytesUpTo,
   clientInstance,
   counter,
   errorCode,
@@ -43,12 +49,17 @@ import {
   oneOf,
   orNull,
   record,
+  setFlag,
   type Schema,
   text,
   token,
+  tokenUpTo,
 } from './guards.ts';
 import { scanValue } from './message-scan.ts';
 import {
+  type AdminAnswer,
+  type AdminCall,
+  type AdminRest,
   type Challenge,
   EXTENT,
   type ExtentsAnswer,
@@ -124,6 +135,7 @@ const volumeBytes = integer(0, VOLUME_MAX_BYTES);
 const sentence = text(SENTENCE_MAX_CHARS);
 const version = integer(1, U16_MAX);
 const nonce = bytesOf(NONCE_BYTES);
+const share = addedLater<Uint8Array | undefined>(bytesOf(SHARE_BYTES), undefined);
 const sessionId = bytesOf(SESSION_ID_BYTES);
 const pathNumber = integer(0, U32_MAX);
 
@@ -138,6 +150,7 @@ export const { encode: encodeHello, decode: decodeHello } = codec<Hello>('HELLO'
   process: addedLater(orNull(token), null),
   interface: name,
   nonce,
+  share,
 });
 
 export const { encode: encodeChallenge, decode: decodeChallenge } = codec<Challenge>('CHALLENGE', {
@@ -147,6 +160,7 @@ export const { encode: encodeChallenge, decode: decodeChallenge } = codec<Challe
   serverid: integer(0, SERVERID_MAX),
   instance: listenerInstance,
   nonce,
+  share,
 });
 
 export const { encode: encodeProof, decode: decodeProof } = codec<Proof>('PROOF', {
@@ -199,6 +213,7 @@ const volume = record<VolumeEntry>({
   readonly: flag,
   shared: flag,
   holders,
+  waitsForSpace: setFlag,
 });
 
 const listAnswer = codec<ListAnswer>('LIST answer', {
@@ -294,3 +309,24 @@ const extents: Guard<number[]> = (value, field) => {
 };
 
 export const { encode: encodeExtentsAnswer, decode: decodeExtentsAnswer } = codec<ExtentsAnswer>('EXTENTS answer', { extents });
+
+const adminId = tokenUpTo(ADMIN_ID_MAX_CHARS);
+const answerBytes = integer(0, ADMIN_ANSWER_MAX_BYTES);
+
+export const { encode: encodeAdminCall, decode: decodeAdminCall } = codec<AdminCall>('ADMIN CALL', {
+  request: adminId,
+  method: adminId,
+  params: bytesUpTo(ADMIN_PARAMS_MAX_BYTES),
+  withinMs: milliseconds,
+});
+
+export const { encode: encodeAdminRest, decode: decodeAdminRest } = codec<AdminRest>('ADMIN REST', {
+  answer: integer(1, U32_MAX),
+  offset: answerBytes,
+});
+
+export const { encode: encodeAdminAnswer, decode: decodeAdminAnswer } = codec<AdminAnswer>('ADMIN answer', {
+  answer: integer(0, U32_MAX),
+  totalBytes: answerBytes,
+  part: bytesUpTo(ADMIN_PART_MAX_BYTES),
+});

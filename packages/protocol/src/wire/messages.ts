@@ -16,6 +16,8 @@ export interface Hello {
   readonly process: string | null;
   readonly interface: string;
   readonly nonce: Uint8Array;
+  /** X25519 public key of this connection; present if the client offers the feature `tls`. */
+  readonly share?: Uint8Array | undefined;
 }
 
 export interface Challenge {
@@ -26,6 +28,8 @@ export interface Challenge {
   /** 32 hexadecimal digits that are new at every start of the listener. */
   readonly instance: string;
   readonly nonce: Uint8Array;
+  /** X25519 public key of this connection; present if the server has chosen the feature `tls`. */
+  readonly share?: Uint8Array | undefined;
 }
 
 /** PROOF. The message is followed by one mac of 32 bytes, or by two if the PROOF joins a session (auth/handshake-frames.ts). */
@@ -97,6 +101,8 @@ export interface VolumeEntry {
   readonly readonly: boolean;
   readonly shared: boolean;
   readonly holders: readonly Holder[];
+  /** True if changes of the volume wait, because there is no space for them on the server; else it is left out. */
+  readonly waitsForSpace?: boolean | undefined;
 }
 
 export interface ListAnswer {
@@ -144,7 +150,7 @@ export interface OpenAnswer {
   readonly life: string;
 }
 
-/** Body of an answer to LIST, OPEN, CLOSE or IOCTL whose status is not OK. */
+/** Body of an answer to LIST, OPEN, CLOSE, IOCTL or ADMIN whose status is not OK. */
 export interface FailureAnswer {
   readonly sentence: string;
   readonly holders: readonly Holder[];
@@ -184,4 +190,35 @@ export const EXTENT = { DATA: 0, HOLE: 1 } as const;
 export interface ExtentsAnswer {
   /** Pairs: sectors, state (EXTENT). */
   readonly extents: readonly number[];
+}
+
+/** The kinds of ADMIN, in the field aux of the header. */
+export const ADMIN = {
+  /** Calls a method. Request: AdminCall; answer: AdminAnswer. */
+  CALL: 1,
+  /** Asks for a further part of an answer. Request: AdminRest; answer: AdminAnswer. */
+  REST: 2,
+} as const;
+
+export interface AdminCall {
+  /** Id that the client makes for each call. A change is executed once, however often the call arrives with this id. */
+  readonly request: string;
+  readonly method: string;
+  /** Parameters of the method: one JSON object in UTF-8. */
+  readonly params: Uint8Array;
+  /** Time for which the client waits, from the arrival of the frame. The server begins no change later. */
+  readonly withinMs: number;
+}
+
+export interface AdminRest {
+  readonly answer: number;
+  readonly offset: number;
+}
+
+/** A part of an answer. The whole answer is one JSON object in UTF-8, with the key `result` or `error`. */
+export interface AdminAnswer {
+  /** Number of the answer in this session, with which the client asks for the rest; 0 if the answer is complete. */
+  readonly answer: number;
+  readonly totalBytes: number;
+  readonly part: Uint8Array;
 }

@@ -9,7 +9,7 @@ import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
 import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.ts';
 import { writeIoHeader } from './header.ts';
 import * as codec from './message-codec.ts';
-import { EXTENT, IOCTL } from './messages.ts';
+import { ADMIN, EXTENT, IOCTL } from './messages.ts';
 import { STATUSES } from './status.ts';
 
 const page = readDocument('PROTOCOL.md');
@@ -46,6 +46,11 @@ test('ioctls', () => {
   expect(rows).toEqual(Object.entries(IOCTL).map(([name, number]) => [String(number), name]));
 });
 
+test('kinds of ADMIN', () => {
+  const rows = tableOf(page, '### ADMIN').map(([number, name]) => [number, name]);
+  expect(rows).toEqual(Object.entries(ADMIN).map(([name, number]) => [String(number), name]));
+});
+
 test('the two headers', () => {
   const headers = [Buffer.alloc(16), Buffer.alloc(16)] as const;
   writeIoHeader(headers[0], 0, OP.READ, 0, 1, 3, 1, 4096, 16);
@@ -66,6 +71,7 @@ const volume = {
   readonly: false,
   shared: false,
   holders: [holder],
+  waitsForSpace: true,
 };
 const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;
 const welcome = codec.encodeWelcome({
@@ -88,6 +94,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
     part(
       codec.encodeHello({
         nonce,
+        share: nonce,
         interface: 'if0',
         boot: 'b',
         process: 'p',
@@ -102,7 +109,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ],
   [
     '### CHALLENGE',
-    part(codec.encodeChallenge({ version: 1, features: [], server: 'big-9', serverid: 1, instance: 'a'.repeat(32), nonce })),
+    part(codec.encodeChallenge({ version: 1, features: [], server: 'big-9', serverid: 1, instance: 'a'.repeat(32), nonce, share: nonce })),
   ],
   ['### PROOF', part(codec.encodeProof({ session: null, dead: [] }))],
   ['### WELCOME', part(welcome)],
@@ -125,6 +132,9 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ],
   ['#### EXTENTS', part(codec.encodeExtentsRequest({ lba: 0, sectors: 1 }))],
   ['#### EXTENTS answer', part(codec.encodeExtentsAnswer({ extents: [1, EXTENT.DATA] }))],
+  ['#### ADMIN CALL', part(codec.encodeAdminCall({ request: 'r', method: 'm', params: nonce, withinMs: 1 }))],
+  ['#### ADMIN REST', part(codec.encodeAdminRest({ answer: 1, offset: 0 }))],
+  ['#### ADMIN answer', part(codec.encodeAdminAnswer({ answer: 0, totalBytes: 32, part: nonce }))],
 ];
 
 describe('fields in the order on the wire', () => {
@@ -137,7 +147,7 @@ describe('fields in the order on the wire', () => {
       .split('\n## Message bodies\n')[1]
       ?.split('\n## ')[0]
       ?.match(/^#{3,4} .*$/gm);
-    const bodiless = ['### FENCE, FENCED and NOTIFY', '### CLOSE', '### IOCTL'];
+    const bodiless = ['### FENCE, FENCED and NOTIFY', '### CLOSE', '### IOCTL', '### ADMIN'];
     expect(headings?.toSorted()).toEqual([...MESSAGES.map(([heading]) => heading), ...bodiless].toSorted());
   });
 });

@@ -44,7 +44,24 @@ function offered(...words: readonly string[]): string[] {
 }
 
 test.for<[string[], string[]]>([
-  [[''], ['client', 'completion', 'pool', 'reload', 'status', 'volume']],
+  [
+    [''],
+    [
+      'check',
+      'client',
+      'completion',
+      'control-group',
+      'events',
+      'init',
+      'interface',
+      'namespace',
+      'pool',
+      'reload',
+      'stats',
+      'status',
+      'volume',
+    ],
+  ],
   [['vol'], ['volume']],
   [
     ['volume', ''],
@@ -52,7 +69,7 @@ test.for<[string[], string[]]>([
   ],
   [
     ['pool', ''],
-    ['add', 'check', 'list'],
+    ['add', 'check', 'list', 'remove', 'set'],
   ],
   [
     ['volume', 'show', ''],
@@ -71,7 +88,7 @@ test.for<[string[], string[]]>([
   [['pool', 'add', 'fast', '/srv', '--l'], ['--limit']],
   [
     ['volume', 'create', 'x', '--s'],
-    ['--size', '--shared'],
+    ['--size', '--stripe', '--shared'],
   ],
   [['volume', 'create', '--size', ''], []],
   [

@@ -2,7 +2,7 @@
 // of their own. Invariant: an rsadm command reaches the world only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
-import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server-methods';
+import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
 
@@ -14,9 +14,17 @@ export interface AdmContext {
   readonly ask: ((question: string) => Promise<string>) | null;
   /** Returns an id for a request that changes something. */
   readonly newId: () => string;
+  readonly machine: Machine;
   readonly configFile: string;
   readonly out: (text: string) => void;
   readonly note: (sentence: string) => void;
+}
+
+/** What a first configuration needs to know of this machine. */
+export interface Machine {
+  readonly hostName: string;
+  /** Addresses that other machines can reach. */
+  readonly addresses: readonly string[];
 }
 
 /** A command of rsadm. */

@@ -5,36 +5,52 @@ import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
 import { addClient, changeRights, removeClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
-import { object, text } from '@rsio/common/control/shape';
-import { SERVER_METHODS } from '@rsio/common/control/server-methods';
-import { defineCommand } from '../cli/context.ts';
-import { changeServerFile } from '@rsio/common/manage/server-file';
+import { list, object, text } from '@rsio/common/control/shape';
+import { SESSION_PATH, type StatsView } from '@rsio/common/control/server/stats-views';
+import { CLIENT } from '@rsio/common/control/server/views';
+import { toRsError } from '@rsio/common/lib/errors';
+import { type AdmContext, defineCommand } from '../cli/context.ts';
+import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
+import { formatTime } from '@rsio/common/log/log-line';
+import { clientDetails, waitWarnings } from '@rsio/common/manage/server-stats';
 import { clientsTable, NO_CLIENT } from '@rsio/common/manage/server-tables';
 
 const COMPLETES_CLIENTS = `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1`;
 
 export const CLIENT_LIST = defineCommand({
   call: { by: 'words', words: 'client list' },
-  synopsis: 'client list',
-  summary: 'lists clients, what they may do and what they hold',
-  options: { json: JSON_OPTION },
-  json: SERVER_METHODS['client-list'].result,
-  run: async (context, { json }) => {
+  synopsis: 'client list [-v]',
+  summary: 'lists clients, what they may do, hold and do now',
+  options: {
+    verbose: { kind: 'flag', short: 'v', help: 'also the paths of each client, and what its I/O waits for' },
+    json: JSON_OPTION,
+  },
+  json: object({ clients: list(object({ ...CLIENT.form.fields, paths: list(SESSION_PATH, 'Paths of its session') })) }),
+  run: async (context, { verbose, json }) => {
     const answer = await context.call('client-list', {});
-    if (json) return printJson(context, answer);
+    const stats = await context.call('stats', {});
+    if (json) return printJson(context, { clients: answer.clients.map((client) => ({ ...client, paths: pathsOf(stats, client.name) })) });
     if (answer.clients.length === 0) context.note(NO_CLIENT);
-    else context.out(clientsTable(answer.clients));
+    else context.out(clientsTable(answer.clients, stats));
+    const nowMs = context.clock.wallMs();
+    if (verbose && stats.sessions.length > 0) context.out(`\n${clientDetails(stats, nowMs, formatTime)}`);
+    else for (const warning of waitWarnings(stats.waits, nowMs)) context.note(warning);
     return undefined;
   },
 });
+
+function pathsOf({ sessions }: StatsView, name: string): StatsView['sessions'][number]['paths'] {
+  return sessions.find(({ client }) => client === name)?.paths ?? [];
+}
 
 export const CLIENT_ADD = defineCommand({
   call: { by: 'words', words: 'client add' },
   synopsis: 'client add NAME [--rights R]',
   summary: 'lets a client connect, and prints its new key',
   details: `The key has ${KEY_NEW_CHARS} characters. Give it to rsconfig join on the client, for example
-through --key-file. R is use (default), admin, or manage with pool= and limit=,
-such as "manage pool=fast limit=500g".`,
+through --key-file. If the server has tls = require, join encrypts by itself.
+R is use (default), admin, or manage with pool= and limit=, such as
+"manage pool=fast limit=500g".`,
   options: { rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' }, json: JSON_OPTION },
   json: object({ name: text(), key: text('Its new key; shown only here') }),
   operands: { min: 1, max: 1 },
@@ -67,11 +83,29 @@ export const CLIENT_REMOVE = defineCommand({
   call: { by: 'words', words: 'client remove' },
   synopsis: 'client remove NAME',
   summary: 'removes a client; its session ends, its holds stay',
+  details: `The command names the volumes that the client holds. rsadm client release NAME
+ends these holds.`,
   options: {},
   operands: { min: 1, max: 1 },
   completes: COMPLETES_CLIENTS,
   run: async (context, _, [name = '']) => {
-    await changeServerFile(context, (document) => removeClient(document, name));
+    const edit = (document: Parameters<typeof removeClient>[0]) => removeClient(document, name);
+    checkServerFile(context, edit);
+    const held = await heldBy(context, name);
+    await changeServerFile(context, edit);
+    if (held.length > 0)
+      context.note(`${name} still holds ${held.join(', ')}: rsadm client release ${name} ends that when it cannot come back`);
     return undefined;
   },
 });
+
+/** Without a running rssrv, it is not known what a client holds. */
+async function heldBy(context: AdmContext, name: string): Promise<readonly string[]> {
+  try {
+    const { clients } = await context.call('client-list', {});
+    return clients.find((client) => client.name === name)?.volumes ?? [];
+  } catch (thrown) {
+    if (toRsError(thrown).code === 'E_NOT_RUNNING') return [];
+    throw thrown;
+  }
+}

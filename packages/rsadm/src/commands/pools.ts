@@ -3,14 +3,15 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import type { IniDocument } from '@rsio/common/config/ini/ini-document';
-import { addPool } from '@rsio/common/config/rssrvcfg-edit';
-import { SERVER_METHODS } from '@rsio/common/control/server-methods';
+import { changeServerSection, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
+import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural, quoteText } from '@rsio/common/lib/units';
+import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { defineCommand, usageError } from '../cli/context.ts';
-import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
-import { poolNameOf } from '../cli/values.ts';
+import { addPoolToServer } from '@rsio/common/manage/pool-addition';
+import { changeServerFile } from '@rsio/common/manage/server-file';
+import { poolNameOf } from '@rsio/common/manage/volumes/values';
 import { NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
 
 const COMPLETES_POOLS = `"\${ask[@]}" pool list | tail -n +2 | cut -d' ' -f1`;
@@ -45,24 +46,49 @@ is added with all its volumes.`,
   completes: 'files',
   run: async (context, { limit, reserve }, [name = '', path = '']) => {
     if (!path.startsWith('/')) throw usageError(`Wrong PATH ${quoteText(path)}: give an absolute path`);
-    const given: readonly (readonly [string, string | null])[] = [
-      ['path', path],
-      ['limit', limit],
-      ['reserve', reserve],
-    ];
-    const entries = given.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
-    const edit = (document: IniDocument): IniDocument => addPool(document, name, entries);
-    // A wrong section is refused before the directory is changed.
-    checkServerFile(context, edit);
-    const { isNew, volumes } = await context.call('pool-make', { path });
-    const isInForce = await changeServerFile(context, edit);
+    const { isNew, volumes, reason } = await addPoolToServer(context, { name, path, limit, reserve });
     if (!isNew) context.out(`${escapeControls(path)} already was a pool, with ${plural(volumes, 'volume')}\n`);
-    if (!isInForce) return undefined;
-    const { pools } = await context.call('pool-list', {});
-    const reason = pools.find((pool) => pool.name === name)?.reason ?? null;
     if (reason === null) return undefined;
     context.note(`Pool ${name} cannot be used: ${reason}`);
     return 1;
+  },
+});
+
+export const POOL_SET = defineCommand({
+  call: { by: 'words', words: 'pool set' },
+  synopsis: 'pool set NAME KEY=VALUE...',
+  summary: 'changes settings of a pool',
+  details: `The keys are limit and reserve; they have the same meaning as in a section
+[pool] of rssrvcfg(5). KEY= without a value restores the default.`,
+  options: {},
+  operands: { min: 2, max: 3 },
+  completes: COMPLETES_POOLS,
+  run: async (context, _, [name = '', ...settings]) => {
+    const changes = assignmentsOf(settings, 'rsadm');
+    if (changes.some(([key]) => key === 'path')) throw usageError('A pool keeps its path: remove the pool, and add it at the other path');
+    await changeServerFile(context, (document) => changeServerSection(document, 'pool', name, changes));
+    return undefined;
+  },
+});
+
+export const POOL_REMOVE = defineCommand({
+  call: { by: 'words', words: 'pool remove' },
+  synopsis: 'pool remove NAME',
+  summary: 'takes a pool out of rssrvcfg; its volumes stay on disk',
+  details: `The command is refused while a client holds a volume of the pool. Later, rsadm
+pool add brings the pool back with all its volumes, here or on another server.`,
+  options: {},
+  operands: { min: 1, max: 1 },
+  completes: COMPLETES_POOLS,
+  run: async (context, _, [name = '']) => {
+    let path = '';
+    await changeServerFile(context, (document) => {
+      const section = document.sections.find((one) => one.type === 'pool' && one.name === name);
+      path = section?.contents.find(({ key }) => key === 'path')?.value ?? '';
+      return removeServerSection(document, 'pool', name);
+    });
+    context.out(`The volumes stay in ${escapeControls(path)}; rsadm pool add ${name} ${escapeControls(path)} brings them back\n`);
+    return undefined;
   },
 });
 
@@ -77,7 +103,7 @@ to no volume. The command changes nothing.`,
   operands: { min: 1, max: 1 },
   completes: COMPLETES_POOLS,
   run: async (context, { json }, [name = '']) => {
-    const answer = await context.call('pool-check', { name: poolNameOf('pool name', name) });
+    const answer = await context.call('pool-check', { name: poolNameOf('pool name', name, 'rsadm') });
     const { reason, findings, volumes } = answer.pool;
     const lines = [...(reason === null ? [] : [`Pool ${name} cannot be used: ${reason}`]), ...findings];
     const healthy = `pool ${name}: ${plural(volumes, 'volume')}, nothing unexplained`;

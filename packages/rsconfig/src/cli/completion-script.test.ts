@@ -19,6 +19,8 @@ beforeAll(() => {
   // A stand-in for rsconfig: prints its lists, and a name that a shell would execute.
   const answers = [
     '*" interface list") printf "NAME ADDRESS\\nif0 10.0.0.1\\nif1 10.0.1.1\\n" ;;',
+    '*" volume list") printf "VOLUME SIZE\\nosl:oracle@0 1.0G\\nlab:db@1 1.0G\\nosl:\\$(touch pwned) 1.0G\\n" ;;',
+    '*" volume list --removed") printf "VOLUME SIZE\\nosl:old@0 1.0G\\n" ;;',
     '*" -l") printf "osl:oracle@0\\nosl:data@1\\n" ;;',
     `*" -q") printf '000 osl\\n  srv: 000 big-9\\n      0  oracle           disk     4 blocks of  512 bytes\\n      0  $(touch pwned)   disk  4\\n' ;;`,
   ];
@@ -77,6 +79,18 @@ test.for<[string[], string[]]>([
     ['--force', '--wait', '--json', '--root', '--help', '--version'],
   ],
   [['-a', 'o'], ['oracle']],
+  [
+    ['volume', ''],
+    ['create', 'grow', 'list', 'remove', 'rename', 'restore', 'set', 'show'],
+  ],
+  [
+    ['volume', 'show', ''],
+    ['oracle@0', 'db@1'],
+  ],
+  [['volume', 'remove', 'd'], ['db@1']],
+  [['volume', 'restore', ''], ['old@0']],
+  [['volume', 'create', 'x', '--att'], ['--attach']],
+  [['volume', 'create', 'x', '--size', ''], []],
   [['--qu'], ['--query']],
   [['-qv', '--j'], ['--json']],
   [['check', 'rsc'], ['rsconfig']],

@@ -17,6 +17,10 @@ export interface CommandContext {
   ) => Promise<ControlMethods[M]['result']>;
   readonly clock: Clock;
   readonly waiting: WaitingPorts;
+  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  readonly ask: ((question: string) => Promise<string>) | null;
+  /** Returns an id for a request that changes something. */
+  readonly newId: () => string;
   /** Reads all of stdin. */
   readonly input: () => Promise<string>;
   /** Paths of rsiod's files below the root directory from the command line. */

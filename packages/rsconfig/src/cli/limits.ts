@@ -18,6 +18,14 @@ export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
 /** Interval at which --wait asks again. */
 export const WAIT_POLL_MS = 500;
+/** How long a server may take to list its volumes, or to say whether it has one. */
+export const INVENTORY_WAIT_MS = 15_000;
+/** Maximum number of servers that are asked at the same time. */
+export const SERVERS_ASKED_AT_ONCE_MAX = 16;
+/** How long a change is sent again if rsiod ends meanwhile. */
+export const CALL_AGAIN_FOR_MS = 60_000;
+/** After this time, a command says which server it waits for. */
+export const SLOW_CALL_MS = 3_000;
 /** Interval between updates of the progress line while volumes are being attached or detached. */
 export const VOLUME_PROGRESS_MS = 1_000;
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;

@@ -6,6 +6,7 @@ import { printJson } from '@rsio/common/cli/command';
 import { defineCommand } from '../cli/context.ts';
 import { FINDINGS_SHAPE } from '../cli/json-shapes.ts';
 import { checkDaemon } from './checks/daemon.ts';
+import { checkEncryption } from './checks/encryption.ts';
 import { checkFile, checkRights } from './checks/file.ts';
 import { checkInterfaces } from './checks/interfaces.ts';
 import { checkProof } from './checks/authentication.ts';
@@ -24,9 +25,9 @@ export const DOCTOR = defineCommand({
   summary: 'finds faults and names the remedy for each fault',
   details: `Checks rscltcfg and its permissions, addresses, cables, routes, rsiod and system
 limits. On every path to every server, checks the connection, the keys, the
-round trip, packet sizes, and which network card the data actually uses. The
-checks do not need a running rsiod. The exit code is 1 if the command finds an
-error, and 0 if it finds only warnings.`,
+encryption, the round trip, packet sizes, and which network card the data
+actually uses. The checks do not need a running rsiod. The exit code is 1 if the
+command finds an error, and 0 if it finds only warnings.`,
   options: { json: { kind: 'flag', help: 'print the findings as JSON' } },
   json: FINDINGS_SHAPE,
   run: async (context, { json }) => {
@@ -43,6 +44,7 @@ const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkInterfaces,
   checkReach,
   checkProof,
+  checkEncryption,
   checkRoutes,
   checkWire,
   checkDaemon,

@@ -20,7 +20,7 @@ import { splitSentence } from '../doctor/facts/naming.ts';
 export interface JoinTarget {
   readonly host: DatagramPeer;
   readonly interfaces: readonly MachineInterface[];
-  readonly login: ProbeLogin;
+  readonly login: Required<ProbeLogin>;
   readonly namespacekey: string | null;
   /** Id of the namespace; null to take it from the host's answer. */
   readonly namespaceid: number | null;

@@ -3,6 +3,9 @@
 // has accepted the login, and every unused address is listed with the reason.
 
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
+import { printIni } from '@rsio/common/config/ini/ini-document';
+import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
 import type { StatusView } from '@rsio/common/control/methods';
@@ -15,21 +18,25 @@ import { type CommandContext, defineCommand, usageError } from '../cli/context.t
 import { reloadDaemon } from '../cli/config-edit.ts';
 import { INTERFACE_OPTION, namedInterfaces, resolveHost } from '../cli/hosts.ts';
 import { givenKey, keyFileOption, keyOption } from '../cli/key-input.ts';
-import { machinePorts } from '../cli/machine-ports.ts';
+import { type MachinePorts, machinePorts } from '../cli/machine-ports.ts';
 import { type Poll, waitUntil } from '../cli/waiting.ts';
 import { findingLine } from '../commands/paths/explore.ts';
 import { toText } from '@rsio/common/cli/table';
 import { formatStatus } from '../output/format.ts';
 import { statusWarnings } from '../output/warnings.ts';
 import { discover, type Discovery, type JoinTarget, notAccepted, notAcceptedSentence } from './discovery.ts';
+import { loginWith, tlsFor, unlike, withoutTls } from './encryption.ts';
 import { type JoinPlan, planJoin } from './plan.ts';
 import { type Trial, tryServers } from './trial.ts';
+
+const NEXT =
+  'list the offered volumes with rsconfig -q, attach them with rsconfig -a, or create one with rsconfig volume create NAME --size 20g --attach';
 
 export const JOIN = defineCommand({
   call: { by: 'words', words: 'join' },
   synopsis: `join HOST[:PORT] --name N --key-file F|- [--id N]
 [--interface ADDRESS...] [--namespacekey-file F]
-[--serverkey-file F] [--label L] [--no-start]`,
+[--serverkey-file F] [--tls] [--label L] [--no-start]`,
   summary: 'makes this machine a client of the servers at HOST',
   details: `Asks HOST for its namespace and interfaces, and logs in over every matching pair
 of interfaces. Writes the working pairs to rscltcfg, starts rsiod or makes a
@@ -37,8 +44,9 @@ running rsiod reload rscltcfg, and shows the paths. For each address that cannot
 be used, shows the reason. Keeps the existing entries of rscltcfg. If rscltcfg
 already has the namespace, the command adds only the missing entries. If HOST
 does not answer because its rssrvcfg has explore = no, give the number of the
-namespace with --id. With --wait, join waits longer for the new paths to come up
-in rsiod.`,
+namespace with --id. With --tls, or if a server demands it, all paths of the
+namespace are encrypted, and rscltcfg gets tls = on. With --wait, join waits
+longer for the new paths to come up in rsiod.`,
   options: {
     name: { kind: 'text', value: 'N', help: 'name of this machine, listed under [clients] on the servers' },
     key: keyOption('key of this machine, listed under [clients] on the servers'),
@@ -49,6 +57,7 @@ in rsiod.`,
     'namespacekey-file': keyFileOption('key that signs exploration messages'),
     serverkey: keyOption('key by which the server proves its identity'),
     'serverkey-file': keyFileOption('key by which the server proves its identity'),
+    tls: { kind: 'flag', help: 'encrypt the paths, and use no server that does not encrypt' },
     label: { kind: 'text', value: 'L', help: 'name of the namespace in rscltcfg' },
     'no-start': { kind: 'flag', help: 'write rscltcfg, but do not start rsiod' },
     wait: WAIT_OPTION,
@@ -64,42 +73,77 @@ in rsiod.`,
     const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
     const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
     // The file is opened first, so that an unreadable file is reported before any server is asked.
-    openConfigFile(context.configFile);
+    const before = fileBefore(context.configFile);
     const ports = machinePorts(context.clock);
     const target: JoinTarget = {
       host: await resolveHost(host, PORT_DEFAULT, context.clock),
       interfaces: namedInterfaces(ports.interfaces, options.interface),
-      login: { nodename: parseName(name, '--name'), nodekey, serverkey },
+      login: loginWith({ nodename: parseName(name, '--name'), nodekey, serverkey }, tlsFor(before, idOf(id), options.tls)),
       namespacekey,
       namespaceid: idOf(id),
     };
-    const discovery = await discover(target, ports);
-    context.out(toText([foundLine(discovery)]));
-    const trial = await tryServers(target, discovery, ports, context.note);
+    const attempt = await tryToJoin(context, target, ports, (namespaceid) => tlsFor(before, namespaceid, options.tls));
     const given = label === null ? null : parseName(label, '--label');
-    return takeIn(context, target, discovery, trial, given, { noStart: options['no-start'], wait: options.wait });
+    return takeIn(context, attempt, given, { noStart: options['no-start'], wait: options.wait });
   },
 });
+
+/** Null if the file has faults, which are reported before it is changed. */
+function fileBefore(file: string): RscltConfig | null {
+  return examineRscltConfig(printIni(openConfigFile(file).document), file).config;
+}
+
+interface Attempt {
+  readonly target: JoinTarget;
+  readonly discovery: Discovery;
+  readonly trial: Trial;
+}
+
+/** Finds the servers and tries the paths. If a server accepts encrypted connections only, tries again with TLS. */
+async function tryToJoin(
+  context: CommandContext,
+  first: JoinTarget,
+  ports: MachinePorts,
+  tlsOf: (namespaceid: number) => boolean,
+): Promise<Attempt> {
+  const targetWith = (tls: boolean): JoinTarget => ({ ...first, login: loginWith(first.login, tls) });
+  let isDemanded = false;
+  const discovery = await discover(first, ports).catch((thrown: unknown) => {
+    if (first.login.tls || toRsError(thrown).code !== 'E_TLS') throw thrown;
+    isDemanded = true;
+    return discover(targetWith(true), ports);
+  });
+  context.out(toText([foundLine(discovery)]));
+  const target = targetWith(isDemanded || tlsOf(discovery.namespaceid));
+  const trial = await tryServers(target, discovery, ports, context.note);
+  if (trial.demandsTls === null) return { target, discovery, trial };
+  context.note(`Server ${trial.demandsTls} accepts encrypted paths only: trying with tls = on`);
+  const encrypted = await tryServers(targetWith(true), discovery, ports, context.note);
+  const [plain] = encrypted.withoutTls;
+  // Not asked for TLS, join must not take a server from the namespace that works without TLS.
+  if (plain !== undefined) throw unlike(trial.demandsTls, plain);
+  return { target: targetWith(true), discovery, trial: encrypted };
+}
 
 /** Writes the proved paths and makes rsiod use them. Returns the exit code. */
 async function takeIn(
   context: CommandContext,
-  target: JoinTarget,
-  discovery: Discovery,
-  trial: Trial,
+  { target, discovery, trial }: Attempt,
   label: string | null,
   { noStart, wait }: { readonly noStart: boolean; readonly wait: number | null },
 ): Promise<number> {
   context.out(toText([...trial.usable.map(usedLine), ...trial.unused, ...discovery.findings.map(findingLine)]));
   const [refused] = trial.refusedBy;
   if (trial.usable.length === 0 && refused !== undefined) throw notAccepted(refused);
+  const [plain] = trial.withoutTls;
+  if (trial.usable.length === 0 && plain !== undefined) throw withoutTls(plain);
   if (trial.usable.length === 0) {
     throw new RsError('E_UNREACHABLE', 'No path to any of its interfaces works: the reasons are above; nothing was written');
   }
   for (const server of trial.refusedBy) context.report('E_AUTH', notAcceptedSentence(server));
   const plan = write(context, target, discovery, trial, label);
   if (noStart) {
-    context.note('Next: start rsiod, list the offered volumes with rsconfig -q, attach them with rsconfig -a');
+    context.note(`Next: start rsiod, ${NEXT}`);
   } else {
     await useFile(context, plan);
     if (!(await showPaths(context, trial, wait ?? FIRST_CONTACT_WAIT_MS))) return 1;
@@ -119,6 +163,7 @@ function write(context: CommandContext, target: JoinTarget, discovery: Discovery
     nodekey,
     namespacekey: target.namespacekey,
     serverkey,
+    tls: target.login.tls,
   };
   const plan = planJoin(
     document,
@@ -163,7 +208,7 @@ async function showPaths(context: CommandContext, { usable }: Trial, limitMs: nu
   context.out(formatStatus(status, 0));
   for (const warning of statusWarnings(status, configFile)) context.note(warning);
   if (missing.length > 0) context.note('Not every path is up yet: see rsconfig -m status -v, and rsconfig doctor');
-  context.note('Next: list the offered volumes with rsconfig -q, attach them with rsconfig -a');
+  context.note(`Next: ${NEXT}`);
   return missing.length < usable.length;
 }
 

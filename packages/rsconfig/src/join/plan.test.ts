@@ -16,6 +16,7 @@ const OSL: JoinIdentity = {
   nodekey: '0xbig-2',
   namespacekey: null,
   serverkey: null,
+  tls: false,
 };
 
 function path(device: string, subnet: number, changes: Partial<UsablePath> = {}): UsablePath {
@@ -54,6 +55,32 @@ test('comments, spacing and line ends of an existing file stay', () => {
   expect(text).toContain('[namespace other] \r\nnamespaceid = 7\r\nnodename = a\r\nnodekey = b\r\n');
   expect(added.filter((line) => line.startsWith('interface'))).toEqual(['interface lo, 192.168.46.20']);
   expect(parseRscltConfig(text, FILE).namespaces.map(({ name }) => name)).toEqual(['other', 'osl']);
+});
+
+describe('with TLS', () => {
+  const key = { nodekey: '0123456789abcdef' };
+  const tlsOf = (text: string) => parseRscltConfig(text, FILE).namespaces.map(({ name, tls }) => `${name} ${tls}`);
+
+  test('a new namespace gets tls = on, and [defaults] stays as it is', () => {
+    const { text, added } = join('', TWO, { ...key, tls: true });
+    expect(text.replace(/^tls .*\n/m, '').replace(key.nodekey, OSL.nodekey)).toBe(SAMPLE_RSCLTCFG);
+    expect(tlsOf(text)).toEqual(['osl true']);
+    expect(added).toContain('namespace osl, id 200, as node big-2, with tls = on');
+  });
+
+  test('a namespace that inherits tls = on gets no line of its own', () => {
+    const { text } = join('[defaults]\ntls = on\n', TWO, { ...key, tls: true });
+    expect(text.match(/tls/g)).toHaveLength(1);
+    expect(tlsOf(text)).toEqual(['osl true']);
+  });
+
+  test('a known namespace without it gets it, once', () => {
+    const plain = join('', TWO, key).text;
+    const { text, added } = join(plain, TWO, { ...key, tls: true });
+    expect(added).toEqual(['namespace osl, tls = on']);
+    expect(tlsOf(text)).toEqual(['osl true']);
+    expect(join(text, TWO, { ...key, tls: true })).toMatchObject({ text, added: [] });
+  });
 });
 
 describe('interface names', () => {

@@ -1,6 +1,6 @@
 // Plans the changes that `join` makes to rscltcfg: proved paths become sections, in a new file or beside existing sections. The function
-// planJoin returns a new document and writes no file. Invariants: existing sections stay unchanged; an address that the file already has is
-// not added again; a namespace that the file lists with another node name or key is refused.
+// planJoin returns a new document and writes no file. Invariants: existing sections stay unchanged, except that a namespace may get `tls =
+// on`; an address that the file already has is not added again; a namespace that the file lists with another node name or key is refused.
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { printIni } from '@rsio/common/config/ini/ini-document';
@@ -30,6 +30,8 @@ export interface JoinIdentity {
   readonly nodekey: string;
   readonly namespacekey: string | null;
   readonly serverkey: string | null;
+  /** True if the paths were proved with TLS. */
+  readonly tls: boolean;
 }
 
 export interface JoinPlan {
@@ -108,19 +110,24 @@ function addInterfaces(
 
 function addMissingNamespace(
   document: IniDocument,
-  { namespaces }: RscltConfig,
+  { namespaces, defaultTls }: RscltConfig,
   known: ClientNamespaceConfig | undefined,
   identity: JoinIdentity,
 ): { readonly document: IniDocument; readonly name: string; readonly added: readonly string[] } {
-  if (known !== undefined) return { document, name: known.name, added: [] };
-  const { label, namespaceid, nodename, nodekey, namespacekey } = identity;
+  if (known !== undefined) {
+    const { name } = known;
+    if (!identity.tls || known.tls) return { document, name, added: [] };
+    return { document: setKey(document, { type: 'namespace', name }, 'tls', 'on'), name, added: [`namespace ${name}, tls = on`] };
+  }
+  const { label, namespaceid, nodename, nodekey, namespacekey, tls } = identity;
   const isTaken = namespaces.some(({ name }) => name === label);
   const name = isTaken ? fitting(label, `-${namespaceid}`) : label;
-  const keys = { namespaceid: String(namespaceid), nodename, nodekey, ...(namespacekey === null ? {} : { namespacekey }) };
+  const optional = { ...(namespacekey === null ? {} : { namespacekey }), ...(tls && !defaultTls ? { tls: 'on' } : {}) };
+  const keys = { namespaceid: String(namespaceid), nodename, nodekey, ...optional };
   return {
     document: addNamespace(document, name, keys),
     name,
-    added: [`namespace ${name}, id ${namespaceid}, as node ${nodename}`],
+    added: [`namespace ${name}, id ${namespaceid}, as node ${nodename}${tls ? ', with tls = on' : ''}`],
   };
 }
 

@@ -25,6 +25,10 @@ export interface Trial {
   readonly unused: readonly string[];
   /** Names of the servers that did not accept the login. */
   readonly refusedBy: readonly string[];
+  /** Name of a server that accepts encrypted paths only. The trial ended there, because the login was without TLS. */
+  readonly demandsTls: string | null;
+  /** Names of the servers that do not encrypt, although the login was with TLS. */
+  readonly withoutTls: readonly string[];
 }
 
 /** Tries the paths to all discovered servers; calls `announce` before each path. */
@@ -37,6 +41,7 @@ export async function tryServers(
   const usable: TriedPath[] = [];
   const unused: string[] = [];
   const refusedBy: string[] = [];
+  const withoutTls: string[] = [];
   const idle = new Map(target.interfaces.filter(({ hasCarrier }) => !hasCarrier).map((one) => [localName(one), 'it has no carrier']));
   const tried = new Set<string>();
   let left = JOIN_PATHS_MAX;
@@ -59,6 +64,10 @@ export async function tryServers(
       announce(`Trying ${name}`);
       tried.add(localName({ device: candidate.local.name, address: candidate.local.address }));
       const report = await probe(candidate, target, discovery.namespaceid, server, ports);
+      if (report.failureCode === 'E_TLS' && !target.login.tls) {
+        return { usable, unused, refusedBy, demandsTls: server.server, withoutTls };
+      }
+      if (report.failureCode === 'E_TLS') withoutTls.push(server.server);
       hasRefused = report.failureCode === 'E_AUTH';
       if (hasRefused) refusedBy.push(server.server);
       else if (report.failure !== null) unused.push(`${name} cannot be used: ${report.failure}`);
@@ -69,7 +78,7 @@ export async function tryServers(
     const name = localName(one);
     if (!tried.has(name)) unused.push(`${name} is not used: ${idle.get(name) ?? 'no server answered on it'}`);
   }
-  return { usable, unused, refusedBy };
+  return { usable, unused, refusedBy, demandsTls: null, withoutTls };
 }
 
 /**

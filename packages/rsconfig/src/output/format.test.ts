@@ -187,6 +187,17 @@ describe('formatStatus', () => {
 `);
   });
 
+  test('-m status -v says whether each path is encrypted, and what a changed setting applies to', () => {
+    const cipherOf = (changes: Parameters<typeof rep>[0]) =>
+      / cipher: (.*)$/m.exec(formatStatus({ interfaces: [{ ...first, reps: [rep(changes)] }], waiting: [], logs: [] }, 1))?.[1];
+    const cipher = 'TLS_AES_128_GCM_SHA256';
+    expect(cipherOf({ cipher, tls: true })).toBe(cipher);
+    expect(cipherOf({ cipher: null, tls: false })).toBe('plain');
+    expect(cipherOf({ cipher: null, tls: true })).toBe('plain (tls = on applies to its next connection)');
+    expect(cipherOf({ cipher, tls: false, state: 'suspect' })).toBe(`${cipher} (tls = off applies to its next connection)`);
+    expect(cipherOf({ state: 'down', number: null })).toBe('-');
+  });
+
   test('-m status -v adds the events of each path, and the waiting volumes', () => {
     const broken = rep({
       number: null,
@@ -215,10 +226,10 @@ describe('formatStatus', () => {
     const status = { interfaces: [{ ...first, reps: [rep(), broken] }], waiting, logs: [log, empty] };
     expect(formatStatus(status, 1)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
-        path: 6  since: 2010_09_14-15:02:32 (GMT)  retries: 0  round trip: 0.212 ms
+        path: 6  since: 2010_09_14-15:02:32 (GMT)  retries: 0  round trip: 0.212 ms  cipher: plain
         error: -
     rep: 000 IP(TCP) 192.168.10.9/5000 connecting tx: - rx: -
-        path: -  since: 2010_09_14-15:02:32 (GMT)  retries: 3  round trip: -
+        path: -  since: 2010_09_14-15:02:32 (GMT)  retries: 3  round trip: -  cipher: -
         error: Connection refused, 2010_09_14-15:02:33 (GMT)
 osl:oracle@0 waits for a path to big-9
     since: 2010_09_14-15:02:32 (GMT)  until: 2010_09_14-15:12:32 (GMT)  requests: 4

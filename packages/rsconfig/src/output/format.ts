@@ -44,7 +44,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 // Output of -m status:
 //   0 if0 IP(TCP) 192.168.10.1/5000
 //       rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
-//           path: 6  since: TIME  retries: 0  round trip: 0.212 ms          | v
+//           path: 6  since: TIME  retries: 0  round trip: 0.212 ms  cipher: plain   | v   (or the cipher suite of TLS)
 //           error: Connection refused, TIME                                 | v
 //   osl:oracle@0 waits for a path to big-9                                  | v
 //       since: TIME  until: TIME  requests: 4                               | v   (until: for ever)
@@ -182,9 +182,17 @@ function repLines(rep: RepView, verbosity: number): string[] {
   const when = rep.lastErrorMs === null ? '' : `, ${formatTime(rep.lastErrorMs)}`;
   return [
     line,
-    `        path: ${rep.number ?? '-'}  since: ${formatTime(rep.sinceMs)}  retries: ${rep.retries}  round trip: ${roundTrip(rep.roundTripMs)}`,
+    `        path: ${rep.number ?? '-'}  since: ${formatTime(rep.sinceMs)}  retries: ${rep.retries}  round trip: ${roundTrip(rep.roundTripMs)}  cipher: ${cipherText(rep)}`,
     `        error: ${rep.lastError === null ? '-' : `${rep.lastError}${when}`}`,
   ];
+}
+
+/** Returns the cipher suite of a path, or says that it is plain, and why if that differs from the configuration; `-` without a connection. */
+function cipherText({ number, state, cipher, tls }: RepView): string {
+  const isAlive = number !== null && (state === 'up' || state === 'suspect');
+  if (!isAlive) return '-';
+  const differs = (cipher !== null) !== tls ? ` (tls = ${tls ? 'on' : 'off'} applies to its next connection)` : '';
+  return `${cipher ?? 'plain'}${differs}`;
 }
 
 function waitingLines(view: WaitingView): string[] {

@@ -15,6 +15,8 @@ export function contextOf({ call, ...given }: Given): CommandContext {
   return {
     clock: new FakeClock(),
     waiting: { progress: null, onStop: () => () => undefined },
+    ask: null,
+    newId: () => 'id-1',
     paths,
     configFile: paths.configFile,
     input: () => Promise.resolve(''),

@@ -55,6 +55,7 @@ export function report(changes: Partial<ProbeReport> = {}): ProbeReport {
     readBytesPerSecond: 112e6,
     writeBytesPerSecond: 111e6,
     mtuBytes: 1500,
+    cipher: null,
     leavesBy: null,
     arrivesBy: null,
     findings: [],

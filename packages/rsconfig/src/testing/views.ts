@@ -34,6 +34,8 @@ export function path(changes: Partial<PathView> = {}): PathView {
     lastErrorMs: null,
     retries: 0,
     roundTripMs: 0.2116,
+    cipher: null,
+    tls: false,
     ...changes,
   };
 }

@@ -1,5 +1,5 @@
 // What a forced detach costs, as text for the administrator.
-// Flushing and closing are tested in attachments.test.ts.
+// Flushing and closing are tested in detaching.test.ts.
 
 import { expect, it } from 'vitest';
 import { lossByForce } from './final-flush.ts';

@@ -15,6 +15,7 @@ import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
+import type { ServerCalls } from './server-calls.ts';
 import { attachmentView, namespaceView, statsView, statusView } from './views.ts';
 import type { Volume } from '../volumes/volume.ts';
 
@@ -25,6 +26,7 @@ export interface ControlHandlersPorts {
   readonly attached: AttachedList<Volume>;
   readonly notifications: Notifications;
   readonly probes: PathProbes;
+  readonly serverCalls: ServerCalls;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -87,6 +89,8 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return {};
     },
     probe: (request) => probes.measure(request),
+    'server-call': (request) => ports.serverCalls.call(request),
+    'await-volume': (request) => ports.serverCalls.awaitVolume(request),
   };
   return handlers;
 }

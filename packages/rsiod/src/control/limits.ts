@@ -18,3 +18,11 @@ export const RESTART_ANSWER_MS = 100;
  */
 export const BATCHED_LINES_MS = 1_000;
 export const BATCHED_LINES_NAMED_MAX = 5;
+
+/**
+ * Maximum number of requests that rsiod passes on to one server at the same time. The bound is for each server, so that a server that does
+ * not answer keeps no request from another one.
+ */
+export const SERVER_CALLS_MAX = 16;
+/** Maximum length of the name of a method that rsiod passes on. */
+export const SERVER_METHOD_MAX_CHARS = 64;

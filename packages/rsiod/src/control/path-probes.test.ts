@@ -26,7 +26,7 @@ function namespace(name: string, changes: Partial<ProbedNamespace> = {}): Probed
     serverid: null,
   });
   return {
-    config: { namespaceid: 200, nodename: 'big-2', nodekey: 'secret', namespacekey: `key of ${name}` },
+    config: { namespaceid: 200, nodename: 'big-2', nodekey: 'secret', namespacekey: `key of ${name}`, tls: false },
     routes: [1, 2].map((index) => ({ local: local(index), remote: remote(index), port: 5000, server: { serverid: 7 } })),
     leftOut: [{ name: `${name}-3`, address: '10.0.3.9', port: null, position: 3, reason: 'too far' }],
     ...changes,
@@ -45,6 +45,7 @@ function report(candidate: ProbeCandidate, changes: Partial<ProbeReport> = {}): 
     readBytesPerSecond: 4,
     writeBytesPerSecond: 5,
     mtuBytes: 6,
+    cipher: null,
     device: 'eth0',
     leavesBy: 'eth1',
     arrivesBy: null,

@@ -28,7 +28,7 @@ export type Probe = (
 type ProbedRoute = Pick<Route, 'local' | 'remote' | 'port'> & { readonly server: Pick<Server, 'serverid'> | null };
 
 export interface ProbedNamespace {
-  readonly config: Pick<ClientNamespaceConfig, 'namespaceid' | 'nodename' | 'nodekey' | 'namespacekey'>;
+  readonly config: Pick<ClientNamespaceConfig, 'namespaceid' | 'nodename' | 'nodekey' | 'namespacekey' | 'tls'>;
   readonly routes: readonly ProbedRoute[];
   readonly leftOut: readonly LeftOut[];
 }
@@ -93,8 +93,8 @@ export class PathProbes {
     refused: ProbeReport | null,
   ): Promise<ProbeReport> {
     const { probe = probeCandidate, probePorts } = this.ports;
-    const { namespaceid, nodename, nodekey, namespacekey } = config;
-    const login = refused === null ? { nodename, nodekey, serverkey: remote.serverkey } : null;
+    const { namespaceid, nodename, nodekey, namespacekey, tls } = config;
+    const login = refused === null ? { nodename, nodekey, serverkey: remote.serverkey, tls } : null;
     const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
     const expected = { namespaceid, serverid: remote.serverid ?? server?.serverid ?? null };
     const report = await probe(candidate, login, expected, probePorts(namespacekey));

@@ -29,8 +29,11 @@ import { volumeById } from '../volumes/volume-by-id.ts';
 import type { ShownAs } from '../frontends/frontend.ts';
 import type { Volume, VolumeEvent } from '../volumes/volume.ts';
 
-export function pathView({ local, remote, port, supervisor }: Route): PathView {
+/** `tls`: whether the namespace demands encrypted paths. */
+export function pathView({ local, remote, port, supervisor, replacement }: Route, tls: boolean): PathView {
   const { path, state } = supervisor;
+  // A connection that cannot replace the old one explains why the path is not as configured.
+  const { lastErrorSentence, lastErrorMs } = replacement === null || replacement.lastError === null ? supervisor : replacement;
   return {
     number: path?.number ?? null,
     interface: local.name,
@@ -40,10 +43,12 @@ export function pathView({ local, remote, port, supervisor }: Route): PathView {
     state,
     ...supervisor.directions,
     sinceMs: supervisor.sinceMs,
-    lastError: supervisor.lastErrorSentence,
-    lastErrorMs: supervisor.lastErrorMs,
+    lastError: lastErrorSentence,
+    lastErrorMs,
     retries: supervisor.retries,
     roundTripMs: path?.roundTripMs ?? null,
+    cipher: path?.connection.transport.cipher ?? null,
+    tls,
   };
 }
 
@@ -102,7 +107,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
       shared: volume.shared,
       holders: volume.holders,
     })),
-    paths: routes.map(pathView),
+    paths: routes.map((route) => pathView(route, namespace.config.tls)),
   };
 }
 
@@ -150,6 +155,8 @@ function waitsFor(volume: Volume): string | null {
 /** Returns the reason for the current storage stall if the stall has been reported; otherwise null. */
 function storageStallOf(volume: Volume, clock: Clock): string | null {
   const { waitingSinceMs, storageStall, trunk, serverText } = volume;
+  if (waitingSinceMs !== null && volume.attachment.waitsForSpace)
+    return `space on ${serverText}, because the pool of the volume is full: enlarge its file system there, or remove volumes (rsadm)`;
   if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
   return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
 }
@@ -223,9 +230,9 @@ export function statusView(config: RscltConfig, namespaces: readonly Namespace[]
     address: one.address,
     port: one.port,
     reps: namespaces
-      .flatMap((namespace) => namespace.routes)
-      .filter((route) => route.local.address === one.address)
-      .map((route) => ({ ...pathView(route), position: positions.get(route) ?? 0, section: route.remote.name })),
+      .flatMap(({ routes, config: { tls } }) => routes.map((route) => ({ route, tls })))
+      .filter(({ route }) => route.local.address === one.address)
+      .map(({ route, tls }) => ({ ...pathView(route, tls), position: positions.get(route) ?? 0, section: route.remote.name })),
   }));
   return {
     interfaces,

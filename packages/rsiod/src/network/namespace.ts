@@ -12,10 +12,10 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import type { PathState } from '@rsio/common/lib/path-states';
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
-import { ROUTES_FOLLOW_MS } from './limits.ts';
+import { RENEWAL_LOOK_MS, ROUTES_FOLLOW_MS } from './limits.ts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import type { Connector } from '@rsio/protocol/link/path-transport';
-import { PathSupervisor } from '@rsio/protocol/client/path-supervisor';
+import { PathSupervisor, type SupervisorPorts } from '@rsio/protocol/client/path-supervisor';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { Challenge } from '@rsio/protocol/wire/messages';
@@ -35,16 +35,16 @@ import {
   sectionOf,
   sectionsByEndPoint,
 } from './route-plan.ts';
+import { endReplacement, renewPaths, type RenewedRoute } from './path-renewals.ts';
 import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
 import { ConnectionLimiter } from './connection-limiter.ts';
 
 /** A wanted path and its supervisor. */
-export interface Route extends RouteEnds {
+export interface Route extends RouteEnds, RenewedRoute {
   /** The two addresses of a route never change, but the names of its ends may. */
   local: LocalInterface;
   remote: RemoteEnd;
-  readonly supervisor: PathSupervisor;
   /** The server that this route has reached; null before the first CHALLENGE. */
   server: Server | null;
   /** Name in the last CHALLENGE received over this route. The name is unproven until the server has proved its identity. */
@@ -82,6 +82,7 @@ export class Namespace {
   private readonly lines: RateLimitedLog;
   private state: 'new' | 'running' | 'stopped' = 'new';
   private followTimer: Timer | null = null;
+  private renewTimer: Timer | null = null;
 
   constructor(setup: NamespaceSetup, identity: Identity, ports: NamespacePorts) {
     this.setup = setup;
@@ -125,8 +126,9 @@ export class Namespace {
     this.state = 'stopped';
     this.followTimer?.cancel();
     this.followTimer = null;
+    this.renewTimer?.cancel();
     for (const server of this.servers.values()) server.trunk.end(status, reason);
-    for (const route of this.routes) route.supervisor.retire(reason);
+    for (const route of this.routes) this.retire(route, reason);
     this.lines.close();
   }
 
@@ -135,6 +137,7 @@ export class Namespace {
     this.setup = setup;
     const { heartbeatMs, suspectMs, deadMs } = setup.config;
     for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
+    for (const route of this.routes) endReplacement(route);
     this.follow();
     // Retry the paths that are down, because a server may now accept a key that it refused before.
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
@@ -211,8 +214,28 @@ export class Namespace {
     this.leftOut = plan.leftOut;
     this.routes = [...wanted].map(([key, ends]) => this.routeFor(ends, known.get(key)));
     if (this.state === 'running') for (const route of this.routes) if (!known.has(routeKey(route))) route.supervisor.start();
-    for (const [key, route] of known) if (!wanted.has(key)) route.supervisor.retire(this.reasonAgainst(route));
+    for (const [key, route] of known) if (!wanted.has(key)) this.retire(route, this.reasonAgainst(route));
     this.forgetServers();
+    if (this.state === 'running') this.renew();
+  }
+
+  private retire(route: Route, reason: string): void {
+    endReplacement(route);
+    route.supervisor.retire(reason);
+  }
+
+  private renew(): void {
+    this.renewTimer?.cancel();
+    this.renewTimer = this.config.tls ? this.ports.clock.after(RENEWAL_LOOK_MS, () => this.renew()) : null;
+    renewPaths(this.routes, this.config.tls, {
+      replacementFor: (route) => this.supervisorOf(route, () => route, route.supervisor),
+      replaced: ({ local, remote, port, supervisor: { path } }) => {
+        const cipher = path?.connection.transport.cipher ?? null;
+        this.ports.log.info(
+          `rep ${remote.address}/${port} of ${local.name} is now ${cipher === null ? 'plain' : `encrypted with ${cipher}`}`,
+        );
+      },
+    });
   }
 
   /**
@@ -244,7 +267,8 @@ export class Namespace {
       known.supervisor.identity = this.identityFor(ends);
       return known;
     }
-    const route: Route = { ...ends, server: null, serverName: '', supervisor: this.supervisorOf(ends, () => route) };
+    const supervisor = this.supervisorOf(ends, () => route);
+    const route: Route = { ...ends, server: null, serverName: '', supervisor, replacement: null };
     return route;
   }
 
@@ -267,8 +291,8 @@ export class Namespace {
   }
 
   private identityFor({ local, remote }: RouteEnds): ClientIdentity {
-    const { namespaceid, nodename, nodekey, digest } = this.setup.config;
-    const features = digest ? [FEATURE.DIGEST, FEATURE.REVOKE] : [FEATURE.REVOKE];
+    const { namespaceid, nodename, nodekey, digest, tls } = this.setup.config;
+    const features = [...(digest ? [FEATURE.DIGEST] : []), FEATURE.REVOKE, FEATURE.ADMIN, ...(tls ? [FEATURE.TLS] : [])];
     return {
       nodekey,
       serverkey: remote.serverkey,
@@ -276,18 +300,23 @@ export class Namespace {
     };
   }
 
-  private supervisorOf(ends: RouteEnds, route: () => Route): PathSupervisor {
+  /** `replaced`: the supervisor beside whose connection the new one connects. */
+  private supervisorOf(ends: RouteEnds, route: () => Route, replaced: PathSupervisor | null = null): PathSupervisor {
     const { clock, connector, random, pools, log } = this.ports;
     const endPoints = { localAddress: ends.local.address, address: ends.remote.address, port: ends.port };
     const turn = {};
-    return new PathSupervisor(endPoints, this.identityFor(ends), {
+    const ports: SupervisorPorts = {
       clock,
       connector: this.limiter.connector(turn, connector),
       random,
       pools,
-      trunkFor: (_supervisor, challenge) => this.trunkFor(route(), challenge),
+      trunkFor: (supervisor, challenge) => this.trunkFor(route(), supervisor, challenge),
       stateChanged: (supervisor, from, to, reason) => {
         if (to !== 'connecting' && to !== 'proving') this.limiter.leave(turn);
+        if (supervisor !== route().supervisor) {
+          this.besideChanged(route(), supervisor, to, reason);
+          return;
+        }
         const { local, remote, port } = route();
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         const rep = `rep ${remote.address}/${port}`;
@@ -302,7 +331,18 @@ export class Namespace {
         if (isAlive(from) !== isAlive(to)) this.wantFollow();
         this.ports.pathChanged(route(), from, to, reason);
       },
-    });
+    };
+    return new PathSupervisor(endPoints, this.identityFor(ends), ports, replaced);
+  }
+
+  /** Called when a connection that is to replace that of a route, or that was replaced, has changed its state. */
+  private besideChanged({ local, remote, port, replacement }: Route, supervisor: PathSupervisor, to: PathState, reason: string): void {
+    if (to === 'up') this.wantFollow();
+    if (to !== 'down' || supervisor !== replacement || reason === '') return;
+    const rep = `rep ${remote.address}/${port} of ${local.name}`;
+    this.lines.note(`Replacement of ${rep}`, () =>
+      this.ports.log.warn(`${rep} keeps its connection, because the new one failed: ${reason}`),
+    );
   }
 
   /**
@@ -324,8 +364,13 @@ export class Namespace {
     for (const route of this.routes) if (route.server === server) route.supervisor.retrySoon();
   }
 
-  private trunkFor(route: Route, challenge: Challenge): Trunk {
+  private trunkFor(route: Route, supervisor: PathSupervisor, challenge: Challenge): Trunk {
     const { remote } = route;
+    if (supervisor !== route.supervisor && challenge.serverid !== route.server?.serverid)
+      throw new RsError(
+        'E_PROTOCOL',
+        `Server ${challenge.server} answers at ${remote.address}, where a path of another server is still up`,
+      );
     if (remote.serverid !== null && remote.serverid !== challenge.serverid) {
       throw new RsError(
         'E_PROTOCOL',

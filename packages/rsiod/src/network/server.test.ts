@@ -5,7 +5,7 @@ import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
-import { LIST_WAITERS_MAX } from './limits.ts';
+import { LIST_WAITERS_MAX, VOLUME_LISTED_WAIT_MS, VOLUME_WAITERS_MAX } from './limits.ts';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
@@ -24,7 +24,7 @@ import type { Server } from './server.ts';
 const MIB = 1 << 20;
 const US: Holder = { node: 'node', address: '192.168.10.1', sinceMs: 0 };
 const VENUS: Holder = { node: 'venus', address: '192.168.10.2', sinceMs: 0 };
-const VOLUME = { id: 'id', blockSizeBytes: 512, readonly: false, shared: false } as const;
+const VOLUME = { id: 'id', blockSizeBytes: 512, readonly: false, shared: false, waitsForSpace: false } as const;
 
 class Scene {
   readonly clock = new FakeClock();
@@ -79,8 +79,8 @@ class Scene {
     this.clock.advance(5);
   }
 
-  answerList(mib: number, holders: readonly Holder[] = [US]): void {
-    const volume = { ...VOLUME, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders };
+  answerList(mib: number, holders: readonly Holder[] = [US], id: string = VOLUME.id): void {
+    const volume = { ...VOLUME, id, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders };
     const [body] = encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] });
     this.answer(OP.LIST, body!);
   }
@@ -219,5 +219,59 @@ describe('a wait for a list that does not come', () => {
     scene.answerNonsense(OP.LIST);
     await passed();
     expect([result.over, scene.server.isListed]).toEqual([1, false]);
+  });
+});
+
+describe('waiting until a volume is listed', () => {
+  /** What each wait has resolved with so far. */
+  async function outcome(wait: Promise<boolean>): Promise<boolean | 'waits'> {
+    return Promise.race([wait, new Promise<'waits'>((resolve) => setImmediate(() => resolve('waits')))]);
+  }
+
+  test('a volume that is listed already is there at once', async () => {
+    const scene = new Scene();
+    scene.answerList(1);
+    expect(await outcome(scene.server.whenListed('id'))).toBe(true);
+    expect(await outcome(scene.server.whenListed('other'))).toBe('waits');
+  });
+
+  test('the list that the server announces ends the wait, without a further request', async () => {
+    const scene = new Scene();
+    const wait = scene.server.whenListed('id');
+    expect(await outcome(wait)).toBe('waits');
+    scene.answerList(1);
+    expect(await outcome(wait)).toBe(true);
+  });
+
+  test('a list that was requested too early does not end it; the announcement behind it does', async () => {
+    const scene = new Scene();
+    scene.answerList(1);
+    const wait = scene.server.whenListed('other');
+    scene.clock.advance(5);
+    scene.answerList(1);
+    expect(await outcome(wait)).toBe('waits');
+    scene.notify();
+    scene.answerList(1, [US], 'other');
+    expect(await outcome(wait)).toBe(true);
+  });
+
+  test('it also survives a lost session', async () => {
+    const scene = new Scene();
+    scene.answerList(1);
+    const wait = scene.server.whenListed('other');
+    scene.loseSession();
+    expect(await outcome(wait)).toBe('waits');
+    scene.answerList(1, [US], 'other');
+    expect(await outcome(wait)).toBe(true);
+  });
+
+  test('it ends after VOLUME_LISTED_WAIT_MS, and no more than VOLUME_WAITERS_MAX wait', async () => {
+    const scene = new Scene();
+    scene.answerList(1);
+    const waits = Array.from({ length: VOLUME_WAITERS_MAX }, () => scene.server.whenListed('other'));
+    await expect(scene.server.whenListed('other')).rejects.toThrow(`${VOLUME_WAITERS_MAX} requests wait for new volumes of server`);
+    scene.clock.advance(VOLUME_LISTED_WAIT_MS);
+    expect(await Promise.all(waits)).toEqual(waits.map(() => false));
+    expect(await outcome(scene.server.whenListed('other'))).toBe('waits');
   });
 });

@@ -1,14 +1,16 @@
 // One server as this client knows it: its trunk, name, volumes and interfaces. The object is created when a CHALLENGE first names the
 // server. Invariant: An attached volume is never smaller than its size in the list.
 
+import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
-import { END_POINTS_REMEMBERED_MAX, LIST_WAITERS_MAX } from './limits.ts';
+import { END_POINTS_REMEMBERED_MAX, LIST_WAITERS_MAX, VOLUME_LISTED_WAIT_MS, VOLUME_WAITERS_MAX } from './limits.ts';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { Opener } from '@rsio/protocol/client/opener';
+import { AdminCalls } from '@rsio/protocol/client/admin-calls';
 import { callSession } from '@rsio/protocol/client/session-call';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -68,6 +70,7 @@ export class Server {
   replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
+  private readonly admin: AdminCalls;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
   /** Newest generation of the list announced in this session. */
@@ -81,6 +84,8 @@ export class Server {
    */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
+  /** Called after each list. */
+  private readonly volumeWaiters = new Set<() => void>();
 
   constructor(challenge: Challenge, times: LivenessTimes, clock: Clock, ports: ServerPorts) {
     this.serverid = challenge.serverid;
@@ -94,6 +99,7 @@ export class Server {
         this.interfacesGeneration = 0;
         this.requestList();
         this.opener.openAll();
+        this.admin.sessionBegan();
         ports.sessionBegan(this, again);
       },
       listChanged: (generation) => {
@@ -105,6 +111,7 @@ export class Server {
       replaced: (sentence) => this.replace(sentence),
       ended: (status, reason) => this.opener.end(status, reason),
     });
+    this.admin = new AdminCalls(this.trunk, clock, randomUUID);
     this.opener = new Opener(this.trunk, clock, {
       opened: (attachment, again, newLife) => {
         ports.opened(this, attachment, again, newLife);
@@ -197,6 +204,30 @@ export class Server {
   }
 
   /**
+   * Resolves with true when the list contains the volume; with false if it does not within VOLUME_LISTED_WAIT_MS. The server announces each
+   * change of its list, so that a new volume appears without polling. Throws E_LIMIT if too many requests wait.
+   */
+  async whenListed(id: string): Promise<boolean> {
+    if (this.isListed && this.listedById.has(id)) return true;
+    if (this.volumeWaiters.size >= VOLUME_WAITERS_MAX)
+      throw new RsError('E_LIMIT', `${VOLUME_WAITERS_MAX} requests wait for new volumes of server ${this.name}: try again later`);
+    return new Promise((resolve) => {
+      const finish = (isListed: boolean): void => {
+        this.volumeWaiters.delete(look);
+        timer.cancel();
+        resolve(isListed);
+      };
+      const look = (): void => {
+        if (this.listedById.has(id)) finish(true);
+      };
+      const timer = this.clock.after(VOLUME_LISTED_WAIT_MS, () => finish(false));
+      this.volumeWaiters.add(look);
+      // A disconnected server sends its list when it is connected again.
+      if (this.isConnected) this.requestList();
+    });
+  }
+
+  /**
    * Asks the server why a volume is missing from its list. Resolves with null if the server gives no reason or does not answer in time. The
    * request is an OPEN that resumes a hold that does not exist (NO_HOLD). The server grants such an OPEN only for a shared volume; the
    * client then closes the handle at once.
@@ -215,6 +246,11 @@ export class Server {
         callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
       });
     });
+  }
+
+  /** Calls a method of the server's control interface with the rights of this client; see AdminCalls. */
+  callAdmin(method: string, params: object, limitMs: number): Promise<unknown> {
+    return this.admin.callAdmin(method, params, limitMs);
   }
 
   private requestList(): void {
@@ -239,7 +275,11 @@ export class Server {
     // If several volumes have the same id, the first volume counts.
     this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
     this.isListed = true;
-    for (const attachment of this.trunk.attachments) this.growTo(attachment);
+    for (const look of [...this.volumeWaiters]) look();
+    for (const attachment of this.trunk.attachments) {
+      this.growTo(attachment);
+      attachment.waitsForSpace = this.listedById.get(attachment.volume?.id ?? '')?.waitsForSpace === true;
+    }
     this.verifyAttached();
     const [first] = parts;
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);

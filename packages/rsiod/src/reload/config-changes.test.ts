@@ -42,13 +42,14 @@ describe('differences', () => {
   });
 
   test('of values, in the form of the file', () => {
-    const after = config({ defaults: 'stall = 30s\nattach = a, b\nheartbeat = 2s\ndead = 10s\nport = 6000\nlog-size = 1m\n' });
+    const after = config({ defaults: 'stall = 30s\nattach = a, b\nheartbeat = 2s\ndead = 10s\nport = 6000\ntls = on\nlog-size = 1m\n' });
     expect(said(after)).toEqual([
       'defaults: port = - -> port = 6000',
       'namespace osl: stall = 10m -> stall = 30s',
       'namespace osl: attach = none -> attach = a, b',
       'namespace osl: heartbeat = 1s -> heartbeat = 2s',
       'namespace osl: dead = 3s -> dead = 10s',
+      'namespace osl: tls = off -> tls = on',
       'namespace osl: log-size = 64m -> log-size = 1m',
     ]);
   });

@@ -24,6 +24,7 @@ type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((val
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
 const yesNo = (value: boolean | null): string => (value === null ? '-' : value ? 'yes' : 'no');
+const offOn = (value: boolean): string => (value ? 'on' : 'off');
 const stall = (value: StallPolicy | null): string => (typeof value === 'number' ? printDuration(value) : plain(value));
 const size = (value: number | null): string => (value === null ? '-' : printSize(value));
 const names = (value: string | readonly string[]): string => (typeof value === 'string' ? value : value.join(', '));
@@ -62,7 +63,8 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   heartbeatMs: ['heartbeat', printDuration],
   suspectMs: ['suspect', printDuration],
   deadMs: ['dead', printDuration],
-  digest: ['digest', yesNo],
+  digest: ['digest', offOn],
+  tls: ['tls', offOn],
   logSizeBytes: ['log-size', size],
 };
 

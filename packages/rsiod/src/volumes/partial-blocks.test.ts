@@ -55,13 +55,20 @@ class Scene {
   answer(index: number, status: Status = STATUS.OK): void {
     const one = this.out[index % this.out.length];
     if (one === undefined) return;
-    const isChange = (request: Request): boolean => request.op !== OP.READ && request.op !== OP.FLUSH;
-    const meets = ({ lba, count }: Request): boolean => lba < one.lba + one.count && one.lba < lba + count;
-    const request = isChange(one) ? (this.out.find((other) => isChange(other) && meets(other)) ?? one) : one;
+    const request = this.firstBefore(one);
     this.out.splice(this.out.indexOf(request), 1);
     if (status === STATUS.OK) this.execute(request);
     request.events?.requestDone(request, status);
     this.clock.advance(0);
+  }
+
+  /** Returns the change that must be executed first so that `one` may be executed: the older one may itself overlap a still older one. */
+  private firstBefore(one: Request): Request {
+    const isChange = ({ op }: Request): boolean => op !== OP.READ && op !== OP.FLUSH;
+    if (!isChange(one)) return one;
+    const meets = ({ lba, count }: Request): boolean => lba < one.lba + one.count && one.lba < lba + count;
+    const oldest = this.out.find((other) => isChange(other) && meets(other)) ?? one;
+    return oldest === one ? one : this.firstBefore(oldest);
   }
 
   get sent(): string[] {
@@ -289,6 +296,15 @@ test('requests that wait for one slow block delay no request for other blocks', 
   for (let at = 0; at < 2 * BYTE_RANGES_OUT_MAX; at++) scene.submit('write', 10, 20, 7);
   scene.submit('write', 5 * BLOCK + 10, 20, 7);
   expect(scene.sent).toEqual(['read 0+1', 'read 5+1']);
+});
+
+test('a chain of overlapping changes of whole blocks is executed in its order, whichever the server takes up first', () => {
+  const scene = new Scene();
+  scene.submit('write', BLOCK, BLOCK, 2, false);
+  scene.submit('write', 0, 2 * BLOCK, 3, false);
+  scene.submit('write', 0, BLOCK, 4, false);
+  while (scene.out.length > 0) scene.answer(scene.out.length - 1);
+  expect(scene.content.subarray(0, 2 * BLOCK)).toEqual(Buffer.concat([Buffer.alloc(BLOCK, 4), Buffer.alloc(BLOCK, 3)]));
 });
 
 test('any overlapping ranges, answered in any order: the result is that of executing them in order of arrival', () => {

@@ -1,62 +1,79 @@
 // The part of the server that people and clients command: its control socket, its pools, and the changes of their volumes. The listener
-// serves the volumes and knows the sessions. Invariants: a request is executed with the rights of its asker, and a local program has all
-// rights; changes are made one at a time, together with reloads; each change is logged with its asker.
+// serves the volumes and knows the sessions; the orders of each subject are in the files beside this one. Invariant: a request is executed
+// with the rights of its asker, and a local program has all rights.
 
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
-import { type ManagedVolumeView, SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration, printSize } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
+import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
-import {
-  type Catalogue,
-  type CreateRequest,
-  type Found,
-  poolNamed,
-  type PoolState,
-  type VolumeName,
-  volumeText,
-} from '../pools/catalogue.ts';
-import type { Manifest } from '../pools/disk/manifest.ts';
+import { volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
-import { volumeConfigOf, volumeConfigsOf } from '../pools/pool-volume.ts';
-import { makePool } from '../pools/make-pool.ts';
-import { POOL_CHANGE_MS } from '../pools/limits.ts';
-import { answers, Pools, type PoolsChange } from '../pools/pools.ts';
-import { parseSettings } from '../pools/settings.ts';
-import { takeLocks } from '../volumes/file-locks.ts';
+import { volumeConfigsOf } from '../pools/pool-volume.ts';
+import { Pools, type PoolsChange } from '../pools/pools.ts';
+import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
+import { Journal } from '../requests/journal.ts';
+import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../requests/requests.ts';
+import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
+import { takeLocks } from '../locks/file-locks.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
+import { eventOf } from '../events/event-log.ts';
+import type { ServerEvents } from '../events/server-events.ts';
+import { StorageWatch } from '../events/storage-watch.ts';
+import { byText } from './audit.ts';
 import type { ChangeQueue } from './change-queue.ts';
-import { POOL_MEASURE_MS, PURGE_INTERVAL_MS } from './limits.ts';
-import { clientViews, poolView, removedView, type SessionStatus, usedBytesOf, type VolumeStatus, volumeView } from './server-views.ts';
+import { type ClientPorts, clientOrders } from './client-orders.ts';
+import { Inventory } from './inventory.ts';
+import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
+import { type ObservedServer, observingOrders } from './observing-orders.ts';
+import { poolOrders } from './pool-orders.ts';
+import { ReadSocket } from './read-socket.ts';
+import type { SessionStatus, VolumeStatus } from './server-views.ts';
+import { volumeOrders } from './volume-orders.ts';
 
-export interface AdministrationPorts {
+export interface AdministrationPorts extends ObservedServer {
   readonly clock: Clock;
   readonly log: Log;
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
+  readonly events: ServerEvents;
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
   configuredMs(): number;
+  /** As whom server processes run, and why with more rights than they need. */
+  readonly rights: { readonly user: string | null; readonly warning: string | null };
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   /** Throws E_HELD if this change of a volume is not possible while clients use it. Null: the volume does not exist. */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /** Serves a volume as it is now, or stops serving it, and tells the clients. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
+  readonly clients: ClientPorts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
-  reload(): Promise<readonly string[]>;
+  reload(by: string): Promise<readonly string[]>;
   /** Reads the configuration again as soon as the server is up. */
-  reloadLater(): void;
+  reloadLater(by: string): void;
+  /** Called when other pools than before have less than their reserve free. */
+  shortPoolsChanged(ids: readonly string[]): void;
+}
+
+/** A request of a control method. `id` is null if it may be executed again. */
+interface Asked {
+  readonly node: string | null;
+  readonly id: string | null;
+  readonly method: ServerMethodName;
+  readonly params: object;
 }
 
 export class Administration {
@@ -64,8 +81,16 @@ export class Administration {
   private readonly pools: Pools;
   private readonly memory: PoolMemory;
   private readonly verbs: PoolVerbs;
+  private readonly inventory: Inventory;
+  private readonly journal: Journal;
+  private readonly requests: Requests;
+  private readonly remote: RemoteRequests;
   private readonly startedMs: number;
+  /** The control socket for a group that may read. */
+  readonly readSocket: ReadSocket;
   private control: ControlServer | null = null;
+  private readonly storageWatch = new StorageWatch();
+  private isLookWanted = false;
   private measureTimer: Timer | null = null;
   private purgeTimer: Timer | null = null;
 
@@ -76,18 +101,38 @@ export class Administration {
     this.memory = new PoolMemory(ports.paths.poolsFile, clock, log);
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
+      measured: () => this.judgeSpace(),
       clock,
       log,
       takeLocks,
       allocate: allocateSpace,
+      reached: stepReached,
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
     });
+    const { pools } = this;
+    this.inventory = new Inventory({
+      clock,
+      pools,
+      config: () => ports.config(),
+      sessions: () => ports.sessions(),
+      statusOf: (volume) => ports.statusOf(volume),
+      fences: ports.clients.fences,
+    });
+    this.journal = new Journal(ports.paths.requestsFile, log);
+    this.requests = new Requests(this.journal, clock);
+    this.remote = new RemoteRequests({
+      clock,
+      log,
+      config: () => ports.config(),
+      execute: (method, params, asker, id, waiter) => this.execute({ node: asker.node, id, method, params }, asker, waiter, asker),
+    });
+    this.readSocket = new ReadSocket({ clock, log, paths: ports.paths, handlers: () => this.localHandlers() });
     this.verbs = new PoolVerbs({
-      pools: this.pools,
+      pools,
       clock,
       log,
       newId: randomUUID,
-      configured: () => this.sectionVolumes,
+      configured: () => this.inventory.sectionVolumes,
       check: (was, now) => ports.check(was, now),
       apply: (was, now) => ports.apply(was, now),
     });
@@ -118,6 +163,7 @@ export class Administration {
   /** Loads what the server remembers of its pools. Call it before `prepare`. */
   async load(): Promise<void> {
     await this.memory.load();
+    await this.journal.load();
   }
 
   /** A text for each pool that cannot be used. */
@@ -137,195 +183,154 @@ export class Administration {
       );
   }
 
-  /** Opens the control socket. Throws E_ALREADY_RUNNING, E_SOCKET_PATH, E_RIGHTS or E_SYSTEM. */
+  /** Opens the control sockets. Throws E_CONFIG, E_ALREADY_RUNNING, E_SOCKET_PATH, E_RIGHTS or E_SYSTEM. */
   async start(): Promise<void> {
     const { paths, log } = this.ports;
-    this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.handlers(LOCAL_ASKER), log);
+    this.judgeSpace();
+    this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers(), log);
+    await (await this.readSocket.prepare(this.ports.config().server.controlGroup)).commit();
+    this.look();
     this.measureLater();
     this.purgeLater();
   }
 
-  /** Closes the control socket. No further change begins. */
+  /** Closes the control sockets. No further change begins. */
   async stop(): Promise<void> {
     this.measureTimer?.cancel();
     this.purgeTimer?.cancel();
+    await this.readSocket.close();
     await this.control?.close();
+    this.remote.close();
     await this.memory.close();
   }
 
   /** Releases the pools. Call it when their volumes have been released. */
   async close(): Promise<void> {
     await this.pools.close();
+    await this.journal.close();
+  }
+
+  /** Answers an ADMIN of a session. Never rejects. */
+  answer(session: AskingSession, request: AdminRequest): Promise<AdminReply> {
+    return this.remote.answer(session, request);
+  }
+
+  sessionEnded(id: string): void {
+    this.remote.sessionEnded(id);
   }
 
   private async answersAgain(name: string): Promise<void> {
     const isOpen = this.pools.states.some((pool) => pool.name === name && pool.isOpen);
-    if (isOpen) await this.ports.changes.runOwn(() => this.verbs.readAgain(name));
-    else this.ports.reloadLater();
+    if (isOpen) await this.ports.changes.runOwn(() => this.verbs.readAgain(name), `reading pool ${name} again`);
+    else this.ports.reloadLater(`the server, because pool ${name} answers again`);
   }
 
-  private get sectionVolumes(): readonly ServerVolumeConfig[] {
-    return this.ports.config().volumes.filter(({ pool }) => pool === undefined);
+  private localHandlers(): HandlersOf<typeof SERVER_METHODS> {
+    const names = Object.keys(SERVER_METHODS) as ServerMethodName[];
+    const entries = names.map((method) => [
+      method,
+      (params: { readonly request?: string | null }) =>
+        this.execute({ node: null, id: params.request ?? null, method, params }, LOCAL_ASKER, LOCAL_WAITER, null),
+    ]);
+    return Object.fromEntries(entries) as HandlersOf<typeof SERVER_METHODS>;
   }
 
-  private get catalogue(): Catalogue {
-    return { pools: this.pools.states, configured: this.sectionVolumes };
-  }
-
-  private handlers(asker: Asker): HandlersOf<typeof SERVER_METHODS> {
-    const { changes } = this.ports;
-    const change = async (verb: string, work: () => Promise<Found>): Promise<{ volume: ManagedVolumeView }> => {
-      const found = await changes.run(work);
-      this.logChange(asker, verb, found);
-      return { volume: await this.viewOf(found.pool, found.manifest) };
+  /** Executes a method. With an id, it is executed once, however often it is asked for. `remote`: checks the rights when a change begins. */
+  private async execute({ node, id, method, params }: Asked, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
+    const { changes, clock } = this.ports;
+    const call = (queue: Changes, values: object): unknown => {
+      const handler = this.handlers(asker, queue)[method] as (values: object) => unknown;
+      return handler(values);
     };
-    const handlers: HandlersOf<typeof SERVER_METHODS> = {
+    if (id === null) return call(changes, params);
+    return this.requests.execute({ node, id, method, params: { ...params, request: null } }, waiter, async (execution) => {
+      remote?.check(method);
+      return call(
+        gated(changes, execution, () => remote?.check(method), clock),
+        { ...params, request: execution.stamp },
+      );
+    });
+  }
+
+  private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
+    const { inventory, pools, verbs } = this;
+    const { clock, log, clients } = this.ports;
+    // What a client has asked for before it was fenced does not begin after it.
+    const turns = { run: <T>(change: () => Promise<T>) => changes.run(() => clients.fences.order(asker.node, change)) };
+    return {
       daemon: () => ({
         program: 'rssrv',
         version: programVersion(),
         control: CONTROL_VERSION,
-        methods: Object.keys(handlers),
+        methods: Object.keys(SERVER_METHODS),
         pid: process.pid,
         nodename: this.ports.config().server.name,
         startedMs: this.startedMs,
         configuredMs: this.ports.configuredMs(),
+        processUser: this.ports.rights.user,
+        processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
-      // Not in the queue, because the file system at an arbitrary path may not answer.
-      'pool-make': ({ path }) => this.makePool(path),
-      'pool-check': ({ name }) => changes.run(() => this.checkPool(name)),
-      'pool-list': async () => {
-        await this.pools.measure();
-        return { pools: this.pools.states.map(poolView) };
+      ...poolOrders({ clock, changes, inventory, pools }),
+      ...volumeOrders({ log, changes: turns, inventory, verbs }, asker),
+      ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
+      ...observingOrders({ server: this.ports, events: this.ports.events }),
+      'change-show': () => {
+        const { current, waiting } = this.ports.changes;
+        return { change: current === null ? null : { ...current, waiting } };
       },
-      'volume-list': ({ pool }) => this.list(pool),
-      'volume-show': async (name) => ({ volume: await this.show(name) }),
-      'volume-create': ({ request, ...params }) => change('created', () => this.verbs.create(createRequest(params), asker, request)),
-      'volume-grow': ({ name, universe, sizeBytes, request }) =>
-        change('grown', () => this.verbs.grow({ name, universe }, sizeBytes, asker, request)),
-      'volume-rename': ({ name, universe, newName, newUniverse, request }) =>
-        change(`renamed from ${volumeText({ name, universe })}`, () =>
-          this.verbs.rename({ name, universe }, { name: newName, universe: newUniverse }, asker, request),
-        ),
-      'volume-set': ({ name, universe, settings, request }) =>
-        change('changed', () => this.verbs.set({ name, universe }, parseSettings(settings), asker, request)),
-      'volume-remove': async ({ name, universe, request }) => {
-        const found = await changes.run(() => this.verbs.remove({ name, universe }, asker, request));
-        this.logChange(asker, 'removed', found);
-        const pool = this.pools.states.find((one) => one.name === found.pool.name) ?? found.pool;
-        const removed = pool.removed.get(found.manifest.id);
-        if (removed === undefined) throw new RsError('E_INTERNAL', `Volume ${name} was removed, and is not among the removed volumes`);
-        return { removed: removedView(pool, removed) };
-      },
-      'volume-restore': ({ name, universe, request }) => change('restored', () => this.verbs.restore({ name, universe }, asker, request)),
-      'client-list': () => ({
-        clients: clientViews(this.ports.config(), this.catalogue, this.ports.sessions(), this.heldByNode()),
-      }),
-      reload: async () => ({ applied: await this.ports.reload() }),
+      reload: async () => ({ applied: await this.ports.reload(byText(asker)) }),
     };
-    return handlers;
   }
 
-  private async makePool(path: string): Promise<ServerMethods['pool-make']['result']> {
-    const { clock } = this.ports;
-    const made = makePool(path, clock.wallMs(), this.pools.states);
-    if (await answers(clock, POOL_CHANGE_MS, () => made)) return made;
-    throw new RsError('E_TIMEOUT', `${path} does not answer within ${printDuration(POOL_CHANGE_MS)}: check its file system`, { path });
+  /** Reports changes of the storage soon. Many calls in one turn of the event loop cost as much as one. */
+  lookSoon(): void {
+    if (this.isLookWanted) return;
+    this.isLookWanted = true;
+    this.ports.clock.soon(() => this.look());
   }
 
-  private async checkPool(name: string): Promise<ServerMethods['pool-check']['result']> {
-    poolNamed(this.catalogue, name);
-    await this.pools.check(name);
-    return { pool: poolView(poolNamed(this.catalogue, name)) };
-  }
-
-  private logChange(asker: Asker, verb: string, { pool, manifest }: Found): void {
-    const text = `Volume ${volumeText(manifest)} of pool ${pool.name}, ${printSize(manifest.sizeBytes)}: ${verb}`;
-    this.ports.log.info(`${text}, by ${asker.node === null ? 'an administrator on the server' : `client ${asker.node}`}`, {
-      audit: true,
-      volume: manifest.name,
+  private look(): void {
+    this.isLookWanted = false;
+    if (this.control === null) return;
+    const failures = [...this.ports.volumeFailures(), ...this.failures];
+    const known = new Set(this.ports.config().volumes.map(volumeKey));
+    const changes = this.storageWatch.look({
+      pools: new Map(this.pools.states.map(({ name, trouble }) => [name, trouble])),
+      unavailable: new Map(failures.map((failure) => [volumeKey(failure), failure.error.message])),
+      exists: (volume) => known.has(volume),
     });
-  }
-
-  private async list(pool: string | null): Promise<ServerMethods['volume-list']['result']> {
-    const states = pool === null ? this.pools.states : [poolNamed(this.catalogue, pool)];
-    const entries = this.entries
-      .filter(({ volume }) => pool === null || volume.pool?.name === pool)
-      .toSorted((a, b) => byName(a.volume, b.volume));
-    const used = await this.usedBytesOf(entries.map(({ volume }) => volume));
-    return {
-      volumes: entries.map(({ volume, manifest }, index) => volumeView(volume, manifest, this.statusOf(volume), used[index] ?? null)),
-      removed: states
-        .flatMap((state) => [...state.removed.values()].map((removed) => removedView(state, removed)))
-        .toSorted((a, b) => byName(a, b) || b.removedMs - a.removedMs),
-    };
-  }
-
-  /** All volumes of the sections and of the open pools. */
-  private get entries(): { readonly volume: ServerVolumeConfig; readonly manifest: Manifest | null }[] {
-    const sections = this.sectionVolumes.map((volume) => ({ volume, manifest: null }));
-    const managed = this.pools.states.flatMap((pool) =>
-      pool.isOpen ? [...pool.volumes.values()].map((manifest) => ({ volume: volumeConfigOf(pool, manifest), manifest })) : [],
-    );
-    return [...sections, ...managed];
-  }
-
-  private statusOf(volume: ServerVolumeConfig): VolumeStatus {
-    return this.ports.statusOf(volume);
-  }
-
-  private async show({ name, universe }: VolumeName): Promise<ManagedVolumeView> {
-    const entry = this.entries.find(({ volume }) => volume.name === name && volume.universe === universe);
-    const text = volumeText({ name, universe });
-    if (entry === undefined)
-      throw new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: rsadm volume list shows them`, { volume: text });
-    const [used = null] = await this.usedBytesOf([entry.volume]);
-    return volumeView(entry.volume, entry.manifest, this.statusOf(entry.volume), used);
-  }
-
-  private async viewOf(pool: PoolState, manifest: Manifest): Promise<ManagedVolumeView> {
-    const volume = volumeConfigOf(pool, manifest);
-    const [used = null] = await this.usedBytesOf([volume]);
-    return volumeView(volume, manifest, this.statusOf(volume), used);
-  }
-
-  /** The files of a pool whose file system is silent are not looked at, because each look would occupy a thread of this process. */
-  private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {
-    await this.pools.measure();
-    return usedBytesOf(volumes.map(({ pool, path }) => (pool !== undefined && this.pools.answers(pool.name) ? path : null)));
-  }
-
-  /** Node -> names of the volumes that it holds. */
-  private heldByNode(): ReadonlyMap<string, readonly string[]> {
-    const held = new Map<string, string[]>();
-    for (const volume of this.ports.config().volumes) {
-      for (const { node } of this.statusOf(volume).holders) held.set(node, [...(held.get(node) ?? []), volumeKey(volume)]);
-    }
-    return held;
+    for (const { object, from, to, reason } of changes)
+      this.ports.log.info(
+        `The state of ${object} was ${from} and is ${to}${reason === '' ? '' : `: ${reason}`}`,
+        eventOf(object, from, to, reason),
+      );
   }
 
   private measureLater(): void {
-    this.measureTimer = this.ports.clock.after(POOL_MEASURE_MS, () => {
-      void this.pools.measure();
+    const { pools } = this;
+    this.measureTimer = this.ports.clock.after(pools.space.isNear(pools.states) ? POOL_MEASURE_NEAR_MS : POOL_MEASURE_MS, () => {
+      void pools.measure().then(() => this.look());
       this.measureLater();
     });
   }
 
+  /** Reports how full the pools are, and tells the sessions in which pools writes wait. */
+  private judgeSpace(): void {
+    const { space, states } = this.pools;
+    const before = space.shortIds;
+    for (const { pool, state, level, text } of space.look(states)) this.ports.log[level](text, eventOf(`pool ${pool}`, '-', state));
+    if (!isDeepStrictEqual(before, space.shortIds)) this.ports.shortPoolsChanged(space.shortIds);
+  }
+
+  /** Ids of the pools in which writes that need new space wait. */
+  get shortPools(): readonly string[] {
+    return this.pools.space.shortIds;
+  }
+
   private purgeLater(): void {
     this.purgeTimer = this.ports.clock.after(PURGE_INTERVAL_MS, () => {
-      void this.ports.changes.runOwn(() => this.verbs.purgeExpired()).catch(() => undefined);
+      void this.ports.changes.runOwn(() => this.verbs.purgeExpired(), 'deleting removed volumes').catch(() => undefined);
       this.purgeLater();
     });
   }
-}
-
-function byName(a: VolumeName, b: VolumeName): number {
-  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
-  return a.universe - b.universe;
-}
-
-function createRequest(params: Omit<ServerMethods['volume-create']['params'], 'request'>): CreateRequest {
-  const { blockSizeBytes } = params;
-  if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
-    throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
-  return { ...params, blockSizeBytes };
 }

@@ -4,7 +4,7 @@
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { ChangeQueue } from './change-queue.ts';
-import { CHANGES_WAITING_MAX } from './limits.ts';
+import { CHANGE_WAIT_MS, CHANGES_WAITING_MAX } from './limits.ts';
 
 test('commands beyond the bound are refused, changes of the server itself are not, and all run in order', async () => {
   const queue = new ChangeQueue();
@@ -32,4 +32,35 @@ test('idle waits for a change, but not for one that does not end', async () => {
   await change;
   await queue.idle(clock, 10);
   expect(clock.timersPending).toBe(0);
+});
+
+test('a refusal names the change in progress and how long it lasts, and what could not begin in time is not executed', async () => {
+  const clock = new FakeClock();
+  const queue = new ChangeQueue(clock);
+  let end: (() => void) | null = null;
+  let isExecuted = false;
+  const hangs = queue.run(() => new Promise<void>((resolve) => (end = resolve)), 'volume db, which is being created by client venus');
+  await Promise.resolve();
+  clock.advance(12_000);
+  expect(queue.current).toMatchObject({ what: 'volume db, which is being created by client venus' });
+  const late = queue.run(async () => {
+    isExecuted = true;
+  });
+  const others = Array.from({ length: CHANGES_WAITING_MAX - 1 }, () => queue.run(async () => undefined).catch(() => undefined));
+  await expect(queue.run(async () => undefined)).rejects.toThrow(
+    'changes of the server are already waiting for volume db, which is being created by client venus, in progress for 12s: try again later',
+  );
+  expect(queue.waiting).toBe(CHANGES_WAITING_MAX);
+  const refused = expect(late).rejects.toMatchObject({
+    code: 'E_TIMEOUT',
+    message: expect.stringMatching(
+      /^Nothing was changed, because the server was busy for 1m with volume db.*in progress for 72s/,
+    ) as string,
+  });
+  clock.advance(CHANGE_WAIT_MS);
+  await refused;
+  end!();
+  await Promise.all([hangs, ...others]);
+  await queue.runOwn(async () => undefined);
+  expect([isExecuted, queue.current, queue.waiting, clock.timersPending]).toEqual([false, null, 0, 0]);
 });

@@ -1,18 +1,25 @@
-// The state of the server in the form of its control methods (common's control/server-methods.ts). Invariant: views only read.
+// The state of the server in the form of its control methods (common's control/server/server-methods.ts). Invariant: views only read.
 // Programs do the layout.
 
-import { stat } from 'node:fs/promises';
-import type { ClientRights, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server-methods';
+import { clientKeys } from '@rsio/common/config/schema/client-keys';
+import type {
+  ClientRights,
+  RssrvConfig,
+  ServerClientConfig,
+  ServerInterfaceConfig,
+  ServerVolumeConfig,
+  VolumeLayout,
+} from '@rsio/common/config/schema/types';
+import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
 import type { Holder } from '@rsio/protocol/wire/messages';
+import type { Fences } from '../fences/fences.ts';
 import { clientAsker } from '../pools/asker.ts';
 import { type Catalogue, ownedBytes, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
+import type { PoolSpace } from '../pools/pool-space.ts';
 import type { RemovedVolume } from '../pools/disk/pool-scan.ts';
-import { SIZE_READS_MAX } from './limits.ts';
-
-const SECTOR_OF_STAT_BYTES = 512;
+import { findingsOf } from '../pools/parts/part-plan.ts';
 
 /** What the listener knows about a volume that it should serve. */
 export interface VolumeStatus {
@@ -23,18 +30,31 @@ export interface VolumeStatus {
   readonly holders: readonly Holder[];
   /** True if writes wait because the pool is full. */
   readonly waitsForSpace: boolean;
+  /** The pool for which a volume over several pools waits. */
+  readonly fullPool?: string | null;
 }
 
 /** What the listener knows about the session of a client. */
 export interface SessionStatus {
   readonly node: string;
   readonly address: string;
+  /** The keys that its paths have proved. */
+  readonly keys: ReadonlySet<string>;
   readonly beganMs: number;
   readonly isSilent: boolean;
 }
 
-export function poolView(pool: PoolState): PoolView {
-  const { name, path, trouble, space, reserve, limitBytes, volumes, removed, findings } = pool;
+export function interfaceView({ name, address, port }: ServerInterfaceConfig, isListening: boolean): InterfaceView {
+  const reason = isListening ? null : `this machine does not have ${address}: bring the interface up, or correct the address`;
+  return { name, address, port, state: isListening ? 'listening' : 'waiting', reason };
+}
+
+/**
+ * `pools`: all pools, because a file of a volume may be in another pool than its manifest. `isShort`, `fullPercent`: what pool-space.ts has
+ * found.
+ */
+export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort, fullPercent }: ReturnType<PoolSpace['of']>): PoolView {
+  const { name, path, trouble, space, reserve, limitBytes, volumes, removed } = pool;
   return {
     name,
     path,
@@ -46,9 +66,11 @@ export function poolView(pool: PoolState): PoolView {
     reserve,
     promisedBytes: promisedBytes(pool),
     limitBytes,
+    isShort,
+    fullPercent,
     volumes: volumes.size,
     removed: removed.size,
-    findings,
+    findings: findingsOf(pool, pools),
   };
 }
 
@@ -59,7 +81,7 @@ export function volumeView(
   status: VolumeStatus,
   usedBytes: number | null,
 ): ManagedVolumeView {
-  const { name, universe, blockSizeBytes, readonly, shared, pool, path, clients, takeOver, takeOverForce } = volume;
+  const { name, universe, blockSizeBytes, readonly, shared, pool, path, layout, clients, takeOver, takeOverForce } = volume;
   return {
     name,
     universe,
@@ -74,6 +96,7 @@ export function volumeView(
     thick: manifest?.thick ?? false,
     pool: pool?.name ?? null,
     path,
+    layout: layout === undefined ? null : layoutView(layout),
     clients,
     takeOver,
     takeOverForce,
@@ -81,22 +104,35 @@ export function volumeView(
     createdMs: manifest?.createdMs ?? null,
     holders: status.holders,
     waitsForSpace: status.waitsForSpace,
+    fullPool: status.fullPool ?? null,
   };
 }
 
+function layoutView({ chunkBytes, parts }: VolumeLayout): NonNullable<ManagedVolumeView['layout']> {
+  return { chunkBytes, parts: parts.map((part) => ({ pool: part.pool, path: part.path, sizeBytes: part.sizeBytes })) };
+}
+
 export function removedView(pool: PoolState, { manifest, removal }: RemovedVolume): RemovedVolumeView {
-  const { name, universe, id, sizeBytes, owner } = manifest;
+  const { name, universe, id, sizeBytes, owner, clients } = manifest;
   const { removedMs, by } = removal;
-  return { name, universe, id, sizeBytes, pool: pool.name, owner, removedMs, by, untilMs: removedMs + REMOVED_KEPT_MS };
+  return { name, universe, id, sizeBytes, pool: pool.name, owner, removedMs, by, untilMs: removedMs + REMOVED_KEPT_MS, clients };
+}
+
+/** What `clientViews` needs beside the configuration. */
+export interface ClientFacts {
+  readonly sessions: readonly SessionStatus[];
+  /** Maps each node to the names of the volumes that it holds. */
+  readonly held: ReadonlyMap<string, readonly string[]>;
+  readonly fences: Pick<Fences, 'get'>;
 }
 
 export function clientViews(
   { clients, rights }: { readonly clients: RssrvConfig['clients']; readonly rights: readonly ClientRights[] },
   catalogue: Catalogue,
-  sessions: readonly SessionStatus[],
-  held: ReadonlyMap<string, readonly string[]>,
+  { sessions, held, fences }: ClientFacts,
 ): ClientView[] {
-  return clients.map(({ name }) => {
+  return clients.map((client) => {
+    const { name } = client;
     const { role, pools, limitBytes } = clientAsker(name, rights);
     const session = sessions.find(({ node }) => node === name);
     return {
@@ -108,26 +144,16 @@ export function clientViews(
       state: session === undefined ? 'absent' : session.isSilent ? 'silent' : 'connected',
       address: session?.address ?? null,
       sinceMs: session?.beganMs ?? null,
+      keys: clientKeys(client).length,
+      sessionKey: sessionKeyOf(client, session),
+      fencedMs: fences.get(name)?.sinceMs ?? null,
       volumes: held.get(name) ?? [],
     };
   });
 }
 
-/** Returns the bytes that each file takes, a few files at a time; null for a file that cannot be inspected. */
-export async function usedBytesOf(paths: readonly (string | null)[]): Promise<(number | null)[]> {
-  const used: (number | null)[] = [];
-  for (let start = 0; start < paths.length; start += SIZE_READS_MAX) {
-    used.push(...(await Promise.all(paths.slice(start, start + SIZE_READS_MAX).map(usedBytes))));
-  }
-  return used;
-}
-
-async function usedBytes(path: string | null): Promise<number | null> {
-  if (path === null) return null;
-  try {
-    const { blocks } = await stat(path);
-    return blocks * SECTOR_OF_STAT_BYTES;
-  } catch {
-    return null;
-  }
+/** A session with paths by both keys ends with the old one, so it counts as a session by the old one. */
+function sessionKeyOf({ key, newKey }: ServerClientConfig, session: SessionStatus | undefined): ClientView['sessionKey'] {
+  if (session === undefined || newKey === null) return null;
+  return session.keys.has(key) ? 'old' : 'new';
 }

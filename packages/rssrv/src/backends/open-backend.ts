@@ -2,11 +2,13 @@
 // determined the volume's type and size.
 
 import { unreachable } from '@rsio/common/lib/assert';
-import type { Backend } from './io/backend.ts';
-import type { ServedVolume } from './io/served-volume.ts';
+import type { Backend, PartBackend } from './io/backend.ts';
+import type { ServedLayout, ServedVolume } from './io/served-volume.ts';
 import { withFaults } from './faults/with-faults.ts';
 import type { BackendPorts } from './files/backend-ports.ts';
 import { openBlockDevice, openMemory, openRegularFile } from './files/opened-file.ts';
+import { LayoutBackend } from './layout/layout-backend.ts';
+import { LayoutMap } from './layout/layout-map.ts';
 import { NullBackend } from './null-backend.ts';
 import { ThreadShareBackend } from './thread-share-backend.ts';
 
@@ -15,12 +17,32 @@ import { ThreadShareBackend } from './thread-share-backend.ts';
  * listener found.
  */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
-  return withFaults(sharing(await openStorage(volume, ports), volume, ports), volume, ports);
+  const { layout } = volume;
+  const backend = layout === undefined ? sharing(await openStorage(volume, ports), volume, ports) : await openLayout(volume, layout, ports);
+  return withFaults(backend, volume, ports);
 }
 
 /** Memory and null volumes do not hang, so their backends need no share of the threads. */
 function sharing(backend: Backend, { type, id }: ServedVolume, { threads }: BackendPorts): Backend {
   return type === 'file' || type === 'block' ? new ThreadShareBackend(backend, threads, id) : backend;
+}
+
+/** Opens the files of a volume that consists of several files. If one cannot be opened, closes the others. */
+async function openLayout(volume: ServedVolume, layout: ServedLayout, ports: BackendPorts): Promise<Backend> {
+  const opened: PartBackend[] = [];
+  try {
+    for (const part of layout.parts) {
+      const { path, storage, sizeBytes } = part;
+      const onError: BackendPorts['onError'] = (operation, errno) => ports.onError(operation, errno, part);
+      opened.push(await openRegularFile({ ...volume, path, storage, sizeBytes }, { ...ports, onError }));
+    }
+  } catch (thrown) {
+    for (const backend of opened) await backend.close();
+    throw thrown;
+  }
+  const { id, sizeBytes } = volume;
+  const lane = ports.threads.enter(id);
+  return new LayoutBackend(opened, new LayoutMap(layout), sizeBytes, lane, () => ports.threads.leave(id));
 }
 
 async function openStorage(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {

@@ -6,7 +6,7 @@ import { errnoRemedy } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { plural } from '@rsio/common/lib/units';
-import type { ServedVolume } from './io/served-volume.ts';
+import type { ServedPart, ServedVolume } from './io/served-volume.ts';
 import type { BackendOperation } from './files/backend-ports.ts';
 import { SHORT_READ } from './io/positioned-io.ts';
 
@@ -27,14 +27,15 @@ export class StorageErrorLog {
   }
 
   /** Counts a failure, and logs it at once if it is the first of its kind. */
-  note(operation: BackendOperation, errno: string): void {
-    const kind = `${operation} ${errno}`;
+  note(operation: BackendOperation, errno: string, part?: ServedPart): void {
+    const kind = part === undefined ? `${operation} ${errno}` : `${operation} ${errno} ${part.path}`;
     const count = this.unreported.get(kind);
     if (count !== undefined) {
       this.unreported.set(kind, count + 1);
       return;
     }
-    const { name, path } = this.volume;
+    const { name } = this.volume;
+    const path = part?.path ?? this.volume.path;
     const what = errno === SHORT_READ ? 'it is shorter than the volume' : errno;
     this.report(`Volume ${name}: ${operation} of ${path ?? 'its storage'} failed (${what}): ${remedyOf(errno)}`);
     this.countOn(kind, operation, what);

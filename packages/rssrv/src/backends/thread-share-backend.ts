@@ -4,7 +4,7 @@
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
-import type { FileEnd } from './io/file-end.ts';
+import type { StorageEnd } from './io/file-end.ts';
 import type { ThreadLane, ThreadShares } from './io/thread-shares.ts';
 
 export class ThreadShareBackend implements Backend {
@@ -27,7 +27,7 @@ export class ThreadShareBackend implements Backend {
     return this.inner.capabilities;
   }
 
-  get end(): FileEnd | undefined {
+  get end(): StorageEnd | undefined {
     return this.inner.end;
   }
 

@@ -7,13 +7,13 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { encodeHello, decodeHello } from '@rsio/protocol/wire/message-codec';
 import type { Log } from '@rsio/common/log/log';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Hello } from '@rsio/protocol/wire/messages';
 import { type AdmissionPorts, Admissions, type ServedSession } from '../listener/admissions.ts';
+import type { KeyProven } from '../listener/unproven-limiter.ts';
 import type { FromSession } from '../workers/channel.ts';
 import { Holds } from './holds.ts';
 import type { WorkerSession } from '../workers/worker-session.ts';
@@ -51,8 +51,10 @@ class Scene {
       takeWorkerSession: () => this.workerSession(),
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
       isClient: () => true,
+      checkFence: () => undefined,
+      checkTls: () => undefined,
       sessionEnded: () => Promise.resolve(),
-      refuse: (_socket: Socket, _proven: Proven, error: Error & { code: string }) => this.said.push(`${error.code}: ${error.message}`),
+      refuse: (_socket: Socket, _proven: unknown, error: Error & { code: string }) => this.said.push(`${error.code}: ${error.message}`),
     } as unknown as AdmissionPorts);
   }
 
@@ -68,7 +70,7 @@ class Scene {
     const before = this.session;
     said.length = 0;
     const proven = { kind: 'new', hello: client, features: [], proof: { dead: [] }, sessionSecret: Buffer.alloc(32) };
-    admissions.admit({ remoteAddress: '127.45.0.1' } as Socket, proven as unknown as Proven, AT);
+    admissions.admit({ remoteAddress: '127.45.0.1' } as Socket, proven as unknown as KeyProven, AT);
     await expect
       .poll(() => said.some((line) => line.startsWith('E_')) || (this.session !== undefined && this.session !== before))
       .toBe(true);

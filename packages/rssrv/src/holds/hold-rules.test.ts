@@ -3,6 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import {
@@ -30,10 +31,11 @@ class Scene {
   entry: VolumeHolds = NO_HOLDS;
   life = LIFE;
   nowMs = 1_284_476_552_000;
+  role: ClientRole | null = null;
 
   /** Returns the identity, or the refusal. */
   open(client: Claimant, changes: Partial<OpenRequest> = {}, volume = ORACLE): string | { status: number; sentence: string } {
-    const opening = decideOpen(this.entry, volume, client, { ...OPEN, ...changes }, this.life);
+    const opening = decideOpen(this.entry, volume, client, { ...OPEN, ...changes }, this.life, this.role);
     if (opening.kind === 'refused') return opening;
     this.entry = withOpening(this.entry, opening, this.life, this.nowMs);
     const grant = grantFor(this.entry, volume, client);
@@ -170,7 +172,11 @@ describe('an OPEN', () => {
     const scene = new Scene();
     const before = scene.open(BIG2);
     const next = { ...BIG2, instance: 4 };
-    expect(decideOpen(scene.entry, ORACLE, next, OPEN, LIFE)).toMatchObject({ replaced: { instance: 3 }, losers: [], needsSync: true });
+    expect(decideOpen(scene.entry, ORACLE, next, OPEN, LIFE, null)).toMatchObject({
+      replaced: { instance: 3 },
+      losers: [],
+      needsSync: true,
+    });
     expect(scene.open(next)).not.toBe(before);
     expect(scene.open(next, { resume: before as string }), 'no client resumes the hold of another instance').toMatchObject({
       status: STATUS.TAKEN,
@@ -196,6 +202,39 @@ describe('while the holder may have to rewrite what the storage has lost (H3)', 
       ) as string,
     });
     expect(scene.open(BIG2, { resume: 'id.1' })).toBe('id.1');
+  });
+
+  test.each([
+    ['no section [rights]', null, true],
+    ['use', 'use', false],
+    ['manage', 'manage', false],
+    ['admin', 'admin', true],
+  ] as const)('a forced OPEN of a client with %s', (_right, role, may) => {
+    const scene = lost();
+    scene.role = role;
+    expect(scene.open(MARS, { take: TAKE.FORCE }, { ...ORACLE, takeOverForce: false }), 'the volume must permit it too').toMatchObject({
+      status: STATUS.HELD,
+      sentence: expect.stringMatching(/set take-over-force = yes in the server's file, then /) as string,
+    });
+    const outcome = scene.open(MARS, { take: TAKE.FORCE });
+    if (may) expect(outcome).toBe('id.2');
+    else
+      expect(outcome).toMatchObject({
+        status: STATUS.HELD,
+        sentence: expect.stringMatching(
+          new RegExp(
+            `: give mars the right admin in \\[rights\\] of rssrvcfg \\(its right is ${role}\\), then rsconfig -a --take-over --force oracle$`,
+          ),
+        ) as string,
+      });
+    expect(scene.holders).toBe(may ? 'mars' : 'big-2');
+  });
+
+  test('without force, no right is needed: a settled holder loses the volume to any client', () => {
+    const scene = new Scene();
+    scene.role = 'use';
+    scene.open(BIG2);
+    expect(scene.open(MARS, { take: TAKE.FORCE })).toBe('id.2');
   });
 
   test('a take-over is refused, and the refusal names what to do; a forced one is granted', () => {
@@ -309,7 +348,7 @@ describe.each([
             const own = entry.holds.find(({ node }) => node === client.node)?.epoch ?? 0;
             const epoch = one.resume === 'own' ? own : one.resume;
             const resume = epoch === null ? null : `id.${volume.shared ? 'shared' : epoch}`;
-            const opening = decideOpen(entry, volume, client, { ...OPEN, readonly, take, resume }, life());
+            const opening = decideOpen(entry, volume, client, { ...OPEN, readonly, take, resume }, life(), null);
             if (opening.kind === 'refused') {
               expect([STATUS.HELD, STATUS.TAKEN]).toContain(opening.status);
               if (take !== TAKE.NO && resume === null) {

@@ -3,6 +3,7 @@
 // A volume that is not shared has either one writer or only readers. The epoch of a volume grows whenever a hold begins or ends. No two
 // holds have the same identity.
 
+import type { ClientRole } from '@rsio/common/config/schema/types';
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -82,13 +83,17 @@ export interface Opening {
   readonly needsSync: boolean;
 }
 
-/** Decides whether an OPEN is granted. `incarnation` is the current incarnation of the storage. */
+/**
+ * Decides whether an OPEN is granted. `incarnation` is the current incarnation of the storage. `role`: the right of the client; null if the
+ * server's file has no section [rights], so that a forced take-over needs no right.
+ */
 export function decideOpen(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
   client: Claimant,
   request: OpenRequest,
   incarnation: string,
+  role: ClientRole | null,
 ): Opening | Refusal {
   const own = entry.holds.find(({ node }) => node === client.node);
   const isOwn = own !== undefined && isOf(own, client);
@@ -102,7 +107,8 @@ export function decideOpen(
   const take = isResuming || !mayTake ? TAKE.NO : request.take;
   if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake);
   const unsettled = inTheWay.find((hold) => !hold.readonly && hold.life !== null && hold.life !== incarnation);
-  if (unsettled !== undefined && !(take === TAKE.FORCE && volume.takeOverForce)) return notSettled(volume, unsettled, others);
+  const mayForce = volume.takeOverForce && (role === null || role === 'admin');
+  if (unsettled !== undefined && !(take === TAKE.FORCE && mayForce)) return notSettled(volume, unsettled, others, client, role);
   const replaced = own === undefined || isOwn ? null : own;
   const ending = replaced === null ? inTheWay : [...inTheWay, replaced];
   return {
@@ -202,11 +208,21 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** Returns the refusal (H3) for a volume whose holder has not yet recovered all its writes. */
-function notSettled({ name, takeOverForce }: HeldVolumeFacts, hold: Hold, others: readonly Hold[]): Refusal {
+/** Returns the refusal (H3) for a volume whose holder has not yet recovered all its writes. It names everything that a forced OPEN needs. */
+function notSettled(
+  { name, takeOverForce }: HeldVolumeFacts,
+  hold: Hold,
+  others: readonly Hold[],
+  { node }: Claimant,
+  role: ClientRole | null,
+): Refusal {
+  const steps = [
+    ...(takeOverForce ? [] : ["set take-over-force = yes in the server's file"]),
+    ...(role === null || role === 'admin' ? [] : [`give ${node} the right admin in [rights] of rssrvcfg (its right is ${role})`]),
+  ];
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +
-    `wait until it has, or give those writes up: ${takeOverForce ? '' : "set take-over-force = yes in the server's file, then "}rsconfig -a --take-over --force ${name}`;
+    `wait until it has, or give those writes up: ${steps.map((step) => `${step}, then `).join('')}rsconfig -a --take-over --force ${name}`;
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 

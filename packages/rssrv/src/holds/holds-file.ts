@@ -14,6 +14,8 @@ export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
   /** Maps each node to the notes about its instances. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
+  /** True if clients have been fenced, so that the file of fenced clients must exist. Earlier builds neither write nor read it. */
+  readonly hasHadFences?: boolean;
 }
 
 /** In the second version of the file, holds had no process ids. In the first version, holds also had no epochs and no incarnations. */

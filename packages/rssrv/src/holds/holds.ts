@@ -3,10 +3,13 @@
 // holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no request from the old
 // holder is running.
 
+import { isDeepStrictEqual } from 'node:util';
+import type { ClientRole } from '@rsio/common/config/schema/types';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { StateFile } from '@rsio/common/files/state-file';
-import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, SESSION_SILENT_MS } from './limits.ts';
+import { eventOf } from '../events/event-log.ts';
+import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from './limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '../workers/channel.ts';
@@ -25,6 +28,7 @@ import {
   withRelease,
   withSettled,
 } from './hold-rules.ts';
+import { type HoldChanges, HoldTurns } from './hold-turns.ts';
 import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
 import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -34,6 +38,8 @@ import type { Grant } from '../session/session-volumes.ts';
 export interface GrantPorts {
   /** Returns the requested volume, or null if the server does not serve the volume to the client. */
   find(): ServedVolume | null;
+  /** The right of the client by the configuration in force; null if the file has no section [rights]. */
+  role(): ClientRole | null;
   incarnation(volume: ServedVolume): string;
   /**
    * Revokes the hold's grants up to `epoch`. Resolves when no request under these grants is running; the result is false if writes may be
@@ -52,21 +58,15 @@ export interface GrantPorts {
 
 type NotesChange = (notes: NodeNotes) => NodeNotes;
 
-/** The queue of changes to one volume's holds. */
-interface HoldChanges {
-  last: Promise<unknown>;
-  waiting: number;
-  /** The take-over in progress, with the volume's earlier holds; null if there is none. */
-  takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
-}
-
 export class Holds {
   private readonly file: StateFile<HoldsFileContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly nodes = new Map<string, NodeNotes>();
   /** Maps volume id and node to the text of the last logged refusal. */
   private readonly refusals = new Map<string, string>();
-  private readonly changes = new Map<string, HoldChanges>();
+  private readonly turns = new HoldTurns();
+  /** True if clients have been fenced, now or earlier (fences.ts). */
+  hasHadFences = false;
   private readonly wallMs: () => number;
   private readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
 
@@ -76,6 +76,7 @@ export class Holds {
     this.file = new StateFile(path, HOLDS_FILE, () => ({
       volumes: Object.fromEntries(this.volumes),
       nodes: Object.fromEntries(this.nodes),
+      ...(this.hasHadFences ? { hasHadFences: true } : {}),
     }));
   }
 
@@ -83,6 +84,7 @@ export class Holds {
   async load(): Promise<void> {
     const content = await this.file.load();
     if (content === null) return;
+    this.hasHadFences = content.hasHadFences === true;
     for (const [id, volume] of Object.entries(content.volumes)) this.volumes.set(id, volume);
     for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
@@ -93,6 +95,23 @@ export class Holds {
 
   holdersOf(volumeId: string): Holder[] {
     return holdersOf(this.entryOf(volumeId).holds);
+  }
+
+  /** The ids of the volumes that a node holds. */
+  heldBy(node: string): string[] {
+    return [...this.volumes].flatMap(([id, { holds }]) => (holds.some((hold) => hold.node === node) ? [id] : []));
+  }
+
+  /** Records that clients have been fenced. Durable when the promise resolves. */
+  async noteFences(): Promise<void> {
+    if (this.hasHadFences) return;
+    this.hasHadFences = true;
+    try {
+      await this.file.save();
+    } catch (error) {
+      this.hasHadFences = false;
+      throw error;
+    }
   }
 
   /** Returns true if the given machine has already proved its identity as the given node. */
@@ -138,7 +157,7 @@ export class Holds {
 
   /** Answers an OPEN. A grant is durable when the promise resolves. Throws E_SYSTEM and grants nothing if the hold cannot be saved. */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
-    const turns = this.changes.get(volumeId);
+    const turns = this.turns.of(volumeId);
     const takeOver = turns?.takeOver ?? null;
     if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
       const { taker, entry } = takeOver;
@@ -150,7 +169,7 @@ export class Holds {
     if ((turns?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX) {
       return this.refuse(volumeId, `More than ${HOLD_CHANGES_WAITING_MAX} requests for volume ${request.name} are waiting: try again`);
     }
-    return this.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, ports, own));
+    return this.turns.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, ports, own));
   }
 
   /**
@@ -158,7 +177,7 @@ export class Holds {
    * nevertheless, and the next save includes the release.
    */
   async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
-    await this.inTurn(volumeId, async () => {
+    await this.turns.inTurn(volumeId, async () => {
       const entry = this.entryOf(volumeId);
       const left = withRelease(entry, client, epoch);
       if (left === entry) return;
@@ -168,11 +187,26 @@ export class Holds {
   }
 
   /**
+   * Ends a node's hold in the turn of the volume, after `prepare`, unless that throws. Returns false if the node does not hold the volume.
+   * Durable when the promise resolves.
+   */
+  async endHold(volumeId: string, node: string, prepare: (hold: Hold) => Promise<void>): Promise<boolean> {
+    return this.turns.inTurn(volumeId, async () => {
+      const entry = this.entryOf(volumeId);
+      const hold = entry.holds.find((one) => one.node === node);
+      if (hold === undefined) return false;
+      await prepare(hold);
+      await this.change(volumeId, { ...entry, epoch: entry.epoch + 1, holds: entry.holds.filter((one) => one !== hold) }, node);
+      return true;
+    });
+  }
+
+  /**
    * Records that the client has recovered all its writes (H3). Resolves with true when the record is durable, or with false if the client
    * has lost the hold.
    */
   async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
-    return this.inTurn(volumeId, async () => {
+    return this.turns.inTurn(volumeId, async () => {
       const settled = withSettled(this.entryOf(volumeId), client, epoch, incarnation);
       if (settled !== null) await this.change(volumeId, settled, client.node);
       return settled !== null;
@@ -182,14 +216,49 @@ export class Holds {
   private lostAlready(entry: VolumeHolds, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Refusal | null {
     const volume = ports.find();
     if (volume === null) return null;
-    const decision = decideOpen(entry, volume, client, request, ports.incarnation(volume));
+    const decision = decideOpen(entry, volume, client, request, ports.incarnation(volume), ports.role());
     return decision.kind === 'refused' && decision.status === STATUS.TAKEN ? decision : null;
   }
 
+  /**
+   * Grants the volume as it is served when the hold has been saved. If the volume or its incarnation changes meanwhile, decides again. An
+   * OPEN that is refused after its hold was saved leaves no hold behind.
+   */
   private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: HoldChanges): Promise<Grant> {
+    const before = this.entryOf(id);
+    for (let tries = OPEN_TRIES_MAX; tries > 0; tries--) {
+      const grant = await this.decideAndGive(id, client, request, ports, own);
+      const now = grant.granted ? ports.find() : null;
+      if (grant.granted && now !== null && isAsServed(grant, now, ports)) return { ...grant, volume: now };
+      if (grant.granted) continue;
+      await this.withdraw(id, client, before);
+      return grant;
+    }
+    await this.withdraw(id, client, before);
+    return this.refuse(id, `Volume ${request.name} changes again and again: try again`);
+  }
+
+  /** Ends the hold that a refused OPEN has begun. A hold that the client had before stays. */
+  private async withdraw(id: string, client: ClientIdentity, before: VolumeHolds): Promise<void> {
+    const entry = this.entryOf(id);
+    if (entry === before || before.holds.some((hold) => isOf(hold, client))) return;
+    const left = withRelease(entry, client, entry.epoch);
+    if (left === entry) return;
+    this.volumes.set(id, left);
+    await this.file.save();
+  }
+
+  private async decideAndGive(
+    id: string,
+    client: ClientIdentity,
+    request: OpenRequest,
+    ports: GrantPorts,
+    own: HoldChanges,
+  ): Promise<Grant> {
+    if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`);
     const volume = ports.find();
     if (volume?.id !== id) return this.unknownVolume(id, request);
-    const opening = decideOpen(this.entryOf(id), volume, client, request, ports.incarnation(volume));
+    const opening = decideOpen(this.entryOf(id), volume, client, request, ports.incarnation(volume), ports.role());
     if (opening.kind === 'refused') {
       this.logRefusal(volume, client, opening.sentence);
       return this.refuse(id, opening.sentence, opening.status, opening.holders);
@@ -250,7 +319,11 @@ export class Holds {
       this.log.info(`${who} has volume ${name} in place of its instance ${replaced.instance}${from}`, { volume: name });
     }
     if (losers.length > 0) {
-      this.log.warn(`${who} has taken volume ${name} over from ${nodesOf(losers)}, epoch ${changed.epoch}`, { volume: name });
+      this.log.warn(`${who} has taken volume ${name} over from ${nodesOf(losers)}, epoch ${changed.epoch}`, {
+        audit: true,
+        volume: name,
+        ...eventOf(`volume ${name}`, `held by ${losers.map(({ node }) => node).join(', ')}`, `held by ${client.node}`, 'It was taken over'),
+      });
       ports.holdersChanged();
     }
     this.refusals.delete(`${id} ${client.node}`);
@@ -266,24 +339,6 @@ export class Holds {
     if (this.refusals.size >= HOLD_REFUSALS_REMEMBERED_MAX) this.refusals.clear();
     this.refusals.set(key, sentence);
     this.log.warn(`Node ${node} at ${address} is refused: ${sentence}`, { volume: name });
-  }
-
-  private inTurn<T>(volumeId: string, work: (own: HoldChanges) => Promise<T>): Promise<T> {
-    const turns = this.changes.get(volumeId) ?? { last: Promise.resolve(), waiting: 0, takeOver: null };
-    this.changes.set(volumeId, turns);
-    turns.waiting++;
-    const run = async (): Promise<T> => {
-      try {
-        return await work(turns);
-      } finally {
-        turns.takeOver = null;
-        turns.waiting--;
-        if (turns.waiting === 0) this.changes.delete(volumeId);
-      }
-    };
-    const mine = turns.waiting === 1 ? run() : turns.last.then(run);
-    turns.last = mine.catch(() => undefined);
-    return mine;
   }
 
   /** Makes a change and saves the file. If saving fails, the change is undone. */
@@ -333,6 +388,12 @@ export class Holds {
   ): Grant {
     return { granted: false, status, sentence, holders };
   }
+}
+
+/** Returns true if the volume is still served as it was granted. Its size may differ, because a volume grows while clients hold it. */
+function isAsServed({ volume, incarnation }: Extract<Grant, { granted: true }>, now: ServedVolume, ports: GrantPorts): boolean {
+  const isSame = now === volume || isDeepStrictEqual({ ...now, sizeBytes: 0 }, { ...volume, sizeBytes: 0 });
+  return isSame && ports.incarnation(now) === incarnation;
 }
 
 function nodesOf(holds: readonly Hold[]): string {

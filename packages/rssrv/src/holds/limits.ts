@@ -13,3 +13,8 @@ export const NODE_REPLACED_MAX = 16;
 export const HOLD_CHANGES_WAITING_MAX = 1_024;
 /** Maximum number of logged refusals that a listener remembers. */
 export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
+/**
+ * Maximum number of attempts of one OPEN. Another attempt is made when the volume has changed while its hold was saved. The server then
+ * tells the client to try again.
+ */
+export const OPEN_TRIES_MAX = 8;

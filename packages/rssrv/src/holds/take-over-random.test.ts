@@ -78,6 +78,7 @@ class World {
     const { round } = this;
     return {
       find: () => VOLUME,
+      role: () => null,
       incarnation: () => `life.${this.life}`,
       revokeHold: async (_volume, hold: Hold, epoch) => {
         const index = this.names.indexOf(hold.node);

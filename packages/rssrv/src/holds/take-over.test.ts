@@ -56,6 +56,7 @@ class Scene {
   open(client: ClientIdentity, request: Partial<OpenRequest> = {}): Promise<Grant> {
     const ports: GrantPorts = {
       find: () => this.volume,
+      role: () => null,
       incarnation: () => this.life,
       revokeHold: async (_volume, hold, epoch) => {
         await this.step(`end ${hold.node} up to ${epoch}`);
@@ -202,8 +203,10 @@ describe('a take-over fails and the holder goes on', () => {
 
   test('when the requesting client has disconnected', async () => {
     const { scene, identity } = await held();
-    scene.isWanted = false;
+    scene.at = () => void (scene.isWanted = false);
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.HELD });
+    scene.at = () => undefined;
+    scene.isWanted = true;
     await stays(scene, identity);
   });
 

@@ -12,15 +12,19 @@ import type { Log } from '@rsio/common/log/log';
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REVOKE_MS } from './limits.ts';
-import { FEATURE } from '@rsio/protocol/wire/features';
-import type { Hello, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import type { AskingSession } from '../remote/remote-requests.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
 import type { SessionRequest, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
+import { eventOf } from '../events/event-log.ts';
+import type { SessionFigures } from '../statistics/volume-counters.ts';
 import type { Holds } from '../holds/holds.ts';
-import type { Admission } from '../session/server-path.ts';
+import { VolumeUses } from '../holds/volume-uses.ts';
+import { type Admission, admissionOf } from '../session/server-path.ts';
 import type { WorkerSession } from '../workers/worker-session.ts';
 import { BLOCKED } from '../workers/worker-pool.ts';
+import type { KeyProven } from './unproven-limiter.ts';
 
 type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 
@@ -31,15 +35,21 @@ export interface AdmissionPorts {
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
   takeWorkerSession(session: string): WorkerSession;
-  beginMessage(node: string): ToSession;
+  beginMessage(node: string): Extract<ToSession, { type: 'begin' }>;
   /** Returns true if the configuration still names the node as a client. */
   isClient(node: string): boolean;
+  /** Throws E_FENCED if the node is kept out. */
+  checkFence(node: string): void;
+  /** Throws E_TLS if a connection with these features is plain and the server accepts encrypted ones only. */
+  checkTls(features: readonly string[]): void;
+  /** Called with each report of a session. */
+  figures(session: string, figures: SessionFigures): void;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
   /** Called when a session has found a volume's storage truncated. */
   cut(volumeId: string): void;
   /** Called when changes of a volume begin to wait for space in the pool, and when none waits any more. */
-  waitsForSpace(session: ServedSession, volumeId: string, isWaiting: boolean): void;
+  waitsForSpace(session: ServedSession, volumeId: string, isWaiting: boolean, poolId: string | null): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
   /** Called when the session has ended and none of its requests is running. */
@@ -51,22 +61,30 @@ export interface ServedSession {
   readonly id: string;
   readonly secret: Buffer;
   readonly client: ClientIdentity;
+  /** The keys that its paths have proved: that of its first path, and others if the key of the node was changed since. */
+  readonly keys: Set<string>;
   readonly workerSession: WorkerSession;
   /** Wall-clock time at which the session began. */
   readonly beganMs: number;
-  /** Ids of the volumes granted to the session. */
-  readonly volumeIds: Set<string>;
+  readonly uses: VolumeUses;
+  /** Generation of the list for this client. It grows when something changes that the client may see. */
+  generation: number;
   /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
   /** Timer that ends the session if it stays without a path. */
   linger: Timer | null;
 }
 
+/** The session as the asker of control methods. */
+export function askingSession({ id, client: { node }, workerSession }: ServedSession): AskingSession {
+  return { id, node, isThere: () => !workerSession.isEnding && !workerSession.isGone };
+}
+
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes for which a new session is being started. Further new clients of such a node are told to try again. */
-  private readonly inTransition = new Set<string>();
+  /** Nodes for which a new session is being started, each with the key proved. Further new clients of the node are told to try again. */
+  private readonly inTransition = new Map<string, string>();
   /** For each configured node whose session has ended: the last client, and the time since which the client has been silent. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
@@ -83,11 +101,17 @@ export class Admissions {
     return [...this.byNode.values()];
   }
 
+  /** Sends a message to every session. */
+  tell(message: ToSession): void {
+    for (const { workerSession } of this.byNode.values()) workerSession.send(message);
+  }
+
   /** The sessions as a list of clients shows them. */
   get statuses(): SessionStatus[] {
-    return this.sessions.map(({ client: { node, address }, beganMs, silentSinceMs }) => ({
+    return this.sessions.map(({ client: { node, address }, keys, beganMs, silentSinceMs }) => ({
       node,
       address,
+      keys,
       beganMs,
       isSilent: silentSinceMs !== null,
     }));
@@ -108,16 +132,16 @@ export class Admissions {
   }
 
   /** Passes a proven, paused socket to the worker of its session, or refuses the connection. */
-  admit(socket: Socket, proven: Proven, arrivedAt: ServerInterface): void {
-    const admission: Admission = {
-      welcomeKey: proven.welcomeKey,
-      transcript: proven.transcript,
-      arrivedAt,
-      digest: proven.features.includes(FEATURE.DIGEST),
-      mayRevoke: proven.features.includes(FEATURE.REVOKE),
-      dead: proven.proof.dead,
-    };
+  admit(socket: Socket, proven: KeyProven, arrivedAt: ServerInterface): void {
+    const admission = admissionOf(proven, arrivedAt);
     const { node } = proven.hello;
+    try {
+      this.ports.checkFence(node);
+      this.ports.checkTls(proven.features);
+    } catch (error) {
+      this.ports.refuse(socket, proven, toRsError(error));
+      return;
+    }
     if (proven.kind === 'join') {
       const served = this.byNode.get(node);
       if (served === undefined)
@@ -129,8 +153,8 @@ export class Admissions {
       this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`));
       return;
     }
-    this.inTransition.add(node);
-    this.begin(socket, proven.hello, proven.sessionSecret, admission)
+    this.inTransition.set(node, proven.key);
+    this.begin(socket, proven, proven.sessionSecret, admission)
       .catch((thrown: unknown) => this.ports.refuse(socket, proven, toRsError(thrown)))
       .finally(() => {
         this.inTransition.delete(node);
@@ -143,6 +167,26 @@ export class Admissions {
     if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
     this.departed.delete(node);
     void this.byNode.get(node)?.workerSession.end('E_AUTH', sentence);
+  }
+
+  /** Ends the session of a node if any of its paths has proved one of these keys, which are no longer valid. The node keeps its holds. */
+  dismissKeys(node: string, keys: readonly string[], sentence: string): void {
+    const isDropped = (key: string | undefined): boolean => key !== undefined && keys.includes(key);
+    if (isDropped(this.inTransition.get(node))) this.dismissedUnderWay.add(node);
+    const session = this.byNode.get(node);
+    if (session !== undefined && [...session.keys].some(isDropped)) void session.workerSession.end('E_AUTH', sentence);
+  }
+
+  /** True if the node has a session, or begins one. */
+  isThere(node: string): boolean {
+    return this.byNode.has(node) || this.inTransition.has(node);
+  }
+
+  /** Tells the session of a node to end; null if it has none. The node keeps its holds. */
+  endSession(node: string, code: string, sentence: string): WorkerSession | null {
+    const workerSession = this.byNode.get(node)?.workerSession ?? null;
+    void workerSession?.end(code, sentence);
+    return workerSession;
   }
 
   /**
@@ -160,13 +204,18 @@ export class Admissions {
     });
     const isFlushed = await workerSession.revoke(volumeId, epoch);
     timer.cancel();
-    if (!workerSession.isGone) session.volumeIds.delete(volumeId);
+    if (!workerSession.isGone) session.uses.delete(volumeId);
     return isFlushed;
   }
 
   /** Revokes a volume's grants up to `epoch` in every session. The clients keep their holds and reopen the volume. */
   revoke(volumeId: string, epoch: number): void {
-    for (const { volumeIds, workerSession } of this.sessions) if (volumeIds.has(volumeId)) void workerSession.revoke(volumeId, epoch);
+    for (const { uses, workerSession } of this.sessions) if (uses.isGranted(volumeId)) void workerSession.revoke(volumeId, epoch);
+  }
+
+  /** Ends the plain paths of all sessions. */
+  endPlainPaths(sentence: string): void {
+    this.tell({ type: 'end-plain-paths', sentence });
   }
 
   /** Answers all requests in progress, flushes, and ends every session. No client is admitted after this call. */
@@ -176,9 +225,10 @@ export class Admissions {
   }
 
   /** Adds a path to a session. If the worker is blocked, the listener itself tells the client that the server is up but slow. */
-  private join({ workerSession }: ServedSession, socket: Socket, proven: Proven, admission: Admission): void {
+  private join({ workerSession, keys }: ServedSession, socket: Socket, proven: KeyProven, admission: Admission): void {
     const stillMs = workerSession.blockedMs;
     if (stillMs === null) {
+      keys.add(proven.key);
       workerSession.send({ type: 'path', admission }, socket);
       return;
     }
@@ -186,7 +236,7 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  private async begin(socket: Socket, hello: Hello, secret: Buffer, admission: Admission): Promise<void> {
+  private async begin(socket: Socket, { hello, key, features }: KeyProven, secret: Buffer, admission: Admission): Promise<void> {
     const client: ClientIdentity = {
       node: hello.node,
       instance: hello.instance,
@@ -200,25 +250,39 @@ export class Admissions {
     // The record of the replacement must be durable before the old instance gets E_REPLACED, because this instance never reconnects.
     await this.ports.holds.noteInstance(client, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, client);
-    this.checkStillOpen(client.node);
+    this.checkStillOpen(client.node, features);
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const workerSession = await this.readyWorkerSession(id, client);
-    const beganMs = this.ports.clock.wallMs();
-    const served: ServedSession = { id, secret, client, workerSession, beganMs, volumeIds: new Set(), silentSinceMs: null, linger: null };
+    const workerSession = await this.readyWorkerSession(id, client, features);
+    const begin = this.ports.beginMessage(client.node);
+    const served: ServedSession = {
+      ...{ id, secret, client, workerSession },
+      keys: new Set([key]),
+      beganMs: this.ports.clock.wallMs(),
+      uses: new VolumeUses(),
+      generation: begin.generation,
+      silentSinceMs: null,
+      linger: null,
+    };
     this.byNode.set(client.node, served);
     this.departed.delete(client.node);
     served.workerSession.onMessage = (message) => this.onMessage(served, message);
     void served.workerSession.ended.then((isClean) => this.sessionGone(served, isClean));
-    served.workerSession.send(this.ports.beginMessage(client.node));
+    // Its first connection may fail before it is a path.
+    this.linger(served);
+    served.workerSession.send(begin);
     served.workerSession.send({ type: 'path', admission }, socket);
     const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.workerSession.pid}`;
-    this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () => this.ports.log.info(began));
+    this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () =>
+      this.ports.log.info(began, eventOf(`client ${client.node}`, 'absent', 'connected', `From ${client.address}`)),
+    );
   }
 
   /** Repeats the checks whose results may have changed while the new client was waiting. */
-  private checkStillOpen(node: string): void {
+  private checkStillOpen(node: string, features: readonly string[]): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+    this.ports.checkFence(node);
+    this.ports.checkTls(features);
     if (this.dismissedUnderWay.has(node))
       throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} has to log in again`);
     if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was removed from the server's clients`);
@@ -228,11 +292,11 @@ export class Admissions {
    * Returns a worker session whose process listens to its channel and is recorded in RUN. If this listener crashes, the next listener finds
    * the process by this record (S10).
    */
-  private async readyWorkerSession(session: string, { node }: ClientIdentity): Promise<WorkerSession> {
+  private async readyWorkerSession(session: string, { node }: ClientIdentity, features: readonly string[]): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
     try {
       await workerSession.usable;
-      this.checkStillOpen(node);
+      this.checkStillOpen(node, features);
     } catch (error) {
       workerSession.discard();
       throw error;
@@ -293,9 +357,10 @@ export class Admissions {
 
   private onMessage(session: ServedSession, message: FromSession): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
+    if (message.type === 'figures') this.ports.figures(session.id, message.figures);
     if (message.type === 'lost') this.ports.lost(message.volumeId);
     if (message.type === 'cut') this.ports.cut(message.volumeId);
-    if (message.type === 'space') this.ports.waitsForSpace(session, message.volumeId, message.isWaiting);
+    if (message.type === 'space') this.ports.waitsForSpace(session, message.volumeId, message.isWaiting, message.poolId);
     if (message.type !== 'ask') return;
     const { what } = message.request;
     this.ports
@@ -313,13 +378,24 @@ export class Admissions {
   private pathsChanged(session: ServedSession, count: number): void {
     session.linger?.cancel();
     session.linger = null;
-    session.silentSinceMs = null;
-    if (count > 0) return;
-    session.silentSinceMs = this.ports.clock.monotonicMs();
+    const wasSilent = session.silentSinceMs !== null;
+    session.silentSinceMs = count > 0 ? null : this.ports.clock.monotonicMs();
+    if (wasSilent !== (count === 0)) this.silenceChanged(session, count === 0);
+    if (count === 0) this.linger(session);
+  }
+
+  private linger(session: ServedSession): void {
     session.linger = this.ports.clock.after(
       SESSION_LINGER_MS,
       () => void session.workerSession.end('E_NO_SESSION', 'It had no path for too long'),
     );
+  }
+
+  private silenceChanged({ client: { node } }: ServedSession, isSilent: boolean): void {
+    const [from, to] = isSilent ? ['connected', 'silent'] : ['silent', 'connected'];
+    const reason = isSilent ? 'No path is left; its session waits for one' : 'A path is up again';
+    const write = (): void => this.ports.log.info(`Node ${node}: ${reason.toLowerCase()}`, eventOf(`client ${node}`, from, to, reason));
+    this.ports.limitedLog.note(`Losses and returns of the paths of node ${node}`, write);
   }
 
   private sessionGone(session: ServedSession, isClean: boolean): void {
@@ -333,11 +409,21 @@ export class Admissions {
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }
     const { log } = this.ports;
+    const [object, was] = [`client ${client.node}`, silentSinceMs === null ? 'connected' : 'silent'];
     const ended = `The session of node ${client.node} has ended, process ${session.workerSession.pid}`;
-    if (isClean) this.ports.limitedLog.note(`Sessions of node ${client.node} that ended`, () => log.info(ended));
+    if (isClean)
+      this.ports.limitedLog.note(`Sessions of node ${client.node} that ended`, () =>
+        log.info(ended, eventOf(object, was, 'absent', 'Its session has ended')),
+      );
     else
       log.warn(
         `Process ${session.workerSession.pid} of node ${session.client.node} died: the storage of its volumes starts a new incarnation`,
+        eventOf(
+          object,
+          was,
+          'absent',
+          `Server process ${session.workerSession.pid} died: the storage of its volumes starts a new incarnation`,
+        ),
       );
     this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
   }

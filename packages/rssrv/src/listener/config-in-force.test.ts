@@ -8,6 +8,8 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { VolumeUses } from '../holds/volume-uses.ts';
+import type { LockOutcome } from '../locks/file-locks.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
@@ -21,13 +23,18 @@ const HOLDER: Holder = { node: 'big-2', address: '127.45.0.2', sinceMs: 1 };
 let directory = '';
 let held = new Set<string>();
 let incarnations: string[] = [];
+/** Volumes of which the clients were told. */
+let told: string[] = [];
+let lock: LockOutcome = 'held';
+/** Of the session of a client. */
+let uses = new VolumeUses();
 let scene: PoolScene;
 let volumes: Volumes;
 let inForce: ConfigInForce;
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-force-'));
-  [held, incarnations] = [new Set(), []];
+  [held, incarnations, told, uses, lock] = [new Set(), [], [], new VolumeUses(), 'held'];
 });
 afterEach(async () => {
   await volumes.close();
@@ -47,7 +54,7 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     clock: systemClock,
     log,
     syncFailedLate: nothing,
-    takeLocks: async (requests) => requests.map(() => 'held' as const),
+    takeLocks: async (requests) => requests.map(() => lock),
     isHeld: (id) => held.has(id),
     holdersOf: (id) => (held.has(id) ? [HOLDER] : []),
     incarnationEnded: async () => undefined,
@@ -64,10 +71,10 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     clock: systemClock,
     log,
     volumes,
-    shortage: { has: () => false },
+    shortage: { has: () => false, poolOf: () => null },
     holds: { holdersOf: (id: string) => (held.has(id) ? [HOLDER] : []) },
-    admissions: () => ({ sessions: [] }),
-    listChanged: nothing,
+    admissions: () => ({ sessions: [{ client: HOLDER, uses }] }),
+    listChanged: (_: unknown, seenBy: readonly ServerVolumeConfig[]) => void told.push(...seenBy.map(({ name }) => name)),
     startIncarnation: async (id: string) => void incarnations.push(id),
   };
   inForce = new ConfigInForce({ volumes: all } as unknown as ConfigInForce['config'], ports as ConfigInForcePorts);
@@ -143,6 +150,21 @@ test('a client that begins to use the volume during a change: disk and memory st
   expect(scene.picture()).toBe(picture);
 });
 
+test('a volume that a client is just opening is in use: it is not removed, renamed or made read-only, and it grows', async () => {
+  await start([]);
+  const { manifest } = await scene.create();
+  uses.opens(manifest.id);
+  const inUse = { code: 'E_HELD', message: expect.stringContaining('big-2') as string };
+  await expect(scene.verbs.remove(DB, LOCAL_ASKER, null)).rejects.toMatchObject(inUse);
+  await expect(scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null)).rejects.toMatchObject(inUse);
+  await expect(scene.verbs.set(DB, { readonly: true }, LOCAL_ASKER, null)).rejects.toMatchObject(inUse);
+  await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
+  expect(volumes.served[0]?.sizeBytes).toBe(2 * MIB);
+  uses.opened(manifest.id);
+  await scene.verbs.remove(DB, LOCAL_ASKER, null);
+  expect(served()).toEqual([]);
+});
+
 test('the same, if the change fails after its commit', async () => {
   let volumeId = '';
   let isFailing = true;
@@ -160,4 +182,22 @@ test('the same, if the change fails after its commit', async () => {
   expect([scene.picture(), volumes.served[0]?.readonly]).toEqual([picture, false]);
   await restart();
   expect(scene.picture()).toBe(picture);
+});
+
+test('what is created, grown or restored while another server process has its file open is served later, and the clients are told', async () => {
+  await start([section('own')]);
+  lock = 'marked';
+  const { manifest } = await scene.create();
+  await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
+  await scene.verbs.remove(DB, LOCAL_ASKER, null);
+  await scene.verbs.restore(DB, LOCAL_ASKER, null);
+  expect([served(), volumes.failures.map(({ name }) => name)]).toEqual([['own own.img'], ['db']]);
+  const keys = new Set(['db@0', 'own@0', 'gone@0']);
+  told = [];
+  await inForce.openAgain(keys);
+  expect([served(), told]).toEqual([['own own.img'], []]);
+  lock = 'held';
+  await inForce.openAgain(keys);
+  expect([served(), told, volumes.failures]).toEqual([['own own.img', `db fast/volumes/${manifest.id}/data`], ['db'], []]);
+  expect(volumes.served.map(({ sizeBytes }) => sizeBytes)).toEqual([2 * MIB, 2 * MIB]);
 });

@@ -2,12 +2,15 @@
 // in force; reload-plan.ts and volume-plan.ts decide what may change. Invariant: either every part of a change comes into force or none
 // does, and no client that has a volume misses the new facts about it.
 
+import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
+import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Administration } from '../admin/administration.ts';
+import type { ReadSocketChange } from '../admin/read-socket.ts';
 import type { VolumeStatus } from '../admin/server-views.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Holds } from '../holds/holds.ts';
@@ -16,13 +19,15 @@ import type { ReloadPlan } from '../reload/reload-plan.ts';
 import type { LoadedConfig } from '../reload/reloader.ts';
 import type { VolumeChange } from '../volumes/volume-change.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
-import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
-import type { SpaceShortage } from '../volumes/space-shortage.ts';
+import { hasOtherFiles, volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
+import { fullPoolOf, type SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
+import type { WorkerRights } from '../workers/worker-rights.ts';
 import type { Admissions } from './admissions.ts';
 import { openFilesLimit, openFilesWarning } from './descriptor-limit.ts';
 import { addressMissingText, type ListeningSockets } from './listening-sockets.ts';
+import { plainRefused } from './offered-volumes.ts';
 
 /** A new configuration with the pools that were opened for it. */
 export interface LoadedListenerConfig extends LoadedConfig {
@@ -39,12 +44,14 @@ export interface ConfigInForcePorts {
   readonly volumes: Volumes;
   readonly holds: Holds;
   readonly shortage: SpaceShortage;
-  readonly workers: WorkerPool;
+  readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
+  /** How server processes are confined. */
+  readonly rights: Pick<WorkerRights, 'choose'>;
   /** These two exist only after the configuration. */
   readonly admissions: () => Admissions;
   readonly administration: () => Administration;
-  /** Announces a new generation of the list to the clients. */
-  listChanged(grown: readonly GrownVolume[]): void;
+  /** Announces a new generation of the list to the clients that may see one of these volumes; null: to all. */
+  listChanged(grown: readonly GrownVolume[], seenBy: readonly Pick<ServerVolumeConfig, 'clients'>[] | null): void;
   startIncarnation(volumeId: string): Promise<void>;
   /** Answers discovery datagrams according to the configuration. */
   explore(config: RssrvConfig): Promise<void>;
@@ -61,6 +68,7 @@ export class ConfigInForce {
     this.current = config;
     this.ports = ports;
     this.sinceMs = ports.clock.wallMs();
+    ports.shortage.poolNameOf = (id, poolId) => fullPoolOf(this.current.volumes, id, poolId, ports.administration().shortPools);
   }
 
   /** The configuration in force. A change replaces the whole configuration. */
@@ -86,16 +94,20 @@ export class ConfigInForce {
   async apply(plan: ReloadPlan, { config: next, pools }: LoadedListenerConfig): Promise<void> {
     const missing = await this.ports.sockets.open(next.interfaces);
     let change: VolumeChange;
+    let readers: ReadSocketChange | null = null;
     try {
+      readers = await this.ports.administration().readSocket.prepare(next.server.controlGroup);
       change = await this.ports.volumes.prepare(plan.volumes, next.volumes);
     } catch (error) {
       this.ports.sockets.keep(this.current.interfaces);
+      await readers?.undo();
       throw error;
     }
     const { refusals } = volumeChanges(this.current.volumes, next.volumes, (volume) => this.standingOf(volume));
     if (refusals.length > 0) {
       this.ports.sockets.keep(this.current.interfaces);
       await change.undo();
+      await readers.undo();
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
@@ -107,19 +119,30 @@ export class ConfigInForce {
     this.current = next;
     this.sinceMs = this.ports.clock.wallMs();
     this.ports.workers.processes = next.server.processes;
+    if (this.ports.rights.choose(next.server)) this.ports.workers.renewStandby();
     this.ports.sockets.keep(next.interfaces);
     const { name } = next.server;
     for (const node of plan.removedClients)
       this.ports.admissions().dismiss(node, `Node ${node} was removed from the clients of server ${name}`);
-    for (const node of plan.rekeyedClients)
-      this.ports.admissions().dismiss(node, `The key of node ${node} at server ${name} has changed: use the new one`);
+    for (const { client, keys } of plan.droppedKeys)
+      this.ports.admissions().dismissKeys(client, keys, `The key of node ${client} at server ${name} has changed: use the new one`);
+    if (plan.endsPlainPaths) this.ports.admissions().endPlainPaths(plainRefused(name));
     this.ports.holds.keepNodes(next.clients.map(({ name }) => name));
-    if (plan.isListChanged || isListChanged) this.ports.listChanged(grown);
+    if (plan.isListChanged || isListChanged) this.ports.listChanged(grown, null);
     for (const id of change.cut) void this.ports.startIncarnation(id);
     for (const problem of missing) this.ports.log.warn(addressMissingText(problem));
+    await this.afterReload('the control socket of the group', () => readers.commit());
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());
     await this.ports.explore(next);
+  }
+
+  /**
+   * Throws if the server could not listen on the interfaces of this configuration. Opens no volume, because a volume may be created or
+   * extended when it is opened.
+   */
+  async examine({ config: next }: LoadedListenerConfig): Promise<void> {
+    await this.ports.sockets.examine(next.interfaces);
   }
 
   /** Logs a failure of `work`. The new configuration is already in force, so the failure must not be reported as a refusal. */
@@ -138,9 +161,9 @@ export class ConfigInForce {
     if (id === null) return { sizeBytes, users: [] };
     const users = this.ports.holds.holdersOf(id);
     const named = new Set(users.map(({ node }) => node));
-    for (const { client, volumeIds } of this.ports.admissions().sessions) {
+    for (const { client, uses } of this.ports.admissions().sessions) {
       const { node, address } = client;
-      if (volumeIds.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.ports.clock.wallMs() });
+      if (uses.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.ports.clock.wallMs() });
     }
     return { sizeBytes, users };
   }
@@ -150,7 +173,9 @@ export class ConfigInForce {
     const { id, sizeBytes } = this.ports.volumes.standing(volume);
     const reason = sizeBytes === null ? this.failureOf(volume) : null;
     const holders = id === null ? [] : this.ports.holds.holdersOf(id);
-    return { id, sizeBytes, reason, holders, waitsForSpace: id !== null && this.ports.shortage.has(id) };
+    const { shortage } = this.ports;
+    const waiting = id === null ? {} : { fullPool: shortage.poolOf(id) };
+    return { id, sizeBytes, reason, holders, waitsForSpace: id !== null && shortage.has(id), ...waiting };
   }
 
   private failureOf(volume: ServerVolumeConfig): string | null {
@@ -160,10 +185,12 @@ export class ConfigInForce {
     return this.ports.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
   }
 
-  /** Reads the configuration file again, and opens its pools. */
-  async load(): Promise<LoadedListenerConfig> {
+  /** Reads the configuration file again, or this text as if the file had it, and opens its pools. */
+  async load(text?: string): Promise<LoadedListenerConfig> {
     const { configFile, mayInjectFaults } = this.ports;
-    const config = loadRssrvConfig(configFile, mayInjectFaults);
+    const config = withControlGroup(
+      text === undefined ? loadRssrvConfig(configFile, mayInjectFaults) : parseRssrvConfig(text, configFile, mayInjectFaults),
+    );
     const { change, volumes } = await this.ports.administration().prepare(config);
     return { config: { ...config, volumes }, pools: change, discard: () => change.undo() };
   }
@@ -199,12 +226,27 @@ export class ConfigInForce {
     const { grown, isListChanged } = change;
     change.commit();
     this.current = { ...this.current, volumes: next };
-    if (isListChanged) this.ports.listChanged(grown);
+    if (isListChanged) this.ports.listChanged(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.ports.startIncarnation(id);
     // The new file may lack the last writes, which the holder then sends again.
     const id = now?.id ?? null;
-    if (before !== null && id !== null && before.pool?.stamp !== now?.pool?.stamp) void this.ports.startIncarnation(id);
+    if (before !== null && now !== null && id !== null && hasOtherFiles(before, now)) void this.ports.startIncarnation(id);
     await this.afterReload('closing what was removed', () => change.finish());
+  }
+
+  /** Opens volumes again that could not be opened, and tells the clients. A failure is logged, and is the failure of its volume. */
+  async openAgain(keys: ReadonlySet<string>): Promise<void> {
+    const isLost = (volume: ServerVolumeConfig): boolean =>
+      keys.has(volumeKey(volume)) && this.ports.volumes.standing(volume).sizeBytes === null;
+    const volumes = this.current.volumes.filter(isLost);
+    try {
+      const plan: VolumePlan = { added: [], retried: volumes, kept: [], removed: [], isPartial: true };
+      const change = await this.ports.volumes.prepare(plan, this.current.volumes);
+      change.commit();
+      if (change.isListChanged) this.ports.listChanged([], volumes);
+    } catch (thrown) {
+      this.ports.log.error(`Volumes could not be opened again: ${toRsError(thrown).message}`);
+    }
   }
 
   /** Returns the configuration with which a volume of a pool is in force. After a change that failed, it may differ from its manifest. */

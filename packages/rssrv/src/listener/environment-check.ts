@@ -11,8 +11,8 @@ import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/con
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import { listenError } from './listening-sockets.ts';
 import { type FileSystemOf, fileSystemOf } from '../sys/file-system.ts';
-import { areLockable } from '../volumes/file-locks.ts';
-import { storageWarnings } from '../volumes/storage-warnings.ts';
+import { areLockable } from '../locks/file-locks.ts';
+import { FileSystems, storageWarnings } from '../volumes/storage-warnings.ts';
 import { unlockedError, unlockedSentence } from '../volumes/volume-failures.ts';
 import { fittingSize, inspectLocation, volumeError } from '../volumes/volume-storage.ts';
 
@@ -102,5 +102,5 @@ async function checkStorage(
   }
   // A server opens devices exclusively, so they need no lock.
   const toLock = kind === 'block' ? null : { volume, location, lockTarget: kind === 'missing' ? directory : location };
-  return { warnings: await storageWarnings(volume, location, stats, systemOf), toLock };
+  return { warnings: await storageWarnings(volume, location, stats, new FileSystems(systemOf)), toLock };
 }

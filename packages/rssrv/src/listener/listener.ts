@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import { keysOf } from '@rsio/common/config/schema/client-keys';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
@@ -15,31 +16,40 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { bootId } from '@rsio/common/daemon/process-facts';
-import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
-import { type ListAnswer, type OpenRequest, type ServerInterface, TAKE } from '@rsio/protocol/wire/messages';
-import { STATUS } from '@rsio/protocol/wire/status';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import { type ListAnswer, type OpenRequest, type ServerInterface } from '@rsio/protocol/wire/messages';
 import { plural } from '@rsio/common/lib/units';
 import { Administration } from '../admin/administration.ts';
 import { ChangeQueue } from '../admin/change-queue.ts';
 import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
 import { ConfigInForce, type LoadedListenerConfig } from './config-in-force.ts';
-import { Admissions, type ServedSession } from './admissions.ts';
-import type { SessionRequest, ToSession } from '../workers/channel.ts';
+import { Admissions, askingSession, type ServedSession } from './admissions.ts';
+import type { FilesAnswer, SessionRequest, ToSession } from '../workers/channel.ts';
 import { DiscoveryService } from '../discovery/discovery-service.ts';
 import { sendRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../sys/file-system.ts';
 import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
-import { notOffered, offeredTo, volumeEntry } from './offered-volumes.ts';
-import { UnprovenLimiter } from './unproven-limiter.ts';
+import { announceList, checkTls, identityOf, identityWith, listFor, notOffered, offeredTo } from './offered-volumes.ts';
+import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../probes/probe-connections.ts';
-import { type GrantPorts, Holds } from '../holds/holds.ts';
+import { Holds } from '../holds/holds.ts';
+import { Opens } from '../holds/opens.ts';
+import { forceRole } from '../pools/asker.ts';
+import { Statistics } from '../statistics/statistics.ts';
+import { EventLog, eventOf } from '../events/event-log.ts';
+import { ServerEvents } from '../events/server-events.ts';
+import { Fences } from '../fences/fences.ts';
 import { Reloader } from '../reload/reloader.ts';
 import { RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
+import type { AdminReply } from '../session/session-admin.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 import { SpaceShortage } from '../volumes/space-shortage.ts';
+import { Incarnations } from '../incarnations/incarnations.ts';
 import { Volumes } from '../volumes/volumes.ts';
-import { Worker, WorkerPool } from '../workers/worker-pool.ts';
+import { ListAnnouncements } from '../workers/list-announcements.ts';
+import { type Worker, WorkerPool } from '../workers/worker-pool.ts';
+import { WorkerRights } from '../workers/worker-rights.ts';
 
 export interface ListenerOptions {
   readonly config: RssrvConfig;
@@ -56,11 +66,16 @@ export interface ListenerOptions {
 
 export class Listener {
   private readonly options: ListenerOptions;
+  private readonly events: ServerEvents;
+  private readonly stats: Statistics;
+  private readonly rights: WorkerRights;
   private readonly inForce: ConfigInForce;
   private readonly identity: ServerIdentity;
   private readonly sockets: ListeningSockets;
   private readonly reloader: Reloader<LoadedListenerConfig>;
   private readonly holds: Holds;
+  private readonly fences: Fences;
+  private readonly opens: Opens;
   private readonly admissions: Admissions;
   private readonly probes: ProbeConnections;
   private readonly discovery: DiscoveryService;
@@ -69,26 +84,22 @@ export class Listener {
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
+  private readonly incarnations: Incarnations;
   private readonly administration: Administration;
   private readonly shortage: SpaceShortage;
   private readonly changes = new ChangeQueue();
-  /** Generation of the list that the server sends to clients. */
-  private generation = 1;
+  private readonly lists: ListAnnouncements;
   private isServing = false;
-  private isReloadWanted = false;
+  /** Who has asked for a reload, perhaps before the server was up. */
+  private reloadWantedBy: string | null = null;
 
-  constructor(options: ListenerOptions) {
+  constructor(given: ListenerOptions) {
+    this.events = new ServerEvents(given.clock);
+    const options = { ...given, log: new EventLog(given.log, this.events) };
     const { config, paths, clock, log } = options;
     this.options = options;
-    this.identity = {
-      namespaceid: config.namespace.namespaceid,
-      server: config.server.name,
-      serverid: config.server.serverid,
-      instance: randomBytes(16).toString('hex'),
-      serverkey: config.server.serverkey,
-      versions: PROTOCOL_VERSIONS,
-      features: [FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE],
-    };
+    this.identity = identityOf(config);
+    this.rights = new WorkerRights({ ...options, logFile: paths.logFile, served: () => this.volumes.served });
     this.sockets = new ListeningSockets({
       clock,
       log,
@@ -97,48 +108,47 @@ export class Listener {
     });
     this.unproven = this.newUnprovenLimiter();
     this.limitedLog = new RateLimitedLog(clock, log);
-    this.shortage = new SpaceShortage(log);
+    this.lists = new ListAnnouncements({ clock, volumes: () => this.volumes.served.length, announce: (...all) => this.announce(...all) });
+    this.shortage = new SpaceShortage(log, () => this.lists.changed([], null));
     this.reloader = this.newReloader();
     this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
+    this.fences = new Fences(clock, paths.fencesFile, this.holds);
     this.volumes = new Volumes({
-      idsFile: paths.volumesFile,
-      memoryDirectory: paths.memoryDir,
-      fileSystemOf,
-      runDirectory: paths.runDir,
-      clock,
-      log,
-      syncFailedLate: (id) => void this.lost(id),
+      ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
+      ...{ fileSystemOf, clock, log },
+      syncFailedLate: (id) => void this.incarnations.lost(id),
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
       holdersOf: (id) => this.holds.holdersOf(id),
       incarnationEnded: async (id) => this.records?.incarnationEnded(id),
+      unmarked: (keys) => this.changes.runOwn(() => this.inForce.openAgain(keys), 'volumes whose files are free again'),
     });
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
+    this.stats = new Statistics({ clock, sessions: () => this.admissions.sessions, volumes: this.volumes });
     this.admissions = new Admissions({
+      figures: (session, figures) => this.stats.book.received(session, figures),
       clock,
       log,
       limitedLog: this.limitedLog,
       holds: this.holds,
       takeWorkerSession: (session) => this.pool.take(session),
       beginMessage: (node) => ({ ...this.beginMessage(), node }),
-      isClient: (node) => this.keyOf(node) !== null,
-      lost: (volumeId) => void this.lost(volumeId),
-      cut: (volumeId) => void this.cut(volumeId),
-      waitsForSpace: ({ id }, volumeId, isWaiting) => this.shortage.changed(id, volumeId, this.volumes.nameOf(volumeId), isWaiting),
+      isClient: (node) => keysOf(this.config.clients, node).length > 0,
+      checkFence: (node) => this.fences.check(node),
+      checkTls: (features) => checkTls(features, this.config),
+      lost: (volumeId) => void this.incarnations.lost(volumeId),
+      cut: (volumeId) => void this.incarnations.cut(volumeId),
+      waitsForSpace: ({ id }, volume, waits, pool) => this.shortage.changed(id, volume, this.volumes.nameOf(volume), waits, pool),
       answer: (session, request) => this.answer(session, request),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.refuse(socket, proven, error),
     });
+    this.opens = this.newOpens();
+    this.incarnations = this.newIncarnations();
     this.inForce = this.newConfigInForce();
     this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
-    const { instance } = this.identity;
-    this.discovery = new DiscoveryService({
-      clock,
-      log,
-      sockets: udpSockets,
-      machine: () => machineInterfaces(systemFacts),
-      instance,
-    });
+    const machine = (): ReturnType<typeof machineInterfaces> => machineInterfaces(systemFacts);
+    this.discovery = new DiscoveryService({ clock, log, sockets: udpSockets, machine, instance: this.identity.instance });
   }
 
   /**
@@ -149,6 +159,7 @@ export class Listener {
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.endOldWorkers(clock, log);
     await this.holds.load();
+    await this.fences.load();
     await this.administration.load();
     await this.inForce.openPools();
     const { config } = this;
@@ -163,10 +174,11 @@ export class Listener {
       await this.stop('The server could not start');
       throw error;
     }
+    this.rights.choose(this.config.server);
     this.pool.fill();
     await this.explore(config, (sentence) => this.warn(sentence));
     this.isServing = true;
-    if (this.isReloadWanted) this.reloader.ask();
+    if (this.reloadWantedBy !== null) this.reloader.ask(this.reloadWantedBy);
     const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
@@ -184,6 +196,7 @@ export class Listener {
     await this.admissions.close('E_SHUTTING_DOWN', sentence);
     await this.pool.stop();
     this.limitedLog.close();
+    this.lists.close();
     await this.volumes.close();
     await this.administration.close();
     // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
@@ -194,12 +207,12 @@ export class Listener {
   reload(): void {
     this.options.log.reopen();
     this.reopenWorkerLogs();
-    this.reloadLater();
+    this.reloadLater('SIGHUP');
   }
 
-  private reloadLater(): void {
-    this.isReloadWanted = true;
-    if (this.isServing) this.reloader.ask();
+  private reloadLater(by: string): void {
+    this.reloadWantedBy = by;
+    if (this.isServing) this.reloader.ask(by);
   }
 
   /** Answers discovery datagrams on all interfaces with a listening socket. */
@@ -213,11 +226,13 @@ export class Listener {
     this.options.warn(`Warning: ${sentence}`);
   }
 
-  /** Announces a new generation of the list, so that the clients request the list. */
-  private listChanged(grown: readonly GrownVolume[]): void {
-    this.generation++;
-    const message = { type: 'list-changed', interfaces: this.interfaces, generation: this.generation, grown } as const;
-    for (const session of this.admissions.sessions) session.workerSession.send(message);
+  /**
+   * Announces a new generation of the list, so that the clients request the list. `seenBy`: the volumes that have changed, as they were and
+   * as they are; a client that may attach none of them is not told, and learns nothing. Null: all clients are told.
+   */
+  private announce(grown: readonly GrownVolume[], seenBy: readonly Pick<ServedVolume, 'clients'>[] | null): void {
+    announceList(this.admissions.sessions, { interfaces: this.interfaces, generation: this.lists.generation, grown }, seenBy);
+    this.administration.lookSoon();
   }
 
   private reopenWorkerLogs(): void {
@@ -232,8 +247,14 @@ export class Listener {
     return this.config.interfaces.map(toInterface);
   }
 
-  private keyOf(node: string): string | null {
-    return this.config.clients.find((client) => client.name === node)?.key ?? null;
+  private newIncarnations(): Incarnations {
+    return new Incarnations({
+      log: this.options.log,
+      volumes: this.volumes,
+      begin: async (id) => this.records?.incarnationEnded(id),
+      revoke: (id) => this.admissions.revoke(id, this.holds.epochOf(id)),
+      listChanged: (volume) => this.lists.changed([], volume === null ? null : [volume]),
+    });
   }
 
   private newConfigInForce(): ConfigInForce {
@@ -248,10 +269,11 @@ export class Listener {
       holds: this.holds,
       shortage: this.shortage,
       workers: this.pool,
+      rights: this.rights,
       admissions: () => this.admissions,
       administration: () => this.administration,
-      listChanged: (grown) => this.listChanged(grown),
-      startIncarnation: (id) => this.startIncarnation(id),
+      listChanged: (grown, seenBy) => this.lists.changed(grown, seenBy),
+      startIncarnation: (id) => this.incarnations.start(id),
       explore: (next) => this.explore(next),
     });
   }
@@ -261,8 +283,9 @@ export class Listener {
     return new Reloader({
       log,
       current: () => this.config,
-      load: () => this.inForce.load(),
-      exclusive: (work) => this.changes.runOwn(work),
+      load: (text) => this.inForce.load(text),
+      examine: (next) => this.inForce.examine(next),
+      exclusive: (work) => this.changes.runOwn(work, 'a reload'),
       standingOf: (volume) => this.inForce.standingOf(volume),
       apply: (plan, next) => this.inForce.apply(plan, next),
       setLevel: (level) => {
@@ -285,8 +308,21 @@ export class Listener {
       statusOf: (volume) => this.inForce.statusOf(volume),
       check: (was, now) => void this.inForce.checkChange(was, now),
       apply: (was, now) => this.inForce.applyVolume(was, now),
-      reload: () => this.reloader.request(),
-      reloadLater: () => this.reloadLater(),
+      clients: {
+        ...{ fences: this.fences, sessions: this.admissions, holds: this.holds, volumes: this.volumes, probes: () => this.probes },
+        incarnation: (volume) => this.incarnationOf(volume),
+        incarnationEnded: ({ id }) => this.incarnations.start(id),
+        holdersChanged: () => this.lists.changed([], null),
+      },
+      reload: (by) => this.reloader.request(by),
+      events: this.events,
+      volumeFailures: () => this.volumes.failures,
+      statistics: () => this.stats.view(),
+      isListening: (one) => this.sockets.listening([one]).length > 0,
+      checkConfig: (text) => this.reloader.check(text),
+      reloadLater: (by) => this.reloadLater(by),
+      rights: this.rights,
+      shortPoolsChanged: (ids) => this.admissions.tell({ type: 'short-pools', ids }),
     });
   }
 
@@ -295,8 +331,8 @@ export class Listener {
     return new UnprovenLimiter({
       clock,
       log,
-      newHandshake: () => new ServerHandshake(this.identity, randomBytes),
-      keyOf: (node) => this.keyOf(node),
+      newHandshake: () => new ServerHandshake(identityWith(this.identity, this.config.namespace.tls), randomBytes),
+      keysOf: (node) => keysOf(this.config.clients, node),
       secretOf: (session, node) => this.admissions.secretOf(session, node),
       currentSecretOf: (node) => this.admissions.currentSecretOf(node),
       isKnown: (claim) => this.holds.isKnown(claim),
@@ -310,31 +346,31 @@ export class Listener {
   }
 
   /** Probes stay in the listener, because they never touch sessions. */
-  private admit(socket: Socket, proven: Proven, { config }: ListeningSocket): void {
-    if (!proven.features.includes(FEATURE.PROBE)) {
-      this.admissions.admit(socket, proven, toInterface(config));
-      return;
-    }
+  private admit(socket: Socket, proven: KeyProven, { config }: ListeningSocket): void {
+    if (!proven.features.includes(FEATURE.PROBE)) return this.admissions.admit(socket, proven, toInterface(config));
     try {
-      const { interfaces, generation } = this;
-      this.probes.admit(socket, proven, config.name, { interfaces, generation });
+      this.fences.check(proven.hello.node);
+      checkTls(proven.features, this.config);
+      this.probes.admit(socket, proven, config.name, { interfaces: this.interfaces, generation: this.lists.generation });
     } catch (error) {
       this.refuse(socket, proven, toRsError(error));
     }
   }
 
   private refuse(socket: Socket, proven: Proven, error: RsError): void {
-    const write = (): void => this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${error.message} [${error.code}]`);
-    this.limitedLog.note(`Refused connections of node ${proven.hello.node}`, write);
+    const { node } = proven.hello;
+    const why = `${error.message} [${error.code}]`;
+    const write = (): void =>
+      this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${why}`, eventOf(`client ${node}`, '-', 'refused', why));
+    this.limitedLog.note(`Refused connections of node ${node}`, write);
     sendRefusal(socket, provedRefusal(proven, error.code, error.message));
   }
 
   private startWorker(): Worker {
-    const { clock, log, foreground } = this.options;
     const { records } = this;
     assert(records !== null, 'A worker is started before the records are loaded');
-    const worker = new Worker(clock, log, foreground, (pid) => records.workerStarted(pid));
-    void worker.ended.then(() => records.workerEnded(worker.pid, [])).catch((error: Error) => log.error(error.message));
+    const worker = this.rights.start((pid) => records.workerStarted(pid));
+    void worker.ended.then(() => records.workerEnded(worker.pid, [])).catch((error: Error) => this.options.log.error(error.message));
     return worker;
   }
 
@@ -344,109 +380,67 @@ export class Listener {
     return {
       type: 'begin',
       interfaces: this.interfaces,
-      generation: this.generation,
+      generation: this.lists.generation,
       log: { file: paths.logFile, node: name, level: logLevel, copiesToStderr: foreground },
+      shortPools: this.administration.shortPools,
     };
   }
 
-  private async answer(session: ServedSession, request: SessionRequest): Promise<ListAnswer | Grant | Settled | null> {
+  private async answer(
+    session: ServedSession,
+    request: SessionRequest,
+  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | null> {
     switch (request.what) {
+      case 'files':
+        return this.rights.files.answer(session, request.volumeId);
       case 'list':
-        return this.list(session.client.node);
+        return listFor(session, this.interfaces, this.volumes.served, ({ id }) => ({
+          holders: this.holds.holdersOf(id),
+          waitsForSpace: this.shortage.has(id),
+        }));
       case 'grant':
         return this.grant(session, request.request);
       case 'release':
-        session.volumeIds.delete(request.volumeId);
+        session.uses.delete(request.volumeId);
         await this.holds.release(request.volumeId, session.client, request.epoch);
         return null;
+      case 'admin-call':
+      case 'admin-rest':
+        return this.administration.answer(askingSession(session), request);
       case 'settle':
         return { isSettled: await this.holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }
   }
 
-  private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
-    const { client, workerSession } = session;
-    const find = (): ServedVolume | null =>
-      offeredTo(client.node, this.volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ??
-      null;
-    const volume = find();
-    if (volume === null) {
-      const failures = [...this.volumes.failures, ...this.administration.failures];
-      return notOffered(client.node, request, failures, this.identity.server);
-    }
-    const ports: GrantPorts = {
-      find,
+  private grant({ client, uses, workerSession }: ServedSession, request: OpenRequest): Promise<Grant> {
+    return this.opens.grant({ client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending }, request);
+  }
+
+  private newOpens(): Opens {
+    return new Opens(this.holds, {
+      find: (node, request) =>
+        offeredTo(node, this.volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null,
+      notServed: (node, request) => {
+        const failures = [...this.volumes.failures, ...this.administration.failures];
+        return notOffered(node, request, failures, this.identity.server);
+      },
+      role: (node) => forceRole(node, this.config),
       incarnation: (one) => this.incarnationOf(one),
       revokeHold: ({ id }, { node }, epoch, why) => this.admissions.revokeForTakeOver(node, id, epoch, why),
       sync: ({ id }) => this.volumes.sync(id),
       incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
-      isWanted: () => !workerSession.isEnding,
-      holdersChanged: () => this.listChanged([]),
-    };
-    const granting = this.holds.grant(volume.id, client, request, ports).then((grant) => {
-      if (grant.granted) session.volumeIds.add(volume.id);
-      return grant;
+      holdersChanged: () => this.lists.changed([], null),
     });
-    // If this session ends, do not wait for the take-over, because the take-over depends on another client's worker.
-    if (request.take === TAKE.NO) return granting;
-    const sentence = `The session ended before volume ${volume.name} was taken over`;
-    return Promise.race([
-      granting,
-      workerSession.ending.then((): Grant => ({ granted: false, status: STATUS.HELD, sentence, holders: [] })),
-    ]);
   }
 
   private incarnationOf({ id, type }: ServedVolume): string {
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }
 
-  private list(node: string): ListAnswer {
-    const volumes = offeredTo(node, this.volumes.served).map((volume) => volumeEntry(volume, this.holds.holdersOf(volume.id)));
-    return { generation: this.generation, interfaces: this.interfaces, volumes };
-  }
-
-  /** Called when a sync of the volume has failed in a worker. */
-  private async lost(id: string): Promise<void> {
-    const name = this.volumes.nameOf(id);
-    this.options.log.error(
-      `Volume ${name}: a sync failed, and writes acknowledged since the last good one may be lost: its storage starts a new incarnation, and ` +
-        'the client sends again what it has kept; check the storage',
-      { volume: name },
-    );
-    await this.startIncarnation(id);
-  }
-
-  /**
-   * Called when a worker has found the storage truncated. The server stops serving the volume until a reload or a start finds the storage
-   * complete.
-   */
-  private async cut(id: string): Promise<void> {
-    const sentence = await this.volumes.cut(id);
-    if (sentence === null) return;
-    this.options.log.error(sentence, { volume: this.volumes.nameOf(id) });
-    await this.startIncarnation(id);
-  }
-
-  private async startIncarnation(id: string): Promise<void> {
-    // From now on, grants name the new incarnation. The incarnation need not be saved first, because a crash of this process changes the
-    // incarnations of all volumes.
-    const kept = this.records?.incarnationEnded(id);
-    this.admissions.revoke(id, this.holds.epochOf(id));
-    // A changed list makes even idle clients check their handles.
-    this.listChanged([]);
-    void this.volumes.clearOldError(id);
-    try {
-      await kept;
-    } catch (thrown) {
-      const name = this.volumes.nameOf(id);
-      this.options.log.error(`Volume ${name}: the new incarnation of its storage could not be saved: ${toRsError(thrown).message}`, {
-        volume: name,
-      });
-    }
-  }
-
   private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
     this.shortage.sessionEnded(session.id);
-    if (!isClean) await this.records?.workerEnded(session.workerSession.pid, [...session.volumeIds]);
+    this.stats.book.sessionEnded(session.id);
+    this.administration.sessionEnded(session.id);
+    if (!isClean) await this.records?.workerEnded(session.workerSession.pid, [...session.uses]);
   }
 }

@@ -97,7 +97,26 @@ export class ListeningSockets {
    * failure. After an exception, no new socket remains open.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
-    const { log, connected } = this.ports;
+    const { opened, missing } = await this.openNew(configs, this.ports.connected);
+    for (const listeningSocket of opened) this.byEndpoint.set(endpointKey(listeningSocket.config), listeningSocket);
+    for (const listeningSocket of opened)
+      if (!listeningSocket.isListening) this.reported.set(endpointKey(listeningSocket.config), 'E_ADDRESS_MISSING');
+    this.descriptors.watch();
+    this.awaitMissing();
+    return missing;
+  }
+
+  /** Throws what `open` would throw, and leaves no new socket open. A client that connects meanwhile has to connect again. */
+  async examine(configs: readonly ServerInterfaceConfig[]): Promise<void> {
+    const { opened } = await this.openNew(configs, (socket) => socket.destroy());
+    for (const listeningSocket of opened) listeningSocket.close();
+  }
+
+  private async openNew(
+    configs: readonly ServerInterfaceConfig[],
+    connected: ListeningSocketPorts['connected'],
+  ): Promise<{ readonly opened: readonly InterfaceSocket[]; readonly missing: RsError[] }> {
+    const { log } = this.ports;
     const opened: InterfaceSocket[] = [];
     const missing: RsError[] = [];
     try {
@@ -117,12 +136,7 @@ export class ListeningSockets {
       for (const listeningSocket of opened) listeningSocket.close();
       throw error;
     }
-    for (const listeningSocket of opened) this.byEndpoint.set(endpointKey(listeningSocket.config), listeningSocket);
-    for (const listeningSocket of opened)
-      if (!listeningSocket.isListening) this.reported.set(endpointKey(listeningSocket.config), 'E_ADDRESS_MISSING');
-    this.descriptors.watch();
-    this.awaitMissing();
-    return missing;
+    return { opened, missing };
   }
 
   /** Closes the sockets of interfaces that are not in `configs`, and updates the settings of the other interfaces. */

@@ -42,6 +42,7 @@ class Site {
   readonly proven: Proven[] = [];
   readonly living = new Map<string, Buffer>();
   readonly known = new Set<string>();
+  readonly keys: Record<string, string[]> = Object.fromEntries(Object.entries(KEYS).map(([node, key]) => [node, [key]]));
   readonly gate: UnprovenLimiter;
   port = 0;
 
@@ -50,7 +51,7 @@ class Site {
       clock: this.clock,
       log: quietLog,
       newHandshake: () => new ServerHandshake(SERVER, randomBytes),
-      keyOf: (node) => KEYS[node] ?? null,
+      keysOf: (node) => this.keys[node] ?? [],
       secretOf: (session, node) => (SESSION.equals(session) ? (this.living.get(node) ?? null) : null),
       currentSecretOf: (node) => this.living.get(node) ?? null,
       isKnown: ({ node, machine }) => this.known.has(`${node} ${machine}`),

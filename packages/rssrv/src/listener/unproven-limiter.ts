@@ -4,22 +4,27 @@
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
-import { type NodeLookup, type Proven, type SecretLookup, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
+import { type Proven, type SecretLookup, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
+import { eventOf } from '../events/event-log.ts';
 import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
 import { UnprovenConnection } from './unproven-connection.ts';
 import type { ListeningSocket } from './listening-sockets.ts';
+
+/** A proven client, with the key text that it has proved. */
+export type KeyProven = Proven & { readonly key: string };
 
 export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
   newHandshake(): ServerHandshake;
-  readonly keyOf: NodeLookup;
+  /** Returns the keys of a node, none for an unknown node. */
+  keysOf(node: string): readonly string[];
   readonly secretOf: SecretLookup;
   /** Returns the secret of the node's session, or null if the node has no session. */
   currentSecretOf(node: string): Buffer | null;
@@ -27,15 +32,17 @@ export interface UnprovenLimiterPorts {
   isKnown(claim: Claim): boolean;
   /**
    * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated` is true if a reload since HELLO has
-   * removed the interface or changed the node's key.
+   * removed the interface or the key that the client has proved.
    */
-  proven(socket: Socket, proven: Proven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
+  proven(socket: Socket, proven: KeyProven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
 
 export class UnprovenLimiter {
   private readonly ports: UnprovenLimiterPorts;
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
+  /** Counts the lines of each node name and address, so that nobody who guesses hides the guesses of others. */
+  private readonly wrongProofs: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** Connections by source address, oldest first. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
@@ -45,10 +52,12 @@ export class UnprovenLimiter {
     this.ports = ports;
     this.limits = new ProofLimits(ports.clock, (claim) => ports.isKnown(claim));
     this.refusals = new RateLimitedLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
+    this.wrongProofs = new RateLimitedLog(ports.clock, ports.log);
   }
 
   connected(socket: Socket, listeningSocket: ListeningSocket): void {
-    const { clock, log, keyOf, secretOf } = this.ports;
+    const { clock, log, secretOf } = this.ports;
+    const keysOf = (node: string): readonly string[] => this.ports.keysOf(node);
     const address = socket.remoteAddress ?? '';
     const source = sourceKey(address);
     // Evict the oldest connection, not the newest; otherwise, an attacker that holds every slot could lock everyone out. Honest clients
@@ -57,13 +66,13 @@ export class UnprovenLimiter {
     if ((sameSource?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) sameSource?.values().next().value?.evict();
     if (this.connections.size >= UNPROVEN_MAX) this.connections.values().next().value?.evict();
     const { name } = listeningSocket.config;
-    let key: string | null = null;
+    let keys: readonly string[] = [];
     const connection = new UnprovenConnection(socket, this.ports.newHandshake(), {
       clock,
       pool: this.bodies,
       lookup: (node) => {
-        key = keyOf(node);
-        return key;
+        keys = keysOf(node);
+        return keys.length === 0 ? null : keys;
       },
       secretOf,
       limitOf: ({ node, machine }) => {
@@ -72,12 +81,18 @@ export class UnprovenLimiter {
       },
       proven: (proved, proven) => {
         this.remove(connection, source);
-        this.ports.proven(proved, proven, listeningSocket, listeningSocket.isClosed || keyOf(proven.hello.node) !== key);
+        const key = keys[proven.keyIndex] ?? '';
+        const isOutdated = listeningSocket.isClosed || !keysOf(proven.hello.node).includes(key);
+        this.ports.proven(proved, { ...proven, key }, listeningSocket, isOutdated);
       },
       refused: (_socket, refusal, hello) => {
         this.remove(connection, source);
         if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
-        this.refusals.note('Refused connections', () => log.warn(`Refused ${address} on ${name}: ${refusal.logReason} [${refusal.code}]`));
+        const why = `${refusal.logReason} [${refusal.code}]`;
+        const event = eventOf(hello === null ? `address ${address}` : `client ${hello.node}`, '-', 'refused', `From ${address}: ${why}`);
+        const write = (): void => log.warn(`Refused ${address} on ${name}: ${why}`, { ...event, audit: refusal.isFailedProof });
+        if (refusal.isFailedProof && hello !== null) this.wrongProofs.note(`Wrong proofs of node ${hello.node} from ${address}`, write);
+        else this.refusals.note('Refused connections', write);
       },
       dropped: (_socket, reason) => {
         this.remove(connection, source);
@@ -93,6 +108,7 @@ export class UnprovenLimiter {
   close(refusal: Pick<RsError, 'code'> & { readonly sentence: string }): void {
     for (const connection of [...this.connections]) connection.refuseNow(refusal);
     this.refusals.close();
+    this.wrongProofs.close();
   }
 
   private remove(connection: UnprovenConnection, source: string): void {

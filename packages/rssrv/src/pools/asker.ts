@@ -1,7 +1,7 @@
 // The client or administrator that asks for a change, and what it may do. Pure. Invariant: rights are checked here, on the server, whatever
 // the client has checked before; a refusal names the right that is missing and where it is given.
 
-import { CLIENT_ROLES, type ClientRights, type ClientRole } from '@rsio/common/config/schema/types';
+import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { printSize } from '@rsio/common/lib/units';
 
@@ -21,6 +21,11 @@ export const LOCAL_ASKER: Asker = { node: null, role: 'admin', pools: null, limi
 export function clientAsker(node: string, rights: readonly ClientRights[]): Asker {
   const line = rights.find(({ name }) => name === node);
   return { node, role: line?.role ?? 'use', pools: line?.pools ?? null, limitBytes: line?.limitBytes ?? null };
+}
+
+/** Returns the right that decides whether a client may force take-overs, or null if the file gives no rights: then none is needed. */
+export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig, 'rights' | 'hasRights'>): ClientRole | null {
+  return hasRights ? clientAsker(node, rights).role : null;
 }
 
 export function askerText({ node }: Asker): string {
@@ -51,13 +56,15 @@ export function mayUsePool({ role, pools }: Asker, pool: string): boolean {
   return role === 'admin' || pools === null || pools.includes(pool);
 }
 
-/** Throws E_RIGHTS unless the asker may attach a volume for these clients (null: all), and may therefore change it. */
-export function checkVisible(asker: Asker, volume: string, clients: readonly string[] | null): void {
-  if (asker.role === 'admin' || asker.node === null || clients === null || clients.includes(asker.node)) return;
-  throw new RsError('E_RIGHTS', `${askerText(asker)} may not change volume ${volume}: it is for ${clients.join(', ')}`, {
-    volume,
-    node: asker.node,
-  });
+/** True if the asker may attach a volume for these clients (null: all), and may therefore know and change it. */
+export function mayAttach(asker: Asker, clients: readonly string[] | null): boolean {
+  return asker.role === 'admin' || asker.node === null || clients === null || clients.includes(asker.node);
+}
+
+/** Throws E_RIGHTS if the asker could not attach its own volume, because it would be for these clients only. */
+export function checkOwnAccess(asker: Asker, volume: string, clients: readonly string[] | null): void {
+  if (mayAttach(asker, clients)) return;
+  throw new RsError('E_RIGHTS', `Client ${asker.node} would not be able to attach volume ${volume}: name it in clients`, { volume });
 }
 
 /** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: size of its volumes; `moreBytes`: bytes to add. */

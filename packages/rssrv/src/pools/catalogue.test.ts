@@ -20,7 +20,9 @@ import { POOL_VOLUMES_MAX } from './limits.ts';
 import type { Manifest } from './disk/manifest.ts';
 
 const GIB = 1024 ** 3;
-const STAMP = { id: '00000000-0000-4000-8000-000000000001', request: null, nowMs: 5 };
+let fileIds = 0;
+const newId = (): string => `00000000-0000-4000-9000-${String(++fileIds).padStart(12, '0')}`;
+const STAMP = { id: '00000000-0000-4000-8000-000000000001', newId, request: null, nowMs: 5 };
 
 function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
   return {
@@ -56,6 +58,10 @@ function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly 
     space: { totalBytes: 100 * GIB, freeBytes: 50 * GIB },
     volumes: new Map(volumes.map((volume) => [volume.id, volume])),
     removed: new Map(),
+    purging: new Map(),
+    parts: new Map(),
+    partBytes: 0,
+    unreadable: new Set(),
     findings: [],
     ...changes,
   };
@@ -195,8 +201,8 @@ describe('rights', () => {
     create: (asker) => create(where, {}, asker),
     grow: (asker, name) => decideGrow(where, found(name), 4 * GIB, asker, null),
     rename: (asker, name) => decideRename(where, found(name), { name: 'x', universe: 0 }, asker, null),
-    set: (asker, name) => decideSet(found(name), { readonly: true }, asker, null),
-    remove: (asker, name) => decideRemove(found(name), asker),
+    set: (asker, name) => decideSet(where, found(name), { readonly: true }, asker, null),
+    remove: (asker, name) => decideRemove(where, found(name), asker),
     restore: (asker) => decideRestore(where, { name: 'gone', universe: 0 }, asker, null),
   };
 
@@ -214,7 +220,7 @@ describe('rights', () => {
       expect(refusal(() => work(MANAGER, 'far'))).toBe(
         'E_RIGHTS: Client big-2 may not change pool slow: its pools are fast; change its line in [rights] of rssrvcfg',
       );
-      expect(refusal(() => work(MANAGER, 'hers'))).toBe('E_RIGHTS: Client big-2 may not change volume hers: it is for venus');
+      expect(refusal(() => work(MANAGER, 'hers'))).toBe('E_UNKNOWN_VOLUME: No volume hers on this server: volume list shows them');
       expect(refusal(() => work(ADMIN, 'hers'))).toBe('permitted');
     },
   );
@@ -245,16 +251,16 @@ describe('rights', () => {
     expect(refusal(() => create(where, { clients: ['venus'] }, MANAGER))).toBe(
       'E_RIGHTS: Client big-2 would not be able to attach volume db: name it in clients',
     );
-    expect(refusal(() => decideSet(found('mine'), { clients: ['venus'] }, MANAGER, null))).toBe(
-      'E_RIGHTS: Client big-2 may not change volume mine: it is for venus',
+    expect(refusal(() => decideSet(where, found('mine'), { clients: ['venus'] }, MANAGER, null))).toBe(
+      'E_RIGHTS: Client big-2 would not be able to attach volume mine: name it in clients',
     );
   });
 
   test('only `admin` may permit a take-over that loses writes', () => {
-    expect(refusal(() => decideSet(found('mine'), { takeOverForce: true }, MANAGER, null))).toMatch(
+    expect(refusal(() => decideSet(where, found('mine'), { takeOverForce: true }, MANAGER, null))).toMatch(
       /^E_RIGHTS: Client big-2 may not permit forced take-over/,
     );
-    expect(refusal(() => decideSet(found('mine'), { takeOverForce: true }, ADMIN, null))).toBe('permitted');
+    expect(refusal(() => decideSet(where, found('mine'), { takeOverForce: true }, ADMIN, null))).toBe('permitted');
     expect(refusal(() => create(where, { takeOverForce: true, clients: ['big-2'] }, MANAGER))).toMatch(
       /^E_RIGHTS: Client big-2 may not permit forced take-over/,
     );

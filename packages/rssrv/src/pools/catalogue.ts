@@ -5,10 +5,12 @@
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
-import { type Asker, checkLimit, checkPool, checkRole, checkVisible, mayUsePool } from './asker.ts';
+import { type Asker, checkLimit, checkOwnAccess, checkPool, checkRole, mayAttach, mayUsePool } from './asker.ts';
+import { PARTS_MAX } from './disk/limits.ts';
 import { POOL_VOLUMES_MAX } from './limits.ts';
-import type { Manifest, PoolIdentity } from './disk/manifest.ts';
-import type { RemovedVolume } from './disk/pool-scan.ts';
+import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
+import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
+import { grownLayout, newConcat, newStripe } from './parts/layouts.ts';
 
 const MIB = 1024 * 1024;
 
@@ -29,6 +31,14 @@ export interface PoolState {
   readonly space: { readonly totalBytes: number; readonly freeBytes: number } | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
   readonly removed: ReadonlyMap<string, RemovedVolume>;
+  /** Volumes of several files that are being deleted for good, and whose parts may still exist. */
+  readonly purging: ReadonlyMap<string, Manifest>;
+  /** Parts of volumes, by the id of their file. */
+  readonly parts: ReadonlyMap<string, FoundPart>;
+  /** Bytes that the parts promise. */
+  readonly partBytes: number;
+  /** Ids of volumes and parts that exist, but cannot be read. */
+  readonly unreadable: ReadonlySet<string>;
   readonly findings: readonly string[];
 }
 
@@ -54,6 +64,10 @@ export interface CreateRequest extends VolumeName {
   readonly blockSizeBytes: 512 | 4096;
   /** Null: the pool with the most room is chosen. */
   readonly pool: string | null;
+  /** The pools of the files of a volume that has several; null for one file. */
+  readonly pools?: readonly string[] | null;
+  /** Null: the files follow one another. Else chunks of this size go to the files in turn. */
+  readonly chunkBytes?: number | null;
   readonly thick: boolean;
   readonly readonly: boolean;
   readonly shared: boolean;
@@ -78,8 +92,16 @@ export interface Found {
   readonly manifest: Manifest;
 }
 
+/** A file of a volume in another folder than that of its manifest. */
+export interface PlacedPart {
+  readonly pool: PoolState;
+  readonly record: PartRecord;
+}
+
 export interface Stamp {
   readonly id: string;
+  /** Returns an id for each further file. */
+  readonly newId: () => string;
   readonly request: string | null;
   readonly nowMs: number;
 }
@@ -100,21 +122,27 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName): Found {
   const text = volumeText(wanted);
   if (catalogue.configured.some(({ name, universe }) => name === wanted.name && universe === wanted.universe))
     throw new RsError('E_VOLUME', `Volume ${text} is configured in a section of rssrvcfg: change the section and reload`, { volume: text });
-  throw new RsError('E_UNKNOWN_VOLUME', `No volume ${text} in the pools of this server: rsadm volume list shows them`, { volume: text });
+  throw unknownVolume(wanted);
 }
 
-/** Sum of the sizes of the volumes in a pool. */
-export function promisedBytes({ volumes }: PoolState): number {
-  let sum = 0;
-  for (const { sizeBytes } of volumes.values()) sum += sizeBytes;
+/** Also the refusal for a client that may not attach the volume: for that client, it does not exist. */
+export function unknownVolume(wanted: VolumeName): RsError {
+  const text = volumeText(wanted);
+  return new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: volume list shows them`, { volume: text });
+}
+
+/** Sum of the sizes of the files in a pool. Removed volumes do not count. */
+export function promisedBytes({ volumes, partBytes }: PoolState): number {
+  let sum = partBytes;
+  for (const manifest of volumes.values()) sum += partSizes(manifest)[0] ?? 0;
   return sum;
 }
 
-/** Sum of the sizes of the volumes that a client owns in all pools. */
+/** Sum of the sizes of the files of the volumes that a client owns in all pools. */
 export function ownedBytes({ pools }: Catalogue, node: string | null): number {
   if (node === null) return 0;
   let sum = 0;
-  for (const pool of pools) for (const { owner, sizeBytes } of pool.volumes.values()) if (owner === node) sum += sizeBytes;
+  for (const pool of pools) for (const manifest of pool.volumes.values()) if (manifest.owner === node) sum += totalBytes(manifest);
   return sum;
 }
 
@@ -128,31 +156,77 @@ export function decideCreate(
   catalogue: Catalogue,
   request: CreateRequest,
   asker: Asker,
-  { id, request: requestId, nowMs }: Stamp,
-): { readonly pool: PoolState; readonly manifest: Omit<Manifest, 'stamps'> } {
+  { id, newId, request: requestId, nowMs }: Stamp,
+): { readonly pool: PoolState; readonly manifest: Omit<Manifest, 'stamps'>; readonly parts: readonly PlacedPart[] } {
   checkRole(asker, 'manage', 'create volumes');
   if (request.takeOverForce) checkRole(asker, 'admin', 'permit forced take-over');
-  const { pool: wantedPool, clients, ...settings } = request;
+  const { pool: wantedPool, pools: wantedPools = null, chunkBytes = null, clients, ...settings } = request;
   checkSize(request.sizeBytes, request.blockSizeBytes);
   checkName(catalogue, request, null);
   checkCount(catalogue);
-  if (clients !== null && asker.role !== 'admin' && asker.node !== null && !clients.includes(asker.node))
-    throw new RsError('E_RIGHTS', `Client ${asker.node} would not be able to attach volume ${request.name}: name it in clients`);
+  checkOwnAccess(asker, request.name, clients);
+  if (chunkBytes !== null && wantedPools === null) throw new RsError('E_USAGE', 'A stripe needs at least two pools: name them');
   checkLimit(asker, ownedBytes(catalogue, asker.node), request.sizeBytes);
-  const pool = wantedPool === null ? choosePool(catalogue, request, asker) : poolNamed(catalogue, wantedPool);
-  checkPool(asker, pool.name);
-  if (pool.trouble !== null) throw unusable(pool);
-  checkRoom(pool, request.sizeBytes, request.thick);
-  const manifest = {
-    ...settings,
-    id,
-    clients,
-    layout: { kind: 'simple' },
-    owner: asker.node,
-    createdMs: nowMs,
-    request: requestId,
-  } as const;
-  return { pool, manifest };
+  for (const name of wantedPools ?? (wantedPool === null ? [] : [wantedPool])) checkPool(asker, name);
+  const pools =
+    wantedPools === null
+      ? [wantedPool === null ? choosePool(catalogue, request, asker) : poolNamed(catalogue, wantedPool)]
+      : poolsNamed(catalogue, wantedPool, wantedPools);
+  for (const one of pools) if (one.trouble !== null) throw unusable(one);
+  const [pool] = pools;
+  const layout = wantedPools === null ? ({ kind: 'simple' } as const) : layoutOver(pools, request, chunkBytes, id, newId);
+  const base = { ...settings, id, clients, owner: asker.node, createdMs: nowMs, request: requestId };
+  const manifest = { ...base, layout };
+  for (const [index, sizeBytes] of partSizes(manifest).entries()) checkRoom(pools[index]!, sizeBytes, request.thick);
+  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(manifest));
+  return { pool: pool!, manifest, parts: placedParts(pools, manifest) };
+}
+
+/** Returns the pools of a volume of several files. A pool is named once, because two files in one pool would not be faster or larger. */
+function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly string[]): PoolState[] {
+  if (pool !== null) throw new RsError('E_USAGE', 'Both a pool and several pools are given: give one of them');
+  if (names.length < 2 || names.length > PARTS_MAX)
+    throw new RsError('E_USAGE', `A volume of several files needs 2 to ${PARTS_MAX} pools, and ${names.length} are given`);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new RsError('E_USAGE', `Pool ${quoteText(twice)} is given twice: give each pool once`);
+  return names.map((name) => poolNamed(catalogue, name));
+}
+
+/** Throws E_SPACE, naming a pool, if the pools cannot take the volume. */
+function layoutOver(
+  pools: readonly PoolState[],
+  request: CreateRequest,
+  chunkBytes: number | null,
+  id: string,
+  newId: () => string,
+): Layout {
+  const { thick } = request;
+  const rooms = pools.map((pool) => ({
+    poolId: pool.identity?.id ?? '',
+    maxBytes: thick ? roomBytes(pool) : promiseLeft(pool),
+    freeBytes: usableBytes(pool),
+  }));
+  if (chunkBytes !== null) return newStripe(rooms, request, chunkBytes, id, newId);
+  const layout = newConcat(rooms, request, id, newId);
+  if ('kind' in layout) return layout;
+  const { scarce, shareBytes } = layout;
+  const pool = pools[scarce]!;
+  throw roomRefusal(pool, shareBytes, thick) ?? noSpace(pool, shareBytes, 'name more pools, or choose a smaller size');
+}
+
+/** The files of a volume but the first, each with its pool. */
+function placedParts(pools: readonly PoolState[], manifest: Pick<Manifest, 'id' | 'layout'>): PlacedPart[] {
+  const homeId = manifest.layout.kind === 'simple' ? '' : (manifest.layout.parts[0]?.poolId ?? '');
+  return otherParts(manifest).map((part) => {
+    const pool = pools.find(({ identity }) => identity?.id === part.poolId);
+    if (pool === undefined) throw closed(part.poolId);
+    return { pool, record: { ...part, homeId, volumeId: manifest.id } };
+  });
+}
+
+/** Sum of the sizes of the files of a volume. */
+function totalBytes(manifest: Pick<Manifest, 'layout' | 'sizeBytes'>): number {
+  return partSizes(manifest).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Returns the manifest with the new size. Throws if the volume cannot be grown. */
@@ -162,8 +236,9 @@ export function decideGrow(
   sizeBytes: number,
   asker: Asker,
   request: string | null,
+  onto: { readonly pool: string; readonly newId: () => string } | null = null,
 ): Manifest {
-  checkChange(asker, pool, manifest, 'grow volumes');
+  checkChange(catalogue, asker, pool, manifest, 'grow volumes');
   checkSize(sizeBytes, manifest.blockSizeBytes);
   const text = volumeText(manifest);
   if (sizeBytes <= manifest.sizeBytes)
@@ -174,8 +249,29 @@ export function decideGrow(
   const moreBytes = sizeBytes - manifest.sizeBytes;
   checkOwner(asker, manifest);
   checkLimit(asker, ownedBytes(catalogue, asker.node), moreBytes);
-  checkRoom(pool, moreBytes, manifest.thick);
-  return { ...manifest, sizeBytes, request };
+  const { layout } = manifest;
+  if (onto !== null && layout.kind !== 'concat') throw new RsError('E_USAGE', `Volume ${text} is no concat volume: give no pool`);
+  if (layout.kind === 'simple') {
+    checkRoom(pool, moreBytes, manifest.thick);
+    return { ...manifest, sizeBytes, request };
+  }
+  if (onto !== null) checkPool(asker, onto.pool);
+  const more = onto === null ? null : poolNamed(catalogue, onto.pool);
+  if (more !== null && (more.trouble !== null || more.identity === null)) throw unusable(more);
+  const grown = grownLayout(manifest, layout, sizeBytes, more?.identity?.id ?? null, () => onto?.newId() ?? '');
+  const next = { ...manifest, sizeBytes, layout: grown, request };
+  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(next) - totalBytes(manifest));
+  for (const [index, part] of grown.parts.entries()) {
+    const where = poolById(catalogue, part.poolId);
+    if (where === null || where.trouble !== null) throw where === null ? closed(part.poolId) : unusable(where);
+    checkRoom(where, part.sizeBytes - (layout.parts[index]?.sizeBytes ?? 0), manifest.thick);
+  }
+  return next;
+}
+
+/** The files of a volume but the first, each with its pool. Throws E_POOL if one of the pools is not open. */
+export function partsOf({ pools }: Catalogue, manifest: Pick<Manifest, 'id' | 'layout'>): PlacedPart[] {
+  return placedParts(pools, manifest);
 }
 
 /** Returns the manifest with the new name. Throws if the name cannot be used. */
@@ -186,25 +282,32 @@ export function decideRename(
   asker: Asker,
   request: string | null,
 ): Manifest {
-  checkChange(asker, pool, manifest, 'rename volumes');
+  checkChange(catalogue, asker, pool, manifest, 'rename volumes');
   checkName(catalogue, to, manifest.id);
   return { ...manifest, name: to.name, universe: to.universe, request };
 }
 
-/** Returns the manifest with the new settings. */
-export function decideSet({ pool, manifest }: Found, settings: Settings, asker: Asker, request: string | null): Manifest {
-  checkChange(asker, pool, manifest, 'change volumes');
+/** Returns the manifest with the new settings. `file`: the index of the file whose content the settings confirm. */
+export function decideSet(
+  catalogue: Catalogue,
+  { pool, manifest }: Found,
+  settings: Settings,
+  asker: Asker,
+  request: string | null,
+  file = 0,
+): Manifest {
+  checkChange(catalogue, asker, pool, manifest, 'change volumes');
   if (settings.takeOverForce === true) checkRole(asker, 'admin', 'permit forced take-over');
   const { sameContent, ...others } = settings;
-  const stamps = sameContent === undefined ? manifest.stamps : [sameContent, ...manifest.stamps.slice(1)];
+  const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
   const next = { ...manifest, ...others, stamps, request };
-  checkVisible(asker, volumeText(manifest), next.clients);
+  checkOwnAccess(asker, manifest.name, next.clients);
   return next;
 }
 
 /** Throws if the asker may not remove the volume. The caller also refuses to remove a volume in use. */
-export function decideRemove({ pool, manifest }: Found, asker: Asker): void {
-  checkChange(asker, pool, manifest, 'remove volumes');
+export function decideRemove(catalogue: Catalogue, { pool, manifest }: Found, asker: Asker): void {
+  checkChange(catalogue, asker, pool, manifest, 'remove volumes');
 }
 
 /** Returns the removed volume with this name, the one that was removed last. Throws E_UNKNOWN_VOLUME. */
@@ -217,7 +320,9 @@ export function decideRestore(
   checkRole(asker, 'manage', 'restore volumes');
   const candidates = catalogue.pools.flatMap((pool) =>
     [...pool.removed.values()]
-      .filter(({ manifest }) => manifest.name === wanted.name && manifest.universe === wanted.universe)
+      .filter(
+        ({ manifest: { name, universe, clients } }) => name === wanted.name && universe === wanted.universe && mayAttach(asker, clients),
+      )
       .map(({ manifest, removal }) => ({ pool, manifest, removal })),
   );
   const [last] = candidates.toSorted((a, b) => b.removal.removedMs - a.removal.removedMs);
@@ -227,14 +332,14 @@ export function decideRestore(
       volume: text,
     });
   const { pool, manifest } = last;
-  checkPool(asker, pool.name);
-  checkVisible(asker, text, manifest.clients);
+  checkPools(catalogue, asker, pool, manifest);
   if (pool.trouble !== null) throw unusable(pool);
   checkName(catalogue, wanted, null, 'rename that one first');
   checkCount(catalogue);
   checkOwner(asker, manifest);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), manifest.sizeBytes);
-  checkPromise(pool, manifest.sizeBytes);
+  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(manifest));
+  checkPromise(pool, partSizes(manifest)[0] ?? 0);
+  for (const part of partsOf(catalogue, manifest)) checkPromise(part.pool, part.record.sizeBytes);
   return { pool, manifest: { ...manifest, request } };
 }
 
@@ -247,10 +352,26 @@ export function poolNamed({ pools }: Catalogue, name: string): PoolState {
   throw new RsError('E_UNKNOWN_POOL', `No pool ${quoteText(name)}: ${remedy}`, { pool: name });
 }
 
-function checkChange(asker: Asker, pool: PoolState, manifest: Manifest, what: string): void {
+function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState, manifest: Manifest, what: string): void {
   checkRole(asker, 'manage', what);
-  checkPool(asker, pool.name);
-  checkVisible(asker, volumeText(manifest), manifest.clients);
+  if (!mayAttach(asker, manifest.clients)) throw unknownVolume(manifest);
+  checkPools(catalogue, asker, pool, manifest);
+}
+
+/** Throws E_RIGHTS unless the asker may use all pools of the volume. The name of a pool that is not open is not known. */
+function checkPools(catalogue: Catalogue, asker: Asker, home: PoolState, manifest: Manifest): void {
+  checkPool(asker, home.name);
+  for (const { poolId } of otherParts(manifest)) checkPool(asker, poolById(catalogue, poolId)?.name ?? `id ${poolId}, which is not open`);
+}
+
+function poolById({ pools }: Catalogue, id: string): PoolState | null {
+  return pools.find(({ identity }) => identity?.id === id) ?? null;
+}
+
+function closed(poolId: string): RsError {
+  return new RsError('E_POOL', `Pool id ${poolId}, which has a file of the volume, is not open: mount it, then run rsadm reload`, {
+    poolId,
+  });
 }
 
 function checkCount(catalogue: Catalogue): void {
@@ -287,8 +408,12 @@ function choosePool(catalogue: Catalogue, { sizeBytes, thick }: CreateRequest, a
 
 /** Bytes that new volumes can have: the free space above the reserve, and no more than the limit leaves. */
 function roomBytes(pool: PoolState): number {
-  const left = pool.limitBytes === null ? Number.POSITIVE_INFINITY : pool.limitBytes - promisedBytes(pool);
-  return Math.min(usableBytes(pool), left);
+  return Math.min(usableBytes(pool), promiseLeft(pool));
+}
+
+/** Bytes that the limit of a pool leaves; Infinity if it has none. */
+function promiseLeft(pool: PoolState): number {
+  return pool.limitBytes === null ? Number.POSITIVE_INFINITY : Math.max(0, pool.limitBytes - promisedBytes(pool));
 }
 
 function checkRoom(pool: PoolState, moreBytes: number, thick: boolean): void {
@@ -347,17 +472,19 @@ function checkSize(sizeBytes: number, blockSizeBytes: number): void {
 /** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: what to do if it is in use. */
 function checkName(catalogue: Catalogue, { name, universe }: VolumeName, ownId: string | null, remedy = 'choose another name'): void {
   if (!isName(name)) throw new RsError('E_USAGE', `Wrong volume name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
-  const others: NamedVolume[] = [...catalogue.configured];
-  for (const { volumes } of catalogue.pools) for (const manifest of volumes.values()) if (manifest.id !== ownId) others.push(manifest);
-  for (const other of others) {
-    if (other.universe !== universe) continue;
+  const rawName = `r${name}`;
+  const cookedName = name.startsWith('r') ? name.slice(1) : null;
+  const check = (other: NamedVolume): void => {
+    if (other.universe !== universe) return;
     if (other.name === name) throw new RsError('E_EXISTS', `Volume ${volumeText(other)} exists: ${remedy}`, { volume: name });
-    const raw = other.name === `r${name}` ? [other.name, name] : name === `r${other.name}` ? [name, other.name] : null;
-    if (raw === null) continue;
+    const raw = other.name === rawName ? [other.name, name] : other.name === cookedName ? [name, other.name] : null;
+    if (raw === null) return;
     throw new RsError(
       'E_EXISTS',
       `Volume ${volumeText(other)} exists, and ${raw[0]} is the name of the raw device of ${raw[1]}: ${remedy}`,
       { volume: name },
     );
-  }
+  };
+  for (const volume of catalogue.configured) check(volume);
+  for (const { volumes } of catalogue.pools) for (const manifest of volumes.values()) if (manifest.id !== ownId) check(manifest);
 }

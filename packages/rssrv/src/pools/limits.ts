@@ -13,3 +13,12 @@ export const POOL_CHANGE_MS = 30_000;
 export const POOL_SILENT_MS = 30_000;
 /** Delay after which the remembered volumes of the pools are saved, so that many changes are saved together. */
 export const POOL_MEMORY_SAVE_MS = 1_000;
+/** Percentages of a pool's file system from which on the server warns, the highest first. */
+export const FULL_PERCENTS = [95, 90, 80] as const;
+/** A warning ends when this much less is used than when it began. */
+export const FULL_LESS_PERCENT = 2;
+/** Waiting writes continue when more than the reserve is free: by 1/RESERVE_ROOM_PART of the file system, at most RESERVE_ROOM_MAX_BYTES. */
+export const RESERVE_ROOM_PART = 100;
+export const RESERVE_ROOM_MAX_BYTES = 1024 ** 3;
+/** With less than this above its reserve, a pool is measured often, because a fast disk writes this much between two rare measurements. */
+export const SPACE_NEAR_BYTES = 16 * 1024 ** 3;

@@ -16,6 +16,9 @@ export interface RememberedVolume {
   readonly clients: readonly string[] | null;
 }
 
+/** The volumes of an open pool are copied only when they are saved, because they may be many and change often. */
+type Remembered = readonly RememberedVolume[] | ReadonlyMap<string, RememberedVolume>;
+
 /** Path of a pool -> its volumes. */
 type Content = Readonly<Record<string, readonly RememberedVolume[]>>;
 
@@ -25,14 +28,16 @@ export class PoolMemory {
   private readonly clock: Clock;
   private readonly log: Pick<Log, 'warn'>;
   private readonly file: StateFile<Content>;
-  private pools: Map<string, readonly RememberedVolume[]> = new Map();
+  private pools: Map<string, Remembered> = new Map();
   private timer: Timer | null = null;
 
   /** `path`: the state file. */
   constructor(path: string, clock: Clock, log: Pick<Log, 'warn'>) {
     this.clock = clock;
     this.log = log;
-    this.file = new StateFile(path, { version: 1, accepts: isContent, remedy: REMEDY }, () => Object.fromEntries(this.pools));
+    this.file = new StateFile(path, { version: 1, accepts: isContent, remedy: REMEDY }, () =>
+      Object.fromEntries([...this.pools].map(([place, known]) => [place, listOf(known)])),
+    );
   }
 
   /** Loads the file. A file that cannot be used is reported and counts as empty, because it is only for messages. */
@@ -46,19 +51,15 @@ export class PoolMemory {
 
   /** The volumes that the pool at this path had when it was last open. */
   volumesOf(path: string): readonly RememberedVolume[] {
-    return this.pools.get(path) ?? [];
+    return listOf(this.pools.get(path) ?? []);
   }
 
   /** Takes over what the open pools contain, and saves it soon. Pools that are no longer configured are forgotten. */
   update(states: readonly PoolState[]): void {
-    const next = new Map<string, readonly RememberedVolume[]>();
+    const next = new Map<string, Remembered>();
     for (const { path, isOpen, volumes } of states) {
       const known = this.pools.get(path);
-      if (isOpen)
-        next.set(
-          path,
-          [...volumes.values()].map(({ name, universe, clients }) => ({ name, universe, clients })),
-        );
+      if (isOpen) next.set(path, volumes);
       else if (known !== undefined) next.set(path, known);
     }
     this.pools = next;
@@ -93,4 +94,8 @@ function isVolume(value: unknown): value is RememberedVolume {
   if (!isRecord(value)) return false;
   const { name, universe, clients } = value;
   return isText(name) && isWhole(universe) && (clients === null || (isListOf(clients, isText) && clients.length <= CLIENTS_MAX));
+}
+
+function listOf(known: Remembered): readonly RememberedVolume[] {
+  return [...known.values()].map(({ name, universe, clients }) => ({ name, universe, clients }));
 }

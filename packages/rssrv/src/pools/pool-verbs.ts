@@ -1,7 +1,7 @@
 // Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and the
 // listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it is
-// durable; a request that is repeated with the same id is answered without being executed again (P5), also after a restart, because the id
-// is committed together with the change.
+// durable; a request that is repeated after a crash is not executed again (P5), because its stamp is committed together with the change.
+// requests/ answers all other repetitions.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -22,15 +22,20 @@ import {
   findVolume,
   type Found,
   type NamedVolume,
+  partsOf,
+  type PlacedPart,
   type PoolState,
   type Settings,
   type VolumeName,
   volumeText,
 } from './catalogue.ts';
-import { isRequestId, type Manifest } from './disk/manifest.ts';
+import { checkSameParams, isSameRequest } from '../requests/request-stamp.ts';
+import { isRequestId, type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
+import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
+import { removalMs } from './removal-time.ts';
 import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';
 import { POOL_CHANGE_MS, REMOVED_KEPT_MS } from './limits.ts';
 
@@ -66,26 +71,78 @@ export class PoolVerbs {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     await this.ports.pools.measure();
-    const stamp = { id: this.ports.newId(), request: requestId, nowMs: this.ports.clock.wallMs() };
-    const { pool, manifest: wanted } = decideCreate(this.catalogue, request, asker, stamp);
-    const manifest = await this.onDisk(pool, allocateMs(request.thick ? request.sizeBytes : 0), (files) => files.create(wanted));
-    this.ports.pools.put(pool.name, manifest);
+    const { newId } = this.ports;
+    const stamp = { id: newId(), newId, request: requestId, nowMs: this.ports.clock.wallMs() };
+    const { pool, manifest: wanted, parts } = decideCreate(this.catalogue, request, asker, stamp);
+    const limitMs = allocateMs(request.thick ? (partSizes(wanted)[0] ?? 0) : 0);
+    const manifest = await this.withNewParts(parts, request.thick, async (stamps) => {
+      const created = await this.onDisk(pool, limitMs, (files) => files.create(wanted, stamps));
+      this.ports.pools.put(pool.name, created);
+      return created;
+    });
     await this.serve(pool, null, manifest);
     return { pool, manifest };
   }
 
-  /** `sizeBytes`: the new size, more than the old one. */
-  async grow(name: VolumeName, sizeBytes: number, asker: Asker, requestId: string | null): Promise<Found> {
+  /**
+   * Creates the further files of a volume, and executes the change that commits the manifest with them. `commit` gets their stamps. Whatever
+   * happens, only the files that the manifest names remain.
+   */
+  private async withNewParts<T>(
+    parts: readonly PlacedPart[],
+    thick: boolean,
+    commit: (stamps: readonly (string | null)[]) => Promise<T>,
+  ): Promise<T> {
+    if (parts.length === 0) return commit([]);
+    try {
+      const stamps: (string | null)[] = [];
+      for (const { pool, record } of parts) {
+        stamps.push(await this.onDisk(pool, allocateMs(thick ? record.sizeBytes : 0), (files) => files.parts.create(record, thick)));
+        this.ports.pools.putPart(pool.name, { record, isNew: true });
+      }
+      return await commit(stamps);
+    } finally {
+      await this.ports.pools.settleParts();
+    }
+  }
+
+  /** `sizeBytes`: the new size, more than the old one. `onto`: the pool in which a `concat` volume goes on; null: where it ends. */
+  async grow(name: VolumeName, sizeBytes: number, asker: Asker, requestId: string | null, onto: string | null = null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     await this.ports.pools.measure();
     const found = findVolume(this.catalogue, name);
-    const { pool, manifest: was } = found;
-    const manifest = decideGrow(this.catalogue, found, sizeBytes, asker, requestId);
-    const limitMs = allocateMs(was.thick ? sizeBytes - was.sizeBytes : 0);
-    this.ports.check(volumeConfigOf(pool, was), volumeConfigOf(pool, manifest));
-    await this.onDisk(pool, limitMs, (files) => files.extend(was.id, was.sizeBytes, sizeBytes, was.thick));
-    return this.replace(found, manifest);
+    const { manifest: was } = found;
+    const { newId } = this.ports;
+    const manifest = decideGrow(this.catalogue, found, sizeBytes, asker, requestId, onto === null ? null : { pool: onto, newId });
+    this.check(found, manifest);
+    const known = new Set(otherParts(was).map(({ fileId }) => fileId));
+    const added = partsOf(this.catalogue, manifest).filter(({ record }) => !known.has(record.fileId));
+    await this.extend(found, manifest);
+    if (added.length === 0) return this.replace(found, manifest);
+    return this.withNewParts(added, was.thick, (stamps) => this.replace(found, { ...manifest, stamps: [...was.stamps, ...stamps] }));
+  }
+
+  /** Extends the files of a volume to the sizes in the new manifest, which is not yet in force. */
+  private async extend({ pool, manifest: was }: Found, manifest: Manifest): Promise<void> {
+    const before = partSizes(was);
+    const [firstBytes = 0, ...others] = partSizes(manifest);
+    const [wasBytes = 0] = before;
+    if (firstBytes > wasBytes)
+      await this.onDisk(pool, allocateMs(was.thick ? firstBytes - wasBytes : 0), (files) =>
+        files.extend(was.id, wasBytes, firstBytes, was.thick),
+      );
+    const parts = partsOf(this.catalogue, manifest);
+    for (const [index, sizeBytes] of others.entries()) {
+      const fromBytes = before[index + 1];
+      const part = parts[index];
+      if (fromBytes === undefined || part === undefined || sizeBytes <= fromBytes) continue;
+      const { record } = part;
+      await this.onDisk(part.pool, allocateMs(was.thick ? sizeBytes - fromBytes : 0), (files) =>
+        files.parts.extend(record, fromBytes, was.thick),
+      );
+      this.ports.pools.putPart(part.pool.name, { record, isNew: false });
+    }
   }
 
   async rename(name: VolumeName, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
@@ -99,7 +156,20 @@ export class PoolVerbs {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     const found = findVolume(this.catalogue, name);
-    return this.replace(found, decideSet(found, settings, asker, requestId));
+    const file = await this.confirmedFile(found, settings);
+    return this.replace(found, decideSet(this.catalogue, found, settings, asker, requestId, file));
+  }
+
+  /** Returns the index of the file whose content the settings confirm. Throws E_USAGE if a volume of several files has no such file. */
+  private async confirmedFile({ pool, manifest }: Found, { sameContent }: Settings): Promise<number> {
+    const { layout } = this.configOf(pool, manifest);
+    if (layout === undefined || sameContent === undefined) return 0;
+    const index = await stampedFile(
+      layout.parts.map(({ path }) => path),
+      sameContent,
+    );
+    if (index !== null) return index;
+    throw new RsError('E_USAGE', `No file of volume ${volumeText(manifest)} has the stamp ${sameContent}: rsadm volume list shows it`);
   }
 
   /** Moves the volume to the removed ones, where it stays for REMOVED_KEPT_MS. */
@@ -108,10 +178,11 @@ export class PoolVerbs {
     if (before !== null) return before;
     const found = findVolume(this.catalogue, name);
     const { pool, manifest } = found;
-    decideRemove(found, asker);
-    const was = volumeConfigOf(pool, manifest);
+    decideRemove(this.catalogue, found, asker);
+    const was = this.configOf(pool, manifest);
     this.ports.check(was, null);
-    const removal = { removedMs: this.ports.clock.wallMs(), by: asker.node, request: requestId };
+    const removedMs = removalMs(this.catalogue, manifest, this.ports.clock.wallMs());
+    const removal = { removedMs, by: asker.node, request: requestId };
     await this.ports.apply(was, null);
     this.doubtful.add(manifest.id);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.remove(manifest.id, removal));
@@ -151,20 +222,22 @@ export class PoolVerbs {
   }
 
   private async purge(pool: PoolState, manifest: Manifest): Promise<void> {
-    await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.purge(manifest.id));
-    this.ports.pools.purge(pool.name, manifest.id);
+    await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.purge(manifest));
+    this.ports.pools.purge(pool.name, manifest);
+    await this.ports.pools.settleParts();
     this.ports.log.info(`Removed volume ${volumeText(manifest)} of pool ${pool.name} was deleted for good`);
   }
 
   /** Checks that the change is possible while clients use the volume, commits the manifest, and serves the volume with it. */
   private async replace({ pool, manifest: was }: Found, manifest: Manifest): Promise<Found> {
-    this.ports.check(volumeConfigOf(pool, was), volumeConfigOf(pool, manifest));
+    this.check({ pool, manifest: was }, manifest);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceManifest(manifest));
     this.ports.pools.put(pool.name, manifest);
+    await this.ports.pools.settleParts();
     try {
       await this.serve(pool, was, manifest);
     } catch (thrown) {
-      await this.takeBack(pool, was);
+      await this.takeBack(pool, was, manifest);
       throw thrown;
     }
     return { pool, manifest };
@@ -174,13 +247,35 @@ export class PoolVerbs {
    * Writes the manifest with which a volume is served, because a new one cannot come into force. For example, a client has begun to use the
    * volume meanwhile, and the next start would otherwise serve it differently to its holder. A failure is logged.
    */
-  private async takeBack({ name }: PoolState, was: Manifest): Promise<void> {
+  private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
     try {
+      await this.doubtParts(was, tried);
       await this.ports.pools.onDisk(name, POOL_CHANGE_MS, (files) => files.replaceManifest(was));
       this.ports.pools.put(name, was);
+      await this.ports.pools.settleParts();
     } catch (thrown) {
       this.ports.log.error(`Volume ${volumeText(was)} of pool ${name} is served as before, but not on disk: ${toRsError(thrown).message}`);
     }
+  }
+
+  /** Makes parts new again that only the later manifest names, so that they are deleted once it is taken back. */
+  private async doubtParts(was: Manifest, tried: Manifest): Promise<void> {
+    const known = new Set(otherParts(was).map(({ fileId }) => fileId));
+    const added = otherParts(tried).filter(({ fileId }) => !known.has(fileId));
+    if (added.length === 0) return;
+    for (const { pool, record } of partsOf(this.catalogue, tried)) {
+      if (known.has(record.fileId)) continue;
+      await this.ports.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => files.parts.doubt(record.fileId));
+      this.ports.pools.putPart(pool.name, { record, isNew: true });
+    }
+  }
+
+  private configOf(pool: PoolState, manifest: Manifest): ServerVolumeConfig {
+    return volumeConfigOf(pool, manifest, this.ports.pools.states);
+  }
+
+  private check({ pool, manifest: was }: Found, now: Manifest): void {
+    this.ports.check(this.configOf(pool, was), this.configOf(pool, now));
   }
 
   /**
@@ -190,19 +285,47 @@ export class PoolVerbs {
   async readAgain(name: string): Promise<void> {
     const state = (): PoolState | undefined => this.ports.pools.states.find((pool) => pool.name === name);
     const before = state();
+    const standing = this.configsAround(name);
     await this.ports.pools.readAgain(name);
     const after = state();
     if (before === undefined || after === undefined) return;
     for (const id of new Set([...before.volumes.keys(), ...after.volumes.keys()])) {
       const [was = null, now = null] = [before.volumes.get(id), after.volumes.get(id)];
       if (isDeepStrictEqual(was, now) && !this.doubtful.has(id)) continue;
-      const config = (manifest: Manifest | null): ServerVolumeConfig | null => (manifest === null ? null : volumeConfigOf(after, manifest));
+      const config = (manifest: Manifest | null): ServerVolumeConfig | null => (manifest === null ? null : this.configOf(after, manifest));
       try {
         await this.ports.apply(config(was), config(now));
         this.doubtful.delete(id);
       } catch (thrown) {
         this.ports.log.error(`Volume ${(now ?? was)?.name} of pool ${name}: ${toRsError(thrown).message}`);
-        if (was !== null && now !== null) await this.takeBack(after, was);
+        if (was !== null && now !== null) await this.takeBack(after, was, now);
+      }
+    }
+    await this.applyParts(name, standing);
+  }
+
+  /** Volume id -> configuration of each volume that has a part in this pool, and its manifest in another one. */
+  private configsAround(name: string): Map<string, ServerVolumeConfig> {
+    const { states } = this.ports.pools;
+    const id = states.find((pool) => pool.name === name)?.identity?.id;
+    const found = new Map<string, ServerVolumeConfig>();
+    for (const pool of states) {
+      if (!pool.isOpen || pool.name === name) continue;
+      for (const manifest of pool.volumes.values())
+        if (otherParts(manifest).some(({ poolId }) => poolId === id)) found.set(manifest.id, this.configOf(pool, manifest));
+    }
+    return found;
+  }
+
+  /** Serves volumes of other pools whose parts in this pool were found, or are no longer found. */
+  private async applyParts(name: string, standing: ReadonlyMap<string, ServerVolumeConfig>): Promise<void> {
+    for (const [id, now] of this.configsAround(name)) {
+      const was = standing.get(id) ?? now;
+      if (isDeepStrictEqual(was.layout, now.layout)) continue;
+      try {
+        await this.ports.apply(was, now);
+      } catch (thrown) {
+        this.ports.log.error(`Volume ${now.name}, which has a file in pool ${name}: ${toRsError(thrown).message}`);
       }
     }
   }
@@ -220,31 +343,37 @@ export class PoolVerbs {
   }
 
   private async serve(pool: PoolState, was: Manifest | null, now: Manifest): Promise<void> {
-    await this.ports.apply(was === null ? null : volumeConfigOf(pool, was), volumeConfigOf(pool, now));
+    await this.ports.apply(was === null ? null : this.configOf(pool, was), this.configOf(pool, now));
   }
 
-  /** Returns the volume whose last change this request made, or null. */
-  private doneBy(requestId: string | null): Found | null {
-    if (requestId === null) return null;
-    checkRequest(requestId);
+  /** Returns the volume whose last change this request made, or null. Throws E_USAGE if its id was used with other parameters. */
+  private doneBy(stamp: string | null): Found | null {
+    if (stamp === null) return null;
+    checkStamp(stamp);
     for (const pool of this.ports.pools.states) {
-      for (const manifest of pool.volumes.values()) if (manifest.request === requestId) return { pool, manifest };
+      for (const manifest of pool.volumes.values()) if (isDone(stamp, manifest.request)) return { pool, manifest };
     }
     return null;
   }
 
-  private removedBy(requestId: string | null): Found | null {
-    if (requestId === null) return null;
-    checkRequest(requestId);
+  private removedBy(stamp: string | null): Found | null {
+    if (stamp === null) return null;
+    checkStamp(stamp);
     for (const pool of this.ports.pools.states) {
-      for (const { manifest, removal } of pool.removed.values()) if (removal.request === requestId) return { pool, manifest };
+      for (const { manifest, removal } of pool.removed.values()) if (isDone(stamp, removal.request)) return { pool, manifest };
     }
     return null;
   }
 }
 
-function checkRequest(requestId: string): void {
-  if (isRequestId(requestId)) return;
+function isDone(stamp: string, before: string | null): boolean {
+  if (before === null || !isSameRequest(stamp, before)) return false;
+  checkSameParams(stamp, before);
+  return true;
+}
+
+function checkStamp(stamp: string): void {
+  if (isRequestId(stamp)) return;
   throw new RsError('E_USAGE', `Wrong request id: allowed are 1 to ${REQUEST_ID_MAX_CHARS} printable ASCII characters without spaces`);
 }
 

@@ -1,12 +1,17 @@
 // The configuration that a manifest amounts to. With it, the listener opens, serves and reloads a volume of a pool exactly like a volume of
 // a section [volume]. Pure. Invariant: two different volumes of the pools never have the same data file.
 
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { PartConfig, ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
 import type { PoolState } from './catalogue.ts';
-import type { Manifest } from './disk/manifest.ts';
-import { poolPaths } from './disk/pool-files.ts';
+import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
+import { poolPaths } from './disk/pool-paths.ts';
 
-export function volumeConfigOf(pool: Pick<PoolState, 'name' | 'path'>, manifest: Manifest): ServerVolumeConfig {
+/** `pools`: all pools of the server, where the other files of the volume are. */
+export function volumeConfigOf(
+  pool: Pick<PoolState, 'name' | 'path' | 'identity'>,
+  manifest: Manifest,
+  pools: readonly PoolState[],
+): ServerVolumeConfig {
   const { id, name, universe, sizeBytes, blockSizeBytes, readonly, shared, clients, takeOver, takeOverForce } = manifest;
   return {
     name,
@@ -23,8 +28,55 @@ export function volumeConfigOf(pool: Pick<PoolState, 'name' | 'path'>, manifest:
     id,
     sameContent: null,
     line: 0,
-    pool: { name: pool.name, stamp: manifest.stamps[0] ?? null },
+    pool: { name: pool.name, stamp: manifest.stamps[0] ?? null, ids: poolIds(pool, manifest), isThick: manifest.thick },
+    ...layoutOf(pool, manifest, pools),
   };
+}
+
+function poolIds({ identity }: Pick<PoolState, 'identity'>, { layout }: Manifest): string[] {
+  const own = identity === null ? [] : [identity.id];
+  return layout.kind === 'simple' ? own : [...new Set([...own, ...layout.parts.map(({ poolId }) => poolId)])];
+}
+
+function layoutOf(
+  pool: Pick<PoolState, 'name' | 'path'>,
+  manifest: Manifest,
+  pools: readonly PoolState[],
+): { readonly layout?: VolumeLayout } {
+  const { id, layout, stamps } = manifest;
+  if (layout.kind === 'simple') return {};
+  const [firstBytes = 0] = partSizes(manifest);
+  const first: PartConfig = {
+    poolId: layout.parts[0]?.poolId ?? '',
+    pool: pool.name,
+    path: poolPaths.data(poolPaths.volume(pool.path, id)),
+    sizeBytes: firstBytes,
+    stamp: stamps[0] ?? null,
+    trouble: null,
+  };
+  const others = otherParts(manifest).map(({ poolId, fileId, sizeBytes }, index): PartConfig => {
+    const where = pools.find((one) => one.isOpen && one.identity?.id === poolId);
+    const part = where?.parts.get(fileId);
+    const file = where === undefined ? null : poolPaths.data(poolPaths.part(where.path, fileId));
+    const isThere = part !== undefined && part.record.volumeId === id;
+    const trouble =
+      where === undefined
+        ? absentText(poolId, pools)
+        : isThere
+          ? null
+          : `${file} of pool ${where.name} cannot be used: restore it, and reload`;
+    return { poolId, pool: where?.name ?? null, path: isThere ? file : null, sizeBytes, stamp: stamps[index + 1] ?? null, trouble };
+  });
+  return { layout: { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts: [first, ...others] } };
+}
+
+/** A pool that is not open has no known id, so that all such pools are named. */
+function absentText(poolId: string, pools: readonly PoolState[]): string {
+  const names = pools.filter(({ isOpen }) => !isOpen).map(({ name }) => name);
+  const text = `pool id ${poolId}, which has a file of the volume, is not open`;
+  return names.length === 0
+    ? `${text}: add its section [pool]`
+    : `${text} (not open: ${names.join(', ')}): mount it, then run rsadm reload`;
 }
 
 /** The volumes of the open pools, in the order of the pools and then by name. */
@@ -34,6 +86,6 @@ export function volumeConfigsOf(pools: readonly PoolState[]): ServerVolumeConfig
     .flatMap((pool) =>
       [...pool.volumes.values()]
         .toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.universe - b.universe))
-        .map((manifest) => volumeConfigOf(pool, manifest)),
+        .map((manifest) => volumeConfigOf(pool, manifest, pools)),
     );
 }

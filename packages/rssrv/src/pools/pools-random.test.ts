@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { LOCAL_ASKER } from './asker.ts';
+import { promisedBytes } from './catalogue.ts';
 
 const RUNS = 200;
 const STEP_BYTES = 4096;
@@ -157,4 +158,119 @@ test('every order of changes ends as the model says, also after restarts', { tim
   await fc.assert(property, { numRuns: RUNS, seed: 18 });
   // Both outcomes must have been seen often, or the test would prove little.
   expect([permitted > 500, refused > 500], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
+});
+
+const SEVERAL = ['a', 'b', 'c'];
+const CHUNK_BYTES = 4096;
+
+type LayoutOrder =
+  | { readonly verb: 'create'; readonly name: string; readonly steps: number; readonly pools: readonly string[]; readonly stripes: boolean }
+  | { readonly verb: 'grow'; readonly name: string; readonly steps: number; readonly onto: string | null }
+  | { readonly verb: 'remove' | 'restore'; readonly name: string }
+  /** The next start is without this pool, and the one after it with all of them. */
+  | { readonly verb: 'restart'; readonly absent: string | null };
+
+const layoutOrder: fc.Arbitrary<LayoutOrder> = fc.oneof(
+  fc.record({
+    verb: fc.constant('create' as const),
+    name,
+    steps: fc.integer({ min: 1, max: 6 }),
+    pools: fc.subarray(SEVERAL, { minLength: 1 }),
+    stripes: fc.boolean(),
+  }),
+  fc.record({
+    verb: fc.constant('grow' as const),
+    name,
+    steps: fc.integer({ min: 1, max: 9 }),
+    onto: fc.constantFrom(null, ...SEVERAL),
+  }),
+  fc.record({ verb: fc.constantFrom('remove' as const, 'restore' as const), name }),
+  fc.record({ verb: fc.constant('restart' as const), absent: fc.constantFrom(null, ...SEVERAL) }),
+);
+
+/** Executes the order, and returns the bytes of the volume that it made or grew; null if it was refused. */
+async function executeLayout(scene: PoolScene, one: Exclude<LayoutOrder, { verb: 'restart' }>): Promise<number | null> {
+  const volume = { name: one.name, universe: 0 };
+  const bytes = 'steps' in one ? one.steps * STEP_BYTES : 0;
+  try {
+    switch (one.verb) {
+      case 'create': {
+        const several =
+          one.pools.length === 1 ? { pool: one.pools[0]! } : { pools: one.pools, chunkBytes: one.stripes ? CHUNK_BYTES : null };
+        return (await scene.create({ name: one.name, sizeBytes: bytes, ...several })).manifest.sizeBytes;
+      }
+      case 'grow':
+        return (await scene.verbs.grow(volume, bytes, LOCAL_ASKER, null, one.onto)).manifest.sizeBytes;
+      case 'remove':
+        return (await scene.verbs.remove(volume, LOCAL_ASKER, null)).manifest.sizeBytes;
+      case 'restore':
+        return (await scene.verbs.restore(volume, LOCAL_ASKER, null)).manifest.sizeBytes;
+    }
+  } catch {
+    return null;
+  }
+}
+
+/** Each file exists with the size that its manifest says, and each pool has promised the bytes in it, which its limit bounds. */
+function checkFiles(scene: PoolScene): void {
+  const promised = new Map(SEVERAL.map((pool) => [pool, 0]));
+  for (const { layout, path: only, sizeBytes, pool } of scene.served.values()) {
+    const files = layout?.parts ?? [{ path: only, sizeBytes: sizeBytes ?? 0, pool: pool?.name ?? '' }];
+    for (const file of files) {
+      expect(fs.statSync(file.path ?? '').size).toBeGreaterThanOrEqual(file.sizeBytes);
+      promised.set(file.pool ?? '', promised.get(file.pool ?? '')! + file.sizeBytes);
+    }
+    const total = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    expect(layout === undefined || layout.chunkBytes !== null ? total >= (sizeBytes ?? 0) : total === sizeBytes).toBe(true);
+  }
+  for (const state of scene.pools.states) {
+    expect([state.name, promisedBytes(state), state.trouble]).toEqual([state.name, promised.get(state.name), null]);
+    expect(promisedBytes(state)).toBeLessThanOrEqual(LIMIT_BYTES);
+  }
+  expect(scene.picture()).not.toMatch(/finding|part new|purging/);
+}
+
+test('volumes over several pools: every order of changes keeps files and promises, also after starts without a pool', {
+  timeout: 240_000,
+}, async () => {
+  let permitted = 0;
+  let refused = 0;
+  const property = fc.asyncProperty(fc.array(layoutOrder, { minLength: 5, maxLength: 20 }), async (orders) => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pools-'));
+    let nowMs = 0;
+    const clock = { ...systemClock, wallMs: () => nowMs++ };
+    const options = { clock, limitBytes: LIMIT_BYTES, names: SEVERAL };
+    let scene = await PoolScene.open(directory, options);
+    const sizes = new Map<string, number>();
+    try {
+      for (const one of orders) {
+        const before = scene.picture();
+        if (one.verb === 'restart') {
+          await scene.pools.close();
+          const [at, away] = [path.join(directory, one.absent ?? ''), path.join(directory, 'away')];
+          if (one.absent !== null) {
+            fs.renameSync(at, away);
+            await PoolScene.picture(directory, { ...options, absent: [one.absent] });
+            fs.renameSync(away, at);
+          }
+          scene = await PoolScene.open(directory, options);
+          expect(scene.picture()).toBe(before);
+        } else {
+          const bytes = await executeLayout(scene, one);
+          if (bytes === null) refused++;
+          else permitted++;
+          if (bytes === null) expect(scene.picture()).toBe(before);
+          else if (one.verb === 'remove') sizes.delete(one.name);
+          else sizes.set(one.name, bytes);
+        }
+        expect(new Map([...scene.served.values()].map((volume) => [volume.name, volume.sizeBytes]))).toEqual(sizes);
+        checkFiles(scene);
+      }
+    } finally {
+      await scene.pools.close();
+      fs.rmSync(directory, { recursive: true, force: true });
+    }
+  });
+  await fc.assert(property, { numRuns: 40, seed: 18 });
+  expect([permitted > 80, refused > 80], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
 });

@@ -3,20 +3,38 @@
 // is probably not mounted; a pool that cannot be used never stops the others.
 
 import type { FileHandle } from 'node:fs/promises';
-import { open, stat, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import type { takeLocks } from '../volumes/file-locks.ts';
+import type { takeLocks } from '../locks/file-locks.ts';
 import { type PoolState, volumeText } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';
-import { type Allocate, PoolFiles, poolPaths } from './disk/pool-files.ts';
+import type { Allocate } from './disk/data-file.ts';
+import { PoolFiles } from './disk/pool-files.ts';
+import { checkLocked, takePoolLock } from './disk/pool-lock.ts';
+import { poolPaths } from './disk/pool-paths.ts';
 import { POOL_FINDINGS_MAX } from './disk/limits.ts';
 import { POOL_CHANGE_MS, POOL_SILENT_MS, SPACE_WAIT_MS } from './limits.ts';
-import { type PoolScan, type RemovedVolume, readIdentity, scanPool } from './disk/pool-scan.ts';
+import { type FoundPart, type PoolScan, type RemovedVolume, readIdentity, scanPool } from './disk/pool-scan.ts';
+import { findingsOf } from './parts/part-plan.ts';
+import { settleParts } from './parts/part-repair.ts';
+import {
+  account,
+  contentOf,
+  emptyState,
+  lostPartOf,
+  NO_CONTENT,
+  remedyOf,
+  spaceOf,
+  withPart,
+  withPurged,
+  withRemoved,
+  withVolume,
+} from './pool-content.ts';
+import { PoolSpace } from './pool-space.ts';
 
 export interface PoolsPorts {
   readonly clock: Clock;
@@ -32,6 +50,8 @@ export interface PoolsPorts {
   answersAgain(name: string): void;
   /** Called when pools or their volumes have changed. */
   changed(): void;
+  /** Called when the free space of the pools was measured. */
+  measured?(): void;
 }
 
 interface OpenPool {
@@ -51,6 +71,7 @@ export interface PoolsChange {
 }
 
 export class Pools {
+  readonly space = new PoolSpace();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
   /** Paths of pools whose free space is being measured. */
@@ -97,6 +118,7 @@ export class Pools {
       const pool = all[index]!;
       return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve } };
     });
+    await this.settle(next);
     return {
       states: next.map(({ state }) => state),
       commit: async () => {
@@ -106,9 +128,18 @@ export class Pools {
         const kept = new Set(next.map(({ lock }) => lock));
         for (const pool of before) if (!kept.has(pool.lock)) await this.release(pool);
         this.ports.changed();
-        for (const { state } of next) this.report(state, before.find((one) => one.state.name === state.name)?.state);
+        const states = next.map(({ state }) => state);
+        const reported = before.flatMap(({ state }) =>
+          findingsOf(
+            state,
+            before.map((one) => one.state),
+          ),
+        );
+        for (const state of states)
+          this.report(state, before.find((one) => one.state.name === state.name)?.state, findingsOf(state, states), reported);
       },
       undo: async () => {
+        this.takeParts(next);
         for (const { lock } of opened) await lock?.close();
       },
     };
@@ -124,28 +155,70 @@ export class Pools {
 
   /** Records a volume that was created or changed on disk. */
   put(name: string, manifest: Manifest): void {
-    this.change(name, (state) => ({
-      ...state,
-      volumes: new Map([...state.volumes, [manifest.id, manifest]]),
-      removed: without(state.removed, manifest.id),
-    }));
+    this.change(name, (state) => withVolume(state, manifest));
     this.ports.changed();
   }
 
   /** Records a volume that was moved to the removed ones. */
   remove(name: string, removed: RemovedVolume): void {
-    const { id } = removed.manifest;
-    this.change(name, (state) => ({
-      ...state,
-      volumes: without(state.volumes, id),
-      removed: new Map([...state.removed, [id, removed]]),
-    }));
+    this.change(name, (state) => withRemoved(state, removed));
     this.ports.changed();
   }
 
-  /** Records that a removed volume was deleted. */
-  purge(name: string, id: string): void {
-    this.change(name, (state) => ({ ...state, removed: without(state.removed, id) }));
+  /** Records that a removed volume was deleted. The parts of a volume of several files may still exist. */
+  purge(name: string, manifest: Manifest): void {
+    this.change(name, (state) => withPurged(state, manifest));
+  }
+
+  /** Records a part that was created, or changed on disk. */
+  putPart(name: string, part: FoundPart): void {
+    this.change(name, (state) => withPart(state, part));
+  }
+
+  /**
+   * Finishes or undoes what changes of volumes of several files have left in other pools than that of the manifest. A failure is logged, and
+   * is the `trouble` of the pool.
+   */
+  async settleParts(): Promise<void> {
+    await this.settle(this.list);
+    this.ports.changed();
+  }
+
+  private async settle(pools: readonly OpenPool[]): Promise<void> {
+    await settleParts(pools, (pool, work) => this.repaired(pool, work));
+    account(pools);
+  }
+
+  private async repaired(pool: OpenPool, work: (files: PoolFiles) => Promise<void>): Promise<boolean> {
+    const { files } = pool;
+    const { name } = pool.state;
+    const ended = this.track(
+      files,
+      checkPlace(pool).then(() => work(files)),
+    );
+    if (!(await answers(this.ports.clock, POOL_CHANGE_MS, () => ended))) {
+      pool.state = { ...pool.state, trouble: silentText(POOL_CHANGE_MS) };
+      this.fellSilent(files, POOL_CHANGE_MS, ended, name);
+      return false;
+    }
+    try {
+      await ended;
+      return true;
+    } catch (thrown) {
+      const trouble = toRsError(thrown).message;
+      pool.state = { ...pool.state, trouble };
+      this.ports.log.error(`Pool ${name} cannot be used: ${trouble}`);
+      return false;
+    }
+  }
+
+  /** Takes over what a change that is not made has repaired in the pools that stay open. */
+  private takeParts(pools: readonly OpenPool[]): void {
+    for (const pool of this.list) {
+      const repaired = pools.find(({ files }) => files === pool.files)?.state;
+      if (repaired !== undefined) pool.state = { ...pool.state, parts: repaired.parts, purging: repaired.purging };
+    }
+    account(this.list);
   }
 
   /**
@@ -166,6 +239,7 @@ export class Pools {
         await answers(this.ports.clock, SPACE_WAIT_MS, () => measured);
       }),
     );
+    this.ports.measured?.();
   }
 
   /** Returns true if the file system of an open pool has answered the last measurement. */
@@ -232,14 +306,16 @@ export class Pools {
       const present = new Set([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
       const lost = [...before.volumes.keys()].find((id) => !present.has(id));
       if (lost !== undefined) throw new RsError('E_POOL', `${poolPaths.volume(path, lost)} cannot be read: restore it, and reload`);
+      const lostPart = lostPartOf(before, scan);
+      if (lostPart !== null) throw new RsError('E_POOL', `${poolPaths.part(path, lostPart)} cannot be read: restore it, and reload`);
     } catch (thrown) {
       const trouble = toRsError(thrown).message;
       this.change(name, (state) => ({ ...state, trouble }));
       this.ports.log.error(`Pool ${name} cannot be used: ${trouble}`);
       return;
     }
-    const { findings } = scan;
-    this.change(name, (state) => ({ ...state, trouble: null, ...volumesOf(scan), findings }));
+    this.change(name, (state) => ({ ...state, trouble: null, ...contentOf(scan) }));
+    await this.settle(this.list);
     this.ports.changed();
     if (before.trouble !== null) this.ports.log.info(`Pool ${name} answers again`);
   }
@@ -298,12 +374,13 @@ export class Pools {
 
   private change(name: string, change: (state: PoolState) => PoolState): void {
     for (const pool of this.list) if (pool.state.name === name) pool.state = change(pool.state);
+    account(this.list);
   }
 
   /** Waits until `ended` settles. Until then, the pool is not changed. */
-  private fellSilent(files: PoolFiles, silentMs: number, ended: Promise<unknown>): void {
+  private fellSilent(files: PoolFiles, silentMs: number, ended: Promise<unknown>, known = ''): void {
     const now = (): string | undefined => this.list.find((pool) => pool.files === files)?.state.name;
-    const name = now() ?? '';
+    const name = now() ?? known;
     const trouble = silentText(silentMs);
     this.silent.add(files);
     this.change(name, (state) => ({ ...state, trouble }));
@@ -345,11 +422,10 @@ export class Pools {
       const identity = await readIdentity(path);
       if (identity === null)
         throw new RsError('E_POOL', `${poolPaths.identity(path)} does not exist: mount the file system of the pool, then run rsadm reload`);
-      lock = await this.takeLock(path);
+      lock = await takePoolLock(path, this.ports.takeLocks);
       heard();
       const scan = await scanPool(path, identity, true, heard);
-      const { findings } = scan;
-      const state = { ...empty, identity, isOpen: true, trouble: null, space: await spaceOf(path), ...volumesOf(scan), findings };
+      const state = { ...empty, identity, isOpen: true, trouble: null, space: await spaceOf(path), ...contentOf(scan) };
       return { files, lock, state };
     } catch (thrown) {
       await lock?.close().catch(() => undefined);
@@ -361,70 +437,17 @@ export class Pools {
     return new PoolFiles(path, { allocate: this.ports.allocate, reached: this.ports.reached });
   }
 
-  /** Locks pool.json. The lock lasts until the handle is closed or the process exits. */
-  private async takeLock(path: string): Promise<FileHandle> {
-    const file = poolPaths.identity(path);
-    let handle: FileHandle;
-    try {
-      handle = await open(file, 'r+');
-    } catch (thrown) {
-      const errno = errnoName(thrown);
-      throw new RsError(
-        'E_POOL',
-        `${file} cannot be opened for writing (${errno ?? '?'}): ${errnoRemedy(errno) ?? 'let rssrv write to the pool'}`,
-        { file, errno },
-        thrown,
-      );
-    }
-    const [outcome] = await this.ports.takeLocks([{ descriptor: handle.fd, shared: false }]);
-    if (outcome === 'held') return handle;
-    await handle.close();
-    if (outcome === 'taken')
-      throw new RsError(
-        'E_POOL',
-        `${file} is locked, because another rssrv or another section [pool] uses the pool: stop that rssrv, or remove that section`,
-        { file },
-      );
-    throw new RsError('E_POOL', `${file} cannot be locked: install perl (Debian: perl-base), and use a file system that has locks`, {
-      file,
-    });
-  }
-
-  private report(now: PoolState, before: PoolState | undefined): void {
+  private report(now: PoolState, before: PoolState | undefined, findings: readonly string[], reported: readonly string[]): void {
     const { log } = this.ports;
     if (now.trouble !== null) log.error(`Pool ${now.name} cannot be used: ${now.trouble}`);
     else if (before?.trouble !== null) log.info(`Pool ${now.name} at ${now.path} has ${now.volumes.size} volumes`);
-    const known = new Set(before?.findings);
-    for (const finding of now.findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);
+    const known = new Set(reported);
+    for (const finding of findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);
   }
 }
 
-/** Returns what to do after a change of a pool's files has failed. */
-function remedyOf(errno: string | undefined): string {
-  switch (errno) {
-    case 'EFBIG':
-      return 'its file system has no files of this size; choose a smaller size, or a pool on XFS';
-    case 'EOPNOTSUPP':
-      return 'its file system cannot allocate space; create the volume without --thick';
-    case 'EACCES':
-    case 'EPERM':
-      return 'let rssrv write there';
-    case 'ENOENT':
-      return 'check that its file system is mounted';
-    default:
-      return errnoRemedy(errno) ?? "find the cause in the system's log (dmesg)";
-  }
-}
-
-/**
- * Throws E_POOL if the path of an open pool no longer leads to the pool.json that is locked, for example because the file system was
- * unmounted. Nothing may then be written there.
- */
-async function checkPlace({ lock, state: { path } }: OpenPool): Promise<void> {
-  const file = poolPaths.identity(path);
-  const [locked, named] = await Promise.all([lock?.stat(), stat(file).catch(() => null)]);
-  if (named !== null && locked?.ino === named.ino && locked.dev === named.dev) return;
-  throw new RsError('E_POOL', `${file} is not the file that was opened: mount the file system of the pool, or restart rssrv`, { file });
+function checkPlace({ lock, state: { path } }: OpenPool): Promise<void> {
+  return checkLocked(path, lock);
 }
 
 /**
@@ -449,31 +472,6 @@ function silentText(silentMs: number): string {
   return `its file system has not answered for ${printDuration(silentMs)}`;
 }
 
-function emptyState({ name, path, limitBytes, reserve }: PoolConfig): PoolState {
-  const nothing = { identity: null, isOpen: false, trouble: null, space: null, findings: [] };
-  return { name, path, limitBytes, reserve, ...nothing, volumes: new Map(), removed: new Map() };
-}
-
 function unusedPool({ files, state }: OpenPool, trouble: string): OpenPool {
-  const nothing = { identity: null, isOpen: false, space: null, findings: [] };
-  return { files, lock: null, state: { ...state, ...nothing, trouble, volumes: new Map(), removed: new Map() } };
-}
-
-function volumesOf({ volumes, removed }: PoolScan): Pick<PoolState, 'volumes' | 'removed'> {
-  return {
-    volumes: new Map(volumes.map((manifest) => [manifest.id, manifest])),
-    removed: new Map(removed.map((one) => [one.manifest.id, one])),
-  };
-}
-
-async function spaceOf(path: string): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
-  const { bsize, blocks, bavail } = await statfs(path);
-  return { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
-}
-
-function without<T>(map: ReadonlyMap<string, T>, key: string): ReadonlyMap<string, T> {
-  if (!map.has(key)) return map;
-  const rest = new Map(map);
-  rest.delete(key);
-  return rest;
+  return { files, lock: null, state: { ...state, identity: null, isOpen: false, space: null, trouble, ...NO_CONTENT } };
 }

@@ -10,7 +10,9 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBES_PER_NODE_MAX, PROBE_CONNECTIONS_MAX } from './limits.ts';
+import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
+import { TlsStarts } from '@rsio/protocol/link/tls-starts';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
@@ -20,44 +22,57 @@ export class ProbeConnections {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly lines: RateLimitedLog;
-  /** Maps each open probe to the node of its client. */
-  private readonly open = new Map<ProbeSession, string>();
+  /** Maps the connection of each probe to the node of its client. */
+  private readonly nodes = new Map<PathTransport, string>();
+  /** The probes that got WELCOME, by their connections. */
+  private readonly sessions = new Map<PathTransport, ProbeSession>();
+  private readonly tlsStarts: TlsStarts;
   /** Probes have their own buffer pools, so that their data never mixes with other data. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
   constructor(clock: Clock, log: Log, lines = new RateLimitedLog(clock, log)) {
     this.lines = lines;
     this.clock = clock;
+    this.tlsStarts = new TlsStarts(clock);
     this.log = log;
   }
 
   /** Takes a proven, paused socket whose client has negotiated a probe. Throws E_PROTOCOL or E_LIMIT. */
   admit(socket: Socket, proven: Proven, interfaceName: string, list: Pick<ListAnswer, 'interfaces' | 'generation'>): void {
     if (proven.kind === 'join') throw new RsError('E_PROTOCOL', 'A probe cannot join a session: prove it without one');
-    if (this.open.size >= PROBE_CONNECTIONS_MAX) {
+    if (this.nodes.size >= PROBE_CONNECTIONS_MAX) {
       throw new RsError('E_LIMIT', `${PROBE_CONNECTIONS_MAX} probes are already running: try again later`);
     }
     const { node } = proven.hello;
-    if ([...this.open.values()].filter((other) => other === node).length >= PROBES_PER_NODE_MAX) {
+    if ([...this.nodes.values()].filter((other) => other === node).length >= PROBES_PER_NODE_MAX) {
       throw new RsError('E_LIMIT', `${PROBES_PER_NODE_MAX} probes of node ${node} are already running: try again later`);
     }
     const about = `Probe of node ${node} from ${socket.remoteAddress ?? '?'} on ${interfaceName}`;
-    const { welcomeKey, transcript, features } = proven;
+    const { welcomeKey, transcript, features, tlsPsk } = proven;
     const startMs = this.clock.monotonicMs();
     const admission = { welcomeKey, transcript, digest: features.includes(FEATURE.DIGEST), ...list };
-    const session = new ProbeSession(adoptSocket(socket), admission, {
-      clock: this.clock,
-      pools: this.pools,
-      closed: (reason, bytes) => {
-        this.open.delete(session);
-        const tookMs = Math.round(this.clock.monotonicMs() - startMs);
-        this.lines.note(`Probes of node ${node}`, () => this.log.info(`${about} ended after ${tookMs} ms and ${bytes} bytes: ${reason}`));
-      },
-    });
-    this.open.set(session, node);
+    const transport = adoptSocket(socket);
+    const closed = (reason: string, bytes: number): void => {
+      this.nodes.delete(transport);
+      this.sessions.delete(transport);
+      const tookMs = Math.round(this.clock.monotonicMs() - startMs);
+      this.lines.note(`Probes of node ${node}`, () => this.log.info(`${about} ended after ${tookMs} ms and ${bytes} bytes: ${reason}`));
+    };
+    const begin = (): void => {
+      this.sessions.set(transport, new ProbeSession(transport, admission, { clock: this.clock, pools: this.pools, closed }));
+    };
+    this.nodes.set(transport, node);
+    const tls = tlsPsk === null ? null : { identity: node, psk: tlsPsk };
+    this.tlsStarts.begin(transport, tls, begin, (reason) => closed(reason, 0));
   }
 
-  close(code: string, sentence: string): void {
-    for (const session of [...this.open.keys()]) session.bye(code, sentence);
+  /** Closes all probes, or those of one node. */
+  close(code: string, sentence: string, only: string | null = null): void {
+    for (const [transport, node] of [...this.nodes]) {
+      if (only !== null && node !== only) continue;
+      const session = this.sessions.get(transport);
+      if (session !== undefined) session.bye(code, sentence);
+      else this.tlsStarts.cancel(transport, sentence);
+    }
   }
 }

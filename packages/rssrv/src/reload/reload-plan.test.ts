@@ -76,8 +76,10 @@ describe('applied', () => {
       closed: [],
       isListChanged: false,
       removedClients: [],
-      rekeyedClients: [],
+      droppedKeys: [],
+      endsPlainPaths: false,
       changes: [],
+      isAudited: false,
       newWarnings: [],
     });
   });
@@ -109,7 +111,7 @@ describe('applied', () => {
 
   test('other rights are said of a client that stays, not of one that is added, removed or unknown', () => {
     const rights = (lines: string): readonly [string, string] => ['[clients]', `[rights]\n${lines}\n[clients]`];
-    expect(applied(rights('venus admin')).changes).toEqual(['client venus has other rights']);
+    expect(applied(rights('venus admin')).changes).toEqual(['client venus has other rights', 'a forced take-over needs the right admin']);
     const others = applied(rights('mars admin\nnobody admin'), ['venus 0xvenus', 'mars 0xvenus-2']);
     expect(others.changes.filter((change) => change.startsWith('client '))).toEqual([
       'client venus is removed: its session ends, its holds stay',
@@ -117,18 +119,35 @@ describe('applied', () => {
     ]);
   });
 
+  test('a section [rights], even an empty one, changes what a forced take-over needs, in both directions', () => {
+    const [without, empty] = [parseRssrvConfig(FILE, 'rssrvcfg'), parseRssrvConfig(`${FILE}\n[rights]\n`, 'rssrvcfg')];
+    expect(reloadPlan(without, empty, unused)).toMatchObject({ changes: ['a forced take-over needs the right admin'] });
+    expect(reloadPlan(empty, without, unused)).toMatchObject({ changes: ['a forced take-over no longer needs the right admin'] });
+  });
+
   test('clients are added, removed, or get another key; no key is printed', () => {
-    const { removedClients, rekeyedClients, changes } = applied(
+    const { removedClients, droppedKeys, changes } = applied(
       ['venus 0xvenus-secret-of-the-lab\n', 'big-6 0xbig6-secret-of-the-lab\n'],
       ['0xbig2', '0xBIG2'],
     );
-    expect([removedClients, rekeyedClients]).toEqual([['venus'], ['big-2']]);
+    expect([removedClients, droppedKeys]).toEqual([['venus'], [{ client: 'big-2', keys: ['0xbig2-secret-of-the-lab'] }]]);
     expect(changes).toEqual([
       'client venus is removed: its session ends, its holds stay',
       'client big-6 is added',
-      'client big-2 has a new key: its session by the old one ends, its holds stay',
+      'client big-2 has a new key: a session by the old one ends, its holds stay',
     ]);
     expect(changes.join()).not.toMatch(/0x/);
+  });
+
+  test('a key that is changed in steps ends nothing when the second one comes, and drops the old one when that goes', () => {
+    const [one, two] = ['big-2 0xbig2-secret-of-the-lab', 'big-2 0xbig2-secret-of-the-lab 0xnew-secret-of-the-lab'];
+    expect(applied([one, two])).toMatchObject({ droppedKeys: [], changes: ['client big-2 has a second key: both are valid'] });
+    const during = parseRssrvConfig(FILE.replace(one, two), 'rssrvcfg');
+    const after = parseRssrvConfig(FILE.replace(one, 'big-2 0xnew-secret-of-the-lab'), 'rssrvcfg');
+    expect(reloadPlan(during, after, unused)).toMatchObject({
+      droppedKeys: [{ client: 'big-2', keys: ['0xbig2-secret-of-the-lab'] }],
+      changes: ['client big-2 has one key again: a session by the other one ends, its holds stay'],
+    });
   });
 
   test("explore, namespacekey, log-level, the namespace's label, and a subnet are applied", () => {
@@ -145,6 +164,34 @@ describe('applied', () => {
       'log-level is debug',
       'subnets of the interfaces changed',
     ]);
+  });
+
+  test.each([
+    ['allow', 'off', false, 'tls is off: new paths are plain, and encrypted ones stay'],
+    ['off', 'allow', false, 'tls is allow: new paths are encrypted if the client asks for it'],
+    ['allow', 'require', true, 'tls is require: plain paths end'],
+    ['off', 'require', true, 'tls is require: plain paths end'],
+    ['require', 'off', false, 'tls is off: new paths are plain, and encrypted ones stay'],
+    ['require', 'require', false, undefined],
+  ])('tls from %s to %s: plain paths end: %s', (from, to, ends, text) => {
+    const [old, next] = [from, to].map((tls) => parseRssrvConfig(FILE.replace('port = 5000', `port = 5000\ntls = ${tls}`), 'rssrvcfg'));
+    expect(reloadPlan(old!, next!, unused)).toMatchObject({ endsPlainPaths: ends, changes: text === undefined ? [] : [text] });
+  });
+
+  test.each([
+    ['another key', true, ['0xbig2', '0xBIG2']],
+    ['a second key', true, ['0xbig2-secret-of-the-lab', '0xbig2-secret-of-the-lab 0xnew-secret-of-the-lab']],
+    ['a client less', true, ['venus 0xvenus-secret-of-the-lab\n', '']],
+    ['a client more', true, ['[clients]', '[clients]\nmars 0xmars-secret-of-the-lab']],
+    ['other rights', true, ['[clients]', '[rights]\nvenus admin\n[clients]']],
+    ['an empty section [rights]', true, ['[clients]', '[rights]\n[clients]']],
+    ['no namespacekey', true, ['namespacekey = 0xa-key-of-the-namespace', '']],
+    ['encrypted paths', true, ['port = 5000', 'port = 5000\ntls = require']],
+    ['another log-level', false, ['serverid = 1', 'serverid = 1\nlog-level = debug']],
+    ['a new interface', false, NEW_INTERFACE],
+  ] as const)('%s belongs to the audit trail: %s', (_what, isAudited, edit) => {
+    const outcome = applied(edit);
+    expect([outcome.isAudited, outcome.changes.length > 0]).toEqual([isAudited, true]);
   });
 
   test('a warning is printed once', () => {

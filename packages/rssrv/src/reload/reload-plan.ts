@@ -2,10 +2,17 @@
 // refused. Pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if any part is refused,
 // the whole file is refused; no message shows a secret key.
 
-import type { PoolConfig, RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { PoolConfig, RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig, TlsPolicy } from '@rsio/common/config/schema/types';
+import { clientKeys } from '@rsio/common/config/schema/client-keys';
 import { addressKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
+
+/** Keys that are no longer valid for a client, which has others. */
+export interface DroppedKeys {
+  readonly client: string;
+  readonly keys: readonly string[];
+}
 
 export interface ReloadPlan {
   readonly kind: 'apply';
@@ -17,11 +24,15 @@ export interface ReloadPlan {
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Names of clients whose key has changed. The sessions of these clients end, because an impostor may have used the old key. */
-  readonly rekeyedClients: readonly string[];
+  /** The keys that a client no longer has. Sessions that they have proved end, because an impostor may have used them. */
+  readonly droppedKeys: readonly DroppedKeys[];
+  /** True if the server begins to require encrypted paths, so that plain ones end. */
+  readonly endsPlainPaths: boolean;
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. */
   readonly changes: readonly string[];
+  /** True if keys, rights, clients or the encryption of paths change, so that the log line belongs to the audit trail. */
+  readonly isAudited: boolean;
   /** Warnings that apply to the new file but not to the old one. */
   readonly newWarnings: RssrvConfig['warnings'];
 }
@@ -31,6 +42,12 @@ export interface ReloadRefusal {
   /** One sentence for each change that cannot be made while the server runs. */
   readonly sentences: readonly string[];
 }
+
+const TLS_CHANGES: Readonly<Record<TlsPolicy, string>> = {
+  off: 'tls is off: new paths are plain, and encrypted ones stay',
+  allow: 'tls is allow: new paths are encrypted if the client asks for it',
+  require: 'tls is require: plain paths end',
+};
 
 /** `old` is the configuration in force, `next` is the new file, and `standingOf` returns the status of a volume in `old`. */
 export function reloadPlan(
@@ -45,6 +62,7 @@ export function reloadPlan(
   const opened = next.interfaces.filter((one) => !before.has(endpointKey(one)));
   const closed = old.interfaces.filter((one) => !after.has(endpointKey(one)));
   const isListChanged = listText(old) !== listText(next);
+  const admission = [...clientChanges(old, next), ...rightsChanges(old, next)];
   const warned = new Set(old.warnings.map(({ message }) => message));
   return {
     kind: 'apply',
@@ -52,17 +70,19 @@ export function reloadPlan(
     closed,
     isListChanged,
     removedClients: namesMissingIn(old.clients, next.clients),
-    rekeyedClients: rekeyed(old, next),
+    droppedKeys: keyChanges(old, next).flatMap(({ name, dropped }) => (dropped.length > 0 ? [{ client: name, keys: dropped }] : [])),
+    endsPlainPaths: next.namespace.tls === 'require' && old.namespace.tls !== 'require',
     volumes: volumes.plan,
     changes: [
       ...closed.map((one) => `interface ${endpointText(one)} is closed`),
       ...opened.map((one) => `interface ${endpointText(one)} was added`),
       ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces changed'] : []),
-      ...clientChanges(old, next),
+      ...admission,
       ...poolChanges(old, next),
       ...settingChanges(old, next),
       ...volumes.changes,
     ],
+    isAudited: admission.length > 0 || (['namespacekey', 'tls'] as const).some((key) => old.namespace[key] !== next.namespace[key]),
     newWarnings: next.warnings.filter(({ message }) => !warned.has(message)),
   };
 }
@@ -90,7 +110,7 @@ function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   return [
     ...namesMissingIn(old.clients, next.clients).map((name) => `client ${name} is removed: its session ends, its holds stay`),
     ...namesMissingIn(next.clients, old.clients).map((name) => `client ${name} is added`),
-    ...rekeyed(old, next).map((name) => `client ${name} has a new key: its session by the old one ends, its holds stay`),
+    ...keyChanges(old, next).map(keyChangeText),
   ];
 }
 
@@ -100,22 +120,50 @@ function poolChanges(old: RssrvConfig, next: RssrvConfig): string[] {
     const was = before.get(name);
     return was !== undefined && (was.path !== path || was.limitBytes !== limitBytes || was.reserve !== reserve);
   };
+  return [
+    ...namesMissingIn(old.pools, next.pools).map((name) => `pool ${name} is closed`),
+    ...namesMissingIn(next.pools, old.pools).map((name) => `pool ${name} is added`),
+    ...next.pools.filter(isOther).map(({ name }) => `pool ${name} has other settings`),
+  ];
+}
+
+/** The changes of rights of clients that stay, and of what a forced take-over needs. */
+function rightsChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const rights = ({ rights: lines }: RssrvConfig): Map<string, string> =>
     new Map(lines.map(({ name, role, pools, limitBytes }) => [name, JSON.stringify([role, pools, limitBytes])]));
   const [had, has] = [rights(old), rights(next)];
   const stays = (name: string): boolean => [old, next].every(({ clients }) => clients.some((client) => client.name === name));
   const changed = [...new Set([...had.keys(), ...has.keys()])].filter((name) => stays(name) && had.get(name) !== has.get(name));
-  return [
-    ...namesMissingIn(old.pools, next.pools).map((name) => `pool ${name} is closed`),
-    ...namesMissingIn(next.pools, old.pools).map((name) => `pool ${name} is added`),
-    ...next.pools.filter(isOther).map(({ name }) => `pool ${name} has other settings`),
-    ...changed.map((name) => `client ${name} has other rights`),
-  ];
+  return [...changed.map((name) => `client ${name} has other rights`), ...forceChanges(old, next)];
 }
 
-function rekeyed(old: RssrvConfig, next: RssrvConfig): string[] {
-  const keys = new Map(old.clients.map(({ name, key }) => [name, key]));
-  return next.clients.filter(({ name, key }) => keys.has(name) && keys.get(name) !== key).map(({ name }) => name);
+function forceChanges(old: RssrvConfig, next: RssrvConfig): string[] {
+  if (old.hasRights === next.hasRights) return [];
+  return [`a forced take-over ${next.hasRights ? 'needs' : 'no longer needs'} the right admin`];
+}
+
+interface KeyChange {
+  readonly name: string;
+  readonly dropped: readonly string[];
+  readonly added: readonly string[];
+}
+
+/** The changes of keys of clients that stay. */
+function keyChanges(old: RssrvConfig, next: RssrvConfig): KeyChange[] {
+  const before = new Map(old.clients.map((client) => [client.name, clientKeys(client)]));
+  return next.clients.flatMap((client) => {
+    const [had, has] = [before.get(client.name), clientKeys(client)];
+    if (had === undefined) return [];
+    const dropped = had.filter((key) => !has.includes(key));
+    const added = has.filter((key) => !had.includes(key));
+    return dropped.length + added.length === 0 ? [] : [{ name: client.name, dropped, added }];
+  });
+}
+
+function keyChangeText({ name, dropped, added }: KeyChange): string {
+  if (dropped.length === 0) return `client ${name} has a second key: both are valid`;
+  const [which, text] = added.length === 0 ? ['other', 'one key again'] : ['old', 'a new key'];
+  return `client ${name} has ${text}: a session by the ${which} one ends, its holds stay`;
 }
 
 function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
@@ -124,10 +172,15 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (before.name !== after.name) changes.push(`the namespace is called ${after.name}`);
   if (before.port !== after.port) changes.push(`exploration is answered on port ${after.port}`);
   if (before.explore !== after.explore) changes.push(`explore is ${after.explore}`);
+  if (before.tls !== after.tls) changes.push(TLS_CHANGES[after.tls]);
   if (before.namespacekey !== after.namespacekey)
     changes.push(after.namespacekey === null ? 'namespacekey was removed' : 'namespacekey has changed');
   if (old.server.processes !== next.server.processes) changes.push(`processes is ${next.server.processes}, for new sessions`);
   if (old.server.logLevel !== next.server.logLevel) changes.push(`log-level is ${next.server.logLevel}`);
+  const [had, has] = [old, next].map(({ server }) => server.controlGroup?.name ?? null);
+  const [was, is] = [old, next].map(({ server }) => server.user?.name ?? null);
+  if (was !== is) changes.push(`user is ${is ?? 'the default'}, for server processes that start from now on`);
+  if (had !== has) changes.push(has === null ? 'control-group was removed' : `control-group is ${has}: its members may read`);
   const subnets = ({ interfaces }: RssrvConfig): string =>
     interfaces.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join();
   if (listText(old) === listText(next) && subnets(old) !== subnets(next)) changes.push('subnets of the interfaces changed');

@@ -15,30 +15,39 @@ function fileWith(address: string, more = ''): string {
 
 class Scene {
   readonly said: string[] = [];
+  /** Sentences of the audit trail. */
+  readonly audited: string[] = [];
   readonly applied: string[] = [];
   text = fileWith('10.0.0.1');
   config: RssrvConfig = parseRssrvConfig(this.text, 'rssrvcfg');
   failure: RsError | null = null;
   release: () => void = () => {};
   isHeld = false;
+  isWaiting = false;
   discarded = 0;
   readonly reloader: Reloader<LoadedConfig>;
 
   constructor() {
     const log: Log = {
       ...quietLog,
-      info: (sentence) => void this.said.push(sentence),
+      info: (sentence, fields) => {
+        this.said.push(sentence);
+        if (fields?.['audit'] === true) this.audited.push(sentence);
+      },
       warn: (sentence) => void this.said.push(`warning: ${sentence}`),
       error: (sentence) => void this.said.push(`error: ${sentence}`),
     };
     this.reloader = new Reloader({
       log,
       current: () => this.config,
-      load: async () => ({ config: parseRssrvConfig(this.text, 'rssrvcfg'), discard: async () => void this.discarded++ }),
+      load: async (text = this.text) => ({ config: parseRssrvConfig(text, 'rssrvcfg'), discard: async () => void this.discarded++ }),
       exclusive: (work) => work(),
+      examine: async () => {
+        if (this.failure !== null) throw this.failure;
+      },
       standingOf: () => ({ sizeBytes: null, users: [] }),
       apply: async (_plan, next) => {
-        if (this.isHeld) await new Promise<void>((resolve) => (this.release = resolve));
+        if (this.isHeld) await this.untilReleased();
         if (this.failure !== null) throw this.failure;
         this.config = next.config;
         this.applied.push(next.config.interfaces[0]?.address ?? '');
@@ -47,8 +56,14 @@ class Scene {
     });
   }
 
+  private async untilReleased(): Promise<void> {
+    this.isWaiting = true;
+    await new Promise<void>((resolve) => (this.release = resolve));
+    this.isWaiting = false;
+  }
+
   async reload(): Promise<void> {
-    this.reloader.ask();
+    this.reloader.ask('SIGHUP');
     await this.reloader.idle();
   }
 }
@@ -63,6 +78,32 @@ test('a reload reports the applied changes, or that nothing changed', async () =
     'Reload: nothing has changed',
     'Reload: interface if1 (10.0.0.1:5000) is closed; interface if1 (10.0.0.2:5000) was added',
   ]);
+});
+
+test('a reload that changes keys, rights or clients is in the audit trail, with everybody who asked for it and without keys', async () => {
+  const scene = new Scene();
+  scene.text = fileWith('10.0.0.2');
+  await scene.reload();
+  expect(scene.audited, 'an interface is none of these').toEqual([]);
+  scene.text += '\n[clients]\nbig-2 0xfirst-key-of-the-client\n';
+  await scene.reload();
+  scene.text += '[rights]\nbig-2 admin\n';
+  await scene.reloader.request('client ops');
+  scene.isHeld = true;
+  scene.reloader.ask('SIGHUP');
+  await expect.poll(() => scene.isWaiting).toBe(true);
+  // Both come while a reload is in progress, and the next one answers both.
+  const both = ['an administrator on the server', 'client ops'].map((by) => scene.reloader.request(by));
+  scene.text = scene.text.replace('0xfirst', '0xother');
+  scene.isHeld = false;
+  scene.release();
+  await Promise.all(both);
+  expect(scene.audited).toEqual([
+    'Reload: client big-2 is added, by SIGHUP',
+    'Reload: client big-2 has other rights; a forced take-over needs the right admin, by client ops',
+    'Reload: client big-2 has a new key: a session by the old one ends, its holds stay, by an administrator on the server and client ops',
+  ]);
+  expect(scene.audited.join()).not.toContain('0x');
 });
 
 test('messages of a reload are logged at the more verbose of the two levels', async () => {
@@ -110,12 +151,37 @@ test('requests during a reload cause exactly one more reload afterwards', async 
   const scene = new Scene();
   scene.isHeld = true;
   scene.text = fileWith('10.0.0.2');
-  scene.reloader.ask();
+  scene.reloader.ask('SIGHUP');
   scene.text = fileWith('10.0.0.3');
-  scene.reloader.ask();
-  scene.reloader.ask();
+  scene.reloader.ask('SIGHUP');
+  scene.reloader.ask('SIGHUP');
   scene.isHeld = false;
   scene.release();
   await scene.reloader.idle();
   expect(scene.applied).toEqual(['10.0.0.2', '10.0.0.3']);
+});
+
+test('a request that follows the answer to another one at once is answered too', async () => {
+  const scene = new Scene();
+  for (const address of ['10.0.0.2', '10.0.0.3', '10.0.0.4']) {
+    scene.text = fileWith(address);
+    expect(await scene.reloader.request('SIGHUP')).toContain(`interface if1 (${address}:5000) was added`);
+  }
+  expect(scene.applied).toEqual(['10.0.0.2', '10.0.0.3', '10.0.0.4']);
+});
+
+test('a text is examined as a reload would, and nothing changes', async () => {
+  const scene = new Scene();
+  const text = fileWith('10.0.0.2');
+  expect(await scene.reloader.check(text)).toMatchObject({
+    changes: ['interface if1 (10.0.0.1:5000) is closed', 'interface if1 (10.0.0.2:5000) was added'],
+  });
+  await expect(scene.reloader.check('[')).rejects.toMatchObject({ code: 'E_CONFIG' });
+  await expect(scene.reloader.check(text.replace('serverid = 1', 'serverid = 2'))).rejects.toThrow(
+    'serverid in [server big-9] has changed',
+  );
+  scene.failure = new RsError('E_ADDRESS_IN_USE', 'Another program uses the port');
+  await expect(scene.reloader.check(text)).rejects.toMatchObject({ code: 'E_ADDRESS_IN_USE' });
+  expect(scene.discarded, 'what was opened for a text that was read is closed again').toBe(3);
+  expect([scene.applied, scene.said]).toEqual([[], []]);
 });

@@ -6,6 +6,7 @@ import { warningSentences } from '@rsio/common/config/load-config';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { LOG_LEVELS, type Log, type LogLevel } from '@rsio/common/log/log';
 import { problemTexts } from '@rsio/common/config/reader/findings';
+import { eventOf } from '../events/event-log.ts';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
 import type { VolumeStanding } from '../volumes/volume-plan.ts';
 
@@ -18,6 +19,8 @@ export interface LoadedConfig {
 }
 
 interface Waiter {
+  /** Who asks, for the audit trail. */
+  readonly by: string;
   readonly resolve: (changes: readonly string[]) => void;
   readonly reject: (error: RsError) => void;
 }
@@ -25,8 +28,13 @@ interface Waiter {
 export interface ReloadPorts<Loaded extends LoadedConfig> {
   readonly log: Log;
   current(): RssrvConfig;
-  /** Reads the configuration file, and opens its pools. Throws if the file is invalid or unreadable. */
-  load(): Promise<Loaded>;
+  /**
+   * Reads the configuration file, or this text as if the file had it, and opens its pools. Throws if the text is invalid or the file is
+   * unreadable.
+   */
+  load(text?: string): Promise<Loaded>;
+  /** Throws if the configuration cannot come into force for a reason that is known without opening its volumes. Changes nothing. */
+  examine(next: Loaded): Promise<void>;
   /** Executes a reload when no other change of the server is in progress. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
   /** Returns the status of a volume in the configuration in force. */
@@ -51,21 +59,36 @@ export class Reloader<Loaded extends LoadedConfig> {
     this.ports = ports;
   }
 
-  /** Reloads at once or, if a reload is in progress, once more after that reload. */
-  ask(): void {
-    void this.request().catch(() => undefined);
+  /** Reloads at once or, if a reload is in progress, once more after that reload. `by`: who asks, such as `SIGHUP`. */
+  ask(by: string): void {
+    void this.request(by).catch(() => undefined);
   }
 
   /**
    * Like `ask`. Returns a text for each change. Throws the error of the reading, or E_CONFIG with the reasons why the file was refused; the
    * server then keeps its configuration.
    */
-  request(): Promise<readonly string[]> {
+  request(by: string): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
-      this.waiters.push({ resolve, reject });
-      this.running ??= this.run().finally(() => {
-        this.running = null;
-      });
+      this.waiters.push({ by, resolve, reject });
+      this.running ??= this.run();
+    });
+  }
+
+  /**
+   * Examines a text as the next configuration file and changes nothing. Returns what a reload would do with it, or throws the error of a
+   * reload. A reload can still fail afterwards, when it opens volumes or sockets.
+   */
+  check(text: string): Promise<{ readonly changes: readonly string[]; readonly warnings: readonly string[] }> {
+    return this.ports.exclusive(async () => {
+      const next = await this.ports.load(text);
+      try {
+        const plan = this.planFor(next);
+        await this.ports.examine(next);
+        return { changes: plan.changes, warnings: warningSentences(next.config.warnings) };
+      } finally {
+        await next.discard();
+      }
     });
   }
 
@@ -75,25 +98,31 @@ export class Reloader<Loaded extends LoadedConfig> {
   }
 
   private async run(): Promise<void> {
-    while (this.waiters.length > 0) {
-      const waiters: Waiter[] = [];
-      try {
-        const changes = await this.ports.exclusive(() => {
-          // Requests that come while this reload waits for its turn get its outcome, because the file has not been read yet.
-          waiters.push(...this.waiters.splice(0));
-          return this.reload();
-        });
-        for (const { resolve } of waiters) resolve(changes);
-      } catch (thrown) {
-        const error = toRsError(thrown);
-        for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
-        this.ports.log.error(`Reload refused: ${KEPT}`);
-        for (const { reject } of [...waiters, ...this.waiters.splice(0)]) reject(error);
-      }
+    while (this.waiters.length > 0) await this.once();
+    // In the same turn as the last look at the waiters, so that a request that comes next begins a reload of its own.
+    this.running = null;
+  }
+
+  /** Executes one reload for all that wait for it. Never rejects. */
+  private async once(): Promise<void> {
+    const waiters: Waiter[] = [];
+    try {
+      const changes = await this.ports.exclusive(() => {
+        // Requests that come while this reload waits for its turn get its outcome, because the file has not been read yet.
+        waiters.push(...this.waiters.splice(0));
+        return this.reload([...new Set(waiters.map(({ by }) => by))]);
+      });
+      for (const { resolve } of waiters) resolve(changes);
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
+      this.ports.log.error(`Reload refused: ${KEPT}`, eventOf('configuration', '-', 'refused', problemTexts(error).join('; ')));
+      for (const { reject } of [...waiters, ...this.waiters.splice(0)]) reject(error);
     }
   }
 
-  private async reload(): Promise<readonly string[]> {
+  /** `by`: everybody who has asked for this reload. */
+  private async reload(by: readonly string[]): Promise<readonly string[]> {
     const { log } = this.ports;
     const next = await this.ports.load();
     const before = this.ports.current().server.logLevel;
@@ -104,16 +133,30 @@ export class Reloader<Loaded extends LoadedConfig> {
     });
     if (isMore(after, before)) this.ports.setLevel(after as LogLevel);
     for (const sentence of warningSentences(plan.newWarnings)) log.warn(sentence);
-    log.info(plan.changes.length === 0 ? 'Reload: nothing has changed' : `Reload: ${plan.changes.join('; ')}`);
+    if (plan.changes.length === 0) log.info('Reload: nothing has changed');
+    else this.logChanges(plan, by.join(' and '));
     if (isMore(before, after)) this.ports.setLevel(after as LogLevel);
     return plan.changes;
   }
 
+  private logChanges({ changes, isAudited }: ReloadPlan, by: string): void {
+    const what = `${changes.join('; ')}${isAudited ? `, by ${by}` : ''}`;
+    this.ports.log.info(`Reload: ${what}`, {
+      ...eventOf('configuration', '-', 'applied', what),
+      ...(isAudited ? { audit: true } : {}),
+    });
+  }
+
   /** Applies the configuration. Throws E_CONFIG with all reasons if it cannot come into force. */
   private async applied(next: Loaded): Promise<ReloadPlan> {
+    const plan = this.planFor(next);
+    await this.ports.apply(plan, next);
+    return plan;
+  }
+
+  private planFor(next: Loaded): ReloadPlan {
     const plan = reloadPlan(this.ports.current(), next.config, (volume) => this.ports.standingOf(volume));
     if (plan.kind === 'refuse') throw new RsError('E_CONFIG', plan.sentences.join('; '), { problems: plan.sentences });
-    await this.ports.apply(plan, next);
     return plan;
   }
 }

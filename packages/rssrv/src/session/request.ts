@@ -1,14 +1,18 @@
-// Validates an I/O request from a client and starts its execution
-// on the backend. The session sends the answers.
+// Validates an I/O request from a client, starts its execution on the backend, and encodes its answer.
+// The session decides which paths get the answer.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
-import { FLAG, OP } from '@rsio/protocol/wire/frames';
+import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { Backend } from '../backends/io/backend.ts';
+import type { VolumeCounters } from '../statistics/volume-counters.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { ServerPath } from './server-path.ts';
+
+const EMPTY = Buffer.alloc(0);
 
 /** A volume that a session has opened. */
 export interface OpenVolume {
@@ -24,9 +28,12 @@ export interface OpenVolume {
   sizeBytes: number;
   /** True if the handle is being closed or has been revoked. A closing handle starts no new request. */
   isClosing: boolean;
+  /** True while less than the reserve is free in a pool of the volume, so that changes that need new space wait. */
+  isShort: boolean;
   /** True if anything has been written since the last sync began, or may have been written before the handle was opened. */
   hasUnsynced: boolean;
   readonly inFlight: InFlight;
+  readonly counters: VolumeCounters;
 }
 
 /** The flags that the protocol defines for each op. A request with any other flag comes from a newer client. */
@@ -76,6 +83,17 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
   }
 }
 
+/** Returns the range of a change that may need space that its volume does not have yet; null if the change needs none. */
+export function neededSpace({ op, flags, lba, count }: Header): { positionBytes: number; lengthBytes: number } | null {
+  if (op !== OP.WRITE && (op !== OP.ZERO || (flags & FLAG.NO_HOLE) === 0)) return null;
+  return { positionBytes: lba * SECTOR_BYTES, lengthBytes: sectorsOf(op, flags, count) * SECTOR_BYTES };
+}
+
+/** Returns true if the request ends with a sync of the whole volume. Such a request never waits for space. */
+export function isSync(op: number, fua: boolean): boolean {
+  return op === OP.FLUSH || (fua && op !== OP.WRITE);
+}
+
 /** Returns true if the request must be durable before it is answered. */
 export function isFua(open: OpenVolume, flags: number): boolean {
   return (flags & FLAG.FUA) !== 0 || open.isWriteThrough;
@@ -84,4 +102,29 @@ export function isFua(open: OpenVolume, flags: number): boolean {
 function flushAfter(backend: Backend, status: Status, done: (status: Status) => void): void {
   if (status === STATUS.OK) backend.flush(done);
   else done(status);
+}
+
+export function answerIo(path: ServerPath, header: Header, status: number): void {
+  path.connection.encoder.io(header.op | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count);
+}
+
+export function answerRead(path: ServerPath, header: Header, status: Status, body: Buffer, lengthBytes: number): void {
+  if (status !== STATUS.OK) {
+    answerIo(path, header, status);
+    return;
+  }
+  const { encoder } = path.connection;
+  const at = encoder.beginIo(lengthBytes);
+  body.copy(encoder.buffer, at, 0, lengthBytes);
+  encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
+}
+
+export function answerMessage(path: ServerPath, header: Header, status: number, bodies: readonly Buffer[], aux: number): void {
+  const { encoder } = path.connection;
+  const last = bodies.length - 1;
+  for (let index = 0; index < last; index++) {
+    encoder.message(header.op | ANSWER, FLAG.MORE, status, header.slot, header.seq, aux, bodies[index]!);
+  }
+  encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, aux, bodies[last] ?? EMPTY);
+  path.flushSoon();
 }

@@ -15,23 +15,46 @@ import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/p
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
 import { SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
+import type { AgreedTls } from '@rsio/protocol/link/tls-starts';
+import { buildWelcome, type Proven } from '@rsio/protocol/auth/handshake-server';
+import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import type { ServerInterface, Welcome } from '@rsio/protocol/wire/messages';
+import type { PathFigures } from '../statistics/volume-counters.ts';
 import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 
 export interface Admission {
   /** Key for the MAC of WELCOME, in hexadecimal. */
   readonly welcomeKey: string;
   readonly transcript: string;
+  /** Key with which the path begins TLS before WELCOME; null if the path is not to be encrypted. */
+  readonly tls: AgreedTls | null;
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
   /** True if the client may send REVOKE. */
   readonly mayRevoke: boolean;
+  /** True if the client may send ADMIN. */
+  readonly mayAdminister: boolean;
   /** Numbers of the paths that the client considers dead. */
   readonly dead: readonly number[];
+}
+
+/** Returns what a session needs to know about a connection that the handshake has proved. */
+export function admissionOf(proven: Proven, arrivedAt: ServerInterface): Admission {
+  const { welcomeKey, transcript, tlsPsk, features, hello, proof } = proven;
+  return {
+    welcomeKey,
+    transcript,
+    tls: tlsPsk === null ? null : { identity: hello.node, psk: tlsPsk },
+    arrivedAt,
+    digest: features.includes(FEATURE.DIGEST),
+    mayRevoke: features.includes(FEATURE.REVOKE),
+    mayAdminister: features.includes(FEATURE.ADMIN),
+    dead: proof.dead,
+  };
 }
 
 export interface ServerPathEvents {
@@ -44,6 +67,8 @@ export interface ServerPathEvents {
   /** Returns the age of the session's oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
+  /** Called at the end of each event that may have brought requests, with the time. */
+  batchEnded(nowMs: number): void;
   /** Closes one path of the session if the client leaves too many answers unread. */
   relieve(): void;
   /**
@@ -64,6 +89,7 @@ export class ServerPath implements ConnectionEvents {
   readonly connection: Connection;
   readonly arrivedAt: ServerInterface;
   private readonly mayRevoke: boolean;
+  private readonly mayAdminister: boolean;
   private readonly events: ServerPathEvents;
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
@@ -76,6 +102,8 @@ export class ServerPath implements ConnectionEvents {
   /** Bytes of READs in progress whose answers go to this path. */
   private owedBytes = 0;
   private framesTaken = 0;
+  private requests = 0;
+  private readonly sinceMs: number;
   private eventStartMs = 0;
   private isFlushScheduled = false;
   /** Time at which this path's interface was removed from the server's list; null while the interface is listed. */
@@ -83,7 +111,7 @@ export class ServerPath implements ConnectionEvents {
 
   constructor(
     number: number,
-    { arrivedAt, mayRevoke }: Pick<Admission, 'arrivedAt' | 'mayRevoke'>,
+    { arrivedAt, mayRevoke, mayAdminister }: Pick<Admission, 'arrivedAt' | 'mayRevoke' | 'mayAdminister'>,
     transport: PathTransport,
     pools: ConnectionPools,
     clock: Clock,
@@ -92,10 +120,26 @@ export class ServerPath implements ConnectionEvents {
     this.number = number;
     this.arrivedAt = arrivedAt;
     this.mayRevoke = mayRevoke;
+    this.mayAdminister = mayAdminister;
     this.events = events;
     this.clock = clock;
+    this.sinceMs = clock.wallMs();
     this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, clock.monotonicMs());
     this.connection = new Connection(transport, pools, this);
+  }
+
+  figures(): PathFigures {
+    const { arrivedAt, connection, sinceMs, requests } = this;
+    const { remoteAddress: address, cipher } = connection.transport;
+    return { interface: arrivedAt.name, address, sinceMs, requests, cipher };
+  }
+
+  welcome({ welcomeKey, transcript, digest }: Admission, welcome: Omit<Welcome, 'path'>): void {
+    const { encoder, decoder } = this.connection;
+    encoder.raw(buildWelcome(welcomeKey, transcript, { ...welcome, path: this.number }));
+    encoder.flush();
+    encoder.digest = digest;
+    decoder.digest = digest;
   }
 
   /** Called every heartbeat interval. */
@@ -149,10 +193,14 @@ export class ServerPath implements ConnectionEvents {
     if (!this.check(header)) return;
     if (header.op === OP.READ) {
       if (this.mustHold()) this.hold(header);
-      else this.events.request(this, header, body, offset);
+      else {
+        this.requests++;
+        this.events.request(this, header, body, offset);
+      }
       return;
     }
     if (frameEntry(header.op)?.isSlotted === true) {
+      this.requests++;
       this.events.request(this, header, body, offset);
       return;
     }
@@ -167,6 +215,7 @@ export class ServerPath implements ConnectionEvents {
   received(): void {
     const nowMs = this.clock.monotonicMs();
     this.heartbeat.received(nowMs);
+    this.events.batchEnded(nowMs);
     this.framesTaken = 0;
     this.connection.encoder.flush();
     this.events.relieve();
@@ -233,8 +282,10 @@ export class ServerPath implements ConnectionEvents {
     this.framesTaken = 0;
     while (this.held.length > 0 && !this.connection.isClosed) {
       if (this.mustWait()) break;
+      this.requests++;
       this.events.request(this, this.held.shift()!, EMPTY, 0);
     }
+    this.events.batchEnded(this.clock.monotonicMs());
     if (!this.connection.isClosed) this.connection.encoder.flush();
   }
 
@@ -274,8 +325,10 @@ export class ServerPath implements ConnectionEvents {
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');
     const isFine = (header.op & ANSWER) === 0 && entry.from !== 'server' && header.op >= OP.BYE;
+    const isUnagreed = header.op === OP.ADMIN && !this.mayAdminister;
     if (!isFine) this.violation(`${frameName(header.op)} is not allowed here`);
-    return isFine;
+    else if (isUnagreed) this.violation('ADMIN was not negotiated');
+    return isFine && !isUnagreed;
   }
 
   private control(header: Header, body: Buffer, offset: number): void {
@@ -321,6 +374,11 @@ export class PathLog {
 
   report({ number, arrivedAt: { name } }: Pick<ServerPath, 'number' | 'arrivedAt'>, sentence: string): void {
     this.lines.note(`Paths on ${name}`, () => this.log.child({ path: `${number}-${name}-rx0` }).info(sentence));
+  }
+
+  /** A connection on an interface has not become a path. */
+  failed({ name }: ServerInterface, sentence: string): void {
+    this.lines.note(`Paths on ${name}`, () => this.log.info(sentence));
   }
 
   close(): void {

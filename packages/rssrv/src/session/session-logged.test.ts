@@ -11,7 +11,16 @@ test('thousands of joins make few lines, and one with their number', async () =>
   const scene = new SessionScene();
   for (let joins = 0; joins < 2_000; joins++) {
     const link = new MemoryLink(scene.clock);
-    scene.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, mayRevoke: false, dead: [] });
+    scene.session.admit(link.server, {
+      welcomeKey: '00',
+      tls: null,
+      transcript: '00',
+      arrivedAt: AT,
+      digest: false,
+      mayRevoke: false,
+      mayAdminister: false,
+      dead: [],
+    });
     new RawPath(link).connection.close('over', false);
     scene.clock.advance(2);
   }

@@ -254,6 +254,25 @@ test('CLOSE of a volume with a newer grant releases no more than the closed gran
   expect(scene.releasedEpoch).toBe(1);
 });
 
+// Found by the simulator: the client was told that it is detached, and its hold stayed.
+test('CLOSE while an older handle of the volume is still being revoked releases the hold when that has ended', async () => {
+  const scene = await sceneWithOneOpen();
+  const older = scene.handle;
+  void scene.volumes.revokeHandle(older);
+  await scene.open();
+  scene.openings.shift()?.give();
+  await scene.turn();
+  scene.said.length = 0;
+  const closed = scene.close(scene.handle);
+  scene.storage.waiting.pop()!(STATUS.OK);
+  await scene.turn();
+  expect(scene.said, 'the older handle may still write').toEqual([]);
+  scene.storage.finish();
+  await closed;
+  await scene.turn();
+  expect(scene.said).toEqual(['release id', 'CLOSE answer 0']);
+});
+
 test('SETTLED is reported with the grant of the handle, and is STALE when another client has the hold', async () => {
   const scene = await sceneWithOneOpen();
   await scene.ask(OP.IOCTL, scene.handle, NOTHING, IOCTL.SETTLED);

@@ -28,6 +28,7 @@ import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
+import { SessionCounters, type SessionFigures, type VolumeFigures } from '../statistics/volume-counters.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 
 export type Grant =
@@ -80,6 +81,7 @@ interface Opening {
   readonly request: OpenRequest;
   /** For each volume that was revoked during the OPEN, keyed by volume id: the highest revoked epoch. */
   readonly revoked: Map<string, number>;
+  readonly sinceMs: number;
 }
 
 interface PostponedRelease {
@@ -90,6 +92,7 @@ interface PostponedRelease {
 export class SessionVolumes {
   readonly syncs: VolumeSyncs;
   readonly space: SpaceWaits;
+  readonly counters = new SessionCounters();
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
   private readonly backends: SharedBackends;
@@ -133,6 +136,23 @@ export class SessionVolumes {
 
   get(handle: number): OpenVolume | undefined {
     return this.open.get(handle);
+  }
+
+  /** OPENs in progress, the oldest first, and figures of the volumes. `oldestMs`: age of the oldest request of a handle. */
+  figures(nowMs: number, isWhole: boolean, oldestMs: (handle: number) => number): Pick<SessionFigures, 'volumes' | 'opens'> {
+    this.counters.closed((id) => this.handlesOf(id).length > 0);
+    const nowOf = (id: string): Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace'> => {
+      const handles = this.handlesOf(id);
+      return {
+        outstanding: handles.reduce((sum, { inFlight }) => sum + inFlight.count, 0),
+        oldestMs: handles.reduce((oldest, { handle }) => Math.max(oldest, oldestMs(handle)), 0),
+        waitingForSpace: this.space.count(id),
+      };
+    };
+    return {
+      volumes: this.counters.figures(nowOf, isWhole),
+      opens: [...this.opening].map(({ request: { name, universe }, sinceMs }) => ({ name, universe, waitedMs: nowMs - sinceMs })),
+    };
   }
 
   /** Returns true if the session has used the given handle number. */
@@ -186,12 +206,19 @@ export class SessionVolumes {
 
   /**
    * Converts the status that the backend has reported into the status of the answer. If the storage has been truncated, this request and
-   * all later requests on the handle get STALE. After STALE, the client keeps the request and repeats it when the volume is served again.
+   * all later requests on the handle get STALE. So it is if a sync had no space in a pool: its writes are lost, and must not become an
+   * error of the program. After STALE, the client keeps the request and repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
-    if (status !== STATUS.VOLUME_UNAVAILABLE) return status;
-    this.cut(open);
+    if (status === STATUS.VOLUME_UNAVAILABLE) this.cut(open);
+    else if (status === STATUS.NO_SPACE && open.volume.pool !== undefined) void this.revokeHandle(open.handle);
+    else return status;
     return STATUS.STALE;
+  }
+
+  /** `ids`: ids of the pools that have less than their reserve free. */
+  setShortPools(ids: ReadonlySet<string>): void {
+    this.space.setShort(ids, this.open.values());
   }
 
   /** Ends all changes that wait for space, before the session ends. The client sends them again in its next session. */
@@ -218,6 +245,10 @@ export class SessionVolumes {
     void this.revokeHandle(handle);
   }
 
+  private handlesOf(volumeId: string): OpenVolume[] {
+    return [...this.open.values()].filter(({ volume }) => volume.id === volumeId);
+  }
+
   private async closeForClient(open: OpenVolume): Promise<Status> {
     const status = await this.close(open);
     await this.releaseUnlessOpen(open);
@@ -226,12 +257,17 @@ export class SessionVolumes {
 
   /**
    * Releases the client's hold if the session has no open handle of the volume. If an OPEN of the volume is in progress, the release waits
-   * until the OPEN has ended.
+   * until the OPEN has ended. A handle that is being closed, because it was revoked, may still write: the release waits for its end.
    */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
-    if (this.revoked.has(volume.id) || [...this.open.values()].some((open) => open.volume.id === volume.id)) return;
+    const others = [...this.open.values()].filter((open) => open.volume.id === volume.id);
+    if (this.revoked.has(volume.id) || others.some((open) => !this.closings.has(open))) return;
     if ([...this.opening].some(({ request }) => isFor(request, volume))) this.releaseLater({ volume, epoch });
-    else await this.ports.release(volume.id, epoch);
+    else if (others.length === 0) await this.ports.release(volume.id, epoch);
+    else {
+      const ends = await Promise.allSettled(others.flatMap((open) => this.closings.get(open) ?? []));
+      if (ends.every(({ status }) => status === 'fulfilled')) await this.releaseUnlessOpen({ volume, epoch });
+    }
   }
 
   private releaseLater({ volume, epoch }: PostponedRelease): void {
@@ -280,7 +316,7 @@ export class SessionVolumes {
       refuse(answered, STATUS.TOO_MANY_HANDLES);
       return;
     }
-    const one: Opening = { request, revoked: new Map() };
+    const one: Opening = { request, revoked: new Map(), sinceMs: this.ports.clock.monotonicMs() };
     opening.add(one);
     let answer: () => void;
     try {
@@ -305,13 +341,15 @@ export class SessionVolumes {
       backend = await this.backends.open(grant);
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
+      // The listener passes no files to a session that has lost the volume.
+      if (epoch <= (revoked.get(volume.id) ?? -1)) return () => refuse(answered, STATUS.STALE, revokedText(volume));
       // Do not release a hold that the client resumes, because the client's I/O is waiting for the volume.
       if (request.resume === null) this.releaseLater({ volume, epoch });
       throw error;
     }
     if (epoch <= (revoked.get(volume.id) ?? -1)) {
       await this.backends.release(backend);
-      return () => refuse(answered, STATUS.STALE, `Volume ${volume.name} was revoked while it was being opened: open it again`);
+      return () => refuse(answered, STATUS.STALE, revokedText(volume));
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
     const open: OpenVolume = {
@@ -324,11 +362,14 @@ export class SessionVolumes {
       epoch,
       incarnation: grant.incarnation,
       isClosing: false,
+      isShort: false,
       hasUnsynced: false,
       inFlight: new InFlight(),
+      counters: this.counters.of(volume.id),
     };
     growHandle(open, open.sizeBytes);
     this.syncs.opened(open);
+    this.space.opened(open);
     this.open.set(open.handle, open);
     this.revoked.delete(volume.id);
     const body = encodeOpenAnswer({
@@ -381,6 +422,10 @@ export class SessionVolumes {
     else if (header.aux === IOCTL.SETTLED) await this.settled(open, answered);
     else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
   }
+}
+
+function revokedText({ name }: ServedVolume): string {
+  return `Volume ${name} was revoked while it was being opened: open it again`;
 }
 
 function growHandle(open: OpenVolume, sizeBytes: number): void {

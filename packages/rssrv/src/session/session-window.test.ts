@@ -61,6 +61,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     clientEnds: () => undefined,
     list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
     grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', incarnation: 'life', epoch: 1 }),
+    admin: () => Promise.reject(new Error('No ADMIN here')),
     settle: () => Promise.resolve({ isSettled: true }),
     lost: () => undefined,
     cut: () => undefined,
@@ -74,13 +75,24 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     localAddress: '127.0.0.1',
     remoteAddress: '127.0.0.1',
     remotePort: 1,
+    cipher: null,
+    startTls: () => {},
     send: (_buffer, _start, _length, done) => done(),
     destroy: () => {
       isDestroyed = true;
     },
     end: () => {},
   };
-  session.admit(transport, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest: false, mayRevoke: false, dead: [] });
+  session.admit(transport, {
+    welcomeKey: '00',
+    tls: null,
+    transcript: '00',
+    arrivedAt: AT,
+    digest: false,
+    mayRevoke: false,
+    mayAdminister: false,
+    dead: [],
+  });
   const body = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false });
   const header = Buffer.alloc(HEADER_BYTES);
   writeMessageHeader(header, 0, OP.OPEN, 0, 0, 0, 1, body.length, 0);

@@ -8,27 +8,29 @@ import type { Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Log } from '@rsio/common/log/log';
-import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import { OUTPUT_HARD_MAX_BYTES, PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { SlotTable } from '@rsio/protocol/link/slot-table';
-import { ANSWER, FLAG, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
+import { TlsStarts } from '@rsio/protocol/link/tls-starts';
+import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from '../backends/io/backend.ts';
-import { execute, isFua, type OpenVolume, validate } from './request.ts';
+import { answerIo, answerMessage, answerRead, execute, isFua, isSync, neededSpace, type OpenVolume, validate } from './request.ts';
 import { ReExecutions } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
 import { type Admission, PathLog, ServerPath, type ServerPathEvents } from './server-path.ts';
-import { SessionVolumes, type VolumePorts } from './session-volumes.ts';
+import { type AdminPorts, SessionAdmin } from './session-admin.ts';
+import type { SessionFigures } from '../statistics/volume-counters.ts';
+import { type Answered, SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
-export interface SessionPorts extends VolumePorts {
+export interface SessionPorts extends VolumePorts, AdminPorts {
   readonly log: Log;
   readonly pools: ConnectionPools;
   /** The listener ends a session that has been without paths for too long. */
@@ -43,8 +45,10 @@ export class Session implements ServerPathEvents {
   readonly id: Buffer;
   private readonly ports: SessionPorts;
   private readonly volumes: SessionVolumes;
+  private readonly admin: SessionAdmin;
   private readonly slots: SlotTable;
   private readonly paths = new Map<number, ServerPath>();
+  private readonly tlsStarts: TlsStarts;
   private readonly revokes = new Revokes();
   private interfaces: readonly ServerInterface[];
   private listGeneration: number;
@@ -58,6 +62,8 @@ export class Session implements ServerPathEvents {
   /** True while READs wait because the client has too many unread answers. */
   private isFull = false;
   private isEnding = false;
+  /** Moment at which the request that is being received began. */
+  private nowMs = 0;
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
@@ -71,37 +77,41 @@ export class Session implements ServerPathEvents {
     this.listGeneration = generation;
     this.ports = ports;
     this.volumes = new SessionVolumes(ports);
+    this.admin = new SessionAdmin(ports);
     this.pathLog = new PathLog(ports);
+    this.tlsStarts = new TlsStarts(ports.clock);
     this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 
   /** Turns a proven connection into a path: closes the paths that the client considers dead, then sends WELCOME. */
   admit(transport: PathTransport, admission: Admission): void {
     for (const number of admission.dead) this.paths.get(number)?.connection.close('The client considers this path dead', true);
-    const number = this.nextPath++;
-    const path = new ServerPath(number, admission, transport, this.ports.pools, this.ports.clock, this);
-    if (this.isEnding || this.paths.size >= PATHS_PER_TRUNK_MAX) {
-      if (this.isEnding) path.bye('E_SHUTTING_DOWN', 'The session is ending');
-      else path.bye('E_LIMIT', `More than ${PATHS_PER_TRUNK_MAX} paths`);
-      return;
-    }
-    this.paths.set(number, path);
-    path.listed(this.interfaces);
-    const welcome = {
-      session: this.id,
-      path: number,
-      slots: this.slots.size,
-      windowBytes: WINDOW_BYTES,
-      interfaces: this.interfaces,
-      generation: this.listGeneration,
+    const isFull = this.paths.size + this.tlsStarts.count >= PATHS_PER_TRUNK_MAX;
+    const failed = (reason: string): void => {
+      this.pathLog.failed(admission.arrivedAt, `no path for rep ${transport.remoteAddress}/${transport.remotePort}: ${reason}`);
+      // The listener ends a session that stays without a path, also if it never had one.
+      this.ports.pathsChanged(this.paths.size);
     };
-    const { encoder, decoder } = path.connection;
-    encoder.raw(buildWelcome(admission.welcomeKey, admission.transcript, welcome));
-    encoder.flush();
-    encoder.digest = admission.digest;
-    decoder.digest = admission.digest;
+    const tls = this.isEnding || isFull ? null : admission.tls;
+    this.tlsStarts.begin(transport, tls, () => this.add(transport, admission, isFull), failed);
+  }
+
+  /** Sends WELCOME, or BYE if the session takes no path. */
+  private add(transport: PathTransport, admission: Admission, isFull: boolean): void {
+    const path = new ServerPath(this.nextPath++, admission, transport, this.ports.pools, this.ports.clock, this);
+    if (this.isEnding) return path.bye('E_SHUTTING_DOWN', 'The session is ending');
+    if (isFull) return path.bye('E_LIMIT', `More than ${PATHS_PER_TRUNK_MAX} paths`);
+    this.paths.set(path.number, path);
+    path.listed(this.interfaces);
+    const { id: session, interfaces, listGeneration: generation } = this;
+    path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation });
     this.pathLog.report(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
     this.ports.pathsChanged(this.paths.size);
+  }
+
+  /** Ends the paths that are not encrypted. The client may connect again. */
+  endPlainPaths(sentence: string): void {
+    for (const path of [...this.paths.values()]) if (path.connection.transport.cipher === null) path.bye('E_TLS', sentence);
   }
 
   /**
@@ -139,7 +149,9 @@ export class Session implements ServerPathEvents {
 
   private async endOnce(code: string, sentence: string): Promise<void> {
     this.isEnding = true;
+    this.tlsStarts.end('The session is ending');
     this.volumes.endSpaceWaits();
+    this.admin.end();
     await new Promise<void>((resolve) => {
       this.whenIdle = resolve;
       this.checkIdle();
@@ -150,6 +162,20 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
 
+  /** Called when another set of pools has less than the reserve free. `ids`: ids of these pools. */
+  setShortPools(ids: readonly string[]): void {
+    this.volumes.setShortPools(new Set(ids));
+  }
+
+  /** What the session has done, and does now, for the statistics. `isWhole`: also of volumes that have not changed since the last call. */
+  figures(isWhole: boolean): SessionFigures {
+    const nowMs = this.ports.clock.monotonicMs();
+    return {
+      ...this.volumes.figures(nowMs, isWhole, (handle) => this.slots.oldestOfMs(handle, nowMs)),
+      paths: [...this.paths.values()].map((path) => path.figures()),
+    };
+  }
+
   // --- ServerPathEvents
 
   oldestMs(): number {
@@ -158,6 +184,10 @@ export class Session implements ServerPathEvents {
 
   generation(): number {
     return this.listGeneration;
+  }
+
+  batchEnded(nowMs: number): void {
+    this.volumes.counters.reached(nowMs);
   }
 
   hasRoom(): boolean {
@@ -236,7 +266,10 @@ export class Session implements ServerPathEvents {
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     if (this.isEnding) return;
     const bodyBytes = header.op === OP.READ || header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
-    switch (this.slots.receive(header, path.number, bodyBytes, this.ports.clock.monotonicMs())) {
+    const nowMs = this.ports.clock.monotonicMs();
+    this.volumes.counters.reached(nowMs);
+    this.nowMs = nowMs;
+    switch (this.slots.receive(header, path.number, bodyBytes, nowMs)) {
       case 'new':
         if (this.slots.executingBytes <= WINDOW_BYTES) {
           this.begin(path, header, body, offset);
@@ -314,7 +347,10 @@ export class Session implements ServerPathEvents {
       return;
     }
     const outcome = this.volumes.outcome(open, status);
-    if (first) this.slots.finishAtOnce(header.slot, outcome);
+    if (first) {
+      this.slots.finishAtOnce(header.slot, outcome);
+      this.volumes.counters.atOnce(open.counters, OP.READ, lengthBytes, outcome, this.nowMs);
+    }
     if (status === STATUS.OK) encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
     else answerIo(path, header, outcome);
   }
@@ -323,11 +359,13 @@ export class Session implements ServerPathEvents {
     const lengthBytes = header.count * SECTOR_BYTES;
     if (!first && !this.beginReread(path, header, lengthBytes)) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
+    const sinceMs = this.nowMs;
     open.inFlight.begin();
     path.owe(lengthBytes);
     open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
       path.owe(-lengthBytes);
       const status = this.volumes.outcome(open, ended);
+      if (first) this.counted(open, OP.READ, lengthBytes, status, sinceMs);
       const owed = first ? this.slots.finish(header.slot, status) : this.reexecutedReads.end(header);
       for (const number of owed) {
         const to = this.paths.get(number);
@@ -369,13 +407,14 @@ export class Session implements ServerPathEvents {
       return;
     }
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
-    if (header.op === OP.WRITE && !isFua(open, header.flags)) {
+    if (header.op === OP.WRITE && !open.isShort && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
       // A full pool makes the write wait, in changeInPool.
       if (status !== WOULD_WAIT && (status !== STATUS.NO_SPACE || open.volume.pool === undefined)) {
         open.hasUnsynced = true;
         const outcome = this.volumes.outcome(open, status);
         this.slots.finishAtOnce(header.slot, outcome);
+        this.volumes.counters.atOnce(open.counters, OP.WRITE, lengthBytes, outcome, this.nowMs);
         answerIo(path, header, outcome);
         return;
       }
@@ -386,12 +425,14 @@ export class Session implements ServerPathEvents {
   private changeInPool(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
     const buffer = lengthBytes > 0 ? this.ports.pools.bodies.take(lengthBytes) : EMPTY;
     if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
+    const sinceMs = this.nowMs;
     open.inFlight.begin();
     if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
     const start = (end: (status: Status) => void): void => execute(open, header, buffer, end);
-    this.volumes.space.execute(open, start, (ended) => {
+    const end = (ended: Status): void => {
       this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
       const status = this.volumes.outcome(open, ended);
+      this.counted(open, header.op, lengthBytes, status, sinceMs);
       if (lengthBytes > 0) this.ports.pools.bodies.giveBack(buffer);
       for (const number of this.slots.finish(header.slot, status)) {
         const to = this.paths.get(number);
@@ -401,29 +442,35 @@ export class Session implements ServerPathEvents {
       }
       open.inFlight.end();
       this.checkIdle();
-    });
+    };
+    // A sync that had no space has lost writes, and the next one would report success.
+    if (isSync(header.op, isFua(open, header.flags))) start(end);
+    else this.volumes.space.execute(open, neededSpace(header), start, end);
+  }
+
+  /** Counts a request that the storage has executed in its own time. */
+  private counted({ counters }: OpenVolume, op: number, bytes: number, status: Status, sinceMs: number): void {
+    counters.count(op, bytes, status);
+    counters.took(op, this.ports.clock.monotonicMs() - sinceMs);
   }
 
   /** `first`: false if the request is executed again for late copies. */
   private message(header: Header, body: Buffer, offset: number, first: boolean): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));
-    this.volumes.answer(
-      kept,
-      request,
-      (handle) => this.slots.isExecuting(handle, kept.slot),
-      (status, bodies, aux) => {
-        const last = bodies[bodies.length - 1] ?? EMPTY;
-        const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.reexecutedMessages.end(kept);
-        for (const number of owed) {
-          const to = this.paths.get(number);
-          if (to === undefined) continue;
-          answerMessage(to, kept, status, bodies, aux);
-          this.relieve();
-        }
-        this.checkIdle();
-      },
-    );
+    const answered: Answered = (status, bodies, aux) => {
+      const last = bodies[bodies.length - 1] ?? EMPTY;
+      const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.reexecutedMessages.end(kept);
+      for (const number of owed) {
+        const to = this.paths.get(number);
+        if (to === undefined) continue;
+        answerMessage(to, kept, status, bodies, aux);
+        this.relieve();
+      }
+      this.checkIdle();
+    };
+    if (kept.op === OP.ADMIN) this.admin.answer(kept, request, answered);
+    else this.volumes.answer(kept, request, (handle) => this.slots.isExecuting(handle, kept.slot), answered);
   }
 
   private checkIdle(): void {
@@ -441,29 +488,4 @@ export class Session implements ServerPathEvents {
     if (why !== null) this.clientEnds(why);
     this.ticker = this.ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
-}
-
-function answerIo(path: ServerPath, header: Header, status: number): void {
-  path.connection.encoder.io(header.op | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count);
-}
-
-function answerRead(path: ServerPath, header: Header, status: Status, body: Buffer, lengthBytes: number): void {
-  if (status !== STATUS.OK) {
-    answerIo(path, header, status);
-    return;
-  }
-  const { encoder } = path.connection;
-  const at = encoder.beginIo(lengthBytes);
-  body.copy(encoder.buffer, at, 0, lengthBytes);
-  encoder.endIo(OP.READ | ANSWER, 0, status, header.slot, header.seq, header.lba, header.count, lengthBytes);
-}
-
-function answerMessage(path: ServerPath, header: Header, status: number, bodies: readonly Buffer[], aux: number): void {
-  const { encoder } = path.connection;
-  const last = bodies.length - 1;
-  for (let index = 0; index < last; index++) {
-    encoder.message(header.op | ANSWER, FLAG.MORE, status, header.slot, header.seq, aux, bodies[index]!);
-  }
-  encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, aux, bodies[last] ?? EMPTY);
-  path.flushSoon();
 }

@@ -2,11 +2,15 @@
 // test's; real full file systems are in test/integration.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { SPACE_RETRY_MS } from './limits.ts';
 import type { OpenVolume } from './request.ts';
-import { SpaceWaits } from './space-waits.ts';
+import { type Needed, SpaceWaits } from './space-waits.ts';
+
+/** Up to here, the volumes of the test have their space. */
+const ALLOCATED_BYTES = 1 << 20;
 
 let clock: FakeClock;
 let waits: SpaceWaits;
@@ -14,6 +18,8 @@ let events: string[];
 /** Names of changes in the order in which the storage executed them. */
 let executed: string[];
 let isFull: boolean;
+/** Answers to what the storage has allocated, which the test gives. */
+let looks: (() => void)[];
 /** Ends of attempts that the storage holds back. */
 let held: (() => void)[] | null;
 
@@ -22,22 +28,30 @@ beforeEach(() => {
   events = [];
   executed = [];
   isFull = true;
+  looks = [];
   held = null;
   waits = new SpaceWaits(clock, { waitsForSpace: (id, isWaiting) => void events.push(`${id} ${isWaiting ? 'waits' : 'goes on'}`) });
 });
 
 function handle(id = 'db', pool: string | null = 'fast'): OpenVolume {
-  return { volume: { id, ...(pool === null ? {} : { pool }) }, isClosing: false } as unknown as OpenVolume;
+  const place = pool === null ? {} : { pool: { ids: [pool], isThick: false } };
+  const backend = {
+    capabilities: { canExtents: true },
+    extents: (positionBytes: number, lengthBytes: number, done: (status: Status, pairs: number[]) => void) => {
+      looks.push(() => done(STATUS.OK, [lengthBytes / 512, positionBytes < ALLOCATED_BYTES ? EXTENT.DATA : EXTENT.HOLE]));
+    },
+  };
+  return { volume: { id, ...place }, backend, isClosing: false, isShort: false } as unknown as OpenVolume;
 }
 
-function change(open: OpenVolume, name: string, outcomes: string[]): void {
+function change(open: OpenVolume, name: string, outcomes: string[], needed: Needed = null): void {
   const start = (end: (status: Status) => void): void => {
     const status = isFull ? STATUS.NO_SPACE : STATUS.OK;
     if (status === STATUS.OK) executed.push(name);
     if (held === null) end(status);
     else held.push(() => end(status));
   };
-  waits.execute(open, start, (status) => void outcomes.push(`${name} ${status}`));
+  waits.execute(open, needed, start, (status) => void outcomes.push(`${name} ${status}`));
 }
 
 test('changes wait while the pool is full, and end in order when it has space', () => {
@@ -108,4 +122,62 @@ test('two volumes wait side by side', () => {
   clock.advance(SPACE_RETRY_MS);
   expect(outcomes).toEqual(['a 0', 'b 0']);
   expect(events).toEqual(['one waits', 'two waits', 'one goes on', 'two goes on']);
+});
+
+const OLD: Needed = { positionBytes: 0, lengthBytes: 4096 };
+const NEW: Needed = { positionBytes: ALLOCATED_BYTES, lengthBytes: 4096 };
+
+test('with less than the reserve free, only changes that need new space wait, and they go on when the reserve is free', () => {
+  isFull = false;
+  const [open, outcomes] = [handle(), [] as string[]];
+  waits.setShort(new Set(['fast']), [open]);
+  change(open, 'new', outcomes, NEW);
+  change(open, 'old', outcomes, OLD);
+  change(open, 'flush', outcomes);
+  expect(executed).toEqual(['flush']);
+  for (const look of looks.splice(0)) look();
+  expect(executed).toEqual(['flush', 'old']);
+  expect(events).toEqual(['db waits']);
+  clock.advance(10 * SPACE_RETRY_MS);
+  expect(executed).toEqual(['flush', 'old']);
+  waits.setShort(new Set(), [open]);
+  expect(executed).toEqual(['flush', 'old', 'new']);
+  expect([events, outcomes.length, clock.timersPending]).toEqual([['db waits', 'db goes on'], 3, 0]);
+});
+
+test('a thick volume, and a volume of another pool, are never short', () => {
+  const [thick, other] = [handle('thick'), handle('other', 'slow')];
+  (thick.volume.pool as { isThick: boolean }).isThick = true;
+  waits.setShort(new Set(['fast']), [thick, other]);
+  expect([thick.isShort, other.isShort]).toEqual([false, false]);
+});
+
+test('storage that cannot tell what is allocated makes every write wait below the reserve', () => {
+  isFull = false;
+  const [open, outcomes] = [handle(), [] as string[]];
+  (open.backend.capabilities as { canExtents: boolean }).canExtents = false;
+  waits.setShort(new Set(['fast']), [open]);
+  change(open, 'old', outcomes, OLD);
+  expect([executed, events]).toEqual([[], ['db waits']]);
+});
+
+test('a handle that closes while the storage is asked ends its change with STALE', () => {
+  const [open, outcomes] = [handle(), [] as string[]];
+  waits.setShort(new Set(['fast']), [open]);
+  change(open, 'new', outcomes, NEW);
+  open.isClosing = true;
+  waits.release(open);
+  looks[0]!();
+  expect([outcomes, events]).toEqual([[`new ${STATUS.STALE}`], []]);
+});
+
+test('two pools: what waits for one of them does not go on when the other has space', () => {
+  isFull = false;
+  const [open, other, outcomes] = [handle('a'), handle('b', 'slow'), [] as string[]];
+  waits.setShort(new Set(['fast', 'slow']), [open, other]);
+  change(open, 'a', outcomes, NEW);
+  change(other, 'b', outcomes, NEW);
+  for (const look of looks.splice(0)) look();
+  waits.setShort(new Set(['slow']), [open, other]);
+  expect([executed, events]).toEqual([['a'], ['a waits', 'b waits', 'a goes on']]);
 });

@@ -1,9 +1,12 @@
-// Makes changes wait while the pool of their volume is full, so that a program sees a slow device instead of an error (rule P3). A change that
-// the storage refused for lack of space is executed again, every SPACE_RETRY_MS and in order of arrival, until there is space. Invariants: a
-// change ends exactly once; a change waits only while its handle is open, so that a full pool never delays a detach, a take-over or the end
-// of a session; when its handle is closed, a waiting change ends with STALE, and the client sends it again.
+// Makes changes wait for space in the pool of their volume, so that a program sees a slow device instead of an error (rule P3). A change waits
+// if the storage refused it for lack of space, or if less than the reserve is free and the change needs space that the volume does not have
+// yet. It is executed again in order of arrival, every SPACE_RETRY_MS and as soon as the reserve is free. Invariants: a change ends exactly
+// once; a change waits only while its handle is open, so that a full pool never delays a detach, a take-over or the end of a session; when
+// its handle is closed, a waiting change ends with STALE, and the client sends it again.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { SPACE_RETRY_MS } from './limits.ts';
 import type { OpenVolume } from './request.ts';
@@ -15,6 +18,9 @@ export interface SpaceWaitEvents {
 
 /** Starts the change. The callback gets its status, once. */
 type Start = (end: (status: Status) => void) => void;
+
+/** Bytes that a change writes and that may need new space; null if the change needs none. */
+export type Needed = { readonly positionBytes: number; readonly lengthBytes: number } | null;
 
 interface Waiting {
   readonly open: OpenVolume;
@@ -29,6 +35,8 @@ export class SpaceWaits {
   private readonly events: SpaceWaitEvents;
   /** Volume id -> its waiting changes, in order of arrival. A volume without any has no entry. */
   private readonly waiting = new Map<string, Waiting[]>();
+  /** Ids of the pools with less than their reserve free. */
+  private short: ReadonlySet<string> = new Set();
   private timer: Timer | null = null;
 
   constructor(clock: Clock, events: SpaceWaitEvents) {
@@ -36,21 +44,52 @@ export class SpaceWaits {
     this.events = events;
   }
 
+  /** Takes over which pools are short, and lets the changes continue that waited for another state. `handles`: all open handles. */
+  setShort(short: ReadonlySet<string>, handles: Iterable<OpenVolume>): void {
+    this.short = short;
+    for (const open of handles) this.opened(open);
+    this.tryAll();
+  }
+
+  /** Must be called for a new handle. A thick volume has its space already, so that it is never short. */
+  opened(open: OpenVolume): void {
+    const { pool } = open.volume;
+    open.isShort = pool !== undefined && !pool.isThick && pool.ids.some((id) => this.short.has(id));
+  }
+
   /** Executes a change. `done` gets its status, never NO_SPACE if the volume belongs to a pool. */
-  execute(open: OpenVolume, start: Start, done: (status: Status) => void): void {
+  execute(open: OpenVolume, needed: Needed, start: Start, done: (status: Status) => void): void {
     if (open.volume.pool === undefined) {
       start(done);
       return;
     }
-    start((status) => {
-      if (status === STATUS.NO_SPACE) this.wait({ open, start, done, isTrying: false });
-      else done(status);
-    });
+    const one = { open, start, done, isTrying: false };
+    if (!open.isShort || needed === null) this.begin(one);
+    else if (!open.backend.capabilities.canExtents) this.wait(one);
+    else
+      open.backend.extents(needed.positionBytes, needed.lengthBytes, (status, extents) => {
+        // If the storage cannot tell, the change itself shows the error.
+        const hasSpace = status !== STATUS.OK || isData(extents, needed.lengthBytes);
+        if (hasSpace || !open.isShort) this.begin(one);
+        else this.wait(one);
+      });
+  }
+
+  /** Number of changes of a volume that wait. */
+  count(volumeId: string): number {
+    return this.waiting.get(volumeId)?.length ?? 0;
   }
 
   /** Called when a handle is being closed: its waiting changes end with STALE. One that is being tried ends when the attempt has ended. */
   release(open: OpenVolume): void {
     for (const one of [...(this.waiting.get(open.volume.id) ?? [])]) if (one.open === open && !one.isTrying) this.end(one, STATUS.STALE);
+  }
+
+  private begin(one: Waiting): void {
+    one.start((status) => {
+      if (status === STATUS.NO_SPACE) this.wait(one);
+      else one.done(status);
+    });
   }
 
   private wait(one: Waiting): void {
@@ -71,12 +110,17 @@ export class SpaceWaits {
 
   private retry(): void {
     this.timer = null;
-    for (const [first] of [...this.waiting.values()]) if (first !== undefined && !first.isTrying) this.tryAgain(first);
-    if (this.waiting.size > 0) this.timer = this.clock.after(SPACE_RETRY_MS, () => this.retry());
+    this.tryAll();
+    if (this.waiting.size > 0) this.timer ??= this.clock.after(SPACE_RETRY_MS, () => this.retry());
+  }
+
+  private tryAll(): void {
+    for (const [first] of [...this.waiting.values()]) if (first !== undefined) this.tryAgain(first);
   }
 
   /** Executes the first change of a volume again. If there is space, the next one follows at once. */
   private tryAgain(one: Waiting): void {
+    if (one.isTrying || one.open.isShort) return;
     one.isTrying = true;
     one.start((status) => {
       one.isTrying = false;
@@ -103,4 +147,14 @@ export class SpaceWaits {
     }
     one.done(status);
   }
+}
+
+/** Returns true if the extents are data over the whole length. Extents that end earlier leave the rest unknown, which counts as a hole. */
+function isData(extents: readonly number[], lengthBytes: number): boolean {
+  let sectors = 0;
+  for (let index = 0; index + 1 < extents.length; index += 2) {
+    if (extents[index + 1] !== EXTENT.DATA) return false;
+    sectors += extents[index] ?? 0;
+  }
+  return sectors * SECTOR_BYTES >= lengthBytes;
 }

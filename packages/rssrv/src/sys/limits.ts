@@ -12,6 +12,20 @@ export const STORAGE_SYNCS_MAX = 64;
  */
 export const STORAGE_SYNC_WAIT_MS = 15_000;
 
-/** Maximum number of descriptors for which one helper takes advisory locks. */
-export const LOCKS_PER_HELPER_MAX = 64;
+/** Maximum number of volumes of pools that a listener opens at the same time. Each occupies a thread for a moment. */
+export const OPENED_AT_ONCE_MAX = 16;
+
+/**
+ * Maximum number of descriptors for which one helper takes advisory locks or looks for marks. The start of a helper costs as much as a
+ * few hundred looks.
+ */
+export const LOCKS_PER_HELPER_MAX = 500;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;
+/**
+ * Interval at which the listener looks whether the server processes have ended that have the files of its volumes open. After a look that
+ * took long, it waits MARK_LOOK_REST times as long.
+ */
+export const MARK_LOOK_MS = 1_000;
+export const MARK_LOOK_REST = 10;
+/** Maximum number of descriptors of helpers that the listener inspects to find the server process that has a file open. */
+export const MARK_HOLDER_LOOKS_MAX = 4_000;

@@ -7,6 +7,7 @@ import type { ServedVolume } from '../backends/io/served-volume.ts';
 export function unhinderedPorts(volume: ServedVolume): GrantPorts {
   return {
     find: () => volume,
+    role: () => null,
     incarnation: () => 'life',
     revokeHold: () => Promise.resolve(true),
     sync: () => Promise.resolve(),

@@ -1,6 +1,7 @@
 // A pool in a temporary directory with the verbs that change its volumes, and a stand-in for the listener that records which volumes are
 // served. Tests and the property test of pools use it.
 
+import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -8,13 +9,16 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { CreateRequest } from '../pools/catalogue.ts';
-import { type Allocate, PoolFiles } from '../pools/disk/pool-files.ts';
+import type { Allocate } from '../pools/disk/data-file.ts';
+import { PoolFiles } from '../pools/disk/pool-files.ts';
+import { findingsOf } from '../pools/parts/part-plan.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import { Pools } from '../pools/pools.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 
-export const POOL_ID = '00000000-0000-4000-8000-00000000000a';
+/** Ids of the pools, in the order of their names. */
+export const POOL_IDS = ['a', 'b', 'c'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`);
 
 export interface SceneOptions {
   readonly clock: Clock;
@@ -27,6 +31,8 @@ export interface SceneOptions {
   readonly apply?: PoolVerbsPorts['apply'];
   /** Names of pools; each is a directory of this name. */
   readonly names?: readonly string[];
+  /** Names of pools whose directory is not made if it is missing, as if their file system were not mounted. */
+  readonly absent?: readonly string[];
 }
 
 export class PoolScene {
@@ -39,7 +45,6 @@ export class PoolScene {
   /** Ids of volumes that a client uses. */
   readonly used = new Set<string>();
   readonly configs: readonly PoolConfig[];
-  private ids = 0;
 
   private constructor(directory: string, options: SceneOptions) {
     this.directory = directory;
@@ -60,7 +65,7 @@ export class PoolScene {
       pools: this.pools,
       clock,
       log,
-      newId: () => this.newId(),
+      newId: randomUUID,
       configured: () => [],
       check:
         options.check ??
@@ -79,10 +84,10 @@ export class PoolScene {
   /** Opens the pools in `directory`, and makes them if they do not exist. */
   static async open(directory: string, options: SceneOptions): Promise<PoolScene> {
     const scene = new PoolScene(directory, options);
-    for (const { path: pool } of scene.configs) {
-      if (fs.existsSync(path.join(pool, 'pool.json'))) continue;
+    for (const [index, { path: pool }] of scene.configs.entries()) {
+      if (fs.existsSync(path.join(pool, 'pool.json')) || options.absent?.includes(path.basename(pool)) === true) continue;
       fs.mkdirSync(pool, { recursive: true });
-      await new PoolFiles(pool, { allocate: async () => undefined }).makePool({ id: POOL_ID, createdMs: 0 });
+      await new PoolFiles(pool, { allocate: async () => undefined }).makePool({ id: POOL_IDS[index] ?? '', createdMs: 0 });
     }
     await (await scene.pools.prepare(scene.configs)).commit();
     for (const volume of volumeConfigsOf(scene.pools.states)) scene.served.set(volumeKey(volume), volume);
@@ -121,22 +126,19 @@ export class PoolScene {
   }
 
   picture(): string {
-    const lines = this.pools.states.flatMap(({ name, trouble, volumes, removed, findings }) => [
-      `pool ${name}: ${trouble ?? 'ready'}`,
-      ...[...volumes.values()].map((volume) => `volume ${inOrder({ ...volume, stamps: volume.stamps.length })}`).toSorted(),
-      ...[...removed.values()].map(({ manifest, removal }) => `removed ${manifest.id} ${manifest.name} ${inOrder(removal)}`).toSorted(),
-      ...findings.map((finding) => `finding ${finding}`),
-    ]);
+    const { states } = this.pools;
+    const lines = states.flatMap((pool) => {
+      const { name, trouble, volumes, removed, purging, parts } = pool;
+      return [
+        `pool ${name}: ${trouble ?? 'ready'}`,
+        ...[...volumes.values()].map((volume) => `volume ${inOrder({ ...volume, stamps: volume.stamps.length })}`).toSorted(),
+        ...[...removed.values()].map(({ manifest, removal }) => `removed ${manifest.id} ${manifest.name} ${inOrder(removal)}`).toSorted(),
+        ...[...purging.keys()].map((id) => `purging ${id}`).toSorted(),
+        ...[...parts.values()].map(({ record, isNew }) => `part ${isNew ? 'new ' : ''}${record.fileId} of ${record.volumeId}`).toSorted(),
+        ...findingsOf(pool, states).map((finding) => `finding ${finding}`),
+      ];
+    });
     return lines.join('\n');
-  }
-
-  private newId(): string {
-    this.ids++;
-    const unique =
-      fs.readdirSync(this.directory).length * 1000 +
-      this.ids +
-      this.pools.states.reduce((sum, { volumes, removed }) => sum + volumes.size + removed.size, 0) * 100_000;
-    return `00000000-0000-4000-8000-${String(unique).padStart(12, '0')}`;
   }
 }
 

@@ -14,6 +14,7 @@ import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Backend, IoDone } from '../backends/io/backend.ts';
 import { WOULD_WAIT } from '../backends/io/backend.ts';
 import { Session } from '../session/session.ts';
+import type { AdminPorts } from '../session/session-admin.ts';
 
 export interface Tag {
   readonly slot: number;
@@ -128,9 +129,13 @@ export class SessionScene {
   readonly cut: string[] = [];
   /** Lines of the log. */
   readonly logged: string[] = [];
+  /** Numbers of paths that the session reported. */
+  readonly pathCounts: number[] = [];
   /** Reasons with which the session asked to be ended. */
   readonly ends: string[] = [];
   readonly session: Session;
+  /** What the listener answers to ADMIN. */
+  admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
 
   constructor() {
     const say = (line: string): void => void this.logged.push(line);
@@ -153,10 +158,11 @@ export class SessionScene {
       clock: this.clock,
       log,
       pools: this.pools,
-      pathsChanged: () => {},
+      pathsChanged: (count) => this.pathCounts.push(count),
       clientEnds: (sentence) => this.ends.push(sentence),
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', incarnation: 'life', epoch: 1 }),
+      admin: (request) => this.admin(request),
       settle: () => Promise.resolve({ isSettled: true }),
       release: async (volumeId) => {
         this.released.push(volumeId);
@@ -168,9 +174,20 @@ export class SessionScene {
     });
   }
 
-  path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT, revoke = true): RawPath {
+  /** `cipher`: of a path that is encrypted already. */
+  path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT, revoke = true, admin = true, cipher: string | null = null): RawPath {
     const link = new MemoryLink(this.clock);
-    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt, digest: false, mayRevoke: revoke, dead });
+    link.server.cipher = cipher;
+    this.session.admit(link.server, {
+      welcomeKey: '00',
+      tls: null,
+      transcript: '00',
+      arrivedAt,
+      digest: false,
+      mayRevoke: revoke,
+      mayAdminister: admin,
+      dead,
+    });
     return new RawPath(link);
   }
 

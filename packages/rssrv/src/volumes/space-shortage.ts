@@ -1,40 +1,86 @@
 // Knows which volumes have changes that wait for space in their pool, over all sessions, and logs when a volume begins to wait and when it
 // continues. Invariant: a session that has ended waits for nothing.
 
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/common/log/log';
+import { eventOf } from '../events/event-log.ts';
+
+/**
+ * Returns the name of the pool without space, of a volume over several pools; null for other volumes. `poolId`: the pool that refused a
+ * write; null if no write was refused, and one of `shortIds` has less than its reserve free.
+ */
+export function fullPoolOf(
+  volumes: readonly ServerVolumeConfig[],
+  volumeId: string,
+  poolId: string | null,
+  shortIds: readonly string[],
+): string | null {
+  const parts = volumes.find(({ id }) => id === volumeId)?.layout?.parts ?? [];
+  const short = parts.find((part) => shortIds.includes(part.poolId));
+  return (parts.find((part) => part.poolId === poolId) ?? short)?.pool ?? null;
+}
 
 export class SpaceShortage {
+  /** Returns the name of the pool for which a volume over several pools waits. The owner of the configuration sets it. */
+  poolNameOf: (volumeId: string, poolId: string | null) => string | null = () => null;
   private readonly log: Pick<Log, 'info' | 'error'>;
+  private readonly listChanged: () => void;
   /** Volume id -> ids of the sessions with changes that wait. A volume without any has no entry. */
   private readonly waiting = new Map<string, Set<string>>();
+  /** Volume id -> pool without space, of volumes over several pools that wait. */
+  private readonly pools = new Map<string, string>();
 
-  constructor(log: Pick<Log, 'info' | 'error'>) {
+  /** `listChanged`: called when a volume has begun or ceased to wait, because the list of volumes says so. */
+  constructor(log: Pick<Log, 'info' | 'error'>, listChanged: () => void) {
     this.log = log;
+    this.listChanged = listChanged;
   }
 
   has(volumeId: string): boolean {
     return this.waiting.has(volumeId);
   }
 
-  /** `name`: name of the volume for the log. */
-  changed(session: string, volumeId: string, name: string, isWaiting: boolean): void {
+  /** Returns the name of the pool for which a volume over several pools waits; null if it does not wait, or has one pool. */
+  poolOf(volumeId: string): string | null {
+    return this.waiting.has(volumeId) ? (this.pools.get(volumeId) ?? null) : null;
+  }
+
+  /** `name`: name of the volume for the log. `poolId`: the pool that refused a write, if it is known. */
+  changed(session: string, volumeId: string, name: string, isWaiting: boolean, poolId: string | null = null): void {
+    const pool = this.poolNameOf(volumeId, poolId);
+    if (pool !== null && isWaiting) this.pools.set(volumeId, pool);
     const sessions = this.waiting.get(volumeId) ?? new Set<string>();
     const before = sessions.size;
     if (isWaiting) sessions.add(session);
     else sessions.delete(session);
     if (sessions.size > 0) this.waiting.set(volumeId, sessions);
-    else this.waiting.delete(volumeId);
-    if (before === 0 && sessions.size > 0)
-      this.log.error(`Volume ${name}: its pool is full, and writes wait until there is space: enlarge the file system, or remove volumes`, {
+    else {
+      this.waiting.delete(volumeId);
+      this.pools.delete(volumeId);
+    }
+    const [began, ended] = [before === 0 && sessions.size > 0, before > 0 && sessions.size === 0];
+    if (began)
+      this.log.error(
+        `Volume ${name}: ${pool === null ? 'its pool' : `pool ${pool}`} is full or has less than its reserve free, and writes wait until there is space: enlarge the file system, or remove volumes`,
+        {
+          volume: name,
+          ...eventOf(`volume ${name}`, 'served', 'waits', 'Its pool is full, and writes wait: enlarge the file system, or remove volumes'),
+        },
+      );
+    if (ended)
+      this.log.info(`Volume ${name}: no write waits for space any more`, {
         volume: name,
+        ...eventOf(`volume ${name}`, 'waits', 'goes on', 'No write waits for space any more'),
       });
-    if (before > 0 && sessions.size === 0) this.log.info(`Volume ${name}: no write waits for space any more`, { volume: name });
+    if (began || ended) this.listChanged();
   }
 
   sessionEnded(session: string): void {
+    const before = this.waiting.size;
     for (const [volumeId, sessions] of [...this.waiting]) {
       sessions.delete(session);
       if (sessions.size === 0) this.waiting.delete(volumeId);
     }
+    if (this.waiting.size < before) this.listChanged();
   }
 }

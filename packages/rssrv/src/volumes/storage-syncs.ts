@@ -31,8 +31,8 @@ export class StorageSyncs {
   private readonly running = new Map<string, Running>();
 
   /**
-   * `command`: the program, with its arguments, that syncs descriptor 3. On failure, the program prints the errno name and exits with
-   * status 1.
+   * `command`: the program, with its arguments, that syncs the descriptors from 3 on. Its last argument is their number. On failure, the
+   * program prints the errno name and exits with status 1.
    */
   constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {
     this.clock = clock;
@@ -43,8 +43,9 @@ export class StorageSyncs {
   /**
    * Resolves when all earlier writes to the volume are durable. If the storage reports an error, rejects with the errno in `code`. If the
    * storage does not answer, or too many syncs are running, rejects with E_TIMEOUT. A sync that has started continues after the time-out.
+   * `descriptors`: of all files of the volume.
    */
-  sync(volumeId: string, descriptor: number): Promise<void> {
+  sync(volumeId: string, ...descriptors: readonly number[]): Promise<void> {
     return new Promise((resolve, reject) => {
       let isLate = false;
       const timer = this.clock.after(STORAGE_SYNC_WAIT_MS, () => {
@@ -55,7 +56,7 @@ export class StorageSyncs {
         for (let before = this.running.get(volumeId); before !== undefined; before = this.running.get(volumeId)) await before.ended;
         if (isLate) return;
         if (this.running.size >= STORAGE_SYNCS_MAX) throw late(`${STORAGE_SYNCS_MAX} volumes are already being synced`);
-        await this.begin(volumeId, descriptor);
+        await this.begin(volumeId, descriptors);
       };
       whenFree()
         .then(resolve, (error: Error) => {
@@ -71,9 +72,9 @@ export class StorageSyncs {
     for (const { child } of this.running.values()) child.kill('SIGKILL');
   }
 
-  private begin(volumeId: string, descriptor: number): Promise<void> {
+  private begin(volumeId: string, descriptors: readonly number[]): Promise<void> {
     const [program = '', ...args] = this.command;
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore', descriptor] });
+    const child = spawn(program, [...args, String(descriptors.length)], { stdio: ['ignore', 'pipe', 'ignore', ...descriptors] });
     const outcome = this.outcomeOf(child).finally(() => this.running.delete(volumeId));
     this.running.set(volumeId, { child, ended: outcome.catch(() => undefined) });
     return outcome;

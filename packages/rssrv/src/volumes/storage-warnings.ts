@@ -4,7 +4,25 @@
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { FileSystemOf } from '../sys/file-system.ts';
+import type { FileSystem, FileSystemOf } from '../sys/file-system.ts';
+
+/** Finds the kind of file system of volumes. Asks once for each pool, because the volumes of a pool are on one file system. */
+export class FileSystems {
+  private readonly find: FileSystemOf;
+  /** Keyed by the name of the pool. */
+  private readonly known = new Map<string, Promise<FileSystem>>();
+
+  constructor(find: FileSystemOf) {
+    this.find = find;
+  }
+
+  of({ pool }: ServerVolumeConfig, directory: string): Promise<FileSystem> {
+    if (pool === undefined) return this.find(directory);
+    const found = this.known.get(pool.name) ?? this.find(directory);
+    this.known.set(pool.name, found);
+    return found;
+  }
+}
 
 /**
  * Returns the warnings about a volume whose file or device is `location`. `stats`: the attributes of the file or device, or null if it does
@@ -14,11 +32,11 @@ export async function storageWarnings(
   volume: ServerVolumeConfig,
   location: string,
   stats: BigIntStats | null,
-  fileSystemOf: FileSystemOf,
+  fileSystems: FileSystems,
 ): Promise<string[]> {
   const warnings: string[] = [];
   if (stats === null || stats.isFile()) {
-    const system = await fileSystemOf(path.dirname(location));
+    const system = await fileSystems.of(volume, path.dirname(location));
     if (system !== 'other') {
       warnings.push(
         `Volume ${volume.name}: ${location} is in memory (${system === 'devices' ? 'below /dev' : system}) and is lost at the next boot: ` +

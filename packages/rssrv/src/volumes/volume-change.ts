@@ -7,11 +7,11 @@ import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
-import { readLog } from '../backends/faults/unsynced-log.ts';
-import { writesOf } from '../backends/faults/unsynced-store.ts';
-import { type LockOutcome, takeLocks } from './file-locks.ts';
-import { storageWarnings } from './storage-warnings.ts';
+import { takeLocks } from '../locks/file-locks.ts';
+import { OPENED_AT_ONCE_MAX } from '../sys/limits.ts';
+import { FileSystems, storageWarnings } from './storage-warnings.ts';
 import {
   changedUnderHolders,
   cutError,
@@ -20,14 +20,16 @@ import {
   replacedWarning,
   shortFileError,
   shrunkError,
-  unlockedError,
   unlockedSentence,
   type VolumeFailure,
 } from './volume-failures.ts';
+import { handlesOf, identitiesOf, namesOf, pathsOf, servedFile, servedLayout, singleFiles, type Storage } from './open-storage.ts';
+import { isForeign, isUnlocked, lockError, lockStorages, type StorageLock } from './storage-locks.ts';
 import { factsOf, type IdRecords, locationOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
 import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
 import {
+  checkUnsynced,
   discardStorage,
   isOutOfFiles,
   measure,
@@ -35,12 +37,10 @@ import {
   openStorage,
   releaseStorage,
   settleSize,
-  type Storage,
   StorageClaims,
   storageFacts,
   storedFacts,
   storageIdentity,
-  volumeError,
 } from './volume-storage.ts';
 
 export class VolumeChange {
@@ -48,6 +48,8 @@ export class VolumeChange {
   private readonly plan: VolumePlan;
   private readonly ports: VolumePorts;
   private readonly take: (state: VolumeState) => void;
+  /** Keys of the volumes that the plan mentions. */
+  private readonly mentioned: ReadonlySet<string>;
   private readonly claims = new StorageClaims();
   private readonly records: IdRecords;
   private ids: ReadonlyMap<string, string> = new Map();
@@ -56,6 +58,7 @@ export class VolumeChange {
   private readonly failures: VolumeFailure[] = [];
   /** Volumes that have already been released, because a new volume uses the same storage. */
   private readonly released = new Set<string>();
+  private readonly fileSystems: FileSystems;
   private areRecordsWritten = false;
   private after: VolumeState;
 
@@ -63,8 +66,10 @@ export class VolumeChange {
     this.before = before;
     this.after = before;
     this.plan = plan;
+    this.mentioned = new Set([plan.added, plan.retried, plan.kept, plan.removed].flatMap((volumes) => volumes.map(volumeKey)));
     this.records = records;
     this.ports = ports;
+    this.fileSystems = new FileSystems(ports.fileSystemOf);
     this.take = take;
   }
 
@@ -165,14 +170,13 @@ export class VolumeChange {
     const planned = configured.filter((volume) => !this.isUntouched(volumeKey(volume)));
     const settled = settleIds(this.withKnownIds(planned), planned, (id) => this.ports.isHeld(id));
     this.ids = new Map([...this.untouched(this.before.ids), ...settled.ids]);
-    for (const [, { storage, served }] of this.untouched(this.before.held))
-      this.claims.add(storage.volume, served.id, served.storage ?? null);
+    for (const [, { storage, served }] of this.untouched(this.before.held)) this.claims.add(storage.volume, served.id, namesOf(served));
     for (const volume of this.plan.kept) {
       const storage = this.before.held.get(volumeKey(volume))?.storage;
       if (storage === undefined) continue;
       const id = this.idOf(volume);
       this.claims.check(volume, id);
-      this.claims.add(volume, id, await storageIdentity(storage));
+      this.claims.add(volume, id, await identitiesOf(storage));
     }
     const going = await this.removedStorages();
     const wanted = new Set([...this.plan.added, ...this.plan.retried].map(volumeKey));
@@ -221,34 +225,41 @@ export class VolumeChange {
 
   /**
    * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is thrown.
+   * Sections are opened one after another, because one may create the file that another names. In a pool, each volume has its own folder.
    */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
+    const sections = volumes.filter(({ pool }) => pool === undefined);
+    const pooled = volumes.filter(({ pool }) => pool !== undefined);
+    await this.openSome(sections, 1);
+    await this.openSome(pooled, OPENED_AT_ONCE_MAX);
+  }
+
+  private async openSome(volumes: readonly ServerVolumeConfig[], atOnce: number): Promise<void> {
     const mayFail = new Set(this.plan.retried.map(volumeKey));
-    const fail = (volume: ServerVolumeConfig, thrown: unknown): void => {
+    const fail = (volume: ServerVolumeConfig, thrown: unknown, marked?: VolumeFailure['marked']): void => {
       // If the process has run out of descriptors, fail the whole change, because no client could be served.
       if (!mayFail.has(volumeKey(volume)) || isOutOfFiles(thrown)) throw thrown;
-      this.failures.push(failureOf(volume, toRsError(thrown)));
+      this.failures.push({ ...failureOf(volume, toRsError(thrown)), ...(marked === undefined ? {} : { marked }) });
     };
-    const storages: Storage[] = [];
+    const storages = new Set<Storage>();
     try {
-      for (const volume of volumes) {
-        try {
-          storages.push(await this.openOne(volume));
-        } catch (thrown) {
-          fail(volume, thrown);
-        }
-      }
-      const locks = await this.lockAll(storages);
-      for (const storage of [...storages]) {
-        try {
-          this.opened.set(volumeKey(storage.volume), await this.settle(storage, locks.get(storage)));
-        } catch (thrown) {
-          // If another process has locked the file, close the file and leave it unchanged.
-          if (locks.get(storage) === 'taken') await storage.handle?.close();
-          else await discardStorage(storage);
-          storages.splice(storages.indexOf(storage), 1);
-          fail(storage.volume, thrown);
-        }
+      const openings = await outcomesAtOnce(volumes, atOnce, (volume) => this.openOne(volume));
+      for (const { value } of openings) if (value !== null) storages.add(value);
+      for (const [index, { thrown }] of openings.entries()) if (thrown !== null) fail(volumes[index]!, thrown);
+      const locks = await this.lockAll([...storages]);
+      const opened = [...storages];
+      const settled = await outcomesAtOnce(opened, atOnce, (storage) => this.settle(storage, locks.get(storage)));
+      for (const [index, { value }] of settled.entries()) if (value !== null) this.opened.set(volumeKey(opened[index]!.volume), value);
+      for (const [index, { thrown }] of settled.entries()) {
+        if (thrown === null) continue;
+        const storage = opened[index]!;
+        const lock = locks.get(storage);
+        // If another process uses the file, close the file and leave it unchanged.
+        if (isForeign(lock)) for (const handle of handlesOf(storage)) await handle.close();
+        else await discardStorage(storage);
+        storages.delete(storage);
+        const marked = { pool: storage.volume.pool?.name ?? null, files: pathsOf(storage) };
+        fail(storage.volume, thrown, lock?.outcome === 'marked' ? marked : undefined);
       }
     } catch (error) {
       for (const storage of storages) if (!this.opened.has(volumeKey(storage.volume))) await discardStorage(storage);
@@ -259,14 +270,16 @@ export class VolumeChange {
   private async openOne(volume: ServerVolumeConfig): Promise<Storage> {
     const id = this.idOf(volume);
     this.claims.check(volume, id);
-    this.checkUnsynced(volume, id);
+    checkUnsynced(volume, this.unsyncedFileOf(id));
     const wasThere =
       volume.pool !== undefined || (volume.id === null && this.records.places.get(id) === locationOf(volume)) || this.ports.isHeld(id);
     const storage = await openStorage(volume, id, this.ports, wasThere);
     try {
-      const identity = await storageIdentity(storage);
-      this.claims.checkStorage(volume, identity);
-      this.claims.add(volume, id, identity);
+      const identities = await identitiesOf(storage);
+      // Another volume may have been opened meanwhile.
+      this.claims.check(volume, id);
+      this.claims.checkStorage(volume, identities);
+      this.claims.add(volume, id, identities);
     } catch (error) {
       await discardStorage(storage);
       throw error;
@@ -274,11 +287,13 @@ export class VolumeChange {
     return storage;
   }
 
-  private async settle(storage: Storage, lock: LockOutcome | undefined): Promise<HeldVolume> {
+  private async settle(storage: Storage, lock: StorageLock | undefined): Promise<HeldVolume> {
     const { volume, type, path } = storage;
     this.checkLock(storage, lock);
-    await this.checkHeld(storage);
-    await this.checkShrunk(storage);
+    for (const file of singleFiles(storage)) {
+      await this.checkHeld(file);
+      await this.checkShrunk(file);
+    }
     const { sizeBytes, grownFromBytes } = await settleSize(storage);
     if (grownFromBytes !== null && type === 'file') {
       const what = storage.isCreated ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
@@ -288,10 +303,12 @@ export class VolumeChange {
     return { storage, served: await this.servedAs(storage, sizeBytes), cut: null };
   }
 
-  private async logWarnings({ volume, type, path, handle }: Storage): Promise<void> {
-    if (type !== 'file' || path === null || handle === null) return;
-    const stats = await handle.stat({ bigint: true });
-    for (const warning of await storageWarnings(volume, path, stats, this.ports.fileSystemOf)) this.warn(warning, volume);
+  private async logWarnings(storage: Storage): Promise<void> {
+    for (const { volume, type, path, handle } of singleFiles(storage)) {
+      if (type !== 'file' || path === null || handle === null) continue;
+      const stats = await handle.stat({ bigint: true });
+      for (const warning of await storageWarnings(volume, path, stats, this.fileSystems)) this.warn(warning, volume);
+    }
   }
 
   /**
@@ -340,8 +357,10 @@ export class VolumeChange {
     const unsyncedFile = test?.losesUnsynced === true ? this.unsyncedFileOf(id) : null;
     const faults = test === undefined ? {} : { test: { ...test, unsyncedFile } };
     const rights = { readonly, shared, takeOver, takeOverForce, clients };
-    const pool = volume.pool === undefined ? {} : { pool: volume.pool.name };
-    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...faults };
+    const pool = volume.pool === undefined ? {} : { pool: { ids: volume.pool.ids, isThick: volume.pool.isThick } };
+    const layout = await servedLayout(storage);
+    const files = layout === undefined ? {} : { layout };
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...files, ...faults };
   }
 
   /**
@@ -352,37 +371,14 @@ export class VolumeChange {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);
   }
 
-  /**
-   * Throws if the key test-lose-unsynced was removed while RUN still has unsynced writes of the volume. Without this check, acknowledged
-   * writes would be lost.
-   */
-  private checkUnsynced(volume: ServerVolumeConfig, id: string): void {
-    const file = this.unsyncedFileOf(id);
-    if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
-    throw volumeError(
-      volume,
-      `${file} has unsynced writes of this volume`,
-      'serve it once more with test-lose-unsynced until its client has flushed, or remove that file and lose the writes',
-    );
+  private checkLock(storage: Storage, lock: StorageLock | undefined): void {
+    const error = lockError(storage, lock);
+    if (error !== null) throw error;
+    if (isUnlocked(storage, lock)) this.warn(unlockedSentence(storage.volume, storage.path), storage.volume);
   }
 
-  private checkLock({ volume, type, path }: Storage, lock: LockOutcome | undefined): void {
-    if (lock === 'taken') throw volumeError(volume, `${path} is locked`, 'stop the other rssrv, its processes or the program that uses it');
-    if (lock !== 'unavailable') return;
-    // A memory volume needs no lock, because its file is always new.
-    if (volume.unlocked !== true && type !== 'memory') throw unlockedError(volume, path);
-    this.warn(unlockedSentence(volume, path), volume);
-  }
-
-  /** Locks the files among the given storages. Devices need no lock, because writable devices are opened with O_EXCL. */
-  private async lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, LockOutcome>> {
-    const locked = storages.filter(({ type, volume: { pool } }) => (type === 'file' && pool === undefined) || type === 'memory');
-    const outcomes = await (this.ports.takeLocks ?? takeLocks)(
-      locked.flatMap(({ handle, volume, type }) =>
-        handle === null ? [] : [{ descriptor: handle.fd, shared: volume.readonly && type === 'file' }],
-      ),
-    );
-    return new Map(locked.map((storage, index) => [storage, outcomes[index] ?? 'unavailable']));
+  private lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, StorageLock>> {
+    return lockStorages(storages, this.ports.takeLocks ?? takeLocks);
   }
 
   /** Keeps a volume on its present storage. If no size is configured, the volume gets the present size of the storage. */
@@ -390,7 +386,7 @@ export class VolumeChange {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);
     if (held === undefined) return;
-    this.checkUnsynced(volume, this.idOf(volume));
+    checkUnsynced(volume, this.unsyncedFileOf(this.idOf(volume)));
     const storage: Storage = { ...held.storage, volume, id: this.idOf(volume) };
     const isSame = isDeepStrictEqual({ ...held.storage.volume, line: 0 }, { ...volume, line: 0 });
     let { sizeBytes } = held.served;
@@ -418,8 +414,12 @@ export class VolumeChange {
    */
   private async lookForCut(storage: Storage, held: HeldVolume): Promise<RsError | null> {
     if (storage.handle === null || storage.type === 'memory') return held.cut;
-    const { presentBytes } = await measure(storage);
-    return presentBytes < held.served.sizeBytes ? cutError({ storage, served: held.served }, presentBytes) : null;
+    for (const [index, file] of singleFiles(storage).entries()) {
+      const served = servedFile(held.served, index);
+      const { presentBytes } = await measure(file);
+      if (presentBytes < served.sizeBytes) return cutError({ storage: file, served }, presentBytes);
+    }
+    return null;
   }
 
   private async release(key: string): Promise<void> {
@@ -442,9 +442,7 @@ export class VolumeChange {
 
   /** Returns true if a partial plan does not mention the volume, which then stays as it is. */
   private isUntouched(key: string): boolean {
-    if (this.plan.isPartial !== true) return false;
-    const { added, retried, kept, removed } = this.plan;
-    return ![added, retried, kept, removed].some((volumes) => volumes.some((volume) => volumeKey(volume) === key));
+    return this.plan.isPartial === true && !this.mentioned.has(key);
   }
 
   /** Returns the entries, keyed by volumeKey, of volumes that a partial plan does not mention. */

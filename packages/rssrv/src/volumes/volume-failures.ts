@@ -18,6 +18,8 @@ export interface VolumeFailure {
   /** Names of the clients that may know of the failure; null means all clients. */
   readonly clients: readonly string[] | null;
   readonly error: RsError;
+  /** Name of the pool and files of the volume, if it waits for the end of a server process of another listener that has one of them open. */
+  readonly marked?: { readonly pool: string | null; readonly files: readonly string[] };
 }
 
 export function failureOf({ name, universe, clients }: ServerVolumeConfig, error: RsError): VolumeFailure {

@@ -147,7 +147,7 @@ test("after any change a held volume keeps its storage, at least its size, and i
 });
 
 test('a new volume of a pool may fail without the rest of the file', () => {
-  const volume = volumeConfig({ name: 'db', path: '/p/data', pool: { name: 'fast', stamp: null } });
+  const volume = volumeConfig({ name: 'db', path: '/p/data', pool: { name: 'fast', stamp: null, ids: [], isThick: false } });
   const { plan, changes } = volumeChanges([], [volume], () => ({ sizeBytes: null, users: [] }));
   expect([plan.added, plan.retried, changes]).toEqual([[], [volume], ['volume db is served']]);
 });

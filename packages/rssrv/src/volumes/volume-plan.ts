@@ -52,6 +52,7 @@ const KEYS: Readonly<Record<Field, string>> = {
   takeOver: 'take-over',
   takeOverForce: 'take-over-force',
   test: 'test-...',
+  layout: 'its files',
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
@@ -104,7 +105,7 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding):
 }
 
 function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding): Decision {
-  const changed = FIELDS.filter((field) => !isDeepStrictEqual(was[field], now[field]));
+  const changed = FIELDS.filter((field) => !isSame(field, was, now));
   if (sizeBytes === null) return changed.length === 0 ? { retried: [now] } : opened(now);
   if (changed.length === 0) return { kept: [now] };
   const refusals = [
@@ -119,6 +120,10 @@ function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, u
   if (refusals.length > 0) return { refusals };
   const changes = [changeText(now, changed, sizeBytes)];
   return changed.some((field) => isElsewhere(field, was)) ? { removed: [was], added: [now], changes } : { kept: [now], changes };
+}
+
+function isSame(field: Field, was: ServerVolumeConfig, now: ServerVolumeConfig): boolean {
+  return field === 'layout' ? isDeepStrictEqual(placesOf(was), placesOf(now)) : isDeepStrictEqual(was[field], now[field]);
 }
 
 function sizeRefusals(now: ServerVolumeConfig, sizeBytes: number): string[] {
@@ -147,7 +152,7 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
 
 /** Returns true if a change to the field needs other storage, or needs the present storage to be reopened. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
-  if (field === 'type') return true;
+  if (field === 'type' || field === 'layout') return true;
   // The file of a memory volume is named after the volume's id. For any other changed field, keep the memory file open, because reopening
   // would create an empty file.
   if (was.type === 'memory') return field === 'id';
@@ -184,4 +189,18 @@ function section({ name, pool }: ServerVolumeConfig): string {
 
 function label({ name, universe }: ServerVolumeConfig): string {
   return universe === 0 ? `volume ${name}` : `volume ${name}@${universe}`;
+}
+
+/** Where the content of a volume of several files is. A pool may get another name, and the files may grow. */
+function placesOf({ layout }: ServerVolumeConfig): unknown {
+  return layout === undefined ? null : [layout.chunkBytes, layout.parts.map(({ path }) => path)];
+}
+
+/** Returns true if a file of the volume is another one than before, as its administrator has confirmed. */
+export function hasOtherFiles(before: ServerVolumeConfig, now: ServerVolumeConfig): boolean {
+  if (before.pool?.stamp !== now.pool?.stamp) return true;
+  return (now.layout?.parts ?? []).some(({ stamp }, index) => {
+    const was = before.layout?.parts[index];
+    return was !== undefined && was.stamp !== stamp;
+  });
 }

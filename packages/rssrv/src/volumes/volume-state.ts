@@ -6,9 +6,10 @@ import type { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
-import type { takeLocks } from './file-locks.ts';
+import type { takeLocks } from '../locks/file-locks.ts';
 import type { VolumeFailure } from './volume-failures.ts';
-import type { Storage, StoragePorts } from './volume-storage.ts';
+import type { Storage } from './open-storage.ts';
+import type { StoragePorts } from './volume-storage.ts';
 
 export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
@@ -21,6 +22,8 @@ export interface VolumePorts extends StoragePorts {
   readonly syncCommand?: readonly string[] | undefined;
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
+  /** Called when volumes can be opened that waited for the end of a server process. Resolves when they were tried. */
+  unmarked?(keys: ReadonlySet<string>): Promise<void>;
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;

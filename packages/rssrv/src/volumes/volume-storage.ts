@@ -10,20 +10,13 @@ import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { blockDeviceFacts } from '../backends/files/block-device.ts';
 import { storageName, storageStamp } from '../backends/files/storage-identity.ts';
+import { readLog } from '../backends/faults/unsynced-log.ts';
+import { writesOf } from '../backends/faults/unsynced-store.ts';
 import type { FileSystemOf } from '../sys/file-system.ts';
-import { takeLocks } from './file-locks.ts';
+import { takeLocks } from '../locks/file-locks.ts';
+import { handlesOf, openParts, singleFiles, type Storage } from './open-storage.ts';
 import { factsOf, type VolumeFacts } from './volume-ids.ts';
 import path from 'node:path';
-
-export interface Storage {
-  readonly volume: ServerVolumeConfig;
-  readonly id: string;
-  readonly type: ServedVolume['type'];
-  readonly path: string | null;
-  /** The open file or device, which stays open as long as the volume is served. Null for `type = null`. */
-  readonly handle: FileHandle | null;
-  readonly isCreated: boolean;
-}
 
 export interface StoragePorts {
   /** Directory for the files of memory volumes. The directory is on a memory file system, and only this user has access to it. */
@@ -60,15 +53,17 @@ export class StorageClaims {
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
   }
 
-  checkStorage(volume: ServerVolumeConfig, identity: string | null): void {
-    const other = identity === null ? undefined : this.byStorage.get(identity);
+  /** `identities`: of all files of the volume. Throws E_VOLUME, naming the other volume, if another volume is on one of them. */
+  checkStorage(volume: ServerVolumeConfig, identities: readonly string[]): void {
+    const taken = identities.find((identity) => this.byStorage.has(identity));
+    const other = taken === undefined ? undefined : this.byStorage.get(taken);
     if (other === undefined || (other.readonly && volume.readonly)) return;
     throw volumeError(volume, `${volume.path ?? ''} is already volume ${other.name}`, 'give it another path =, or make both readonly');
   }
 
-  add(volume: ServerVolumeConfig, id: string, identity: string | null): void {
+  add(volume: ServerVolumeConfig, id: string, identities: readonly string[]): void {
     this.byId.set(id, volume);
-    if (identity !== null) this.byStorage.set(identity, volume);
+    for (const identity of identities) this.byStorage.set(identity, volume);
   }
 }
 
@@ -76,12 +71,9 @@ export class StorageClaims {
  * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before. If
  * `wasThere` is true, a missing file is an error, because an empty file must not replace lost content. Throws E_VOLUME.
  */
-export async function openStorage(
-  volume: ServerVolumeConfig,
-  id: string,
-  { memoryDirectory, fileSystemOf }: StoragePorts,
-  wasThere = false,
-): Promise<Storage> {
+export async function openStorage(volume: ServerVolumeConfig, id: string, ports: StoragePorts, wasThere = false): Promise<Storage> {
+  if (volume.layout !== undefined) return openParts(volume, volume.layout, (one) => openStorage(one, id, ports, true));
+  const { memoryDirectory, fileSystemOf } = ports;
   if (volume.sizeBytes !== null) checkSize(volume, volume.sizeBytes, 'size');
   if (volume.type === 'memory' || volume.type === 'null') {
     if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} needs a size`, 'set size =');
@@ -101,6 +93,19 @@ export async function openStorage(
     case 'file':
       return openExisting(volume, id, location);
   }
+}
+
+/**
+ * Throws if the key test-lose-unsynced was removed while `file` still has unsynced writes of the volume. Without this check, acknowledged
+ * writes would be lost.
+ */
+export function checkUnsynced(volume: ServerVolumeConfig, file: string): void {
+  if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
+  throw volumeError(
+    volume,
+    `${file} has unsynced writes of this volume`,
+    'serve it once more with test-lose-unsynced until its client has flushed, or remove that file and lose the writes',
+  );
 }
 
 interface StorageLocation {
@@ -182,6 +187,7 @@ export async function settleSize(
 ): Promise<{ readonly sizeBytes: number; readonly grownFromBytes: number | null }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { sizeBytes: volume.sizeBytes ?? 0, grownFromBytes: null };
+  if (storage.parts !== undefined) return { sizeBytes: await wholeSize(storage), grownFromBytes: null };
   const { presentBytes, sizeBytes } = await measure(storage);
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
   try {
@@ -194,6 +200,19 @@ export async function settleSize(
     throw volumeError(volume, `${storage.path} cannot be grown from ${presentBytes} to ${sizeBytes} bytes`, 'lower size =', thrown);
   }
   return { sizeBytes, grownFromBytes: presentBytes };
+}
+
+/** Returns the size of a volume of several files. They may be longer than the manifest says. Throws E_VOLUME if one of them is shorter. */
+async function wholeSize(storage: Storage): Promise<number> {
+  for (const file of singleFiles(storage)) {
+    const { presentBytes, sizeBytes } = await measure(file);
+    if (presentBytes >= sizeBytes) continue;
+    const what = `${file.path ?? ''} has ${presentBytes} bytes, but the volume has ${sizeBytes} there`;
+    throw volumeError(storage.volume, what, `restore its content; if zeros are correct, make it ${sizeBytes} bytes long with truncate(1)`);
+  }
+  const { sizeBytes } = storage.volume;
+  checkSize(storage.volume, sizeBytes ?? 0, 'its manifest');
+  return sizeBytes ?? 0;
 }
 
 /** Returns the size of open storage, and the size of the volume. Throws E_VOLUME like `settleSize`. */
@@ -226,13 +245,13 @@ export function fittingSize(
 /** Closes the storage, and removes the file of a memory volume. */
 export async function releaseStorage(storage: Storage): Promise<void> {
   if (storage.type === 'memory' && storage.path !== null) await rm(storage.path, { force: true });
-  await storage.handle?.close();
+  for (const handle of handlesOf(storage)) await handle.close();
 }
 
 /** Closes storage that was never served. If a file was created for this storage, removes the file. */
 export async function discardStorage(storage: Storage): Promise<void> {
   if (storage.isCreated && storage.path !== null) await rm(storage.path, { force: true });
-  await storage.handle?.close();
+  for (const handle of handlesOf(storage)) await handle.close();
 }
 
 function checkSize(volume: ServerVolumeConfig, sizeBytes: number, what: string): void {

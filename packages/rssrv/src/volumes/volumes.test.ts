@@ -12,8 +12,9 @@ import { needPrograms } from '@rsio/common/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readLog, UnsyncedLog } from '../backends/faults/unsynced-log.ts';
 import { UnsyncedStore } from '../backends/faults/unsynced-store.ts';
-import { areLockable, takeLocks } from './file-locks.ts';
+import { areLockable, takeLocks } from '../locks/file-locks.ts';
 import type { FileSystem } from '../sys/file-system.ts';
+import { LOCKS_PER_HELPER_MAX } from '../sys/limits.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 
@@ -239,10 +240,10 @@ test('a file that cannot be locked is not served, unless the configuration says 
 });
 
 test('many descriptors are locked, without perl too, and when the locking process is killed', async () => {
-  const descriptors = Array.from({ length: 130 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
+  const descriptors = Array.from({ length: LOCKS_PER_HELPER_MAX + 30 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
   const requests = descriptors.map((descriptor) => ({ descriptor, shared: false }));
   expect(new Set(await takeLocks(requests))).toEqual(new Set(['held']));
-  const again = fs.openSync(inDirectory('lock100'), 'r');
+  const again = fs.openSync(inDirectory(`lock${LOCKS_PER_HELPER_MAX}`), 'r');
   expect(await takeLocks([{ descriptor: again, shared: true }])).toEqual(['taken']);
   expect(await takeLocks(requests.slice(0, 2), '/nowhere/perl')).toEqual(['unavailable', 'unavailable']);
   const killedOnce = inDirectory('perl');

@@ -5,6 +5,9 @@ import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema
 import { RsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { syncUnsynced } from '../backends/faults/unsynced-log.ts';
+import { takeLocks } from '../locks/file-locks.ts';
+import { MarkWatch } from '../locks/mark-watch.ts';
+import { descriptorsOf, servedFile, singleFiles } from './open-storage.ts';
 import { StorageSyncs } from './storage-syncs.ts';
 import { VolumeChange } from './volume-change.ts';
 import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
@@ -18,10 +21,21 @@ export class Volumes {
   private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
   private list: readonly ServedVolume[] = [];
   private readonly syncs: StorageSyncs;
+  private readonly marks: MarkWatch;
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
     this.syncs = new StorageSyncs(ports.clock, { failedLate: (id) => ports.syncFailedLate(id) }, ports.syncCommand);
+    this.marks = new MarkWatch({
+      clock: ports.clock,
+      takeLocks: ports.takeLocks ?? takeLocks,
+      waiting: () =>
+        this.state.failures.flatMap((failure) => {
+          const { marked } = failure;
+          return marked === undefined ? [] : [{ key: volumeKey(failure), ...marked }];
+        }),
+      freed: async (keys) => ports.unmarked?.(keys),
+    });
   }
 
   /** The served volumes, in the order of the configuration. */
@@ -63,20 +77,18 @@ export class Volumes {
   async cut(id: string): Promise<string | null> {
     const held = this.heldBy(id);
     if (held === undefined || held.cut !== null) return null;
-    const mark = (presentBytes: number | null): RsError => {
-      const error = cutError(held, presentBytes);
+    const mark = (index: number, presentBytes: number | null): RsError => {
+      const files = singleFiles(held.storage);
+      const error = cutError({ storage: files[index] ?? held.storage, served: servedFile(held.served, index) }, presentBytes);
       const key = volumeKey(held.storage.volume);
       if (this.state.held.get(key)?.served.id !== id) return error;
       this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
       return error;
     };
     // Stop serving the volume before measuring its storage, because measuring takes time and only the error's text needs the size.
-    mark(null);
-    const size = await held.storage.handle?.stat().then(
-      ({ size: bytes }) => bytes,
-      () => null,
-    );
-    return mark(size ?? null).message;
+    mark(0, null);
+    const { index, presentBytes } = await shortFile(held);
+    return mark(index, presentBytes).message;
   }
 
   /**
@@ -100,7 +112,7 @@ export class Volumes {
     if (held === undefined || handle === null) return;
     try {
       const unsyncedFile = held.served.test?.unsyncedFile ?? null;
-      await (unsyncedFile === null ? this.syncs.sync(id, handle.fd) : syncUnsynced(unsyncedFile, handle));
+      await (unsyncedFile === null ? this.syncs.sync(id, ...descriptorsOf(held.storage)) : syncUnsynced(unsyncedFile, handle));
     } catch (thrown) {
       if (thrown instanceof RsError) throw thrown;
       throw volumeError(held.storage.volume, 'its storage reported an error during a sync', 'check the storage', thrown);
@@ -113,8 +125,9 @@ export class Volumes {
    * listener's descriptor. Other errors are not missed, because clients resend earlier writes and workers get the errors of later writes.
    */
   async clearOldError(id: string): Promise<void> {
-    const handle = this.heldBy(id)?.storage.handle ?? null;
-    if (handle !== null) await this.syncs.sync(id, handle.fd).catch(() => undefined);
+    const storage = this.heldBy(id)?.storage;
+    if (storage === undefined || storage.handle === null) return;
+    await this.syncs.sync(id, ...descriptorsOf(storage)).catch(() => undefined);
   }
 
   /** Adds to the state the volumes on the same storage that were found truncated since `before`, while the change was prepared. */
@@ -130,6 +143,7 @@ export class Volumes {
   private setState(state: VolumeState): void {
     this.state = state;
     this.list = [...state.held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
+    this.marks.follow();
   }
 
   /**
@@ -139,6 +153,7 @@ export class Volumes {
   async close(): Promise<void> {
     const { held } = this.state;
     this.syncs.stop();
+    this.marks.stop();
     this.state = { ...this.state, held: new Map() };
     for (const { storage } of held.values()) await releaseStorage(storage);
   }
@@ -146,4 +161,15 @@ export class Volumes {
   private heldBy(id: string): HeldVolume | undefined {
     return [...this.state.held.values()].find(({ served }) => served.id === id);
   }
+}
+
+/** Returns which file of a truncated volume is too short, and its size if it is known. */
+async function shortFile({ storage, served }: HeldVolume): Promise<{ readonly index: number; readonly presentBytes: number | null }> {
+  const sizes: (number | null)[] = [];
+  for (const { handle } of singleFiles(storage)) {
+    const stats = await handle?.stat().catch(() => null);
+    sizes.push(stats?.size ?? null);
+  }
+  const short = sizes.findIndex((bytes, index) => bytes !== null && bytes < servedFile(served, index).sizeBytes);
+  return { index: Math.max(0, short), presentBytes: sizes[Math.max(0, short)] ?? null };
 }

@@ -5,6 +5,8 @@
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Admission } from '../session/server-path.ts';
+import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
+import type { SessionFigures } from '../statistics/volume-counters.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 
 /** A client whose identity the listener has verified. */
@@ -26,6 +28,11 @@ export interface WorkerLog {
   readonly copiesToStderr: boolean;
 }
 
+/** The tag of the descriptors of a volume, and their number for each file; or the error, if the files could not be opened. */
+export type FilesAnswer =
+  | { readonly filesTag: number; readonly perFile: 1 | 2 }
+  | { readonly filesCode: string; readonly sentence: string };
+
 export type ToSession =
   | {
       readonly type: 'begin';
@@ -34,9 +41,17 @@ export type ToSession =
       readonly interfaces: readonly ServerInterface[];
       readonly generation: number;
       readonly log: WorkerLog;
+      /** Like `ids` of `short-pools`. */
+      readonly shortPools: readonly string[];
     }
+  /** `ids`: ids of the pools that have less than their reserve free, and in which changes that need new space therefore wait. */
+  | { readonly type: 'short-pools'; readonly ids: readonly string[] }
   | { readonly type: 'path'; readonly admission: Admission }
-  | { readonly type: 'answer'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | null }
+  /** The server has begun to accept encrypted paths only. */
+  | { readonly type: 'end-plain-paths'; readonly sentence: string }
+  | { readonly type: 'answer'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | AdminReply | FilesAnswer | null }
+  /** The session must report its figures now. */
+  | { readonly type: 'figures' }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
   /** Revokes the volume's grants up to `epoch`. The worker answers with `revoked` and the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
@@ -54,15 +69,19 @@ export type ToSession =
 export type ToWorker =
   /** `session` is the session id in hex. */
   | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
-  | { readonly type: 'reopen-log'; readonly level: string }
+  /** `logTag`: the tag of the log's new descriptor; null if there is none, or the worker opens the log itself. */
+  | { readonly type: 'reopen-log'; readonly level: string; readonly logTag: number | null }
   /** The worker answers with `pong` as soon as its event loop runs. */
   | { readonly type: 'ping' }
   /** The worker must exit, because it has no session and will get none. */
   | { readonly type: 'exit' };
 
 export type SessionRequest =
+  | AdminRequest
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
+  /** Asks for the files of a granted volume. Only a worker that is given descriptors asks. */
+  | { readonly what: 'files'; readonly volumeId: string }
   /** In `release` and `settle`, `epoch` is the epoch of the grant. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
@@ -76,12 +95,18 @@ export type FromSession =
   | { readonly type: 'lost'; readonly volumeId: string }
   /** Sent when the session has found the storage shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }
-  /** Sent when the first change of a volume begins to wait for space in its pool, and when the last one has ended. */
-  | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean }
+  /**
+   * Sent when the first change of a volume begins to wait for space in its pool, and when the last one has ended. `poolId`: the pool of the
+   * file that had no space, if the volume has several files; null if it is not known.
+   */
+  | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean; readonly poolId: string | null }
+  /** Sent at an interval, and in answer to `figures`. */
+  | { readonly type: 'figures'; readonly figures: SessionFigures }
   /** Sent when the session has ended and none of its requests is running. */
   | { readonly type: 'ended' };
 
 export type FromWorker =
-  | { readonly type: 'ready' }
+  /** `unprotected`: sentences about protection that this machine does not offer. */
+  | { readonly type: 'ready'; readonly unprotected: readonly string[] }
   | { readonly type: 'pong' }
   | { readonly type: 'session'; readonly session: string; readonly message: FromSession };

@@ -8,9 +8,9 @@
 export const STORAGE_THREADS = 16;
 /**
  * Number of further threads for syncs, size checks, opening and closing files, and writing the log. A volume whose storage hangs usually
- * occupies at most two of these threads, so that four such volumes leave some threads free.
+ * occupies at most two of these threads, or three if it has several files, so that four such volumes leave some threads free.
  */
-const UNSHARED_THREADS = 10;
+const UNSHARED_THREADS = 14;
 /** Number of threads in the pool of a server process. */
 export const POOL_THREADS = STORAGE_THREADS + UNSHARED_THREADS;
 
@@ -27,3 +27,12 @@ export const WORKER_FAREWELL_MS = 20;
  */
 export const WORKER_PING_MS = 500;
 export const WORKER_PINGS_UNANSWERED = 3;
+
+/**
+ * Pause between two announcements of a list with 1,000 volumes; a longer list pauses longer. A pause below LIST_PAUSE_IGNORED_MS is not
+ * kept.
+ */
+export const LIST_PAUSE_MS_PER_1000 = 100;
+export const LIST_PAUSE_IGNORED_MS = 20;
+/** Changed volumes that are remembered during a pause. With more of them, the list is announced to all clients. */
+export const LIST_CHANGES_HELD_MAX = 1_000;

@@ -10,14 +10,20 @@ import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
-import { STATUS } from '@rsio/protocol/wire/status';
+import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
 import { openBackend } from '../backends/open-backend.ts';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import type { RangeHelper } from '../backends/ranges/range-helper.ts';
 import { StorageErrorLog } from '../backends/storage-error-log.ts';
 import type { ThreadShares } from '../backends/io/thread-shares.ts';
+import { asVolumeError } from '../backends/files/opened-file.ts';
+import { filesByPath, PassedFiles } from '../backends/files/volume-files.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
+import { closeAll, type DescriptorReceiver } from '../confinement/descriptor-passing.ts';
+import { perFile } from './file-opens.ts';
 import type { SessionRequest, FromSession, ToSession } from './channel.ts';
 import { Session } from '../session/session.ts';
+import type { AdminReply } from '../session/session-admin.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 
 type ListenerAnswer = Extract<ToSession, { type: 'answer' }>['answer'];
@@ -28,6 +34,8 @@ export interface SessionHostPorts {
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
   readonly pools: ConnectionPools;
+  /** Takes the descriptors that the listener passes; null if this process opens files itself. */
+  readonly receiver: DescriptorReceiver | null;
   /** Returns true if the channel to the listener is open. */
   isListenerThere(): boolean;
   send(message: FromSession): void;
@@ -37,11 +45,13 @@ export class SessionHost {
   private readonly session: Session;
   private readonly ports: SessionHostPorts;
   private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
+  /** Volume id -> pool of the file that had no space last, of volumes over several pools. */
+  private readonly fullPools = new Map<string, string>();
   private askNumber = 0;
   private ended: Promise<void> | null = null;
 
   /** `id` is the session id in hex. */
-  constructor(id: string, { interfaces, generation }: Beginning, ports: SessionHostPorts) {
+  constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
     const { log, helper, threads, pools } = ports;
     this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
@@ -55,16 +65,36 @@ export class SessionHost {
       release: async (volumeId, epoch) => {
         await this.ask({ what: 'release', volumeId, epoch });
       },
+      admin: async (request) => this.adminFrom(await this.ask(request)),
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
-      waitsForSpace: (volumeId, isWaiting) => ports.send({ type: 'space', volumeId, isWaiting }),
-      openBackend: (volume) => {
+      waitsForSpace: (volumeId, isWaiting) => {
+        ports.send({ type: 'space', volumeId, isWaiting, poolId: this.fullPools.get(volumeId) ?? null });
+        if (!isWaiting) this.fullPools.delete(volumeId);
+      },
+      openBackend: async (volume) => {
         const errors = new StorageErrorLog(volume, systemClock, log);
-        const onError: BackendPorts['onError'] = (operation, errno) => errors.note(operation, errno);
-        return openBackend(volume, { clock: systemClock, sleeps: ownSleeps, helper, threads, onError });
+        const onError: BackendPorts['onError'] = (operation, errno, part) => {
+          if (part !== undefined && statusOfErrno(errno) === STATUS.NO_SPACE) this.fullPools.set(volume.id, part.poolId);
+          errors.note(operation, errno, part);
+        };
+        const files = await this.filesOf(volume);
+        try {
+          return await openBackend(volume, {
+            clock: systemClock,
+            sleeps: ownSleeps,
+            helper,
+            threads,
+            onError,
+            files: files ?? filesByPath,
+          });
+        } finally {
+          closeAll(files?.rest() ?? []);
+        }
       },
     });
+    this.session.setShortPools(shortPools);
   }
 
   receive(message: ToSession, socket: Socket | undefined): void {
@@ -74,9 +104,11 @@ export class SessionHost {
       case 'path':
         if (socket !== undefined) this.session.admit(adoptSocket(socket), message.admission);
         return;
+      case 'end-plain-paths':
+        this.session.endPlainPaths(message.sentence);
+        return;
       case 'answer':
-        this.pending.get(message.number)?.(message.answer);
-        this.pending.delete(message.number);
+        this.answered(message);
         return;
       case 'end':
         void this.end(message.code, message.sentence);
@@ -84,9 +116,20 @@ export class SessionHost {
       case 'list-changed':
         this.session.listChanged(message.interfaces, message.generation, message.grown);
         return;
+      case 'short-pools':
+        this.session.setShortPools(message.ids);
+        return;
+      case 'figures':
+        this.report();
+        return;
       case 'revoke':
         void this.revoke(message);
     }
+  }
+
+  /** Closes the descriptors that came with an answer which nobody awaits. */
+  static discard(message: ToSession, receiver: DescriptorReceiver | null): void {
+    if (message.type === 'answer' && message.answer !== null && 'filesTag' in message.answer) receiver?.discard(message.answer.filesTag);
   }
 
   /**
@@ -96,6 +139,11 @@ export class SessionHost {
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
     return this.ended;
+  }
+
+  /** Reports the figures of volumes that have changed or are not idle. */
+  report(): void {
+    this.ports.send({ type: 'figures', figures: this.session.figures(false) });
   }
 
   /** Ends the session, because the listener has exited. */
@@ -127,6 +175,35 @@ export class SessionHost {
     });
   }
 
+  private answered(message: Extract<ToSession, { type: 'answer' }>): void {
+    const waiting = this.pending.get(message.number);
+    this.pending.delete(message.number);
+    if (waiting === undefined) SessionHost.discard(message, this.ports.receiver);
+    else waiting(message.answer);
+  }
+
+  /** Asks the listener for the files of a volume. Returns null if this process opens them itself. Throws E_VOLUME or E_SYSTEM. */
+  private async filesOf(volume: ServedVolume): Promise<PassedFiles | null> {
+    const { receiver } = this.ports;
+    if (receiver === null || volume.type === 'null') return null;
+    const answer = await this.ask({ what: 'files', volumeId: volume.id });
+    if (answer !== null && 'filesTag' in answer) {
+      const files = passedFiles(receiver, answer.filesTag, volume);
+      if (answer.perFile === perFile(volume)) return files;
+      closeAll(files.rest());
+      throw new RsError('E_VOLUME', `Volume ${volume.name} was changed while it was being opened: open it again`, { volume: volume.name });
+    }
+    if (answer === null || !('filesCode' in answer))
+      throw new RsError('E_VOLUME', `The server ended before volume ${volume.name} was opened: try again`, { volume: volume.name });
+    throw new RsError(answer.filesCode === 'E_SYSTEM' ? 'E_SYSTEM' : 'E_VOLUME', answer.sentence, { volume: volume.name });
+  }
+
+  private adminFrom(answer: ListenerAnswer): AdminReply {
+    if (answer !== null && ('part' in answer || 'adminStatus' in answer)) return answer;
+    const status = this.ports.isListenerThere() ? STATUS.IO_ERROR : STATUS.SHUTTING_DOWN;
+    return { adminStatus: status, sentence: 'The server could not execute the request: see its log' };
+  }
+
   private grantOr(answer: ListenerAnswer, name: string): Grant {
     if (answer !== null && 'granted' in answer) return answer;
     if (!this.ports.isListenerThere()) {
@@ -134,6 +211,15 @@ export class SessionHost {
       return { granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] };
     }
     return { granted: false, status: STATUS.IO_ERROR, sentence: 'The server could not save the hold: see its log', holders: [] };
+  }
+}
+
+/** Throws E_VOLUME if this process has no descriptor left. */
+function passedFiles(receiver: DescriptorReceiver, tag: number, { name, path }: ServedVolume): PassedFiles {
+  try {
+    return new PassedFiles(receiver.take(tag));
+  } catch (thrown) {
+    throw asVolumeError(name, path ?? '', thrown);
   }
 }
 

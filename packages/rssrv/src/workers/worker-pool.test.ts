@@ -10,7 +10,7 @@ class Stand {
   isGone = false;
   load = 0;
   isEndingOne = false;
-  readonly sent: unknown[] = [];
+  readonly levels: string[] = [];
   readonly ended = Promise.resolve();
 
   readonly number: number;
@@ -28,8 +28,8 @@ class Stand {
     return { session, pid: this.number } as unknown as WorkerSession;
   }
 
-  send(message: unknown): void {
-    this.sent.push(message);
+  reopenLog(level: string): void {
+    this.levels.push(level);
   }
 
   kill(): void {
@@ -81,10 +81,22 @@ test('the standby worker counts: no standby is started that no session could get
   expect(pool.take('b').pid).toBe(2);
 });
 
-test('every process with sessions reopens the log', () => {
-  const { pool, all } = poolOf(2);
+test('every process reopens the log, also those on standby, which may have been given it already', () => {
+  const { pool, all } = poolOf(3);
   pool.take('a');
   pool.take('b');
   pool.reopenLogs('debug');
-  expect(all.map(({ sent }) => sent)).toEqual([[{ type: 'reopen-log', level: 'debug' }], [{ type: 'reopen-log', level: 'debug' }]]);
+  expect(all.map(({ levels }) => levels)).toEqual([['debug'], ['debug']]);
+  pool.fill();
+  pool.reopenLogs('info');
+  expect(all.map(({ levels }) => levels)).toEqual([['debug', 'info'], ['debug', 'info'], ['info']]);
+});
+
+test('after a change of rights, the standby process is replaced, and those with sessions stay', () => {
+  const { pool, all } = poolOf(3);
+  pool.take('a');
+  pool.fill();
+  pool.renewStandby();
+  expect(all.map(({ isGone }) => isGone)).toEqual([false, true, false]);
+  expect(pool.take('b').pid).toBe(3);
 });

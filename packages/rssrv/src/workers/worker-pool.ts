@@ -11,6 +11,10 @@ import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
 import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from './limits.ts';
+import { openForAppending } from '@rsio/common/log/append-file';
+import type { Confinement } from '../confinement/confine.ts';
+import { closeAll, DescriptorSender } from '../confinement/descriptor-passing.ts';
+import type { SystemCalls } from '../confinement/system-calls.ts';
 import type { FromWorker, ToWorker } from './channel.ts';
 import { WorkerWatch } from './worker-watch.ts';
 import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
@@ -26,6 +30,9 @@ export class Worker implements WorkerSessionPorts {
   readonly ended: Promise<void>;
   readonly clock: Clock;
   private readonly child: ChildProcess;
+  private readonly confining: Confining | null;
+  /** Passes descriptors to the process; null if it opens files itself. */
+  private readonly sender: DescriptorSender | null;
   private readonly socketsInTransit = new Set<Socket>();
   /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
@@ -41,14 +48,12 @@ export class Worker implements WorkerSessionPorts {
   readonly usable: Promise<void>;
 
   /** `copiesLog` is true if the worker also logs to stderr, because rssrv runs in the foreground. */
-  constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>) {
+  constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>, confining: Confining | null = null) {
     this.clock = clock;
-    this.child = fork(fileURLToPath(WORKER_MODULE), [], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Start a new process session, by whose id run-records.ts finds remaining helpers.
-      detached: true,
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
-    });
+    this.confining = confining;
+    const [ours, ...given] = descriptorsFor(confining);
+    this.sender = confining === null || ours === undefined || ours === null ? null : new DescriptorSender(confining.calls, clock, ours);
+    this.child = forked(confining, given);
     this.pid = this.child.pid ?? 0;
     this.watch = new WorkerWatch({
       clock,
@@ -77,8 +82,10 @@ export class Worker implements WorkerSessionPorts {
     this.usable.catch(() => undefined);
     this.child.on('message', (message) => {
       const heard = message as FromWorker;
-      if (heard.type === 'ready') starting.cancel();
-      else if (heard.type === 'pong') this.watch.answered();
+      if (heard.type === 'ready') {
+        starting.cancel();
+        confining?.started(heard.unprotected);
+      } else if (heard.type === 'pong') this.watch.answered();
       else this.sessions.get(heard.session)?.receive(heard.message);
     });
     this.child.stderr?.on('data', (chunk: Buffer) => {
@@ -89,6 +96,7 @@ export class Worker implements WorkerSessionPorts {
     this.ended = new Promise<void>((resolve) => {
       const exited = (): void => {
         this.hasExited = true;
+        this.sender?.close();
         starting.cancel();
         this.watch.stop();
         for (const socket of this.socketsInTransit) socket.destroy();
@@ -170,8 +178,64 @@ export class Worker implements WorkerSessionPorts {
     });
   }
 
+  pass(descriptors: readonly number[]): Promise<number> {
+    if (this.sender !== null) return this.sender.pass(descriptors);
+    closeAll(descriptors);
+    return Promise.reject(new RsError('E_INTERNAL', `Server process ${this.pid} takes no files`));
+  }
+
+  /** Makes the worker use a newly opened log and the given level. */
+  reopenLog(level: string): void {
+    const fresh = this.hasExited ? null : openedLog(this.confining);
+    const logTag = fresh === null ? null : (this.sender?.passNow([fresh]) ?? null);
+    this.send({ type: 'reopen-log', level, logTag });
+  }
+
   kill(): void {
     this.child.kill('SIGKILL');
+  }
+}
+
+/** What a worker is given instead of rights. Null for a worker that opens files itself. */
+export interface Confining extends Confinement {
+  readonly calls: SystemCalls;
+  readonly logFile: string;
+  /** Called when a worker has started, with sentences about protection that this machine does not offer. */
+  started(unprotected: readonly string[]): void;
+}
+
+/** Returns the listener's end of the socket for descriptors, then what the worker inherits: the other end, and the log. */
+function descriptorsFor(confining: Confining | null): (number | null)[] {
+  if (confining === null) return [];
+  let pair: readonly (number | null)[] = [null, null];
+  try {
+    pair = confining.calls.socketPair();
+  } catch {
+    // The listener has no descriptor left. The process cannot be given files, and says so at each OPEN.
+  }
+  return [...pair, openedLog(confining)];
+}
+
+/** Starts the process. `given`: descriptors that it inherits, from 4 on; they are closed here. */
+function forked(confining: Confining | null, given: readonly (number | null)[]): ChildProcess {
+  try {
+    return fork(fileURLToPath(WORKER_MODULE), confining === null ? [] : [JSON.stringify({ user: confining.user })], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...given.map((one) => one ?? 'ignore')],
+      // Start a new process session, by whose id run-records.ts finds remaining helpers.
+      detached: true,
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
+    });
+  } finally {
+    closeAll(given.filter((one): one is number => one !== null));
+  }
+}
+
+function openedLog(confining: Confining | null): number | null {
+  try {
+    return confining === null ? null : openForAppending(confining.logFile);
+  } catch {
+    // The listener's own log reports this.
+    return null;
   }
 }
 
@@ -216,10 +280,16 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Tells every worker with sessions to reopen the log and to use the given log level. */
+  /** Makes every worker reopen the log and use the given log level. */
   reopenLogs(level: string): void {
     this.removeEnded();
-    for (const worker of this.used) worker.send({ type: 'reopen-log', level });
+    for (const worker of [...this.used, ...this.standby]) worker.reopenLog(level);
+  }
+
+  /** Replaces the standby workers, because workers start with other rights from now on. */
+  renewStandby(): void {
+    for (const worker of this.standby.splice(0)) worker.kill();
+    this.fill();
   }
 
   async stop(): Promise<void> {

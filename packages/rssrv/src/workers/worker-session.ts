@@ -14,6 +14,8 @@ export interface WorkerSessionPorts {
   /** Time in ms for which storage has been blocking the worker; null if the worker is not blocked. */
   readonly blockedMs: number | null;
   send(message: ToWorker, socket?: Socket): void;
+  /** Passes descriptors, and closes them here. Returns their tag. Throws E_SYSTEM. */
+  pass(descriptors: readonly number[]): Promise<number>;
   /** Called when the session has ended cleanly, or has never begun (`isUnused`). */
   sessionEnded(workerSession: WorkerSession, isUnused?: boolean): void;
   kill(): void;
@@ -72,6 +74,11 @@ export class WorkerSession {
   send(message: ToSession, socket?: Socket): void {
     if (this.isOver) socket?.destroy();
     else this.worker.send({ type: 'session', session: this.session, message }, socket);
+  }
+
+  /** Passes descriptors to the process, and closes them here. Returns their tag. Throws E_SYSTEM. */
+  pass(descriptors: readonly number[]): Promise<number> {
+    return this.worker.pass(descriptors);
   }
 
   /**

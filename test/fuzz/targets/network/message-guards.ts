@@ -1,7 +1,7 @@
 // The codecs of message bodies and their guards. Oracle: a decoded message is printable and bounded, and encodes to bytes of the same
 // meaning; anything else is E_PROTOCOL, in words that repeat nothing of the received bytes.
 
-import { EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
+import { ADMIN_PARAMS_MAX_BYTES, EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { isDeepStrictEqual } from 'node:util';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
@@ -22,7 +22,7 @@ function judge(value: unknown, field: string): void {
     expectThat(value.length <= LIST_MAX, `${field} has ${value.length} items`);
     value.forEach((item, index) => judge(item, `${field}[${index}]`));
   } else if (value instanceof Uint8Array) {
-    expectThat(value.length <= 32, `${field} has ${value.length} bytes`);
+    expectThat(value.length <= ADMIN_PARAMS_MAX_BYTES, `${field} has ${value.length} bytes`);
   } else if (typeof value === 'object' && value !== null) {
     expectThat(Object.getPrototypeOf(value) === Object.prototype, `${field} is no plain object`);
     for (const [key, item] of Object.entries(value)) judge(item, `${field}.${key}`);

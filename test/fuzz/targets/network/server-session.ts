@@ -1,6 +1,6 @@
 // A session of the server with its paths, over connections in memory, with a proven client that sends anything, storage that answers at any
 // time, and a listener that grants and revokes. Oracle: no exception, no I/O outside of open handles, memory and requests within their
-// bounds, only frames are sent; and when the session ends, nothing is lent, open or awaited.
+// bounds, only frames are sent, no WELCOME in clear where TLS was agreed; and when the session ends, nothing is lent, open or awaited.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -33,6 +33,7 @@ const VOLUMES = [
   { name: 'blocks', sizeBytes: 1 << 20, blockSizeBytes: 4096, readonly: true, shared: false },
   { name: 'common', sizeBytes: 1 << 20, blockSizeBytes: 512, readonly: false, shared: true },
 ] as const;
+const TLS = { identity: 'big-2', psk: '5c'.repeat(32) };
 const ENDING_ROUNDS = 60;
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => quiet };
@@ -41,7 +42,7 @@ class Scene {
   readonly clock = new FakeClock();
   readonly backends = new HeldBackends();
   readonly pools = { bodies: new MeasuringPool(BODY_MAX_BYTES), outputs: new CountingOutputPool() };
-  readonly paths: { readonly link: MemoryLink; readonly client: HostileEnd }[] = [];
+  readonly paths: { readonly link: MemoryLink; readonly client: HostileEnd; readonly isEncrypted: boolean }[] = [];
   readonly session: Session;
   private generation = 1;
   /** Of all volumes. */
@@ -60,6 +61,7 @@ class Scene {
       list: () => Promise.resolve({ generation: this.generation, interfaces: [AT], volumes: [] }),
       grant: ({ name, readonly }) => Promise.resolve(grantOf(name, readonly, this.epoch)),
       release: () => Promise.resolve(),
+      admin: () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' }),
       settle: () => Promise.resolve({ isSettled: true }),
       lost: () => undefined,
       cut: () => undefined,
@@ -68,12 +70,22 @@ class Scene {
     });
   }
 
-  addPath(digest: boolean, dead: readonly number[]): void {
+  /** `isEncrypted`: the handshake has agreed on TLS, whose key the client of this target never uses. */
+  addPath(digest: boolean, dead: readonly number[], isEncrypted = false): void {
     if (this.paths.length === PATHS_MAX) return;
     const shape: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (length) => this.cuts.int(1, length), restMs: () => 0 };
     const link = new MemoryLink(this.clock, shape);
-    this.paths.push({ link, client: new HostileEnd(link.client, digest) });
-    this.session.admit(link.server, { welcomeKey: '00', transcript: '00', arrivedAt: AT, digest, mayRevoke: true, dead });
+    this.paths.push({ link, client: new HostileEnd(link.client, digest), isEncrypted });
+    this.session.admit(link.server, {
+      welcomeKey: '00',
+      tls: isEncrypted ? TLS : null,
+      transcript: '00',
+      arrivedAt: AT,
+      digest,
+      mayRevoke: true,
+      mayAdminister: true,
+      dead,
+    });
   }
 
   async take({ kind, arg, bytes }: Step): Promise<void> {
@@ -83,7 +95,7 @@ class Scene {
         path?.client.send(bytes);
         break;
       case KIND.PATH:
-        this.addPath((arg & 1) !== 0, [...bytes.subarray(0, 8)]);
+        this.addPath((arg & 1) !== 0, [...bytes.subarray(0, 8)], (arg & 2) !== 0);
         break;
       case KIND.TIME:
         this.clock.advance(TIMES_MS[arg % TIMES_MS.length]!);
@@ -156,7 +168,8 @@ class Scene {
     const mostOutput = PATHS_MAX * (OUTPUT_HARD_MAX_BYTES + 2 * OUTPUT_BUFFER_BYTES);
     expectThat(outputBytes <= mostOutput, `${outputBytes} bytes of output are lent`);
     expectThat(this.backends.running <= 3 * SLOTS, `${this.backends.running} operations run`);
-    for (const { client } of this.paths) {
+    for (const { client, isEncrypted } of this.paths) {
+      expectThat(!isEncrypted || client.count(OP.WELCOME) === 0, 'WELCOME was sent in clear although TLS was agreed');
       const answers = [...client.heard].reduce((sum, [op, count]) => sum + ((op & ANSWER) === 0 ? 0 : count), 0);
       expectThat(answers <= client.sentBytes / 16, `${answers} answers to ${client.sentBytes} bytes`);
     }

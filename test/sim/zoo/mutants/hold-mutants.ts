@@ -29,7 +29,7 @@ interface VolumesInner {
 
 interface SessionInner {
   claimant: PrivateAs<SimSession['claimant'], ClientIdentity>;
-  granted: PrivateAs<SimSession['granted'], Set<string>>;
+  uses: SimSession['uses'];
   host: PrivateAs<SimSession['host'], { holds(): { holders: Holds } }>;
 }
 
@@ -70,7 +70,7 @@ const LISTENER_SIDE: readonly Mutant[] = [
     apply: () =>
       override<SessionInner, [], void>(SimSession, 'gone', (original) => (self) => {
         const { holders } = self.host.holds();
-        for (const volume of self.granted) void holders.release(volume, self.claimant, FOR_EVER);
+        for (const volume of self.uses) void holders.release(volume, self.claimant, FOR_EVER);
         original(self);
       }),
   },

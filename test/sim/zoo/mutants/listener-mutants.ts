@@ -3,7 +3,7 @@
 // The integration tests prove the production listener.
 
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
-import { FEATURE } from '@rsio/protocol/wire/features';
+import { admissionOf } from '@rsio/rssrv/session/server-path';
 import { override } from '../../base/override.ts';
 import type { SimEnd } from '../../network/sim-link.ts';
 import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
@@ -63,14 +63,6 @@ export const LISTENER_MUTANTS: readonly Mutant[] = [
   },
 ];
 
-function admit({ session }: SimSession, end: SimEnd, { welcomeKey, transcript, features, proof }: Proven): void {
-  if (end.isClosed) return;
-  session.admit(end, {
-    welcomeKey,
-    transcript,
-    arrivedAt: interfaceAt(end.localAddress),
-    digest: features.includes(FEATURE.DIGEST),
-    mayRevoke: features.includes(FEATURE.REVOKE),
-    dead: proof.dead,
-  });
+function admit({ session }: SimSession, end: SimEnd, proven: Proven): void {
+  if (!end.isClosed) session.admit(end, admissionOf(proven, interfaceAt(end.localAddress)));
 }

@@ -7,9 +7,10 @@ import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Slots } from '@rsio/protocol/client/requests/slots';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { OpenVolume } from '@rsio/rssrv/session/request';
 import { SessionVolumes } from '@rsio/rssrv/session/session-volumes';
 import { override } from '../../base/override.ts';
-import { all, type Mutant } from './mutant.ts';
+import { all, type Mutant, type PrivateAs } from './mutant.ts';
 
 interface FencedSlots {
   readonly slots: { fencedHandle: number }[];
@@ -18,6 +19,10 @@ interface FencedSlots {
 interface FencedAttachment {
   isFenced: boolean;
   leaveRevoked(): void;
+}
+
+interface ReleasingVolumes {
+  open: PrivateAs<SessionVolumes['open'], Map<number, OpenVolume>>;
 }
 
 export const REVOKE_MUTANTS: readonly Mutant[] = [
@@ -75,10 +80,20 @@ export const REVOKE_MUTANTS: readonly Mutant[] = [
   {
     name: 'detach-unawaited',
     rule: 'S11',
-    breaks: 'A volume detached by force is released before REVOKED',
+    breaks: 'A volume detached by force is released before REVOKED, and the server answers CLOSE before the revoked handle has ended',
     apply: () =>
-      override<Trunk, [Attachment, () => void], void>(Trunk, 'whenUnfenced', () => (_self, _attachment, unfenced) => {
-        unfenced();
-      }),
+      all(
+        override<Trunk, [Attachment, () => void], void>(Trunk, 'whenUnfenced', () => (_self, _attachment, unfenced) => {
+          unfenced();
+        }),
+        override<ReleasingVolumes, [Pick<OpenVolume, 'volume'>], Promise<void>>(
+          SessionVolumes,
+          'releaseUnlessOpen',
+          (original) => async (self, left) => {
+            if ([...self.open.values()].some(({ volume }) => volume.id === left.volume.id)) return;
+            await original(self, left);
+          },
+        ),
+      ),
   },
 ];

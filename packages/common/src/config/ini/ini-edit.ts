@@ -62,6 +62,20 @@ export function removeLines(document: IniDocument, sectionIndex: number, isDoome
   return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
 }
 
+/** Changes the content lines of the section for which `change` returns another text. The rest of each line and its end stay. */
+export function changeLines(document: IniDocument, sectionIndex: number, change: (text: string) => string): IniDocument {
+  let changed = document;
+  for (const { text, line } of sectionAt(document, sectionIndex).contents) {
+    const [to, { raw, end }] = [change(text), lineAt(document, line - 1)];
+    if (to === text) continue;
+    assert(to.trim() === to && to !== '' && !/[\r\n]/.test(to), 'A changed line stays one line');
+    const start = raw.indexOf(text);
+    const lines = changed.lines.with(line - 1, { raw: raw.slice(0, start) + to + raw.slice(start + text.length), end });
+    changed = documentOf(lines);
+  }
+  return changed;
+}
+
 /** Where to insert a new section. `keyColumns` applies only if the document has no entry whose style can be copied. */
 export interface SectionPosition {
   /** Index of the section above the new section; -1 for the top of the file; undefined for the end of the file. */

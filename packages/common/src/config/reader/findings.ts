@@ -3,7 +3,7 @@
 // keys.
 
 import { RsError } from '../../lib/errors.ts';
-import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
+import { type KeyDemand, shortKey } from './short-keys.ts';
 import type { ConfigWarning } from '../schema/types.ts';
 
 export interface ConfigProblem {
@@ -30,13 +30,11 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** Warns if `key` is short. `what` names the key in the warning. */
-  warnOfShortKey(line: number, what: string, key: string | null): void {
-    if (key === null || key.length >= KEY_RECOMMENDED_MIN_CHARS) return;
-    this.warn(
-      line,
-      `Short ${what}: ${key.length} characters can be guessed, use ${KEY_RECOMMENDED_MIN_CHARS} or more: rsconfig key new makes one`,
-    );
+  /** Warns if `key` is short, or refuses it if `demand` is given. `what` names the key in the message. */
+  checkLength(line: number, what: string, key: string | null, demand: KeyDemand | null = null): void {
+    const short = key === null ? null : shortKey(what, key, demand);
+    if (short?.isRefused === true) this.problem(line, short.message);
+    else if (short !== null) this.warn(line, short.message);
   }
 
   get warnings(): readonly ConfigWarning[] {

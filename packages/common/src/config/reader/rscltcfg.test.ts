@@ -40,6 +40,7 @@ const POLICY = {
   suspectMs: 200,
   deadMs: 3000,
   digest: false,
+  tls: false,
   logSizeBytes: 64 * 1024 * 1024,
 };
 
@@ -48,6 +49,7 @@ describe('the sample', () => {
     expect(parseRscltConfig(SAMPLE_RSCLTCFG, '/etc/rscltcfg')).toEqual({
       file: '/etc/rscltcfg',
       defaultPort: 5000,
+      defaultTls: false,
       nbdGroup: null,
       logTotalBytes: 512 * 1024 * 1024,
       interfaces: [
@@ -90,7 +92,7 @@ describe('the sample', () => {
 
 describe('inheritance', () => {
   const ALL =
-    'stall = 10m\nattach = a, b\ndevice = none\npaths = all\nheartbeat = 2s\nsuspect = 1s\ndead = 5s\ndigest = on\nlog-size = 0\n';
+    'stall = 10m\nattach = a, b\ndevice = none\npaths = all\nheartbeat = 2s\nsuspect = 1s\ndead = 5s\ndigest = on\ntls = on\nlog-size = 0\n';
   const READ = {
     stall: 600_000,
     attach: ['a', 'b'],
@@ -100,6 +102,7 @@ describe('inheritance', () => {
     suspectMs: 1000,
     deadMs: 5000,
     digest: true,
+    tls: true,
     logSizeBytes: 0,
   };
 
@@ -115,8 +118,11 @@ describe('inheritance', () => {
   });
 
   test('a namespace can switch off what [defaults] switches on', () => {
-    const { namespaces } = parseRscltConfig(`[defaults]\ndigest = on\nlog-size = 1m\n${NAMESPACE}digest = off\nlog-size = 0\n`, 'f');
-    expect(namespaces[0]).toMatchObject({ digest: false, logSizeBytes: 0 });
+    const { namespaces } = parseRscltConfig(
+      `[defaults]\ndigest = on\ntls = on\nlog-size = 1m\n${NAMESPACE}digest = off\ntls = off\nlog-size = 0\n`,
+      'f',
+    );
+    expect(namespaces[0]).toMatchObject({ digest: false, tls: false, logSizeBytes: 0 });
   });
 
   test('overrides of volumes belong to the namespace above them', () => {
@@ -204,6 +210,7 @@ describe('wrong keys and values', () => {
     ['device = kernel-nbd', '5 Wrong value "kernel-nbd" for device: allowed is auto, block, raw, nbd-socket or none'],
     ['paths = some', '5 Wrong value "some" for paths: allowed is auto, all or configured'],
     ['digest = yes', '5 Wrong value "yes" for digest: allowed is off or on'],
+    ['tls = require', '5 Wrong value "require" for tls: allowed is off or on'],
     ['log-size = 2g', /^5 Wrong value "2g" for log-size: allowed is a size from 0 to 1g: /],
     ['heartbeat = 1ms', /^5 Wrong value "1ms" for heartbeat/],
     ['dead = 3', /^5 Wrong value "3" for dead/],

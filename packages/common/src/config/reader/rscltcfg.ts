@@ -9,6 +9,7 @@ import { INTERFACES_MAX } from '../../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniSection, parseIni } from '../ini/ini-document.ts';
+import type { KeyDemand } from './short-keys.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
@@ -78,7 +79,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   checkTiming(defaults, defaults, findings);
   const interfaces = readInterfaces(sections, defaults, findings);
   const groups = groupByNamespace(sections, findings);
-  checkNamespaces(groups, findings);
+  checkNamespaces(groups, defaults, findings);
   const namespaces = groups.map((group) => readNamespace(group, defaults, findings));
   for (const [index, namespace] of namespaces.entries()) {
     const group = groups[index];
@@ -88,7 +89,8 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   const { problems, warnings } = findings;
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
-  const config = { file, defaultPort, nbdGroup, logTotalBytes, interfaces, namespaces, warnings };
+  const defaultTls = defaults.value('tls');
+  const config = { file, defaultPort, defaultTls, nbdGroup, logTotalBytes, interfaces, namespaces, warnings };
   return { config: problems.length === 0 ? config : null, problems, warnings };
 }
 
@@ -151,7 +153,7 @@ function groupByNamespace(sections: readonly IniSection[], findings: Findings): 
   return groups;
 }
 
-function checkNamespaces(groups: readonly Group[], findings: Findings): void {
+function checkNamespaces(groups: readonly Group[], defaults: Reader<'defaults'>, findings: Findings): void {
   const beyond = groups[NAMESPACES_PER_CLIENT_MAX]?.namespace;
   if (beyond !== undefined) findings.problem(beyond.line, `${groups.length} namespaces: allowed are at most ${NAMESPACES_PER_CLIENT_MAX}`);
   if (groups.length === 0)
@@ -167,14 +169,22 @@ function checkNamespaces(groups: readonly Group[], findings: Findings): void {
       uniques.claim(`id ${id}`, reader.lineOf('namespaceid'), `namespaceid ${id}`, 'name all its servers below one [namespace]');
     if (servers.length === 0)
       findings.warn(reader.line, `Namespace ${quoteText(reader.name)} has no [server NAME] below it: it cannot be reached`);
-    findings.warnOfShortKey(reader.lineOf('nodekey'), 'nodekey', reader.value('nodekey'));
-    findings.warnOfShortKey(reader.lineOf('namespacekey'), 'namespacekey', reader.value('namespacekey'));
+    findings.checkLength(reader.lineOf('nodekey'), 'nodekey', reader.value('nodekey'), demandOf(reader, defaults));
+    findings.checkLength(reader.lineOf('namespacekey'), 'namespacekey', reader.value('namespacekey'));
     const names = new Uniques(findings);
     for (const volume of volumes) {
       const what = `section [volume ${volume.name}] in namespace ${quoteText(reader.name)}`;
       names.claim(volume.name, volume.line, what, 'put all keys of a volume into one section');
     }
   }
+}
+
+/** With `tls = on`, a guessed nodekey would let another machine take part in encrypted sessions, so a short one is refused. */
+function demandOf(reader: Reader<'namespace'>, defaults: Reader<'defaults'>): KeyDemand | null {
+  if (!(reader.value('tls') ?? defaults.value('tls'))) return null;
+  const line = reader.isSet('tls') ? reader.lineOf('tls') : defaults.lineOf('tls');
+  const node = reader.value('nodename') ?? 'NAME';
+  return { setting: 'tls = on', line, remedy: `and rsadm client rekey ${node} changes it on the servers` };
 }
 
 function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
@@ -196,6 +206,7 @@ function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<
     suspectMs: namespace.value('suspect') ?? defaults.value('suspect'),
     deadMs: namespace.value('dead') ?? defaults.value('dead'),
     digest: namespace.value('digest') ?? defaults.value('digest'),
+    tls: namespace.value('tls') ?? defaults.value('tls'),
     logSizeBytes: namespace.value('log-size') ?? defaults.value('log-size'),
     servers: servers.flatMap(({ reader, position }) => readServer(reader, position) ?? []),
     volumes: volumes.map(readVolume),
@@ -234,7 +245,7 @@ function checkServers(
   for (const { reader: server } of servers) {
     const what = `server name ${quoteText(server.name)} in namespace ${quoteText(reader.name)}`;
     names.claim(server.name, server.line, what, 'give each [server] section a name of its own');
-    findings.warnOfShortKey(server.lineOf('serverkey'), 'serverkey', server.value('serverkey'));
+    findings.checkLength(server.lineOf('serverkey'), 'serverkey', server.value('serverkey'));
     const address = server.value('address');
     if (address === null) continue;
     const ports = ways.map((way) => targetPort({ defaultPort }, namespace, { port: server.value('port') }, way));

@@ -7,6 +7,7 @@ import { assert } from '../../lib/assert.ts';
 import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '../../lib/units.ts';
 import { addressKey } from '../../lib/subnet.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
+import { clientKeys } from '../schema/client-keys.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.ts';
@@ -59,17 +60,19 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
   for (const reader of volumeReaders) checkTests(reader, takesTests, findings);
   const clients = readClients(
     sections.find(({ type }) => type === 'clients'),
+    namespaces.find((reader) => reader.value('tls') === 'require'),
     findings,
   );
   const pools = readPools(poolReaders, findings);
+  const rightsSection = sections.find(({ type }) => type === 'rights');
   const rights = readRights(
-    sections.find(({ type }) => type === 'rights'),
+    rightsSection,
     poolReaders.map(({ name }) => name),
     clients.map(({ name }) => name),
     findings,
   );
   for (const reader of namespaces) checkNamespace(reader, findings);
-  for (const reader of servers) findings.warnOfShortKey(reader.lineOf('serverkey'), 'serverkey', reader.value('serverkey'));
+  for (const reader of servers) findings.checkLength(reader.lineOf('serverkey'), 'serverkey', reader.value('serverkey'));
   warnOfUnknownClients(volumes, clients, findings);
   const { problems, warnings } = findings;
   if (problems.length > 0) return { config: null, problems, warnings };
@@ -86,12 +89,15 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
       port: namespaces[0].value('port'),
       namespacekey: namespaces[0].value('namespacekey'),
       explore: namespaces[0].value('explore'),
+      tls: namespaces[0].value('tls'),
     },
     server: {
       name: servers[0].name,
       serverid,
       serverkey: servers[0].value('serverkey'),
       logLevel: servers[0].value('log-level'),
+      controlGroup: nameOf(servers[0], 'control-group'),
+      user: nameOf(servers[0], 'user'),
       processes: servers[0].value('processes') ?? processesDefault(),
     },
     interfaces,
@@ -99,9 +105,15 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
     pools,
     clients,
     rights,
+    hasRights: rightsSection !== undefined,
     warnings,
   };
   return { config, problems, warnings };
+}
+
+function nameOf(server: Reader<'server'>, key: 'control-group' | 'user'): { readonly name: string; readonly line: number } | null {
+  const name = server.value(key);
+  return name === null ? null : { name, line: server.lineOf(key) };
 }
 
 /** Default of the key `processes`. More processes than the default would only compete for the CPU cores. */
@@ -116,7 +128,7 @@ function readersOf<T extends keyof Sections>(sections: readonly IniSection[], ty
 
 function checkNamespace(reader: Reader<'namespace'>, findings: Findings): void {
   const namespacekey = reader.value('namespacekey');
-  findings.warnOfShortKey(reader.lineOf('namespacekey'), 'namespacekey', namespacekey);
+  findings.checkLength(reader.lineOf('namespacekey'), 'namespacekey', namespacekey);
   if (reader.value('explore') === 'signed' && namespacekey === null) {
     findings.problem(reader.lineOf('explore'), 'explore = signed without a namespacekey: add "namespacekey = KEY", or use yes or no');
   }
@@ -276,7 +288,12 @@ function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Find
   }
 }
 
-function readClients(section: IniSection | undefined, findings: Findings): readonly ServerClientConfig[] {
+/** `requiring`: the namespace whose `tls = require` demands good keys. */
+function readClients(
+  section: IniSection | undefined,
+  requiring: Reader<'namespace'> | undefined,
+  findings: Findings,
+): readonly ServerClientConfig[] {
   const contents = section?.contents ?? [];
   const beyond = contents[CLIENTS_MAX];
   if (beyond !== undefined) findings.problem(beyond.line, `${contents.length} clients: allowed are at most ${CLIENTS_MAX}`);
@@ -288,11 +305,15 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
     const client = readClient(content, findings);
     if (client === null) continue;
     uniques.claim(client.name, content.line, `client ${client.name}`, 'give each client one line');
-    findings.warnOfShortKey(content.line, `key of client ${client.name}`, client.key);
-    const other = namesOfKeys.get(client.key);
-    if (other !== undefined)
-      findings.warn(content.line, `Clients ${other} and ${client.name} have the same key: each can impersonate the other`);
-    namesOfKeys.set(client.key, client.name);
+    for (const key of clientKeys(client)) {
+      const remedy = `and rsadm client rekey ${client.name} changes it while tls is allow`;
+      const demand = requiring === undefined ? null : { setting: 'tls = require', line: requiring.lineOf('tls'), remedy };
+      findings.checkLength(content.line, `key of client ${client.name}`, key, demand);
+      const other = namesOfKeys.get(key);
+      if (other !== undefined)
+        findings.warn(content.line, `Clients ${other} and ${client.name} have the same key: each can impersonate the other`);
+      namesOfKeys.set(key, client.name);
+    }
     clients.push(client);
   }
   return clients;
@@ -301,18 +322,23 @@ function readClients(section: IniSection | undefined, findings: Findings): reado
 /** The messages show at most the client's name, because any other word of a malformed line may be a secret key. */
 function readClient({ text, line }: IniContent, findings: Findings): ServerClientConfig | null {
   const form = schema.clients.lines;
-  const [, name = '', key = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];
+  const [, name = '', keys = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];
+  const [key = '', newKey = null, ...more] = keys.split(/\s+/);
   if (name === '') {
     findings.problem(line, `Line in [clients] is one word: allowed is ${form}`);
   } else if (!isName(name)) {
     findings.problem(line, `Wrong client name in [clients]: allowed is ${form}, NAME being ${NAME_ALLOWED}`);
-  } else if (/^=(\s|$)/.test(key)) {
+  } else if (key === '=') {
     findings.problem(line, `Line of client ${name} in [clients] has "=" between name and key: allowed is ${form}`);
-  } else if (!isKeyText(key)) {
+  } else if (more.length > 0) {
+    findings.problem(line, `Client ${name} has ${2 + more.length} keys: allowed is ${form}`);
+  } else if (!isKeyText(key) || (newKey !== null && !isKeyText(newKey))) {
     findings.problem(line, `Wrong key of client ${name}: allowed is ${keyText.allowed}`);
+  } else if (key === newKey) {
+    findings.problem(line, `Client ${name} has the same key twice: remove one of them`);
   } else {
-    if (key.startsWith('=')) findings.warn(line, `Key of client ${name} begins with "=": it is taken as part of the key`);
-    return { name, key };
+    if (keys.startsWith('=')) findings.warn(line, `Key of client ${name} begins with "=": it is taken as part of the key`);
+    return { name, key, newKey };
   }
   return null;
 }

@@ -53,8 +53,8 @@ test('The keys of the manual', () => {
     Object.entries(SCHEMA[file] as FileSchema).map(([section, { keys }]) => `${section}: ${ordinary(keys).join(' ')}`);
   const ordinary = (keys: KeyTable) => Object.keys(keys).filter((key) => keys[key]?.isForTests !== true);
   expect(keysOf('rssrvcfg')).toEqual([
-    'namespace: namespaceid protocol port namespacekey explore',
-    'server: serverid serverkey log-level processes',
+    'namespace: namespaceid protocol port namespacekey explore tls',
+    'server: serverid serverkey log-level control-group user processes',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content',
     'pool: path limit reserve',
@@ -62,9 +62,9 @@ test('The keys of the manual', () => {
     'rights: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([
-    'defaults: protocol port stall attach device paths heartbeat suspect dead digest log-size log-total nbd-group',
+    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size log-total nbd-group',
     'interface: address port protocol',
-    'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest log-size',
+    'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size',
     'server: address port protocol serverkey',
     'volume: stall attach device log-size readonly path',
   ]);

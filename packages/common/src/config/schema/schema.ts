@@ -82,6 +82,7 @@ const suspect = types.duration(SUSPECT_MIN_MS, HEARTBEAT_MAX_MS);
 const dead = types.duration(HEARTBEAT_MIN_MS, DEAD_MAX_MS);
 const logSize = types.size(0, REPLAY_LOG_MAX_BYTES);
 const explore = types.choice('yes', 'signed', 'no');
+const tlsPolicy = types.choice('off', 'allow', 'require');
 const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal');
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
@@ -96,6 +97,7 @@ const HELP = {
   suspect: 'How long a path may be silent before its requests are sent again on other paths; must be less than heartbeat',
   dead: 'How long a path may be silent before rsiod closes and reconnects it; must be more than twice the heartbeat',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
+  tls: 'Whether paths are encrypted with TLS 1.3; with on, rsiod does not use a server that refuses to encrypt',
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',
 } as const;
 
@@ -120,6 +122,11 @@ export const SCHEMA = {
           'yes',
           'Which clients get an answer when they explore (yes: all; signed: those that sign with the namespacekey; no: none)',
         ),
+        tls: withDefault(
+          tlsPolicy,
+          'allow',
+          'Which paths are encrypted with TLS 1.3 (off: none; allow: those of clients with tls = on; require: all, and other clients are refused)',
+        ),
       },
     },
     server: {
@@ -136,6 +143,14 @@ export const SCHEMA = {
           logLevel,
           'info',
           'Lowest level that rssrv logs; at debug and trace, rssrv does not rate-limit its log messages',
+        ),
+        'control-group': optional(
+          types.name,
+          'User group whose members may read what rssrv shows: a second control socket answers them, and refuses every change',
+        ),
+        user: optional(
+          types.name,
+          'User without rights as whom server processes run, if rssrv runs as root. Default: rsio, if this user exists',
         ),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
@@ -184,7 +199,7 @@ export const SCHEMA = {
         'take-over-force': withDefault(
           types.yesNo,
           'no',
-          'Whether clients may force a take-over, which loses the acknowledged writes that the holder has not yet sent again',
+          'Whether clients (with [rights]: those with admin) may force a take-over, which loses acknowledged writes that the holder has not yet sent again',
         ),
         'same-content': optional(
           types.stamp,
@@ -221,7 +236,7 @@ export const SCHEMA = {
         reserve: withDefault(
           types.percent(RESERVE_MAX_PERCENT),
           '5%',
-          'Share of the file system that thick volumes leave free when they are created or grown',
+          'Share of the file system that is kept free. Below it, writes that need new space wait, and no thick volume is created or grown',
         ),
       },
     },
@@ -229,8 +244,8 @@ export const SCHEMA = {
       hasName: false,
       occurs: 'at most once',
       below: null,
-      lines: 'NAME, white space, KEY',
-      help: 'The names and keys of the clients that may connect',
+      lines: 'NAME, white space, KEY, optionally white space and a second KEY',
+      help: 'The names and keys of the clients that may connect. While the key of a client is changed (rsadm client rekey), its line has the old and the new one, and each of them is accepted',
       keys: {},
     },
     rights: {
@@ -238,7 +253,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: 'NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin',
-      help: 'What each client may do, one per line. A client without a line may use the volumes that it may attach (use). A client with manage may also create and change volumes in these pools, up to the limit, and admin permits everything',
+      help: 'What each client may do, one per line. A client without a line may use the volumes that it may attach (use). A client with manage may also create and change volumes in these pools, up to the limit, and admin permits everything. With this section, only clients with admin may force a take-over',
       keys: {},
     },
   },
@@ -260,6 +275,7 @@ export const SCHEMA = {
         suspect: withDefault(suspect, printDuration(SUSPECT_AFTER_MS), HELP.suspect),
         dead: withDefault(dead, printDuration(DEAD_AFTER_MS), HELP.dead),
         digest: withDefault(types.offOn, 'off', HELP.digest),
+        tls: withDefault(types.offOn, 'off', HELP.tls),
         'log-size': withDefault(logSize, printSize(REPLAY_LOG_BYTES), HELP.logSize),
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
@@ -299,6 +315,7 @@ export const SCHEMA = {
         suspect: optional(suspect, `${HELP.suspect}. ${OF_DEFAULTS}`),
         dead: optional(dead, `${HELP.dead}. ${OF_DEFAULTS}`),
         digest: optional(types.offOn, `${HELP.digest}. ${OF_DEFAULTS}`),
+        tls: optional(types.offOn, `${HELP.tls}. ${OF_DEFAULTS}`),
         'log-size': optional(logSize, `${HELP.logSize}. ${OF_DEFAULTS}`),
       },
     },

@@ -5,6 +5,8 @@ export type StallPolicy = number | 'forever' | 'fail';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
 /** The value `configured` means `auto`, restricted to the server interfaces that the file lists. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
+/** Which paths a server encrypts: none, those of clients that ask for it, or all, so that it refuses other clients. */
+export type TlsPolicy = 'off' | 'allow' | 'require';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
 /** A finding that does not prevent the use of the configuration file. */
@@ -45,6 +47,8 @@ export interface ServerVolumeConfig {
   readonly test?: VolumeTests;
   /** Set for a volume of a pool, which a manifest describes instead of a section. */
   readonly pool?: PoolMembership;
+  /** Set for a volume of a pool that consists of several files. `path` and `pool` are those of the first one. */
+  readonly layout?: VolumeLayout;
   /** Line of the section; 0 for a volume of a pool. */
   readonly line: number;
 }
@@ -53,6 +57,31 @@ export interface PoolMembership {
   readonly name: string;
   /** Stamp of the data file when it was created; null if it cannot be distinguished from other files. */
   readonly stamp: string | null;
+  /** Ids of the pools that hold the content. */
+  readonly ids: readonly string[];
+  /** True if space for the whole volume is allocated. */
+  readonly isThick: boolean;
+}
+
+/** How a volume is laid out over several files. */
+export interface VolumeLayout {
+  /** Size of the chunks that go to the files in turn; null if the files follow one another. */
+  readonly chunkBytes: number | null;
+  readonly parts: readonly PartConfig[];
+}
+
+/** One file of a volume that consists of several. */
+export interface PartConfig {
+  readonly poolId: string;
+  /** Name of the pool; null if the pool is not open. */
+  readonly pool: string | null;
+  /** Null if the file cannot be used. */
+  readonly path: string | null;
+  readonly sizeBytes: number;
+  /** Stamp of the file when it was created; null if it cannot be distinguished from other files. */
+  readonly stamp: string | null;
+  /** Why the file cannot be used; null if it can. */
+  readonly trouble: string | null;
 }
 
 /** One `[pool]` section. */
@@ -114,6 +143,8 @@ export interface VolumeTests {
 export interface ServerClientConfig {
   readonly name: string;
   readonly key: string;
+  /** The second key, while the key is being changed; null if there is only one. Each of them proves the client. */
+  readonly newKey: string | null;
 }
 
 export interface RssrvConfig {
@@ -125,12 +156,17 @@ export interface RssrvConfig {
     readonly port: number;
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';
+    readonly tls: TlsPolicy;
   };
   readonly server: {
     readonly name: string;
     readonly serverid: number;
     readonly serverkey: string | null;
     readonly logLevel: string;
+    /** The group that may read through a control socket of its own, and its line in the file; null: no group. */
+    readonly controlGroup: { readonly name: string; readonly line: number } | null;
+    /** The user as whom worker processes run, and its line in the file; null: the default. */
+    readonly user: { readonly name: string; readonly line: number } | null;
     /** Maximum number of worker processes. If sessions outnumber workers, several sessions share a worker. */
     readonly processes: number;
   };
@@ -139,6 +175,8 @@ export interface RssrvConfig {
   readonly pools: readonly PoolConfig[];
   readonly clients: readonly ServerClientConfig[];
   readonly rights: readonly ClientRights[];
+  /** True if the file has a section [rights], even an empty one. Only then does a forced take-over need the right `admin`. */
+  readonly hasRights: boolean;
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -188,6 +226,8 @@ export interface ClientNamespaceConfig {
   readonly suspectMs: number;
   readonly deadMs: number;
   readonly digest: boolean;
+  /** True if every path to the servers must be encrypted. */
+  readonly tls: boolean;
   readonly logSizeBytes: number;
   readonly servers: readonly ClientServerConfig[];
   readonly volumes: readonly VolumeOverride[];
@@ -196,6 +236,8 @@ export interface ClientNamespaceConfig {
 export interface RscltConfig {
   readonly file: string;
   readonly defaultPort: number | null;
+  /** Whether namespaces that do not say otherwise have encrypted paths. */
+  readonly defaultTls: boolean;
   readonly nbdGroup: string | null;
   readonly logTotalBytes: number;
   readonly interfaces: readonly ClientInterfaceConfig[];

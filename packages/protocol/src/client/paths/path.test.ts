@@ -30,6 +30,8 @@ function deafPath(): { path: Path; transport: PathTransport; reasons: string[] }
     localAddress: '',
     remoteAddress: '',
     remotePort: 0,
+    cipher: null,
+    startTls: () => {},
     send: () => {},
     destroy: () => {},
     end: () => {},

@@ -11,7 +11,7 @@ import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '../../auth/limits.ts';
 import { PROBE_ANSWER_TIMEOUT_MS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from './limits.ts';
 import { Connection, type ConnectionEvents } from '../../link/connection.ts';
-import type { PathTransport } from '../../link/path-transport.ts';
+import type { PathTransport, TlsKey } from '../../link/path-transport.ts';
 import { OutputPool } from '../../wire/encoder.ts';
 import { FEATURE, PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { OP } from '../../wire/frames.ts';
@@ -82,15 +82,21 @@ export class ProbeLink implements ConnectionEvents {
    */
   async greet(login: ProbeLogin | null, namespaceid: number, interfaceName: string, ports: ProbePorts): Promise<Challenge> {
     const { nodekey, serverkey } = login ?? ANONYMOUS;
+    const isEncrypted = login === null || login.tls === true;
     const node = login?.nodename ?? `probe-${ports.random(ANONYMOUS_NAME_BYTES).toString('hex')}`;
-    const features = [FEATURE.PROBE];
+    const features = [FEATURE.PROBE, ...(isEncrypted ? [FEATURE.TLS] : [])];
     // A server tells sessions apart by instance, machine, boot and process. A probe never has a session, so it sends constants.
     const origin = { instance: 0, machine: 'probe', boot: 'probe', process: null, interface: interfaceName };
     const hello = { versions: PROTOCOL_VERSIONS, features, namespaceid, node, ...origin };
-    const handshake = new ClientHandshake({ nodekey, serverkey, hello }, ports.random);
+    const handshake = new ClientHandshake({ nodekey, serverkey, hello, acceptsPlain: login === null }, ports.random);
     const challenge = await this.exchange(handshake.start(), (frame) => handshake.onChallenge(frame));
     if (challenge.features.includes(FEATURE.PROBE)) this.handshake = handshake;
     return challenge;
+  }
+
+  /** Cipher suite of TLS; null before `prove`, and if the connection is plain. */
+  get cipher(): string | null {
+    return this.connection.transport.cipher;
   }
 
   /** True if the server agreed to the feature `probe`, so that `prove` may be called. */
@@ -105,7 +111,10 @@ export class ProbeLink implements ConnectionEvents {
   async prove(): Promise<Welcome> {
     const handshake = this.handshake;
     if (handshake === null) throw new RsError('E_PROTOCOL', 'The server does not support probes: update it');
-    const welcome = await this.exchange(handshake.proof(null, []), (frame) => handshake.onWelcome(frame));
+    const proof = handshake.proof(null, []);
+    const welcome = await (handshake.awaitsTls
+      ? this.secure(await this.exchange(proof, (frame) => handshake.onStartTls(frame)), handshake)
+      : this.exchange(proof, (frame) => handshake.onWelcome(frame)));
     this.connection.decoder.ioMaxBytes = BODY_MAX_BYTES;
     return welcome;
   }
@@ -163,11 +172,27 @@ export class ProbeLink implements ConnectionEvents {
     this.connection.finish('The probe is over');
   }
 
+  /** Begins TLS, and waits for WELCOME inside. */
+  private async secure(key: TlsKey, handshake: ClientHandshake): Promise<Welcome> {
+    const refuse = (header: Header): void => {
+      throw unexpected(header);
+    };
+    await this.wait<void>(`TLS did not begin within ${PROBE_ANSWER_TIMEOUT_MS} ms`, (resolve) => {
+      this.connection.startTls(key, resolve);
+      return { frame: refuse, received: () => undefined };
+    });
+    return this.answer((frame) => handshake.onWelcome(frame));
+  }
+
   private exchange<T>(frame: Buffer, answered: (frame: Buffer) => T): Promise<T> {
     if (!this.connection.isClosed) {
       this.connection.encoder.raw(frame);
       this.connection.encoder.flush();
     }
+    return this.answer(answered);
+  }
+
+  private answer<T>(answered: (frame: Buffer) => T): Promise<T> {
     return this.wait<T>(`No answer within ${PROBE_ANSWER_TIMEOUT_MS} ms: the peer is not rssrv, or it hangs`, (resolve) => ({
       frame: (header, body, offset) => resolve(answered(wholeFrame(header, body, offset))),
       received: () => undefined,

@@ -33,6 +33,8 @@ export interface ProbeLogin {
   readonly nodename: string;
   readonly nodekey: string;
   readonly serverkey: string | null;
+  /** True if the probe insists on TLS. Default: false. */
+  readonly tls?: boolean;
 }
 
 /** Properties that the server must have. A field that is null is not checked. */
@@ -82,6 +84,8 @@ export interface ProbeReport {
   /** Time from the TCP connection to WELCOME or, without WELCOME, to CHALLENGE; null if the server sent neither frame. */
   readonly handshakeMs: number | null;
   readonly server: ProbedServer | null;
+  /** Cipher suite of TLS; null if the connection was plain or not proved. */
+  readonly cipher: string | null;
   /** Shortest of several round trips. */
   readonly roundTripMs: number | null;
   readonly readBytesPerSecond: number | null;

@@ -107,6 +107,10 @@ class SlowLink implements Connector {
       localAddress: transport.localAddress,
       remoteAddress: transport.remoteAddress,
       remotePort: transport.remotePort,
+      get cipher() {
+        return transport.cipher;
+      },
+      startTls: (key, secured) => there(0, () => transport.startTls(key, () => back(0, secured))),
       send: (buffer, start, lengthBytes, done) =>
         there(lengthBytes, () => {
           transport.send(Buffer.from(buffer.subarray(start, start + lengthBytes)), 0, lengthBytes, () => undefined);

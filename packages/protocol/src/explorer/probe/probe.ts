@@ -36,6 +36,7 @@ export async function probeCandidate(
     connectMs: null,
     handshakeMs: null,
     server: null,
+    cipher: null,
     roundTripMs: null,
     readBytesPerSecond: null,
     writeBytesPerSecond: null,
@@ -112,6 +113,7 @@ class Probe {
     const welcome = await link.prove();
     measured.handshakeMs = ports.clock.monotonicMs() - startMs;
     measured.server = { server, serverid, instance, isProved: true, interfaces: welcome.interfaces };
+    measured.cipher = link.cipher;
     if (expected.isNamed === true) this.checkNamed(server, welcome);
     return welcome;
   }

@@ -49,7 +49,14 @@ async function run(line: string | readonly string[], { input = '', clock = new F
   let err = '';
   const code = await executeProgram(
     rsconfigSpec,
-    (invocation) => rsconfig(invocation, { clock, input: async () => input, waiting: { progress: null, onStop: () => () => undefined } }),
+    (invocation) =>
+      rsconfig(invocation, {
+        clock,
+        ask: null,
+        newId: () => 'id-1',
+        input: async () => input,
+        waiting: { progress: null, onStop: () => () => undefined },
+      }),
     {
       argv: typeof line === 'string' ? line.split(' ') : line,
       env: { RSIO_ROOT: root },
@@ -96,6 +103,41 @@ test('added sections are removed again, byte for byte', async () => {
   await run('namespace remove lab');
   await run('interface remove if2');
   expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
+});
+
+describe('namespace set', () => {
+  const KEY = '0123456789abcdef';
+
+  test('changes and removes keys, takes the nodekey from a file or stdin, and shows no key', async () => {
+    write(SAMPLE);
+    expect(await run('namespace set osl tls=on --nodekey-file -', { input: `${KEY}\n` })).toMatchObject({
+      code: 0,
+      out: 'namespace osl changed\n',
+    });
+    expect(readFileSync(file, 'utf8')).toBe(SAMPLE.replace(/^nodekey .*$/m, `nodekey       = ${KEY}\ntls           = on`));
+    const namespaceOf = () => parseRscltConfig(readFileSync(file, 'utf8'), file).namespaces[0];
+    expect(namespaceOf()).toMatchObject({ tls: true, nodekey: KEY });
+    await run('namespace set osl tls= stall=30s');
+    expect(namespaceOf()).toMatchObject({ tls: false, nodekey: KEY, stall: 30_000 });
+  });
+
+  test.each([
+    ['osl tls=on', 'Short nodekey with tls = on (line 15): 7 characters can be guessed', 1],
+    ['osl tls=require', 'Wrong value "require" for tls', 1],
+    ['osl tsl=on', 'tsl', 1],
+    ['osl nodekey=secret', 'A key on the command line is visible to every user: give --nodekey-file F', 2],
+    ['osl nodekey=', 'Key nodekey of [namespace osl] is required', 1],
+    ['osl', 'Nothing to set: give KEY=VALUE, such as tls=on', 2],
+    ['osl tls', 'Wrong setting "tls": give KEY=VALUE', 2],
+    ['lab tls=on', 'No section [namespace lab] in the file: there are "osl"', 1],
+  ])('%s is refused, and nothing changes', async (words, why, code) => {
+    write(SAMPLE);
+    const refused = await run(`namespace set ${words}`);
+    expect(refused).toMatchObject({ code, out: '' });
+    expect(refused.err).toContain(why);
+    expect(refused.err).not.toContain('secret');
+    expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
+  });
 });
 
 test('an address that this machine lacks causes a warning', async () => {

@@ -1,10 +1,16 @@
-// Implements `namespace add` and `namespace remove`, which edit the namespaces in the client's configuration file. Removing a namespace
-// also removes its servers and volumes. `namespace add` requires the id of the namespace, whereas `join` asks the servers for the id.
+// Implements `namespace add`, `namespace set` and `namespace remove`, which edit the namespaces in the client's configuration file. Removing
+// a namespace also removes its servers and volumes. `namespace add` requires the id of the namespace, whereas `join` asks the servers for the
+// id. Invariant: `namespace set` takes keys from files only, and no command prints a key.
 
-import { addNamespace, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
+import { assignmentsOf } from '@rsio/common/cli/assignments';
+import { addNamespace, changeSection, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
+import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import { defineCommand, usageError } from '../../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
+
+/** Prints the names of the namespaces in the file. */
+const NAMES = `sed -n 's/^\\s*\\[namespace \\(.*\\)\\].*/\\1/p' "$config"`;
 
 export const NAMESPACE_ADD = defineCommand({
   call: { by: 'words', words: 'namespace add' },
@@ -41,6 +47,39 @@ the command creates it.`,
   },
 });
 
+const SECRETS = ['nodekey', 'namespacekey'] as const;
+
+export const NAMESPACE_SET = defineCommand({
+  call: { by: 'words', words: 'namespace set' },
+  synopsis: `namespace set NAME KEY=VALUE... [--nodekey-file F|-]
+[--namespacekey-file F|-] [--reload]`,
+  summary: 'changes settings of a namespace in rscltcfg',
+  details: `KEY is a key of the section [namespace] of rscltcfg(5), such as tls or stall.
+KEY= without a value removes the key, so that the default applies. Keys come
+from files, because every user can see the command line.`,
+  options: {
+    'nodekey-file': keyFileOption('new key of this machine'),
+    'namespacekey-file': keyFileOption('new key that signs exploration messages'),
+    reload: RELOAD_OPTION,
+  },
+  operands: { min: 1, max: 17 },
+  completes: NAMES,
+  run: async (context, options, [name = '', ...words]) => {
+    if (SECRETS.every((secret) => options[`${secret}-file`] === '-')) throw usageError('Two keys on stdin: give one in a file');
+    const changes: Record<string, string | null> = Object.fromEntries(assignmentsOf(words, 'rsconfig'));
+    for (const secret of SECRETS) {
+      if (typeof changes[secret] === 'string')
+        throw usageError(`A key on the command line is visible to every user: give --${secret}-file F`);
+      const key = await givenKey(context, secret, null, options[`${secret}-file`]);
+      if (key !== null) changes[secret] = key;
+    }
+    if (Object.keys(changes).length === 0) throw usageError('Nothing to set: give KEY=VALUE, such as tls=on');
+    const edit = (document: IniDocument): IniDocument => changeSection(document, { type: 'namespace', name }, changes);
+    await changeConfig(context, edit, `namespace ${name} changed`, options.reload);
+    return 0;
+  },
+});
+
 export const NAMESPACE_REMOVE = defineCommand({
   call: { by: 'words', words: 'namespace remove' },
   synopsis: 'namespace remove NAME [--reload]',
@@ -48,7 +87,7 @@ export const NAMESPACE_REMOVE = defineCommand({
   details: 'A running rsiod refuses to remove a namespace that has attached volumes.',
   options: { reload: RELOAD_OPTION },
   operands: { min: 1, max: 1 },
-  completes: `sed -n 's/^\\s*\\[namespace \\(.*\\)\\].*/\\1/p' "$config"`,
+  completes: NAMES,
   run: async (context, { reload }, [name = '']) => {
     await changeConfig(
       context,

@@ -28,7 +28,8 @@ preserved. If a crash of the server machine may have lost unflushed writes of
 the holder, the server refuses the take-over until the holder has sent these
 writes again. With --take-over --force, the server permits the take-over even
 then, but the unflushed writes are lost. The key take-over-force in rssrvcfg(5)
-must permit --force.
+must permit --force. If the server's file has a section [rights], this client
+needs the right admin too.
 
 An attached volume stays read-only or read-write, even if rsiod restarts. To
 change the mode of an attached volume, detach the volume and attach it again.

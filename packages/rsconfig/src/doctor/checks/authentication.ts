@@ -3,7 +3,7 @@
 
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
-import { listOf, pathName, locationOf, serverName, splitSentence } from '../facts/naming.ts';
+import { listOf, pathName, locationOf, serverName, splitSentence, tlsLocation } from '../facts/naming.ts';
 
 export function checkProof(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('proof');
@@ -11,9 +11,10 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const path of facts.paths) {
     const { report } = path;
     if (report === null || report.failureCode === null || report.connectMs === null) continue;
-    // A server that refuses the namespace has not identified itself, so its instance is unknown. The message of the refusal replaces the
-    // instance, so that the failure is reported only once.
-    const who = report.server?.instance ?? (report.failureCode === 'E_NAMESPACE' ? report.failure : pathName(path));
+    // A server that refuses the namespace or plain connections has not identified itself, so its instance is unknown. The message of the
+    // refusal replaces the instance, so that the failure is reported only once.
+    const isNamed = report.failureCode === 'E_NAMESPACE' || report.failureCode === 'E_TLS';
+    const who = report.server?.instance ?? (isNamed ? report.failure : pathName(path));
     const key = `${path.namespace} ${who} ${report.failureCode}`;
     if (!reported.has(key)) failed(findings, facts, path);
     reported.add(key);
@@ -27,7 +28,7 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-function failed(findings: FindingList, { file, version }: DoctorFacts, path: PathFacts): void {
+function failed(findings: FindingList, { file, version, rootOption }: DoctorFacts, path: PathFacts): void {
   const { failure, failureCode, server } = path.report ?? {};
   const inNamespace = (key: string): string => locationOf(file, { type: 'namespace', name: path.namespace }, key);
   switch (failureCode) {
@@ -43,6 +44,17 @@ function failed(findings: FindingList, { file, version }: DoctorFacts, path: Pat
       const { what } = splitSentence(failure ?? '', '');
       const remedy = 'correct namespaceid, or the address of the server';
       findings.error(server === null ? pathName(path) : serverName(path), what, inNamespace('namespaceid'), remedy);
+      return;
+    }
+    case 'E_TLS': {
+      const { what } = splitSentence(failure ?? '', '');
+      const tls = file.config?.namespaces.find(({ name }) => name === path.namespace)?.tls ?? false;
+      const allow = 'set tls = allow in section [namespace] of its rssrvcfg (there: rsadm namespace set tls=allow)';
+      const remedy = tls
+        ? `${allow}, or tls = off in section [namespace ${path.namespace}] here`
+        : `set tls = on in section [namespace ${path.namespace}] here, or ${allow}`;
+      const commands = tls ? [] : [`rsconfig${rootOption} namespace set ${path.namespace} tls=on --reload`];
+      findings.error(server === null ? pathName(path) : serverName(path), what, tlsLocation(file, path.namespace).place, remedy, commands);
       return;
     }
     case 'E_VERSION': {

@@ -45,3 +45,13 @@ export function locationOf(
   const line = found?.contents.find((content) => content.key === key)?.line ?? found?.line;
   return line === undefined ? file.path : `${file.path}:${line}`;
 }
+
+/** Returns the file and line that decides whether the paths of a namespace are encrypted. `isSet`: false if no line sets the key `tls`. */
+export function tlsLocation(file: FileFacts, namespace: string): { readonly place: string; readonly isSet: boolean } {
+  const sections = file.document?.sections ?? [];
+  const home = sections.find(({ type, name }) => type === 'namespace' && name === namespace);
+  const defaults = sections.find(({ type }) => type === 'defaults');
+  const entry = [home, defaults].flatMap((section) => section?.contents.find(({ key }) => key === 'tls') ?? [])[0];
+  const line = entry?.line ?? home?.line;
+  return { place: line === undefined ? file.path : `${file.path}:${line}`, isSet: entry !== undefined };
+}

@@ -78,8 +78,8 @@ async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connec
 }
 
 function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, logsIn: boolean): Promise<ProbeReport> {
-  const { nodename, nodekey, namespacekey, namespaceid } = namespace;
-  const login = logsIn ? { nodename, nodekey, serverkey: remote.serverkey } : null;
+  const { nodename, nodekey, namespacekey, namespaceid, tls } = namespace;
+  const login = logsIn ? { nodename, nodekey, serverkey: remote.serverkey, tls } : null;
   const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
   return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(ports, namespacekey));
 }

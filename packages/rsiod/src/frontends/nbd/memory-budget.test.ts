@@ -1,5 +1,5 @@
 // Which connections get memory and in which order, for any sizes and any order of returns; and that idle memory leaves the process.
-// What a waiting connection does is tested in nbd-connection.test.ts.
+// What a waiting connection does is tested in nbd-connection-bounds.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

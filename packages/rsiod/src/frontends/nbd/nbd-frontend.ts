@@ -17,6 +17,7 @@ import {
   NBD_SMALL_BYTES_MAX,
   NBD_STOP_TIMEOUT_MS,
 } from './wire/limits.ts';
+import { openToGroup } from '@rsio/common/daemon/socket-group';
 import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
 import { type Frontend, inUse, type ShownAs } from '../frontend.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
@@ -27,7 +28,6 @@ import { NbdConnection } from './nbd-connection.ts';
 import type { NbdVolumes } from './nbd-handshake.ts';
 import type { NbdPools } from './nbd-transmission.ts';
 import { BatchPool, type NbdTransport } from './nbd-transport.ts';
-import { openToGroup } from './socket-group.ts';
 
 export interface NbdFrontendLog {
   info(message: string): void;
@@ -104,7 +104,7 @@ export class NbdFrontend implements Frontend {
     server.on('error', (error) => log.warn(`NBD socket ${socketPath}: ${error.message}`));
     if (group === null) return;
     try {
-      openToGroup(socketPath, group);
+      openToGroup(socketPath, group, 'nbd-group');
     } catch (thrown) {
       await this.close();
       throw thrown;

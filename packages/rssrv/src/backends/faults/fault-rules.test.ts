@@ -1,6 +1,6 @@
 // Each kind of fault, on a clock and files of the test: which operations it affects, when they pass and with what result, and that each is answered
 // once.
-// rssrvcfg.test.ts tests the grammar of the rules.
+// rssrvcfg-volumes.test.ts tests the grammar of the rules.
 
 import type { TestDelay, TestError } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

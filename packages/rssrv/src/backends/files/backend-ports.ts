@@ -3,16 +3,23 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RangeHelper } from '../ranges/range-helper.ts';
+import type { ServedPart } from '../io/served-volume.ts';
 import type { ThreadShares } from '../io/thread-shares.ts';
+import type { VolumeFiles } from './volume-files.ts';
 
 export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' | 'extents' | 'close';
 
 export interface BackendPorts {
+  /** Opens the files of the volume, one after the other. By default, they are opened by their paths. */
+  readonly files?: VolumeFiles;
   readonly clock: Clock;
   /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
-  /** `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. */
-  readonly onError: (operation: BackendOperation, errno: string) => void;
+  /**
+   * `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. `part`: the file that failed, if the volume
+   * consists of several files.
+   */
+  readonly onError: (operation: BackendOperation, errno: string, part?: ServedPart) => void;
 }

@@ -8,11 +8,23 @@ import fs from 'node:fs';
 import { assert } from '@rsio/common/lib/assert';
 import { errnoName } from '@rsio/common/lib/errors';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../io/backend.ts';
+import { type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
 import { FileEnd } from '../io/file-end.ts';
 import { FlushGate } from '../io/flush-gate.ts';
 import type { InlinePolicy } from '../io/inline-policy.ts';
-import { type IoEnd, readWhole, readWholeSync, SHORT_READ, statusOf, writeWhole, writeWholeSync } from '../io/positioned-io.ts';
+import {
+  type IoEnd,
+  readPieces,
+  readPiecesSync,
+  readWhole,
+  readWholeSync,
+  SHORT_READ,
+  statusOf,
+  writePieces,
+  writePiecesSync,
+  writeWhole,
+  writeWholeSync,
+} from '../io/positioned-io.ts';
 import type { RangeFile } from '../ranges/range-helper.ts';
 import { RangeOperations } from '../ranges/range-operations.ts';
 import type { BackendOperation, BackendPorts } from './backend-ports.ts';
@@ -32,7 +44,7 @@ export interface FileBackendParts {
 /** Replaces the number of a closed descriptor, because the kernel may reuse that number for another file. */
 const CLOSED = -1;
 
-export class FileBackend implements Backend {
+export class FileBackend implements PartBackend {
   readonly sizeBytes: number;
   readonly capabilities: BackendCapabilities;
   readonly end: FileEnd;
@@ -69,22 +81,23 @@ export class FileBackend implements Backend {
   }
 
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    const { inline } = this.parts;
-    this.end.touches(positionBytes, lengthBytes);
-    if (this.end.isCut) return WOULD_WAIT;
-    if (inline !== null && !inline.mayRunInline()) return WOULD_WAIT;
-    const errno = readWholeSync(this.descriptor, target, offset, lengthBytes, positionBytes);
-    inline?.inlineEnded(lengthBytes);
-    return errno === null ? STATUS.OK : this.failed('read', errno);
+    if (!this.mayReadInline(lengthBytes, positionBytes)) return WOULD_WAIT;
+    return this.inlineEnded('read', lengthBytes, readWholeSync(this.descriptor, target, offset, lengthBytes, positionBytes));
+  }
+
+  tryReadPieces(target: readonly Buffer[], lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+    if (!this.mayReadInline(lengthBytes, positionBytes)) return WOULD_WAIT;
+    return this.inlineEnded('read', lengthBytes, readPiecesSync(this.descriptor, target, lengthBytes, positionBytes));
   }
 
   tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    const { inline } = this.parts;
-    if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut) return WOULD_WAIT;
-    if (inline !== null && !inline.mayRunInline()) return WOULD_WAIT;
-    const errno = writeWholeSync(this.descriptor, source, offset, lengthBytes, positionBytes);
-    inline?.inlineEnded(lengthBytes);
-    return errno === null ? STATUS.OK : this.failed('write', errno);
+    if (!this.mayWriteInline(lengthBytes, positionBytes)) return WOULD_WAIT;
+    return this.inlineEnded('write', lengthBytes, writeWholeSync(this.descriptor, source, offset, lengthBytes, positionBytes));
+  }
+
+  tryWritePieces(source: readonly Buffer[], lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+    if (!this.mayWriteInline(lengthBytes, positionBytes)) return WOULD_WAIT;
+    return this.inlineEnded('write', lengthBytes, writePiecesSync(this.descriptor, source, lengthBytes, positionBytes));
   }
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
@@ -100,6 +113,19 @@ export class FileBackend implements Backend {
     if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut)
       this.end.check((errno) => (errno === null ? writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end) : end(errno)));
     else writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end);
+  }
+
+  readPieces(target: readonly Buffer[], lengthBytes: number, positionBytes: number, done: IoDone): void {
+    const end = this.begin('read', done);
+    this.end.touches(positionBytes, lengthBytes);
+    if (this.end.isCut) setImmediate(end, SHORT_READ);
+    else readPieces(this.descriptor, target, lengthBytes, positionBytes, end);
+  }
+
+  writePieces(source: readonly Buffer[], lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
+    const descriptor = fua ? (this.syncedDescriptor ?? this.descriptor) : this.descriptor;
+    const end = this.begin('write', done);
+    this.whenWhole(positionBytes, lengthBytes, end, () => writePieces(descriptor, source, lengthBytes, positionBytes, end));
   }
 
   flush(done: IoDone): void {
@@ -151,6 +177,21 @@ export class FileBackend implements Backend {
         });
       });
     }
+  }
+
+  private mayReadInline(lengthBytes: number, positionBytes: number): boolean {
+    this.end.touches(positionBytes, lengthBytes);
+    return !this.end.isCut && (this.parts.inline?.mayRunInline() ?? true);
+  }
+
+  private mayWriteInline(lengthBytes: number, positionBytes: number): boolean {
+    if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut) return false;
+    return this.parts.inline?.mayRunInline() ?? true;
+  }
+
+  private inlineEnded(operation: BackendOperation, lengthBytes: number, errno: string | null): Status {
+    this.parts.inline?.inlineEnded(lengthBytes);
+    return errno === null ? STATUS.OK : this.failed(operation, errno);
   }
 
   private sync(end: IoEnd): void {

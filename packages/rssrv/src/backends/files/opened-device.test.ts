@@ -8,12 +8,16 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { POOL_RUN_REQUESTS } from '../io/limits.ts';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { systemClock } from '@rsio/common/lib/clock';
+import { needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 import { openStorage, releaseStorage, settleSize, storageIdentity } from '../../volumes/volume-storage.ts';
+import { Volumes } from '../../volumes/volumes.ts';
 import { WOULD_WAIT } from '../io/backend.ts';
 import { blockDeviceFacts, deviceName } from './block-device.ts';
 import { openBackend } from '../open-backend.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
+import { volumeConfig } from '../../testing/volume-config.ts';
 
 const DEVICE_BYTES = 8 * 1024 * 1024;
 const directory = temporaryDirectory();
@@ -119,4 +123,32 @@ test('a block device has its own size, is held exclusively, and is never grown',
   await expect(settleSize(larger)).rejects.toThrow(`has ${DEVICE_BYTES} bytes, but size is ${2 * DEVICE_BYTES}: lower size =`);
   await releaseStorage(larger);
   await expect(openStorage({ ...volume, type: 'file' }, 'id', ports)).rejects.toThrow('is not a regular file: correct path');
+});
+
+test('a device that a process of a killed listener has open is not served before it is closed', async (context) => {
+  needLoopDevice(context);
+  needPrograms(context, 'perl');
+  const nothing = (): undefined => undefined;
+  const volumes = new Volumes({
+    idsFile: path.join(directory, 'volumes.json'),
+    memoryDirectory: path.join(directory, 'shm'),
+    fileSystemOf: () => Promise.resolve('other'),
+    runDirectory: directory,
+    clock: systemClock,
+    log: { info: nothing, warn: nothing, error: nothing },
+    syncFailedLate: nothing,
+    isHeld: () => false,
+    holdersOf: () => [],
+    incarnationEnded: async () => undefined,
+  });
+  const configured = [volumeConfig({ name: 'disk', type: 'block', path: device })];
+  const backend = await openBackend(servedVolume({ type: 'block', path: device, sizeBytes: DEVICE_BYTES }), testPorts());
+  await volumes.open({ volumes: configured });
+  expect(volumes.failures.map(({ error }) => error.message)).toEqual([
+    expect.stringContaining(`${device} is still open in server process`),
+  ]);
+  await backend.close();
+  await volumes.open({ volumes: configured });
+  expect(volumes.served.map(({ name }) => name)).toEqual(['disk']);
+  await volumes.close();
 });

@@ -3,18 +3,17 @@
 // Reads and writes of a file in memory are always executed on the event loop and need no sync. Errors name the volume and the path. If
 // opening fails, no descriptor stays open.
 
-import type { BigIntStats } from 'node:fs';
+import fs, { type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
-import type { Backend } from '../io/backend.ts';
+import type { Backend, PartBackend } from '../io/backend.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
 import type { ServedVolume } from '../io/served-volume.ts';
 import type { BackendPorts } from './backend-ports.ts';
 import { blockDeviceFacts } from './block-device.ts';
 import { FileBackend } from './file-backend.ts';
 import { storageName } from './storage-identity.ts';
-
-import fs from 'node:fs';
+import { filesByPath } from './volume-files.ts';
 
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
@@ -28,11 +27,9 @@ export interface FileKind {
   readonly inspect: (stats: BigIntStats) => { readonly sizeBytes: number; readonly canPunch: boolean | 'probe' };
 }
 
-const { O_RDONLY, O_RDWR, O_DSYNC } = fs.constants;
-const open = promisify(fs.open);
 const close = promisify(fs.close);
 
-function fstat(descriptor: number): Promise<BigIntStats> {
+export function fstat(descriptor: number): Promise<BigIntStats> {
   return new Promise((resolve, reject) => {
     fs.fstat(descriptor, { bigint: true }, (error, stats) => (error === null ? resolve(stats) : reject(error)));
   });
@@ -48,10 +45,15 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   if (path === null) throw new RsError('E_INTERNAL', `Volume ${volume.name} of type ${volume.type} has no path`);
   const opened: number[] = [];
   try {
-    const descriptor = await open(path, volume.readonly ? O_RDONLY : O_RDWR);
-    opened.push(descriptor);
+    const { descriptor, synced } = await (ports.files ?? filesByPath).open({
+      path,
+      readonly: volume.readonly,
+      isVolatile: kind.isVolatile,
+    });
+    opened.push(descriptor, ...(synced === null ? [] : [synced]));
     const stats = await fstat(descriptor);
-    if (volume.storage !== undefined && storageName(stats) !== volume.storage) throw replaced(volume.name, path);
+    assertStorage(volume, path, stats);
+    if (synced !== null) assertStorage({ name: volume.name, storage: storageName(stats) }, path, await fstat(synced));
     const { sizeBytes, canPunch } = kind.inspect(stats);
     if (sizeBytes < volume.sizeBytes) {
       throw new RsError(
@@ -60,18 +62,12 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
         { volume: volume.name, path, isCut: true },
       );
     }
-    let syncedDescriptor: number | null = null;
-    if (!volume.readonly && !kind.isVolatile) {
-      syncedDescriptor = await open(path, O_RDWR | O_DSYNC);
-      opened.push(syncedDescriptor);
-      await assertSame(volume.name, path, descriptor, syncedDescriptor);
-    }
     const range = await ports.helper.attach(descriptor, !volume.readonly, canPunch);
     return new FileBackend(
       {
         type: kind.type,
         descriptor,
-        syncedDescriptor,
+        syncedDescriptor: synced,
         sizeBytes: volume.sizeBytes,
         readonly: volume.readonly,
         inline: kind.inline,
@@ -86,25 +82,20 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
 }
 
 /**
- * Checks that two descriptors refer to the same file. The file at the path may be replaced between the two opens, and FUA writes would then
- * go to another file.
+ * Throws E_VOLUME if an open file is not the one that the listener has open. The new file at the path has other content and is not locked.
+ * Each descriptor is checked, because the file may be replaced between two opens.
  */
-async function assertSame(name: string, path: string, first: number, second: number): Promise<void> {
-  const [a, b] = await Promise.all([fstat(first), fstat(second)]);
-  if (a.dev === b.dev && a.ino === b.ino) return;
-  throw new RsError('E_VOLUME', `${path} of volume ${name} was replaced while it was being opened: try again`, { volume: name, path });
-}
-
-/** The new file at the path has other content and is not locked. */
-function replaced(name: string, path: string): RsError {
-  return new RsError(
+export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'storage'>, path: string, stats: BigIntStats): void {
+  if (storage === undefined || storageName(stats) === storage) return;
+  throw new RsError(
     'E_VOLUME',
     `Volume ${name}: ${path} was replaced by another file while rssrv served it: restore the original, or restart rssrv`,
     { volume: name, path },
   );
 }
 
-function asVolumeError(name: string, path: string, thrown: unknown): unknown {
+/** Returns an error that names the volume and the path, for a system error; else the error itself. */
+export function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   const errno = errnoName(thrown);
   if (thrown instanceof RsError || errno === undefined) return thrown;
   return new RsError(
@@ -141,7 +132,7 @@ export function openBlockDevice(volume: ServedVolume, ports: BackendPorts): Prom
 }
 
 /** Throws E_VOLUME, naming the volume and its path, if the file cannot be opened. */
-export function openRegularFile(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
+export function openRegularFile(volume: ServedVolume, ports: BackendPorts): Promise<PartBackend> {
   return openFile(
     volume,
     {

@@ -4,9 +4,9 @@
 
 import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
-import type { FileEnd } from './file-end.ts';
+import type { StorageEnd } from './file-end.ts';
 
-/** WOULD_WAIT means that nothing has been read or written. */
+/** WOULD_WAIT means that the whole request has still to be executed. Part of the range may already have been read or written. */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
@@ -34,7 +34,7 @@ export interface Backend {
    * Detects truncation of the storage; undefined if the storage cannot be truncated. Once the storage has been found truncated, every
    * operation returns VOLUME_UNAVAILABLE.
    */
-  readonly end?: FileEnd | undefined;
+  readonly end?: StorageEnd | undefined;
   /** Reads into `target` synchronously. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Writes synchronously. `tryWrite` must not be used for FUA writes. */
@@ -51,4 +51,14 @@ export interface Backend {
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void;
   /** Closes the backend. Resolves once none of the backend's operations is running. The promise resolves even if the close fails. */
   close(): Promise<void>;
+}
+
+/** The backend of one file of a volume that consists of several files. It also transfers several pieces of memory in one call. */
+export interface PartBackend extends Backend {
+  readonly end: StorageEnd;
+  /** Reads into the pieces, one after the other. `lengthBytes`: the sum of their lengths. */
+  tryReadPieces(target: readonly Buffer[], lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
+  tryWritePieces(source: readonly Buffer[], lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
+  readPieces(target: readonly Buffer[], lengthBytes: number, positionBytes: number, done: IoDone): void;
+  writePieces(source: readonly Buffer[], lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
 }

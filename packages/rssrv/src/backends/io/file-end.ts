@@ -6,7 +6,22 @@ import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
-export class FileEnd {
+/** Detects truncation of a volume's storage. */
+export interface StorageEnd {
+  /** True once the storage has been found truncated. */
+  readonly isCut: boolean;
+  /** True if the storage has been used since its last size check, so that another check is needed. */
+  readonly needsCheck: boolean;
+  /** Records the new size of a volume whose storage has already been extended. */
+  grow(sizeBytes: number): void;
+  /**
+   * Checks the size of the storage in the thread pool. `end` gets SHORT_READ if the storage is too short, or if an earlier check or read
+   * has found it too short. `end` is never called before `check` returns.
+   */
+  check(end: IoEnd): void;
+}
+
+export class FileEnd implements StorageEnd {
   private readonly descriptor: number;
   /** True if fstat returns a meaningful size for the descriptor; false for a block device. */
   private readonly hasSize: boolean;
@@ -24,7 +39,6 @@ export class FileEnd {
     return this.wasCut;
   }
 
-  /** Records the new size of a volume whose storage has already been extended. */
   grow(sizeBytes: number): void {
     this.endBytes = Math.max(this.endBytes, sizeBytes);
   }
@@ -43,15 +57,10 @@ export class FileEnd {
     return this.hasSize && positionBytes + lengthBytes >= this.endBytes;
   }
 
-  /** True if the file has been used since its last size check, so that another check is needed. */
   get needsCheck(): boolean {
     return this.hasSize && this.isUsed && !this.wasCut;
   }
 
-  /**
-   * Checks the size of the file in the thread pool. `end` gets SHORT_READ if the file is too short, or if an earlier check or read has
-   * found the file too short. `end` is never called before `check` returns.
-   */
   check(end: IoEnd): void {
     this.isUsed = false;
     if (!this.hasSize || this.wasCut) {

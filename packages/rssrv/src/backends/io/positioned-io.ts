@@ -1,5 +1,5 @@
 // Reads and writes complete ranges of a file, on the calling thread or in the thread pool. Short transfers are continued. A read past the
-// end of the file fails with SHORT_READ.
+// end of the file fails with SHORT_READ. A range can also be spread over several pieces of memory, which one system call transfers.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -79,4 +79,78 @@ export function writeWhole(fd: number, source: Buffer, offset: number, lengthByt
     else if (moved === 0) end(NOTHING_WRITTEN);
     else writeWhole(fd, source, offset + moved, lengthBytes - moved, positionBytes + moved, end);
   });
+}
+
+/**
+ * Reads the file at `positionBytes` into the pieces of memory, one after the other, until they are full. Returns null on success, or the
+ * errno name on failure.
+ */
+export function readPiecesSync(fd: number, pieces: readonly Buffer[], lengthBytes: number, positionBytes: number): string | null {
+  return movePiecesSync(fs.readvSync, SHORT_READ, fd, pieces, lengthBytes, positionBytes);
+}
+
+/** Writes the pieces of memory, one after the other, to the file at `positionBytes`. The result is like that of `writeWholeSync`. */
+export function writePiecesSync(fd: number, pieces: readonly Buffer[], lengthBytes: number, positionBytes: number): string | null {
+  return movePiecesSync(fs.writevSync, NOTHING_WRITTEN, fd, pieces, lengthBytes, positionBytes);
+}
+
+/** Like `readPiecesSync`, but runs in the thread pool. The pieces stay in use until `end` is called. */
+export function readPieces(fd: number, pieces: readonly Buffer[], lengthBytes: number, positionBytes: number, end: IoEnd): void {
+  movePieces(fs.readv, SHORT_READ, fd, pieces, lengthBytes, positionBytes, end);
+}
+
+/** Like `writePiecesSync`, but runs in the thread pool. The pieces stay in use until `end` is called. */
+export function writePieces(fd: number, pieces: readonly Buffer[], lengthBytes: number, positionBytes: number, end: IoEnd): void {
+  movePieces(fs.writev, NOTHING_WRITTEN, fd, pieces, lengthBytes, positionBytes, end);
+}
+
+function movePiecesSync(
+  move: (fd: number, pieces: readonly Buffer[], positionBytes: number) => number,
+  stopped: string,
+  fd: number,
+  pieces: readonly Buffer[],
+  lengthBytes: number,
+  positionBytes: number,
+): string | null {
+  try {
+    let [rest, moved] = [pieces, 0];
+    for (;;) {
+      const more = move(fd, rest, positionBytes + moved);
+      moved += more;
+      if (moved === lengthBytes) return null;
+      if (more === 0) return stopped;
+      rest = piecesAfter(rest, more);
+    }
+  } catch (thrown) {
+    return systemErrno(thrown);
+  }
+}
+
+function movePieces(
+  move: (fd: number, pieces: readonly Buffer[], positionBytes: number, done: (error: Error | null, moved: number) => void) => void,
+  stopped: string,
+  fd: number,
+  pieces: readonly Buffer[],
+  lengthBytes: number,
+  positionBytes: number,
+  end: IoEnd,
+): void {
+  move(fd, pieces, positionBytes, (error, moved) => {
+    if (error !== null) end(systemErrno(error));
+    else if (moved === lengthBytes) end(null);
+    else if (moved === 0) end(stopped);
+    else movePieces(move, stopped, fd, piecesAfter(pieces, moved), lengthBytes - moved, positionBytes + moved, end);
+  });
+}
+
+/** Returns what remains of the pieces after `moved` bytes. */
+export function piecesAfter(pieces: readonly Buffer[], moved: number): Buffer[] {
+  const rest: Buffer[] = [];
+  let skipped = 0;
+  for (const piece of pieces) {
+    const skip = Math.min(piece.length, moved - skipped);
+    skipped += skip;
+    if (skip < piece.length) rest.push(skip === 0 ? piece : piece.subarray(skip));
+  }
+  return rest;
 }

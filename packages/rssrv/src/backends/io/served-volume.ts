@@ -14,6 +14,29 @@ export interface ServedTests extends VolumeTests {
   readonly unsyncedFile: string | null;
 }
 
+/** One file of a volume that consists of several files. */
+export interface ServedPart {
+  /** Id of the pool that contains the file. Its name may change while the volume is in use. */
+  readonly poolId: string;
+  readonly path: string;
+  /** Name (see `storageName`) of the file that the listener has opened at `path`. */
+  readonly storage: string;
+  readonly sizeBytes: number;
+}
+
+/** How a volume is laid out over several files. `chunkBytes`: null if the files follow one another. */
+export interface ServedLayout {
+  readonly chunkBytes: number | null;
+  readonly parts: readonly ServedPart[];
+}
+
+/** The pools that hold a volume's content. They are named by id, because a section may be renamed while the volume is open. */
+export interface VolumePools {
+  readonly ids: readonly string[];
+  /** True if space for the whole volume is allocated, so that its writes need no new space. */
+  readonly isThick: boolean;
+}
+
 export interface ServedVolume {
   readonly name: string;
   readonly universe: number;
@@ -41,8 +64,10 @@ export interface ServedVolume {
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
-  /** Name of the pool; undefined for a volume of a section. Changes of a pool volume wait while the pool is full. */
-  readonly pool?: string;
+  /** Undefined for a volume of a section. Changes of a pool volume wait while the pool is full. */
+  readonly pool?: VolumePools;
+  /** Undefined for a volume of one file. `path` and `storage` are those of the first file. */
+  readonly layout?: ServedLayout;
   readonly test?: ServedTests;
 }
 

@@ -11,12 +11,18 @@ export type LineAnswer = (line: string | null) => void;
 
 interface Question {
   readonly line: string;
+  /** Called just before the line is sent. */
+  readonly before: () => void;
   readonly answer: LineAnswer;
 }
 
 export interface LineProcessOptions {
   readonly command: string;
   readonly args: readonly string[];
+  /** Written to the child before the first line. */
+  readonly preamble?: string;
+  /** Descriptors that the child inherits, as 3 and so on. */
+  readonly inherited?: readonly number[];
   readonly timeoutMs: number;
   readonly clock: Clock;
   /** Called once if the child fails or exits unexpectedly. */
@@ -48,13 +54,16 @@ export class LineProcess {
     return this.hasExited;
   }
 
-  /** Sends `line`, which has no newline at its end, to the child. `answer` is never called before `ask` returns. */
-  ask(line: string, answer: LineAnswer): void {
+  /**
+   * Sends `line`, which has no newline at its end, to the child. `before` is called when it is the line's turn. `answer` is never called
+   * before `ask` returns.
+   */
+  ask(line: string, answer: LineAnswer, before: () => void = () => undefined): void {
     if (!this.isAlive) {
       setImmediate(answer, null);
       return;
     }
-    this.queue.push({ line, answer });
+    this.queue.push({ line, before, answer });
     this.next();
   }
 
@@ -68,7 +77,7 @@ export class LineProcess {
     try {
       // The child inherits stderr, so a reader of the worker's stderr gets end-of-file only after both processes have exited.
       const child = spawn(this.options.command, this.options.args, {
-        stdio: ['pipe', 'pipe', 'inherit'],
+        stdio: ['pipe', 'pipe', 'inherit', ...(this.options.inherited ?? [])],
         env: { ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }), LC_ALL: 'C' },
       });
       child.on('error', (error) => this.lose(error.message));
@@ -76,6 +85,7 @@ export class LineProcess {
       // The child has no pipes if the process had no free descriptors. Ignore a broken pipe, because a `close` event with the reason
       // follows.
       child.stdin?.on('error', () => undefined);
+      if (this.options.preamble !== undefined) child.stdin?.write(this.options.preamble);
       child.stdout?.setEncoding('latin1');
       child.stdout?.on('data', (text: string) => this.receive(text));
       return child;
@@ -97,6 +107,7 @@ export class LineProcess {
       this.lose(`it did not answer within ${this.options.timeoutMs} ms`);
       this.child?.kill('SIGKILL');
     });
+    question.before();
     this.child?.stdin?.write(`${question.line}\n`);
   }
 

@@ -10,6 +10,7 @@ import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { helperFile } from '../../sys/helper-files.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
+import { takeLocks } from '../../locks/file-locks.ts';
 import { openBackend } from '../open-backend.ts';
 import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS, STEP_MAX_BYTES, ZERO_STEP_BYTES } from './limits.ts';
 import { RangeHelper, rangeScriptArguments } from './range-helper.ts';
@@ -154,7 +155,7 @@ test('a helper that does not answer is killed, and its requests are answered onl
   expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
   await until('the helper is dead', () => answers.length === 2);
   expect(answers[1]).toEqual(['LOST', false]);
-  expect(clock.timersPending).toBe(0);
+  expect(clock.timersPending, 'for the next helper').toBe(1);
   fs.closeSync(descriptor);
 });
 
@@ -207,6 +208,28 @@ test('a killed helper is restarted, reopens its files, and makes holes', async (
   expect(fs.readFileSync(gone)[0]).toBe(0);
   await backend.close();
   await other.close();
+});
+
+test('the next helper starts and marks the files again, although no operation needs it', async () => {
+  const clock = new FakeClock();
+  const { command, kill, starts } = mortal();
+  const lost: string[] = [];
+  const helper = new RangeHelper({ clock, command, onLost: (reason) => lost.push(reason) });
+  const file = sparseFile();
+  const [descriptor, other] = [fs.openSync(file, 'r+'), fs.openSync(file, 'r')];
+  const look = (): Promise<string[]> => takeLocks([{ descriptor: other, shared: true, isLook: true }]);
+  const range = await helper.attach(descriptor, true, 'probe');
+  expect(await look()).toEqual(['marked']);
+  await kill();
+  await until('it is said', () => lost.length === 1);
+  clock.advance(RANGE_HELPER_RETRY_MS);
+  await until('the next one has started', () => starts() === 2);
+  await expect.poll(look, { timeout: WAIT_MS }).toEqual(['marked']);
+  await range?.detach();
+  expect(clock.timersPending).toBe(0);
+  fs.closeSync(descriptor);
+  expect(await look()).toEqual(['held']);
+  fs.closeSync(other);
 });
 
 test('a helper that is lost repeatedly is restarted more and more rarely, and promptly after one that lasted', async () => {

@@ -1,11 +1,13 @@
 // Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes them
 // (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If perl is
-// missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks. After a
-// delay that grows with each failure, the next operation starts a new child. Invariant: while a file is attached, a killed child is
-// replaced only after the child has exited.
+// missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks. A new child
+// is started after a delay that grows with each failure. Invariants: while a file is attached, a killed child is replaced only after the
+// child has exited, and it is replaced even if no operation needs it, because a child also marks the files (locks/).
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
+import { closeAll } from '../../confinement/descriptor-passing.ts';
+import type { SystemCalls } from '../../confinement/system-calls.ts';
 import { helperFile } from '../../sys/helper-files.ts';
 import type { IoEnd } from '../io/positioned-io.ts';
 import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from './limits.ts';
@@ -30,27 +32,45 @@ export interface RangeHelperPorts {
    */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   readonly onBack?: () => void;
+  /** Passes descriptors to the helper, which may open no paths. By default, the helper opens the files of this process in /proc. */
+  readonly passing?: HelperPassing;
   /** The program to run. Default: `perl` in PATH. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
+/** What a process needs for a helper that has no more rights than itself. */
+export interface HelperPassing {
+  readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
+  /** The text of the helper program, read while this process still could. */
+  readonly script: string;
+}
+
 /** The errno EBADF, with which the helper reports that the file is not open. */
 const UNKNOWN_FILE = 9;
+
+interface AttachedFile {
+  readonly words: readonly (string | number)[];
+  /** The descriptor of this process. */
+  readonly fd: number;
+}
 
 type Numbers = (errno: string | null, values: readonly number[]) => void;
 
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** For each attached file: the words of the command that makes the helper open the file. */
-  private readonly files = new Map<number, readonly (string | number)[]>();
+  /** The attached files, with the words of the command that makes the helper open each. */
+  private readonly files = new Map<number, AttachedFile>();
+  /** This process's end of the socket over which the helper is given descriptors. */
+  private socket: number | null = null;
   private losses = 0;
   private startedMs = 0;
   private notBeforeMs = 0;
   private isLost = false;
   private attached = 0;
   private lastId = 0;
+  private replacement: Timer | null = null;
 
   constructor(ports: RangeHelperPorts) {
     this.ports = ports;
@@ -67,31 +87,32 @@ export class RangeHelper {
     const words = [
       'open',
       id,
-      `/proc/${process.pid}/fd/${fd}`,
+      this.ports.passing === undefined ? `/proc/${process.pid}/fd/${fd}` : '-',
       writable ? 'writable' : 'readonly',
       canPunch === 'probe' ? 'probe' : canPunch && writable ? 'known' : 'none',
     ];
     return new Promise((resolve) => {
-      this.ask(words, (errno, [punch, extents]) => {
+      const opened: Numbers = (errno, [punch, extents]) => {
         if (errno === null) {
-          this.files.set(id, words);
+          this.files.set(id, { words, fd });
           resolve(new RangeFile(this, id, punch === 1, extents === 1));
         } else {
           this.detached(id);
           resolve(null);
         }
-      });
+      };
+      this.ask(words, opened, () => this.pass(fd));
     });
   }
 
   /** Used by RangeFile only. `answer` is never called before `ask` returns. */
-  ask(words: readonly (string | number)[], answer: Numbers): void {
+  ask(words: readonly (string | number)[], answer: Numbers, before?: () => void): void {
     const child = this.started();
     if (child === null) {
       setImmediate(answer, LOST, []);
       return;
     }
-    child.ask(words.join(' '), (line) => {
+    const answered = (line: string | null): void => {
       if (line === null) {
         answer(LOST, []);
         return;
@@ -101,7 +122,8 @@ export class RangeHelper {
       // EBADF means that the restarted helper could not reopen the file.
       if (errno === UNKNOWN_FILE) answer(LOST, []);
       else answer(errno === 0 ? null : util.getSystemErrorName(-errno), values);
-    });
+    };
+    child.ask(words.join(' '), answered, before);
   }
 
   /** Used by RangeFile only. */
@@ -117,15 +139,18 @@ export class RangeHelper {
     this.files.delete(id);
     this.attached--;
     if (this.attached > 0) return;
+    this.replacement?.cancel();
+    this.replacement = null;
     this.child?.end();
     this.child = null;
+    this.closeSocket();
   }
 
   private started(): LineProcess | null {
     if (this.child !== null && (this.child.isAlive || !this.child.isGone)) return this.child.isAlive ? this.child : null;
-    const { clock } = this.ports;
+    const { clock, passing } = this.ports;
     if (clock.monotonicMs() < this.notBeforeMs) return null;
-    const args = rangeScriptArguments(this.ports.architecture ?? process.arch, process.pid);
+    const args = rangeScriptArguments(this.ports.architecture ?? process.arch, process.pid, passing !== undefined);
     if (args === null) {
       this.notBeforeMs = Number.POSITIVE_INFINITY;
       this.isLost = true;
@@ -133,16 +158,52 @@ export class RangeHelper {
       return null;
     }
     this.startedMs = clock.monotonicMs();
+    const inherited = this.newSocket();
     const child = new LineProcess({
       command: this.ports.command ?? 'perl',
       args,
+      inherited,
+      ...(passing === undefined ? {} : { preamble: `${passing.script}\n__END__\n` }),
       timeoutMs: RANGE_HELPER_TIMEOUT_MS,
       clock,
       onLost: (reason) => this.onLineProcessLost(reason),
     });
+    closeAll(inherited);
     this.child = child;
-    for (const words of this.files.values()) child.ask(words.join(' '), (line) => (line === null ? undefined : this.recovered()));
+    for (const { words, fd } of this.files.values()) {
+      const answered = (line: string | null): void => (line === null ? undefined : this.recovered());
+      child.ask(words.join(' '), answered, () => this.pass(fd));
+    }
     return child;
+  }
+
+  /** Makes the socket to a new helper. Returns the helper's end, or nothing if the helper opens files itself. */
+  private newSocket(): readonly number[] {
+    this.closeSocket();
+    const { passing } = this.ports;
+    if (passing === undefined) return [];
+    try {
+      const [ours, theirs] = passing.calls.socketPair();
+      this.socket = ours;
+      return [theirs];
+    } catch {
+      // Without descriptors left, the helper gets no files, and says so.
+      return [];
+    }
+  }
+
+  private closeSocket(): void {
+    if (this.socket !== null) closeAll([this.socket]);
+    this.socket = null;
+  }
+
+  /** Gives the helper the descriptor for the line that follows. If this fails, the helper answers the line with an error. */
+  private pass(fd: number): void {
+    try {
+      if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);
+    } catch {
+      // The helper has exited.
+    }
   }
 
   private onLineProcessLost(reason: string): void {
@@ -153,6 +214,19 @@ export class RangeHelper {
     this.notBeforeMs = nowMs + retryMs;
     this.isLost = true;
     this.ports.onLost(reason, retryMs);
+    this.replaceAfter(retryMs);
+  }
+
+  /** Starts a new child for the attached files as soon as that is permitted. */
+  private replaceAfter(delayMs: number): void {
+    this.replacement?.cancel();
+    this.replacement = null;
+    if (this.files.size === 0) return;
+    this.replacement = this.ports.clock.after(delayMs, () => {
+      this.replacement = null;
+      // The killed child has not exited yet.
+      if (this.started() === null) this.replaceAfter(RANGE_HELPER_RETRY_MS);
+    });
   }
 
   private recovered(): void {
@@ -205,14 +279,23 @@ export class RangeFile {
   }
 }
 
-const CALLS: Readonly<Record<string, { readonly fallocate: number; readonly prctl: number }>> = {
-  x64: { fallocate: 285, prctl: 157 },
-  arm64: { fallocate: 47, prctl: 167 },
+const CALLS: Readonly<Record<string, { readonly fallocate: number; readonly prctl: number; readonly recvmsg: number }>> = {
+  x64: { fallocate: 285, prctl: 157, recvmsg: 47 },
+  arm64: { fallocate: 47, prctl: 167, recvmsg: 212 },
 };
 
-/** Arguments for perl, or null if the system call numbers of this architecture are unknown. */
-export function rangeScriptArguments(architecture: string, parentPid: number): readonly string[] | null {
+/**
+ * Arguments for perl, or null if the system call numbers of this architecture are unknown. `isPassed`: true if the helper gets its files over
+ * descriptor 3, and its program over its input.
+ */
+export function rangeScriptArguments(architecture: string, parentPid: number, isPassed = false): readonly string[] | null {
   const calls = CALLS[architecture];
   if (calls === undefined) return null;
-  return [helperFile('ranges.pl'), String(parentPid), String(calls.fallocate), String(calls.prctl)];
+  const numbers = [parentPid, calls.fallocate, calls.prctl, ...(isPassed ? [calls.recvmsg] : [])];
+  return [isPassed ? '-' : rangeScript(), ...numbers.map(String)];
+}
+
+/** Returns the path of the helper program. */
+export function rangeScript(): string {
+  return helperFile('ranges.pl');
 }

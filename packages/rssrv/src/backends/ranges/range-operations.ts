@@ -132,7 +132,7 @@ export class RangeOperations {
 }
 
 /** Appends an extent. If the last extent has the same state, lengthens the last extent instead. */
-function append(pairs: number[], sectors: number, state: ExtentState): void {
+export function appendExtent(pairs: number[], sectors: number, state: ExtentState): void {
   if (sectors <= 0) return;
   const last = pairs.length - 1;
   if (last > 0 && pairs[last] === state) pairs[last - 1] = (pairs[last - 1] ?? 0) + sectors;
@@ -157,14 +157,14 @@ export function extentPairs(positionBytes: number, lengthBytes: number, found: r
       const holeStart = Math.max(reachedSector, Math.ceil(atBytes / SECTOR_BYTES));
       const holeEnd = Math.floor(nextBytes / SECTOR_BYTES);
       if (holeEnd > holeStart) {
-        append(pairs, holeStart - reachedSector, EXTENT.DATA);
-        append(pairs, holeEnd - holeStart, EXTENT.HOLE);
+        appendExtent(pairs, holeStart - reachedSector, EXTENT.DATA);
+        appendExtent(pairs, holeEnd - holeStart, EXTENT.HOLE);
         reachedSector = holeEnd;
       }
     }
     atBytes = nextBytes;
   }
-  append(pairs, Math.floor(atBytes / SECTOR_BYTES) - reachedSector, EXTENT.DATA);
+  appendExtent(pairs, Math.floor(atBytes / SECTOR_BYTES) - reachedSector, EXTENT.DATA);
   if (pairs.length === 0) pairs.push(lengthBytes / SECTOR_BYTES, EXTENT.DATA);
   return pairs;
 }

@@ -1,5 +1,5 @@
 // The files by which a pool describes itself: pool.json names the pool, volume.json describes one volume, and removed.json records its
-// removal. Pure: other modules read and write the files. Invariants: what `print...` returns, `parse...` accepts with the same meaning; a
+// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: what `print...` returns, `parse...` accepts with the same meaning; a
 // file of a newer format is refused, and never replaced.
 
 import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
@@ -7,9 +7,12 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
 import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { isName } from '@rsio/common/lib/units';
+import { stripePartBytes } from '../../backends/layout/layout-map.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
 
-const FORMAT_VERSION = 1;
+/** Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. */
+const FORMAT_VERSION = 2;
+const SIMPLE_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The content of POOL/pool.json. It is written once and never replaced, because the lock of the pool is on this file. */
@@ -22,12 +25,21 @@ export interface PoolIdentity {
 export interface Part {
   /** Id of the pool that contains the file. */
   readonly poolId: string;
+  /** Name of the folder of the file. For the first file, which is in the folder of the volume, the id of the volume. */
+  readonly fileId: string;
   readonly sizeBytes: number;
+}
+
+/** The content of POOL/parts/ID/part.json, beside each file but the first of a volume. */
+export interface PartRecord extends Part {
+  /** Id of the pool that contains the manifest of the volume. */
+  readonly homeId: string;
+  readonly volumeId: string;
 }
 
 /**
  * How the content of a volume is laid out. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` go
- * to the files in turn, and all files have the same size. The first file is in the pool that contains the manifest.
+ * to the files in turn, and all files have the same size. The first file is in the pool that contains the manifest, the home of the volume.
  */
 export type Layout =
   | { readonly kind: 'simple' }
@@ -82,12 +94,12 @@ export function parseIdentity(file: string, text: string): PoolIdentity {
 
 /** Throws E_USAGE, naming the field, if `parseManifest` would refuse the file, so that no request can make a volume unreadable. */
 export function printManifest(manifest: Manifest): string {
-  return readable(print(manifest), parseManifest);
+  return readable(print(manifest, manifest.layout.kind === 'simple' ? SIMPLE_VERSION : FORMAT_VERSION), parseManifest);
 }
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseManifest(file: string, text: string): Manifest {
-  const fields = parse(file, text);
+  const fields = parse(file, text, FORMAT_VERSION);
   const check = <T>(name: string, isValid: (value: unknown) => value is T, what: string): T => {
     const value = fields[name];
     if (!isValid(value)) throw damaged(file, `${name} is not ${what}`);
@@ -112,8 +124,8 @@ export function parseManifest(file: string, text: string): Manifest {
     stamps: check('stamps', areStamps, 'a list of stamps'),
     request: check('request', isRequestOrNull, 'a request id or null'),
   };
-  const held = capacityOf(manifest.layout);
-  if (held !== null && held < manifest.sizeBytes) throw damaged(file, `its parts hold ${held} of ${manifest.sizeBytes} bytes`);
+  const mismatch = layoutMismatch(manifest, fields['version']);
+  if (mismatch !== null) throw damaged(file, mismatch);
   if (manifest.stamps.length !== partCount(manifest.layout)) throw damaged(file, 'it does not have one stamp for each file');
   return manifest;
 }
@@ -137,9 +149,41 @@ export function partCount(layout: Layout): number {
   return layout.kind === 'simple' ? 1 : layout.parts.length;
 }
 
-/** Bytes that the files of a `concat` or `stripe` volume can hold; null for a `simple` volume, whose file is as large as the volume. */
-function capacityOf(layout: Layout): number | null {
-  return layout.kind === 'simple' ? null : layout.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+/** The files but the first of a volume. */
+export function otherParts({ layout }: Pick<Manifest, 'layout'>): readonly Part[] {
+  return layout.kind === 'simple' ? [] : layout.parts.slice(1);
+}
+
+/** Sizes of the files of a volume. */
+export function partSizes({ layout, sizeBytes }: Pick<Manifest, 'layout' | 'sizeBytes'>): readonly number[] {
+  return layout.kind === 'simple' ? [sizeBytes] : layout.parts.map((part) => part.sizeBytes);
+}
+
+/** Returns what is wrong with the files of a volume as its manifest names them, or null. */
+function layoutMismatch({ id, sizeBytes, layout }: Manifest, version: unknown): string | null {
+  if (layout.kind === 'simple') return null;
+  if (version === 1) return 'format 1 has no volumes of several files';
+  const { parts } = layout;
+  if (parts[0]?.fileId !== id) return 'its first part is not in its folder';
+  if (new Set(parts.map(({ fileId }) => fileId)).size !== parts.length) return 'two of its parts have one id';
+  const total = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+  const isFitting =
+    layout.kind === 'concat' ? total === sizeBytes : parts[0].sizeBytes === stripePartBytes(sizeBytes, layout.chunkBytes, parts.length);
+  return isFitting ? null : `its parts have ${total} bytes, which do not fit its size of ${sizeBytes} bytes`;
+}
+
+export function printPart({ poolId, fileId, sizeBytes, homeId, volumeId }: PartRecord): string {
+  return readable(print({ poolId, fileId, sizeBytes, homeId, volumeId }, FORMAT_VERSION), parsePart);
+}
+
+/** Throws E_VOLUME naming `file` and the field. */
+export function parsePart(file: string, text: string): PartRecord {
+  const { poolId, fileId, sizeBytes, homeId, volumeId } = parse(file, text, FORMAT_VERSION);
+  for (const [name, id] of Object.entries({ poolId, fileId, homeId, volumeId }))
+    if (!isUuid(id)) throw damaged(file, `${name} is not a UUID`);
+  const part = { poolId, fileId, sizeBytes };
+  if (!isPart(part)) throw damaged(file, 'sizeBytes is not a whole number of sectors');
+  return { ...part, homeId: homeId as string, volumeId: volumeId as string };
 }
 
 export function isUuid(value: unknown): value is string {
@@ -150,8 +194,8 @@ export function isRequestId(value: unknown): value is string {
   return isText(value) && value.length > 0 && value.length <= REQUEST_ID_MAX_CHARS && /^[\x21-\x7e]+$/.test(value);
 }
 
-function print(content: object): string {
-  return `${JSON.stringify({ version: FORMAT_VERSION, ...content }, null, 2)}\n`;
+function print(content: object, version = SIMPLE_VERSION): string {
+  return `${JSON.stringify({ version, ...content }, null, 2)}\n`;
 }
 
 function readable(text: string, parse: (file: string, text: string) => unknown): string {
@@ -164,7 +208,8 @@ function readable(text: string, parse: (file: string, text: string) => unknown):
   throw new RsError('E_USAGE', `The volume cannot be saved: its manifest has ${text.length} bytes, allowed are ${MANIFEST_MAX_BYTES}`);
 }
 
-function parse(file: string, text: string): Readonly<Record<string, unknown>> {
+/** `newest`: the newest format of this kind of file. */
+function parse(file: string, text: string, newest = SIMPLE_VERSION): Readonly<Record<string, unknown>> {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -174,10 +219,10 @@ function parse(file: string, text: string): Readonly<Record<string, unknown>> {
   if (!isRecord(content)) throw damaged(file, 'it is not a JSON object');
   const { version } = content;
   if (!isWhole(version) || version < 1) throw damaged(file, 'its version is not a number above 0');
-  if (version > FORMAT_VERSION) {
+  if (version > newest) {
     throw new RsError(
       'E_VOLUME',
-      `${file} has format ${version}, and this rssrv knows formats up to ${FORMAT_VERSION}: use the newer rssrv that wrote it`,
+      `${file} has format ${version}, and this rssrv knows formats up to ${newest}: use the newer rssrv that wrote it`,
       { file, version },
     );
   }
@@ -230,7 +275,7 @@ function areStamps(value: unknown): value is readonly (string | null)[] {
 }
 
 function isPart(value: unknown): value is Part {
-  return isRecord(value) && isUuid(value['poolId']) && isSize(value['sizeBytes'], 512);
+  return isRecord(value) && isUuid(value['poolId']) && isUuid(value['fileId']) && isSize(value['sizeBytes'], 512);
 }
 
 function isLayout(value: unknown): value is Layout {

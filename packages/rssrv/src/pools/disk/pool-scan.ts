@@ -3,24 +3,48 @@
 // reported and never deleted; a volume whose manifest cannot be read is a finding, and the other volumes are read nevertheless.
 
 import type { Dirent } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { MANIFEST_MAX_BYTES, MANIFEST_READS_MAX, POOL_FINDINGS_MAX } from './limits.ts';
-import { isUuid, type Manifest, parseIdentity, parseManifest, parseRemoval, type PoolIdentity, type Removal } from './manifest.ts';
-import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-files.ts';
+import {
+  isUuid,
+  type Manifest,
+  otherParts,
+  parseIdentity,
+  parseManifest,
+  parsePart,
+  parseRemoval,
+  type PartRecord,
+  type PoolIdentity,
+  type Removal,
+} from './manifest.ts';
+import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 
 export interface RemovedVolume {
   readonly manifest: Manifest;
   readonly removal: Removal;
 }
 
+/** A part in a pool. Only the manifest of its volume says whether the volume has it. */
+export interface FoundPart {
+  readonly record: PartRecord;
+  /** True if its volume may not have it yet. */
+  readonly isNew: boolean;
+}
+
 export interface PoolScan {
   readonly identity: PoolIdentity;
   readonly volumes: readonly Manifest[];
   readonly removed: readonly RemovedVolume[];
+  /** Volumes of several files that are being deleted for good. */
+  readonly purging: readonly Manifest[];
+  /** Files of volumes that have several. */
+  readonly parts: readonly FoundPart[];
+  /** Ids of volumes and parts that exist, but cannot be read. */
+  readonly unreadable: ReadonlySet<string>;
   /** Texts about what the pool does not explain, at most POOL_FINDINGS_MAX. */
   readonly findings: readonly string[];
 }
@@ -51,8 +75,10 @@ export async function scanPool(
   heard = (): void => undefined,
 ): Promise<PoolScan> {
   const findings = new FindingList(heard);
-  const volumes = await scanVolumes(directory, mayRepair, findings);
-  const removed = await scanRemoved(directory, mayRepair, findings);
+  if (mayRepair) await syncFolders(directory);
+  const volumes = await scanVolumes(directory, identity, mayRepair, findings);
+  const { removed, purging } = await scanRemoved(directory, identity, mayRepair, findings);
+  const parts = await scanParts(directory, identity, mayRepair, findings);
   const ids = new Set(volumes.map(({ id }) => id));
   const apart = removed.filter(({ manifest: { id } }) => {
     if (ids.has(id)) findings.add(`${poolPaths.removedVolume(directory, id)} has the id of a volume that exists`);
@@ -60,14 +86,29 @@ export async function scanPool(
   });
   if (mayRepair) await rm(`${poolPaths.identity(directory)}.new`, { force: true });
   for (const entry of await entriesOf(directory)) {
-    if (!['pool.json', 'volumes', 'removed', 'lost+found'].includes(entry.name))
+    if (!['pool.json', 'volumes', 'removed', 'parts', 'lost+found'].includes(entry.name))
       findings.add(`${escapeControls(join(directory, entry.name))} does not belong to the pool`);
   }
-  return { identity, volumes, removed: apart, findings: findings.list };
+  return { identity, volumes, removed: apart, purging, parts, unreadable: findings.unreadable, findings: findings.list };
+}
+
+/**
+ * Makes durable what the scan will read, as far as volumes have appeared or moved. The server before may have died between a commit and its
+ * sync. What is served or answered from now on would otherwise vanish with a crash of the machine.
+ */
+async function syncFolders(directory: string): Promise<void> {
+  for (const folder of [poolPaths.volumes(directory), poolPaths.removed(directory)]) {
+    try {
+      await syncDirectory(folder);
+    } catch (thrown) {
+      throw readError(folder, thrown);
+    }
+  }
 }
 
 class FindingList {
   readonly list: string[] = [];
+  readonly unreadable = new Set<string>();
   readonly heard: () => void;
 
   constructor(heard: () => void) {
@@ -79,35 +120,118 @@ class FindingList {
   }
 }
 
-async function scanVolumes(directory: string, mayRepair: boolean, findings: FindingList): Promise<Manifest[]> {
+async function scanVolumes(directory: string, pool: PoolIdentity, mayRepair: boolean, findings: FindingList): Promise<Manifest[]> {
   const volumes = poolPaths.volumes(directory);
   const entries = await entriesOf(volumes);
   const unfinished = entries.filter(({ name }) => name.startsWith(NEW_PREFIX) && isUuid(name.slice(NEW_PREFIX.length)));
   if (mayRepair) await deleteAll(volumes, unfinished);
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
-    const manifest = await readManifest(folder, id);
+    const manifest = await readManifest(folder, id, pool);
     await checkContent(folder, ['volume.json', 'data'], findings);
     // A removal or a change of the manifest was interrupted before its commit point.
-    if (mayRepair)
+    if (mayRepair) {
       for (const file of ['removed.json', 'removed.json.new', 'volume.json.new']) await rm(join(folder, file), { force: true });
+      await syncDirectory(folder);
+    }
     return manifest;
   });
 }
 
-async function scanRemoved(directory: string, mayRepair: boolean, findings: FindingList): Promise<RemovedVolume[]> {
+async function scanRemoved(
+  directory: string,
+  pool: PoolIdentity,
+  mayRepair: boolean,
+  findings: FindingList,
+): Promise<{ readonly removed: RemovedVolume[]; readonly purging: Manifest[] }> {
   const removed = poolPaths.removed(directory);
   const entries = await entriesOf(removed);
   const purged = entries.filter(({ name }) => name.startsWith(PURGE_PREFIX) && isUuid(name.slice(PURGE_PREFIX.length)));
-  if (mayRepair) await deleteAll(removed, purged);
+  const purging = await scanPurged(removed, purged, pool, mayRepair, findings);
   const rest = entries.filter((entry) => !purged.includes(entry));
-  return readAll(rest, findings, removed, async (folder, id) => {
-    const manifest = await readManifest(folder, id);
+  const readable = await readAll(rest, findings, removed, async (folder, id) => {
+    const manifest = await readManifest(folder, id, pool);
     const file = poolPaths.removal(folder);
     await checkContent(folder, ['volume.json', 'data', 'removed.json'], findings);
-    if (mayRepair) await rm(`${poolPaths.manifest(folder)}.new`, { force: true });
+    if (mayRepair) {
+      await rm(`${poolPaths.manifest(folder)}.new`, { force: true });
+      await syncDirectory(folder);
+    }
     return { manifest, removal: parseRemoval(file, await readText(file)) };
   });
+  return { removed: readable, purging };
+}
+
+/**
+ * Deletes the rest of volumes that were being deleted for good. The manifest of a volume of several files is kept until its parts are gone,
+ * and so is one that cannot be read.
+ */
+async function scanPurged(
+  removed: string,
+  purged: readonly Dirent[],
+  pool: PoolIdentity,
+  mayRepair: boolean,
+  findings: FindingList,
+): Promise<Manifest[]> {
+  const purging = await readAll(
+    purged,
+    findings,
+    removed,
+    async (folder, id) => {
+      const isThere = await exists(poolPaths.manifest(folder));
+      return isThere ? readManifest(folder, id, pool) : null;
+    },
+    PURGE_PREFIX,
+  );
+  const withParts = purging.filter((manifest) => manifest !== null && otherParts(manifest).length > 0) as Manifest[];
+  if (!mayRepair) return withParts;
+  const kept = new Set([...withParts.map(({ id }) => id), ...findings.unreadable]);
+  await deleteAll(
+    removed,
+    purged.filter(({ name }) => !kept.has(name.slice(PURGE_PREFIX.length))),
+  );
+  for (const { id } of withParts) await rm(poolPaths.data(join(removed, PURGE_PREFIX + id)), { force: true });
+  return withParts;
+}
+
+/** A pool that never had parts has no folder for them. */
+async function scanParts(directory: string, pool: PoolIdentity, mayRepair: boolean, findings: FindingList): Promise<FoundPart[]> {
+  const parts = poolPaths.parts(directory);
+  if (!(await exists(parts))) return [];
+  const entries = await entriesOf(parts);
+  const purged = entries.filter(({ name }) => name.startsWith(PURGE_PREFIX) && isUuid(name.slice(PURGE_PREFIX.length)));
+  const fresh = entries.filter(({ name }) => name.startsWith(NEW_PREFIX) && isUuid(name.slice(NEW_PREFIX.length)));
+  if (mayRepair) await deleteAll(parts, purged);
+  const rest = entries.filter((entry) => !purged.includes(entry) && !fresh.includes(entry));
+  const read = async (folder: string, fileId: string): Promise<PartRecord> => {
+    const file = poolPaths.partRecord(folder);
+    const record = parsePart(file, await readText(file));
+    if (record.fileId !== fileId || record.poolId !== pool.id)
+      throw new RsError(
+        'E_VOLUME',
+        `${file} belongs to part ${record.fileId} of pool ${record.poolId}, not to this folder: restore it from a backup of the pool`,
+        { file },
+      );
+    await checkContent(folder, ['part.json', 'data', 'part.json.new'], findings);
+    if (mayRepair) await rm(`${file}.new`, { force: true });
+    return record;
+  };
+  const readNew = async (folder: string, fileId: string): Promise<PartRecord | null> => {
+    // The record comes first. Without it and without content, nothing was begun.
+    const isEmpty = (await entriesOf(folder)).every(({ name }) => name === 'part.json.new');
+    if (isEmpty && mayRepair) await rm(folder, { recursive: true });
+    return isEmpty ? null : read(folder, fileId);
+  };
+  const known = await readAll(rest, findings, parts, read);
+  const unknown = await readAll(fresh, findings, parts, readNew, NEW_PREFIX);
+  const found = [...known.map((record) => ({ record, isNew: false }))];
+  const ids = new Set(known.map(({ fileId }) => fileId));
+  for (const record of unknown) {
+    if (record === null) continue;
+    if (ids.has(record.fileId)) findings.add(`${join(parts, NEW_PREFIX + record.fileId)} has the id of a part that exists`);
+    else found.push({ record, isNew: true });
+  }
+  return found;
 }
 
 /** Reads folders named after ids, a few at a time. A folder that cannot be read becomes a finding. */
@@ -116,6 +240,7 @@ async function readAll<T>(
   findings: FindingList,
   parent: string,
   read: (folder: string, id: string) => Promise<T>,
+  prefix = '',
 ): Promise<T[]> {
   const results: T[] = [];
   for (let start = 0; start < entries.length; start += MANIFEST_READS_MAX) {
@@ -123,10 +248,12 @@ async function readAll<T>(
     const outcomes = await Promise.all(
       some.map(async (entry) => {
         const folder = join(parent, entry.name);
-        if (!entry.isDirectory() || !isUuid(entry.name)) return `${escapeControls(folder)} does not belong to the pool`;
+        const id = entry.name.slice(prefix.length);
+        if (!entry.isDirectory() || !isUuid(id)) return `${escapeControls(folder)} does not belong to the pool`;
         try {
-          return { value: await read(folder, entry.name) };
+          return { value: await read(folder, id) };
         } catch (thrown) {
+          findings.unreadable.add(id);
           return toRsError(thrown).message;
         }
       }),
@@ -140,9 +267,17 @@ async function readAll<T>(
   return results;
 }
 
-async function readManifest(folder: string, id: string): Promise<Manifest> {
+async function readManifest(folder: string, id: string, pool: PoolIdentity): Promise<Manifest> {
   const file = poolPaths.manifest(folder);
   const manifest = parseManifest(file, await readText(file));
+  const { layout } = manifest;
+  const homeId = layout.kind === 'simple' ? pool.id : layout.parts[0]?.poolId;
+  if (homeId !== pool.id)
+    throw new RsError(
+      'E_VOLUME',
+      `${file} belongs to pool ${homeId ?? ''}, and this is pool ${pool.id}: remove ${folder} if it was copied from there`,
+      { file },
+    );
   if (manifest.id === id) return manifest;
   throw new RsError('E_VOLUME', `${file} belongs to volume id ${manifest.id}, not to this folder: restore it from a backup of the pool`, {
     file,
@@ -153,6 +288,17 @@ async function checkContent(folder: string, known: readonly string[], findings: 
   for (const { name } of await entriesOf(folder)) {
     const isExplained = known.includes(name) || ['removed.json', 'removed.json.new', 'volume.json.new'].includes(name);
     if (!isExplained) findings.add(`${escapeControls(join(folder, name))} does not belong to the volume`);
+  }
+}
+
+/** Throws what `readError` makes of any other error than that the file does not exist. */
+async function exists(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return false;
+    throw readError(file, thrown);
   }
 }
 

@@ -1,0 +1,162 @@
+// What the section compares: rssrv plain, with digests and with TLS, and NBD servers plain and with TLS over a pre-shared key. A client of
+// rssrv has a file of its own, because a volume has one writer; an NBD server offers one file to all. The load is the job of encryption.ts.
+
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startServer } from '@rsio/test/support/hosts/configs';
+import type { Hosts } from '@rsio/test/support/hosts/hosts';
+import { freePort } from '../child.ts';
+import type { NbdVolume, SharedKey, Target } from '../load/orders.ts';
+import { processTree } from '../proc.ts';
+import { dataFile } from '../scene.ts';
+import { startListening } from '../servers/server.ts';
+import { missingTool } from '../tools.ts';
+
+const MIB = 1024 * 1024;
+/** Of each file: more than the processor's own caches hold. */
+export const VOLUME_BYTES = 64 * MIB;
+export const CLIENTS_MAX = 4;
+const HOST = '127.0.0.1';
+const NAMESPACEID = 200;
+const NODEKEY = '0xsecret-of-the-encrypted-bench';
+const PSK_BYTES = 32;
+/** More connections than there are clients. */
+const CONNECTIONS = '16';
+const EXPORT = 'data';
+/** The name that QEMU expects. */
+const KEY_FILE = 'keys.psk';
+
+export type VariantId = 'plain' | 'digest' | 'tls' | 'nbdkit' | 'nbdkit-tls' | 'qemu-nbd-tls';
+
+export interface Variant {
+  readonly id: VariantId;
+  readonly title: string;
+  /** Where this client finds its volume. */
+  target(client: number): Target;
+  processes(): number[];
+}
+
+/** All that can be measured here; the reasons name the others. */
+export async function startVariants(
+  hosts: Hosts,
+  parent: string,
+  core: number,
+): Promise<{ readonly variants: Variant[]; readonly absent: string[] }> {
+  const file = dataFile(hosts, parent, VOLUME_BYTES);
+  const variants = await rssrvVariants(hosts, parent, core);
+  const absent: string[] = [];
+  for (const { program, debianPackage, start } of [NBDKIT, QEMU_NBD]) {
+    const reason = missingTool(program, debianPackage);
+    if (reason !== null) absent.push(`encryption: ${reason}`);
+    else variants.push(...(await start(hosts, core, file, { identity: program, psk: randomBytes(PSK_BYTES) })));
+  }
+  return { variants, absent };
+}
+
+/** One server; each variant has nodes and volumes of its own, because a volume has one writer. */
+async function rssrvVariants(hosts: Hosts, parent: string, core: number): Promise<Variant[]> {
+  const [host, network] = [hosts.host(), await hosts.network(1)];
+  const kinds = [
+    { id: 'plain', title: 'rssrv, plain' },
+    { id: 'digest', title: 'rssrv, digest', protection: 'digest' },
+    { id: 'tls', title: 'rssrv, TLS', protection: 'tls' },
+  ] as const;
+  const names = kinds.flatMap(({ id }) => Array.from({ length: CLIENTS_MAX }, (_unused, client) => `${id}${client}`));
+  await startServer(host, network, {
+    volumes: Object.fromEntries(names.map((name) => [name, { path: dataFile(hosts, parent, VOLUME_BYTES) }])),
+    clients: Object.fromEntries(names.map((name) => [name, NODEKEY])),
+  });
+  const processes = (): number[] => processTree(host.pid('rssrv'));
+  // Processes to come inherit it.
+  for (const pid of processes()) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
+  const place = { host: network.serverAddresses[0] ?? '', port: network.port };
+  return kinds.map((kind) => ({
+    ...kind,
+    target: (client) => ({
+      ...place,
+      volume: {
+        kind: 'rsio',
+        namespaceid: NAMESPACEID,
+        nodes: names.filter((name) => name.startsWith(kind.id)),
+        nodekey: NODEKEY,
+        volumes: [`${kind.id}${client}`],
+        ...('protection' in kind ? { protection: kind.protection } : {}),
+      },
+    }),
+    processes,
+  }));
+}
+
+interface NbdServer {
+  readonly program: string;
+  readonly debianPackage: string;
+  readonly start: (hosts: Hosts, core: number, file: string, key: SharedKey) => Promise<Variant[]>;
+}
+
+async function startNbd(
+  hosts: Hosts,
+  core: number,
+  shown: Pick<Variant, 'id' | 'title'>,
+  volume: NbdVolume,
+  command: (port: number) => readonly [string, ...string[]],
+): Promise<Variant> {
+  const port = await freePort(HOST);
+  const child = await startListening(shown.id, core, command(port), HOST, port);
+  hosts.onClean(() => child.stop());
+  return { ...shown, target: () => ({ host: HOST, port, volume }), processes: () => processTree(child.pid) };
+}
+
+/** Writes the key into a folder of its own, as both servers read it; returns the folder. */
+function keyFolder(hosts: Hosts, { identity, psk }: SharedKey): string {
+  const folder = hosts.host().root;
+  writeFileSync(join(folder, KEY_FILE), `${identity}:${psk.toString('hex')}\n`, { mode: 0o600 });
+  return folder;
+}
+
+const NBDKIT: NbdServer = {
+  program: 'nbdkit',
+  debianPackage: 'nbdkit',
+  start: async (hosts, core, file, key) => {
+    const command = (port: number, ...secure: readonly string[]): readonly [string, ...string[]] => [
+      'nbdkit',
+      ...['--exit-with-parent', '-f', '-i', HOST, '-p', String(port), ...secure, 'file', file],
+    ];
+    const keys = `--tls-psk=${join(keyFolder(hosts, key), KEY_FILE)}`;
+    const secure = (port: number): readonly [string, ...string[]] => command(port, '--tls=require', keys);
+    return [
+      await startNbd(hosts, core, { id: 'nbdkit', title: 'nbdkit, plain' }, { kind: 'nbd', export: '' }, command),
+      await startNbd(hosts, core, { id: 'nbdkit-tls', title: 'nbdkit, TLS' }, { kind: 'nbd', export: '', tls: key }, secure),
+    ];
+  },
+};
+
+const QEMU_NBD: NbdServer = {
+  program: 'qemu-nbd',
+  debianPackage: 'qemu-utils',
+  start: async (hosts, core, file, key) => {
+    const credentials = `tls-creds-psk,id=tls0,dir=${keyFolder(hosts, key)},endpoint=server`;
+    const shown = { id: 'qemu-nbd-tls', title: 'qemu-nbd, TLS' } as const;
+    const command = (port: number): readonly [string, ...string[]] => [
+      'qemu-nbd',
+      ...[
+        '--persistent',
+        '-f',
+        'raw',
+        '--cache=writeback',
+        '--aio=threads',
+        '-e',
+        CONNECTIONS,
+        '-b',
+        HOST,
+        '-p',
+        String(port),
+        '-x',
+        EXPORT,
+      ],
+      ...['--object', credentials, '--tls-creds', 'tls0', file],
+    ];
+    return [await startNbd(hosts, core, shown, { kind: 'nbd', export: EXPORT, tls: key }, command)];
+  },
+};

@@ -1,0 +1,57 @@
+// TLS for a connection of the load: a relay in C (native/tls-relay.c) takes the connection over once its clear part is over, and the load goes
+// on in clear through a Unix socket. The relay is on the cores of the load, so that the server's CPU time is the server's alone.
+// Invariant: a relay ends with either side of it, and with the bench.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RsError } from '@rsio/common/lib/errors';
+import { nativeProgram } from '../native/compile.ts';
+import { ByteStream } from './byte-stream.ts';
+import type { SharedKey } from './orders.ts';
+
+const START_TIMEOUT_MS = 10_000;
+/** Descriptor 3 of the relay is the connection. */
+const PIPES = ['ignore', 'pipe', 'pipe'] as const;
+/** The relays that run. */
+const relays = new Set<ChildProcess>();
+let endsRelays = false;
+
+/** However abruptly the bench ends, it leaves no relay behind. */
+function keep(relay: ChildProcess): void {
+  relays.add(relay);
+  relay.once('exit', () => relays.delete(relay));
+  if (endsRelays) return;
+  endsRelays = true;
+  process.once('exit', () => {
+    for (const one of relays) one.kill('SIGTERM');
+  });
+}
+
+/** The same connection, encrypted: the returned stream takes what belongs inside. `stream` must not be used any more. */
+export async function throughTls(stream: ByteStream, { identity, psk }: SharedKey, cores: readonly number[]): Promise<ByteStream> {
+  const { socket, early } = stream.release([0, 0]);
+  if (early.length > 0) throw new RsError('E_PROTOCOL', `${early.length} bytes came in clear where TLS was to begin`);
+  const folder = mkdtempSync(join(tmpdir(), 'rsio-tls-'));
+  const path = join(folder, 'in');
+  try {
+    const args = ['-c', cores.join(','), nativeProgram('tls-relay'), path, identity, psk.toString('hex')];
+    const child = spawn('taskset', args, { stdio: [...PIPES, socket] });
+    keep(child);
+    socket.destroy();
+    let said = '';
+    child.stderr?.on('data', (text: Buffer) => {
+      said += text.toString();
+    });
+    const listening = once(child.stdout ?? child, 'data', { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
+    const gone = once(child, 'exit').then(() => Promise.reject(new RsError('E_SYSTEM', `TLS could not be started: ${said.trim()}`)));
+    await Promise.race([listening, gone]);
+    gone.catch(() => undefined);
+    listening.catch(() => undefined);
+    return await ByteStream.connect({ host: path, port: null });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,15 @@
+// Parses the settings KEY=VALUE that several commands of rsconfig and rsadm take. Pure. Invariant: a word without a key is refused before
+// anything is read or sent. The schema of the file decides later which keys and values are allowed.
+
+import { quoteText } from '../lib/units.ts';
+import { usageError } from './command.ts';
+
+/** `KEY=` gives the value null, which removes the key. `program`: whose help an error names. Throws E_USAGE. */
+export function assignmentsOf(words: readonly string[], program: string): readonly (readonly [key: string, value: string | null])[] {
+  return words.map((word) => {
+    const at = word.indexOf('=');
+    if (at < 1) throw usageError(`Wrong setting ${quoteText(word)}: give KEY=VALUE`, program);
+    const value = word.slice(at + 1).trim();
+    return [word.slice(0, at).trim(), value === '' ? null : value] as const;
+  });
+}

@@ -1,0 +1,19 @@
+// Asks the person at the terminal. The question goes to stderr, so that it never becomes part of the output. Invariant: without a terminal
+// nobody is asked.
+
+import { createInterface } from 'node:readline';
+
+/** Asks a question and returns the answer; '' if the person ends the input. Null if stdin is no terminal. */
+export function personAtTerminal(): ((question: string) => Promise<string>) | null {
+  if (!process.stdin.isTTY) return null;
+  return (question) => {
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    return new Promise((resolve) => {
+      lines.on('close', () => resolve(''));
+      lines.question(question, (answer) => {
+        resolve(answer);
+        lines.close();
+      });
+    });
+  };
+}

@@ -1,0 +1,59 @@
+// The group of the key control-group and the user of the key user: read from rssrvcfg, and looked up in files of the test.
+// No test here changes the machine.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { controlGroupProblems, withControlGroup } from './control-group.ts';
+import { parseRssrvConfig } from './reader/rssrvcfg.ts';
+
+let folder: string;
+let groupFile: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-cg-'));
+  groupFile = join(folder, 'group');
+  writeFileSync(groupFile, 'root:x:0:\nstorage:x:4711:venus\n');
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function parsed(line: string): ReturnType<typeof parseRssrvConfig> {
+  const text = `[namespace osl]\nnamespaceid = 1\n[server big-9]\nserverid = 1\n${line}\n[interface a]\naddress = 10.0.0.1\n`;
+  return parseRssrvConfig(text, 'FILE');
+}
+
+test('no key: no group and no problem', () => {
+  const config = parsed('');
+  expect(config.server.controlGroup).toBeNull();
+  expect(controlGroupProblems(config, join(folder, 'absent'))).toEqual([]);
+});
+
+test('a group that exists', () => {
+  const config = parsed('control-group = storage');
+  expect(config.server.controlGroup).toEqual({ name: 'storage', line: 5 });
+  expect(controlGroupProblems(config, groupFile)).toEqual([]);
+});
+
+test('a group that does not exist is a problem of its line, with the remedy', () => {
+  const config = parsed('control-group = nobody-has-this');
+  const remedy = 'create the group, or set control-group to another one';
+  expect(controlGroupProblems(config, groupFile)).toEqual([
+    { line: 5, message: `control-group nobody-has-this is not in ${groupFile}: ${remedy}` },
+  ]);
+  expect(() => withControlGroup(config)).toThrow(`FILE:5: control-group nobody-has-this is not in /etc/group: ${remedy}`);
+});
+
+test('a user that exists and is not root is accepted, and any other one is refused at its line', () => {
+  const userFile = join(folder, 'passwd');
+  writeFileSync(userFile, 'root:x:0:0::/:\ntoor:x:0:0::/:\nstore:x:900:901::/:\n');
+  const problems = (line: string) => controlGroupProblems(parsed(line), groupFile, userFile);
+  expect([parsed('').server.user, problems('')]).toEqual([null, []]);
+  expect(parsed('user = store').server.user).toEqual({ name: 'store', line: 5 });
+  expect(problems('user = store')).toEqual([]);
+  const unknown = `user other is not in ${userFile}: create the user, or set user to another one`;
+  expect(problems('user = other')).toEqual([{ line: 5, message: unknown }]);
+  const all = 'user toor has all rights: set user to one without, or remove it for the default';
+  expect(problems('user = toor')).toEqual([{ line: 5, message: all }]);
+});

@@ -1,0 +1,32 @@
+// Checks whether the group and the user that rssrvcfg names (control-group, user) exist on this machine. The parser cannot, because it reads no
+// other files. Invariant: every way to take a configuration into force asks here first, so that no way accepts what another one refuses.
+
+import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';
+import { USER_FILE, userNamed } from '../files/users.ts';
+import { type ConfigProblem, throwProblems } from './reader/findings.ts';
+import type { RssrvConfig } from './schema/types.ts';
+
+export const CONTROL_GROUP = 'control-group';
+
+/** Returns the problems, each at its line, if the configuration names a group or a user that does not exist. */
+export function controlGroupProblems(
+  { server: { controlGroup, user } }: { readonly server: Pick<RssrvConfig['server'], 'controlGroup' | 'user'> },
+  groupFile = GROUP_FILE,
+  userFile = USER_FILE,
+): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (controlGroup !== null && groupId(controlGroup.name, groupFile) === undefined)
+    problems.push({ line: controlGroup.line, message: groupMissingText(CONTROL_GROUP, controlGroup.name, groupFile) });
+  const found = user === null ? undefined : userNamed(user.name, userFile);
+  if (user !== null && found === undefined)
+    problems.push({ line: user.line, message: `user ${user.name} is not in ${userFile}: create the user, or set user to another one` });
+  if (user !== null && found?.uid === 0)
+    problems.push({ line: user.line, message: `user ${user.name} has all rights: set user to one without, or remove it for the default` });
+  return problems;
+}
+
+/** Returns the configuration. Throws E_CONFIG if it names a group or a user that does not exist. */
+export function withControlGroup(config: RssrvConfig): RssrvConfig {
+  throwProblems(config.file, controlGroupProblems(config));
+  return config;
+}

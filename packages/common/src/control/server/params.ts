@@ -1,0 +1,40 @@
+// The parameters that several methods of rssrv take. The tables of methods use them. Invariant: a parameter with one name has one meaning in
+// all methods.
+
+import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
+import type { Param } from '../method-table.ts';
+import { filledText, list, orNull, whole } from '../shape.ts';
+
+const NAMES_OR_NULL = orNull(list(filledText()));
+
+export const poolOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a pool or null', default: null };
+/** The pools of the files of a volume that has several, in the order of the files. */
+export const poolsOrNull: Param<readonly string[] | null | undefined> = {
+  shape: NAMES_OR_NULL,
+  what: 'a list of pool names or null',
+  default: null,
+};
+/** Null: the files follow one another. Else chunks of this size go to the files in turn. */
+export const chunkBytes: Param<number | null | undefined> = {
+  shape: orNull(whole(1, VOLUME_MAX_BYTES)),
+  what: 'a size in bytes or null',
+  default: null,
+};
+/** The pool in which a volume over several pools goes on; null: where it ends. */
+export const goesOnIn: Param<string | null | undefined> = {
+  shape: orNull(filledText()),
+  what: 'the name of a pool or null',
+  default: null,
+};
+export const volumeName: Param<string> = { shape: filledText(), what: `the name of a volume, at most ${NAME_MAX_BYTES} characters` };
+export const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
+export const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
+/**
+ * An id that the program makes for a change. If the program sends the request again with the same id, the server answers as before and does
+ * not execute it twice.
+ */
+export const request: Param<string | null> = { shape: orNull(filledText()), what: 'an id of at most 64 characters or null', default: null };
+export const clients: Param<readonly string[] | null> = { shape: NAMES_OR_NULL, what: 'a list of client names or null', default: null };
+export const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };
+
+export const settings: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of KEY=VALUE' };

@@ -1,0 +1,24 @@
+// The methods of rssrv about pools. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each method
+// (admin/pool-orders.ts).
+
+import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
+import { method } from '../method-table.ts';
+import { count, filledText, flag, list, object } from '../shape.ts';
+import { POOL } from './views.ts';
+
+export const POOL_METHODS = {
+  'pool-make': method(
+    'Makes a directory a pool, unless it is one; its section in rssrvcfg comes afterwards',
+    { path: { shape: filledText(), what: 'an absolute path' } },
+    object({ isNew: flag(), volumes: count('Volumes that the pool already has') }),
+    SERVER_CHANGE_MS,
+  ),
+  'pool-check': method(
+    'Reads a pool again, and reports what it contains and its volumes do not explain',
+    { name: { shape: filledText(), what: 'the name of a pool' } },
+    object({ pool: POOL }),
+    SERVER_CHANGE_MS,
+    'admin',
+  ),
+  'pool-list': method('The pools of the server', {}, object({ pools: list(POOL) }), CONTROL_ANSWER_MS, 'manage'),
+} as const;

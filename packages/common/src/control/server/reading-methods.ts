@@ -1,0 +1,37 @@
+// Says of each method of rssrv whether the members of the control group may call it (control-group in rssrvcfg). Invariant: a method that is
+// true changes nothing, makes no other change wait, and its answer contains no key; who adds a method decides here, or it does not compile.
+
+import type { ServerMethodName } from './server-methods.ts';
+
+const READS: Readonly<Record<ServerMethodName, boolean>> = {
+  daemon: true,
+  'interface-list': true,
+  stats: true,
+  events: true,
+  'change-show': true,
+  'pool-list': true,
+  'volume-list': true,
+  'volume-show': true,
+  'client-list': true,
+  // It opens whatever pools the text of the caller names, with the rights of rssrv, and takes the turn of a change.
+  'config-check': false,
+  // It takes the turn of a change.
+  'pool-check': false,
+  'pool-make': false,
+  'volume-create': false,
+  'volume-grow': false,
+  'volume-rename': false,
+  'volume-set': false,
+  'volume-remove': false,
+  'volume-restore': false,
+  'client-kick': false,
+  'client-fence': false,
+  'client-unfence': false,
+  'client-release': false,
+  reload: false,
+};
+
+/** True if members of the control group may call the method. */
+export function isReading(method: ServerMethodName): boolean {
+  return READS[method];
+}

@@ -1,0 +1,39 @@
+// Contains the table of rssrv's control interface: the requests that rssrv accepts on its control socket, how long each request may take,
+// and the shapes of the results. rsadm sends these requests on the server. Each subject has a table of its own beside this file. The table
+// of rsiod is in methods.ts, and docs/CONTROL.md has the rules for changing the interface.
+
+import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
+import { method, type MethodsOf, SERVER_DAEMON } from '../method-table.ts';
+import { count, list, number, object, orNull, text } from '../shape.ts';
+import { CLIENT_METHODS } from './client-methods.ts';
+import { OBSERVING_METHODS } from './observing-methods.ts';
+import { POOL_METHODS } from './pool-methods.ts';
+import { VOLUME_METHODS } from './volume-methods.ts';
+
+export const SERVER_METHODS = {
+  daemon: method('The daemon that answers, its version and its methods', {}, SERVER_DAEMON, CONTROL_ANSWER_MS, 'use'),
+  ...POOL_METHODS,
+  ...VOLUME_METHODS,
+  ...CLIENT_METHODS,
+  ...OBSERVING_METHODS,
+  'change-show': method(
+    'The change that the server is making, and for which later ones wait',
+    {},
+    object({
+      change: orNull(
+        object({ what: text('What is changed, and who asked for it'), sinceMs: number(), waiting: count('Changes that wait for it') }),
+        'null: the server makes no change',
+      ),
+    }),
+  ),
+  reload: method(
+    'Reads the configuration file again; an error says why nothing was changed',
+    {},
+    object({ applied: list(text(), 'A sentence for each change') }),
+    SERVER_CHANGE_MS,
+    'admin',
+  ),
+} as const;
+
+export type ServerMethods = MethodsOf<typeof SERVER_METHODS>;
+export type ServerMethodName = keyof ServerMethods;

@@ -1,0 +1,59 @@
+// The shapes in which rssrv tells what its clients do: counters, rates, latencies, paths and waits. The table of methods uses them. Invariant: a
+// field never disappears or changes its meaning within a version of the interface.
+
+import { count, flag, list, number, object, type Of, orNull, text, word } from '../shape.ts';
+
+const LATENCY = object({ p50Us: number(), p99Us: number(), p999Us: number(), maxUs: number() });
+
+const VOLUME_STATS = object({
+  volume: text('Such as oracle@0'),
+  reads: count(),
+  readBytes: count(),
+  writes: count(),
+  writtenBytes: count(),
+  flushes: count(),
+  discards: count(),
+  zeroes: count(),
+  errors: count('Requests that ended with another status than OK'),
+  outstanding: count('Requests in the storage, or waiting for space'),
+  readsPerSecond: number(),
+  writesPerSecond: number(),
+  readBytesPerSecond: number(),
+  writtenBytesPerSecond: number(),
+  readLatency: LATENCY,
+  writeLatency: LATENCY,
+  flushLatency: LATENCY,
+});
+
+export const SESSION_PATH = object({
+  interface: text('Interface of the server'),
+  address: text('Address of the client'),
+  sinceMs: number(),
+  requests: count(),
+  cipher: orNull(text('Cipher suite of TLS; null: the path is plain')),
+});
+
+const SESSION_STATS = object({
+  client: text(),
+  address: text(),
+  sinceMs: number('When its session began; the counters begin there'),
+  ageMs: orNull(number('Age of these figures; null: the server process has not reported yet')),
+  isBlocked: flag('The server process hangs in a call to storage, and reports nothing'),
+  paths: list(SESSION_PATH),
+  volumes: list(VOLUME_STATS),
+});
+
+export const WAIT = object({
+  client: text(),
+  volume: text('-: any volume of the client'),
+  why: word(['space', 'storage', 'hold'], 'space: the pool is full; storage: it does not answer; hold: another client has the volume'),
+  requests: count(),
+  sinceMs: number(),
+});
+
+export const STATS = object({ sessions: list(SESSION_STATS), waits: list(WAIT, 'I/O that waits') });
+
+export type SessionStatsView = Of<typeof SESSION_STATS>;
+export type VolumeStatsView = Of<typeof VOLUME_STATS>;
+export type WaitView = Of<typeof WAIT>;
+export type StatsView = Of<typeof STATS>;

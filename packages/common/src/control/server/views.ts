@@ -1,0 +1,111 @@
+// The shapes in which rssrv tells what it has: pools, volumes, removed volumes and clients. The tables of methods use them. Invariant: a field
+// never disappears or changes its meaning within a version of the interface.
+
+import { HOLDER } from '../method-table.ts';
+import { count, flag, list, number, object, type Of, orNull, text, word } from '../shape.ts';
+
+export const POOL = object({
+  name: text(),
+  path: text('Empty if the asker may not know it'),
+  state: word(['ready', 'unavailable']),
+  reason: orNull(text('Why it cannot be used; null if it can')),
+  totalBytes: orNull(count('Size of its file system')),
+  freeBytes: orNull(count('Free space of its file system, with the reserve')),
+  usableBytes: orNull(count('Free space above the reserve')),
+  reserve: number('Share of the file system, from 0 to 1, that is kept free'),
+  promisedBytes: count('Sum of the sizes of its volumes'),
+  limitBytes: orNull(count('Most that its volumes may promise; null: no limit')),
+  isShort: flag('Less than the reserve is free, so that writes that need new space wait'),
+  fullPercent: orNull(count('Share in use that the server warns of: 80, 90 or 95 percent; null: less')),
+  volumes: count(),
+  removed: count('Removed volumes that can still be restored'),
+  findings: list(text(), 'What the pool contains and its manifests do not explain'),
+});
+
+const LAYOUT = object({
+  chunkBytes: orNull(count('Size of the chunks that go to the files in turn; null: the files follow one another')),
+  parts: list(
+    object({
+      pool: orNull(text('null: the pool is not open')),
+      path: orNull(text('null: the file cannot be used')),
+      sizeBytes: count(),
+    }),
+  ),
+});
+
+export const VOLUME = object({
+  name: text(),
+  universe: count(),
+  id: orNull(text()),
+  state: word(['served', 'unavailable']),
+  reason: orNull(text('Why it is not served; null if it is')),
+  sizeBytes: orNull(count()),
+  usedBytes: orNull(count('Space that its content takes; null if unknown')),
+  blockSizeBytes: count(),
+  readonly: flag(),
+  shared: flag(),
+  thick: flag('Space for the whole volume was allocated'),
+  pool: orNull(text('null: a section [volume] of rssrvcfg configures it')),
+  path: orNull(text('File or device with its content')),
+  layout: orNull(LAYOUT, 'Files of a volume that has several; null: one file'),
+  clients: orNull(list(text()), 'Clients that may attach it; null: all'),
+  takeOver: orNull(list(text()), 'Clients that may take it over; null: all that may attach it'),
+  takeOverForce: flag('A forced take-over may lose acknowledged writes'),
+  owner: orNull(text('Client that created it; null: an administrator')),
+  createdMs: orNull(number()),
+  holders: list(HOLDER, 'Clients that hold it'),
+  waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
+  fullPool: orNull(text('Pool for which they wait, if it has several; null: not known, or one pool')),
+});
+
+export const REMOVED = object({
+  name: text(),
+  universe: count(),
+  id: text(),
+  sizeBytes: count(),
+  pool: text(),
+  owner: orNull(text()),
+  removedMs: number(),
+  by: orNull(text('Client that removed it; null: an administrator')),
+  untilMs: number('When it is deleted for good'),
+  clients: orNull(list(text()), 'Clients that may attach it once it is restored; null: all'),
+});
+
+export const CLIENT = object({
+  name: text(),
+  role: word(['use', 'manage', 'admin']),
+  pools: orNull(list(text()), 'Pools that it may use; null: all'),
+  limitBytes: orNull(count()),
+  ownedBytes: count('Sum of the sizes of the volumes that it created'),
+  state: word(['connected', 'silent', 'absent'], 'silent: it has a session without a path'),
+  address: orNull(text()),
+  sinceMs: orNull(number('When its session began')),
+  keys: count('Keys that prove it: 2 while its key is changed'),
+  sessionKey: orNull(word(['old', 'new'], 'Which of two keys its session uses; null: it has no session, or one key')),
+  fencedMs: orNull(number('Since when it is kept out; null: it is not')),
+  volumes: list(text(), 'Volumes that it holds'),
+});
+
+export const INTERFACE = object({
+  name: text(),
+  address: text(),
+  port: count(),
+  state: word(['listening', 'waiting', 'off'], 'off: rssrv is not running'),
+  reason: orNull(text('Why it does not listen')),
+});
+
+export const SERVER_EVENT = object({
+  number: count('Consecutive since rssrv was started'),
+  atMs: number(),
+  object: text('What has changed, such as volume oracle@0'),
+  from: text(),
+  to: text(),
+  reason: text(),
+});
+
+export type ServerEventView = Of<typeof SERVER_EVENT>;
+export type PoolView = Of<typeof POOL>;
+export type ManagedVolumeView = Of<typeof VOLUME>;
+export type RemovedVolumeView = Of<typeof REMOVED>;
+export type ClientView = Of<typeof CLIENT>;
+export type InterfaceView = Of<typeof INTERFACE>;

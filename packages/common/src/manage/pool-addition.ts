@@ -1,0 +1,43 @@
+// Adds a pool to a server: rssrv prepares its directory, and the section comes into rssrvcfg. rsadm and crsio call it. Invariant: a pool is
+// added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
+
+import type { IniDocument } from '../config/ini/ini-document.ts';
+import { addPool } from '../config/rssrvcfg-edit.ts';
+import type { ServerCall } from '../control/server/call-server.ts';
+import { changeServerFile, checkServerFile, type ServerFileContext } from './server-file.ts';
+
+export interface NewPool {
+  readonly name: string;
+  readonly path: string;
+  /** As in rssrvcfg; null for the default. */
+  readonly limit: string | null;
+  readonly reserve: string | null;
+}
+
+export interface AddedPool {
+  /** False if the directory was a pool before; then it has `volumes` already. */
+  readonly isNew: boolean;
+  readonly volumes: number;
+  /** Why the pool cannot be used; null if it can, or if rssrv is not running. */
+  readonly reason: string | null;
+}
+
+/** Throws what rssrv says of the directory, and the errors of `changeServerFile`. */
+export async function addPoolToServer(
+  context: Omit<ServerFileContext, 'call'> & { readonly call: ServerCall },
+  { name, path, limit, reserve }: NewPool,
+): Promise<AddedPool> {
+  const given: readonly (readonly [string, string | null])[] = [
+    ['path', path],
+    ['limit', limit],
+    ['reserve', reserve],
+  ];
+  const entries = given.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
+  const edit = (document: IniDocument): IniDocument => addPool(document, name, entries);
+  // A wrong section is refused before the directory is changed.
+  checkServerFile(context, edit);
+  const { isNew, volumes } = await context.call('pool-make', { path });
+  if (!(await changeServerFile(context, edit))) return { isNew, volumes, reason: null };
+  const { pools } = await context.call('pool-list', {});
+  return { isNew, volumes, reason: pools.find((pool) => pool.name === name)?.reason ?? null };
+}

@@ -1,0 +1,133 @@
+// Creating a volume, and changing its settings. rssrv decides whether the change is permitted, and makes it. Invariant: the request carries
+// an id, so that it is never executed twice.
+
+import { type GivenOptions, type OptionSpecs, usageError } from '../../cli/command.ts';
+import type { ServerMethods } from '../../control/server/server-methods.ts';
+import type { ManagedVolumeView } from '../../control/server/views.ts';
+import { toText } from '../../cli/table.ts';
+import { RsError } from '../../lib/errors.ts';
+import { parseWhole, quoteText } from '../../lib/units.ts';
+import { poolsText, shownSize } from '../server-tables.ts';
+import type { VolumeDoor, VolumeTarget } from './door.ts';
+import { clientsOf, poolNameOf, sizeOf } from './values.ts';
+
+/** Usage, summary and options of `volume create`. */
+export const CREATE = {
+  synopsis:
+    'volume create NAME --size SIZE [--pool P] [--clients LIST]\n[--stripe SIZE --pools LIST | --concat --pools LIST]\n[--thick] [--read-only] [--shared] [--block-size N]',
+  summary: 'creates a volume in a pool',
+  details: `The content of a new volume is zeros. Without --pool, rssrv chooses the pool
+with the most room. A volume takes space only for what is written to it; with
+--thick, its space is allocated at once, so that writes never lack space.
+With --stripe, chunks of this size go to the pools in turn; with --concat, the
+volume goes on in the next pool where the one before ends. Such a volume needs
+all of its pools.`,
+  options: {
+    size: { kind: 'text', value: 'SIZE', help: 'size of the volume, such as 20g' },
+    pool: { kind: 'text', value: 'P', help: 'pool of the volume' },
+    stripe: { kind: 'text', value: 'SIZE', help: 'spread it over --pools in chunks of this size, such as 64k' },
+    concat: { kind: 'flag', help: 'lay it out over --pools one after the other' },
+    pools: { kind: 'text', value: 'LIST', help: 'pools of its files, with commas' },
+    clients: { kind: 'text', value: 'LIST', help: 'clients that may attach it, with commas; default: all' },
+    thick: { kind: 'flag', help: 'allocate the space of the whole volume' },
+    'read-only': { kind: 'flag', help: 'refuse writes' },
+    shared: { kind: 'flag', help: 'let several clients write at the same time' },
+    'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
+  },
+} as const satisfies { readonly synopsis: string; readonly summary: string; readonly details: string; readonly options: OptionSpecs };
+
+export type CreateOptions = GivenOptions<typeof CREATE.options>;
+
+export interface CreatedVolume {
+  readonly target: VolumeTarget;
+  readonly volume: ManagedVolumeView;
+}
+
+/** Creates the volume. Throws E_USAGE, what the door throws, and what rssrv answers. */
+export async function createVolume(door: VolumeDoor, options: CreateOptions, name: string, program: string): Promise<CreatedVolume> {
+  const { size, pool, clients, thick, shared } = options;
+  if (size === null) throw usageError('No --size: give the size of the volume, such as 20g', program);
+  const blockSizeBytes = parseWhole(options['block-size'] ?? '512');
+  if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
+    throw usageError(`Wrong --block-size ${quoteText(options['block-size'] ?? '')}: allowed is 512 or 4096`, program);
+  const settings = {
+    sizeBytes: sizeOf('--size', size, program),
+    blockSizeBytes,
+    pool: pool === null ? null : poolNameOf('--pool', pool, program),
+    ...layoutOf(options, program),
+    thick,
+    readonly: options['read-only'],
+    shared,
+    clients: clients === null ? null : clientsOf('--clients', clients, program),
+    takeOver: null,
+    takeOverForce: false,
+  };
+  const targets = await door.choose(name, { pools: settings.pools ?? (settings.pool === null ? [] : [settings.pool]) });
+  const created = await createAtFirst(door, targets, settings);
+  if (clients !== null) await noteUnknownClients(door, created.target, created.volume);
+  return created;
+}
+
+/** `--stripe` and `--concat` need `--pools`. Throws E_USAGE. */
+function layoutOf(
+  { stripe, concat, pools, pool }: Pick<CreateOptions, 'stripe' | 'concat' | 'pools' | 'pool'>,
+  program: string,
+): Pick<Settings, 'pools' | 'chunkBytes'> {
+  if (stripe === null && !concat) {
+    if (pools !== null) throw usageError('--pools needs --stripe SIZE or --concat: give one of them, or --pool for one pool', program);
+    return {};
+  }
+  if (stripe !== null && concat) throw usageError('Both --stripe and --concat are given: give one of them', program);
+  if (pool !== null) throw usageError('Both --pool and a layout over several pools are given: give --pools instead', program);
+  if (pools === null) throw usageError('No --pools: give the pools of the volume, such as fast,slow', program);
+  return {
+    pools: pools.split(',').map((one) => poolNameOf('--pools', one, program)),
+    chunkBytes: stripe === null ? null : sizeOf('--stripe', stripe, program),
+  };
+}
+
+type Settings = Omit<ServerMethods['volume-create']['params'], 'name' | 'universe' | 'request'>;
+
+/** Refusals after which another server may still create the volume: nothing was created. */
+const NOT_HERE: readonly string[] = ['E_RIGHTS', 'E_UNKNOWN_POOL', 'E_POOL', 'E_SPACE'];
+
+/** Creates the volume at the first server that does not refuse it. If all refuse, throws the refusal of the first one. */
+async function createAtFirst(door: VolumeDoor, targets: readonly VolumeTarget[], settings: Settings): Promise<CreatedVolume> {
+  let refusal: RsError | null = null;
+  for (const target of targets) {
+    try {
+      const { volume } = await target.call('volume-create', { ...target.volume, ...settings, request: door.newId() });
+      return { target, volume };
+    } catch (thrown) {
+      if (!(thrown instanceof RsError) || !NOT_HERE.includes(thrown.code)) throw thrown;
+      refusal ??= thrown;
+    }
+  }
+  throw refusal ?? new RsError('E_INTERNAL', 'No server to create the volume at');
+}
+
+/** Says that a volume was created, and if it is not served, why. */
+export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, volume }: CreatedVolume): void {
+  const label = target.label(volume);
+  const where = `${volume.layout === null ? 'pool' : 'pools'} ${poolsText(volume)}`;
+  door.out(toText([`${label} created in ${where}${target.ofServer}, ${shownSize(volume.sizeBytes)}`]));
+  if (volume.state === 'unavailable') door.note(`${label} is not served: ${volume.reason ?? '-'}`);
+}
+
+/** A misspelt client is no error, because a client may be added later. Nothing is said to an asker that may not see the clients. */
+export async function noteUnknownClients(
+  { note }: Pick<VolumeDoor, 'note'>,
+  { call, label }: Pick<VolumeTarget, 'call' | 'label'>,
+  volume: ManagedVolumeView,
+): Promise<void> {
+  const clients = await call('client-list', {}).then(
+    (answer) => answer.clients,
+    (thrown: unknown) => {
+      if (thrown instanceof RsError && thrown.code === 'E_RIGHTS') return null;
+      throw thrown;
+    },
+  );
+  const unknown = clients === null ? [] : (volume.clients?.filter((name) => !clients.some((client) => client.name === name)) ?? []);
+  if (unknown.length > 0)
+    note(`${label(volume)} is for ${unknown.join(', ')}, not listed in [clients]: rsadm client add NAME lets a client connect`);
+}

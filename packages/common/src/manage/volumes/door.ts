@@ -1,0 +1,58 @@
+// What a volume command needs of the program that has it. rsadm passes requests to the rssrv of its machine; rsconfig first chooses a server.
+// Invariant: the commands of both programs differ only in what their doors do.
+
+import type { Output } from '../../cli/command.ts';
+import type { ServerCall } from '../../control/server/call-server.ts';
+import type { Fields } from '../../control/shape.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { VolumeName } from './values.ts';
+
+/** A volume that a person named, and the server that answers requests about it. */
+export interface VolumeTarget {
+  readonly volume: VolumeName;
+  readonly call: ServerCall;
+  /** Text that follows the name of a pool, such as ` of server big-9`; '' if there is only one server. */
+  readonly ofServer: string;
+  /** Name of the server; null if there is only one. */
+  readonly server: string | null;
+  /** What the JSON output says of the server, in the form of `VolumeProgram.place`. */
+  readonly place: Readonly<Record<string, string>>;
+  /** Name of a volume of this server in texts, such as `oracle@0` or `osl:oracle@0`. */
+  readonly label: (volume: VolumeName) => string;
+  /** Parses the name of another volume of this server. Throws E_USAGE. */
+  readonly parse: (text: string) => VolumeName;
+}
+
+/** How sure the door must be of the volume that a name means. */
+export type Purpose = 'show' | 'change' | 'remove';
+
+/** What the choice of a server for a new volume depends on. */
+export interface Wanted {
+  /** Pools of the volume; none: any pool. */
+  readonly pools: readonly string[];
+}
+
+export interface VolumeDoor extends Output {
+  readonly clock: Pick<Clock, 'wallMs'>;
+  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  readonly ask: ((question: string) => Promise<string>) | null;
+  /** Returns an id for a request that changes something. */
+  readonly newId: () => string;
+  readonly note: (sentence: string) => void;
+  /** Finds the server that has the volume. Throws E_USAGE, and E_UNKNOWN_VOLUME or E_AMBIGUOUS if there are several servers. */
+  find(name: string, purpose: Purpose): Promise<VolumeTarget>;
+  /** Finds the server that has the removed volume. */
+  findRemoved(name: string): Promise<VolumeTarget>;
+  /** The servers that may have the new volume, the best one first; at least one. */
+  choose(name: string, wanted: Wanted): Promise<readonly [VolumeTarget, ...VolumeTarget[]]>;
+}
+
+/** The program that a person calls. */
+export interface VolumeProgram {
+  readonly program: string;
+  /** Fields that the program adds to each JSON answer of the server. */
+  readonly place: Fields;
+  /** Shell command that prints the names of the volumes for completion. */
+  readonly completesVolumes: string;
+  readonly completesRemoved: string;
+}

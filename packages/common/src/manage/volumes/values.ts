@@ -1,0 +1,50 @@
+// Parses the operands and options that several commands share: names of volumes and pools, sizes and lists of clients. Pure. Invariant: a wrong
+// value is refused with the option and the allowed values before anything is sent to rssrv. `program` is the program that the person called.
+
+import { usageError } from '../../cli/command.ts';
+import { clientNames, name, size, type ValueType } from '../../config/schema/value-types.ts';
+import { RsError } from '../../lib/errors.ts';
+import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
+import { isName, NAME_ALLOWED, parseWhole, quoteText } from '../../lib/units.ts';
+
+export interface VolumeName {
+  readonly name: string;
+  readonly universe: number;
+}
+
+/** Parses `oracle` or `oracle@1`. Throws E_USAGE. */
+export function volumeName(text: string, program: string): VolumeName {
+  const [, word = '', universe = '0'] = /^([^@]*)(?:@(.*))?$/.exec(text) ?? [];
+  const number = parseWhole(universe);
+  if (!isName(word))
+    throw usageError(`Wrong volume name ${quoteText(text)}: the name is ${NAME_ALLOWED}, optionally followed by @UNIVERSE`, program);
+  if (number === undefined || number > UNIVERSE_MAX)
+    throw usageError(`Wrong universe in ${quoteText(text)}: allowed is 0 to ${UNIVERSE_MAX}`, program);
+  return { name: word, universe: number };
+}
+
+const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
+
+/** Size of a volume. Throws E_USAGE. `what`: the option or operand, such as `--size`. */
+export function sizeOf(what: string, text: string, program: string): number {
+  return valueOf(what, text, volumeSize, program);
+}
+
+/** Name of a pool. Throws E_USAGE. */
+export function poolNameOf(what: string, text: string, program: string): string {
+  return valueOf(what, text, name, program);
+}
+
+/** `all` or names; null means all clients. Throws E_USAGE. */
+export function clientsOf(what: string, text: string, program: string): readonly string[] | null {
+  return valueOf(what, text, clientNames, program);
+}
+
+function valueOf<T>(what: string, text: string, type: ValueType<T>, program: string): T {
+  try {
+    return type.parse(text);
+  } catch (thrown) {
+    if (!(thrown instanceof RsError)) throw thrown;
+    throw usageError(`Wrong ${what} ${quoteText(text)}: allowed is ${type.allowed}`, program);
+  }
+}

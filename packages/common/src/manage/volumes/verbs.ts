@@ -1,0 +1,180 @@
+// The volume commands that rsadm and rsconfig have in common; each program adds its list of volumes and its way to create one. rssrv decides
+// whether a change is permitted, and makes it. Invariant: each command that changes something sends an id with its request, so that the
+// request is never executed twice; removing a volume needs the person's consent.
+
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
+import { toText } from '../../cli/table.ts';
+import { REMOVED, VOLUME } from '../../control/server/views.ts';
+import { object, type Shape } from '../../control/shape.ts';
+import { escapeControls } from '../../lib/printable.ts';
+import { formatTime } from '../../log/log-line.ts';
+import { poolsText, shownSize, volumeDetails, volumeText } from '../server-tables.ts';
+import { noteUnknownClients } from './create.ts';
+import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { poolNameOf, sizeOf } from './values.ts';
+
+type VolumeVerb = Command<VolumeDoor>;
+
+export interface VolumeVerbs {
+  readonly show: VolumeVerb;
+  readonly grow: VolumeVerb;
+  readonly rename: VolumeVerb;
+  readonly set: VolumeVerb;
+  readonly remove: VolumeVerb;
+  readonly restore: VolumeVerb;
+}
+
+export function volumeVerbs(program: VolumeProgram): VolumeVerbs {
+  return {
+    show: showVerb(program),
+    grow: growVerb(program),
+    rename: renameVerb(program),
+    set: setVerb(program),
+    remove: removeVerb(program),
+    restore: restoreVerb(program),
+  };
+}
+
+/** JSON that a command about one volume prints. */
+export function volumeShape({ place }: VolumeProgram): Shape {
+  return object({ ...place, volume: VOLUME });
+}
+
+/** What the commands about one volume have in common. */
+function volumeCommand(given: VolumeProgram, verb: string) {
+  return {
+    call: { by: 'words', words: `volume ${verb}` },
+    options: { json: JSON_OPTION },
+    json: volumeShape(given),
+    completes: given.completesVolumes,
+  } as const;
+}
+
+/** Prints an answer of rssrv as JSON, or else this text. */
+function print(door: VolumeDoor, json: boolean, { place }: Pick<VolumeTarget, 'place'>, answer: object, text: string): undefined {
+  if (json) return printJson(door, { ...place, ...answer });
+  door.out(text);
+  return undefined;
+}
+
+function showVerb(given: VolumeProgram): VolumeVerb {
+  return makeCommand(given.program, {
+    ...volumeCommand(given, 'show'),
+    synopsis: 'volume show NAME',
+    summary: 'shows everything about a volume',
+    operands: { min: 1, max: 1 },
+    run: async (door: VolumeDoor, { json }, [name = '']) => {
+      const { call, volume, ...target } = await door.find(name, 'show');
+      const answer = await call('volume-show', volume);
+      return print(door, json, target, answer, volumeDetails(answer.volume, target.label(answer.volume), target.server));
+    },
+  });
+}
+
+function growVerb(given: VolumeProgram): VolumeVerb {
+  return makeCommand(given.program, {
+    ...volumeCommand(given, 'grow'),
+    synopsis: 'volume grow NAME SIZE [--pool P]',
+    summary: 'makes a volume larger, also while clients use it',
+    details: `A stripe grows in all of its pools, and a concat in its last one. With --pool,
+a concat goes on in that pool; no client may use it meanwhile.`,
+    options: { pool: { kind: 'text', value: 'P', help: 'pool in which a concat goes on' }, json: JSON_OPTION },
+    operands: { min: 2, max: 2 },
+    run: async (door: VolumeDoor, { json, pool }, [name = '', size = '']) => {
+      const sizeBytes = sizeOf('SIZE', size, given.program);
+      const { call, volume, ...target } = await door.find(name, 'change');
+      const answer = await call('volume-grow', {
+        ...volume,
+        sizeBytes,
+        ...(pool === null ? {} : { pool: poolNameOf('--pool', pool, given.program) }),
+        request: door.newId(),
+      });
+      return print(door, json, target, answer, toText([`${target.label(answer.volume)} now has ${shownSize(answer.volume.sizeBytes)}`]));
+    },
+  });
+}
+
+function renameVerb(given: VolumeProgram): VolumeVerb {
+  return makeCommand(given.program, {
+    ...volumeCommand(given, 'rename'),
+    synopsis: 'volume rename NAME NEW',
+    summary: 'gives a volume another name; no client may hold it',
+    details: `A NEW without @ is in universe 0, like every NAME.`,
+    operands: { min: 2, max: 2 },
+    run: async (door: VolumeDoor, { json }, [name = '', to = '']) => {
+      const { call, volume: from, label, place, parse } = await door.find(name, 'change');
+      const next = parse(to);
+      if (volumeText(from) === volumeText(next))
+        throw usageError(`Volume ${label(from)} already has this name: give another one`, given.program);
+      const answer = await call('volume-rename', { ...from, newName: next.name, newUniverse: next.universe, request: door.newId() });
+      return print(door, json, { place }, answer, toText([`${label(from)} is now ${label(answer.volume)}`]));
+    },
+  });
+}
+
+function setVerb(given: VolumeProgram): VolumeVerb {
+  return makeCommand(given.program, {
+    ...volumeCommand(given, 'set'),
+    synopsis: 'volume set NAME KEY=VALUE...',
+    summary: 'changes settings of a volume',
+    details: `The keys are readonly, shared, clients, take-over, take-over-force and
+same-content. They have the same meaning as in a section [volume] of
+rssrvcfg(5).`,
+    operands: { min: 2, max: 7 },
+    run: async (door: VolumeDoor, { json }, [name = '', ...settings]) => {
+      const target = await door.find(name, 'change');
+      const answer = await target.call('volume-set', { ...target.volume, settings, request: door.newId() });
+      if (settings.some((setting) => setting.startsWith('clients='))) await noteUnknownClients(door, target, answer.volume);
+      return print(door, json, target, answer, volumeDetails(answer.volume, target.label(answer.volume), target.server));
+    },
+  });
+}
+
+function removeVerb(given: VolumeProgram): VolumeVerb {
+  return makeCommand(given.program, {
+    ...volumeCommand(given, 'remove'),
+    synopsis: 'volume remove NAME [--yes]',
+    summary: 'removes a volume; no client may hold it',
+    details: `A removed volume is kept for a day. Until then, ${given.program} volume restore brings
+it back with its content. On a terminal, the command asks; elsewhere it needs
+--yes.`,
+    options: { yes: { kind: 'flag', help: 'do not ask' }, json: JSON_OPTION },
+    json: object({ ...given.place, removed: REMOVED }),
+    operands: { min: 1, max: 1 },
+    run: async (door: VolumeDoor, { yes, json }, [name = '']) => {
+      if (!yes && door.ask === null) throw usageError('Removing needs consent: give --yes', given.program);
+      const target = await door.find(name, 'remove');
+      if (!yes && !(await consents(door, target))) {
+        door.note('Nothing was removed');
+        return 1;
+      }
+      const answer = await target.call('volume-remove', { ...target.volume, request: door.newId() });
+      const until = formatTime(answer.removed.untilMs);
+      const text = `${target.label(target.volume)} removed; until ${until}, ${given.program} volume restore ${name} brings it back`;
+      return print(door, json, target, answer, toText([text]));
+    },
+  });
+}
+
+function restoreVerb(given: VolumeProgram): VolumeVerb {
+  return makeCommand(given.program, {
+    ...volumeCommand(given, 'restore'),
+    synopsis: 'volume restore NAME',
+    summary: 'brings back a removed volume with its content',
+    operands: { min: 1, max: 1 },
+    completes: given.completesRemoved,
+    run: async (door: VolumeDoor, { json }, [name = '']) => {
+      const { call, volume, ...target } = await door.findRemoved(name);
+      const answer = await call('volume-restore', { ...volume, request: door.newId() });
+      const text = `${target.label(answer.volume)} restored in pool ${poolsText(answer.volume)}${target.ofServer}`;
+      return print(door, json, target, answer, toText([text]));
+    },
+  });
+}
+
+async function consents({ ask }: VolumeDoor, { call, volume: name, label, ofServer }: VolumeTarget): Promise<boolean> {
+  const { volume } = await call('volume-show', name);
+  const question = `Remove volume ${label(volume)}, ${shownSize(volume.sizeBytes)}, from pool ${poolsText(volume)}${ofServer}? [y/N] `;
+  const answer = await ask?.(escapeControls(question));
+  return /^y(es)?$/i.test(answer?.trim() ?? '');
+}

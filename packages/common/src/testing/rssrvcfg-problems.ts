@@ -1,0 +1,32 @@
+// Problems and warnings of the server's file as the tests compare them: `LINE MESSAGE`, in the order of the file.
+// Invariant: a file with problems is refused with the first of them.
+
+import { expect } from 'vitest';
+import { RsError } from '../lib/errors.ts';
+import { parseRssrvConfig } from '../config/reader/rssrvcfg.ts';
+
+export const HEAD = `[namespace n]
+namespaceid = 1
+[server s]
+serverid = 2
+[interface i]
+address = 10.0.0.1
+`;
+
+export function problemsOf(text: string): readonly string[] {
+  try {
+    parseRssrvConfig(text, 'f');
+  } catch (thrown) {
+    if (!(thrown instanceof RsError) || thrown.code !== 'E_CONFIG') throw thrown;
+    const problems = thrown.context['problems'] as readonly { line: number; message: string }[];
+    const [first] = problems;
+    expect(thrown.message).toBe(first?.line === 0 ? `f: ${first.message}` : `f:${first?.line}: ${first?.message}`);
+    return problems.map(({ line, message }) => `${line} ${message}`);
+  }
+  return [];
+}
+
+export const warningsOf = (text: string) => parseRssrvConfig(text, 'f').warnings.map(({ line, message }) => `${line} ${message}`);
+
+/** HEAD has 6 lines, so that added text begins in line 7. */
+export const problemsBelowHead = (text: string) => problemsOf(HEAD + text);

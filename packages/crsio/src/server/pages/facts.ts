@@ -1,0 +1,47 @@
+// What the pages know about the server: rssrv's answer with its warnings or, if rssrv is not running, lines about what its file says. Pure.
+// Invariant: lines from the file never claim a state, because only rssrv knows it.
+
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { plural } from '@rsio/common/lib/units';
+import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
+import { warningsOf } from '@rsio/common/manage/server-warnings';
+import { headingRow, textRow } from '../../pages/page.ts';
+import type { ServerView } from '../model/state.ts';
+import { configIn, type ServerState } from '../model/state.ts';
+import { type ServerRow, WAITING_ROW } from './server-page.ts';
+import { tableOf } from '../../widgets/table.ts';
+
+interface Facts extends ServerView {
+  readonly warnings: readonly string[];
+}
+
+let last: { readonly view: ServerView; readonly facts: Facts } | null = null;
+
+/** Null if rssrv has not answered yet, or is not running. */
+export function factsOf({ view }: ServerState): Facts | null {
+  if (view === null) return null;
+  // Many volumes make the warnings expensive, and a page asks for them at every key.
+  if (last?.view !== view) last = { view, facts: { ...view, warnings: warningsOf(view.pools, view.volumes) } };
+  return last.facts;
+}
+
+export type Subject = 'volumes' | 'pools' | 'clients';
+
+/** What the file says about a subject, while rssrv does not answer. */
+export function offlineRows(state: ServerState, subject: Subject, room: number): ServerRow[] {
+  if (state.failure === null) return [WAITING_ROW];
+  const config = configIn(state);
+  if (config === null) return [];
+  const rows = cellsOf(config)[subject];
+  const columns = (rows[0] ?? []).map(() => ({ heading: '' }));
+  const { lines } = tableOf(columns, rows, room);
+  return [headingRow(`${plural(rows.length, 'entry', 'entries')} in the file`), ...lines.map((line) => textRow(line))];
+}
+
+function cellsOf({ volumes, pools, clients, rights }: RssrvConfig): Readonly<Record<Subject, readonly (readonly string[])[]>> {
+  return {
+    volumes: volumes.map((volume) => [volumeText(volume), shownSize(volume.sizeBytes), volume.path ?? volume.type]),
+    pools: pools.map(({ name, path }) => [name, path]),
+    clients: clients.map(({ name }) => [name, rights.find((each) => each.name === name)?.role ?? 'use']),
+  };
+}

@@ -1,0 +1,98 @@
+// The status page of the server: warnings, interfaces, pools with their space, clients and volumes on one page. Pure. Invariant: a warning
+// comes first and says what to do.
+
+import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/common/control/server/views';
+import { plural } from '@rsio/common/lib/units';
+import { formatTime } from '@rsio/common/log/log-line';
+import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../pages/page.ts';
+import { rowColumns } from '../../widgets/border.ts';
+import { configIn, type ServerState } from '../model/state.ts';
+import { factsOf, offlineRows } from './facts.ts';
+import { STATUS_HELP } from './help-text.ts';
+import { interfacesOf, interfaceTable, interfaceTone } from './interfaces-page.ts';
+import { poolTable, poolTone } from './pools-page.ts';
+import { ASK_AGAIN, type ServerPage, type ServerRow, troubleRows, WAITING_ROW } from './server-page.ts';
+
+export function statusPage(state: ServerState): ServerPage {
+  const facts = factsOf(state);
+  return {
+    title: 'Status of rssrv',
+    rows: [
+      ...troubleRows(state),
+      ...serverRows(state),
+      ...interfaceRows(state),
+      ...(facts === null ? offlineStatus(state) : liveStatus(state, facts)),
+    ],
+    actions: [ASK_AGAIN],
+    hint: 'Up and Down scroll, Esc goes back',
+    help: { title: 'Status', text: STATUS_HELP },
+    filter: null,
+  };
+}
+
+function liveStatus(state: ServerState, { warnings, pools, volumes, clients }: NonNullable<ReturnType<typeof factsOf>>): ServerRow[] {
+  return [
+    ...warningRows(warnings),
+    headingRow('Pools'),
+    ...poolRows(pools, state),
+    headingRow('Volumes'),
+    textRow(volumesText(volumes)),
+    headingRow('Clients'),
+    ...clientRows(clients),
+  ];
+}
+
+function offlineStatus(state: ServerState): ServerRow[] {
+  if (state.failure === null) return [WAITING_ROW];
+  const subjects = [
+    ['Pools', 'pools'],
+    ['Volumes', 'volumes'],
+    ['Clients', 'clients'],
+  ] as const;
+  return subjects.flatMap(([heading, subject]) => [headingRow(heading), ...offlineRows(state, subject, rowColumns(state.size)).slice(1)]);
+}
+
+function serverRows(state: ServerState): ServerRow[] {
+  const config = configIn(state);
+  const namespace = config === null ? '' : `, namespace ${config.namespace.name} (${config.namespace.namespaceid})`;
+  if (state.view === null) return config === null ? [] : [textRow(`server ${config.server.name}${namespace}`)];
+  const { nodename, version, pid, startedMs } = state.view.daemon;
+  return [textRow(`server ${nodename}${namespace}`), textRow(`release ${version}, pid ${pid}, since ${formatTime(startedMs)}`)];
+}
+
+function interfaceRows(state: ServerState): ServerRow[] {
+  const interfaces = interfacesOf(state);
+  if (interfaces === null) return [];
+  const { lines } = interfaceTable(interfaces, rowColumns(state.size));
+  const rows = interfaces.map((each, index) => ({ ...textRow(lines[index] ?? ''), tone: interfaceTone(each) }));
+  return [headingRow('Interfaces'), ...(rows.length === 0 ? [textRow('none')] : rows)];
+}
+
+function warningRows(warnings: readonly string[]): ServerRow[] {
+  return warnings.length === 0 ? [] : [headingRow('Warnings'), ...warnings.map((warning) => problemRow(`! ${warning}`)), EMPTY_ROW];
+}
+
+function poolRows(pools: readonly PoolView[], { size }: ServerState): ServerRow[] {
+  if (pools.length === 0) return [textRow('none: volumes need a pool')];
+  const { lines } = poolTable(pools, rowColumns(size));
+  return pools.map((pool, index) => ({ ...textRow(lines[index] ?? ''), tone: poolTone(pool) }));
+}
+
+function volumesText(volumes: readonly ManagedVolumeView[]): string {
+  const held = volumes.filter(({ holders }) => holders.length > 0).length;
+  const lost = volumes.filter(({ state }) => state !== 'served').length;
+  return `${plural(volumes.length, 'volume')}, ${held} held, ${lost} unavailable`;
+}
+
+function clientRows(clients: readonly ClientView[]): ServerRow[] {
+  const there = clients.filter(({ state }) => state !== 'absent');
+  const absent = clients.length - there.length;
+  const rows = there.map(({ name, state, address, volumes }): ServerRow => {
+    const holds = volumes.length === 0 ? 'holds nothing' : `holds ${volumes.join(', ')}`;
+    const isSilent = state === 'silent';
+    const text = `${isSilent ? '!' : '+'} ${name}  ${state}${address === null ? '' : ` from ${address}`}, ${holds}`;
+    return { ...textRow(text), tone: isSilent ? 'problem' : 'ok' };
+  });
+  const others = absent === 0 ? [] : [textRow(`- ${plural(absent, there.length === 0 ? 'client' : 'other client')} not connected`)];
+  return rows.length + others.length === 0 ? [textRow('none: a client needs a key')] : [...rows, ...others];
+}

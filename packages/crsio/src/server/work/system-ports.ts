@@ -1,0 +1,24 @@
+// Implements the ports of the server's part for the real program: the file below the root, and rssrv's control socket. Each port is one
+// library call; effects.ts and orders.ts decide the order of the calls.
+
+import { randomUUID } from 'node:crypto';
+import { newKey } from '@rsio/common/cli/new-key';
+import { loadRssrvConfig } from '@rsio/common/config/load-config';
+import type { RssrvPaths } from '@rsio/common/config/root-paths';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { systemClock } from '@rsio/common/lib/clock';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import type { ServerPorts } from './ports.ts';
+
+export function systemServerPorts({ configFile, controlSocket }: RssrvPaths, leave: Pick<ServerPorts, 'showStart' | 'end'>): ServerPorts {
+  return {
+    clock: systemClock,
+    readConfig: () => loadRssrvConfig(configFile, true),
+    call: (method, params, timeoutMs) => callServer(controlSocket, method, params, timeoutMs === null ? {} : { timeoutMs }),
+    configFile,
+    machine: () => machineInterfaces(systemFacts),
+    newId: randomUUID,
+    newKey,
+    ...leave,
+  };
+}

@@ -1,0 +1,103 @@
+// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the others
+// as the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user is.
+
+import type { Failure } from '../model/state.ts';
+import type { Size } from '../widgets/canvas.ts';
+import type { Input } from '../widgets/keys.ts';
+
+export type PartAction = Input | { readonly kind: 'resized'; readonly size: Size };
+
+/** A session of one part. */
+export interface Part {
+  dispatch(action: PartAction): void;
+  redraw(): void;
+  /** True if leaving now would lose changes. */
+  isUnsaved(): boolean;
+}
+
+export interface PartMakers {
+  readonly server: ((parts: Parts) => Part) | null;
+  /** Throws if the client's file cannot be edited. */
+  readonly client: ((parts: Parts) => Part) | null;
+  readonly start: (parts: Parts) => Part & { refuse(failure: Failure): void };
+}
+
+type Kind = 'server' | 'client' | 'start';
+
+export class Parts {
+  readonly #makers: PartMakers;
+  readonly #leave: () => void;
+  readonly #failureOf: (thrown: unknown) => Failure;
+  readonly #open = new Map<Kind, Part>();
+  #shown: Kind;
+  #size: Size | null = null;
+
+  /** Throws what making the only part throws. `leave` ends crsio. */
+  constructor(makers: PartMakers, leave: () => void, failureOf: (thrown: unknown) => Failure) {
+    this.#makers = makers;
+    this.#leave = leave;
+    this.#failureOf = failureOf;
+    this.#shown = makers.server === null ? 'client' : makers.client === null ? 'server' : 'start';
+  }
+
+  get hasStart(): boolean {
+    return this.#makers.server !== null && this.#makers.client !== null;
+  }
+
+  /** True if leaving now would lose changes. */
+  get isUnsaved(): boolean {
+    return [...this.#open.values()].some((part) => part.isUnsaved());
+  }
+
+  /** True if this part is shown, and may draw. */
+  isShown(kind: Kind): boolean {
+    return this.#shown === kind;
+  }
+
+  begin(): void {
+    this.show(this.#shown);
+  }
+
+  dispatch(action: PartAction): void {
+    if (action.kind !== 'resized') {
+      this.#open.get(this.#shown)?.dispatch(action);
+      return;
+    }
+    this.#size = action.size;
+    for (const part of this.#open.values()) part.dispatch(action);
+  }
+
+  /** Shows a part; on the start page, says why it cannot be shown. */
+  show(kind: Kind): void {
+    const before = this.#shown;
+    try {
+      // A part that is being made may draw.
+      this.#shown = kind;
+      const part = this.#open.get(kind) ?? this.#made(kind);
+      part.redraw();
+    } catch (thrown) {
+      if (before !== 'start' || kind === 'start') throw thrown;
+      this.#shown = 'start';
+      this.#startPage?.refuse(this.#failureOf(thrown));
+    }
+  }
+
+  /** Leaves crsio. Unsaved changes of another part are shown, with its question. */
+  leaveFrom(kind: Kind): void {
+    const other = [...this.#open].find(([each, part]) => each !== kind && part.isUnsaved());
+    if (other === undefined) return this.#leave();
+    this.show(other[0]);
+    other[1].dispatch({ kind: 'key', key: 'leave' });
+  }
+
+  #startPage: ReturnType<PartMakers['start']> | null = null;
+
+  #made(kind: Kind): Part {
+    const make = kind === 'start' ? null : this.#makers[kind];
+    const part = kind === 'start' ? (this.#startPage ??= this.#makers.start(this)) : make?.(this);
+    if (part === undefined) throw new Error(`This machine has no part ${kind}`);
+    this.#open.set(kind, part);
+    if (this.#size !== null) part.dispatch({ kind: 'resized', size: this.#size });
+    return part;
+  }
+}

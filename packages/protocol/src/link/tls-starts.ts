@@ -1,0 +1,81 @@
+// The server's beginning of TLS on proven connections. Sends START_TLS, and hands a connection on when it is secure. Invariants: a connection
+// that is not secure within TLS_START_MAX_MS is closed, and a connection is handed on at most once.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { OP } from '../wire/frames.ts';
+import { writeMessageHeader } from '../wire/header.ts';
+import { HEADER_BYTES } from '../wire/limits.ts';
+import { TLS_START_MAX_MS } from './limits.ts';
+import type { PathTransport } from './path-transport.ts';
+
+/** What the handshake has agreed for TLS. `psk`: hexadecimal, so that it can be sent to another process. */
+export interface AgreedTls {
+  readonly identity: string;
+  readonly psk: string;
+}
+
+const START_TLS = Buffer.alloc(HEADER_BYTES);
+writeMessageHeader(START_TLS, 0, OP.START_TLS, 0, 0, 0, 0, 0, 0);
+
+export class TlsStarts {
+  private readonly clock: Clock;
+  /** Maps each connection that is not secure yet to what its failure calls. */
+  private readonly pending = new Map<PathTransport, (reason: string) => void>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Number of connections that are not secure yet. */
+  get count(): number {
+    return this.pending.size;
+  }
+
+  /**
+   * Calls `secured`, or `failed` if the connection ends before it is secure. Either is called at most once. If `tls` is null, the connection
+   * stays plain, and `secured` is called at once.
+   */
+  begin(transport: PathTransport, tls: AgreedTls | null, secured: () => void, failed: (reason: string) => void): void {
+    if (tls === null) {
+      secured();
+      return;
+    }
+    const timer = this.clock.after(TLS_START_MAX_MS, () => this.cancel(transport, `TLS did not begin within ${TLS_START_MAX_MS} ms`));
+    this.pending.set(transport, (reason) => {
+      timer.cancel();
+      failed(reason);
+    });
+    transport.events = {
+      // The client is silent after PROOF.
+      onBytes: () => this.cancel(transport, 'The client sent data outside TLS'),
+      onClosed: (reason) => this.take(transport)?.(reason),
+    };
+    transport.send(START_TLS, 0, START_TLS.length, () => {
+      if (!this.pending.has(transport)) return;
+      transport.startTls({ side: 'server', identity: tls.identity, psk: Buffer.from(tls.psk, 'hex') }, () => {
+        if (this.take(transport) === undefined) return;
+        timer.cancel();
+        secured();
+      });
+    });
+  }
+
+  /** Closes a connection that is not secure yet. */
+  cancel(transport: PathTransport, reason: string): void {
+    const failed = this.take(transport);
+    if (failed === undefined) return;
+    transport.destroy(true);
+    failed(reason);
+  }
+
+  /** Closes all connections that are not secure yet. */
+  end(reason: string): void {
+    for (const transport of [...this.pending.keys()]) this.cancel(transport, reason);
+  }
+
+  private take(transport: PathTransport): ((reason: string) => void) | undefined {
+    const failed = this.pending.get(transport);
+    if (this.pending.delete(transport)) transport.events = null;
+    return failed;
+  }
+}

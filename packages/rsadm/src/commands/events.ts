@@ -1,0 +1,91 @@
+// The command `events`: what has changed on the server, and with -f what changes from now on. rssrv answers a request for further events when
+// there is one, so that -f shows an event at once and costs little. Invariant: -f shows each event once, also over a restart of rssrv, and
+// says so if it may have missed some.
+
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
+import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerEventView } from '@rsio/common/control/server/views';
+import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { parseWhole, quoteText } from '@rsio/common/lib/units';
+import { formatTime } from '@rsio/common/log/log-line';
+import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
+import { FOLLOW_RETRY_MS } from '../cli/limits.ts';
+
+type Answer = ServerMethods['events']['result'];
+
+const SHOWN_FIRST = 10;
+
+export const EVENTS = defineCommand({
+  call: { by: 'words', words: 'events' },
+  synopsis: 'events [-n N] [-f]',
+  summary: 'shows what has changed on the server, and why',
+  details: `Clients that connect and go silent, refused connections, changes of volumes and
+pools, take-overs, reloads. rssrv keeps the last ${EVENTS_KEPT} events in memory; after a
+restart it has none, but rsslogcat shows the log, which has them all. With -f
+and --json, each event is a JSON document in a line of its own.`,
+  options: {
+    number: { kind: 'text', short: 'n', value: 'N', help: `show the last N events; default: all, with -f the last ${SHOWN_FIRST}` },
+    follow: { kind: 'flag', short: 'f', help: 'wait for further events and show them, until Ctrl-C' },
+    json: JSON_OPTION,
+  },
+  json: SERVER_METHODS.events.result,
+  run: async (context, { number, follow, json }) => {
+    const count = countOf(number, follow ? SHOWN_FIRST : EVENTS_KEPT);
+    const show = (events: readonly ServerEventView[]): void => {
+      for (const event of events) context.out(json ? `${JSON.stringify(event)}\n` : eventLine(event));
+    };
+    const answer = await context.call('events', { count: Math.max(1, count), after: null, waitMs: 0 });
+    if (json && !follow) return printJson(context, answer);
+    show(count === 0 ? [] : answer.events);
+    if (follow) return follows(context, answer, show);
+    if (answer.events.length === 0) context.note('Nothing has happened since rssrv was started');
+    return undefined;
+  },
+});
+
+function countOf(text: string | null, preset: number): number {
+  if (text === null) return preset;
+  const count = parseWhole(text);
+  if (count !== undefined && count <= EVENTS_KEPT) return count;
+  throw usageError(`Wrong -n ${quoteText(text)}: allowed is 0 to ${EVENTS_KEPT}`);
+}
+
+/** Ends only with an error. */
+async function follows(context: AdmContext, first: Answer, show: (events: readonly ServerEventView[]) => void): Promise<never> {
+  let { last, beganMs } = first;
+  let isAway = false;
+  for (;;) {
+    try {
+      const answer = await context.call('events', { count: EVENTS_KEPT, after: last, waitMs: EVENTS_WAIT_MAX_MS });
+      if (isAway) context.note('rssrv answers again');
+      isAway = false;
+      if (answer.beganMs !== beganMs) {
+        context.note('rssrv was restarted: its events begin anew; rsslogcat shows what happened before');
+        // The number belongs to the events of the process before.
+        ({ beganMs } = answer);
+        last = 0;
+        continue;
+      }
+      if (answer.missed > 0) context.note(`${answer.missed} events were missed: rsslogcat shows them`);
+      show(answer.events);
+      ({ last } = answer);
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      if (!isPassing(error)) throw error;
+      if (!isAway) context.note(`${error.message}; waiting until it answers`);
+      isAway = true;
+      await new Promise<void>((resolve) => void context.clock.after(FOLLOW_RETRY_MS, resolve));
+    }
+  }
+}
+
+function isPassing({ code }: RsError): boolean {
+  return code === 'E_NOT_RUNNING' || code === 'E_RESET' || code === 'E_TIMEOUT' || code === 'E_LIMIT';
+}
+
+function eventLine({ atMs, object, from, to, reason }: ServerEventView): string {
+  const change = from === '-' ? to : `${from} -> ${to}`;
+  return `${escapeControls(`${formatTime(atMs)} ${object}: ${change}${reason === '' ? '' : `: ${reason}`}`)}\n`;
+}

@@ -1,0 +1,161 @@
+// The commands about rssrvcfg as a whole: `check` reports every fault, `init` makes a first file. Neither needs rssrv; if it is running,
+// `check` asks it whether it would accept the file. Invariant: `init` never changes an existing file, and a new file is readable by its
+// owner only.
+
+import { createHash } from 'node:crypto';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { controlGroupProblems } from '@rsio/common/config/control-group';
+import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
+import { readConfigFile } from '@rsio/common/config/load-config';
+import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
+import { newRssrvcfg } from '@rsio/common/config/rssrvcfg-edit';
+import { count, list, object, orNull, text, word } from '@rsio/common/control/shape';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { isName, NAME_ALLOWED, parseWhole, quoteText } from '@rsio/common/lib/units';
+import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
+
+const FINDINGS = list(object({ line: count('0: the whole file'), message: text() }));
+
+/** What rssrv says about a text. */
+interface Verdict {
+  readonly server: 'accepts' | 'refuses' | 'not asked';
+  readonly refusal: string | null;
+  readonly changes: readonly string[];
+}
+
+export const CHECK = defineCommand({
+  call: { by: 'words', words: 'check' },
+  synopsis: 'check [FILE]',
+  summary: 'checks a configuration file for faults',
+  details: `Prints each fault and each warning with its line number. The exit code is 1 if
+there is a fault. Without FILE, the command checks the file that rssrv reads. If
+rssrv is running, it also reports what rssrv would refuse, and what a reload
+would change.`,
+  options: { json: JSON_OPTION },
+  json: object({
+    file: text(),
+    problems: FINDINGS,
+    warnings: FINDINGS,
+    server: word(['accepts', 'refuses', 'not asked'], 'Whether rssrv, if it is running, would accept the file'),
+    refusal: orNull(text('Why rssrv would refuse it')),
+    changes: list(text(), 'What a reload would change'),
+  }),
+  operands: { min: 0, max: 1 },
+  completes: 'files',
+  run: async (context, { json }, [file = context.configFile]) => {
+    const { text: content, warnings: ofRights } = readConfigFile(file);
+    const { config, problems: ofFile, warnings: ofText } = examineRssrvConfig(content, file);
+    const problems = config === null ? ofFile : controlGroupProblems(config);
+    const warnings = [...ofRights, ...ofText].map(({ line, message }) => ({ line, message }));
+    const verdict: Verdict =
+      problems.length === 0 ? await verdictOf(context, content) : { server: 'not asked', refusal: null, changes: [] };
+    const exitCode = problems.length === 0 && verdict.refusal === null ? 0 : 1;
+    if (json) return printJson(context, { file, problems, warnings, ...verdict }) ?? exitCode;
+    const findings = [
+      ...problems.map((finding) => ({ ...finding, severity: 'fault' })),
+      ...warnings.map((finding) => ({ ...finding, severity: 'warning' })),
+      ...(verdict.refusal === null ? [] : [{ line: 0, message: `rssrv refuses it: ${verdict.refusal}`, severity: 'fault' }]),
+    ].toSorted((left, right) => left.line - right.line);
+    for (const { line, message, severity } of findings)
+      context.out(escapeControls(`${file}${line === 0 ? '' : `:${line}`}: ${severity}: ${message}`).concat('\n'));
+    if (exitCode === 0) context.out(escapeControls(`${file}: no faults`).concat('\n'));
+    for (const change of verdict.changes) context.out(`rsadm reload would apply: ${escapeControls(change)}\n`);
+    return exitCode;
+  },
+});
+
+async function verdictOf({ call, note }: AdmContext, content: string): Promise<Verdict> {
+  try {
+    const { changes } = await call('config-check', { text: content });
+    return { server: 'accepts', refusal: null, changes };
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    if (code === 'E_NOT_RUNNING') note('rssrv is not running: only the file was checked');
+    else if (code === 'E_RIGHTS') note(`rssrv was not asked: ${message}`);
+    else return { server: 'refuses', refusal: message, changes: [] };
+    return { server: 'not asked', refusal: null, changes: [] };
+  }
+}
+
+export const INIT = defineCommand({
+  call: { by: 'words', words: 'init' },
+  synopsis: 'init [--name N] [--namespace N] [--namespaceid N]\n[--serverid N] [--address A,...]',
+  summary: 'makes a first configuration file',
+  details: `On a terminal, the command asks for what is not given. The default namespaceid
+is derived from the name of the namespace, so that two servers of one namespace
+get the same. The new file has mode 0600. An existing file is never changed.`,
+  options: {
+    name: { kind: 'text', value: 'N', help: 'name of this server; default: the host name' },
+    namespace: { kind: 'text', value: 'N', help: 'name of the namespace, such as osl' },
+    namespaceid: { kind: 'text', value: 'N', help: 'number of the namespace, the same on all its servers' },
+    serverid: { kind: 'text', value: 'N', help: 'number of this server in the namespace; default: 1' },
+    address: { kind: 'text', value: 'A', help: 'addresses to listen on, separated by commas' },
+  },
+  operands: { min: 0, max: 0 },
+  run: async (context, given) => {
+    const { configFile, out } = context;
+    if (openConfigFile(configFile).fingerprint !== null)
+      throw new RsError('E_EXISTS', `${configFile} exists: rsadm interface, pool and client change it; rsadm check checks it`, {});
+    const [host = ''] = context.machine.hostName.split('.');
+    const name = nameOf('--name', await answer(context, given.name, 'Name of this server', isName(host) ? host : null, '--name'));
+    const namespace = nameOf('--namespace', await answer(context, given.namespace, 'Name of the namespace', null, '--namespace'));
+    const derived = String(namespaceidOf(namespace));
+    const namespaceid = wholeOf('--namespaceid', await answer(context, given.namespaceid, 'Number of the namespace', derived, null));
+    const serverid = wholeOf('--serverid', await answer(context, given.serverid, 'Number of this server in it', '1', null));
+    const { addresses: present } = context.machine;
+    const only = present.length === 1 || context.ask !== null ? present.join(',') || null : null;
+    const wanted = await answer(context, given.address, 'Addresses to listen on', only, `--address ${present.join(',') || 'A'}`);
+    const addresses = wanted.split(/[,\s]+/).filter((one) => one !== '');
+    const document = newRssrvcfg({ name, namespace, namespaceid, serverid, addresses });
+    saveConfigFile(configFile, document, null, undefined, examineRssrvConfig);
+    out(`${configFile} made: server ${name} in namespace ${namespace}, namespaceid ${namespaceid}, listening on ${addresses.join(', ')}\n`);
+    out(nextSteps(configFile));
+    return undefined;
+  },
+});
+
+/** `missing`: what to give on the command line if there is neither a terminal nor a default; null if there always is a default. */
+async function answer(
+  { ask }: AdmContext,
+  given: string | null,
+  question: string,
+  preset: string | null,
+  missing: string | null,
+): Promise<string> {
+  if (given !== null) return given;
+  if (ask !== null) {
+    const said = (await ask(`${question}${preset === null ? '' : ` [${preset}]`}: `)).trim();
+    if (said !== '') return said;
+  }
+  if (preset !== null) return preset;
+  throw usageError(`${question} is not known: give ${missing ?? ''}`);
+}
+
+function nameOf(option: string, value: string): string {
+  if (isName(value)) return value;
+  throw usageError(`Wrong ${option} ${quoteText(value)}: allowed is ${NAME_ALLOWED}`);
+}
+
+function wholeOf(option: string, value: string): number {
+  const number = parseWhole(value);
+  if (number !== undefined) return number;
+  throw usageError(`Wrong ${option} ${quoteText(value)}: allowed is a whole number`);
+}
+
+/** The same name gives the same number on every server; 0 is left to hand-made configurations. */
+function namespaceidOf(namespace: string): number {
+  return 1 + (createHash('sha256').update(namespace).digest().readUInt32BE(0) % NAMESPACEID_MAX);
+}
+
+function nextSteps(configFile: string): string {
+  const root = configFile.replace(/\/etc\/dvsc\/rssrvcfg$/, '');
+  const prefix = root === '' ? '' : ` --root ${root}`;
+  return `Next:
+    rssrv${prefix}
+    rsadm${prefix} pool add fast /storage/fast
+    rsadm${prefix} volume create db --size 20g
+    rsadm${prefix} client add NAME
+`;
+}

@@ -1,0 +1,105 @@
+// The command `status`: the whole server on one page. It only reads. Invariant: what is not as it should be is a warning with its remedy, and
+// makes the exit code 1; the page stays short, however many volumes there are.
+
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import { SERVER_DAEMON } from '@rsio/common/control/method-table';
+import { STATS } from '@rsio/common/control/server/stats-views';
+import { CLIENT, INTERFACE, type InterfaceView, type ManagedVolumeView, POOL, VOLUME } from '@rsio/common/control/server/views';
+import { count, list, number, object, orNull, text } from '@rsio/common/control/shape';
+import { plural } from '@rsio/common/lib/units';
+import { formatTime } from '@rsio/common/log/log-line';
+import { waitWarnings } from '@rsio/common/manage/server-stats';
+import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, shownSize, volumesTable } from '@rsio/common/manage/server-tables';
+import { changeWarnings, warningsOf } from '@rsio/common/manage/server-warnings';
+import { type AdmContext, defineCommand } from '../cli/context.ts';
+
+/** Volumes that need attention are listed up to this number. */
+const VOLUMES_LISTED_MAX = 20;
+
+const PAGE = object({
+  daemon: SERVER_DAEMON,
+  interfaces: list(INTERFACE),
+  pools: list(POOL),
+  volumes: list(VOLUME),
+  clients: list(CLIENT),
+  stats: STATS,
+  change: orNull(object({ what: text(), sinceMs: number(), waiting: count() }), 'The change in progress'),
+  warnings: list(text()),
+});
+
+export const STATUS = defineCommand({
+  call: { by: 'words', words: 'status' },
+  synopsis: 'status',
+  summary: 'shows the server on one page, with warnings',
+  details: `The exit code is 1 if there is a warning. Each warning says what to do.`,
+  options: { json: JSON_OPTION },
+  json: PAGE,
+  run: async (context, { json }) => {
+    const { daemon, interfaces, pools, volumes, clients, stats, change } = await stateOf(context);
+    const warnings = [
+      ...interfaces.flatMap(({ name, reason }) => (reason === null ? [] : [`Interface ${name} does not listen: ${reason}`])),
+      ...warningsOf(pools, volumes),
+      ...waitWarnings(stats.waits, context.clock.wallMs()),
+      ...changeWarnings(change, context.clock.wallMs()),
+    ];
+    const code = warnings.length === 0 ? 0 : 1;
+    if (json) return printJson(context, { daemon, interfaces, pools, volumes, clients, stats, change, warnings }) ?? code;
+    const parts = [
+      toText([
+        `server ${daemon.nodename}, release ${daemon.version}, pid ${daemon.pid}`,
+        `up since ${formatTime(daemon.startedMs)}, configured ${formatTime(daemon.configuredMs)}`,
+        ...(daemon.processUser === null ? [] : [`server processes run as user ${daemon.processUser}`]),
+        ...(daemon.processNote === null ? [] : [daemon.processNote]),
+        ...(change === null
+          ? []
+          : [`change in progress: ${change.what}, since ${formatTime(change.sinceMs)}, ${change.waiting} wait behind it`]),
+      ]),
+      interfacesTable(interfaces),
+      pools.length === 0 ? toText([NO_POOL]) : poolsTable(pools),
+      volumesPart(volumes),
+      clients.length === 0 ? toText([NO_CLIENT]) : clientsTable(clients, stats),
+      ...(warnings.length === 0 ? [] : [toText(warnings.map((warning) => `Warning: ${warning}`))]),
+    ];
+    context.out(parts.join('\n'));
+    return code;
+  },
+});
+
+async function stateOf({ call }: AdmContext) {
+  const daemon = await call('daemon', {});
+  const [{ interfaces }, { pools }, { volumes }, { clients }, stats, { change }] = await Promise.all([
+    call('interface-list', {}),
+    call('pool-list', {}),
+    call('volume-list', { pool: null }),
+    call('client-list', {}),
+    call('stats', {}),
+    call('change-show', {}),
+  ]);
+  return { daemon, interfaces, pools, volumes, clients, stats, change };
+}
+
+/** Output of `interface list`. */
+export function interfacesTable(interfaces: readonly InterfaceView[]): string {
+  const rows = interfaces.map(({ name, address, port, state }) => [name, address, String(port), state]);
+  return toText(alignColumns(['INTERFACE', 'ADDRESS', '>PORT', 'STATE'], rows));
+}
+
+/** How many volumes there are, and those that wait or are not served. */
+function volumesPart(volumes: readonly ManagedVolumeView[]): string {
+  if (volumes.length === 0) return toText([NO_VOLUME]);
+  const bad = volumes.filter(({ state, waitsForSpace }) => state !== 'served' || waitsForSpace);
+  const sizeBytes = volumes.reduce((sum, volume) => sum + (volume.sizeBytes ?? 0), 0);
+  const held = volumes.filter(({ holders }) => holders.length > 0).length;
+  const counts = [
+    `${plural(volumes.length, 'volume')}, ${shownSize(sizeBytes)}`,
+    `${held} held`,
+    ...(bad.length === 0 ? [] : [`${bad.length} waiting or not served`]),
+  ];
+  const rest = bad.length - VOLUMES_LISTED_MAX;
+  return [
+    toText([`${counts.join(', ')} (rsadm volume list)`]),
+    bad.length === 0 ? '' : volumesTable(bad.slice(0, VOLUMES_LISTED_MAX)),
+    rest > 0 ? toText([`and ${rest} more`]) : '',
+  ].join('');
+}

@@ -1,0 +1,152 @@
+// An rssrv for the tests of rsadm: a control socket with handlers of the test, a root directory with rssrvcfg, and rsadm run against both
+// in this process. Invariant: after each test, the socket is closed and the root is removed.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
+import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { executeProgram } from '@rsio/common/daemon/arguments';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import {
+  client,
+  DAEMON_ANSWER,
+  listeningInterface,
+  SERVER_FILE_HEAD,
+  pool,
+  removedVolume,
+  sessionStats,
+  volume,
+} from '@rsio/common/testing/server-views';
+import { afterEach, beforeEach } from 'vitest';
+import { rsadm, rsadmSpec } from '../program.ts';
+
+export type Handlers = Partial<HandlersOf<typeof SERVER_METHODS>>;
+
+export const CONFIG = `${SERVER_FILE_HEAD}[pool fast]
+# the disks
+path = /srv/fast
+
+[clients]
+big-2 z2bqehhz57cbs2vh8e9vvyhue9sfr8eb`;
+
+const NOW_MS = new FakeClock().wallMs();
+
+export const ANSWERS: Handlers = {
+  daemon: () => DAEMON_ANSWER,
+  'pool-make': () => ({ isNew: true, volumes: 0 }),
+  'pool-check': () => ({ pool: pool() }),
+  'pool-list': () => ({ pools: [pool()] }),
+  'volume-list': () => ({ volumes: [volume()], removed: [removedVolume({ untilMs: NOW_MS + 5_400_000 })] }),
+  'volume-show': () => ({ volume: volume() }),
+  'volume-create': () => ({ volume: volume() }),
+  'volume-grow': () => ({ volume: volume({ sizeBytes: 2 ** 40 }) }),
+  'volume-rename': () => ({ volume: volume({ name: 'data', universe: 1 }) }),
+  'volume-set': () => ({ volume: volume({ readonly: true }) }),
+  'volume-remove': () => ({ removed: removedVolume() }),
+  'volume-restore': () => ({ volume: volume() }),
+  'client-list': () => ({ clients: [client()] }),
+  stats: () => ({ sessions: [sessionStats()], waits: [] }),
+  events: () => ({ events: [], missed: 0, last: 0, beganMs: 0 }),
+  'client-kick': ({ name }) => ({ name, wasConnected: true, isClean: true, volumes: [] }),
+  'client-fence': ({ name }) => ({ name, wasConnected: true, isClean: true, volumes: ['oracle@0', 'data@1'] }),
+  'client-unfence': ({ name }) => ({ name, wasFenced: true }),
+  'client-release': ({ name }) => ({ name, released: ['oracle@0'], left: 1 }),
+  'interface-list': () => ({ interfaces: [listeningInterface()] }),
+  'config-check': () => ({ changes: ['pool x is added'], warnings: [] }),
+  'change-show': () => ({ change: null }),
+  reload: () => ({ applied: ['pool x is added'] }),
+};
+
+export const INTERFACES = 'INTERFACE  ADDRESS   PORT  STATE\nif1        10.0.0.9  5000  listening\n';
+export const POOLS =
+  'POOL    SIZE  USED   FREE  PROMISED  LIMIT  VOLUMES  PATH\nfast  100.0G   40%  55.0G     20.0G      -        1  /srv/fast\n';
+export const VOLUMES = 'VOLUME     SIZE  USED  POOL  HELD BY\noracle@0  20.0G  1.5K  fast  -\n';
+export const CLIENTS =
+  'CLIENT  STATE      ADDRESS          READS    WRITES  RIGHTS  HOLDS\nbig-2   connected  192.168.10.2  0.8 MB/s  0.0 MB/s  use     oracle@0\n';
+
+export type Ask = ((question: string) => Promise<string>) | null;
+
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export class AdmScene {
+  root = '';
+  /** The requests that rssrv received, in order. */
+  asked: (readonly [method: string, params: unknown])[] = [];
+  daemon: ControlServer | null = null;
+
+  get configFile(): string {
+    return join(this.root, 'etc/dvsc/rssrvcfg');
+  }
+
+  config(): string {
+    return readFileSync(this.configFile, 'utf8');
+  }
+
+  begin(): void {
+    this.root = mkdtempSync(join(tmpdir(), 'rsio-ra-'));
+    mkdirSync(join(this.root, 'etc/dvsc'), { recursive: true });
+    writeFileSync(this.configFile, CONFIG, { mode: 0o600 });
+    this.daemon = null;
+    this.asked = [];
+  }
+
+  async end(): Promise<void> {
+    await this.daemon?.close();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  /** Starts an rssrv that answers as in ANSWERS, except for these methods. */
+  async serve(handlers: Handlers = {}): Promise<void> {
+    const all = { ...ANSWERS, ...handlers };
+    const noted = Object.fromEntries(
+      Object.entries(all).map(([method, handler]) => [
+        method,
+        (params: never) => {
+          // The program also greets rssrv with `daemon` before a request that may take long.
+          if (method !== 'daemon') this.asked.push([method, params]);
+          return handler(params);
+        },
+      ]),
+    );
+    this.daemon = await startControlServer(join(this.root, 'run/rsio/rssrv/control'), SERVER_METHODS, noted, quietLog);
+  }
+
+  async run(argv: readonly string[], ask: Ask = null, clock = new FakeClock()): Promise<Outcome> {
+    let out = '';
+    let err = '';
+    const machine = { hostName: 'big-9.example.com', addresses: ['192.168.10.9', '192.168.11.9'] };
+    const ports = { clock, ask, newId: () => 'id-1', machine };
+    const code = await executeProgram(rsadmSpec, (invocation) => rsadm(invocation, ports), {
+      argv,
+      env: { RSIO_ROOT: this.root },
+      out: (text) => {
+        out += text.replaceAll(this.root, 'ROOT');
+      },
+      err: (text) => {
+        err += text.replaceAll(this.root, 'ROOT');
+      },
+    });
+    return { code, out, err };
+  }
+}
+
+/** A scene for each test of a file. */
+export function useAdmScene(): AdmScene {
+  const scene = new AdmScene();
+  beforeEach(() => scene.begin());
+  afterEach(() => scene.end());
+  return scene;
+}
+
+export function refusing(code: ErrorCode, message: string): () => never {
+  return () => {
+    throw new RsError(code, message);
+  };
+}

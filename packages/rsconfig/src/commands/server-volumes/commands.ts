@@ -1,0 +1,112 @@
+// The commands about the volumes of servers: those that rsconfig and rsadm have in common (manage/volumes), with the server that rsiod
+// reaches, and the inventory of all servers. Invariant: a volume that is attached here is not removed.
+
+import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, printJson } from '@rsio/common/cli/command';
+import { text } from '@rsio/common/control/shape';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
+import { poolNameOf } from '@rsio/common/manage/volumes/values';
+import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
+import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
+import { findRemoved, findVolume, serversFor } from './find.ts';
+import { gaps, INVENTORY_SHAPE, inventoryTable, isComplete, removedInventory, takeInventory } from './inventory.ts';
+import type { PlaceFilter } from './servers.ts';
+
+/** Names without the namespace, because bash splits words at a colon. */
+const NAMES = `tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`;
+
+export const PROGRAM: VolumeProgram = {
+  program: 'rsconfig',
+  place: { namespace: text(), server: text() },
+  completesVolumes: `"\${ask[@]}" volume list | ${NAMES}`,
+  completesRemoved: `"\${ask[@]}" volume list --removed | ${NAMES}`,
+};
+
+export const PLACE_OPTIONS = {
+  server: { kind: 'text', value: 'S', help: 'use only server S' },
+  namespace: { kind: 'text', value: 'N', help: 'use only servers of namespace N' },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+export const PLACE_SYNOPSIS = '[--server S] [--namespace N]';
+
+export function doorOf(context: CommandContext, filter: PlaceFilter): VolumeDoor {
+  const { server, namespace } = filter;
+  if (server === '') throw usageError('--server is empty: give the name of a server');
+  if (namespace === '') throw usageError('--namespace is empty: give the name of a namespace');
+  return {
+    ...context,
+    find: async (name, purpose) => notAttached(context, await findVolume(context, name, filter, purpose), purpose),
+    findRemoved: (name) => findRemoved(context, name, filter),
+    choose: (name, wanted) => serversFor(context, name, filter, wanted),
+  };
+}
+
+/** Throws E_IN_USE if the volume is to be removed and is attached here. */
+async function notAttached(context: CommandContext, target: VolumeTarget, purpose: Purpose): Promise<VolumeTarget> {
+  if (purpose !== 'remove') return target;
+  const { name, universe } = target.volume;
+  const { attachments, awaited } = await context.call('local', {});
+  const isHere = [...attachments, ...awaited].some(
+    (one) => one.namespace === target.place['namespace'] && one.name === name && one.universe === universe,
+  );
+  if (!isHere) return target;
+  const label = target.label(target.volume);
+  throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);
+}
+
+/** The command of both programs, with the options that choose a server. */
+function atServer(command: Command<VolumeDoor>): ConfigCommand {
+  return {
+    ...command,
+    synopsis: `${command.synopsis}\n${PLACE_SYNOPSIS}`,
+    options: { ...command.options, ...PLACE_OPTIONS },
+    run: (context, values, words) => command.run(doorOf(context, filterOf(values)), values, words),
+  };
+}
+
+function filterOf({ server, namespace }: OptionValues): PlaceFilter {
+  const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  return { server: textOf(server), namespace: textOf(namespace) };
+}
+
+const VERBS = volumeVerbs(PROGRAM);
+export const VOLUME_SHOW = atServer(VERBS.show);
+export const VOLUME_GROW = atServer(VERBS.grow);
+export const VOLUME_RENAME = atServer(VERBS.rename);
+export const VOLUME_SET = atServer(VERBS.set);
+export const VOLUME_REMOVE = atServer(VERBS.remove);
+export const VOLUME_RESTORE = atServer(VERBS.restore);
+
+export const VOLUME_LIST = defineCommand({
+  call: { by: 'words', words: 'volume list' },
+  synopsis: `volume list [--pool P] [--removed]\n${PLACE_SYNOPSIS}`,
+  summary: 'lists the volumes of all servers and who holds them',
+  details: `The list has the volumes of all servers in all namespaces. If a server does not
+answer, the command says why, lists the others, and exits with code 1.`,
+  options: {
+    pool: { kind: 'text', value: 'P', help: 'only the volumes of this pool' },
+    removed: { kind: 'flag', help: 'the removed volumes that can be restored' },
+    ...PLACE_OPTIONS,
+    json: JSON_OPTION,
+  },
+  json: INVENTORY_SHAPE,
+  run: async (context, { pool, removed, server, namespace, json }) => {
+    doorOf(context, { server, namespace });
+    const inventory = await takeInventory(context, { server, namespace }, pool === null ? null : poolNameOf('--pool', pool, 'rsconfig'));
+    const code = isComplete(inventory) ? 0 : 1;
+    if (json) {
+      printJson(context, inventory);
+      return code;
+    }
+    const table = removed ? removedInventory(inventory, context.clock.wallMs()) : inventoryTable(inventory);
+    if (table !== null) context.out(table);
+    for (const gap of gaps(inventory)) context.note(gap);
+    if (table === null && code === 0) context.note(noVolume(pool, removed));
+    return code;
+  },
+});
+
+function noVolume(pool: string | null, isRemoved: boolean): string {
+  if (isRemoved) return 'No removed volume can be restored';
+  return pool === null ? 'No volume: rsconfig volume create NAME --size SIZE makes one' : `No volume in pool ${pool}`;
+}

@@ -1,0 +1,94 @@
+// `rsconfig volume create`: creates a volume at a server, and with --attach also attaches it, when the server has announced it. Invariant:
+// if a step after the creation fails, the command names the volume that exists and the command that continues.
+
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import { VOLUME } from '@rsio/common/control/server/views';
+import { object, orNull, text } from '@rsio/common/control/shape';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { CREATE, type CreatedVolume, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
+import { clientsOf } from '@rsio/common/manage/volumes/values';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { formatOutcome } from '../../output/format.ts';
+import { doorOf, PLACE_OPTIONS, PLACE_SYNOPSIS, PROGRAM } from './commands.ts';
+import { type PlaceFilter, placesOf } from './servers.ts';
+
+export const VOLUME_CREATE = defineCommand({
+  call: { by: 'words', words: 'volume create' },
+  synopsis: `${CREATE.synopsis}\n[--attach] ${PLACE_SYNOPSIS}`,
+  summary: CREATE.summary,
+  details: `${CREATE.details}
+
+Without --server, the command chooses the server whose pools have the most room,
+among the servers that let this client create volumes. The output names it.
+
+With --attach, the command also attaches the volume and prints its device.`,
+  options: {
+    ...CREATE.options,
+    attach: { kind: 'flag', short: 'a', help: 'attach the volume, too' },
+    ...PLACE_OPTIONS,
+    json: JSON_OPTION,
+  },
+  json: object({ ...PROGRAM.place, volume: VOLUME, device: orNull(text(), 'null: not attached, or no device') }),
+  operands: { min: 1, max: 1 },
+  run: async (context, { attach, server, namespace, json, ...options }, [name = '']) => {
+    if (attach && options.clients !== null) await checkOwnAccess(context, { server, namespace }, options.clients);
+    const created = await createOrSay(context, name, () =>
+      createVolume(doorOf(context, { server, namespace }), options, name, PROGRAM.program),
+    );
+    const outcome = attach ? await attached(context, created, options['read-only']) : null;
+    if (json) {
+      printJson(context, { ...created.target.place, volume: created.volume, device: outcome?.device ?? null });
+    } else {
+      reportCreated(context, created);
+      if (outcome?.done === true) context.out(formatOutcome(outcome, 'attached'));
+    }
+    if (outcome === null || outcome.done) return undefined;
+    const { code, message } = outcome.error ?? { code: 'E_INTERNAL', message: 'rsiod gave no reason: see its log (rsclogcat)' };
+    context.report(code, `${outcome.volume} was created and is not attached: ${message}; rsconfig -a ${outcome.volume} attaches it`);
+    return 1;
+  },
+});
+
+/** Refuses before anything is created. Throws E_USAGE. */
+async function checkOwnAccess(context: CommandContext, filter: PlaceFilter, clients: string): Promise<void> {
+  const names = clientsOf('--clients', clients, PROGRAM.program);
+  const own = [...new Set((await placesOf(context, filter)).map(({ nodename }) => nodename))];
+  if (names === null || own.some((name) => names.includes(name))) return;
+  throw usageError(`--attach needs this client in --clients: add ${own.join(' or ')}`);
+}
+
+/** A person who repeats the command must not wonder whether the volume is theirs. */
+async function createOrSay(context: CommandContext, name: string, work: () => Promise<CreatedVolume>): Promise<CreatedVolume> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (thrown instanceof RsError && thrown.code === 'E_EXISTS')
+      context.note(`rsconfig volume show ${name} shows the volume that exists, and rsconfig -a ${name} attaches it`);
+    throw thrown;
+  }
+}
+
+async function attached(context: CommandContext, { target, volume }: CreatedVolume, readOnly: boolean): Promise<AttachOutcome> {
+  // Not the name in the answer, which a server that is not ours might choose.
+  const label = target.label(target.volume);
+  const [namespace = '', server = ''] = [target.place['namespace'], target.place['server']];
+  const failed = (error: RsError): AttachOutcome => ({
+    volume: label,
+    done: false,
+    already: false,
+    device: null,
+    error: { code: error.code, message: error.message },
+  });
+  if (volume.id === null || volume.state !== 'served')
+    return failed(new RsError('E_VOLUME', `the server does not serve it: ${volume.reason ?? 'see its log'}`));
+  try {
+    const { listed } = await context.call('await-volume', { namespace, server, id: volume.id });
+    if (!listed) return failed(new RsError('E_UNKNOWN_VOLUME', 'its server does not list it for this client'));
+    const { outcomes } = await context.call('attach', { names: [label], readOnly, server, take: 'no' });
+    const [outcome] = outcomes;
+    return outcome ?? failed(new RsError('E_INTERNAL', 'rsiod answered nothing: see its log (rsclogcat)'));
+  } catch (thrown) {
+    return failed(toRsError(thrown));
+  }
+}

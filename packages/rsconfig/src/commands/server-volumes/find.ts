@@ -1,0 +1,179 @@
+// Which server a volume command means: by --server and --namespace, or by asking all servers for the volume. Invariants: a name that means
+// several volumes is refused with all of them; a change is refused while a server that may have a volume of the name does not answer.
+
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Purpose, VolumeTarget, Wanted } from '@rsio/common/manage/volumes/door';
+import { type VolumeName, volumeName } from '@rsio/common/manage/volumes/values';
+import { volumeText } from '@rsio/common/manage/server-tables';
+import { type CommandContext, usageError } from '../../cli/context.ts';
+import { INVENTORY_WAIT_MS } from '../../cli/limits.ts';
+import { type Asked, askAll, callAt, capital, type Place, type PlaceFilter, placesOf } from './servers.ts';
+import { watched } from './slow-call.ts';
+
+type Context = Pick<CommandContext, 'call' | 'clock' | 'note' | 'waiting'>;
+
+export interface NamedVolume extends VolumeName {
+  /** Null if neither the name nor --namespace gives it. */
+  readonly namespace: string | null;
+}
+
+/** Parses `oracle`, `oracle@1` or `osl:oracle@1`. `namespace`: value of --namespace. Throws E_USAGE. */
+export function namedVolume(text: string, namespace: string | null): NamedVolume {
+  const [, prefix, rest = text] = /^([^:@]*):(.*)$/s.exec(text) ?? [];
+  if (prefix !== undefined && namespace !== null && prefix !== namespace)
+    throw usageError(`${text} is in namespace ${prefix}, and --namespace is ${namespace}: give one of them`);
+  return { ...volumeName(rest, 'rsconfig'), namespace: prefix ?? namespace };
+}
+
+export function labelAt({ namespace }: Pick<Place, 'namespace'>, volume: VolumeName): string {
+  return `${namespace}:${volumeText(volume)}`;
+}
+
+function targetAt(context: Context, place: Place, volume: VolumeName): VolumeTarget {
+  const { namespace, server } = place;
+  return {
+    volume,
+    call: (method, params) => watched(context, place, callAt(context, place, method, params)),
+    ofServer: ` of server ${server}`,
+    server,
+    place: { namespace, server },
+    label: (named) => labelAt(place, named),
+    parse: (text) => {
+      const other = namedVolume(text, null);
+      if (other.namespace !== null && other.namespace !== namespace)
+        throw usageError(`${text} is in another namespace than ${labelAt(place, volume)}: a volume stays in its namespace`);
+      return { name: other.name, universe: other.universe };
+    },
+  };
+}
+
+/** Finds the server that has the volume. Throws E_UNKNOWN_VOLUME, E_AMBIGUOUS or E_NO_PATH. */
+export async function findVolume(context: Context, name: string, filter: PlaceFilter, purpose: Purpose): Promise<VolumeTarget> {
+  const volume = namedVolume(name, filter.namespace);
+  const places = await placesOf(context, { ...filter, namespace: volume.namespace });
+  const [only] = places;
+  if (only !== undefined && places.length === 1) return targetAt(context, only, bare(volume));
+  const asked = await askAll(context, places, 'volume-show', bare(volume), INVENTORY_WAIT_MS);
+  return oneOf(
+    context,
+    volume,
+    sorted(asked, ({ place, result }) => result !== null || isListed(place, volume)),
+    purpose,
+    'volume',
+  );
+}
+
+/** Finds the server that has the removed volume. Throws the same errors. */
+export async function findRemoved(context: Context, name: string, filter: PlaceFilter): Promise<VolumeTarget> {
+  const volume = namedVolume(name, filter.namespace);
+  const places = await placesOf(context, { ...filter, namespace: volume.namespace });
+  const [only] = places;
+  if (only !== undefined && places.length === 1) return targetAt(context, only, bare(volume));
+  const asked = await askAll(context, places, 'volume-list', { pool: null }, INVENTORY_WAIT_MS);
+  const has = ({ result }: Asked<ServerMethods['volume-list']['result']>): boolean =>
+    result?.removed.some((one) => one.name === volume.name && one.universe === volume.universe) === true;
+  return oneOf(context, volume, sorted(asked, has), 'change', 'removed volume');
+}
+
+interface Sorted {
+  readonly holding: readonly Place[];
+  /** Servers that may have the volume, with the reason why they did not say. */
+  readonly silent: readonly { readonly place: Place; readonly why: string }[];
+}
+
+/** A server that knows no commands has no volumes that commands created, and lists those of its sections. */
+const ANSWERED_NO: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_VERSION'];
+
+function sorted<R>(asked: readonly Asked<R>[], has: (one: Asked<R>) => boolean): Sorted {
+  const holding = asked.filter(has);
+  const silent = asked.filter((one) => !holding.includes(one) && one.error !== null && !ANSWERED_NO.includes(one.error.code));
+  return {
+    holding: holding.map(({ place }) => place),
+    silent: silent.map(({ place, error }) => ({ place, why: error?.message ?? '' })),
+  };
+}
+
+function isListed({ isConnected, listed }: Place, { name, universe }: VolumeName): boolean {
+  return isConnected && listed.some((one) => one.name === name && one.universe === universe);
+}
+
+function oneOf(context: Context, volume: NamedVolume, { holding, silent }: Sorted, purpose: Purpose, what: string): VolumeTarget {
+  const text = volumeText(volume);
+  const [only, second] = holding;
+  const because = silent.map(({ why }) => why).join('; ');
+  if (second !== undefined) {
+    const candidates = holding.map((place) => `${labelAt(place, volume)} (server ${place.server})`).join(', ');
+    throw new RsError('E_AMBIGUOUS', `${text} means more than one ${what}: ${candidates}: choose one with --server or --namespace`);
+  }
+  if (only === undefined && silent.length === 0)
+    throw new RsError(
+      'E_UNKNOWN_VOLUME',
+      `No server has a ${what} ${text}: rsconfig volume list${what === 'volume' ? '' : ' --removed'} shows them`,
+    );
+  if (only === undefined) throw new RsError('E_NO_PATH', `No connected server has a ${what} ${text}, and not all answer: ${because}`);
+  if (silent.length === 0) return targetAt(context, only, bare(volume));
+  if (purpose !== 'show')
+    throw new RsError(
+      'E_NO_PATH',
+      `${labelAt(only, volume)} of server ${only.server} may not be the only ${what} ${text}, because not all servers answer (${because}): give --server ${only.server} if you mean it`,
+    );
+  for (const { why } of silent) context.note(capital(why));
+  return targetAt(context, only, bare(volume));
+}
+
+/**
+ * The servers for a new volume, the one with the most room in its pools first. Throws E_EXISTS if one of them has a volume of this name, and
+ * E_NO_PATH while one of them does not answer, because a repeated command must not create a second volume there.
+ */
+export async function serversFor(
+  context: Context,
+  name: string,
+  filter: PlaceFilter,
+  { pools }: Wanted,
+): Promise<[VolumeTarget, ...VolumeTarget[]]> {
+  const volume = namedVolume(name, filter.namespace);
+  const places = await placesOf(context, { ...filter, namespace: volume.namespace });
+  const [only] = places;
+  if (only !== undefined && places.length === 1) return [targetAt(context, only, bare(volume))];
+  const shown = await askAll(context, places, 'volume-show', bare(volume), INVENTORY_WAIT_MS);
+  const { holding, silent } = sorted(shown, ({ place, result }) => result !== null || isListed(place, volume));
+  const [holder] = holding;
+  if (holder !== undefined)
+    throw new RsError('E_EXISTS', `Volume ${labelAt(holder, volume)} exists on server ${holder.server}: choose another name`);
+  const [mute] = silent;
+  if (mute !== undefined)
+    throw new RsError(
+      'E_NO_PATH',
+      `${capital(mute.why)}; it may have a volume ${volumeText(volume)}, too: choose the server of the new volume with --server`,
+    );
+  const able = shown.filter(({ error }) => error?.code !== 'E_VERSION').map(({ place }) => place);
+  const rooms = (await askAll(context, able, 'pool-list', {}, INVENTORY_WAIT_MS)).map(({ place, result }) => ({
+    place,
+    // A server that does not show its pools comes last: if the volume is created there or not, its answer says why.
+    roomBytes: result === null ? -1 : roomOf(result.pools, pools),
+  }));
+  const fitting = rooms.filter(({ roomBytes }) => roomBytes !== null).toSorted((a, b) => (b.roomBytes ?? 0) - (a.roomBytes ?? 0));
+  const [first, ...others] = fitting.map(({ place }) => targetAt(context, place, bare(volume)));
+  if (first !== undefined) return [first, ...others];
+  const which = pools.length === 0 ? 'a pool that can be used' : `pool ${pools.join(' and ')}`;
+  throw new RsError('E_UNKNOWN_POOL', `No connected server has ${which}: on the server, rsadm pool add NAME PATH makes a pool`);
+}
+
+type PoolView = ServerMethods['pool-list']['result']['pools'][number];
+
+/** Bytes that a new volume can have at most; null if the server has no fitting pool. `wanted`: the pools that it needs; none: any. */
+function roomOf(pools: readonly PoolView[], wanted: readonly string[]): number | null {
+  const usable = pools.filter(({ state }) => state === 'ready');
+  if (wanted.length === 0) return usable.length === 0 ? null : Math.max(...usable.map(roomBytes));
+  const named = wanted.map((name) => usable.find((pool) => pool.name === name));
+  return named.includes(undefined) ? null : Math.min(...named.map((pool) => (pool === undefined ? 0 : roomBytes(pool))));
+}
+
+function roomBytes({ usableBytes, limitBytes, promisedBytes }: PoolView): number {
+  return Math.min(usableBytes ?? 0, limitBytes === null ? Number.POSITIVE_INFINITY : limitBytes - promisedBytes);
+}
+
+function bare({ name, universe }: VolumeName): VolumeName {
+  return { name, universe };
+}

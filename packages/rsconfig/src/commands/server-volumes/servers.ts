@@ -1,0 +1,126 @@
+// The servers that rsiod knows, as the volume commands see them, and requests to one or all of them. The servers check the rights of this
+// client. Invariant: a change that is sent again keeps its request id, so that the server executes it once; a silent server delays the
+// answers of the others by no more than the limit of the request.
+
+import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { NamespaceView, ServerView, VolumeView } from '@rsio/common/control/methods';
+import { misfit } from '@rsio/common/control/shape';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { type CommandContext, usageError } from '../../cli/context.ts';
+import { CALL_AGAIN_FOR_MS, SERVERS_ASKED_AT_ONCE_MAX, WAIT_POLL_MS } from '../../cli/limits.ts';
+
+/** A server in a namespace of this client. */
+export interface Place {
+  readonly namespace: string;
+  readonly server: string;
+  /** Name of this client on the server. */
+  readonly nodename: string;
+  readonly isConnected: boolean;
+  /** Why it is not connected, such as `server big-9 of osl is down: Connection refused`. */
+  readonly trouble: string;
+  /** Volumes that it lists for this client. */
+  readonly listed: readonly VolumeView[];
+}
+
+export interface PlaceFilter {
+  readonly namespace: string | null;
+  readonly server: string | null;
+}
+
+/** The servers in the order of the configuration. Throws E_USAGE if no server has the given names. */
+export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespace, server }: PlaceFilter): Promise<Place[]> {
+  const { namespaces } = await call('query', { refresh: false });
+  const all = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
+  if (all.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
+  const found = all.filter((one) => (namespace === null || one.namespace === namespace) && (server === null || one.server === server));
+  if (found.length > 0) return found;
+  if (namespace !== null && !namespaces.some(({ name }) => name === namespace))
+    throw usageError(`There is no namespace ${quoteText(namespace)}: known are ${namespaces.map(({ name }) => name).join(', ')}`);
+  const where = namespace === null ? '' : ` in namespace ${namespace}`;
+  const known = all.filter((one) => namespace === null || one.namespace === namespace).map((one) => one.server);
+  throw usageError(`There is no server${server === null ? '' : ` ${quoteText(server)}`}${where}: known are ${known.join(', ') || 'none'}`);
+}
+
+function placeOf({ name: namespace, nodename }: NamespaceView, { name: server, state, paths, volumes }: ServerView): Place {
+  const why = paths.find(({ lastError }) => lastError !== null)?.lastError ?? 'it has not answered yet';
+  const trouble = `server ${server} of ${namespace} is ${state}: ${why}`;
+  return { namespace, server, nodename, isConnected: state === 'connected', trouble, listed: volumes };
+}
+
+/** Calls a method of the server. `waitMs`: time that the server may take; the default is that of the method. */
+export async function callAt<M extends ServerMethodName>(
+  context: Pick<CommandContext, 'call' | 'clock'>,
+  { namespace, server }: Pick<Place, 'namespace' | 'server'>,
+  method: M,
+  params: ServerMethods[M]['params'],
+  waitMs: number | null = null,
+): Promise<ServerMethods[M]['result']> {
+  const request = { namespace, server, method, params: { ...params }, waitMs };
+  const { result } = await insistently(context, 'request' in params, () => context.call('server-call', request));
+  const trouble = misfit(SERVER_METHODS[method].result, result);
+  if (trouble !== null)
+    throw new RsError(
+      'E_VERSION',
+      `Server ${server} has another release: its answer to ${method} has another form (${trouble}); update it`,
+    );
+  // The shape of the table was checked, which the compiler cannot know.
+  return result as unknown as ServerMethods[M]['result'];
+}
+
+const DAEMON_GONE: readonly string[] = ['E_RESET', 'E_NOT_RUNNING'];
+const DAEMON_STARTS: readonly string[] = [...DAEMON_GONE, 'E_NO_PATH', 'E_UNREACHABLE', 'E_SHUTTING_DOWN'];
+
+/** If rsiod ends during a change, sends the change again when rsiod is back. */
+async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, isChange: boolean, work: () => Promise<T>): Promise<T> {
+  let lostMs: number | null = null;
+  for (;;) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!(thrown instanceof RsError) || !isChange) throw thrown;
+      if (lostMs === null && thrown.code === 'E_RESET') lostMs = clock.monotonicMs();
+      if (lostMs === null || !DAEMON_STARTS.includes(thrown.code)) throw thrown;
+      if (clock.monotonicMs() - lostMs > CALL_AGAIN_FOR_MS)
+        throw new RsError(
+          thrown.code,
+          `rsiod ended during the change, which may have been made: ${thrown.message}`,
+          thrown.context,
+          thrown,
+        );
+      await new Promise<void>((resolve) => void clock.after(WAIT_POLL_MS, resolve));
+    }
+  }
+}
+
+export interface Asked<R> {
+  readonly place: Place;
+  readonly result: R | null;
+  /** Null if the server answered with a result. */
+  readonly error: RsError | null;
+}
+
+/** Calls a reading method of all these servers, a few at a time. */
+export async function askAll<M extends ServerMethodName>(
+  context: Pick<CommandContext, 'call' | 'clock'>,
+  places: readonly Place[],
+  method: M,
+  params: ServerMethods[M]['params'],
+  waitMs: number | null = null,
+): Promise<Asked<ServerMethods[M]['result']>[]> {
+  return severalAtOnce(places, SERVERS_ASKED_AT_ONCE_MAX, async (place) => {
+    if (!place.isConnected) return { place, result: null, error: new RsError('E_NO_PATH', capital(place.trouble)) };
+    try {
+      return { place, result: await callAt(context, place, method, params, waitMs), error: null };
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      if (DAEMON_GONE.includes(error.code)) throw error;
+      return { place, result: null, error };
+    }
+  });
+}
+
+export function capital(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}

@@ -1,0 +1,130 @@
+// Commands about the volumes of servers, from arguments to output, for tests. The test plays rsiod on a real control socket, and the servers
+// behind it. Invariant: what a server is asked is in `asked`, and nothing else is.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
+import { CONTROL_METHODS, type ServerView } from '@rsio/common/control/methods';
+import { executeProgram } from '@rsio/common/daemon/arguments';
+import { RsError } from '@rsio/common/lib/errors';
+import { quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { client, pool, removedVolume, volume } from '@rsio/common/testing/server-views';
+import { afterEach, beforeEach } from 'vitest';
+import { rsconfig, rsconfigSpec } from '../program.ts';
+import { namespace, path, server as serverView } from './views.ts';
+
+export type Orders = Readonly<Record<string, (params: never) => unknown>>;
+
+export const GIB = 1024 ** 3;
+export const NOW_MS = new FakeClock().wallMs();
+export const UNKNOWN = (): never => {
+  throw new RsError('E_UNKNOWN_VOLUME', 'No volume oracle@0 on this server: rsadm volume list shows them');
+};
+export const WITHOUT_ADMIN = (): never => {
+  throw new RsError('E_VERSION', 'The server takes no commands from clients: update the server');
+};
+
+export const ORDERS: Orders = {
+  'pool-list': () => ({ pools: [pool()] }),
+  'volume-list': () => ({ volumes: [volume()], removed: [removedVolume({ untilMs: 5_400_000 })] }),
+  'volume-show': () => ({ volume: volume() }),
+  'volume-create': ({ name, universe, sizeBytes }: { name: string; universe: number; sizeBytes: number }) => ({
+    volume: volume({ name, universe, sizeBytes, usedBytes: 0 }),
+  }),
+  'volume-grow': () => ({ volume: volume({ sizeBytes: 40 * GIB }) }),
+  'volume-rename': () => ({ volume: volume({ name: 'data', universe: 1 }) }),
+  'volume-set': () => ({ volume: volume({ readonly: true }) }),
+  'volume-remove': () => ({ removed: removedVolume() }),
+  'volume-restore': () => ({ volume: volume() }),
+  'client-list': () => ({ clients: [client()] }),
+};
+
+let root: string;
+export let daemon: ControlServer | null;
+/** Each request that a server got, as `osl/big-9 volume-grow {...}`. */
+export let asked: string[];
+
+export interface Machine {
+  readonly namespace: string;
+  readonly view: ServerView;
+  readonly orders: Orders;
+}
+
+export function machine(name: string, orders: Orders = {}, changes: Partial<ServerView> = {}, of = 'osl'): Machine {
+  return { namespace: of, view: serverView({ name, volumes: [], ...changes }), orders: { ...ORDERS, ...orders } };
+}
+
+export const BIG_9 = machine('big-9');
+/** A second server, without the volume oracle. */
+export const BIG_8 = machine('big-8', { 'volume-show': UNKNOWN, 'volume-list': () => ({ volumes: [], removed: [] }) });
+export const DOWN = machine('big-7', {}, { state: 'down', paths: [path({ state: 'down', lastError: 'Connection refused' })] });
+
+export async function serve(machines: readonly Machine[] = [BIG_9], handlers: Partial<ControlHandlers> = {}): Promise<void> {
+  const names = [...new Set(machines.map((one) => one.namespace))];
+  const all: Partial<ControlHandlers> = {
+    query: () => ({
+      namespaces: names.map((name) =>
+        namespace({ name, servers: machines.filter((one) => one.namespace === name).map(({ view }) => view) }),
+      ),
+    }),
+    local: () => ({ attachments: [], awaited: [] }),
+    'server-call': ({ namespace: at, server, method, params }) => {
+      asked.push(`${at}/${server} ${method} ${JSON.stringify(params)}`);
+      const order = machines.find((one) => one.namespace === at && one.view.name === server)?.orders[method];
+      if (order === undefined || at === null || server === null) throw new RsError('E_INTERNAL', `No ${at}/${server} ${method} here`);
+      return { namespace: at, server, result: order(params as never) as Record<string, unknown> };
+    },
+    'await-volume': () => ({ listed: true }),
+    attach: ({ names: [name = ''] }) => ({
+      outcomes: [{ volume: name, done: true, already: false, device: '/dev/av0/db', error: null }],
+    }),
+    ...handlers,
+  };
+  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), CONTROL_METHODS, all, quietLog);
+}
+
+interface RunOptions {
+  readonly ask?: (question: string) => Promise<string>;
+  readonly clock?: FakeClock;
+}
+
+export async function run(line: string, { ask, clock = new FakeClock() }: RunOptions = {}) {
+  let [out, err, ids] = ['', '', 0];
+  const ports = {
+    clock,
+    ask: ask ?? null,
+    newId: () => `id-${++ids}`,
+    input: async () => '',
+    waiting: { progress: null, onStop: () => () => undefined },
+  };
+  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, ports), {
+    argv: line.split(' '),
+    env: { RSIO_ROOT: root },
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+  });
+  return { code, out, err };
+}
+
+export const AT = 'osl/big-9';
+export const ORACLE = '"name":"oracle","universe":0';
+
+/** Each test of the file gets a root of its own, and no rsiod yet. */
+export function useServerVolumes(): void {
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'rsio-sv-'));
+    daemon = null;
+    asked = [];
+  });
+
+  afterEach(async () => {
+    await daemon?.close();
+    rmSync(root, { recursive: true, force: true });
+  });
+}

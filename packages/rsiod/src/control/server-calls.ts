@@ -1,0 +1,140 @@
+// The control methods `server-call` and `await-volume`: requests of local programs to a server. rsiod chooses the server and passes the
+// request on; the server checks what this client may do. Invariant: a request goes to exactly one server, or is refused with the servers
+// that it may mean; one silent server keeps no request from another one.
+
+import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
+import type { ControlMethods } from '@rsio/common/control/methods';
+import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import type { Namespace } from '../network/namespace.ts';
+import type { Server } from '../network/server.ts';
+import { SERVER_CALLS_MAX, SERVER_METHOD_MAX_CHARS } from './limits.ts';
+
+type CallRequest = ControlMethods['server-call']['params'];
+type CallResult = ControlMethods['server-call']['result'];
+
+/** A server of the configuration. */
+interface KnownServer {
+  readonly namespace: string;
+  /** Name of the server, or of its section if it was never reached. */
+  readonly name: string;
+  /** Null if it was never reached. */
+  readonly server: Server | null;
+  /** Last error on one of its paths; null if there is none. */
+  readonly lastError: string | null;
+}
+
+export interface ServerCallsPorts {
+  readonly log: Pick<Log, 'info'>;
+  namespaces(): readonly Namespace[];
+  /** Sends a request to a server. Throws the error of the server, or E_TIMEOUT after `limitMs`. */
+  callAdmin(server: Server, method: string, params: object, limitMs: number): Promise<unknown>;
+}
+
+export class ServerCalls {
+  private readonly ports: ServerCallsPorts;
+  /** Number of requests in progress for each server. */
+  private readonly inProgress = new Map<Server, number>();
+
+  constructor(ports: ServerCallsPorts) {
+    this.ports = ports;
+  }
+
+  async call({ namespace, server: name, method, params, waitMs }: CallRequest): Promise<CallResult> {
+    if (method.length > SERVER_METHOD_MAX_CHARS)
+      throw new RsError('E_USAGE', `Name of a method has ${method.length} characters: allowed are at most ${SERVER_METHOD_MAX_CHARS}`);
+    const known = chooseServer(knownServers(this.ports.namespaces()), namespace, name);
+    const server = connected(known);
+    // A request with an id changes something.
+    if (Object.hasOwn(params, 'request'))
+      this.ports.log.info(`Change ${quoteText(method)} is passed on to server ${known.name} of ${known.namespace}`);
+    const result = await this.counted(server, () => this.ports.callAdmin(server, method, params, waitMs ?? limitOf(method)));
+    if (typeof result !== 'object' || result === null || Array.isArray(result))
+      throw new RsError(
+        'E_PROTOCOL',
+        `Server ${known.name} of ${known.namespace} sent an answer to ${method} that is no object: see its log`,
+      );
+    return { namespace: known.namespace, server: known.name, result: { ...result } };
+  }
+
+  async awaitVolume({ namespace, server, id }: ControlMethods['await-volume']['params']): Promise<{ readonly listed: boolean }> {
+    const known = chooseServer(knownServers(this.ports.namespaces()), namespace, server);
+    return { listed: await (known.server ?? connected(known)).whenListed(id) };
+  }
+
+  private async counted<T>(server: Server, work: () => Promise<T>): Promise<T> {
+    const before = this.inProgress.get(server) ?? 0;
+    if (before >= SERVER_CALLS_MAX)
+      throw new RsError('E_LIMIT', `${before} requests to server ${server.name} are in progress: try again when one of them has ended`);
+    this.inProgress.set(server, before + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (this.inProgress.get(server) ?? 1) - 1;
+      if (left === 0) this.inProgress.delete(server);
+      else this.inProgress.set(server, left);
+    }
+  }
+}
+
+/** Time that the server may take. rsiod passes on methods that only a newer server knows, too. */
+function limitOf(method: string): number {
+  const known: Readonly<Record<string, { readonly waitMs: number } | undefined>> = SERVER_METHODS;
+  return Object.hasOwn(known, method) ? (known[method]?.waitMs ?? CONTROL_ANSWER_MS) : SERVER_CHANGE_MS;
+}
+
+function knownServers(namespaces: readonly Namespace[]): KnownServer[] {
+  return namespaces.flatMap((namespace) => {
+    const { name, servers: sections } = namespace.config;
+    const bySection = namespace.serversBySection();
+    const reached = namespace.orderedServers.filter(({ isProved }) => isProved);
+    const errorOf = (isMeant: (route: Namespace['routes'][number]) => boolean): string | null =>
+      namespace.routes.find((route) => isMeant(route) && route.supervisor.lastErrorSentence !== null)?.supervisor.lastErrorSentence ?? null;
+    return [
+      ...reached.map((server) => ({ namespace: name, name: server.name, server, lastError: errorOf((route) => route.server === server) })),
+      ...sections
+        .filter(({ position }) => bySection.get(position) === undefined)
+        .map((section) => ({
+          namespace: name,
+          name: section.name,
+          server: null,
+          lastError: errorOf(({ remote }) => remote.position === section.position),
+        })),
+    ];
+  });
+}
+
+/** Throws E_USAGE, E_AMBIGUOUS or E_NO_PATH. */
+export function chooseServer<K extends Pick<KnownServer, 'namespace' | 'name' | 'server'>>(
+  servers: readonly K[],
+  namespace: string | null,
+  name: string | null,
+): K {
+  const candidates = servers.filter((one) => (namespace === null || one.namespace === namespace) && (name === null || one.name === name));
+  const [only] = candidates;
+  if (only !== undefined && candidates.length === 1) return only;
+  const shown = (list: readonly K[]): string => list.map((one) => `${one.name} of ${one.namespace}`).join(', ');
+  if (only !== undefined) {
+    const what = name === null ? 'The request is for one server, and there are' : `Server ${name} is one of`;
+    throw new RsError('E_AMBIGUOUS', `${what} ${shown(candidates)}: choose one with --server and --namespace`);
+  }
+  if (servers.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
+  const wanted = `${name === null ? 'server' : `server ${quoteText(name)}`}${namespace === null ? '' : ` in namespace ${quoteText(namespace)}`}`;
+  const unreached = servers.filter((one) => one.server === null && (namespace === null || one.namespace === namespace));
+  // rsiod learns the name of a server when it reaches the server, for example a moment after its start.
+  if (name !== null && unreached.length > 0)
+    throw new RsError(
+      'E_NO_PATH',
+      `No ${wanted} was reached yet, and neither was ${shown(unreached)}: rsconfig -m status -v shows the paths`,
+    );
+  throw new RsError('E_USAGE', `There is no ${wanted}: known are ${shown(servers)}`);
+}
+
+/** Throws E_NO_PATH. */
+function connected({ server, name, namespace, lastError }: KnownServer): Server {
+  if (server?.isConnected === true) return server;
+  const why = lastError === null ? '' : ` (${lastError})`;
+  throw new RsError('E_NO_PATH', `Server ${name} of ${namespace} is not connected${why}: rsconfig -m status -v shows its paths`);
+}

@@ -1,0 +1,222 @@
+// Attachments with the production namespace, trunk and notifications, against a scripted server, for tests. The test steps the time.
+// Invariant: the server answers only what the test tells it to.
+
+import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { quietLog } from '@rsio/common/log/log';
+import { RsError } from '@rsio/common/lib/errors';
+import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
+import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
+import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
+import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
+import type { Holder, OpenRequest, VolumeEntry } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { expect } from 'vitest';
+import { Attachments } from '../attachments/attachments.ts';
+import type { FrontendVolume, VolumeIo } from '../volumes/frontend-volume.ts';
+import { Namespace } from '../network/namespace.ts';
+import { Notifications } from '../control/notifications.ts';
+import type { Frontend } from '../frontends/frontend.ts';
+import { Frontends } from '../frontends/frontends.ts';
+import { stallNotification } from '../control/views.ts';
+
+const MIB = 1 << 20;
+const EMPTY = Buffer.alloc(0);
+const US: Holder = { node: 'node', address: '192.168.10.1', sinceMs: 1 };
+export const VENUS: Holder = { node: 'venus', address: '192.168.10.2', sinceMs: 2 };
+
+export class Scene {
+  readonly clock = new FakeClock();
+  readonly random = new SeededRandom(1);
+  readonly scripted = new ScriptedServer(this.random);
+  readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
+  readonly notifications = new Notifications(quietLog, this.clock);
+  readonly namespace: Namespace;
+  readonly attachments: Attachments;
+  readonly stalls: string[] = [];
+  holders: readonly Holder[] = [];
+  private readonly answered = new Set<HeardFrame>();
+
+  /** `attach`: the value of that key in rscltcfg. */
+  constructor(attach = 'none', frontends: readonly Frontend[] = []) {
+    this.scripted.answersPings = true;
+    this.network.addRoute('192.168.10.1', '192.168.10.9');
+    const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\nattach = ${attach}\n[server big-9]\naddress = 192.168.10.9\n`;
+    const config = parseRscltConfig(text, 'rscltcfg');
+    const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
+    const { clock, notifications } = this;
+    this.attachments = new Attachments({
+      clock,
+      log: quietLog,
+      namespaces: () => [this.namespace],
+      frontends: new Frontends(frontends),
+      stalled: (volume, word) => {
+        this.stalls.push(stallNotification(volume, word, clock).to);
+        if (word.startsWith('storage')) notifications.stalled(volume, word);
+      },
+      cut: (volume, sentence) => notifications.cut(volume, sentence),
+    });
+    this.namespace = new Namespace(
+      { whole: config, config: config.namespaces[0]!, locals },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
+      {
+        clock,
+        log: quietLog,
+        connector: this.network,
+        random: this.random.bytes,
+        pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
+        events: {
+          sessionBegan: () => {},
+          opened: (server, attachment, again, isNewIncarnation) => {
+            this.attachments.opened(attachment);
+            notifications.opened(server, attachment, again, isNewIncarnation);
+          },
+          openFailed: (server, attachment, status, sentence) => {
+            notifications.openFailed(server, attachment, sentence);
+            this.attachments.failed(attachment, status, sentence);
+          },
+          openWaits: (...words) => notifications.openWaits(...words),
+          grown: () => {},
+        },
+        serverCount: () => 0,
+        pathChanged: () => {},
+      },
+    );
+    this.namespace.start();
+    this.advance(PATH_SETTLED_MS * 2);
+  }
+
+  /** Advances the clock. LISTs are answered here, all other requests by the test. */
+  advance(ms: number): void {
+    for (let left = ms; left > 0; left -= 100) {
+      this.clock.advance(Math.min(left, 100));
+      for (const asked of this.asked(OP.LIST)) this.say(asked, STATUS.OK, this.list());
+      this.clock.advance(1);
+    }
+  }
+
+  /** As `advance`, and lets promises settle. */
+  async pass(ms = 1): Promise<void> {
+    for (let times = 0; times < 20; times++) await Promise.resolve();
+    this.advance(ms);
+    for (let times = 0; times < 20; times++) await Promise.resolve();
+  }
+
+  asked(op: number): HeardFrame[] {
+    return this.path?.requests(op).filter((request) => !this.answered.has(request)) ?? [];
+  }
+
+  get opens(): OpenRequest[] {
+    return (this.path?.requests(OP.OPEN) ?? []).map(({ body }) => decodeOpenRequest(body, 0, body.length));
+  }
+
+  async answer(op: number, status: number, body: Buffer = EMPTY): Promise<void> {
+    this.say(this.asked(op)[0]!, status, body);
+    await this.pass();
+  }
+
+  async grant(handle = 1, readonly = false): Promise<void> {
+    const about = { id: 'id', sizeBytes: MIB, blockSizeBytes: 512, readonly, shared: false, canDiscard: true };
+    await this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ handle, ...about, identity: 'i', life: 'l' }));
+  }
+
+  async refuse(status: number, sentence: string): Promise<void> {
+    await this.answer(OP.OPEN, status, encodeFailureAnswer({ sentence, holders: [] }));
+  }
+
+  async attached(): Promise<void> {
+    const asked = this.attachments.attach(['oracle'], false, null);
+    await this.pass();
+    await this.grant();
+    expect(await asked).toMatchObject([{ done: true }]);
+    this.holders = [US];
+  }
+
+  /** A WRITE from the frontend. Its outcome is appended to the list. */
+  async write(blocks: number): Promise<number[]> {
+    const statuses: number[] = [];
+    const [volume] = this.attachments.list;
+    const io: VolumeIo = {
+      op: 'write',
+      positionBytes: 0,
+      lengthBytes: blocks * 512,
+      buffer: Buffer.alloc(blocks * 512),
+      bufferOffset: 0,
+      fua: false,
+      mustKeepAllocated: false,
+      done: (status) => statuses.push(status),
+    };
+    volume!.submit(io);
+    await this.pass();
+    return statuses;
+  }
+
+  get events(): string[] {
+    return this.notifications
+      .last(100)
+      .flatMap(({ object, from, to, reason }) => (object === 'volume n:oracle@0' ? [`${from} > ${to} ${reason}`] : []));
+  }
+
+  notify(): void {
+    this.path?.say(OP.NOTIFY, ++this.scripted.generation);
+    this.advance(10);
+  }
+
+  get path(): ScriptedPath | undefined {
+    return this.scripted.paths.find(({ closedReason }) => closedReason === null);
+  }
+
+  private list(): Buffer {
+    const volume: VolumeEntry = {
+      name: 'oracle',
+      id: 'id',
+      universe: 0,
+      sizeBytes: MIB,
+      blockSizeBytes: 512,
+      readonly: false,
+      shared: false,
+      holders: this.holders,
+      waitsForSpace: false,
+    };
+    return encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] })[0]!;
+  }
+
+  private say(frame: HeardFrame, status: number, body: Buffer): void {
+    this.answered.add(frame);
+    if (frame.header.op === OP.WRITE || frame.header.op === OP.FLUSH) this.path!.answerIo(frame, status);
+    else this.path!.answerMessage(frame, status, body);
+  }
+}
+
+/** A frontend that shows volumes unless `show` is replaced. */
+export class FakeFrontend implements Frontend {
+  readonly needsUnused = false;
+  readonly leftVolumes = [];
+  readonly shown = new Set<FrontendVolume>();
+  whyNot: RsError | null = null;
+
+  async show(volume: FrontendVolume): Promise<void> {
+    if (this.whyNot !== null) throw this.whyNot;
+    this.shown.add(volume);
+  }
+  async hide(volume: FrontendVolume): Promise<void> {
+    this.shown.delete(volume);
+  }
+  async drop(volume: FrontendVolume): Promise<void> {
+    this.shown.delete(volume);
+  }
+  shownAs = (): null => null;
+  usersOf = async (): Promise<string[]> => [];
+  incarnationChanged = (): void => undefined;
+  start = async (): Promise<void> => undefined;
+  grown = async (): Promise<void> => undefined;
+  release = async (): Promise<void> => undefined;
+  releaseLeft = async (): Promise<void> => undefined;
+  close = async (): Promise<void> => undefined;
+  handOver = async (): Promise<void> => undefined;
+  stop = async (): Promise<void> => undefined;
+}

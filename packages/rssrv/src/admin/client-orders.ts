@@ -1,0 +1,133 @@
+// Executes the methods about clients: what they are and hold, ending their sessions, keeping them out, releasing their holds. The views are made
+// in inventory.ts, sessions are ended in fencing.ts. Invariants: only an administrator may give these orders; a client never ends its own
+// session with them; each order is logged with its asker.
+
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { CLIENT_METHODS } from '@rsio/common/control/server/client-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { plural } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { Fences } from '../fences/fences.ts';
+import { Fencing, type FencingPorts } from '../fences/fencing.ts';
+import type { Holds } from '../holds/holds.ts';
+import { type ReleasePorts, releaseHold } from '../holds/releases.ts';
+import { type Asker, askerText, checkRole } from '../pools/asker.ts';
+import type { ProbeConnections } from '../probes/probe-connections.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import { auditClient } from './audit.ts';
+import type { Inventory } from './inventory.ts';
+
+/** What the orders need of the listener. */
+export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
+  readonly fences: Fences;
+  /** Connections that only measure a path. */
+  probes(): Pick<ProbeConnections, 'close'>;
+  readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'>;
+  readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;
+  readonly volumes: Pick<Volumes, 'served' | 'nameOf' | 'sync'>;
+  /** Announces a new list to the clients, because holders have changed. */
+  holdersChanged(): void;
+}
+
+export interface ClientOrdersPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly inventory: Inventory;
+  readonly clients: ClientPorts;
+  config(): RssrvConfig;
+}
+
+export function clientOrders(ports: ClientOrdersPorts, asker: Asker): HandlersOf<typeof CLIENT_METHODS> {
+  const { clock, log, inventory, clients } = ports;
+  const { fences } = clients;
+  const fencing = new Fencing({
+    clock,
+    fences,
+    endSession: (node, code, sentence) => clients.sessions.endSession(node, code, sentence),
+    endProbes: (node, code, sentence) => clients.probes().close(code, sentence, node),
+  });
+  const check = (verb: string, name: string): void => {
+    checkRole(asker, 'admin', `${verb} clients`);
+    if (asker.node !== null) fences.check(asker.node);
+    if (asker.node === name)
+      throw new RsError('E_RIGHTS', `${askerText(asker)} may not ${verb} itself: give the order on the server, or from another client`, {
+        name,
+      });
+    if (!isKnown(ports, name))
+      throw new RsError('E_UNKNOWN_CLIENT', `No client ${name} on this server: rsadm client list shows them`, { name });
+  };
+  const held = (name: string): string[] => clients.holds.heldBy(name).map((id) => nameOf(clients, id));
+  return {
+    'client-list': () => ({ clients: inventory.clients() }),
+    'client-kick': async ({ name }) => {
+      check('kick', name);
+      const ended = await fencing.kick(name);
+      if (ended.wasConnected) auditClient(log, asker, name, 'kicked', `Client ${name} was kicked: its session has ended`);
+      return { name, ...ended, volumes: held(name) };
+    },
+    'client-fence': async ({ name }) => {
+      check('fence', name);
+      auditClient(log, asker, name, 'fencing', `Client ${name} is being fenced`);
+      const ended = await fencing.fence(name, asker.node);
+      auditClient(log, asker, name, 'fenced', `Client ${name} is fenced: nothing of it can run`);
+      return { name, ...ended, volumes: held(name) };
+    },
+    'client-unfence': async ({ name }) => {
+      check('unfence', name);
+      const wasFenced = await fences.lift(name);
+      if (wasFenced) auditClient(log, asker, name, 'unfenced', `Client ${name} is let in again`);
+      return { name, wasFenced };
+    },
+    'client-release': async ({ name, volume, universe, force }) => {
+      check('release holds of', name);
+      const ids = volume === null ? clients.holds.heldBy(name) : [heldId(ports, name, volumeKey({ name: volume, universe }))];
+      const released: string[] = [];
+      try {
+        for (const id of ids) if (await release(clients, id, name, force)) released.push(nameOf(clients, id));
+      } finally {
+        if (released.length > 0) {
+          const what = `${plural(released.length, 'hold')} of client ${name} released: ${released.join(', ')}`;
+          auditClient(log, asker, name, 'released', what);
+          clients.holdersChanged();
+        }
+      }
+      return { name, released, left: clients.holds.heldBy(name).length };
+    },
+  };
+}
+
+function isKnown(ports: ClientOrdersPorts, name: string): boolean {
+  const { fences } = ports.clients;
+  return ports.config().clients.some((client) => client.name === name) || fences.has(name) || ports.clients.holds.heldBy(name).length > 0;
+}
+
+function volumeOf({ volumes }: ClientPorts, id: string): ServedVolume | null {
+  return volumes.served.find((volume) => volume.id === id) ?? null;
+}
+
+function nameOf(clients: ClientPorts, id: string): string {
+  const volume = volumeOf(clients, id);
+  return volume === null ? clients.volumes.nameOf(id) : volumeKey(volume);
+}
+
+function heldId({ clients }: ClientOrdersPorts, name: string, volume: string): string {
+  const id = clients.holds.heldBy(name).find((one) => nameOf(clients, one) === volume);
+  if (id === undefined)
+    throw new RsError('E_UNKNOWN_VOLUME', `Client ${name} holds no volume ${volume}: rsadm client list shows what it holds`, { volume });
+  return id;
+}
+
+function release(clients: ClientPorts, id: string, name: string, isForced: boolean): Promise<boolean> {
+  return releaseHold(clients.holds, { id, name: nameOf(clients, id) }, name, isForced, {
+    find: (volumeId) => volumeOf(clients, volumeId),
+    isThere: (node) => clients.sessions.isThere(node),
+    isFenced: (node) => clients.fences.has(node),
+    incarnation: (volume) => clients.incarnation(volume),
+    sync: (volume) => clients.volumes.sync(volume.id),
+    incarnationEnded: (volume) => clients.incarnationEnded(volume),
+  });
+}

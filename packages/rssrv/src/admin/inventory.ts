@@ -1,0 +1,128 @@
+// The volumes, pools and clients of the server as they are now, in the form of its control methods. Invariant: it only reads, and never looks
+// at files of a pool whose file system is silent, because each look would occupy a thread of this process.
+
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ClientView, ManagedVolumeView } from '@rsio/common/control/server/views';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Fences } from '../fences/fences.ts';
+import { type Catalogue, poolNamed, type PoolState, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
+import { volumeConfigOf } from '../pools/pool-volume.ts';
+import type { Pools } from '../pools/pools.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+import { clientViews, removedView, type SessionStatus, type VolumeStatus, volumeView } from './server-views.ts';
+import { UsedBytes } from './used-bytes.ts';
+
+export interface InventoryPorts {
+  readonly clock: Clock;
+  readonly pools: Pools;
+  /** The configuration in force, with the volumes of the pools. */
+  config(): RssrvConfig;
+  sessions(): readonly SessionStatus[];
+  statusOf(volume: ServerVolumeConfig): VolumeStatus;
+  readonly fences: Pick<Fences, 'get'>;
+}
+
+export class Inventory {
+  private readonly ports: InventoryPorts;
+  private readonly used: UsedBytes;
+
+  constructor(ports: InventoryPorts) {
+    this.ports = ports;
+    this.used = new UsedBytes(ports.clock);
+  }
+
+  /** Volumes that sections of rssrvcfg configure. */
+  get sectionVolumes(): readonly ServerVolumeConfig[] {
+    return this.ports.config().volumes.filter(({ pool }) => pool === undefined);
+  }
+
+  get catalogue(): Catalogue {
+    return { pools: this.ports.pools.states, configured: this.sectionVolumes };
+  }
+
+  /** The volumes of all pools and sections, or of one pool. Throws E_POOL if there is no such pool. */
+  async list(pool: string | null): Promise<ServerMethods['volume-list']['result']> {
+    const states = pool === null ? this.ports.pools.states : [poolNamed(this.catalogue, pool)];
+    const entries = this.entries
+      .filter(({ volume }) => pool === null || volume.pool?.name === pool)
+      .toSorted((a, b) => byName(a.volume, b.volume));
+    const used = await this.usedBytesOf(entries.map(({ volume }) => volume));
+    return {
+      volumes: entries.map(({ volume, manifest }, index) => this.volumeView(volume, manifest, used[index] ?? null)),
+      removed: states
+        .flatMap((state) => [...state.removed.values()].map((removed) => removedView(state, removed)))
+        .toSorted((a, b) => byName(a, b) || b.removedMs - a.removedMs),
+    };
+  }
+
+  /** Throws E_UNKNOWN_VOLUME. */
+  async show({ name, universe }: VolumeName): Promise<ManagedVolumeView> {
+    const entry = this.entries.find(({ volume }) => volume.name === name && volume.universe === universe);
+    const text = volumeText({ name, universe });
+    if (entry === undefined)
+      throw new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: rsadm volume list shows them`, { volume: text });
+    const [used = null] = await this.usedBytesOf([entry.volume]);
+    return this.volumeView(entry.volume, entry.manifest, used);
+  }
+
+  async viewOf(pool: PoolState, manifest: Manifest): Promise<ManagedVolumeView> {
+    const volume = volumeConfigOf(pool, manifest, this.ports.pools.states);
+    const [used = null] = await this.usedBytesOf([volume]);
+    return this.volumeView(volume, manifest, used);
+  }
+
+  clients(): ClientView[] {
+    const { ports } = this;
+    const facts = { sessions: ports.sessions(), held: this.heldByNode(), fences: ports.fences };
+    return clientViews(ports.config(), this.catalogue, facts);
+  }
+
+  /** All volumes of the sections and of the open pools. */
+  private get entries(): { readonly volume: ServerVolumeConfig; readonly manifest: Manifest | null }[] {
+    const sections = this.sectionVolumes.map((volume) => ({ volume, manifest: null }));
+    const { states } = this.ports.pools;
+    const managed = states.flatMap((pool) =>
+      pool.isOpen ? [...pool.volumes.values()].map((manifest) => ({ volume: volumeConfigOf(pool, manifest, states), manifest })) : [],
+    );
+    return [...sections, ...managed];
+  }
+
+  private volumeView(volume: ServerVolumeConfig, manifest: Manifest | null, usedBytes: number | null): ManagedVolumeView {
+    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes);
+  }
+
+  private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {
+    const { pools } = this.ports;
+    await pools.measure();
+    const isLookedAt = new Map(pools.states.map(({ name }) => [name, pools.answers(name)]));
+    const files = volumes.map(({ pool, path, layout }) =>
+      (layout?.parts ?? [{ pool: pool?.name ?? null, path }]).map((file) => ({
+        place: file.pool ?? '',
+        path: file.pool !== null && isLookedAt.get(file.pool) === true ? file.path : null,
+      })),
+    );
+    const used = await this.used.of(files.flat());
+    let next = 0;
+    return files.map((paths) => {
+      const ofVolume = used.slice(next, (next += paths.length));
+      return ofVolume.reduce((sum, bytes) => (sum === null || bytes === null ? null : sum + bytes), 0);
+    });
+  }
+
+  /** Node -> names of the volumes that it holds. */
+  private heldByNode(): ReadonlyMap<string, readonly string[]> {
+    const held = new Map<string, string[]>();
+    for (const volume of this.ports.config().volumes) {
+      for (const { node } of this.ports.statusOf(volume).holders) held.set(node, [...(held.get(node) ?? []), volumeKey(volume)]);
+    }
+    return held;
+  }
+}
+
+function byName(a: VolumeName, b: VolumeName): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return a.universe - b.universe;
+}

@@ -1,0 +1,40 @@
+// Executes the methods that show the server itself and examine a configuration. The views are in server-views.ts.
+// Invariant: none of them changes anything.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { OBSERVING_METHODS } from '@rsio/common/control/server/observing-methods';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
+import type { ServerEvents } from '../events/server-events.ts';
+import type { VolumeFailure } from '../volumes/volume-failures.ts';
+import { interfaceView } from './server-views.ts';
+
+/** What the listener tells of itself. */
+export interface ObservedServer {
+  /** The configuration in force. */
+  config(): RssrvConfig;
+  /** Counters, rates and waits of all sessions. */
+  statistics(): Promise<ServerMethods['stats']['result']>;
+  /** Volumes that are configured and not served. */
+  volumeFailures(): readonly VolumeFailure[];
+  /** True if the server listens on this interface. */
+  isListening(one: ServerInterfaceConfig): boolean;
+  /** Examines a text as the next configuration. Throws if it would be refused; changes nothing. */
+  checkConfig(text: string): Promise<ServerMethods['config-check']['result']>;
+}
+
+export interface ObservingOrdersPorts {
+  readonly events: ServerEvents;
+  readonly server: ObservedServer;
+}
+
+export function observingOrders({ server, events }: ObservingOrdersPorts): HandlersOf<typeof OBSERVING_METHODS> {
+  return {
+    'interface-list': () => ({
+      interfaces: server.config().interfaces.map((one) => interfaceView(one, server.isListening(one))),
+    }),
+    stats: () => server.statistics(),
+    events: (params) => events.read(params),
+    'config-check': ({ text }) => server.checkConfig(text),
+  };
+}

@@ -1,0 +1,47 @@
+// Executes the methods about pools. Pools has the pools and their locks. Invariant: a file system that does not answer delays only the
+// request about it.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { POOL_METHODS } from '@rsio/common/control/server/pool-methods';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import { poolNamed } from '../pools/catalogue.ts';
+import { POOL_CHANGE_MS } from '../pools/limits.ts';
+import { makePool } from '../pools/make-pool.ts';
+import { answers, type Pools } from '../pools/pools.ts';
+import type { Changes } from '../requests/requests.ts';
+import type { Inventory } from './inventory.ts';
+import { poolView } from './server-views.ts';
+
+export interface PoolOrdersPorts {
+  readonly clock: Clock;
+  readonly changes: Changes;
+  readonly inventory: Inventory;
+  readonly pools: Pools;
+}
+
+export function poolOrders({ clock, changes, inventory, pools }: PoolOrdersPorts): HandlersOf<typeof POOL_METHODS> {
+  return {
+    // Not in the queue, because the file system at an arbitrary path may not answer.
+    'pool-make': ({ path }) => madePool(clock, pools, path),
+    'pool-check': ({ name }) =>
+      changes.run(async () => {
+        poolNamed(inventory.catalogue, name);
+        await pools.check(name);
+        const pool = poolNamed(inventory.catalogue, name);
+        return { pool: poolView(pool, pools.states, pools.space.of(pool)) };
+      }, `a check of pool ${name}`),
+    'pool-list': async () => {
+      await pools.measure();
+      return { pools: pools.states.map((pool) => poolView(pool, pools.states, pools.space.of(pool))) };
+    },
+  };
+}
+
+async function madePool(clock: Clock, pools: Pools, path: string): Promise<ServerMethods['pool-make']['result']> {
+  const made = makePool(path, clock.wallMs(), pools.states);
+  if (await answers(clock, POOL_CHANGE_MS, () => made)) return made;
+  throw new RsError('E_TIMEOUT', `${path} does not answer within ${printDuration(POOL_CHANGE_MS)}: check its file system`, { path });
+}

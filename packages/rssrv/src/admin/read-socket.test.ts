@@ -1,0 +1,161 @@
+// The control socket for a group, with real sockets in a folder of the test: what is answered and refused, its bounds, its rights, and changes
+// of the group that are taken back. Whether the system lets members in is tested in test/integration/control-group.test.ts.
+
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import { callMethod } from '@rsio/common/control/control-client';
+import { READ_CONNECTIONS_MAX, READ_REQUESTS_MAX, READ_REQUESTS_OUT_MAX } from '@rsio/common/control/limits';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { groupId } from '@rsio/common/files/groups';
+import { systemClock } from '@rsio/common/lib/clock';
+import { quietLog } from '@rsio/common/log/log';
+import { afterEach, beforeEach, expect, test, type TestContext, vi } from 'vitest';
+import { ReadSocket } from './read-socket.ts';
+
+const UNTIL = { timeout: 10_000, interval: 5 };
+
+let folder: string;
+let readSocket: string;
+let sockets: ReadSocket;
+let called: string[];
+/** The method `events` answers when this is done. */
+let eventsGo: Promise<void>;
+const clients: Socket[] = [];
+
+beforeEach((context) => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-rs-'));
+  mkdirSync(join(folder, 'rsio/rssrv'), { recursive: true });
+  readSocket = join(folder, 'rsio/rssrv/control-read');
+  called = [];
+  eventsGo = Promise.resolve();
+  const handlers = Object.fromEntries(
+    (Object.keys(SERVER_METHODS) as ServerMethodName[]).map((method) => [
+      method,
+      async () => {
+        called.push(method);
+        if (method === 'events') await eventsGo;
+        return method === 'interface-list' ? { interfaces: [] } : {};
+      },
+    ]),
+  ) as unknown as HandlersOf<typeof SERVER_METHODS>;
+  sockets = new ReadSocket({ clock: systemClock, log: quietLog, paths: { readSocket }, handlers: () => handlers });
+  needGroup(context);
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.destroy();
+  await sockets.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Only root may give a socket to any group. */
+function needGroup(context: TestContext): void {
+  const isPossible = process.getuid?.() === 0 && ['daemon', 'sys'].every((name) => groupId(name) !== undefined);
+  context.skip(!isPossible, 'needs root, and the groups daemon and sys');
+}
+
+async function use(name: string | null): Promise<void> {
+  await (await sockets.prepare(name === null ? null : { name, line: 1 })).commit();
+}
+
+function owner(): [number, number] {
+  const { mode, gid } = statSync(readSocket);
+  return [mode & 0o777, gid];
+}
+
+async function connected(): Promise<Socket> {
+  const socket = connect(readSocket);
+  clients.push(socket);
+  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  return socket;
+}
+
+test('reading is answered, and each change is refused without being executed', async () => {
+  await use('daemon');
+  expect(owner()).toEqual([0o660, groupId('daemon')]);
+  expect(await callMethod(SERVER_METHODS, readSocket, 'interface-list', {}, {})).toEqual({ interfaces: [] });
+  const remedy = `members of group daemon may only read through ${readSocket}: run as root or as the user of rssrv`;
+  for (const [method, params] of [
+    ['reload', {}],
+    ['pool-make', { path: '/srv' }],
+    ['volume-remove', { name: 'oracle' }],
+    ['client-fence', { name: 'big-2' }],
+    ['config-check', { text: '' }],
+  ] as const) {
+    const answer = callMethod(SERVER_METHODS, readSocket, method, params as never, {});
+    await expect(answer).rejects.toMatchObject({ code: 'E_RIGHTS', message: `Method ${method} is refused, because ${remedy}` });
+  }
+  // `daemon` is the greeting before a long request.
+  expect(called.filter((method) => method !== 'daemon')).toEqual(['interface-list']);
+});
+
+test('readers have connections of their own, and no more', async () => {
+  await use('daemon');
+  for (let count = 0; count < READ_CONNECTIONS_MAX; count++) await connected();
+  const answer = callMethod(SERVER_METHODS, readSocket, 'interface-list', {}, {});
+  const message = `More than ${READ_CONNECTIONS_MAX} control connections are open: close one`;
+  await expect(answer).rejects.toMatchObject({ code: 'E_LIMIT', message });
+});
+
+test('requests whose connections are closed still count, so that they cannot pile up', async () => {
+  let go = (): void => undefined;
+  eventsGo = new Promise((resolve) => {
+    go = resolve;
+  });
+  await use('daemon');
+  for (let sent = 0; sent < READ_REQUESTS_MAX; sent += READ_REQUESTS_OUT_MAX) {
+    const socket = await connected();
+    const whole = called.length + READ_REQUESTS_OUT_MAX;
+    socket.write('{"method": "events"}\n'.repeat(READ_REQUESTS_OUT_MAX));
+    await vi.waitFor(() => expect(called).toHaveLength(whole), UNTIL);
+  }
+  // Another group disconnects them all.
+  await use('sys');
+  const ask = (): Promise<unknown> => callMethod(SERVER_METHODS, readSocket, 'interface-list', {}, {});
+  const message = `${READ_REQUESTS_MAX} requests of readers wait already: try again, or run as the user of rssrv`;
+  await vi.waitFor(() => expect(ask()).rejects.toMatchObject({ code: 'E_LIMIT', message }), UNTIL);
+  go();
+  await vi.waitFor(() => expect(ask()).resolves.toEqual({ interfaces: [] }), UNTIL);
+});
+
+test('another group: the socket changes hands, and those of the earlier group are disconnected', async () => {
+  await use('daemon');
+  const closed = new Promise((resolve) => void connected().then((socket) => socket.once('close', resolve).resume()));
+  await callMethod(SERVER_METHODS, readSocket, 'interface-list', {}, {});
+  await use('sys');
+  await closed;
+  expect(owner()).toEqual([0o660, groupId('sys')]);
+  const answer = callMethod(SERVER_METHODS, readSocket, 'reload', {}, {});
+  await expect(answer).rejects.toThrow('members of group sys may only read');
+  await use(null);
+  expect(existsSync(readSocket)).toBe(false);
+});
+
+test('a change that is taken back leaves everything as it was', async () => {
+  await (await sockets.prepare({ name: 'daemon', line: 1 })).undo();
+  expect(existsSync(readSocket)).toBe(false);
+  await use('daemon');
+  await (await sockets.prepare({ name: 'sys', line: 1 })).undo();
+  expect(owner()).toEqual([0o660, groupId('daemon')]);
+  await (await sockets.prepare(null)).undo();
+  await expect(sockets.prepare({ name: 'nobody-has-this', line: 1 })).rejects.toMatchObject({ code: 'E_CONFIG' });
+  expect(owner()).toEqual([0o660, groupId('daemon')]);
+  const answer = callMethod(SERVER_METHODS, readSocket, 'reload', {}, {});
+  await expect(answer).rejects.toThrow('members of group daemon may only read');
+});
+
+test('a group that does not exist: no socket remains', async () => {
+  await expect(sockets.prepare({ name: 'nobody-has-this', line: 1 })).rejects.toMatchObject({ code: 'E_CONFIG' });
+  expect(existsSync(readSocket)).toBe(false);
+  expect(readFileSync('/etc/group', 'utf8')).not.toContain('nobody-has-this');
+});
+
+test('members may pass the folders of the socket, which a strict umask had closed', async () => {
+  const folders = [join(folder, 'rsio'), join(folder, 'rsio/rssrv')];
+  for (const one of folders) chmodSync(one, 0o700);
+  await use('daemon');
+  expect(folders.map((one) => statSync(one).mode & 0o777)).toEqual([0o701, 0o701]);
+});

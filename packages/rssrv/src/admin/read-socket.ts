@@ -1,0 +1,170 @@
+// The control socket for the members of one group, who may see everything and change nothing (control-group in rssrvcfg). The handlers are
+// those of the socket of rssrv's user. Invariants: a method that changes something is never executed; readers take no connections of the
+// administrator, and are served one at a time with pauses, so that they take no turns of other work; the socket belongs to the group of
+// the configuration in force, or to that of one that is about to be in force.
+
+import { chmodSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { CONTROL_GROUP } from '@rsio/common/config/control-group';
+import type { RssrvPaths } from '@rsio/common/config/root-paths';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
+import { READ_CONNECTIONS_MAX, READ_REQUESTS_MAX, READ_REQUESTS_OUT_MAX } from '@rsio/common/control/limits';
+import { isReading } from '@rsio/common/control/server/reading-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { openToGroup } from '@rsio/common/daemon/socket-group';
+import { groupId } from '@rsio/common/files/groups';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { ClientPace, ReadTurns } from '../remote/client-pace.ts';
+
+const BOUNDS = { connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX };
+/** Methods that cost next to nothing, or that wait on purpose. They need no turn. */
+const WITHOUT_TURN: readonly ServerMethodName[] = ['daemon', 'change-show', 'events'];
+const PASSABLE = { everybody: 0o001, group: 0o010 };
+
+type Handlers = HandlersOf<typeof SERVER_METHODS>;
+type Group = RssrvConfig['server']['controlGroup'];
+
+export interface ReadSocketPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly paths: Pick<RssrvPaths, 'readSocket'>;
+  /** The handlers of all methods, with all rights. */
+  handlers(): Handlers;
+}
+
+/** A change of the socket that can come into force, or be taken back. */
+export interface ReadSocketChange {
+  commit(): Promise<void>;
+  undo(): Promise<void>;
+}
+
+interface Served {
+  readonly group: string;
+  readonly gid: number | undefined;
+  readonly server: ControlServer;
+}
+
+export class ReadSocket {
+  private readonly ports: ReadSocketPorts;
+  private readonly pace: ClientPace;
+  private served: Served | null = null;
+  private unanswered = 0;
+
+  constructor(ports: ReadSocketPorts) {
+    this.ports = ports;
+    this.pace = new ClientPace(ports.clock, new ReadTurns());
+  }
+
+  /** Opens the socket, or gives it to another group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and leaves it as it was. */
+  async prepare(wanted: Group): Promise<ReadSocketChange> {
+    const before = this.served;
+    if (wanted === null) return { commit: () => this.close(), undo: async () => undefined };
+    const { name } = wanted;
+    const gid = groupId(name);
+    if (before === null) return this.opened(name, gid);
+    if (before.group === name && before.gid === gid) return { commit: async () => undefined, undo: async () => undefined };
+    this.give(name, gid);
+    return {
+      commit: async () => {
+        this.served = { group: name, gid, server: before.server };
+        // Those who are connected belong to the other group.
+        before.server.disconnect();
+      },
+      undo: () => this.giveBack(before),
+    };
+  }
+
+  /** Without the earlier group, nobody may read. */
+  private async giveBack({ group, gid, server }: Served): Promise<void> {
+    server.disconnect();
+    try {
+      this.give(group, gid);
+    } catch (thrown) {
+      this.ports.log.error(`The control socket for group ${group} is closed: ${toRsError(thrown).message}`);
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    const { served } = this;
+    this.served = null;
+    await served?.server.close();
+  }
+
+  private async opened(group: string, gid: number | undefined): Promise<ReadSocketChange> {
+    const { log, paths } = this.ports;
+    const server = await startControlServer(paths.readSocket, SERVER_METHODS, this.readingHandlers(), log, BOUNDS);
+    try {
+      this.give(group, gid);
+    } catch (thrown) {
+      await server.close();
+      throw thrown;
+    }
+    return {
+      commit: async () => {
+        this.served = { group, gid, server };
+      },
+      undo: () => server.close(),
+    };
+  }
+
+  private give(group: string, gid: number | undefined): void {
+    const { readSocket } = this.ports.paths;
+    openToGroup(readSocket, group, CONTROL_GROUP);
+    for (const folder of [dirname(dirname(readSocket)), dirname(readSocket)]) this.letPass(folder, group, gid);
+  }
+
+  /** A strict umask of the administrator may have kept the group out of RUN. */
+  private letPass(folder: string, group: string, gid: number | undefined): void {
+    const { log } = this.ports;
+    try {
+      const { mode, gid: owner } = statSync(folder);
+      const isPassable = (mode & PASSABLE.everybody) !== 0 || (owner === gid && (mode & PASSABLE.group) !== 0);
+      if (!isPassable) chmodSync(folder, (mode & 0o7777) | PASSABLE.everybody);
+    } catch (thrown) {
+      log.warn(`Members of group ${group} may not pass ${folder} (${toRsError(thrown).message}): run chmod o+x ${folder}`);
+    }
+  }
+
+  private readingHandlers(): Handlers {
+    const names = Object.keys(SERVER_METHODS) as ServerMethodName[];
+    const all = this.ports.handlers();
+    return Object.fromEntries(names.map((method) => [method, this.handlerOf(method, all[method])])) as Handlers;
+  }
+
+  private handlerOf(method: ServerMethodName, handler: Handlers[ServerMethodName]): (params: never) => Promise<unknown> {
+    const execute = handler as (params: never) => unknown;
+    if (!isReading(method)) return () => Promise.reject(this.refusal(method));
+    return (params) =>
+      this.counted(async () => {
+        await this.pace.request();
+        return WITHOUT_TURN.includes(method) ? execute(params) : this.pace.read(async () => execute(params));
+      });
+  }
+
+  /** A connection that is closed leaves its requests behind, so the bounds of the connections do not bound the requests. */
+  private async counted<T>(work: () => Promise<T>): Promise<T> {
+    if (this.unanswered >= READ_REQUESTS_MAX)
+      throw new RsError('E_LIMIT', `${READ_REQUESTS_MAX} requests of readers wait already: try again, or run as the user of rssrv`);
+    this.unanswered++;
+    try {
+      return await work();
+    } finally {
+      this.unanswered--;
+    }
+  }
+
+  private refusal(method: string): RsError {
+    const socket = this.ports.paths.readSocket;
+    const group = this.served?.group ?? '';
+    const may = `members of group ${group} may only read through ${socket}`;
+    return new RsError('E_RIGHTS', `Method ${method} is refused, because ${may}: run as root or as the user of rssrv`, {
+      method,
+      socket,
+      group,
+    });
+  }
+}

@@ -1,0 +1,96 @@
+// Executes the methods about volumes. PoolVerbs makes the changes. Invariants: changes are made one at a time, together with reloads; each
+// change is logged with its asker.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import type { VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { printSize } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { eventOf } from '../events/event-log.ts';
+import type { Asker } from '../pools/asker.ts';
+import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import type { PoolVerbs } from '../pools/pool-verbs.ts';
+import { parseSettings } from '../pools/settings.ts';
+import type { Changes } from '../requests/requests.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+import type { Inventory } from './inventory.ts';
+import { removedView } from './server-views.ts';
+
+export interface VolumeOrdersPorts {
+  readonly log: Pick<Log, 'info'>;
+  readonly changes: Changes;
+  readonly inventory: Inventory;
+  readonly verbs: PoolVerbs;
+}
+
+export function volumeOrders({ log, changes, inventory, verbs }: VolumeOrdersPorts, asker: Asker): HandlersOf<typeof VOLUME_METHODS> {
+  const change = async (verb: string, volume: VolumeName, work: () => Promise<Found>): Promise<{ volume: ManagedVolumeView }> => {
+    const found = await changes.run(work, changeText(asker, verb, volume));
+    logChange(log, asker, verb, found);
+    return { volume: await inventory.viewOf(found.pool, found.manifest) };
+  };
+  return {
+    // An unknown pool is refused with the names of all pools, which only an administrator may know.
+    'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
+    'volume-show': async (name) => ({ volume: await inventory.show(name) }),
+    'volume-create': ({ request, ...params }) => change('created', params, () => verbs.create(createRequest(params), asker, request)),
+    'volume-grow': ({ name, universe, sizeBytes, pool, request }) =>
+      change('grown', { name, universe }, () => verbs.grow({ name, universe }, sizeBytes, asker, request, pool)),
+    'volume-rename': ({ name, universe, newName, newUniverse, request }) =>
+      change(`renamed from ${volumeText({ name, universe })}`, { name: newName, universe: newUniverse }, () =>
+        verbs.rename({ name, universe }, { name: newName, universe: newUniverse }, asker, request),
+      ),
+    'volume-set': ({ name, universe, settings, request }) =>
+      change('changed', { name, universe }, () => verbs.set({ name, universe }, parseSettings(settings), asker, request)),
+    'volume-remove': async ({ name, universe, request }) => {
+      const found = await changes.run(
+        () => verbs.remove({ name, universe }, asker, request),
+        changeText(asker, 'removed', { name, universe }),
+      );
+      logChange(log, asker, 'removed', found);
+      const pool = inventory.catalogue.pools.find((one) => one.name === found.pool.name) ?? found.pool;
+      const removed = pool.removed.get(found.manifest.id);
+      if (removed === undefined) throw new RsError('E_INTERNAL', `Volume ${name} was removed, and is not among the removed volumes`);
+      return { removed: removedView(pool, removed) };
+    },
+    'volume-restore': ({ name, universe, request }) =>
+      change('restored', { name, universe }, () => verbs.restore({ name, universe }, asker, request)),
+  };
+}
+
+function ofPool(
+  { volumes, removed }: ServerMethods['volume-list']['result'],
+  wanted: string | null,
+): ServerMethods['volume-list']['result'] {
+  const isWanted = ({ pool }: { readonly pool: string | null }): boolean => wanted === null || pool === wanted;
+  return { volumes: volumes.filter(isWanted), removed: removed.filter(isWanted) };
+}
+
+/** What the queue says while others wait for the change. */
+function changeText(asker: Asker, verb: string, volume: VolumeName): string {
+  return `volume ${volumeText(volume)}, which is being ${verb} by ${byText(asker)}`;
+}
+
+function byText({ node }: Asker): string {
+  return node === null ? 'an administrator on the server' : `client ${node}`;
+}
+
+function logChange(log: Pick<Log, 'info'>, asker: Asker, verb: string, { pool, manifest }: Found): void {
+  const layout = manifest.layout.kind === 'simple' ? '' : ` (${manifest.layout.kind})`;
+  const text = `Volume ${volumeText(manifest)} of pool ${pool.name}${layout}, ${printSize(manifest.sizeBytes)}: ${verb}`;
+  const who = byText(asker);
+  log.info(`${text}, by ${who}`, {
+    ...eventOf(`volume ${volumeKey(manifest)}`, '-', verb, `${printSize(manifest.sizeBytes)} in pool ${pool.name}, by ${who}`),
+    audit: true,
+    volume: manifest.name,
+  });
+}
+
+function createRequest(params: Omit<ServerMethods['volume-create']['params'], 'request'>): CreateRequest {
+  const { blockSizeBytes, pools = null, chunkBytes = null } = params;
+  if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
+    throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
+  return { ...params, blockSizeBytes, pools, chunkBytes };
+}

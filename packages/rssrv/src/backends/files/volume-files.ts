@@ -1,0 +1,70 @@
+// Opens the file or device of a volume. The listener opens them for a server process that may not open any path, and passes the descriptors;
+// otherwise the process opens them itself, in the same way. Invariants: each caller gets open files of its own, because the kernel reports a
+// write-back error once to each; both descriptors belong to the same file.
+
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+import { RsError } from '@rsio/common/lib/errors';
+
+/** The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the file has no such writes. */
+export interface FileDescriptors {
+  readonly descriptor: number;
+  readonly synced: number | null;
+}
+
+export interface FileWish {
+  readonly path: string;
+  readonly readonly: boolean;
+  /** True if the storage needs no sync: files in memory. */
+  readonly isVolatile: boolean;
+}
+
+export interface VolumeFiles {
+  /** Opens the next file of the volume. Throws the system error, or an RsError. The caller closes the descriptors. */
+  open(wish: FileWish): Promise<FileDescriptors>;
+}
+
+const { O_RDONLY, O_RDWR, O_DSYNC } = fs.constants;
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+
+/** True if a file has a second descriptor. */
+function isSynced({ readonly, isVolatile }: FileWish): boolean {
+  return !readonly && !isVolatile;
+}
+
+/** Opens files by their paths. */
+export const filesByPath: VolumeFiles = {
+  open: async (wish) => {
+    const descriptor = await open(wish.path, wish.readonly ? O_RDONLY : O_RDWR);
+    if (!isSynced(wish)) return { descriptor, synced: null };
+    try {
+      return { descriptor, synced: await open(wish.path, O_RDWR | O_DSYNC) };
+    } catch (thrown) {
+      await close(descriptor);
+      throw thrown;
+    }
+  },
+};
+
+/** The files of one volume that the listener has opened, in their order. */
+export class PassedFiles implements VolumeFiles {
+  private readonly left: number[];
+
+  constructor(descriptors: readonly number[]) {
+    this.left = [...descriptors];
+  }
+
+  open(wish: FileWish): Promise<FileDescriptors> {
+    const descriptor = this.left.shift();
+    const synced = isSynced(wish) ? this.left.shift() : null;
+    if (descriptor !== undefined && synced !== undefined) return Promise.resolve({ descriptor, synced });
+    if (descriptor !== undefined) this.left.unshift(descriptor);
+    return Promise.reject(new RsError('E_INTERNAL', `The listener has not passed ${wish.path}`));
+  }
+
+  /** Takes the descriptors that no backend has taken; the caller closes them. */
+  rest(): readonly number[] {
+    return this.left.splice(0);
+  }
+}

@@ -1,0 +1,47 @@
+// Takes rights away from a server process, before it has any data of a client: the user, new privileges, core dumps, and the system calls
+// that it does not need. Invariant: a process that should run as another user never serves as the listener's user.
+
+import { toRsError } from '@rsio/common/lib/errors';
+import { callFilter } from './call-filter.ts';
+import type { SystemCalls } from './system-calls.ts';
+import type { WorkerUser } from './worker-user.ts';
+
+/** What a server process is started with, as its argument. */
+export interface Confinement {
+  readonly user: WorkerUser | null;
+}
+
+/** The descriptors that a confined server process inherits: the socket for others (descriptor-passing.ts), and the log. */
+export const PASSED_SOCKET = 4;
+export const PASSED_LOG = 5;
+
+/**
+ * Confines this process. Throws if it cannot become the given user. Returns sentences about other protection that this machine does not
+ * offer.
+ */
+export function confine({ user }: Confinement, calls: SystemCalls): string[] {
+  const troubles: string[] = [];
+  const attempt = (what: string, work: () => void): void => {
+    try {
+      work();
+    } catch (thrown) {
+      troubles.push(`${what} (${toRsError(thrown).message})`);
+    }
+  };
+  if (user !== null) become(user);
+  attempt('without protection from core dumps and new privileges', () => calls.giveUpRights());
+  const program = callFilter(process.arch);
+  attempt('without a filter of system calls', () => {
+    if (program !== null) calls.filterCalls(program);
+  });
+  return troubles;
+}
+
+/** Changes the user of all threads. The capabilities of the process go with the user. */
+function become({ name, uid, gid }: WorkerUser): void {
+  process.setgroups?.([]);
+  process.setgid?.(gid);
+  process.setuid?.(uid);
+  const is = [process.getuid?.(), process.geteuid?.(), process.getgid?.(), process.getegid?.()];
+  if (is.join() !== [uid, uid, gid, gid].join()) throw new Error(`The process did not become user ${name}`);
+}

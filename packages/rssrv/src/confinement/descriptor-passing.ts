@@ -1,0 +1,120 @@
+// Passes descriptors from the listener to a server process, over a socket of their own beside the channel. A message on the channel names
+// the descriptors by their tag and is sent after them, so that they are there when it arrives. Invariants: the sender closes its copies; the
+// receiver closes what nobody takes.
+
+import { closeSync } from 'node:fs';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { PASS_RETRY_MS, PASS_WAIT_MS } from './limits.ts';
+import type { SystemCalls } from './system-calls.ts';
+
+/** The listener's end of the socket to one server process. */
+export class DescriptorSender {
+  private readonly calls: SystemCalls;
+  private readonly clock: Clock;
+  private socket: number | null;
+  private lastTag = 0;
+  private isWaiting = false;
+
+  constructor(calls: SystemCalls, clock: Clock, socket: number) {
+    this.calls = calls;
+    this.clock = clock;
+    this.socket = socket;
+  }
+
+  /**
+   * Sends the descriptors and closes them here, even if that fails. Resolves with their tag. Throws E_SYSTEM if the process reads none for
+   * PASS_WAIT_MS or has exited. Only one call waits: a process that reads nothing keeps no descriptors of the listener.
+   */
+  async pass(descriptors: readonly number[]): Promise<number> {
+    const tag = ++this.lastTag;
+    try {
+      if (!this.trySend(tag, descriptors)) await this.sendLater(tag, descriptors);
+      return tag;
+    } catch (thrown) {
+      throw new RsError('E_SYSTEM', `Cannot pass files to the server process: ${toRsError(thrown).message}`, {}, thrown);
+    } finally {
+      closeAll(descriptors);
+    }
+  }
+
+  /** Like `pass`, without waiting. Returns null if the descriptors could not be sent. */
+  passNow(descriptors: readonly number[]): number | null {
+    const tag = ++this.lastTag;
+    try {
+      return this.trySend(tag, descriptors) ? tag : null;
+    } catch {
+      return null;
+    } finally {
+      closeAll(descriptors);
+    }
+  }
+
+  close(): void {
+    if (this.socket !== null) closeAll([this.socket]);
+    this.socket = null;
+  }
+
+  private async sendLater(tag: number, descriptors: readonly number[]): Promise<void> {
+    if (this.isWaiting) throw new Error('it takes none at present');
+    this.isWaiting = true;
+    try {
+      const endMs = this.clock.monotonicMs() + PASS_WAIT_MS;
+      do {
+        if (this.clock.monotonicMs() > endMs) throw new Error(`it has taken none for ${PASS_WAIT_MS / 1_000} s`);
+        await new Promise<void>((resolve) => this.clock.after(PASS_RETRY_MS, resolve));
+      } while (!this.trySend(tag, descriptors));
+    } finally {
+      this.isWaiting = false;
+    }
+  }
+
+  private trySend(tag: number, descriptors: readonly number[]): boolean {
+    if (this.socket === null) throw new Error('it has exited');
+    return this.calls.send(this.socket, tag, descriptors);
+  }
+}
+
+/** The end of the socket in a server process. */
+export class DescriptorReceiver {
+  private readonly calls: SystemCalls;
+  private readonly socket: number;
+  /** Descriptors that were received and not yet taken, by tag. */
+  private readonly received = new Map<number, readonly number[]>();
+
+  constructor(calls: SystemCalls, socket: number) {
+    this.calls = calls;
+    this.socket = socket;
+  }
+
+  /** Returns the descriptors with this tag, which the caller must close. Throws EMFILE if this process has no descriptor left for them. */
+  take(tag: number): readonly number[] {
+    for (let next = this.calls.receive(this.socket); next !== null; next = this.calls.receive(this.socket)) {
+      this.received.set(next.tag, next.descriptors);
+    }
+    const descriptors = this.received.get(tag) ?? [];
+    this.received.delete(tag);
+    if (descriptors.length > 0) return descriptors;
+    throw Object.assign(new Error('The server process has received no files'), { code: 'EMFILE' });
+  }
+
+  /** Closes the descriptors with this tag, because nobody needs them any more. */
+  discard(tag: number): void {
+    try {
+      closeAll(this.take(tag));
+    } catch {
+      // There is nothing to close.
+    }
+  }
+}
+
+/** Never throws. */
+export function closeAll(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) {
+    try {
+      closeSync(descriptor);
+    } catch {
+      // A descriptor that cannot be closed is closed already.
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// System calls that Node does not have: passing descriptors over a Unix socket (SCM_RIGHTS), and giving up rights. They go through koffi, an
+// optional package with binaries for the common platforms. Nothing here is called for a read or a write. Invariants: a received descriptor
+// is closed on exec; no call waits.
+
+import { closeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import util from 'node:util';
+import type * as Koffi from 'koffi';
+import { assert } from '@rsio/common/lib/assert';
+import { DESCRIPTORS_PER_MESSAGE_MAX } from './limits.ts';
+
+export interface ReceivedDescriptors {
+  readonly tag: number;
+  readonly descriptors: readonly number[];
+}
+
+export interface SystemCalls {
+  /** Returns both ends of a pair of Unix sockets that carry descriptors. */
+  socketPair(): readonly [number, number];
+  /** Sends descriptors, which stay open here. Returns false if the socket is full. Throws an error with the errno in `code`. */
+  send(socket: number, tag: number, descriptors: readonly number[]): boolean;
+  /** Returns the next message, or null if there is none. Throws an error with the errno in `code`. */
+  receive(socket: number): ReceivedDescriptors | null;
+  /** Sets the name of the process, which a process without rights cannot change in /proc. */
+  setName(name: string): void;
+  /** Forbids new rights for programs that this process starts, core dumps, and tracing by processes of the same user. */
+  giveUpRights(): void;
+  /** Installs a seccomp filter (call-filter.ts) for all threads. */
+  filterCalls(program: Buffer): void;
+}
+
+const [AF_UNIX, SOCK_SEQPACKET, SOCK_CLOEXEC] = [1, 5, 0o2000000];
+const [MSG_DONTWAIT, MSG_CTRUNC, MSG_NOSIGNAL, MSG_CMSG_CLOEXEC] = [0x40, 0x8, 0x4000, 0x40000000];
+const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
+const [PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS] = [4, 15, 38];
+const RLIMIT_CORE = 4;
+const [SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC] = [1, 1];
+const SECCOMP_CALLS: Readonly<Record<string, number>> = { x64: 317, arm64: 277 };
+const FILTER_BYTES = 8;
+const TAG_BYTES = 8;
+const CONTROL_HEADER_BYTES = 16;
+const DESCRIPTOR_BYTES = 4;
+const NAME_MAX_BYTES = 15;
+
+let loaded: SystemCalls | null | undefined;
+
+/** Returns the system calls, or null if koffi is not installed or does not support this machine. */
+export function systemCalls(): SystemCalls | null {
+  if (loaded === undefined) {
+    try {
+      loaded = process.platform === 'linux' && process.arch in SECCOMP_CALLS ? bind() : null;
+    } catch {
+      loaded = null;
+    }
+  }
+  return loaded;
+}
+
+function bind(): SystemCalls {
+  // An optional package cannot be imported statically, and no bundle can contain its binaries.
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  const library = koffi.load(null);
+  const iovec = koffi.struct({ base: 'void *', length: 'size_t' });
+  const message = koffi.struct({
+    ...{ name: 'void *', nameLength: 'uint32_t', pieces: koffi.pointer(iovec), count: 'size_t' },
+    ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
+  });
+  const filter = koffi.struct({ length: 'uint16_t', program: 'void *' });
+  const limit = koffi.struct({ soft: 'uint64_t', hard: 'uint64_t' });
+  const socketpair = library.func('socketpair', 'int', ['int', 'int', 'int', koffi.out(koffi.pointer('int'))]);
+  const sendmsg = library.func('sendmsg', 'int64_t', ['int', koffi.pointer(message), 'int']);
+  const recvmsg = library.func('recvmsg', 'int64_t', ['int', koffi.inout(koffi.pointer(message)), 'int']);
+  const prctl = library.func('prctl', 'int', ['int', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t']);
+  const prctlText = library.func('prctl', 'int', ['int', 'str', 'uint64_t', 'uint64_t', 'uint64_t']);
+  const setrlimit = library.func('setrlimit', 'int', ['int', koffi.pointer(limit)]);
+  const syscall = library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', koffi.pointer(filter)]);
+  const seccomp = SECCOMP_CALLS[process.arch] ?? 0;
+
+  const failed = (what: string): Error => {
+    const code = util.getSystemErrorName(-koffi.errno());
+    return Object.assign(new Error(`${what} failed with ${code}`), { code });
+  };
+  const check = (result: number, what: string): void => {
+    if (Number(result) !== 0) throw failed(what);
+  };
+  return {
+    socketPair: () => {
+      const both = [0, 0];
+      check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, both), 'socketpair');
+      return [both[0] ?? 0, both[1] ?? 0];
+    },
+    send: (socket, tag, descriptors) => {
+      assert(descriptors.length > 0 && descriptors.length <= DESCRIPTORS_PER_MESSAGE_MAX, 'A message with a wrong number of descriptors');
+      const bytes = Buffer.alloc(TAG_BYTES);
+      bytes.writeBigUInt64LE(BigInt(tag));
+      const sent = Number(sendmsg(socket, header(bytes, controlOf(descriptors)), MSG_DONTWAIT | MSG_NOSIGNAL));
+      if (sent >= 0) return true;
+      if (koffi.errno() === koffi.os.errno['EAGAIN']) return false;
+      throw failed('sendmsg');
+    },
+    receive: (socket) => {
+      const bytes = Buffer.alloc(TAG_BYTES);
+      const control = Buffer.alloc(CONTROL_HEADER_BYTES + DESCRIPTORS_PER_MESSAGE_MAX * DESCRIPTOR_BYTES);
+      const received = header(bytes, control);
+      const count = Number(recvmsg(socket, received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+      if (count < 0 && koffi.errno() === koffi.os.errno['EAGAIN']) return null;
+      if (count < 0) throw failed('recvmsg');
+      if (count === 0) return null;
+      const tag = Number(bytes.readBigUInt64LE());
+      const descriptors = descriptorsIn(control, Number(received.controlLength));
+      if ((received.flags & MSG_CTRUNC) === 0) return { tag, descriptors };
+      // This process had no number left for some of them, which the kernel has closed.
+      for (const descriptor of descriptors) closeSync(descriptor);
+      return { tag, descriptors: [] };
+    },
+    setName: (name) => void prctlText(PR_SET_NAME, Buffer.from(name).subarray(0, NAME_MAX_BYTES).toString(), 0, 0, 0),
+    giveUpRights: () => {
+      check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'prctl(PR_SET_NO_NEW_PRIVS)');
+      check(setrlimit(RLIMIT_CORE, { soft: 0, hard: 0 }), 'setrlimit(RLIMIT_CORE)');
+      check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), 'prctl(PR_SET_DUMPABLE)');
+    },
+    filterCalls: (program) => {
+      const described = { length: program.length / FILTER_BYTES, program };
+      check(syscall(seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, described), 'seccomp');
+    },
+  };
+}
+
+function header(bytes: Buffer, control: Buffer) {
+  const pieces = [{ base: bytes, length: bytes.length }];
+  return { name: null, nameLength: 0, pieces, count: 1, control, controlLength: control.length, flags: 0 };
+}
+
+/** Encodes a control message: its length, level, type, and the descriptors. */
+function controlOf(descriptors: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(CONTROL_HEADER_BYTES + descriptors.length * DESCRIPTOR_BYTES);
+  bytes.writeBigUInt64LE(BigInt(bytes.length), 0);
+  bytes.writeInt32LE(SOL_SOCKET, 8);
+  bytes.writeInt32LE(SCM_RIGHTS, 12);
+  descriptors.forEach((descriptor, index) => bytes.writeInt32LE(descriptor, CONTROL_HEADER_BYTES + index * DESCRIPTOR_BYTES));
+  return bytes;
+}
+
+function descriptorsIn(control: Buffer, controlLength: number): number[] {
+  if (controlLength < CONTROL_HEADER_BYTES) return [];
+  const end = Math.min(Number(control.readBigUInt64LE(0)), controlLength);
+  const found: number[] = [];
+  for (let at = CONTROL_HEADER_BYTES; at + DESCRIPTOR_BYTES <= end; at += DESCRIPTOR_BYTES) found.push(control.readInt32LE(at));
+  return found;
+}

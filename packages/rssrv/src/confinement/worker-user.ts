@@ -1,0 +1,50 @@
+// Decides as which user server processes run: the key `user` of rssrvcfg, else the user rsio if there is one. Pure, except for the user file.
+// Invariant: with `user`, or with a user rsio, server processes never run as root without a warning.
+
+import { type NamedUser, userNamed } from '@rsio/common/files/users';
+
+export type WorkerUser = NamedUser;
+
+/** The user of the server processes if the configuration names none. The packages create it. */
+export const DEFAULT_USER = 'rsio';
+
+export interface WorkerUserFacts {
+  /** The key `user`, or null. */
+  readonly configured: string | null;
+  /** Effective user of the listener. */
+  readonly uid: number;
+  /** True if descriptors can be passed to server processes (system-calls.ts). */
+  readonly canPass: boolean;
+  /** True if the listener may start and end processes of other users. */
+  readonly canSwitch: boolean;
+  /** True if rssrv runs with --test: injected faults need files that only the listener's user may write. */
+  readonly mayInjectFaults: boolean;
+  readonly userFile?: string;
+}
+
+export interface WorkerUserChoice {
+  /** Null if server processes run as the listener's user. */
+  readonly user: WorkerUser | null;
+  /** Says why server processes have more rights than they need, and what to do. Null if they do not. */
+  readonly warning: string | null;
+}
+
+export function chooseWorkerUser({ configured, uid, canPass, canSwitch, mayInjectFaults, userFile }: WorkerUserFacts): WorkerUserChoice {
+  const named = userNamed(configured ?? DEFAULT_USER, userFile);
+  if (uid !== 0) {
+    const warning =
+      configured === null || named?.uid === uid
+        ? null
+        : `Server processes run as the user of rssrv, and not as ${configured}: start rssrv as root, or remove user =`;
+    return { user: null, warning };
+  }
+  const asRoot = (remedy: string): WorkerUserChoice => ({ user: null, warning: `Server processes run as root: ${remedy}` });
+  if (!canPass) return asRoot('install the package koffi beside rssrv (npm run build), so that it can pass files to them');
+  if (mayInjectFaults) return configured === null ? { user: null, warning: null } : asRoot('start rssrv without --test');
+  if (named === undefined) {
+    const user = configured ?? DEFAULT_USER;
+    return asRoot(`create the user ${user} (useradd --system ${user}) and restart rssrv`);
+  }
+  if (!canSwitch) return asRoot('let rssrv have the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL');
+  return { user: named, warning: null };
+}

@@ -1,0 +1,38 @@
+// Which lines of the log become events, also those of a child and below the level of the log.
+// The list of events itself is in server-events.test.ts.
+
+import { type DaemonLog, quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { EventLog, eventOf } from './event-log.ts';
+import { ServerEvents } from './server-events.ts';
+
+test('a line with an event is logged and becomes an event, and others are only logged', async () => {
+  const lines: string[] = [];
+  const write = (message: string): void => void lines.push(message);
+  const nothing = (): void => undefined;
+  const sink: DaemonLog = {
+    ...quietLog,
+    info: write,
+    error: write,
+    child: () => ({ ...quietLog, warn: write }),
+    setLevel: nothing,
+    reopen: nothing,
+    flushSync: nothing,
+    close: nothing,
+  };
+  const events = new ServerEvents(new FakeClock());
+  const log = new EventLog(sink, events);
+  log.info('plain');
+  log.info('Client a came', eventOf('client a', 'absent', 'connected'));
+  log.error('Refused: see above', eventOf('configuration', '-', 'refused', 'Line 3 is wrong'));
+  log.child({}).warn('Child', eventOf('x', 'a', 'b'));
+  log.debug('below the level', eventOf('y', 'a', 'b'));
+  expect(lines).toEqual(['plain', 'Client a came', 'Refused: see above', 'Child']);
+  expect((await events.read({ count: 9, after: null, waitMs: 0 })).events).toMatchObject([
+    { object: 'client a', from: 'absent', to: 'connected', reason: 'Client a came' },
+    { object: 'configuration', reason: 'Line 3 is wrong' },
+    { object: 'x' },
+    { object: 'y' },
+  ]);
+});

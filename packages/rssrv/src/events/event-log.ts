@@ -1,0 +1,78 @@
+// The log of the listener, which also makes events: a line with the field `event` is added to the list of events (server-events.ts). A line
+// that a rate limit suppresses is therefore no event either, so that no peer can push other events out of the list. Invariant: the log has
+// every event, whatever its level.
+
+import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
+import type { LogFields } from '@rsio/common/log/log-fields';
+import type { Change, ServerEvents } from './server-events.ts';
+
+/**
+ * Fields that make a log line an event. `reason`: default: the text of the line.
+ */
+export function eventOf(object: string, from: string, to: string, reason?: string): LogFields {
+  return { event: { object, from, to, ...(reason === undefined ? {} : { reason }) } };
+}
+
+export class EventLog implements DaemonLog {
+  private readonly log: Log;
+  private readonly daemon: DaemonLog;
+  private readonly events: ServerEvents;
+
+  /** `log`: `daemon`, or a child of it. */
+  constructor(daemon: DaemonLog, events: ServerEvents, log: Log = daemon) {
+    this.daemon = daemon;
+    this.events = events;
+    this.log = log;
+  }
+
+  get isDebug(): boolean {
+    return this.log.isDebug === true;
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.log.debug(message, fields);
+    this.note(message, fields);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.log.info(message, fields);
+    this.note(message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.log.warn(message, fields);
+    this.note(message, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.log.error(message, fields);
+    this.note(message, fields);
+  }
+
+  child(fields: Parameters<Log['child']>[0]): Log {
+    return new EventLog(this.daemon, this.events, this.log.child(fields));
+  }
+
+  setLevel(level: LogLevel): void {
+    this.daemon.setLevel(level);
+  }
+
+  reopen(): void {
+    this.daemon.reopen();
+  }
+
+  flushSync(): void {
+    this.daemon.flushSync();
+  }
+
+  close(): void {
+    this.daemon.close();
+  }
+
+  private note(message: string, fields: LogFields | undefined): void {
+    const event = fields?.['event'] as Partial<Change> | undefined;
+    if (event === undefined) return;
+    const { object = '', from = '-', to = '', reason = message } = event;
+    this.events.add({ object, from, to, reason });
+  }
+}

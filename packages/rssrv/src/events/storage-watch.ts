@@ -1,0 +1,51 @@
+// Finds what has changed in the storage of the server since it last looked: pools that cannot be used, volumes that are not served. It only
+// compares; the administration looks at regular intervals and after each change. How full pools are is judged in pools/. Invariants: each
+// change is reported once; however many volumes change at once, the number of reports is bounded.
+
+import { plural } from '@rsio/common/lib/units';
+import { VOLUMES_NAMED_MAX } from './limits.ts';
+import type { Change } from './server-events.ts';
+
+export interface StoragePicture {
+  /** Name of a pool -> why it cannot be used; null if it can. */
+  readonly pools: ReadonlyMap<string, string | null>;
+  /** Volume that is not served, such as `oracle@0` -> why. */
+  readonly unavailable: ReadonlyMap<string, string>;
+  /** Returns true if the server has this volume. */
+  readonly exists: (volume: string) => boolean;
+}
+
+export class StorageWatch {
+  private pools: StoragePicture['pools'] = new Map();
+  private unavailable: ReadonlyMap<string, string> = new Map();
+
+  /** Returns the changes since the last call. At the first call, everything that is not as it should be is a change. */
+  look({ pools, unavailable, exists }: StoragePicture): Change[] {
+    const changes: Change[] = [];
+    for (const [name, reason] of pools) {
+      const before = this.pools.get(name) ?? null;
+      if (reason !== null && before === null) changes.push({ object: `pool ${name}`, from: 'ready', to: 'unavailable', reason });
+      if (reason === null && before !== null) changes.push({ object: `pool ${name}`, from: 'unavailable', to: 'ready', reason: '' });
+    }
+    const lost = [...unavailable].filter(([volume]) => !this.unavailable.has(volume));
+    const back = [...this.unavailable.keys()].filter((volume) => !unavailable.has(volume) && exists(volume));
+    changes.push(
+      ...named(lost, 'served', 'unavailable'),
+      ...named(
+        back.map((volume) => [volume, ''] as const),
+        'unavailable',
+        'served',
+      ),
+    );
+    this.pools = new Map(pools);
+    this.unavailable = new Map(unavailable);
+    return changes;
+  }
+}
+
+function named(volumes: readonly (readonly [volume: string, reason: string])[], from: string, to: string): Change[] {
+  const changes = volumes.slice(0, VOLUMES_NAMED_MAX).map(([volume, reason]) => ({ object: `volume ${volume}`, from, to, reason }));
+  const rest = volumes.length - changes.length;
+  if (rest === 0) return changes;
+  return [...changes, { object: plural(rest, 'more volume'), from, to, reason: 'rsadm volume list shows them' }];
+}

@@ -1,0 +1,146 @@
+// The clients that are kept out until an administrator lets them in again, over restarts and reloads, and the orders of clients that are
+// being executed. Ending what a client does is in fencing.ts. Invariants: a fence that was answered is on disk; a fence counts from the moment
+// at which it is asked for; no order of a fenced client begins.
+
+import { StateFile } from '@rsio/common/files/state-file';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { formatTime } from '@rsio/common/log/log-line';
+import { type Fence, FENCES_FILE, type FencesFileContent } from './fences-file.ts';
+import { FENCES_MAX } from './limits.ts';
+
+/** Remembers elsewhere, in the file of the holds, that there have been fences. */
+export interface FencesNote {
+  /** True if the server has had a fence before, so that the file of fences must exist. */
+  readonly hasHadFences: boolean;
+  /** Makes `hasHadFences` true for all later starts. */
+  noteFences(): Promise<void>;
+}
+
+export class Fences {
+  private readonly clock: Pick<Clock, 'wallMs'>;
+  private readonly path: string;
+  private readonly note: FencesNote;
+  private readonly file: StateFile<FencesFileContent>;
+  private readonly clients = new Map<string, Fence>();
+  /** Maps each client to the number of its orders in execution. */
+  private readonly orders = new Map<string, number>();
+  /** The client that is being let in; it is not in the file any more. */
+  private lifting: string | null = null;
+  private last: Promise<unknown> = Promise.resolve();
+  /** Called when an order of a client has ended. */
+  private readonly waiters = new Set<() => void>();
+
+  constructor(clock: Pick<Clock, 'wallMs'>, path: string, note: FencesNote) {
+    this.clock = clock;
+    this.path = path;
+    this.note = note;
+    this.file = new StateFile(path, FENCES_FILE, () => this.content);
+  }
+
+  /** Loads the file. Throws E_SYSTEM if it cannot be used, or if it is gone: nobody would know which clients to keep out. */
+  async load(): Promise<void> {
+    const content = await this.file.load();
+    if (content === null && this.note.hasHadFences)
+      throw new RsError('E_SYSTEM', `State file ${this.path} is gone, and clients may have been fenced: ${FENCES_FILE.remedy}`, {
+        file: this.path,
+      });
+    for (const [node, fence] of Object.entries(content?.clients ?? {})) this.clients.set(node, fence);
+  }
+
+  get(node: string): Fence | null {
+    return this.clients.get(node) ?? null;
+  }
+
+  has(node: string): boolean {
+    return this.clients.has(node);
+  }
+
+  get names(): readonly string[] {
+    return [...this.clients.keys()];
+  }
+
+  /** Throws E_FENCED if the client is kept out. */
+  check(node: string): void {
+    const fence = this.get(node);
+    if (fence === null) return;
+    throw new RsError(
+      'E_FENCED',
+      `Node ${node} is fenced since ${formatTime(fence.sinceMs)}: rsadm client unfence ${node} on the server lets it in again`,
+      { node },
+    );
+  }
+
+  /** Keeps a client out from now on. Durable when the promise resolves. Throws E_SYSTEM, and keeps nobody out, if it cannot be saved. */
+  async set(node: string, by: string | null): Promise<void> {
+    const before = this.get(node);
+    if (before === null && this.clients.size >= FENCES_MAX)
+      throw new RsError('E_LIMIT', `${FENCES_MAX} clients are fenced already: unfence some`);
+    const fence = before ?? { sinceMs: this.clock.wallMs(), by };
+    this.clients.set(node, fence);
+    await this.inTurn(async () => {
+      // A change before this one may have let the client in, or may have failed to save what this one relies on.
+      this.clients.set(node, fence);
+      try {
+        await this.file.save();
+        await this.note.noteFences();
+      } catch (error) {
+        if (before === null) this.clients.delete(node);
+        throw error;
+      }
+    });
+  }
+
+  /** Lets a client in when that is on disk. Returns false if it was not kept out. Throws E_SYSTEM, and keeps it out, if it cannot be saved. */
+  async lift(node: string): Promise<boolean> {
+    return this.inTurn(async () => {
+      if (!this.has(node)) return false;
+      this.lifting = node;
+      try {
+        await this.file.save();
+      } finally {
+        this.lifting = null;
+      }
+      this.clients.delete(node);
+      return true;
+    });
+  }
+
+  /** Executes an order of a client, unless it is fenced when its turn comes. `node` is null for an administrator on the server. */
+  async order<T>(node: string | null, work: () => Promise<T>): Promise<T> {
+    if (node === null) return work();
+    this.check(node);
+    this.orders.set(node, (this.orders.get(node) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (this.orders.get(node) ?? 0) - 1;
+      if (left > 0) this.orders.set(node, left);
+      else this.orders.delete(node);
+      for (const waiter of [...this.waiters]) waiter();
+    }
+  }
+
+  /** Resolves when no order of the client is in execution. */
+  async idle(node: string): Promise<void> {
+    while (this.orders.has(node)) {
+      await new Promise<void>((resolve) => {
+        const waiter = (): void => {
+          this.waiters.delete(waiter);
+          resolve();
+        };
+        this.waiters.add(waiter);
+      });
+    }
+  }
+
+  private inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.last.then(change);
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+
+  private get content(): FencesFileContent {
+    return { clients: Object.fromEntries([...this.clients].filter(([node]) => node !== this.lifting)) };
+  }
+}

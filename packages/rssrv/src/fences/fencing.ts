@@ -1,0 +1,85 @@
+// Ends what a client does: kicks it, or fences it so that it cannot come back. The fences themselves are in fences.ts. Invariants: a fence is
+// answered only when nothing of the client can run any more: no connection of it is admitted, its session is over, and none of its orders is in
+// execution. An order that could not wait for that says so, and the fence stays.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Fences } from './fences.ts';
+import { SESSION_END_WAIT_MS } from './limits.ts';
+
+/** A session that has been told to end. */
+export interface EndingSession {
+  readonly pid: number;
+  /** Time in ms for which its process has been waiting for its storage; null if it is not waiting. */
+  readonly blockedMs: number | null;
+  /** Resolves when nothing of the session runs any more; false if its process was killed or has crashed. */
+  readonly ended: Promise<boolean>;
+}
+
+export interface FencingPorts {
+  readonly clock: Clock;
+  readonly fences: Fences;
+  /** Tells the session of a node to end; null if it has none. */
+  endSession(node: string, code: string, sentence: string): EndingSession | null;
+  /** Closes the connections of a node that only measure a path. */
+  endProbes(node: string, code: string, sentence: string): void;
+}
+
+export interface Ended {
+  readonly wasConnected: boolean;
+  /** False if the process of its session was killed, so that the storage of its volumes started a new incarnation. */
+  readonly isClean: boolean;
+}
+
+export class Fencing {
+  private readonly ports: FencingPorts;
+
+  constructor(ports: FencingPorts) {
+    this.ports = ports;
+  }
+
+  /** Ends the session of a client, which may come back. Throws E_TIMEOUT if the session does not end in time; it goes on ending. */
+  async kick(node: string): Promise<Ended> {
+    const session = this.ports.endSession(node, 'E_NO_SESSION', 'An administrator ended the session');
+    if (session === null) return { wasConnected: false, isClean: true };
+    return { wasConnected: true, isClean: await this.whenEnded(session, session.ended, `The session of client ${node} has not ended yet`) };
+  }
+
+  /**
+   * Keeps a client out, and resolves when nothing of it can run any more. Throws E_SYSTEM if the fence cannot be saved; the client is then
+   * not fenced. Throws E_TIMEOUT if something of the client still runs; the fence stays, and a repeated call goes on waiting.
+   */
+  async fence(node: string, by: string | null): Promise<Ended> {
+    const { fences } = this.ports;
+    await fences.set(node, by);
+    // Sessions that were beginning when the fence came have begun or were refused by now, because `set` has waited for the disk.
+    const sentence = `Node ${node} was fenced by an administrator`;
+    this.ports.endProbes(node, 'E_FENCED', sentence);
+    const session = this.ports.endSession(node, 'E_FENCED', sentence);
+    const ended = Promise.all([session?.ended ?? true, fences.idle(node)]).then(([isClean]) => isClean);
+    const isClean = await this.whenEnded(session, ended, `Client ${node} is not fenced yet, do not rely on it`);
+    if (!fences.has(node)) throw new RsError('E_FENCED', `Client ${node} was let in while it was being fenced: it is not fenced`, { node });
+    return { wasConnected: session !== null, isClean };
+  }
+
+  private async whenEnded(session: EndingSession | null, ended: Promise<boolean>, notYet: string): Promise<boolean> {
+    const { clock } = this.ports;
+    const outcome = await new Promise<boolean | null>((resolve) => {
+      const timer = clock.after(SESSION_END_WAIT_MS, () => resolve(null));
+      void ended.then((isClean) => {
+        timer.cancel();
+        resolve(isClean);
+      });
+    });
+    if (outcome !== null) return outcome;
+    const waitsFor =
+      session === null
+        ? 'one of its orders is still being executed'
+        : `server process ${session.pid} still has its I/O in progress${session.blockedMs === null ? '' : ', blocked in a call to the storage,'}`;
+    throw new RsError(
+      'E_TIMEOUT',
+      `${notYet}: ${waitsFor} after ${SESSION_END_WAIT_MS / 1_000} s; repeat the command to go on waiting, and check the storage`,
+      { pid: session?.pid },
+    );
+  }
+}

@@ -1,0 +1,39 @@
+// Executes the changes to one volume's holds one after another, and remembers the take-over in progress. holds.ts makes the changes. Invariant:
+// no two changes to the holds of one volume overlap, and a change that fails stops none behind it.
+
+import type { Claimant, VolumeHolds } from './hold-rules.ts';
+
+/** The queue of changes to one volume's holds. */
+export interface HoldChanges {
+  last: Promise<unknown>;
+  waiting: number;
+  /** The take-over in progress, with the volume's earlier holds; null if there is none. */
+  takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
+}
+
+export class HoldTurns {
+  private readonly changes = new Map<string, HoldChanges>();
+
+  /** Returns the changes of a volume that wait or are in progress; undefined if there are none. */
+  of(volumeId: string): Readonly<HoldChanges> | undefined {
+    return this.changes.get(volumeId);
+  }
+
+  inTurn<T>(volumeId: string, work: (own: HoldChanges) => Promise<T>): Promise<T> {
+    const turns = this.changes.get(volumeId) ?? { last: Promise.resolve(), waiting: 0, takeOver: null };
+    this.changes.set(volumeId, turns);
+    turns.waiting++;
+    const run = async (): Promise<T> => {
+      try {
+        return await work(turns);
+      } finally {
+        turns.takeOver = null;
+        turns.waiting--;
+        if (turns.waiting === 0) this.changes.delete(volumeId);
+      }
+    };
+    const mine = turns.waiting === 1 ? run() : turns.last.then(run);
+    turns.last = mine.catch(() => undefined);
+    return mine;
+  }
+}

@@ -1,0 +1,45 @@
+// The volumes that a session has been granted, and those that it is just opening. The listener asks it before it changes a volume, and when
+// it revokes a volume's handles. Invariant: from the begin of an OPEN until its answer, the session counts as a user of the volume, so that
+// no change passes between the decision and its answer.
+
+export class VolumeUses implements Iterable<string> {
+  private readonly granted = new Set<string>();
+  /** Number of OPENs in progress, keyed by volume id. */
+  private readonly opening = new Map<string, number>();
+
+  /** Returns true if the session has been granted the volume, or is opening it. */
+  has(volumeId: string): boolean {
+    return this.granted.has(volumeId) || this.opening.has(volumeId);
+  }
+
+  /** Returns true if the session has been granted the volume. An OPEN in progress is granted later, as the volume is then. */
+  isGranted(volumeId: string): boolean {
+    return this.granted.has(volumeId);
+  }
+
+  /** Iterates over the volumes granted to the session, whose storage it may have changed. */
+  [Symbol.iterator](): Iterator<string> {
+    return this.granted.values();
+  }
+
+  add(volumeId: string): void {
+    this.granted.add(volumeId);
+  }
+
+  /** The session has closed all its handles of the volume. OPENs in progress continue to count. */
+  delete(volumeId: string): void {
+    this.granted.delete(volumeId);
+  }
+
+  /** An OPEN of the volume begins. */
+  opens(volumeId: string): void {
+    this.opening.set(volumeId, (this.opening.get(volumeId) ?? 0) + 1);
+  }
+
+  /** An OPEN of the volume has ended. */
+  opened(volumeId: string): void {
+    const left = (this.opening.get(volumeId) ?? 0) - 1;
+    if (left > 0) this.opening.set(volumeId, left);
+    else this.opening.delete(volumeId);
+  }
+}

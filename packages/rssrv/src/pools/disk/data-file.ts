@@ -1,0 +1,74 @@
+// The file with the content of a volume, or of a part of one: created, extended, and written beside it whole. Invariant: a file that is
+// shorter than its volume is never extended, because the missing content would then read as zeros.
+
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { RsError } from '@rsio/common/lib/errors';
+import { storageStamp } from '../../backends/files/storage-identity.ts';
+
+const { O_RDWR, O_CREAT, O_EXCL } = constants;
+const DATA_MODE = 0o600;
+
+/** Allocates the bytes from `fromBytes` to `toBytes` of a file without changing its content. Throws a system error. */
+export type Allocate = (file: string, fromBytes: number, toBytes: number) => Promise<void>;
+
+export interface PoolFilesPorts {
+  readonly allocate: Allocate;
+  /** Called after each step. Tests stop the process there. */
+  readonly reached?: ((step: string) => void) | undefined;
+}
+
+/** Creates a file of zeros durably, except for its name in the folder. `verb`: for the name of the step. Returns the stamp of the file. */
+export async function createData(
+  ports: PoolFilesPorts,
+  verb: string,
+  file: string,
+  sizeBytes: number,
+  thick: boolean,
+): Promise<string | null> {
+  const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, DATA_MODE);
+  try {
+    await handle.truncate(sizeBytes);
+    if (thick) await ports.allocate(file, 0, sizeBytes);
+    ports.reached?.(`${verb}: data`);
+    await handle.sync();
+    return storageStamp(await handle.stat({ bigint: true }), file);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Extends a file from at least `fromBytes` to `sizeBytes`. Throws E_VOLUME if it is shorter than that. Bytes beyond the size in the manifest
+ * are zero, because they were never served.
+ */
+export async function extendData(ports: PoolFilesPorts, file: string, fromBytes: number, sizeBytes: number, thick: boolean): Promise<void> {
+  const handle = await open(file, O_RDWR);
+  try {
+    const { size } = await handle.stat();
+    if (size < fromBytes)
+      throw new RsError(
+        'E_VOLUME',
+        `${file} has ${size} bytes, but the volume has ${fromBytes}: restore its content; if zeros are correct, make it ${fromBytes} bytes long with truncate(1), then reload`,
+        { file },
+      );
+    if (size < sizeBytes) await handle.truncate(sizeBytes);
+    if (thick) await ports.allocate(file, fromBytes, sizeBytes);
+    ports.reached?.('grow: data');
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  ports.reached?.('grow: durable data');
+}
+
+/** Writes a new file durably, except for its name in the folder. */
+export async function writeNew(file: string, text: string): Promise<void> {
+  const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, DATA_MODE);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,90 @@
+// Changes the parts in one pool: files of volumes whose manifest is in another pool, their home, or that have more than one file in this
+// one. The manifest is the commit point of every change, and a part only follows it. Invariants: a part is new, which its folder's name
+// says, until the manifest names it; only a new part, and one whose volume is being deleted for good, is ever deleted.
+
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
+import { errnoName } from '@rsio/common/lib/errors';
+import { createData, extendData, type PoolFilesPorts } from './data-file.ts';
+import { type PartRecord, printPart } from './manifest.ts';
+import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
+
+const FOLDER_MODE = 0o700;
+
+export class PartFiles {
+  private readonly directory: string;
+  private readonly ports: PoolFilesPorts;
+
+  constructor(directory: string, ports: PoolFilesPorts) {
+    this.directory = directory;
+    this.ports = ports;
+  }
+
+  /** Creates a new part durably, and returns the stamp of its file. The record is written first, so that it explains the file. */
+  async create(record: PartRecord, thick: boolean): Promise<string | null> {
+    const parts = poolPaths.parts(this.directory);
+    const folder = join(parts, NEW_PREFIX + record.fileId);
+    await this.makeParts();
+    await mkdir(folder, { mode: FOLDER_MODE });
+    this.reached('part: folder');
+    await replaceFile(poolPaths.partRecord(folder), printPart(record));
+    this.reached('part: record');
+    const stamp = await createData(this.ports, 'part', poolPaths.data(folder), record.sizeBytes, thick);
+    await syncDirectory(folder);
+    await syncDirectory(parts);
+    this.reached('part: durable');
+    return stamp;
+  }
+
+  /** Makes a new part one that its volume has, after the manifest names it. */
+  async confirm(fileId: string): Promise<void> {
+    await this.move(NEW_PREFIX + fileId, fileId);
+    this.reached('part: confirmed');
+  }
+
+  /** Makes a part new again, before the manifest without it is written. */
+  async doubt(fileId: string): Promise<void> {
+    await this.move(fileId, NEW_PREFIX + fileId);
+    this.reached('part: doubted');
+  }
+
+  /** Extends the file of a part. The record has the new size first, so that the pool never promises less than it may have to keep. */
+  async extend(record: PartRecord, fromBytes: number, thick: boolean): Promise<void> {
+    const folder = poolPaths.part(this.directory, record.fileId);
+    // Unlike `replaceFile`, does not make a folder that has vanished.
+    await stat(folder);
+    await replaceFile(poolPaths.partRecord(folder), printPart(record));
+    this.reached('grow: record');
+    await extendData(this.ports, poolPaths.data(folder), fromBytes, record.sizeBytes, thick);
+  }
+
+  /** Deletes a part for good. Once the first step is done, nothing can bring it back. */
+  async delete(fileId: string, isNew: boolean): Promise<void> {
+    await this.move(isNew ? NEW_PREFIX + fileId : fileId, PURGE_PREFIX + fileId);
+    this.reached('part: purged');
+    await rm(join(poolPaths.parts(this.directory), PURGE_PREFIX + fileId), { recursive: true, force: true });
+    this.reached('part: deleted');
+  }
+
+  private async move(from: string, to: string): Promise<void> {
+    const parts = poolPaths.parts(this.directory);
+    await rename(join(parts, from), join(parts, to));
+    await syncDirectory(parts);
+  }
+
+  /** The folder exists only in pools that have had parts. */
+  private async makeParts(): Promise<void> {
+    try {
+      await mkdir(poolPaths.parts(this.directory), { mode: FOLDER_MODE });
+    } catch (thrown) {
+      if (errnoName(thrown) === 'EEXIST') return;
+      throw thrown;
+    }
+    await syncDirectory(this.directory);
+  }
+
+  private reached(step: string): void {
+    this.ports.reached?.(step);
+  }
+}

@@ -1,0 +1,53 @@
+// The lock of a pool, which is on its pool.json. Invariant: a pool is written to only while this process holds the lock, and while its path
+// leads to the locked file.
+
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import { LOCK_HELPER_TIMEOUT_MS } from '../../sys/limits.ts';
+import type { takeLocks } from '../../locks/file-locks.ts';
+import { poolPaths } from './pool-paths.ts';
+
+/** Locks pool.json. The lock lasts until the handle is closed or the process exits. */
+export async function takePoolLock(path: string, take: typeof takeLocks): Promise<FileHandle> {
+  const file = poolPaths.identity(path);
+  let handle: FileHandle;
+  try {
+    handle = await open(file, 'r+');
+  } catch (thrown) {
+    const errno = errnoName(thrown);
+    throw new RsError(
+      'E_POOL',
+      `${file} cannot be opened for writing (${errno ?? '?'}): ${errnoRemedy(errno) ?? 'let rssrv write to the pool'}`,
+      { file, errno },
+      thrown,
+    );
+  }
+  const [outcome] = await take([{ descriptor: handle.fd, shared: false }]);
+  if (outcome === 'held') return handle;
+  await handle.close();
+  if (outcome === 'taken')
+    throw new RsError(
+      'E_POOL',
+      `${file} is locked, because another rssrv or another section [pool] uses the pool: stop that rssrv, or remove that section`,
+      { file },
+    );
+  if (outcome === 'silent') {
+    const limit = printDuration(LOCK_HELPER_TIMEOUT_MS);
+    throw new RsError('E_POOL', `${file} was not locked within ${limit}: check its file system, then reload`, { file });
+  }
+  throw new RsError('E_POOL', `${file} cannot be locked: install perl (Debian: perl-base), and use a file system that has locks`, {
+    file,
+  });
+}
+
+/**
+ * Throws E_POOL if the path of an open pool no longer leads to the pool.json that is locked, for example because the file system was
+ * unmounted. Nothing may then be written there.
+ */
+export async function checkLocked(path: string, lock: FileHandle | null): Promise<void> {
+  const file = poolPaths.identity(path);
+  const [locked, named] = await Promise.all([lock?.stat(), stat(file).catch(() => null)]);
+  if (named !== null && locked?.ino === named.ino && locked.dev === named.dev) return;
+  throw new RsError('E_POOL', `${file} is not the file that was opened: mount the file system of the pool, or restart rssrv`, { file });
+}

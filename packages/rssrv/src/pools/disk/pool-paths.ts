@@ -1,0 +1,23 @@
+// The names of files and folders in a pool. Pure. Invariant: a folder with a prefix belongs to a change that is not finished, and the next
+// start finishes or undoes it.
+
+import { join } from 'node:path';
+
+/** Prefix of the folder of a volume, or of a part, that is being created. The volume does not exist yet, or does not have the part. */
+export const NEW_PREFIX = '.new-';
+/** Prefix of the folder of a removed volume, or of a part, that is being deleted. It cannot be restored any more. */
+export const PURGE_PREFIX = '.purge-';
+
+export const poolPaths = {
+  identity: (pool: string): string => join(pool, 'pool.json'),
+  volumes: (pool: string): string => join(pool, 'volumes'),
+  removed: (pool: string): string => join(pool, 'removed'),
+  parts: (pool: string): string => join(pool, 'parts'),
+  volume: (pool: string, id: string): string => join(pool, 'volumes', id),
+  removedVolume: (pool: string, id: string): string => join(pool, 'removed', id),
+  part: (pool: string, fileId: string): string => join(pool, 'parts', fileId),
+  manifest: (folder: string): string => join(folder, 'volume.json'),
+  removal: (folder: string): string => join(folder, 'removed.json'),
+  partRecord: (folder: string): string => join(folder, 'part.json'),
+  data: (folder: string): string => join(folder, 'data'),
+} as const;

@@ -1,0 +1,115 @@
+// Decides what becomes of the parts that an interrupted change has left: files of volumes whose manifest may be in another pool. Pure:
+// part-repair.ts carries it out. Invariants: the manifest decides, and while it cannot be read, nothing happens to the part; only a new part
+// that no manifest names, and a part of a volume that is being deleted for good, is deleted; every other part is kept and reported.
+
+import { POOL_FINDINGS_MAX } from '../disk/limits.ts';
+import { type Manifest, otherParts } from '../disk/manifest.ts';
+import { poolPaths } from '../disk/pool-paths.ts';
+import type { FoundPart } from '../disk/pool-scan.ts';
+
+/** What the plan needs to know of a pool (see PoolState in catalogue.ts). */
+export interface PartPool {
+  readonly name: string;
+  readonly path: string;
+  readonly identity: { readonly id: string } | null;
+  readonly isOpen: boolean;
+  readonly trouble: string | null;
+  readonly volumes: ReadonlyMap<string, Manifest>;
+  readonly removed: ReadonlyMap<string, { readonly manifest: Manifest }>;
+  readonly purging: ReadonlyMap<string, Manifest>;
+  readonly parts: ReadonlyMap<string, FoundPart>;
+  readonly unreadable: ReadonlySet<string>;
+}
+
+export type PartAction =
+  | { readonly kind: 'confirm'; readonly pool: string; readonly fileId: string }
+  | { readonly kind: 'delete'; readonly pool: string; readonly fileId: string; readonly isNew: boolean }
+  /** All parts of a volume that is being deleted for good are gone. */
+  | { readonly kind: 'forget'; readonly pool: string; readonly volumeId: string };
+
+export interface PartPlan {
+  readonly actions: readonly PartAction[];
+  /** Name of a pool -> texts about parts that stay as they are. */
+  readonly findings: ReadonlyMap<string, readonly string[]>;
+}
+
+export function planParts(pools: readonly PartPool[]): PartPlan {
+  const actions: PartAction[] = [];
+  const findings = new Map<string, string[]>();
+  for (const pool of pools.filter(isUsable)) {
+    for (const part of pool.parts.values()) {
+      const decision = decide(pool, part, pools);
+      if (typeof decision === 'string') findings.set(pool.name, [...(findings.get(pool.name) ?? []), decision]);
+      else if (decision !== null) actions.push(decision);
+    }
+    for (const { pool: where, text } of missingParts(pool, pools)) findings.set(where, [...(findings.get(where) ?? []), text]);
+    for (const manifest of pool.purging.values())
+      if (otherParts(manifest).every(({ poolId, fileId }) => isGone(pools, poolId, fileId)))
+        actions.push({ kind: 'forget', pool: pool.name, volumeId: manifest.id });
+  }
+  return { actions, findings };
+}
+
+/** Returns an action, a text about a part that stays although its volume does not have it, or null if all is as it should be. */
+function decide({ name, path }: PartPool, { record, isNew }: FoundPart, pools: readonly PartPool[]): PartAction | string | null {
+  const { fileId, poolId, homeId, volumeId } = record;
+  const folder = poolPaths.part(path, fileId);
+  const home = poolOf(pools, homeId);
+  if (home === null)
+    return `${folder} belongs to volume id ${volumeId} of pool id ${homeId}, which is not open: mount that pool, and add its section [pool]`;
+  if (!isUsable(home) || home.unreadable.has(volumeId)) return null;
+  const names = (manifest: Manifest | undefined): boolean =>
+    manifest !== undefined && otherParts(manifest).some((part) => part.fileId === fileId && part.poolId === poolId);
+  if (names(home.volumes.get(volumeId)) || names(home.removed.get(volumeId)?.manifest))
+    return isNew ? { kind: 'confirm', pool: name, fileId } : null;
+  if (isNew || names(home.purging.get(volumeId))) return { kind: 'delete', pool: name, fileId, isNew };
+  return `${folder} belongs to volume id ${volumeId}, which pool ${home.name} does not have with this part: restore the volume from a backup of that pool, or delete the folder`;
+}
+
+/** Texts about parts that a manifest in this pool names, and that their pools do not have. */
+function missingParts(home: PartPool, pools: readonly PartPool[]): { readonly pool: string; readonly text: string }[] {
+  const manifests = [...home.volumes.values(), ...[...home.removed.values()].map(({ manifest }) => manifest)];
+  return manifests.flatMap((manifest) =>
+    otherParts(manifest).flatMap(({ poolId, fileId }) => {
+      const pool = poolOf(pools, poolId);
+      if (pool === null || !isGone(pools, poolId, fileId)) return [];
+      const text = `${poolPaths.part(pool.path, fileId)} of volume ${manifest.name} is missing: restore it from a backup of the pool`;
+      return [{ pool: pool.name, text }];
+    }),
+  );
+}
+
+/** A part whose record cannot be read, or whose pool is not open, is not gone. */
+function isGone(pools: readonly PartPool[], poolId: string, fileId: string): boolean {
+  const pool = poolOf(pools, poolId);
+  return pool !== null && isUsable(pool) && !pool.parts.has(fileId) && !pool.unreadable.has(fileId);
+}
+
+/** Bytes that the parts in a pool promise. If the manifest of a volume cannot be read, its parts count, too. */
+export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number {
+  let sum = 0;
+  for (const { record } of pool.parts.values()) {
+    const home = poolOf(pools, record.homeId);
+    if (home === null || home.unreadable.has(record.volumeId)) sum += record.sizeBytes;
+    else {
+      const volume = home.volumes.get(record.volumeId);
+      const part = volume === undefined ? undefined : otherParts(volume).find(({ fileId }) => fileId === record.fileId);
+      sum += part?.sizeBytes ?? 0;
+    }
+  }
+  return sum;
+}
+
+/** What a pool contains, and its manifests do not explain, with what the manifests in other pools do not explain. */
+export function findingsOf(pool: PartPool & { readonly findings: readonly string[] }, pools: readonly PartPool[]): readonly string[] {
+  const more = planParts(pools).findings.get(pool.name) ?? [];
+  return more.length === 0 ? pool.findings : [...pool.findings, ...more].slice(0, POOL_FINDINGS_MAX);
+}
+
+function poolOf(pools: readonly PartPool[], id: string): PartPool | null {
+  return pools.find((pool) => pool.isOpen && pool.identity?.id === id) ?? null;
+}
+
+function isUsable({ isOpen, trouble }: PartPool): boolean {
+  return isOpen && trouble === null;
+}

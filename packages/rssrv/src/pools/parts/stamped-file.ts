@@ -1,0 +1,15 @@
+// Finds the file of a volume that has a stamp, so that an administrator confirms the content of one file of several by its stamp alone.
+// Invariant: a file that cannot be inspected has no stamp.
+
+import { stat } from 'node:fs/promises';
+import { storageStamp } from '../../backends/files/storage-identity.ts';
+
+/** Returns the index of the first of these files that has the stamp, or null. */
+export async function stampedFile(paths: readonly (string | null)[], stamp: string): Promise<number | null> {
+  for (const [index, path] of paths.entries()) {
+    if (path === null) continue;
+    const stats = await stat(path, { bigint: true }).catch(() => null);
+    if (stats !== null && storageStamp(stats, path) === stamp) return index;
+  }
+  return null;
+}

@@ -1,0 +1,166 @@
+// A stop after each step of each change of a pool, and a step that fails. The oracle of a stop is a copy of the pool's directory at that step,
+// as kill -9 would leave it.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { PoolScene } from '../testing/pool-scene.ts';
+import { LOCAL_ASKER } from './asker.ts';
+import { DB, MIB, directory, open, pictureOf, usePoolDirectory } from '../testing/pool-directory.ts';
+
+usePoolDirectory();
+
+/** Executes a verb, copies the pool at each step, and returns the steps with what a server finds there after a stop. */
+async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (scene: PoolScene) => Promise<unknown>) {
+  const copies: { readonly step: string; readonly at: string }[] = [];
+  let isCopying = false;
+  const scene = await open((step) => {
+    if (!isCopying) return;
+    const at = path.join(directory, `..`, `${path.basename(directory)}-stop${copies.length}`);
+    fs.cpSync(path.join(directory, 'fast'), path.join(at, 'fast'), { recursive: true });
+    copies.push({ step, at });
+  });
+  await prepare(scene);
+  const before = await pictureOf(directory);
+  isCopying = true;
+  await verb(scene);
+  const after = scene.picture();
+  const found: [step: string, state: string][] = [];
+  for (const { step, at } of copies) {
+    const picture = await pictureOf(at);
+    found.push([step, picture === before ? 'before' : picture === after ? 'after' : picture]);
+    // The second start finds the same, and nothing is left of the change.
+    expect(await pictureOf(at), step).toBe(picture);
+    const rest = fs.readdirSync(at, { recursive: true }).filter((name) => /\.new|\.purge|volumes.*removed\.json/.test(String(name)));
+    expect(rest, step).toEqual([]);
+    fs.rmSync(at, { recursive: true, force: true });
+  }
+  return found;
+}
+
+describe('a stop after any step leaves the state before or after', () => {
+  test('create', async () => {
+    const found = await stops(
+      async () => undefined,
+      (scene) => scene.create(),
+    );
+    expect(found).toEqual([
+      ['create: folder', 'before'],
+      ['create: data', 'before'],
+      ['create: manifest', 'before'],
+      ['create: commit', 'after'],
+      ['create: durable', 'after'],
+    ]);
+  });
+
+  test('grow', async () => {
+    const found = await stops(
+      (scene) => scene.create(),
+      (scene) => scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null),
+    );
+    expect(found).toEqual([
+      ['grow: data', 'before'],
+      ['grow: durable data', 'before'],
+      ['change: commit', 'after'],
+    ]);
+  });
+
+  test('rename and set', async () => {
+    const renamed = await stops(
+      (scene) => scene.create(),
+      (scene) => scene.verbs.rename(DB, { name: 'new', universe: 2 }, LOCAL_ASKER, null),
+    );
+    expect(renamed).toEqual([['change: commit', 'after']]);
+  });
+
+  test('remove', async () => {
+    const found = await stops(
+      (scene) => scene.create(),
+      (scene) => scene.verbs.remove(DB, LOCAL_ASKER, null),
+    );
+    expect(found).toEqual([
+      ['remove: note', 'before'],
+      ['remove: commit', 'after'],
+      ['remove: durable', 'after'],
+    ]);
+  });
+
+  test('restore', async () => {
+    const prepare = async (scene: PoolScene): Promise<void> => {
+      await scene.create();
+      await scene.verbs.remove(DB, LOCAL_ASKER, null);
+    };
+    const found = await stops(prepare, (scene) => scene.verbs.restore(DB, LOCAL_ASKER, null));
+    expect(found).toEqual([
+      ['restore: manifest', 'before'],
+      ['restore: commit', 'after'],
+      ['restore: durable', 'after'],
+      ['restore: note', 'after'],
+    ]);
+  });
+});
+
+describe('a step that fails', () => {
+  /** Fails once after this step. The picture in memory must then be the one on disk, and a served volume must have its manifest. */
+  async function failing(step: string, verb: (scene: PoolScene) => Promise<unknown>, prepare?: (scene: PoolScene) => Promise<unknown>) {
+    let isOn = false;
+    const scene = await open((reached) => {
+      if (!isOn || reached !== step) return;
+      isOn = false;
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    });
+    await (prepare ?? (() => scene.create()))(scene);
+    isOn = true;
+    await expect(verb(scene)).rejects.toMatchObject({ code: 'E_POOL' });
+    expect(isOn).toBe(false);
+    expect(scene.picture()).toBe(await pictureOf(directory));
+    expect([...scene.served.values()].map(({ name, readonly }) => [name, readonly])).toEqual(
+      [...scene.pools.states[0]!.volumes.values()].map(({ name, readonly }) => [name, readonly]),
+    );
+    return scene;
+  }
+
+  test('after the commit of a creation: the volume exists, and its name is not given again', async () => {
+    const scene = await failing(
+      'create: commit',
+      (one) => one.create({}, LOCAL_ASKER, 'x'),
+      async () => undefined,
+    );
+    await expect(scene.create()).rejects.toMatchObject({ code: 'E_EXISTS' });
+    expect((await scene.create({}, LOCAL_ASKER, 'x')).manifest.name).toBe('db');
+  });
+
+  test.each(['create: folder', 'create: data', 'create: manifest'])('before it (%s): nothing exists', async (step) => {
+    const scene = await failing(
+      step,
+      (one) => one.create(),
+      async () => undefined,
+    );
+    expect(scene.served.size).toBe(0);
+  });
+
+  test('of a changed manifest', async () => {
+    const scene = await failing('change: commit', (one) => one.verbs.set(DB, { readonly: true }, LOCAL_ASKER, null));
+    expect(scene.served.get('db@0')?.readonly).toBe(true);
+  });
+
+  test.each([
+    ['remove: note', 1],
+    ['remove: commit', 0],
+    ['remove: durable', 0],
+  ])('of a removal, %s', async (step, count) => {
+    const scene = await failing(step, (one) => one.verbs.remove(DB, LOCAL_ASKER, null));
+    expect(scene.served.size).toBe(count);
+  });
+
+  test.each(['restore: manifest', 'restore: commit', 'restore: durable', 'restore: note'])('of a restoration, %s', async (step) => {
+    await failing(
+      step,
+      (one) => one.verbs.restore(DB, LOCAL_ASKER, null),
+      async (one) => {
+        await one.create();
+        await one.verbs.remove(DB, LOCAL_ASKER, null);
+      },
+    );
+  });
+});

@@ -1,0 +1,74 @@
+// How fast the requests of one client are executed: a client that sends without end waits, and takes neither the listener's time nor the
+// turns of other clients. Invariants: the methods that read are executed one at a time for each client, with pauses as long as they took.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { TokenBucket } from '@rsio/common/structures/token-bucket';
+import { REMOTE_BURST, REMOTE_PER_SECOND, REMOTE_READS_AT_ONCE_MAX, REMOTE_REST_MAX_MS } from './limits.ts';
+
+const RATE = { atOnce: REMOTE_BURST, eachMs: 1_000 / REMOTE_PER_SECOND };
+
+export class ClientPace {
+  private readonly clock: Clock;
+  private readonly turns: ReadTurns;
+  private readonly bucket = new TokenBucket(RATE);
+  private lastRead: Promise<unknown> = Promise.resolve();
+  private restUntilMs = 0;
+
+  constructor(clock: Clock, turns: ReadTurns) {
+    this.clock = clock;
+    this.turns = turns;
+  }
+
+  /** Resolves when the client may make its next request. */
+  async request(): Promise<void> {
+    const nowMs = this.clock.monotonicMs();
+    const waitMs = this.bucket.waitMs(nowMs);
+    this.bucket.take(nowMs);
+    if (waitMs > 0) await this.wait(waitMs);
+  }
+
+  /** Executes a method that reads, when its turn has come. */
+  read<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.lastRead.then(async () => {
+      const restMs = this.restUntilMs - this.clock.monotonicMs();
+      if (restMs > 0) await this.wait(restMs);
+      return this.turns.take(() => this.measured(work));
+    });
+    this.lastRead = result.catch(() => undefined);
+    return result;
+  }
+
+  private async measured<T>(work: () => Promise<T>): Promise<T> {
+    const beganMs = this.clock.monotonicMs();
+    try {
+      return await work();
+    } finally {
+      const nowMs = this.clock.monotonicMs();
+      this.restUntilMs = nowMs + Math.min(nowMs - beganMs, REMOTE_REST_MAX_MS);
+    }
+  }
+
+  private wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.after(ms, resolve);
+    });
+  }
+}
+
+/** The turns of all clients: REMOTE_READS_AT_ONCE_MAX requests read at a time, in the order in which they came. */
+export class ReadTurns {
+  private running = 0;
+  private readonly waiting: (() => void)[] = [];
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.running >= REMOTE_READS_AT_ONCE_MAX) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    else this.running++;
+    try {
+      return await work();
+    } finally {
+      const next = this.waiting.shift();
+      if (next === undefined) this.running--;
+      else next();
+    }
+  }
+}

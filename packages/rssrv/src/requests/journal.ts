@@ -1,0 +1,171 @@
+// The journal of requests: the last REQUESTS_KEPT changes that were asked for, with their answers, in one file (P5). Each line is one
+// request; from time to time, the file is written anew. Invariants: when `add` has resolved, the entry survives a crash; a line that a crash
+// cut off is dropped; a file that cannot be read is set aside, not overwritten.
+
+import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { replaceFile } from '@rsio/common/files/durable-write';
+import { isRecord, isText } from '@rsio/common/files/state-file';
+import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { JOURNAL_LINES_MAX, JOURNAL_MAX_BYTES, REQUESTS_KEPT } from './limits.ts';
+import { keyOf } from './request-stamp.ts';
+
+const HEADER = JSON.stringify({ journal: 'requests', version: 1 });
+
+export interface JournalEntry {
+  readonly stamp: string;
+  /** The answer: JSON text of an object with `result` or `error`. */
+  readonly answer: string;
+}
+
+export class Journal {
+  private readonly file: string;
+  private readonly log: Pick<Log, 'warn'>;
+  private readonly entries = new Map<string, JournalEntry>();
+  private handle: FileHandle | null = null;
+  private lines = 0;
+  /** Entries that are not on disk yet. */
+  private unsaved: JournalEntry[] = [];
+  private writing: Promise<void> = Promise.resolve();
+  private next: Promise<void> | null = null;
+
+  constructor(file: string, log: Pick<Log, 'warn'>) {
+    this.file = file;
+    this.log = log;
+  }
+
+  /** Loads the file. A file that cannot be used is set aside with a warning, because volumes are served without it as well. */
+  async load(): Promise<void> {
+    try {
+      const text = await this.read();
+      if (text !== null) this.take(text);
+    } catch (thrown) {
+      const aside = `${this.file}.damaged`;
+      const moved = await rename(this.file, aside).then(
+        () => `it is now ${aside}`,
+        () => 'it stays where it is',
+      );
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      this.log.warn(`The journal of requests ${this.file} cannot be used (${why}): ${moved}, and a repeated request may be executed again`);
+    }
+  }
+
+  find(stamp: string): JournalEntry | null {
+    return this.entries.get(keyOf(stamp)) ?? null;
+  }
+
+  /** Adds an entry, and resolves when it is on disk. If this fails, the entry stays in memory, and `save` tries again. Throws E_SYSTEM. */
+  add(entry: JournalEntry): Promise<void> {
+    this.keep(entry);
+    this.unsaved.push(entry);
+    return this.save();
+  }
+
+  /** Resolves when every entry is on disk. Throws E_SYSTEM. */
+  save(): Promise<void> {
+    if (this.unsaved.length === 0 && this.next === null) return this.writing;
+    this.next ??= this.writing
+      .catch(() => undefined)
+      .then(() => {
+        this.writing = this.next ?? Promise.resolve();
+        this.next = null;
+        return this.write();
+      });
+    return this.next;
+  }
+
+  async close(): Promise<void> {
+    await this.writing.catch(() => undefined);
+    await this.handle?.close().catch(() => undefined);
+    this.handle = null;
+  }
+
+  private async read(): Promise<string | null> {
+    try {
+      const { size } = await stat(this.file);
+      if (size > JOURNAL_MAX_BYTES) throw new Error(`it has ${size} bytes, more than ${JOURNAL_MAX_BYTES}`);
+      return await readFile(this.file, 'utf8');
+    } catch (thrown) {
+      if (errnoName(thrown) === 'ENOENT') return null;
+      throw thrown;
+    }
+  }
+
+  private take(text: string): void {
+    const [header, ...lines] = text.split('\n');
+    if (header !== HEADER) throw new Error('it is no journal of this version');
+    // The text after the last line end is empty, or an entry that was never answered.
+    lines.pop();
+    for (const [index, line] of lines.entries()) {
+      const entry = entryOf(line);
+      if (entry === null) throw new Error(`line ${index + 2} is damaged`);
+      this.keep(entry);
+    }
+  }
+
+  private keep(entry: JournalEntry): void {
+    const key = keyOf(entry.stamp);
+    this.entries.delete(key);
+    this.entries.set(key, entry);
+    for (const oldest of this.entries.keys()) {
+      if (this.entries.size <= REQUESTS_KEPT) return;
+      this.entries.delete(oldest);
+    }
+  }
+
+  private async write(): Promise<void> {
+    const saved = this.unsaved;
+    if (saved.length === 0) return;
+    this.unsaved = [];
+    try {
+      if (this.handle === null || this.lines + saved.length > JOURNAL_LINES_MAX) await this.rewrite();
+      else await this.append(this.handle, saved);
+    } catch (thrown) {
+      this.unsaved = [...saved, ...this.unsaved];
+      // The last line may be incomplete, so the next write replaces the file.
+      await this.handle?.close().catch(() => undefined);
+      this.handle = null;
+      throw unwritable(this.file, thrown);
+    }
+  }
+
+  private async append(handle: FileHandle, entries: readonly JournalEntry[]): Promise<void> {
+    await handle.appendFile(entries.map(lineOf).join(''));
+    await handle.datasync();
+    this.lines += entries.length;
+  }
+
+  private async rewrite(): Promise<void> {
+    await this.handle?.close();
+    this.handle = null;
+    await mkdir(path.dirname(this.file), { recursive: true });
+    await replaceFile(this.file, `${HEADER}\n${[...this.entries.values()].map(lineOf).join('')}`);
+    this.lines = this.entries.size;
+    this.handle = await open(this.file, 'a', 0o600);
+  }
+}
+
+function lineOf({ stamp, answer }: JournalEntry): string {
+  return `${JSON.stringify({ stamp, answer })}\n`;
+}
+
+function entryOf(line: string): JournalEntry | null {
+  try {
+    const entry: unknown = JSON.parse(line);
+    if (!isRecord(entry)) return null;
+    const { stamp, answer } = entry;
+    return isText(stamp) && isText(answer) && isRecord(JSON.parse(answer)) ? { stamp, answer } : null;
+  } catch {
+    return null;
+  }
+}
+
+function unwritable(file: string, thrown: unknown): RsError {
+  const errno = errnoName(thrown);
+  const remedy = errnoRemedy(errno) ?? 'allow this program to write the file and its folder';
+  return new RsError('E_SYSTEM', `The journal of requests ${file} cannot be written (${errno ?? 'unknown error'}): ${remedy}`, {
+    file,
+    errno,
+  });
+}

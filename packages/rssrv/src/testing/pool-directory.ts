@@ -1,0 +1,34 @@
+// A directory with pools on disk for the tests of one file, and servers that open them one after the other.
+// Invariant: what a test has opened with `open` is closed when it ends.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import { afterEach, beforeEach } from 'vitest';
+import { PoolScene } from './pool-scene.ts';
+
+export const MIB = 1024 * 1024;
+export const DB = { name: 'db', universe: 0 };
+export let directory = '';
+export let scenes: PoolScene[] = [];
+
+export async function open(reached?: (step: string) => void, at = directory): Promise<PoolScene> {
+  const scene = await PoolScene.open(at, { clock: systemClock, ...(reached === undefined ? {} : { reached }) });
+  scenes.push(scene);
+  return scene;
+}
+
+export const pictureOf = (at: string): Promise<string> => PoolScene.picture(at, { clock: systemClock });
+
+/** Each test of the file gets a directory. Its pools are closed at the end. */
+export function usePoolDirectory(): void {
+  beforeEach(() => {
+    directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pool-'));
+    scenes = [];
+  });
+  afterEach(async () => {
+    for (const scene of scenes) await scene.pools.close();
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+}

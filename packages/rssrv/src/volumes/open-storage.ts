@@ -1,0 +1,111 @@
+// The open storage of a volume, for the listener: nothing, one file or device, or several files in pools. volume-storage.ts opens it; each of
+// several files is opened and checked like the file of a volume that has one. Invariant: a volume of several files is open only if each of
+// them is.
+
+import type { FileHandle } from 'node:fs/promises';
+import type { ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import type { ServedLayout, ServedVolume } from '../backends/io/served-volume.ts';
+import { storageName } from '../backends/files/storage-identity.ts';
+
+export interface Storage {
+  readonly volume: ServerVolumeConfig;
+  readonly id: string;
+  readonly type: ServedVolume['type'];
+  readonly path: string | null;
+  /** The open file or device, which stays open as long as the volume is served. Null for `type = null`. */
+  readonly handle: FileHandle | null;
+  readonly isCreated: boolean;
+  /** All files of a volume that consists of several; `path` and `handle` are those of the first one. */
+  readonly parts?: readonly StoragePart[];
+}
+
+/** One open file of a volume that consists of several. */
+export interface StoragePart {
+  readonly path: string;
+  readonly handle: FileHandle;
+}
+
+/** `open` opens one file. Throws E_VOLUME, naming the file and its pool. If one file cannot be opened, closes the others. */
+export async function openParts(
+  volume: ServerVolumeConfig,
+  { parts }: VolumeLayout,
+  open: (volume: ServerVolumeConfig) => Promise<Storage>,
+): Promise<Storage> {
+  const opened: Storage[] = [];
+  try {
+    for (let index = 0; index < parts.length; index++) opened.push(await open(partVolume(volume, index)));
+  } catch (thrown) {
+    for (const { handle } of opened) await handle?.close();
+    throw thrown;
+  }
+  const [first] = opened;
+  if (first === undefined) throw new RsError('E_INTERNAL', `Volume ${volume.name} has no files`);
+  const files = opened.flatMap(({ path, handle }) => (path === null || handle === null ? [] : [{ path, handle }]));
+  return { ...first, volume, parts: files };
+}
+
+/** Returns the configuration of one file as if it were a volume. Throws E_VOLUME if the file cannot be used. */
+function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConfig {
+  const { layout, ...others } = volume;
+  const part = layout?.parts[index];
+  if (part === undefined || part.path === null || part.pool === null)
+    throw new RsError('E_VOLUME', `Volume ${volume.name}: ${part?.trouble ?? 'one of its files is not known'}`, { volume: volume.name });
+  const { path, sizeBytes, pool, poolId, stamp } = part;
+  const isThick = volume.pool?.isThick === true;
+  return { ...others, path, sizeBytes, pool: { name: pool, stamp, ids: [poolId], isThick } };
+}
+
+/** Returns the storage of each file as if it were a volume. For a volume of one file, the storage itself. */
+export function singleFiles(storage: Storage): Storage[] {
+  const { parts, ...others } = storage;
+  if (parts === undefined) return [storage];
+  return parts.map(({ path, handle }, index) => ({ ...others, volume: partVolume(storage.volume, index), path, handle }));
+}
+
+/** Descriptors of all files of a volume. */
+export function handlesOf({ handle, parts }: Storage): readonly FileHandle[] {
+  if (parts !== undefined) return parts.map((part) => part.handle);
+  return handle === null ? [] : [handle];
+}
+
+/** Paths of all files of a volume. */
+export function pathsOf({ path, parts }: Storage): readonly string[] {
+  if (parts !== undefined) return parts.map((part) => part.path);
+  return path === null ? [] : [path];
+}
+
+export function descriptorsOf(storage: Storage): number[] {
+  return handlesOf(storage).map(({ fd }) => fd);
+}
+
+/** Returns the names (see `storageName`) of all files of a volume. */
+export async function identitiesOf(storage: Storage): Promise<string[]> {
+  const names: string[] = [];
+  for (const handle of handlesOf(storage)) names.push(storageName(await handle.stat({ bigint: true })));
+  return names;
+}
+
+/** Returns what a worker needs to open the files; undefined for a volume of one file. */
+export async function servedLayout(storage: Storage): Promise<ServedLayout | undefined> {
+  const { layout } = storage.volume;
+  if (layout === undefined || storage.parts === undefined) return undefined;
+  const names = await identitiesOf(storage);
+  const parts = storage.parts.map(({ path }, index) => {
+    const { poolId = '', sizeBytes = 0 } = layout.parts[index] ?? {};
+    return { poolId, path, storage: names[index] ?? '', sizeBytes };
+  });
+  return { chunkBytes: layout.chunkBytes, parts };
+}
+
+/** Returns the names (see `storageName`) of all files of a served volume. */
+export function namesOf({ storage, layout }: ServedVolume): string[] {
+  if (layout !== undefined) return layout.parts.map((part) => part.storage);
+  return storage === undefined ? [] : [storage];
+}
+
+/** Returns a served volume as its file at this index. */
+export function servedFile(served: ServedVolume, index: number): ServedVolume {
+  const part = served.layout?.parts[index];
+  return part === undefined ? served : { ...served, path: part.path, sizeBytes: part.sizeBytes };
+}

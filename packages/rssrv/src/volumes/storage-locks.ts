@@ -1,0 +1,118 @@
+// Decides which open storage the listener locks, and what it says about storage that it may not serve. Files of sections [volume] are locked;
+// the files of a pool are protected by the lock of the pool, and a device by O_EXCL. These locks end with the listener that holds them.
+// Invariant: no storage is served while a server process that does not belong to this listener has it open for writing.
+
+import type { FileHandle } from 'node:fs/promises';
+import type { RsError } from '@rsio/common/lib/errors';
+import type { LockOutcome, LockRequest, takeLocks } from '../locks/file-locks.ts';
+import { markHolders, markName } from '../locks/mark-holders.ts';
+import type { Storage } from './open-storage.ts';
+import { unlockedError } from './volume-failures.ts';
+import { volumeError } from './volume-storage.ts';
+
+/** What was found out about all files of a volume. */
+export interface StorageLock {
+  /** The outcome of the file that is the worst. */
+  readonly outcome: LockOutcome;
+  /** The file with this outcome. */
+  readonly path: string | null;
+  /** Pid of the server process that has marked the file; null if it is unknown, or if there is none. */
+  readonly holder: number | null;
+}
+
+interface LockedFile {
+  readonly storage: Storage;
+  readonly path: string | null;
+  readonly handle: FileHandle;
+  readonly request: LockRequest;
+}
+
+/** From the best to the worst. */
+const OUTCOMES: readonly LockOutcome[] = ['held', 'unavailable', 'silent', 'taken', 'marked'];
+
+/** Locks the files among the given storages, and looks whether other server processes have them open. */
+export async function lockStorages(storages: readonly Storage[], take: typeof takeLocks): Promise<ReadonlyMap<Storage, StorageLock>> {
+  const found: { readonly file: LockedFile; readonly outcome: LockOutcome | undefined }[] = [];
+  const lockGroup = async (files: readonly LockedFile[]): Promise<void> => {
+    const outcomes = await take(files.map(({ request }) => request));
+    for (const [index, file] of files.entries()) found.push({ file, outcome: outcomes[index] });
+  };
+  await Promise.all(groupsOf(storages.flatMap(filesOf)).map(lockGroup));
+  const names = new Map<LockedFile, string>();
+  for (const { file, outcome } of found) if (outcome === 'marked') names.set(file, markName(await file.handle.stat({ bigint: true })));
+  const holders = markHolders(new Set(names.values()));
+  const locks = new Map<Storage, StorageLock>();
+  for (const { file, outcome = 'unavailable' } of found) {
+    const { storage, path } = file;
+    const before = locks.get(storage);
+    if (before !== undefined && OUTCOMES.indexOf(before.outcome) >= OUTCOMES.indexOf(outcome)) continue;
+    locks.set(storage, { outcome, path, holder: holders.get(names.get(file) ?? '') ?? null });
+  }
+  return locks;
+}
+
+/** True if another process uses the storage, which must then stay as it is. */
+export function isForeign(lock: StorageLock | undefined): boolean {
+  return lock?.outcome === 'taken' || lock?.outcome === 'marked';
+}
+
+/** Returns the reason why the storage may not be served, or null. */
+export function lockError({ volume, type, path: first }: Storage, lock: StorageLock | undefined): RsError | null {
+  if (lock === undefined) return null;
+  const path = lock.path ?? first;
+  switch (lock.outcome) {
+    case 'held':
+      return null;
+    case 'marked': {
+      const { holder } = lock;
+      const what =
+        holder === null ? 'a server process of another rssrv, perhaps on another machine' : `server process ${holder} of another rssrv`;
+      return volumeError(
+        volume,
+        `${path} is still open in ${what}`,
+        'stop that rssrv, or end the process if that rssrv was killed; the volume is then served without a reload',
+      );
+    }
+    case 'taken':
+      return volumeError(volume, `${path} is locked`, 'stop the other rssrv, its processes or the program that uses it');
+    case 'silent':
+      return volumeError(volume, `the file system of ${path} did not lock it in time`, 'check that file system, then reload');
+    case 'unavailable':
+      if (volume.pool !== undefined)
+        return volumeError(
+          volume,
+          `${path} cannot be checked for other server processes that have it open`,
+          'install perl (Debian: perl-base), then reload',
+        );
+      // A memory volume needs no lock, because its file is always new. A device is opened exclusively.
+      return volume.unlocked === true || type !== 'file' ? null : unlockedError(volume, path);
+  }
+}
+
+/** Returns true if storage is served although it could not be locked. */
+export function isUnlocked({ type }: Storage, lock: StorageLock | undefined): boolean {
+  return lock?.outcome === 'unavailable' && type !== 'block';
+}
+
+/** One group for each pool: a file system that does not answer must not keep volumes of other pools back. */
+function groupsOf(files: readonly LockedFile[]): LockedFile[][] {
+  const groups = new Map<string, LockedFile[]>();
+  for (const file of files) {
+    const pool = file.storage.volume.pool?.name ?? '';
+    const group = groups.get(pool);
+    if (group === undefined) groups.set(pool, [file]);
+    else group.push(file);
+  }
+  return [...groups.values()];
+}
+
+function filesOf(storage: Storage): LockedFile[] {
+  const { volume, type, path, handle, parts } = storage;
+  if (type === 'null') return [];
+  const all = parts ?? (handle === null ? [] : [{ path, handle }]);
+  const isLook = volume.pool !== undefined || type === 'block';
+  return all.map((file) => {
+    const request = { descriptor: file.handle.fd, shared: volume.readonly && type === 'file' };
+    return { storage, path: file.path, handle: file.handle, request: isLook ? { ...request, isLook } : request };
+  });
+}

@@ -1,0 +1,111 @@
+// `npm run middleman`: a middleman on one of two encrypted paths flips bits, drops, replays and cuts bytes of either direction, at random from
+// a seed, also in handshakes, while fio writes and verifies over both. It prints what was done and what the application saw of it. The exit
+// code is 1 if data differed or an I/O failed. Invariant: nothing is left behind, and the seed is printed.
+
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { type Meddler, type Meddling, MEDDLINGS } from '../support/faults/meddler.ts';
+import { ENCRYPTED } from '../support/hosts/configs.ts';
+import { Hosts } from '../support/hosts/hosts.ts';
+import { MiddlemanScene } from '../support/scenes/middleman-scene.ts';
+
+const HELP = `usage: npm run middleman -- [--minutes N] [--seed S] [--json]
+
+Changes bytes of one of two encrypted paths while fio verifies, and prints figures.
+
+  --minutes N       duration (default 10)
+  --seed S          seed of what is done to the bytes (default: random)
+  --json            print the figures as JSON instead of a table
+  --help            print this help and exit
+`;
+
+const MINUTE_MS = 60_000;
+const SEED_MAX = 0xffffffff;
+const EVERY_BYTES = 6 * 1024 * 1024;
+const EARLY_SHARE = 0.4;
+/** The middleman stays on a path for a time between these, then goes, and comes to the other path when both are up. */
+const STAY_MIN_MS = 3_000;
+const STAY_MAX_MS = 12_000;
+/** More than the run takes to end. */
+const SPARE_SECONDS = 180;
+
+interface Figures {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly counts: Readonly<Record<Meddling, number>>;
+  readonly early: number;
+  readonly deaths: readonly number[];
+  readonly connections: number;
+  readonly backMs: readonly number[];
+  readonly verified: number;
+  readonly writes: number;
+  readonly longestGapMs: number;
+  readonly slowestMs: number;
+}
+
+async function measure(minutes: number, seed: number): Promise<Figures> {
+  const hosts = new Hosts();
+  const random = new SeededRandom(seed);
+  try {
+    const seconds = minutes * 60 + SPARE_SECONDS;
+    const scene = await MiddlemanScene.begin(hosts, { defaults: ENCRYPTED, seconds, seed });
+    const meddlers: Meddler[] = [];
+    const backMs: number[] = [];
+    const endMs = performance.now() + minutes * MINUTE_MS;
+    for (let turn = 0; performance.now() < endMs; turn++) {
+      meddlers.push(...scene.meddle(turn % scene.proxies.length, { kinds: MEDDLINGS, everyBytes: EVERY_BYTES, earlyShare: EARLY_SHARE }));
+      await Promise.race([sleep(random.int(STAY_MIN_MS, STAY_MAX_MS)), scene.fio.outcome]);
+      backMs.push(await scene.heal());
+    }
+    const judged = await scene.judged();
+    const connections = scene.proxies.reduce((sum, { stats }) => sum + stats.connections, 0);
+    const early = meddlers.reduce((sum, meddler) => sum + meddler.early, 0);
+    return { seed, minutes, counts: countsOf(meddlers), early, deaths: await scene.deaths(), connections, backMs, ...judged };
+  } finally {
+    await hosts.clean();
+  }
+}
+
+function countsOf(meddlers: readonly Meddler[]): Record<Meddling, number> {
+  const counts: Record<Meddling, number> = { flip: 0, drop: 0, replay: 0, cut: 0 };
+  for (const meddler of meddlers) for (const kind of MEDDLINGS) counts[kind] += meddler.counts[kind];
+  return counts;
+}
+
+function text(figures: Figures): string {
+  const { counts, early, deaths, connections, backMs, verified, writes, longestGapMs, slowestMs } = figures;
+  const total = MEDDLINGS.reduce((sum, kind) => sum + counts[kind], 0);
+  const lines = [
+    ['manipulations', `${total}: ${MEDDLINGS.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; ${early} of them in handshakes`],
+    ['path deaths', `${deaths.join(' and ')}; ${connections} connections in all`],
+    ['paths back', `${backMs.length} times, after ${Math.max(...backMs).toFixed(0)} ms at most`],
+    ['fio', `${writes} writes, ${verified} I/Os read back and verified, no error, no difference`],
+    ['longest time without I/O', `${longestGapMs.toFixed(0)} ms; slowest single I/O ${slowestMs.toFixed(0)} ms`],
+  ];
+  return lines.map(([what = '', value = '']) => `${what.padEnd(26)}${value}\n`).join('');
+}
+
+const options = {
+  minutes: { type: 'string', default: '10' },
+  seed: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+const { values } = parseArgs({ options });
+const minutes = Number(values.minutes);
+const seed = values.seed === undefined ? randomInt(1, SEED_MAX) : Number(values.seed);
+if (values.help === true || !(minutes > 0 && minutes <= 1_440) || !Number.isInteger(seed) || seed < 0 || seed > SEED_MAX) {
+  process.stdout.write(HELP);
+  process.exitCode = values.help === true ? 0 : 2;
+} else {
+  process.stdout.write(`A middleman on one encrypted path of two for ${minutes} minutes, seed ${seed}\n`);
+  try {
+    const figures = await measure(minutes, seed);
+    process.stdout.write(values.json === true ? `${JSON.stringify(figures, null, 2)}\n` : text(figures));
+  } catch (error) {
+    process.stderr.write(`middleman: seed ${seed}: ${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,138 @@
+// The group that may read what rssrv shows, with a real rssrv and with rsadm as another user: members read, change nothing and see no key, and
+// all others are told what to do. Reloads add the socket, give it to another group and remove it. Uses groups that every system has.
+
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { isReading } from '@rsio/common/control/server/reading-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { callMethod } from '@rsio/common/control/control-client';
+import { groupId } from '@rsio/common/files/groups';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { beforeEach, expect, it } from 'vitest';
+import { keyOf, serverConfig } from '../support/hosts/configs.ts';
+import { emptyPool } from '../support/hosts/empty-pool.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { launcher, run, type RunResult, start } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const TEST_MS = 120_000;
+const KNOWN_MS = 30_000;
+const KEYS = [keyOf('big-2'), keyOf('venus'), '0xkey-of-the-namespace', '0xkey-of-the-server'];
+
+const hosts = useHosts();
+let server: Host;
+
+beforeEach(async (context) => {
+  needPrograms(context, 'perl', 'setpriv');
+  context.skip(process.getuid?.() !== 0, 'needs root, to run rsadm as another user');
+  context.skip(
+    ['daemon', 'sys'].some((name) => groupId(name) === undefined),
+    'needs the groups daemon and sys',
+  );
+  server = hosts.host();
+  chmodSync(server.root, 0o711);
+  const network = await hosts.network(1);
+  const text = serverConfig(network, {
+    volumes: {},
+    pools: { fast: { path: await emptyPool(server) } },
+    server: { serverkey: '0xkey-of-the-server' },
+  });
+  server.writeConfig('rssrv', text.replace(/(namespaceid = .*)/, '$1\nnamespacekey = 0xkey-of-the-namespace'));
+  await server.start('rssrv');
+  await server.rsadmWell('volume', 'create', 'oracle', '--size', '1m');
+});
+
+/** rsadm as a user who owns nothing. */
+function as(group: string, ...args: readonly string[]): Promise<RunResult> {
+  return run('setpriv', asUser(group, ...args));
+}
+
+function asUser(group: string, ...args: readonly string[]): string[] {
+  return ['--reuid=65534', `--regid=${group}`, '--clear-groups', launcher('rsadm'), '--root', server.root, ...args];
+}
+
+it('members of the group read, and change nothing', { timeout: TEST_MS }, async () => {
+  const before = await as('daemon', 'status');
+  expect(before.code).toBe(1);
+  expect(before.stderr).toMatch(/ or let a group read with rsadm control-group set NAME \[E_RIGHTS\]\n$/);
+  expect(await server.rsadmWell('control-group', 'set', 'daemon')).toBe('control-group is daemon: its members may read\n');
+  const commands = [
+    ['status'],
+    ['client', 'list'],
+    ['stats', '--json'],
+    ['events'],
+    ['volume', 'list'],
+    ['volume', 'show', 'oracle'],
+    ['pool', 'list'],
+    ['interface', 'list'],
+  ];
+  for (const command of commands) {
+    const { code, stdout, stderr } = await as('daemon', ...command);
+    expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: '' });
+    expect(stdout).not.toBe('');
+  }
+  const following = start('setpriv', asUser('daemon', 'events', '-f'));
+  await server.rsadmWell('client', 'fence', 'venus');
+  await waitFor(() => following.stdout().includes('venus'), KNOWN_MS, 'A member sees an event as it happens');
+  following.kill();
+  await following.ended;
+  const { readSocket } = server.rssrvPaths;
+  const refusal = `is refused, because members of group daemon may only read through ${readSocket}: run as root or as the user of rssrv [E_RIGHTS]`;
+  const created = await as('daemon', 'volume', 'create', 'other', '--size', '1m');
+  expect(created).toMatchObject({ code: 1, stderr: `rsadm: Method volume-create ${refusal}\n` });
+  expect(await as('daemon', 'reload')).toMatchObject({ code: 1, stderr: `rsadm: Method reload ${refusal}\n` });
+  expect(await server.rsadmWell('volume', 'list')).not.toContain('other');
+  const file = server.file('readable');
+  writeFileSync(file, readFileSync(server.rssrvPaths.configFile));
+  chmodSync(file, 0o644);
+  const checked = await as('daemon', 'check', file);
+  expect(checked.code).toBe(0);
+  expect(checked.stderr).toContain('rssrv was not asked: Method config-check is refused');
+});
+
+it('who is not in the group is told so', { timeout: TEST_MS }, async () => {
+  await server.rsadmWell('control-group', 'set', 'daemon');
+  const { code, stderr } = await as('sys', 'volume', 'list');
+  expect(code).toBe(1);
+  const { controlSocket, readSocket } = server.rssrvPaths;
+  const remedy = `run as the user of rssrv, or, to read, as a member of the group of ${readSocket} [E_RIGHTS]`;
+  expect(stderr).toBe(`rsadm: No permission to open control socket ${controlSocket}: ${remedy}\n`);
+});
+
+it('no answer to a reader has a key', { timeout: TEST_MS }, async () => {
+  await server.rsadmWell('control-group', 'set', 'daemon');
+  const params: Partial<Record<ServerMethodName, object>> = { 'volume-show': { name: 'oracle', universe: 0 } };
+  const methods = (Object.keys(SERVER_METHODS) as ServerMethodName[]).filter(isReading);
+  for (const method of methods) {
+    const answer = await callMethod(SERVER_METHODS, server.rssrvPaths.readSocket, method, (params[method] ?? {}) as never, {});
+    const text = JSON.stringify(answer);
+    expect({ method, found: KEYS.filter((key) => text.includes(key)) }).toEqual({ method, found: [] });
+  }
+});
+
+it('a reload and a restart change the socket, and refuse a group that does not exist', { timeout: TEST_MS }, async () => {
+  const { configFile, readSocket } = server.rssrvPaths;
+  const before = readFileSync(configFile, 'utf8');
+  await server.rsadmWell('control-group', 'set', 'daemon');
+  await server.rsadmWell('control-group', 'set', 'sys');
+  expect([statSync(readSocket).gid, statSync(readSocket).mode & 0o777]).toEqual([groupId('sys'), 0o660]);
+  expect((await as('daemon', 'volume', 'list')).code).toBe(1);
+  expect((await as('sys', 'volume', 'list')).code).toBe(0);
+  await server.stop('rssrv');
+  expect(existsSync(readSocket)).toBe(false);
+  await server.start('rssrv');
+  expect((await as('sys', 'volume', 'list')).stdout).toContain('oracle');
+  writeFileSync(configFile, readFileSync(configFile, 'utf8').replace('= sys', '= nobody-has-this'));
+  const remedy = 'create the group, or set control-group to another one [E_CONFIG]';
+  const missing = new RegExp(`rssrvcfg:\\d+: control-group nobody-has-this is not in /etc/group: ${remedy.replace(/[[\]]/g, '\\$&')}\n$`);
+  expect((await server.rsadm('reload')).stderr).toMatch(missing);
+  expect((await as('sys', 'volume', 'list')).code).toBe(0);
+  await server.stop('rssrv');
+  expect((await server.tryStart('rssrv')).stderr).toMatch(missing);
+  expect((await server.run('rssrv', ['--check'])).stderr).toMatch(missing);
+  writeFileSync(configFile, readFileSync(configFile, 'utf8').replace('= nobody-has-this', '= sys'));
+  await server.start('rssrv');
+  expect(await server.rsadmWell('control-group', 'set', '-')).toBe('control-group was removed\n');
+  expect(existsSync(readSocket)).toBe(false);
+  expect(readFileSync(configFile, 'utf8')).toBe(before);
+});

@@ -1,0 +1,67 @@
+// A server process that outlives its listener, because it is stopped, and the volumes of pools that it has open: another server with the
+// same pools does not serve these until the process has ended, and then serves them without a command. The same for a file of a section
+// [volume] is in kill-combinations.test.ts. And one that must not outlive it.
+
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { startTicksOf } from '@rsio/common/daemon/process-facts';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { expect, it } from 'vitest';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import { emptyPool } from '../support/hosts/empty-pool.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const WAIT_MS = 20_000;
+const WORKER = fileURLToPath(new URL('../../packages/rssrv/dist/program/worker.js', import.meta.url));
+
+const hosts = useHosts();
+
+const shown = (host: Host, name: string): Promise<string> => host.rsadmWell('volume', 'show', name);
+const isServed = async (host: Host, name: string): Promise<boolean> => (await shown(host, name)).includes('state:     served');
+
+it('a server process that outlives its listener keeps the volumes of pools that it has open', async (context) => {
+  needPrograms(context, 'perl');
+  const [server, client, second] = [hosts.host(), hosts.host(), hosts.host()];
+  const network = await hosts.network(1);
+  const pools = { a: { path: await emptyPool(server, 'a') }, b: { path: await emptyPool(server, 'b') } };
+  await startServer(server, network, { volumes: {}, pools });
+  await server.rsadmWell('volume', 'create', 'db', '--size', '4m', '--pool', 'a');
+  await server.rsadmWell('volume', 'create', 'wide', '--size', '4m', '--stripe', '64k', '--pools', 'b,a');
+  await server.rsadmWell('volume', 'create', 'idle', '--size', '4m', '--pool', 'a');
+  await startClient(client, network);
+  await client.rsconfigWell('-a', 'db');
+  await client.rsconfigWell('-a', 'wide');
+  const pid = server.worker('big-2');
+  process.kill(pid, 'SIGSTOP');
+  process.kill(server.pid('rssrv'), 'SIGKILL');
+
+  await startServer(second, await hosts.network(1), { volumes: {}, pools });
+  expect(await isServed(second, 'idle')).toBe(true);
+  for (const name of ['db', 'wide']) {
+    expect(await shown(second, name)).toMatch(
+      new RegExp(`state: {5}unavailable: Volume ${name}: /.*/data is still open in server process ${pid} of another rssrv: stop`),
+    );
+  }
+  // No command makes it served.
+  await second.rsadmWell('reload');
+  await second.rsadmWell('volume', 'grow', 'db', '8m');
+  await second.rsadmWell('volume', 'remove', 'wide', '--yes');
+  await second.rsadmWell('volume', 'restore', 'wide');
+  for (const name of ['db', 'wide']) expect(await isServed(second, name)).toBe(false);
+  expect(startTicksOf(pid)).toBeDefined();
+
+  process.kill(pid, 'SIGKILL');
+  for (const name of ['db', 'wide']) await waitFor(() => isServed(second, name), WAIT_MS, `${name} is served`);
+  expect(second.log('rssrv')).toMatch(/The state of volume db@0 was unavailable and is served/);
+});
+
+it('a server process whose listener ends before it has loaded its program ends, too', async () => {
+  const worker = fork(WORKER, [], { execArgv: [], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  hosts.onClean(() => worker.kill('SIGKILL'));
+  const ended = once(worker, 'exit', { signal: AbortSignal.timeout(WAIT_MS) });
+  worker.disconnect();
+  expect(await ended).toEqual([expect.any(Number), null]);
+});

@@ -1,0 +1,149 @@
+// Judges from outside the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, M1 to M4).
+// It knows each order that was asked, the answers, and the disk. What the volumes contain is the oracle's job. Invariant: it observes and
+// changes nothing.
+
+import type { SimDisk, SimFolder } from '../storage/sim-disk.ts';
+
+/** What an order makes of a volume. */
+export interface VolumeState {
+  readonly place: 'volumes' | 'removed';
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly takeOver: string | null;
+}
+
+interface Pending {
+  /** Null: the order creates a volume. */
+  readonly id: string | null;
+  readonly after: VolumeState;
+}
+
+/** A removed or renamed volume, as far as clients matter. */
+export interface JudgedUse {
+  /** Name of the node that holds it; null if none does. */
+  readonly holder: string | null;
+}
+
+const BREACHES_MAX = 20;
+
+export class PoolJudge {
+  readonly breaches: string[] = [];
+  /** By volume id: the state that was answered last. */
+  private readonly answeredStates = new Map<string, VolumeState>();
+  /** By request id. */
+  private readonly pending = new Map<string, Pending>();
+  private readonly server: string;
+  private readonly disk: SimDisk;
+  private readonly nowMs: () => number;
+  /** Orders that were answered. */
+  done = 0;
+
+  constructor(server: string, disk: SimDisk, nowMs: () => number) {
+    this.server = server;
+    this.disk = disk;
+    this.nowMs = nowMs;
+  }
+
+  /** The last answered state of a volume. */
+  stateOf(id: string): VolumeState | null {
+    return this.answeredStates.get(id) ?? null;
+  }
+
+  asks(request: string, id: string | null, after: VolumeState): void {
+    this.pending.set(request, { id, after });
+  }
+
+  /** M1: what is answered is durable. */
+  answered(request: string, id: string): void {
+    const { id: asked, after } = this.pending.get(request)!;
+    this.pending.delete(request);
+    this.done++;
+    if (asked !== null && asked !== id) {
+      this.breach(`M1: an order for volume ${asked} is executed on ${id}`);
+      return;
+    }
+    const folder = this.disk.durable.get(id);
+    const lengthBytes = this.disk.durableLengthOf(id);
+    if (folder === undefined || !isIn(folder, after))
+      this.breach(`M1: ${textOf(after)} is answered, and ${folder === undefined ? 'nothing' : textOf(stateIn(folder))} is durable`);
+    if (lengthBytes < after.sizeBytes) this.breach(`M1: ${textOf(after)} is answered, and ${lengthBytes} bytes of its file are durable`);
+    this.answeredStates.set(id, after);
+  }
+
+  /** It was refused: nothing may have changed. */
+  refused(request: string, code: string): void {
+    const pending = this.pending.get(request);
+    this.pending.delete(request);
+    if (pending === undefined) return;
+    const { id, after } = pending;
+    const before = id === null ? null : this.stateOf(id);
+    const made = id === null ? this.made(after) : this.disk.shown.get(id);
+    if (made !== undefined && isIn(made, after) && (before === null || !isIn(made, before)))
+      this.breach(`M1: ${textOf(after)} is refused with ${code}, and is done all the same`);
+  }
+
+  /** M4: the answer to a request that was answered before. */
+  repeated(request: string, id: string, answer: string): void {
+    if (answer !== id) this.breach(`M4: request ${request} is answered with ${id}, and with ${answer} when it is repeated`);
+    this.look('after a repeated request');
+  }
+
+  /** M1: every volume is as it was answered last, or as an order that is not answered makes it. */
+  look(when: string): void {
+    for (const [id, state] of this.answeredStates) {
+      const folder = this.disk.shown.get(id);
+      if (folder !== undefined && this.isRight(folder, id, state)) continue;
+      this.breach(`M1: ${textOf(state)} is ${folder === undefined ? 'gone' : textOf(stateIn(folder))} ${when}`);
+    }
+    const created = [...this.pending.values()].filter(({ id }) => id === null);
+    for (const [id, folder] of this.disk.shown) {
+      if (this.disk.lengthOf(id) < folder.manifest.sizeBytes)
+        this.breach(`M1: ${textOf(stateIn(folder))} has a file of ${this.disk.lengthOf(id)} bytes ${when}`);
+      if (this.answeredStates.has(id)) continue;
+      const same = created.filter(({ after }) => isIn(folder, after));
+      if (same.length === 0) this.breach(`M1: ${textOf(stateIn(folder))} is there ${when}, and nobody made it`);
+    }
+    for (const { after } of created)
+      if ([...this.disk.shown].filter(([id, folder]) => !this.answeredStates.has(id) && isIn(folder, after)).length > 1)
+        this.breach(`M4: ${textOf(after)} was created more than once`);
+  }
+
+  /** M1: clients are told of a size when that is durable. */
+  serves(id: string, name: string, sizeBytes: number): void {
+    const folder = this.disk.durable.get(id);
+    const durableBytes = Math.min(folder?.manifest.sizeBytes ?? 0, this.disk.durableLengthOf(id));
+    if (durableBytes < sizeBytes) this.breach(`M1: volume ${name} is served with ${sizeBytes} bytes, of which ${durableBytes} are durable`);
+  }
+
+  /** M3: a volume is not taken from its holder. */
+  takes(what: string, name: string, { holder }: JudgedUse): void {
+    if (holder !== null) this.breach(`M3: volume ${name} is ${what} while ${holder} holds it`);
+  }
+
+  breach(sentence: string): void {
+    if (this.breaches.length < BREACHES_MAX) this.breaches.push(`${this.server} at ${this.nowMs().toFixed(1)} ms: ${sentence}`);
+  }
+
+  private isRight(folder: SimFolder, id: string, state: VolumeState): boolean {
+    return isIn(folder, state) || [...this.pending.values()].some((pending) => pending.id === id && isIn(folder, pending.after));
+  }
+
+  private made(after: VolumeState): SimFolder | undefined {
+    return [...this.disk.shown].find(([id, folder]) => !this.answeredStates.has(id) && isIn(folder, after))?.[1];
+  }
+}
+
+function stateIn({ place, manifest: { name, sizeBytes, takeOver } }: SimFolder): VolumeState {
+  return { place, name, sizeBytes, takeOver: takeOver?.join() ?? null };
+}
+
+function isIn(folder: SimFolder, state: VolumeState): boolean {
+  const found = stateIn(folder);
+  return (
+    found.place === state.place && found.name === state.name && found.sizeBytes === state.sizeBytes && found.takeOver === state.takeOver
+  );
+}
+
+function textOf({ place, name, sizeBytes, takeOver }: VolumeState): string {
+  return `volume ${name} of ${sizeBytes} bytes${takeOver === null ? '' : `, take-over ${takeOver}`}${place === 'removed' ? ', removed,' : ''}`;
+}

@@ -1,0 +1,218 @@
+// The pool of a simulated server, in one life of its listener: the production verbs, deciders, queue and ConfigInForce over a simulated
+// disk, and a stand-in for the opened volumes. Orders come from sim-manager.ts. The disk and the volumes outlive the listener.
+
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
+import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { Holds } from '@rsio/rssrv/holds/holds';
+import type { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
+import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/listener/config-in-force';
+import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
+import type { Found, PoolState } from '@rsio/rssrv/pools/catalogue';
+import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';
+import type { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
+import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
+import { volumeConfigOf } from '@rsio/rssrv/pools/pool-volume';
+import { Pools } from '@rsio/rssrv/pools/pools';
+import { NO_LOG } from '../base/no-log.ts';
+import type { SimProcess } from '../base/sim-clock.ts';
+import type { PoolJudge } from '../judges/pool-judge.ts';
+import type { SimDisk } from '../storage/sim-disk.ts';
+import { SimPoolFiles } from './sim-pool-files.ts';
+import { type PooledVolume, SimServedVolumes } from './sim-served-volumes.ts';
+
+/** What outlives the listener. */
+export interface PoolMachine {
+  readonly disk: SimDisk;
+  readonly judge: PoolJudge;
+  /** A source of its own, so that other worlds stay what they were. */
+  readonly random: SeededRandom;
+  /** Longest time of a step on disk, ms. */
+  readonly stepMs: number;
+  /** Makes the volume for a new data file. */
+  made(manifest: Manifest): void;
+  /** An OPEN of a volume has come to its turn. */
+  opening(id: string): void;
+  /** A step of a change is done: a fault may strike now. */
+  stepped(): void;
+  fails(): boolean;
+}
+
+export interface SimPoolPorts {
+  readonly pool: PoolMachine;
+  /** All volumes of the machine. */
+  readonly volumes: ReadonlyMap<string, PooledVolume>;
+  /** The listener's. */
+  readonly process: SimProcess;
+  readonly holds: () => Holds;
+  readonly sessions: () => Iterable<{ readonly claimant: ClientIdentity; readonly uses: VolumeUses }>;
+  readonly listChanged: (grown: readonly GrownVolume[]) => void;
+  readonly startIncarnation: (id: string) => void;
+}
+
+export type Order =
+  | { readonly verb: 'create'; readonly name: string; readonly sizeBytes: number }
+  | { readonly verb: 'grow'; readonly name: string; readonly sizeBytes: number }
+  | { readonly verb: 'rename'; readonly name: string; readonly to: string }
+  | { readonly verb: 'set'; readonly name: string; readonly takeOver: readonly string[] | null }
+  | { readonly verb: 'remove' | 'restore'; readonly name: string };
+
+const POOL = { name: 'pool', path: '/pool' };
+const SPACE_BYTES = 2 ** 40;
+
+/** The pools of a listener, without files: opened when they are made. */
+export class SimPools extends Pools {
+  private readonly sim: PoolMachine;
+  private readonly files: PoolFiles;
+
+  constructor(sim: PoolMachine, process: SimProcess) {
+    const nothing = (): undefined => undefined;
+    const allocate = async (): Promise<void> => undefined;
+    super({ clock: process, log: NO_LOG, takeLocks: async () => [], allocate, answersAgain: nothing, changed: nothing });
+    this.sim = sim;
+    this.files = new SimPoolFiles({
+      disk: sim.disk,
+      process,
+      random: sim.random,
+      stepMs: sim.stepMs,
+      made: (manifest) => sim.made(manifest),
+      stepped: () => sim.stepped(),
+      fails: () => sim.fails(),
+    });
+    this.scan();
+  }
+
+  override async measure(): Promise<void> {}
+
+  override async settleParts(): Promise<void> {}
+
+  override async onDisk<T>(_name: string, _limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.files);
+    } catch (thrown) {
+      throw new RsError('E_POOL', `The pool cannot be changed: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    }
+  }
+
+  override async readAgain(): Promise<void> {
+    this.scan();
+  }
+
+  /** What is read is made durable, because it is served from then on. */
+  makeDurable(): void {
+    this.sim.disk.sync();
+  }
+
+  /** Reads the pool. */
+  scan(): void {
+    const { disk } = this.sim;
+    this.makeDurable();
+    const folders = [...disk.shown.entries()];
+    const state: PoolState = {
+      ...POOL,
+      limitBytes: null,
+      reserve: 0,
+      identity: { id: 'pool', createdMs: 0 },
+      isOpen: true,
+      trouble: null,
+      space: { totalBytes: SPACE_BYTES, freeBytes: SPACE_BYTES },
+      volumes: new Map(folders.filter(([, { place }]) => place === 'volumes').map(([id, { manifest }]) => [id, manifest])),
+      removed: new Map(
+        folders.flatMap(([id, { place, manifest, removal }]) =>
+          place === 'removed' && removal !== null ? [[id, { manifest, removal }] as const] : [],
+        ),
+      ),
+      purging: new Map(),
+      parts: new Map(),
+      partBytes: 0,
+      unreadable: new Set(),
+      findings: [],
+    };
+    Reflect.set(this, 'list', [{ state, files: this.files, lock: null }]);
+  }
+}
+
+export class SimPool {
+  private readonly ports: SimPoolPorts;
+  private readonly verbs: PoolVerbs;
+  private readonly queue = new ChangeQueue();
+
+  constructor(ports: SimPoolPorts) {
+    this.ports = ports;
+    const { pool, volumes, process } = ports;
+    const pools = new SimPools(pool, process);
+    pool.judge.look('at a start');
+    const present = pools.states.flatMap((state) =>
+      [...state.volumes.values()].map((manifest) => volumeConfigOf(state, manifest, pools.states)),
+    );
+    const served = new SimServedVolumes({ volumes, pool, process });
+    served.begin(present);
+    const inForce = this.newConfigInForce(present, served);
+    this.verbs = new PoolVerbs({
+      pools,
+      clock: process,
+      log: NO_LOG,
+      newId: () => uuidOf(pool.random),
+      configured: () => [],
+      check: (was, now) => void inForce.checkChange(was, now),
+      apply: (was, now) => inForce.applyVolume(was, now),
+    });
+  }
+
+  /** Executes an order when those before it have ended. Throws RsError. */
+  execute(order: Order, request: string): Promise<Found> {
+    return this.queue.run(() => this.run(order, request));
+  }
+
+  private run(order: Order, request: string): Promise<Found> {
+    const name = { name: order.name, universe: 0 };
+    switch (order.verb) {
+      case 'create':
+        return this.verbs.create({ ...CREATED, ...name, sizeBytes: order.sizeBytes }, LOCAL_ASKER, request);
+      case 'grow':
+        return this.verbs.grow(name, order.sizeBytes, LOCAL_ASKER, request);
+      case 'rename':
+        return this.verbs.rename(name, { name: order.to, universe: 0 }, LOCAL_ASKER, request);
+      case 'set':
+        return this.verbs.set(name, { takeOver: order.takeOver }, LOCAL_ASKER, request);
+      case 'remove':
+        return this.verbs.remove(name, LOCAL_ASKER, request);
+      case 'restore':
+        return this.verbs.restore(name, LOCAL_ASKER, request);
+    }
+  }
+
+  private newConfigInForce(volumes: readonly ServerVolumeConfig[], served: SimServedVolumes): ConfigInForce {
+    const { process, holds, sessions, listChanged, startIncarnation } = this.ports;
+    const ports: unknown = {
+      clock: process,
+      log: NO_LOG,
+      volumes: served,
+      shortage: { has: () => false },
+      holds: { holdersOf: (id: string) => holds().holdersOf(id) },
+      admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
+      listChanged,
+      startIncarnation: async (id: string) => startIncarnation(id),
+    };
+    return new ConfigInForce({ volumes } as unknown as RssrvConfig, ports as ConfigInForcePorts);
+  }
+}
+
+const CREATED = {
+  blockSizeBytes: 512,
+  pool: null,
+  thick: false,
+  readonly: false,
+  shared: false,
+  clients: null,
+  takeOver: null,
+  takeOverForce: true,
+} as const;
+
+function uuidOf(random: SeededRandom): string {
+  const digits = random.bytes(16).toString('hex');
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+}

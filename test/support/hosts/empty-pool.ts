@@ -1,0 +1,16 @@
+// The directory of a pool for tests that are about something else. Invariant: it also works where only file systems in memory are writable,
+// where rsadm pool add would refuse to make a pool.
+
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
+import type { Host } from './host.ts';
+
+/** Makes an empty pool below the root of the host, and returns its directory. */
+export async function emptyPool(host: Host, name = 'pool'): Promise<string> {
+  const folder = path.join(host.root, name);
+  mkdirSync(folder);
+  const allocate = (): Promise<void> => Promise.reject(new Error('An empty pool needs no space'));
+  await new PoolFiles(folder, { allocate }).makePool({ id: crypto.randomUUID(), createdMs: Date.now() });
+  return folder;
+}

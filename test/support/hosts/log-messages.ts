@@ -1,0 +1,56 @@
+// The messages of a daemon's log, for tests that look again and again: each look reads only what was appended since the last one. A log that
+// was replaced by another file, or became shorter, is read from its beginning. Invariant: only lines that are fully written count.
+
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+const NEWLINE = 0x0a;
+
+export class LogMessages {
+  private readonly file: string;
+  private inode = 0;
+  /** Bytes of whole lines that were read. */
+  private readBytes = 0;
+  private messages = '';
+
+  constructor(file: string) {
+    this.file = file;
+  }
+
+  /** All messages so far, one per line, without time and level; '' without a log. */
+  text(): string {
+    let descriptor: number;
+    try {
+      descriptor = openSync(this.file, 'r');
+    } catch {
+      return '';
+    }
+    try {
+      const { ino, size } = fstatSync(descriptor);
+      if (ino !== this.inode || size < this.readBytes) this.begin(ino);
+      if (size > this.readBytes) this.take(descriptor, size - this.readBytes);
+    } finally {
+      closeSync(descriptor);
+    }
+    return this.messages;
+  }
+
+  private begin(inode: number): void {
+    this.inode = inode;
+    this.readBytes = 0;
+    this.messages = '';
+  }
+
+  private take(descriptor: number, lengthBytes: number): void {
+    const bytes = Buffer.alloc(lengthBytes);
+    const read = readSync(descriptor, bytes, 0, lengthBytes, this.readBytes);
+    const wholeBytes = bytes.subarray(0, read).lastIndexOf(NEWLINE) + 1;
+    this.readBytes += wholeBytes;
+    const lines = bytes.toString('utf8', 0, wholeBytes).split('\n');
+    for (const line of lines) if (line !== '') this.messages += `${this.messages === '' ? '' : '\n'}${messageOf(line)}`;
+  }
+}
+
+function messageOf(line: string): string {
+  const record: unknown = JSON.parse(line);
+  return typeof record === 'object' && record !== null && 'msg' in record ? String(record.msg) : line;
+}

@@ -1,0 +1,51 @@
+// ADMIN as a test sends it: one call with the id that the test gives, and all parts of its answer. The tests judge.
+// client/admin-calls.ts of packages/protocol is what rsiod uses.
+
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeAdminAnswer, encodeAdminCall, encodeAdminRest } from '@rsio/protocol/wire/message-codec';
+import { ADMIN } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { RawClient } from './raw-peer.ts';
+
+export interface AdminResult {
+  readonly result?: unknown;
+  readonly error?: { readonly code: string; readonly message: string; readonly context: Readonly<Record<string, unknown>> };
+}
+
+export interface AdminOptions {
+  readonly id?: string;
+  readonly slot?: number;
+  /** Called between two parts of a long answer. */
+  readonly between?: () => Promise<void>;
+}
+
+let ids = 0;
+
+/** Returns an id that no other call of this test process has. */
+export function newId(): string {
+  return `call-${process.pid}-${++ids}`;
+}
+
+/** Calls a method, and returns the whole answer. Throws if the status is not OK. */
+export async function callAdmin(client: RawClient, method: string, params: object, options: AdminOptions = {}): Promise<AdminResult> {
+  const { id = newId(), slot = 0, between } = options;
+  const body = encodeAdminCall({ request: id, method, params: Buffer.from(JSON.stringify(params)), withinMs: 30_000 });
+  let frame = await client.call({ op: OP.ADMIN, slot, aux: ADMIN.CALL, body });
+  const parts: Buffer[] = [];
+  for (;;) {
+    if (frame.handle !== STATUS.OK) throw new Error(`ADMIN ${method} is answered with status ${frame.handle}`);
+    const { answer, totalBytes, part } = decodeAdminAnswer(frame.body, 0, frame.body.length);
+    parts.push(Buffer.from(part));
+    const offset = parts.reduce((sum, { length }) => sum + length, 0);
+    if (offset >= totalBytes) return JSON.parse(Buffer.concat(parts).toString()) as AdminResult;
+    await between?.();
+    frame = await client.call({ op: OP.ADMIN, slot, aux: ADMIN.REST, body: encodeAdminRest({ answer, offset }) });
+  }
+}
+
+/** Calls a method that must succeed. */
+export async function callAdminWell(client: RawClient, method: string, params: object, options: AdminOptions = {}): Promise<unknown> {
+  const { result, error } = await callAdmin(client, method, params, options);
+  if (error !== undefined) throw new Error(`${error.code}: ${error.message}`);
+  return result;
+}
