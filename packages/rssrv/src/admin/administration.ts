@@ -327,6 +327,11 @@ export class Administration {
     return this.pools.space.shortIds;
   }
 
+  /** True while a volume is being created, so that no server process has had its file open. */
+  isNew(volumeId: string): boolean {
+    return this.pools.created.has(volumeId);
+  }
+
   private purgeLater(): void {
     this.purgeTimer = this.ports.clock.after(PURGE_INTERVAL_MS, () => {
       void this.ports.changes.runOwn(() => this.verbs.purgeExpired(), 'deleting removed volumes').catch(() => undefined);

@@ -55,6 +55,13 @@ it.each([
   expect(verdict(program, { audit, number: 435 })).toBe('errno 38');
 });
 
+it('a process whose event loop has an io_uring may enter it, and may not set up another one', () => {
+  const program = callFilter('x64', true) ?? Buffer.alloc(0);
+  expect([425, 426, 427].map((number) => verdict(program, { audit: X64, number }))).toEqual(['errno 1', 'allow', 'errno 1']);
+  const without = callFilter('x64') ?? Buffer.alloc(0);
+  expect(verdict(without, { audit: X64, number: 426 })).toBe('errno 1');
+});
+
 it('another architecture and the table of x32 get no call', () => {
   const program = callFilter('x64') ?? Buffer.alloc(0);
   expect(verdict(program, { audit: 0x40000003, number: 3 })).toBe('errno 1');

@@ -82,17 +82,21 @@ interface Instruction {
   readonly unmet?: Target;
 }
 
-/** Returns the filter for an architecture of Node, or null if its numbers of system calls are not known. */
-export function callFilter(architecture: string): Buffer | null {
+/**
+ * Returns the filter for an architecture of Node, or null if its numbers of system calls are not known. `usesRing`: libuv has set up an
+ * io_uring, and would end the process if it could not enter it.
+ */
+export function callFilter(architecture: string, usesRing = false): Buffer | null {
   const known = ARCHITECTURES[architecture];
   if (known === undefined) return null;
   const { audit, otherTable, clone, denied } = known;
+  const numbers = Object.values(denied).filter((number) => !usesRing || number !== SHARED.io_uring_enter);
   return assemble([
     { code: LOAD, value: ARCHITECTURE_AT },
     { code: JUMP_EQUAL, value: audit, met: 'next', unmet: 'deny' },
     { code: LOAD, value: NUMBER_AT },
     ...(otherTable === 0 ? [] : [{ code: JUMP_GREATER_EQUAL, value: otherTable, met: 'deny' as const, unmet: 'next' as const }]),
-    ...Object.values(denied).map((value) => ({ code: JUMP_EQUAL, value, met: 'deny' as const, unmet: 'next' as const })),
+    ...numbers.map((value) => ({ code: JUMP_EQUAL, value, met: 'deny' as const, unmet: 'next' as const })),
     // The flags of clone3 are in memory, where no filter can read them. The C library falls back to clone.
     { code: JUMP_EQUAL, value: CLONE3, met: 'unknown', unmet: 'next' },
     { code: JUMP_EQUAL, value: clone, met: 'next', unmet: 'allow' },

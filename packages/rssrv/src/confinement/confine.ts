@@ -1,6 +1,7 @@
 // Takes rights away from a server process, before it has any data of a client: the user, new privileges, core dumps, and the system calls
 // that it does not need. Invariant: a process that should run as another user never serves as the listener's user.
 
+import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';
 import { callFilter } from './call-filter.ts';
 import type { SystemCalls } from './system-calls.ts';
@@ -30,11 +31,26 @@ export function confine({ user }: Confinement, calls: SystemCalls): string[] {
   };
   if (user !== null) become(user);
   attempt('without protection from core dumps and new privileges', () => calls.giveUpRights());
-  const program = callFilter(process.arch);
+  const usesRing = hasRing();
+  const program = callFilter(process.arch, usesRing);
   attempt('without a filter of system calls', () => {
     if (program !== null) calls.filterCalls(program);
   });
+  // What a ring executes passes by the filter. The unit of systemd refuses to set one up, and libuv then goes on without.
+  if (usesRing) troubles.push(`without a filter of io_uring, which Node ${process.version} uses: start rssrv by its systemd unit`);
   return troubles;
+}
+
+/** True if libuv of this Node has set up an io_uring for its event loop. Node 20 sets up none. */
+function hasRing(): boolean {
+  return readdirSync('/proc/self/fd').some((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`) === 'anon_inode:[io_uring]';
+    } catch {
+      // The descriptor with which the directory was read.
+      return false;
+    }
+  });
 }
 
 /** Changes the user of all threads. The capabilities of the process go with the user. */

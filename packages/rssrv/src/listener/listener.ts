@@ -119,6 +119,7 @@ export class Listener {
       syncFailedLate: (id) => void this.incarnations.lost(id),
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
       holdersOf: (id) => this.holds.holdersOf(id),
+      isNew: (id) => this.administration.isNew(id),
       incarnationEnded: async (id) => this.records?.incarnationEnded(id),
       unmarked: (keys) => this.changes.runOwn(() => this.inForce.openAgain(keys), 'volumes whose files are free again'),
     });

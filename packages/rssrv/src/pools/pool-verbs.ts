@@ -80,7 +80,13 @@ export class PoolVerbs {
       this.ports.pools.put(pool.name, created);
       return created;
     });
-    await this.serve(pool, null, manifest);
+    const { created } = this.ports.pools;
+    created.add(manifest.id);
+    try {
+      await this.serve(pool, null, manifest);
+    } finally {
+      created.delete(manifest.id);
+    }
     return { pool, manifest };
   }
 

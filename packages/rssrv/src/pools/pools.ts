@@ -72,6 +72,8 @@ export interface PoolsChange {
 
 export class Pools {
   readonly space = new PoolSpace();
+  /** Ids of volumes that are being created, and whose files no server process has had open. */
+  readonly created = new Set<string>();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
   /** Paths of pools whose free space is being measured. */

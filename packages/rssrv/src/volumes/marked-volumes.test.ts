@@ -23,13 +23,14 @@ let calls = 0;
 let unmarked: string[] = [];
 let volumes: Volumes;
 let configured: readonly ServerVolumeConfig[] = [];
+let created = new Set<string>();
 
 const at = (name: string): string => path.join(directory, name);
 const linkOf = (descriptor: number | string): string => fs.readlinkSync(`/proc/self/fd/${descriptor}`);
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-marked-'));
-  [outcomes, asked, calls, unmarked, clock] = [new Map(), [], 0, [], new FakeClock()];
+  [outcomes, asked, calls, unmarked, clock, created] = [new Map(), [], 0, [], new FakeClock(), new Set()];
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   volumes = new Volumes({
     idsFile: at('volumes.json'),
@@ -48,6 +49,7 @@ beforeEach(() => {
       });
     },
     isHeld: () => false,
+    isNew: (id) => created.has(id),
     holdersOf: () => [],
     incarnationEnded: async () => undefined,
     unmarked: async (keys) => {
@@ -172,4 +174,17 @@ test('the helper looks at all files of a pool at once', async () => {
   });
   await start(...many, { ...one, id: '10000000-0000-4000-8000-000000000000' });
   expect([served().length, calls]).toEqual([many.length + 1, 2]);
+});
+
+test('the file of a volume that is being created is not looked at, and every other file is', async () => {
+  await start(inPool('a'));
+  const [old, fresh] = [inPool('b'), inPool('c')];
+  created.add(fresh.id ?? '');
+  outcomes = new Map([at('b'), at('c')].map((file) => [file, 'marked']));
+  asked = [];
+  configured = [...configured, old, fresh];
+  const change = await volumes.prepare({ added: [], retried: [old, fresh], kept: [], removed: [], isPartial: true }, configured);
+  change.commit();
+  expect(asked.map(({ file }) => file)).toEqual([at('b')]);
+  expect(served()).toEqual(['a', 'c']);
 });

@@ -93,10 +93,9 @@ export class VolumeChange {
 
   /** Volumes that have grown. */
   get grown(): GrownVolume[] {
-    const sizes = new Map([...this.before.held.values()].map(({ served }) => [served.id, served.sizeBytes]));
-    return [...this.kept.values()]
-      .map(({ served: { id, sizeBytes } }) => ({ id, sizeBytes }))
-      .filter(({ id, sizeBytes }) => sizeBytes > (sizes.get(id) ?? sizeBytes));
+    return [...this.kept]
+      .filter(([key, { served }]) => served.sizeBytes > (this.before.held.get(key)?.served.sizeBytes ?? served.sizeBytes))
+      .map(([, { served }]) => ({ id: served.id, sizeBytes: served.sizeBytes }));
   }
 
   /** Ids of volumes that were served before and that this change has found truncated. */
@@ -181,7 +180,7 @@ export class VolumeChange {
     const going = await this.removedStorages();
     const wanted = new Set([...this.plan.added, ...this.plan.retried].map(volumeKey));
     const [fresh, taking]: [ServerVolumeConfig[], [ServerVolumeConfig, string][]] = [[], []];
-    for (const volume of configured) {
+    for (const volume of planned) {
       if (!wanted.has(volumeKey(volume))) continue;
       const identity = going.size === 0 ? null : await namedIdentity(volume);
       if (identity !== null && going.has(identity)) taking.push([volume, identity]);
@@ -378,7 +377,8 @@ export class VolumeChange {
   }
 
   private lockAll(storages: readonly Storage[]): Promise<ReadonlyMap<Storage, StorageLock>> {
-    return lockStorages(storages, this.ports.takeLocks ?? takeLocks);
+    const old = storages.filter(({ id }) => this.ports.isNew?.(id) !== true);
+    return lockStorages(old, this.ports.takeLocks ?? takeLocks);
   }
 
   /** Keeps a volume on its present storage. If no size is configured, the volume gets the present size of the storage. */

@@ -27,6 +27,8 @@ export interface VolumePorts extends StoragePorts {
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
+  /** True if this process has created the file of a pool volume, and no server process has had it open. Such a file needs no lock. */
+  isNew?(id: string): boolean;
   holdersOf(id: string): readonly Holder[];
   /** Called when writes to the volume with this id may be lost. The holder then resends the writes in its replay log. */
   incarnationEnded(id: string): Promise<void>;

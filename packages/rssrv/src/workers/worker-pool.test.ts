@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
-import { type Worker, WorkerPool } from './worker-pool.ts';
+import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
 
 /** A simulated process: reports its number of sessions, and can be gone. */
 class Stand {
@@ -99,4 +99,8 @@ test('after a change of rights, the standby process is replaced, and those with 
   pool.renewStandby();
   expect(all.map(({ isGone }) => isGone)).toEqual([false, true, false]);
   expect(pool.take('b').pid).toBe(3);
+});
+
+test('a process does not use io_uring, whatever the listener was started with', () => {
+  expect(workerEnvironment({ HOME: '/root', UV_USE_IO_URING: '1' })).toMatchObject({ HOME: '/root', UV_USE_IO_URING: '0' });
 });

@@ -216,6 +216,11 @@ function descriptorsFor(confining: Confining | null): (number | null)[] {
   return [...pair, openedLog(confining)];
 }
 
+/** Returns the environment of a worker. libuv must not use io_uring for files, because that would pass by the filter of system calls. */
+export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0' };
+}
+
 /** Starts the process. `given`: descriptors that it inherits, from 4 on; they are closed here. */
 function forked(confining: Confining | null, given: readonly (number | null)[]): ChildProcess {
   try {
@@ -223,7 +228,7 @@ function forked(confining: Confining | null, given: readonly (number | null)[]):
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...given.map((one) => one ?? 'ignore')],
       // Start a new process session, by whose id run-records.ts finds remaining helpers.
       detached: true,
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
+      env: workerEnvironment(process.env),
     });
   } finally {
     closeAll(given.filter((one): one is number => one !== null));
