@@ -125,6 +125,7 @@ export class SimPools extends Pools {
           place === 'removed' && removal !== null ? [[id, { manifest, removal }] as const] : [],
         ),
       ),
+      snapshots: new Map(),
       purging: new Map(),
       parts: new Map(),
       partBytes: 0,

@@ -34,6 +34,8 @@ export const ERRORS = {
   E_UNKNOWN_CLIENT: { kind: 'peer' },
   E_UNKNOWN_VOLUME: { kind: 'volume' },
   E_UNKNOWN_POOL: { kind: 'volume' },
+  E_UNKNOWN_SNAPSHOT: { kind: 'volume' },
+  E_NO_REFLINK: { kind: 'volume' },
   E_EXISTS: { kind: 'volume' },
   E_POOL: { kind: 'volume' },
   E_SPACE: { kind: 'volume' },

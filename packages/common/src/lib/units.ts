@@ -91,6 +91,14 @@ export function isName(text: string): boolean {
   return NAME.test(text) && text !== '.' && text !== '..';
 }
 
+/**
+ * True for the name of a snapshot. Only digits would be a universe in NAME@1. A leading dot marks what is not finished in the folder of the
+ * snapshots.
+ */
+export function isSnapshotName(text: string): boolean {
+  return NAME.test(text) && !text.startsWith('.') && !/^\d+$/.test(text);
+}
+
 /** Returns the name if it is valid, else throws E_USAGE. The parameter `what` names the expected kind of name in the error message. */
 export function parseName(text: string, what = 'name'): string {
   return isName(text) ? text : refuse(what, text, NAME_ALLOWED);

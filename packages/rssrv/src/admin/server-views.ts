@@ -19,7 +19,7 @@ import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';
 import type { RemovedVolume } from '../pools/disk/pool-scan.ts';
-import { findingsOf } from '../pools/parts/part-plan.ts';
+import { findingsOf } from '../pools/pool-content.ts';
 
 /** What the listener knows about a volume that it should serve. */
 export interface VolumeStatus {

@@ -58,6 +58,7 @@ function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly 
     space: { totalBytes: 100 * GIB, freeBytes: 50 * GIB },
     volumes: new Map(volumes.map((volume) => [volume.id, volume])),
     removed: new Map(),
+    snapshots: new Map(),
     purging: new Map(),
     parts: new Map(),
     partBytes: 0,

@@ -10,6 +10,7 @@ import { PARTS_MAX } from './disk/limits.ts';
 import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
+import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import { grownLayout, newConcat, newStripe } from './parts/layouts.ts';
 
 const MIB = 1024 * 1024;
@@ -31,6 +32,8 @@ export interface PoolState {
   readonly space: { readonly totalBytes: number; readonly freeBytes: number } | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
   readonly removed: ReadonlyMap<string, RemovedVolume>;
+  /** Id of a volume, also a removed one -> its snapshots. A volume without snapshots may have no entry. */
+  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
   /** Volumes of several files that are being deleted for good, and whose parts may still exist. */
   readonly purging: ReadonlyMap<string, Manifest>;
   /** Parts of volumes, by the id of their file. */

@@ -12,19 +12,19 @@ import type { Log } from '@rsio/common/log/log';
 import type { takeLocks } from '../locks/file-locks.ts';
 import { type PoolState, volumeText } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';
-import type { Allocate } from './disk/data-file.ts';
+import type { Allocate, Reflink } from './disk/data-file.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import { checkLocked, takePoolLock } from './disk/pool-lock.ts';
 import { poolPaths } from './disk/pool-paths.ts';
 import { POOL_FINDINGS_MAX } from './disk/limits.ts';
 import { POOL_CHANGE_MS, POOL_SILENT_MS, SPACE_WAIT_MS } from './limits.ts';
-import { type FoundPart, type PoolScan, type RemovedVolume, readIdentity, scanPool } from './disk/pool-scan.ts';
-import { findingsOf } from './parts/part-plan.ts';
+import { type FoundPart, type RemovedVolume, readIdentity } from './disk/pool-scan.ts';
 import { settleParts } from './parts/part-repair.ts';
 import {
   account,
   contentOf,
   emptyState,
+  findingsOf,
   lostPartOf,
   NO_CONTENT,
   remedyOf,
@@ -32,15 +32,20 @@ import {
   withPart,
   withPurged,
   withRemoved,
+  withSnapshots,
   withVolume,
 } from './pool-content.ts';
 import { PoolSpace } from './pool-space.ts';
+import { settleSnapshots } from './snapshots/snapshot-repair.ts';
+import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
 export interface PoolsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly takeLocks: typeof takeLocks;
   readonly allocate: Allocate;
+  /** Clones of files. Default: those of the system. */
+  readonly reflink?: Reflink | undefined;
   /** Called after each step on disk. Tests stop the process there. */
   readonly reached?: ((step: string) => void) | undefined;
   /**
@@ -177,8 +182,13 @@ export class Pools {
     this.change(name, (state) => withPart(state, part));
   }
 
+  /** Records a change of the snapshots of a volume. */
+  putSnapshots(name: string, volumeId: string, change: (snapshots: VolumeSnapshots) => VolumeSnapshots): void {
+    this.change(name, (state) => withSnapshots(state, volumeId, change(state.snapshots.get(volumeId) ?? NO_SNAPSHOTS)));
+  }
+
   /**
-   * Finishes or undoes what changes of volumes of several files have left in other pools than that of the manifest. A failure is logged, and
+   * Finishes or undoes what changes of volumes of several files, and of snapshots, have left in other pools than that of the manifest. A failure is logged, and
    * is the `trouble` of the pool.
    */
   async settleParts(): Promise<void> {
@@ -188,6 +198,7 @@ export class Pools {
 
   private async settle(pools: readonly OpenPool[]): Promise<void> {
     await settleParts(pools, (pool, work) => this.repaired(pool, work));
+    await settleSnapshots(pools, (pool, work) => this.repaired(pool, work));
     account(pools);
   }
 
@@ -218,7 +229,8 @@ export class Pools {
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
       const repaired = pools.find(({ files }) => files === pool.files)?.state;
-      if (repaired !== undefined) pool.state = { ...pool.state, parts: repaired.parts, purging: repaired.purging };
+      if (repaired !== undefined)
+        pool.state = { ...pool.state, parts: repaired.parts, purging: repaired.purging, snapshots: repaired.snapshots };
     }
     account(this.list);
   }
@@ -293,13 +305,13 @@ export class Pools {
     if (pool === undefined || pool.state.identity === null) return;
     const { files, state: before } = pool;
     const { path, identity } = pool.state;
-    let scan: PoolScan;
+    let scan: PoolContentScan;
     try {
-      let scanning: Promise<PoolScan> | null = null;
+      let scanning: Promise<PoolContentScan> | null = null;
       const isAnswered = await answers(this.ports.clock, POOL_SILENT_MS, (heard) => {
         scanning = this.track(
           files,
-          checkPlace(pool).then(() => scanPool(path, identity!, true, heard)),
+          checkPlace(pool).then(() => scanContent(path, identity!, true, heard)),
         );
         return scanning;
       });
@@ -330,7 +342,7 @@ export class Pools {
     const pool = this.list.find(({ state }) => state.name === name);
     if (pool === undefined || pool.state.identity === null || pool.state.trouble !== null) return;
     const { path, identity, volumes } = pool.state;
-    const scan = scanPool(path, identity, false);
+    const scan = scanContent(path, identity, false);
     if (!(await answers(this.ports.clock, POOL_CHANGE_MS, () => scan)))
       throw new RsError(
         'E_TIMEOUT',
@@ -426,7 +438,7 @@ export class Pools {
         throw new RsError('E_POOL', `${poolPaths.identity(path)} does not exist: mount the file system of the pool, then run rsadm reload`);
       lock = await takePoolLock(path, this.ports.takeLocks);
       heard();
-      const scan = await scanPool(path, identity, true, heard);
+      const scan = await scanContent(path, identity, true, heard);
       const state = { ...empty, identity, isOpen: true, trouble: null, space: await spaceOf(path), ...contentOf(scan) };
       return { files, lock, state };
     } catch (thrown) {
@@ -436,7 +448,7 @@ export class Pools {
   }
 
   private newFiles(path: string): PoolFiles {
-    return new PoolFiles(path, { allocate: this.ports.allocate, reached: this.ports.reached });
+    return new PoolFiles(path, { allocate: this.ports.allocate, reflink: this.ports.reflink, reached: this.ports.reached });
   }
 
   private report(now: PoolState, before: PoolState | undefined, findings: readonly string[], reported: readonly string[]): void {

@@ -11,11 +11,12 @@ import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { CreateRequest } from '../pools/catalogue.ts';
 import type { Allocate } from '../pools/disk/data-file.ts';
 import { PoolFiles } from '../pools/disk/pool-files.ts';
-import { findingsOf } from '../pools/parts/part-plan.ts';
+import { findingsOf } from '../pools/pool-content.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import { Pools } from '../pools/pools.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
+import { PLAIN_CLONES } from './plain-clones.ts';
 
 /** Ids of the pools, in the order of their names. */
 export const POOL_IDS = ['a', 'b', 'c'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`);
@@ -57,6 +58,7 @@ export class PoolScene {
       log,
       takeLocks: async (requests) => requests.map(() => 'held' as const),
       allocate: options.allocate ?? (async () => undefined),
+      reflink: PLAIN_CLONES,
       reached,
       answersAgain: (name) => void this.verbs.readAgain(name),
       changed: () => undefined,
@@ -135,6 +137,12 @@ export class PoolScene {
         ...[...removed.values()].map(({ manifest, removal }) => `removed ${manifest.id} ${manifest.name} ${inOrder(removal)}`).toSorted(),
         ...[...purging.keys()].map((id) => `purging ${id}`).toSorted(),
         ...[...parts.values()].map(({ record, isNew }) => `part ${isNew ? 'new ' : ''}${record.fileId} of ${record.volumeId}`).toSorted(),
+        ...[...pool.snapshots.values()]
+          .flatMap(({ list, pending }) => [
+            ...list.map((one) => `snapshot ${inOrder({ ...one, rollback: one.rollback !== null })}`),
+            ...pending.map(({ name: text }) => `pending snapshot ${text}`),
+          ])
+          .toSorted(),
         ...findingsOf(pool, states).map((finding) => `finding ${finding}`),
       ];
     });

@@ -12,8 +12,25 @@ const DATA_MODE = 0o600;
 /** Allocates the bytes from `fromBytes` to `toBytes` of a file without changing its content. Throws a system error. */
 export type Allocate = (file: string, fromBytes: number, toBytes: number) => Promise<void>;
 
+/** Clones of files (snapshots/reflink.ts). */
+export interface Reflink {
+  /** Clones a whole file to a new one. Throws a system error, and leaves no file then. */
+  cloneFile(from: string, to: string): Promise<void>;
+  /** Null if this machine cannot clone ranges. */
+  readonly ranges: RangeCalls | null;
+}
+
+export interface RangeCalls {
+  /** Clones a range to the same place of another open file. A length of 0 stands for the rest of the file. Throws a system error. */
+  cloneRange(from: number, to: number, offsetBytes: number, lengthBytes: number): Promise<void>;
+  /** Returns the number of extents in a range of an open file. Throws a system error. */
+  countExtents(descriptor: number, offsetBytes: number, lengthBytes: number): Promise<number>;
+}
+
 export interface PoolFilesPorts {
   readonly allocate: Allocate;
+  /** Default: that of the system. */
+  readonly reflink?: Reflink | undefined;
   /** Called after each step. Tests stop the process there. */
   readonly reached?: ((step: string) => void) | undefined;
 }

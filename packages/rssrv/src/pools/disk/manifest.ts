@@ -1,6 +1,6 @@
 // The files by which a pool describes itself: pool.json names the pool, volume.json describes one volume, and removed.json records its
-// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: what `print...` returns, `parse...` accepts with the same meaning; a
-// file of a newer format is refused, and never replaced.
+// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: what
+// `print...` returns, `parse...` accepts with the same meaning; a file of a newer format is refused, and never replaced.
 
 import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -81,28 +81,28 @@ export interface Removal {
 }
 
 export function printIdentity({ id, createdMs }: PoolIdentity): string {
-  return print({ id, createdMs });
+  return printContent({ id, createdMs });
 }
 
 /** Throws E_VOLUME naming `file`. */
 export function parseIdentity(file: string, text: string): PoolIdentity {
-  const { id, createdMs } = parse(file, text);
-  if (!isUuid(id)) throw damaged(file, 'id is not a UUID');
-  if (!isTime(createdMs)) throw damaged(file, 'createdMs is not a time');
+  const { id, createdMs } = parseContent(file, text);
+  if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
+  if (!isTime(createdMs)) throw damagedFile(file, 'createdMs is not a time');
   return { id, createdMs };
 }
 
 /** Throws E_USAGE, naming the field, if `parseManifest` would refuse the file, so that no request can make a volume unreadable. */
 export function printManifest(manifest: Manifest): string {
-  return readable(print(manifest, manifest.layout.kind === 'simple' ? SIMPLE_VERSION : FORMAT_VERSION), parseManifest);
+  return readable(printContent(manifest, manifest.layout.kind === 'simple' ? SIMPLE_VERSION : FORMAT_VERSION), parseManifest);
 }
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseManifest(file: string, text: string): Manifest {
-  const fields = parse(file, text, FORMAT_VERSION);
+  const fields = parseContent(file, text, FORMAT_VERSION);
   const check = <T>(name: string, isValid: (value: unknown) => value is T, what: string): T => {
     const value = fields[name];
-    if (!isValid(value)) throw damaged(file, `${name} is not ${what}`);
+    if (!isValid(value)) throw damagedFile(file, `${name} is not ${what}`);
     return value;
   };
   const blockSizeBytes = check('blockSizeBytes', isBlockSize, '512 or 4096');
@@ -125,22 +125,22 @@ export function parseManifest(file: string, text: string): Manifest {
     request: check('request', isRequestOrNull, 'a request id or null'),
   };
   const mismatch = layoutMismatch(manifest, fields['version']);
-  if (mismatch !== null) throw damaged(file, mismatch);
-  if (manifest.stamps.length !== partCount(manifest.layout)) throw damaged(file, 'it does not have one stamp for each file');
+  if (mismatch !== null) throw damagedFile(file, mismatch);
+  if (manifest.stamps.length !== partCount(manifest.layout)) throw damagedFile(file, 'it does not have one stamp for each file');
   return manifest;
 }
 
 /** Throws E_USAGE, naming the field, if `parseRemoval` would refuse the file. */
 export function printRemoval({ removedMs, by, request }: Removal): string {
-  return readable(print({ removedMs, by, request }), parseRemoval);
+  return readable(printContent({ removedMs, by, request }), parseRemoval);
 }
 
 /** Throws E_VOLUME naming `file`. */
 export function parseRemoval(file: string, text: string): Removal {
-  const { removedMs, by, request } = parse(file, text);
-  if (!isTime(removedMs)) throw damaged(file, 'removedMs is not a time');
-  if (!isNameOrNull(by)) throw damaged(file, 'by is not a name or null');
-  if (!isRequestOrNull(request)) throw damaged(file, 'request is not a request id or null');
+  const { removedMs, by, request } = parseContent(file, text);
+  if (!isTime(removedMs)) throw damagedFile(file, 'removedMs is not a time');
+  if (!isNameOrNull(by)) throw damagedFile(file, 'by is not a name or null');
+  if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
   return { removedMs, by, request };
 }
 
@@ -173,16 +173,16 @@ function layoutMismatch({ id, sizeBytes, layout }: Manifest, version: unknown): 
 }
 
 export function printPart({ poolId, fileId, sizeBytes, homeId, volumeId }: PartRecord): string {
-  return readable(print({ poolId, fileId, sizeBytes, homeId, volumeId }, FORMAT_VERSION), parsePart);
+  return readable(printContent({ poolId, fileId, sizeBytes, homeId, volumeId }, FORMAT_VERSION), parsePart);
 }
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parsePart(file: string, text: string): PartRecord {
-  const { poolId, fileId, sizeBytes, homeId, volumeId } = parse(file, text, FORMAT_VERSION);
+  const { poolId, fileId, sizeBytes, homeId, volumeId } = parseContent(file, text, FORMAT_VERSION);
   for (const [name, id] of Object.entries({ poolId, fileId, homeId, volumeId }))
-    if (!isUuid(id)) throw damaged(file, `${name} is not a UUID`);
+    if (!isUuid(id)) throw damagedFile(file, `${name} is not a UUID`);
   const part = { poolId, fileId, sizeBytes };
-  if (!isPart(part)) throw damaged(file, 'sizeBytes is not a whole number of sectors');
+  if (!isPart(part)) throw damagedFile(file, 'sizeBytes is not a whole number of sectors');
   return { ...part, homeId: homeId as string, volumeId: volumeId as string };
 }
 
@@ -194,11 +194,12 @@ export function isRequestId(value: unknown): value is string {
   return isText(value) && value.length > 0 && value.length <= REQUEST_ID_MAX_CHARS && /^[\x21-\x7e]+$/.test(value);
 }
 
-function print(content: object, version = SIMPLE_VERSION): string {
+export function printContent(content: object, version = SIMPLE_VERSION): string {
   return `${JSON.stringify({ version, ...content }, null, 2)}\n`;
 }
 
-function readable(text: string, parse: (file: string, text: string) => unknown): string {
+/** Returns the text. Throws E_USAGE, naming the field, if `parse` refuses it, or if it is too long. */
+export function readable(text: string, parse: (file: string, text: string) => unknown): string {
   try {
     parse('', text);
   } catch (thrown) {
@@ -208,17 +209,17 @@ function readable(text: string, parse: (file: string, text: string) => unknown):
   throw new RsError('E_USAGE', `The volume cannot be saved: its manifest has ${text.length} bytes, allowed are ${MANIFEST_MAX_BYTES}`);
 }
 
-/** `newest`: the newest format of this kind of file. */
-function parse(file: string, text: string, newest = SIMPLE_VERSION): Readonly<Record<string, unknown>> {
+/** Reads the fields of a file. `newest`: the newest format of this kind of file. Throws E_VOLUME naming `file`. */
+export function parseContent(file: string, text: string, newest = SIMPLE_VERSION): Readonly<Record<string, unknown>> {
   let content: unknown;
   try {
     content = JSON.parse(text);
   } catch (thrown) {
-    throw damaged(file, 'it is not JSON', thrown);
+    throw damagedFile(file, 'it is not JSON', thrown);
   }
-  if (!isRecord(content)) throw damaged(file, 'it is not a JSON object');
+  if (!isRecord(content)) throw damagedFile(file, 'it is not a JSON object');
   const { version } = content;
-  if (!isWhole(version) || version < 1) throw damaged(file, 'its version is not a number above 0');
+  if (!isWhole(version) || version < 1) throw damagedFile(file, 'its version is not a number above 0');
   if (version > newest) {
     throw new RsError(
       'E_VOLUME',
@@ -229,7 +230,7 @@ function parse(file: string, text: string, newest = SIMPLE_VERSION): Readonly<Re
   return content;
 }
 
-function damaged(file: string, what: string, cause?: unknown): RsError {
+export function damagedFile(file: string, what: string, cause?: unknown): RsError {
   return new RsError('E_VOLUME', `${file} is damaged (${what}): restore it from a backup of the pool`, { file, what }, cause);
 }
 
@@ -237,15 +238,15 @@ function isFlag(value: unknown): value is boolean {
   return typeof value === 'boolean';
 }
 
-function isTime(value: unknown): value is number {
+export function isTime(value: unknown): value is number {
   return isWhole(value) && value >= 0;
 }
 
-function isBlockSize(value: unknown): value is 512 | 4096 {
+export function isBlockSize(value: unknown): value is 512 | 4096 {
   return value === 512 || value === 4096;
 }
 
-function isSize(value: unknown, blockSizeBytes: number): value is number {
+export function isSize(value: unknown, blockSizeBytes: number): value is number {
   return isWhole(value) && value >= blockSizeBytes && value <= VOLUME_MAX_BYTES && value % blockSizeBytes === 0;
 }
 
@@ -257,7 +258,7 @@ function isNameText(value: unknown): value is string {
   return isText(value) && isName(value);
 }
 
-function isNameOrNull(value: unknown): value is string | null {
+export function isNameOrNull(value: unknown): value is string | null {
   return value === null || isNameText(value);
 }
 
@@ -265,7 +266,7 @@ function isNamesOrNull(value: unknown): value is readonly string[] | null {
   return value === null || (isListOf(value, isNameText) && value.length <= CLIENTS_MAX);
 }
 
-function isRequestOrNull(value: unknown): value is string | null {
+export function isRequestOrNull(value: unknown): value is string | null {
   return value === null || isRequestId(value);
 }
 

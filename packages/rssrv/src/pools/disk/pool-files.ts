@@ -16,8 +16,8 @@ const FOLDER_MODE = 0o700;
 export class PoolFiles {
   /** Files of volumes that have more than one. */
   readonly parts: PartFiles;
-  private readonly directory: string;
-  private readonly ports: PoolFilesPorts;
+  readonly directory: string;
+  readonly ports: PoolFilesPorts;
 
   constructor(directory: string, ports: PoolFilesPorts) {
     this.parts = new PartFiles(directory, ports);
@@ -47,16 +47,21 @@ export class PoolFiles {
 
   /**
    * Creates a volume with its first file. `otherStamps`: stamps of its other files, which exist already. The stamps in the result are those
-   * of all files. If this throws before the commit point, nothing remains. The volume exists durably when this resolves.
+   * of all files. If this throws before the commit point, nothing remains. The volume exists durably when this resolves. `makeData`: makes
+   * the first file, durably except for its name, and returns its stamp; default: a file of zeros.
    */
-  async create(manifest: Omit<Manifest, 'stamps'>, otherStamps: readonly (string | null)[] = []): Promise<Manifest> {
+  async create(
+    manifest: Omit<Manifest, 'stamps'>,
+    otherStamps: readonly (string | null)[] = [],
+    makeData: (file: string) => Promise<string | null> = (file) =>
+      createData(this.ports, 'create', file, partSizes(manifest)[0] ?? 0, manifest.thick),
+  ): Promise<Manifest> {
     const volumes = poolPaths.volumes(this.directory);
     const folder = join(volumes, NEW_PREFIX + manifest.id);
     try {
       await mkdir(folder, { mode: FOLDER_MODE });
       this.reached('create: folder');
-      const sizeBytes = partSizes(manifest)[0] ?? 0;
-      const stamp = await createData(this.ports, 'create', poolPaths.data(folder), sizeBytes, manifest.thick);
+      const stamp = await makeData(poolPaths.data(folder));
       const whole: Manifest = { ...manifest, stamps: [stamp, ...otherStamps] };
       await writeNew(poolPaths.manifest(folder), printManifest(whole));
       this.reached('create: manifest');

@@ -22,6 +22,7 @@ import {
   type Removal,
 } from './manifest.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
+import { settleRollback } from './rollback-repair.ts';
 
 export interface RemovedVolume {
   readonly manifest: Manifest;
@@ -128,9 +129,10 @@ async function scanVolumes(directory: string, pool: PoolIdentity, mayRepair: boo
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
-    await checkContent(folder, ['volume.json', 'data'], findings);
+    await checkContent(folder, ['volume.json', 'data', 'data.new', 'snapshots'], findings);
     // A removal or a change of the manifest was interrupted before its commit point.
     if (mayRepair) {
+      await settleRollback(folder, manifest);
       for (const file of ['removed.json', 'removed.json.new', 'volume.json.new']) await rm(join(folder, file), { force: true });
       await syncDirectory(folder);
     }
@@ -152,7 +154,7 @@ async function scanRemoved(
   const readable = await readAll(rest, findings, removed, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
     const file = poolPaths.removal(folder);
-    await checkContent(folder, ['volume.json', 'data', 'removed.json'], findings);
+    await checkContent(folder, ['volume.json', 'data', 'removed.json', 'snapshots'], findings);
     if (mayRepair) {
       await rm(`${poolPaths.manifest(folder)}.new`, { force: true });
       await syncDirectory(folder);

@@ -2,7 +2,6 @@
 // part-repair.ts carries it out. Invariants: the manifest decides, and while it cannot be read, nothing happens to the part; only a new part
 // that no manifest names, and a part of a volume that is being deleted for good, is deleted; every other part is kept and reported.
 
-import { POOL_FINDINGS_MAX } from '../disk/limits.ts';
 import { type Manifest, otherParts } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
 import type { FoundPart } from '../disk/pool-scan.ts';
@@ -100,10 +99,9 @@ export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number 
   return sum;
 }
 
-/** What a pool contains, and its manifests do not explain, with what the manifests in other pools do not explain. */
-export function findingsOf(pool: PartPool & { readonly findings: readonly string[] }, pools: readonly PartPool[]): readonly string[] {
-  const more = planParts(pools).findings.get(pool.name) ?? [];
-  return more.length === 0 ? pool.findings : [...pool.findings, ...more].slice(0, POOL_FINDINGS_MAX);
+/** Texts about parts in a pool that the manifests in other pools do not explain. */
+export function partFindings(pool: PartPool, pools: readonly PartPool[]): readonly string[] {
+  return planParts(pools).findings.get(pool.name) ?? [];
 }
 
 function poolOf(pools: readonly PartPool[], id: string): PartPool | null {

@@ -1,0 +1,42 @@
+// Finishes or undoes a rollback that a stop has interrupted. The manifest decides: it has the stamp of the data file that belongs to it.
+// Invariant: if neither the present data file nor the new one has the stamp, both stay, and the volume is not served.
+
+import { rename, rm, stat } from 'node:fs/promises';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { isSameStamp, storageStamp } from '../../backends/files/storage-identity.ts';
+import type { Manifest } from './manifest.ts';
+import { poolPaths } from './pool-paths.ts';
+
+/** Throws E_VOLUME if the right file cannot be told, or a system error. */
+export async function settleRollback(folder: string, { stamps }: Pick<Manifest, 'stamps'>): Promise<void> {
+  const [present, next] = [poolPaths.data(folder), poolPaths.nextData(folder)];
+  const nextStamp = await stampOf(next);
+  if (nextStamp === undefined) return;
+  const [wanted = null] = stamps;
+  if (wanted !== null && nextStamp === wanted) {
+    await rename(next, present);
+  } else {
+    // Otherwise, a rollback that was not committed has left it. A committed one always has a stamp.
+    const presentStamp = await stampOf(present);
+    if (wanted !== null && (presentStamp === undefined || !isSameStamp(presentStamp, wanted)))
+      throw new RsError(
+        'E_VOLUME',
+        `${next} was left by a rollback, and neither it nor ${present} has the stamp in the manifest, because the pool was copied or ` +
+          'restored meanwhile: keep the file with the right content as data, and remove the other one',
+        { file: next },
+      );
+    await rm(next);
+  }
+  await syncDirectory(folder);
+}
+
+/** Returns undefined if there is no such file. */
+async function stampOf(file: string): Promise<string | null | undefined> {
+  try {
+    return storageStamp(await stat(file, { bigint: true }), file);
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,97 @@
+// In how many chunks a file is cloned, from what the file system says of its extents; how long it counts; and a copy with faked ranges.
+// How real clones on XFS behave is measured elsewhere.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { directory, usePoolDirectory } from '../../testing/pool-directory.ts';
+import { NO_HOLD, PLAIN_CLONES } from '../../testing/plain-clones.ts';
+import type { RangeCalls } from '../disk/data-file.ts';
+import { chunkBytesFor, FileCopy, finishCopy } from './file-copy.ts';
+import { CHUNK_MAX_BYTES, CHUNK_MIN_BYTES, CHUNKS_MAX } from './limits.ts';
+
+const [KIB, MIB, GIB] = [1024, 1024 ** 2, 1024 ** 3];
+
+usePoolDirectory();
+
+/** A file whose extents begin at these places. Records what is asked. */
+function fileWith(starts: readonly number[]): RangeCalls & { readonly asked: number[] } {
+  const asked: number[] = [];
+  return {
+    asked,
+    cloneRange: async () => undefined,
+    countExtents: async (_descriptor, offsetBytes, lengthBytes) => {
+      asked.push(lengthBytes);
+      return starts.filter((start) => start >= offsetBytes && start < offsetBytes + lengthBytes).length;
+    },
+  };
+}
+
+const every = (stepBytes: number, sizeBytes: number, fromBytes = 0): number[] =>
+  Array.from({ length: Math.floor(sizeBytes / stepBytes) }, (_, index) => fromBytes + index * stepBytes);
+
+test('a file with few extents is one chunk, and is counted in few steps', async () => {
+  const file = fileWith(every(64 * MIB, 16 * GIB));
+  expect(await chunkBytesFor(file, 0, 16 * GIB)).toBe(16 * GIB);
+  expect(file.asked.length).toBeLessThan(30);
+  expect(await chunkBytesFor(fileWith([]), 0, 512)).toBe(512);
+});
+
+test('a file with extents of 4 KiB has the smallest chunks, and is not counted to its end', async () => {
+  const file = fileWith(every(4 * KIB, GIB));
+  expect(await chunkBytesFor(file, 0, GIB)).toBe(CHUNK_MIN_BYTES);
+  expect(file.asked.length).toBeLessThan(10);
+});
+
+test('a file with thin fragmentation has large chunks', async () => {
+  expect(await chunkBytesFor(fileWith(every(256 * KIB, 2 * GIB)), 0, 2 * GIB)).toBe(CHUNK_MAX_BYTES);
+});
+
+test('a dense place in an else empty file is found', async () => {
+  const dense = every(4 * KIB, 32 * MIB, 9 * GIB);
+  expect(await chunkBytesFor(fileWith(dense), 0, 16 * GIB)).toBe(CHUNK_MIN_BYTES);
+});
+
+test('a very large file has no more chunks than can be recorded', async () => {
+  const size = 64 * 1024 * GIB;
+  const chunkBytes = await chunkBytesFor(fileWith(every(4 * KIB, GIB)), 0, size);
+  expect(size / chunkBytes).toBeLessThanOrEqual(CHUNKS_MAX);
+});
+
+test('the chunks of a copy cover the file once, whatever their order, and the copy has the size of the volume', async () => {
+  const property = fc.asyncProperty(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 10 }), async (sectors, more) => {
+    const [from, to] = [path.join(directory, 'from'), path.join(directory, 'to')];
+    const sizeBytes = 8 * MIB + sectors * 512;
+    // The file may be longer than the volume.
+    fs.writeFileSync(from, Buffer.alloc(sizeBytes + more * 512, sectors));
+    fs.rmSync(to, { force: true });
+    const ranges: RangeCalls = {
+      cloneRange: async (fd, target, offsetBytes, lengthBytes) => {
+        const piece = Buffer.alloc(lengthBytes === 0 ? sizeBytes + more * 512 - offsetBytes : lengthBytes);
+        fs.readSync(fd, piece, 0, piece.length, offsetBytes);
+        fs.writeSync(target, piece, 0, piece.length, offsetBytes);
+      },
+      countExtents: async () => 2_000,
+    };
+    const copy = await FileCopy.begin({ ...PLAIN_CLONES, ranges }, 'id', sizeBytes, from, to);
+    expect([copy.chunkBytes, copy.chunks]).toEqual([CHUNK_MIN_BYTES, 3]);
+    for (const index of [2, 0, 1]) await copy.clone(index);
+    await copy.close();
+    await finishCopy(to, sizeBytes, 0o400);
+    expect(fs.readFileSync(to).equals(Buffer.alloc(sizeBytes, sectors))).toBe(true);
+    expect(fs.statSync(to).mode & 0o777).toBe(0o400);
+  });
+  await fc.assert(property, { numRuns: 5, seed: 20 });
+});
+
+test('without ranges, a copy is one clone', async () => {
+  const [from, to] = [path.join(directory, 'from'), path.join(directory, 'to')];
+  fs.writeFileSync(from, Buffer.alloc(1024, 1));
+  const copy = await FileCopy.begin(PLAIN_CLONES, 'id', 1024, from, to);
+  expect(fs.existsSync(to)).toBe(false);
+  expect([copy.chunkBytes, copy.chunks, copy.sizeBytes]).toEqual([1024, 1, 1024]);
+  await NO_HOLD.take([copy]);
+  await copy.close();
+  expect(fs.readFileSync(to)).toEqual(Buffer.alloc(1024, 1));
+});

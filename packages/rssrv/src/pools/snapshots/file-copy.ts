@@ -1,0 +1,121 @@
+// Copies the file of a volume while clients may write to it: in one piece if it has few extents, else in chunks, so that no write waits
+// long. Moments says when each chunk is cloned. Invariants: the copy has exactly the size of the volume; each chunk is cloned at most once.
+
+import { constants } from 'node:fs';
+import { chmod, type FileHandle, open } from 'node:fs/promises';
+import type { RangeCalls, Reflink } from '../disk/data-file.ts';
+import {
+  CHUNK_EXTENTS_MAX,
+  CHUNK_MAX_BYTES,
+  CHUNK_MIN_BYTES,
+  CHUNKS_MAX,
+  COUNT_EXTENTS_MAX,
+  COUNT_MAX_BYTES,
+  WHOLE_EXTENTS_MAX,
+} from './limits.ts';
+import type { ChunkedCopy } from './moment.ts';
+
+const { O_WRONLY, O_CREAT, O_EXCL } = constants;
+const DATA_MODE = 0o600;
+/** File systems seldom have smaller blocks, and no extent is smaller than a block. */
+const EXTENT_MIN_BYTES = 4_096;
+
+export class FileCopy implements ChunkedCopy {
+  readonly volumeId: string;
+  readonly sizeBytes: number;
+  readonly chunkBytes: number;
+  readonly chunks: number;
+  private readonly work: (index: number) => Promise<void>;
+  private readonly handles: readonly FileHandle[];
+
+  private constructor(
+    { volumeId, sizeBytes, chunkBytes }: Pick<ChunkedCopy, 'volumeId' | 'sizeBytes' | 'chunkBytes'>,
+    work: (index: number) => Promise<void>,
+    handles: readonly FileHandle[] = [],
+  ) {
+    this.volumeId = volumeId;
+    this.sizeBytes = sizeBytes;
+    this.chunkBytes = chunkBytes;
+    this.chunks = Math.ceil(sizeBytes / chunkBytes);
+    this.work = work;
+    this.handles = handles;
+  }
+
+  /**
+   * Prepares a copy of `from` in the new file `to`. Syncs `from` first, because a clone writes back what is not yet written, and writes to
+   * the volume are held meanwhile. The caller closes the copy.
+   */
+  static async begin(reflink: Reflink, volumeId: string, sizeBytes: number, from: string, to: string): Promise<FileCopy> {
+    const source = await open(from, 'r');
+    let target: FileHandle | null = null;
+    try {
+      await source.datasync();
+      const { ranges } = reflink;
+      const chunkBytes = ranges === null ? sizeBytes : await chunkBytesFor(ranges, source.fd, sizeBytes);
+      if (ranges === null || chunkBytes >= sizeBytes) {
+        await source.close();
+        return new FileCopy({ volumeId, sizeBytes, chunkBytes: sizeBytes }, () => reflink.cloneFile(from, to));
+      }
+      target = await open(to, O_WRONLY | O_CREAT | O_EXCL, DATA_MODE);
+      const [fromFd, toFd, last] = [source.fd, target.fd, Math.ceil(sizeBytes / chunkBytes) - 1];
+      // The end of the file need not be at the end of a block of the file system, so that the last chunk is the rest of the file.
+      const work = (index: number): Promise<void> => ranges.cloneRange(fromFd, toFd, index * chunkBytes, index === last ? 0 : chunkBytes);
+      return new FileCopy({ volumeId, sizeBytes, chunkBytes }, work, [source, target]);
+    } catch (thrown) {
+      await source.close();
+      await target?.close();
+      throw thrown;
+    }
+  }
+
+  clone(index: number): Promise<void> {
+    return this.work(index);
+  }
+
+  /** Closes the files. No chunk may be in progress. */
+  async close(): Promise<void> {
+    for (const handle of this.handles) await handle.close();
+  }
+}
+
+/** Clones a file that nothing changes meanwhile. */
+export async function cloneAll(copy: ChunkedCopy): Promise<void> {
+  for (let index = 0; index < copy.chunks; index++) await copy.clone(index);
+}
+
+/** Gives a finished copy its size and mode, and makes it durable, except for its name in the folder. */
+export async function finishCopy(file: string, sizeBytes: number, mode: number): Promise<void> {
+  // A whole clone has the mode of its original, which may be that of a snapshot.
+  await chmod(file, DATA_MODE);
+  const handle = await open(file, 'r+');
+  try {
+    const { size } = await handle.stat();
+    if (size !== sizeBytes) await handle.truncate(sizeBytes);
+    await handle.chmod(mode);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Returns the size of the chunks in which a file is cloned: all of it if it has few extents. */
+export async function chunkBytesFor(ranges: RangeCalls, descriptor: number, sizeBytes: number): Promise<number> {
+  let [total, offsetBytes, pieceBytes, chunkBytes] = [0, 0, CHUNK_MAX_BYTES, CHUNK_MAX_BYTES];
+  while (offsetBytes < sizeBytes && (total <= WHOLE_EXTENTS_MAX || chunkBytes > CHUNK_MIN_BYTES)) {
+    const lengthBytes = Math.min(pieceBytes, sizeBytes - offsetBytes);
+    const count = await ranges.countExtents(descriptor, offsetBytes, lengthBytes);
+    if (count > CHUNK_EXTENTS_MAX && pieceBytes > CHUNK_MAX_BYTES) {
+      // The extents may be close together. Count again in smaller pieces.
+      pieceBytes = CHUNK_MAX_BYTES;
+      continue;
+    }
+    total += count;
+    offsetBytes += lengthBytes;
+    while (chunkBytes > CHUNK_MIN_BYTES && Math.min(count, chunkBytes / EXTENT_MIN_BYTES) > CHUNK_EXTENTS_MAX) chunkBytes /= 2;
+    if (count > COUNT_EXTENTS_MAX) pieceBytes = Math.max(CHUNK_MIN_BYTES, pieceBytes / 2);
+    else if (count < COUNT_EXTENTS_MAX / 4) pieceBytes = Math.min(COUNT_MAX_BYTES, pieceBytes * 2);
+  }
+  if (total <= WHOLE_EXTENTS_MAX) return sizeBytes;
+  while (sizeBytes / chunkBytes > CHUNKS_MAX) chunkBytes *= 2;
+  return chunkBytes;
+}

@@ -1,0 +1,76 @@
+// Copies of files that share blocks with the original until one of them is written, and what the file system tells of a file's extents.
+// Ranges need system calls that Node does not have; they go through koffi, an optional package, and run in the thread pool. Invariant: no
+// call blocks the event loop.
+
+import { constants } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import util from 'node:util';
+import type * as Koffi from 'koffi';
+import type { RangeCalls, Reflink } from '../disk/data-file.ts';
+
+const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
+
+/** Requests of ioctl, as on x86-64 and arm64. */
+const FICLONERANGE = 0x4020940d;
+const FIEMAP = 0xc020660b;
+/** Layout of both structures, which have 32 bytes. */
+const [CLONE_FROM, CLONE_OFFSET, CLONE_LENGTH, CLONE_TO_OFFSET] = [0, 8, 16, 24];
+const [MAP_OFFSET, MAP_LENGTH, MAP_MAPPED] = [0, 8, 20];
+const STRUCTURE_BYTES = 32;
+const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
+
+let loaded: RangeCalls | null | undefined;
+
+export function systemReflink(): Reflink {
+  loaded ??= rangeCalls();
+  return { cloneFile: (from, to) => copyFile(from, to, COPYFILE_FICLONE_FORCE | COPYFILE_EXCL), ranges: loaded };
+}
+
+function rangeCalls(): RangeCalls | null {
+  try {
+    return process.platform === 'linux' && ARCHITECTURES.includes(process.arch) ? bind() : null;
+  } catch {
+    return null;
+  }
+}
+
+function bind(): RangeCalls {
+  // An optional package cannot be imported statically, and no bundle can contain its binaries.
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  const ioctl = koffi.load(null).func('ioctl', 'int', ['int', 'uint64_t', 'void *']);
+  const call = (descriptor: number, request: number, structure: Buffer, what: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      ioctl.async(descriptor, request, structure, (error: Error | null, result: number) => {
+        const code = result === 0 ? null : util.getSystemErrorName(-koffi.errno());
+        if (error !== null) reject(error);
+        else if (code === null) resolve();
+        else reject(Object.assign(new Error(`${what} failed with ${code}`), { code }));
+      });
+    });
+  return {
+    cloneRange: async (from, to, offsetBytes, lengthBytes) => {
+      const structure = Buffer.alloc(STRUCTURE_BYTES);
+      structure.writeBigInt64LE(BigInt(from), CLONE_FROM);
+      structure.writeBigUInt64LE(BigInt(offsetBytes), CLONE_OFFSET);
+      structure.writeBigUInt64LE(BigInt(lengthBytes), CLONE_LENGTH);
+      structure.writeBigUInt64LE(BigInt(offsetBytes), CLONE_TO_OFFSET);
+      await call(to, FICLONERANGE, structure, 'ioctl(FICLONERANGE)');
+    },
+    // Room for no extents makes the kernel count them.
+    countExtents: async (descriptor, offsetBytes, lengthBytes) => {
+      const structure = Buffer.alloc(STRUCTURE_BYTES);
+      structure.writeBigUInt64LE(BigInt(offsetBytes), MAP_OFFSET);
+      structure.writeBigUInt64LE(BigInt(lengthBytes), MAP_LENGTH);
+      await call(descriptor, FIEMAP, structure, 'ioctl(FIEMAP)');
+      return structure.readUInt32LE(MAP_MAPPED);
+    },
+  };
+}
+
+/** True for an error of a clone on a file system that has none. */
+export function isWithoutReflink(errno: string | undefined): boolean {
+  return (
+    errno === 'ENOTSUP' || errno === 'EOPNOTSUPP' || errno === 'ENOTTY' || errno === 'EXDEV' || errno === 'EINVAL' || errno === 'ENOSYS'
+  );
+}

@@ -1,0 +1,192 @@
+// Changes the files of the snapshots of one pool. A snapshot is a clone of the data file, beside a description. Invariants: a snapshot
+// exists once NAME.json exists, and is removed once last-removal names its id; what a stop leaves between two steps is finished or undone
+// by snapshot-scan.ts and snapshot-repair.ts; the data of a snapshot is never written to (P2). The caller makes one change at a time and
+// decides whether a change is allowed.
+
+import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { isSameStamp, storageStamp } from '../../backends/files/storage-identity.ts';
+import type { Reflink } from '../disk/data-file.ts';
+import type { Manifest } from '../disk/manifest.ts';
+import type { PoolFiles } from '../disk/pool-files.ts';
+import { poolPaths } from '../disk/pool-paths.ts';
+import { cloneAll, FileCopy, finishCopy } from './file-copy.ts';
+import { isWithoutReflink, systemReflink } from './reflink.ts';
+import { printSnapshot, printSnapshotRemoval, snapshotPaths, type SnapshotRecord } from './snapshot-record.ts';
+
+const FOLDER_MODE = 0o700;
+const SNAPSHOT_MODE = 0o400;
+const DATA_MODE = 0o600;
+
+export class SnapshotFiles {
+  private readonly directory: string;
+  private readonly reflink: Reflink;
+  private readonly reached: (step: string) => void;
+
+  constructor({ directory, ports }: Pick<PoolFiles, 'directory' | 'ports'>) {
+    this.directory = directory;
+    this.reflink = ports.reflink ?? systemReflink();
+    this.reached = (step) => ports.reached?.(step);
+  }
+
+  /** Prepares the copy of a volume, which is not yet cloned. Throws E_NO_REFLINK, E_EXISTS, E_VOLUME or a system error. */
+  async begin({ name, volumeId, sizeBytes }: SnapshotRecord): Promise<FileCopy> {
+    const folder = this.folderOf(volumeId);
+    await makeFolder(folder);
+    this.reached('snapshot: folder');
+    for (const file of [snapshotPaths.record(folder, name), snapshotPaths.data(folder, name)]) {
+      if (await exists(file)) throw new RsError('E_EXISTS', `${file} exists, and belongs to no snapshot: move it elsewhere`, { file });
+    }
+    await this.undo(folder, name);
+    const [from, to] = [poolPaths.data(folder), snapshotPaths.newData(folder, name)];
+    const { size } = await stat(from);
+    if (size < sizeBytes)
+      throw new RsError('E_VOLUME', `${from} has ${size} bytes, but the volume has ${sizeBytes}: restore its content, then reload`, {
+        file: from,
+      });
+    await this.checkReflink(folder, to);
+    const copy = await FileCopy.begin(this.reflink, volumeId, sizeBytes, from, to);
+    this.reached('snapshot: begun');
+    return copy;
+  }
+
+  /** Makes a copy durable that is cloned. From now on, only its group or its rollback decides whether the snapshot exists. */
+  async prepare(record: SnapshotRecord): Promise<void> {
+    const folder = this.folderOf(record.volumeId);
+    await finishCopy(snapshotPaths.newData(folder, record.name), record.sizeBytes, SNAPSHOT_MODE);
+    this.reached('snapshot: data');
+    await replaceFile(snapshotPaths.newRecord(folder, record.name), printSnapshot(record));
+    this.reached('snapshot: prepared');
+  }
+
+  /** Makes a snapshot of a volume that nobody writes to, up to the point at which `commit` makes it exist. */
+  async makePrepared(record: SnapshotRecord): Promise<void> {
+    const copy = await this.begin(record);
+    try {
+      await cloneAll(copy);
+    } finally {
+      await copy.close();
+    }
+    await this.prepare(record);
+  }
+
+  /** Makes a prepared snapshot exist. `folder`: of the volume. */
+  async commit(name: string, folder: string): Promise<void> {
+    await rename(snapshotPaths.newRecord(folder, name), snapshotPaths.record(folder, name));
+    this.reached('snapshot: commit');
+    await syncDirectory(snapshotPaths.folder(folder));
+    await this.finish(name, folder);
+    this.reached('snapshot: durable');
+  }
+
+  /** Gives the data of a snapshot that exists its name. */
+  private async finish(name: string, folder: string): Promise<void> {
+    await rename(snapshotPaths.newData(folder, name), snapshotPaths.data(folder, name));
+    await syncDirectory(snapshotPaths.folder(folder));
+  }
+
+  /** Deletes what there is of a snapshot that does not exist yet. */
+  async undo(folder: string, name: string): Promise<void> {
+    await rm(snapshotPaths.newRecord(folder, name), { force: true });
+    await rm(snapshotPaths.newData(folder, name), { force: true });
+    await syncDirectory(snapshotPaths.folder(folder));
+  }
+
+  /** Removes a snapshot. */
+  async remove({ id, name, volumeId }: SnapshotRecord, request: string | null): Promise<void> {
+    const folder = this.folderOf(volumeId);
+    await stat(snapshotPaths.folder(folder));
+    await replaceFile(snapshotPaths.removal(folder), printSnapshotRemoval({ id, name, request }));
+    this.reached('snapshot removal: commit');
+    await rm(snapshotPaths.data(folder, name), { force: true });
+    this.reached('snapshot removal: data');
+    await rm(snapshotPaths.record(folder, name), { force: true });
+    await syncDirectory(snapshotPaths.folder(folder));
+    this.reached('snapshot removal: durable');
+  }
+
+  /** Makes a new data file that begins as the snapshot; the rest of it is zeros. Durable, except for its name. Returns its stamp. */
+  async cloneData({ name, volumeId }: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
+    const folder = this.folderOf(volumeId);
+    await this.reflink.cloneFile(snapshotPaths.data(folder, name), to).catch((thrown: unknown) => this.refused(thrown));
+    await finishCopy(to, sizeBytes, DATA_MODE);
+    this.reached('clone: data');
+    return storageStamp(await stat(to, { bigint: true }), to);
+  }
+
+  /**
+   * Makes the data file that a rollback puts in the place of the present one, and returns its stamp. Throws E_VOLUME if the present one is
+   * not that of the manifest, because a stop would then leave two files of which neither is.
+   */
+  async makeNext(record: SnapshotRecord, { name, sizeBytes, stamps: [wanted = null] }: Manifest): Promise<string> {
+    const folder = this.folderOf(record.volumeId);
+    const [present, file] = [poolPaths.data(folder), poolPaths.nextData(folder)];
+    const presentStamp = storageStamp(await stat(present, { bigint: true }), present);
+    if (!isSameStamp(presentStamp, wanted))
+      throw new RsError(
+        'E_VOLUME',
+        `${present} is not the file that volume ${name} was created with: if it has the right content, run ` +
+          `rsadm volume set ${name} same-content=${presentStamp}`,
+        { file: present },
+      );
+    await rm(file, { force: true });
+    const stamp = await this.cloneData(record, file, sizeBytes);
+    if (stamp === null)
+      throw new RsError('E_POOL', `${file} cannot be told from other files: use a file system with lasting inode numbers`, { file });
+    await syncDirectory(folder);
+    this.reached('rollback: data');
+    return stamp;
+  }
+
+  /** Puts the new data file in its place, after the manifest has its stamp. */
+  async putNext(volumeId: string): Promise<void> {
+    const folder = this.folderOf(volumeId);
+    await rename(poolPaths.nextData(folder), poolPaths.data(folder));
+    this.reached('rollback: replaced');
+    await syncDirectory(folder);
+    this.reached('rollback: durable');
+  }
+
+  private folderOf(volumeId: string): string {
+    return poolPaths.volume(this.directory, volumeId);
+  }
+
+  /** Clones a small file, so that no write is held for a file system that cannot clone. */
+  private async checkReflink(folder: string, probe: string): Promise<void> {
+    await this.reflink.cloneFile(poolPaths.manifest(folder), probe).catch((thrown: unknown) => this.refused(thrown));
+    await rm(probe, { force: true });
+  }
+
+  private refused(thrown: unknown): never {
+    if (!isWithoutReflink(errnoName(thrown))) throw thrown;
+    throw new RsError(
+      'E_NO_REFLINK',
+      `The file system of ${this.directory} has no reflink, which snapshots and clones need: use a pool on a file system that ` +
+        'mkfs.xfs -m reflink=1 or mkfs.btrfs has made',
+      { path: this.directory },
+      thrown,
+    );
+  }
+}
+
+/** Makes the folder of the snapshots of a volume. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(snapshotPaths.folder(folder), { mode: FOLDER_MODE });
+  } catch (thrown) {
+    if (errnoName(thrown) === 'EEXIST') return;
+    throw thrown;
+  }
+  await syncDirectory(folder);
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await lstat(file);
+    return true;
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return false;
+    throw thrown;
+  }
+}

@@ -1,0 +1,83 @@
+// The files that describe snapshots: what is written is read with the same meaning, what is wrong is refused with its field, and the names
+// of files tell the names of snapshots.
+
+import { expect, test } from 'vitest';
+import {
+  parseSnapshot,
+  parseSnapshotRemoval,
+  printSnapshot,
+  printSnapshotRemoval,
+  snapshotFileOf,
+  snapshotPaths,
+  type SnapshotRecord,
+} from './snapshot-record.ts';
+
+const ID = '00000000-0000-4000-8000-000000000001';
+const RECORD: SnapshotRecord = {
+  id: ID,
+  name: 'monday',
+  volumeId: ID,
+  sizeBytes: 4096,
+  blockSizeBytes: 512,
+  createdMs: 5,
+  creator: 'big-2',
+  group: { id: ID, poolId: ID, volumeId: ID },
+  rollback: null,
+  request: 'r',
+};
+
+test('a record and a removal are read as they were written', () => {
+  expect(parseSnapshot('f', printSnapshot(RECORD))).toEqual(RECORD);
+  const byRollback = { ...RECORD, creator: null, request: null, rollback: 'i1.b2' };
+  expect(parseSnapshot('f', printSnapshot(byRollback))).toEqual(byRollback);
+  const removal = { id: ID, name: 'monday', request: null };
+  expect(parseSnapshotRemoval('f', printSnapshotRemoval(removal))).toEqual(removal);
+});
+
+test.each([
+  ['id', 'x'],
+  ['name', '7'],
+  ['name', '.new-a'],
+  ['name', 'a/b'],
+  ['name', 'x'.repeat(64)],
+  ['volumeId', null],
+  ['sizeBytes', 513],
+  ['sizeBytes', 2 ** 53],
+  ['blockSizeBytes', 1024],
+  ['createdMs', -1],
+  ['creator', ''],
+  ['group', {}],
+  ['rollback', 5],
+  ['rollback', 'x'.repeat(10_000)],
+  ['request', ' '],
+])('%s = %j is refused, also when it is written', (field, value) => {
+  const wrong = { ...RECORD, [field]: value } as unknown as SnapshotRecord;
+  expect(() => parseSnapshot('f', JSON.stringify({ version: 1, ...wrong }))).toThrow(`f is damaged (${field} is not `);
+  expect(() => printSnapshot(wrong)).toThrow(expect.objectContaining({ code: 'E_USAGE' }) as Error);
+});
+
+test('a newer format is refused', () => {
+  expect(() => parseSnapshot('f', JSON.stringify({ version: 2, ...RECORD }))).toThrow('f has format 2');
+});
+
+test.each([
+  ['monday.json', { name: 'monday', kind: 'json', isUnfinished: false }],
+  ['monday.data', { name: 'monday', kind: 'data', isUnfinished: false }],
+  ['.new-monday.data', { name: 'monday', kind: 'data', isUnfinished: true }],
+  ['.new-monday.json.new', { name: 'monday', kind: 'json.new', isUnfinished: true }],
+  ['a.json.json', { name: 'a.json', kind: 'json', isUnfinished: false }],
+  ['new-a.json', { name: 'new-a', kind: 'json', isUnfinished: false }],
+  ['monday', null],
+  ['monday.json.new', null],
+  ['.monday.json', null],
+  ['.new-.json', null],
+  ['12.json', null],
+  ['.json', null],
+  ['a b.json', null],
+])('%s', (file, meaning) => expect(snapshotFileOf(file)).toEqual(meaning));
+
+test('every path of a snapshot is recognized', () => {
+  for (const make of [snapshotPaths.record, snapshotPaths.data, snapshotPaths.newRecord, snapshotPaths.newData])
+    for (const name of ['a', 'a.data', 'a.json', 'a.new', 'x'.repeat(63)])
+      expect(snapshotFileOf(make('v', name).slice('v/snapshots/'.length))?.name).toBe(name);
+});

@@ -1,0 +1,123 @@
+// The files by which a volume describes its snapshots: NAME.json describes one, and last-removal the one that was removed last. Pure.
+// Invariants: what `print...` returns, `parse...` accepts with the same meaning; the name of a file of a snapshot tells the name of the
+// snapshot, and whether it is finished.
+
+import { join } from 'node:path';
+import { isRecord, isText } from '@rsio/common/files/state-file';
+import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
+import { isSnapshotName } from '@rsio/common/lib/units';
+import {
+  damagedFile,
+  isBlockSize,
+  isNameOrNull,
+  isRequestOrNull,
+  isSize,
+  isTime,
+  isUuid,
+  parseContent,
+  printContent,
+  readable,
+} from '../disk/manifest.ts';
+
+/** Which snapshots were made at one moment. They exist, all of them, when the one of the home is committed. */
+export interface SnapshotGroup {
+  readonly id: string;
+  /** Pool and volume of the home. */
+  readonly poolId: string;
+  readonly volumeId: string;
+}
+
+/** The content of POOL/volumes/ID/snapshots/NAME.json. */
+export interface SnapshotRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly volumeId: string;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: 512 | 4096;
+  readonly createdMs: number;
+  /** Client that made it; null if an administrator made it on the server. */
+  readonly creator: string | null;
+  readonly group: SnapshotGroup;
+  /**
+   * Stamp of the data file that a rollback puts in the place of the one in this snapshot: the snapshot exists once the manifest of the
+   * volume has the stamp. Null if no rollback made it.
+   */
+  readonly rollback: string | null;
+  /** Id of the request that made it. If the request is repeated, it is not executed again. */
+  readonly request: string | null;
+}
+
+/** The content of POOL/volumes/ID/snapshots/last-removal. A snapshot with this id is removed, whatever is left of it. */
+export interface SnapshotRemoval {
+  readonly id: string;
+  readonly name: string;
+  readonly request: string | null;
+}
+
+/** Prefix of files of a snapshot that is not finished. No name of a snapshot begins with a dot. */
+const UNFINISHED = '.new-';
+const FILE = /^(\.new-)?(.*)\.(json|data|json\.new)$/s;
+
+/** `folder`: the folder of a volume. */
+export const snapshotPaths = {
+  folder: (folder: string): string => join(folder, 'snapshots'),
+  removal: (folder: string): string => join(folder, 'snapshots', 'last-removal'),
+  record: (folder: string, name: string): string => join(folder, 'snapshots', `${name}.json`),
+  data: (folder: string, name: string): string => join(folder, 'snapshots', `${name}.data`),
+  newRecord: (folder: string, name: string): string => join(folder, 'snapshots', `${UNFINISHED}${name}.json`),
+  newData: (folder: string, name: string): string => join(folder, 'snapshots', `${UNFINISHED}${name}.data`),
+} as const;
+
+export interface SnapshotFileName {
+  readonly name: string;
+  readonly kind: 'json' | 'data' | 'json.new';
+  readonly isUnfinished: boolean;
+}
+
+/** Returns what a file in the folder of the snapshots is, or null if it belongs to no snapshot. */
+export function snapshotFileOf(file: string): SnapshotFileName | null {
+  const [, prefix, name = '', kind] = FILE.exec(file) ?? [];
+  if (!isSnapshotName(name) || (kind !== 'json' && kind !== 'data' && kind !== 'json.new')) return null;
+  const isUnfinished = prefix !== undefined;
+  return kind === 'json.new' && !isUnfinished ? null : { name, kind, isUnfinished };
+}
+
+/** Throws E_USAGE, naming the field, if `parseSnapshot` would refuse the file. */
+export function printSnapshot(record: SnapshotRecord): string {
+  return readable(printContent(record), parseSnapshot);
+}
+
+/** Throws E_VOLUME naming `file` and the field. */
+export function parseSnapshot(file: string, text: string): SnapshotRecord {
+  const { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, request } = parseContent(file, text);
+  if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
+  if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
+  if (!isUuid(volumeId)) throw damagedFile(file, 'volumeId is not a UUID');
+  if (!isBlockSize(blockSizeBytes)) throw damagedFile(file, 'blockSizeBytes is not 512 or 4096');
+  if (!isSize(sizeBytes, blockSizeBytes)) throw damagedFile(file, 'sizeBytes is not a whole number of blocks');
+  if (!isTime(createdMs)) throw damagedFile(file, 'createdMs is not a time');
+  if (!isNameOrNull(creator)) throw damagedFile(file, 'creator is not a name or null');
+  if (!isGroup(group)) throw damagedFile(file, 'group is not a group');
+  if (rollback !== null && !(isText(rollback) && rollback.length <= STORAGE_STAMP_MAX_CHARS))
+    throw damagedFile(file, 'rollback is not a stamp or null');
+  if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
+  return { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, request };
+}
+
+function isGroup(value: unknown): value is SnapshotGroup {
+  return isRecord(value) && isUuid(value['id']) && isUuid(value['poolId']) && isUuid(value['volumeId']);
+}
+
+/** Throws E_USAGE, naming the field, if `parseSnapshotRemoval` would refuse the file. */
+export function printSnapshotRemoval({ id, name, request }: SnapshotRemoval): string {
+  return readable(printContent({ id, name, request }), parseSnapshotRemoval);
+}
+
+/** Throws E_VOLUME naming `file`. */
+export function parseSnapshotRemoval(file: string, text: string): SnapshotRemoval {
+  const { id, name, request } = parseContent(file, text);
+  if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
+  if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
+  if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
+  return { id, name, request };
+}

@@ -1,0 +1,17 @@
+// Stand-ins for tests on any file system: clones that are plain copies, and a moment that holds nothing.
+// Tests on XFS use the real ones.
+
+import { constants } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import type { Reflink } from '../pools/disk/data-file.ts';
+import { cloneAll } from '../pools/snapshots/file-copy.ts';
+import type { Moments } from '../pools/snapshots/moment.ts';
+
+export const PLAIN_CLONES: Reflink = { cloneFile: (from, to) => copyFile(from, to, constants.COPYFILE_EXCL), ranges: null };
+
+/** Clones all chunks in their order. */
+export const NO_HOLD: Moments = {
+  take: async (copies) => {
+    for (const copy of copies) await cloneAll(copy);
+  },
+};
