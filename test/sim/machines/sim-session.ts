@@ -200,6 +200,8 @@ export class SimSession {
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       waitsForSpace: () => undefined,
+      held: () => undefined,
+      clone: () => Promise.resolve(null),
       openBackend: (volume) =>
         this.shortly(() => {
           const { storageNow } = host.machine.volumes.get(volume.id)!;

@@ -44,6 +44,7 @@ export const ERRORS = {
   E_TAKEN: { kind: 'volume' },
   E_READONLY: { kind: 'volume' },
   E_IN_USE: { kind: 'volume' },
+  E_BUSY: { kind: 'volume' },
   E_NO_PATH: { kind: 'volume' },
   E_VOLUME: { kind: 'volume' },
   E_ALREADY_RUNNING: { kind: 'state' },

@@ -67,10 +67,11 @@ test('the rates of a client are those of all its volumes', () => {
 });
 
 test('waits have a reason and a remedy; those for space are warnings about the volume', () => {
-  const waits = (['storage', 'hold', 'space'] as const).map((why) => ({ ...WAIT, why }));
+  const waits = (['storage', 'hold', 'space', 'snapshot'] as const).map((why) => ({ ...WAIT, why }));
   expect(waitWarnings([...waits, { ...WAIT, volume: '-', why: 'storage' }], NOW_MS)).toEqual([
     'I/O of client big-2 on volume db@0 has waited 12s for the storage: check its disks and rsslogcat -n 20',
     'Client big-2 has waited 12s to open volume db@0: rsadm volume show db@0 names the client that holds it',
+    'I/O of client big-2 on volume db@0 has been held for a snapshot for 12s: see rsslogcat -n 20',
     'I/O of client big-2 has waited 12s for the storage: check its disks and rsslogcat -n 20',
   ]);
 });

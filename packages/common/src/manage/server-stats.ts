@@ -92,6 +92,7 @@ export function waitWarnings(waits: readonly WaitView[], nowMs: number): string[
     const since = seconds(nowMs - sinceMs);
     const on = volume === '-' ? '' : ` on volume ${volume}`;
     if (why === 'storage') return [`I/O of client ${client}${on} has waited ${since} for the storage: check its disks and rsslogcat -n 20`];
+    if (why === 'snapshot') return [`I/O of client ${client}${on} has been held for a snapshot for ${since}: see rsslogcat -n 20`];
     if (why !== 'hold') return [];
     return [`Client ${client} has waited ${since} to open volume ${volume}: rsadm volume show ${volume} names the client that holds it`];
   });
@@ -111,7 +112,7 @@ export function clientDetails({ sessions, waits }: StatsView, nowMs: number, tim
   return toText(lines);
 }
 
-const REASONS = { space: 'space in its pool', storage: 'its storage', hold: 'the client that holds it' } as const;
+const REASONS = { space: 'space in its pool', storage: 'its storage', hold: 'the client that holds it', snapshot: 'a snapshot' } as const;
 
 function waitText({ volume, why, requests, sinceMs }: WaitView, nowMs: number): string {
   const reason = Object.hasOwn(REASONS, why) ? REASONS[why] : why;

@@ -106,7 +106,7 @@ export function decideOpen(
   const mayTake = volume.takeOver === null || volume.takeOver.includes(client.node);
   const take = isResuming || !mayTake ? TAKE.NO : request.take;
   if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake);
-  const unsettled = inTheWay.find((hold) => !hold.readonly && hold.life !== null && hold.life !== incarnation);
+  const unsettled = inTheWay.find((hold) => isUnsettled(hold, incarnation));
   const mayForce = volume.takeOverForce && (role === null || role === 'admin');
   if (unsettled !== undefined && !(take === TAKE.FORCE && mayForce)) return notSettled(volume, unsettled, others, client, role);
   const replaced = own === undefined || isOwn ? null : own;
@@ -150,6 +150,11 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   };
   const staying = entry.holds.filter((one) => one === own || others.includes(one));
   return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
+}
+
+/** Returns true if the holder may have written, and has not yet recovered its writes in this incarnation of the storage. */
+export function isUnsettled({ readonly, life }: Hold, incarnation: string): boolean {
+  return !readonly && life !== null && life !== incarnation;
 }
 
 /** Returns the identity of the client's hold and the epoch of the grant, or null if the client has no hold. */

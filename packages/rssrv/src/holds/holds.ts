@@ -20,6 +20,7 @@ import {
   type Hold,
   holdersOf,
   isOf,
+  isUnsettled,
   NO_HOLDS,
   type Opening,
   type Refusal,
@@ -95,6 +96,13 @@ export class Holds {
 
   holdersOf(volumeId: string): Holder[] {
     return holdersOf(this.entryOf(volumeId).holds);
+  }
+
+  /**
+   * Returns the node of a writer that has not yet sent again what the storage may have lost before this incarnation; null if there is none.
+   */
+  unsettledNode(volumeId: string, incarnation: string): string | null {
+    return this.entryOf(volumeId).holds.find((hold) => isUnsettled(hold, incarnation))?.node ?? null;
   }
 
   /** The ids of the volumes that a node holds. */

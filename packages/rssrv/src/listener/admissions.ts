@@ -50,6 +50,8 @@ export interface AdmissionPorts {
   cut(volumeId: string): void;
   /** Called when changes of a volume begin to wait for space in the pool, and when none waits any more. */
   waitsForSpace(session: ServedSession, volumeId: string, isWaiting: boolean, poolId: string | null): void;
+  /** Called when a session executes no change of the volumes of a moment. */
+  held(session: ServedSession, number: number): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
   /** Called when the session has ended and none of its requests is running. */
@@ -361,6 +363,7 @@ export class Admissions {
     if (message.type === 'lost') this.ports.lost(message.volumeId);
     if (message.type === 'cut') this.ports.cut(message.volumeId);
     if (message.type === 'space') this.ports.waitsForSpace(session, message.volumeId, message.isWaiting, message.poolId);
+    if (message.type === 'held') this.ports.held(session, message.number);
     if (message.type !== 'ask') return;
     const { what } = message.request;
     this.ports

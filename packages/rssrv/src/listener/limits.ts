@@ -34,12 +34,6 @@ export const OLD_WORKER_POLL_MS = 50;
 /** Interval at which a server retries addresses that its machine does not have. */
 export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
-/**
- * A listener checks at the interval DESCRIPTOR_CHECK_MS whether it can open another file. While no file can be opened, DESCRIPTOR_LOG_MS is
- * the interval between log lines.
- */
-export const DESCRIPTOR_CHECK_MS = 1_000;
-export const DESCRIPTOR_LOG_MS = 60_000;
 /** Number of descriptors that a session needs for one open volume: an ordinary one and a synchronous one. */
 export const DESCRIPTORS_PER_BACKEND = 2;
 /** Number of further descriptors that a server process needs: for the log, the helpers and Node.js itself. */

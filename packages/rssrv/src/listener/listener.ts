@@ -17,24 +17,24 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { bootId } from '@rsio/common/daemon/process-facts';
 import { FEATURE } from '@rsio/protocol/wire/features';
-import { type ListAnswer, type OpenRequest, type ServerInterface } from '@rsio/protocol/wire/messages';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { plural } from '@rsio/common/lib/units';
 import { Administration } from '../admin/administration.ts';
 import { ChangeQueue } from '../admin/change-queue.ts';
 import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
 import { ConfigInForce, type LoadedListenerConfig } from './config-in-force.ts';
-import { Admissions, askingSession, type ServedSession } from './admissions.ts';
-import type { FilesAnswer, SessionRequest, ToSession } from '../workers/channel.ts';
+import { Admissions, type ServedSession } from './admissions.ts';
+import { SessionRequests } from './session-requests.ts';
+import type { ToSession } from '../workers/channel.ts';
 import { DiscoveryService } from '../discovery/discovery-service.ts';
 import { sendRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../sys/file-system.ts';
 import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
-import { announceList, checkTls, identityOf, identityWith, listFor, notOffered, offeredTo } from './offered-volumes.ts';
+import { announceList, checkTls, identityOf, identityWith } from './offered-volumes.ts';
 import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../probes/probe-connections.ts';
 import { Holds } from '../holds/holds.ts';
-import { Opens } from '../holds/opens.ts';
-import { forceRole } from '../pools/asker.ts';
+import { Moments } from '../moments/moments.ts';
 import { Statistics } from '../statistics/statistics.ts';
 import { EventLog, eventOf } from '../events/event-log.ts';
 import { ServerEvents } from '../events/server-events.ts';
@@ -42,8 +42,6 @@ import { Fences } from '../fences/fences.ts';
 import { Reloader } from '../reload/reloader.ts';
 import { RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
-import type { AdminReply } from '../session/session-admin.ts';
-import type { Grant, Settled } from '../session/session-volumes.ts';
 import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Incarnations } from '../incarnations/incarnations.ts';
 import { Volumes } from '../volumes/volumes.ts';
@@ -75,7 +73,8 @@ export class Listener {
   private readonly reloader: Reloader<LoadedListenerConfig>;
   private readonly holds: Holds;
   private readonly fences: Fences;
-  private readonly opens: Opens;
+  private readonly moments: Moments;
+  private readonly requests: SessionRequests;
   private readonly admissions: Admissions;
   private readonly probes: ProbeConnections;
   private readonly discovery: DiscoveryService;
@@ -139,11 +138,13 @@ export class Listener {
       lost: (volumeId) => void this.incarnations.lost(volumeId),
       cut: (volumeId) => void this.incarnations.cut(volumeId),
       waitsForSpace: ({ id }, volume, waits, pool) => this.shortage.changed(id, volume, this.volumes.nameOf(volume), waits, pool),
-      answer: (session, request) => this.answer(session, request),
+      held: ({ id }, number) => this.moments.held(id, number),
+      answer: (session, request) => this.requests.answer(session, request),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.refuse(socket, proven, error),
     });
-    this.opens = this.newOpens();
+    this.moments = this.newMoments();
+    this.requests = this.newRequests();
     this.incarnations = this.newIncarnations();
     this.inForce = this.newConfigInForce();
     this.administration = this.newAdministration();
@@ -255,6 +256,34 @@ export class Listener {
       begin: async (id) => this.records?.incarnationEnded(id),
       revoke: (id) => this.admissions.revoke(id, this.holds.epochOf(id)),
       listChanged: (volume) => this.lists.changed([], volume === null ? null : [volume]),
+    });
+  }
+
+  private newMoments(): Moments {
+    const { clock, log } = this.options;
+    return new Moments({
+      clock,
+      log,
+      sessions: () => this.admissions.sessions,
+      nameOf: (id) => this.volumes.nameOf(id),
+      incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
+      unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
+      sync: (id) => this.volumes.sync(id),
+    });
+  }
+
+  private newRequests(): SessionRequests {
+    const { holds, volumes, shortage, rights, moments } = this;
+    return new SessionRequests({
+      ...{ holds, volumes, shortage, rights, moments },
+      server: this.identity.server,
+      admissions: () => this.admissions,
+      administration: () => this.administration,
+      config: () => this.config,
+      interfaces: () => this.interfaces,
+      incarnationOf: (one) => this.incarnationOf(one),
+      incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
+      holdersChanged: () => this.lists.changed([], null),
     });
   }
 
@@ -387,53 +416,6 @@ export class Listener {
     };
   }
 
-  private async answer(
-    session: ServedSession,
-    request: SessionRequest,
-  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | null> {
-    switch (request.what) {
-      case 'files':
-        return this.rights.files.answer(session, request.volumeId);
-      case 'list':
-        return listFor(session, this.interfaces, this.volumes.served, ({ id }) => ({
-          holders: this.holds.holdersOf(id),
-          waitsForSpace: this.shortage.has(id),
-        }));
-      case 'grant':
-        return this.grant(session, request.request);
-      case 'release':
-        session.uses.delete(request.volumeId);
-        await this.holds.release(request.volumeId, session.client, request.epoch);
-        return null;
-      case 'admin-call':
-      case 'admin-rest':
-        return this.administration.answer(askingSession(session), request);
-      case 'settle':
-        return { isSettled: await this.holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
-    }
-  }
-
-  private grant({ client, uses, workerSession }: ServedSession, request: OpenRequest): Promise<Grant> {
-    return this.opens.grant({ client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending }, request);
-  }
-
-  private newOpens(): Opens {
-    return new Opens(this.holds, {
-      find: (node, request) =>
-        offeredTo(node, this.volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null,
-      notServed: (node, request) => {
-        const failures = [...this.volumes.failures, ...this.administration.failures];
-        return notOffered(node, request, failures, this.identity.server);
-      },
-      role: (node) => forceRole(node, this.config),
-      incarnation: (one) => this.incarnationOf(one),
-      revokeHold: ({ id }, { node }, epoch, why) => this.admissions.revokeForTakeOver(node, id, epoch, why),
-      sync: ({ id }) => this.volumes.sync(id),
-      incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
-      holdersChanged: () => this.lists.changed([], null),
-    });
-  }
-
   private incarnationOf({ id, type }: ServedVolume): string {
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }
@@ -441,6 +423,7 @@ export class Listener {
   private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
     this.shortage.sessionEnded(session.id);
     this.stats.book.sessionEnded(session.id);
+    this.moments.sessionEnded(session.id);
     this.administration.sessionEnded(session.id);
     if (!isClean) await this.records?.workerEnded(session.workerSession.pid, [...session.uses]);
   }

@@ -9,7 +9,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
 import type { Log } from '@rsio/common/log/log';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import { DescriptorWatch } from './descriptor-watch.ts';
+import { DescriptorWatch } from '../sys/descriptor-watch.ts';
 import { endpointKey } from '../reload/reload-plan.ts';
 
 export interface ListeningSocket {

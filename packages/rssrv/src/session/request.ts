@@ -10,12 +10,13 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { Backend } from '../backends/io/backend.ts';
 import type { VolumeCounters } from '../statistics/volume-counters.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { GatedHandle, VolumeGate } from '../moments/change-gates.ts';
 import type { ServerPath } from './server-path.ts';
 
 const EMPTY = Buffer.alloc(0);
 
 /** A volume that a session has opened. */
-export interface OpenVolume {
+export interface OpenVolume extends GatedHandle {
   readonly handle: number;
   readonly volume: ServedVolume;
   readonly backend: Backend;
@@ -30,6 +31,8 @@ export interface OpenVolume {
   isClosing: boolean;
   /** True while less than the reserve is free in a pool of the volume, so that changes that need new space wait. */
   isShort: boolean;
+  gate: VolumeGate | null;
+  changing: number;
   /** True if anything has been written since the last sync began, or may have been written before the handle was opened. */
   hasUnsynced: boolean;
   readonly inFlight: InFlight;

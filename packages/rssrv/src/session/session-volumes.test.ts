@@ -63,6 +63,8 @@ class Scene {
     },
     clock: new FakeClock(),
     waitsForSpace: () => undefined,
+    held: () => undefined,
+    clone: () => Promise.resolve(null),
     openBackend: () =>
       new Promise<Backend>((resolve, reject) =>
         this.openings.push({ give: () => resolve({ ...this.storage.backend }), refuse: () => reject(new Error('No such file')) }),

@@ -23,6 +23,7 @@ import {
 import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from '../backends/io/backend.ts';
+import { type ChangeGatePorts, ChangeGates } from '../moments/change-gates.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
@@ -49,7 +50,7 @@ export interface Settled {
   readonly isSettled: boolean;
 }
 
-export interface VolumePorts extends SpaceWaitEvents {
+export interface VolumePorts extends SpaceWaitEvents, Pick<ChangeGatePorts, 'held' | 'clone'> {
   readonly clock: Clock;
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
@@ -92,6 +93,7 @@ interface PostponedRelease {
 export class SessionVolumes {
   readonly syncs: VolumeSyncs;
   readonly space: SpaceWaits;
+  readonly gates: ChangeGates;
   readonly counters = new SessionCounters();
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
@@ -119,6 +121,11 @@ export class SessionVolumes {
     this.ports = ports;
     this.backends = new SharedBackends((volume) => ports.openBackend(volume));
     this.space = new SpaceWaits(ports.clock, ports);
+    this.gates = new ChangeGates({
+      handles: () => this.open.values(),
+      held: (number) => ports.held(number),
+      clone: (request) => ports.clone(request),
+    });
     this.syncs = new VolumeSyncs(
       (volumeId) => ports.lost(volumeId),
       (open) => this.cut(open),
@@ -141,12 +148,13 @@ export class SessionVolumes {
   /** OPENs in progress, the oldest first, and figures of the volumes. `oldestMs`: age of the oldest request of a handle. */
   figures(nowMs: number, isWhole: boolean, oldestMs: (handle: number) => number): Pick<SessionFigures, 'volumes' | 'opens'> {
     this.counters.closed((id) => this.handlesOf(id).length > 0);
-    const nowOf = (id: string): Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace'> => {
+    const nowOf = (id: string): Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'> => {
       const handles = this.handlesOf(id);
       return {
         outstanding: handles.reduce((sum, { inFlight }) => sum + inFlight.count, 0),
         oldestMs: handles.reduce((oldest, { handle }) => Math.max(oldest, oldestMs(handle)), 0),
         waitingForSpace: this.space.count(id),
+        heldForSnapshot: this.gates.count(id),
       };
     };
     return {
@@ -217,15 +225,15 @@ export class SessionVolumes {
   }
 
   /** `ids`: ids of the pools that have less than their reserve free. */
-  setShortPools(ids: ReadonlySet<string>): void {
-    this.space.setShort(ids, this.open.values());
+  setShortPools(ids: readonly string[]): void {
+    this.space.setShort(new Set(ids), this.open.values());
   }
 
-  /** Ends all changes that wait for space, before the session ends. The client sends them again in its next session. */
-  endSpaceWaits(): void {
+  /** Ends all changes that wait, before the session ends. The client sends them again in its next session. */
+  endWaits(): void {
     for (const open of this.open.values()) {
       open.isClosing = true;
-      this.space.release(open);
+      this.release(open);
     }
   }
 
@@ -243,6 +251,12 @@ export class SessionVolumes {
     this.cutHandles.add(handle);
     this.ports.cut(volume.id);
     void this.revokeHandle(handle);
+  }
+
+  /** Ends the changes of a closing handle that wait for space or for a snapshot. */
+  private release(open: OpenVolume): void {
+    this.space.release(open);
+    this.gates.release(open);
   }
 
   private handlesOf(volumeId: string): OpenVolume[] {
@@ -363,6 +377,8 @@ export class SessionVolumes {
       incarnation: grant.incarnation,
       isClosing: false,
       isShort: false,
+      gate: null,
+      changing: 0,
       hasUnsynced: false,
       inFlight: new InFlight(),
       counters: this.counters.of(volume.id),
@@ -370,6 +386,7 @@ export class SessionVolumes {
     growHandle(open, open.sizeBytes);
     this.syncs.opened(open);
     this.space.opened(open);
+    this.gates.opened(open);
     this.open.set(open.handle, open);
     this.revoked.delete(volume.id);
     const body = encodeOpenAnswer({
@@ -398,7 +415,7 @@ export class SessionVolumes {
 
   private async closeOnce(open: OpenVolume): Promise<Status> {
     open.isClosing = true;
-    this.space.release(open);
+    this.release(open);
     if (open.inFlight.count > 0) await open.inFlight.whenIdle();
     const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
     await this.backends.release(open.backend);

@@ -67,6 +67,8 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     cut: () => undefined,
     release: () => Promise.resolve(),
     waitsForSpace: () => undefined,
+    held: () => undefined,
+    clone: () => Promise.resolve(null),
     openBackend: () => Promise.resolve(backend),
   });
   let isDestroyed = false;

@@ -44,7 +44,7 @@ const EMPTY = Buffer.alloc(0);
 export class Session implements ServerPathEvents {
   readonly id: Buffer;
   private readonly ports: SessionPorts;
-  private readonly volumes: SessionVolumes;
+  readonly volumes: SessionVolumes;
   private readonly admin: SessionAdmin;
   private readonly slots: SlotTable;
   private readonly paths = new Map<number, ServerPath>();
@@ -150,7 +150,7 @@ export class Session implements ServerPathEvents {
   private async endOnce(code: string, sentence: string): Promise<void> {
     this.isEnding = true;
     this.tlsStarts.end('The session is ending');
-    this.volumes.endSpaceWaits();
+    this.volumes.endWaits();
     this.admin.end();
     await new Promise<void>((resolve) => {
       this.whenIdle = resolve;
@@ -160,11 +160,6 @@ export class Session implements ServerPathEvents {
     this.pathLog.close();
     this.ticker.cancel();
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
-  }
-
-  /** Called when another set of pools has less than the reserve free. `ids`: ids of these pools. */
-  setShortPools(ids: readonly string[]): void {
-    this.volumes.setShortPools(new Set(ids));
   }
 
   /** What the session has done, and does now, for the statistics. `isWhole`: also of volumes that have not changed since the last call. */
@@ -407,7 +402,7 @@ export class Session implements ServerPathEvents {
       return;
     }
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
-    if (header.op === OP.WRITE && !open.isShort && !isFua(open, header.flags)) {
+    if (header.op === OP.WRITE && open.gate === null && !open.isShort && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
       // A full pool makes the write wait, in changeInPool.
       if (status !== WOULD_WAIT && (status !== STATUS.NO_SPACE || open.volume.pool === undefined)) {
@@ -428,7 +423,9 @@ export class Session implements ServerPathEvents {
     const sinceMs = this.nowMs;
     open.inFlight.begin();
     if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
-    const start = (end: (status: Status) => void): void => execute(open, header, buffer, end);
+    const run = (end: (status: Status) => void): void => execute(open, header, buffer, end);
+    const { gates } = this.volumes;
+    const start = header.op === OP.FLUSH ? run : (end: (status: Status) => void): void => gates.execute(open, header, run, end);
     const end = (ended: Status): void => {
       this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
       const status = this.volumes.outcome(open, ended);

@@ -25,7 +25,7 @@ export interface SessionRecord {
   readonly volumes: ReadonlyMap<string, VolumeRecord>;
 }
 
-const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0 } as const;
+const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0 } as const;
 
 export class StatsBook {
   private readonly clock: Clock;

@@ -48,7 +48,7 @@ function sessionView({ node, address, beganMs, blockedMs, record }: StatsSession
 }
 
 function volumeStats(volume: string, { now, nowMs, before, beforeMs }: VolumeRecord, atMs: number): SessionStats['volumes'][number] {
-  const { volumeId: _id, oldestMs: _oldest, waitingForSpace: _space, ...counters } = now;
+  const { volumeId: _id, oldestMs: _oldest, waitingForSpace: _space, heldForSnapshot: _held, ...counters } = now;
   const isIdle = atMs - nowMs > RATE_IDLE_MS;
   const seconds = (Math.max(atMs, nowMs) - beforeMs) / 1_000;
   const rate = (key: 'reads' | 'writes' | 'readBytes' | 'writtenBytes'): number =>
@@ -69,9 +69,11 @@ function waitsOf({ node, blockedMs, record }: StatsSession, { monotonicMs, wallM
   const since = (ageMs: number): number => Math.round(wallMs - ageMs - sinceReportMs);
   const waits: WaitView[] = [];
   for (const [id, { now }] of record.volumes) {
-    const { outstanding, oldestMs, waitingForSpace } = now;
+    const { outstanding, oldestMs, waitingForSpace, heldForSnapshot } = now;
     const common = { client: node, volume: nameOf(id), requests: outstanding, sinceMs: since(oldestMs) };
     if (waitingForSpace > 0) waits.push({ ...common, why: 'space', requests: waitingForSpace });
+    else if (heldForSnapshot > 0 && oldestMs + sinceReportMs >= SLOW_IO_MS)
+      waits.push({ ...common, why: 'snapshot', requests: heldForSnapshot });
     else if (outstanding > 0 && oldestMs + sinceReportMs >= SLOW_IO_MS) waits.push({ ...common, why: 'storage' });
   }
   waits.push(...holdWaits(node, record.opens, since));

@@ -27,6 +27,7 @@ function volume(changes: Partial<VolumeFigures> = {}): VolumeFigures {
     outstanding: 0,
     oldestMs: 0,
     waitingForSpace: 0,
+    heldForSnapshot: 0,
     ...changes,
   };
 }

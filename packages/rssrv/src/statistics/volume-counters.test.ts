@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { COUNTERS_CLOSED_MAX } from './limits.ts';
 import { SessionCounters } from './volume-counters.ts';
 
-const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0 };
+const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0 };
 
 test('a request that is answered at once ends with the next request or the end of the event', () => {
   const all = new SessionCounters();

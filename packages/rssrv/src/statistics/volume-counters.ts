@@ -29,15 +29,17 @@ export interface VolumeFigures {
   readonly readLatency: LatencyFigures;
   readonly writeLatency: LatencyFigures;
   readonly flushLatency: LatencyFigures;
-  /** Requests in the storage, or waiting for space. */
+  /** Requests in the storage, or waiting for space or a snapshot. */
   readonly outstanding: number;
   /** Age of the oldest of them; 0 if there is none. */
   readonly oldestMs: number;
   readonly waitingForSpace: number;
+  /** Changes that wait because a snapshot is being taken. */
+  readonly heldForSnapshot: number;
 }
 
 /** What a volume is doing now, which its counters do not know. */
-export type VolumeNow = Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace'>;
+export type VolumeNow = Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
 
 export interface PathFigures {
   /** Name of the interface of the server. */

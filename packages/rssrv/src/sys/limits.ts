@@ -29,3 +29,10 @@ export const MARK_LOOK_MS = 1_000;
 export const MARK_LOOK_REST = 10;
 /** Maximum number of descriptors of helpers that the listener inspects to find the server process that has a file open. */
 export const MARK_HOLDER_LOOKS_MAX = 4_000;
+
+/**
+ * A listener checks at the interval DESCRIPTOR_CHECK_MS whether it can open another file. While no file can be opened, DESCRIPTOR_LOG_MS is
+ * the interval between log lines.
+ */
+export const DESCRIPTOR_CHECK_MS = 1_000;
+export const DESCRIPTOR_LOG_MS = 60_000;

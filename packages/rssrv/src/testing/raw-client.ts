@@ -13,6 +13,7 @@ import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Backend, IoDone } from '../backends/io/backend.ts';
 import { WOULD_WAIT } from '../backends/io/backend.ts';
+import type { CloneRequest } from '../moments/hold-messages.ts';
 import { Session } from '../session/session.ts';
 import type { AdminPorts } from '../session/session-admin.ts';
 
@@ -133,6 +134,10 @@ export class SessionScene {
   readonly pathCounts: number[] = [];
   /** Reasons with which the session asked to be ended. */
   readonly ends: string[] = [];
+  /** Numbers of the moments for which the session reported that it executes no change. */
+  readonly held: number[] = [];
+  /** Chunks that the session wants to be cloned. */
+  readonly clones: { readonly request: CloneRequest; answer(isCloned: boolean): void }[] = [];
   readonly session: Session;
   /** What the listener answers to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
@@ -168,6 +173,8 @@ export class SessionScene {
         this.released.push(volumeId);
       },
       waitsForSpace: () => undefined,
+      held: (number) => this.held.push(number),
+      clone: (request) => new Promise((resolve) => this.clones.push({ request, answer: (isCloned) => resolve({ isCloned }) })),
       openBackend: () => Promise.resolve(this.storage.backend),
       lost: (volumeId) => this.lost.push(volumeId),
       cut: (volumeId) => this.cut.push(volumeId),

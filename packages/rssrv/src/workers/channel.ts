@@ -4,6 +4,7 @@
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
+import type { Cloned, CloneRequest, HoldMessage } from '../moments/hold-messages.ts';
 import type { Admission } from '../session/server-path.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import type { SessionFigures } from '../statistics/volume-counters.ts';
@@ -33,7 +34,10 @@ export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
   | { readonly filesCode: string; readonly sentence: string };
 
+type Answer = ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | null;
+
 export type ToSession =
+  | HoldMessage
   | {
       readonly type: 'begin';
       /** The session's node, for the title of the process. */
@@ -49,7 +53,7 @@ export type ToSession =
   | { readonly type: 'path'; readonly admission: Admission }
   /** The server has begun to accept encrypted paths only. */
   | { readonly type: 'end-plain-paths'; readonly sentence: string }
-  | { readonly type: 'answer'; readonly number: number; readonly answer: ListAnswer | Grant | Settled | AdminReply | FilesAnswer | null }
+  | { readonly type: 'answer'; readonly number: number; readonly answer: Answer }
   /** The session must report its figures now. */
   | { readonly type: 'figures' }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
@@ -78,6 +82,7 @@ export type ToWorker =
 
 export type SessionRequest =
   | AdminRequest
+  | CloneRequest
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** Asks for the files of a granted volume. Only a worker that is given descriptors asks. */
@@ -100,6 +105,8 @@ export type FromSession =
    * file that had no space, if the volume has several files; null if it is not known.
    */
   | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean; readonly poolId: string | null }
+  /** Sent once after `hold`, when no change of the held volumes is being executed. */
+  | { readonly type: 'held'; readonly number: number }
   /** Sent at an interval, and in answer to `figures`. */
   | { readonly type: 'figures'; readonly figures: SessionFigures }
   /** Sent when the session has ended and none of its requests is running. */

@@ -20,6 +20,7 @@ import { asVolumeError } from '../backends/files/opened-file.ts';
 import { filesByPath, PassedFiles } from '../backends/files/volume-files.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { closeAll, type DescriptorReceiver } from '../confinement/descriptor-passing.ts';
+import type { Cloned } from '../moments/hold-messages.ts';
 import { perFile } from './file-opens.ts';
 import type { SessionRequest, FromSession, ToSession } from './channel.ts';
 import { Session } from '../session/session.ts';
@@ -68,6 +69,8 @@ export class SessionHost {
       admin: async (request) => this.adminFrom(await this.ask(request)),
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
+      held: (number) => ports.send({ type: 'held', number }),
+      clone: async (request) => clonedFrom(await this.ask(request)),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
       waitsForSpace: (volumeId, isWaiting) => {
         ports.send({ type: 'space', volumeId, isWaiting, poolId: this.fullPools.get(volumeId) ?? null });
@@ -94,7 +97,7 @@ export class SessionHost {
         }
       },
     });
-    this.session.setShortPools(shortPools);
+    this.session.volumes.setShortPools(shortPools);
   }
 
   receive(message: ToSession, socket: Socket | undefined): void {
@@ -117,7 +120,11 @@ export class SessionHost {
         this.session.listChanged(message.interfaces, message.generation, message.grown);
         return;
       case 'short-pools':
-        this.session.setShortPools(message.ids);
+        this.session.volumes.setShortPools(message.ids);
+        return;
+      case 'hold':
+      case 'go-on':
+        this.session.volumes.gates.receive(message);
         return;
       case 'figures':
         this.report();
@@ -226,6 +233,10 @@ function passedFiles(receiver: DescriptorReceiver, tag: number, { name, path }: 
 function listFrom(answer: ListenerAnswer): ListAnswer {
   if (answer !== null && 'volumes' in answer) return answer;
   throw new RsError('E_SYSTEM', 'The server could not read its list: see its log');
+}
+
+function clonedFrom(answer: ListenerAnswer): Cloned | null {
+  return answer !== null && 'isCloned' in answer ? answer : null;
 }
 
 function settledFrom(answer: ListenerAnswer): Settled {

@@ -66,6 +66,8 @@ class Scene {
       lost: () => undefined,
       cut: () => undefined,
       waitsForSpace: () => undefined,
+      held: () => undefined,
+      clone: () => Promise.resolve(null),
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),
     });
   }

@@ -46,7 +46,10 @@ const SESSION_STATS = object({
 export const WAIT = object({
   client: text(),
   volume: text('-: any volume of the client'),
-  why: word(['space', 'storage', 'hold'], 'space: the pool is full; storage: it does not answer; hold: another client has the volume'),
+  why: word(
+    ['space', 'storage', 'hold', 'snapshot'],
+    'space: the pool is full; storage: it does not answer; hold: another client has the volume; snapshot: one is being taken',
+  ),
   requests: count(),
   sinceMs: number(),
 });

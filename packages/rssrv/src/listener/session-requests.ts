@@ -1,0 +1,102 @@
+// Answers what sessions ask of the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Each answer is the job
+// of another module. Invariant: a session that is granted a volume while changes of it are held for a snapshot learns of the hold first.
+
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { Administration } from '../admin/administration.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { Holds } from '../holds/holds.ts';
+import { Opens } from '../holds/opens.ts';
+import type { Cloned } from '../moments/hold-messages.ts';
+import type { Moments } from '../moments/moments.ts';
+import { forceRole } from '../pools/asker.ts';
+import type { AdminReply } from '../session/session-admin.ts';
+import type { Grant, Settled } from '../session/session-volumes.ts';
+import type { SpaceShortage } from '../volumes/space-shortage.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import type { FilesAnswer, SessionRequest } from '../workers/channel.ts';
+import type { WorkerRights } from '../workers/worker-rights.ts';
+import { type Admissions, askingSession, type ServedSession } from './admissions.ts';
+import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
+
+export interface SessionRequestPorts {
+  /** Name of the server. */
+  readonly server: string;
+  readonly holds: Holds;
+  readonly volumes: Volumes;
+  readonly shortage: SpaceShortage;
+  readonly rights: WorkerRights;
+  readonly moments: Moments;
+  admissions(): Admissions;
+  administration(): Administration;
+  config(): RssrvConfig;
+  interfaces(): readonly ServerInterface[];
+  incarnationOf(volume: ServedVolume): string;
+  incarnationEnded(volume: ServedVolume): Promise<void>;
+  holdersChanged(): void;
+}
+
+export class SessionRequests {
+  private readonly ports: SessionRequestPorts;
+  private readonly opens: Opens;
+
+  constructor(ports: SessionRequestPorts) {
+    this.ports = ports;
+    this.opens = this.newOpens();
+  }
+
+  async answer(
+    session: ServedSession,
+    request: SessionRequest,
+  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | null> {
+    const { holds, rights, volumes, shortage, moments } = this.ports;
+    switch (request.what) {
+      case 'files':
+        return rights.files.answer(session, request.volumeId);
+      case 'list':
+        return listFor(session, this.ports.interfaces(), volumes.served, ({ id }) => ({
+          holders: holds.holdersOf(id),
+          waitsForSpace: shortage.has(id),
+        }));
+      case 'grant':
+        return this.grant(session, request.request);
+      case 'release':
+        session.uses.delete(request.volumeId);
+        await holds.release(request.volumeId, session.client, request.epoch);
+        return null;
+      case 'admin-call':
+      case 'admin-rest':
+        return this.ports.administration().answer(askingSession(session), request);
+      case 'clone':
+        return moments.clone(session.id, request);
+      case 'settle':
+        return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
+    }
+  }
+
+  private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
+    const { client, uses, workerSession } = session;
+    const opening = { client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending };
+    const grant = await this.opens.grant(opening, request);
+    if (grant.granted) this.ports.moments.granted(session, grant.volume.id);
+    return grant;
+  }
+
+  private newOpens(): Opens {
+    const { holds, volumes, server } = this.ports;
+    return new Opens(holds, {
+      find: (node, request) =>
+        offeredTo(node, volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null,
+      notServed: (node, request) => {
+        const failures = [...volumes.failures, ...this.ports.administration().failures];
+        return notOffered(node, request, failures, server);
+      },
+      role: (node) => forceRole(node, this.ports.config()),
+      incarnation: (one) => this.ports.incarnationOf(one),
+      revokeHold: ({ id }, { node }, epoch, why) => this.ports.admissions().revokeForTakeOver(node, id, epoch, why),
+      sync: ({ id }) => volumes.sync(id),
+      incarnationEnded: (one) => this.ports.incarnationEnded(one),
+      holdersChanged: () => this.ports.holdersChanged(),
+    });
+  }
+}

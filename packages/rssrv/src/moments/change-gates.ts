@@ -1,0 +1,216 @@
+// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While it is guarded, a change that touches
+// a chunk which is not known to be cloned waits, and the listener is asked to clone the chunk first. Reads and FLUSHes always pass.
+// Invariants: `held` is reported once, when no change of the held volumes is being executed; a parked change ends exactly once; it waits only
+// while its handle is open, so that a hold never delays a take-over or the end of a session; when its handle is closed, it ends with STALE,
+// and the client sends it again.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
+
+/** An open handle, as far as holds matter. */
+export interface GatedHandle {
+  readonly volume: { readonly id: string };
+  /** True if the handle is being closed. */
+  readonly isClosing: boolean;
+  /** Null unless changes of the volume are held or guarded. */
+  gate: VolumeGate | null;
+  /** Number of changes that the backend is executing, apart from those that it executes at once. */
+  changing: number;
+}
+
+export interface ChangeGatePorts {
+  /** All open handles. */
+  handles(): Iterable<GatedHandle>;
+  held(number: number): void;
+  /** Resolves when the chunks are cloned; with null if the listener has ended. */
+  clone(request: CloneRequest): Promise<Cloned | null>;
+}
+
+/** Starts the change. The callback gets its status, once. */
+type Start = (end: (status: Status) => void) => void;
+
+type Change = Pick<Header, 'op' | 'flags' | 'lba' | 'count'>;
+
+interface Parked {
+  readonly handle: GatedHandle;
+  readonly change: Change;
+  readonly start: Start;
+  readonly done: (status: Status) => void;
+}
+
+/** What a session knows of a chunk. */
+const CHUNK = { UNKNOWN: 0, ASKED: 1, CLONED: 2 } as const;
+
+class Guard {
+  readonly chunkBytes: number;
+  readonly states: Uint8Array;
+
+  constructor({ chunkBytes, chunks }: GuardedVolume) {
+    this.chunkBytes = chunkBytes;
+    this.states = new Uint8Array(chunks);
+  }
+
+  /** The first and the last guarded chunk that the change touches; the first is larger if it touches none. */
+  chunksOf({ op, flags, lba, count }: Change): readonly [from: number, to: number] {
+    const positionBytes = lba * SECTOR_BYTES;
+    const endBytes = positionBytes + sectorsOf(op, flags, count) * SECTOR_BYTES;
+    return [Math.floor(positionBytes / this.chunkBytes), Math.min(this.states.length, Math.ceil(endBytes / this.chunkBytes)) - 1];
+  }
+
+  lets(change: Change): boolean {
+    const [from, to] = this.chunksOf(change);
+    for (let chunk = from; chunk <= to; chunk++) if (this.states[chunk] !== CHUNK.CLONED) return false;
+    return true;
+  }
+}
+
+/** The hold or guard of one volume. */
+export class VolumeGate {
+  isHeld = true;
+  guard: Guard | null = null;
+  parked: Parked[] = [];
+
+  lets(change: Change): boolean {
+    return !this.isHeld && (this.guard === null || this.guard.lets(change));
+  }
+}
+
+export class ChangeGates {
+  private readonly ports: ChangeGatePorts;
+  private readonly byVolume = new Map<string, VolumeGate>();
+  private number = -1;
+  /** True while the listener waits for `held`. */
+  private isAwaited = false;
+
+  constructor(ports: ChangeGatePorts) {
+    this.ports = ports;
+  }
+
+  receive(message: HoldMessage): void {
+    if (message.type === 'hold') this.hold(message.number, message.volumeIds);
+    else this.goOn(message.number, message.guards);
+  }
+
+  /** Must be called for a new handle, before it is used. */
+  opened(handle: GatedHandle): void {
+    handle.gate = this.byVolume.get(handle.volume.id) ?? null;
+  }
+
+  /** Number of changes of a volume that wait. */
+  count(volumeId: string): number {
+    return this.byVolume.get(volumeId)?.parked.length ?? 0;
+  }
+
+  /** Executes a change now or later. `done` gets its status. */
+  execute(handle: GatedHandle, change: Change, start: Start, done: (status: Status) => void): void {
+    const { gate } = handle;
+    if (gate === null || gate.lets(change)) this.begin(handle, start, done);
+    else if (handle.isClosing) done(STATUS.STALE);
+    else this.park(gate, { handle, change, start, done });
+  }
+
+  /** Called when a handle is being closed: its waiting changes end with STALE. */
+  release(handle: GatedHandle): void {
+    const { gate } = handle;
+    if (gate === null) return;
+    const own = gate.parked.filter((one) => one.handle === handle);
+    gate.parked = gate.parked.filter((one) => one.handle !== handle);
+    for (const { done } of own) done(STATUS.STALE);
+  }
+
+  private hold(number: number, volumeIds: readonly string[]): void {
+    this.number = number;
+    for (const id of volumeIds) {
+      const gate = this.gateOf(id);
+      gate.isHeld = true;
+      gate.guard = null;
+    }
+    this.isAwaited = true;
+    this.answer();
+  }
+
+  private goOn(number: number, guards: readonly GuardedVolume[]): void {
+    this.number = number;
+    this.isAwaited = false;
+    for (const guarded of guards) this.gateOf(guarded.volumeId).guard = new Guard(guarded);
+    for (const [id, gate] of [...this.byVolume]) {
+      gate.isHeld = false;
+      if (guards.some(({ volumeId }) => volumeId === id)) this.tryAll(gate);
+      else this.open(id, gate);
+    }
+  }
+
+  private gateOf(volumeId: string): VolumeGate {
+    const known = this.byVolume.get(volumeId);
+    if (known !== undefined) return known;
+    const gate = new VolumeGate();
+    this.byVolume.set(volumeId, gate);
+    for (const handle of this.ports.handles()) if (handle.volume.id === volumeId) handle.gate = gate;
+    return gate;
+  }
+
+  /** Nothing of the volume is held any more. */
+  private open(volumeId: string, gate: VolumeGate): void {
+    gate.guard = null;
+    this.byVolume.delete(volumeId);
+    for (const handle of this.ports.handles()) if (handle.gate === gate) handle.gate = null;
+    this.tryAll(gate);
+  }
+
+  private begin(handle: GatedHandle, start: Start, done: (status: Status) => void): void {
+    handle.changing++;
+    start((status) => {
+      handle.changing--;
+      done(status);
+      if (this.isAwaited) this.answer();
+    });
+  }
+
+  private answer(): void {
+    for (const { gate, changing } of this.ports.handles()) if (gate?.isHeld === true && changing > 0) return;
+    this.isAwaited = false;
+    this.ports.held(this.number);
+  }
+
+  private park(gate: VolumeGate, one: Parked): void {
+    gate.parked.push(one);
+    if (gate.isHeld || gate.guard === null) return;
+    this.ask(gate, gate.guard, one);
+  }
+
+  /** Asks for the chunks that no earlier change has asked for. */
+  private ask(gate: VolumeGate, guard: Guard, { handle, change }: Parked): void {
+    const { states } = guard;
+    let [from, to] = guard.chunksOf(change);
+    while (from <= to && states[from] !== CHUNK.UNKNOWN) from++;
+    while (from <= to && states[to] !== CHUNK.UNKNOWN) to--;
+    if (from > to) return;
+    for (let chunk = from; chunk <= to; chunk++) if (states[chunk] === CHUNK.UNKNOWN) states[chunk] = CHUNK.ASKED;
+    const { id: volumeId } = handle.volume;
+    this.ports.clone({ what: 'clone', number: this.number, volumeId, from, to }).then(
+      (answer) => this.cloned(volumeId, gate, guard, from, to, answer?.isCloned === true),
+      () => this.cloned(volumeId, gate, guard, from, to, false),
+    );
+  }
+
+  /** If the chunks are not cloned, the moment is over, and nothing has to wait any more. */
+  private cloned(volumeId: string, gate: VolumeGate, guard: Guard, from: number, to: number, isCloned: boolean): void {
+    if (gate.guard !== guard) return;
+    if (!isCloned) {
+      this.open(volumeId, gate);
+      return;
+    }
+    guard.states.fill(CHUNK.CLONED, from, to + 1);
+    this.tryAll(gate);
+  }
+
+  /** Starts the waiting changes that may start now, in order of arrival. */
+  private tryAll(gate: VolumeGate): void {
+    for (const one of gate.parked.splice(0)) {
+      if (gate.lets(one.change)) this.begin(one.handle, one.start, one.done);
+      else this.park(gate, one);
+    }
+  }
+}

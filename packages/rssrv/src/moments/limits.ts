@@ -1,0 +1,18 @@
+// Bounds for the code in rssrv's moments/ folder: how long changes may be held for a snapshot, and how many of what one may need. Names
+// include the units.
+
+/**
+ * Time within which the sessions must have ended the changes in progress. After this time, all changes go on, and the moment fails. Longer
+ * than a busy disk needs for the writes of one client, shorter than programs take for a failure.
+ */
+export const HOLD_LIMIT_MS = 1_000;
+/** Time within which the files that are cloned as a whole must be cloned, because the changes of all volumes wait meanwhile. */
+export const HOLD_MAX_MS = 500;
+/** While chunks are guarded, time within which the next chunk must be cloned, because changes may wait for it. */
+export const CLONE_MAX_MS = 5_000;
+/** A request for more chunks waits until they are cloned in the background, because it would delay the requests for few chunks. */
+export const ASK_CHUNKS_MAX = 64;
+/** Chunks of one volume. Each session keeps a byte for each of them. */
+export const GUARD_CHUNKS_MAX = 1 << 20;
+/** Volumes of one moment. */
+export const MOMENT_VOLUMES_MAX = 64;

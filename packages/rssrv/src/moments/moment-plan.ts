@@ -1,0 +1,276 @@
+// Decides what the listener does for the moment of a snapshot (rule P1): from events to orders, pure. moments.ts carries the orders out.
+// Invariants: no chunk is cloned before every asked session has answered or ended; a chunk is cloned once; each file has one clone at a time;
+// every session that was told of the moment is told of its end; the moment is over only when no clone is running.
+
+import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
+
+/** Why a moment failed. `late`: sessions did not answer in time. `slow`: a clone took too long. */
+export type Failure =
+  | { readonly why: 'late'; readonly sessions: readonly string[] }
+  | { readonly why: 'slow'; readonly copy: number }
+  | { readonly why: 'clone'; readonly error: unknown };
+
+export type Order =
+  | { readonly order: 'hold'; readonly session: string }
+  /** `isGuarded`: chunks of the copies with several chunks remain guarded. Otherwise the moment is over for the session. */
+  | { readonly order: 'go-on'; readonly session: string; readonly isGuarded: boolean }
+  | { readonly order: 'clone'; readonly copy: number; readonly chunk: number }
+  | { readonly order: 'answer'; readonly ask: number; readonly isCloned: boolean }
+  /** Replaces the timer before it; null: only cancels it. */
+  | { readonly order: 'timer'; readonly afterMs: number | null }
+  /** The last order. */
+  | { readonly order: 'end'; readonly failure: Failure | null };
+
+/**
+ * ```
+ * holding --> cloning --> guarding --> over      holding: sessions end the changes in progress, and start no new ones
+ *    |           |            |                  cloning: nothing changes, and the files of one chunk are cloned
+ *    +-----------+------------+--> ending --> over     guarding: a change waits only for the chunks that it touches
+ * ```
+ */
+export type Phase = 'holding' | 'cloning' | 'guarding' | 'ending' | 'over';
+
+interface Copy {
+  readonly chunks: number;
+  readonly states: Uint8Array;
+  /** Chunks that are not cloned yet. */
+  left: number;
+  isBusy: boolean;
+  /** No earlier chunk is left for the background. */
+  next: number;
+  /** Chunks that sessions wait for, in order. */
+  readonly wanted: number[];
+}
+
+interface Ask {
+  readonly ask: number;
+  readonly session: string;
+  readonly copy: number;
+  readonly from: number;
+  readonly to: number;
+  left: number;
+}
+
+const CHUNK = { LEFT: 0, WANTED: 1, RUNNING: 2, CLONED: 3 } as const;
+
+export class MomentPlan {
+  private state: Phase = 'holding';
+  private readonly copies: readonly Copy[];
+  /** Sessions that know of the moment, and those of them that have not answered yet. */
+  private readonly told = new Set<string>();
+  private readonly awaited = new Set<string>();
+  private asks: Ask[] = [];
+  private failure: Failure | null = null;
+  private running = 0;
+  private orders: Order[] = [];
+
+  /** `chunks`: number of chunks of each copy. */
+  constructor(chunks: readonly number[]) {
+    this.copies = chunks.map((count) => ({
+      chunks: count,
+      states: new Uint8Array(count),
+      left: count,
+      isBusy: false,
+      next: 0,
+      wanted: [],
+    }));
+  }
+
+  get phase(): Phase {
+    return this.state;
+  }
+
+  /** Number of sessions that know of the moment. */
+  get sessions(): number {
+    return this.told.size;
+  }
+
+  /** `users`: the sessions that may be changing one of the volumes. */
+  begin(users: readonly string[]): Order[] {
+    this.give({ order: 'timer', afterMs: HOLD_LIMIT_MS });
+    for (const session of users) {
+      this.awaited.add(session);
+      this.tell(session);
+    }
+    this.goOnWhenHeld();
+    return this.given();
+  }
+
+  /** A session is about to be granted one of the volumes. It has no handle of them before, unless it knows of the moment. */
+  granted(session: string): Order[] {
+    if (!this.told.has(session)) {
+      if (this.state === 'holding' || this.state === 'cloning') this.tell(session);
+      else if (this.state === 'guarding') {
+        this.told.add(session);
+        this.give({ order: 'go-on', session, isGuarded: true });
+      }
+    }
+    return this.given();
+  }
+
+  /** No change of the session is being executed. */
+  held(session: string): Order[] {
+    if (this.awaited.delete(session)) this.goOnWhenHeld();
+    return this.given();
+  }
+
+  /** The session has ended: none of its requests is running. */
+  ended(session: string): Order[] {
+    this.told.delete(session);
+    this.asks = this.asks.filter((one) => one.session !== session);
+    if (this.awaited.delete(session)) this.goOnWhenHeld();
+    return this.given();
+  }
+
+  /** A change of the session waits for these chunks. */
+  asked(session: string, ask: number, copy: number, from: number, to: number): Order[] {
+    const one = this.copies[copy];
+    if (this.state !== 'guarding' || one === undefined || !(from >= 0 && from <= to && to < one.chunks)) {
+      this.give({ order: 'answer', ask, isCloned: false });
+      return this.given();
+    }
+    let left = 0;
+    for (let chunk = from; chunk <= to; chunk++) {
+      if (one.states[chunk] === CHUNK.CLONED) continue;
+      left++;
+      if (one.states[chunk] !== CHUNK.LEFT || to - from >= ASK_CHUNKS_MAX) continue;
+      one.states[chunk] = CHUNK.WANTED;
+      one.wanted.push(chunk);
+    }
+    if (left === 0) this.give({ order: 'answer', ask, isCloned: true });
+    else this.asks.push({ ask, session, copy, from, to, left });
+    this.pump();
+    return this.given();
+  }
+
+  cloned(copy: number, chunk: number): Order[] {
+    const one = this.copies[copy]!;
+    this.running--;
+    one.isBusy = false;
+    one.left--;
+    one.states[chunk] = CHUNK.CLONED;
+    if (this.state === 'ending') this.endWhenIdle();
+    else if (this.state === 'cloning') this.guardWhenCloned();
+    else this.chunkCloned(copy, chunk);
+    return this.given();
+  }
+
+  cloneFailed(copy: number, error: unknown): Order[] {
+    this.running--;
+    this.copies[copy]!.isBusy = false;
+    if (this.state === 'ending') this.endWhenIdle();
+    else this.fail({ why: 'clone', error });
+    return this.given();
+  }
+
+  timeOver(): Order[] {
+    if (this.state === 'holding') this.fail({ why: 'late', sessions: [...this.awaited] });
+    else if (this.state === 'cloning' || this.state === 'guarding')
+      this.fail({ why: 'slow', copy: this.copies.findIndex(({ isBusy }) => isBusy) });
+    return this.given();
+  }
+
+  private tell(session: string): void {
+    this.told.add(session);
+    this.give({ order: 'hold', session });
+  }
+
+  private goOnWhenHeld(): void {
+    if (this.state !== 'holding' || this.awaited.size > 0) return;
+    this.state = 'cloning';
+    this.give({ order: 'timer', afterMs: HOLD_MAX_MS });
+    for (const [copy, { chunks }] of this.copies.entries()) if (chunks === 1) this.clone(copy, 0);
+    this.guardWhenCloned();
+  }
+
+  private guardWhenCloned(): void {
+    if (this.running > 0) return;
+    if (this.left === 0) {
+      this.over();
+      return;
+    }
+    this.state = 'guarding';
+    for (const session of this.told) this.give({ order: 'go-on', session, isGuarded: true });
+    this.give({ order: 'timer', afterMs: CLONE_MAX_MS });
+    this.pump();
+  }
+
+  private chunkCloned(copy: number, chunk: number): void {
+    for (const ask of this.asks) {
+      if (ask.copy !== copy || chunk < ask.from || chunk > ask.to) continue;
+      ask.left--;
+      if (ask.left === 0) this.give({ order: 'answer', ask: ask.ask, isCloned: true });
+    }
+    this.asks = this.asks.filter(({ left }) => left > 0);
+    if (this.left === 0) {
+      this.over();
+      return;
+    }
+    this.give({ order: 'timer', afterMs: CLONE_MAX_MS });
+    this.pump();
+  }
+
+  /** Chunks that sessions wait for come first. The others follow one at a time, because each occupies the file system. */
+  private pump(): void {
+    for (const [copy, { isBusy, wanted }] of this.copies.entries()) {
+      const chunk = isBusy ? undefined : wanted.shift();
+      if (chunk !== undefined) this.clone(copy, chunk);
+    }
+    if (this.running > 0) return;
+    const copy = this.copies.findIndex(({ left }) => left > 0);
+    const one = this.copies[copy];
+    if (one === undefined) return;
+    while (one.states[one.next] !== CHUNK.LEFT) one.next++;
+    this.clone(copy, one.next);
+  }
+
+  private clone(copy: number, chunk: number): void {
+    const one = this.copies[copy]!;
+    one.isBusy = true;
+    one.states[chunk] = CHUNK.RUNNING;
+    this.running++;
+    this.give({ order: 'clone', copy, chunk });
+  }
+
+  private fail(failure: Failure): void {
+    this.state = 'ending';
+    this.failure = failure;
+    this.release();
+    this.endWhenIdle();
+  }
+
+  private over(): void {
+    this.release();
+    this.state = 'over';
+    this.give({ order: 'end', failure: null });
+  }
+
+  /** Lets all changes go on. */
+  private release(): void {
+    this.give({ order: 'timer', afterMs: null });
+    for (const session of this.told) this.give({ order: 'go-on', session, isGuarded: false });
+    for (const { ask } of this.asks) this.give({ order: 'answer', ask, isCloned: false });
+    this.asks = [];
+  }
+
+  private endWhenIdle(): void {
+    if (this.running > 0) return;
+    this.state = 'over';
+    this.give({ order: 'end', failure: this.failure });
+  }
+
+  /** Chunks of all copies that are not cloned yet. */
+  private get left(): number {
+    return this.copies.reduce((sum, { left }) => sum + left, 0);
+  }
+
+  private give(order: Order): void {
+    this.orders.push(order);
+  }
+
+  private given(): Order[] {
+    const { orders } = this;
+    this.orders = [];
+    return orders;
+  }
+}

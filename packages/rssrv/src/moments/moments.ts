@@ -1,0 +1,274 @@
+// Takes moments for snapshots (rule P1): carries out the orders of moment-plan.ts with sessions, copies and the clock, and judges whether the
+// volumes hold everything that their clients were answered. Invariants: one moment at a time; when `take` has rejected, no change is held and
+// no clone is running; a moment that resolves was taken in one incarnation of each volume's storage, after the clients had sent again what
+// an earlier one may have lost.
+
+import { assert } from '@rsio/common/lib/assert';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { plural, printDuration } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { eventOf } from '../events/event-log.ts';
+import type { ChunkedCopy, Moments as MomentsOfPools } from '../pools/snapshots/moment.ts';
+import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
+import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX } from './limits.ts';
+import { type Failure, MomentPlan, type Order } from './moment-plan.ts';
+
+/** A session, as far as moments matter. */
+export interface MomentSession {
+  readonly id: string;
+  readonly client: { readonly node: string };
+  /** `has`: the session has the volume open, or is opening it. */
+  readonly uses: { has(volumeId: string): boolean };
+  readonly workerSession: { send(message: HoldMessage): void };
+}
+
+export interface MomentPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  /** All sessions that have not ended. */
+  sessions(): readonly MomentSession[];
+  /** Name of the volume, for people. */
+  nameOf(volumeId: string): string;
+  /** The present incarnation of the volume's storage. */
+  incarnationOf(volumeId: string): string;
+  /** Node of a writer that has not sent again what was lost before this incarnation; null if there is none. */
+  unsettledNode(volumeId: string, incarnation: string): string | null;
+  /** Makes all earlier writes durable. Throws if the storage has reported an error that the listener has not got yet. */
+  sync(volumeId: string): Promise<void>;
+}
+
+/** The moment that is being taken. */
+interface Current {
+  readonly number: number;
+  readonly copies: readonly ChunkedCopy[];
+  readonly plan: MomentPlan;
+  /** Sessions that know of it. */
+  readonly told: Map<string, MomentSession>;
+  readonly asks: Map<number, (answer: Cloned) => void>;
+  readonly ended: (failure: Failure | null) => void;
+  readonly sinceMs: number;
+  /** How long changes were held; null while they are. */
+  heldMs: number | null;
+  timer: Timer | null;
+}
+
+const OVER: Cloned = { isCloned: false };
+
+export class Moments implements MomentsOfPools {
+  private readonly ports: MomentPorts;
+  private isTaking = false;
+  private current: Current | null = null;
+  private numbers = 0;
+  private asks = 0;
+
+  constructor(ports: MomentPorts) {
+    this.ports = ports;
+  }
+
+  /** See pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT, and what a clone throws. */
+  async take(copies: readonly ChunkedCopy[]): Promise<void> {
+    this.check(copies);
+    if (this.isTaking) throw new RsError('E_BUSY', 'Another snapshot is being taken: try again when it is there');
+    this.isTaking = true;
+    try {
+      const incarnations = copies.map(({ volumeId }) => this.settledIncarnation(volumeId));
+      await this.run(copies);
+      await Promise.all(copies.map(({ volumeId }) => this.ports.sync(volumeId)));
+      for (const [index, { volumeId }] of copies.entries())
+        if (this.ports.incarnationOf(volumeId) !== incarnations[index]) throw this.lost(volumeId);
+    } finally {
+      this.isTaking = false;
+    }
+  }
+
+  /** Must be called before a session is told that it is granted the volume, in the same turn of the event loop as `uses` knows it. */
+  granted(session: MomentSession, volumeId: string): void {
+    const { current } = this;
+    if (current === null || !current.copies.some((copy) => copy.volumeId === volumeId)) return;
+    if (!current.told.has(session.id)) current.told.set(session.id, session);
+    this.carryOut(current, current.plan.granted(session.id));
+  }
+
+  /** A session has reported that it executes no change of the volumes of this moment. */
+  held(sessionId: string, number: number): void {
+    const { current } = this;
+    if (current?.number === number) this.carryOut(current, current.plan.held(sessionId));
+  }
+
+  /** Must be called when none of the session's requests is running any more. */
+  sessionEnded(sessionId: string): void {
+    const { current } = this;
+    if (current === null) return;
+    current.told.delete(sessionId);
+    this.carryOut(current, current.plan.ended(sessionId));
+  }
+
+  /** Answers a session whose change waits for chunks. */
+  clone(sessionId: string, { number, volumeId, from, to }: CloneRequest): Promise<Cloned> {
+    const { current } = this;
+    if (current?.number !== number) return Promise.resolve(OVER);
+    const copy = current.copies.findIndex((one) => one.volumeId === volumeId);
+    const ask = this.asks++;
+    return new Promise((resolve) => {
+      current.asks.set(ask, resolve);
+      this.carryOut(current, current.plan.asked(sessionId, ask, copy, from, to));
+    });
+  }
+
+  private check(copies: readonly ChunkedCopy[]): void {
+    assert(new Set(copies.map(({ volumeId }) => volumeId)).size === copies.length, 'A volume is copied twice at one moment');
+    if (copies.length > MOMENT_VOLUMES_MAX)
+      throw new RsError('E_LIMIT', `More than ${MOMENT_VOLUMES_MAX} volumes for one moment: take fewer`);
+    for (const { volumeId, chunks } of copies)
+      if (chunks > GUARD_CHUNKS_MAX)
+        throw new RsError(
+          'E_LIMIT',
+          `Volume ${this.ports.nameOf(volumeId)} would be copied in ${chunks} pieces, more than ${GUARD_CHUNKS_MAX}`,
+        );
+  }
+
+  /** Returns the incarnation of the volume's storage. Throws E_BUSY if answered writes may be missing in it. */
+  private settledIncarnation(volumeId: string): string {
+    const incarnation = this.ports.incarnationOf(volumeId);
+    const node = this.ports.unsettledNode(volumeId, incarnation);
+    if (node === null) return incarnation;
+    const name = this.ports.nameOf(volumeId);
+    throw new RsError(
+      'E_BUSY',
+      `Client ${node} has not yet sent again the last writes of volume ${name}, which the server may have lost: try again when the client is back`,
+      { volume: name, client: node },
+    );
+  }
+
+  private lost(volumeId: string): RsError {
+    const name = this.ports.nameOf(volumeId);
+    return new RsError(
+      'E_BUSY',
+      `The storage of volume ${name} may have lost writes meanwhile: try again when its clients have sent them again`,
+      {
+        volume: name,
+      },
+    );
+  }
+
+  private async run(copies: readonly ChunkedCopy[]): Promise<void> {
+    const { clock } = this.ports;
+    let resolveEnded: (failure: Failure | null) => void = () => undefined;
+    const ended = new Promise<Failure | null>((resolve) => {
+      resolveEnded = resolve;
+    });
+    const users = this.ports.sessions().filter(({ uses }) => copies.some(({ volumeId }) => uses.has(volumeId)));
+    const current: Current = {
+      number: this.numbers++,
+      copies,
+      plan: new MomentPlan(copies.map(({ chunks }) => chunks)),
+      told: new Map(users.map((session) => [session.id, session])),
+      asks: new Map(),
+      ended: resolveEnded,
+      sinceMs: clock.monotonicMs(),
+      heldMs: null,
+      timer: null,
+    };
+    this.current = current;
+    this.carryOut(current, current.plan.begin([...current.told.keys()]));
+    const failure = await ended;
+    this.report(current, users, failure);
+    if (failure !== null) throw this.errorOf(current, users, failure);
+  }
+
+  private carryOut(current: Current, orders: readonly Order[]): void {
+    for (const order of orders) this.obey(current, order);
+  }
+
+  private obey(current: Current, order: Order): void {
+    switch (order.order) {
+      case 'hold':
+        this.send(current, order.session, {
+          type: 'hold',
+          number: current.number,
+          volumeIds: current.copies.map(({ volumeId }) => volumeId),
+        });
+        return;
+      case 'go-on':
+        current.heldMs ??= this.ports.clock.monotonicMs() - current.sinceMs;
+        this.send(current, order.session, {
+          type: 'go-on',
+          number: current.number,
+          guards: order.isGuarded ? guardsOf(current.copies) : [],
+        });
+        return;
+      case 'clone':
+        this.cloneChunk(current, order.copy, order.chunk);
+        return;
+      case 'answer':
+        current.asks.get(order.ask)?.({ isCloned: order.isCloned });
+        current.asks.delete(order.ask);
+        return;
+      case 'timer':
+        current.timer?.cancel();
+        current.timer =
+          order.afterMs === null ? null : this.ports.clock.after(order.afterMs, () => this.carryOut(current, current.plan.timeOver()));
+        return;
+      case 'end':
+        this.current = null;
+        current.ended(order.failure);
+    }
+  }
+
+  private send({ told }: Current, sessionId: string, message: HoldMessage): void {
+    told.get(sessionId)?.workerSession.send(message);
+  }
+
+  private cloneChunk(current: Current, index: number, chunk: number): void {
+    const { plan, copies } = current;
+    const copy = copies[index];
+    assert(copy !== undefined, 'A copy is cloned that is not there');
+    copy.clone(chunk).then(
+      () => this.carryOut(current, plan.cloned(index, chunk)),
+      (error: unknown) => this.carryOut(current, plan.cloneFailed(index, error)),
+    );
+  }
+
+  private report({ copies, sinceMs, heldMs }: Current, users: readonly MomentSession[], failure: Failure | null): void {
+    const { clock, log } = this.ports;
+    const allMs = clock.monotonicMs() - sinceMs;
+    const heldText = `${(heldMs ?? 0).toFixed(1)} ms`;
+    const volumes = copies.map(({ volumeId }) => this.ports.nameOf(volumeId)).join(', ');
+    const chunks = copies.reduce((sum, one) => sum + one.chunks, 0);
+    const facts = { volumes, heldMs: heldMs ?? 0, sessions: users.length, chunks, allMs };
+    const what = copies.length === 1 ? `volume ${volumes}` : 'volumes';
+    if (failure !== null) {
+      const { message } = this.errorOf({ copies }, users, failure);
+      log.warn(`No snapshot of ${volumes}: ${message}`, { ...facts, ...eventOf(what, '-', 'not copied', message) });
+      return;
+    }
+    const text = `Copied ${volumes} at one moment: changes of ${plural(users.length, 'session')} were held for ${heldText}, ${plural(chunks, 'piece')} cloned in ${printDuration(Math.round(allMs))}`;
+    log.info(text, { ...facts, ...eventOf(what, '-', 'copied', text) });
+  }
+
+  private errorOf({ copies }: Pick<Current, 'copies'>, users: readonly MomentSession[], failure: Failure): RsError {
+    switch (failure.why) {
+      case 'late': {
+        const nodes = users.filter(({ id }) => failure.sessions.includes(id)).map(({ client }) => client.node);
+        const text = `The changes of ${plural(nodes.length, 'client')} ${nodes.join(', ')} in progress did not end within ${printDuration(HOLD_LIMIT_MS)}`;
+        return new RsError('E_BUSY', `${text}: try again when the storage is less busy`, { clients: nodes });
+      }
+      case 'slow': {
+        const copy = copies[failure.copy];
+        const name = copy === undefined ? '' : this.ports.nameOf(copy.volumeId);
+        const limitMs = copy?.chunks === 1 ? HOLD_MAX_MS : CLONE_MAX_MS;
+        return new RsError(
+          'E_BUSY',
+          `Volume ${name} could not be cloned within ${printDuration(limitMs)}: try again when the storage is less busy`,
+        );
+      }
+      case 'clone':
+        return toRsError(failure.error);
+    }
+  }
+}
+
+function guardsOf(copies: readonly ChunkedCopy[]): GuardedVolume[] {
+  return copies.filter(({ chunks }) => chunks > 1).map(({ volumeId, chunkBytes, chunks }) => ({ volumeId, chunkBytes, chunks }));
+}
