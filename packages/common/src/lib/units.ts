@@ -29,6 +29,7 @@ const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${NAME_MAX_BYTES}}$`);
 export const SIZE_ALLOWED = 'a whole number of bytes, or a whole number with the unit k, m, g, t or p (powers of 1024)';
 export const DURATION_ALLOWED = 'a whole number with the unit ms, s, m or h, such as 200ms or 3s';
 export const NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . - (but not "." or "..")`;
+export const SNAPSHOT_NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . -, not beginning with a dot and not only digits`;
 export const ADDRESS_ALLOWED = 'an IPv4 address, or an IPv6 address without a zone';
 export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128)';
 export const PREFIXED_ADDRESS_ALLOWED = `${ADDRESS_ALLOWED}, ${PREFIX_ALLOWED}`;

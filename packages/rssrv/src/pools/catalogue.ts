@@ -355,7 +355,8 @@ export function poolNamed({ pools }: Catalogue, name: string): PoolState {
   throw new RsError('E_UNKNOWN_POOL', `No pool ${quoteText(name)}: ${remedy}`, { pool: name });
 }
 
-function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState, manifest: Manifest, what: string): void {
+/** Throws unless the asker may change the volume. `what`: such as `grow volumes`. */
+export function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState, manifest: Manifest, what: string): void {
   checkRole(asker, 'manage', what);
   if (!mayAttach(asker, manifest.clients)) throw unknownVolume(manifest);
   checkPools(catalogue, asker, pool, manifest);
@@ -377,7 +378,8 @@ function closed(poolId: string): RsError {
   });
 }
 
-function checkCount(catalogue: Catalogue): void {
+/** Throws E_LIMIT if the pools cannot have another volume. */
+export function checkCount(catalogue: Catalogue): void {
   if (catalogue.pools.reduce((sum, { volumes }) => sum + volumes.size, 0) >= POOL_VOLUMES_MAX)
     throw new RsError('E_LIMIT', `The pools have ${POOL_VOLUMES_MAX} volumes, and no more are allowed: remove one`);
 }
@@ -430,7 +432,8 @@ function roomRefusal(pool: PoolState, moreBytes: number, thick: boolean): RsErro
   return noSpace(pool, moreBytes, 'free space there, or create the volume without --thick');
 }
 
-function checkPromise(pool: PoolState, moreBytes: number): void {
+/** Throws E_SPACE if the pool cannot promise more bytes. */
+export function checkPromise(pool: PoolState, moreBytes: number): void {
   const refusal = promiseRefusal(pool, moreBytes);
   if (refusal !== null) throw refusal;
 }
@@ -473,7 +476,12 @@ function checkSize(sizeBytes: number, blockSizeBytes: number): void {
 }
 
 /** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: what to do if it is in use. */
-function checkName(catalogue: Catalogue, { name, universe }: VolumeName, ownId: string | null, remedy = 'choose another name'): void {
+export function checkName(
+  catalogue: Catalogue,
+  { name, universe }: VolumeName,
+  ownId: string | null,
+  remedy = 'choose another name',
+): void {
   if (!isName(name)) throw new RsError('E_USAGE', `Wrong volume name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
   const rawName = `r${name}`;
   const cookedName = name.startsWith('r') ? name.slice(1) : null;

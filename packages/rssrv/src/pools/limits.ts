@@ -9,6 +9,8 @@ export const REMOVED_KEPT_MS = 24 * 60 * 60 * 1_000;
 export const SPACE_WAIT_MS = 1_000;
 /** Time within which a change of a pool's files should end. Allocating a thick volume may take longer. */
 export const POOL_CHANGE_MS = 30_000;
+/** Additional time for each snapshot of a removed volume that is deleted for good. */
+export const PURGE_SNAPSHOT_MS = 1_000;
 /** A pool that makes no progress for this time while it is opened or read is not waited for. */
 export const POOL_SILENT_MS = 30_000;
 /** Delay after which the remembered volumes of the pools are saved, so that many changes are saved together. */

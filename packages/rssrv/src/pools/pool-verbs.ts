@@ -29,7 +29,7 @@ import {
   type VolumeName,
   volumeText,
 } from './catalogue.ts';
-import { checkSameParams, isSameRequest } from '../requests/request-stamp.ts';
+import { isDoneBy } from '../requests/request-stamp.ts';
 import { isRequestId, type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
@@ -37,7 +37,7 @@ import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
 import { removalMs } from './removal-time.ts';
 import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';
-import { POOL_CHANGE_MS, REMOVED_KEPT_MS } from './limits.ts';
+import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REMOVED_KEPT_MS } from './limits.ts';
 
 export interface PoolVerbsPorts {
   readonly pools: Pools;
@@ -228,7 +228,8 @@ export class PoolVerbs {
   }
 
   private async purge(pool: PoolState, manifest: Manifest): Promise<void> {
-    await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.purge(manifest));
+    const snapshots = pool.snapshots.get(manifest.id)?.list.length ?? 0;
+    await this.onDisk(pool, POOL_CHANGE_MS + snapshots * PURGE_SNAPSHOT_MS, (files) => files.purge(manifest));
     this.ports.pools.purge(pool.name, manifest);
     await this.ports.pools.settleParts();
     this.ports.log.info(`Removed volume ${volumeText(manifest)} of pool ${pool.name} was deleted for good`);
@@ -336,8 +337,37 @@ export class PoolVerbs {
     }
   }
 
+  /**
+   * Stops serving a volume that no client uses, executes the work, and serves the volume as the pool then has it. Throws E_HELD, naming the
+   * clients that use it.
+   */
+  async whileUnserved<T>({ pool, manifest }: Found, work: () => Promise<T>): Promise<T> {
+    const was = this.configOf(pool, manifest);
+    this.ports.check(was, null);
+    await this.ports.apply(was, null);
+    this.doubtful.add(manifest.id);
+    let result: T;
+    try {
+      result = await work();
+    } catch (thrown) {
+      await this.serveAgain(pool.name, manifest.id).catch((failed: unknown) => this.ports.log.error(toRsError(failed).message));
+      throw thrown;
+    }
+    await this.serveAgain(pool.name, manifest.id);
+    return result;
+  }
+
+  /** Serves a volume again. A pool that does not answer is read, and its volumes are served, when it answers again. */
+  private async serveAgain(name: string, id: string): Promise<void> {
+    const pool = this.ports.pools.states.find((one) => one.name === name);
+    const manifest = pool?.volumes.get(id);
+    if (!this.doubtful.has(id) || pool === undefined || pool.trouble !== null || manifest === undefined) return;
+    await this.serve(pool, null, manifest);
+    this.doubtful.delete(id);
+  }
+
   /** Changes the files of a pool. A failed step may come after the commit point, so that only the disk tells whether the change was made. */
-  private async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+  async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
       return await this.ports.pools.onDisk(name, limitMs, work);
     } catch (thrown) {
@@ -348,16 +378,17 @@ export class PoolVerbs {
     }
   }
 
-  private async serve(pool: PoolState, was: Manifest | null, now: Manifest): Promise<void> {
+  /** Serves a volume as it is now. */
+  async serve(pool: PoolState, was: Manifest | null, now: Manifest): Promise<void> {
     await this.ports.apply(was === null ? null : this.configOf(pool, was), this.configOf(pool, now));
   }
 
   /** Returns the volume whose last change this request made, or null. Throws E_USAGE if its id was used with other parameters. */
-  private doneBy(stamp: string | null): Found | null {
+  doneBy(stamp: string | null): Found | null {
     if (stamp === null) return null;
     checkStamp(stamp);
     for (const pool of this.ports.pools.states) {
-      for (const manifest of pool.volumes.values()) if (isDone(stamp, manifest.request)) return { pool, manifest };
+      for (const manifest of pool.volumes.values()) if (isDoneBy(stamp, manifest.request)) return { pool, manifest };
     }
     return null;
   }
@@ -366,19 +397,13 @@ export class PoolVerbs {
     if (stamp === null) return null;
     checkStamp(stamp);
     for (const pool of this.ports.pools.states) {
-      for (const { manifest, removal } of pool.removed.values()) if (isDone(stamp, removal.request)) return { pool, manifest };
+      for (const { manifest, removal } of pool.removed.values()) if (isDoneBy(stamp, removal.request)) return { pool, manifest };
     }
     return null;
   }
 }
 
-function isDone(stamp: string, before: string | null): boolean {
-  if (before === null || !isSameRequest(stamp, before)) return false;
-  checkSameParams(stamp, before);
-  return true;
-}
-
-function checkStamp(stamp: string): void {
+export function checkStamp(stamp: string): void {
   if (isRequestId(stamp)) return;
   throw new RsError('E_USAGE', `Wrong request id: allowed are 1 to ${REQUEST_ID_MAX_CHARS} printable ASCII characters without spaces`);
 }

@@ -25,12 +25,19 @@ export function stampOf({ node, id, method, params }: AskedRequest): string {
 }
 
 /** True if both stamps are of one asker and id. */
-export function isSameRequest(a: string, b: string): boolean {
+function isSameRequest(a: string, b: string): boolean {
   return keyOf(a) === keyOf(b);
 }
 
 export function keyOf(stamp: string): string {
   return stamp.slice(0, PART_CHARS);
+}
+
+/** True if the request with this stamp has made a change before. Throws E_USAGE if its id was used with other parameters. */
+export function isDoneBy(stamp: string, before: string | null): boolean {
+  if (before === null || !isSameRequest(stamp, before)) return false;
+  checkSameParams(stamp, before);
+  return true;
 }
 
 /** Throws E_USAGE if the request was made before with other parameters. */

@@ -15,8 +15,10 @@ import { findingsOf } from '../pools/pool-content.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import { Pools } from '../pools/pools.ts';
+import type { Moments } from '../pools/snapshots/moment.ts';
+import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
-import { PLAIN_CLONES } from './plain-clones.ts';
+import { NO_HOLD, PLAIN_CLONES } from './plain-clones.ts';
 
 /** Ids of the pools, in the order of their names. */
 export const POOL_IDS = ['a', 'b', 'c'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`);
@@ -30,6 +32,9 @@ export interface SceneOptions {
   /** The listener's part. Default: the stand-in of the scene. */
   readonly check?: PoolVerbsPorts['check'];
   readonly apply?: PoolVerbsPorts['apply'];
+  /** Default: random ids. */
+  readonly newId?: () => string;
+  readonly moments?: Moments;
   /** Names of pools; each is a directory of this name. */
   readonly names?: readonly string[];
   /** Names of pools whose directory is not made if it is missing, as if their file system were not mounted. */
@@ -40,6 +45,7 @@ export class PoolScene {
   readonly directory: string;
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
+  readonly snapshots: SnapshotVerbs;
   readonly logged: string[] = [];
   /** volumeKey -> volume that is served. */
   readonly served = new Map<string, ServerVolumeConfig>();
@@ -67,7 +73,7 @@ export class PoolScene {
       pools: this.pools,
       clock,
       log,
-      newId: randomUUID,
+      newId: options.newId ?? randomUUID,
       configured: () => [],
       check:
         options.check ??
@@ -80,6 +86,15 @@ export class PoolScene {
           if (was !== null) this.served.delete(volumeKey(was));
           if (now !== null) this.served.set(volumeKey(now), now);
         }),
+    });
+    this.snapshots = new SnapshotVerbs({
+      pools: this.pools,
+      verbs: this.verbs,
+      moments: options.moments ?? NO_HOLD,
+      clock,
+      log,
+      newId: options.newId ?? randomUUID,
+      configured: () => [],
     });
   }
 

@@ -3,6 +3,7 @@
 
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open } from 'node:fs/promises';
+import { RsError } from '@rsio/common/lib/errors';
 import type { RangeCalls, Reflink } from '../disk/data-file.ts';
 import {
   CHUNK_EXTENTS_MAX,
@@ -27,6 +28,8 @@ export class FileCopy implements ChunkedCopy {
   readonly chunks: number;
   private readonly work: (index: number) => Promise<void>;
   private readonly handles: readonly FileHandle[];
+  private readonly running = new Set<Promise<void>>();
+  private isClosed = false;
 
   private constructor(
     { volumeId, sizeBytes, chunkBytes }: Pick<ChunkedCopy, 'volumeId' | 'sizeBytes' | 'chunkBytes'>,
@@ -69,11 +72,21 @@ export class FileCopy implements ChunkedCopy {
   }
 
   clone(index: number): Promise<void> {
-    return this.work(index);
+    // A closed descriptor may already be that of another file.
+    if (this.isClosed) return Promise.reject(new RsError('E_INTERNAL', `The copy of volume id ${this.volumeId} is closed`));
+    const work = this.work(index);
+    const ended = work.then(
+      () => void this.running.delete(ended),
+      () => void this.running.delete(ended),
+    );
+    this.running.add(ended);
+    return work;
   }
 
-  /** Closes the files. No chunk may be in progress. */
+  /** Closes the files when no clone is in progress any more. */
   async close(): Promise<void> {
+    this.isClosed = true;
+    await Promise.all(this.running);
     for (const handle of this.handles) await handle.close();
   }
 }

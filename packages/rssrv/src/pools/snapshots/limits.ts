@@ -1,6 +1,11 @@
 // Bounds of rssrv's pools/snapshots folder: copies that share blocks, and files of snapshots. Units are in the names.
 // src/limits.ts asserts that they agree with the bounds of other folders.
 
+/** Snapshots of one volume, and of all volumes of a server. */
+export const SNAPSHOTS_MAX = 1_000;
+export const SNAPSHOTS_ALL_MAX = 100_000;
+/** Volumes of which one request makes snapshots at one moment. */
+export const SNAPSHOT_GROUP_MAX = 64;
 /** A file with at most this number of extents is cloned in one piece. An extent takes 7 to 8 us, and writes are held meanwhile. */
 export const WHOLE_EXTENTS_MAX = 1_000;
 /** A larger number of extents is cloned in chunks of this size, or of a smaller one if a chunk would have more extents than this. */

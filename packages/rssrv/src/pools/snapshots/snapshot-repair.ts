@@ -6,7 +6,7 @@ import type { Manifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
 import { SnapshotFiles } from './snapshot-files.ts';
-import type { SnapshotRecord } from './snapshot-record.ts';
+import type { SnapshotRecord, SnapshotRemoval } from './snapshot-record.ts';
 import { byTime, NO_SNAPSHOTS, type VolumeSnapshots } from './snapshot-scan.ts';
 
 /** What the plan needs to know of a pool (see PoolState in catalogue.ts). */
@@ -75,6 +75,14 @@ export async function settleSnapshots<State extends SnapshotPool, Pool extends {
 function settled(all: SnapshotPool['snapshots'], record: SnapshotRecord, exists: boolean): SnapshotPool['snapshots'] {
   const now = all.get(record.volumeId) ?? NO_SNAPSHOTS;
   return new Map(all).set(record.volumeId, exists ? withSnapshot(now, record) : withoutPending(now, record));
+}
+
+export function withPending(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {
+  return { ...snapshots, pending: [...snapshots.pending.filter(({ id }) => id !== record.id), record] };
+}
+
+export function withoutSnapshot(snapshots: VolumeSnapshots, removal: SnapshotRemoval): VolumeSnapshots {
+  return { ...snapshots, list: snapshots.list.filter(({ id }) => id !== removal.id), removal };
 }
 
 function withoutPending(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {

@@ -1,0 +1,174 @@
+// Decides whether snapshots can be made, removed, cloned or rolled back to, and what is then recorded. Pure: snapshot-verbs.ts carries the
+// decision out. Invariants: the name of a snapshot is used once in a volume; what a client may not attach does not exist for it.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
+import { type Asker, checkLimit } from '../pools/asker.ts';
+import {
+  type Catalogue,
+  checkChange,
+  checkCount,
+  checkName,
+  checkPromise,
+  findVolume,
+  type Found,
+  ownedBytes,
+  type Stamp,
+  type VolumeName,
+  volumeText,
+} from '../pools/catalogue.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
+import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
+import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
+
+export interface SnapshotName extends VolumeName {
+  readonly snapshot: string;
+}
+
+/** A snapshot with its volume. */
+export interface FoundSnapshot extends Found {
+  readonly record: SnapshotRecord;
+}
+
+export function snapshotText(name: SnapshotName): string {
+  return `${volumeText(name)}@${name.snapshot}`;
+}
+
+export function snapshotsOf({ pool, manifest }: Found): VolumeSnapshots {
+  return pool.snapshots.get(manifest.id) ?? NO_SNAPSHOTS;
+}
+
+/** Returns the records of new snapshots, all of one moment. Throws if one of them cannot be made. */
+export function decideSnapshots(
+  catalogue: Catalogue,
+  wanted: readonly SnapshotName[],
+  asker: Asker,
+  { newId, request, nowMs }: Stamp,
+): readonly FoundSnapshot[] {
+  if (wanted.length === 0 || wanted.length > SNAPSHOT_GROUP_MAX)
+    throw new RsError(
+      'E_USAGE',
+      `Snapshots of 1 to ${SNAPSHOT_GROUP_MAX} volumes can be made at one moment, and ${wanted.length} are given`,
+    );
+  const texts = wanted.map(volumeText);
+  const twice = texts.find((text, index) => texts.indexOf(text) !== index);
+  if (twice !== undefined) throw new RsError('E_USAGE', `Volume ${twice} is given twice: give each volume once`);
+  const found = wanted.map((name) => ({ name, ...findVolume(catalogue, name) }));
+  for (const one of found) checkNew(catalogue, one, one.name, asker);
+  const total = catalogue.pools.reduce(
+    (sum, pool) => sum + [...pool.snapshots.values()].reduce((all, { list }) => all + list.length, 0),
+    0,
+  );
+  if (total + wanted.length > SNAPSHOTS_ALL_MAX)
+    throw new RsError('E_LIMIT', `The volumes of this server have ${total} snapshots, and ${SNAPSHOTS_ALL_MAX} are allowed: remove some`);
+  const [home] = found;
+  const group = { id: newId(), poolId: home?.pool.identity?.id ?? '', volumeId: home?.manifest.id ?? '' };
+  const createdMs = Math.max(...found.map((one) => timeAfter(snapshotsOf(one), nowMs)));
+  return found.map(({ name: { snapshot }, pool, manifest }) => {
+    const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
+    const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
+    return { pool, manifest, record: { ...base, id: newId(), name: snapshot } };
+  });
+}
+
+/** Throws unless a snapshot of this name can be made of the volume. */
+function checkNew(catalogue: Catalogue, found: Found, name: SnapshotName, asker: Asker): void {
+  checkChange(catalogue, asker, found.pool, found.manifest, 'make snapshots');
+  if (!isSnapshotName(name.snapshot))
+    throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
+  checkOneFile(found.manifest);
+  const { list, pending } = snapshotsOf(found);
+  if ([...list, ...pending].some((one) => one.name === name.snapshot))
+    throw new RsError('E_EXISTS', `Snapshot ${snapshotText(name)} exists: choose another name`, { snapshot: snapshotText(name) });
+  checkRoom(found.manifest, list);
+}
+
+function checkOneFile(manifest: Manifest): void {
+  if (manifest.layout.kind === 'simple') return;
+  const text = volumeText(manifest);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} has several files (${manifest.layout.kind}), and snapshots are made of volumes of one file`,
+    {
+      volume: text,
+    },
+  );
+}
+
+function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
+  if (list.length >= SNAPSHOTS_MAX)
+    throw new RsError('E_LIMIT', `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: remove some`);
+}
+
+/** Now, and later than the other snapshots of the volume, also if the clock was set back. */
+function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
+  return Math.max(nowMs, (list.at(-1)?.createdMs ?? -1) + 1);
+}
+
+/** Returns the snapshot. Throws E_UNKNOWN_SNAPSHOT, also for a wrong name, and what `findVolume` throws. */
+export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
+  const found = findVolume(catalogue, wanted);
+  checkChange(catalogue, asker, found.pool, found.manifest, what);
+  const record = snapshotsOf(found).list.find(({ name }) => name === wanted.snapshot);
+  if (record !== undefined) return { ...found, record };
+  const text = volumeText(wanted);
+  throw new RsError('E_UNKNOWN_SNAPSHOT', `Volume ${text} has no snapshot ${quoteText(wanted.snapshot)}: volume show ${text} lists them`, {
+    volume: text,
+    snapshot: wanted.snapshot,
+  });
+}
+
+/** Returns the manifest of the new volume, without stamps. Throws if it cannot be created. */
+export function decideClone(
+  catalogue: Catalogue,
+  { pool, manifest: source, record }: FoundSnapshot,
+  to: VolumeName,
+  asker: Asker,
+  { id, request, nowMs }: Stamp,
+): Omit<Manifest, 'stamps'> {
+  const { sizeBytes, blockSizeBytes } = record;
+  checkName(catalogue, to, null);
+  checkCount(catalogue);
+  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  checkPromise(pool, sizeBytes);
+  // Nobody sees more of the content than before.
+  const { clients } = source;
+  const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
+  const flags = { thick: false, readonly: false, shared: false };
+  const { name, universe } = to;
+  return { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' }, ...flags, ...rights, createdMs: nowMs, request };
+}
+
+/**
+ * Returns the manifest after the rollback, and the snapshot of the present content, both without the stamp of the new file. The volume keeps
+ * its size: what the snapshot does not have is zeros. Its space is no longer allocated.
+ */
+export function decideRollback(
+  { pool, manifest }: FoundSnapshot,
+  asker: Asker,
+  { newId, request, nowMs }: Stamp,
+): { readonly manifest: Manifest; readonly kept: SnapshotRecord } {
+  checkOneFile(manifest);
+  const snapshots = snapshotsOf({ pool, manifest });
+  checkRoom(manifest, snapshots.list);
+  const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
+  const createdMs = timeAfter(snapshots, nowMs);
+  const name = freeName(snapshots, `before-rollback-${timeText(createdMs)}`);
+  const group = { id: newId(), poolId: pool.identity?.id ?? '', volumeId };
+  const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
+  return { manifest: { ...manifest, thick: false, request }, kept: { ...base, id: newId(), name } };
+}
+
+/** Such as 20261122-114501, in UTC. */
+function timeText(ms: number): string {
+  const digits = new Date(ms).toISOString().replaceAll(/\D/g, '');
+  return `${digits.slice(0, 8)}-${digits.slice(8, 14)}`;
+}
+
+function freeName({ list, pending }: VolumeSnapshots, name: string): string {
+  const taken = new Set([...list, ...pending].map((one) => one.name));
+  let free = name;
+  for (let number = 2; taken.has(free); number++) free = `${name}-${number}`;
+  return free;
+}

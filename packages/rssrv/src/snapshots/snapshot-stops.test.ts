@@ -1,0 +1,121 @@
+// A stop after each step of each change of snapshots: the next start finds all of the change or nothing, with the right content in each
+// file, and leaves nothing behind. Kills of a real server at the same
+// steps are a test of their own.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { DB, MIB } from '../testing/pool-directory.ts';
+import type { PoolScene } from '../testing/pool-scene.ts';
+import { stopped } from '../testing/stopped-verbs.ts';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+
+const MONDAY = { ...DB, snapshot: 'monday' };
+
+function fill(scene: PoolScene, name: string, value: number): void {
+  for (const { path: pool, volumes } of scene.pools.states)
+    for (const { id, name: text, sizeBytes } of volumes.values())
+      if (text === name) fs.writeFileSync(path.join(pool, 'volumes', id, 'data'), Buffer.alloc(sizeBytes, value));
+}
+
+async function withSnapshot(scene: PoolScene): Promise<void> {
+  await scene.create();
+  fill(scene, 'db', 1);
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+  fill(scene, 'db', 2);
+}
+
+test('a snapshot', async () => {
+  const found = await stopped(
+    ['fast'],
+    async (scene) => {
+      await scene.create();
+      fill(scene, 'db', 1);
+    },
+    (scene) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r'),
+  );
+  expect(found).toEqual([
+    ['snapshot: folder', 'before'],
+    ['snapshot: begun', 'before'],
+    ['snapshot: data', 'before'],
+    ['snapshot: prepared', 'before'],
+    ['snapshot: commit', 'after'],
+    ['snapshot: durable', 'after'],
+  ]);
+});
+
+test('snapshots of three volumes in two pools at one moment', async () => {
+  const names = ['db', 'log', 'index'];
+  const found = await stopped(
+    ['fast', 'slow'],
+    async (scene) => {
+      for (const [index, name] of names.entries()) {
+        await scene.create({ name, pool: index === 1 ? 'slow' : 'fast' });
+        fill(scene, name, index);
+      }
+    },
+    (scene) =>
+      scene.snapshots.snapshot(
+        names.map((name) => ({ name, universe: 0, snapshot: 'monday' })),
+        LOCAL_ASKER,
+        null,
+      ),
+  );
+  const states = found.map(([, state]) => state);
+  const first = states.indexOf('after');
+  expect(found[first]![0]).toBe('snapshot: commit');
+  expect(states).toEqual([...new Array<string>(first).fill('before'), ...new Array<string>(states.length - first).fill('after')]);
+  // Two steps for each volume before the commit of the first, two after it, and those two for both others.
+  expect([first, states.length]).toEqual([12, 18]);
+});
+
+test('the removal of a snapshot', async () => {
+  const found = await stopped(['fast'], withSnapshot, (scene) => scene.snapshots.remove(MONDAY, LOCAL_ASKER, null));
+  expect(found).toEqual([
+    ['snapshot removal: commit', 'after'],
+    ['snapshot removal: data', 'after'],
+    ['snapshot removal: durable', 'after'],
+  ]);
+});
+
+test('a clone', async () => {
+  const found = await stopped(['fast'], withSnapshot, (scene) =>
+    scene.snapshots.clone(MONDAY, { name: 'copy', universe: 0 }, LOCAL_ASKER, null),
+  );
+  expect(found).toEqual([
+    ['create: folder', 'before'],
+    ['clone: data', 'before'],
+    ['create: manifest', 'before'],
+    ['create: commit', 'after'],
+    ['create: durable', 'after'],
+  ]);
+});
+
+test('a rollback', async () => {
+  const found = await stopped(['fast'], withSnapshot, (scene) => scene.snapshots.rollback(MONDAY, LOCAL_ASKER, 'r'));
+  expect(found).toEqual([
+    ['clone: data', 'before'],
+    ['rollback: data', 'before'],
+    ['snapshot: folder', 'before'],
+    ['snapshot: begun', 'before'],
+    ['snapshot: data', 'before'],
+    ['snapshot: prepared', 'before'],
+    ['change: commit', 'after'],
+    ['rollback: replaced', 'after'],
+    ['rollback: durable', 'after'],
+    ['snapshot: commit', 'after'],
+    ['snapshot: durable', 'after'],
+  ]);
+});
+
+test('a rollback of a volume that has grown since', async () => {
+  const found = await stopped(
+    ['fast'],
+    async (scene) => {
+      await withSnapshot(scene);
+      await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
+    },
+    (scene) => scene.snapshots.rollback(MONDAY, LOCAL_ASKER, null),
+  );
+  expect(new Set(found.map(([, state]) => state))).toEqual(new Set(['before', 'after']));
+});

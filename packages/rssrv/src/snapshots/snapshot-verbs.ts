@@ -1,0 +1,203 @@
+// Makes and removes snapshots of the volumes of the pools, clones them as new volumes, and rolls volumes back to them. snapshot-rules.ts
+// decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time. Invariants:
+// a snapshot is answered only when every chunk is cloned, and it is durable (P2); of the snapshots of one request, all exist or none; a
+// request that is repeated after a crash is not executed again (P5).
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { type Asker, checkRole } from '../pools/asker.ts';
+import type { Catalogue, Found, NamedVolume, PoolState, Stamp, VolumeName } from '../pools/catalogue.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
+import type { PoolFiles } from '../pools/disk/pool-files.ts';
+import { checkStamp, type PoolVerbs } from '../pools/pool-verbs.ts';
+import type { Pools } from '../pools/pools.ts';
+import type { FileCopy } from '../pools/snapshots/file-copy.ts';
+import type { Moments } from '../pools/snapshots/moment.ts';
+import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
+import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { withoutSnapshot, withPending, withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
+import { isDoneBy } from '../requests/request-stamp.ts';
+import { SNAPSHOT_CHANGE_MS } from './limits.ts';
+import {
+  decideClone,
+  decideRollback,
+  decideSnapshots,
+  findSnapshot,
+  type FoundSnapshot,
+  type SnapshotName,
+  snapshotsOf,
+  snapshotText,
+} from './snapshot-rules.ts';
+
+export interface SnapshotVerbsPorts {
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  readonly moments: Moments;
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'error'>;
+  /** Returns a new random UUID in lower case. */
+  readonly newId: () => string;
+  /** Volumes of sections [volume]. */
+  configured(): readonly NamedVolume[];
+}
+
+/** A volume that was rolled back. */
+export interface RolledBack extends Found {
+  /** The snapshot of its content before; null if it was removed since. */
+  readonly kept: SnapshotRecord | null;
+}
+
+export class SnapshotVerbs {
+  private readonly ports: SnapshotVerbsPorts;
+
+  constructor(ports: SnapshotVerbsPorts) {
+    this.ports = ports;
+  }
+
+  private get catalogue(): Catalogue {
+    return { pools: this.ports.pools.states, configured: this.ports.configured() };
+  }
+
+  /** Makes snapshots of several volumes at one moment (P1). */
+  async snapshot(wanted: readonly SnapshotName[], asker: Asker, requestId: string | null): Promise<readonly FoundSnapshot[]> {
+    checkRole(asker, 'manage', 'make snapshots');
+    const done = this.madeBy(requestId);
+    if (done.length > 0) return done;
+    const plan = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId));
+    const copies: FileCopy[] = [];
+    try {
+      for (const { pool, record } of plan) {
+        this.note(pool, record);
+        copies.push(await this.beforeCommit(pool, (files) => new SnapshotFiles(files).begin(record)));
+      }
+      await this.takeMoment([...new Set(plan.map(({ pool }) => pool.name))], copies);
+      for (const { pool, record } of plan) await this.beforeCommit(pool, (files) => new SnapshotFiles(files).prepare(record));
+      await this.commitHome(plan[0]!);
+    } finally {
+      // Clones in progress may hang in a file system.
+      for (const copy of copies) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+      await this.ports.pools.settleParts();
+    }
+    return plan.map((one) => this.made(one));
+  }
+
+  async remove(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<Found> {
+    checkRole(asker, 'manage', 'remove snapshots');
+    const done = this.removedBy(requestId);
+    if (done !== null) return done;
+    const { pool, manifest, record } = findSnapshot(this.catalogue, wanted, asker, 'remove snapshots');
+    await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).remove(record, requestId));
+    const removal = { id: record.id, name: record.name, request: requestId };
+    this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
+    return { pool: this.poolNow(pool), manifest };
+  }
+
+  /** Creates a volume that begins as the snapshot, in the same pool. */
+  async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
+    checkRole(asker, 'manage', 'clone snapshots');
+    const { pools, verbs } = this.ports;
+    const done = verbs.doneBy(requestId);
+    if (done !== null) return done;
+    await pools.measure();
+    const source = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
+    const { pool, record } = source;
+    const planned = decideClone(this.catalogue, source, to, asker, this.stamp(requestId));
+    const manifest = await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
+      files.create(planned, [], (file) => new SnapshotFiles(files).cloneData(record, file, record.sizeBytes)),
+    );
+    pools.put(pool.name, manifest);
+    await verbs.serve(pool, null, manifest);
+    return { pool: this.poolNow(pool), manifest };
+  }
+
+  /** Gives a volume that no client uses the content of a snapshot. Its content before becomes a snapshot. */
+  async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
+    checkRole(asker, 'manage', 'roll volumes back');
+    const done = this.ports.verbs.doneBy(requestId);
+    if (done !== null) return { ...done, kept: this.madeBy(requestId)[0]?.record ?? null };
+    const target = findSnapshot(this.catalogue, wanted, asker, 'roll volumes back');
+    const { pool, manifest: was } = target;
+    const { verbs, pools } = this.ports;
+    const { manifest: next, kept: planned } = decideRollback(target, asker, this.stamp(requestId));
+    const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, work);
+    return verbs.whileUnserved(target, async () => {
+      const stamp = await onDisk((files) => new SnapshotFiles(files).makeNext(target.record, was));
+      const kept: SnapshotRecord = { ...planned, rollback: stamp };
+      const manifest = { ...next, stamps: [stamp] };
+      this.note(pool, kept);
+      try {
+        await onDisk((files) => new SnapshotFiles(files).makePrepared(kept));
+        await onDisk((files) => files.replaceManifest(manifest));
+        pools.put(pool.name, manifest);
+        await onDisk((files) => new SnapshotFiles(files).putNext(was.id));
+      } finally {
+        await pools.settleParts();
+      }
+      return { ...this.made({ pool, manifest, record: kept }), kept };
+    });
+  }
+
+  /** Holds the changes of clients only while the pools are not silent: a change of them that takes too long makes them so. */
+  private takeMoment([name, ...others]: readonly string[], copies: readonly FileCopy[]): Promise<void> {
+    if (name === undefined) return this.ports.moments.take(copies);
+    return this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, () => this.takeMoment(others, copies));
+  }
+
+  /** Executes a step before the commit point. If it fails, `settleParts` undoes the change. */
+  private beforeCommit<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, work);
+  }
+
+  /** The commit point of a group. The other snapshots follow it. */
+  private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {
+    await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
+      new SnapshotFiles(files).commit(record.name, poolPaths.volume(pool.path, manifest.id)),
+    );
+    this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withSnapshot(snapshots, record));
+  }
+
+  private note({ name }: PoolState, record: SnapshotRecord): void {
+    this.ports.pools.putSnapshots(name, record.volumeId, (snapshots) => withPending(snapshots, record));
+  }
+
+  /** Throws E_POOL if the snapshot could not be finished. */
+  private made({ pool, manifest, record }: FoundSnapshot): FoundSnapshot {
+    const now = this.poolNow(pool);
+    if (snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === record.id)) return { pool: now, manifest, record };
+    const text = snapshotText({ ...manifest, snapshot: record.name });
+    const why = now.trouble ?? 'see the log of rssrv';
+    throw new RsError('E_POOL', `Snapshot ${text} is not finished, because pool ${pool.name} cannot be used: ${why}`, { pool: pool.name });
+  }
+
+  private poolNow(pool: PoolState): PoolState {
+    return this.ports.pools.states.find(({ name }) => name === pool.name) ?? pool;
+  }
+
+  private stamp(request: string | null): Stamp {
+    const { newId, clock } = this.ports;
+    return { id: newId(), newId, request, nowMs: clock.wallMs() };
+  }
+
+  /** Returns the snapshots that this request has made. Throws E_USAGE if its id was used with other parameters. */
+  private madeBy(stamp: string | null): FoundSnapshot[] {
+    if (stamp === null) return [];
+    checkStamp(stamp);
+    return this.volumes.flatMap((found) =>
+      snapshotsOf(found)
+        .list.filter(({ request }) => isDoneBy(stamp, request))
+        .map((record) => ({ ...found, record })),
+    );
+  }
+
+  /** Returns the volume of which this request has removed a snapshot. */
+  private removedBy(stamp: string | null): Found | null {
+    if (stamp === null) return null;
+    checkStamp(stamp);
+    return this.volumes.find((found) => isDoneBy(stamp, snapshotsOf(found).removal?.request ?? null)) ?? null;
+  }
+
+  private get volumes(): Found[] {
+    return this.ports.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })));
+  }
+}

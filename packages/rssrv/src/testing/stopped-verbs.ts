@@ -1,0 +1,69 @@
+// A stop of the server at each step of a change, on files that keep their inodes: the directory of the pools is moved away at the step, so
+// that the process which makes the change can reach nothing any more, and a new server opens it at its new place. Invariant: each run makes
+// the same ids and times, so that the pools of all runs can be compared.
+
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import { PoolScene, type SceneOptions } from './pool-scene.ts';
+
+type Work = (scene: PoolScene) => Promise<unknown>;
+
+/** What a server finds, with a digest of each file with content. */
+async function found(directory: string, options: SceneOptions): Promise<string> {
+  const picture = await PoolScene.picture(directory, options);
+  const files = (fs.readdirSync(directory, { recursive: true }) as string[]).filter((name) => /(^|\/)data$|\.data$/.test(name));
+  const digests = files.map(
+    (name) =>
+      `${name} ${createHash('sha256')
+        .update(fs.readFileSync(path.join(directory, name)))
+        .digest('hex')}`,
+  );
+  return [picture, ...digests.toSorted()].join('\n');
+}
+
+/** Returns each step of the verb, with the state that a server finds after a stop there: `before`, `after`, or what it is instead. */
+export async function stopped(names: readonly string[], prepare: Work, verb: Work): Promise<[step: string, state: string][]> {
+  const parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-stops-'));
+  const run = async (directory: string, reached: (step: string) => void) => {
+    let [number, timeMs] = [0, 1_000_000_000_000];
+    const newId = (): string => `00000000-0000-4000-9000-${String(++number).padStart(12, '0')}`;
+    const options: SceneOptions = { clock: { ...systemClock, wallMs: () => timeMs++ }, names };
+    let isOn = false;
+    const scene = await PoolScene.open(directory, { ...options, newId, reached: (step) => void (isOn && reached(step)) });
+    await prepare(scene);
+    const before = await found(directory, options);
+    isOn = true;
+    try {
+      await verb(scene);
+    } finally {
+      await scene.pools.close();
+    }
+    return { before, options };
+  };
+  try {
+    const steps: string[] = [];
+    const whole = path.join(parent, 'whole');
+    const { before, options } = await run(whole, (step) => steps.push(step));
+    const after = await found(whole, options);
+    const states: [string, string][] = [];
+    for (const [index, step] of steps.entries()) {
+      const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
+      let count = 0;
+      const stop = (): void => void (count++ === index && fs.renameSync(at, moved));
+      await run(at, stop).catch(() => undefined);
+      const state = await found(moved, options);
+      states.push([step, state === before ? 'before' : state === after ? 'after' : state]);
+      const again = await found(moved, options);
+      const rest = (fs.readdirSync(moved, { recursive: true }) as string[]).filter((name) => /\.new/.test(name));
+      if (again !== state || rest.length > 0) throw new Error(`The second start after ${step} differs, or leaves ${rest.join(', ')}`);
+      fs.rmSync(at, { recursive: true, force: true });
+      fs.rmSync(moved, { recursive: true });
+    }
+    return states;
+  } finally {
+    fs.rmSync(parent, { recursive: true, force: true });
+  }
+}
