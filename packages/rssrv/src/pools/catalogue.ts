@@ -2,7 +2,6 @@
 // carries the decision out. Invariants: a name is used once in a universe, over all pools and all sections [volume]; the volumes of a pool
 // never promise more than the limit of the pool; a refusal for lack of space gives the numbers.
 
-import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
 import { type Asker, checkLimit, checkOwnAccess, checkPool, checkRole, mayAttach, mayUsePool } from './asker.ts';
@@ -11,7 +10,7 @@ import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
-import { grownLayout, newConcat, newStripe } from './parts/layouts.ts';
+import { checkSize, grownLayout, newConcat, newStripe } from './parts/layouts.ts';
 
 const MIB = 1024 * 1024;
 
@@ -463,19 +462,6 @@ function unusable({ name, trouble }: PoolState): RsError {
   return new RsError('E_POOL', `Pool ${name} cannot be used: ${trouble ?? 'it is not open'}`, { pool: name });
 }
 
-function checkSize(sizeBytes: number, blockSizeBytes: number): void {
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < blockSizeBytes || sizeBytes > VOLUME_MAX_BYTES)
-    throw new RsError('E_USAGE', `Wrong size ${sizeBytes}: allowed is ${blockSizeBytes} to ${printSize(VOLUME_MAX_BYTES)}`);
-  const nextMultiple = Math.ceil(sizeBytes / blockSizeBytes) * blockSizeBytes;
-  if (nextMultiple !== sizeBytes)
-    throw new RsError(
-      'E_USAGE',
-      `Wrong size ${sizeBytes}: allowed are multiples of the block size ${blockSizeBytes}, such as ${printSize(nextMultiple)}`,
-    );
-  if (sizeBytes % SECTOR_BYTES !== 0) throw new RsError('E_USAGE', `Wrong size ${sizeBytes}: allowed are multiples of ${SECTOR_BYTES}`);
-}
-
-/** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: what to do if it is in use. */
 export function checkName(
   catalogue: Catalogue,
   { name, universe }: VolumeName,

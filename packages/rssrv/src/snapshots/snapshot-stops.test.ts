@@ -1,6 +1,5 @@
 // A stop after each step of each change of snapshots: the next start finds all of the change or nothing, with the right content in each
-// file, and leaves nothing behind. Kills of a real server at the same
-// steps are a test of their own.
+// file, and leaves nothing behind. Kills of a real server at the same steps are a test of their own.
 
 import fs from 'node:fs';
 import path from 'node:path';

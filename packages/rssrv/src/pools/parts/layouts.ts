@@ -3,6 +3,7 @@
 
 import { stripePartBytes } from '../../backends/layout/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { printSize } from '@rsio/common/lib/units';
 import { PARTS_MAX, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../disk/limits.ts';
 import { isChunk, type Layout, type Manifest, type Part } from '../disk/manifest.ts';
@@ -124,3 +125,18 @@ export function grownLayout(
     throw new RsError('E_LIMIT', `Volume ${manifest.name} has ${PARTS_MAX} files, and no more are allowed: grow it where it ends`);
   return { ...layout, parts: [...parts, { poolId, fileId: newId(), sizeBytes: moreBytes }] };
 }
+
+/** Throws E_USAGE unless a volume can have this size. */
+export function checkSize(sizeBytes: number, blockSizeBytes: number): void {
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < blockSizeBytes || sizeBytes > VOLUME_MAX_BYTES)
+    throw new RsError('E_USAGE', `Wrong size ${sizeBytes}: allowed is ${blockSizeBytes} to ${printSize(VOLUME_MAX_BYTES)}`);
+  const nextMultiple = Math.ceil(sizeBytes / blockSizeBytes) * blockSizeBytes;
+  if (nextMultiple !== sizeBytes)
+    throw new RsError(
+      'E_USAGE',
+      `Wrong size ${sizeBytes}: allowed are multiples of the block size ${blockSizeBytes}, such as ${printSize(nextMultiple)}`,
+    );
+  if (sizeBytes % SECTOR_BYTES !== 0) throw new RsError('E_USAGE', `Wrong size ${sizeBytes}: allowed are multiples of ${SECTOR_BYTES}`);
+}
+
+/** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: what to do if it is in use. */
