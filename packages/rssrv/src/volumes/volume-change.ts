@@ -27,7 +27,7 @@ import { handlesOf, identitiesOf, namesOf, pathsOf, servedFile, servedLayout, si
 import { isForeign, isUnlocked, lockError, lockStorages, type StorageLock } from './storage-locks.ts';
 import { factsOf, type IdRecords, locationOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
-import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
+import { type HeldVolume, heldAfter, type VolumePorts, type VolumeState, withEntries } from './volume-state.ts';
 import {
   checkUnsynced,
   discardStorage,
@@ -166,10 +166,12 @@ export class VolumeChange {
   }
 
   private async run(configured: readonly ServerVolumeConfig[]): Promise<void> {
-    const planned = configured.filter((volume) => !this.isUntouched(volumeKey(volume)));
+    const { isPartial, added, retried, kept } = this.plan;
+    const planned = isPartial === true ? [...added, ...retried, ...kept] : configured;
     const settled = settleIds(this.withKnownIds(planned), planned, (id) => this.ports.isHeld(id));
-    this.ids = new Map([...this.untouched(this.before.ids), ...settled.ids]);
-    for (const [, { storage, served }] of this.untouched(this.before.held)) this.claims.add(storage.volume, served.id, namesOf(served));
+    this.ids = withEntries(this.untouched(this.before.ids), settled.ids);
+    for (const { storage, served } of this.untouched(this.before.held).values())
+      this.claims.add(storage.volume, served.id, namesOf(served));
     for (const volume of this.plan.kept) {
       const storage = this.before.held.get(volumeKey(volume))?.storage;
       if (storage === undefined) continue;
@@ -430,12 +432,9 @@ export class VolumeChange {
   }
 
   private stateOf(configured: readonly ServerVolumeConfig[]): VolumeState {
-    const held = new Map<string, HeldVolume>();
-    for (const volume of configured) {
-      const key = volumeKey(volume);
-      const one = this.opened.get(key) ?? this.kept.get(key) ?? (this.isUntouched(key) ? this.before.held.get(key) : undefined);
-      if (one !== undefined) held.set(key, one);
-    }
+    const changed = new Map([...this.kept, ...this.opened]);
+    const isPartial = this.plan.isPartial === true;
+    const held = heldAfter({ before: isPartial ? this.before.held : new Map(), mentioned: this.mentioned, changed }, configured);
     const earlier = this.before.failures.filter((failure) => this.isUntouched(volumeKey(failure)));
     return { held, failures: [...earlier, ...this.failures], ids: this.ids };
   }
@@ -446,8 +445,11 @@ export class VolumeChange {
   }
 
   /** Returns the entries, keyed by volumeKey, of volumes that a partial plan does not mention. */
-  private untouched<T>(entries: ReadonlyMap<string, T>): [key: string, value: T][] {
-    return this.plan.isPartial === true ? [...entries].filter(([key]) => this.isUntouched(key)) : [];
+  private untouched<T>(entries: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+    if (this.plan.isPartial !== true) return new Map();
+    const others = new Map(entries);
+    for (const key of this.mentioned) others.delete(key);
+    return others;
   }
 
   /** Saves the generated ids and the location, size and facts of the served volumes. `configured`: without those that stay unchecked. */

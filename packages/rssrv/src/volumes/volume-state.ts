@@ -1,6 +1,7 @@
 // Defines the types of the listener's data about its volumes, and of the ports that a configuration change needs. Invariant: a state is
 // replaced as a whole and never modified.
 
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -9,6 +10,7 @@ import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { takeLocks } from '../locks/file-locks.ts';
 import type { VolumeFailure } from './volume-failures.ts';
 import type { Storage } from './open-storage.ts';
+import { volumeKey } from './volume-ids.ts';
 import type { StoragePorts } from './volume-storage.ts';
 
 export interface VolumePorts extends StoragePorts {
@@ -47,4 +49,39 @@ export interface VolumeState {
   readonly failures: readonly VolumeFailure[];
   /** The id of every configured volume, keyed by volumeKey. */
   readonly ids: ReadonlyMap<string, string>;
+}
+
+export interface HeldChange {
+  /** The open volumes that may stay, keyed by volumeKey. */
+  readonly before: ReadonlyMap<string, HeldVolume>;
+  /** Keys of the volumes that do not stay as they were. */
+  readonly mentioned: ReadonlySet<string>;
+  /** The volumes that are opened or kept, keyed by volumeKey. All are among the mentioned ones. */
+  readonly changed: ReadonlyMap<string, HeldVolume>;
+}
+
+/** Returns the volumes that are open after a change, in the order of `configured`, which has all volumes of the configuration. */
+export function heldAfter({ before, mentioned, changed }: HeldChange, configured: readonly ServerVolumeConfig[]): Map<string, HeldVolume> {
+  const last = configured.at(-1);
+  const lastKey = last === undefined ? null : volumeKey(last);
+  const isInOrder = before.size > 0 && [...changed.keys()].every((key) => before.has(key) || key === lastKey);
+  // A command changes one volume of many, mostly the last one. Copying the map is much faster than looking at each volume.
+  if (isInOrder) {
+    const held = new Map(before);
+    for (const key of mentioned) if (!changed.has(key)) held.delete(key);
+    return withEntries(held, changed);
+  }
+  const held = new Map<string, HeldVolume>();
+  for (const volume of configured) {
+    const key = volumeKey(volume);
+    const one = changed.get(key) ?? (mentioned.has(key) ? undefined : before.get(key));
+    if (one !== undefined) held.set(key, one);
+  }
+  return held;
+}
+
+export function withEntries<T>(entries: ReadonlyMap<string, T>, more: ReadonlyMap<string, T>): Map<string, T> {
+  const all = new Map(entries);
+  for (const [key, value] of more) all.set(key, value);
+  return all;
 }

@@ -1,0 +1,41 @@
+// The volumes that are open after a change: the quick way for a command that changes one volume gives the same, in the same order, as looking
+// at every volume of the configuration.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { volumeConfig } from '../testing/volume-config.ts';
+import { volumeKey } from './volume-ids.ts';
+import { type HeldVolume, heldAfter } from './volume-state.ts';
+
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
+const held = (text: string): HeldVolume => text as unknown as HeldVolume;
+const config = (name: string): ReturnType<typeof volumeConfig> => volumeConfig({ name });
+const key = (name: string): string => volumeKey(config(name));
+const some = fc.uniqueArray(fc.constantFrom(...NAMES));
+
+test('the order is that of the configuration, and nothing stays that the change mentions and does not open', () => {
+  const property = fc.property(some, some, some, some, fc.boolean(), (open, also, left, changed, atEnd) => {
+    // A plan mentions a volume once.
+    const gone = left.filter((name) => !changed.includes(name));
+    // What is configured and was open stays, in its order; a change adds volumes at the end or in between.
+    const stays = open.filter((name) => !gone.includes(name));
+    const added = changed.filter((name) => !stays.includes(name));
+    const shut = also.filter((name) => ![...stays, ...added].includes(name));
+    const configured = atEnd ? [...shut, ...stays, ...added] : [...added, ...stays, ...shut];
+    const before = new Map(open.map((name) => [key(name), held(`old ${name}`)]));
+    const after = heldAfter(
+      {
+        before,
+        mentioned: new Set([...gone, ...changed].map(key)),
+        changed: new Map(changed.map((name) => [key(name), held(`new ${name}`)])),
+      },
+      configured.map(config),
+    );
+    const expected = configured.flatMap((name): [string, unknown][] => {
+      if (changed.includes(name)) return [[key(name), `new ${name}`]];
+      return open.includes(name) && !gone.includes(name) ? [[key(name), `old ${name}`]] : [];
+    });
+    expect([...after]).toEqual(expected);
+  });
+  fc.assert(property, { numRuns: 2_000 });
+});
