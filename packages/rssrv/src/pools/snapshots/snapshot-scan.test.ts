@@ -119,13 +119,13 @@ test('what nothing explains is reported and stays', async () => {
     new RegExp(
       [
         '12.json belongs to no snapshot',
-        'good belongs to no snapshot',
-        'note belongs to no snapshot',
         'a.data is the data of a snapshot without its description',
         'b.json describes a snapshot whose data is missing',
         'c.json is damaged',
         'd.json describes another snapshot, e',
         'f.data has 5 bytes',
+        'good belongs to no snapshot',
+        'note belongs to no snapshot',
       ].join('[^]*'),
     ),
   );
