@@ -194,6 +194,7 @@ export class SimPool {
       volumes: served,
       shortage: { has: () => false },
       holds: { holdersOf: (id: string) => holds().holdersOf(id) },
+      snapshots: { readersOf: () => [] },
       admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
       listChanged,
       startIncarnation: async (id: string) => startIncarnation(id),

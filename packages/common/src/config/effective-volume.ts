@@ -2,6 +2,7 @@
 // [namespace] section. The reader has already copied values from [defaults] to the [namespace] section. The functions are pure. Invariant:
 // a setting in the [volume] section always wins.
 
+import { servedNameParts } from '../lib/volume-name.ts';
 import type { ClientNamespaceConfig, DeviceChoice, RscltConfig, StallPolicy } from './schema/types.ts';
 
 export interface EffectiveVolume {
@@ -27,8 +28,13 @@ const UNCONFIGURED: EffectiveVolume = {
 
 type Settings = Pick<ClientNamespaceConfig, 'stall' | 'attach' | 'device' | 'logSizeBytes' | 'volumes'>;
 
-/** Returns the settings for the volume that the server calls `name`. */
+/**
+ * Returns the settings for the volume or the snapshot that the server calls `name`. A snapshot has the settings of its volume, except that
+ * it is read-only, has a path of its own, and is attached only by command.
+ */
 export function effectiveVolume(namespace: Settings, name: string): EffectiveVolume {
+  const { volume, snapshot } = servedNameParts(name);
+  if (snapshot !== null) return { ...effectiveVolume(namespace, volume), attach: false, logSizeBytes: 0, readonly: true, path: null };
   const own = namespace.volumes.find((volume) => volume.name === name);
   const { attach } = namespace;
   return {

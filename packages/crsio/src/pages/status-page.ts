@@ -4,6 +4,7 @@
 
 import { type PathStats, type RepView, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { Sample, State, StatusScreen, TestScreen } from '../model/state.ts';
 import { rowColumns } from '../widgets/border.ts';
@@ -124,7 +125,7 @@ function socketRows({ attachments }: Sample): Row[] {
 
 function volumeRows({ attachments, namespaces }: Sample, columns: number): Row[] {
   const attached = attachments.map((each): VolumeLine => {
-    const volume = `${each.namespace}:${each.name}@${each.universe}`;
+    const volume = volumeLabel(each);
     const mode = each.readonly ? ' read-only' : '';
     return { volume, cells: [volume, each.state + mode, sizeText(each), withoutSocket(each.blockDevice)], isAttached: true };
   });
@@ -132,7 +133,7 @@ function volumeRows({ attachments, namespaces }: Sample, columns: number): Row[]
   const offered = namespaces.flatMap(({ name, servers }) =>
     servers.flatMap(({ name: server, volumes }) =>
       volumes.map((each): VolumeLine => {
-        const volume = `${name}:${each.name}@${each.universe}`;
+        const volume = volumeLabel({ ...each, namespace: name });
         const holder = each.holders[0];
         const by = holder === undefined ? `on ${server}` : `on ${server}, held by ${holder.node}`;
         return { volume, cells: [volume, 'not attached', sizeText(each), by], isAttached: false };

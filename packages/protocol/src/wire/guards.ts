@@ -4,6 +4,8 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { isSnapshotName } from '@rsio/common/lib/units';
+import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from './limits.ts';
 
 /** `field` names the value in an error, for example `HELLO: field node`. */
@@ -93,6 +95,14 @@ const nameForm = matching(
 
 /** Names of nodes, servers, interfaces and volumes. */
 export const name: Guard<string> = (value, field) => (value === '.' || value === '..' ? nameForm('', field) : nameForm(value, field));
+
+/** The name of a volume, or `NAME@SNAPSHOT`. The name of a snapshot is not all digits and does not begin with a dot. */
+export const servedName: Guard<string> = (value, field) => {
+  if (typeof value !== 'string' || !isSnapshot(value)) return name(value, field);
+  const { volume, snapshot } = servedNameParts(value);
+  name(volume, field);
+  return isSnapshotName(snapshot ?? '') ? value : wrong(field, 'the name of a volume, or of a snapshot as NAME@SNAPSHOT');
+};
 
 /** Printable ASCII without blanks. */
 export function tokenUpTo(maxChars: number): Guard<string> {

@@ -286,6 +286,16 @@ const HELLO: Hello = {
   nonce: Buffer.alloc(32),
 };
 
+test('OPEN has the name of a volume or of a snapshot, and a LIST that of a volume only', () => {
+  const opened = (name: string): string => {
+    const body = codec.encodeOpenRequest({ name, universe: 0, readonly: true });
+    return codec.decodeOpenRequest(body, 0, body.length).name;
+  };
+  for (const name of ['oracle', 'oracle@monday', `${'v'.repeat(63)}@${'s'.repeat(63)}`]) expect(opened(name)).toBe(name);
+  for (const name of ['oracle@', '@monday', 'oracle@1', 'oracle@.new-x', 'oracle@a@b', '..@monday', 'oracle@a/b', `oracle@${'s'.repeat(64)}`])
+    expect(() => opened(name)).toThrow(/OPEN: field name must be/);
+});
+
 test('OPEN of a peer without take-over and resuming asks for neither', () => {
   const body = plain.pack({ name: 'oracle', universe: 0, readonly: true });
   expect(codec.decodeOpenRequest(body, 0, body.length)).toEqual({

@@ -49,6 +49,7 @@ import {
   oneOf,
   orNull,
   record,
+  servedName,
   setFlag,
   type Schema,
   text,
@@ -251,7 +252,7 @@ export function encodeListAnswers(answer: ListAnswer): Buffer[] {
 }
 
 const openRequest = codec<OpenRequest>('OPEN', {
-  name,
+  name: servedName,
   universe,
   readonly: flag,
   take: addedLater(oneOf<Take>(TAKE.NO, TAKE.OVER, TAKE.FORCE), TAKE.NO),
@@ -280,7 +281,7 @@ export const { encode: encodeOpenAnswer, decode: decodeOpenAnswer } = codec<Open
 export const { encode: encodeFailureAnswer, decode: decodeFailureAnswer } = codec<FailureAnswer>('failure answer', { sentence, holders });
 
 export const { encode: encodeIdentifyAnswer, decode: decodeIdentifyAnswer } = codec<IdentifyAnswer>('IDENTIFY answer', {
-  name,
+  name: servedName,
   id: token,
   type: token,
   sizeBytes: volumeBytes,

@@ -125,6 +125,7 @@ export const TAKE = {
 export type Take = (typeof TAKE)[keyof typeof TAKE];
 
 export interface OpenRequest {
+  /** Name of a volume, or `NAME@SNAPSHOT`. */
   readonly name: string;
   readonly universe: number;
   readonly readonly: boolean;

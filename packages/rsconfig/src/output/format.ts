@@ -18,6 +18,7 @@ import {
 } from '@rsio/common/control/methods';
 import { toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/common/log/log-line';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 
 // Forms of the output. TIME has the format of the log, 2010_09_14-15:02:32 (GMT). An unknown value is printed as `-`.
 //
@@ -160,7 +161,7 @@ function padCount(count: number, width: number): string {
 }
 
 function attachmentLines(attachment: AttachmentView, verbosity: number): string[] {
-  const lines = [`${attachment.namespace}:${attachment.name}@${attachment.universe}${attachment.readonly ? ' read-only' : ''}`];
+  const lines = [`${volumeLabel(attachment)}${attachment.readonly ? ' read-only' : ''}`];
   if (verbosity >= 2) lines.push(rawDeviceLine(attachment));
   if (verbosity >= 1) lines.push(`    b: ${attachment.blockDevice}`);
   return lines;

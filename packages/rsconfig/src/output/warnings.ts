@@ -10,6 +10,7 @@ import {
   waitingText,
 } from '@rsio/common/control/methods';
 import type { ErrorCode } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { endPoint } from './format.ts';
 
 /** Maximum number of reasons shown per server; rsconfig -m status -v shows all of them. */
@@ -52,15 +53,15 @@ function serverErrors({ paths }: ServerView): string {
 }
 
 export function waitingWarnings(attachments: readonly AttachmentView[]): string[] {
-  return attachments.flatMap(({ namespace, name, universe, state }) =>
-    state === 'waiting' ? [`${namespace}:${name}@${universe} is attached, but its I/O is waiting: rsconfig -m status -v shows why`] : [],
+  return attachments.flatMap((attachment) =>
+    attachment.state === 'waiting' ? [`${volumeLabel(attachment)} is attached, but its I/O is waiting: rsconfig -m status -v shows why`] : [],
   );
 }
 
 export function awaitedWarnings(awaited: readonly AwaitedView[]): string[] {
-  return awaited.map(({ namespace, name, universe, reason }) => {
-    const label = `${namespace}:${name}@${universe}`;
-    return `${label} was attached before rsiod restarted and is not attached again yet: ${reason}; rsconfig -d ${label} ends the attempts`;
+  return awaited.map((one) => {
+    const label = volumeLabel(one);
+    return `${label} was attached before rsiod restarted and is not attached again yet: ${one.reason}; rsconfig -d ${label} ends the attempts`;
   });
 }
 

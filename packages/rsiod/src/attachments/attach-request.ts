@@ -12,6 +12,8 @@ export interface AttachRequest {
    * keep its mode. `before`: the volume may be mounted, so it is reattached in its previous mode, whatever the configuration now says.
    */
   readonly by: 'name' | 'any' | 'before';
+  /** With `before`, the id that a snapshot had. Another snapshot of its name is not attached in its place. */
+  readonly id?: string;
 }
 
 export function isSameRequest(one: AttachRequest, other: AttachRequest): boolean {

@@ -10,7 +10,8 @@ import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { DETACHED_KEPT_MAX, RESTORE_POLL_MS, RESTORE_RETRY_MS } from './limits.ts';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-file.ts';
-import { chooseVolume, isCalledLike, labelOf, type Offer } from './offers.ts';
+import { chooseVolume, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
+import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
@@ -29,7 +30,7 @@ export interface AttachingPart<V extends Attached> {
   readonly offers: readonly Offered[];
   readonly detached: Set<string>;
   attach(names: readonly string[], readOnly: boolean, server: string | null, take?: Take): Promise<AttachOutcome[]>;
-  attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome>;
+  attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome>;
   detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]>;
 }
 
@@ -157,8 +158,9 @@ export class AttachedList<V extends Attached> {
     const near = this.ports.attachments.offers.filter(
       ({ from, namespace }) => from.serverid === one.serverid && namespace === one.namespace,
     );
-    const named = near.filter((offer) => isCalledLike(offer, one));
-    const [found] = named.filter(({ id }) => id === one.id);
+    // No list has snapshots. Whether the snapshot is the same one is known when the server has opened it.
+    const named = near.filter((offer) => isCalledLike(offer, isSnapshot(one.name) ? volumeOf(one) : one));
+    const [found] = named.filter((offer) => isOffer(offer, one));
     if (found?.isConnected === true) return { server: found.server, reason: null };
     const server = found?.server ?? one.server;
     const [other] = named;
@@ -177,7 +179,7 @@ export class AttachedList<V extends Attached> {
   private async bringBack(one: Awaited, server: string): Promise<void> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
-    const { error } = await attachments.attachAgain(label, one.readonly, server);
+    const { error } = await attachments.attachAgain(label, one.readonly, server, one.id);
     // The administrator has detached the volume during the attempt to attach it; the detach waits for the end of the attempt.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
@@ -213,7 +215,7 @@ export class AttachedList<V extends Attached> {
       const label = labelOf(one);
       await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
-      attachments.detached.add(`${label} ${one.id}`);
+      if (!isSnapshot(one.name)) attachments.detached.add(`${label} ${one.id}`);
       // An attempt to attach the volume may still be in progress.
       await one.underWay;
       const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
@@ -252,6 +254,11 @@ export class AttachedList<V extends Attached> {
     });
     return { boot, attached: [...attached, ...waiting], detached: [...attachments.detached].slice(-DETACHED_KEPT_MAX) };
   }
+}
+
+/** The name of the volume of a snapshot. */
+function volumeOf({ namespace, name, universe }: Listed): Pick<Listed, 'namespace' | 'name' | 'universe'> {
+  return { namespace, name: servedNameParts(name).volume, universe };
 }
 
 function asOffer({ namespace, name, universe, id }: Listed): Offer {

@@ -30,6 +30,48 @@ describe('attaching', () => {
     expect(scene.attachments.list).toEqual([]);
   });
 
+  test('a snapshot is opened read-only by its own name, and the volume is another attachment', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const asked = scene.attachments.attach(['oracle@monday'], false, null);
+    await scene.pass();
+    expect(scene.opens.at(-1)).toEqual({ name: 'oracle@monday', universe: 0, readonly: true, take: TAKE.NO, resume: null });
+    await scene.grant(2, true, 'snapshot-id');
+    expect(await asked).toMatchObject([{ volume: 'n:oracle@0@monday', done: true, already: false }]);
+    expect(await scene.attachments.attach(['n:oracle@0@monday'], false, null)).toMatchObject([{ done: true, already: true }]);
+    expect(scene.attachments.list.map(({ name, id, readonly }) => [name, id, readonly])).toEqual([
+      ['oracle', 'id', false],
+      ['oracle@monday', 'snapshot-id', true],
+    ]);
+    const unknown = scene.attachments.attach(['oracle@sunday'], false, null);
+    await scene.pass();
+    await scene.refuse(STATUS.UNKNOWN_VOLUME, 'Volume oracle has no snapshot sunday');
+    expect(await unknown).toMatchObject([{ done: false, error: { code: 'E_UNKNOWN_VOLUME', message: 'Volume oracle has no snapshot sunday' } }]);
+    const detached = scene.attachments.detach(['oracle@monday'], true);
+    await scene.pass();
+    await scene.answer(OP.CLOSE, STATUS.OK);
+    await detached;
+    expect(scene.attachments.list.map(({ name }) => name)).toEqual(['oracle']);
+    expect([...scene.attachments.detached]).toEqual([]);
+  });
+
+  test('after a restart, another snapshot of the name is not attached in its place', async () => {
+    const scene = new Scene();
+    const [{ server } = { server: '' }] = scene.attachments.offers;
+    const again = scene.attachments.attachAgain('n:oracle@0@monday', true, server, 'first-id');
+    await scene.pass();
+    await scene.grant(2, true, 'other-id');
+    expect(await again).toMatchObject({ done: false, error: { code: 'E_VOLUME', message: expect.stringContaining('another snapshot of this name') } });
+    await scene.pass();
+    expect(scene.attachments.list).toEqual([]);
+    expect(scene.asked(OP.CLOSE).map(({ header }) => header.handle)).toEqual([2]);
+    const same = scene.attachments.attachAgain('n:oracle@0@monday', true, server, 'first-id');
+    await scene.answer(OP.CLOSE, STATUS.OK);
+    await scene.pass();
+    await scene.grant(3, true, 'first-id');
+    expect(await same).toMatchObject({ done: true });
+  });
+
   test('a take-over has a longer time limit, and a volume that is granted after it is given back', async () => {
     const scene = new Scene();
     const asked = scene.attachments.attach(['oracle'], false, null, TAKE.OVER);

@@ -8,6 +8,7 @@ import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
+import { isSnapshot, parseVolumeName } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
@@ -28,6 +29,7 @@ import { ATTACH_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS }
 import { LogTrimmer } from './log-trimmer.ts';
 import {
   type Choice,
+  chooseToAttach,
   chooseVolume,
   distinctVolumes,
   isCalledLike,
@@ -35,7 +37,6 @@ import {
   nameTaken,
   type Offer,
   OfferList,
-  partsOf,
   serverFor,
   type ServerOffer,
   volumesOf,
@@ -77,6 +78,8 @@ export class Attachments {
    */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
+  /** The id by which a volume was offered. For a snapshot, it is the id of its volume. */
+  private readonly offeredIds = new WeakMap<Volume, string>();
   private turnsGiven = 0;
   private readonly offerList = new OfferList();
   /** Detaches in progress; each volume has at most one. */
@@ -114,7 +117,7 @@ export class Attachments {
   async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
-      const outcome = await this.attachOne(name, () => chooseVolume(this.offers, name, server), ask);
+      const outcome = await this.attachOne(name, () => chooseToAttach(this.offers, name, server), ask);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
       const why = await this.whyMissing(name, server);
       return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
@@ -127,8 +130,8 @@ export class Attachments {
   }
 
   /** Reattaches a volume in its previous mode. */
-  async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
-    return await this.attachOne(label, () => chooseVolume(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before' });
+  async attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome> {
+    return await this.attachOne(label, () => chooseToAttach(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before', id });
   }
 
   /**
@@ -213,31 +216,34 @@ export class Attachments {
     const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
     // Another client may have written to the volume, so rsiod no longer attaches the volume automatically.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
-      this.detached.add(`${labelOf(volume)} ${volume.id}`);
+      if (!isSnapshot(volume.name)) this.detached.add(`${labelOf(volume)} ${volume.id}`);
       void this.ports.frontends.drop(volume);
     }
   }
 
   /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
   private async whyMissing(name: string, server: string | null): Promise<string | null> {
-    const parts = partsOf(name);
+    const parts = parseVolumeName(name);
     if (parts === null) return null;
+    // The server that offers the volume has said why it has no such snapshot.
+    if (parts.snapshot !== null && this.offers.some((offer) => offer.name === parts.volume)) return null;
     const namespaces = this.ports.namespaces().filter(({ config }) => parts.namespace === null || config.name === parts.namespace);
     const servers = namespaces.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
     const reasons = await Promise.all(
       servers.map(async (one) => {
-        const why = await one.whyMissing(parts.volume, parts.universe);
+        const why = await one.whyMissing(parts.volume, parts.universe ?? 0);
         return why === null ? null : `Server ${one.name} cannot offer it: ${why}`;
       }),
     );
     return reasons.find((reason) => reason !== null) ?? null;
   }
 
-  private async attachOne(name: string, choose: () => Choice<ServerOffer>, ask: AttachRequest): Promise<AttachOutcome> {
+  private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest): Promise<AttachOutcome> {
     let label = name;
     try {
       const choice = choose();
       label = choice.label;
+      const ask = isSnapshotChoice(choice) ? { ...asked, readOnly: true } : asked;
       const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
@@ -302,7 +308,13 @@ export class Attachments {
       from.opener.add(attachment);
     });
     const notify = (stalled: Volume, event: VolumeEvent): void => this.ports.stalled(stalled, event);
+    const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
+    if (otherId) {
+      from.opener.close(attachment, () => undefined);
+      throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
+    }
     const volume = new Volume(offer.config, attachment, from.trunk, clock, settings.stall, notify, () => from.name);
+    this.offeredIds.set(volume, offer.id);
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);
@@ -394,7 +406,7 @@ export class Attachments {
     if (force) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
-    if (isAsked) this.detached.add(`${label} ${volume.id}`);
+    if (isAsked && !isSnapshot(volume.name)) this.detached.add(`${label} ${volume.id}`);
     // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
     // has released the hold.
     await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
@@ -427,7 +439,10 @@ export class Attachments {
 
   private find(choice: Choice<Offer>): Volume | undefined {
     const [offer] = choice.offers;
-    return this.volumes.find((volume) => offer !== undefined && volume.id === offer.id && isCalledLike(volume, offer));
+    return this.volumes.find(
+      (volume) =>
+        offer !== undefined && isCalledLike(volume, offer) && (volume.id === offer.id || this.offeredIds.get(volume) === offer.id),
+    );
   }
 
   private unambiguous(choice: Choice<ServerOffer>, all: readonly Choice<ServerOffer>[]): Choice<ServerOffer> {
@@ -439,6 +454,14 @@ export class Attachments {
       null,
     );
   }
+}
+
+function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
+  return offers.slice(0, 1).some(({ name }) => isSnapshot(name));
+}
+
+function anotherSnapshot(label: string): string {
+  return `rsconfig -d ${label} ends the attempts, rsconfig -a ${label} then attaches the new one`;
 }
 
 function keyOf({ label, offers }: Choice<Offer>): string {

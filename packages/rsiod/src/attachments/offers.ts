@@ -6,6 +6,7 @@
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { formatTime } from '@rsio/common/log/log-line';
+import { isSnapshot, parseVolumeName, servedNameParts, snapshotName, volumeLabel, type WrittenName } from '@rsio/common/lib/volume-name';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
@@ -34,9 +35,9 @@ export interface Choice<O extends Offer> {
   readonly offers: readonly O[];
 }
 
-/** `osl:oracle@0`. */
-export function labelOf(volume: Pick<Offer, 'namespace' | 'name' | 'universe'>): string {
-  return `${volume.namespace}:${volume.name}@${volume.universe}`;
+/** `osl:oracle@0`; `osl:oracle@0@monday` for a snapshot. */
+export function labelOf({ namespace, name, universe }: Pick<Offer, 'namespace' | 'name' | 'universe'>): string {
+  return volumeLabel({ namespace, name, universe });
 }
 
 /** True if both volumes have the same label. */
@@ -45,6 +46,13 @@ export function isCalledLike(
   other: Pick<Offer, 'namespace' | 'name' | 'universe'>,
 ): boolean {
   return one.name === other.name && one.universe === other.universe && one.namespace === other.namespace;
+}
+
+/** True if the offer is of this attached volume; for a snapshot, if it is of its volume. */
+export function isOffer(offer: Offer, { namespace, name, universe, id }: Pick<Offer, 'namespace' | 'name' | 'universe' | 'id'>): boolean {
+  const { volume, snapshot } = servedNameParts(name);
+  if (snapshot === null) return offer.namespace === namespace && offer.id === id;
+  return isCalledLike(offer, { namespace, name: volume, universe });
 }
 
 /** Groups the offers by volume, so that each volume appears once. */
@@ -69,31 +77,19 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
   return volumes;
 }
 
-const NAME_FORM = /^(?:([^:@]+):)?([^:@]+)(?:@([0-3]))?$/;
-
 /**
- * Splits a volume name into its parts. Returns null if `chooseVolume` does not accept the form of the name. The field `namespace` is null
- * if the name contains no namespace.
- */
-export function partsOf(name: string): { readonly namespace: string | null; readonly volume: string; readonly universe: number } | null {
-  const [, namespace = null, volume, universe = '0'] = NAME_FORM.exec(name) ?? [];
-  return volume === undefined ? null : { namespace, volume, universe: Number(universe) };
-}
-
-/**
- * Returns the volume for a name such as `oracle`, `osl:oracle` or `osl:oracle@0`. Only volumes of `server` are considered; if `server` is
- * null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if no volume fits the name, and
- * E_AMBIGUOUS, with a list of candidates, if several volumes fit.
+ * Returns the volume for a name such as `oracle`, `osl:oracle`, `osl:oracle@0` or, for a snapshot, `osl:oracle@0@monday`. Only volumes of
+ * `server` are considered; if `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if
+ * no volume fits the name, and E_AMBIGUOUS, with a list of candidates, if several volumes fit.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
-  const [, namespace, volume, universe] = NAME_FORM.exec(name) ?? [];
-  if (volume === undefined)
-    throw new RsError('E_USAGE', `${name} is not a volume name: use NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE (0 to 3)`);
+  const { namespace, volume, universe, snapshot } = writtenParts(name);
+  const served = snapshot === null ? volume : snapshotName(volume, snapshot);
   const named = offers.filter(
     (offer) =>
-      offer.name === volume &&
-      (namespace === undefined || offer.namespace === namespace) &&
-      (universe === undefined || offer.universe === Number(universe)) &&
+      offer.name === served &&
+      (namespace === null || offer.namespace === namespace) &&
+      (universe === null || offer.universe === universe) &&
       (server === null || offer.server === server),
   );
   const found = distinctVolumes(named);
@@ -109,6 +105,28 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
     .join(', ');
   const remedy = found.some((choice) => servers(choice) !== '') ? 'name one of them, or choose with --server' : 'name one of them';
   throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${candidates}: ${remedy}`);
+}
+
+/**
+ * Like `chooseVolume`, for a volume or snapshot that is to be attached. No list has snapshots, so a snapshot is chosen by its volume: its
+ * offers are those of the volume, with the volume's id and without holders.
+ */
+export function chooseToAttach<O extends HeldOffer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
+  const { namespace, volume, universe, snapshot } = writtenParts(name);
+  if (snapshot === null) return chooseVolume(offers, name, server);
+  const prefix = namespace === null ? '' : `${namespace}:`;
+  const chosen = chooseVolume(offers, `${prefix}${volume}${universe === null ? '' : `@${universe}`}`, server);
+  const own = chosen.offers.map((offer) => ({ ...offer, name: snapshotName(offer.name, snapshot), readonly: true, holders: [] }));
+  return { label: labelOf(own[0]!), offers: own };
+}
+
+function writtenParts(name: string): WrittenName {
+  const parts = parseVolumeName(name);
+  if (parts !== null) return parts;
+  throw new RsError(
+    'E_USAGE',
+    `${name} is not the name of a volume or snapshot: use NAME, NAMESPACE:NAME or NAMESPACE:NAME@UNIVERSE (0 to 3), with @SNAPSHOT for a snapshot`,
+  );
 }
 
 /**
@@ -132,6 +150,8 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
+  // A client may have a snapshot from any server, whoever holds the volume.
+  if (first !== undefined && isSnapshot(first.name)) return firstConnected(choice);
   const held = all.filter(
     (offer) => offer.namespace === first?.namespace && offer.id === first.id && !offer.readonly && offer.holders.length > 0,
   );

@@ -9,6 +9,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';
+import { isOffer } from '../attachments/offers.ts';
 import type { AttachedList } from '../attachments/attached-list.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespace } from '../network/namespace.ts';
@@ -48,8 +49,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
   const { clock, attachments, attached, frontends, notifications, probes, namespaces } = ports;
   const lists = (): Promise<unknown> =>
     Promise.all(namespaces().flatMap(({ servers }) => [...servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
-  const serversOf = (volume: Volume): number =>
-    attachments.offers.filter((offer) => offer.namespace === volume.namespace && offer.id === volume.id).length;
+  const serversOf = (volume: Volume): number => attachments.offers.filter((offer) => isOffer(offer, volume)).length;
   const handlers: ControlHandlers = {
     daemon: () => ({
       program: 'rsiod',

@@ -119,8 +119,8 @@ export class Scene {
     await this.pass();
   }
 
-  async grant(handle = 1, readonly = false): Promise<void> {
-    const about = { id: 'id', sizeBytes: MIB, blockSizeBytes: 512, readonly, shared: false, canDiscard: true };
+  async grant(handle = 1, readonly = false, id = 'id'): Promise<void> {
+    const about = { id, sizeBytes: MIB, blockSizeBytes: 512, readonly, shared: false, canDiscard: true };
     await this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ handle, ...about, identity: 'i', life: 'l' }));
   }
 

@@ -16,7 +16,7 @@ import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
-import { volumeText } from '../pools/catalogue.ts';
+import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
@@ -320,6 +320,10 @@ export class Administration {
     const before = space.shortIds;
     for (const { pool, state, level, text } of space.look(states)) this.ports.log[level](text, eventOf(`pool ${pool}`, '-', state));
     if (!isDeepStrictEqual(before, space.shortIds)) this.ports.shortPoolsChanged(space.shortIds);
+  }
+
+  get poolStates(): readonly PoolState[] {
+    return this.pools.states;
   }
 
   /** Ids of the pools in which writes that need new space wait. */

@@ -51,6 +51,8 @@ export interface VolumeHolds {
   readonly epoch: number;
   readonly holds: readonly Hold[];
   readonly taken: TakeOver | null;
+  /** Present for a snapshot. The next start forgets a snapshot that no client holds, because servers make and remove many of them. */
+  readonly isSnapshot?: true;
 }
 
 export const NO_HOLDS: VolumeHolds = { epoch: 0, holds: [], taken: null };
@@ -136,7 +138,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   const taken = losers.length > 0 ? { node, address, atMs: nowMs } : entry.taken;
   if (own === undefined) {
     const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life: incarnation };
-    return { epoch, holds: [...others, hold], taken };
+    return { ...entry, epoch, holds: [...others, hold], taken };
   }
   const isSettled = opening.isSettled && own.life !== incarnation;
   const isChanged = own.readonly !== onlyReads || losers.length > 0;
@@ -149,7 +151,7 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
     life: isSettled ? incarnation : own.life,
   };
   const staying = entry.holds.filter((one) => one === own || others.includes(one));
-  return { epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
+  return { ...entry, epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
 }
 
 /** Returns true if the holder may have written, and has not yet recovered its writes in this incarnation of the storage. */

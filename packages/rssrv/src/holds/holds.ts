@@ -86,7 +86,8 @@ export class Holds {
     const content = await this.file.load();
     if (content === null) return;
     this.hasHadFences = content.hasHadFences === true;
-    for (const [id, volume] of Object.entries(content.volumes)) this.volumes.set(id, volume);
+    for (const [id, volume] of Object.entries(content.volumes))
+      if (volume.isSnapshot !== true || volume.holds.length > 0) this.volumes.set(id, volume);
     for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
@@ -319,7 +320,9 @@ export class Holds {
     // Read the incarnation only now, because the crash of a worker may have started a new one.
     const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
-    const changed = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
+    const opened = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
+    const isMarked = volume.snapshotOf === undefined || opened.isSnapshot === true;
+    const changed: VolumeHolds = isMarked ? opened : { ...opened, isSnapshot: true };
     await this.change(id, changed, client.node, (notes) => (replaced === null ? notes : withReplaced(notes, client, replaced)));
     const who = `${client.node} (instance ${client.instance}) at ${client.address}`;
     if (replaced !== null) {

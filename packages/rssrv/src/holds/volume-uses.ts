@@ -31,6 +31,11 @@ export class VolumeUses implements Iterable<string> {
     this.granted.delete(volumeId);
   }
 
+  /** Ids of the volumes that the session is just opening. */
+  get openingIds(): Iterable<string> {
+    return this.opening.keys();
+  }
+
   /** An OPEN of the volume begins. */
   opens(volumeId: string): void {
     this.opening.set(volumeId, (this.opening.get(volumeId) ?? 0) + 1);

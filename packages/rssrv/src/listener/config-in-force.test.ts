@@ -14,6 +14,7 @@ import { LOCAL_ASKER } from '../pools/asker.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
+import type { SnapshotReader } from '../volumes/volume-plan.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import { ConfigInForce, type ConfigInForcePorts } from './config-in-force.ts';
 
@@ -22,6 +23,8 @@ const DB = { name: 'db', universe: 0 };
 const HOLDER: Holder = { node: 'big-2', address: '127.45.0.2', sinceMs: 1 };
 let directory = '';
 let held = new Set<string>();
+/** Clients that have a snapshot attached. */
+let readers: SnapshotReader[] = [];
 let incarnations: string[] = [];
 /** Volumes of which the clients were told. */
 let told: string[] = [];
@@ -34,7 +37,7 @@ let inForce: ConfigInForce;
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-force-'));
-  [held, incarnations, told, uses, lock] = [new Set(), [], [], new VolumeUses(), 'held'];
+  [held, readers, incarnations, told, uses, lock] = [new Set(), [], [], [], new VolumeUses(), 'held'];
 });
 afterEach(async () => {
   await volumes.close();
@@ -73,6 +76,7 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     volumes,
     shortage: { has: () => false, poolOf: () => null },
     holds: { holdersOf: (id: string) => (held.has(id) ? [HOLDER] : []) },
+    snapshots: { readersOf: () => readers },
     admissions: () => ({ sessions: [{ client: HOLDER, uses }] }),
     listChanged: (_: unknown, seenBy: readonly ServerVolumeConfig[]) => void told.push(...seenBy.map(({ name }) => name)),
     startIncarnation: async (id: string) => void incarnations.push(id),
@@ -200,4 +204,18 @@ test('what is created, grown or restored while another server process has its fi
   await inForce.openAgain(keys);
   expect([served(), told, volumes.failures]).toEqual([['own own.img', `db fast/volumes/${manifest.id}/data`], ['db'], []]);
   expect(volumes.served.map(({ sizeBytes }) => sizeBytes)).toEqual([2 * MIB, 2 * MIB]);
+});
+
+test('a volume of which a snapshot is attached is not taken away, and grows', async () => {
+  await start([]);
+  await scene.create();
+  await restart();
+  readers = [{ ...HOLDER, snapshot: 'db@monday' }];
+  const refused = { code: 'E_HELD', message: expect.stringMatching(/snapshot db@monday is attached, and node big-2 .*rsconfig -d db@monday/) };
+  await expect(scene.verbs.remove(DB, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
+  await expect(scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
+  await expect(scene.verbs.set(DB, { clients: ['venus'] }, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
+  await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
+  readers = [];
+  await scene.verbs.remove(DB, LOCAL_ASKER, null);
 });

@@ -20,6 +20,7 @@ import type { LoadedConfig } from '../reload/reloader.ts';
 import type { VolumeChange } from '../volumes/volume-change.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { hasOtherFiles, volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
+import type { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
 import { fullPoolOf, type SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
@@ -43,6 +44,7 @@ export interface ConfigInForcePorts {
   readonly sockets: ListeningSockets;
   readonly volumes: Volumes;
   readonly holds: Holds;
+  readonly snapshots: Pick<ServedSnapshots, 'readersOf'>;
   readonly shortage: SpaceShortage;
   readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
   /** How server processes are confined. */
@@ -165,7 +167,7 @@ export class ConfigInForce {
       const { node, address } = client;
       if (uses.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.ports.clock.wallMs() });
     }
-    return { sizeBytes, users };
+    return { sizeBytes, users, readers: volume.pool === undefined ? [] : this.ports.snapshots.readersOf(volume) };
   }
 
   /** Returns the status of a volume for a list. */

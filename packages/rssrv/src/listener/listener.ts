@@ -40,6 +40,7 @@ import { EventLog, eventOf } from '../events/event-log.ts';
 import { ServerEvents } from '../events/server-events.ts';
 import { Fences } from '../fences/fences.ts';
 import { Reloader } from '../reload/reloader.ts';
+import { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
 import { RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
 import { SpaceShortage } from '../volumes/space-shortage.ts';
@@ -74,6 +75,7 @@ export class Listener {
   private readonly holds: Holds;
   private readonly fences: Fences;
   private readonly moments: Moments;
+  private readonly snapshots: ServedSnapshots;
   private readonly requests: SessionRequests;
   private readonly admissions: Admissions;
   private readonly probes: ProbeConnections;
@@ -98,7 +100,11 @@ export class Listener {
     const { config, paths, clock, log } = options;
     this.options = options;
     this.identity = identityOf(config);
-    this.rights = new WorkerRights({ ...options, logFile: paths.logFile, served: () => this.volumes.served });
+    this.rights = new WorkerRights({
+      ...options,
+      logFile: paths.logFile,
+      served: (id) => this.volumes.served.find((volume) => volume.id === id) ?? this.snapshots.byId(id),
+    });
     this.sockets = new ListeningSockets({
       clock,
       log,
@@ -123,7 +129,8 @@ export class Listener {
       unmarked: (keys) => this.changes.runOwn(() => this.inForce.openAgain(keys), 'volumes whose files are free again'),
     });
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
-    this.stats = new Statistics({ clock, sessions: () => this.admissions.sessions, volumes: this.volumes });
+    this.snapshots = this.newSnapshots();
+    this.stats = new Statistics({ clock, sessions: () => this.admissions.sessions, volumes: this.volumes, snapshots: this.snapshots });
     this.admissions = new Admissions({
       figures: (session, figures) => this.stats.book.received(session, figures),
       clock,
@@ -272,10 +279,23 @@ export class Listener {
     });
   }
 
+  private newSnapshots(): ServedSnapshots {
+    const { clock } = this.options;
+    return new ServedSnapshots({
+      pools: () => this.administration.poolStates,
+      volumes: () => this.config.volumes,
+      holdersOf: (id) => this.holds.holdersOf(id),
+      opening: () =>
+        this.admissions.sessions.flatMap(({ uses, client: { node, address } }) =>
+          [...uses.openingIds].map((id) => ({ id, node, address, sinceMs: clock.wallMs() })),
+        ),
+    });
+  }
+
   private newRequests(): SessionRequests {
-    const { holds, volumes, shortage, rights, moments } = this;
+    const { holds, volumes, shortage, rights, moments, snapshots } = this;
     return new SessionRequests({
-      ...{ holds, volumes, shortage, rights, moments },
+      ...{ holds, volumes, shortage, rights, moments, snapshots },
       server: this.identity.server,
       admissions: () => this.admissions,
       administration: () => this.administration,
@@ -297,6 +317,7 @@ export class Listener {
       sockets: this.sockets,
       volumes: this.volumes,
       holds: this.holds,
+      snapshots: this.snapshots,
       shortage: this.shortage,
       workers: this.pool,
       rights: this.rights,
@@ -416,7 +437,9 @@ export class Listener {
     };
   }
 
-  private incarnationOf({ id, type }: ServedVolume): string {
+  private incarnationOf({ id, type, snapshotOf }: ServedVolume): string {
+    // A snapshot has no writes that could be lost.
+    if (snapshotOf !== undefined) return 'snapshot';
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }
 
@@ -425,6 +448,7 @@ export class Listener {
     this.stats.book.sessionEnded(session.id);
     this.moments.sessionEnded(session.id);
     this.administration.sessionEnded(session.id);
-    if (!isClean) await this.records?.workerEnded(session.workerSession.pid, [...session.uses]);
+    const written = [...session.uses].filter((id) => !this.snapshots.has(id));
+    if (!isClean) await this.records?.workerEnded(session.workerSession.pid, written);
   }
 }

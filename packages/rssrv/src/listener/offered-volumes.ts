@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
+import { servedNameParts } from '@rsio/common/lib/volume-name';
 import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { Holder, ListAnswer, OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
@@ -49,13 +50,21 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
 
 /**
  * Returns the refusal of an OPEN for a volume that is not served. If the volume is known to be unavailable, the client waits; otherwise
- * there is no such volume for it. `server`: name of the server.
+ * there is no such volume for it. `server`: name of the server. `whyNoSnapshot`: why a volume that the client may know has no such snapshot.
  */
-export function notOffered(node: string, { name, universe }: OpenRequest, failures: readonly VolumeFailure[], server: string): Grant {
-  const failure = failures.find((one) => one.name === name && one.universe === universe && isFor(one, node));
+export function notOffered(
+  node: string,
+  { name, universe }: OpenRequest,
+  failures: readonly VolumeFailure[],
+  server: string,
+  whyNoSnapshot: string | null = null,
+): Grant {
+  const { volume } = servedNameParts(name);
+  const failure =
+    whyNoSnapshot === null ? failures.find((one) => one.name === volume && one.universe === universe && isFor(one, node)) : undefined;
   const [status, sentence] =
     failure === undefined
-      ? ([STATUS.UNKNOWN_VOLUME, `Server ${server} has no volume ${name} for this client`] as const)
+      ? ([STATUS.UNKNOWN_VOLUME, whyNoSnapshot ?? `Server ${server} has no volume ${volume} for this client`] as const)
       : ([STATUS.VOLUME_UNAVAILABLE, failure.error.message] as const);
   return { granted: false, status, sentence, holders: [] };
 }

@@ -2,6 +2,7 @@
 // of another module. Invariant: a session that is granted a volume while changes of it are held for a snapshot learns of the hold first.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Administration } from '../admin/administration.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -12,6 +13,7 @@ import type { Moments } from '../moments/moments.ts';
 import { forceRole } from '../pools/asker.ts';
 import type { AdminReply } from '../session/session-admin.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
+import type { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import type { FilesAnswer, SessionRequest } from '../workers/channel.ts';
@@ -27,6 +29,7 @@ export interface SessionRequestPorts {
   readonly shortage: SpaceShortage;
   readonly rights: WorkerRights;
   readonly moments: Moments;
+  readonly snapshots: ServedSnapshots;
   admissions(): Admissions;
   administration(): Administration;
   config(): RssrvConfig;
@@ -83,13 +86,16 @@ export class SessionRequests {
   }
 
   private newOpens(): Opens {
-    const { holds, volumes, server } = this.ports;
+    const { holds, volumes, server, snapshots } = this.ports;
     return new Opens(holds, {
       find: (node, request) =>
-        offeredTo(node, volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null,
+        isSnapshot(request.name)
+          ? snapshots.find(node, request)
+          : (offeredTo(node, volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null),
       notServed: (node, request) => {
         const failures = [...volumes.failures, ...this.ports.administration().failures];
-        return notOffered(node, request, failures, server);
+        const whyNoSnapshot = isSnapshot(request.name) ? snapshots.whyMissing(node, request) : null;
+        return notOffered(node, request, failures, server, whyNoSnapshot);
       },
       role: (node) => forceRole(node, this.ports.config()),
       incarnation: (one) => this.ports.incarnationOf(one),

@@ -1,6 +1,7 @@
 // The statistics of the listener: asks the sessions for their figures and shows them. Counters are kept in the workers (volume-counters.ts).
 // Invariant: a session whose process hangs is not asked, and is shown with what it reported before.
 
+import { nameInUniverse } from '@rsio/common/lib/volume-name';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -22,6 +23,7 @@ export interface StatisticsPorts {
   readonly clock: Clock;
   sessions(): readonly ObservedSession[];
   readonly volumes: { readonly served: readonly ServedVolume[]; nameOf(id: string): string };
+  readonly snapshots: { byId(id: string): ServedVolume | null };
 }
 
 export class Statistics {
@@ -35,12 +37,15 @@ export class Statistics {
 
   async view(): Promise<ServerMethods['stats']['result']> {
     await this.book.refresh();
-    const { clock, volumes } = this.ports;
+    const { clock, volumes, snapshots } = this.ports;
     const sessions = this.ports.sessions().map(({ id, client: { node, address }, beganMs, workerSession: { blockedMs } }) => {
       return { node, address, beganMs, blockedMs, record: this.book.of(id) };
     });
-    const names = new Map(volumes.served.map(({ id, name, universe }) => [id, `${name}@${universe}`]));
-    const nameOf = (id: string): string => names.get(id) ?? volumes.nameOf(id);
+    const names = new Map(volumes.served.map((volume) => [volume.id, nameInUniverse(volume)]));
+    const nameOf = (id: string): string => {
+      const snapshot = names.has(id) ? null : snapshots.byId(id);
+      return names.get(id) ?? (snapshot === null ? volumes.nameOf(id) : nameInUniverse(snapshot));
+    };
     return statsView(sessions, { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs(), nameOf });
   }
 

@@ -14,6 +14,14 @@ export interface VolumeStanding {
   readonly sizeBytes: number | null;
   /** Clients that hold the volume or have it open. */
   readonly users: readonly Holder[];
+  /** Clients that have one of its snapshots attached. They count for what would take the snapshot away. */
+  readonly readers?: readonly SnapshotReader[];
+}
+
+/** A client that has a snapshot attached. */
+export interface SnapshotReader extends Holder {
+  /** The snapshot, such as `oracle@monday`. */
+  readonly snapshot: string;
 }
 
 export interface VolumePlan {
@@ -96,21 +104,32 @@ function opened(volume: ServerVolumeConfig): Decision {
   return volume.pool === undefined ? { added: [volume], changes } : { retried: [volume], changes };
 }
 
-function gone(volume: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding): Decision {
+function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: VolumeStanding): Decision {
   if (users.length > 0) {
     const what = volume.pool === undefined ? 'was removed, but' : 'is in use:';
     return { refusals: [`${section(volume)} ${what} ${heldBy(users)}: ${detachFirst(volume)}`] };
   }
+  if (readers.length > 0) return { refusals: [readersRefusal(section(volume), readers)] };
   return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is no longer served`] };
 }
 
-function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, users }: VolumeStanding): Decision {
+/** `what`: what cannot go, such as `Volume oracle of pool fast`. */
+export function readersRefusal(what: string, readers: readonly SnapshotReader[]): string {
+  const [{ snapshot } = { snapshot: '' }] = readers;
+  const own = readers.filter((reader) => reader.snapshot === snapshot);
+  const others = new Set(readers.map((reader) => reader.snapshot)).size - 1;
+  const more = others === 0 ? '' : `; so are ${others} other snapshots`;
+  return `${what} is in use: snapshot ${snapshot} is attached, and ${heldBy(own)}${more}: detach it there first (rsconfig -d ${snapshot})`;
+}
+
+function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, users, readers = [] }: VolumeStanding): Decision {
   const changed = FIELDS.filter((field) => !isSame(field, was, now));
   if (sizeBytes === null) return changed.length === 0 ? { retried: [now] } : opened(now);
   if (changed.length === 0) return { kept: [now] };
   const refusals = [
     ...sizeRefusals(now, sizeBytes),
     ...rightsRefusals(now, users),
+    ...readerRefusals(now, readers),
     ...useRefusals(
       now,
       changed.filter((field) => !ALWAYS_CHANGED.has(field)),
@@ -143,6 +162,12 @@ function rightsRefusals(now: ServerVolumeConfig, users: readonly Holder[]): stri
   if (clients === null) return [];
   const losers = users.filter(({ node }) => !clients.includes(node));
   return losers.length === 0 ? [] : [`${section(now)} no longer lists a client in use: ${heldBy(losers)}: ${detachFirst(now)}`];
+}
+
+function readerRefusals(now: ServerVolumeConfig, readers: readonly SnapshotReader[]): string[] {
+  const { clients } = now;
+  const losers = clients === null ? [] : readers.filter(({ node }) => !clients.includes(node));
+  return losers.length === 0 ? [] : [readersRefusal(`${section(now)} no longer lists a client, and`, losers)];
 }
 
 function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: readonly Holder[]): string[] {

@@ -33,7 +33,7 @@ const session = (granted: readonly string[], passed: number[][] = []) => ({
 
 it('a granted volume is opened with the descriptors that a server process would open, and no other volume is', async () => {
   const volumes = [served('rw'), served('ro', { readonly: true }), served('memory', { type: 'memory' })];
-  const opens = new FileOpens(new FakeClock(), () => volumes);
+  const opens = new FileOpens(new FakeClock(), (id) => volumes.find((one) => one.id === id) ?? null);
   const passed: number[][] = [];
   const asking = session(['rw', 'ro', 'memory'], passed);
   expect(await opens.answer(asking, 'rw')).toEqual({ filesTag: 1, perFile: 2 });
@@ -59,7 +59,7 @@ it('a file under the same name that is not the one that is served is not passed 
   const volume = served('replaced');
   fs.renameSync(volume.path ?? '', `${volume.path}.old`);
   fs.writeFileSync(volume.path ?? '', Buffer.alloc(SIZE));
-  const opens = new FileOpens(new FakeClock(), () => [volume]);
+  const opens = new FileOpens(new FakeClock(), () => volume);
   const before = fs.readdirSync('/proc/self/fd').length;
   expect(await opens.answer(session(['replaced']), 'replaced')).toMatchObject({
     sentence: expect.stringContaining('was replaced by another file'),
@@ -80,7 +80,7 @@ it('opens that hang keep a few threads, opens of other storage go on, and those 
   const begun: string[] = [];
   const opens = new FileOpens(
     clock,
-    () => [],
+    () => null,
     ({ name }) => {
       begun.push(name);
       return name === 'elsewhere' ? Promise.resolve([]) : answered;

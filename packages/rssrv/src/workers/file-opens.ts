@@ -24,14 +24,14 @@ interface AskingForFiles {
 
 export class FileOpens {
   private readonly clock: Clock;
-  private readonly served: () => readonly ServedVolume[];
+  private readonly served: (id: string) => ServedVolume | null;
   private readonly openFiles: (volume: ServedVolume) => Promise<number[]>;
   /** Opens in progress on each file system or disk. */
   private readonly devices = new Map<string, number>();
   private count = 0;
   private readonly waiting: WaitingOpen[] = [];
 
-  constructor(clock: Clock, served: () => readonly ServedVolume[], open = openFiles) {
+  constructor(clock: Clock, served: (id: string) => ServedVolume | null, open = openFiles) {
     this.clock = clock;
     this.served = served;
     this.openFiles = open;
@@ -40,8 +40,8 @@ export class FileOpens {
   /** Opens the files of a volume that the session was granted, and passes them to its process. */
   async answer({ uses, workerSession }: AskingForFiles, volumeId: string): Promise<FilesAnswer> {
     try {
-      const volume = this.served().find(({ id }) => id === volumeId);
-      if (volume === undefined || !uses.isGranted(volumeId))
+      const volume = this.served(volumeId);
+      if (volume === null || !uses.isGranted(volumeId))
         throw new RsError('E_VOLUME', `Volume ${volume?.name ?? volumeId} is not open to this session any more: open it again`);
       const descriptors = await this.open(volume);
       return { filesTag: await workerSession.pass(descriptors), perFile: perFile(volume) };

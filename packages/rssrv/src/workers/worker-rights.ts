@@ -16,7 +16,8 @@ export interface WorkerRightsOptions {
   readonly log: Log;
   /** True if workers also log to stderr. */
   readonly foreground: boolean;
-  served(): readonly ServedVolume[];
+  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  served(id: string): ServedVolume | null;
   readonly logFile: string;
   readonly mayInjectFaults: boolean;
 }
@@ -36,7 +37,7 @@ export class WorkerRights {
 
   constructor(options: WorkerRightsOptions) {
     this.options = options;
-    this.files = new FileOpens(options.clock, () => options.served());
+    this.files = new FileOpens(options.clock, (id) => options.served(id));
     this.calls = options.mayInjectFaults && process.env[WITHOUT_PASSING] !== undefined ? null : systemCalls();
   }
 

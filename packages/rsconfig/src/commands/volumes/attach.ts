@@ -19,6 +19,10 @@ export const ATTACH = defineCommand({
 Without NAME, an unreachable server is an error, because rsiod does not know its
 volumes.
 
+A snapshot of a volume is attached read-only, by several clients if they want,
+and only by its name: NAME@SNAPSHOT. It shows the volume as it was at the moment
+of the snapshot. Without NAME, no snapshot is attached.
+
 Only one client, the holder, can attach a volume for writing, unless the volume
 is shared. With --take-over, this client takes the named volumes over from their
 holder. After the take-over, I/O of the former holder fails. The rsiod of the
@@ -77,7 +81,7 @@ or final flush is in progress, or its server is unreachable.`,
   options: { force: { kind: 'flag', help: 'with -d: detach even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,
-  completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/@.*//'`,
+  completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/ .*//; s/@[0-3]$//'`,
   run: async (context, { force, wait, json }, names) => {
     checkNames(names);
     const detach = async (left: readonly string[]): Promise<readonly AttachOutcome[]> =>

@@ -4,6 +4,8 @@
 
 import path from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
+import { isName, isSnapshotName } from '@rsio/common/lib/units';
+import { servedNameParts } from '@rsio/common/lib/volume-name';
 
 export interface DevicePlaces {
   readonly raw: string;
@@ -16,7 +18,6 @@ interface Named {
   readonly universe: number;
 }
 
-const NAME_FORM = /^[A-Za-z0-9_.-]{1,63}$/;
 
 /**
  * `configured` is the value of the volume's key `path`, or null if the key is not set. Throws E_VOLUME if the volume's name cannot be used
@@ -27,7 +28,8 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
     const block = root + path.posix.resolve('/', configured);
     return { block, raw: path.posix.join(path.posix.dirname(block), `r${path.posix.basename(block)}`) };
   }
-  if (!NAME_FORM.test(name) || name === '.' || name === '..')
+  const { volume, snapshot } = servedNameParts(name);
+  if (!isName(volume) || (snapshot !== null && !isSnapshotName(snapshot)))
     throw new RsError(
       'E_VOLUME',
       `Volume ${JSON.stringify(name)} cannot have a device of that name: set path = in [volume], or use device = nbd-socket`,

@@ -69,6 +69,8 @@ export interface ServedVolume {
   /** Undefined for a volume of one file. `path` and `storage` are those of the first file. */
   readonly layout?: ServedLayout;
   readonly test?: ServedTests;
+  /** For a snapshot, the id of its volume. Its name is then `NAME@SNAPSHOT`. */
+  readonly snapshotOf?: string;
 }
 
 /** Returns true if the volume is offered to the given node. */

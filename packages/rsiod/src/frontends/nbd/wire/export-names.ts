@@ -1,7 +1,8 @@
 // Defines the names under which attached volumes are exported, and finds the volume for a name that a client has sent. Pure. The name
-// `namespace/volume` (`namespace/volume@U` if the universe is not 0) always works. The name `volume` works if it is unique, and the empty
+// `namespace/volume` (`namespace/volume@U` if the universe is not 0, and with `@SNAPSHOT` for a snapshot) always works. The name `volume` works if it is unique, and the empty
 // name works if only one volume is exported.
 
+import { nameInUniverse, servedNameParts } from '@rsio/common/lib/volume-name';
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 
 const NAMES_SHOWN_MAX = 16;
@@ -11,8 +12,8 @@ export type ExportLookup = { readonly volume: FrontendVolume } | { readonly volu
 
 /** Returns the name of a volume in the answers to LIST and INFO_NAME. */
 export function exportName(volume: FrontendVolume): string {
-  const name = `${volume.namespace}/${volume.name}`;
-  return volume.universe === 0 ? name : `${name}@${volume.universe}`;
+  const name = volume.universe === 0 ? volume.name : nameInUniverse(volume);
+  return `${volume.namespace}/${name}`;
 }
 
 /** Volumes with `device = none` are attached but not exported. */
@@ -20,7 +21,8 @@ const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with
 
 export function exportDescription(volume: FrontendVolume): string {
   const rights = volume.readonly ? ', read-only' : '';
-  return `Volume ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
+  const { snapshot } = servedNameParts(volume.name);
+  return `${snapshot === null ? 'Volume' : 'Snapshot'} ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
 }
 
 /**
@@ -42,8 +44,8 @@ function candidates(volumes: readonly FrontendVolume[], name: string): readonly 
   const exact = volumes.filter((volume) => exportName(volume) === name);
   if (exact.length > 0) return exact;
   return volumes.filter((volume) => {
-    const full = `${volume.namespace}/${volume.name}`;
-    return name === full || name === `${full}@${volume.universe}` || name === volume.name;
+    const names = [volume.name, nameInUniverse(volume)];
+    return name === volume.name || names.some((one) => name === `${volume.namespace}/${one}`);
   });
 }
 

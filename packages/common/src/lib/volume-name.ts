@@ -1,0 +1,50 @@
+// The names of volumes and snapshots, as they are written, shown and sent: NAME, NAME@SNAPSHOT, NAME[@UNIVERSE][@SNAPSHOT]. Pure. Invariant: a
+// name means a universe or a snapshot and never both, because the name of a snapshot is not all digits.
+
+import { UNIVERSE_MAX } from './limits.ts';
+import { isSnapshotName } from './units.ts';
+
+/** A written name. A part that was not written is null. */
+export interface WrittenName {
+  readonly namespace: string | null;
+  readonly volume: string;
+  readonly universe: number | null;
+  readonly snapshot: string | null;
+}
+
+const WRITTEN = /^(?:([^:@]+):)?([^:@]+)(?:@(\d))?(?:@([^:@]+))?$/;
+
+/** Returns the parts of `[NAMESPACE:]NAME[@UNIVERSE][@SNAPSHOT]`, or null if the text has another form. */
+export function parseVolumeName(text: string): WrittenName | null {
+  const [, namespace = null, volume, digit, snapshot = null] = WRITTEN.exec(text) ?? [];
+  const universe = digit === undefined ? null : Number(digit);
+  if (volume === undefined || (universe !== null && universe > UNIVERSE_MAX)) return null;
+  if (snapshot !== null && !isSnapshotName(snapshot)) return null;
+  return { namespace, volume, universe, snapshot };
+}
+
+/** The name under which a server serves a snapshot, and a client attaches it, in the universe of the volume: `oracle@monday`. */
+export function snapshotName(volume: string, snapshot: string): string {
+  return `${volume}@${snapshot}`;
+}
+
+/** Takes the name of a volume or of a snapshot apart. `snapshot` is null for a volume. */
+export function servedNameParts(name: string): { readonly volume: string; readonly snapshot: string | null } {
+  const at = name.indexOf('@');
+  return at < 0 ? { volume: name, snapshot: null } : { volume: name.slice(0, at), snapshot: name.slice(at + 1) };
+}
+
+export function isSnapshot(name: string): boolean {
+  return name.includes('@');
+}
+
+/** `oracle@0`; `oracle@0@monday` for a snapshot. */
+export function nameInUniverse({ name, universe }: { readonly name: string; readonly universe: number }): string {
+  const { volume, snapshot } = servedNameParts(name);
+  return `${volume}@${universe}${snapshot === null ? '' : `@${snapshot}`}`;
+}
+
+/** `osl:oracle@0`; `osl:oracle@0@monday` for a snapshot. */
+export function volumeLabel(named: { readonly namespace: string; readonly name: string; readonly universe: number }): string {
+  return `${named.namespace}:${nameInUniverse(named)}`;
+}

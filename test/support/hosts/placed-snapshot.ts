@@ -1,0 +1,28 @@
+// Snapshots for tests that are about reading them, on any file system: a copy of the volume's data with the description that a snapshot has.
+// Invariant: rssrv is stopped meanwhile, and finds the snapshot when it starts.
+
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { printSnapshot } from '@rsio/rssrv/pools/snapshots/snapshot-record';
+
+/** Makes a snapshot of the volume `name` in this pool. Its time is `createdMs`. Returns its data file. */
+export function placeSnapshot(pool: string, name: string, snapshot: string, createdMs = Date.now()): string {
+  for (const volumeId of readdirSync(path.join(pool, 'volumes'))) {
+    const folder = path.join(pool, 'volumes', volumeId);
+    const manifest = JSON.parse(readFileSync(path.join(folder, 'volume.json'), 'utf8')) as {
+      readonly name: string;
+      readonly sizeBytes: number;
+      readonly blockSizeBytes: 512 | 4096;
+    };
+    if (manifest.name !== name) continue;
+    const { sizeBytes, blockSizeBytes } = manifest;
+    const group = { id: crypto.randomUUID(), poolId: crypto.randomUUID(), volumeId };
+    const record = { id: crypto.randomUUID(), name: snapshot, volumeId, sizeBytes, blockSizeBytes, createdMs, group };
+    mkdirSync(path.join(folder, 'snapshots'), { recursive: true });
+    const file = path.join(folder, 'snapshots', snapshot);
+    copyFileSync(path.join(folder, 'data'), `${file}.data`);
+    writeFileSync(`${file}.json`, printSnapshot({ ...record, creator: null, rollback: null, request: null }));
+    return `${file}.data`;
+  }
+  throw new Error(`Pool ${pool} has no volume ${name}`);
+}
