@@ -96,7 +96,8 @@ it('stays attached over the end of every process, and the server does not take i
     ['volume', 'set', 'oracle', 'clients=venus'],
   ];
   const isRefused = async (): Promise<void> => {
-    for (const args of taken) expect((await server.rsadm(...args)).stderr).toMatch(/snapshot oracle@monday is attached, and node .* has held it/);
+    for (const args of taken)
+      expect((await server.rsadm(...args)).stderr).toMatch(/snapshot oracle@monday is attached, and node .* has held it/);
   };
   await isRefused();
   const reads = async (): Promise<boolean> => {
@@ -143,7 +144,11 @@ it('is a read-only block device under its own name, with the file system of its 
   await host.start('rssrv');
   await startClient(host, network, { defaults: { device: 'block' } });
   await host.rsconfigWell('-a', 'oracle', 'oracle@monday');
-  const [block, snapshot, folder] = [path.join(host.root, 'dev/av0/oracle'), path.join(host.root, 'dev/av0/oracle@monday'), host.file('mnt/x')];
+  const [block, snapshot, folder] = [
+    path.join(host.root, 'dev/av0/oracle'),
+    path.join(host.root, 'dev/av0/oracle@monday'),
+    host.file('mnt/x'),
+  ];
   await devices.well('mkdir "$2"; mount "$1" "$2"; echo new > "$2/file"; umount "$2"', block, folder);
   expect(await devices.well('mount -o ro,noload "$1" "$2"; ls "$2"; umount "$2"', snapshot, folder)).toBe('lost+found\n');
   expect(await devices.well('blockdev --getro "$1"', snapshot)).toBe('1\n');

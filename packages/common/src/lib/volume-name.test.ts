@@ -10,11 +10,17 @@ const word = fc.stringMatching(/^[A-Za-z0-9_.-]{1,63}$/).filter((text) => text !
 const snapshots = word.filter(isSnapshotName);
 
 test('every label is a name that means the same', () => {
-  const property = fc.property(word, word, fc.integer({ min: 0, max: 3 }), fc.option(snapshots), (namespace, volume, universe, snapshot) => {
-    const name = snapshot === null ? volume : snapshotName(volume, snapshot);
-    expect(servedNameParts(name)).toEqual({ volume, snapshot });
-    expect(parseVolumeName(volumeLabel({ namespace, name, universe }))).toEqual({ namespace, volume, universe, snapshot });
-  });
+  const property = fc.property(
+    word,
+    word,
+    fc.integer({ min: 0, max: 3 }),
+    fc.option(snapshots),
+    (namespace, volume, universe, snapshot) => {
+      const name = snapshot === null ? volume : snapshotName(volume, snapshot);
+      expect(servedNameParts(name)).toEqual({ volume, snapshot });
+      expect(parseVolumeName(volumeLabel({ namespace, name, universe }))).toEqual({ namespace, volume, universe, snapshot });
+    },
+  );
   fc.assert(property);
 });
 
@@ -23,6 +29,17 @@ test('a universe is one digit from 0 to 3, and a snapshot is not all digits', ()
   expect(parseVolumeName('oracle@1')).toEqual({ namespace: null, volume: 'oracle', universe: 1, snapshot: null });
   expect(parseVolumeName('osl:oracle@1@2a')).toEqual({ namespace: 'osl', volume: 'oracle', universe: 1, snapshot: '2a' });
   expect(nameInUniverse({ name: 'oracle@monday', universe: 2 })).toBe('oracle@2@monday');
-  for (const wrong of ['', 'oracle@', 'oracle@4', 'oracle@12', 'oracle@1@2', 'oracle@monday@1', 'oracle@.x', 'oracle@a b', 'a:b:c', '@monday'])
+  for (const wrong of [
+    '',
+    'oracle@',
+    'oracle@4',
+    'oracle@12',
+    'oracle@1@2',
+    'oracle@monday@1',
+    'oracle@.x',
+    'oracle@a b',
+    'a:b:c',
+    '@monday',
+  ])
     expect(parseVolumeName(wrong)).toBeNull();
 });

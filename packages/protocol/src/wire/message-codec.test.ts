@@ -292,7 +292,16 @@ test('OPEN has the name of a volume or of a snapshot, and a LIST that of a volum
     return codec.decodeOpenRequest(body, 0, body.length).name;
   };
   for (const name of ['oracle', 'oracle@monday', `${'v'.repeat(63)}@${'s'.repeat(63)}`]) expect(opened(name)).toBe(name);
-  for (const name of ['oracle@', '@monday', 'oracle@1', 'oracle@.new-x', 'oracle@a@b', '..@monday', 'oracle@a/b', `oracle@${'s'.repeat(64)}`])
+  for (const name of [
+    'oracle@',
+    '@monday',
+    'oracle@1',
+    'oracle@.new-x',
+    'oracle@a@b',
+    '..@monday',
+    'oracle@a/b',
+    `oracle@${'s'.repeat(64)}`,
+  ])
     expect(() => opened(name)).toThrow(/OPEN: field name must be/);
 });
 

@@ -54,7 +54,9 @@ function serverErrors({ paths }: ServerView): string {
 
 export function waitingWarnings(attachments: readonly AttachmentView[]): string[] {
   return attachments.flatMap((attachment) =>
-    attachment.state === 'waiting' ? [`${volumeLabel(attachment)} is attached, but its I/O is waiting: rsconfig -m status -v shows why`] : [],
+    attachment.state === 'waiting'
+      ? [`${volumeLabel(attachment)} is attached, but its I/O is waiting: rsconfig -m status -v shows why`]
+      : [],
   );
 }
 

@@ -46,7 +46,9 @@ describe('attaching', () => {
     const unknown = scene.attachments.attach(['oracle@sunday'], false, null);
     await scene.pass();
     await scene.refuse(STATUS.UNKNOWN_VOLUME, 'Volume oracle has no snapshot sunday');
-    expect(await unknown).toMatchObject([{ done: false, error: { code: 'E_UNKNOWN_VOLUME', message: 'Volume oracle has no snapshot sunday' } }]);
+    expect(await unknown).toMatchObject([
+      { done: false, error: { code: 'E_UNKNOWN_VOLUME', message: 'Volume oracle has no snapshot sunday' } },
+    ]);
     const detached = scene.attachments.detach(['oracle@monday'], true);
     await scene.pass();
     await scene.answer(OP.CLOSE, STATUS.OK);
@@ -61,7 +63,10 @@ describe('attaching', () => {
     const again = scene.attachments.attachAgain('n:oracle@0@monday', true, server, 'first-id');
     await scene.pass();
     await scene.grant(2, true, 'other-id');
-    expect(await again).toMatchObject({ done: false, error: { code: 'E_VOLUME', message: expect.stringContaining('another snapshot of this name') } });
+    expect(await again).toMatchObject({
+      done: false,
+      error: { code: 'E_VOLUME', message: expect.stringContaining('another snapshot of this name') },
+    });
     await scene.pass();
     expect(scene.attachments.list).toEqual([]);
     expect(scene.asked(OP.CLOSE).map(({ header }) => header.handle)).toEqual([2]);

@@ -12,7 +12,7 @@ import type { Log } from '@rsio/common/log/log';
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REVOKE_MS } from './limits.ts';
-import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import type { Holder, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { AskingSession } from '../remote/remote-requests.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
@@ -101,6 +101,14 @@ export class Admissions {
 
   get sessions(): ServedSession[] {
     return [...this.byNode.values()];
+  }
+
+  /** The OPENs in progress, each with its volume or snapshot. */
+  get opening(): (Holder & { readonly id: string })[] {
+    const sinceMs = this.ports.clock.wallMs();
+    return this.sessions.flatMap(({ uses, client: { node, address } }) =>
+      [...uses.openingIds].map((id) => ({ id, node, address, sinceMs })),
+    );
   }
 
   /** Sends a message to every session. */

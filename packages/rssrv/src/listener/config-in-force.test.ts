@@ -211,7 +211,10 @@ test('a volume of which a snapshot is attached is not taken away, and grows', as
   await scene.create();
   await restart();
   readers = [{ ...HOLDER, snapshot: 'db@monday' }];
-  const refused = { code: 'E_HELD', message: expect.stringMatching(/snapshot db@monday is attached, and node big-2 .*rsconfig -d db@monday/) };
+  const refused = {
+    code: 'E_HELD',
+    message: expect.stringMatching(/snapshot db@monday is attached, and node big-2 .*rsconfig -d db@monday/),
+  };
   await expect(scene.verbs.remove(DB, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
   await expect(scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
   await expect(scene.verbs.set(DB, { clients: ['venus'] }, LOCAL_ASKER, null)).rejects.toMatchObject(refused);

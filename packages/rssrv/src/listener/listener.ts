@@ -100,11 +100,7 @@ export class Listener {
     const { config, paths, clock, log } = options;
     this.options = options;
     this.identity = identityOf(config);
-    this.rights = new WorkerRights({
-      ...options,
-      logFile: paths.logFile,
-      served: (id) => this.volumes.served.find((volume) => volume.id === id) ?? this.snapshots.byId(id),
-    });
+    this.rights = new WorkerRights({ ...options, logFile: paths.logFile, served: (id) => this.requests.served(id) });
     this.sockets = new ListeningSockets({
       clock,
       log,
@@ -280,15 +276,11 @@ export class Listener {
   }
 
   private newSnapshots(): ServedSnapshots {
-    const { clock } = this.options;
     return new ServedSnapshots({
       pools: () => this.administration.poolStates,
       volumes: () => this.config.volumes,
       holdersOf: (id) => this.holds.holdersOf(id),
-      opening: () =>
-        this.admissions.sessions.flatMap(({ uses, client: { node, address } }) =>
-          [...uses.openingIds].map((id) => ({ id, node, address, sinceMs: clock.wallMs() })),
-        ),
+      opening: () => this.admissions.opening,
     });
   }
 

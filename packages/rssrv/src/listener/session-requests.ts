@@ -77,6 +77,12 @@ export class SessionRequests {
     }
   }
 
+  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  served(id: string): ServedVolume | null {
+    const { volumes, snapshots } = this.ports;
+    return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);
+  }
+
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
     const { client, uses, workerSession } = session;
     const opening = { client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending };

@@ -34,8 +34,7 @@ async function scene(clients: readonly string[] | null = null) {
     request: null,
   });
   const records = [record('monday', 1), record('tuesday', 2)];
-  for (const one of records)
-    pools.pools.putSnapshots('fast', manifest.id, (before) => withSnapshot(before, one));
+  for (const one of records) pools.pools.putSnapshots('fast', manifest.id, (before) => withSnapshot(before, one));
   const held = new Set<string>();
   const opening: (Holder & { id: string })[] = [];
   let volumes: readonly ServerVolumeConfig[] = volumeConfigsOf(pools.pools.states);

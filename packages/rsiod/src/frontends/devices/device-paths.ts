@@ -18,7 +18,6 @@ interface Named {
   readonly universe: number;
 }
 
-
 /**
  * `configured` is the value of the volume's key `path`, or null if the key is not set. Throws E_VOLUME if the volume's name cannot be used
  * as a file name.
