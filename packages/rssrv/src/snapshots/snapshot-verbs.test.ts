@@ -203,6 +203,17 @@ describe('a clone', () => {
   });
 });
 
+test('a snapshot that a client has attached is not removed', async () => {
+  const scene = await withMonday();
+  const [record] = [...scene.pools.states[0]!.snapshots.values()][0]!.list;
+  scene.used.add(record!.id);
+  await expect(scene.snapshots.remove(MONDAY, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD' });
+  expect(namesOf(scene)).toEqual(['monday']);
+  scene.used.clear();
+  await scene.snapshots.remove(MONDAY, LOCAL_ASKER, null);
+  expect(namesOf(scene)).toEqual([]);
+});
+
 describe('a rollback', () => {
   test('puts the snapshot in place of the content, which becomes a snapshot', async () => {
     const scene = await withMonday();

@@ -40,6 +40,8 @@ export interface SnapshotVerbsPorts {
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
   configured(): readonly NamedVolume[];
+  /** Removes a snapshot that no client has open. Throws E_HELD, naming the clients (P4). `name`: such as `oracle@monday`. */
+  whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** A volume that was rolled back. */
@@ -87,9 +89,11 @@ export class SnapshotVerbs {
     const done = this.removedBy(requestId);
     if (done !== null) return done;
     const { pool, manifest, record } = findSnapshot(this.catalogue, wanted, asker, 'remove snapshots');
-    await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).remove(record, requestId));
-    const removal = { id: record.id, name: record.name, request: requestId };
-    this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
+    await this.ports.whileUnread(record, snapshotText(wanted), async () => {
+      await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).remove(record, requestId));
+      const removal = { id: record.id, name: record.name, request: requestId };
+      this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
+    });
     return { pool: this.poolNow(pool), manifest };
   }
 

@@ -95,6 +95,10 @@ export class PoolScene {
       log,
       newId: options.newId ?? randomUUID,
       configured: () => [],
+      whileUnread: async ({ id }, name, work) => {
+        if (this.used.has(id)) throw new RsError('E_HELD', `Snapshot ${name} is in use`);
+        return work();
+      },
     });
   }
 
