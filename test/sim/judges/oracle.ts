@@ -19,6 +19,12 @@ interface Lost {
   readonly newest: number;
 }
 
+/** Notified of each change that is submitted, and of each that is answered OK. */
+export interface ChangeWatch {
+  submitted(number: number, lba: number, count: number, isWrite: boolean, incarnations: number): void;
+  answered(number: number): void;
+}
+
 const STAMP_BYTES = 16;
 const MAGIC = 0x5253494f;
 /** Breaches kept: the first one matters, the others follow from it. */
@@ -55,6 +61,9 @@ export class Oracle {
   private isPending = false;
   /** How often an answered change was treated as lost. */
   drops = 0;
+  /** How often changes that were answered OK are not owed any more. */
+  lowerings = 0;
+  changes: ChangeWatch | null = null;
   /** By user: newest change that was answered, whatever the answer. */
   private readonly told: Uint32Array[] = [];
   /** By number: the user who submitted it. */
@@ -110,6 +119,7 @@ export class Oracle {
   change(lba: number, count: number, fill: Buffer | null, offset: number, user = 0): number {
     const number = this.nextNumber++;
     this.authors.push(user);
+    this.changes?.submitted(number, lba, count, fill !== null, this.incarnations);
     for (let index = 0; index < count; index++) {
       const sector = lba + index;
       this.newest[sector] = number;
@@ -134,6 +144,7 @@ export class Oracle {
       this.answered[sector] = number;
       this.ackedIn[sector] = this.writtenIn[sector]!;
     }
+    if (isOk && isSure) this.changes?.answered(number);
     if (isOk && isSure && number <= this.durableUpTo) this.stays(number, lba, count);
   }
 
@@ -219,6 +230,7 @@ export class Oracle {
 
   /** The server's machine has crashed. Data that was not durable is lost, except for the log of `isAttached`, if any. */
   crashed(isAttached: boolean): void {
+    this.lowerings++;
     this.losses.clear();
     for (let sector = 0; sector < this.sectors; sector++) {
       const isLogged = isAttached && this.acked[sector]! >= this.tenureFrom;
@@ -248,11 +260,13 @@ export class Oracle {
     this.losses.end(Number.POSITIVE_INFINITY, (sector) => this.giveUp(sector, this.losses.levelOf(sector)));
     if (!this.isPending) return;
     this.isPending = false;
+    this.lowerings++;
     this.floors.set(this.durable);
     this.acked.set(this.durable);
   }
 
   private giveUp(sector: number, level: number): void {
+    this.lowerings++;
     this.floors[sector] = Math.min(this.floors[sector]!, level);
     this.acked[sector] = Math.min(this.acked[sector]!, level);
   }
@@ -267,7 +281,7 @@ export class Oracle {
   }
 
   /** The disk has this change of the sector, or a later one. */
-  private isAsLate(disk: Buffer, sector: number, number: number): boolean {
+  isAsLate(disk: Buffer, sector: number, number: number): boolean {
     const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
     return onDisk === 0 ? this.oldestZeros(sector, number) >= 0 : onDisk !== null && onDisk >= number;
   }
@@ -402,6 +416,17 @@ export class Oracle {
     stamp[10] = sector >>> 8;
     stamp[11] = sector;
     buffer.fill(stamp, offset, offset + SECTOR_BYTES);
+  }
+
+  /** Number of the write that a copy of the volume shows; 0: zeros; null: neither. */
+  shownIn(copy: Buffer, sector: number): number | null {
+    return this.numberOf(copy, sector * SECTOR_BYTES, sector);
+  }
+
+  /** The oldest change that a copy may show in a sector where `floor`, or a later change, must be; at most 0: none is certain. */
+  leastIn(copy: Buffer, sector: number, floor: number): number {
+    const number = this.shownIn(copy, sector) ?? 0;
+    return number === 0 ? this.oldestZeros(sector, floor) : number;
   }
 
   /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */

@@ -232,7 +232,7 @@ export class SimHolds {
     return this.ports.machine.whyNotServed(volume, this.holders.holdersOf(volume.id))?.message ?? null;
   }
 
-  private sync(volume: SimVolume): Promise<void> {
+  sync(volume: SimVolume): Promise<void> {
     const { process, stepped } = this.ports;
     return new Promise((resolve, reject) => {
       volume.storage.sync(process, this.descriptorOf(volume), (error) => {

@@ -13,17 +13,19 @@ import {
   type ServerIdentity,
 } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { SESSION_SILENT_MS } from '@rsio/rssrv/holds/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/listener/limits';
+import { Moments } from '@rsio/rssrv/moments/moments';
+import type { ChunkedCopy } from '@rsio/rssrv/pools/snapshots/moment';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
-import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { isCurrent, NO_NOTES } from '@rsio/rssrv/holds/instances';
+import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
+import { claimantOf, interfaceAt } from './sim-identity.ts';
 import type { SimEnd, SimLink } from '../network/sim-link.ts';
 import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
 import { admissionOf } from '@rsio/rssrv/session/server-path';
@@ -40,7 +42,7 @@ export interface ServerPorts {
   readonly trace: Trace;
   readonly nodekey: string;
   readonly machine: SimMachine;
-  readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'lost'>;
+  readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'moments' | 'lost'>;
   /** Its listener is about to restart and may serve other volumes. */
   starts(server: SimServer): void;
   /** A step of a take-over is done. */
@@ -50,6 +52,8 @@ export interface ServerPorts {
   /** It knows REVOKE. */
   readonly revokes: boolean;
   readonly tls: boolean;
+  /** It takes snapshots. */
+  readonly snapshots: boolean;
 }
 
 type Refuse = (refusal: RefusalText) => void;
@@ -70,6 +74,7 @@ export class SimServer implements SimHost {
   private holds: SimHolds;
   /** Of this listener. */
   private pool: SimPool | null;
+  private moments: Moments | null;
   private readonly ports: ServerPorts;
   /** Its listening interfaces, those removed from its list, and the number of the list. */
   readonly addresses: readonly string[];
@@ -98,6 +103,7 @@ export class SimServer implements SimHost {
     this.listener = new SimProcess(ports.clock);
     this.holds = this.newHolds();
     this.pool = this.newPool();
+    this.moments = this.newMoments();
   }
 
   /** An administrator's order; resolves with the id of the volume, and never if the listener dies meanwhile. Throws RsError. */
@@ -110,6 +116,18 @@ export class SimServer implements SimHost {
     } finally {
       await new Promise<void>((resolve) => listener.after(back!, resolve));
     }
+  }
+
+  /** Its client has not sent again what was lost. */
+  isUnsettled(volume: string): boolean {
+    return this.holds.holders.unsettledNode(volume, this.machine.incarnationOf(volume)) !== null;
+  }
+
+  /** Copies volumes at one moment. Never resolves if the listener dies meanwhile. Throws RsError. */
+  async take(copies: readonly ChunkedCopy[], random: SeededRandom): Promise<void> {
+    const { listener, moments } = this;
+    await new Promise<void>((resolve) => listener.after(random.unit() * this.ports.sessions.controlMs, resolve));
+    await moments!.take(copies);
   }
 
   /** The file of a volume was found cut, or is whole again. */
@@ -219,6 +237,7 @@ export class SimServer implements SimHost {
     this.departed.clear();
     this.holds = this.newHolds();
     this.pool = this.newPool();
+    this.moments = this.newMoments();
     this.isListening = true;
   }
 
@@ -240,6 +259,21 @@ export class SimServer implements SimHost {
       sessionOf: (node) => this.sessions.get(node),
       holdersChanged: () => this.listChanged(),
       stepped: () => this.ports.stepped(this),
+    });
+  }
+
+  private newMoments(): Moments | null {
+    const { machine, listener, holds } = this;
+    if (!this.ports.snapshots) return null;
+    return new Moments({
+      clock: listener,
+      log: NO_LOG,
+      sessions: () => [...this.sessions.values()],
+      nameOf: (id) => id,
+      incarnationOf: (id) => machine.incarnationOf(id),
+      unsettledNode: (id, incarnation) => holds.holders.unsettledNode(id, incarnation),
+      sync: (id) => holds.sync(machine.volumes.get(id)!),
+      lost: (id) => this.lost(id),
     });
   }
 
@@ -424,6 +458,7 @@ export class SimServer implements SimHost {
       listener: () => this.listener,
       holds: () => this.holds,
       machine: this.machine,
+      moments: () => this.moments,
       lost: (volume) => this.lost(volume),
     };
     const session = new SimSession(clock, host, list, claimant, proven.sessionSecret);
@@ -437,6 +472,7 @@ export class SimServer implements SimHost {
         this.departed.set(node, { claimant, silentSinceMs: session.silentSinceMs ?? this.listener.monotonicMs() });
       }
       this.leftOver.delete(session);
+      if (this.moments !== null) this.listener.after(0, () => this.moments?.sessionEnded(session.id));
       if (trace.isOn) trace.say(`${this.name}: process of ${node}, number ${session.processNumber}, is gone`);
     });
     this.handOver(session, end, proven);
@@ -450,13 +486,4 @@ export class SimServer implements SimHost {
   private handOver(session: SimSession, end: SimEnd, proven: Proven): void {
     session.take(end, this.ports.random.unit() * this.ports.handOverMs, admissionOf(proven, interfaceAt(end.localAddress)));
   }
-}
-
-/** Simulated clients say in the id of their process which one they are. */
-function claimantOf({ hello: { node, instance, machine, boot, process } }: Proven, address: string): SimClaimant {
-  return { node, instance, machine, boot, process, address, client: Number(process) };
-}
-
-export function interfaceAt(address: string): ServerInterface {
-  return { name: `if-${address}`, address, port: PORT_DEFAULT };
 }

@@ -11,6 +11,8 @@ import type { GrownVolume, ServedVolume } from '@rsio/rssrv/backends/io/served-v
 import { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
 import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';
+import type { HoldMessage } from '@rsio/rssrv/moments/hold-messages';
+import type { Moments } from '@rsio/rssrv/moments/moments';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
@@ -28,6 +30,8 @@ export interface SessionHost {
   readonly listener: () => SimProcess;
   readonly holds: () => SimHolds;
   readonly machine: SimMachine;
+  /** The listener's, of now; null: this world takes no snapshots. */
+  readonly moments: () => Moments | null;
   /** A sync of a volume failed in a process. */
   lost(volume: string): void;
   /** Slots that a session grants. */
@@ -70,6 +74,11 @@ export class SimSession {
   private readonly backends: SimBackend[] = [];
   /** When the listener has answered all that was asked. */
   private answeredMs = 0;
+  /** When the last message of the listener arrives. */
+  private arrivedMs = 0;
+  /** As the listener's moments see it. */
+  readonly client: { readonly node: string };
+  readonly workerSession = { send: (message: HoldMessage): void => this.arrives(() => this.session.volumes.gates.receive(message)) };
 
   constructor(clock: SimClock, host: SessionHost, list: () => SimList, claimant: SimClaimant, secret: Buffer) {
     this.clock = clock;
@@ -77,6 +86,7 @@ export class SimSession {
     this.list = list;
     this.processNumber = host.nextProcessNumber();
     this.claimant = claimant;
+    this.client = claimant;
     this.secret = secret;
     this.process = new SimProcess(clock);
     const id = host.random.bytes(16);
@@ -101,7 +111,7 @@ export class SimSession {
 
   /** The server's list has changed: its process is notified when it runs. */
   listChanged(grown: readonly GrownVolume[] = []): void {
-    this.process.after(0, () => {
+    this.arrives(() => {
       const { interfaces, generation } = this.list();
       this.session.listChanged(interfaces, generation, grown);
     });
@@ -200,8 +210,8 @@ export class SimSession {
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       waitsForSpace: () => undefined,
-      held: () => undefined,
-      clone: () => Promise.resolve(null),
+      held: (number) => this.say(() => host.moments()?.held(this.id, number)),
+      clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),
       openBackend: (volume) =>
         this.shortly(() => {
           const { storageNow } = host.machine.volumes.get(volume.id)!;
@@ -214,6 +224,14 @@ export class SimSession {
           return backend;
         }),
     };
+  }
+
+  /** Reaches this process after all earlier messages of the listener; where there are snapshots, that takes time. */
+  private arrives(told: () => void): void {
+    const { clock, process, host } = this;
+    const nowMs = clock.monotonicMs();
+    if (host.moments() !== null) this.arrivedMs = Math.max(this.arrivedMs, nowMs + host.random.unit() * host.controlMs);
+    process.after(Math.max(0, this.arrivedMs - nowMs), told);
   }
 
   /** Reaches the listener after all earlier messages, even if this process has ended by then. */
@@ -235,11 +253,7 @@ export class SimSession {
     const { host, process } = this;
     const delayMs = this.delayMs();
     return new Promise((resolve) => {
-      const answer = (given: T): void => {
-        process.after(0, () => {
-          resolve(given);
-        });
-      };
+      const answer = (given: T): void => this.arrives(() => resolve(given));
       process.after(delayMs, () =>
         host.listener().after(0, () => {
           void ask().then(answer);
@@ -269,6 +283,7 @@ export class SimSession {
   private async grant(request: OpenRequest): Promise<Grant> {
     const grant = await this.host.holds().grant(this, request);
     if (!grant.granted) return grant;
+    this.host.moments()?.granted(this, grant.volume.id);
     this.grants.set(grant.volume, { epoch: epochOf(grant.identity), incarnation: epochOf(grant.incarnation) });
     return grant;
   }

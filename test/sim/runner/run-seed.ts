@@ -29,6 +29,9 @@ export interface SeedCounts {
   readonly faults: number;
   /** Orders for volumes of pools that were answered. */
   readonly poolOrders: number;
+  /** Snapshots that were taken, and those that were refused. */
+  readonly snapshots: number;
+  readonly snapshotsRefused: number;
   readonly events: number;
   /** Simulated time, ms. */
   readonly simulatedMs: number;
@@ -80,6 +83,8 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     lostIncarnations: volumes.reduce((sum, { lostIncarnations }) => sum + lostIncarnations, 0),
     recoveries: volumes.reduce((sum, { recoveries }) => sum + recoveries, 0),
     poolOrders: world.pools?.done ?? 0,
+    snapshots: world.snapshots?.taken ?? 0,
+    snapshotsRefused: world.snapshots?.refused ?? 0,
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),
   };

@@ -102,8 +102,9 @@ export class SimCache {
     this.dirty.fill(0, firstSector, firstSector + sectors);
   }
 
-  writeBack(): void {
-    for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1)) this.writeThrough(at, 1);
+  writeBack(firstSector = 0, sectors = this.dirty.length): void {
+    const end = firstSector + sectors;
+    for (let at = this.dirty.indexOf(1, firstSector); at >= 0 && at < end; at = this.dirty.indexOf(1, at + 1)) this.writeThrough(at, 1);
   }
 
   /** Write-back of these sectors fails if they are dirty, with an open outcome for each. Returns how many are lost. */

@@ -139,6 +139,18 @@ export class SimStorage {
     return this.cache.tell(descriptor);
   }
 
+  /**
+   * A clone of these sectors: they are written back, and `target` gets what is on disk. False: that has failed. An earlier failure is not
+   * noticed.
+   */
+  clones(firstSector: number, sectors: number, target: Buffer): boolean {
+    const fails = this.strikes('flush') || this.strikes('write');
+    if (fails) this.lost(this.cache.writeBackFails(firstSector, sectors));
+    else this.cache.writeBack(firstSector, sectors);
+    this.cache.disk.copy(target, firstSector * SECTOR_BYTES, firstSector * SECTOR_BYTES, (firstSector + sectors) * SECTOR_BYTES);
+    return !fails;
+  }
+
   /** Write-back without a request fails. */
   writeBackFails(): void {
     this.lost(this.cache.writeBackFails());

@@ -29,6 +29,8 @@ export interface WorldShape {
   readonly tls: boolean;
   /** Its servers have pools, in which volumes are created and changed. */
   readonly hasPools: boolean;
+  /** Its servers take snapshots. */
+  readonly snapshots: boolean;
   /** Its servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -53,6 +55,10 @@ const TLS_SEEDS = 5;
 /** One world of so many has pools: this one. The worlds in which most mutants are found are others. */
 const POOL_SEEDS = 7;
 const POOL_SEED = 4;
+/** After this seed, three worlds of so many take snapshots, one of them with pools. The worlds in which most mutants are found are others. */
+const SNAPSHOT_SEEDS_AFTER = 120;
+const SNAPSHOT_SEEDS = 14;
+const SNAPSHOT_SEEDS_TAKEN: readonly number[] = [2, 9, 11];
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
 /** The same, beside the volumes of pools. */
@@ -105,6 +111,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     // Not drawn: every other number of a seed stays what it was.
     hasPools,
     tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
+    snapshots: seed > SNAPSHOT_SEEDS_AFTER && SNAPSHOT_SEEDS_TAKEN.includes(seed % SNAPSHOT_SEEDS),
     revokes: seed % OLDER_SERVER_SEEDS !== 0,
     times: random.pick(TIMES),
     logSizeBytes: random.pick([0, 64 * KIB, 1024 * KIB, 1024 * KIB]),

@@ -19,6 +19,7 @@ import { SimNetwork } from '../network/sim-network.ts';
 import { SimRivals } from '../machines/sim-rivals.ts';
 import { SimServer } from '../machines/sim-server.ts';
 import { drawRoute, drawShape, type WorldShape, logTotalOf } from './sim-shape.ts';
+import { SimSnapshots } from './sim-snapshots.ts';
 import { SimStorage } from '../storage/sim-storage.ts';
 import { SimUser } from '../machines/sim-user.ts';
 import { SimVolume } from '../machines/sim-volume.ts';
@@ -58,6 +59,7 @@ export class SimWorld {
   readonly rivals: SimRivals;
   readonly faults: SimFaults;
   readonly pools: SimPoolsOfWorld | null;
+  readonly snapshots: SimSnapshots | null;
   private readonly forms: SimForms;
   readonly breaches: string[] = [];
   pathFailures = 0;
@@ -105,6 +107,7 @@ export class SimWorld {
     this.rivals = new SimRivals(clock, random, clients, volumes, this.shape.rivalGapMs);
     this.judge = new Judge(this, this.breaches);
     this.pools = this.shape.hasPools ? new SimPoolsOfWorld(this, seed) : null;
+    this.snapshots = this.shape.snapshots ? new SimSnapshots(this, seed) : null;
   }
 
   /** Runs the seed; returns every violation. `isHunt`: the seed ends at the first one. */
@@ -120,8 +123,17 @@ export class SimWorld {
     return this.found;
   }
 
+  private get areOrdersDone(): boolean {
+    return this.pools?.isDone !== false && this.snapshots?.isDone !== false;
+  }
+
   private get found(): string[] {
-    return [...this.breaches, ...this.volumes.flatMap(({ breaches }) => breaches), ...(this.pools?.breaches ?? [])];
+    return [
+      ...this.breaches,
+      ...this.volumes.flatMap(({ breaches }) => breaches),
+      ...(this.pools?.breaches ?? []),
+      ...(this.snapshots?.breaches ?? []),
+    ];
   }
 
   private async live(): Promise<void> {
@@ -131,8 +143,9 @@ export class SimWorld {
     this.faults.heal();
     this.forms.heal();
     this.pools?.heal();
-    await this.runUntil(() => this.users.every((user) => !user.isBusy) && this.pools?.isDone !== false, clock.monotonicMs() + CALM_MAX_MS);
-    if (this.pools?.isDone === false) this.breaches.push('M1: an order is not answered although all is well');
+    this.snapshots?.heal();
+    await this.runUntil(() => this.users.every((user) => !user.isBusy) && this.areOrdersDone, clock.monotonicMs() + CALM_MAX_MS);
+    if (!this.areOrdersDone) this.breaches.push('M1: an order is not answered although all is well');
     this.rivals.stop();
     for (const user of this.users) user.stop();
     const lastMs = clock.monotonicMs() + RECOVERY_MAX_MS;
@@ -210,6 +223,7 @@ export class SimWorld {
       handOverMs: shape.handOverMs,
       revokes: shape.revokes,
       tls: shape.tls,
+      snapshots: shape.snapshots,
     };
     const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
     this.servers.push(server);

@@ -12,6 +12,7 @@ import { POOL_MUTANTS } from './pool-mutants/pool-mutants.ts';
 import { RECOVERY_MUTANTS } from './mutants/recovery-mutants.ts';
 import { REVOKE_MUTANTS } from './mutants/revoke-mutants.ts';
 import { SERVER_MUTANTS } from './mutants/server-mutants.ts';
+import { SNAPSHOT_MUTANTS } from './snapshot-mutants/snapshot-mutants.ts';
 import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
 
@@ -28,4 +29,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOSS_MUTANTS,
   ...HANDLE_MUTANTS,
   ...POOL_MUTANTS,
+  ...SNAPSHOT_MUTANTS,
 ];

@@ -45,13 +45,14 @@ const RULES = [
   'M2',
   'M3',
   'M4',
+  'P1',
 ];
 
 /** Of each rule that the page numbers in bold: its line "Tests". */
 function testLines(): Map<string, string> {
   const page = readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8');
   const found = new Map<string, string>();
-  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHVM]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHVM]\d+\. |^##)/gm)) {
+  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHVMP]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHVMP]\d+\. |^##)/gm)) {
     found.set(rule!, rest!.slice(rest!.indexOf('- Tests:')));
   }
   return found;

@@ -272,6 +272,7 @@ export class Listener {
       incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
       unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
       sync: (id) => this.volumes.sync(id),
+      lost: (id) => void this.incarnations.lost(id),
     });
   }
 

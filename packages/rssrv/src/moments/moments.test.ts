@@ -43,6 +43,7 @@ beforeEach(() => {
       synced.push(id);
       if (syncError !== null) throw syncError;
     },
+    lost: (id) => void synced.push(`${id} is lost`),
   });
 });
 
@@ -225,7 +226,7 @@ test('no snapshot if the storage has reported an error', async () => {
   syncError = new RsError('E_VOLUME', 'The disk is broken');
   await take(['x', 1]);
   await clones[0]!.ends();
-  expect(outcome).toBe('E_VOLUME The disk is broken');
+  expect([outcome, synced]).toEqual(['E_VOLUME The disk is broken', ['x', 'x is lost']]);
 });
 
 test('bounds', async () => {

@@ -36,6 +36,8 @@ export interface MomentPorts {
   unsettledNode(volumeId: string, incarnation: string): string | null;
   /** Makes all earlier writes durable. Throws if the storage has reported an error that the listener has not got yet. */
   sync(volumeId: string): Promise<void>;
+  /** Starts a new incarnation of the volume's storage, because a sync has failed. */
+  lost(volumeId: string): void;
 }
 
 /** The moment that is being taken. */
@@ -74,7 +76,7 @@ export class Moments implements MomentsOfPools {
     try {
       const incarnations = copies.map(({ volumeId }) => this.settledIncarnation(volumeId));
       await this.run(copies);
-      await Promise.all(copies.map(({ volumeId }) => this.ports.sync(volumeId)));
+      await Promise.all(copies.map(({ volumeId }) => this.sync(volumeId)));
       for (const [index, { volumeId }] of copies.entries())
         if (this.ports.incarnationOf(volumeId) !== incarnations[index]) throw this.lost(volumeId);
     } finally {
@@ -139,6 +141,18 @@ export class Moments implements MomentsOfPools {
       `Client ${node} has not yet sent again the last writes of volume ${name}, which the server may have lost: try again when the client is back`,
       { volume: name, client: node },
     );
+  }
+
+  /** A storage error of an earlier write is in no copy, and a clone does not report it. */
+  private async sync(volumeId: string): Promise<void> {
+    try {
+      await this.ports.sync(volumeId);
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      // A slow sync goes on, and its failure is reported then.
+      if (error.code !== 'E_TIMEOUT') this.ports.lost(volumeId);
+      throw error;
+    }
   }
 
   private lost(volumeId: string): RsError {

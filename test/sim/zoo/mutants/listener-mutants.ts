@@ -7,7 +7,7 @@ import { admissionOf } from '@rsio/rssrv/session/server-path';
 import { override } from '../../base/override.ts';
 import type { SimEnd } from '../../network/sim-link.ts';
 import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
-import { interfaceAt } from '../../machines/sim-server.ts';
+import { interfaceAt } from '../../machines/sim-identity.ts';
 import { SimSession } from '../../machines/sim-session.ts';
 import type { Mutant, PrivateAs } from './mutant.ts';
 

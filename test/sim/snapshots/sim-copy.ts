@@ -1,0 +1,62 @@
+// The copy of a simulated volume, chunk by chunk, as a listener makes it for a snapshot. A clone writes back what is dirty, and takes over what
+// is on disk then, a first part earlier than the rest. It takes time, may fail with the storage, and never ends if the listener dies.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { ChunkedCopy } from '@rsio/rssrv/pools/snapshots/moment';
+import type { SimProcess } from '../base/sim-clock.ts';
+import { LATE_MAX_MS, type SimStorage } from '../storage/sim-storage.ts';
+
+export interface CopyPorts {
+  readonly storage: SimStorage;
+  /** The listener's. */
+  readonly process: SimProcess;
+  /** Not that of the storage, so that other worlds stay what they were. */
+  readonly random: SeededRandom;
+}
+
+const LATE_CHANCE = 0.01;
+
+export class SimCopy implements ChunkedCopy {
+  readonly volumeId: string;
+  readonly sizeBytes: number;
+  readonly chunkBytes: number;
+  readonly chunks: number;
+  readonly content: Buffer;
+  private readonly ports: CopyPorts;
+
+  constructor(volumeId: string, sizeBytes: number, chunkBytes: number, ports: CopyPorts) {
+    this.volumeId = volumeId;
+    this.sizeBytes = sizeBytes;
+    this.chunkBytes = chunkBytes;
+    this.chunks = Math.ceil(sizeBytes / chunkBytes);
+    this.content = Buffer.alloc(sizeBytes);
+    this.ports = ports;
+  }
+
+  clone(index: number): Promise<void> {
+    const { random } = this.ports;
+    const from = (index * this.chunkBytes) / SECTOR_BYTES;
+    const to = Math.min((index + 1) * this.chunkBytes, this.sizeBytes) / SECTOR_BYTES;
+    const middle = random.int(from, to);
+    return new Promise((resolve, reject) => {
+      this.later(() => {
+        const isFirstThere = this.copy(from, middle);
+        this.later(() => {
+          const isThere = this.copy(middle, to) && isFirstThere;
+          this.later(() => (isThere ? resolve() : reject(Object.assign(new Error('EIO'), { code: 'EIO' }))));
+        });
+      });
+    });
+  }
+
+  private copy(from: number, to: number): boolean {
+    return this.ports.storage.clones(from, to - from, this.content);
+  }
+
+  private later(act: () => void): void {
+    const { process, random, storage } = this.ports;
+    const ms = random.chance(LATE_CHANCE) ? random.unit() * LATE_MAX_MS : random.unit() * storage.shape.effectMs;
+    process.after(ms, act);
+  }
+}

@@ -1,0 +1,116 @@
+// The snapshots of a simulated world: for each server, one after the other, of one or several volumes at one moment, in chunks of any size.
+// Production code takes the moment; the snapshot judge judges what was answered. It draws from random numbers of its own. Invariant: worlds
+// without snapshots do not depend on it.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { toRsError } from '@rsio/common/lib/errors';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SnapshotJudge } from '../judges/snapshot-judge.ts';
+import type { SimServer } from '../machines/sim-server.ts';
+import type { SimVolume } from '../machines/sim-volume.ts';
+import { SimCopy } from '../snapshots/sim-copy.ts';
+import type { SimWorld } from './sim-world.ts';
+
+/** As far as seeds go, other draws than those of the world and its pools. */
+const SALT = 1_000_117;
+const GAP_MAX_MS = 200;
+/** A snapshot without an answer by then, because its listener is dead, is not waited for. */
+const ANSWER_MAX_MS = 5_000;
+/** How often volumes of which answered writes may be missing are left out; else they refuse it. */
+const SETTLED_CHANCE = 0.8;
+/** How often each volume is in it. */
+const IN_CHANCE = 0.6;
+const CHUNKS_BYTES = [512, 4096, 8192, 65_536];
+const CHUNKS_MAX = 64;
+const WHOLE_CHANCE = 0.4;
+
+export class SimSnapshots {
+  /** Nothing is asked for any more. */
+  isDone = false;
+  private readonly judge = new SnapshotJudge();
+  /** Snapshots that were refused. */
+  refused = 0;
+  private readonly world: SimWorld;
+  private readonly random: SeededRandom;
+  private isOver = false;
+
+  constructor(world: SimWorld, seed: number) {
+    this.world = world;
+    this.random = new SeededRandom(seed * SALT + 3);
+    void Promise.all(world.servers.map((server) => this.run(server))).then(() => {
+      this.isDone = true;
+    });
+  }
+
+  get breaches(): readonly string[] {
+    return this.judge.breaches;
+  }
+
+  /** Snapshots that were taken. */
+  get taken(): number {
+    return this.judge.judged;
+  }
+
+  heal(): void {
+    this.isOver = true;
+  }
+
+  private async run(server: SimServer): Promise<void> {
+    while (!this.isOver) {
+      await this.pause(this.random.unit() * GAP_MAX_MS);
+      for (const volume of server.machine.volumes.values()) this.judge.watch(volume.oracle);
+      if (server.isListening) await this.take(server);
+    }
+  }
+
+  private async take(server: SimServer): Promise<void> {
+    const { random, world } = this;
+    const isSettled = random.chance(SETTLED_CHANCE);
+    const able = [...server.machine.volumes.values()].filter(
+      ({ id, isCut, isRemoved, form, isPooled, config }) =>
+        !isCut && !isRemoved && form === null && (!isPooled || config !== null) && !(isSettled && server.isUnsettled(id)),
+    );
+    const volumes = able.filter(() => random.chance(IN_CHANCE));
+    if (volumes.length === 0) return;
+    const copies = volumes.map((volume) => this.copyOf(volume, server));
+    const take = this.judge.asks(volumes.map(({ oracle }) => oracle));
+    const code = await this.outcome(server, copies);
+    const names = volumes.map(({ name }) => name);
+    if (world.trace.isOn) world.trace.say(`${server.name}: snapshot of ${names.join(', ')}: ${code ?? 'no answer'}`);
+    if (code !== 'taken') this.refused++;
+    else
+      this.judge.answered(
+        take,
+        copies.map(({ content }, at) => ({ oracle: volumes[at]!.oracle, name: names[at]!, content })),
+      );
+  }
+
+  private copyOf({ id, storage, oracle }: SimVolume, { listener }: SimServer): SimCopy {
+    const { random } = this;
+    const sizeBytes = oracle.sectors * SECTOR_BYTES;
+    const drawnBytes = random.pick(CHUNKS_BYTES);
+    const isWhole = random.chance(WHOLE_CHANCE) || drawnBytes >= sizeBytes || sizeBytes / drawnBytes > CHUNKS_MAX;
+    return new SimCopy(id, sizeBytes, isWhole ? sizeBytes : drawnBytes, { storage, process: listener, random });
+  }
+
+  /** Null: no answer. */
+  private outcome(server: SimServer, copies: readonly SimCopy[]): Promise<string | null> {
+    return new Promise((resolve) => {
+      const timer = this.world.clock.after(ANSWER_MAX_MS, () => resolve(null));
+      const ended = (code: string): void => {
+        timer.cancel();
+        resolve(code);
+      };
+      server.take(copies, this.random).then(
+        () => ended('taken'),
+        (thrown: unknown) => ended(toRsError(thrown).code),
+      );
+    });
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.world.clock.after(ms, resolve);
+    });
+  }
+}
