@@ -17,7 +17,6 @@ import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { SESSION_SILENT_MS } from '@rsio/rssrv/holds/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/listener/limits';
 import { Moments } from '@rsio/rssrv/moments/moments';
-import type { ChunkedCopy } from '@rsio/rssrv/pools/snapshots/moment';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
@@ -71,10 +70,10 @@ export class SimServer implements SimHost {
   /** The listener of now. */
   listener: SimProcess;
   readonly machine: SimMachine;
-  private holds: SimHolds;
+  holds: SimHolds;
   /** Of this listener. */
   private pool: SimPool | null;
-  private moments: Moments | null;
+  moments: Moments | null;
   private readonly ports: ServerPorts;
   /** Its listening interfaces, those removed from its list, and the number of the list. */
   readonly addresses: readonly string[];
@@ -116,18 +115,6 @@ export class SimServer implements SimHost {
     } finally {
       await new Promise<void>((resolve) => listener.after(back!, resolve));
     }
-  }
-
-  /** Its client has not sent again what was lost. */
-  isUnsettled(volume: string): boolean {
-    return this.holds.holders.unsettledNode(volume, this.machine.incarnationOf(volume)) !== null;
-  }
-
-  /** Copies volumes at one moment. Never resolves if the listener dies meanwhile. Throws RsError. */
-  async take(copies: readonly ChunkedCopy[], random: SeededRandom): Promise<void> {
-    const { listener, moments } = this;
-    await new Promise<void>((resolve) => listener.after(random.unit() * this.ports.sessions.controlMs, resolve));
-    await moments!.take(copies);
   }
 
   /** The file of a volume was found cut, or is whole again. */

@@ -68,7 +68,7 @@ export class SimSnapshots {
     const isSettled = random.chance(SETTLED_CHANCE);
     const able = [...server.machine.volumes.values()].filter(
       ({ id, isCut, isRemoved, form, isPooled, config }) =>
-        !isCut && !isRemoved && form === null && (!isPooled || config !== null) && !(isSettled && server.isUnsettled(id)),
+        !isCut && !isRemoved && form === null && (!isPooled || config !== null) && !(isSettled && isUnsettled(server, id)),
     );
     const volumes = able.filter(() => random.chance(IN_CHANCE));
     if (volumes.length === 0) return;
@@ -101,11 +101,17 @@ export class SimSnapshots {
         timer.cancel();
         resolve(code);
       };
-      server.take(copies, this.random).then(
+      this.asked(server, copies).then(
         () => ended('taken'),
         (thrown: unknown) => ended(toRsError(thrown).code),
       );
     });
+  }
+
+  /** Never resolves if the listener dies meanwhile. Throws RsError. */
+  private async asked({ listener, moments }: SimServer, copies: readonly SimCopy[]): Promise<void> {
+    await new Promise<void>((resolve) => listener.after(this.random.unit() * this.world.shape.controlMs, resolve));
+    await moments!.take(copies);
   }
 
   private pause(ms: number): Promise<void> {
@@ -113,4 +119,9 @@ export class SimSnapshots {
       this.world.clock.after(ms, resolve);
     });
   }
+}
+
+/** A client has still to send again what was lost. */
+function isUnsettled({ holds, machine }: SimServer, volume: string): boolean {
+  return holds.holders.unsettledNode(volume, machine.incarnationOf(volume)) !== null;
 }
