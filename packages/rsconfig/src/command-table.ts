@@ -19,6 +19,9 @@ import {
   VOLUME_RENAME,
   VOLUME_RESTORE,
   VOLUME_SET,
+  VOLUME_ROLLBACK,
+  VOLUME_SNAPSHOT,
+  VOLUME_CLONE,
   VOLUME_SHOW,
 } from './commands/server-volumes/commands.ts';
 import { VOLUME_CREATE } from './commands/server-volumes/create.ts';
@@ -32,7 +35,19 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH]],
   [
     'Volumes of the servers',
-    [VOLUME_LIST, VOLUME_SHOW, VOLUME_CREATE, VOLUME_GROW, VOLUME_RENAME, VOLUME_SET, VOLUME_REMOVE, VOLUME_RESTORE],
+    [
+      VOLUME_LIST,
+      VOLUME_SHOW,
+      VOLUME_CREATE,
+      VOLUME_GROW,
+      VOLUME_RENAME,
+      VOLUME_SET,
+      VOLUME_REMOVE,
+      VOLUME_RESTORE,
+      VOLUME_SNAPSHOT,
+      VOLUME_CLONE,
+      VOLUME_ROLLBACK,
+    ],
   ],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],

@@ -4,7 +4,7 @@
 import '@rsio/protocol/limits';
 
 import { assert } from '@rsio/common/lib/assert';
-import { CONTROL_TIMEOUT_MS, LIST_WAIT_MS } from '@rsio/common/control/limits';
+import { CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { CONNECT_TIMEOUT_MS, OUTPUT_HARD_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
@@ -12,6 +12,9 @@ import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PER_SESSION_MAX, MESSAGE_MAX_BYTES, SLOTS
 import { CHANGES_WAITING_MAX } from './admin/limits.ts';
 import { HOLD_CHANGES_WAITING_MAX } from './holds/limits.ts';
 import { TAKE_OVER_REVOKE_MS } from './listener/limits.ts';
+import { GUARD_CHUNKS_MAX, MOMENT_VOLUMES_MAX } from './moments/limits.ts';
+import { CHUNKS_MAX, SNAPSHOT_GROUP_MAX } from './pools/snapshots/limits.ts';
+import { SNAPSHOT_CHANGE_MS } from './snapshots/limits.ts';
 import { LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX, REMOTE_BURST, REMOTE_REQUESTS_MAX } from './remote/limits.ts';
 import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from './requests/limits.ts';
 import { ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES, UNLISTED_PATH_MS } from './session/limits.ts';
@@ -37,4 +40,7 @@ assert(
   2 * ADMIN_ANSWER_MAX_BYTES < LONG_ANSWERS_MAX_BYTES && LONG_ANSWERS_PER_SESSION_MAX >= ADMIN_CALLS_SENT_MAX,
   'The long answers that a client reads at a time must be kept',
 );
+assert(CHUNKS_MAX <= GUARD_CHUNKS_MAX, 'Every file that is copied in chunks must be guarded');
+assert(SNAPSHOT_GROUP_MAX <= MOMENT_VOLUMES_MAX, 'Snapshots of one request must fit one moment');
+assert(SERVER_CHANGE_MS > 2 * SNAPSHOT_CHANGE_MS, 'A command must wait for longer than its longest steps');
 assert(JOURNAL_LINES_MAX >= 2 * REQUESTS_KEPT, 'The journal must not be written anew at every change');

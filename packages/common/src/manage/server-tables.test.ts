@@ -26,6 +26,7 @@ test('volumes: sizes to the right, and the reason in place of the holders of a v
   const holder = { address: '10.0.0.2', sinceMs: 0 };
   const volumes = [
     volume({
+      snapshots: 3,
       holders: [
         { ...holder, node: 'big-2' },
         { ...holder, node: 'big-3' },
@@ -35,10 +36,10 @@ test('volumes: sizes to the right, and the reason in place of the holders of a v
     volume({ name: 'lost', state: 'unavailable', reason: 'its file is gone: restore it', usedBytes: 0 }),
   ];
   expect(volumesTable(volumes)).toBe(
-    `VOLUME     SIZE  USED  POOL  HELD BY
-oracle@0  20.0G  1.5K  fast  big-2, big-3
-a@3         512     -  -     -
-lost@0    20.0G     0  fast  unavailable: its file is gone: restore it
+    `VOLUME     SIZE  USED  POOL  SNAPSHOTS  HELD BY
+oracle@0  20.0G  1.5K  fast          3  big-2, big-3
+a@3         512     -  -             0  -
+lost@0    20.0G     0  fast          0  unavailable: its file is gone: restore it
 `,
   );
 });

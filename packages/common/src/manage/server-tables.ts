@@ -2,7 +2,7 @@
 // reaches the terminal; `-` stands for an unknown or missing value.
 
 import { alignColumns, toText } from '../cli/table.ts';
-import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server/views.ts';
+import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '../control/server/views.ts';
 import { printSize } from '../lib/units.ts';
 import type { StatsView } from '../control/server/stats-views.ts';
 import { formatTime } from '../log/log-line.ts';
@@ -30,6 +30,11 @@ export function volumeText({ name, universe }: { readonly name: string; readonly
   return `${name}@${universe}`;
 }
 
+/** Such as `oracle@0@monday`. `label`: the name of a volume. */
+export function snapshotText(snapshot: SnapshotView, label: (volume: SnapshotView) => string = volumeText): string {
+  return `${label(snapshot)}@${snapshot.snapshot}`;
+}
+
 /** Output of `volume list`. */
 export function volumesTable(volumes: readonly ManagedVolumeView[]): string {
   const rows = volumes.map((volume) => [
@@ -37,9 +42,10 @@ export function volumesTable(volumes: readonly ManagedVolumeView[]): string {
     shownSize(volume.sizeBytes),
     shownSize(volume.usedBytes),
     poolsText(volume),
+    String(volume.snapshots),
     heldText(volume),
   ]);
-  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', 'HELD BY'], rows));
+  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY'], rows));
 }
 
 /** The pools of the volume, in the order of its files. */
@@ -76,10 +82,15 @@ export function keptText(ms: number): string {
   return `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
 
-/** Output of `volume show` and `volume set`. `title`: the name of the volume; `server`: null if there is only one. */
-export function volumeDetails(volume: ManagedVolumeView, title = volumeText(volume), server: string | null = null): string {
+/** Output of `volume set`, and of `volume show` with `snapshots`. `title`: the name of the volume; `server`: null if there is only one. */
+export function volumeDetails(
+  volume: ManagedVolumeView,
+  title = volumeText(volume),
+  server: string | null = null,
+  snapshots: readonly SnapshotView[] = [],
+): string {
   const names = (list: readonly string[] | null, all: string): string => (list === null ? all : list.join(', ') || 'none');
-  const lines: readonly (readonly [string, string])[] = [
+  const lines: (readonly [string, string])[] = [
     ['id', volume.id ?? '-'],
     ['state', volume.state === 'served' ? 'served' : `unavailable: ${volume.reason ?? '-'}`],
     ['size', `${shownSize(volume.sizeBytes)} (${volume.sizeBytes ?? '-'} bytes), blocks of ${volume.blockSizeBytes}`],
@@ -102,7 +113,14 @@ export function volumeDetails(volume: ManagedVolumeView, title = volumeText(volu
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),
   ];
+  lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one)] as const));
   return toText([title, ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);
+}
+
+/** What a snapshot takes up cannot be told from what it shares with the volume and other snapshots. */
+function snapshotDetails({ snapshot, sizeBytes, usedBytes, createdMs, by }: SnapshotView): string {
+  const used = usedBytes === null ? '' : `, up to ${shownSize(usedBytes)} used`;
+  return `${snapshot} of ${formatTime(createdMs)}, ${shownSize(sizeBytes)}${used}${by === null ? '' : `, by ${by}`}`;
 }
 
 /** Output of `pool list`. */

@@ -3,7 +3,7 @@
 
 import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';
-import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '../control/server/views.ts';
+import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '../control/server/views.ts';
 
 const GIB = 1024 ** 3;
 
@@ -82,6 +82,22 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     holders: [],
     waitsForSpace: false,
     fullPool: null,
+    snapshots: 0,
+    ...changes,
+  };
+}
+
+export function snapshot(changes: Partial<SnapshotView> = {}): SnapshotView {
+  return {
+    name: 'oracle',
+    universe: 0,
+    snapshot: 'monday',
+    id: '8a65f309-f092-4c5a-913e-b2a388712c50',
+    sizeBytes: 20 * GIB,
+    usedBytes: 1024 ** 3,
+    createdMs: 0,
+    by: null,
+    group: '8a65f309-f092-4c5a-913e-b2a388712c51',
     ...changes,
   };
 }

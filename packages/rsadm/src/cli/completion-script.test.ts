@@ -65,7 +65,7 @@ test.for<[string[], string[]]>([
   [['vol'], ['volume']],
   [
     ['volume', ''],
-    ['create', 'grow', 'list', 'remove', 'rename', 'restore', 'set', 'show'],
+    ['clone', 'create', 'grow', 'list', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
   ],
   [
     ['pool', ''],

@@ -7,6 +7,7 @@ import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/common/
 import { CREATE, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
+import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeShape, volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
 
@@ -36,6 +37,11 @@ export const VOLUME_RENAME = onThisServer(VERBS.rename);
 export const VOLUME_SET = onThisServer(VERBS.set);
 export const VOLUME_REMOVE = onThisServer(VERBS.remove);
 export const VOLUME_RESTORE = onThisServer(VERBS.restore);
+
+const SNAPSHOTS = snapshotVerbs(PROGRAM);
+export const VOLUME_SNAPSHOT = onThisServer(SNAPSHOTS.snapshot);
+export const VOLUME_CLONE = onThisServer(SNAPSHOTS.clone);
+export const VOLUME_ROLLBACK = onThisServer(SNAPSHOTS.rollback);
 
 export const VOLUME_LIST = defineCommand({
   call: { by: 'words', words: 'volume list' },

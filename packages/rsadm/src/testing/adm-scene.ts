@@ -18,6 +18,7 @@ import {
   pool,
   removedVolume,
   sessionStats,
+  snapshot,
   volume,
 } from '@rsio/common/testing/server-views';
 import { afterEach, beforeEach } from 'vitest';
@@ -40,13 +41,17 @@ export const ANSWERS: Handlers = {
   'pool-check': () => ({ pool: pool() }),
   'pool-list': () => ({ pools: [pool()] }),
   'volume-list': () => ({ volumes: [volume()], removed: [removedVolume({ untilMs: NOW_MS + 5_400_000 })] }),
-  'volume-show': () => ({ volume: volume() }),
+  'volume-show': () => ({ volume: volume(), snapshots: [] }),
   'volume-create': () => ({ volume: volume() }),
   'volume-grow': () => ({ volume: volume({ sizeBytes: 2 ** 40 }) }),
   'volume-rename': () => ({ volume: volume({ name: 'data', universe: 1 }) }),
   'volume-set': () => ({ volume: volume({ readonly: true }) }),
   'volume-remove': () => ({ removed: removedVolume() }),
   'volume-restore': () => ({ volume: volume() }),
+  'volume-snapshot': ({ snapshots }) => ({ snapshots: snapshots.map((one) => snapshot(one)) }),
+  'volume-snapshot-remove': () => ({ volume: volume() }),
+  'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
+  'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
   'client-list': () => ({ clients: [client()] }),
   stats: () => ({ sessions: [sessionStats()], waits: [] }),
   events: () => ({ events: [], missed: 0, last: 0, beganMs: 0 }),
@@ -63,7 +68,7 @@ export const ANSWERS: Handlers = {
 export const INTERFACES = 'INTERFACE  ADDRESS   PORT  STATE\nif1        10.0.0.9  5000  listening\n';
 export const POOLS =
   'POOL    SIZE  USED   FREE  PROMISED  LIMIT  VOLUMES  PATH\nfast  100.0G   40%  55.0G     20.0G      -        1  /srv/fast\n';
-export const VOLUMES = 'VOLUME     SIZE  USED  POOL  HELD BY\noracle@0  20.0G  1.5K  fast  -\n';
+export const VOLUMES = 'VOLUME     SIZE  USED  POOL  SNAPSHOTS  HELD BY\noracle@0  20.0G  1.5K  fast          0  -\n';
 export const CLIENTS =
   'CLIENT  STATE      ADDRESS          READS    WRITES  RIGHTS  HOLDS\nbig-2   connected  192.168.10.2  0.8 MB/s  0.0 MB/s  use     oracle@0\n';
 

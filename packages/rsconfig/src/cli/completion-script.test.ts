@@ -81,7 +81,7 @@ test.for<[string[], string[]]>([
   [['-a', 'o'], ['oracle']],
   [
     ['volume', ''],
-    ['create', 'grow', 'list', 'remove', 'rename', 'restore', 'set', 'show'],
+    ['clone', 'create', 'grow', 'list', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
   ],
   [
     ['volume', 'show', ''],

@@ -10,7 +10,7 @@ import { executeProgram } from '@rsio/common/daemon/arguments';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { client, pool, removedVolume, volume } from '@rsio/common/testing/server-views';
+import { client, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
 import { afterEach, beforeEach } from 'vitest';
 import { rsconfig, rsconfigSpec } from '../program.ts';
 import { namespace, path, server as serverView } from './views.ts';
@@ -29,7 +29,7 @@ export const WITHOUT_ADMIN = (): never => {
 export const ORDERS: Orders = {
   'pool-list': () => ({ pools: [pool()] }),
   'volume-list': () => ({ volumes: [volume()], removed: [removedVolume({ untilMs: 5_400_000 })] }),
-  'volume-show': () => ({ volume: volume() }),
+  'volume-show': () => ({ volume: volume(), snapshots: [] }),
   'volume-create': ({ name, universe, sizeBytes }: { name: string; universe: number; sizeBytes: number }) => ({
     volume: volume({ name, universe, sizeBytes, usedBytes: 0 }),
   }),
@@ -38,6 +38,10 @@ export const ORDERS: Orders = {
   'volume-set': () => ({ volume: volume({ readonly: true }) }),
   'volume-remove': () => ({ removed: removedVolume() }),
   'volume-restore': () => ({ volume: volume() }),
+  'volume-snapshot': ({ snapshots }: { snapshots: readonly object[] }) => ({ snapshots: snapshots.map((one) => snapshot(one)) }),
+  'volume-snapshot-remove': () => ({ volume: volume() }),
+  'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
+  'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
   'client-list': () => ({ clients: [client()] }),
 };
 

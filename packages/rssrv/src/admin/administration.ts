@@ -20,6 +20,8 @@ import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
+import type { Moments } from '../pools/snapshots/moment.ts';
+import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
 import { Journal } from '../requests/journal.ts';
@@ -40,13 +42,14 @@ import { type ObservedServer, observingOrders } from './observing-orders.ts';
 import { poolOrders } from './pool-orders.ts';
 import { ReadSocket } from './read-socket.ts';
 import type { SessionStatus, VolumeStatus } from './server-views.ts';
-import { volumeOrders } from './volume-orders.ts';
+import { snapshotOrders, volumeOrders } from './volume-orders.ts';
 
 export interface AdministrationPorts extends ObservedServer {
   readonly clock: Clock;
   readonly log: Log;
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
+  readonly moments: Moments;
   readonly events: ServerEvents;
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
@@ -81,6 +84,7 @@ export class Administration {
   private readonly pools: Pools;
   private readonly memory: PoolMemory;
   private readonly verbs: PoolVerbs;
+  private readonly snapshots: SnapshotVerbs;
   private readonly inventory: Inventory;
   private readonly journal: Journal;
   private readonly requests: Requests;
@@ -135,6 +139,13 @@ export class Administration {
       configured: () => this.inventory.sectionVolumes,
       check: (was, now) => ports.check(was, now),
       apply: (was, now) => ports.apply(was, now),
+    });
+    this.snapshots = new SnapshotVerbs({
+      ...{ pools, clock, log },
+      verbs: this.verbs,
+      moments: ports.moments,
+      newId: randomUUID,
+      configured: () => this.inventory.sectionVolumes,
     });
   }
 
@@ -253,7 +264,7 @@ export class Administration {
   }
 
   private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
-    const { inventory, pools, verbs } = this;
+    const { inventory, pools, verbs, snapshots } = this;
     const { clock, log, clients } = this.ports;
     // What a client has asked for before it was fenced does not begin after it.
     const turns = { run: <T>(change: () => Promise<T>) => changes.run(() => clients.fences.order(asker.node, change)) };
@@ -272,6 +283,7 @@ export class Administration {
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
       ...volumeOrders({ log, changes: turns, inventory, verbs }, asker),
+      ...snapshotOrders({ log, changes: turns, inventory, snapshots }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
       'change-show': () => {

@@ -3,16 +3,19 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { ClientView, ManagedVolumeView } from '@rsio/common/control/server/views';
+import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Fences } from '../fences/fences.ts';
-import { type Catalogue, poolNamed, type PoolState, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import { type Catalogue, type Found, poolNamed, type PoolState, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { Pools } from '../pools/pools.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
+import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
-import { clientViews, removedView, type SessionStatus, type VolumeStatus, volumeView } from './server-views.ts';
+import { clientViews, removedView, type SessionStatus, snapshotView, type VolumeStatus, volumeView } from './server-views.ts';
 import { UsedBytes } from './used-bytes.ts';
 
 export interface InventoryPorts {
@@ -59,13 +62,30 @@ export class Inventory {
   }
 
   /** Throws E_UNKNOWN_VOLUME. */
-  async show({ name, universe }: VolumeName): Promise<ManagedVolumeView> {
+  async show({ name, universe }: VolumeName): Promise<ServerMethods['volume-show']['result']> {
     const entry = this.entries.find(({ volume }) => volume.name === name && volume.universe === universe);
     const text = volumeText({ name, universe });
     if (entry === undefined)
       throw new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: rsadm volume list shows them`, { volume: text });
     const [used = null] = await this.usedBytesOf([entry.volume]);
-    return this.volumeView(entry.volume, entry.manifest, used);
+    const pool = this.ports.pools.states.find((one) => one.name === entry.volume.pool?.name);
+    const snapshots = pool === undefined || entry.manifest === null ? [] : await this.snapshotsOf({ pool, manifest: entry.manifest });
+    return { volume: this.volumeView(entry.volume, entry.manifest, used), snapshots };
+  }
+
+  private async snapshotsOf(found: Found): Promise<SnapshotView[]> {
+    return this.snapshotViews(snapshotsOf(found).list.map((record) => ({ ...found, record })));
+  }
+
+  async snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> {
+    const { pools } = this.ports;
+    const used = await this.used.of(
+      found.map(({ pool, manifest, record }) => ({
+        place: pool.name,
+        path: pools.answers(pool.name) ? snapshotPaths.data(poolPaths.volume(pool.path, manifest.id), record.name) : null,
+      })),
+    );
+    return found.map((one, index) => snapshotView(one, used[index] ?? null));
   }
 
   async viewOf(pool: PoolState, manifest: Manifest): Promise<ManagedVolumeView> {
@@ -91,7 +111,9 @@ export class Inventory {
   }
 
   private volumeView(volume: ServerVolumeConfig, manifest: Manifest | null, usedBytes: number | null): ManagedVolumeView {
-    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes);
+    const pool = this.ports.pools.states.find(({ name }) => name === volume.pool?.name);
+    const snapshots = pool === undefined || manifest === null ? 0 : snapshotsOf({ pool, manifest }).list.length;
+    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots);
   }
 
   private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {

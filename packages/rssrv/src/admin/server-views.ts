@@ -10,7 +10,14 @@ import type {
   ServerVolumeConfig,
   VolumeLayout,
 } from '@rsio/common/config/schema/types';
-import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
+import type {
+  ClientView,
+  InterfaceView,
+  ManagedVolumeView,
+  PoolView,
+  RemovedVolumeView,
+  SnapshotView,
+} from '@rsio/common/control/server/views';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Fences } from '../fences/fences.ts';
 import { clientAsker } from '../pools/asker.ts';
@@ -18,6 +25,7 @@ import { type Catalogue, ownedBytes, type PoolState, promisedBytes, usableBytes 
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';
+import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';
 import type { RemovedVolume } from '../pools/disk/pool-scan.ts';
 import { findingsOf } from '../pools/pool-content.ts';
 
@@ -80,6 +88,7 @@ export function volumeView(
   manifest: Manifest | null,
   status: VolumeStatus,
   usedBytes: number | null,
+  snapshots: number,
 ): ManagedVolumeView {
   const { name, universe, blockSizeBytes, readonly, shared, pool, path, layout, clients, takeOver, takeOverForce } = volume;
   return {
@@ -105,11 +114,19 @@ export function volumeView(
     holders: status.holders,
     waitsForSpace: status.waitsForSpace,
     fullPool: status.fullPool ?? null,
+    snapshots,
   };
 }
 
 function layoutView({ chunkBytes, parts }: VolumeLayout): NonNullable<ManagedVolumeView['layout']> {
   return { chunkBytes, parts: parts.map((part) => ({ pool: part.pool, path: part.path, sizeBytes: part.sizeBytes })) };
+}
+
+/** `usedBytes`: null if unknown. */
+export function snapshotView({ manifest, record }: FoundSnapshot, usedBytes: number | null): SnapshotView {
+  const { name, universe } = manifest;
+  const { id, sizeBytes, createdMs, creator, group } = record;
+  return { name, universe, snapshot: record.name, id, sizeBytes, usedBytes, createdMs, by: creator, group: group.id };
 }
 
 export function removedView(pool: PoolState, { manifest, removal }: RemovedVolume): RemovedVolumeView {

@@ -4,6 +4,7 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
 import type { VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { printSize } from '@rsio/common/lib/units';
@@ -13,6 +14,8 @@ import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { parseSettings } from '../pools/settings.ts';
+import { snapshotText } from '../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Changes } from '../requests/requests.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { Inventory } from './inventory.ts';
@@ -34,7 +37,7 @@ export function volumeOrders({ log, changes, inventory, verbs }: VolumeOrdersPor
   return {
     // An unknown pool is refused with the names of all pools, which only an administrator may know.
     'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
-    'volume-show': async (name) => ({ volume: await inventory.show(name) }),
+    'volume-show': (name) => inventory.show(name),
     'volume-create': ({ request, ...params }) => change('created', params, () => verbs.create(createRequest(params), asker, request)),
     'volume-grow': ({ name, universe, sizeBytes, pool, request }) =>
       change('grown', { name, universe }, () => verbs.grow({ name, universe }, sizeBytes, asker, request, pool)),
@@ -57,6 +60,43 @@ export function volumeOrders({ log, changes, inventory, verbs }: VolumeOrdersPor
     },
     'volume-restore': ({ name, universe, request }) =>
       change('restored', { name, universe }, () => verbs.restore({ name, universe }, asker, request)),
+  };
+}
+
+export function snapshotOrders(
+  { log, changes, inventory, snapshots }: Omit<VolumeOrdersPorts, 'verbs'> & { readonly snapshots: SnapshotVerbs },
+  asker: Asker,
+): HandlersOf<typeof SNAPSHOT_METHODS> {
+  const change = async <T extends Found>(verb: string, volume: VolumeName, work: () => Promise<T>) => {
+    const found = await changes.run(work, changeText(asker, verb, volume));
+    logChange(log, asker, verb, found);
+    return { volume: await inventory.viewOf(found.pool, found.manifest), found };
+  };
+  return {
+    'volume-snapshot': async ({ snapshots: wanted, request }) => {
+      const texts = wanted.map(snapshotText).join(', ');
+      const made = await changes.run(
+        () => snapshots.snapshot(wanted, asker, request),
+        `snapshot ${texts}, which is being made by ${byText(asker)}`,
+      );
+      for (const one of made) logChange(log, asker, `snapshot ${one.record.name} made`, one);
+      return { snapshots: await inventory.snapshotViews(made) };
+    },
+    'volume-snapshot-remove': async ({ request, ...name }) => {
+      const { volume } = await change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
+      return { volume };
+    },
+    'volume-clone': async ({ newName, newUniverse, request, ...name }) => {
+      const to = { name: newName, universe: newUniverse };
+      const { volume } = await change(`cloned from ${snapshotText(name)}`, to, () => snapshots.clone(name, to, asker, request));
+      return { volume };
+    },
+    'volume-rollback': async ({ request, ...name }) => {
+      const { volume, found } = await change(`rolled back to ${name.snapshot}`, name, () => snapshots.rollback(name, asker, request));
+      const { kept } = found;
+      const [view = null] = kept === null ? [] : await inventory.snapshotViews([{ ...found, record: kept }]);
+      return { volume, kept: view };
+    },
   };
 }
 

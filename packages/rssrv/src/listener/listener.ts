@@ -346,6 +346,7 @@ export class Listener {
       log,
       paths,
       changes: this.changes,
+      moments: this.moments,
       config: () => this.config,
       configuredMs: () => this.inForce.configuredMs,
       sessions: () => this.admissions.statuses,

@@ -4,7 +4,7 @@
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { volume as managedVolume, pool, removedVolume } from '@rsio/common/testing/server-views';
+import { volume as managedVolume, pool, removedVolume, snapshot } from '@rsio/common/testing/server-views';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
@@ -16,6 +16,10 @@ const ROLES: readonly ClientRole[] = ['use', 'manage', 'admin'];
 /** Parameters with which each method is well formed. */
 const PARAMS: Readonly<Record<string, object>> = {
   'volume-show': { name: 'db' },
+  'volume-snapshot': { snapshots: [{ name: 'db', universe: 0, snapshot: 'monday' }] },
+  'volume-snapshot-remove': { name: 'db', snapshot: 'monday' },
+  'volume-clone': { name: 'db', snapshot: 'monday', newName: 'copy' },
+  'volume-rollback': { name: 'db', snapshot: 'monday' },
   'volume-create': { name: 'db', sizeBytes: 512 },
   'volume-grow': { name: 'db', sizeBytes: 512 },
   'volume-rename': { name: 'db', newName: 'dc' },
@@ -48,7 +52,12 @@ class RemoteScene {
         this.executed.push(`${method} ${id}`);
         await this.hold;
         if (method === 'volume-list') return this.results[method] ?? { volumes: [], removed: [] };
-        return this.results[method] ?? { volume: managedVolume(), removed: removedVolume(), volumes: [], pools: [], methods: [] };
+        return (
+          this.results[method] ?? {
+            ...{ volume: managedVolume(), removed: removedVolume(), volumes: [], pools: [], methods: [] },
+            ...{ snapshots: [snapshot({ by: 'venus' })], kept: snapshot({ by: 'big-2' }) },
+          }
+        );
       },
     });
   }
@@ -142,6 +151,12 @@ test('the rights are those of the moment, also for a request that waits', async 
   expect(await scene.error('volume-list')).toMatch(/^E_AUTH: /);
 });
 
+test('a client sees of a snapshot whether it has made it, and not which other client has', async () => {
+  const scene = new RemoteScene('manage');
+  expect(await scene.call('volume-show')).toMatchObject({ result: { snapshots: [{ snapshot: 'monday', by: null }] } });
+  expect(await scene.call('volume-rollback')).toMatchObject({ result: { kept: { by: 'big-2' } } });
+});
+
 test('a client sees the volumes that it may attach, without paths and without the names of others', async () => {
   const scene = new RemoteScene('use');
   const [all, mine, hers] = [
@@ -154,7 +169,7 @@ test('a client sees the volumes that it may attach, without paths and without th
     removedVolume({ name: 'slow', pool: 'slow' }),
     removedVolume({ clients: [] }),
   ];
-  scene.results = { 'volume-list': { volumes: [all, mine, hers], removed: gone }, 'volume-show': { volume: hers } };
+  scene.results = { 'volume-list': { volumes: [all, mine, hers], removed: gone }, 'volume-show': { volume: hers, snapshots: [] } };
   const seen = [
     { ...all, path: null, owner: null, takeOver: [] },
     { ...mine, path: null, clients: ['big-2'], takeOver: ['big-2'] },

@@ -3,7 +3,7 @@
 // this file does not name is for clients with the right admin only.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
+import type { ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -23,12 +23,19 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     volumes: volumes.filter((volume) => isVisible(volume, asker)).map((volume) => visibleVolume(volume, asker)),
     removed: removed.filter((volume) => isRestorable(volume, asker)).map((volume) => visibleRemoved(volume, asker)),
   }),
-  'volume-show': one,
+  'volume-show': ({ volume, snapshots }, asker) => ({ ...one({ volume }, asker), snapshots: visibleSnapshots(snapshots, asker) }),
   'volume-create': one,
   'volume-grow': one,
   'volume-rename': one,
   'volume-set': one,
   'volume-restore': one,
+  'volume-snapshot': ({ snapshots }, asker) => ({ snapshots: visibleSnapshots(snapshots, asker) }),
+  'volume-snapshot-remove': one,
+  'volume-clone': one,
+  'volume-rollback': ({ volume, kept }, asker) => ({
+    ...one({ volume }, asker),
+    kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
+  }),
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
   'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
 };
@@ -66,6 +73,10 @@ function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolum
     takeOver: own(takeOver, node),
     owner: owner === node ? owner : null,
   };
+}
+
+function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): SnapshotView[] {
+  return snapshots.map((snapshot) => ({ ...snapshot, by: snapshot.by === node ? node : null }));
 }
 
 function visibleRemoved(volume: RemovedVolumeView, { node }: Asker): RemovedVolumeView {

@@ -3,7 +3,7 @@
 
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import type { Param } from '../method-table.ts';
-import { filledText, list, orNull, whole } from '../shape.ts';
+import { filledText, list, object, orNull, whole } from '../shape.ts';
 
 const NAMES_OR_NULL = orNull(list(filledText()));
 
@@ -27,6 +27,13 @@ export const goesOnIn: Param<string | null | undefined> = {
   default: null,
 };
 export const volumeName: Param<string> = { shape: filledText(), what: `the name of a volume, at most ${NAME_MAX_BYTES} characters` };
+/** The name of a snapshot without that of its volume. */
+export const snapshotName: Param<string> = { shape: filledText(), what: `the name of a snapshot, at most ${NAME_MAX_BYTES} characters` };
+/** Snapshots to make, with their volumes. */
+export const newSnapshots: Param<readonly { readonly name: string; readonly universe: number; readonly snapshot: string }[]> = {
+  shape: list(object({ name: filledText(), universe: whole(0, UNIVERSE_MAX), snapshot: filledText() })),
+  what: 'a list of objects with name, universe and snapshot',
+};
 export const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 export const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
 /**

@@ -8,12 +8,14 @@ import { count, list, number, object, orNull, text } from '../shape.ts';
 import { CLIENT_METHODS } from './client-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
+import { SNAPSHOT_METHODS } from './snapshot-methods.ts';
 import { VOLUME_METHODS } from './volume-methods.ts';
 
 export const SERVER_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, SERVER_DAEMON, CONTROL_ANSWER_MS, 'use'),
   ...POOL_METHODS,
   ...VOLUME_METHODS,
+  ...SNAPSHOT_METHODS,
   ...CLIENT_METHODS,
   ...OBSERVING_METHODS,
   'change-show': method(

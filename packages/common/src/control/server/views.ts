@@ -56,6 +56,19 @@ export const VOLUME = object({
   holders: list(HOLDER, 'Clients that hold it'),
   waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
   fullPool: orNull(text('Pool for which they wait, if it has several; null: not known, or one pool')),
+  snapshots: count(),
+});
+
+export const SNAPSHOT = object({
+  name: text('Name of the volume'),
+  universe: count(),
+  snapshot: text('Name of the snapshot'),
+  id: text(),
+  sizeBytes: count('Size of the volume at that moment'),
+  usedBytes: orNull(count('Space of its content, with what it shares with the volume and other snapshots; null if unknown')),
+  createdMs: number(),
+  by: orNull(text('Client that made it; null: an administrator')),
+  group: text('The same for the snapshots of one moment'),
 });
 
 export const REMOVED = object({
@@ -106,6 +119,7 @@ export const SERVER_EVENT = object({
 export type ServerEventView = Of<typeof SERVER_EVENT>;
 export type PoolView = Of<typeof POOL>;
 export type ManagedVolumeView = Of<typeof VOLUME>;
+export type SnapshotView = Of<typeof SNAPSHOT>;
 export type RemovedVolumeView = Of<typeof REMOVED>;
 export type ClientView = Of<typeof CLIENT>;
 export type InterfaceView = Of<typeof INTERFACE>;

@@ -17,7 +17,7 @@ import {
   universe,
   volumeName,
 } from './params.ts';
-import { REMOVED, VOLUME } from './views.ts';
+import { REMOVED, SNAPSHOT, VOLUME } from './views.ts';
 
 const changed = object({ volume: VOLUME });
 
@@ -29,7 +29,13 @@ export const VOLUME_METHODS = {
     SERVER_CHANGE_MS,
     'use',
   ),
-  'volume-show': method('One volume', { name: volumeName, universe }, changed, CONTROL_ANSWER_MS, 'use'),
+  'volume-show': method(
+    'One volume with its snapshots',
+    { name: volumeName, universe },
+    object({ volume: VOLUME, snapshots: list(SNAPSHOT, 'The oldest first') }),
+    CONTROL_ANSWER_MS,
+    'use',
+  ),
   'volume-create': method(
     'Creates a volume in a pool',
     {

@@ -2,7 +2,7 @@
 // before they send anything.
 
 import { expect, test } from 'vitest';
-import { clientsOf, poolNameOf, sizeOf, volumeName } from './values.ts';
+import { clientsOf, poolNameOf, sizeOf, splitSnapshot, volumeName } from './values.ts';
 
 test.each<[string, string, number]>([
   ['oracle', 'oracle', 0],
@@ -51,3 +51,24 @@ test('names of pools and lists of clients', () => {
     'Wrong --clients "a,all": allowed is all, or names separated by commas or spaces',
   );
 });
+
+test.each([
+  ['oracle@monday', 'oracle', 'monday'],
+  ['oracle@1@monday', 'oracle@1', 'monday'],
+  ['osl:oracle@0@a.b-c_1', 'osl:oracle@0', 'a.b-c_1'],
+  ['oracle@1a', 'oracle', '1a'],
+  ['oracle', 'oracle', null],
+  ['oracle@1', 'oracle@1', null],
+  ['oracle@1@2', 'oracle@1@2', null],
+  ['oracle@', 'oracle@', null],
+  ['@monday', '', 'monday'],
+])('%j is volume %j and snapshot %j', (text, volume, snapshot) => {
+  expect(splitSnapshot(text, 'rsadm')).toEqual({ volume, snapshot });
+});
+
+test.each(['oracle@.x', 'oracle@a b', 'oracle@a\n', `oracle@${'x'.repeat(64)}`, 'oracle@1@ü'])(
+  '%j has a wrong name of a snapshot',
+  (text) => {
+    expect(() => splitSnapshot(text, 'rsadm')).toThrow('Wrong snapshot name');
+  },
+);

@@ -5,7 +5,7 @@ import { usageError } from '../../cli/command.ts';
 import { clientNames, name, size, type ValueType } from '../../config/schema/value-types.ts';
 import { RsError } from '../../lib/errors.ts';
 import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
-import { isName, NAME_ALLOWED, parseWhole, quoteText } from '../../lib/units.ts';
+import { isName, isSnapshotName, NAME_ALLOWED, parseWhole, quoteText, SNAPSHOT_NAME_ALLOWED } from '../../lib/units.ts';
 
 export interface VolumeName {
   readonly name: string;
@@ -21,6 +21,18 @@ export function volumeName(text: string, program: string): VolumeName {
   if (number === undefined || number > UNIVERSE_MAX)
     throw usageError(`Wrong universe in ${quoteText(text)}: allowed is 0 to ${UNIVERSE_MAX}`, program);
   return { name: word, universe: number };
+}
+
+/**
+ * Splits `oracle@monday` or `oracle@1@monday` into the volume and the name of the snapshot; a last part of digits is a universe. The volume
+ * may have what `volumeName` does not know, such as a namespace. Throws E_USAGE for a wrong name of a snapshot.
+ */
+export function splitSnapshot(text: string, program: string): { readonly volume: string; readonly snapshot: string | null } {
+  const [, volume = text, snapshot] = /^(.*)@([^@]*)$/s.exec(text) ?? [];
+  if (snapshot === undefined || /^\d*$/.test(snapshot)) return { volume: text, snapshot: null };
+  if (!isSnapshotName(snapshot))
+    throw usageError(`Wrong snapshot name ${quoteText(snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`, program);
+  return { volume, snapshot };
 }
 
 const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);

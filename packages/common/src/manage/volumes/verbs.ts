@@ -4,14 +4,14 @@
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
-import { REMOVED, VOLUME } from '../../control/server/views.ts';
-import { object, type Shape } from '../../control/shape.ts';
+import { REMOVED, SNAPSHOT, VOLUME } from '../../control/server/views.ts';
+import { list, object, orNull, type Shape } from '../../control/shape.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { formatTime } from '../../log/log-line.ts';
 import { poolsText, shownSize, volumeDetails, volumeText } from '../server-tables.ts';
 import { noteUnknownClients } from './create.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
-import { poolNameOf, sizeOf } from './values.ts';
+import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
 type VolumeVerb = Command<VolumeDoor>;
 
@@ -60,13 +60,15 @@ function print(door: VolumeDoor, json: boolean, { place }: Pick<VolumeTarget, 'p
 function showVerb(given: VolumeProgram): VolumeVerb {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'show'),
+    json: object({ ...given.place, volume: VOLUME, snapshots: list(SNAPSHOT, 'The oldest first') }),
     synopsis: 'volume show NAME',
     summary: 'shows everything about a volume',
     operands: { min: 1, max: 1 },
     run: async (door: VolumeDoor, { json }, [name = '']) => {
       const { call, volume, ...target } = await door.find(name, 'show');
       const answer = await call('volume-show', volume);
-      return print(door, json, target, answer, volumeDetails(answer.volume, target.label(answer.volume), target.server));
+      const details = volumeDetails(answer.volume, target.label(answer.volume), target.server, answer.snapshots);
+      return print(door, json, target, answer, details);
     },
   });
 }
@@ -133,27 +135,40 @@ rssrvcfg(5).`,
 function removeVerb(given: VolumeProgram): VolumeVerb {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'remove'),
-    synopsis: 'volume remove NAME [--yes]',
-    summary: 'removes a volume; no client may hold it',
+    synopsis: 'volume remove NAME[@SNAPSHOT] [--yes]',
+    summary: 'removes a volume that no client holds, or a snapshot',
     details: `A removed volume is kept for a day. Until then, ${given.program} volume restore brings
-it back with its content. On a terminal, the command asks; elsewhere it needs
---yes.`,
+it back with its content and its snapshots. A snapshot is removed for good, also
+while clients use the volume. On a terminal, the command asks; elsewhere it
+needs --yes.`,
     options: { yes: { kind: 'flag', help: 'do not ask' }, json: JSON_OPTION },
-    json: object({ ...given.place, removed: REMOVED }),
+    json: object({
+      ...given.place,
+      removed: orNull(REMOVED, 'null: a snapshot was removed'),
+      volume: orNull(VOLUME, 'Volume of the removed snapshot; null: the volume was removed'),
+    }),
     operands: { min: 1, max: 1 },
     run: async (door: VolumeDoor, { yes, json }, [name = '']) => {
       if (!yes && door.ask === null) throw usageError('Removing needs consent: give --yes', given.program);
-      const target = await door.find(name, 'remove');
-      if (!yes && !(await consents(door, target))) {
+      const { volume, snapshot } = splitSnapshot(name, given.program);
+      const target = await door.find(volume, snapshot === null ? 'remove' : 'change');
+      if (!yes && !(await consents(door, target, snapshot))) {
         door.note('Nothing was removed');
         return 1;
       }
+      if (snapshot !== null) return removeSnapshot(door, target, snapshot, json);
       const answer = await target.call('volume-remove', { ...target.volume, request: door.newId() });
       const until = formatTime(answer.removed.untilMs);
       const text = `${target.label(target.volume)} removed; until ${until}, ${given.program} volume restore ${name} brings it back`;
-      return print(door, json, target, answer, toText([text]));
+      return print(door, json, target, { ...answer, volume: null }, toText([text]));
     },
   });
+}
+
+async function removeSnapshot(door: VolumeDoor, target: VolumeTarget, snapshot: string, json: boolean): Promise<undefined> {
+  const answer = await target.call('volume-snapshot-remove', { ...target.volume, snapshot, request: door.newId() });
+  const text = toText([`${target.label(answer.volume)}@${snapshot} removed`]);
+  return print(door, json, target, { removed: null, ...answer }, text);
 }
 
 function restoreVerb(given: VolumeProgram): VolumeVerb {
@@ -172,9 +187,14 @@ function restoreVerb(given: VolumeProgram): VolumeVerb {
   });
 }
 
-async function consents({ ask }: VolumeDoor, { call, volume: name, label, ofServer }: VolumeTarget): Promise<boolean> {
-  const { volume } = await call('volume-show', name);
-  const question = `Remove volume ${label(volume)}, ${shownSize(volume.sizeBytes)}, from pool ${poolsText(volume)}${ofServer}? [y/N] `;
+async function consents({ ask }: VolumeDoor, target: VolumeTarget, snapshot: string | null): Promise<boolean> {
+  const { label, ofServer } = target;
+  const { volume } = await target.call('volume-show', target.volume);
+  const what =
+    snapshot === null
+      ? `Remove volume ${label(volume)}, ${shownSize(volume.sizeBytes)}, from pool ${poolsText(volume)}${ofServer}`
+      : `Remove snapshot ${label(volume)}@${snapshot} for good`;
+  const question = `${what}? [y/N] `;
   const answer = await ask?.(escapeControls(question));
   return /^y(es)?$/i.test(answer?.trim() ?? '');
 }

@@ -164,7 +164,7 @@ describe('the server of a new volume', () => {
   });
 
   test('a repeated command creates no second volume at another server', async () => {
-    await serve([free('big-1', 10, { 'volume-show': () => ({ volume: volume({ name: 'db' }) }) }), free('big-2', 30)]);
+    await serve([free('big-1', 10, { 'volume-show': () => ({ volume: volume({ name: 'db' }), snapshots: [] }) }), free('big-2', 30)]);
     const { code, err } = await run('volume create db --size 1g');
     expect(code).toBe(1);
     expect(err).toContain('rsconfig volume show db shows the volume that exists, and rsconfig -a db attaches it\n');

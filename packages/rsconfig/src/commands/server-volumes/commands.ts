@@ -6,6 +6,7 @@ import { text } from '@rsio/common/control/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
+import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
 import { findRemoved, findVolume, serversFor } from './find.ts';
@@ -76,6 +77,11 @@ export const VOLUME_RENAME = atServer(VERBS.rename);
 export const VOLUME_SET = atServer(VERBS.set);
 export const VOLUME_REMOVE = atServer(VERBS.remove);
 export const VOLUME_RESTORE = atServer(VERBS.restore);
+
+const SNAPSHOTS = snapshotVerbs(PROGRAM);
+export const VOLUME_SNAPSHOT = atServer(SNAPSHOTS.snapshot);
+export const VOLUME_CLONE = atServer(SNAPSHOTS.clone);
+export const VOLUME_ROLLBACK = atServer(SNAPSHOTS.rollback);
 
 export const VOLUME_LIST = defineCommand({
   call: { by: 'words', words: 'volume list' },

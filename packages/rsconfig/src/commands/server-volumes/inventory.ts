@@ -77,6 +77,7 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
     holders,
     waitsForSpace: false,
     fullPool: null,
+    snapshots: 0,
   };
 }
 
@@ -105,9 +106,11 @@ export function inventoryTable({ servers }: Inventory): string | null {
     shownSize(volume.usedBytes),
     at.server,
     poolsText(volume),
+    String(volume.snapshots),
     heldText(volume),
   ]);
-  return rows.length === 0 ? null : toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', 'HELD BY'], rows));
+  const columns = ['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', '>SNAPSHOTS', 'HELD BY'];
+  return rows.length === 0 ? null : toText(alignColumns(columns, rows));
 }
 
 /** Output of `volume list --removed`; null if there is no removed volume. */

@@ -5,7 +5,7 @@
 import { misfit } from '@rsio/common/control/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { volume } from '@rsio/common/testing/server-views';
+import { snapshot, volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../command-table.ts';
 import { shownCall } from '@rsio/common/cli/command';
@@ -51,6 +51,25 @@ describe('with one server, each command sends one request with an id and prints 
     await serve();
     expect(await run(line)).toEqual({ code: 0, out, err: '' });
     expect(asked).toEqual([request]);
+  });
+
+  test('snapshots of several volumes are one request, and those of another server are refused', async () => {
+    await serve([BIG_9, machine('big-5', {}, {}, 'lab')]);
+    const { out } = await run('volume snapshot osl:oracle@monday osl:data@1@monday');
+    expect(out).toBe('osl:oracle@0@monday made, 20.0G\nosl:data@1@monday made, 20.0G\n');
+    expect(asked).toEqual([
+      `${AT} volume-snapshot {"snapshots":[{${ORACLE},"snapshot":"monday"},{"name":"data","universe":1,"snapshot":"monday"}],"request":"id-1"}`,
+    ]);
+    const { code, err } = await run('volume snapshot osl:oracle@monday lab:data@monday');
+    expect(code).toBe(2);
+    expect(err).toContain('osl:oracle@0 is on server big-9 and lab:data@0 on big-5: snapshots of one moment are of one server');
+  });
+
+  test('a volume that is attached here is not rolled back, and may lose a snapshot', async () => {
+    const attachments = [attachment({ namespace: 'osl', name: 'oracle', universe: 0 })];
+    await serve([BIG_9], { local: () => ({ attachments, awaited: [] }) });
+    expect((await run('volume rollback oracle@monday')).err).toContain('osl:oracle@0 is attached here: detach it first');
+    expect((await run('volume remove oracle@monday --yes')).out).toBe('osl:oracle@0@monday removed\n');
   });
 
   test('show and set print the details with the server', async () => {
@@ -103,7 +122,10 @@ describe('with one server, each command sends one request with an id and prints 
   test.each(['volume create oracle --size 1g', 'volume grow oracle 40g', 'volume show oracle', 'volume restore oracle', 'volume list'])(
     '%s: no control character of a hostile server reaches the terminal',
     async (line) => {
-      const hostile = { volume: volume({ name: 'x\u001b[2J\nosl:y@0 created', pool: 'p\u009b' }) };
+      const hostile = {
+        volume: volume({ name: 'x\u001b[2J\nosl:y@0 created', pool: 'p\u009b' }),
+        snapshots: [snapshot({ snapshot: 'x\u009b' })],
+      };
       const orders = Object.fromEntries(Object.keys(ORDERS).map((method) => [method, () => hostile]));
       await serve([machine('big-9', { ...orders, 'volume-list': () => ({ volumes: [hostile.volume], removed: [] }) })]);
       const { code, out } = await run(line);
@@ -132,6 +154,9 @@ test.each(
     'volume rename': ' oracle data@1',
     'volume set': ' oracle readonly=yes',
     'volume remove': ' oracle --yes',
+    'volume snapshot': ' oracle@monday',
+    'volume clone': ' oracle@monday copy',
+    'volume rollback': ' oracle@monday',
   };
   const { code, out } = await run(`${call}${words[call] ?? ' oracle'} --json`);
   expect(code).toBe(0);

@@ -42,10 +42,10 @@ describe('volume list', () => {
     expect(await run('volume list')).toEqual({
       code: 0,
       out:
-        'VOLUME         SIZE  USED  SERVER  POOL  HELD BY\n' +
-        'lab:tvol1@0   20.0G     -  big-5   -     -\n' +
-        'osl:oracle@0  20.0G  1.5K  big-9   fast  big-2\n' +
-        'osl:oracle@1  20.0G  1.5K  big-9   fast  unavailable: it is not open\n',
+        'VOLUME         SIZE  USED  SERVER  POOL  SNAPSHOTS  HELD BY\n' +
+        'lab:tvol1@0   20.0G     -  big-5   -             0  -\n' +
+        'osl:oracle@0  20.0G  1.5K  big-9   fast          0  big-2\n' +
+        'osl:oracle@1  20.0G  1.5K  big-9   fast          0  unavailable: it is not open\n',
       err: '',
     });
   });
@@ -59,7 +59,7 @@ describe('volume list', () => {
       ],
     } as const;
     await serve([machine('big-9', { 'volume-list': () => ({ volumes: [volume({ layout })], removed: [] }) })]);
-    expect((await run('volume list')).out).toMatch(/ big-9 +fast,slow +-\n$/);
+    expect((await run('volume list')).out).toMatch(/ big-9 +fast,slow +0 +-\n$/);
   });
 
   test('--removed has what can be restored', async () => {
@@ -103,7 +103,7 @@ describe('volume list', () => {
     const { code, out, err } = await run('volume list');
     expect({ code, out }).toEqual({
       code: 0,
-      out: 'VOLUME       SIZE  USED  SERVER  POOL  HELD BY\nosl:tvol1@0  1.0G     -  big-6   -     -\n',
+      out: 'VOLUME       SIZE  USED  SERVER  POOL  SNAPSHOTS  HELD BY\nosl:tvol1@0  1.0G     -  big-6   -             0  -\n',
     });
     expect(err).toContain('Server big-6 of osl shows only what this client may attach: The server takes no commands');
   });

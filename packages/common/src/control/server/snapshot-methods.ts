@@ -1,0 +1,41 @@
+// The methods of rssrv about snapshots of volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for
+// each method (admin/volume-orders.ts), and each method takes the id of the request.
+
+import { SERVER_CHANGE_MS } from '../limits.ts';
+import { method } from '../method-table.ts';
+import { list, object, orNull } from '../shape.ts';
+import { newSnapshots, request, snapshotName, universe, volumeName } from './params.ts';
+import { SNAPSHOT, VOLUME } from './views.ts';
+
+const snapshot = { name: volumeName, universe, snapshot: snapshotName } as const;
+
+export const SNAPSHOT_METHODS = {
+  'volume-snapshot': method(
+    'Makes snapshots of one or several volumes at one moment, also while clients write',
+    { snapshots: newSnapshots, request },
+    object({ snapshots: list(SNAPSHOT) }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-snapshot-remove': method(
+    'Removes a snapshot for good',
+    { ...snapshot, request },
+    object({ volume: VOLUME }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-clone': method(
+    'Creates a volume that begins as a snapshot, in the same pool',
+    { ...snapshot, newName: volumeName, newUniverse: universe, request },
+    object({ volume: VOLUME }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-rollback': method(
+    'Gives a volume the content of a snapshot; nobody may use it',
+    { ...snapshot, request },
+    object({ volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+} as const;

@@ -1,0 +1,132 @@
+// The snapshot commands that rsadm and rsconfig have in common. rssrv decides whether a change is permitted, and makes it. Invariant: each
+// command that changes something sends an id with its request, so that the request is never executed twice.
+
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
+import { toText } from '../../cli/table.ts';
+import { SNAPSHOT, VOLUME } from '../../control/server/views.ts';
+import { list, object, orNull } from '../../control/shape.ts';
+import { quoteText } from '../../lib/units.ts';
+import { poolsText, shownSize, snapshotText } from '../server-tables.ts';
+import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { splitSnapshot } from './values.ts';
+
+type SnapshotVerb = Command<VolumeDoor>;
+
+export interface SnapshotVerbs {
+  readonly snapshot: SnapshotVerb;
+  readonly clone: SnapshotVerb;
+  readonly rollback: SnapshotVerb;
+}
+
+/** A snapshot that a person named, and the server of its volume. */
+interface SnapshotTarget {
+  readonly target: VolumeTarget;
+  readonly snapshot: string;
+}
+
+export function snapshotVerbs(program: VolumeProgram): SnapshotVerbs {
+  return { snapshot: snapshotVerb(program), clone: cloneVerb(program), rollback: rollbackVerb(program) };
+}
+
+/** Throws E_USAGE if the text names no snapshot, and what the door throws. */
+async function findSnapshot(door: VolumeDoor, text: string, purpose: Purpose, { program }: VolumeProgram): Promise<SnapshotTarget> {
+  const { volume, snapshot } = splitSnapshot(text, program);
+  if (snapshot === null)
+    throw usageError(`No snapshot in ${quoteText(text)}: give NAME@SNAPSHOT, such as oracle@monday or oracle@1@monday`, program);
+  return { target: await door.find(volume, purpose), snapshot };
+}
+
+function snapshotVerb(given: VolumeProgram): SnapshotVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume snapshot' },
+    synopsis: 'volume snapshot NAME@SNAPSHOT...',
+    summary: 'makes snapshots, all at one moment',
+    details: `A snapshot has the content of the volume at one moment, and never changes. It is
+made while clients write, and holds their writes for milliseconds. Several
+volumes of a server share one moment: no snapshot has a write that began after
+one in another of them was answered and missed. The name of a snapshot is not
+all digits, because oracle@1 is the volume oracle in universe 1. A pool needs a
+file system with reflink, such as XFS or btrfs.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, snapshots: list(SNAPSHOT) }),
+    operands: { min: 1, max: Number.POSITIVE_INFINITY },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { json }, names) => {
+      const found: SnapshotTarget[] = [];
+      for (const name of names) found.push(await findSnapshot(door, name, 'change', given));
+      const [{ target } = { target: null }] = found;
+      if (target === null) throw usageError('No volume: give NAME@SNAPSHOT', given.program);
+      const other = found.find((one) => JSON.stringify(one.target.place) !== JSON.stringify(target.place))?.target;
+      if (other !== undefined)
+        throw usageError(
+          `${target.label(target.volume)} is on server ${target.server ?? '-'} and ${other.label(other.volume)} on ${other.server ?? '-'}: ` +
+            'snapshots of one moment are of one server',
+          given.program,
+        );
+      const wanted = found.map((one) => ({ ...one.target.volume, snapshot: one.snapshot }));
+      const answer = await target.call('volume-snapshot', { snapshots: wanted, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      door.out(toText(answer.snapshots.map((one) => `${snapshotText(one, target.label)} made, ${shownSize(one.sizeBytes)}`)));
+      return undefined;
+    },
+  });
+}
+
+function cloneVerb(given: VolumeProgram): SnapshotVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume clone' },
+    synopsis: 'volume clone NAME@SNAPSHOT NEW',
+    summary: 'creates a volume that begins as a snapshot',
+    details: `The new volume is in the pool of the snapshot, for the same clients. It takes
+space only for what is then written to it or to the volume. It does not depend
+on the snapshot, which can be removed.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, volume: VOLUME }),
+    operands: { min: 2, max: 2 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { json }, [name = '', to = '']) => {
+      const { target, snapshot } = await findSnapshot(door, name, 'change', given);
+      const next = target.parse(to);
+      const answer = await target.call('volume-clone', {
+        ...target.volume,
+        snapshot,
+        newName: next.name,
+        newUniverse: next.universe,
+        request: door.newId(),
+      });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      const { volume } = answer;
+      door.out(
+        toText([
+          `${target.label(volume)} created in pool ${poolsText(volume)}${target.ofServer}, ${shownSize(volume.sizeBytes)}, as ${name}`,
+        ]),
+      );
+      if (volume.state === 'unavailable') door.note(`${target.label(volume)} is not served: ${volume.reason ?? '-'}`);
+      return undefined;
+    },
+  });
+}
+
+function rollbackVerb(given: VolumeProgram): SnapshotVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume rollback' },
+    synopsis: 'volume rollback NAME@SNAPSHOT',
+    summary: 'gives a volume the content of a snapshot',
+    details: `No client may hold the volume. Its content before becomes a snapshot whose name
+begins with before-rollback, so that nothing is lost. The volume keeps its size:
+if it has grown since the snapshot, the rest of it is zeros.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { json }, [name = '']) => {
+      const { target, snapshot } = await findSnapshot(door, name, 'remove', given);
+      const answer = await target.call('volume-rollback', { ...target.volume, snapshot, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      const { volume, kept } = answer;
+      const before = kept === null ? '' : `; its content before is ${snapshotText(kept, target.label)}`;
+      door.out(toText([`${target.label(volume)} has the content of snapshot ${snapshot}${before}`]));
+      return undefined;
+    },
+  });
+}
