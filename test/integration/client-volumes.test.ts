@@ -195,11 +195,11 @@ describe('several servers', () => {
     await big5.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
     const rows = (await client.rsconfigWell('volume', 'list')).split('\n').map((line) => line.replaceAll(/ +/g, ' '));
     expect(rows).toEqual([
-      'VOLUME SIZE USED SERVER POOL HELD BY',
-      expect.stringMatching(/^osl:oracle@0 16\.0M \S+ big-9 fast -$/),
-      expect.stringMatching(/^osl:oracle@1 16\.0M \S+ big-8 slow -$/),
-      expect.stringMatching(/^lab:oracle@0 16\.0M \S+ big-5 fast -$/),
-      expect.stringMatching(/^lab:tvol1@0 8\.0M \S+ big-5 - -$/),
+      'VOLUME SIZE USED SERVER POOL SNAPSHOTS HELD BY',
+      expect.stringMatching(/^osl:oracle@0 16\.0M \S+ big-9 fast 0 -$/),
+      expect.stringMatching(/^osl:oracle@1 16\.0M \S+ big-8 slow 0 -$/),
+      expect.stringMatching(/^lab:oracle@0 16\.0M \S+ big-5 fast 0 -$/),
+      expect.stringMatching(/^lab:tvol1@0 8\.0M \S+ big-5 - 0 -$/),
       '',
     ]);
     const ambiguous = await client.rsconfig('volume', 'show', 'oracle');

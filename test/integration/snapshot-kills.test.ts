@@ -1,0 +1,112 @@
+// kill -9 of rssrv at the steps of changes of snapshots that matter, on a file system with reflink: before and after each commit point, and
+// between the files that follow it. The next start must find the state before or after the change, and nothing that the pool does not
+// explain. All steps, without a process, are in packages/rssrv/src/snapshots/snapshot-stops.test.ts. Skipped without root or xfsprogs.
+
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
+import { expect, it } from 'vitest';
+import { reflinkDisk } from '../support/devices/reflink-disk.ts';
+import { serverConfig } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+
+const SIZE_BYTES = 64 * 1024;
+const TEST_MS = 120_000;
+
+const hosts = useHosts();
+let host: Host;
+let pool: string;
+
+type Call = readonly [method: string, params: Readonly<Record<string, unknown>>];
+
+const DB = { name: 'db', universe: 0 };
+const MONDAY = { ...DB, snapshot: 'monday' };
+const SNAPSHOT: Call = ['volume-snapshot', { snapshots: [MONDAY, { name: 'log', universe: 0, snapshot: 'monday' }] }];
+
+/** Step at which rssrv is killed -> the change, and whether the next start finds it made. */
+const KILLS: readonly (readonly [step: string, change: Call, isMade: boolean])[] = [
+  ['snapshot: prepared', SNAPSHOT, false],
+  ['snapshot: commit', SNAPSHOT, true],
+  ['create: manifest', ['volume-clone', { ...MONDAY, newName: 'copy', newUniverse: 0 }], false],
+  ['create: commit', ['volume-clone', { ...MONDAY, newName: 'copy', newUniverse: 0 }], true],
+  ['rollback: data', ['volume-rollback', MONDAY], false],
+  ['change: commit', ['volume-rollback', MONDAY], true],
+  ['rollback: replaced', ['volume-rollback', MONDAY], true],
+  ['snapshot removal: commit', ['volume-snapshot-remove', MONDAY], true],
+];
+
+async function call([method, params]: Call): Promise<unknown> {
+  const ask = callServer as unknown as (socket: string, method: string, params: object) => Promise<unknown>;
+  return await ask(host.rssrvPaths.controlSocket, method, params);
+}
+
+const digest = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 8);
+
+/** The volumes and snapshots with their contents, which must be all that the pool contains. */
+async function state(): Promise<string[]> {
+  const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
+  expect(pools).toMatchObject([{ state: 'ready', findings: [] }]);
+  const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
+  const lines: string[] = [];
+  for (const { name, universe, path: data } of volumes) {
+    const { snapshots } = await callServer(host.rssrvPaths.controlSocket, 'volume-show', { name, universe });
+    const names = snapshots.map(({ snapshot }) => snapshot);
+    const folder = path.dirname(data!);
+    const present = readdirSync(folder, { recursive: true }) as string[];
+    const expected = [...(present.includes('snapshots/last-removal') ? ['snapshots/last-removal'] : []), 'data', 'volume.json'];
+    for (const one of names) expected.push(`snapshots/${one}.data`, `snapshots/${one}.json`);
+    expect(present.filter((one) => one !== 'snapshots').toSorted()).toEqual(expected.toSorted());
+    lines.push(`${name} ${digest(data!)}`);
+    for (const one of names) {
+      const shown = one.replace(/^before-rollback-.*/, 'before-rollback');
+      lines.push(`${name}@${shown} ${digest(path.join(folder, 'snapshots', `${one}.data`))}`);
+    }
+  }
+  return lines.toSorted();
+}
+
+it('the next start finds the state before or after, of all volumes of the change', { timeout: TEST_MS }, async (context) => {
+  needPrograms(context, 'perl');
+  host = hosts.host();
+  pool = path.join(reflinkDisk(hosts, host, context), 'pool');
+  mkdirSync(pool);
+  const allocate = (): Promise<void> => Promise.reject(new Error('An empty pool needs no space'));
+  await new PoolFiles(pool, { allocate }).makePool({ id: crypto.randomUUID(), createdMs: Date.now() });
+  const network = await hosts.network(1);
+  host.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: pool, reserve: '0%' } } }));
+  await host.start('rssrv', ['--test']);
+  for (const name of ['db', 'log']) await call(['volume-create', { name, sizeBytes: SIZE_BYTES }]);
+  for (const [step, change, isMade] of KILLS) {
+    const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
+    const content = Buffer.alloc(SIZE_BYTES, step);
+    for (const { path: data } of volumes) writeFileSync(data!, content, { flag: 'r+' });
+    // What an earlier line has made is made again.
+    if (change === SNAPSHOT)
+      for (const { name, universe } of volumes)
+        await call(['volume-snapshot-remove', { name, universe, snapshot: 'monday' }]).catch(() => undefined);
+    if (volumes.some(({ name }) => name === 'copy')) await call(['volume-remove', { name: 'copy' }]);
+    const before = await state();
+    await host.stop('rssrv');
+    process.env['RSIO_TEST_KILL_AT'] = step;
+    await host.start('rssrv', ['--test']);
+    delete process.env['RSIO_TEST_KILL_AT'];
+    await expect(call(change), step).rejects.toThrow();
+    // The second start would fail if the server were still there.
+    await host.start('rssrv', ['--test']);
+    const found = await state();
+    expect(JSON.stringify(found) !== JSON.stringify(before), step).toBe(isMade);
+    // What the change leads to does not depend on the kill.
+    if (!isMade) continue;
+    const both = change === SNAPSHOT ? ['db@monday', 'log@monday'] : change[0] === 'volume-clone' ? ['copy'] : ['db'];
+    const changed = [...found.filter((line) => !before.includes(line)), ...before.filter((line) => !found.includes(line))];
+    for (const name of both)
+      expect(
+        changed.some((line) => line.startsWith(name)),
+        `${step}: ${name}`,
+      ).toBe(true);
+  }
+});
