@@ -21,7 +21,7 @@ import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
-import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
+import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
 import { Journal } from '../requests/journal.ts';
@@ -50,6 +50,8 @@ export interface AdministrationPorts extends ObservedServer {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
   readonly moments: Moments;
+  /** See SnapshotVerbs. */
+  readonly whileUnread: SnapshotVerbsPorts['whileUnread'];
   readonly events: ServerEvents;
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
@@ -144,6 +146,7 @@ export class Administration {
       ...{ pools, clock, log },
       verbs: this.verbs,
       moments: ports.moments,
+      whileUnread: (record, name, work) => ports.whileUnread(record, name, work),
       newId: randomUUID,
       configured: () => this.inventory.sectionVolumes,
     });

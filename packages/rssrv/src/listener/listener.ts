@@ -347,6 +347,7 @@ export class Listener {
       paths,
       changes: this.changes,
       moments: this.moments,
+      whileUnread: (record, name, work) => this.snapshots.whileUnread(record, name, work),
       config: () => this.config,
       configuredMs: () => this.inForce.configuredMs,
       sessions: () => this.admissions.statuses,
