@@ -50,8 +50,8 @@ export interface AdministrationPorts extends ObservedServer {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
   readonly moments: Moments;
-  /** See SnapshotVerbs. */
-  readonly whileUnread: SnapshotVerbsPorts['whileUnread'];
+  /** Clients that read snapshots. */
+  readonly readers: Pick<SnapshotVerbsPorts, 'whileUnread'>;
   readonly events: ServerEvents;
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
@@ -146,7 +146,7 @@ export class Administration {
       ...{ pools, clock, log },
       verbs: this.verbs,
       moments: ports.moments,
-      whileUnread: (record, name, work) => ports.whileUnread(record, name, work),
+      whileUnread: (record, name, work) => ports.readers.whileUnread(record, name, work),
       newId: randomUUID,
       configured: () => this.inventory.sectionVolumes,
     });

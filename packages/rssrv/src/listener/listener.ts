@@ -342,12 +342,7 @@ export class Listener {
   private newAdministration(): Administration {
     const { clock, log, paths } = this.options;
     return new Administration({
-      clock,
-      log,
-      paths,
-      changes: this.changes,
-      moments: this.moments,
-      whileUnread: (record, name, work) => this.snapshots.whileUnread(record, name, work),
+      ...{ clock, log, paths, changes: this.changes, moments: this.moments, readers: this.snapshots },
       config: () => this.config,
       configuredMs: () => this.inForce.configuredMs,
       sessions: () => this.admissions.statuses,
