@@ -10,6 +10,7 @@ import { COMMANDS } from '@rsio/rsconfig/command-table';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, expect, it } from 'vitest';
 import { isProgramThere } from '@rsio/common/testing/needs';
+import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -26,6 +27,7 @@ let server: Host;
 let client: Host;
 let network: TestNetwork;
 let hasPool: boolean;
+let hasReflink: boolean;
 
 function volumesOf(host: Host): ServerConfigOptions['volumes'] {
   return {
@@ -40,7 +42,9 @@ beforeAll(async () => {
   // A pool without a lock is not used.
   hasPool = isProgramThere('perl');
   if (!hasPool) return;
-  const pools = { fast: { path: await emptyPool(server) } };
+  const mount = makeReflinkDisk(hosts, server);
+  hasReflink = mount !== null;
+  const pools = { fast: { path: await emptyPool(server, mount === null ? 'pool' : 'reflink/pool') } };
   server.writeConfig('rssrv', serverConfig(network, { volumes: volumesOf(server), pools, rights: { 'big-2': 'admin' } }));
   await server.rsadmWell('reload');
 });
@@ -81,11 +85,17 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-show': [['volume show db', 0]],
   'volume-grow': [['volume grow db 2m', 0]],
   'volume-set': [['volume set db clients=big-2', 0]],
+  'volume-snapshot': [['volume snapshot db@monday', 0]],
+  'volume-clone': [['volume clone db@monday copy', 0]],
   'volume-rename': [
     ['-d db', 0],
     ['volume rename db data', 0],
   ],
-  'volume-remove': [['volume remove data --yes', 0]],
+  'volume-rollback': [['volume rollback data@monday', 0]],
+  'volume-remove': [
+    ['volume remove data@monday --yes', 0],
+    ['volume remove data --yes', 0],
+  ],
   'volume-restore': [['volume restore data', 0]],
   'interface-list': [['interface list', 0]],
   check: [
@@ -96,13 +106,18 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'key-new': [['key new', 0]],
 };
 
+/** Commands that only pools on a file system with reflink execute. */
+const ON_REFLINK: readonly string[] = ['volume-snapshot', 'volume-clone', 'volume-rollback'];
+
 it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], context) => {
   context.skip(name.startsWith('volume-') && !hasPool, 'needs perl');
+  context.skip(ON_REFLINK.includes(name) && !hasReflink, 'needs xfsprogs and root');
   const wrong = client.file('wrong.cfg');
   writeFileSync(wrong, '[interface if0]\nadress = 1.2.3.4\n[namespace x]\n', { mode: 0o644 });
   const [address = ''] = network.serverAddresses;
   client.writeConfig('rsiod', `${clientConfig(network)}# changed\n`);
   for (const [args, code] of calls) {
+    if (args.includes('@monday') && !hasReflink) continue;
     const words = args.split(' ').map((word) => (word === 'WRONG' ? wrong : word === 'SERVER' ? `${address}:${network.port}` : word));
     const result = await client.run('rsconfig', [...words, '--json'], 60_000);
     if (code >= 0) expect(result.code, `${args}: ${result.stderr}`).toBe(code);
