@@ -132,6 +132,14 @@ describe('details of a volume', () => {
     expect(volumesTable([striped])).toContain(' a,? ');
   });
 
+  test('tell when a schedule made and missed snapshots', () => {
+    const schedule = { text: 'hourly keep 2', lastMs: null, failedMs: 0, failure: 'no room', skipped: 'in use' };
+    expect(volumeDetails(volume({ schedule }))).toMatch(
+      /\n {4}snapshots: hourly keep 2; last: -\n {4}failed: {4}1970-.*: no room\n {4}kept: {6}in use\n/,
+    );
+    expect(volumeDetails(volume({}))).not.toContain('snapshots:');
+  });
+
   test('of a section have no pool, and no time of creation', () => {
     const text = volumeDetails(volume({ pool: null, createdMs: null, id: null, state: 'unavailable', reason: 'no file' }));
     expect(text).toContain('    id:        -\n    state:     unavailable: no file\n');

@@ -113,8 +113,19 @@ export function volumeDetails(
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),
   ];
+  lines.push(...scheduleLines(volume));
   lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one)] as const));
   return toText([title, ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);
+}
+
+function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, string])[] {
+  if (schedule === null) return [];
+  const { text, lastMs, failedMs, failure, skipped } = schedule;
+  return [
+    ['snapshots', `${text}; last: ${lastMs === null ? '-' : formatTime(lastMs)}`],
+    ...(failure === null ? [] : [['failed', `${failedMs === null ? '' : `${formatTime(failedMs)}: `}${failure}`] as const]),
+    ...(skipped === null ? [] : [['kept', skipped] as const]),
+  ];
 }
 
 /** What a snapshot takes up cannot be told from what it shares with the volume and other snapshots. */

@@ -56,3 +56,12 @@ test('a change that lasts is a warning that names it, who asked, and how many wa
       'if it hangs, check the file systems of the pools',
   ]);
 });
+
+test('a schedule of snapshots that fails is a warning; an old snapshot in use is none', () => {
+  const schedule = { text: 'hourly keep 2', lastMs: null, failedMs: 5, failure: 'the pool is full', skipped: null };
+  const remedy = 'correct this, and the server makes one within 10 minutes';
+  expect(warningsOf([], [volume({ schedule })])).toEqual([
+    `Volume oracle@0 gets no snapshots by its schedule, there is none yet: the pool is full; ${remedy}`,
+  ]);
+  expect(warningsOf([], [volume({ schedule: { ...schedule, failure: null, skipped: 'in use' } })])).toEqual([]);
+});

@@ -4,6 +4,7 @@
 import type { ServerMethods } from '../control/server/server-methods.ts';
 import type { ManagedVolumeView, PoolView } from '../control/server/views.ts';
 import { plural, printDuration } from '../lib/units.ts';
+import { formatTime } from '../log/log-line.ts';
 import { shownSize, volumeText } from './server-tables.ts';
 
 /** From this time on, a change in progress is a warning. */
@@ -36,8 +37,18 @@ function poolWarnings(pool: PoolView): string[] {
 function volumeWarnings(volume: ManagedVolumeView): string[] {
   const name = volumeText(volume);
   if (volume.state !== 'served') return [`Volume ${name} is not served: ${volume.reason ?? 'see rsslogcat'}`];
-  if (!volume.waitsForSpace) return [];
+  const warnings = scheduleWarnings(volume);
+  if (!volume.waitsForSpace) return warnings;
   return [
+    ...warnings,
     `Writes to volume ${name} wait for space in pool ${volume.fullPool ?? volume.pool ?? '-'}: enlarge its file system, or remove volumes`,
   ];
+}
+
+function scheduleWarnings(volume: ManagedVolumeView): string[] {
+  const { schedule } = volume;
+  if (schedule === null || schedule.failure === null) return [];
+  const last = schedule.lastMs === null ? 'there is none yet' : `the last one is of ${formatTime(schedule.lastMs)}`;
+  const remedy = 'correct this, and the server makes one within 10 minutes';
+  return [`Volume ${volumeText(volume)} gets no snapshots by its schedule, ${last}: ${schedule.failure}; ${remedy}`];
 }

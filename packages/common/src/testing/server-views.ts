@@ -83,6 +83,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     waitsForSpace: false,
     fullPool: null,
     snapshots: 0,
+    schedule: null,
     ...changes,
   };
 }

@@ -21,6 +21,7 @@ import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
+import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
@@ -87,6 +88,7 @@ export class Administration {
   private readonly memory: PoolMemory;
   private readonly verbs: PoolVerbs;
   private readonly snapshots: SnapshotVerbs;
+  private readonly schedules: ScheduleRunner;
   private readonly inventory: Inventory;
   private readonly journal: Journal;
   private readonly requests: Requests;
@@ -123,6 +125,7 @@ export class Administration {
       sessions: () => ports.sessions(),
       statusOf: (volume) => ports.statusOf(volume),
       fences: ports.clients.fences,
+      scheduleOf: (found) => this.schedules.stateOf(found),
     });
     this.journal = new Journal(ports.paths.requestsFile, log);
     this.requests = new Requests(this.journal, clock);
@@ -149,6 +152,11 @@ export class Administration {
       whileUnread: (record, name, work) => ports.readers.whileUnread(record, name, work),
       newId: randomUUID,
       configured: () => this.inventory.sectionVolumes,
+    });
+    this.schedules = new ScheduleRunner({
+      ...{ clock, log, snapshots: this.snapshots },
+      pools: () => pools.states,
+      change: (work, what) => ports.changes.runOwn(work, what),
     });
   }
 
@@ -206,12 +214,14 @@ export class Administration {
     this.look();
     this.measureLater();
     this.purgeLater();
+    void this.schedules.look();
   }
 
   /** Closes the control sockets. No further change begins. */
   async stop(): Promise<void> {
     this.measureTimer?.cancel();
     this.purgeTimer?.cancel();
+    this.schedules.close();
     await this.readSocket.close();
     await this.control?.close();
     this.remote.close();
@@ -285,7 +295,7 @@ export class Administration {
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
-      ...volumeOrders({ log, changes: turns, inventory, verbs }, asker),
+      ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
       ...snapshotOrders({ log, changes: turns, inventory, snapshots }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),

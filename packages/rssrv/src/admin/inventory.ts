@@ -13,6 +13,7 @@ import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { Pools } from '../pools/pools.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import type { ScheduleState } from '../snapshots/schedule-runner.ts';
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { clientViews, removedView, type SessionStatus, snapshotView, type VolumeStatus, volumeView } from './server-views.ts';
@@ -26,6 +27,8 @@ export interface InventoryPorts {
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   readonly fences: Pick<Fences, 'get'>;
+  /** The schedule of the snapshots of a volume; null if it has none. */
+  scheduleOf(found: Found): ScheduleState | null;
 }
 
 export class Inventory {
@@ -113,7 +116,8 @@ export class Inventory {
   private volumeView(volume: ServerVolumeConfig, manifest: Manifest | null, usedBytes: number | null): ManagedVolumeView {
     const pool = this.ports.pools.states.find(({ name }) => name === volume.pool?.name);
     const snapshots = pool === undefined || manifest === null ? 0 : snapshotsOf({ pool, manifest }).list.length;
-    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots);
+    const schedule = pool === undefined || manifest === null ? null : this.ports.scheduleOf({ pool, manifest });
+    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots, schedule);
   }
 
   private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {

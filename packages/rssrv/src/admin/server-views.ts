@@ -25,6 +25,7 @@ import { type Catalogue, ownedBytes, type PoolState, promisedBytes, usableBytes 
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';
+import type { ScheduleState } from '../snapshots/schedule-runner.ts';
 import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';
 import type { RemovedVolume } from '../pools/disk/pool-scan.ts';
 import { findingsOf } from '../pools/pool-content.ts';
@@ -89,6 +90,7 @@ export function volumeView(
   status: VolumeStatus,
   usedBytes: number | null,
   snapshots: number,
+  schedule: ScheduleState | null,
 ): ManagedVolumeView {
   const { name, universe, blockSizeBytes, readonly, shared, pool, path, layout, clients, takeOver, takeOverForce } = volume;
   return {
@@ -115,6 +117,7 @@ export function volumeView(
     waitsForSpace: status.waitsForSpace,
     fullPool: status.fullPool ?? null,
     snapshots,
+    schedule,
   };
 }
 

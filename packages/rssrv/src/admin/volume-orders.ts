@@ -26,9 +26,14 @@ export interface VolumeOrdersPorts {
   readonly changes: Changes;
   readonly inventory: Inventory;
   readonly verbs: PoolVerbs;
+  /** Called when a volume may have another schedule of snapshots. */
+  readonly scheduleChanged: () => void;
 }
 
-export function volumeOrders({ log, changes, inventory, verbs }: VolumeOrdersPorts, asker: Asker): HandlersOf<typeof VOLUME_METHODS> {
+export function volumeOrders(
+  { log, changes, inventory, verbs, scheduleChanged }: VolumeOrdersPorts,
+  asker: Asker,
+): HandlersOf<typeof VOLUME_METHODS> {
   const change = async (verb: string, volume: VolumeName, work: () => Promise<Found>): Promise<{ volume: ManagedVolumeView }> => {
     const found = await changes.run(work, changeText(asker, verb, volume));
     logChange(log, asker, verb, found);
@@ -45,8 +50,12 @@ export function volumeOrders({ log, changes, inventory, verbs }: VolumeOrdersPor
       change(`renamed from ${volumeText({ name, universe })}`, { name: newName, universe: newUniverse }, () =>
         verbs.rename({ name, universe }, { name: newName, universe: newUniverse }, asker, request),
       ),
-    'volume-set': ({ name, universe, settings, request }) =>
-      change('changed', { name, universe }, () => verbs.set({ name, universe }, parseSettings(settings), asker, request)),
+    'volume-set': async ({ name, universe, settings, request }) => {
+      const parsed = parseSettings(settings);
+      const changed = await change('changed', { name, universe }, () => verbs.set({ name, universe }, parsed, asker, request));
+      if (parsed.schedule !== undefined) scheduleChanged();
+      return changed;
+    },
     'volume-remove': async ({ name, universe, request }) => {
       const found = await changes.run(
         () => verbs.remove({ name, universe }, asker, request),
@@ -64,7 +73,7 @@ export function volumeOrders({ log, changes, inventory, verbs }: VolumeOrdersPor
 }
 
 export function snapshotOrders(
-  { log, changes, inventory, snapshots }: Omit<VolumeOrdersPorts, 'verbs'> & { readonly snapshots: SnapshotVerbs },
+  { log, changes, inventory, snapshots }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & { readonly snapshots: SnapshotVerbs },
   asker: Asker,
 ): HandlersOf<typeof SNAPSHOT_METHODS> {
   const change = async <T extends Found>(verb: string, volume: VolumeName, work: () => Promise<T>) => {
@@ -76,7 +85,12 @@ export function snapshotOrders(
     'volume-snapshot': async ({ snapshots: wanted, request }) => {
       const texts = wanted.map(snapshotText).join(', ');
       const made = await changes.run(
-        () => snapshots.snapshot(wanted, asker, request),
+        () =>
+          snapshots.snapshot(
+            wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot })),
+            asker,
+            request,
+          ),
         `snapshot ${texts}, which is being made by ${byText(asker)}`,
       );
       for (const one of made) logChange(log, asker, `snapshot ${one.record.name} made`, one);

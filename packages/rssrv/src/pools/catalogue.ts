@@ -10,6 +10,7 @@ import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
+import type { Settings } from './settings.ts';
 import { checkSize, grownLayout, newConcat, newStripe } from './parts/layouts.ts';
 
 const MIB = 1024 * 1024;
@@ -76,17 +77,6 @@ export interface CreateRequest extends VolumeName {
   readonly clients: readonly string[] | null;
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-}
-
-/** Settings that can be changed. A missing setting stays as it is. */
-export interface Settings {
-  readonly readonly?: boolean;
-  readonly shared?: boolean;
-  readonly clients?: readonly string[] | null;
-  readonly takeOver?: readonly string[] | null;
-  readonly takeOverForce?: boolean;
-  /** Stamp of the present data file, which confirms that it has the content that was served before. */
-  readonly sameContent?: string;
 }
 
 export interface Found {
@@ -300,11 +290,27 @@ export function decideSet(
 ): Manifest {
   checkChange(catalogue, asker, pool, manifest, 'change volumes');
   if (settings.takeOverForce === true) checkRole(asker, 'admin', 'permit forced take-over');
-  const { sameContent, ...others } = settings;
+  const { sameContent, schedule, ...others } = settings;
   const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
-  const next = { ...manifest, ...others, stamps, request };
+  const next = withSchedule({ ...manifest, ...others, stamps, request }, schedule);
   checkOwnAccess(asker, manifest.name, next.clients);
   return next;
+}
+
+function withSchedule(manifest: Manifest, wanted: string | null | undefined): Manifest {
+  if (wanted === undefined) return manifest;
+  const { schedule: _before, ...others } = manifest;
+  if (wanted === null) return others;
+  checkOneFile(manifest);
+  return { ...others, schedule: wanted };
+}
+
+/** Throws E_USAGE if no snapshots can be made of the volume, because it has several files. */
+export function checkOneFile(manifest: Manifest): void {
+  if (manifest.layout.kind === 'simple') return;
+  const text = volumeText(manifest);
+  const what = `Volume ${text} has several files (${manifest.layout.kind}), and snapshots are made of volumes of one file`;
+  throw new RsError('E_USAGE', what, { volume: text });
 }
 
 /** Throws if the asker may not remove the volume. The caller also refuses to remove a volume in use. */

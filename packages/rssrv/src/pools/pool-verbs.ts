@@ -25,7 +25,6 @@ import {
   partsOf,
   type PlacedPart,
   type PoolState,
-  type Settings,
   type VolumeName,
   volumeText,
 } from './catalogue.ts';
@@ -35,6 +34,7 @@ import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
 import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
+import type { Settings } from './settings.ts';
 import { removalMs } from './removal-time.ts';
 import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';
 import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REMOVED_KEPT_MS } from './limits.ts';

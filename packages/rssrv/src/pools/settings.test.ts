@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { parseSettings } from './settings.ts';
 
-const KEYS = 'readonly, shared, clients, take-over, take-over-force, same-content';
+const KEYS = 'readonly, shared, clients, take-over, take-over-force, same-content, snapshots';
 
 test('settings are written as in a section [volume]', () => {
   expect(parseSettings(['readonly=yes', 'shared=no', 'clients=a, b', 'take-over=no', 'take-over-force=yes', 'same-content=i7.b9'])).toEqual(
@@ -18,6 +18,12 @@ test('settings are written as in a section [volume]', () => {
     },
   );
   expect(parseSettings(['clients=all', 'take-over=yes'])).toEqual({ clients: null, takeOver: null });
+});
+
+test('a schedule of snapshots is in its canonical form', () => {
+  expect(parseSettings(['snapshots=every 60m  keep 3'])).toEqual({ schedule: 'every 1h keep 3' });
+  expect(parseSettings(['snapshots=none'])).toEqual({ schedule: null });
+  expect(() => parseSettings(['snapshots=often'])).toThrow('Wrong value "often" for snapshots: allowed is none, or rules such as');
 });
 
 test.each([

@@ -4,7 +4,20 @@
 import { clientNames, mayChoice, stamp, type ValueType, yesNo } from '@rsio/common/config/schema/value-types';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
-import type { Settings } from './catalogue.ts';
+import { scheduleText } from '../schedules/schedule.ts';
+
+/** Settings that can be changed. A missing setting stays as it is. */
+export interface Settings {
+  readonly readonly?: boolean;
+  readonly shared?: boolean;
+  readonly clients?: readonly string[] | null;
+  readonly takeOver?: readonly string[] | null;
+  readonly takeOverForce?: boolean;
+  /** Schedule of its snapshots; null for none. */
+  readonly schedule?: string | null;
+  /** Stamp of the present data file, which confirms that it has the content that was served before. */
+  readonly sameContent?: string;
+}
 
 /** Key in rssrvcfg -> field of the manifest and type of its value. */
 const KEYS = {
@@ -14,6 +27,7 @@ const KEYS = {
   'take-over': ['takeOver', mayChoice],
   'take-over-force': ['takeOverForce', yesNo],
   'same-content': ['sameContent', stamp],
+  snapshots: ['schedule', scheduleText],
 } as const satisfies Readonly<Record<string, readonly [keyof Settings, ValueType<unknown>]>>;
 
 /** Parses settings such as `readonly=yes`. Throws E_USAGE, which names the setting and the allowed values. */

@@ -72,7 +72,14 @@ function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolum
     clients: own(clients, node),
     takeOver: own(takeOver, node),
     owner: owner === node ? owner : null,
+    schedule: visibleSchedule(volume),
   };
+}
+
+/** A failure may name files of the server. */
+function visibleSchedule({ schedule }: ManagedVolumeView): ManagedVolumeView['schedule'] {
+  const mask = (text: string | null): string | null => (text === null ? null : 'The administrator of the server sees why');
+  return schedule === null ? null : { ...schedule, failure: mask(schedule.failure), skipped: mask(schedule.skipped) };
 }
 
 function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): SnapshotView[] {

@@ -9,6 +9,7 @@ import {
   checkChange,
   checkCount,
   checkName,
+  checkOneFile,
   checkPromise,
   findVolume,
   type Found,
@@ -24,6 +25,12 @@ import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-
 
 export interface SnapshotName extends VolumeName {
   readonly snapshot: string;
+}
+
+/** A snapshot to make. */
+export interface NewSnapshot extends SnapshotName {
+  /** Label of the rule of the schedule for which it is made; absent if a command makes it. */
+  readonly schedule?: string;
 }
 
 /** A snapshot with its volume. */
@@ -42,7 +49,7 @@ export function snapshotsOf({ pool, manifest }: Found): VolumeSnapshots {
 /** Returns the records of new snapshots, all of one moment. Throws if one of them cannot be made. */
 export function decideSnapshots(
   catalogue: Catalogue,
-  wanted: readonly SnapshotName[],
+  wanted: readonly NewSnapshot[],
   asker: Asker,
   { newId, request, nowMs }: Stamp,
 ): readonly FoundSnapshot[] {
@@ -65,10 +72,11 @@ export function decideSnapshots(
   const [home] = found;
   const group = { id: newId(), poolId: home?.pool.identity?.id ?? '', volumeId: home?.manifest.id ?? '' };
   const createdMs = Math.max(...found.map((one) => timeAfter(snapshotsOf(one), nowMs)));
-  return found.map(({ name: { snapshot }, pool, manifest }) => {
+  return found.map(({ name: { snapshot, schedule }, pool, manifest }) => {
     const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
     const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
-    return { pool, manifest, record: { ...base, id: newId(), name: snapshot } };
+    const made = schedule === undefined ? {} : { schedule };
+    return { pool, manifest, record: { ...base, ...made, id: newId(), name: snapshot } };
   });
 }
 
@@ -82,18 +90,6 @@ function checkNew(catalogue: Catalogue, found: Found, name: SnapshotName, asker:
   if ([...list, ...pending].some((one) => one.name === name.snapshot))
     throw new RsError('E_EXISTS', `Snapshot ${snapshotText(name)} exists: choose another name`, { snapshot: snapshotText(name) });
   checkRoom(found.manifest, list);
-}
-
-function checkOneFile(manifest: Manifest): void {
-  if (manifest.layout.kind === 'simple') return;
-  const text = volumeText(manifest);
-  throw new RsError(
-    'E_USAGE',
-    `Volume ${text} has several files (${manifest.layout.kind}), and snapshots are made of volumes of one file`,
-    {
-      volume: text,
-    },
-  );
 }
 
 function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {

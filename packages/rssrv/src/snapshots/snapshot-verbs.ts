@@ -25,6 +25,7 @@ import {
   decideSnapshots,
   findSnapshot,
   type FoundSnapshot,
+  type NewSnapshot,
   type SnapshotName,
   snapshotsOf,
   snapshotText,
@@ -62,7 +63,7 @@ export class SnapshotVerbs {
   }
 
   /** Makes snapshots of several volumes at one moment (P1). */
-  async snapshot(wanted: readonly SnapshotName[], asker: Asker, requestId: string | null): Promise<readonly FoundSnapshot[]> {
+  async snapshot(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): Promise<readonly FoundSnapshot[]> {
     checkRole(asker, 'manage', 'make snapshots');
     const done = this.madeBy(requestId);
     if (done.length > 0) return done;

@@ -33,6 +33,14 @@ const LAYOUT = object({
   ),
 });
 
+const SCHEDULE = object({
+  text: text('Such as hourly keep 24, daily keep 7'),
+  lastMs: orNull(number('When the newest of its snapshots was made; null: there is none')),
+  failedMs: orNull(number('When a snapshot failed last; null: none since the last one that was made')),
+  failure: orNull(text('Why; null: none has failed since')),
+  skipped: orNull(text('Why an old snapshot could not be removed; null: none is too old')),
+});
+
 export const VOLUME = object({
   name: text(),
   universe: count(),
@@ -57,6 +65,7 @@ export const VOLUME = object({
   waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
   fullPool: orNull(text('Pool for which they wait, if it has several; null: not known, or one pool')),
   snapshots: count(),
+  schedule: orNull(SCHEDULE, 'By which the server makes and removes snapshots; null: there is none'),
 });
 
 export const SNAPSHOT = object({

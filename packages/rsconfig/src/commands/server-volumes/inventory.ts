@@ -78,6 +78,7 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
     waitsForSpace: false,
     fullPool: null,
     snapshots: 0,
+    schedule: null,
   };
 }
 

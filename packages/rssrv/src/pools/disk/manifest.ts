@@ -7,6 +7,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
 import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { isName } from '@rsio/common/lib/units';
+import { isScheduleText } from '../../schedules/schedule.ts';
 import { stripePartBytes } from '../../backends/layout/layout-map.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
 
@@ -63,6 +64,8 @@ export interface Manifest {
   /** Clients that may take the volume over; null for all clients that may attach it. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
+  /** Schedule of its snapshots in its canonical form (schedules/schedule.ts); absent if it has none. */
+  readonly schedule?: string;
   /** Client that created the volume, and whose limit the volume counts towards; null if an administrator created it on the server. */
   readonly owner: string | null;
   readonly createdMs: number;
@@ -119,6 +122,7 @@ export function parseManifest(file: string, text: string): Manifest {
     clients: check('clients', isNamesOrNull, 'a list of names or null'),
     takeOver: check('takeOver', isNamesOrNull, 'a list of names or null'),
     takeOverForce: check('takeOverForce', isFlag, 'true or false'),
+    ...(fields['schedule'] === undefined ? {} : { schedule: check('schedule', isSchedule, 'a schedule of snapshots') }),
     owner: check('owner', isNameOrNull, 'a name or null'),
     createdMs: check('createdMs', isTime, 'a time'),
     stamps: check('stamps', areStamps, 'a list of stamps'),
@@ -238,6 +242,10 @@ function isFlag(value: unknown): value is boolean {
   return typeof value === 'boolean';
 }
 
+function isSchedule(value: unknown): value is string {
+  return isText(value) && isScheduleText(value);
+}
+
 export function isTime(value: unknown): value is number {
   return isWhole(value) && value >= 0;
 }
@@ -254,7 +262,7 @@ function isUniverse(value: unknown): value is number {
   return isWhole(value) && value >= 0 && value <= UNIVERSE_MAX;
 }
 
-function isNameText(value: unknown): value is string {
+export function isNameText(value: unknown): value is string {
   return isText(value) && isName(value);
 }
 

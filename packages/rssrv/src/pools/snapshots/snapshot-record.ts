@@ -10,6 +10,7 @@ import {
   damagedFile,
   isBlockSize,
   isNameOrNull,
+  isNameText,
   isRequestOrNull,
   isSize,
   isTime,
@@ -43,6 +44,8 @@ export interface SnapshotRecord {
    * volume has the stamp. Null if no rollback made it.
    */
   readonly rollback: string | null;
+  /** Label of the rule of the schedule that made it; absent if a command made it, and then no schedule removes it. */
+  readonly schedule?: string;
   /** Id of the request that made it. If the request is repeated, it is not executed again. */
   readonly request: string | null;
 }
@@ -89,7 +92,10 @@ export function printSnapshot(record: SnapshotRecord): string {
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseSnapshot(file: string, text: string): SnapshotRecord {
-  const { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, request } = parseContent(file, text);
+  const { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, schedule, request } = parseContent(
+    file,
+    text,
+  );
   if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
   if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
   if (!isUuid(volumeId)) throw damagedFile(file, 'volumeId is not a UUID');
@@ -100,8 +106,10 @@ export function parseSnapshot(file: string, text: string): SnapshotRecord {
   if (!isGroup(group)) throw damagedFile(file, 'group is not a group');
   if (rollback !== null && !(isText(rollback) && rollback.length <= STORAGE_STAMP_MAX_CHARS))
     throw damagedFile(file, 'rollback is not a stamp or null');
+  if (schedule !== undefined && !isNameText(schedule)) throw damagedFile(file, 'schedule is not the label of a rule');
   if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
-  return { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, request };
+  const made = schedule === undefined ? {} : { schedule };
+  return { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, ...made, request };
 }
 
 function isGroup(value: unknown): value is SnapshotGroup {

@@ -1,0 +1,141 @@
+// What a schedule makes and removes, over thousands of random histories: time that passes, clocks that jump, servers that are down,
+// snapshots that fail, and commands that make and remove snapshots meanwhile.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { SCHEDULE_EXTRA_MAX } from './limits.ts';
+import { type PlannedSnapshot, planSchedule } from './plan.ts';
+import { parseSchedule, periodStart } from './schedule.ts';
+
+const START_MS = Date.UTC(2026, 10, 22, 10, 5);
+const RULES = parseSchedule('every 7m keep 3, hourly keep 2, daily keep 2, weekly keep 1');
+
+type Step =
+  | { readonly kind: 'passes'; readonly minutes: number }
+  | { readonly kind: 'jump'; readonly hours: number }
+  | { readonly kind: 'command'; readonly name: string }
+  | { readonly kind: 'removal'; readonly index: number }
+  | { readonly kind: 'look'; readonly isWorking: boolean; readonly held: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('passes' as const), minutes: fc.nat(200) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('jump' as const), hours: fc.integer({ min: -9_000, max: 9_000 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('command' as const), name: fc.constantFrom('monday', 'hourly-20261122T1100Z', 'daily-x') }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('removal' as const), index: fc.nat(9) }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('look' as const), isWorking: fc.boolean(), held: fc.nat(3) }) },
+);
+
+/** What the runner does, without a server. */
+class History {
+  nowMs = START_MS;
+  all: PlannedSnapshot[] = [];
+  readonly byHand = new Set<string>();
+
+  look(isWorking: boolean, held: number): void {
+    const plan = planSchedule(RULES, this.all, this.nowMs);
+    expect(plan.nextMs).toBeGreaterThan(this.nowMs);
+    for (const rule of RULES) expect(plan.nextMs).toBeLessThanOrEqual(periodStart(rule, this.nowMs) + rule.periodMs);
+    if (isWorking) for (const { label, name } of plan.due) this.all = [...this.all, { name, schedule: label }];
+    expect(new Set(this.all.map(({ name }) => name)).size).toBe(this.all.length);
+    const after = planSchedule(RULES, this.all, this.nowMs);
+    if (isWorking) expect(after.due).toEqual([]);
+    // The oldest of all are held, and stay.
+    const kept = new Set(this.all.slice(0, held).map(({ name }) => name));
+    const before = this.all;
+    this.all = this.all.filter(({ name }) => !after.excess.includes(name) || kept.has(name));
+    for (const { label, keep } of RULES) {
+      const own = this.all.filter(({ schedule }) => schedule === label);
+      expect(own.length).toBeLessThanOrEqual(keep + Math.min(held, SCHEDULE_EXTRA_MAX));
+      const newest = before.filter(({ schedule }) => schedule === label).slice(-keep);
+      expect(own).toEqual(expect.arrayContaining(newest));
+    }
+  }
+}
+
+test('a schedule makes one snapshot in each period, keeps the newest, and leaves all others alone', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const history = new History();
+      for (const one of steps) {
+        if (one.kind === 'passes') history.nowMs += one.minutes * 60_000;
+        if (one.kind === 'jump') history.nowMs = Math.max(0, history.nowMs + one.hours * 3_600_000);
+        if (one.kind === 'command' && !history.all.some(({ name }) => name === one.name)) {
+          history.all.push({ name: one.name, schedule: null });
+          history.byHand.add(one.name);
+        }
+        if (one.kind === 'removal') history.all = history.all.filter(({ schedule }, index) => index !== one.index || schedule === null);
+        if (one.kind === 'look') history.look(one.isWorking, one.held);
+        for (const name of history.byHand) expect(history.all.some((each) => each.name === name)).toBe(true);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('while the clock runs evenly, each period has exactly one snapshot, however often the server looks', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 100 }), (seconds) => {
+      const history = new History();
+      const rules = parseSchedule('every 10m keep 900');
+      const seen = new Map<number, number>();
+      for (const each of seconds) {
+        history.nowMs += each * 1_000;
+        const { due } = planSchedule(rules, history.all, history.nowMs);
+        for (const { label, name } of due) {
+          history.all.push({ name, schedule: label });
+          const startMs = periodStart(rules[0]!, history.nowMs);
+          seen.set(startMs, (seen.get(startMs) ?? 0) + 1);
+        }
+      }
+      expect([...seen.values()].every((count) => count === 1)).toBe(true);
+      expect(seen.has(periodStart(rules[0]!, history.nowMs))).toBe(true);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+const HOURLY = parseSchedule('hourly keep 2');
+
+function names(count: number, schedule: string | null = 'hourly'): PlannedSnapshot[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: `hourly-2025112${index % 10}T0${index % 10}0${Math.floor(index / 10)}Z`,
+    schedule,
+  }));
+}
+
+test('a server that was down for a week makes up for one period', () => {
+  const { due, excess, nextMs } = planSchedule(HOURLY, names(2), START_MS);
+  expect(due).toEqual([{ label: 'hourly', name: 'hourly-20261122T1005Z' }]);
+  expect(excess).toEqual([]);
+  expect(new Date(nextMs).toISOString()).toBe('2026-11-22T11:00:00.000Z');
+});
+
+test('after a jump to next year and back, the periods of this year are made again, and those of next year are removed in their turn', () => {
+  const all = [
+    { name: 'hourly-20261122T1000Z', schedule: 'hourly' },
+    { name: 'hourly-20271122T1000Z', schedule: 'hourly' },
+  ];
+  expect(planSchedule(HOURLY, all, START_MS).due).toEqual([]);
+  const { due } = planSchedule(HOURLY, all, START_MS + 3_600_000);
+  expect(due).toEqual([{ label: 'hourly', name: 'hourly-20261122T1105Z' }]);
+  const later = [...all, ...due.map(({ name, label }) => ({ name, schedule: label }))];
+  expect(planSchedule(HOURLY, later, START_MS + 3_600_000).excess).toEqual(['hourly-20261122T1000Z']);
+});
+
+test('snapshots that cannot be removed do not pile up', () => {
+  const many = names(2 + SCHEDULE_EXTRA_MAX);
+  expect(planSchedule(HOURLY, many, START_MS)).toMatchObject({
+    due: [],
+    stuck: 'hourly',
+    excess: many.slice(0, -2).map(({ name }) => name),
+  });
+  expect(planSchedule(HOURLY, many.slice(1), START_MS)).toMatchObject({ stuck: null, due: [{ label: 'hourly' }] });
+});
+
+test('snapshots made by commands are neither counted nor removed, but their names are taken', () => {
+  expect(planSchedule(HOURLY, names(50, null), START_MS)).toMatchObject({ excess: [], due: [{ label: 'hourly' }] });
+  expect(planSchedule(HOURLY, [{ name: 'hourly-20261122T1030Z', schedule: null }], START_MS).due).toEqual([]);
+});

@@ -1,0 +1,118 @@
+// Parses and prints the schedule of the snapshots of a volume, such as `hourly keep 24, daily keep 7`, and names the snapshots. Pure.
+// Invariants: parse(print(rules)) equals rules; the name of a snapshot tells its rule and its time in UTC, and is the name of a snapshot.
+
+import { parseDuration, parseWhole, printDuration, refuse } from '@rsio/common/lib/units';
+import type { ValueType } from '@rsio/common/config/schema/value-types';
+import {
+  SCHEDULE_KEPT_MAX,
+  SCHEDULE_PERIOD_MAX_MS,
+  SCHEDULE_PERIOD_MIN_MS,
+  SCHEDULE_RULES_MAX,
+  SCHEDULE_TEXT_MAX_CHARS,
+} from './limits.ts';
+
+const HOUR_MS = 60 * 60 * 1_000;
+const DAY_MS = 24 * HOUR_MS;
+const WEEK_MS = 7 * DAY_MS;
+/** 1970-01-05 was the first Monday. */
+const MONDAY_MS = 4 * DAY_MS;
+/** From here on, a year has more than four digits. */
+const END_OF_TIME_MS = Date.UTC(9999, 11, 31);
+
+const NAMED_PERIODS: Readonly<Record<string, number>> = { hourly: HOUR_MS, daily: DAY_MS, weekly: WEEK_MS };
+
+export interface ScheduleRule {
+  /** First part of the names of its snapshots, such as `hourly` or `every-15m`. */
+  readonly label: string;
+  readonly periodMs: number;
+  /** Number of its snapshots that are kept. */
+  readonly keep: number;
+}
+
+const ALLOWED =
+  'none, or rules such as "hourly keep 24, daily keep 7": hourly, daily, weekly or every TIME (whole minutes, such as 15m or 6h), ' +
+  `and keep NUMBER; at most ${SCHEDULE_RULES_MAX} rules with different periods, which keep at most ${SCHEDULE_KEPT_MAX} snapshots together`;
+
+/** Its value is the text in its canonical form, or null for no schedule. */
+export const scheduleText: ValueType<string | null> = {
+  kind: 'schedule',
+  allowed: ALLOWED,
+  isSecret: false,
+  parse: (text) => {
+    const rules = parseSchedule(text);
+    return rules.length === 0 ? null : printSchedule(rules);
+  },
+};
+
+/** Parses a schedule; no rules for `none`. Throws E_USAGE. */
+export function parseSchedule(text: string): readonly ScheduleRule[] {
+  const words = text.trim();
+  if (words === 'none') return [];
+  if (text.length > SCHEDULE_TEXT_MAX_CHARS) refuse('schedule', text, ALLOWED);
+  const rules = words.split(',').map((part) => parseRule(part.trim(), text));
+  const kept = rules.reduce((sum, { keep }) => sum + keep, 0);
+  const periods = new Set(rules.map(({ periodMs }) => periodMs));
+  const isAllowed = rules.length <= SCHEDULE_RULES_MAX && kept <= SCHEDULE_KEPT_MAX && periods.size === rules.length;
+  return isAllowed ? rules : refuse('schedule', text, ALLOWED);
+}
+
+export function printSchedule(rules: readonly ScheduleRule[]): string {
+  const texts = rules.map(
+    ({ label, periodMs, keep }) => `${Object.hasOwn(NAMED_PERIODS, label) ? label : `every ${printDuration(periodMs)}`} keep ${keep}`,
+  );
+  return texts.length === 0 ? 'none' : texts.join(', ');
+}
+
+/** True for a schedule in its canonical form. */
+export function isScheduleText(text: string): boolean {
+  try {
+    return scheduleText.parse(text) === text;
+  } catch {
+    return false;
+  }
+}
+
+function parseRule(part: string, text: string): ScheduleRule {
+  const [, word = '', every = '', number = ''] = /^(?:(hourly|daily|weekly)|every\s+(\w+))\s+keep\s+(\d{1,4})$/.exec(part) ?? [];
+  const keep = parseWhole(number) ?? 0;
+  const periodMs = word === '' ? periodOf(every) : (NAMED_PERIODS[word] ?? 0);
+  if (keep === 0 || periodMs === 0) refuse('schedule', text, ALLOWED);
+  return { label: word === '' ? `every-${printDuration(periodMs)}` : word, periodMs, keep };
+}
+
+/** Returns 0 if this is not a period. */
+function periodOf(text: string): number {
+  try {
+    const periodMs = parseDuration(text);
+    const isInRange = periodMs >= SCHEDULE_PERIOD_MIN_MS && periodMs <= SCHEDULE_PERIOD_MAX_MS;
+    return isInRange && periodMs % SCHEDULE_PERIOD_MIN_MS === 0 ? periodMs : 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** Beginning of the period of the rule in which a time is. Weeks begin on Mondays; all periods are in UTC. */
+export function periodStart({ periodMs }: ScheduleRule, timeMs: number): number {
+  const offsetMs = periodMs % WEEK_MS === 0 ? MONDAY_MS : 0;
+  return Math.floor((timeMs - offsetMs) / periodMs) * periodMs + offsetMs;
+}
+
+/** True if snapshots can be named after this time. A machine without a battery may begin in 1970, which is allowed. */
+export function isNameableTime(timeMs: number): boolean {
+  return timeMs >= 0 && timeMs < END_OF_TIME_MS;
+}
+
+/** Such as `hourly-20261122T1000Z`. The time is rounded down to a minute. */
+export function scheduledName({ label }: ScheduleRule, timeMs: number): string {
+  const digits = new Date(timeMs).toISOString().replaceAll(/\D/g, '');
+  return `${label}-${digits.slice(0, 8)}T${digits.slice(8, 12)}Z`;
+}
+
+/** Time in the name of a snapshot of this rule; null if the name is another one. */
+export function timeOfName({ label }: ScheduleRule, name: string): number | null {
+  if (!name.startsWith(`${label}-`)) return null;
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z$/.exec(name.slice(label.length + 1));
+  if (match === null) return null;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0] = match.slice(1).map(Number);
+  return Date.UTC(year, month - 1, day, hour, minute);
+}

@@ -1,0 +1,207 @@
+// The snapshots of schedules on real files, with a clock of the test: groups, missed periods, failures and what is told of them, snapshots
+// in use, and changes by command meanwhile. What is due when is tested in schedules/plan.test.ts.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { ChangeQueue } from '../admin/change-queue.ts';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+import { NO_HOLD } from '../testing/plain-clones.ts';
+import { DB, directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
+import { PoolScene } from '../testing/pool-scene.ts';
+import { SCHEDULE_LOOK_MS, SCHEDULE_RETRY_MS } from './limits.ts';
+import { ScheduleRunner, type ScheduleState } from './schedule-runner.ts';
+import { snapshotsOf } from './snapshot-rules.ts';
+
+usePoolDirectory();
+
+const HOUR_MS = 3_600_000;
+const START_MS = Date.UTC(2026, 10, 22, 10, 5);
+
+interface Bench {
+  readonly clock: FakeClock;
+  readonly scene: PoolScene;
+  readonly runner: ScheduleRunner;
+  readonly logged: string[];
+  /** Why moments fail; null if they do not. */
+  trouble: string | null;
+  /** Sizes of the groups. */
+  readonly moments: number[];
+  /** Lets time pass, and waits until the runner has done what was due. */
+  pass(ms: number): Promise<void>;
+  names(volume?: string): string[];
+  state(volume?: string): ScheduleState | null;
+}
+
+async function bench(startMs = START_MS, names = ['fast']): Promise<Bench> {
+  const clock = new FakeClock(startMs);
+  const moments: number[] = [];
+  const logged: string[] = [];
+  const scene = await PoolScene.open(directory, {
+    clock,
+    names,
+    moments: {
+      take: async (copies) => {
+        moments.push(copies.length);
+        if (made.trouble !== null) throw new RsError('E_BUSY', made.trouble);
+        await NO_HOLD.take(copies);
+      },
+    },
+  });
+  scenes.push(scene);
+  const queue = new ChangeQueue(clock);
+  const write = (text: string): void => void logged.push(text);
+  const runner = new ScheduleRunner({
+    clock,
+    log: { info: write, warn: write, debug: () => undefined },
+    snapshots: scene.snapshots,
+    pools: () => scene.pools.states,
+    change: (work, what) => queue.runOwn(work, what),
+  });
+  const found = (name: string) =>
+    scene.pools.states
+      .flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })))
+      .find((one) => one.manifest.name === name)!;
+  const made: Bench = {
+    ...{ clock, scene, runner, logged, moments, trouble: null },
+    pass: async (ms) => {
+      clock.advance(ms);
+      await runner.look();
+    },
+    names: (name = 'db') => snapshotsOf(found(name)).list.map((one) => one.name),
+    state: (name = 'db') => runner.stateOf(found(name)),
+  };
+  return made;
+}
+
+async function schedule({ scene, runner }: Bench, text: string | null, name = 'db'): Promise<void> {
+  await scene.verbs.set({ name, universe: 0 }, { schedule: text }, LOCAL_ASKER, null);
+  await runner.look();
+}
+
+test('a schedule makes its first snapshots at once, then one in each period, and removes the oldest', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await one.scene.snapshots.snapshot([{ ...DB, snapshot: 'by-hand' }], LOCAL_ASKER, null);
+  await schedule(one, 'hourly keep 2, daily keep 7');
+  expect(one.names()).toEqual(['by-hand', 'hourly-20261122T1005Z', 'daily-20261122T1005Z']);
+  for (let hour = 0; hour < 3; hour++) await one.pass(HOUR_MS);
+  expect(one.names()).toEqual(['by-hand', 'daily-20261122T1005Z', 'hourly-20261122T1205Z', 'hourly-20261122T1305Z']);
+  expect(one.logged).toContain('Removed by schedule: snapshot db@hourly-20261122T1005Z');
+  expect(one.state()).toEqual({
+    text: 'hourly keep 2, daily keep 7',
+    lastMs: START_MS + 3 * HOUR_MS,
+    failedMs: null,
+    failure: null,
+    skipped: null,
+  });
+  await schedule(one, null);
+  await one.pass(HOUR_MS);
+  expect(one.names()).toHaveLength(4);
+  expect(one.state()).toBeNull();
+});
+
+test('the timer of the runner finds the next period, also after the clock was set', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await schedule(one, 'hourly keep 9');
+  for (let left = HOUR_MS; left > 0; left -= SCHEDULE_LOOK_MS) await one.pass(SCHEDULE_LOOK_MS);
+  one.clock.jumpWall(365 * 24 * HOUR_MS);
+  await one.pass(SCHEDULE_LOOK_MS);
+  one.clock.jumpWall(-365 * 24 * HOUR_MS);
+  for (let left = HOUR_MS; left > 0; left -= SCHEDULE_LOOK_MS) await one.pass(SCHEDULE_LOOK_MS);
+  expect(one.names()).toEqual(['hourly-20261122T1005Z', 'hourly-20261122T1100Z', 'hourly-20271122T1105Z', 'hourly-20261122T1200Z']);
+});
+
+test('a server that was down makes up for one period, and remembers what it has made', async () => {
+  const before = await bench();
+  await before.scene.create();
+  await schedule(before, 'hourly keep 9');
+  await before.scene.pools.close();
+  const again = await bench(START_MS + 60_000);
+  await again.runner.look();
+  expect(again.names()).toHaveLength(1);
+  await again.pass(9 * HOUR_MS);
+  expect(again.names()).toEqual(['hourly-20261122T1005Z', 'hourly-20261122T1906Z']);
+});
+
+test('volumes of one pool are in one moment; a volume that fails does not fail the others again', async () => {
+  const one = await bench(START_MS, ['fast', 'slow']);
+  for (const name of ['a', 'b', 'bad']) await one.scene.create({ name, pool: 'fast' });
+  await one.scene.create({ name: 'c', pool: 'slow' });
+  for (const name of ['a', 'b', 'bad', 'c'])
+    await one.scene.verbs.set({ name, universe: 0 }, { schedule: 'hourly keep 3' }, LOCAL_ASKER, null);
+  await one.runner.look();
+  expect(one.moments).toEqual([3, 1]);
+  // The file of one volume becomes too short.
+  const [{ path: pool, volumes }] = one.scene.pools.states as [(typeof one.scene.pools.states)[number]];
+  const bad = [...volumes.values()].find(({ name }) => name === 'bad')!;
+  fs.truncateSync(path.join(pool, 'volumes', bad.id, 'data'), 512);
+  await one.pass(HOUR_MS);
+  expect(one.names('a')).toHaveLength(1);
+  expect(one.state('a')?.failure).toContain('has 512 bytes');
+  await one.pass(SCHEDULE_RETRY_MS);
+  expect([one.names('a'), one.names('b'), one.names('bad'), one.names('c')].map((names) => names.length)).toEqual([2, 2, 1, 2]);
+  expect(one.state('a')?.failure).toBeNull();
+  one.moments.length = 0;
+  await one.pass(HOUR_MS);
+  expect(one.moments).toEqual([2, 1]);
+  expect(one.logged.filter((line) => line.includes('was not made by schedule'))).toHaveLength(1);
+});
+
+test('a snapshot that fails is told once, tried again at growing intervals, and made once', async () => {
+  const one = await bench();
+  await one.scene.create();
+  one.trouble = 'Sessions of clients are still beginning';
+  await schedule(one, 'daily keep 2');
+  expect(one.state()).toMatchObject({ lastMs: null, failedMs: START_MS, failure: one.trouble });
+  for (let minute = 0; minute < 60; minute++) await one.pass(60_000);
+  expect(one.moments.length).toBeGreaterThan(5);
+  expect(one.moments.length).toBeLessThan(12);
+  expect(one.logged).toEqual([`Snapshot db@daily-20261122T1005Z was not made by schedule: ${one.trouble}`]);
+  one.trouble = null;
+  await one.pass(10 * 60_000);
+  expect(one.names()).toEqual(['daily-20261122T1115Z']);
+  expect(one.state()).toMatchObject({ failure: null, failedMs: null });
+});
+
+test('a snapshot in use is kept, said once, and removed later', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await schedule(one, 'hourly keep 1');
+  const [record] = [...one.scene.pools.states[0]!.snapshots.values()][0]!.list;
+  one.scene.used.add(record!.id);
+  await one.pass(HOUR_MS);
+  await one.pass(HOUR_MS);
+  expect(one.names()).toEqual(['hourly-20261122T1005Z', 'hourly-20261122T1205Z']);
+  expect(one.state()?.skipped).toMatch(/^hourly-20261122T1005Z: /);
+  expect(one.logged.filter((line) => line.startsWith('Not removed by schedule'))).toHaveLength(1);
+  one.scene.used.clear();
+  await one.pass(HOUR_MS);
+  expect(one.names()).toEqual(['hourly-20261122T1305Z']);
+  expect(one.state()?.skipped).toBeNull();
+});
+
+test('a runner that was closed changes nothing more', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await one.scene.verbs.set(DB, { schedule: 'hourly keep 1' }, LOCAL_ASKER, null);
+  one.runner.close();
+  await one.pass(HOUR_MS);
+  expect([one.names(), one.clock.timersPending]).toEqual([[], 0]);
+});
+
+test('a rollback, a rename and a restart keep the schedule; a clone has none', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await schedule(one, 'hourly keep 5');
+  const [name = ''] = one.names();
+  await one.scene.snapshots.clone({ ...DB, snapshot: name }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null);
+  await one.scene.snapshots.rollback({ ...DB, snapshot: name }, LOCAL_ASKER, null);
+  await one.scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null);
+  await one.scene.pools.close();
+  const again = await bench();
+  expect([again.state('copy'), again.state('new')?.text]).toEqual([null, 'hourly keep 5']);
+});

@@ -1,0 +1,295 @@
+// Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
+// Invariants: one change at a time, so that late ones never pile up; what is due is decided again when the change begins; a failure is
+// logged once, shown until the next success, and tried again after a growing time, for each volume on its own.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { plural } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { eventOf } from '../events/event-log.ts';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
+import { SNAPSHOT_GROUP_MAX } from '../pools/snapshots/limits.ts';
+import { planSchedule, type SchedulePlan } from '../schedules/plan.ts';
+import { parseSchedule } from '../schedules/schedule.ts';
+import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
+import { type NewSnapshot, snapshotsOf, snapshotText } from './snapshot-rules.ts';
+import type { SnapshotVerbs } from './snapshot-verbs.ts';
+
+export interface ScheduleRunnerPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
+  readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
+  pools(): readonly PoolState[];
+  /** Executes a change in its turn. */
+  change<T>(work: () => Promise<T>, what: string): Promise<T>;
+}
+
+/** What `volume show` tells of a schedule. */
+export interface ScheduleState {
+  readonly text: string;
+  /** When the newest of its snapshots was made. */
+  readonly lastMs: number | null;
+  /** Since the last success: when and why a snapshot could not be made. */
+  readonly failedMs: number | null;
+  readonly failure: string | null;
+  /** Why an old snapshot could not be removed. */
+  readonly skipped: string | null;
+}
+
+/** What the runner remembers of a volume. It is forgotten at a restart, and then found out again. */
+interface Memory {
+  plan: { readonly schedule: string; readonly snapshots: object; readonly fromMs: number; readonly result: SchedulePlan } | null;
+  failure: { readonly atMs: number; readonly text: string } | null;
+  /** Monotonic time before which no snapshot is tried again. */
+  retryMs: number;
+  waitMs: number;
+  /** True after a failure of a group: the next snapshot is made of this volume alone, so that one volume fails none of the others. */
+  isAlone: boolean;
+  skipped: string | null;
+  removalMs: number;
+}
+
+export class ScheduleRunner {
+  private readonly ports: ScheduleRunnerPorts;
+  private readonly memories = new Map<string, Memory>();
+  private timer: Timer | null = null;
+  private isClosed = false;
+  private looking: Promise<void> | null = null;
+  private isWanted = false;
+
+  constructor(ports: ScheduleRunnerPorts) {
+    this.ports = ports;
+  }
+
+  /** No further change begins. */
+  close(): void {
+    this.isClosed = true;
+    this.timer?.cancel();
+  }
+
+  /** Null if the volume has no schedule. */
+  stateOf(found: Found): ScheduleState | null {
+    const { id, schedule } = found.manifest;
+    if (schedule === undefined) return null;
+    const memory = this.memories.get(id);
+    const last = snapshotsOf(found).list.findLast((one) => one.schedule !== undefined);
+    const { atMs = null, text = null } = memory?.failure ?? {};
+    return { text: schedule, lastMs: last?.createdMs ?? null, failedMs: atMs, failure: text, skipped: memory?.skipped ?? null };
+  }
+
+  /** Makes and removes what is due, now and from now on. Resolves when nothing is left to do for now. */
+  look(): Promise<void> {
+    this.isWanted = true;
+    this.looking ??= this.rounds().finally(() => {
+      this.looking = null;
+      if (!this.isClosed) this.timer = this.ports.clock.after(this.pauseMs(), () => void this.look());
+    });
+    return this.looking;
+  }
+
+  private async rounds(): Promise<void> {
+    this.timer?.cancel();
+    // Of a volume for which several rules are due, each round makes one snapshot.
+    while (this.isWanted && !this.isClosed) {
+      this.isWanted = false;
+      if (await this.round()) this.isWanted = true;
+    }
+  }
+
+  /** Returns true if a snapshot was made. */
+  private async round(): Promise<boolean> {
+    let isChanged = false;
+    for (const ids of this.groups()) {
+      if (this.isClosed) return false;
+      isChanged = (await this.make(ids)) || isChanged;
+    }
+    for (const found of this.scheduled()) await this.removeExcess(found);
+    return isChanged && !this.isClosed;
+  }
+
+  /** The volumes with a schedule. What is remembered of others is forgotten. */
+  private scheduled(): Found[] {
+    const found = this.ports
+      .pools()
+      .flatMap((pool) => [...pool.volumes.values()].flatMap((manifest) => (manifest.schedule === undefined ? [] : { pool, manifest })));
+    if (this.memories.size > found.length) {
+      const ids = new Set(found.map(({ manifest }) => manifest.id));
+      for (const id of this.memories.keys()) if (!ids.has(id)) this.memories.delete(id);
+    }
+    return found;
+  }
+
+  /** Ids of volumes whose snapshots are due, those of one moment together. */
+  private groups(): string[][] {
+    const now = this.ports.clock.monotonicMs();
+    const groups: string[][] = [];
+    const open = new Map<string, string[]>();
+    for (const found of this.scheduled()) {
+      const { id } = found.manifest;
+      const memory = this.memoryOf(id);
+      const { due, stuck } = this.planOf(found);
+      if (stuck !== null) this.noteStuck(found, stuck);
+      if (due.length === 0 || now < memory.retryMs) continue;
+      let group = memory.isAlone ? undefined : open.get(found.pool.name);
+      if (group === undefined || group.length >= SNAPSHOT_GROUP_MAX) {
+        group = [];
+        groups.push(group);
+        if (!memory.isAlone) open.set(found.pool.name, group);
+      }
+      group.push(id);
+    }
+    return groups;
+  }
+
+  private async make(ids: readonly string[]): Promise<boolean> {
+    const { ports } = this;
+    let tried: readonly { readonly found: Found; readonly snapshot: NewSnapshot }[] = [];
+    try {
+      await ports.change(
+        async () => {
+          if (this.isClosed) return;
+          // Commands may have changed the volumes since.
+          tried = this.scheduled()
+            .filter(({ manifest }) => ids.includes(manifest.id))
+            .flatMap((found) =>
+              this.planOf(found)
+                .due.slice(0, 1)
+                .map((due) => ({ found, snapshot: newSnapshot(found, due) })),
+            );
+          if (tried.length > 0)
+            await ports.snapshots.snapshot(
+              tried.map(({ snapshot }) => snapshot),
+              LOCAL_ASKER,
+              null,
+            );
+        },
+        `snapshots of ${plural(ids.length, 'volume')} by schedule`,
+      );
+      this.succeeded(tried);
+      return tried.length > 0;
+    } catch (thrown) {
+      this.failed(tried, toRsError(thrown).message);
+      return false;
+    }
+  }
+
+  private succeeded(made: readonly { readonly found: Found; readonly snapshot: NewSnapshot }[]): void {
+    for (const { found } of made) Object.assign(this.memoryOf(found.manifest.id), { failure: null, retryMs: 0, waitMs: 0, isAlone: false });
+    const [first] = made;
+    if (first === undefined) return;
+    const text = namesText(made.map(({ snapshot }) => snapshotText(snapshot)));
+    this.ports.log.info(`Made by schedule: snapshot ${text}`, eventOf(objectText(first.found, made.length), '-', 'snapshot made', text));
+  }
+
+  private failed(tried: readonly { readonly found: Found; readonly snapshot: NewSnapshot }[], message: string): void {
+    const [first] = tried;
+    if (first === undefined) return;
+    const { clock, log } = this.ports;
+    let isNew = false;
+    for (const { found } of tried) {
+      const memory = this.memoryOf(found.manifest.id);
+      isNew ||= memory.failure?.text !== message;
+      memory.failure = { atMs: clock.wallMs(), text: message };
+      memory.waitMs = Math.min(SCHEDULE_RETRY_MAX_MS, Math.max(SCHEDULE_RETRY_MS, memory.waitMs * 2));
+      memory.retryMs = clock.monotonicMs() + memory.waitMs;
+      memory.isAlone ||= tried.length > 1;
+    }
+    const names = namesText(tried.map(({ snapshot }) => snapshotText(snapshot)));
+    const text = `Snapshot ${names} was not made by schedule: ${message}`;
+    if (isNew) log.warn(text, eventOf(objectText(first.found, tried.length), '-', 'snapshot failed', text));
+    else log.debug(text);
+  }
+
+  /** Old snapshots that cannot be removed are no reason to try again soon. */
+  private noteStuck(found: Found, label: string): void {
+    const memory = this.memoryOf(found.manifest.id);
+    const text = `too many old ${label} snapshots could not be removed (${memory.skipped ?? 'see the log of rssrv'})`;
+    if (memory.failure === null) {
+      const whole = `Volume ${volumeText(found.manifest)} gets no further ${label} snapshots: ${text}`;
+      this.ports.log.warn(whole, eventOf(objectText(found, 1), '-', 'snapshot failed', whole));
+    }
+    memory.failure ??= { atMs: this.ports.clock.wallMs(), text };
+  }
+
+  /** Removes the snapshots beyond those that the rules keep. One that is in use is left, and tried again later. */
+  private async removeExcess(now: Found): Promise<void> {
+    const { clock, log, snapshots } = this.ports;
+    const { id } = now.manifest;
+    const memory = this.memoryOf(id);
+    if (clock.monotonicMs() < memory.removalMs) return;
+    const find = (): Found | undefined => this.scheduled().find(({ manifest }) => manifest.id === id);
+    let skipped: string | null = null;
+    for (const name of this.planOf(now).excess) {
+      if (this.isClosed) return;
+      try {
+        await this.ports.change(async () => {
+          const found = find();
+          if (found === undefined || !this.planOf(found).excess.includes(name)) return;
+          const { name: volume, universe } = found.manifest;
+          await snapshots.remove({ name: volume, universe, snapshot: name }, LOCAL_ASKER, null);
+          log.info(`Removed by schedule: snapshot ${volumeText(found.manifest)}@${name}`);
+        }, `removing snapshot ${name} by schedule`);
+      } catch (thrown) {
+        skipped = `${name}: ${toRsError(thrown).message}`;
+        if (skipped !== memory.skipped)
+          log.warn(
+            `Not removed by schedule: snapshot ${volumeText(now.manifest)}@${skipped}`,
+            eventOf(objectText(now, 1), '-', 'snapshot kept'),
+          );
+        memory.removalMs = clock.monotonicMs() + SCHEDULE_RETRY_MAX_MS;
+      }
+    }
+    memory.skipped = skipped;
+  }
+
+  private planOf(found: Found): SchedulePlan {
+    const nowMs = this.ports.clock.wallMs();
+    const { id, schedule = 'none' } = found.manifest;
+    const snapshots = snapshotsOf(found);
+    const memory = this.memoryOf(id);
+    const known = memory.plan;
+    // What is due is named after the time at which it is made.
+    const isValid =
+      known?.result.due.length === 0 &&
+      known.schedule === schedule &&
+      known.snapshots === snapshots &&
+      known.fromMs <= nowMs &&
+      nowMs < known.result.nextMs;
+    if (isValid) return known.result;
+    const all = [...snapshots.list, ...snapshots.pending].map((one) => ({ name: one.name, schedule: one.schedule ?? null }));
+    const result = planSchedule(parseSchedule(schedule), all, nowMs);
+    memory.plan = { schedule, snapshots, fromMs: nowMs, result };
+    return result;
+  }
+
+  private memoryOf(id: string): Memory {
+    let memory = this.memories.get(id);
+    if (memory === undefined) {
+      memory = { plan: null, failure: null, retryMs: 0, waitMs: 0, isAlone: false, skipped: null, removalMs: 0 };
+      this.memories.set(id, memory);
+    }
+    return memory;
+  }
+
+  /** Time until the next rule is due. The clock may be set meanwhile, so the time is bounded. */
+  private pauseMs(): number {
+    const nowMs = this.ports.clock.wallMs();
+    const nextMs = this.scheduled().reduce((next, found) => Math.min(next, this.planOf(found).nextMs), Number.POSITIVE_INFINITY);
+    return Math.min(SCHEDULE_LOOK_MS, Math.max(1, nextMs - nowMs));
+  }
+}
+
+function newSnapshot({ manifest: { name, universe } }: Found, due: SchedulePlan['due'][number]): NewSnapshot {
+  return { name, universe, snapshot: due.name, schedule: due.label };
+}
+
+function objectText({ pool, manifest }: Found, count: number): string {
+  return count === 1 ? `volume ${manifest.name}@${manifest.universe}` : `pool ${pool.name}`;
+}
+
+function namesText(names: readonly string[]): string {
+  const shown = names.slice(0, SCHEDULE_NAMED_MAX).join(', ');
+  const rest = names.length - SCHEDULE_NAMED_MAX;
+  return rest <= 0 ? shown : `${shown} and ${rest} more`;
+}

@@ -1,0 +1,36 @@
+// A schedule of snapshots with real daemons: a client sets it, the server makes the snapshots of both rules at once, a restart makes no
+// further ones, and it is shown with what it made. Skipped without root, loop devices or xfsprogs. Time is tested in schedule-runner.test.ts.
+
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { expect, it } from 'vitest';
+import { reflinkDisk } from '../support/devices/reflink-disk.ts';
+import { startServer } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const hosts = useHosts();
+
+it('a schedule makes its snapshots at once, and goes on after a restart', { timeout: 120_000 }, async (context) => {
+  needPrograms(context, 'perl');
+  const host = hosts.host();
+  const network = await hosts.network(1);
+  const pool = path.join(reflinkDisk(hosts, host, context), 'pool');
+  mkdirSync(pool);
+  await startServer(host, network, { volumes: {} });
+  await host.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
+  await host.rsadmWell('volume', 'create', 'db', '--size', '4m');
+  await host.rsadmWell('volume', 'set', 'db', 'snapshots=weekly keep 4, every 8784h keep 7');
+  const show = async () => callServer(host.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });
+  const names = async () => (await show()).snapshots.map(({ snapshot }) => snapshot);
+  await waitFor(async () => (await names()).length === 2, 30_000, 'The snapshots are made');
+  const before = await names();
+  expect(before).toEqual([expect.stringMatching(/^weekly-\d{8}T\d{4}Z$/), expect.stringMatching(/^every-8784h-\d{8}T\d{4}Z$/)]);
+  await host.stop('rssrv');
+  await host.start('rssrv');
+  expect(await names()).toEqual(before);
+  expect(await host.rsadmWell('volume', 'show', 'db')).toContain('snapshots: weekly keep 4, every 8784h keep 7; last: 2');
+  expect(await host.rsadmWell('status')).not.toContain('schedule');
+});
