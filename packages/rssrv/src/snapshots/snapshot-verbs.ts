@@ -74,6 +74,7 @@ export class SnapshotVerbs {
         this.note(pool, record);
         copies.push(await this.beforeCommit(pool, (files) => new SnapshotFiles(files).begin(record)));
       }
+      for (const [index, { pool }] of plan.entries()) await this.beforeCommit(pool, async () => copies[index]?.sync());
       await this.takeMoment([...new Set(plan.map(({ pool }) => pool.name))], copies);
       for (const { pool, record } of plan) await this.beforeCommit(pool, (files) => new SnapshotFiles(files).prepare(record));
       await this.commitHome(plan[0]!);

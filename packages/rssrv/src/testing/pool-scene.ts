@@ -9,7 +9,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { CreateRequest } from '../pools/catalogue.ts';
-import type { Allocate } from '../pools/disk/data-file.ts';
+import type { Allocate, Reflink } from '../pools/disk/data-file.ts';
 import { PoolFiles } from '../pools/disk/pool-files.ts';
 import { findingsOf } from '../pools/pool-content.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
@@ -35,6 +35,8 @@ export interface SceneOptions {
   /** Default: random ids. */
   readonly newId?: () => string;
   readonly moments?: Moments;
+  /** Default: plain copies. */
+  readonly reflink?: Reflink;
   /** Names of pools; each is a directory of this name. */
   readonly names?: readonly string[];
   /** Names of pools whose directory is not made if it is missing, as if their file system were not mounted. */
@@ -64,7 +66,7 @@ export class PoolScene {
       log,
       takeLocks: async (requests) => requests.map(() => 'held' as const),
       allocate: options.allocate ?? (async () => undefined),
-      reflink: PLAIN_CLONES,
+      reflink: options.reflink ?? PLAIN_CLONES,
       reached,
       answersAgain: (name) => void this.verbs.readAgain(name),
       changed: () => undefined,

@@ -27,21 +27,24 @@ export class FileCopy implements ChunkedCopy {
   readonly chunkBytes: number;
   readonly chunks: number;
   private readonly work: (index: number) => Promise<void>;
-  private readonly handles: readonly FileHandle[];
+  private readonly source: FileHandle;
+  private readonly target: FileHandle | null;
   private readonly running = new Set<Promise<void>>();
   private isClosed = false;
 
   private constructor(
     { volumeId, sizeBytes, chunkBytes }: Pick<ChunkedCopy, 'volumeId' | 'sizeBytes' | 'chunkBytes'>,
     work: (index: number) => Promise<void>,
-    handles: readonly FileHandle[] = [],
+    source: FileHandle,
+    target: FileHandle | null = null,
   ) {
     this.volumeId = volumeId;
     this.sizeBytes = sizeBytes;
     this.chunkBytes = chunkBytes;
     this.chunks = Math.ceil(sizeBytes / chunkBytes);
     this.work = work;
-    this.handles = handles;
+    this.source = source;
+    this.target = target;
   }
 
   /**
@@ -56,14 +59,13 @@ export class FileCopy implements ChunkedCopy {
       const { ranges } = reflink;
       const chunkBytes = ranges === null ? sizeBytes : await chunkBytesFor(ranges, source.fd, sizeBytes);
       if (ranges === null || chunkBytes >= sizeBytes) {
-        await source.close();
-        return new FileCopy({ volumeId, sizeBytes, chunkBytes: sizeBytes }, () => reflink.cloneFile(from, to));
+        return new FileCopy({ volumeId, sizeBytes, chunkBytes: sizeBytes }, () => reflink.cloneFile(from, to), source);
       }
       target = await open(to, O_WRONLY | O_CREAT | O_EXCL, DATA_MODE);
       const [fromFd, toFd, last] = [source.fd, target.fd, Math.ceil(sizeBytes / chunkBytes) - 1];
       // The end of the file need not be at the end of a block of the file system, so that the last chunk is the rest of the file.
       const work = (index: number): Promise<void> => ranges.cloneRange(fromFd, toFd, index * chunkBytes, index === last ? 0 : chunkBytes);
-      return new FileCopy({ volumeId, sizeBytes, chunkBytes }, work, [source, target]);
+      return new FileCopy({ volumeId, sizeBytes, chunkBytes }, work, source, target);
     } catch (thrown) {
       await source.close();
       await target?.close();
@@ -83,11 +85,17 @@ export class FileCopy implements ChunkedCopy {
     return work;
   }
 
+  /** Writes back what was written to the volume since, so that little is left while writes are held. */
+  sync(): Promise<void> {
+    return this.source.datasync();
+  }
+
   /** Closes the files when no clone is in progress any more. */
   async close(): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.running);
-    for (const handle of this.handles) await handle.close();
+    await this.source.close();
+    await this.target?.close();
   }
 }
 
