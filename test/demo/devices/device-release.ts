@@ -4,7 +4,7 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/loop/loop-device';
-import { mountTable } from '@rsio/rsiod/frontends/system/mount-table';
+import { mountTable } from '@rsio/common/daemon/mount-table';
 import { RAW_TYPE } from '@rsio/rsiod/frontends/fuse/raw-device';
 import { findTool } from '../machine/machine-tools.ts';
 import type { Screen } from '../machine/screen.ts';

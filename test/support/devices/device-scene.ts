@@ -15,6 +15,8 @@ const BESIDE_MS = 120_000;
 export interface DeviceSceneOptions {
   /** Of the server; its options of oracle besides path and size. */
   readonly volumes?: (host: Host) => ServerConfigOptions['volumes'];
+  /** Of the server: lines of `[rights]`. */
+  readonly rights?: ServerConfigOptions['rights'];
   /** Of the server, as many paths there are; default 1. */
   readonly addresses?: number;
   /** Of the client. */
@@ -49,7 +51,10 @@ export class DeviceScene {
     const volumes = options.volumes?.(host) ?? {};
     const oracle = { path: host.file('storage/oracle.img'), size: '96m', ...volumes['oracle'] };
     if (options.before !== undefined) await devices.well(options.before, host.root);
-    host.writeConfig('rssrv', serverConfig(network, { volumes: { ...volumes, oracle } }));
+    host.writeConfig(
+      'rssrv',
+      serverConfig(network, { volumes: { ...volumes, oracle }, ...(options.rights === undefined ? {} : { rights: options.rights }) }),
+    );
     await host.start('rssrv');
     await startClient(host, network, { defaults: { device, ...options.defaults } });
     return scene;

@@ -127,8 +127,8 @@ daily, weekly or every TIME, such as every 15m, and the number of its snapshots
 that are kept. Periods are in UTC, and weeks begin on Mondays. The first
 snapshot is made at once. Its name tells the rule and the time, such as
 hourly-20261122T1000Z. If the server was down or a snapshot failed, the server
-makes up for the present period only. It removes the oldest snapshots of the rule
-itself, and never one that a command made or a client has attached. Snapshots of
+makes up for the present period only. It removes the oldest snapshots of the
+rule itself, and never one that a command made or a client has attached. Snapshots of
 a rule that no longer exists stay. none ends the schedule.`,
     operands: { min: 2, max: 8 },
     run: async (door: VolumeDoor, { json }, [name = '', ...settings]) => {

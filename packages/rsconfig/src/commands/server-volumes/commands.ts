@@ -9,6 +9,7 @@ import { poolNameOf } from '@rsio/common/manage/volumes/values';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
+import { freezing } from '../../freeze/freeze.ts';
 import { findRemoved, findVolume, serversFor } from './find.ts';
 import { gaps, INVENTORY_SHAPE, inventoryTable, isComplete, removedInventory, takeInventory } from './inventory.ts';
 import type { PlaceFilter } from './servers.ts';
@@ -55,6 +56,32 @@ async function notAttached(context: CommandContext, target: VolumeTarget, purpos
   throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);
 }
 
+/** The command for snapshots, which can freeze the file systems on the volumes meanwhile. */
+function withFreeze(command: Command<VolumeDoor>): ConfigCommand {
+  const there = atServer(command);
+  return {
+    ...there,
+    synopsis: there.synopsis.replace('volume snapshot ', 'volume snapshot [--freeze] '),
+    details: `${command.details ?? ''}
+With --freeze, the command freezes the file systems on the volumes that are
+mounted on this client, so that each snapshot has a file system that needs no
+repair. It needs root, and finds the file systems also through partitions, LVM
+and md. Programs that write to them wait until the snapshots are made, at most 30
+seconds: then, or if the command is killed, they are thawed. A file system with
+files of rsiod or rssrv is refused.`,
+    options: { ...there.options, freeze: { kind: 'flag', help: 'freeze the file systems on the volumes meanwhile' } },
+    run: (context, values, words) => {
+      const door = doorOf(context, filterOf(values));
+      if (values['freeze'] !== true) return command.run(door, values, words);
+      const find: VolumeDoor['find'] = async (name, purpose) => {
+        const target = await door.find(name, purpose);
+        return { ...target, call: freezing(context, target.place['namespace'] ?? '', target.call) };
+      };
+      return command.run({ ...door, find }, values, words);
+    },
+  };
+}
+
 /** The command of both programs, with the options that choose a server. */
 function atServer(command: Command<VolumeDoor>): ConfigCommand {
   return {
@@ -79,7 +106,7 @@ export const VOLUME_REMOVE = atServer(VERBS.remove);
 export const VOLUME_RESTORE = atServer(VERBS.restore);
 
 const SNAPSHOTS = snapshotVerbs(PROGRAM);
-export const VOLUME_SNAPSHOT = atServer(SNAPSHOTS.snapshot);
+export const VOLUME_SNAPSHOT = withFreeze(SNAPSHOTS.snapshot);
 export const VOLUME_CLONE = atServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = atServer(SNAPSHOTS.rollback);
 

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { baseName, loopDevices, ofBlock } from '../loop/loop-device.ts';
-import { type MountEntry, mountTable } from '../system/mount-table.ts';
+import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
 import { SharedLook } from '../system/shared-look.ts';
 import { DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
 

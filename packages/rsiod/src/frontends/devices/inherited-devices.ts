@@ -13,7 +13,7 @@ import { runCommand } from '../system/device-commands.ts';
 import { type FrontendEvents, inUse } from '../frontend.ts';
 import { deviceUsers } from './device-users.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { type MountEntry, mountTable } from '../system/mount-table.ts';
+import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
 import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 

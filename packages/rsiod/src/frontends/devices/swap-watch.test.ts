@@ -2,7 +2,7 @@
 // The periodic check is the daemon's.
 
 import { expect, it } from 'vitest';
-import { parseMountTable } from '../system/mount-table.ts';
+import { parseMountTable } from '@rsio/common/daemon/mount-table';
 import { swapsOn } from './swap-watch.ts';
 
 const TARGETS = [

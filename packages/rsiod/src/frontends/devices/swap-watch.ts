@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { SWAP_LOOK_MS } from './limits.ts';
 import { ofBlock } from '../loop/loop-device.ts';
-import { type MountEntry, mountTable, unescaped } from '../system/mount-table.ts';
+import { type MountEntry, mountTable, unescaped } from '@rsio/common/daemon/mount-table';
 
 /** A volume whose block device may be used as swap space. */
 export interface SwapTarget {

@@ -11,7 +11,7 @@ import { DEVICE_COMMAND_TIMEOUT_MS } from '../system/limits.ts';
 import { FUSE_DATA_MAX_BYTES } from './limits.ts';
 import { runCommand } from '../system/device-commands.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { mountTable } from '../system/mount-table.ts';
+import { mountTable } from '@rsio/common/daemon/mount-table';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { MODE_REGULAR } from './fuse-constants.ts';
 import { FuseDevice, openFuse } from './fuse-device.ts';

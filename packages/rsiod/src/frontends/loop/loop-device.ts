@@ -8,7 +8,7 @@ import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from './limits.ts';
 import type { LoopNote } from '../../keeper/device-note.ts';
 import { runCommand } from '../system/device-commands.ts';
-import { mountTable } from '../system/mount-table.ts';
+import { mountTable } from '@rsio/common/daemon/mount-table';
 import type { LoopNodes } from './loop-nodes.ts';
 
 export interface LoopDeviceOptions {

@@ -1,0 +1,67 @@
+// Freezes the file systems on attached volumes around the moment of their snapshots. frozen-mounts.ts finds them, freezer.ts freezes them.
+// Invariant: nothing is frozen before everything that can be checked was checked.
+
+import path from 'node:path';
+import { realpathSync } from 'node:fs';
+import { mountTable } from '@rsio/common/daemon/mount-table';
+import { rssrvPaths } from '@rsio/common/config/root-paths';
+import type { ServerCall } from '@rsio/common/control/server/call-server';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import type { VolumeName } from '@rsio/common/manage/volumes/values';
+import type { CommandContext } from '../cli/context.ts';
+import { systemDevices } from './device-facts.ts';
+import { whileFrozen } from './freezer.ts';
+import { type FrozenMount, type FrozenVolume, mountsToFreeze } from './frozen-mounts.ts';
+
+/** Calls `call`, and freezes the file systems of the volumes when it is asked for snapshots. */
+export function freezing(context: CommandContext, namespace: string, call: ServerCall): ServerCall {
+  return async (method, params) => {
+    if (method !== 'volume-snapshot') return call(method, params);
+    const mounts = await findMounts(context, namespace, (params as ServerMethods['volume-snapshot']['params']).snapshots);
+    const beganMs = context.clock.monotonicMs();
+    const answer = await whileFrozen(context.clock, mounts, () => call(method, params));
+    const lasted = printDuration(Math.ceil(context.clock.monotonicMs() - beganMs));
+    context.note(`Frozen for at most ${lasted}: ${mounts.map(({ mountPoint, source }) => `${mountPoint} (${source})`).join(', ')}`);
+    return answer;
+  };
+}
+
+async function findMounts(context: CommandContext, namespace: string, wanted: readonly VolumeName[]): Promise<readonly FrozenMount[]> {
+  if (process.geteuid?.() !== 0)
+    throw new RsError('E_RIGHTS', 'Freezing a file system needs root: run rsconfig as root, or leave --freeze out');
+  const { attachments } = await context.call('local', {});
+  const volumes = wanted.map(({ name, universe }): FrozenVolume => {
+    const label = `${namespace}:${name}@${universe}`;
+    const here = attachments.find((one) => one.namespace === namespace && one.name === name && one.universe === universe);
+    if (here === undefined)
+      throw new RsError(
+        'E_USAGE',
+        `Nothing was frozen, because ${label} is not attached here: run the command on the client that has it mounted`,
+      );
+    return { label, device: here.blockDevice };
+  });
+  return mountsToFreeze(volumes, await mountTable(), ourFolders(context), systemDevices);
+}
+
+/** Folders that rsiod and rssrv of this machine write to. */
+function ourFolders({ paths }: CommandContext): string[] {
+  const folders = [paths, rssrvPaths(paths.root)].flatMap(({ logDir, runDir, stateDir, configFile }) => [
+    logDir,
+    runDir,
+    stateDir,
+    path.dirname(configFile),
+  ]);
+  return [...new Set(folders.map(real))];
+}
+
+/** The folder, or as much of it as exists, without symbolic links. */
+function real(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    const parent = path.dirname(folder);
+    return parent === folder ? folder : path.join(real(parent), path.basename(folder));
+  }
+}

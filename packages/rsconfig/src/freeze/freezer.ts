@@ -1,0 +1,144 @@
+// Freezes file systems while a snapshot is made. A shell of its own session freezes and thaws them with fsfreeze(8): it thaws when its stdin
+// ends, so also when rsconfig is killed, and after FREEZE_MAX_S in any case. Invariants: this process writes nothing while file systems are
+// frozen; if the shell ends without having thawed them, this process does; each wait is bounded.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import type { FrozenMount } from './frozen-mounts.ts';
+import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from './limits.ts';
+
+/** `$1`: seconds; then the mount points. It says one line: frozen, failed TEXT, and at the end thawed or stuck MOUNTPOINT. */
+const SCRIPT = `
+trap '' HUP INT TERM QUIT PIPE
+limit=$1; shift; frozen=0; why=
+for at in "$@"; do
+  why=$(fsfreeze -f "$at" 2>&1) || { why="\${why:-fsfreeze $at failed}"; break; }
+  frozen=$((frozen + 1)); why=
+done
+if [ "$frozen" -eq "$#" ]; then echo frozen; timeout "$limit" cat >/dev/null; fi
+number=0; result=thawed
+for at in "$@"; do
+  number=$((number + 1)); [ "$number" -le "$frozen" ] || break
+  for try in 1 2 3 4 5; do
+    text=$(fsfreeze -u "$at" 2>&1) && break
+    case $text in *[Ii]nvalid*) break ;; esac
+    [ "$try" -lt 5 ] && sleep 1 || result="stuck $at"
+  done
+done
+[ "$frozen" -eq "$#" ] || echo "failed $why"
+echo "$result"
+`;
+
+interface Shell {
+  readonly child: ChildProcess;
+  readonly lines: string[];
+  readonly closed: Promise<void>;
+  /** Resolves when a line was said or the shell has ended. */
+  said(): Promise<void>;
+}
+
+/** Executes `work` while the file systems are frozen, and returns its result. Throws E_SYSTEM if they were not frozen all the time. */
+export async function whileFrozen<T>(clock: Clock, mounts: readonly FrozenMount[], work: () => Promise<T>): Promise<T> {
+  const shell = startShell(mounts);
+  try {
+    await within(clock, FREEZE_WAIT_MS, shell.said());
+    if (shell.lines[0] !== 'frozen') throw notFrozen(shell);
+    const result = await work();
+    if (shell.lines.length > 1 || shell.child.exitCode !== null || shell.child.signalCode !== null)
+      throw new RsError(
+        'E_TIMEOUT',
+        `The snapshot was made, but after ${FREEZE_MAX_S}s the file systems had been thawed: it may be of a time after that; remove it, and repeat the command`,
+      );
+    return result;
+  } finally {
+    shell.child.stdin?.end();
+    await within(clock, THAW_WAIT_MS, shell.closed);
+    // A shell that still waits for a freeze does not keep this program from ending.
+    shell.child.unref();
+    shell.child.stdout?.destroy();
+    await thawRest(clock, shell, mounts);
+  }
+}
+
+function notFrozen({ lines }: Shell): RsError {
+  const [line] = lines;
+  if (line === undefined)
+    return new RsError(
+      'E_TIMEOUT',
+      `No snapshot was made, because the file systems were not frozen within ${printDuration(FREEZE_WAIT_MS)}: their storage is slow or hangs (rsconfig -m status); they are thawed as soon as they are frozen`,
+    );
+  return new RsError('E_SYSTEM', `No snapshot was made, because a file system could not be frozen: ${line.replace(/^failed /, '')}`);
+}
+
+/** Does what a shell that was killed has not done. Throws E_SYSTEM if a file system stays frozen. */
+async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly FrozenMount[]): Promise<void> {
+  const last = lines.at(-1) ?? '';
+  if (last === 'thawed') return;
+  const hasEnded = child.exitCode !== null || child.signalCode !== null;
+  const stuck = mounts.map(({ mountPoint }) => `fsfreeze -u ${mountPoint}`).join('; ');
+  if (hasEnded && !last.startsWith('stuck ')) {
+    const thawing = mounts.map(
+      ({ mountPoint }) =>
+        new Promise<void>((resolve) => {
+          const thaw = spawn('fsfreeze', ['-u', mountPoint], { stdio: 'ignore', detached: true });
+          thaw.on('error', () => resolve());
+          thaw.on('close', () => resolve());
+        }),
+    );
+    await within(
+      clock,
+      THAW_WAIT_MS,
+      Promise.all(thawing).then(() => undefined),
+    );
+    return;
+  }
+  // A freeze that has not ended is undone by the shell as soon as it ends.
+  if (lines.length > 0)
+    throw new RsError('E_SYSTEM', `File systems may still be frozen, and programs that write to them wait: run ${stuck}`);
+}
+
+function startShell(mounts: readonly FrozenMount[]): Shell {
+  const points = mounts.map(({ mountPoint }) => mountPoint);
+  // In a session of its own, so that no key and no hang-up of the terminal reaches it.
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'rsio-freeze', String(FREEZE_MAX_S), ...points], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+    cwd: '/',
+    env: { ...process.env, LC_ALL: 'C' },
+  });
+  const lines: string[] = [];
+  const waiting: (() => void)[] = [];
+  const wake = (): void => {
+    for (const each of waiting.splice(0)) each();
+  };
+  let rest = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    const parts = (rest + bytes.toString('utf8')).split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts);
+    if (parts.length > 0) wake();
+  });
+  child.stdin.on('error', () => undefined);
+  const closed = new Promise<void>((resolve) => {
+    child.on('error', (error) => {
+      lines.push(`failed ${error.message}`);
+      resolve();
+    });
+    child.on('close', () => resolve());
+  });
+  void closed.then(wake);
+  return { child, lines, closed, said: () => new Promise((resolve) => (lines.length > 0 ? resolve() : waiting.push(resolve))) };
+}
+
+/** Resolves when the work has ended, or after this time. */
+function within(clock: Clock, limitMs: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.after(limitMs, resolve);
+    void work.then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,74 @@
+// `volume snapshot --freeze` with real file systems on a loop device of rsiod: a program that writes waits for the moment and goes on, the
+// snapshot has a clean file system with what was written and not yet synced; a killed command leaves nothing frozen; what is not mounted is
+// refused. Skipped without root, /dev/fuse, loop devices or xfsprogs.
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { expect, it } from 'vitest';
+import { DeviceScene } from '../support/devices/device-scene.ts';
+import { needDevices } from '../support/devices/devices.ts';
+import { reflinkDisk } from '../support/devices/reflink-disk.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const TEST_MS = 180_000;
+const WAIT_MS = 30_000;
+const hosts = useHosts();
+
+it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST_MS }, async (context) => {
+  needPrograms(context, 'perl');
+  needDevices(context);
+  const probe = hosts.host();
+  const pool = path.join(reflinkDisk(hosts, probe, context), 'pool');
+  mkdirSync(pool);
+  const scene = await DeviceScene.begin(hosts, 'block', { rights: { 'big-2': 'manage' } });
+  const { devices, host } = scene;
+  await host.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
+  await host.rsadmWell('volume', 'create', 'db', '--size', '64m');
+  await host.rsconfigWell('-a', 'db');
+  const [block, mount] = [scene.place('db'), scene.folder('mnt')];
+  const unmounted = await host.rsconfig('volume', 'snapshot', '--freeze', 'db@early');
+  expect(unmounted.stderr).toMatch(/Nothing was frozen, because no file system of osl:db@0 \(.*\) is mounted here/);
+  await devices.well('mkfs.ext4 -q "$1"; mount "$1" "$2"; echo some content > "$2/file"', block, mount);
+  const made = await host.rsconfig('volume', 'snapshot', '--freeze', 'db@cold');
+  expect([made.code, made.stdout]).toEqual([0, expect.stringContaining('cold made')]);
+  expect(made.stderr).toContain(`Frozen for at most`);
+  expect(made.stderr).toContain(mount);
+  // Not frozen any more, and the copy has no journal to replay.
+  await devices.well('echo more > "$1/file"; sync', mount);
+  const data = await devices.well('ls "$1"/volumes/*/snapshots/cold.data', pool);
+  expect(await devices.well('dumpe2fs -h "$1" 2>/dev/null', data.trim())).not.toContain('needs_recovery');
+  expect(await devices.well('e2fsck -fn "$1" 2>&1; debugfs -R "cat file" "$1" 2>/dev/null', data.trim())).toContain('some content');
+  // A snapshot that is refused leaves nothing frozen.
+  expect((await host.rsconfig('volume', 'snapshot', '--freeze', 'db@cold')).stderr).toContain('exists');
+  await devices.well('echo again > "$1/file"; sync "$1/file"', mount);
+  // Neither does a command that is killed while the server does not answer.
+  process.kill(host.pid('rssrv'), 'SIGSTOP');
+  const killed = host.beside('rsconfig', ['volume', 'snapshot', '--freeze', 'db@killed']);
+  const frozen = (): number | undefined =>
+    host.processes().find((pid) => argumentsOf(pid).includes('rsio-freeze') && childrenOf(pid) === 'timeout');
+  await waitFor(() => frozen() !== undefined, WAIT_MS, 'The file system is frozen');
+  for (const pid of host.processes()) if (argumentsOf(pid).includes('db@killed')) process.kill(pid, 'SIGKILL');
+  await waitFor(() => frozen() === undefined, WAIT_MS, 'The shell thaws it');
+  process.kill(host.pid('rssrv'), 'SIGCONT');
+  killed.kill();
+  await devices.well('echo last > "$1/file"; sync "$1/file"; umount "$1"', mount);
+});
+
+function argumentsOf(pid: number): string[] {
+  return textOf(`/proc/${pid}/cmdline`).split('\0');
+}
+
+function childrenOf(pid: number): string {
+  const [child = ''] = textOf(`/proc/${pid}/task/${pid}/children`).split(' ');
+  return textOf(`/proc/${child}/comm`).trim();
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
