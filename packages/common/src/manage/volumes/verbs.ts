@@ -119,17 +119,18 @@ function setVerb(given: VolumeProgram): VolumeVerb {
     ...volumeCommand(given, 'set'),
     synopsis: 'volume set NAME KEY=VALUE...',
     summary: 'changes settings of a volume',
-    details: `The keys are readonly, shared, clients, take-over, take-over-force and
-same-content. They have the same meaning as in a section [volume] of
-rssrvcfg(5). The key snapshots is the schedule by which the server makes
-snapshots, such as "snapshots=hourly keep 24, daily keep 7". A rule is hourly,
-daily, weekly or every TIME, such as every 15m, and the number of its snapshots
-that are kept. Periods are in UTC, and weeks begin on Mondays. The first
-snapshot is made at once. Its name tells the rule and the time, such as
-hourly-20261122T1000Z. If the server was down or a snapshot failed, the server
-makes up for the present period only. It removes the oldest snapshots of the
-rule itself, and never one that a command made or a client has attached. Snapshots of
-a rule that no longer exists stay. none ends the schedule.`,
+    details: `The keys are readonly, shared, clients, take-over, take-over-force and same-
+content. They have the same meaning as in a section [volume] of rssrvcfg(5).
+The key snapshots is the schedule by which the server makes snapshots, such
+as "snapshots=hourly keep 24, daily keep 7". A rule is hourly, daily, weekly
+or every TIME, such as every 15m, and the number of its snapshots that are
+kept. Periods are in UTC, and weeks begin on Mondays. The first snapshot is
+made at once. Its name tells the rule and the time, such as
+hourly-20261122T1000Z. If the server was down or a snapshot failed, the
+server makes up for the present period only. It removes the oldest snapshots
+of the rule itself, and never one that a command made or a client has
+attached. Snapshots of a rule that no longer exists stay. none ends the
+schedule.`,
     operands: { min: 2, max: 8 },
     run: async (door: VolumeDoor, { json }, [name = '', ...settings]) => {
       const target = await door.find(name, 'change');

@@ -64,11 +64,11 @@ function withFreeze(command: Command<VolumeDoor>): ConfigCommand {
     synopsis: there.synopsis.replace('volume snapshot ', 'volume snapshot [--freeze] '),
     details: `${command.details ?? ''}
 With --freeze, the command freezes the file systems on the volumes that are
-mounted on this client, so that each snapshot has a file system that needs no
-repair. It needs root, and finds the file systems also through partitions, LVM
-and md. Programs that write to them wait until the snapshots are made, at most 30
-seconds: then, or if the command is killed, they are thawed. A file system with
-files of rsiod or rssrv is refused.`,
+mounted on this client, so that each snapshot has a file system that needs
+no repair. It needs root, and finds the file systems also through
+partitions, LVM and md. Programs that write to them wait until the snapshots
+are made, at most 30 seconds: then, or if the command is killed, they are
+thawed. A file system with files of rsiod or rssrv is refused.`,
     options: { ...there.options, freeze: { kind: 'flag', help: 'freeze the file systems on the volumes meanwhile' } },
     run: (context, values, words) => {
       const door = doorOf(context, filterOf(values));
