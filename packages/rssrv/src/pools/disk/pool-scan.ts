@@ -46,6 +46,8 @@ export interface PoolScan {
   readonly parts: readonly FoundPart[];
   /** Ids of volumes and parts that exist, but cannot be read. */
   readonly unreadable: ReadonlySet<string>;
+  /** Ids of volumes, also of removed ones, that have a folder for snapshots. */
+  readonly withSnapshots: ReadonlySet<string>;
   /** Texts about what the pool does not explain, at most POOL_FINDINGS_MAX. */
   readonly findings: readonly string[];
 }
@@ -90,7 +92,16 @@ export async function scanPool(
     if (!['pool.json', 'volumes', 'removed', 'parts', 'lost+found'].includes(entry.name))
       findings.add(`${escapeControls(join(directory, entry.name))} does not belong to the pool`);
   }
-  return { identity, volumes, removed: apart, purging, parts, unreadable: findings.unreadable, findings: findings.list };
+  return {
+    identity,
+    volumes,
+    removed: apart,
+    purging,
+    parts,
+    unreadable: findings.unreadable,
+    withSnapshots: findings.withSnapshots,
+    findings: findings.list,
+  };
 }
 
 /**
@@ -110,6 +121,7 @@ async function syncFolders(directory: string): Promise<void> {
 class FindingList {
   readonly list: string[] = [];
   readonly unreadable = new Set<string>();
+  readonly withSnapshots = new Set<string>();
   readonly heard: () => void;
 
   constructor(heard: () => void) {
@@ -129,10 +141,11 @@ async function scanVolumes(directory: string, pool: PoolIdentity, mayRepair: boo
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
-    await checkContent(folder, ['volume.json', 'data', 'data.new', 'snapshots'], findings);
+    const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'snapshots'], findings);
+    if (names.includes('snapshots')) findings.withSnapshots.add(id);
     // A removal or a change of the manifest was interrupted before its commit point.
     if (mayRepair) {
-      await settleRollback(folder, manifest);
+      if (names.includes('data.new')) await settleRollback(folder, manifest);
       for (const file of ['removed.json', 'removed.json.new', 'volume.json.new']) await rm(join(folder, file), { force: true });
       await syncDirectory(folder);
     }
@@ -154,7 +167,8 @@ async function scanRemoved(
   const readable = await readAll(rest, findings, removed, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
     const file = poolPaths.removal(folder);
-    await checkContent(folder, ['volume.json', 'data', 'removed.json', 'snapshots'], findings);
+    const names = await checkContent(folder, ['volume.json', 'data', 'removed.json', 'snapshots'], findings);
+    if (names.includes('snapshots')) findings.withSnapshots.add(id);
     if (mayRepair) {
       await rm(`${poolPaths.manifest(folder)}.new`, { force: true });
       await syncDirectory(folder);
@@ -286,11 +300,14 @@ async function readManifest(folder: string, id: string, pool: PoolIdentity): Pro
   });
 }
 
-async function checkContent(folder: string, known: readonly string[], findings: FindingList): Promise<void> {
-  for (const { name } of await entriesOf(folder)) {
+/** Returns the names in the folder. */
+async function checkContent(folder: string, known: readonly string[], findings: FindingList): Promise<readonly string[]> {
+  const names = (await entriesOf(folder)).map(({ name }) => name);
+  for (const name of names) {
     const isExplained = known.includes(name) || ['removed.json', 'removed.json.new', 'volume.json.new'].includes(name);
     if (!isExplained) findings.add(`${escapeControls(join(folder, name))} does not belong to the volume`);
   }
+  return names;
 }
 
 /** Throws what `readError` makes of any other error than that the file does not exist. */

@@ -51,8 +51,10 @@ export async function scanContent(
 ): Promise<PoolContentScan> {
   const scan = await scanPool(directory, identity, mayRepair, heard);
   const folders = [
-    ...scan.volumes.map(({ id }) => ({ id, folder: poolPaths.volume(directory, id) })),
-    ...scan.removed.map(({ manifest: { id } }) => ({ id, folder: poolPaths.removedVolume(directory, id) })),
+    ...scan.volumes.filter(({ id }) => scan.withSnapshots.has(id)).map(({ id }) => ({ id, folder: poolPaths.volume(directory, id) })),
+    ...scan.removed
+      .filter(({ manifest }) => scan.withSnapshots.has(manifest.id))
+      .map(({ manifest: { id } }) => ({ id, folder: poolPaths.removedVolume(directory, id) })),
   ];
   const found = await severalAtOnce(folders, SNAPSHOT_READS_MAX, async ({ id, folder }) => {
     const one = await new SnapshotScan(id, folder, mayRepair).run();
