@@ -19,12 +19,12 @@ export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext): str
 }
 
 /** Returns the directory of the mounted file system; null if it cannot be made here. */
-export function makeReflinkDisk(hosts: Hosts, host: Host): string | null {
+export function makeReflinkDisk(hosts: Hosts, host: Host, sizeBytes = DISK_BYTES): string | null {
   if (!isProgramThere('mkfs.xfs')) return null;
   const [image, mount] = [host.file('reflink.img'), host.file('reflink')];
   mkdirSync(mount);
   writeFileSync(image, '');
-  truncateSync(image, DISK_BYTES);
+  truncateSync(image, sizeBytes);
   const isMade = spawnSync('mkfs.xfs', ['-q', '-m', 'reflink=1', image], { stdio: 'ignore' }).status === 0;
   if (!isMade || spawnSync('mount', ['-o', 'loop', image, mount], { stdio: 'ignore' }).status !== 0) return null;
   hosts.onClean(() => {

@@ -28,6 +28,17 @@ export async function killServer(host: Host): Promise<void> {
   await waitFor(() => !isLeft(), END_MS, `No process of rssrv below ${host.root}`);
 }
 
+/** Stops rssrv with all its processes, as at the moment of a power cut: it does nothing more. They still have to be killed. */
+export function freezeServer(host: Host): void {
+  for (const pid of serverProcesses(host)) signal(pid, 'SIGSTOP');
+}
+
+/** RUN is as after a boot. */
+export function emptyRun(host: Host): void {
+  const { runDir } = host.rssrvPaths;
+  for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });
+}
+
 /** The machine crashes: rssrv ends with all its processes, and unsynced data is lost. */
 export async function machineCrash(host: Host, seed: number): Promise<Crash> {
   await killServer(host);
@@ -37,7 +48,7 @@ export async function machineCrash(host: Host, seed: number): Promise<Crash> {
   for (const name of readdirSync(runDir).toSorted()) {
     if (name.startsWith('unsynced-')) survived += bring(path.join(runDir, name), random);
   }
-  for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });
+  emptyRun(host);
   return { survived };
 }
 

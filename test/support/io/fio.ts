@@ -21,11 +21,14 @@ export interface FioOutcome {
   readonly flushes: number;
   /** Slowest single I/O. */
   readonly slowestMs: number;
+  /** 99 of 100 took no longer. */
+  readonly writesP99Ms: number;
+  readonly readsP99Ms: number;
 }
 
 interface FioDirection {
   readonly total_ios: number;
-  readonly clat_ns: { readonly max: number };
+  readonly clat_ns: { readonly max: number; readonly percentile?: Readonly<Record<string, number>> };
 }
 
 interface FioJob {
@@ -39,6 +42,7 @@ const LONGER_THAN_TESTS_SECONDS = 150;
 const SPARE_SECONDS = 80;
 /** Its exit code after SIGINT without a failure; the job's error shows a failure. */
 const STOPPED = 128;
+const P99 = '99.000000';
 
 export interface RunningFio {
   /** Rejects with the whole output of fio if an I/O failed or a block differs. */
@@ -77,5 +81,11 @@ async function outcomeOf(running: Running): Promise<FioOutcome> {
     verifyReads: job.read.total_ios,
     flushes: job.sync.total_ios,
     slowestMs: Math.max(job.read.clat_ns.max, job.write.clat_ns.max) / 1e6,
+    writesP99Ms: p99Ms(job.write),
+    readsP99Ms: p99Ms(job.read),
   };
+}
+
+function p99Ms({ clat_ns }: FioDirection): number {
+  return (clat_ns.percentile?.[P99] ?? 0) / 1e6;
 }

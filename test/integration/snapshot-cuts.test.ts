@@ -1,0 +1,26 @@
+// A power cut of the disk of a pool, and a kill of rssrv, at random moments of changes of snapshots under writes: every snapshot that was
+// answered is whole, no flushed write is lost, and nothing is left over. Two of the rounds of npm run power-cuts, which runs hundreds.
+// Skipped without root, loop devices or xfsprogs.
+
+import { randomInt } from 'node:crypto';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { expect, it } from 'vitest';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { CutDrill } from '../support/power-cuts/cut-drill.ts';
+
+const TEST_MS = 120_000;
+const SEED_MAX = 2 ** 30;
+
+const hosts = useHosts();
+
+it('after a power cut and a kill, everything is there that was answered', { timeout: TEST_MS }, async (context) => {
+  // A pool without a lock is not used.
+  needPrograms(context, 'perl');
+  const seed = randomInt(1, SEED_MAX);
+  const drill = await CutDrill.begin(hosts, seed);
+  if (drill === null)
+    return context.skip(true, 'needs xfs_io and mkfs.xfs (install xfsprogs), and the right to mount a loop device (root)');
+  for (const fault of ['power cut', 'kill of all'] as const)
+    expect((await drill.round(fault)).problems, `seed ${seed}, ${fault}`).toEqual([]);
+  expect(await drill.end(), `seed ${seed}`).toEqual([]);
+});

@@ -1,0 +1,99 @@
+// What the blocks of volumes may contain: each write of a block with the moments of its beginning and its answer. From a copy, it tells
+// whether there was one moment at which the blocks could have had these contents (rule P1). Pure. Invariants: a block has one write in
+// flight; moments are numbers of one clock that never stands still, so that no two events have the same one.
+
+/** Content of a block that was never written, or is discarded. */
+export const ZERO = 0;
+
+interface Write {
+  /** Content after it; ZERO for a discard. */
+  readonly stamp: number;
+  readonly begin: number;
+  /** Infinity: not answered. */
+  end: number;
+}
+
+/** The moments at which a block could have had a content: between two events. */
+type Interval = readonly [from: number, to: number];
+
+export class BlockHistory {
+  private readonly writes: Write[] = [{ stamp: ZERO, begin: -1, end: -1 }];
+  /** Number of the last write that a flush has made durable. */
+  private flushed = 0;
+
+  begin(stamp: number, now: number): void {
+    this.writes.push({ stamp, begin: now, end: Infinity });
+  }
+
+  answered(now: number): void {
+    this.last.end = now;
+  }
+
+  /** Call it before a flush is sent; the returned function, when it is answered. */
+  flush(): () => void {
+    const number = this.last.end === Infinity ? this.writes.length - 2 : this.writes.length - 1;
+    const write = this.writes[number]!;
+    return () => {
+      this.flushed = Math.max(this.flushed, this.writes.indexOf(write));
+    };
+  }
+
+  /** The content when all writes are answered. */
+  get content(): number {
+    return this.last.stamp;
+  }
+
+  /** The last flushed content, or a later one. */
+  mayBeAfterCut(stamp: number): boolean {
+    return this.writes.slice(this.flushed).some((write) => write.stamp === stamp);
+  }
+
+  /** When the block could have had this content, the earliest moment first. */
+  momentsOf(stamp: number): Interval[] {
+    const found: [number, number][] = [];
+    for (const [number, write] of this.writes.entries()) {
+      if (write.stamp !== stamp) continue;
+      const to = this.writes[number + 1]?.end ?? Infinity;
+      const before = found.at(-1);
+      if (before !== undefined && before[1] >= write.begin) before[1] = to;
+      else found.push([write.begin, to]);
+    }
+    return found;
+  }
+
+  /** Forgets what is over: all writes are answered and flushed, and the content is as it should be. */
+  forget(): void {
+    this.writes.splice(0, this.writes.length - 1);
+    this.flushed = 0;
+  }
+
+  /** Its writes, for people. */
+  get text(): string {
+    const shown = this.writes.slice(-6).map(({ stamp, begin, end }) => `${stamp} (${begin} to ${end})`);
+    return `its last writes are ${shown.join(', ')}, flushed up to ${this.writes[this.flushed]?.stamp}`;
+  }
+
+  private get last(): Write {
+    return this.writes.at(-1)!;
+  }
+}
+
+/**
+ * Returns a moment from `from` to `to` at which all blocks could have had these contents; null if there is none. `blocks`: for each block, the
+ * moments of its content.
+ */
+export function commonMoment(blocks: readonly (readonly Interval[])[], from: number, to: number): number | null {
+  const edges: [moment: number, change: 1 | -1][] = [];
+  for (const [begin, end] of blocks.flat()) {
+    if (begin > to || end < from) continue;
+    edges.push([Math.max(begin, from), 1], [Math.min(end, to), -1]);
+  }
+  // At one moment, what begins comes first: no two events have the same one.
+  edges.sort(([a, change], [b, other]) => a - b || other - change);
+  let count = 0;
+  for (const [moment, change] of edges) {
+    count += change;
+    if (count === blocks.length) return moment;
+  }
+  return blocks.length === 0 ? from : null;
+}

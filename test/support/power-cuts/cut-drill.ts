@@ -1,0 +1,386 @@
+// A server with a pool on a disk whose power is cut, or whose processes are killed, at a random moment of changes of snapshots, while a client
+// writes to two volumes. After each fault, everything is compared with what was answered. Invariants: all random choices come
+// from the seed; a problem is a text, and what keeps the drill from going on is an error.
+
+import { closeSync, fsyncSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { emptyRun, freezeServer, killServer } from '../faults/machine-crash.ts';
+import { clientConfig, serverConfig } from '../hosts/configs.ts';
+import { emptyPool } from '../hosts/empty-pool.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts } from '../hosts/hosts.ts';
+import { waitFor } from '../programs/wait-for.ts';
+import { commonMoment } from './block-history.ts';
+import { CutDisk } from './cut-disk.ts';
+import {
+  BEFORE_ROLLBACK,
+  type Change,
+  COLD,
+  digestOf,
+  isBusy,
+  keyOf,
+  KnownState,
+  type KnownSnapshot,
+  type Present,
+  presentOn,
+  SnapshotChanges,
+  WRITTEN,
+} from './snapshot-changes.ts';
+import { EventClock, WrittenVolume } from './written-volume.ts';
+
+const MIB = 1024 ** 2;
+const BLOCK_BYTES = 4096;
+/** db is fragmented, so that it is cloned in chunks. */
+const SIZES: Readonly<Record<string, number>> = { db: 16 * MIB, log: 4 * MIB, [COLD]: 4 * MIB };
+const COLD_WRITES = 8;
+const STRIKE_MAX_MS = 600;
+/** Before the first fault. */
+const FIRST_SNAPSHOTS = 2;
+/** How long rssrv goes on with a disk that is gone, or without a server process. */
+const LIVES_MAX_MS = 150;
+const AGAIN_MS = 50;
+const LOG_LINES = 25;
+const READY_MS = 5_000;
+/** What metadata may take up beyond the files. */
+const METADATA_MAX_BYTES = 3 * MIB;
+
+export const FAULTS = ['power cut', 'disk lost', 'kill of all', 'kill of the listener', 'kill of a server process'] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface RoundResult {
+  /** The change whose answer is missing; null: the fault came between two. */
+  readonly open: string | null;
+  /** Changes that were answered before the fault. */
+  readonly changes: number;
+  readonly problems: readonly string[];
+}
+
+export class CutDrill {
+  /** Changes that were refused because the server was busy, and snapshots refused until the client has sent again what was lost. */
+  busy = 0;
+  private readonly host: Host;
+  private readonly disk: CutDisk;
+  private readonly random: SeededRandom;
+  private readonly clock = new EventClock();
+  private readonly state = new KnownState();
+  private readonly changes: SnapshotChanges;
+  private readonly written: readonly WrittenVolume[];
+  /** By volume. */
+  private files: ReadonlyMap<string, string> = new Map();
+  private readonly unjudged = new Set<KnownSnapshot>();
+  private problems: string[] = [];
+  private pool = '';
+  private isStruck = false;
+  private count = 0;
+  private emptyBytes = 0;
+
+  private constructor(host: Host, disk: CutDisk, seed: number) {
+    this.host = host;
+    this.disk = disk;
+    this.random = new SeededRandom(seed);
+    this.changes = new SnapshotChanges(host.rssrvPaths.controlSocket, this.state, this.clock, this.random);
+    this.written = WRITTEN.map((name) => new WrittenVolume(name, SIZES[name]!, this.clock));
+  }
+
+  /** Returns null where no such disk can be made. */
+  static async begin(hosts: Hosts, seed: number): Promise<CutDrill | null> {
+    const host = hosts.host();
+    const disk = CutDisk.make(hosts, host);
+    if (disk === null) return null;
+    const drill = new CutDrill(host, disk, seed);
+    await drill.prepare(hosts);
+    return drill;
+  }
+
+  /** I/O of the client that was answered with an error: only if the disk was lost under a running server. */
+  get ioErrors(): number {
+    return this.written.reduce((sum, { errors }) => sum + errors, 0);
+  }
+
+  get answered(): number {
+    return this.written.reduce((sum, volume) => sum + volume.answered, 0);
+  }
+
+  /** The last messages of both daemons. */
+  get logs(): string {
+    const lastOf = (program: 'rssrv' | 'rsiod'): string[] => this.host.log(program).trimEnd().split('\n').slice(-LOG_LINES);
+    return (['rssrv', 'rsiod'] as const).flatMap((program) => lastOf(program).map((line) => `  ${program}: ${line}\n`)).join('');
+  }
+
+  /** One fault at a random moment, and what is there afterwards. */
+  async round(fault: Fault): Promise<RoundResult> {
+    const { random, ioErrors } = this;
+    [this.problems, this.count, this.isStruck] = [[], 0, false];
+    await this.writeCold();
+    for (const volume of this.written) volume.start(random.int(1, MIB));
+    for (const volume of this.written) await volume.goesOn();
+    const changing = this.keepChanging();
+    // It is awaited after the fault.
+    changing.catch(() => undefined);
+    await sleep(random.unit() * STRIKE_MAX_MS);
+    this.isStruck = true;
+    await this.strike(fault);
+    const open = await changing;
+    if (fault === 'power cut' || fault === 'disk lost') await this.powerOn();
+    if (fault !== 'kill of a server process') await this.host.start('rssrv');
+    await waitFor(() => this.isReady(), READY_MS, 'The pool is ready');
+    await this.findOut(open);
+    if (random.chance(0.5)) await this.snapshotSoon();
+    for (const volume of this.written) await volume.goesOn();
+    for (const volume of this.written) await volume.stop();
+    await this.judge();
+    if (this.ioErrors > ioErrors && fault !== 'disk lost')
+      this.problems.push(`${this.ioErrors - ioErrors} I/Os were answered with an error`);
+    return { open: open?.text ?? null, changes: this.count, problems: this.problems };
+  }
+
+  /** Removes all snapshots and clones. Returns a problem if their space does not come back. */
+  async end(): Promise<readonly string[]> {
+    this.problems = [];
+    for (const volume of this.written) volume.disconnect();
+    for (const { volume, name } of this.state.snapshots.values())
+      await callServer(this.host.rssrvPaths.controlSocket, 'volume-snapshot-remove', {
+        name: volume,
+        universe: 0,
+        snapshot: name,
+        request: null,
+      });
+    for (const name of this.state.clones.keys())
+      await callServer(this.host.rssrvPaths.controlSocket, 'volume-remove', { name, universe: 0, request: null });
+    await killServer(this.host);
+    // Their time would be over tomorrow.
+    for (const id of readdirSync(path.join(this.pool, 'removed'))) rmSync(path.join(this.pool, 'removed', id), { recursive: true });
+    await this.disk.mount();
+    const [usedBytes, contentBytes] = [this.disk.usedBytes() - this.emptyBytes, Object.values(SIZES).reduce((sum, size) => sum + size)];
+    if (usedBytes > contentBytes + METADATA_MAX_BYTES)
+      this.problems.push(`${usedBytes} bytes are in use without snapshots, and the volumes have ${contentBytes}`);
+    return this.problems;
+  }
+
+  private async prepare(hosts: Hosts): Promise<void> {
+    const { host } = this;
+    this.emptyBytes = this.disk.usedBytes();
+    this.pool = await emptyPool(host, path.join('reflink', 'pool'));
+    const network = await hosts.network(1);
+    host.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: this.pool, reserve: '0%' } } }));
+    await host.start('rssrv');
+    for (const [name, sizeBytes] of Object.entries(SIZES)) await host.rsadmWell('volume', 'create', name, '--size', `${sizeBytes / MIB}m`);
+    ({ volumes: this.files } = await presentOn(host.rssrvPaths.controlSocket));
+    const db = openSync(this.fileOf('db'), 'r+');
+    for (let offset = 0; offset < SIZES['db']!; offset += 2 * BLOCK_BYTES) writeSync(db, Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, offset);
+    fsyncSync(db);
+    closeSync(db);
+    host.writeConfig('rsiod', clientConfig(network, { defaults: { stall: 'forever' } }));
+    await host.start('rsiod');
+    await host.pathsUp(1);
+    await host.rsconfigWell('-a', ...WRITTEN);
+    for (const volume of this.written) await volume.connect(host);
+    await this.writeCold();
+    for (let number = 0; number < FIRST_SNAPSHOTS; number++) await this.isDone(this.changes.snapshots([...WRITTEN, COLD]));
+  }
+
+  /** Somebody else has used it meanwhile. */
+  private async writeCold(): Promise<void> {
+    const descriptor = openSync(this.fileOf(COLD), 'r+');
+    for (let number = 0; number < COLD_WRITES; number++) {
+      const block = this.random.int(0, SIZES[COLD]! / BLOCK_BYTES - 1);
+      writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, `${this.random.unit()}`), 0, BLOCK_BYTES, block * BLOCK_BYTES);
+    }
+    fsyncSync(descriptor);
+    closeSync(descriptor);
+    this.state.cold = await digestOf(this.fileOf(COLD));
+  }
+
+  /** Makes changes until the fault. Returns the one whose answer is missing. */
+  private async keepChanging(): Promise<Change | null> {
+    while (!this.isStruck) {
+      const change = this.changes.next();
+      try {
+        await this.done(change, await change.ask());
+        this.count++;
+      } catch (error) {
+        if (this.isStruck) return change;
+        if (!isBusy(error)) throw error;
+        this.busy++;
+      }
+    }
+    return null;
+  }
+
+  /** A change was answered. */
+  private async done(change: Change, answer: unknown): Promise<void> {
+    const { kept } = answer as { readonly kept?: { readonly snapshot: string } | null };
+    const makes = kept ? change.makes.map((one) => ({ ...one, name: kept.snapshot })) : change.makes;
+    await this.happened({ ...change, makes });
+  }
+
+  private async happened(change: Change): Promise<void> {
+    const to = this.clock.now();
+    const makes = change.makes.map((one) => ({ ...one, window: one.window === null ? null : ([one.window[0], to] as const) }));
+    this.state.happened({ ...change, makes });
+    for (const one of makes) {
+      if (one.digest !== null) continue;
+      this.unjudged.add(one);
+      // P2: what it has when it is answered, it keeps. The power may be cut meanwhile.
+      one.digest = await digestOf(this.snapshotFile(keyOf(one))).catch(() => null);
+    }
+  }
+
+  private async strike(fault: Fault): Promise<void> {
+    const { host, disk, random } = this;
+    switch (fault) {
+      case 'power cut':
+        freezeServer(host);
+        await disk.cut(random.chance(0.3));
+        return killServer(host);
+      case 'disk lost':
+        await disk.cut(random.chance(0.3));
+        await sleep(random.unit() * LIVES_MAX_MS);
+        return killServer(host);
+      case 'kill of all':
+        return killServer(host);
+      case 'kill of the listener':
+        await host.kill('rssrv');
+        return;
+      case 'kill of a server process':
+        process.kill(host.worker('big-2'), 'SIGKILL');
+        await sleep(random.unit() * LIVES_MAX_MS);
+    }
+  }
+
+  /** The machine starts again. A flushed write must be on the disk before anybody sends it again. */
+  private async powerOn(): Promise<void> {
+    await this.disk.mount();
+    emptyRun(this.host);
+    for (const volume of this.written) this.problems.push(...volume.afterCut(this.fileOf(volume.name)));
+  }
+
+  private async isReady(): Promise<boolean> {
+    const { pools } = await callServer(this.host.rssrvPaths.controlSocket, 'pool-list', {});
+    return pools.every(({ state }) => state === 'ready');
+  }
+
+  /** Finds out whether the change has happened whose answer is missing: either by its repetition, or by its traces. */
+  private async findOut(open: Change | null): Promise<void> {
+    if (open === null) return;
+    if (this.random.chance(0.5) && (await this.isDone(open))) return;
+    const present = await presentOn(this.host.rssrvPaths.controlSocket);
+    if (await this.isMade(open, present)) await this.happened(this.named(open, present));
+  }
+
+  /** A repeated request is executed once (P5). Returns false if the server was busy, and has done nothing. */
+  private async isDone(change: Change): Promise<boolean> {
+    try {
+      await this.done(change, await change.ask());
+      return true;
+    } catch (error) {
+      if (!isBusy(error)) throw new Error(`${change.text} was refused: ${(error as Error).message}`, { cause: error });
+      this.busy++;
+      return false;
+    }
+  }
+
+  /** Until the client has sent again what was lost, the server refuses. */
+  private async snapshotSoon(): Promise<void> {
+    const isMade = async (): Promise<boolean> => {
+      if (await this.isDone(this.changes.snapshots(WRITTEN))) return true;
+      await sleep(AGAIN_MS);
+      return false;
+    };
+    await waitFor(isMade, READY_MS, 'A snapshot is possible again');
+  }
+
+  /** A change has happened with all that belongs to it, or with nothing. */
+  private async isMade(change: Change, present: Present): Promise<boolean> {
+    const { makes, removes, clones, rollsTo } = this.named(change, present);
+    const traces = [
+      ...makes.map((one) => present.snapshots.has(keyOf(one))),
+      ...removes.map((one) => !present.snapshots.has(keyOf(one))),
+      ...(clones === null ? [] : [present.volumes.has(clones.name)]),
+    ];
+    // The contents may be the same before and after.
+    if (rollsTo !== null && rollsTo !== this.state.cold) traces.push((await digestOf(this.fileOf(COLD))) === rollsTo);
+    if (new Set(traces).size > 1) this.problems.push(`${change.text} has happened in part: ${traces.join(', ')}`);
+    return traces[0] === true;
+  }
+
+  /** With the name that the server has chosen for the content before a rollback. */
+  private named(change: Change, { snapshots }: Present): Change {
+    const key = [...snapshots.keys()].find((one) => one.startsWith(`${COLD}@${BEFORE_ROLLBACK}`) && !this.state.snapshots.has(one));
+    if (change.rollsTo === null || key === undefined) return change;
+    return { ...change, makes: change.makes.map((one) => ({ ...one, name: key.slice(COLD.length + 1) })) };
+  }
+
+  /** Compares everything that is there with what must be there. No lane writes. */
+  private async judge(): Promise<void> {
+    const socket = this.host.rssrvPaths.controlSocket;
+    const { pool } = await callServer(socket, 'pool-check', { name: 'fast' });
+    this.problems.push(...pool.findings.map((finding) => `pool check: ${finding}`));
+    const present = await presentOn(socket);
+    this.compare('snapshots', [...present.snapshots.keys()], [...this.state.snapshots.keys()]);
+    this.compare('volumes', [...present.volumes.keys()], [...Object.keys(SIZES), ...this.state.clones.keys()]);
+    this.lookForLeftovers(present);
+    // First the snapshots: afterwards, what the writes were is forgotten.
+    await this.judgeSnapshots(present);
+    for (const volume of this.written) this.problems.push(...volume.atRest(this.fileOf(volume.name)));
+    await this.same(COLD, this.fileOf(COLD), this.state.cold);
+    for (const [name, digest] of this.state.clones) await this.same(name, present.volumes.get(name), digest);
+  }
+
+  private async judgeSnapshots({ snapshots }: Present): Promise<void> {
+    for (const group of new Set([...this.unjudged].map((one) => one.group))) {
+      const there = [...this.unjudged].filter((one) => one.group === group && snapshots.has(keyOf(one)));
+      const moments = there.flatMap((one) =>
+        this.written.find(({ name }) => name === one.volume)!.momentsOf(snapshots.get(keyOf(one))!, this.problems),
+      );
+      const [from, to] = there[0]?.window ?? [0, 0];
+      if (commonMoment(moments, from, to) === null)
+        this.problems.push(`${there.map(keyOf).join(' and ')}: at no moment from ${from} to ${to} were these the contents`);
+    }
+    this.unjudged.clear();
+    for (const [key, one] of this.state.snapshots) {
+      const file = snapshots.get(key);
+      if (one.digest === null && file !== undefined) one.digest = await digestOf(file);
+      await this.same(key, file, one.digest);
+    }
+  }
+
+  private async same(name: string, file: string | undefined, digest: string | null): Promise<void> {
+    // That it is missing is already a problem.
+    if (file === undefined || digest === null || (await digestOf(file)) === digest) return;
+    this.problems.push(`${name} has changed: ${file}`);
+  }
+
+  private lookForLeftovers({ volumes, snapshots }: Present): void {
+    const folders = [...volumes.values()].map((file) => path.dirname(file));
+    this.compare(
+      'folders of volumes',
+      readdirSync(path.join(this.pool, 'volumes')),
+      folders.map((folder) => path.basename(folder)),
+    );
+    for (const folder of folders) {
+      const found = (readdirSync(folder, { recursive: true }) as string[]).filter((one) => !/^snapshots(\/last-removal)?$/.test(one));
+      const own = [...snapshots.values()].filter((file) => file.startsWith(`${folder}/`)).map((file) => path.relative(folder, file));
+      const files = own.flatMap((file) => [file, file.replace(/data$/, 'json')]);
+      this.compare(`files of ${folder}`, found, ['data', 'volume.json', ...files]);
+    }
+  }
+
+  private compare(what: string, found: readonly string[], wanted: readonly string[]): void {
+    const [extra, missing] = [found.filter((one) => !wanted.includes(one)), wanted.filter((one) => !found.includes(one))];
+    if (extra.length > 0) this.problems.push(`${what}: nothing explains ${extra.join(', ')}`);
+    if (missing.length > 0) this.problems.push(`${what}: ${missing.join(', ')} is missing`);
+  }
+
+  private fileOf(volume: string): string {
+    return this.files.get(volume)!;
+  }
+
+  private snapshotFile(key: string): string {
+    const [volume = '', name = ''] = key.split('@');
+    return path.join(path.dirname(this.fileOf(volume)), 'snapshots', `${name}.data`);
+  }
+}

@@ -1,0 +1,185 @@
+// The changes of snapshots that a drill makes, and what must be there afterwards: each change has happened, has not happened, or, if its
+// answer is missing, either of these. Invariants: one change at a time; a change that was repeated with the id of its request, and answered,
+// has happened.
+
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { callServer, type ServerCall } from '@rsio/common/control/server/call-server';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { EventClock } from './written-volume.ts';
+
+const SNAPSHOTS_OF_VOLUME = 5;
+const CLONES = 6;
+
+/** A snapshot that is there, or may be there. */
+export interface KnownSnapshot {
+  readonly volume: string;
+  readonly name: string;
+  /** Of its content, as far as it is known. */
+  digest: string | null;
+  /** When it was asked for, and when it was there at the latest; null: of a volume that nobody wrote to. */
+  readonly window: readonly [from: number, to: number] | null;
+  /** Snapshots of one request. */
+  readonly group: string;
+}
+
+/** A change that was asked for. */
+export interface Change {
+  readonly text: string;
+  readonly makes: readonly KnownSnapshot[];
+  readonly removes: readonly KnownSnapshot[];
+  /** A new volume with the content of this digest. */
+  readonly clones: { readonly name: string; readonly digest: string | null } | null;
+  /** Content of the cold volume afterwards. */
+  readonly rollsTo: string | null;
+  /** Asks for it. The same request is repeated when this is called again. */
+  ask(): Promise<unknown>;
+}
+
+/** What is there for certain. */
+export class KnownState {
+  readonly snapshots = new Map<string, KnownSnapshot>();
+  /** Name of a cloned volume -> digest of its content. */
+  readonly clones = new Map<string, string | null>();
+  /** Content of the volume that nobody has attached. */
+  cold = '';
+
+  of(volume: string): KnownSnapshot[] {
+    return [...this.snapshots.values()].filter((one) => one.volume === volume);
+  }
+
+  /** A change has happened. */
+  happened({ makes, removes, clones, rollsTo }: Change): void {
+    for (const one of makes) this.snapshots.set(keyOf(one), one);
+    for (const one of removes) this.snapshots.delete(keyOf(one));
+    if (clones !== null) this.clones.set(clones.name, clones.digest);
+    if (rollsTo !== null) this.cold = rollsTo;
+  }
+}
+
+export const COLD = 'cold';
+/** Volumes that the client writes to. */
+export const WRITTEN = ['db', 'log'] as const;
+
+export const keyOf = ({ volume, name }: Pick<KnownSnapshot, 'volume' | 'name'>): string => `${volume}@${name}`;
+
+export async function digestOf(file: string): Promise<string> {
+  return createHash('sha1')
+    .update(await readFile(file))
+    .digest('hex');
+}
+
+export class SnapshotChanges {
+  private readonly state: KnownState;
+  private readonly clock: EventClock;
+  private readonly random: SeededRandom;
+  private readonly call: ServerCall;
+  private numbers = 0;
+
+  constructor(socket: string, state: KnownState, clock: EventClock, random: SeededRandom) {
+    this.call = (method, params) => callServer(socket, method, params);
+    this.state = state;
+    this.clock = clock;
+    this.random = random;
+  }
+
+  /** A change that is possible now. */
+  next(): Change {
+    const { random, state } = this;
+    const full = [...WRITTEN, COLD].find((volume) => state.of(volume).length >= SNAPSHOTS_OF_VOLUME);
+    if (full !== undefined) return this.removal(random.chance(0.7) ? state.of(full)[0]! : random.pick(state.of(full)));
+    const known = [...state.snapshots.values()].filter(({ digest }) => digest !== null);
+    const kind = random.unit();
+    if (kind < 0.25 || known.length === 0) return this.snapshots(WRITTEN);
+    if (kind < 0.35) return this.snapshots([...WRITTEN, COLD]);
+    if (kind < 0.55) return this.snapshots([random.pick(WRITTEN)]);
+    if (kind < 0.7) return this.removal(random.pick(known));
+    const cold = known.filter(({ volume }) => volume === COLD);
+    if (kind < 0.85 && cold.length > 0) return this.rollback(random.pick(cold));
+    if (state.clones.size < CLONES) return this.clone(random.pick(known));
+    return this.snapshots([COLD]);
+  }
+
+  /** Snapshots of these volumes at one moment. */
+  snapshots(volumes: readonly string[]): Change {
+    const name = `s${++this.numbers}`;
+    const [from, request] = [this.clock.now(), crypto.randomUUID()];
+    const makes = volumes.map((volume): KnownSnapshot => {
+      // The end of the window is known when the change is over.
+      const window = volume === COLD ? null : ([from, Infinity] as const);
+      return { volume, name, digest: volume === COLD ? this.state.cold : null, window, group: request };
+    });
+    const asked = volumes.map((volume) => ({ name: volume, universe: 0, snapshot: name }));
+    return {
+      ...NOTHING,
+      text: `snapshot ${volumes.map((volume) => `${volume}@${name}`).join(' ')}`,
+      makes,
+      ask: () => this.call('volume-snapshot', { snapshots: asked, request }),
+    };
+  }
+
+  private removal(one: KnownSnapshot): Change {
+    const request = crypto.randomUUID();
+    return {
+      ...NOTHING,
+      text: `remove ${keyOf(one)}`,
+      removes: [one],
+      ask: () => this.call('volume-snapshot-remove', { name: one.volume, universe: 0, snapshot: one.name, request }),
+    };
+  }
+
+  private clone(one: KnownSnapshot): Change {
+    const [newName, request] = [`clone${++this.numbers}`, crypto.randomUUID()];
+    return {
+      ...NOTHING,
+      text: `clone ${keyOf(one)} ${newName}`,
+      clones: { name: newName, digest: one.digest },
+      ask: () => this.call('volume-clone', { name: one.volume, universe: 0, snapshot: one.name, newName, newUniverse: 0, request }),
+    };
+  }
+
+  private rollback(one: KnownSnapshot): Change {
+    const request = crypto.randomUUID();
+    // The server chooses the name: any of this kind is the one.
+    const kept: KnownSnapshot = { volume: COLD, name: `${BEFORE_ROLLBACK}?`, digest: this.state.cold, window: null, group: request };
+    return {
+      ...NOTHING,
+      text: `rollback ${keyOf(one)}`,
+      makes: [kept],
+      rollsTo: one.digest,
+      ask: () => this.call('volume-rollback', { name: COLD, universe: 0, snapshot: one.name, request }),
+    };
+  }
+}
+
+export const BEFORE_ROLLBACK = 'before-rollback-';
+
+const NOTHING: Omit<Change, 'text' | 'ask'> = { makes: [], removes: [], clones: null, rollsTo: null };
+
+/** The volumes and snapshots of a server, with the files of their contents. */
+export interface Present {
+  /** Name of a volume -> its data file. */
+  readonly volumes: ReadonlyMap<string, string>;
+  /** `db@s1` -> its data file. */
+  readonly snapshots: ReadonlyMap<string, string>;
+}
+
+/** Reads what the server has. */
+export async function presentOn(socket: string): Promise<Present> {
+  const { volumes } = await callServer(socket, 'volume-list', { pool: null });
+  const snapshots = new Map<string, string>();
+  for (const { name, universe, path: file } of volumes) {
+    if (file === null) throw new Error(`Volume ${name} is in no file`);
+    const shown = await callServer(socket, 'volume-show', { name, universe });
+    for (const { snapshot } of shown.snapshots)
+      snapshots.set(`${name}@${snapshot}`, path.join(path.dirname(file), 'snapshots', `${snapshot}.data`));
+  }
+  return { volumes: new Map(volumes.map(({ name, path: file }) => [name, file!])), snapshots };
+}
+
+/** True for an answer that means: not now, and nothing was done. */
+export function isBusy(error: unknown): boolean {
+  return toRsError(error).code === 'E_BUSY';
+}

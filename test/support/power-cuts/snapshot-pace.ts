@@ -1,0 +1,106 @@
+// Snapshots at a pace, and the removal of the oldest, under fio with verification: what an application notices of it, beside the same time
+// without snapshots, and whether space comes back. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
+
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { toRsError } from '@rsio/common/lib/errors';
+import { clientConfig, serverConfig } from '../hosts/configs.ts';
+import { emptyPool } from '../hosts/empty-pool.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts } from '../hosts/hosts.ts';
+import { type FioOutcome, startFio } from '../io/fio.ts';
+import { CutDisk } from './cut-disk.ts';
+
+const MIB = 1024 ** 2;
+const DISK_BYTES = 4096 * MIB;
+const SIZE_MIB = 128;
+/** Snapshots that are kept; then, for each new one, the oldest is removed. */
+const KEPT = 10;
+/** Of each direction: below what the machine can do, so that both runs have the same load. */
+const RATE_IOPS = 200;
+const VOLUME = { name: 'oracle', universe: 0 };
+
+/** Returns lines of a table; null where no such disk can be made. */
+export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: number): Promise<string[] | null> {
+  const host = hosts.host();
+  const disk = CutDisk.make(hosts, host, DISK_BYTES);
+  if (disk === null) return null;
+  const network = await hosts.network(1);
+  const pool = await emptyPool(host, path.join('reflink', 'pool'));
+  host.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: pool, reserve: '0%' } } }));
+  await host.start('rssrv');
+  await host.rsadmWell('volume', 'create', VOLUME.name, '--size', `${SIZE_MIB}m`);
+  host.writeConfig('rsiod', clientConfig(network));
+  await host.start('rsiod');
+  await host.pathsUp(1);
+  await host.rsconfigWell('-a', VOLUME.name);
+  const seconds = Math.ceil(minutes * 60);
+  const options = { seconds, size: `${SIZE_MIB}m`, rateIops: RATE_IOPS };
+  const without = await startFio(host, `osl/${VOLUME.name}`, options).outcome;
+  const fio = startFio(host, `osl/${VOLUME.name}`, options);
+  const made = await keepMaking(host, aMinute, fio.outcome);
+  const outcome = await fio.outcome;
+  const before = disk.usedBytes();
+  for (const name of made.kept)
+    await callServer(host.rssrvPaths.controlSocket, 'volume-snapshot-remove', { ...VOLUME, snapshot: name, request: null });
+  // The file system frees blocks of a removed file a little later, and tells so after a mount at the latest.
+  await host.stop('rsiod');
+  await host.stop('rssrv');
+  await disk.mount();
+  const held = [...host.log('rssrv').matchAll(/were held for ([\d.]+) ms/g)].map(([, ms]) => Number(ms)).toSorted((a, b) => a - b);
+  return [
+    `${minutes} min each, fio with verification, ${RATE_IOPS} writes and reads a second at most`,
+    row('', 'without snapshots', `${aMinute} a minute`),
+    row('p99 of writes, of reads', p99Text(without), p99Text(outcome)),
+    row('slowest I/O', `${without.slowestMs.toFixed(0)} ms`, `${outcome.slowestMs.toFixed(0)} ms`),
+    row('written, read back', `${without.writes}, ${without.verifyReads}`, `${outcome.writes}, ${outcome.verifyReads}`),
+    row('snapshots made, refused, removed', '-', `${made.count}, ${made.busy}, ${made.count - made.kept.length}`),
+    row('writes held: median, worst', '-', `${held[held.length >> 1]} ms, ${held.at(-1)} ms`),
+    row(`in use with ${made.kept.length}, with none`, '-', `${mibText(before)}, ${mibText(disk.usedBytes())} (volume ${SIZE_MIB} MiB)`),
+  ];
+}
+
+interface Made {
+  count: number;
+  busy: number;
+  /** The oldest first. */
+  readonly kept: string[];
+}
+
+async function keepMaking(host: Host, aMinute: number, over: Promise<FioOutcome>): Promise<Made> {
+  const made: Made = { count: 0, busy: 0, kept: [] };
+  const socket = host.rssrvPaths.controlSocket;
+  let isOver = false;
+  const end = (): void => void (isOver = true);
+  over.then(end, end);
+  const startMs = performance.now();
+  for (let number = 1; ; number++) {
+    await sleep(Math.max(0, startMs + (number * 60_000) / aMinute - performance.now()));
+    if (isOver) return made;
+    const snapshot = `s${number}`;
+    try {
+      await callServer(socket, 'volume-snapshot', { snapshots: [{ ...VOLUME, snapshot }], request: null });
+    } catch (error) {
+      if (toRsError(error).code !== 'E_BUSY') throw error;
+      made.busy++;
+      continue;
+    }
+    made.count++;
+    made.kept.push(snapshot);
+    if (made.kept.length > KEPT)
+      await callServer(socket, 'volume-snapshot-remove', { ...VOLUME, snapshot: made.kept.shift()!, request: null });
+  }
+}
+
+function p99Text({ writesP99Ms, readsP99Ms }: FioOutcome): string {
+  return `${writesP99Ms.toFixed(1)} ms, ${readsP99Ms.toFixed(1)} ms`;
+}
+
+function mibText(bytes: number): string {
+  return `${Math.round(bytes / MIB)} MiB`;
+}
+
+function row(...[what = '', ...cells]: readonly string[]): string {
+  return `${what.padEnd(34)}${cells.map((cell) => cell.padEnd(22)).join('')}`.trimEnd();
+}

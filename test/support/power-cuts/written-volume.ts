@@ -1,0 +1,195 @@
+// A volume under writes that are all known: lanes write, discard and flush places that are spread over it, and every block says which write
+// it has. Faults and snapshots are the drill's job. Invariants: a lane has one request in flight, and repeats one that was answered with an
+// error until it succeeds; whatever is not written by a lane stays zeros.
+
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Host } from '../hosts/host.ts';
+import { NbdIo } from '../io/nbd-io.ts';
+import { waitFor } from '../programs/wait-for.ts';
+import { BlockHistory, ZERO } from './block-history.ts';
+
+const BLOCK_BYTES = 4096;
+const LANES = 3;
+/** Places of a lane, and blocks that follow one another at a place. */
+const PLACES = 24;
+const PLACE_BLOCKS = 4;
+const STAMP_BYTES = 8;
+const [FLUSH_SHARE, DISCARD_SHARE] = [0.1, 0.05];
+/** Longer than any outage of a drill. */
+const ANSWER_MS = 120_000;
+const AGAIN_MS = 20;
+const GOES_ON_MS = 20_000;
+const PROBLEMS_MAX = 5;
+
+/** Moments of all events of a drill. */
+export class EventClock {
+  private last = 0;
+
+  now(): number {
+    return ++this.last;
+  }
+}
+
+export class WrittenVolume {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Writes and flushes that were answered with an error. */
+  errors = 0;
+  /** Writes, discards and flushes that were answered well. */
+  answered = 0;
+  private readonly clock: EventClock;
+  private readonly blocks = new Map<number, BlockHistory>();
+  private readonly counts: number[] = [];
+  private connections: NbdIo[] = [];
+  private isStopped = true;
+  private ended: Promise<unknown> = Promise.resolve();
+
+  constructor(name: string, sizeBytes: number, clock: EventClock) {
+    this.name = name;
+    this.sizeBytes = sizeBytes;
+    this.clock = clock;
+    for (let lane = 0; lane < LANES; lane++)
+      for (let place = 0; place < PLACES; place++)
+        for (let block = 0; block < PLACE_BLOCKS; block++) this.blocks.set(this.blockAt(lane, place) + block, new BlockHistory());
+  }
+
+  async connect(host: Host): Promise<void> {
+    for (let lane = 0; lane < LANES; lane++)
+      this.connections.push(await NbdIo.open(host.rsiodPaths.nbdSocket, `osl/${this.name}`, ANSWER_MS));
+  }
+
+  disconnect(): void {
+    for (const nbd of this.connections) nbd.close();
+    this.connections = [];
+  }
+
+  /** Writes until `stop`. */
+  start(seed: number): void {
+    this.isStopped = false;
+    this.counts.splice(0, Infinity, ...this.connections.map(() => 0));
+    this.ended = Promise.all(this.connections.map((nbd, lane) => this.write(nbd, lane, new SeededRandom(seed + lane))));
+    this.ended.catch(() => undefined);
+  }
+
+  /** Resolves when each lane has had an answer since now. */
+  async goesOn(): Promise<void> {
+    const before = [...this.counts];
+    await waitFor(() => this.counts.every((count, lane) => count > before[lane]!), GOES_ON_MS, `Writes of ${this.name} go on`);
+  }
+
+  /** Resolves when all requests are answered and flushed. Rejects if the client has lost the volume. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    await this.ended;
+  }
+
+  /** Problems of the data file just after a cut, before the server is there: a flushed write must be in it. */
+  afterCut(file: string): string[] {
+    return this.judge(file, 'after the cut', (history, stamp) => history.mayBeAfterCut(stamp));
+  }
+
+  /** Problems of the data file when no lane writes: it has exactly what was answered. */
+  atRest(file: string): string[] {
+    const problems = this.judge(file, 'at rest', (history, stamp) => history.content === stamp);
+    if (problems.length === 0) for (const history of this.blocks.values()) history.forget();
+    return problems;
+  }
+
+  /** When each block could have had the content of this copy. Adds a problem for a block that is no write of a lane. */
+  momentsOf(file: string, problems: string[]): (readonly (readonly [from: number, to: number])[])[] {
+    const moments: (readonly (readonly [number, number])[])[] = [];
+    this.look(file, problems, (number, stamp) => {
+      const possible = this.blocks.get(number)!.momentsOf(stamp);
+      if (possible.length === 0) note(problems, `${file}: block ${number} has ${stamp}, which is no content of this block`);
+      moments.push(possible);
+    });
+    return moments;
+  }
+
+  private judge(file: string, when: string, isRight: (history: BlockHistory, stamp: number) => boolean): string[] {
+    const problems: string[] = [];
+    this.look(file, problems, (number, stamp) => {
+      const history = this.blocks.get(number)!;
+      if (!isRight(history, stamp)) note(problems, `${this.name} ${when}: block ${number} has ${stamp}; ${history.text}`);
+    });
+    return problems;
+  }
+
+  /** Reads all blocks; those that lanes write are passed on. */
+  private look(file: string, problems: string[], seen: (number: number, stamp: number) => void): void {
+    const bytes = readFileSync(file);
+    if (bytes.length !== this.sizeBytes) note(problems, `${file} has ${bytes.length} bytes, and not ${this.sizeBytes}`);
+    for (let number = 0; number < bytes.length / BLOCK_BYTES; number++) {
+      const block = bytes.subarray(number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES);
+      const stamp = Number(block.readBigUInt64LE(0));
+      if (!block.equals(content(stamp, 1))) note(problems, `${file}: block ${number} is not whole`);
+      else if (this.blocks.has(number)) seen(number, stamp);
+      else if (stamp !== ZERO) note(problems, `${file}: block ${number} has ${stamp}, and nobody has written it`);
+    }
+  }
+
+  private blockAt(lane: number, place: number): number {
+    const blocks = this.sizeBytes / BLOCK_BYTES;
+    const at = Math.floor(((place * LANES + lane) * blocks) / (PLACES * LANES));
+    // The last place ends with the volume.
+    return place === PLACES - 1 && lane === LANES - 1 ? blocks - PLACE_BLOCKS : at;
+  }
+
+  private async write(nbd: NbdIo, lane: number, random: SeededRandom): Promise<void> {
+    while (!this.isStopped) {
+      const first = random.int(0, PLACE_BLOCKS - 1);
+      const block = this.blockAt(lane, random.int(0, PLACES - 1)) + first;
+      await this.change(nbd, block, random.int(1, PLACE_BLOCKS - first), random.chance(DISCARD_SHARE));
+      this.counts[lane]!++;
+      if (random.chance(FLUSH_SHARE)) await this.flush(nbd, lane);
+    }
+    await this.flush(nbd, lane);
+  }
+
+  private async change(nbd: NbdIo, block: number, count: number, isDiscard: boolean): Promise<void> {
+    const histories = Array.from({ length: count }, (_, index) => this.blocks.get(block + index)!);
+    const now = this.clock.now();
+    const stamp = isDiscard ? ZERO : now;
+    for (const history of histories) history.begin(stamp, now);
+    const [offset, data] = [block * BLOCK_BYTES, content(stamp, count)];
+    await this.untilAnswered(() => (isDiscard ? nbd.trim(offset, data.length) : nbd.write(offset, data)));
+    const end = this.clock.now();
+    for (const history of histories) history.answered(end);
+  }
+
+  private async flush(nbd: NbdIo, lane: number): Promise<void> {
+    const own = Array.from({ length: PLACES * PLACE_BLOCKS }, (_, index) =>
+      this.blocks.get(this.blockAt(lane, Math.floor(index / PLACE_BLOCKS)) + (index % PLACE_BLOCKS))!.flush(),
+    );
+    await this.untilAnswered(() => nbd.flush());
+    for (const isFlushed of own) isFlushed();
+  }
+
+  /** An error is an answer that leaves the content open. */
+  private async untilAnswered(request: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        await request();
+        this.answered++;
+        return;
+      } catch (error) {
+        if (!(error as Error).message.startsWith('Errno ')) throw error;
+        this.errors++;
+        await sleep(AGAIN_MS);
+      }
+    }
+  }
+}
+
+function note(problems: string[], problem: string): void {
+  if (problems.length < PROBLEMS_MAX) problems.push(problem);
+}
+
+/** Each eighth byte begins the number of the write. */
+function content(stamp: number, blocks: number): Buffer {
+  const word = Buffer.alloc(STAMP_BYTES);
+  word.writeBigUInt64LE(BigInt(stamp));
+  return Buffer.alloc(blocks * BLOCK_BYTES, word);
+}
