@@ -27,6 +27,7 @@ import {
   VOLUME_ROLLBACK,
   VOLUME_SNAPSHOT,
   VOLUME_CLONE,
+  VOLUME_DIFF,
   VOLUME_SHOW,
 } from './commands/volumes.ts';
 
@@ -48,6 +49,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
       VOLUME_SNAPSHOT,
       VOLUME_CLONE,
       VOLUME_ROLLBACK,
+      VOLUME_DIFF,
     ],
   ],
   [

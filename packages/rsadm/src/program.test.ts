@@ -149,6 +149,32 @@ describe('each command sends its request and prints the answer', () => {
     expect(scene.asked).toEqual([[method, params]]);
   });
 
+  test('volume diff asks for all parts, and joins ranges that continue', async () => {
+    await scene.serve();
+    const { code, out } = await scene.run(['volume', 'diff', 'oracle@monday']);
+    expect([code, out]).toEqual([0, 'oracle@0 from monday to now: 8.0K of 12.0K in 1 range\n0 8192\n']);
+    const parts = [0, 4_096, 8_192].map((offsetBytes) => ['volume-diff', { ...name, snapshot: 'monday', until: null, offsetBytes }]);
+    expect(scene.asked).toEqual(parts);
+    const { out: json } = await scene.run(['volume', 'diff', 'oracle@0@monday', '--json']);
+    expect(JSON.parse(json)).toEqual({ sizeBytes: 12_288, changedBytes: 8_192, ranges: [{ offsetBytes: 0, lengthBytes: 8_192 }] });
+  });
+
+  test.each([
+    ['other snapshots', 4_096, (offsetBytes: number) => `id ${offsetBytes}`],
+    ['nothing new', 0, () => 'id'],
+  ])('volume diff refuses a part that is of %s', async (_, lengthBytes, idOf) => {
+    await scene.serve({
+      'volume-diff': ({ offsetBytes }) => ({
+        sizeBytes: 8_192,
+        endBytes: offsetBytes + lengthBytes,
+        ranges: [],
+        snapshotId: idOf(offsetBytes),
+        untilId: null,
+      }),
+    });
+    expect((await scene.run(['volume', 'diff', 'oracle@monday'])).err).toContain('have changed meanwhile: try again');
+  });
+
   test.each<[string[], ServerMethodName]>([
     [['events'], 'events'],
     [['stats'], 'stats'],
@@ -258,6 +284,7 @@ describe('each command sends its request and prints the answer', () => {
       'volume snapshot',
       'volume clone',
       'volume rollback',
+      'volume diff',
       'client list',
       'client add',
       'client rekey',

@@ -22,6 +22,7 @@ import {
   VOLUME_ROLLBACK,
   VOLUME_SNAPSHOT,
   VOLUME_CLONE,
+  VOLUME_DIFF,
   VOLUME_SHOW,
 } from './commands/server-volumes/commands.ts';
 import { VOLUME_CREATE } from './commands/server-volumes/create.ts';
@@ -47,6 +48,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_SNAPSHOT,
       VOLUME_CLONE,
       VOLUME_ROLLBACK,
+      VOLUME_DIFF,
     ],
   ],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],

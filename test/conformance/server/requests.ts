@@ -10,8 +10,10 @@ import {
   decodeIdentifyAnswer,
   decodeListAnswer,
   decodeOpenAnswer,
+  encodeChangesRequest,
   encodeExtentsRequest,
   encodeOpenRequest,
+  encodeSnapshotsRequest,
 } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, type ListAnswer, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import type { RawClient, RawRequest } from '../../support/peers/raw-peer.ts';
@@ -314,7 +316,31 @@ const IOCTL_CASES: readonly ServerCase[] = [
   ).map(([id, what, body]) =>
     fails(`ioctl.extents.${id}`, 'EXTENTS', `EXTENTS ${what}`, { op: OP.IOCTL, aux: IOCTL.EXTENTS, body: pack(body) }, 'BAD_REQUEST'),
   ),
-  ...[0, 4, 0xffffffff].map((aux) => fails(`ioctl.number.${aux}`, 'IOCTL', `IOCTL ${aux}`, { op: OP.IOCTL, aux }, 'UNSUPPORTED')),
+  ...[0, 6, 0xffffffff].map((aux) => fails(`ioctl.number.${aux}`, 'IOCTL', `IOCTL ${aux}`, { op: OP.IOCTL, aux }, 'UNSUPPORTED')),
+  fails(
+    'ioctl.snapshots.volume',
+    'SNAPSHOTS',
+    'SNAPSHOTS of a volume',
+    { op: OP.IOCTL, aux: IOCTL.SNAPSHOTS, body: encodeSnapshotsRequest({ after: null }) },
+    'UNSUPPORTED',
+  ),
+  fails(
+    'ioctl.changes.volume',
+    'CHANGES',
+    'CHANGES of a volume',
+    { op: OP.IOCTL, aux: IOCTL.CHANGES, body: encodeChangesRequest({ since: 'id', lba: 0, sectors: 1 }) },
+    'UNSUPPORTED',
+  ),
+  fails(
+    'ioctl.changes.past-end',
+    'CHANGES',
+    'CHANGES past the end',
+    { op: OP.IOCTL, aux: IOCTL.CHANGES, body: encodeChangesRequest({ since: 'id', lba: LBA_MAX, sectors: LBA_MAX }) },
+    'PAST_END',
+  ),
+  ...[IOCTL.SNAPSHOTS, IOCTL.CHANGES].map((aux) =>
+    fails(`ioctl.no-body.${aux}`, 'IOCTL', `IOCTL ${aux} without a body`, { op: OP.IOCTL, aux }, 'BAD_REQUEST'),
+  ),
   fails('ioctl.flags', 'Flags', 'IOCTL with FUA', { op: OP.IOCTL, aux: IOCTL.IDENTIFY, flags: FLAG.FUA }, 'BAD_REQUEST'),
   fails('ioctl.unknown-handle', 'IOCTL', 'IOCTLof a handle that was never granted', { op: OP.IOCTL, aux: IOCTL.IDENTIFY }, 'STALE', 0xfff0),
   serverCase('ioctl.size', 'Volume', 'The size is a multiple of the block size', async (target) => {

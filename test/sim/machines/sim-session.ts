@@ -211,6 +211,7 @@ export class SimSession {
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       waitsForSpace: () => undefined,
       held: (number) => this.say(() => host.moments()?.held(this.id, number)),
+      askSnapshot: () => Promise.resolve(null),
       clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),
       openBackend: (volume) =>
         this.shortly(() => {

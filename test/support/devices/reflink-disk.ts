@@ -11,21 +11,26 @@ import type { Hosts } from '../hosts/hosts.ts';
 /** mkfs.xfs refuses less than 300 MiB. The image is sparse. */
 const DISK_BYTES = 512 * 1024 * 1024;
 
-/** Returns the directory of the mounted file system. Skips the test without the right to mount, or without xfsprogs. */
-export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext): string {
-  const mount = makeReflinkDisk(hosts, host);
-  if (mount === null) context.skip(true, 'needs mkfs.xfs (install xfsprogs), and the right to mount a loop device with XFS (root)');
+export type ReflinkKind = 'xfs' | 'btrfs';
+
+const MKFS = { xfs: ['-q', '-m', 'reflink=1'], btrfs: ['-q'] } as const;
+
+/** Returns the directory of the mounted file system. Skips the test without the right to mount, or without xfsprogs or btrfs-progs. */
+export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext, kind: ReflinkKind = 'xfs'): string {
+  const mount = makeReflinkDisk(hosts, host, DISK_BYTES, kind);
+  if (mount === null) context.skip(true, `needs mkfs.${kind} (install ${kind}progs), and the right to mount a loop device with it (root)`);
   return mount ?? '';
 }
 
 /** Returns the directory of the mounted file system; null if it cannot be made here. */
-export function makeReflinkDisk(hosts: Hosts, host: Host, sizeBytes = DISK_BYTES): string | null {
-  if (!isProgramThere('mkfs.xfs')) return null;
+export function makeReflinkDisk(hosts: Hosts, host: Host, sizeBytes = DISK_BYTES, kind: ReflinkKind = 'xfs'): string | null {
+  const mkfs = `mkfs.${kind}`;
+  if (!isProgramThere(mkfs)) return null;
   const [image, mount] = [host.file('reflink.img'), host.file('reflink')];
   mkdirSync(mount);
   writeFileSync(image, '');
   truncateSync(image, sizeBytes);
-  const isMade = spawnSync('mkfs.xfs', ['-q', '-m', 'reflink=1', image], { stdio: 'ignore' }).status === 0;
+  const isMade = spawnSync(mkfs, [...MKFS[kind], image], { stdio: 'ignore' }).status === 0;
   if (!isMade || spawnSync('mount', ['-o', 'loop', image, mount], { stdio: 'ignore' }).status !== 0) return null;
   hosts.onClean(() => {
     // Daemons of the test are about to end: a lazy unmount does not wait for them.

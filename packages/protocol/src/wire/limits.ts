@@ -14,6 +14,8 @@ export const IO_MAX_SECTORS = BODY_MAX_BYTES / SECTOR_BYTES;
 /** Largest message body after the handshake. A list that does not fit into one body is sent in several frames (flag MORE). */
 export const MESSAGE_MAX_BYTES = 64 * KIB;
 export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
+/** Snapshots in one answer to the ioctl SNAPSHOTS. */
+export const SNAPSHOTS_PER_ANSWER_MAX = 256;
 export const EXTENTS_PER_ANSWER_MAX = 1024;
 
 // --- session

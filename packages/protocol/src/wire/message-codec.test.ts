@@ -165,6 +165,19 @@ const CASES: readonly Case[] = [
     codec.decodeExtentsRequest,
   ),
   caseOf('EXTENTS answer', fc.record({ extents }), codec.encodeExtentsAnswer, codec.decodeExtentsAnswer),
+  caseOf('SNAPSHOTS', fc.record({ after: fc.option(token) }), codec.encodeSnapshotsRequest, codec.decodeSnapshotsRequest),
+  caseOf(
+    'SNAPSHOTS answer',
+    fc.record({ snapshots: fc.array(fc.record({ name, id: token }), { maxLength: 5 }), hasMore: flag }),
+    codec.encodeSnapshotsAnswer,
+    codec.decodeSnapshotsAnswer,
+  ),
+  caseOf(
+    'CHANGES',
+    fc.record({ since: token, lba: fc.integer({ min: 0, max: LBA_MAX }), sectors: fc.integer({ min: 1, max: LBA_MAX }) }),
+    codec.encodeChangesRequest,
+    codec.decodeChangesRequest,
+  ),
 ];
 
 /** What decoding throws; undefined when it does not. Anything but E_PROTOCOL fails the test. */

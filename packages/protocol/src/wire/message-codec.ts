@@ -26,6 +26,7 @@ import {
   SHARE_BYTES,
   SHORT_TEXT_MAX_CHARS,
   SLOTS_RESERVED,
+  SNAPSHOTS_PER_ANSWER_MAX,
   VERSIONS_OFFERED_MAX,
   VOLUMES_PER_FRAME_MAX,
 } from './limits.ts';
@@ -62,6 +63,7 @@ import {
   type AdminCall,
   type AdminRest,
   type Challenge,
+  type ChangesRequest,
   EXTENT,
   type ExtentsAnswer,
   type ExtentsRequest,
@@ -78,6 +80,9 @@ import {
   type Refuse,
   type Revoke,
   type ServerInterface,
+  type SnapshotEntry,
+  type SnapshotsAnswer,
+  type SnapshotsRequest,
   TAKE,
   type Take,
   type VolumeEntry,
@@ -310,6 +315,23 @@ const extents: Guard<number[]> = (value, field) => {
 };
 
 export const { encode: encodeExtentsAnswer, decode: decodeExtentsAnswer } = codec<ExtentsAnswer>('EXTENTS answer', { extents });
+
+export const { encode: encodeSnapshotsRequest, decode: decodeSnapshotsRequest } = codec<SnapshotsRequest>('SNAPSHOTS', {
+  after: orNull(token),
+});
+
+const snapshotEntry = record<SnapshotEntry>({ name, id: token });
+
+export const { encode: encodeSnapshotsAnswer, decode: decodeSnapshotsAnswer } = codec<SnapshotsAnswer>('SNAPSHOTS answer', {
+  snapshots: listOf(snapshotEntry, 0, SNAPSHOTS_PER_ANSWER_MAX, 'snapshots'),
+  hasMore: flag,
+});
+
+export const { encode: encodeChangesRequest, decode: decodeChangesRequest } = codec<ChangesRequest>('CHANGES', {
+  since: token,
+  lba: integer(0, LBA_MAX),
+  sectors: integer(1, LBA_MAX),
+});
 
 const adminId = tokenUpTo(ADMIN_ID_MAX_CHARS);
 const answerBytes = integer(0, ADMIN_ANSWER_MAX_BYTES);

@@ -164,6 +164,10 @@ export const IOCTL = {
   EXTENTS: 2,
   /** Reports that the client has recovered all earlier requests, so that rule H3 no longer waits for this client. */
   SETTLED: 3,
+  /** Of an open snapshot: the older snapshots of its volume. Request: SnapshotsRequest; answer: SnapshotsAnswer. */
+  SNAPSHOTS: 4,
+  /** Of an open snapshot: what has changed since an older one. Request: ChangesRequest; answer: ExtentsAnswer with states of CHANGE. */
+  CHANGES: 5,
 } as const;
 
 export interface IdentifyAnswer {
@@ -192,6 +196,31 @@ export interface ExtentsAnswer {
   /** Pairs: sectors, state (EXTENT). */
   readonly extents: readonly number[];
 }
+
+export interface SnapshotsRequest {
+  /** Id of the snapshot after which the list continues; null: the list begins. */
+  readonly after: string | null;
+}
+
+export interface SnapshotEntry {
+  readonly name: string;
+  readonly id: string;
+}
+
+export interface SnapshotsAnswer {
+  /** Snapshots of the volume that are older than the open one, the youngest first. */
+  readonly snapshots: readonly SnapshotEntry[];
+  /** True if there are more. */
+  readonly hasMore: boolean;
+}
+
+export interface ChangesRequest extends ExtentsRequest {
+  /** Id of the older snapshot. */
+  readonly since: string;
+}
+
+/** States of the extents in the answer to CHANGES. What is not certainly unchanged is changed. */
+export const CHANGE = { UNCHANGED: 0, CHANGED: 1 } as const;
 
 /** The kinds of ADMIN, in the field aux of the header. */
 export const ADMIN = {

@@ -74,6 +74,7 @@ const volume = {
   waitsForSpace: true,
 };
 const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;
+const older = codec.encodeSnapshotsAnswer({ snapshots: [{ name: 'monday', id: 'id' }], hasMore: false });
 const welcome = codec.encodeWelcome({
   session: Buffer.alloc(16),
   path: 0,
@@ -132,6 +133,10 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ],
   ['#### EXTENTS', part(codec.encodeExtentsRequest({ lba: 0, sectors: 1 }))],
   ['#### EXTENTS answer', part(codec.encodeExtentsAnswer({ extents: [1, EXTENT.DATA] }))],
+  ['#### SNAPSHOTS', part(codec.encodeSnapshotsRequest({ after: null }))],
+  ['#### SNAPSHOTS answer', part(older)],
+  ['#### Snapshot', part(older, 'snapshots', 0)],
+  ['#### CHANGES', part(codec.encodeChangesRequest({ since: 'id', lba: 0, sectors: 1 }))],
   ['#### ADMIN CALL', part(codec.encodeAdminCall({ request: 'r', method: 'm', params: nonce, withinMs: 1 }))],
   ['#### ADMIN REST', part(codec.encodeAdminRest({ answer: 1, offset: 0 }))],
   ['#### ADMIN answer', part(codec.encodeAdminAnswer({ answer: 0, totalBytes: 32, part: nonce }))],

@@ -65,7 +65,7 @@ test.for<[string[], string[]]>([
   [['vol'], ['volume']],
   [
     ['volume', ''],
-    ['clone', 'create', 'grow', 'list', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
+    ['clone', 'create', 'diff', 'grow', 'list', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
   ],
   [
     ['pool', ''],

@@ -42,6 +42,7 @@ const SNAPSHOTS = snapshotVerbs(PROGRAM);
 export const VOLUME_SNAPSHOT = onThisServer(SNAPSHOTS.snapshot);
 export const VOLUME_CLONE = onThisServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = onThisServer(SNAPSHOTS.rollback);
+export const VOLUME_DIFF = onThisServer(SNAPSHOTS.diff);
 
 export const VOLUME_LIST = defineCommand({
   call: { by: 'words', words: 'volume list' },

@@ -52,6 +52,13 @@ export const ANSWERS: Handlers = {
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
   'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
+  'volume-diff': ({ offsetBytes }) => ({
+    sizeBytes: 12_288,
+    endBytes: offsetBytes + 4_096,
+    ranges: offsetBytes === 8_192 ? [] : [{ offsetBytes, lengthBytes: 4_096 }],
+    snapshotId: 'monday-id',
+    untilId: null,
+  }),
   'client-list': () => ({ clients: [client()] }),
   stats: () => ({ sessions: [sessionStats()], waits: [] }),
   events: () => ({ events: [], missed: 0, last: 0, beganMs: 0 }),

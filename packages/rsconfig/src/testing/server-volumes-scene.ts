@@ -42,6 +42,13 @@ export const ORDERS: Orders = {
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
   'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
+  'volume-diff': ({ offsetBytes }: { offsetBytes: number }) => ({
+    sizeBytes: 12_288,
+    endBytes: offsetBytes + 4_096,
+    ranges: offsetBytes === 8_192 ? [] : [{ offsetBytes, lengthBytes: 4_096 }],
+    snapshotId: 'monday-id',
+    untilId: null,
+  }),
   'client-list': () => ({ clients: [client()] }),
 };
 

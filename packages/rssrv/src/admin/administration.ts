@@ -22,6 +22,7 @@ import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
+import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
@@ -53,6 +54,7 @@ export interface AdministrationPorts extends ObservedServer {
   readonly moments: Moments;
   /** Clients that read snapshots. */
   readonly readers: Pick<SnapshotVerbsPorts, 'whileUnread'>;
+  readonly differences: Pick<SnapshotAnswers, 'difference'>;
   readonly events: ServerEvents;
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
@@ -296,7 +298,7 @@ export class Administration {
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
-      ...snapshotOrders({ log, changes: turns, inventory, snapshots }, asker),
+      ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
       'change-show': () => {

@@ -13,8 +13,10 @@ import { eventOf } from '../events/event-log.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
+import { volumeConfigOf } from '../pools/pool-volume.ts';
 import { parseSettings } from '../pools/settings.ts';
-import { snapshotText } from '../snapshots/snapshot-rules.ts';
+import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
+import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Changes } from '../requests/requests.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
@@ -73,7 +75,16 @@ export function volumeOrders(
 }
 
 export function snapshotOrders(
-  { log, changes, inventory, snapshots }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & { readonly snapshots: SnapshotVerbs },
+  {
+    log,
+    changes,
+    inventory,
+    snapshots,
+    differences,
+  }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
+    readonly snapshots: SnapshotVerbs;
+    readonly differences: Pick<SnapshotAnswers, 'difference'>;
+  },
   asker: Asker,
 ): HandlersOf<typeof SNAPSHOT_METHODS> {
   const change = async <T extends Found>(verb: string, volume: VolumeName, work: () => Promise<T>) => {
@@ -110,6 +121,17 @@ export function snapshotOrders(
       const { kept } = found;
       const [view = null] = kept === null ? [] : await inventory.snapshotViews([{ ...found, record: kept }]);
       return { volume, kept: view };
+    },
+    'volume-diff': async ({ until, offsetBytes, ...name }) => {
+      const { catalogue } = inventory;
+      const target = findReadable(catalogue, name, asker);
+      const later = until === null ? null : findReadable(catalogue, { ...name, snapshot: until }, asker).record;
+      if (later !== null && later.createdMs < target.record.createdMs)
+        throw new RsError('E_USAGE', `Snapshot ${later.name} is older than ${name.snapshot}: name the older one first`);
+      const { sizeBytes } = later ?? target.manifest;
+      const volume = volumeConfigOf(target.pool, target.manifest, catalogue.pools);
+      const { ranges, endBytes } = await differences.difference(volume, target.record, later, Math.min(offsetBytes, sizeBytes), sizeBytes);
+      return { sizeBytes, endBytes, ranges, snapshotId: target.record.id, untilId: later?.id ?? null };
     },
   };
 }

@@ -40,6 +40,7 @@ import { EventLog, eventOf } from '../events/event-log.ts';
 import { ServerEvents } from '../events/server-events.ts';
 import { Fences } from '../fences/fences.ts';
 import { Reloader } from '../reload/reloader.ts';
+import { type SnapshotAnswers, systemAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
 import { RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
@@ -76,6 +77,7 @@ export class Listener {
   private readonly fences: Fences;
   private readonly moments: Moments;
   private readonly snapshots: ServedSnapshots;
+  private readonly snapshotAnswers: SnapshotAnswers;
   private readonly requests: SessionRequests;
   private readonly admissions: Admissions;
   private readonly probes: ProbeConnections;
@@ -126,6 +128,7 @@ export class Listener {
     });
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
     this.snapshots = this.newSnapshots();
+    this.snapshotAnswers = systemAnswers(this.snapshots, clock);
     this.stats = new Statistics({ clock, sessions: () => this.admissions.sessions, volumes: this.volumes, snapshots: this.snapshots });
     this.admissions = new Admissions({
       figures: (session, figures) => this.stats.book.received(session, figures),
@@ -286,9 +289,9 @@ export class Listener {
   }
 
   private newRequests(): SessionRequests {
-    const { holds, volumes, shortage, rights, moments, snapshots } = this;
+    const { holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers } = this;
     return new SessionRequests({
-      ...{ holds, volumes, shortage, rights, moments, snapshots },
+      ...{ holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers },
       server: this.identity.server,
       admissions: () => this.admissions,
       administration: () => this.administration,
@@ -342,7 +345,8 @@ export class Listener {
   private newAdministration(): Administration {
     const { clock, log, paths } = this.options;
     return new Administration({
-      ...{ clock, log, paths, changes: this.changes, moments: this.moments, readers: this.snapshots },
+      ...{ clock, log, paths, changes: this.changes, moments: this.moments },
+      ...{ readers: this.snapshots, differences: this.snapshotAnswers },
       config: () => this.config,
       configuredMs: () => this.inForce.configuredMs,
       sessions: () => this.admissions.statuses,

@@ -13,6 +13,8 @@ import type { Moments } from '../moments/moments.ts';
 import { forceRole } from '../pools/asker.ts';
 import type { AdminReply } from '../session/session-admin.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
+import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
+import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import type { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
@@ -30,6 +32,7 @@ export interface SessionRequestPorts {
   readonly rights: WorkerRights;
   readonly moments: Moments;
   readonly snapshots: ServedSnapshots;
+  readonly snapshotAnswers: SnapshotAnswers;
   admissions(): Admissions;
   administration(): Administration;
   config(): RssrvConfig;
@@ -51,7 +54,7 @@ export class SessionRequests {
   async answer(
     session: ServedSession,
     request: SessionRequest,
-  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | null> {
+  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | null> {
     const { holds, rights, volumes, shortage, moments } = this.ports;
     switch (request.what) {
       case 'files':
@@ -72,6 +75,9 @@ export class SessionRequests {
         return this.ports.administration().answer(askingSession(session), request);
       case 'clone':
         return moments.clone(session.id, request);
+      case 'older-snapshots':
+      case 'changes':
+        return this.ports.snapshotAnswers.answer(session.uses, request);
       case 'settle':
         return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }

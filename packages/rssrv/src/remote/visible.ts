@@ -36,6 +36,8 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     ...one({ volume }, asker),
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
   }),
+  // It is refused if the client may not attach the volume.
+  'volume-diff': (difference) => difference,
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
   'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
 };

@@ -64,6 +64,7 @@ class Scene {
     clock: new FakeClock(),
     waitsForSpace: () => undefined,
     held: () => undefined,
+    askSnapshot: () => Promise.resolve(null),
     clone: () => Promise.resolve(null),
     openBackend: () =>
       new Promise<Backend>((resolve, reject) =>

@@ -27,6 +27,7 @@ import { type ChangeGatePorts, ChangeGates } from '../moments/change-gates.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
+import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshot-reads/snapshot-asks.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
 import { SessionCounters, type SessionFigures, type VolumeFigures } from '../statistics/volume-counters.ts';
@@ -50,7 +51,7 @@ export interface Settled {
   readonly isSettled: boolean;
 }
 
-export interface VolumePorts extends SpaceWaitEvents, Pick<ChangeGatePorts, 'held' | 'clone'> {
+export interface VolumePorts extends SpaceWaitEvents, SnapshotPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
   readonly clock: Clock;
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
@@ -431,12 +432,19 @@ export class SessionVolumes {
     else refuse(answered, STATUS.STALE);
   }
 
+  private async aboutSnapshot(open: OpenVolume, number: number, request: Buffer, answered: Answered): Promise<void> {
+    const { status, body } = await snapshotIoctl(this.ports, open, number, request);
+    if (typeof body === 'string') refuse(answered, status, body);
+    else answered(status, [body], number);
+  }
+
   private async ioctl(header: Header, body: Buffer, answered: Answered): Promise<void> {
     const open = this.open.get(header.handle);
     if (open === undefined || open.isClosing) refuse(answered, STATUS.STALE);
     else if (header.aux === IOCTL.IDENTIFY) answered(STATUS.OK, [identify(open)], header.aux);
     else if (header.aux === IOCTL.EXTENTS) extents(open, body, (status, bodies, aux) => answered(this.outcome(open, status), bodies, aux));
     else if (header.aux === IOCTL.SETTLED) await this.settled(open, answered);
+    else if (isSnapshotIoctl(header.aux)) await this.aboutSnapshot(open, header.aux, body, answered);
     else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
   }
 }

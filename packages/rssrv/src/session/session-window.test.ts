@@ -68,6 +68,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     release: () => Promise.resolve(),
     waitsForSpace: () => undefined,
     held: () => undefined,
+    askSnapshot: () => Promise.resolve(null),
     clone: () => Promise.resolve(null),
     openBackend: () => Promise.resolve(backend),
   });

@@ -2,53 +2,17 @@
 // it. The pool is a real one with descriptions of snapshots; sessions are not there.
 
 import { expect, test } from 'vitest';
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
-import type { Holder } from '@rsio/protocol/wire/messages';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
-import { withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
-import { DB, directory, usePoolDirectory } from '../testing/pool-directory.ts';
-import { PoolScene } from '../testing/pool-scene.ts';
 import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
-import { ServedSnapshots } from './served-snapshots.ts';
+import { DB, directory, usePoolDirectory } from '../testing/pool-directory.ts';
+import { SNAPSHOT_HOLDER, snapshotScene } from '../testing/snapshot-scene.ts';
 
 usePoolDirectory();
 
-const HOLDER: Holder = { node: 'big-2', address: '127.45.0.2', sinceMs: 1 };
-
-async function scene(clients: readonly string[] | null = null) {
-  const pools = await PoolScene.open(directory, { clock: systemClock });
-  const { manifest } = await pools.create({ clients });
-  const record = (name: string, createdMs: number): SnapshotRecord => ({
-    id: crypto.randomUUID(),
-    name,
-    volumeId: manifest.id,
-    sizeBytes: manifest.sizeBytes,
-    blockSizeBytes: manifest.blockSizeBytes,
-    createdMs,
-    creator: null,
-    group: { id: crypto.randomUUID(), poolId: crypto.randomUUID(), volumeId: manifest.id },
-    rollback: null,
-    request: null,
-  });
-  const records = [record('monday', 1), record('tuesday', 2)];
-  for (const one of records) pools.pools.putSnapshots('fast', manifest.id, (before) => withSnapshot(before, one));
-  const held = new Set<string>();
-  const opening: (Holder & { id: string })[] = [];
-  let volumes: readonly ServerVolumeConfig[] = volumeConfigsOf(pools.pools.states);
-  const snapshots = new ServedSnapshots({
-    pools: () => pools.pools.states,
-    volumes: () => volumes,
-    holdersOf: (id) => (held.has(id) ? [HOLDER] : []),
-    opening: () => opening,
-  });
-  return { pools, manifest, records, held, opening, snapshots, unserve: () => (volumes = []) };
-}
-
 test('a snapshot is served to the clients of its volume, read-only and shared, under an id of its own', async () => {
-  const { snapshots, records, manifest, unserve } = await scene(['big-2']);
+  const { snapshots, records, manifest, unserve } = await snapshotScene(directory, ['monday', 'tuesday'], ['big-2']);
   const [monday] = records;
   const found = snapshots.find('big-2', { name: 'db@monday', universe: 0 });
   expect(found).toMatchObject({
@@ -77,7 +41,7 @@ test('a snapshot is served to the clients of its volume, read-only and shared, u
 });
 
 test('a snapshot that a client has or is opening is not removed, and one that is being removed is not opened', async () => {
-  const { snapshots, records, held, opening, manifest, pools } = await scene();
+  const { snapshots, records, held, opening, manifest, pools } = await snapshotScene(directory, ['monday', 'tuesday']);
   const [config] = volumeConfigsOf(pools.pools.states);
   const [monday, tuesday] = records;
   const remove = (one: SnapshotRecord): Promise<unknown> =>
@@ -87,9 +51,9 @@ test('a snapshot that a client has or is opening is not removed, and one that is
     code: 'E_HELD',
     message: expect.stringMatching(/Snapshot db@monday is in use.*node big-2 at 127\.45\.0\.2.*rsconfig -d db@monday/),
   });
-  expect(snapshots.readersOf(config!)).toEqual([{ ...HOLDER, snapshot: 'db@monday' }]);
+  expect(snapshots.readersOf(config!)).toEqual([{ ...SNAPSHOT_HOLDER, snapshot: 'db@monday' }]);
   expect(await remove(tuesday!)).toBeNull();
-  opening.push({ ...HOLDER, id: tuesday!.id });
+  opening.push({ ...SNAPSHOT_HOLDER, id: tuesday!.id });
   await expect(remove(tuesday!)).rejects.toMatchObject({ code: 'E_HELD' });
   expect(snapshots.readersOf(config!)).toHaveLength(2);
   held.clear();

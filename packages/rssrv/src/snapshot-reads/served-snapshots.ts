@@ -27,6 +27,13 @@ interface OpenInProgress extends Holder {
   readonly id: string;
 }
 
+export interface SnapshotPlace {
+  /** Name of the pool. */
+  readonly pool: string;
+  readonly file: string;
+  readonly record: SnapshotRecord;
+}
+
 interface FoundRecord {
   readonly volumeId: string;
   readonly record: SnapshotRecord;
@@ -62,6 +69,15 @@ export class ServedSnapshots {
       const found = this.indexOf(pool).get(id);
       const volume = found === undefined ? undefined : this.ports.volumes().find((one) => one.id === found.volumeId);
       if (found !== undefined && volume !== undefined) return served(pool, volume, found.record);
+    }
+    return null;
+  }
+
+  /** Returns the description and the file of the snapshot with this id, or null. */
+  placeOf(id: string): SnapshotPlace | null {
+    for (const pool of this.ports.pools()) {
+      const found = this.indexOf(pool).get(id);
+      if (found !== undefined) return { pool: pool.name, file: fileOf(pool, found.record), record: found.record };
     }
     return null;
   }
@@ -139,7 +155,7 @@ function served(pool: PoolState, { id, name, universe, clients }: ServerVolumeCo
     universe,
     id: record.id,
     type: 'file',
-    path: snapshotPaths.data(poolPaths.volume(pool.path, record.volumeId), record.name),
+    path: fileOf(pool, record),
     sizeBytes: record.sizeBytes,
     blockSizeBytes: record.blockSizeBytes,
     readonly: true,
@@ -149,4 +165,8 @@ function served(pool: PoolState, { id, name, universe, clients }: ServerVolumeCo
     clients,
     snapshotOf: id ?? record.volumeId,
   };
+}
+
+function fileOf(pool: PoolState, { volumeId, name }: SnapshotRecord): string {
+  return snapshotPaths.data(poolPaths.volume(pool.path, volumeId), name);
 }

@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
-import { type Asker, checkLimit } from '../pools/asker.ts';
+import { type Asker, checkLimit, mayAttach } from '../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -15,6 +15,7 @@ import {
   type Found,
   ownedBytes,
   type Stamp,
+  unknownVolume,
   type VolumeName,
   volumeText,
 } from '../pools/catalogue.ts';
@@ -106,6 +107,17 @@ function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
 export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
   const found = findVolume(catalogue, wanted);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
+  return recordIn(found, wanted);
+}
+
+/** Like `findSnapshot`, for reading it. Whoever may attach the volume may. */
+export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
+  const found = findVolume(catalogue, wanted);
+  if (!mayAttach(asker, found.manifest.clients)) throw unknownVolume(wanted);
+  return recordIn(found, wanted);
+}
+
+function recordIn(found: Found, wanted: SnapshotName): FoundSnapshot {
   const record = snapshotsOf(found).list.find(({ name }) => name === wanted.snapshot);
   if (record !== undefined) return { ...found, record };
   const text = volumeText(wanted);

@@ -174,6 +174,7 @@ export class SessionScene {
       },
       waitsForSpace: () => undefined,
       held: (number) => this.held.push(number),
+      askSnapshot: () => Promise.resolve(null),
       clone: (request) => new Promise((resolve) => this.clones.push({ request, answer: (isCloned) => resolve({ isCloned }) })),
       openBackend: () => Promise.resolve(this.storage.backend),
       lost: (volumeId) => this.lost.push(volumeId),

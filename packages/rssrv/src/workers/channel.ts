@@ -7,6 +7,7 @@ import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Cloned, CloneRequest, HoldMessage } from '../moments/hold-messages.ts';
 import type { Admission } from '../session/server-path.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
+import type { SnapshotAsk, SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import type { SessionFigures } from '../statistics/volume-counters.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 
@@ -34,7 +35,7 @@ export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
   | { readonly filesCode: string; readonly sentence: string };
 
-type Answer = ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | null;
+type Answer = ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | null;
 
 export type ToSession =
   | HoldMessage
@@ -83,6 +84,7 @@ export type ToWorker =
 export type SessionRequest =
   | AdminRequest
   | CloneRequest
+  | SnapshotAsk
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** Asks for the files of a granted volume. Only a worker that is given descriptors asks. */

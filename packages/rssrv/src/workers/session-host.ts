@@ -21,6 +21,7 @@ import { filesByPath, PassedFiles } from '../backends/files/volume-files.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { closeAll, type DescriptorReceiver } from '../confinement/descriptor-passing.ts';
 import type { Cloned } from '../moments/hold-messages.ts';
+import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import { perFile } from './file-opens.ts';
 import type { SessionRequest, FromSession, ToSession } from './channel.ts';
 import { Session } from '../session/session.ts';
@@ -71,6 +72,7 @@ export class SessionHost {
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
       held: (number) => ports.send({ type: 'held', number }),
       clone: async (request) => clonedFrom(await this.ask(request)),
+      askSnapshot: async (ask) => snapshotReplyFrom(await this.ask(ask)),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
       waitsForSpace: (volumeId, isWaiting) => {
         ports.send({ type: 'space', volumeId, isWaiting, poolId: this.fullPools.get(volumeId) ?? null });
@@ -237,6 +239,11 @@ function listFrom(answer: ListenerAnswer): ListAnswer {
 
 function clonedFrom(answer: ListenerAnswer): Cloned | null {
   return answer !== null && 'isCloned' in answer ? answer : null;
+}
+
+function snapshotReplyFrom(answer: ListenerAnswer): SnapshotReply | null {
+  const isReply = answer !== null && ('changes' in answer || 'snapshots' in answer || 'snapshotCode' in answer);
+  return isReply ? answer : null;
 }
 
 function settledFrom(answer: ListenerAnswer): Settled {

@@ -67,6 +67,7 @@ class Scene {
       cut: () => undefined,
       waitsForSpace: () => undefined,
       held: () => undefined,
+      askSnapshot: () => Promise.resolve(null),
       clone: () => Promise.resolve(null),
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),
     });

@@ -29,6 +29,10 @@ export const goesOnIn: Param<string | null | undefined> = {
 export const volumeName: Param<string> = { shape: filledText(), what: `the name of a volume, at most ${NAME_MAX_BYTES} characters` };
 /** The name of a snapshot without that of its volume. */
 export const snapshotName: Param<string> = { shape: filledText(), what: `the name of a snapshot, at most ${NAME_MAX_BYTES} characters` };
+/** The later state of a comparison; null: now. */
+export const snapshotOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a snapshot or null', default: null };
+/** Where a part of an answer begins. */
+export const offsetBytes: Param<number> = { shape: whole(0, VOLUME_MAX_BYTES), what: 'a number of bytes', default: 0 };
 /** Snapshots to make, with their volumes. */
 export const newSnapshots: Param<readonly { readonly name: string; readonly universe: number; readonly snapshot: string }[]> = {
   shape: list(object({ name: filledText(), universe: whole(0, UNIVERSE_MAX), snapshot: filledText() })),

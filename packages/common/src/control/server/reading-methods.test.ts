@@ -22,6 +22,7 @@ test('exactly these methods read', () => {
     'interface-list',
     'pool-list',
     'stats',
+    'volume-diff',
     'volume-list',
     'volume-show',
   ]);

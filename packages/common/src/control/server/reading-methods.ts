@@ -12,6 +12,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'pool-list': true,
   'volume-list': true,
   'volume-show': true,
+  'volume-diff': true,
   'client-list': true,
   // It opens whatever pools the text of the caller names, with the rights of rssrv, and takes the turn of a change.
   'config-check': false,

@@ -1,10 +1,10 @@
 // The methods of rssrv about snapshots of volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for
-// each method (admin/volume-orders.ts), and each method takes the id of the request.
+// each method (admin/volume-orders.ts), and each method that changes something takes the id of the request.
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
 import { method } from '../method-table.ts';
-import { list, object, orNull } from '../shape.ts';
-import { newSnapshots, request, snapshotName, universe, volumeName } from './params.ts';
+import { count, list, object, orNull, text } from '../shape.ts';
+import { newSnapshots, offsetBytes, request, snapshotName, snapshotOrNull, universe, volumeName } from './params.ts';
 import { SNAPSHOT, VOLUME } from './views.ts';
 
 const snapshot = { name: volumeName, universe, snapshot: snapshotName } as const;
@@ -37,5 +37,18 @@ export const SNAPSHOT_METHODS = {
     object({ volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
     SERVER_CHANGE_MS,
     'manage',
+  ),
+  'volume-diff': method(
+    'What has changed in a volume since a snapshot, until a later snapshot or now; in parts',
+    { ...snapshot, until: snapshotOrNull, offsetBytes },
+    object({
+      sizeBytes: count('Of the volume at the later state'),
+      endBytes: count('Up to where this part tells everything; the next part begins there'),
+      ranges: list(object({ offsetBytes: count(), lengthBytes: count() }), 'Ranges that have changed, or may have, in their order'),
+      snapshotId: text('The next part is of the same snapshots if the ids are the same'),
+      untilId: orNull(text(), 'null: now'),
+    }),
+    SERVER_CHANGE_MS,
+    'use',
   ),
 } as const;

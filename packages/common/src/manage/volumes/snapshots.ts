@@ -8,6 +8,7 @@ import { list, object, orNull } from '../../control/shape.ts';
 import { quoteText } from '../../lib/units.ts';
 import { poolsText, shownSize, snapshotText } from '../server-tables.ts';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { diffVerb } from './diff.ts';
 import { splitSnapshot } from './values.ts';
 
 type SnapshotVerb = Command<VolumeDoor>;
@@ -16,6 +17,7 @@ export interface SnapshotVerbs {
   readonly snapshot: SnapshotVerb;
   readonly clone: SnapshotVerb;
   readonly rollback: SnapshotVerb;
+  readonly diff: SnapshotVerb;
 }
 
 /** A snapshot that a person named, and the server of its volume. */
@@ -25,7 +27,7 @@ interface SnapshotTarget {
 }
 
 export function snapshotVerbs(program: VolumeProgram): SnapshotVerbs {
-  return { snapshot: snapshotVerb(program), clone: cloneVerb(program), rollback: rollbackVerb(program) };
+  return { snapshot: snapshotVerb(program), clone: cloneVerb(program), rollback: rollbackVerb(program), diff: diffVerb(program) };
 }
 
 /** Throws E_USAGE if the text names no snapshot, and what the door throws. */

@@ -109,6 +109,7 @@ const SNAPSHOTS = snapshotVerbs(PROGRAM);
 export const VOLUME_SNAPSHOT = withFreeze(SNAPSHOTS.snapshot);
 export const VOLUME_CLONE = atServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = atServer(SNAPSHOTS.rollback);
+export const VOLUME_DIFF = atServer(SNAPSHOTS.diff);
 
 export const VOLUME_LIST = defineCommand({
   call: { by: 'words', words: 'volume list' },

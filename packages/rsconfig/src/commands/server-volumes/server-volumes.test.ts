@@ -157,6 +157,7 @@ test.each(
     'volume snapshot': ' oracle@monday',
     'volume clone': ' oracle@monday copy',
     'volume rollback': ' oracle@monday',
+    'volume diff': ' oracle@monday',
   };
   const { code, out } = await run(`${call}${words[call] ?? ' oracle'} --json`);
   expect(code).toBe(0);

@@ -25,6 +25,21 @@ export interface RangeCalls {
   cloneRange(from: number, to: number, offsetBytes: number, lengthBytes: number): Promise<void>;
   /** Returns the number of extents in a range of an open file. Throws a system error. */
   countExtents(descriptor: number, offsetBytes: number, lengthBytes: number): Promise<number>;
+  /**
+   * Returns the first extents in a range of an open file, at most `max`. What was written to the file before is in them. Throws a system
+   * error.
+   */
+  mapExtents(descriptor: number, offsetBytes: number, lengthBytes: number, max: number): Promise<readonly MappedExtent[]>;
+}
+
+/** An extent as the file system tells it. It may begin before the range, and end after it. */
+export interface MappedExtent {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  /** Address on the storage of the file system. */
+  readonly physicalBytes: number;
+  /** FIEMAP_EXTENT_... */
+  readonly flags: number;
 }
 
 export interface PoolFilesPorts {

@@ -21,6 +21,7 @@ function fileWith(starts: readonly number[]): RangeCalls & { readonly asked: num
   return {
     asked,
     cloneRange: async () => undefined,
+    mapExtents: async () => [],
     countExtents: async (_descriptor, offsetBytes, lengthBytes) => {
       asked.push(lengthBytes);
       return starts.filter((start) => start >= offsetBytes && start < offsetBytes + lengthBytes).length;
@@ -73,6 +74,7 @@ test('the chunks of a copy cover the file once, whatever their order, and the co
         fs.writeSync(target, piece, 0, piece.length, offsetBytes);
       },
       countExtents: async () => 2_000,
+      mapExtents: async () => [],
     };
     const copy = await FileCopy.begin({ ...PLAIN_CLONES, ranges }, 'id', sizeBytes, from, to);
     expect([copy.chunkBytes, copy.chunks]).toEqual([CHUNK_MIN_BYTES, 3]);

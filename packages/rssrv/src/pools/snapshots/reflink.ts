@@ -7,17 +7,21 @@ import { copyFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import util from 'node:util';
 import type * as Koffi from 'koffi';
-import type { RangeCalls, Reflink } from '../disk/data-file.ts';
+import type { MappedExtent, RangeCalls, Reflink } from '../disk/data-file.ts';
 
 const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
 
 /** Requests of ioctl, as on x86-64 and arm64. */
 const FICLONERANGE = 0x4020940d;
 const FIEMAP = 0xc020660b;
-/** Layout of both structures, which have 32 bytes. */
+/** Layout of both structures, which have 32 bytes. The extents follow that of FIEMAP. */
 const [CLONE_FROM, CLONE_OFFSET, CLONE_LENGTH, CLONE_TO_OFFSET] = [0, 8, 16, 24];
-const [MAP_OFFSET, MAP_LENGTH, MAP_MAPPED] = [0, 8, 20];
+const [MAP_OFFSET, MAP_LENGTH, MAP_FLAGS, MAP_MAPPED, MAP_ROOM] = [0, 8, 16, 20, 24];
 const STRUCTURE_BYTES = 32;
+const [EXTENT_OFFSET, EXTENT_PLACE, EXTENT_LENGTH, EXTENT_FLAGS] = [0, 8, 16, 40];
+const EXTENT_BYTES = 56;
+/** The kernel first writes back what was written. */
+const FIEMAP_FLAG_SYNC = 1;
 const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
 
 let loaded: RangeCalls | null | undefined;
@@ -65,6 +69,26 @@ function bind(): RangeCalls {
       await call(descriptor, FIEMAP, structure, 'ioctl(FIEMAP)');
       return structure.readUInt32LE(MAP_MAPPED);
     },
+    mapExtents: async (descriptor, offsetBytes, lengthBytes, max) => {
+      const structure = Buffer.alloc(STRUCTURE_BYTES + max * EXTENT_BYTES);
+      structure.writeBigUInt64LE(BigInt(offsetBytes), MAP_OFFSET);
+      structure.writeBigUInt64LE(BigInt(lengthBytes), MAP_LENGTH);
+      structure.writeUInt32LE(FIEMAP_FLAG_SYNC, MAP_FLAGS);
+      structure.writeUInt32LE(max, MAP_ROOM);
+      await call(descriptor, FIEMAP, structure, 'ioctl(FIEMAP)');
+      const count = Math.min(max, structure.readUInt32LE(MAP_MAPPED));
+      return Array.from({ length: count }, (_, index) => extentAt(structure, STRUCTURE_BYTES + index * EXTENT_BYTES));
+    },
+  };
+}
+
+function extentAt(structure: Buffer, at: number): MappedExtent {
+  const number = (field: number): number => Number(structure.readBigUInt64LE(at + field));
+  return {
+    offsetBytes: number(EXTENT_OFFSET),
+    lengthBytes: number(EXTENT_LENGTH),
+    physicalBytes: number(EXTENT_PLACE),
+    flags: structure.readUInt32LE(at + EXTENT_FLAGS),
   };
 }
 

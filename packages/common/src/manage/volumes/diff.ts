@@ -1,0 +1,90 @@
+// The command volume diff, which rsadm and rsconfig have in common. The server answers in parts. Invariant: all parts are of the same states of
+// the volume, except that "now" goes on while clients write.
+
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
+import { toText } from '../../cli/table.ts';
+import { count, list, object } from '../../control/shape.ts';
+import type { ServerMethods } from '../../control/server/server-methods.ts';
+import { RsError } from '../../lib/errors.ts';
+import { plural, quoteText } from '../../lib/units.ts';
+import { shownSize } from '../server-tables.ts';
+import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { DIFF_RANGES_SHOWN_MAX } from './limits.ts';
+import { splitSnapshot } from './values.ts';
+
+type Part = ServerMethods['volume-diff']['result'];
+type Range = Part['ranges'][number];
+
+const RANGE = object({ offsetBytes: count(), lengthBytes: count() });
+
+export function diffVerb(given: VolumeProgram): Command<VolumeDoor> {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume diff' },
+    synopsis: 'volume diff NAME@SNAPSHOT [NAME@LATER]',
+    summary: 'lists what has changed since a snapshot',
+    details: `Lists the ranges of the volume that have changed since the snapshot, until a
+later one, or until now. The file system of the pool knows them, so that nothing
+is read. A range may be listed although it has the same content again; no range
+that differs is missing. While clients write, what they write after the command
+began may be missing.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, sizeBytes: count(), changedBytes: count(), ranges: list(RANGE) }),
+    operands: { min: 1, max: 2 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { json }, [name = '', later = '']) => {
+      const { volume, snapshot } = splitSnapshot(name, given.program);
+      if (snapshot === null)
+        throw usageError(`No snapshot in ${quoteText(name)}: give NAME@SNAPSHOT, such as oracle@monday or oracle@1@monday`, given.program);
+      const target = await door.find(volume, 'show');
+      const until = later === '' ? null : laterOf(later, target, given);
+      const { sizeBytes, ranges } = await difference(target, snapshot, until);
+      const changedBytes = ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+      if (json) return printJson(door, { ...target.place, sizeBytes, changedBytes, ranges });
+      const what = `${shownSize(changedBytes)} of ${shownSize(sizeBytes)} in ${plural(ranges.length, 'range')}`;
+      const rows = ranges.map(({ offsetBytes, lengthBytes }) => `${offsetBytes} ${lengthBytes}`);
+      door.out(toText([`${target.label(target.volume)} from ${snapshot} to ${until ?? 'now'}: ${what}`, ...rows]));
+      return undefined;
+    },
+  });
+}
+
+/** Returns the name of the later snapshot. Throws E_USAGE if it is not of the same volume. */
+function laterOf(text: string, { volume, parse }: VolumeTarget, { program }: VolumeProgram): string {
+  const { volume: name, snapshot } = splitSnapshot(text, program);
+  const other = snapshot === null ? null : parse(name);
+  if (snapshot !== null && other?.name === volume.name && other.universe === volume.universe) return snapshot;
+  throw usageError(`${quoteText(text)} is not a snapshot of the same volume: give two snapshots of one volume, or only one`, program);
+}
+
+/** Asks for all parts. Throws E_LIMIT if there are too many ranges, and E_BUSY if a snapshot was replaced meanwhile. */
+async function difference(
+  { volume, call }: VolumeTarget,
+  snapshot: string,
+  until: string | null,
+): Promise<{ readonly sizeBytes: number; readonly ranges: readonly Range[] }> {
+  const ranges: Range[] = [];
+  let first: Part | null = null;
+  for (let offsetBytes = 0; first === null || offsetBytes < first.sizeBytes; ) {
+    const part: Part = await call('volume-diff', { ...volume, snapshot, until, offsetBytes });
+    first ??= part;
+    if (
+      part.snapshotId !== first.snapshotId ||
+      part.untilId !== first.untilId ||
+      (part.endBytes <= offsetBytes && part.sizeBytes > offsetBytes)
+    )
+      throw new RsError('E_BUSY', `The snapshots of volume ${volume.name} have changed meanwhile: try again`);
+    for (const range of part.ranges) addRange(ranges, range);
+    if (ranges.length > DIFF_RANGES_SHOWN_MAX)
+      throw new RsError('E_LIMIT', `More than ${DIFF_RANGES_SHOWN_MAX} ranges have changed: read the map of an NBD export instead`);
+    offsetBytes = part.endBytes;
+  }
+  return { sizeBytes: first.sizeBytes, ranges };
+}
+
+/** A range may continue the last one of the part before. */
+function addRange(ranges: Range[], next: Range): void {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.offsetBytes + last.lengthBytes === next.offsetBytes)
+    ranges[ranges.length - 1] = { offsetBytes: last.offsetBytes, lengthBytes: last.lengthBytes + next.lengthBytes };
+  else ranges.push(next);
+}

@@ -1,0 +1,5 @@
+// Bounds of common's manage/volumes folder: the volume commands of rsadm and rsconfig. Units are in the names.
+// The bounds of rssrv are in its own folders.
+
+/** Ranges that the command volume diff shows. It keeps all of them in memory. */
+export const DIFF_RANGES_SHOWN_MAX = 2_000_000;

@@ -1,0 +1,36 @@
+// A volume of a pool with snapshots that have descriptions but no files, for tests of what clients see of them. Sessions are not there: the test
+// says which clients hold or open what.
+
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { systemClock } from '@rsio/common/lib/clock';
+import type { Holder } from '@rsio/protocol/wire/messages';
+import { volumeConfigsOf } from '../pools/pool-volume.ts';
+import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
+import { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
+import { PoolScene } from './pool-scene.ts';
+
+export const SNAPSHOT_HOLDER: Holder = { node: 'big-2', address: '127.45.0.2', sinceMs: 1 };
+
+/** The volume db with snapshots of these names, the oldest first. The caller closes the pools. */
+export async function snapshotScene(directory: string, names: readonly string[], clients: readonly string[] | null = null) {
+  const pools = await PoolScene.open(directory, { clock: systemClock });
+  const { manifest } = await pools.create({ clients });
+  const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
+  const records = names.map((name, index): SnapshotRecord => {
+    const group = { id: crypto.randomUUID(), poolId: crypto.randomUUID(), volumeId };
+    const base = { volumeId, sizeBytes, blockSizeBytes, createdMs: index + 1, creator: null, group, rollback: null, request: null };
+    return { ...base, id: crypto.randomUUID(), name };
+  });
+  for (const one of records) pools.pools.putSnapshots('fast', volumeId, (before) => withSnapshot(before, one));
+  const held = new Set<string>();
+  const opening: (Holder & { id: string })[] = [];
+  let volumes: readonly ServerVolumeConfig[] = volumeConfigsOf(pools.pools.states);
+  const snapshots = new ServedSnapshots({
+    pools: () => pools.pools.states,
+    volumes: () => volumes,
+    holdersOf: (id) => (held.has(id) ? [SNAPSHOT_HOLDER] : []),
+    opening: () => opening,
+  });
+  return { pools, manifest, records, held, opening, snapshots, unserve: () => (volumes = []) };
+}
