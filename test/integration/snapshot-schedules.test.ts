@@ -1,7 +1,7 @@
 // A schedule of snapshots with real daemons: a client sets it, the server makes the snapshots of both rules at once, a restart makes no
-// further ones, and it is shown with what it made. Skipped without root, loop devices or xfsprogs. Time is tested in schedule-runner.test.ts.
+// further ones, and it is shown with what it made. A trigger refuses a snapshot. Skipped without root, loop devices or xfsprogs. Time is tested in schedule-runner.test.ts.
 
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -33,4 +33,15 @@ it('a schedule makes its snapshots at once, and goes on after a restart', { time
   expect(await names()).toEqual(before);
   expect(await host.rsadmWell('volume', 'show', 'db')).toContain('snapshots: weekly keep 4, every 8784h keep 7; last: 2');
   expect(await host.rsadmWell('status')).not.toContain('schedule');
+  // A program of the administrator may refuse snapshots.
+  const program = host.file('refuse');
+  writeFileSync(program, '#!/bin/sh\necho the application is busy; exit 1\n', { mode: 0o755 });
+  appendFileSync(host.rssrvPaths.configFile, `\n[trigger app]\non = snapshot-before\nrun = ${program}\n`);
+  await host.rsadmWell('reload');
+  const refused = await host.rsadm('volume', 'snapshot', 'db@mine');
+  expect(refused.stderr).toContain(`No snapshot was made, because trigger app (${program}) failed: its exit code is 1`);
+  expect(host.log('rssrv')).toContain('Trigger app: the application is busy');
+  expect(await names()).toEqual(before);
+  chmodSync(program, 0o777);
+  expect((await host.rsadm('reload')).stderr).toContain(`trigger program ${program} can be written by other users: run chmod go-w on it`);
 });

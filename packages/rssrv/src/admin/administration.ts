@@ -23,6 +23,7 @@ import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
+import { Triggers } from '../triggers/triggers.ts';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
@@ -91,6 +92,7 @@ export class Administration {
   private readonly verbs: PoolVerbs;
   private readonly snapshots: SnapshotVerbs;
   private readonly schedules: ScheduleRunner;
+  private readonly triggers: Triggers;
   private readonly inventory: Inventory;
   private readonly journal: Journal;
   private readonly requests: Requests;
@@ -155,9 +157,12 @@ export class Administration {
       newId: randomUUID,
       configured: () => this.inventory.sectionVolumes,
     });
+    this.triggers = new Triggers({ clock, log, server: () => ports.config().server.name, triggers: () => ports.config().triggers });
+    ports.events.heard = (event) => this.triggers.event(event);
     this.schedules = new ScheduleRunner({
       ...{ clock, log, snapshots: this.snapshots },
       pools: () => pools.states,
+      around: (wanted, make) => this.triggers.around(wanted, make),
       change: (work, what) => ports.changes.runOwn(work, what),
     });
   }
@@ -298,7 +303,7 @@ export class Administration {
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
-      ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences }, asker),
+      ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
       'change-show': () => {

@@ -18,6 +18,7 @@ import { parseSettings } from '../pools/settings.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
+import type { Triggers } from '../triggers/triggers.ts';
 import type { Changes } from '../requests/requests.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { Inventory } from './inventory.ts';
@@ -81,9 +82,11 @@ export function snapshotOrders(
     inventory,
     snapshots,
     differences,
+    triggers,
   }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
     readonly snapshots: SnapshotVerbs;
     readonly differences: Pick<SnapshotAnswers, 'difference'>;
+    readonly triggers: Pick<Triggers, 'around'>;
   },
   asker: Asker,
 ): HandlersOf<typeof SNAPSHOT_METHODS> {
@@ -95,15 +98,12 @@ export function snapshotOrders(
   return {
     'volume-snapshot': async ({ snapshots: wanted, request }) => {
       const texts = wanted.map(snapshotText).join(', ');
-      const made = await changes.run(
-        () =>
-          snapshots.snapshot(
-            wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot })),
-            asker,
-            request,
-          ),
-        `snapshot ${texts}, which is being made by ${byText(asker)}`,
-      );
+      const what = `snapshot ${texts}, which is being made by ${byText(asker)}`;
+      const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
+      const make = () => changes.run(() => snapshots.snapshot(names, asker, request), what);
+      // No program is started for what the asker may not do.
+      const isNew = snapshots.check(names, asker, request);
+      const made = isNew ? await triggers.around({ snapshots: names, by: asker.node, isScheduled: false }, make) : await make();
       for (const one of made) logChange(log, asker, `snapshot ${one.record.name} made`, one);
       return { snapshots: await inventory.snapshotViews(made) };
     },

@@ -27,6 +27,8 @@ export class ServerEvents {
   private readonly beganMs: number;
   private readonly waiters = new Set<() => void>();
   private last = 0;
+  /** Called with each event. */
+  heard: ((event: ServerEventView) => void) | null = null;
 
   constructor(clock: Clock, capacity = EVENTS_KEPT) {
     this.clock = clock;
@@ -37,7 +39,9 @@ export class ServerEvents {
   add({ object, from, to, reason }: Change): void {
     if (this.kept.isFull) this.kept.shift();
     const text = reason.length > EVENT_REASON_MAX_CHARS ? `${reason.slice(0, EVENT_REASON_MAX_CHARS)}...` : reason;
-    this.kept.push({ number: ++this.last, atMs: this.clock.wallMs(), object, from, to, reason: text });
+    const event = { number: ++this.last, atMs: this.clock.wallMs(), object, from, to, reason: text };
+    this.kept.push(event);
+    this.heard?.(event);
     for (const wake of this.waiters) wake();
   }
 

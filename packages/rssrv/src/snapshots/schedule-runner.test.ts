@@ -58,6 +58,7 @@ async function bench(startMs = START_MS, names = ['fast']): Promise<Bench> {
     log: { info: write, warn: write, debug: () => undefined },
     snapshots: scene.snapshots,
     pools: () => scene.pools.states,
+    around: (_wanted, make) => make(),
     change: (work, what) => queue.runOwn(work, what),
   });
   const found = (name: string) =>

@@ -13,6 +13,7 @@ import { SNAPSHOT_GROUP_MAX } from '../pools/snapshots/limits.ts';
 import { planSchedule, type SchedulePlan } from '../schedules/plan.ts';
 import { parseSchedule } from '../schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
+import type { SnapshotsToMake } from '../triggers/triggers.ts';
 import { type NewSnapshot, snapshotsOf, snapshotText } from './snapshot-rules.ts';
 import type { SnapshotVerbs } from './snapshot-verbs.ts';
 
@@ -21,6 +22,8 @@ export interface ScheduleRunnerPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
   readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
   pools(): readonly PoolState[];
+  /** Makes snapshots between their triggers. */
+  around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T>;
   /** Executes a change in its turn. */
   change<T>(work: () => Promise<T>, what: string): Promise<T>;
 }
@@ -48,6 +51,11 @@ interface Memory {
   isAlone: boolean;
   skipped: string | null;
   removalMs: number;
+}
+
+interface DueSnapshot {
+  readonly found: Found;
+  readonly snapshot: NewSnapshot;
 }
 
 export class ScheduleRunner {
@@ -144,37 +152,45 @@ export class ScheduleRunner {
 
   private async make(ids: readonly string[]): Promise<boolean> {
     const { ports } = this;
-    let tried: readonly { readonly found: Found; readonly snapshot: NewSnapshot }[] = [];
+    const tried = this.dueOf(ids);
+    const snapshots = tried.map(({ snapshot }) => snapshot);
+    if (tried.length === 0) return false;
+    let isMade = false;
     try {
-      await ports.change(
-        async () => {
-          if (this.isClosed) return;
-          // Commands may have changed the volumes since.
-          tried = this.scheduled()
-            .filter(({ manifest }) => ids.includes(manifest.id))
-            .flatMap((found) =>
-              this.planOf(found)
-                .due.slice(0, 1)
-                .map((due) => ({ found, snapshot: newSnapshot(found, due) })),
-            );
-          if (tried.length > 0)
-            await ports.snapshots.snapshot(
-              tried.map(({ snapshot }) => snapshot),
-              LOCAL_ASKER,
-              null,
-            );
-        },
-        `snapshots of ${plural(ids.length, 'volume')} by schedule`,
-      );
-      this.succeeded(tried);
-      return tried.length > 0;
+      const make = async (): Promise<void> => {
+        // Commands may have changed the volumes since.
+        const now = new Set(this.dueOf(ids).map(keyOf));
+        const still = tried.filter((one) => now.has(keyOf(one)));
+        isMade = !this.isClosed && still.length > 0;
+        if (isMade)
+          await ports.snapshots.snapshot(
+            still.map(({ snapshot }) => snapshot),
+            LOCAL_ASKER,
+            null,
+          );
+      };
+      const what = `snapshots of ${plural(ids.length, 'volume')} by schedule`;
+      await ports.around({ snapshots, by: null, isScheduled: true }, () => ports.change(make, what));
+      if (isMade) this.succeeded(tried);
+      return isMade;
     } catch (thrown) {
       this.failed(tried, toRsError(thrown).message);
       return false;
     }
   }
 
-  private succeeded(made: readonly { readonly found: Found; readonly snapshot: NewSnapshot }[]): void {
+  private dueOf(ids: readonly string[]): DueSnapshot[] {
+    const wanted = new Set(ids);
+    return this.scheduled()
+      .filter(({ manifest }) => wanted.has(manifest.id))
+      .flatMap((found) =>
+        this.planOf(found)
+          .due.slice(0, 1)
+          .map((due) => ({ found, snapshot: newSnapshot(found, due) })),
+      );
+  }
+
+  private succeeded(made: readonly DueSnapshot[]): void {
     for (const { found } of made) Object.assign(this.memoryOf(found.manifest.id), { failure: null, retryMs: 0, waitMs: 0, isAlone: false });
     const [first] = made;
     if (first === undefined) return;
@@ -182,7 +198,7 @@ export class ScheduleRunner {
     this.ports.log.info(`Made by schedule: snapshot ${text}`, eventOf(objectText(first.found, made.length), '-', 'snapshot made', text));
   }
 
-  private failed(tried: readonly { readonly found: Found; readonly snapshot: NewSnapshot }[], message: string): void {
+  private failed(tried: readonly DueSnapshot[], message: string): void {
     const [first] = tried;
     if (first === undefined) return;
     const { clock, log } = this.ports;
@@ -282,6 +298,11 @@ export class ScheduleRunner {
 
 function newSnapshot({ manifest: { name, universe } }: Found, due: SchedulePlan['due'][number]): NewSnapshot {
   return { name, universe, snapshot: due.name, schedule: due.label };
+}
+
+/** The time in the name may pass while the change waits. */
+function keyOf({ found, snapshot }: DueSnapshot): string {
+  return `${found.manifest.id} ${snapshot.name}@${snapshot.universe} ${snapshot.schedule}`;
 }
 
 function objectText({ pool, manifest }: Found, count: number): string {

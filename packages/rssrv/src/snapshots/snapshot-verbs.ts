@@ -62,6 +62,14 @@ export class SnapshotVerbs {
     return { pools: this.ports.pools.states, configured: this.ports.configured() };
   }
 
+  /** Returns false if this request has made its snapshots already. Throws if they cannot be made. */
+  check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
+    checkRole(asker, 'manage', 'make snapshots');
+    if (this.madeBy(requestId).length > 0) return false;
+    decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId));
+    return true;
+  }
+
   /** Makes snapshots of several volumes at one moment (P1). */
   async snapshot(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): Promise<readonly FoundSnapshot[]> {
     checkRole(asker, 'manage', 'make snapshots');

@@ -79,6 +79,7 @@ describe('the sample', () => {
         { name: 'big-6', key: '0xbig6', newKey: null },
       ],
       rights: [],
+      triggers: [],
       hasRights: false,
       warnings: [
         {

@@ -13,7 +13,7 @@ import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings
 import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.ts';
 import { type KeyEntry, SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
-import { readPools, readRights } from './storage-sections.ts';
+import { readPools, readRights, readTriggers } from './storage-sections.ts';
 import { knownSections } from './sections.ts';
 import type {
   ConfigWarning,
@@ -64,6 +64,7 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
     findings,
   );
   const pools = readPools(poolReaders, findings);
+  const triggers = readTriggers(readersOf(sections, 'trigger', findings), findings);
   const rightsSection = sections.find(({ type }) => type === 'rights');
   const rights = readRights(
     rightsSection,
@@ -103,6 +104,7 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
     interfaces,
     volumes,
     pools,
+    triggers,
     clients,
     rights,
     hasRights: rightsSection !== undefined,

@@ -94,3 +94,13 @@ describe('what is wrong', () => {
     expect(problemsOf(pools)).toEqual(['33 17 pools: allowed are at most 16']);
   });
 });
+
+test('triggers have a program and a time, and names of their own', () => {
+  const wrong = '[trigger a]\non = reboot\nrun = x\n[trigger a]\non = event\nrun = /bin/true\ntimeout = 1h\n';
+  expect(problemsOf(wrong)).toEqual([
+    expect.stringMatching(/Wrong value "reboot" for on: allowed is snapshot-before, snapshot-after or event$/),
+    expect.stringContaining('Wrong value "x" for run: allowed is an absolute path'),
+    expect.stringMatching(/Duplicate trigger name "a" \(first in line \d+\): give each trigger a name of its own$/),
+    expect.stringContaining('Wrong value "1h" for timeout: allowed is a time from 1s to 1m'),
+  ]);
+});

@@ -55,3 +55,9 @@ export const TEST_DELAY_MAX_MS = 600_000;
 
 assert(KEY_NEW_CHARS > KEY_RECOMMENDED_MIN_CHARS && KEY_NEW_CHARS <= KEY_MAX_CHARS, 'A new key must be a good one');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
+
+/** Programs that rssrv starts at events, and how long each may run. */
+export const TRIGGERS_MAX = 16;
+export const TRIGGER_MS = 10_000;
+export const TRIGGER_MIN_MS = 1_000;
+export const TRIGGER_MAX_MS = 60_000;

@@ -58,6 +58,7 @@ test('The keys of the manual', () => {
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content',
     'pool: path limit reserve',
+    'trigger: on run timeout',
     'clients: ',
     'rights: ',
   ]);

@@ -23,6 +23,9 @@ import {
   STALL_MS,
   SUSPECT_AFTER_MS,
   SUSPECT_MIN_MS,
+  TRIGGER_MAX_MS,
+  TRIGGER_MIN_MS,
+  TRIGGER_MS,
 } from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
 import { testDelays, testErrors } from './test-values.ts';
@@ -84,6 +87,7 @@ const logSize = types.size(0, REPLAY_LOG_MAX_BYTES);
 const explore = types.choice('yes', 'signed', 'no');
 const tlsPolicy = types.choice('off', 'allow', 'require');
 const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal');
+const triggerEvent = types.choice('snapshot-before', 'snapshot-after', 'event');
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
@@ -237,6 +241,22 @@ export const SCHEMA = {
           types.percent(RESERVE_MAX_PERCENT),
           '5%',
           'Share of the file system that is kept free. Below it, writes that need new space wait, and no thick volume is created or grown',
+        ),
+      },
+    },
+    trigger: {
+      ...anyNumber,
+      help: 'A program of the administrator that rssrv starts at an event, with the event as JSON on stdin',
+      keys: {
+        on: needed(
+          triggerEvent,
+          'When it is started (snapshot-before: if it fails, no snapshot is made; snapshot-after: also after a failure; event: at each event of the server)',
+        ),
+        run: needed(types.path, 'The program. It and its folders belong to root, and no other user may write to them'),
+        timeout: withDefault(
+          types.duration(TRIGGER_MIN_MS, TRIGGER_MAX_MS),
+          printDuration(TRIGGER_MS),
+          'How long it may run; then it is killed, and counts as failed',
         ),
       },
     },

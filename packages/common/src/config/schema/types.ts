@@ -95,6 +95,17 @@ export interface PoolConfig {
   readonly line: number;
 }
 
+/** One `[trigger]` section. */
+export interface TriggerConfig {
+  readonly name: string;
+  readonly on: 'snapshot-before' | 'snapshot-after' | 'event';
+  /** Path of the program. */
+  readonly run: string;
+  readonly timeoutMs: number;
+  /** Line of the key `run`. */
+  readonly line: number;
+}
+
 /** `use`: attach volumes. `manage`: also create and change volumes in some pools. `admin`: everything that rsadm can do. */
 export const CLIENT_ROLES = ['use', 'manage', 'admin'] as const;
 export type ClientRole = (typeof CLIENT_ROLES)[number];
@@ -173,6 +184,7 @@ export interface RssrvConfig {
   readonly interfaces: readonly ServerInterfaceConfig[];
   readonly volumes: readonly ServerVolumeConfig[];
   readonly pools: readonly PoolConfig[];
+  readonly triggers: readonly TriggerConfig[];
   readonly clients: readonly ServerClientConfig[];
   readonly rights: readonly ClientRights[];
   /** True if the file has a section [rights], even an empty one. Only then does a forced take-over need the right `admin`. */

@@ -1,0 +1,149 @@
+// Triggers with real programs: what they get on stdin, a refusal, a program that hangs or leaves children behind, order, events that come
+// faster than their programs, and a program that another user could have written.
+
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { TriggerConfig } from '@rsio/common/config/schema/types';
+import { systemClock } from '@rsio/common/lib/clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
+import { programRunner, type RunProgram } from './run-program.ts';
+import { Triggers } from './triggers.ts';
+
+let root: string;
+let logged: string[];
+const WANTED = { snapshots: [{ name: 'db', universe: 0, snapshot: 'a' }], by: 'big-2', isScheduled: false };
+const EVENT = { number: 1, atMs: 5, object: 'pool fast', from: 'ready', to: 'unavailable', reason: 'x' };
+
+beforeEach(() => {
+  root = mkdtempSync(path.join(os.tmpdir(), 'rsio-trigger-'));
+  logged = [];
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function program(name: string, on: TriggerConfig['on'], script: string, timeoutMs = 60_000): TriggerConfig {
+  const run = path.join(root, name);
+  writeFileSync(run, `#!/bin/sh\n${script}\n`);
+  chmodSync(run, 0o755);
+  return { name, on, run, timeoutMs, line: 1 };
+}
+
+function triggersOf(triggers: readonly TriggerConfig[], run?: RunProgram): Triggers {
+  const write = (text: string): void => void logged.push(text);
+  return new Triggers({
+    clock: systemClock,
+    log: { info: write, warn: write },
+    server: () => 'big-9',
+    triggers: () => triggers,
+    ...(run === undefined ? {} : { run }),
+  });
+}
+
+const said = (): object[] =>
+  readFileSync(path.join(root, 'said'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object);
+
+test('programs around a snapshot get it as JSON, one after the other', async () => {
+  const save = `cat >> ${root}/said; echo note`;
+  const triggers = triggersOf([program('one', 'snapshot-before', save), program('two', 'snapshot-after', save)]);
+  await expect(triggers.around(WANTED, async () => 7)).resolves.toBe(7);
+  const facts = { server: 'big-9', snapshots: [{ volume: 'db', universe: 0, snapshot: 'a' }], by: 'big-2', isScheduled: false };
+  expect(said()).toEqual([
+    { event: 'snapshot-before', trigger: 'one', ...facts },
+    { event: 'snapshot-after', trigger: 'two', ...facts, isMade: true, error: null },
+  ]);
+  expect(logged).toEqual(['Trigger one: note', 'Trigger two: note']);
+});
+
+test('a program refuses a snapshot by its exit code, and the programs after it hear of it', async () => {
+  const triggers = triggersOf([
+    program('no', 'snapshot-before', 'echo not now >&2; exit 3'),
+    program('never', 'snapshot-before', `touch ${root}/said`),
+    program('after', 'snapshot-after', `cat >> ${root}/said`),
+  ]);
+  let isMade = false;
+  const asked = triggers.around(WANTED, async () => (isMade = true));
+  await expect(asked).rejects.toThrow(`No snapshot was made, because trigger no (${root}/no) failed: its exit code is 3`);
+  expect([isMade, said()]).toEqual([false, [expect.objectContaining({ isMade: false, event: 'snapshot-after' })]]);
+  expect(logged[0]).toBe('Trigger no: not now');
+});
+
+test('a snapshot that fails is told to the programs after it, and the failure of one of these changes nothing', async () => {
+  const triggers = triggersOf([program('after', 'snapshot-after', `cat >> ${root}/said; exit 1`)]);
+  await expect(triggers.around(WANTED, () => Promise.reject(new Error('no room')))).rejects.toThrow('no room');
+  expect(said()).toEqual([expect.objectContaining({ isMade: false, error: 'no room' })]);
+  await expect(triggers.around(WANTED, async () => 1)).resolves.toBe(1);
+});
+
+test('a program that does not end is killed with its children', async () => {
+  const clock = new FakeClock();
+  const hang = program('hang', 'snapshot-before', `sleep 1000 & echo $! > ${root}/child; wait`);
+  const ended = programRunner(clock)(hang.run, '{}', 10_000);
+  let child = 0;
+  while (child === 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+    child = pidIn(path.join(root, 'child'));
+  }
+  clock.advance(10_000);
+  // The clock of the test stands still, so that only the end of the program ends the wait.
+  const pump = setInterval(() => clock.advance(0), 5);
+  await expect(ended).resolves.toMatchObject({ failure: 'it did not end within 10s' });
+  clearInterval(pump);
+  expect(stateOf(child)).toMatch(/^[ZX]?$/);
+});
+
+function pidIn(file: string): number {
+  try {
+    return Number(readFileSync(file, 'utf8').trim());
+  } catch {
+    return 0;
+  }
+}
+
+function stateOf(pid: number): string {
+  try {
+    return /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+test('much output is cut, and input that is not read hurts nobody', async () => {
+  const loud = program('loud', 'event', 'yes | head -c 100000; exit 0');
+  const { failure, output } = await programRunner(systemClock)(loud.run, 'x'.repeat(1_000_000), 60_000);
+  expect([failure, output.length]).toEqual([null, 4_096]);
+  await expect(programRunner(systemClock)(path.join(root, 'none'), '', 1_000)).resolves.toMatchObject({
+    failure: expect.stringContaining('ENOENT'),
+  });
+});
+
+test('a program that others can write is not started', async () => {
+  const open = program('open', 'snapshot-before', `touch ${root}/said`);
+  chmodSync(open.run, 0o777);
+  await expect(triggersOf([open]).around(WANTED, async () => 1)).rejects.toThrow('can be written by other users');
+});
+
+test('events that come too fast are lost and counted, and snapshots that wait are bounded', async () => {
+  let release: () => void = () => undefined;
+  const inputs: string[] = [];
+  const slow: RunProgram = async (_file, input) => {
+    inputs.push(input);
+    await new Promise<void>((resolve) => (release = resolve));
+    return { failure: null, output: '' };
+  };
+  const triggers = triggersOf([program('slow', 'event', ''), program('before', 'snapshot-before', '')], slow);
+  for (let number = 1; number <= TRIGGER_EVENTS_MAX + 5; number++) triggers.event({ ...EVENT, number });
+  while (inputs.length < TRIGGER_EVENTS_MAX + 1) {
+    release();
+    await Promise.resolve();
+  }
+  expect(logged).toEqual(['4 events did not start their triggers, because the programs are too slow']);
+  expect(JSON.parse(inputs[1] ?? '')).toMatchObject({ event: 'event', object: 'pool fast', number: 2, lost: 4 });
+  const all = Array.from({ length: TRIGGER_SNAPSHOTS_MAX + 1 }, () => triggers.around(WANTED, async () => 1));
+  await expect(all.at(-1)).rejects.toMatchObject({ code: 'E_LIMIT' });
+});

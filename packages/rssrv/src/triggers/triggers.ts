@@ -1,0 +1,123 @@
+// Starts the programs of triggers: around snapshots, which a program may refuse, and at events of the server. run-program.ts runs them.
+// Invariants: one program at a time for snapshots, and one for events; the next snapshots wait for the programs of the ones before; what
+// waits is bounded, and what is lost is counted; nothing here makes an event, so that no trigger starts itself.
+
+import type { TriggerConfig } from '@rsio/common/config/schema/types';
+import { unsafeProgram } from '@rsio/common/files/safe-program';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { ServerEventView } from '@rsio/common/control/server/views';
+import { TRIGGER_EVENTS_MAX, TRIGGER_OUTPUT_LINES_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
+import { programRunner, type RunProgram } from './run-program.ts';
+
+export interface TriggersPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly run?: RunProgram;
+  server(): string;
+  triggers(): readonly TriggerConfig[];
+}
+
+/** Snapshots of one moment. */
+export interface SnapshotsToMake {
+  readonly snapshots: readonly { readonly name: string; readonly universe: number; readonly snapshot: string }[];
+  /** Client that asks for them; null: an administrator on the server, or a schedule. */
+  readonly by: string | null;
+  readonly isScheduled: boolean;
+}
+
+export class Triggers {
+  private readonly ports: TriggersPorts;
+  private readonly run: RunProgram;
+  private last: Promise<unknown> = Promise.resolve();
+  private waiting = 0;
+  private readonly events: ServerEventView[] = [];
+  private lost = 0;
+  private isDraining = false;
+
+  constructor(ports: TriggersPorts) {
+    this.ports = ports;
+    this.run = ports.run ?? programRunner(ports.clock);
+  }
+
+  /** Makes snapshots between their triggers. Throws E_BUSY if a program refuses them, and what `make` throws. */
+  async around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T> {
+    if (!this.has('snapshot-before') && !this.has('snapshot-after')) return make();
+    if (this.waiting >= TRIGGER_SNAPSHOTS_MAX)
+      throw new RsError('E_LIMIT', `${this.waiting} snapshots already wait for the triggers of others: try again later`);
+    this.waiting++;
+    const result = this.last.then(() => this.inTurn(wanted, make)).finally(() => void this.waiting--);
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Starts the triggers of an event when those before have ended. */
+  event(event: ServerEventView): void {
+    if (!this.has('event')) return;
+    if (this.events.length >= TRIGGER_EVENTS_MAX) this.lost++;
+    else this.events.push(event);
+    if (!this.isDraining) void this.drain();
+  }
+
+  private async inTurn<T>({ snapshots, by, isScheduled }: SnapshotsToMake, make: () => Promise<T>): Promise<T> {
+    const all = snapshots.map(({ name, universe, snapshot }) => ({ volume: name, universe, snapshot }));
+    const facts = { snapshots: all, by, isScheduled };
+    const after = (error: string | null): Promise<string | null> =>
+      this.start('snapshot-after', { ...facts, isMade: error === null, error });
+    const refusal = await this.start('snapshot-before', facts);
+    if (refusal !== null) {
+      await after(refusal);
+      throw new RsError('E_BUSY', `No snapshot was made, because ${refusal}: see the log of rssrv, correct it, and repeat the command`);
+    }
+    try {
+      const made = await make();
+      await after(null);
+      return made;
+    } catch (thrown) {
+      await after(toRsError(thrown).message);
+      throw thrown;
+    }
+  }
+
+  private async drain(): Promise<void> {
+    this.isDraining = true;
+    for (let event = this.events.shift(); event !== undefined; event = this.events.shift()) {
+      const { lost } = this;
+      this.lost = 0;
+      if (lost > 0) this.ports.log.warn(`${lost} events did not start their triggers, because the programs are too slow`);
+      await this.start('event', { ...event, lost });
+    }
+    this.isDraining = false;
+  }
+
+  /** Runs all programs of this kind, and returns why the first one that failed has failed. The ones behind it are not started. */
+  private async start(on: TriggerConfig['on'], facts: object): Promise<string | null> {
+    for (const trigger of this.ports.triggers().filter((one) => one.on === on)) {
+      const input = `${JSON.stringify({ event: on, trigger: trigger.name, server: this.ports.server(), ...facts })}\n`;
+      const failure = await this.startOne(trigger, input);
+      if (failure !== null && on !== 'event') return failure;
+    }
+    return null;
+  }
+
+  private async startOne({ name, run, timeoutMs }: TriggerConfig, input: string): Promise<string | null> {
+    const { log } = this.ports;
+    // It may have been replaced since the configuration was read.
+    const why = unsafeProgram(run);
+    const { failure, output } = why === null ? await this.run(run, input, timeoutMs) : { failure: `it ${why}`, output: '' };
+    for (const line of output
+      .split('\n')
+      .filter((one) => one.trim() !== '')
+      .slice(0, TRIGGER_OUTPUT_LINES_MAX))
+      log.info(`Trigger ${name}: ${line}`);
+    if (failure === null) return null;
+    const text = `trigger ${name} (${run}) failed: ${failure}`;
+    log.warn(`T${text.slice(1)}`);
+    return text;
+  }
+
+  private has(on: TriggerConfig['on']): boolean {
+    return this.ports.triggers().some((one) => one.on === on);
+  }
+}
