@@ -14,6 +14,8 @@ import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_B
 /** Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. */
 const FORMAT_VERSION = 2;
 const SIMPLE_VERSION = 1;
+/** The last time that a Date can show. */
+const TIME_MAX_MS = 8_640_000_000_000_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The content of POOL/pool.json. It is written once and never replaced, because the lock of the pool is on this file. */
@@ -247,7 +249,7 @@ function isSchedule(value: unknown): value is string {
 }
 
 export function isTime(value: unknown): value is number {
-  return isWhole(value) && value >= 0;
+  return isWhole(value) && value >= 0 && value <= TIME_MAX_MS;
 }
 
 export function isBlockSize(value: unknown): value is 512 | 4096 {

@@ -87,6 +87,19 @@ test('the chunks of a copy cover the file once, whatever their order, and the co
   await fc.assert(property, { numRuns: 5, seed: 20 });
 });
 
+test('a file whose extents the file system does not tell is one clone, and another error is thrown', async () => {
+  const [from, to] = [path.join(directory, 'from'), path.join(directory, 'to')];
+  fs.writeFileSync(from, Buffer.alloc(1024, 1));
+  const failing = (code: string): RangeCalls => ({
+    cloneRange: async () => undefined,
+    countExtents: () => Promise.reject(Object.assign(new Error(code), { code })),
+  });
+  const copy = await FileCopy.begin({ ...PLAIN_CLONES, ranges: failing('EOPNOTSUPP') }, 'id', 1024, from, to);
+  expect(copy.chunks).toBe(1);
+  await copy.close();
+  await expect(FileCopy.begin({ ...PLAIN_CLONES, ranges: failing('EIO') }, 'id', 1024, from, to)).rejects.toThrow('EIO');
+});
+
 test('without ranges, a copy is one clone', async () => {
   const [from, to] = [path.join(directory, 'from'), path.join(directory, 'to')];
   fs.writeFileSync(from, Buffer.alloc(1024, 1));

@@ -3,7 +3,7 @@
 
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open } from 'node:fs/promises';
-import { RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { RangeCalls, Reflink } from '../disk/data-file.ts';
 import {
   CHUNK_EXTENTS_MAX,
@@ -15,6 +15,7 @@ import {
   WHOLE_EXTENTS_MAX,
 } from './limits.ts';
 import type { ChunkedCopy } from './moment.ts';
+import { isWithoutReflink } from './reflink.ts';
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants;
 const DATA_MODE = 0o600;
@@ -57,7 +58,7 @@ export class FileCopy implements ChunkedCopy {
     try {
       await source.datasync();
       const { ranges } = reflink;
-      const chunkBytes = ranges === null ? sizeBytes : await chunkBytesFor(ranges, source.fd, sizeBytes);
+      const chunkBytes = ranges === null ? sizeBytes : await chunkBytesFor(ranges, source.fd, sizeBytes).catch(wholeIfUncounted(sizeBytes));
       if (ranges === null || chunkBytes >= sizeBytes) {
         return new FileCopy({ volumeId, sizeBytes, chunkBytes: sizeBytes }, () => reflink.cloneFile(from, to), source);
       }
@@ -97,6 +98,14 @@ export class FileCopy implements ChunkedCopy {
     await this.source.close();
     await this.target?.close();
   }
+}
+
+/** A file system may have clones, and not tell the extents of a file. */
+function wholeIfUncounted(sizeBytes: number): (thrown: unknown) => number {
+  return (thrown) => {
+    if (isWithoutReflink(errnoName(thrown))) return sizeBytes;
+    throw thrown;
+  };
 }
 
 /** Clones a file that nothing changes meanwhile. */

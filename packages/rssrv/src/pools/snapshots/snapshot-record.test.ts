@@ -45,6 +45,7 @@ test.each([
   ['sizeBytes', 2 ** 53],
   ['blockSizeBytes', 1024],
   ['createdMs', -1],
+  ['createdMs', 9e15],
   ['creator', ''],
   ['group', {}],
   ['rollback', 5],
