@@ -35,7 +35,7 @@ test('a snapshot', async () => {
   );
   expect(found).toEqual([
     ['snapshot: folder', 'before'],
-    ['snapshot: begun', 'before'],
+    ['snapshot: cloned', 'before'],
     ['snapshot: data', 'before'],
     ['snapshot: prepared', 'before'],
     ['snapshot: commit', 'after'],
@@ -96,7 +96,7 @@ test('a rollback', async () => {
     ['clone: data', 'before'],
     ['rollback: data', 'before'],
     ['snapshot: folder', 'before'],
-    ['snapshot: begun', 'before'],
+    ['snapshot: cloned', 'before'],
     ['snapshot: data', 'before'],
     ['snapshot: prepared', 'before'],
     ['change: commit', 'after'],

@@ -46,14 +46,13 @@ export class SnapshotFiles {
         file: from,
       });
     await this.checkReflink(folder, to);
-    const copy = await FileCopy.begin(this.reflink, volumeId, sizeBytes, from, to);
-    this.reached('snapshot: begun');
-    return copy;
+    return FileCopy.begin(this.reflink, volumeId, sizeBytes, from, to);
   }
 
   /** Makes a copy durable that is cloned. From now on, only its group or its rollback decides whether the snapshot exists. */
   async prepare(record: SnapshotRecord): Promise<void> {
     const folder = this.folderOf(record.volumeId);
+    this.reached('snapshot: cloned');
     await finishCopy(snapshotPaths.newData(folder, record.name), record.sizeBytes, SNAPSHOT_MODE);
     this.reached('snapshot: data');
     await replaceFile(snapshotPaths.newRecord(folder, record.name), printSnapshot(record));

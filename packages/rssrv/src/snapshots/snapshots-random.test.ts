@@ -1,0 +1,207 @@
+// Random changes of volumes and snapshots against a model, with restarts and with steps that fail (property test). The model knows the content
+// of each volume and snapshot. After each change, what the server knows must be what is on disk, and no snapshot may have changed (P2). A step
+// that fails leaves the state before or after the change. RUNS and SEED set how many orders there are, and which.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
+import { PoolScene } from '../testing/pool-scene.ts';
+
+const RUNS = Number(process.env['RUNS'] ?? 40);
+const SEED = Number(process.env['SEED'] ?? 20);
+const STEP_BYTES = 4096;
+
+type Order =
+  | { readonly verb: 'write' | 'grow' | 'remove' | 'restore'; readonly volume: string }
+  | { readonly verb: 'rename' | 'clone'; readonly volume: string; readonly nth: number; readonly to: string }
+  | { readonly verb: 'snapshot'; readonly volumes: readonly string[]; readonly name: string }
+  | { readonly verb: 'drop' | 'rollback'; readonly volume: string; readonly nth: number }
+  | { readonly verb: 'restart' };
+
+const NAMES = ['a', 'b', 'c'];
+const name = fc.constantFrom(...NAMES);
+const nth = fc.nat({ max: 3 });
+const order: fc.Arbitrary<Order> = fc.oneof(
+  fc.record({
+    verb: fc.constantFrom('write' as const, 'write' as const, 'grow' as const, 'remove' as const, 'restore' as const),
+    volume: name,
+  }),
+  fc.record({ verb: fc.constantFrom('rename' as const, 'clone' as const), volume: name, nth, to: name }),
+  fc.record({
+    verb: fc.constant('snapshot' as const),
+    volumes: fc.subarray(NAMES, { minLength: 1 }),
+    name: fc.constantFrom('x', 'y', 'z'),
+  }),
+  fc.record({ verb: fc.constantFrom('drop' as const, 'rollback' as const), volume: name, nth }),
+  fc.record({ verb: fc.constant('restart' as const) }),
+);
+/** The number of the step that fails; 0: none. */
+const orders = fc.array(fc.tuple(order, fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 12 }))), {
+  minLength: 10,
+  maxLength: 40,
+});
+
+/** What is on disk: `volume a: 1x2 0x1` and `a@x: 1x2` for two blocks of 1 and one of 0. */
+function contents(scene: PoolScene): string[] {
+  const [pool] = scene.pools.states;
+  const runs = (file: string, sizeBytes: number): string => {
+    // A growth that failed leaves a longer file.
+    const content = fs.readFileSync(file).subarray(0, sizeBytes);
+    expect(content.length).toBe(sizeBytes);
+    const blocks = Array.from({ length: content.length / STEP_BYTES }, (_, index) => content[index * STEP_BYTES]);
+    return blocks.join(' ');
+  };
+  return [...pool!.volumes.values()]
+    .flatMap(({ id, name: volume, sizeBytes }) => {
+      const folder = path.join(pool!.path, 'volumes', id);
+      const { list } = pool!.snapshots.get(id) ?? NO_SNAPSHOTS;
+      const snapshots = list.map(
+        (one) => `${volume}@${one.name}: ${runs(path.join(folder, 'snapshots', `${one.name}.data`), one.sizeBytes)}`,
+      );
+      return [`${volume}: ${runs(path.join(folder, 'data'), sizeBytes)}`, ...snapshots];
+    })
+    .toSorted();
+}
+
+function snapshotOf(scene: PoolScene, volume: string, index: number): string {
+  const [pool] = scene.pools.states;
+  const found = [...pool!.volumes.values()].find((one) => one.name === volume);
+  const list = pool!.snapshots.get(found?.id ?? '')?.list ?? [];
+  return list[index % Math.max(1, list.length)]?.name ?? 'none';
+}
+
+function execute(scene: PoolScene, one: Order): Promise<unknown> {
+  const at = (volume: string) => ({ name: volume, universe: 0 });
+  const snapshot = 'nth' in one ? { ...at(one.volume), snapshot: snapshotOf(scene, one.volume, one.nth) } : null;
+  switch (one.verb) {
+    case 'grow': {
+      const size = [...scene.served.values()].find((volume) => volume.name === one.volume)?.sizeBytes ?? 0;
+      return scene.verbs.grow(at(one.volume), size + STEP_BYTES, LOCAL_ASKER, null);
+    }
+    case 'remove':
+      return scene.verbs.remove(at(one.volume), LOCAL_ASKER, null);
+    case 'restore':
+      return scene.verbs.restore(at(one.volume), LOCAL_ASKER, null);
+    case 'rename':
+      return scene.verbs.rename(at(one.volume), at(one.to), LOCAL_ASKER, null);
+    case 'snapshot':
+      return scene.snapshots.snapshot(
+        one.volumes.map((volume) => ({ ...at(volume), snapshot: one.name })),
+        LOCAL_ASKER,
+        null,
+      );
+    case 'clone':
+      return scene.snapshots.clone(snapshot!, at(one.to), LOCAL_ASKER, null);
+    case 'drop':
+      return scene.snapshots.remove(snapshot!, LOCAL_ASKER, null);
+    case 'rollback':
+      return scene.snapshots.rollback(snapshot!, LOCAL_ASKER, null);
+    case 'write':
+    case 'restart':
+      return Promise.resolve();
+  }
+}
+
+test('every order of changes keeps all contents, with restarts and steps that fail', { timeout: 60_000 + RUNS * 2_000 }, async () => {
+  const seen = { made: 0, refused: 0, failed: 0, failedAndMade: 0 };
+  const property = fc.asyncProperty(orders, async (list) => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-snapshots-'));
+    let [nowMs, value, fails] = [1_000_000_000_000, 0, 0];
+    const reached = (): void => {
+      if (fails > 0 && --fails === 0) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    };
+    const open = (): Promise<PoolScene> => PoolScene.open(directory, { clock: { ...systemClock, wallMs: () => nowMs++ }, reached });
+    let scene = await open();
+    try {
+      for (const volume of NAMES) await scene.create({ name: volume, sizeBytes: STEP_BYTES });
+      for (const [one, failing] of list) {
+        if (one.verb === 'restart' || scene.pools.states[0]!.trouble !== null) {
+          await scene.pools.close();
+          scene = await open();
+        }
+        const before = contents(scene);
+        if (one.verb === 'write') {
+          const file = [...scene.served.values()].find((volume) => volume.name === one.volume)?.path ?? null;
+          if (file !== null) fs.writeFileSync(file, Buffer.alloc(fs.statSync(file).size, ++value % 250));
+          // A write to one volume changes no other file.
+          const changed = contents(scene).filter((line) => !before.includes(line));
+          expect(changed.every((line) => line.startsWith(`${one.volume}: `)) && changed.length < 2).toBe(true);
+        }
+        if (one.verb === 'restart' || one.verb === 'write') continue;
+        fails = failing;
+        const outcome = await execute(scene, one).then(
+          () => 'made' as const,
+          (thrown: { code?: string }) => (thrown.code === 'E_POOL' ? ('failed' as const) : ('refused' as const)),
+        );
+        const wasFailing = failing > 0 && fails === 0;
+        fails = 0;
+        seen[outcome]++;
+        if (scene.pools.states[0]!.trouble !== null) {
+          await scene.pools.close();
+          scene = await open();
+        }
+        const after = contents(scene);
+        if (outcome === 'refused') expect(after).toEqual(before);
+        if (outcome === 'failed' && after.join() !== before.join()) seen.failedAndMade++;
+        if (outcome === 'failed') expect(wasFailing).toBe(true);
+        check(one, before, after, outcome === 'made');
+        // What the server knows is what is on disk.
+        const picture = scene.picture();
+        expect(picture).not.toMatch(/finding|pending/);
+        expect(await PoolScene.picture(directory, { clock: systemClock })).toBe(picture);
+        expect(scene.served.size).toBe(scene.pools.states[0]!.volumes.size);
+      }
+    } finally {
+      fails = 0;
+      await scene.pools.close();
+      fs.rmSync(directory, { recursive: true, force: true });
+    }
+  });
+  await fc.assert(property, { numRuns: RUNS, seed: SEED });
+  expect([seen.made > 150, seen.refused > 100, seen.failed > 20, seen.failedAndMade > 5], JSON.stringify(seen)).toEqual([
+    true,
+    true,
+    true,
+    true,
+  ]);
+});
+
+/** Judges the contents after a change that was made, or may have been. */
+function check(one: Order, before: readonly string[], after: readonly string[], isMade: boolean): void {
+  const gone = before.filter((line) => !after.includes(line));
+  const come = after.filter((line) => !before.includes(line));
+  if (!isMade && gone.length + come.length === 0) return;
+  const contentOf = (lines: readonly string[], key: string): string | undefined =>
+    lines.find((line) => line.startsWith(`${key}: `))?.slice(key.length + 2);
+  switch (one.verb) {
+    case 'snapshot':
+      expect(gone).toEqual([]);
+      expect(come.toSorted()).toEqual(one.volumes.map((volume) => `${volume}@${one.name}: ${contentOf(before, volume)}`).toSorted());
+      break;
+    case 'drop':
+      expect([come, gone.length]).toEqual([[], 1]);
+      expect(gone[0]).toMatch(new RegExp(`^${one.volume}@`));
+      break;
+    case 'clone':
+      expect(gone).toEqual([]);
+      expect(come).toHaveLength(1);
+      expect(before.some((line) => line.startsWith(`${one.volume}@`) && line.endsWith(come[0]!.slice(1)))).toBe(true);
+      break;
+    case 'rollback': {
+      const kept = come.filter((line) => line.startsWith(`${one.volume}@before-rollback-`));
+      expect(kept.map((line) => line.replace(/^.*?: /, ''))).toEqual([contentOf(before, one.volume)]);
+      const now = contentOf(after, one.volume) ?? '';
+      const isSnapshot = before.some((line) => line.startsWith(`${one.volume}@`) && now.startsWith(line.replace(/^.*?: /, '')));
+      expect(isSnapshot && /^(\d+ ?)*$/.test(now)).toBe(true);
+      break;
+    }
+    default:
+      // Snapshots go and come only with their volume, and never change.
+      for (const line of gone.filter((text) => text.includes('@'))) expect(one.verb === 'remove' || one.verb === 'rename', line).toBe(true);
+  }
+}
