@@ -93,6 +93,7 @@ test('a file whose extents the file system does not tell is one clone, and anoth
   const failing = (code: string): RangeCalls => ({
     cloneRange: async () => undefined,
     countExtents: () => Promise.reject(Object.assign(new Error(code), { code })),
+    mapExtents: async () => [],
   });
   const copy = await FileCopy.begin({ ...PLAIN_CLONES, ranges: failing('EOPNOTSUPP') }, 'id', 1024, from, to);
   expect(copy.chunks).toBe(1);
