@@ -7,6 +7,7 @@ import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { ATTACH_WAIT_MS } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
+import { encodeSnapshotsAnswer } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
@@ -37,8 +38,13 @@ describe('attaching', () => {
     await scene.pass();
     expect(scene.opens.at(-1)).toEqual({ name: 'oracle@monday', universe: 0, readonly: true, take: TAKE.NO, resume: null });
     await scene.grant(2, true, 'snapshot-id');
+    // The older snapshots come in two parts.
+    await scene.pass();
+    await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'sunday', id: 'b' }], hasMore: true }));
+    await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'saturday', id: 'a' }], hasMore: false }));
     expect(await asked).toMatchObject([{ volume: 'n:oracle@0@monday', done: true, already: false }]);
     expect(await scene.attachments.attach(['n:oracle@0@monday'], false, null)).toMatchObject([{ done: true, already: true }]);
+    expect(scene.attachments.list[1]?.olderSnapshots.map(({ id }) => id)).toEqual(['b', 'a']);
     expect(scene.attachments.list.map(({ name, id, readonly }) => [name, id, readonly])).toEqual([
       ['oracle', 'id', false],
       ['oracle@monday', 'snapshot-id', true],
@@ -74,6 +80,9 @@ describe('attaching', () => {
     await scene.answer(OP.CLOSE, STATUS.OK);
     await scene.pass();
     await scene.grant(3, true, 'first-id');
+    // A server of an earlier build.
+    await scene.pass();
+    await scene.answer(OP.IOCTL, STATUS.UNSUPPORTED);
     expect(await same).toMatchObject({ done: true });
   });
 

@@ -22,6 +22,7 @@ import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
+import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
@@ -315,6 +316,7 @@ export class Attachments {
     }
     const volume = new Volume(offer.config, attachment, from.trunk, clock, settings.stall, notify, () => from.name);
     this.offeredIds.set(volume, offer.id);
+    if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, clock);
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);

@@ -29,6 +29,18 @@ export interface Extent {
   readonly isHole: boolean;
 }
 
+/** A part of a range of a snapshot: whether it has changed since an older snapshot. */
+export interface Change {
+  readonly lengthBytes: number;
+  readonly isChanged: boolean;
+}
+
+/** An older snapshot of the volume of a snapshot. */
+export interface OlderSnapshot {
+  readonly name: string;
+  readonly id: string;
+}
+
 /** `namespace`, `universe` and `name` together identify a volume; `id` identifies its content. */
 export interface VolumeIdentity {
   /** `namespace` is the client's name for the namespace; `name` is the server's name for the volume. */
@@ -52,4 +64,8 @@ export interface FrontendVolume extends VolumeIdentity {
    * `lengthBytes`.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
+  /** Snapshots that are older than this one, the youngest first. Undefined or empty for a volume. None is added later. */
+  readonly olderSnapshots?: readonly OlderSnapshot[];
+  /** Like `extents`: calls `done` with what has changed since the older snapshot with this id. */
+  changes?(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void;
 }

@@ -36,3 +36,9 @@ export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 export const BYTE_RANGES_OUT_MAX = 64;
 /** Maximum number of idle buffers that a volume keeps for requests with partly covered blocks. */
 export const BYTE_RANGES_IDLE_MAX = 8;
+
+/** Most older snapshots of a snapshot that are offered to frontends, and the time within which the server must list them. */
+export const OLDER_SNAPSHOTS_MAX = 1_000;
+export const OLDER_SNAPSHOTS_WAIT_MS = 10_000;
+/** Tries to list them, if some are removed meanwhile. */
+export const OLDER_SNAPSHOTS_TRIES_MAX = 3;

@@ -13,11 +13,11 @@ import type { Trunk } from '@rsio/protocol/client/trunk';
 import { WIDE_COUNT_MAX } from '@rsio/protocol/link/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
-import { decodeExtentsAnswer, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
-import { EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
+import { decodeExtentsAnswer, encodeChangesRequest, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
+import { CHANGE, EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { PartialBlocks } from './partial-blocks.ts';
-import type { FrontendVolume, Extent, VolumeIo } from './frontend-volume.ts';
+import type { Change, FrontendVolume, Extent, OlderSnapshot, VolumeIo } from './frontend-volume.ts';
 import { COUNT_MAX } from './limits.ts';
 import { RangeEntry } from './range-lock.ts';
 import { StallWatch, type StallEvent } from './path-stall.ts';
@@ -37,6 +37,12 @@ class Gathering extends RangeEntry {
   startedMs = 0;
 }
 
+/** A part of a range, with a state of EXTENT or CHANGE. */
+interface RangeState {
+  readonly lengthBytes: number;
+  readonly state: number;
+}
+
 class Segment extends Request {
   gathering: Gathering | null = null;
 }
@@ -53,6 +59,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
+  /** See FrontendVolume. Set before any frontend shows the volume. */
+  olderSnapshots: readonly OlderSnapshot[] = [];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
@@ -190,26 +198,53 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
+    const toBody = (lba: number, sectors: number): Buffer => encodeExtentsRequest({ lba, sectors });
+    this.askStates(IOCTL.EXTENTS, toBody, positionBytes, lengthBytes, (status, states) =>
+      done(
+        status,
+        states.map((one) => ({ lengthBytes: one.lengthBytes, isHole: one.state === EXTENT.HOLE })),
+      ),
+    );
+  }
+
+  changes(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void {
+    const toBody = (lba: number, sectors: number): Buffer => encodeChangesRequest({ since, lba, sectors });
+    this.askStates(IOCTL.CHANGES, toBody, positionBytes, lengthBytes, (status, states) =>
+      done(
+        status,
+        states.map((one) => ({ lengthBytes: one.lengthBytes, isChanged: one.state === CHANGE.CHANGED })),
+      ),
+    );
+  }
+
+  /** Asks for the states of the parts of a range. `toBody` makes the body of the request. */
+  private askStates(
+    aux: number,
+    toBody: (lba: number, sectors: number) => Buffer,
+    positionBytes: number,
+    lengthBytes: number,
+    done: (status: Status, states: readonly RangeState[]) => void,
+  ): void {
     this.begins(this.clock.monotonicMs());
     const invalid = this.validateExtents(positionBytes, lengthBytes);
     if (invalid !== STATUS.OK) {
-      this.clock.soon(() => this.endExtents(invalid, [], done));
+      this.clock.soon(() => this.endStates(invalid, [], done));
       return;
     }
-    const body = encodeExtentsRequest({ lba: positionBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
-    callSession(this.trunk, { op: OP.IOCTL, attachment: this.attachment, aux: IOCTL.EXTENTS, body }, ({ status, bodies }) => {
+    const body = toBody(positionBytes / SECTOR_BYTES, lengthBytes / SECTOR_BYTES);
+    callSession(this.trunk, { op: OP.IOCTL, attachment: this.attachment, aux, body }, ({ status, bodies }) => {
       const [first] = bodies;
-      if (status !== STATUS.OK) return this.endExtents(status as Status, [], done);
-      if (first === undefined) return this.endExtents(STATUS.IO_ERROR, [], done);
-      let extents: Extent[];
+      if (status !== STATUS.OK) return this.endStates(status as Status, [], done);
+      if (first === undefined) return this.endStates(STATUS.IO_ERROR, [], done);
+      let states: RangeState[];
       try {
-        extents = extentsOf(first, lengthBytes);
+        states = statesOf(first, lengthBytes);
       } catch (thrown) {
         // Answer the frontend before the path handles the protocol error.
-        this.endExtents(STATUS.IO_ERROR, [], done);
+        this.endStates(STATUS.IO_ERROR, [], done);
         throw thrown;
       }
-      this.endExtents(STATUS.OK, extents, done);
+      this.endStates(STATUS.OK, states, done);
     });
   }
 
@@ -274,9 +309,9 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.notifyIdle();
   }
 
-  private endExtents(status: Status, extents: readonly Extent[], done: (status: Status, extents: readonly Extent[]) => void): void {
+  private endStates(status: Status, states: readonly RangeState[], done: (status: Status, states: readonly RangeState[]) => void): void {
     this.ended(this.clock.monotonicMs());
-    done(status, extents);
+    done(status, states);
     this.notifyIdle();
   }
 
@@ -394,13 +429,13 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 }
 
 /** Decodes the extents in an answer, and drops all extents beyond `askedBytes`. Throws E_PROTOCOL. */
-function extentsOf(body: Buffer, askedBytes: number): Extent[] {
+function statesOf(body: Buffer, askedBytes: number): RangeState[] {
   const { extents } = decodeExtentsAnswer(body, 0, body.length);
-  const found: Extent[] = [];
+  const found: RangeState[] = [];
   let left = askedBytes;
   for (let index = 0; index + 1 < extents.length && left > 0; index += 2) {
     const lengthBytes = Math.min(extents[index]! * SECTOR_BYTES, left);
-    found.push({ lengthBytes, isHole: extents[index + 1] === EXTENT.HOLE });
+    found.push({ lengthBytes, state: extents[index + 1] ?? 0 });
     left -= lengthBytes;
   }
   return found;

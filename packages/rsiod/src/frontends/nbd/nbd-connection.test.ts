@@ -130,6 +130,20 @@ describe('structured replies', () => {
   });
 });
 
+it('BLOCK_STATUS tells of each selected context in a chunk of its own, and an unknown change is one', () => {
+  const olderSnapshots = [{ name: 'monday', id: 'monday-id' }];
+  const rig = new Rig({ olderSnapshots }).go(true, [3], ['qemu:dirty-bitmap:monday', 'base:allocation']);
+  rig.send({ type: BLOCK_STATUS, cookie: 2, offset: 512, length: 1536 });
+  expect(rig.answers().map(({ data }) => data)).toEqual([u32(2, 512, 1, 512, 0, 512, 1), u32(1, 1536, 3)]);
+  expect(rig.volume.seen).toEqual(['changes since monday-id 512+1536', 'extents 512+1536']);
+  rig.volume.fail = STATUS.UNSUPPORTED;
+  rig.send({ type: BLOCK_STATUS, cookie: 3, offset: 512, length: 1536 });
+  expect(rig.answers().map(({ data }) => data)).toEqual([u32(2, 1536, 1), u32(1, 1536, 0)]);
+  rig.volume.fail = STATUS.UNKNOWN_VOLUME;
+  expect(rig.errors({ type: BLOCK_STATUS, cookie: 4, length: 512 })).toEqual(['#4 5']);
+  expect(rig.buffersInUse).toBe(0);
+});
+
 it('BLOCK_STATUS of any range queries whole blocks, and the answer covers the requested range', () => {
   const rig = new Rig({ blockSizeBytes: 4096 }).go(true);
   rig.send({ type: WRITE, cookie: 1, offset: 4096, data: Buffer.alloc(4096, 5) });

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NBD_OPTION_MAX_BYTES } from './wire/limits.ts';
+import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX, NBD_OPTION_MAX_BYTES } from './wire/limits.ts';
 import { exportName } from './wire/export-names.ts';
 import { type HandshakeStep, NbdHandshake } from './nbd-handshake.ts';
 import { NbdOptionDecoder, type OptionSink } from './wire/nbd-option-decoder.ts';
@@ -28,8 +28,8 @@ function types(step: HandshakeStep): number[] {
 /** A short form of the next step, because comparing whole volumes would compare their contents. */
 function next(step: HandshakeStep): string {
   if (typeof step.next === 'string') return step.next;
-  const { volume, isStructured: structured, hasAllocation: allocation, mayUseAnyRange: anyRange } = step.next;
-  return `${exportName(volume)}${structured ? ' structured' : ''}${allocation ? ' allocation' : ''}${anyRange ? '' : ' whole blocks'}`;
+  const { volume, isStructured: structured, contexts: selected, mayUseAnyRange: anyRange } = step.next;
+  return `${exportName(volume)}${structured ? ' structured' : ''}${selected.map(({ name }) => ` ${name.replace('base:', '')}`).join('')}${anyRange ? '' : ' whole blocks'}`;
 }
 
 describe('greeting and transmission flags', () => {
@@ -129,6 +129,36 @@ describe('NbdHandshake', () => {
     }
     expect(types(handshake().option(9, contexts('oracle', ['qemu:'])))).toEqual([ACK]);
     expect(types(handshake().option(9, contexts('nothing', [])))).toEqual([ERR.UNKNOWN]);
+  });
+
+  it('lists and selects the older snapshots of a snapshot as dirty bitmaps, a bounded number of them', () => {
+    const olderSnapshots = Array.from({ length: NBD_CONTEXTS_LISTED_MAX + 2 }, (_, index) => ({ name: `s${index}`, id: `id${index}` }));
+    const snapshot = new MemoryVolume({ name: 'oracle@now', readonly: true, olderSnapshots });
+    const shaking = new NbdHandshake({ list: () => [oracle, snapshot] });
+    shaking.clientFlags(3);
+    shaking.option(8, Buffer.alloc(0));
+    const names = (option: number, queries: readonly string[]): string[] =>
+      optionAnswers(shaking.option(option, contexts('osl/oracle@now', queries)).reply ?? Buffer.alloc(0)).flatMap(({ type, data }) =>
+        type === 4 ? [data.toString('latin1', 4)] : [],
+      );
+    const last = `qemu:dirty-bitmap:s${NBD_CONTEXTS_LISTED_MAX + 1}`;
+    expect(names(9, [])).toHaveLength(1 + NBD_CONTEXTS_LISTED_MAX);
+    expect(names(9, ['qemu:'])).toHaveLength(NBD_CONTEXTS_LISTED_MAX);
+    expect(names(9, [last, 'qemu:dirty-bitmap:x'])).toEqual([last]);
+    expect(names(10, ['qemu:dirty-bitmap:s1', last, 'qemu:dirty-bitmap:x', 'qemu:', 'base:allocation', last])).toEqual([
+      'qemu:dirty-bitmap:s1',
+      last,
+      'base:allocation',
+    ]);
+    expect(next(shaking.option(7, named('osl/oracle@now', [3])))).toBe(
+      `osl/oracle@now structured qemu:dirty-bitmap:s1 ${last} allocation whole blocks`,
+    );
+    expect(
+      names(
+        10,
+        olderSnapshots.map(({ name }) => `qemu:dirty-bitmap:${name}`),
+      ),
+    ).toHaveLength(NBD_CONTEXTS_SELECTED_MAX);
   });
 
   it('refuses unknown options, and excess data of known ones', () => {

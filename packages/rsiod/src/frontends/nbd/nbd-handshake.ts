@@ -1,9 +1,10 @@
 // Negotiates options: takes the client's flags or one option, and returns the bytes of the answer and the next step. No sockets, no
-// framing. Stores what has been negotiated: structured replies, and the volume for which base:allocation was selected.
+// framing. Stores what has been negotiated: structured replies, and the metadata contexts that were selected, with their volume.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
-import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './wire/nbd-constants.ts';
+import { listedContexts, type MetaContext, selectedContexts } from './meta-contexts.ts';
+import { HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './wire/nbd-constants.ts';
 import { exportNameReply, infoReplies, metaContextReply, optionError, optionReply, serverReply } from './wire/nbd-option-replies.ts';
 
 /** The exported volumes. A volume that is being detached is not in the list, so that no new client can open it. */
@@ -16,8 +17,8 @@ export interface NbdVolumes {
 export interface Transmission {
   readonly volume: FrontendVolume;
   readonly isStructured: boolean;
-  /** True if the client may use BLOCK_STATUS with base:allocation. */
-  readonly hasAllocation: boolean;
+  /** What BLOCK_STATUS tells. If there are none, the client may not use it. */
+  readonly contexts: readonly MetaContext[];
   /** True if the client has not requested the volume's block sizes, and may therefore use any range of bytes. */
   readonly mayUseAnyRange: boolean;
 }
@@ -45,7 +46,7 @@ export class NbdHandshake {
   private readonly volumes: NbdVolumes;
   private hasZeroes = true;
   private isStructured = false;
-  private allocationOf: FrontendVolume | null = null;
+  private selected: { readonly volume: FrontendVolume; readonly contexts: readonly MetaContext[] } | null = null;
   /** Volumes for which the client has requested the block sizes. */
   private readonly sizesKnown = new Set<FrontendVolume>();
 
@@ -120,30 +121,30 @@ export class NbdHandshake {
     if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in LIST_META_CONTEXT do not fit its data');
     const found = findExport(this.volumes.list(), request.name);
     if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
-    const { queries } = request;
-    const matches = queries.length === 0 || queries.includes(ALLOCATION_CONTEXT) || queries.includes('base:');
-    return acknowledge(option, matches ? [metaContextReply(option, 0)] : [], 'option');
+    const replies = listedContexts(found.volume, request.queries).map((context) => metaContextReply(option, context));
+    return acknowledge(option, replies, 'option');
   }
 
   private setContexts(option: number, data: Buffer): HandshakeStep {
     // Even a SET_META_CONTEXT that fails cancels an earlier selection.
-    this.allocationOf = null;
+    this.selected = null;
     if (!this.isStructured)
       return refuse(option, OPTION_REPLY.ERR_INVALID, 'SET_META_CONTEXT needs structured replies: ask for them first');
     const request = parseContexts(data);
     if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in SET_META_CONTEXT do not fit its data');
     const found = findExport(this.volumes.list(), request.name);
     if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
-    if (!request.queries.includes(ALLOCATION_CONTEXT)) return acknowledge(option, [], 'option');
-    this.allocationOf = found.volume;
-    return acknowledge(option, [metaContextReply(option, ALLOCATION_CONTEXT_ID)], 'option');
+    const contexts = selectedContexts(found.volume, request.queries);
+    this.selected = { volume: found.volume, contexts };
+    const replies = contexts.map((context) => metaContextReply(option, context));
+    return acknowledge(option, replies, 'option');
   }
 
   private transmission(volume: FrontendVolume): Transmission {
     return {
       volume,
       isStructured: this.isStructured,
-      hasAllocation: this.allocationOf === volume,
+      contexts: this.selected?.volume === volume ? this.selected.contexts : [],
       mayUseAnyRange: !this.sizesKnown.has(volume),
     };
   }

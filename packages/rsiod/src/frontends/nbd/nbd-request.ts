@@ -2,7 +2,7 @@
 // objects, and each object creates its callbacks only once.
 
 import type { Status } from '@rsio/protocol/wire/status';
-import type { Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import type { Change, Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
 import type { DataBuffer } from './data-buffers.ts';
 import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
 import { COMMAND, COMMAND_FLAG } from './wire/nbd-constants.ts';
@@ -13,6 +13,7 @@ const NO_BUFFER = Buffer.alloc(0);
 export interface NbdRequestEvents {
   completed(request: NbdRequest, status: Status): void;
   extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void;
+  changesKnown(request: NbdRequest, status: Status, changes: readonly Change[]): void;
   largeLeft(request: NbdRequest, failed: boolean): void;
 }
 
@@ -36,6 +37,8 @@ export class NbdRequest implements VolumeIo, LargeReply {
   isFirstExtentOnly = false;
   /** For BLOCK_STATUS: number of bytes from the start of the volume's range to the start of the client's range. */
   headBytes = 0;
+  /** For BLOCK_STATUS: the descriptors of the contexts that have been asked so far. */
+  readonly statuses: (readonly number[])[] = [];
   /** Number of data bytes that count against the limit of the connection. */
   dataBytes = 0;
 
@@ -45,6 +48,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   reply: Buffer = NO_BUFFER;
   readonly sent: (failed?: Error | null) => void;
   readonly extentsDone: (status: Status, extents: readonly Extent[]) => void;
+  readonly changesDone: (status: Status, changes: readonly Change[]) => void;
   private readonly events: NbdRequestEvents;
 
   /** `anyRange` is true if the client may use ranges that are not whole blocks. */
@@ -53,6 +57,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.anyRange = anyRange;
     this.sent = (failed) => owner.largeLeft(this, failed !== undefined && failed !== null);
     this.extentsDone = (status, extents) => owner.extentsKnown(this, status, extents);
+    this.changesDone = (status, changes) => owner.changesKnown(this, status, changes);
   }
 
   done(status: Status): void {
@@ -78,6 +83,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.isFirstExtentOnly = (header.flags & COMMAND_FLAG.REQ_ONE) !== 0;
     this.dataBytes = 0;
     this.headBytes = 0;
+    this.statuses.length = 0;
   }
 
   hold(held: DataBuffer): void {

@@ -5,10 +5,10 @@
 
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { Extent } from '../../volumes/frontend-volume.ts';
+import type { Change, Extent } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET, DataBuffers } from './data-buffers.ts';
 import type { BudgetUser, MemoryBudget } from './memory-budget.ts';
-import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
+import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, dirtyDescriptors, writeBlockStatus } from './nbd-block-status.ts';
 import {
   errorChunkBytes,
   type HeaderVerdict,
@@ -181,7 +181,27 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     try {
       if (this.isDead) this.drop(request);
       // If the server cannot report holes, the whole range counts as allocated, so that copying programs do not fail.
-      else if (status === STATUS.OK || status === STATUS.UNSUPPORTED) this.answerExtents(request, status === STATUS.OK ? extents : []);
+      else if (status === STATUS.OK || status === STATUS.UNSUPPORTED)
+        this.statusKnown(
+          request,
+          allocationDescriptors(status === STATUS.OK ? extents : [], request.headBytes, request.lengthBytes, request.isFirstExtentOnly),
+        );
+      else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
+    } catch (thrown) {
+      this.events.failed(thrown);
+    }
+  }
+
+  changesKnown(request: NbdRequest, status: Status, changes: readonly Change[]): void {
+    this.inVolume--;
+    try {
+      if (this.isDead) this.drop(request);
+      // If the server cannot tell, the whole range counts as changed.
+      else if (status === STATUS.OK || status === STATUS.UNSUPPORTED)
+        this.statusKnown(
+          request,
+          dirtyDescriptors(status === STATUS.OK ? changes : [], request.headBytes, request.lengthBytes, request.isFirstExtentOnly),
+        );
       else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
     } catch (thrown) {
       this.events.failed(thrown);
@@ -212,27 +232,40 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   private execute(request: NbdRequest): void {
-    if (request.type === COMMAND.BLOCK_STATUS) this.requestExtents(request);
+    if (request.type === COMMAND.BLOCK_STATUS) this.requestStatus(request);
     else this.agreed.volume.submit(request);
     // The request is counted only after the call, because the volume never completes a request for which the call has thrown.
     this.inVolume++;
   }
 
-  /** Requests the extents of all blocks that the range touches, because volumes report whole blocks only. */
-  private requestExtents(request: NbdRequest): void {
+  /** Asks for the next context, for all blocks that the range touches, because volumes report whole blocks only. */
+  private requestStatus(request: NbdRequest): void {
     const { volume } = this.agreed;
     const { positionBytes, lengthBytes } = request;
     const block = volume.blockSizeBytes;
     const headBytes = positionBytes % block;
     const wholeBytes = Math.ceil((headBytes + lengthBytes) / block) * block;
     request.headBytes = headBytes;
-    volume.extents(positionBytes - headBytes, wholeBytes, request.extentsDone);
+    const since = this.agreed.contexts[request.statuses.length]?.since ?? null;
+    if (since === null || volume.changes === undefined) volume.extents(positionBytes - headBytes, wholeBytes, request.extentsDone);
+    else volume.changes(since, positionBytes - headBytes, wholeBytes, request.changesDone);
   }
 
-  private answerExtents(request: NbdRequest, extents: readonly Extent[]): void {
-    const descriptors = allocationDescriptors(extents, request.headBytes, request.lengthBytes, request.isFirstExtentOnly);
-    const batch = this.output.room(BLOCK_STATUS_MAX_BYTES);
-    this.output.commit(writeBlockStatus(batch.bytes, batch.fill, request, descriptors), request.dataBytes);
+  /** Each context has a chunk of its own. They are sent together. */
+  private statusKnown(request: NbdRequest, descriptors: readonly number[]): void {
+    const { contexts } = this.agreed;
+    const { statuses } = request;
+    statuses.push(descriptors);
+    if (statuses.length < contexts.length) {
+      this.requestStatus(request);
+      this.inVolume++;
+      return;
+    }
+    const { bytes, fill } = this.output.room(contexts.length * BLOCK_STATUS_MAX_BYTES);
+    let behind = fill;
+    for (const [index, { id }] of contexts.entries())
+      behind = writeBlockStatus(bytes, behind, request, statuses[index] ?? [], id, index === contexts.length - 1);
+    this.output.commit(behind, request.dataBytes);
     this.recycle(request);
   }
 

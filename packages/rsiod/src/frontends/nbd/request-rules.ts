@@ -60,7 +60,7 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   // Zeroing a range by making a hole is fast; rsiod does not know whether other ways are fast.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
-  if (type === COMMAND.BLOCK_STATUS && !agreed.hasAllocation) return REFUSAL.STATUS;
+  if (type === COMMAND.BLOCK_STATUS && agreed.contexts.length === 0) return REFUSAL.STATUS;
   if (lengthBytes > NBD_REQUEST_MAX_BYTES && hasData(type)) {
     return (flags & COMMAND_FLAG.DF) !== 0 ? REFUSAL.LONG_DF : REFUSAL.LONG;
   }

@@ -57,9 +57,9 @@ export class Rig {
   }
 
   /** `asked`: with 3 the client asks for the block sizes. */
-  go(structured: boolean, asked: readonly number[] = [3]): this {
+  go(structured: boolean, asked: readonly number[] = [3], wanted: readonly string[] = ['base:allocation']): this {
     this.receive(u32(3));
-    const options = structured ? [optionBytes(8), optionBytes(10, contexts('oracle', ['base:allocation']))] : [];
+    const options = structured ? [optionBytes(8), optionBytes(10, contexts('oracle', wanted))] : [];
     for (const option of [...options, optionBytes(7, named('oracle', asked))]) {
       this.receive(option);
       this.transport.deliver();

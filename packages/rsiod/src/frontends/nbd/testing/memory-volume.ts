@@ -4,7 +4,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { FrontendVolume, Extent, VolumeIo } from '../../../volumes/frontend-volume.ts';
+import type { Change, FrontendVolume, Extent, OlderSnapshot, VolumeIo } from '../../../volumes/frontend-volume.ts';
 
 export interface MemoryVolumeOptions {
   readonly namespace?: string;
@@ -14,6 +14,7 @@ export interface MemoryVolumeOptions {
   readonly blockSizeBytes?: number;
   readonly readonly?: boolean;
   readonly canDiscard?: boolean;
+  readonly olderSnapshots?: readonly OlderSnapshot[];
   /** Calls `fire` later; setImmediate by default. */
   readonly schedule?: (fire: () => void) => void;
 }
@@ -26,6 +27,7 @@ export class MemoryVolume implements FrontendVolume {
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
   readonly canDiscard: boolean;
+  readonly olderSnapshots: readonly OlderSnapshot[];
   readonly id = 'id';
   readonly incarnation = 'boot.0';
   readonly content: Buffer;
@@ -46,6 +48,7 @@ export class MemoryVolume implements FrontendVolume {
     this.blockSizeBytes = options.blockSizeBytes ?? 512;
     this.readonly = options.readonly ?? false;
     this.canDiscard = options.canDiscard ?? true;
+    this.olderSnapshots = options.olderSnapshots ?? [];
     this.schedule = options.schedule ?? setImmediate;
     this.content = Buffer.alloc(this.sizeBytes);
     this.allocated = new Uint8Array(this.sizeBytes / this.blockSizeBytes);
@@ -79,6 +82,18 @@ export class MemoryVolume implements FrontendVolume {
         extents.push({ lengthBytes: this.blockSizeBytes, isHole: this.allocated[at / this.blockSizeBytes] === 0 });
       }
       done(STATUS.OK, extents);
+    });
+  }
+
+  /** Every other block has changed since any snapshot. */
+  changes(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void {
+    this.seen.push(`changes since ${since} ${positionBytes}+${lengthBytes}`);
+    this.schedule(() => {
+      if (this.fail !== STATUS.OK) return done(this.fail, []);
+      const changes: Change[] = [];
+      for (let at = positionBytes; at < positionBytes + lengthBytes; at += this.blockSizeBytes)
+        changes.push({ lengthBytes: this.blockSizeBytes, isChanged: (at / this.blockSizeBytes) % 2 === 1 });
+      done(STATUS.OK, changes);
     });
   }
 

@@ -98,7 +98,11 @@ export function replies(bytes: Buffer, readBytes: ReadonlyMap<number, number> = 
     } else if (magic === 0x668e33ef) {
       const chunk = bytes.readUInt16BE(at + 6);
       const data = cut(bytes, at + 20, bytes.readUInt32BE(at + 16));
-      if (bytes.readUInt16BE(at + 4) !== 1) throw new Error('A chunk that is not the last');
+      // Only BLOCK_STATUS has a chunk for each context, and only the last one ends its reply.
+      const isLast = bytes.readUInt16BE(at + 4) === 1;
+      const next = at + 20 + data.length;
+      const continues = next < bytes.length && Number(bytes.readBigUInt64BE(next + 8)) === cookie;
+      if (isLast === continues) throw new Error('The last chunk of a reply, and no other, must be marked as the last');
       found.push({ cookie, errno: chunk >= 0x8000 ? data.readUInt32BE(0) : 0, chunk, data });
       at += 20 + data.length;
     } else throw new Error(`No reply at ${at}: 0x${magic.toString(16)}`);

@@ -22,6 +22,10 @@ export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
  */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
+/** Metadata contexts that one client may select; further ones are not selected. */
+export const NBD_CONTEXTS_SELECTED_MAX = 8;
+/** Metadata contexts of older snapshots that rsiod lists, the youngest ones; others can be selected by their names. */
+export const NBD_CONTEXTS_LISTED_MAX = 256;
 /** Maximum length of the data of one NBD option. Longer data is discarded, and the option is refused. */
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
 /** A READ reply with less data than this is copied into the batch; a longer reply is sent from its own buffer. */

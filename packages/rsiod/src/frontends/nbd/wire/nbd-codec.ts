@@ -176,10 +176,10 @@ export function writeSimpleReply(into: Buffer, at: number, to: ReplyAddress, err
   return at + SIMPLE_REPLY_BYTES;
 }
 
-/** Writes the header of the last chunk of a reply. A payload of `payloadBytes` bytes must follow. */
-export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, type: number, payloadBytes: number): number {
+/** Writes the header of a chunk, by default the last one of a reply. A payload of `payloadBytes` bytes must follow. */
+export function writeChunkHeader(into: Buffer, at: number, to: ReplyAddress, type: number, payloadBytes: number, isLast = true): number {
   into.writeUInt32BE(MAGIC.STRUCTURED_REPLY, at);
-  into.writeUInt16BE(CHUNK_FLAG_DONE, at + 4);
+  into.writeUInt16BE(isLast ? CHUNK_FLAG_DONE : 0, at + 4);
   into.writeUInt16BE(type, at + 6);
   into.writeUInt32BE(to.cookieHigh, at + 8);
   into.writeUInt32BE(to.cookieLow, at + 12);

@@ -59,7 +59,10 @@ export const COMMAND_FLAG = { FUA: 1 << 0, NO_HOLE: 1 << 1, DF: 1 << 2, REQ_ONE:
 export const CHUNK = { NONE: 0, OFFSET_DATA: 1, BLOCK_STATUS: 5, ERROR: 0x8001, ERROR_OFFSET: 0x8002 } as const;
 export const CHUNK_FLAG_DONE = 1;
 
+/** States of base:allocation. */
 export const STATE = { HOLE: 1 << 0, ZERO: 1 << 1 } as const;
+/** State of qemu:dirty-bitmap. */
+export const STATE_DIRTY = 1 << 0;
 
 export const CLIENT_FLAGS_BYTES = 4;
 export const OPTION_HEADER_BYTES = 16;
@@ -75,3 +78,5 @@ export const EXPORT_NAME_PADDING_BYTES = 124;
 export const PREFERRED_BLOCK_BYTES = 4096;
 export const ALLOCATION_CONTEXT = 'base:allocation';
 export const ALLOCATION_CONTEXT_ID = 1;
+/** Followed by the name of an older snapshot: what has changed since. The name is that of qemu, whose programs know it. */
+export const DIRTY_CONTEXT = 'qemu:dirty-bitmap:';

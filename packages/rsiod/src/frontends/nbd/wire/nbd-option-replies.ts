@@ -6,7 +6,6 @@ import { NBD_REQUEST_MAX_BYTES } from './limits.ts';
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 import { exportDescription, exportName } from './export-names.ts';
 import {
-  ALLOCATION_CONTEXT,
   EXPORT_NAME_PADDING_BYTES,
   HANDSHAKE_FLAG,
   INFO,
@@ -49,10 +48,10 @@ export function serverReply(option: number, volume: FrontendVolume): Buffer {
   return optionReply(option, OPTION_REPLY.SERVER, Buffer.concat([length, name, Buffer.from(exportDescription(volume), 'utf8')]));
 }
 
-export function metaContextReply(option: number, id: number): Buffer {
+export function metaContextReply(option: number, { id, name }: { readonly id: number; readonly name: string }): Buffer {
   const number = Buffer.alloc(4);
   number.writeUInt32BE(id);
-  return optionReply(option, OPTION_REPLY.META_CONTEXT, Buffer.concat([number, Buffer.from(ALLOCATION_CONTEXT, 'latin1')]));
+  return optionReply(option, OPTION_REPLY.META_CONTEXT, Buffer.concat([number, Buffer.from(name, 'latin1')]));
 }
 
 /**

@@ -1,0 +1,45 @@
+// Asks the server for the snapshots that are older than an attached one. Invariant: the answer holds for as long as the snapshot is attached,
+// because a new snapshot is never older; one that was removed since is refused when its changes are asked for.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeSnapshotsAnswer, encodeSnapshotsRequest } from '@rsio/protocol/wire/message-codec';
+import { IOCTL } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { OlderSnapshot } from './frontend-volume.ts';
+import { OLDER_SNAPSHOTS_MAX, OLDER_SNAPSHOTS_TRIES_MAX, OLDER_SNAPSHOTS_WAIT_MS } from './limits.ts';
+
+/** Returns the snapshots, the youngest first; none if the server cannot list them, or does not in time. */
+export async function olderSnapshots(trunk: Trunk, attachment: Attachment, clock: Clock): Promise<readonly OlderSnapshot[]> {
+  for (let tries = 0; tries < OLDER_SNAPSHOTS_TRIES_MAX; tries++) {
+    const found: OlderSnapshot[] = [];
+    for (let hasMore = true; hasMore && found.length < OLDER_SNAPSHOTS_MAX; ) {
+      const answer = await ask(trunk, attachment, clock, found.at(-1)?.id ?? null);
+      const [body] = answer?.bodies ?? [];
+      // The snapshot after which the list would continue may have been removed.
+      if (answer?.status === STATUS.UNKNOWN_VOLUME) break;
+      if (answer?.status !== STATUS.OK || body === undefined) return [];
+      const part = decodeSnapshotsAnswer(body, 0, body.length);
+      found.push(...part.snapshots);
+      hasMore = part.hasMore && part.snapshots.length > 0;
+      if (!hasMore) return found.slice(0, OLDER_SNAPSHOTS_MAX);
+    }
+    if (found.length >= OLDER_SNAPSHOTS_MAX) return found.slice(0, OLDER_SNAPSHOTS_MAX);
+  }
+  return [];
+}
+
+/** Resolves with null if the server does not answer in time. */
+function ask(trunk: Trunk, attachment: Attachment, clock: Clock, after: string | null): Promise<SessionAnswer | null> {
+  return new Promise((resolve) => {
+    const timer = clock.after(OLDER_SNAPSHOTS_WAIT_MS, () => resolve(null));
+    const body = encodeSnapshotsRequest({ after });
+    callSession(trunk, { op: OP.IOCTL, attachment, aux: IOCTL.SNAPSHOTS, body }, (answer) => {
+      timer.cancel();
+      resolve(answer);
+    });
+  });
+}
