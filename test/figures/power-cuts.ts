@@ -56,10 +56,10 @@ async function play(faults: readonly Fault[], seed: number, total: Total): Promi
       where = `round ${number + 1}, ${fault}`;
       total.rounds++;
       const { open, changes, problems } = await drill.round(fault);
-      const kind = open?.split(' ')[0] ?? 'none';
+      const kind = open?.kind ?? 'none';
       total.open.set(kind, (total.open.get(kind) ?? 0) + 1);
       total.changes += changes;
-      fail(`${where}, at ${open ?? 'no change'}`, problems);
+      fail(`${where}, at ${open?.text ?? 'no change'}`, problems);
     }
     where = 'end';
     fail(where, await drill.end());

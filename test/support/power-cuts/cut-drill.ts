@@ -36,7 +36,11 @@ const BLOCK_BYTES = 4096;
 /** db is fragmented, so that it is cloned in chunks. */
 const SIZES: Readonly<Record<string, number>> = { db: 16 * MIB, log: 4 * MIB, [COLD]: 4 * MIB };
 const COLD_WRITES = 8;
-const STRIKE_MAX_MS = 600;
+/** Changes of a round before the one at which the fault comes. */
+const CHANGES_MAX = 3;
+/** The fault comes from the beginning of a change until a little after the time that it usually takes. */
+const STRIKE_SPARE = 1.1;
+const CHANGE_MS = 60;
 /** Before the first fault. */
 const FIRST_SNAPSHOTS = 2;
 /** How long rssrv goes on with a disk that is gone, or without a server process. */
@@ -52,7 +56,7 @@ export type Fault = (typeof FAULTS)[number];
 
 export interface RoundResult {
   /** The change whose answer is missing; null: the fault came between two. */
-  readonly open: string | null;
+  readonly open: Pick<Change, 'kind' | 'text'> | null;
   /** Changes that were answered before the fault. */
   readonly changes: number;
   readonly problems: readonly string[];
@@ -74,6 +78,8 @@ export class CutDrill {
   private problems: string[] = [];
   private pool = '';
   private isStruck = false;
+  /** How long changes of a kind take. */
+  private readonly tookMs = { snapshot: CHANGE_MS, group: CHANGE_MS, remove: CHANGE_MS, clone: CHANGE_MS, rollback: CHANGE_MS };
   private count = 0;
   private emptyBytes = 0;
 
@@ -117,13 +123,15 @@ export class CutDrill {
     await this.writeCold();
     for (const volume of this.written) volume.start(random.int(1, MIB));
     for (const volume of this.written) await volume.goesOn();
-    const changing = this.keepChanging();
+    for (let number = random.int(0, CHANGES_MAX); number > 0; number--) await this.make(this.changes.next());
+    const change = this.changes.next();
+    const making = this.make(change);
     // It is awaited after the fault.
-    changing.catch(() => undefined);
-    await sleep(random.unit() * STRIKE_MAX_MS);
+    making.catch(() => undefined);
+    await sleep(random.unit() * STRIKE_SPARE * this.tookMs[change.kind]);
     this.isStruck = true;
     await this.strike(fault);
-    const open = await changing;
+    const open = await making;
     if (fault === 'power cut' || fault === 'disk lost') await this.powerOn();
     if (fault !== 'kill of a server process') await this.host.start('rssrv');
     await waitFor(() => this.isReady(), READY_MS, 'The pool is ready');
@@ -134,7 +142,7 @@ export class CutDrill {
     await this.judge();
     if (this.ioErrors > ioErrors && fault !== 'disk lost')
       this.problems.push(`${this.ioErrors - ioErrors} I/Os were answered with an error`);
-    return { open: open?.text ?? null, changes: this.count, problems: this.problems };
+    return { open, changes: this.count, problems: this.problems };
   }
 
   /** Removes all snapshots and clones. Returns a problem if their space does not come back. */
@@ -194,18 +202,18 @@ export class CutDrill {
     this.state.cold = await digestOf(this.fileOf(COLD));
   }
 
-  /** Makes changes until the fault. Returns the one whose answer is missing. */
-  private async keepChanging(): Promise<Change | null> {
-    while (!this.isStruck) {
-      const change = this.changes.next();
-      try {
-        await this.done(change, await change.ask());
-        this.count++;
-      } catch (error) {
-        if (this.isStruck) return change;
-        if (!isBusy(error)) throw error;
-        this.busy++;
-      }
+  /** Makes a change. Returns it if its answer is missing because of the fault. */
+  private async make(change: Change): Promise<Change | null> {
+    const startMs = performance.now();
+    try {
+      const answer = await change.ask();
+      if (!this.isStruck) this.tookMs[change.kind] = (this.tookMs[change.kind] + performance.now() - startMs) / 2;
+      await this.done(change, answer);
+      this.count++;
+    } catch (error) {
+      if (this.isStruck) return change;
+      if (!isBusy(error)) throw error;
+      this.busy++;
     }
     return null;
   }

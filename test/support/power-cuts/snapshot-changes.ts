@@ -27,6 +27,7 @@ export interface KnownSnapshot {
 
 /** A change that was asked for. */
 export interface Change {
+  readonly kind: 'snapshot' | 'group' | 'remove' | 'clone' | 'rollback';
   readonly text: string;
   readonly makes: readonly KnownSnapshot[];
   readonly removes: readonly KnownSnapshot[];
@@ -91,15 +92,13 @@ export class SnapshotChanges {
     const full = [...WRITTEN, COLD].find((volume) => state.of(volume).length >= SNAPSHOTS_OF_VOLUME);
     if (full !== undefined) return this.removal(random.chance(0.7) ? state.of(full)[0]! : random.pick(state.of(full)));
     const known = [...state.snapshots.values()].filter(({ digest }) => digest !== null);
-    const kind = random.unit();
-    if (kind < 0.25 || known.length === 0) return this.snapshots(WRITTEN);
-    if (kind < 0.35) return this.snapshots([...WRITTEN, COLD]);
-    if (kind < 0.55) return this.snapshots([random.pick(WRITTEN)]);
-    if (kind < 0.7) return this.removal(random.pick(known));
     const cold = known.filter(({ volume }) => volume === COLD);
-    if (kind < 0.85 && cold.length > 0) return this.rollback(random.pick(cold));
-    if (state.clones.size < CLONES) return this.clone(random.pick(known));
-    return this.snapshots([COLD]);
+    const kind = random.int(1, 5);
+    if (kind === 1 && known.length > 0) return this.removal(random.pick(known));
+    if (kind === 2 && cold.length > 0) return this.rollback(random.pick(cold));
+    if (kind === 3 && known.length > 0 && state.clones.size < CLONES) return this.clone(random.pick(known));
+    if (kind === 4) return this.snapshots([random.pick([...WRITTEN, COLD])]);
+    return this.snapshots(random.chance(0.7) ? WRITTEN : [...WRITTEN, COLD]);
   }
 
   /** Snapshots of these volumes at one moment. */
@@ -114,6 +113,7 @@ export class SnapshotChanges {
     const asked = volumes.map((volume) => ({ name: volume, universe: 0, snapshot: name }));
     return {
       ...NOTHING,
+      kind: volumes.length > 1 ? 'group' : 'snapshot',
       text: `snapshot ${volumes.map((volume) => `${volume}@${name}`).join(' ')}`,
       makes,
       ask: () => this.call('volume-snapshot', { snapshots: asked, request }),
@@ -124,6 +124,7 @@ export class SnapshotChanges {
     const request = crypto.randomUUID();
     return {
       ...NOTHING,
+      kind: 'remove',
       text: `remove ${keyOf(one)}`,
       removes: [one],
       ask: () => this.call('volume-snapshot-remove', { name: one.volume, universe: 0, snapshot: one.name, request }),
@@ -134,6 +135,7 @@ export class SnapshotChanges {
     const [newName, request] = [`clone${++this.numbers}`, crypto.randomUUID()];
     return {
       ...NOTHING,
+      kind: 'clone',
       text: `clone ${keyOf(one)} ${newName}`,
       clones: { name: newName, digest: one.digest },
       ask: () => this.call('volume-clone', { name: one.volume, universe: 0, snapshot: one.name, newName, newUniverse: 0, request }),
@@ -146,6 +148,7 @@ export class SnapshotChanges {
     const kept: KnownSnapshot = { volume: COLD, name: `${BEFORE_ROLLBACK}?`, digest: this.state.cold, window: null, group: request };
     return {
       ...NOTHING,
+      kind: 'rollback',
       text: `rollback ${keyOf(one)}`,
       makes: [kept],
       rollsTo: one.digest,
@@ -156,7 +159,7 @@ export class SnapshotChanges {
 
 export const BEFORE_ROLLBACK = 'before-rollback-';
 
-const NOTHING: Omit<Change, 'text' | 'ask'> = { makes: [], removes: [], clones: null, rollsTo: null };
+const NOTHING: Omit<Change, 'kind' | 'text' | 'ask'> = { makes: [], removes: [], clones: null, rollsTo: null };
 
 /** The volumes and snapshots of a server, with the files of their contents. */
 export interface Present {
