@@ -11,6 +11,7 @@ import { runWell } from '../programs/programs.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
 const UNMOUNT_MS = 10_000;
+const RELEASED_MS = 30_000;
 
 export class CutDisk {
   readonly directory: string;
@@ -36,8 +37,14 @@ export class CutDisk {
   /** Unmounts it and mounts it again, as a start of the machine does. No process uses it any more. */
   async mount(): Promise<void> {
     await waitFor(() => spawnSync('umount', [this.directory]).status === 0, UNMOUNT_MS, `${this.directory} is unmounted`);
+    // A program that has begun with a copy of all mounts, as tests of devices do, keeps the old one alive. It would be mounted again.
+    await waitFor(() => !this.hasDevice(), RELEASED_MS, `No other mount namespace uses ${this.image}`);
     const { status, stderr } = spawnSync('mount', ['-o', 'loop', this.image, this.directory], { encoding: 'utf8' });
     if (status !== 0) throw new Error(`The disk cannot be mounted any more: ${stderr}`);
+  }
+
+  private hasDevice(): boolean {
+    return spawnSync('losetup', ['--noheadings', '--associated', this.image], { encoding: 'utf8' }).stdout !== '';
   }
 
   /** Space that is in use, metadata included. */
