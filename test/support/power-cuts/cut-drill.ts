@@ -38,8 +38,8 @@ const SIZES: Readonly<Record<string, number>> = { db: 16 * MIB, log: 4 * MIB, [C
 const COLD_WRITES = 8;
 /** Changes of a round before the one at which the fault comes. */
 const CHANGES_MAX = 3;
-/** The fault comes from the beginning of a change until a little after the time that it usually takes. */
-const STRIKE_SPARE = 1.1;
+/** The fault is ordered within this part of the time that a change usually takes, and comes a little later. */
+const STRIKE_SPARE = 0.7;
 const CHANGE_MS = 60;
 /** Before the first fault. */
 const FIRST_SNAPSHOTS = 2;
