@@ -197,6 +197,7 @@ export class Listener {
     this.isServing = false;
     this.sockets.closeAll();
     this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
+    this.moments.stop();
     await this.administration.stop();
     await this.changes.idle(clock, CHANGE_STOP_WAIT_MS);
     this.probes.close('E_SHUTTING_DOWN', sentence);

@@ -109,7 +109,7 @@ class World {
 
 const EVENTS = fc.array(
   fc.record({
-    kind: fc.constantFrom('held', 'held', 'ended', 'granted', 'ask', 'ask', 'clone', 'clone', 'clone', 'fail', 'time'),
+    kind: fc.constantFrom('held', 'held', 'ended', 'granted', 'ask', 'ask', 'clone', 'clone', 'clone', 'fail', 'time', 'stop'),
     who: fc.integer({ min: 0, max: 5 }),
     copy: fc.integer({ min: 0, max: 3 }),
     chunk: fc.integer({ min: 0, max: 6 }),
@@ -137,6 +137,7 @@ test('whatever happens: one moment, each chunk once, every session told of the e
           world.ask(session, asks++, copy, chunk, Math.min(chunk + length, counts[copy]! - 1));
         else if (kind === 'clone') world.cloneEnds(copy, null);
         else if (kind === 'fail' && who === 0) world.cloneEnds(copy, new Error('EIO'));
+        else if (kind === 'stop' && who === 0 && world.ends === 0) world.obey(world.plan.stop());
         else if (kind === 'time' && who === 0 && world.timerMs !== null) world.obey(world.plan.timeOver());
       }
       // From here on, everything goes well.

@@ -8,7 +8,8 @@ import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limi
 export type Failure =
   | { readonly why: 'late'; readonly sessions: readonly string[] }
   | { readonly why: 'slow'; readonly copy: number }
-  | { readonly why: 'clone'; readonly error: unknown };
+  | { readonly why: 'clone'; readonly error: unknown }
+  | { readonly why: 'stopped' };
 
 export type Order =
   | { readonly order: 'hold'; readonly session: string }
@@ -167,6 +168,12 @@ export class MomentPlan {
     if (this.state === 'holding') this.fail({ why: 'late', sessions: [...this.awaited] });
     else if (this.state === 'cloning' || this.state === 'guarding')
       this.fail({ why: 'slow', copy: this.copies.findIndex(({ isBusy }) => isBusy) });
+    return this.given();
+  }
+
+  /** The server ends. */
+  stop(): Order[] {
+    if (this.state !== 'ending' && this.state !== 'over') this.fail({ why: 'stopped' });
     return this.given();
   }
 

@@ -229,6 +229,19 @@ test('no snapshot if the storage has reported an error', async () => {
   expect([outcome, synced]).toEqual(['E_VOLUME The disk is broken', ['x', 'x is lost']]);
 });
 
+test('the end of the server ends a moment when the clone in progress has ended', async () => {
+  session('a', 'x');
+  await take(['x', 9]);
+  await held('a');
+  moments.stop();
+  expect(sent.at(-1)).toBe('a: go-on ');
+  await clones[0]!.ends();
+  expect([clones.length, clock.timersPending]).toEqual([1, 0]);
+  expect(outcome).toMatch(/^E_SHUTTING_DOWN /);
+  await take(['x', 1]);
+  expect(outcome).toMatch(/^E_SHUTTING_DOWN /);
+});
+
 test('bounds', async () => {
   await take(['x', GUARD_CHUNKS_MAX + 1]);
   expect(outcome).toMatch(/^E_LIMIT Volume X would be copied in 1048577 pieces/);

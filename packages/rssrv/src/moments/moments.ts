@@ -60,6 +60,7 @@ const OVER: Cloned = { isCloned: false };
 export class Moments implements MomentsOfPools {
   private readonly ports: MomentPorts;
   private isTaking = false;
+  private isStopped = false;
   private current: Current | null = null;
   private numbers = 0;
   private asks = 0;
@@ -71,6 +72,7 @@ export class Moments implements MomentsOfPools {
   /** See pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT, and what a clone throws. */
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);
+    if (this.isStopped) throw stopped();
     if (this.isTaking) throw new RsError('E_BUSY', 'Another snapshot is being taken: try again when it is there');
     this.isTaking = true;
     try {
@@ -104,6 +106,12 @@ export class Moments implements MomentsOfPools {
     if (current === null) return;
     current.told.delete(sessionId);
     this.carryOut(current, current.plan.ended(sessionId));
+  }
+
+  /** The server ends: no chunk is cloned any more, and no moment is taken. */
+  stop(): void {
+    this.isStopped = true;
+    if (this.current !== null) this.carryOut(this.current, this.current.plan.stop());
   }
 
   /** Answers a session whose change waits for chunks. */
@@ -279,10 +287,16 @@ export class Moments implements MomentsOfPools {
       }
       case 'clone':
         return toRsError(failure.error);
+      case 'stopped':
+        return stopped();
     }
   }
 }
 
 function guardsOf(copies: readonly ChunkedCopy[]): GuardedVolume[] {
   return copies.filter(({ chunks }) => chunks > 1).map(({ volumeId, chunkBytes, chunks }) => ({ volumeId, chunkBytes, chunks }));
+}
+
+function stopped(): RsError {
+  return new RsError('E_SHUTTING_DOWN', 'The server is shutting down: take the snapshot when it is back');
 }

@@ -86,13 +86,15 @@ test('each wait has its reason and its beginning', () => {
     [
       volume({ outstanding: 3, oldestMs: 12_000, waitingForSpace: 2 }),
       volume({ volumeId: 'b', outstanding: 1, oldestMs: 6_000 }),
-      volume({ volumeId: 'fast', outstanding: 1, oldestMs: 100 }),
+      volume({ volumeId: 'fast', outstanding: 1, oldestMs: 100, heldForSnapshot: 1 }),
+      volume({ volumeId: 'held', outstanding: 5, oldestMs: 7_000, heldForSnapshot: 4 }),
     ],
     { opens: [{ name: 'db', universe: 1, waitedMs: 4_000 }] },
   );
   expect(scene.view().waits).toEqual([
     { client: 'big-2', volume: 'a@0', why: 'space', requests: 2, sinceMs: wallMs - 12_000 },
     { client: 'big-2', volume: 'b@0', why: 'storage', requests: 1, sinceMs: wallMs - 6_000 },
+    { client: 'big-2', volume: 'held@0', why: 'snapshot', requests: 4, sinceMs: wallMs - 7_000 },
     { client: 'big-2', volume: 'db@1', why: 'hold', requests: 1, sinceMs: wallMs - 4_000 },
   ]);
 });
