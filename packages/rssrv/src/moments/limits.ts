@@ -10,6 +10,12 @@ export const HOLD_LIMIT_MS = 1_000;
 export const HOLD_MAX_MS = 500;
 /** While chunks are guarded, time within which the next chunk must be cloned, because changes may wait for it. */
 export const CLONE_MAX_MS = 5_000;
+/**
+ * After a clone, no chunk is cloned in the background for as long as the clone took, at most REST_MAX_MS, so that changes find the file
+ * system and the processor free. A clone that took less than REST_MIN_MS is not followed by a rest.
+ */
+export const REST_MIN_MS = 1;
+export const REST_MAX_MS = 50;
 /** A request for more chunks waits until they are cloned in the background, because it would delay the requests for few chunks. */
 export const ASK_CHUNKS_MAX = 64;
 /** Chunks of one volume. Each session keeps a byte for each of them. */

@@ -23,6 +23,7 @@ class World {
   readonly asked = new Map<number, { readonly session: string; readonly copy: number; readonly from: number; readonly to: number }>();
   readonly chunks: readonly number[];
   timerMs: number | null = null;
+  isResting = false;
   failure: Failure | null = null;
   ends = 0;
 
@@ -74,6 +75,9 @@ class World {
         this.failure = order.failure;
         expect(this.running.size).toBe(0);
         expect(this.timerMs).toBeNull();
+        return;
+      case 'rest':
+        this.isResting = true;
     }
   }
 
@@ -102,6 +106,13 @@ class World {
     this.obey(error === null ? this.plan.cloned(copy, chunk) : this.plan.cloneFailed(copy, error));
   }
 
+  /** The pause between two clones in the background is over. */
+  rested(): void {
+    if (!this.isResting) return;
+    this.isResting = false;
+    this.obey(this.plan.rested());
+  }
+
   get all(): number {
     return this.chunks.reduce((sum, count) => sum + count, 0);
   }
@@ -109,7 +120,22 @@ class World {
 
 const EVENTS = fc.array(
   fc.record({
-    kind: fc.constantFrom('held', 'held', 'ended', 'granted', 'ask', 'ask', 'clone', 'clone', 'clone', 'fail', 'time', 'stop'),
+    kind: fc.constantFrom(
+      'held',
+      'held',
+      'ended',
+      'granted',
+      'ask',
+      'ask',
+      'clone',
+      'clone',
+      'clone',
+      'rest',
+      'rest',
+      'fail',
+      'time',
+      'stop',
+    ),
     who: fc.integer({ min: 0, max: 5 }),
     copy: fc.integer({ min: 0, max: 3 }),
     chunk: fc.integer({ min: 0, max: 6 }),
@@ -137,13 +163,16 @@ test('whatever happens: one moment, each chunk once, every session told of the e
           world.ask(session, asks++, copy, chunk, Math.min(chunk + length, counts[copy]! - 1));
         else if (kind === 'clone') world.cloneEnds(copy, null);
         else if (kind === 'fail' && who === 0) world.cloneEnds(copy, new Error('EIO'));
+        else if (kind === 'rest') world.rested();
         else if (kind === 'stop' && who === 0 && world.ends === 0) world.obey(world.plan.stop());
         else if (kind === 'time' && who === 0 && world.timerMs !== null) world.obey(world.plan.timeOver());
       }
       // From here on, everything goes well.
       for (const session of [...world.changing]) world.held(session);
-      for (let turns = 0; world.ends === 0 && turns < 2 * world.all; turns++)
+      for (let turns = 0; world.ends === 0 && turns < 2 * world.all; turns++) {
         for (let copy = 0; copy < counts.length; copy++) world.cloneEnds(copy, null);
+        world.rested();
+      }
       expect(world.ends).toBe(1);
       expect([...world.told.values()].filter((told) => told === 'hold' || told === 'guard')).toEqual([]);
       if (world.failure === null) expect(world.cloned.size).toBe(world.all);
@@ -163,7 +192,11 @@ describe('one by one', () => {
     expect([world.timerMs, [...world.running]]).toEqual([HOLD_MAX_MS, [[0, 0]]]);
     world.cloneEnds(0, null);
     expect([world.timerMs, [...world.running], [...world.told.values()]]).toEqual([CLONE_MAX_MS, [[1, 0]], ['guard', 'guard']]);
-    for (let chunk = 0; chunk < 3; chunk++) world.cloneEnds(1, null);
+    for (let chunk = 0; chunk < 3; chunk++) {
+      world.cloneEnds(1, null);
+      if (chunk < 2) expect(world.running.size).toBe(0);
+      world.rested();
+    }
     expect([world.ends, world.failure, [...world.told.values()]]).toEqual([1, null, ['over', 'over']]);
   });
 
@@ -198,7 +231,10 @@ describe('one by one', () => {
     world.ask('b', 1, 0, count - 1, count - 1);
     world.cloneEnds(0, null);
     expect(world.running.get(0)).toBe(count - 1);
-    while (world.ends === 0) world.cloneEnds(0, null);
+    while (world.ends === 0) {
+      world.cloneEnds(0, null);
+      world.rested();
+    }
     expect(world.answers.get(0)).toBe(true);
   });
 

@@ -17,6 +17,8 @@ export type Order =
   | { readonly order: 'go-on'; readonly session: string; readonly isGuarded: boolean }
   | { readonly order: 'clone'; readonly copy: number; readonly chunk: number }
   | { readonly order: 'answer'; readonly ask: number; readonly isCloned: boolean }
+  /** Chunks that no session waits for are left alone for a moment, until `rested`. Replaces the rest before it. */
+  | { readonly order: 'rest' }
   /** Replaces the timer before it; null: only cancels it. */
   | { readonly order: 'timer'; readonly afterMs: number | null }
   /** The last order. */
@@ -63,6 +65,8 @@ export class MomentPlan {
   private asks: Ask[] = [];
   private failure: Failure | null = null;
   private running = 0;
+  /** True while no chunk is cloned in the background, so that the changes of clients find the file system free. */
+  private isResting = false;
   private orders: Order[] = [];
 
   /** `chunks`: number of chunks of each copy. */
@@ -164,6 +168,12 @@ export class MomentPlan {
     return this.given();
   }
 
+  rested(): Order[] {
+    this.isResting = false;
+    if (this.state === 'guarding') this.pump();
+    return this.given();
+  }
+
   timeOver(): Order[] {
     if (this.state === 'holding') this.fail({ why: 'late', sessions: [...this.awaited] });
     else if (this.state === 'cloning' || this.state === 'guarding')
@@ -214,6 +224,8 @@ export class MomentPlan {
       return;
     }
     this.give({ order: 'timer', afterMs: CLONE_MAX_MS });
+    this.isResting = true;
+    this.give({ order: 'rest' });
     this.pump();
   }
 
@@ -223,7 +235,7 @@ export class MomentPlan {
       const chunk = isBusy ? undefined : wanted.shift();
       if (chunk !== undefined) this.clone(copy, chunk);
     }
-    if (this.running > 0) return;
+    if (this.running > 0 || this.isResting) return;
     const copy = this.copies.findIndex(({ left }) => left > 0);
     const one = this.copies[copy];
     if (one === undefined) return;

@@ -108,8 +108,11 @@ test('a moment over two volumes: the sessions that use one are held, and it is l
   clock.advance(2);
   await clones[0]!.ends();
   expect(sent.splice(0)).toEqual(['a: go-on y/2', 'b: go-on y/2']);
-  clock.advance(10);
+  clock.advance(5);
   await clones[1]!.ends();
+  clock.advance(4);
+  expect(clones.length).toBe(2);
+  clock.advance(1);
   await clones[2]!.ends();
   expect([sent, outcome, synced]).toEqual([['a: go-on ', 'b: go-on '], 'taken', ['x', 'y']]);
   expect(logged).toEqual(['Copied X, Y at one moment: changes of 2 sessions were held for 5.0 ms, 3 pieces cloned in 15ms']);

@@ -11,7 +11,7 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { ChunkedCopy, Moments as MomentsOfPools } from '../pools/snapshots/moment.ts';
 import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
-import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX } from './limits.ts';
+import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX, REST_MAX_MS, REST_MIN_MS } from './limits.ts';
 import { type Failure, MomentPlan, type Order } from './moment-plan.ts';
 
 /** A session, as far as moments matter. */
@@ -52,7 +52,12 @@ interface Current {
   readonly sinceMs: number;
   /** How long changes were held; null while they are. */
   heldMs: number | null;
+  /** How long the last clone took, the longest one so far, and the longest wait of a session for chunks. */
+  lastMs: number;
+  slowestMs: number;
+  waitedMs: number;
   timer: Timer | null;
+  rest: Timer | null;
 }
 
 const OVER: Cloned = { isCloned: false };
@@ -120,8 +125,13 @@ export class Moments implements MomentsOfPools {
     if (current?.number !== number) return Promise.resolve(OVER);
     const copy = current.copies.findIndex((one) => one.volumeId === volumeId);
     const ask = this.asks++;
+    const { clock } = this.ports;
+    const sinceMs = clock.monotonicMs();
     return new Promise((resolve) => {
-      current.asks.set(ask, resolve);
+      current.asks.set(ask, (answer) => {
+        current.waitedMs = Math.max(current.waitedMs, clock.monotonicMs() - sinceMs);
+        resolve(answer);
+      });
       this.carryOut(current, current.plan.asked(sessionId, ask, copy, from, to));
     });
   }
@@ -190,7 +200,11 @@ export class Moments implements MomentsOfPools {
       ended: resolveEnded,
       sinceMs: clock.monotonicMs(),
       heldMs: null,
+      lastMs: 0,
+      slowestMs: 0,
+      waitedMs: 0,
       timer: null,
+      rest: null,
     };
     this.current = current;
     this.carryOut(current, current.plan.begin([...current.told.keys()]));
@@ -227,15 +241,26 @@ export class Moments implements MomentsOfPools {
         current.asks.get(order.ask)?.({ isCloned: order.isCloned });
         current.asks.delete(order.ask);
         return;
+      case 'rest':
+        this.rest(current);
+        return;
       case 'timer':
         current.timer?.cancel();
         current.timer =
           order.afterMs === null ? null : this.ports.clock.after(order.afterMs, () => this.carryOut(current, current.plan.timeOver()));
         return;
       case 'end':
+        current.rest?.cancel();
         this.current = null;
         current.ended(order.failure);
     }
+  }
+
+  private rest(current: Current): void {
+    current.rest?.cancel();
+    const rested = (): void => this.carryOut(current, current.plan.rested());
+    if (current.lastMs < REST_MIN_MS) rested();
+    else current.rest = this.ports.clock.after(Math.min(current.lastMs, REST_MAX_MS), rested);
   }
 
   private send({ told }: Current, sessionId: string, message: HoldMessage): void {
@@ -246,19 +271,28 @@ export class Moments implements MomentsOfPools {
     const { plan, copies } = current;
     const copy = copies[index];
     assert(copy !== undefined, 'A copy is cloned that is not there');
+    const sinceMs = this.ports.clock.monotonicMs();
     copy.clone(chunk).then(
-      () => this.carryOut(current, plan.cloned(index, chunk)),
+      () => {
+        current.lastMs = this.ports.clock.monotonicMs() - sinceMs;
+        current.slowestMs = Math.max(current.slowestMs, current.lastMs);
+        this.carryOut(current, plan.cloned(index, chunk));
+      },
       (error: unknown) => this.carryOut(current, plan.cloneFailed(index, error)),
     );
   }
 
-  private report({ copies, sinceMs, heldMs }: Current, users: readonly MomentSession[], failure: Failure | null): void {
+  private report(
+    { copies, sinceMs, heldMs, slowestMs, waitedMs }: Current,
+    users: readonly MomentSession[],
+    failure: Failure | null,
+  ): void {
     const { clock, log } = this.ports;
     const allMs = clock.monotonicMs() - sinceMs;
     const heldText = `${(heldMs ?? 0).toFixed(1)} ms`;
     const volumes = copies.map(({ volumeId }) => this.ports.nameOf(volumeId)).join(', ');
     const chunks = copies.reduce((sum, one) => sum + one.chunks, 0);
-    const facts = { volumes, heldMs: heldMs ?? 0, sessions: users.length, chunks, allMs };
+    const facts = { volumes, heldMs: heldMs ?? 0, sessions: users.length, chunks, slowestMs, waitedMs, allMs };
     const what = copies.length === 1 ? `volume ${volumes}` : 'volumes';
     if (failure !== null) {
       const { message } = this.errorOf({ copies }, users, failure);

@@ -7,12 +7,12 @@ export const SNAPSHOTS_ALL_MAX = 100_000;
 /** Volumes of which one request makes snapshots at one moment. */
 export const SNAPSHOT_GROUP_MAX = 64;
 /** A file with at most this number of extents is cloned in one piece. An extent takes 7 to 8 us, and writes are held meanwhile. */
-export const WHOLE_EXTENTS_MAX = 1_000;
+export const WHOLE_EXTENTS_MAX = 500;
 /** A larger number of extents is cloned in chunks of this size, or of a smaller one if a chunk would have more extents than this. */
 export const CHUNK_MAX_BYTES = 16 * 1024 * 1024;
-export const CHUNK_EXTENTS_MAX = 1_000;
+export const CHUNK_EXTENTS_MAX = 128;
 /** Below this size, chunks are not made smaller: with extents of 4 KiB, such a chunk has no more than CHUNK_EXTENTS_MAX, about. */
-export const CHUNK_MIN_BYTES = 4 * 1024 * 1024;
+export const CHUNK_MIN_BYTES = 1024 * 1024;
 /** A larger file gets larger chunks, so that what is cloned can be recorded in little memory. */
 export const CHUNKS_MAX = 65_536;
 /** Extents are counted in pieces from CHUNK_MIN_BYTES to this size, because the file system holds writes while it counts. */
