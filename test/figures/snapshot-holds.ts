@@ -17,7 +17,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { loadavg } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseSize, printSize } from '@rsio/common/lib/units';
@@ -27,12 +27,12 @@ import { Hosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 
 const HELP = `usage: npm run snapshot-holds -- [--file-systems xfs,btrfs] [--sizes 1g,16g] [--group 8] [--group-size 1g]
-                                [--snapshots N] [--writers N]
+                                [--snapshots N] [--writers N] [--images DIR]
 
 Makes each file system on a loop device (as root), and volumes of each size in a pool on it, fresh and with extents of 8 KiB. Writers of one
 client write 8 KiB at random places, one request at a time each, while N snapshots (default 20) are made of one volume, and of a group of
-volumes at one moment. Prints, in ms, how long the server held all changes, and the longest write during each snapshot, beside the longest
-writes during equal times without a snapshot.
+volumes at one moment. Prints, in ms, how long the server held all changes, how long a change waited for its chunk at most, and the longest write
+during each snapshot, beside the longest writes during equal times without a snapshot. The images of the disks are files in DIR (default: a temporary folder).
 `;
 const BLOCK_BYTES = 8192;
 const FILL_BYTES = 4 << 20;
@@ -42,6 +42,7 @@ const PAUSE_MS = 300;
 interface Options {
   readonly snapshots: number;
   readonly writers: number;
+  readonly images: string;
 }
 
 /** Writes at random places until it is stopped, and keeps how long each write took. */
@@ -86,13 +87,13 @@ class Stage {
   private readonly disk: string;
   private names: string[] = [];
 
-  private constructor(host: Host) {
+  private constructor(host: Host, images: string) {
     this.host = host;
-    [this.mount, this.disk] = [host.file('disk'), host.file('disk.img')];
+    [this.mount, this.disk] = [host.file('disk'), path.join(images, `rsio-${process.pid}.img`)];
   }
 
-  static async make(hosts: Hosts, fileSystem: string, sizeBytes: number): Promise<Stage> {
-    const stage = new Stage(hosts.host());
+  static async make(hosts: Hosts, fileSystem: string, sizeBytes: number, images: string): Promise<Stage> {
+    const stage = new Stage(hosts.host(), images);
     mkdirSync(stage.mount);
     writeFileSync(stage.disk, '');
     truncateSync(stage.disk, sizeBytes);
@@ -136,19 +137,19 @@ class Stage {
     for (const name of this.names) await this.host.rsadmWell('volume', 'remove', `${name}@s${number}`, '--yes');
   }
 
-  /** How long changes were held for the last snapshots, by the server's log. */
-  held(): number[] {
+  /** A figure of each snapshot in the server's log, in ms. */
+  logged(figure: 'heldMs' | 'waitedMs'): number[] {
     const lines = readFileSync(this.host.rssrvPaths.logFile, 'utf8').split('\n');
     return lines.flatMap((line) => {
-      const held = /"heldMs":([\d.]+)/.exec(line)?.[1];
-      return held === undefined ? [] : [Number(held)];
+      const ms = new RegExp(`"${figure}":([\\d.]+)`).exec(line)?.[1];
+      return ms === undefined ? [] : [Number(ms)];
     });
   }
 
   async end(): Promise<void> {
-    await this.host.stop('rsiod');
-    await this.host.stop('rssrv');
-    spawnSync('umount', [this.mount], { stdio: 'inherit' });
+    // After a failure, one of them may not be there.
+    for (const program of ['rsiod', 'rssrv'] as const) await this.host.stop(program).catch(() => undefined);
+    spawnSync('umount', ['--lazy', this.mount], { stdio: 'inherit' });
     rmSync(this.disk, { force: true });
   }
 
@@ -173,7 +174,7 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
   const hosts = new Hosts();
   let stage: Stage | null = null;
   try {
-    stage = await Stage.make(hosts, fileSystem, 2.5 * count * sizeBytes + (2 << 30));
+    stage = await Stage.make(hosts, fileSystem, 20 * count * sizeBytes, options.images);
     const names = Array.from({ length: count }, (_unused, at) => `v${at}`);
     await stage.volumes(names, sizeBytes, isFragmented);
     const writers = await stage.writers(Math.max(count, options.writers));
@@ -192,7 +193,10 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
     }
     for (const writer of writers) await writer.stop();
     const what = `${fileSystem} ${count > 1 ? `${count} x ` : ''}${printSize(sizeBytes)} ${isFragmented ? 'fragmented' : 'fresh'}`;
-    print(what, stage.held(), during, beside, tookMs);
+    print(what, stage.logged('heldMs'), stage.logged('waitedMs'), during, beside, tookMs);
+  } catch (thrown) {
+    console.error(thrown);
+    process.exitCode = 1;
   } finally {
     await stage?.end();
     await hosts.clean();
@@ -235,16 +239,17 @@ const { values } = parseArgs({
     'group-size': text('1g'),
     snapshots: text('20'),
     writers: text('4'),
+    images: text(tmpdir()),
     help: { type: 'boolean' },
   },
 });
 if (values.help === true) {
   process.stdout.write(HELP);
 } else {
-  const options = { snapshots: Number(values.snapshots), writers: Number(values.writers) };
+  const options = { snapshots: Number(values.snapshots), writers: Number(values.writers), images: values.images };
   console.log(`${options.snapshots} snapshots, ${options.writers} writers, load ${loadavg()[0]?.toFixed(1)}; each: median, worst, in ms`);
   console.log(
-    `${''.padEnd(26)}${['all changes held', 'longest write', 'without snapshot', 'the command'].map((name) => name.padStart(19)).join('  ')}`,
+    `${''.padEnd(26)}${['all changes held', 'longest for a chunk', 'longest write', 'without snapshot', 'the command'].map((name) => name.padStart(19)).join('  ')}`,
   );
   for (const fileSystem of values['file-systems'].split(',')) {
     for (const size of values.sizes.split(',').filter((one) => one !== ''))
