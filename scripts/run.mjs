@@ -28,11 +28,8 @@ export const PROGRAMS = {
   devices: { run: 'source', entry: 'test/figures/devices.ts', what: 'measures the devices of a client beside nbdkit' },
   'many-devices': { run: 'source', entry: 'test/figures/many-devices.ts', what: 'attaches a thousand volumes as devices' },
   'many-volumes': { run: 'source', entry: 'test/figures/many-volumes.ts', what: 'creates ten thousand volumes in a pool' },
-<<<<<<< HEAD
   'power-cuts': { run: 'source', entry: 'test/figures/power-cuts.ts', what: 'cuts the power and kills rssrv at changes of snapshots' },
-=======
   'snapshot-holds': { run: 'source', entry: 'test/figures/snapshot-holds.ts', what: 'measures how long writes wait for a snapshot' },
->>>>>>> ad4e3c34 (figures: how long writes wait for a snapshot; a moment ends with the server)
   lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
 };
