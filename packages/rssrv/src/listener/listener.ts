@@ -267,10 +267,8 @@ export class Listener {
   }
 
   private newMoments(): Moments {
-    const { clock, log } = this.options;
     return new Moments({
-      clock,
-      log,
+      ...this.options,
       sessions: () => this.admissions.sessions,
       nameOf: (id) => this.volumes.nameOf(id),
       incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
