@@ -97,6 +97,11 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume remove data --yes', 0],
   ],
   'volume-restore': [['volume restore data', 0]],
+  // There is no other pool, and no job: an error has no JSON.
+  'volume-move': [],
+  'volume-jobs': [['volume jobs', 0]],
+  'volume-jobs-cancel': [],
+  'volume-jobs-limit': [],
   'interface-list': [['interface list', 0]],
   check: [
     ['check', 0],

@@ -17,9 +17,13 @@ import { completionCommand, RELOAD } from './commands/server.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
 import {
+  JOBS,
+  JOBS_CANCEL,
+  JOBS_LIMIT,
   VOLUME_CREATE,
   VOLUME_GROW,
   VOLUME_LIST,
+  VOLUME_MOVE,
   VOLUME_REMOVE,
   VOLUME_RENAME,
   VOLUME_RESTORE,
@@ -50,6 +54,10 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
       VOLUME_CLONE,
       VOLUME_ROLLBACK,
       VOLUME_DIFF,
+      VOLUME_MOVE,
+      JOBS,
+      JOBS_CANCEL,
+      JOBS_LIMIT,
     ],
   ],
   [

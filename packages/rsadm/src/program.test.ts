@@ -142,6 +142,21 @@ describe('each command sends its request and prints the answer', () => {
       { ...name, snapshot: 'monday', request },
       'oracle@0 has the content of snapshot monday; its content before is oracle@0@before-rollback-1\n',
     ],
+    [
+      ['volume', 'move', 'oracle', '--pool', 'slow', '--limit', '100m'],
+      'volume-move',
+      { ...name, pool: 'slow', limitBytes: 100 * 1024 ** 2, request },
+      'Job 7: oracle@0 moves from pool fast to pool slow; rsadm jobs 7 shows its progress\n',
+    ],
+    [
+      ['jobs', '7'],
+      'job-list',
+      { id: '7' },
+      'JOB  WHAT                           STATE    COPIED       SPEED  LIMIT  BY  REASON\n7    move oracle from fast to slow  running  10.0G/20.0G  -      -      -\n',
+    ],
+    [['jobs', 'cancel', '7'], 'job-cancel', { id: '7', request }, 'Job 7 is being cancelled\n'],
+    [['jobs', 'limit', '7', '1m'], 'job-limit', { id: '7', limitBytes: 1024 ** 2, request }, 'Job 7 copies at most 1.0M in a second\n'],
+    [['jobs', 'limit', '7', 'none'], 'job-limit', { id: '7', limitBytes: null, request }, 'Job 7 copies without limit\n'],
     [['reload'], 'reload', {}, 'pool x is added\n'],
   ])('%j', async (argv, method, params, out) => {
     await scene.serve();
@@ -192,6 +207,10 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'restore', 'oracle'], 'volume-restore'],
     [['volume', 'clone', 'oracle@monday', 'copy'], 'volume-clone'],
     [['volume', 'rollback', 'oracle@monday'], 'volume-rollback'],
+    [['volume', 'move', 'oracle', '--pool', 'slow'], 'volume-move'],
+    [['jobs'], 'job-list'],
+    [['jobs', 'cancel', '7'], 'job-cancel'],
+    [['jobs', 'limit', '7', 'none'], 'job-limit'],
     [['reload'], 'reload'],
   ])('%j --json prints the answer of %s, and nothing else', async (argv, method) => {
     await scene.serve();
@@ -285,6 +304,10 @@ describe('each command sends its request and prints the answer', () => {
       'volume clone',
       'volume rollback',
       'volume diff',
+      'volume move',
+      'jobs',
+      'jobs cancel',
+      'jobs limit',
       'client list',
       'client add',
       'client rekey',
@@ -361,7 +384,7 @@ describe('wrong usage', () => {
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],
     [
       ['frobnicate'],
-      'Unknown command frobnicate: the commands begin with status, stats, events, reload, check, init, control-group, interface, namespace, pool, volume, client or completion',
+      'Unknown command frobnicate: the commands begin with status, stats, events, reload, check, init, control-group, interface, namespace, pool, volume, jobs, client or completion',
     ],
     [['volum', 'list'], 'Unknown command volum: did you mean volume?'],
     [['pool'], 'Incomplete command pool: give pool list, pool add, pool set, pool remove or pool check'],

@@ -70,7 +70,8 @@ export class CommandLine<C> {
   commandsMeant(values: OptionValues, positionals: readonly string[]): readonly Command<C>[] {
     if (positionals.length === 0 && !Object.keys(values).some((name) => this.modeOf(name) !== undefined)) return [];
     const family = this.commands.filter(({ call }) => call.by === 'words' && call.words.startsWith(`${positionals[0]} `));
-    return positionals.length === 1 && family.length > 0 ? family : [this.chosenBy(values, positionals).command];
+    const isFamily = positionals.length === 1 && family.length > 0 && this.commandNamed(positionals) === undefined;
+    return isFamily ? family : [this.chosenBy(values, positionals).command];
   }
 
   private chosenBy(values: OptionValues, positionals: readonly string[]): Chosen<C> {
@@ -99,13 +100,18 @@ export class CommandLine<C> {
     return this.entry(({ call }) => call.by === 'monitor' && call.word === what);
   }
 
-  /** Finds the command named by the first words of the command line; undefined if there is none. */
+  /** Finds the command named by most of the first words of the command line; undefined if there is none. */
   private commandNamed(positionals: readonly string[]): Chosen<C> | undefined {
-    const command = this.commands.find(
-      ({ call }) => call.by === 'words' && call.words.split(' ').every((word, index) => positionals[index] === word),
-    );
-    if (command?.call.by !== 'words') return undefined;
-    return { command, words: positionals.slice(command.call.words.split(' ').length) };
+    let best: Chosen<C> | undefined;
+    for (const command of this.commands) {
+      if (command.call.by !== 'words') continue;
+      const named = command.call.words.split(' ');
+      if (!named.every((word, index) => positionals[index] === word)) continue;
+      const words = positionals.slice(named.length);
+      // The operand of one command, such as `jobs ID`, may be a word of another, such as `jobs cancel`.
+      if (best === undefined || words.length < best.words.length) best = { command, words };
+    }
+    return best;
   }
 
   private namedCommand(positionals: readonly string[]): Chosen<C> {

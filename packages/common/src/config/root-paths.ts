@@ -29,6 +29,8 @@ export interface RssrvPaths extends DaemonPaths {
   readonly poolsFile: string;
   /** Journal of the changes that were asked for, with their answers. */
   readonly requestsFile: string;
+  /** File with the jobs: work of the server that takes time. */
+  readonly jobsFile: string;
   readonly holdersFile: string;
   /** File with the clients that are fenced. */
   readonly fencesFile: string;
@@ -76,6 +78,7 @@ export function rssrvPaths(root: string): RssrvPaths {
     volumesFile: `${paths.stateDir}/volumes.json`,
     poolsFile: `${paths.stateDir}/pools.json`,
     requestsFile: `${paths.stateDir}/requests.journal`,
+    jobsFile: `${paths.stateDir}/jobs.json`,
     holdersFile: `${paths.stateDir}/holders.json`,
     fencesFile: `${paths.stateDir}/fences.json`,
     recordsFile: `${paths.runDir}/records.json`,

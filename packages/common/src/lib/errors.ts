@@ -35,6 +35,7 @@ export const ERRORS = {
   E_UNKNOWN_VOLUME: { kind: 'volume' },
   E_UNKNOWN_POOL: { kind: 'volume' },
   E_UNKNOWN_SNAPSHOT: { kind: 'volume' },
+  E_UNKNOWN_JOB: { kind: 'state' },
   E_NO_REFLINK: { kind: 'volume' },
   E_EXISTS: { kind: 'volume' },
   E_POOL: { kind: 'volume' },

@@ -3,7 +3,15 @@
 
 import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';
-import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '../control/server/views.ts';
+import type {
+  ClientView,
+  InterfaceView,
+  JobView,
+  ManagedVolumeView,
+  PoolView,
+  RemovedVolumeView,
+  SnapshotView,
+} from '../control/server/views.ts';
 
 const GIB = 1024 ** 3;
 
@@ -171,6 +179,28 @@ export function sessionStats(changes: Partial<SessionStatsView> = {}): SessionSt
     isBlocked: false,
     paths: [{ interface: 'if1', address: '192.168.10.2', sinceMs: 0, requests: 1_200, cipher: null }],
     volumes: [volumeStats()],
+    ...changes,
+  };
+}
+
+export function job(changes: Partial<JobView> = {}): JobView {
+  return {
+    id: '7',
+    kind: 'move',
+    name: 'oracle',
+    universe: 0,
+    from: 'fast',
+    to: 'slow',
+    state: 'running',
+    reason: null,
+    doneBytes: 10 * GIB,
+    totalBytes: 20 * GIB,
+    bytesPerSecond: 0,
+    limitBytes: null,
+    rounds: 1,
+    by: null,
+    createdMs: 0,
+    endedMs: null,
     ...changes,
   };
 }

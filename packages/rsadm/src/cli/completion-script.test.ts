@@ -54,6 +54,7 @@ test.for<[string[], string[]]>([
       'events',
       'init',
       'interface',
+      'jobs',
       'namespace',
       'pool',
       'reload',
@@ -65,7 +66,7 @@ test.for<[string[], string[]]>([
   [['vol'], ['volume']],
   [
     ['volume', ''],
-    ['clone', 'create', 'diff', 'grow', 'list', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
+    ['clone', 'create', 'diff', 'grow', 'list', 'move', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
   ],
   [
     ['pool', ''],

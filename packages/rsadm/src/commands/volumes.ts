@@ -7,6 +7,7 @@ import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/common/
 import { CREATE, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
+import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeShape, volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
@@ -43,6 +44,12 @@ export const VOLUME_SNAPSHOT = onThisServer(SNAPSHOTS.snapshot);
 export const VOLUME_CLONE = onThisServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = onThisServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = onThisServer(SNAPSHOTS.diff);
+
+const JOB_VERBS = jobVerbs(PROGRAM, 'jobs');
+export const VOLUME_MOVE = onThisServer(JOB_VERBS.move);
+export const JOBS = onThisServer(JOB_VERBS.list);
+export const JOBS_CANCEL = onThisServer(JOB_VERBS.cancel);
+export const JOBS_LIMIT = onThisServer(JOB_VERBS.limit);
 
 export const VOLUME_LIST = defineCommand({
   call: { by: 'words', words: 'volume list' },

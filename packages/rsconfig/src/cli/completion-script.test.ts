@@ -81,7 +81,7 @@ test.for<[string[], string[]]>([
   [['-a', 'o'], ['oracle']],
   [
     ['volume', ''],
-    ['clone', 'create', 'diff', 'grow', 'list', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
+    ['clone', 'create', 'diff', 'grow', 'jobs', 'list', 'move', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
   ],
   [
     ['volume', 'show', ''],

@@ -10,7 +10,7 @@ import { executeProgram } from '@rsio/common/daemon/arguments';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { client, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
+import { client, job, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
 import { afterEach, beforeEach } from 'vitest';
 import { rsconfig, rsconfigSpec } from '../program.ts';
 import { namespace, path, server as serverView } from './views.ts';
@@ -49,6 +49,10 @@ export const ORDERS: Orders = {
     snapshotId: 'monday-id',
     untilId: null,
   }),
+  'volume-move': () => ({ job: job({ state: 'waiting', doneBytes: 0, totalBytes: 0 }) }),
+  'job-list': () => ({ jobs: [job()] }),
+  'job-cancel': () => ({ job: job({ state: 'cancelling' }) }),
+  'job-limit': () => ({ job: job({ limitBytes: 1024 ** 2 }) }),
   'client-list': () => ({ clients: [client()] }),
 };
 

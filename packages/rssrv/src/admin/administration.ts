@@ -27,6 +27,8 @@ import { Triggers } from '../triggers/triggers.ts';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
+import { MoveService } from '../moves/move-orders.ts';
+import type { ReplacedVolumes } from '../moves/volume-switch.ts';
 import { Journal } from '../requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
@@ -71,6 +73,7 @@ export interface AdministrationPorts extends ObservedServer {
   readonly clients: ClientPorts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
   reload(by: string): Promise<readonly string[]>;
+  inForce(): ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
   /** Called when other pools than before have less than their reserve free. */
@@ -93,6 +96,7 @@ export class Administration {
   private readonly snapshots: SnapshotVerbs;
   private readonly schedules: ScheduleRunner;
   private readonly triggers: Triggers;
+  private readonly moves: MoveService;
   private readonly inventory: Inventory;
   private readonly journal: Journal;
   private readonly requests: Requests;
@@ -165,6 +169,16 @@ export class Administration {
       around: (wanted, make) => this.triggers.around(wanted, make),
       change: (work, what) => ports.changes.runOwn(work, what),
     });
+    this.moves = new MoveService({
+      ...{ pools, clock, log, verbs: this.verbs, file: ports.paths.jobsFile },
+      volumeSwitch: {
+        ...{ clock, volumes: ports.clients.volumes, sessions: ports.clients.sessions, inForce: () => ports.inForce() },
+        listChanged: () => ports.clients.holdersChanged(),
+        incarnationOf: (volume) => ports.clients.incarnation(volume),
+      },
+      configured: () => this.inventory.sectionVolumes,
+      exclusive: (change, what) => ports.changes.runOwn(change, what),
+    });
   }
 
   /** Opens the pools of a configuration that is not yet in force. `volumes` of the result: all volumes, of the sections and the pools. */
@@ -193,6 +207,7 @@ export class Administration {
   async load(): Promise<void> {
     await this.memory.load();
     await this.journal.load();
+    await this.moves.jobs.load();
   }
 
   /** A text for each pool that cannot be used. */
@@ -218,6 +233,7 @@ export class Administration {
     this.judgeSpace();
     this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers(), log);
     await (await this.readSocket.prepare(this.ports.config().server.controlGroup)).commit();
+    this.moves.start();
     this.look();
     this.measureLater();
     this.purgeLater();
@@ -232,6 +248,7 @@ export class Administration {
     await this.readSocket.close();
     await this.control?.close();
     this.remote.close();
+    await this.moves.jobs.stop();
     await this.memory.close();
   }
 
@@ -303,6 +320,7 @@ export class Administration {
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
+      ...this.moves.orders(asker, turns),
       ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),

@@ -49,6 +49,7 @@ function ordersOf(asker: Asker): Orders {
       fences,
       probes: () => ({ close: () => void done.push('probes') }),
       sessions: {
+        closeHandles: () => Promise.resolve(true),
         endSession: (node: string) => {
           done.push(`session of ${node}`);
           return { pid: 1, blockedMs: null, ended: Promise.resolve(true) };
@@ -63,7 +64,7 @@ function ordersOf(asker: Asker): Orders {
           return true;
         },
       },
-      volumes: { served: [], nameOf: () => 'oracle@0', sync: () => Promise.resolve() },
+      volumes: { served: [], nameOf: () => 'oracle@0', sync: () => Promise.resolve(), suspend: () => undefined },
       incarnation: () => 'life',
       incarnationEnded: () => Promise.resolve(),
       holdersChanged: () => void done.push('announced'),

@@ -17,6 +17,7 @@ import { type ReleasePorts, releaseHold } from '../holds/releases.ts';
 import { type Asker, askerText, checkRole } from '../pools/asker.ts';
 import type { ProbeConnections } from '../probes/probe-connections.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
+import type { HandleCloser } from '../moves/volume-switch.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import { auditClient } from './audit.ts';
 import type { Inventory } from './inventory.ts';
@@ -26,9 +27,9 @@ export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarna
   readonly fences: Fences;
   /** Connections that only measure a path. */
   probes(): Pick<ProbeConnections, 'close'>;
-  readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'>;
+  readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
   readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;
-  readonly volumes: Pick<Volumes, 'served' | 'nameOf' | 'sync'>;
+  readonly volumes: Pick<Volumes, 'served' | 'nameOf' | 'sync' | 'suspend'>;
   /** Announces a new list to the clients, because holders have changed. */
   holdersChanged(): void;
 }

@@ -223,6 +223,16 @@ export class Admissions {
     for (const { uses, workerSession } of this.sessions) if (uses.isGranted(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
 
+  /**
+   * Closes all handles of a volume that is no longer served, also those that are being opened. Resolves when no request on them is running,
+   * with false if writes may be lost.
+   */
+  async closeHandles(volumeId: string): Promise<boolean> {
+    const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
+    const flushed = await Promise.all(using.map(({ workerSession }) => workerSession.revoke(volumeId, Number.MAX_SAFE_INTEGER)));
+    return flushed.every(Boolean);
+  }
+
   /** Ends the plain paths of all sessions. */
   endPlainPaths(sentence: string): void {
     this.tell({ type: 'end-plain-paths', sentence });

@@ -236,6 +236,28 @@ export class ConfigInForce {
     await this.afterReload('closing what was removed', () => change.finish());
   }
 
+  /**
+   * Serves a volume with another file that has the same content, durably, also while clients hold it. No server process has the old file
+   * open. The file already is in force on disk: if it cannot be opened, that is the failure of the volume.
+   */
+  async replaceVolume(was: ServerVolumeConfig, now: ServerVolumeConfig): Promise<void> {
+    const before = this.inForce(was);
+    if (before === null) return;
+    const { volumes } = this.current;
+    const next = volumes.toSpliced(volumes.indexOf(before), 1, now);
+    const change = await this.ports.volumes.prepare({ added: [], retried: [now], kept: [], removed: [before], isPartial: true }, next);
+    change.commit();
+    this.ports.volumes.replaced(now.id ?? '');
+    this.current = { ...this.current, volumes: next };
+    this.ports.listChanged(change.grown, [before, now]);
+    await this.afterReload('closing what was replaced', () => change.finish());
+  }
+
+  /** Returns the configuration with which the volume with this id is in force; null if no pool volume has it. */
+  inForceById(id: string): ServerVolumeConfig | null {
+    return this.current.volumes.find((volume) => volume.pool !== undefined && volume.id === id) ?? null;
+  }
+
   /** Opens volumes again that could not be opened, and tells the clients. A failure is logged, and is the failure of its volume. */
   async openAgain(keys: ReadonlySet<string>): Promise<void> {
     const isLost = (volume: ServerVolumeConfig): boolean =>
@@ -253,7 +275,7 @@ export class ConfigInForce {
 
   /** Returns the configuration with which a volume of a pool is in force. After a change that failed, it may differ from its manifest. */
   private inForce(volume: ServerVolumeConfig | null): ServerVolumeConfig | null {
-    return this.current.volumes.find(({ pool, id }) => pool !== undefined && id === volume?.id) ?? null;
+    return volume?.id === null || volume === null ? null : this.inForceById(volume.id);
   }
 }
 

@@ -345,7 +345,7 @@ export class Listener {
     const { clock, log, paths } = this.options;
     return new Administration({
       ...{ clock, log, paths, changes: this.changes, moments: this.moments },
-      ...{ readers: this.snapshots, differences: this.snapshotAnswers },
+      ...{ readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
       config: () => this.config,
       configuredMs: () => this.inForce.configuredMs,
       sessions: () => this.admissions.statuses,

@@ -8,6 +8,7 @@ import { type Asker, checkLimit, checkOwnAccess, checkPool, checkRole, mayAttach
 import { PARTS_MAX } from './disk/limits.ts';
 import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
+import { checkNotMoving } from './moves/move-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import type { Settings } from './settings.ts';
@@ -108,6 +109,7 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName): Found {
     for (const manifest of pool.volumes.values()) {
       if (manifest.name !== wanted.name || manifest.universe !== wanted.universe) continue;
       if (pool.trouble !== null) throw unusable(pool);
+      checkNotMoving(manifest);
       return { pool, manifest };
     }
   }
@@ -426,7 +428,7 @@ function promiseLeft(pool: PoolState): number {
   return pool.limitBytes === null ? Number.POSITIVE_INFINITY : Math.max(0, pool.limitBytes - promisedBytes(pool));
 }
 
-function checkRoom(pool: PoolState, moreBytes: number, thick: boolean): void {
+export function checkRoom(pool: PoolState, moreBytes: number, thick: boolean): void {
   const refusal = roomRefusal(pool, moreBytes, thick);
   if (refusal !== null) throw refusal;
 }
@@ -464,7 +466,7 @@ function roundedSize(bytes: number): string {
   return printSize(bytes < MIB ? bytes : bytes - (bytes % MIB));
 }
 
-function unusable({ name, trouble }: PoolState): RsError {
+export function unusable({ name, trouble }: PoolState): RsError {
   return new RsError('E_POOL', `Pool ${name} cannot be used: ${trouble ?? 'it is not open'}`, { pool: name });
 }
 

@@ -32,6 +32,7 @@ import { isDoneBy } from '../requests/request-stamp.ts';
 import { isRequestId, type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
+import { mayBeLeft } from './moves/move-repair.ts';
 import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
 import type { Settings } from './settings.ts';
@@ -215,7 +216,7 @@ export class PoolVerbs {
       for (const { manifest, removal } of pool.removed.values()) {
         // The pool may have fallen silent at the volume before.
         if (this.ports.pools.states.find(({ name }) => name === pool.name)?.trouble !== null) break;
-        if (nowMs - removal.removedMs < REMOVED_KEPT_MS) continue;
+        if (nowMs - removal.removedMs < REMOVED_KEPT_MS || mayBeLeft(manifest, this.ports.pools.states)) continue;
         try {
           await this.purge(pool, manifest);
         } catch (thrown) {

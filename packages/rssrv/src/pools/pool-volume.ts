@@ -28,7 +28,13 @@ export function volumeConfigOf(
     id,
     sameContent: null,
     line: 0,
-    pool: { name: pool.name, stamp: manifest.stamps[0] ?? null, ids: poolIds(pool, manifest), isThick: manifest.thick },
+    pool: {
+      name: pool.name,
+      stamp: manifest.stamps[0] ?? null,
+      ids: poolIds(pool, manifest),
+      isThick: manifest.thick,
+      ...(manifest.movedTo === undefined ? {} : { trouble: movedText(manifest.movedTo, pools) }),
+    },
     ...layoutOf(pool, manifest, pools),
   };
 }
@@ -77,6 +83,13 @@ function absentText(poolId: string, pools: readonly PoolState[]): string {
   return names.length === 0
     ? `${text}: add its section [pool]`
     : `${text} (not open: ${names.join(', ')}): mount it, then run rsadm reload`;
+}
+
+/** Why a volume is not served before the pool to which it was being moved tells whether it is there. */
+function movedText(poolId: string, pools: readonly PoolState[]): string {
+  const target = pools.find((one) => one.identity?.id === poolId)?.name;
+  const which = target === undefined ? `pool id ${poolId}, which is not open` : `pool ${target}`;
+  return `its move to ${which} was interrupted in the last step, and only that pool tells where the volume is: mount it, then run rsadm reload`;
 }
 
 /** The volumes of the open pools, in the order of the pools and then by name. */

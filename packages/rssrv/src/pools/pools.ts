@@ -19,6 +19,7 @@ import { poolPaths } from './disk/pool-paths.ts';
 import { POOL_FINDINGS_MAX } from './disk/limits.ts';
 import { POOL_CHANGE_MS, POOL_SILENT_MS, SPACE_WAIT_MS } from './limits.ts';
 import { type FoundPart, type RemovedVolume, readIdentity } from './disk/pool-scan.ts';
+import { settleMoves } from './moves/move-repair.ts';
 import { settleParts } from './parts/part-repair.ts';
 import {
   account,
@@ -199,6 +200,7 @@ export class Pools {
   private async settle(pools: readonly OpenPool[]): Promise<void> {
     await settleParts(pools, (pool, work) => this.repaired(pool, work));
     await settleSnapshots(pools, (pool, work) => this.repaired(pool, work));
+    await settleMoves(pools, (pool, work) => this.repaired(pool, work));
     account(pools);
   }
 
@@ -228,9 +230,8 @@ export class Pools {
   /** Takes over what a change that is not made has repaired in the pools that stay open. */
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
-      const repaired = pools.find(({ files }) => files === pool.files)?.state;
-      if (repaired !== undefined)
-        pool.state = { ...pool.state, parts: repaired.parts, purging: repaired.purging, snapshots: repaired.snapshots };
+      const { volumes, parts, purging, snapshots } = pools.find(({ files }) => files === pool.files)?.state ?? pool.state;
+      pool.state = { ...pool.state, volumes, parts, purging, snapshots };
     }
     account(this.list);
   }

@@ -4,7 +4,7 @@
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { volume as managedVolume, pool, removedVolume, snapshot } from '@rsio/common/testing/server-views';
+import { job, volume as managedVolume, pool, removedVolume, snapshot } from '@rsio/common/testing/server-views';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
@@ -26,6 +26,9 @@ const PARAMS: Readonly<Record<string, object>> = {
   'volume-set': { name: 'db', settings: ['readonly=yes'] },
   'volume-remove': { name: 'db' },
   'volume-restore': { name: 'db' },
+  'volume-move': { name: 'db', pool: 'slow' },
+  'job-cancel': { id: '1' },
+  'job-limit': { id: '1' },
   'pool-check': { name: 'fast' },
 };
 
@@ -54,7 +57,7 @@ class RemoteScene {
         if (method === 'volume-list') return this.results[method] ?? { volumes: [], removed: [] };
         return (
           this.results[method] ?? {
-            ...{ volume: managedVolume(), removed: removedVolume(), volumes: [], pools: [], methods: [] },
+            ...{ volume: managedVolume(), removed: removedVolume(), volumes: [], pools: [], methods: [], jobs: [job()], job: job() },
             ...{ snapshots: [snapshot({ by: 'venus' })], kept: snapshot({ by: 'big-2' }) },
           }
         );

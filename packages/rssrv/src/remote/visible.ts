@@ -3,7 +3,7 @@
 // this file does not name is for clients with the right admin only.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
+import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -38,6 +38,10 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   }),
   // It is refused if the client may not attach the volume.
   'volume-diff': (difference) => difference,
+  'job-list': ({ jobs }) => ({ jobs: jobs.map(visibleJob) }),
+  'job-cancel': ({ job }) => ({ job: visibleJob(job) }),
+  'job-limit': ({ job }) => ({ job: visibleJob(job) }),
+  'volume-move': ({ job }) => ({ job: visibleJob(job) }),
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
   'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
 };
@@ -86,6 +90,11 @@ function visibleSchedule({ schedule }: ManagedVolumeView): ManagedVolumeView['sc
 
 function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): SnapshotView[] {
   return snapshots.map((snapshot) => ({ ...snapshot, by: snapshot.by === node ? node : null }));
+}
+
+/** The reason may name paths on the server. */
+function visibleJob(job: JobView): JobView {
+  return { ...job, reason: job.reason === null ? null : 'The administrator of the server sees why' };
 }
 
 function visibleRemoved(volume: RemovedVolumeView, { node }: Asker): RemovedVolumeView {

@@ -41,6 +41,7 @@ import {
   storageFacts,
   storedFacts,
   storageIdentity,
+  troubleOf,
 } from './volume-storage.ts';
 
 export class VolumeChange {
@@ -394,7 +395,7 @@ export class VolumeChange {
     let { sizeBytes } = held.served;
     let { cut } = held;
     try {
-      cut = await this.lookForCut(storage, held);
+      cut = troubleOf(volume) ?? (await this.lookForCut(storage, held));
       if (cut === null && (!isSame || volume.sizeBytes === null)) {
         const settled = await settleSize(storage, true);
         // A smaller size means that the device has shrunk, or that the file was truncated after the check above.

@@ -20,6 +20,8 @@ export class Volumes {
   private readonly ports: VolumePorts;
   private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
   private list: readonly ServedVolume[] = [];
+  /** Ids of volumes that are not served for a moment. */
+  private readonly suspended = new Set<string>();
   private readonly syncs: StorageSyncs;
   private readonly marks: MarkWatch;
 
@@ -89,6 +91,22 @@ export class Volumes {
     mark(0, null);
     const { index, presentBytes } = await shortFile(held);
     return mark(index, presentBytes).message;
+  }
+
+  /** Stops serving a volume for a moment, in this turn of the event loop. `reason`: for its clients; null: it is served again. */
+  suspend(id: string, reason: string | null): void {
+    const held = this.heldBy(id);
+    if (held === undefined || this.suspended.has(id) === (reason !== null)) return;
+    if (reason === null) this.suspended.delete(id);
+    else this.suspended.add(id);
+    const cut = reason === null ? null : new RsError('E_VOLUME', `Volume ${held.served.name}: ${reason}`, { volume: held.served.name });
+    const key = volumeKey(held.storage.volume);
+    this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut }]]) });
+  }
+
+  /** Call it when another file of the volume has come into force. */
+  replaced(id: string): void {
+    this.suspended.delete(id);
   }
 
   /**

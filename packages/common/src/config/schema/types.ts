@@ -61,6 +61,8 @@ export interface PoolMembership {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated. */
   readonly isThick: boolean;
+  /** Why the volume cannot be served, although its pool is open. */
+  readonly trouble?: string;
 }
 
 /** How a volume is laid out over several files. */

@@ -26,6 +26,15 @@ export const goesOnIn: Param<string | null | undefined> = {
   what: 'the name of a pool or null',
   default: null,
 };
+export const poolName: Param<string> = { shape: filledText(), what: 'the name of a pool' };
+export const jobId: Param<string> = { shape: filledText(), what: 'the id of a job' };
+export const jobIdOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the id of a job or null', default: null };
+/** Null: no limit. */
+export const bytesPerSecond: Param<number | null> = {
+  shape: orNull(whole(1, VOLUME_MAX_BYTES)),
+  what: 'a number of bytes in a second or null',
+  default: null,
+};
 export const volumeName: Param<string> = { shape: filledText(), what: `the name of a volume, at most ${NAME_MAX_BYTES} characters` };
 /** The name of a snapshot without that of its volume. */
 export const snapshotName: Param<string> = { shape: filledText(), what: `the name of a snapshot, at most ${NAME_MAX_BYTES} characters` };

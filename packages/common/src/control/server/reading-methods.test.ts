@@ -20,6 +20,7 @@ test('exactly these methods read', () => {
     'daemon',
     'events',
     'interface-list',
+    'job-list',
     'pool-list',
     'stats',
     'volume-diff',

@@ -14,6 +14,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-show': true,
   'volume-diff': true,
   'client-list': true,
+  'job-list': true,
   // It opens whatever pools the text of the caller names, with the rights of rssrv, and takes the turn of a change.
   'config-check': false,
   // It takes the turn of a change.
@@ -29,6 +30,9 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-snapshot-remove': false,
   'volume-clone': false,
   'volume-rollback': false,
+  'volume-move': false,
+  'job-cancel': false,
+  'job-limit': false,
   'client-kick': false,
   'client-fence': false,
   'client-unfence': false,

@@ -6,6 +6,7 @@ import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { method, type MethodsOf, SERVER_DAEMON } from '../method-table.ts';
 import { count, list, number, object, orNull, text } from '../shape.ts';
 import { CLIENT_METHODS } from './client-methods.ts';
+import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
 import { SNAPSHOT_METHODS } from './snapshot-methods.ts';
@@ -16,6 +17,7 @@ export const SERVER_METHODS = {
   ...POOL_METHODS,
   ...VOLUME_METHODS,
   ...SNAPSHOT_METHODS,
+  ...JOB_METHODS,
   ...CLIENT_METHODS,
   ...OBSERVING_METHODS,
   'change-show': method(

@@ -132,3 +132,24 @@ export type SnapshotView = Of<typeof SNAPSHOT>;
 export type RemovedVolumeView = Of<typeof REMOVED>;
 export type ClientView = Of<typeof CLIENT>;
 export type InterfaceView = Of<typeof INTERFACE>;
+
+/** A job: work of the server that takes time. */
+export const JOB = object({
+  id: text(),
+  kind: word(['move']),
+  name: text('Name of the volume when the job began'),
+  universe: count(),
+  from: text('Pool in which the volume was'),
+  to: text('Pool to which it moves'),
+  state: word(['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled']),
+  reason: orNull(text('Why it waits or has failed')),
+  doneBytes: count('Bytes copied'),
+  totalBytes: count('Bytes copied, and known to be left; grows with what clients write'),
+  bytesPerSecond: count(),
+  limitBytes: orNull(count('Most bytes in a second')),
+  rounds: count('How often it has copied what differs'),
+  by: orNull(text('Client that asked for it; null: an administrator')),
+  createdMs: number(),
+  endedMs: orNull(number()),
+});
+export type JobView = Of<typeof JOB>;

@@ -33,7 +33,7 @@ export interface Wanted {
 }
 
 export interface VolumeDoor extends Output {
-  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly clock: Pick<Clock, 'wallMs' | 'after'>;
   /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   /** Returns an id for a request that changes something. */

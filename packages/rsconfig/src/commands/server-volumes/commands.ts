@@ -6,6 +6,7 @@ import { text } from '@rsio/common/control/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
+import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
@@ -110,6 +111,12 @@ export const VOLUME_SNAPSHOT = withFreeze(SNAPSHOTS.snapshot);
 export const VOLUME_CLONE = atServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = atServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = atServer(SNAPSHOTS.diff);
+
+const JOB_VERBS = jobVerbs(PROGRAM, 'volume jobs');
+export const VOLUME_MOVE = atServer(JOB_VERBS.move);
+export const VOLUME_JOBS = atServer(JOB_VERBS.list);
+export const VOLUME_JOBS_CANCEL = atServer(JOB_VERBS.cancel);
+export const VOLUME_JOBS_LIMIT = atServer(JOB_VERBS.limit);
 
 export const VOLUME_LIST = defineCommand({
   call: { by: 'words', words: 'volume list' },

@@ -158,6 +158,10 @@ test.each(
     'volume clone': ' oracle@monday copy',
     'volume rollback': ' oracle@monday',
     'volume diff': ' oracle@monday',
+    'volume move': ' oracle --pool slow',
+    'volume jobs': '',
+    'volume jobs cancel': ' 7',
+    'volume jobs limit': ' 7 1m',
   };
   const { code, out } = await run(`${call}${words[call] ?? ' oracle'} --json`);
   expect(code).toBe(0);

@@ -11,7 +11,11 @@ import { isScheduleText } from '../../schedules/schedule.ts';
 import { stripePartBytes } from '../../backends/layout/layout-map.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
 
-/** Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. */
+/**
+ * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. In the
+ * last step of a move to another pool, a volume has format 3, because an older rssrv would serve it in both pools.
+ */
+const MOVED_VERSION = 3;
 const FORMAT_VERSION = 2;
 const SIMPLE_VERSION = 1;
 /** The last time that a Date can show. */
@@ -75,6 +79,10 @@ export interface Manifest {
   readonly stamps: readonly (string | null)[];
   /** Id of the request that made the last change. If the request is repeated, it is not executed again. */
   readonly request: string | null;
+  /** Id of the pool to which the last step of a move takes the volume. Only that pool tells whether the volume is still in this one. */
+  readonly movedTo?: string;
+  /** Id of the pool that may still have the volume as it was before its move. */
+  readonly movedFrom?: string;
 }
 
 /** The content of POOL/removed/ID/removed.json. */
@@ -99,12 +107,17 @@ export function parseIdentity(file: string, text: string): PoolIdentity {
 
 /** Throws E_USAGE, naming the field, if `parseManifest` would refuse the file, so that no request can make a volume unreadable. */
 export function printManifest(manifest: Manifest): string {
-  return readable(printContent(manifest, manifest.layout.kind === 'simple' ? SIMPLE_VERSION : FORMAT_VERSION), parseManifest);
+  return readable(printContent(manifest, versionOf(manifest)), parseManifest);
+}
+
+function versionOf({ layout, movedTo, movedFrom }: Manifest): number {
+  if (movedTo !== undefined || movedFrom !== undefined) return MOVED_VERSION;
+  return layout.kind === 'simple' ? SIMPLE_VERSION : FORMAT_VERSION;
 }
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseManifest(file: string, text: string): Manifest {
-  const fields = parseContent(file, text, FORMAT_VERSION);
+  const fields = parseContent(file, text, MOVED_VERSION);
   const check = <T>(name: string, isValid: (value: unknown) => value is T, what: string): T => {
     const value = fields[name];
     if (!isValid(value)) throw damagedFile(file, `${name} is not ${what}`);
@@ -129,6 +142,8 @@ export function parseManifest(file: string, text: string): Manifest {
     createdMs: check('createdMs', isTime, 'a time'),
     stamps: check('stamps', areStamps, 'a list of stamps'),
     request: check('request', isRequestOrNull, 'a request id or null'),
+    ...(fields['movedTo'] === undefined ? {} : { movedTo: check('movedTo', isUuid, 'a UUID') }),
+    ...(fields['movedFrom'] === undefined ? {} : { movedFrom: check('movedFrom', isUuid, 'a UUID') }),
   };
   const mismatch = layoutMismatch(manifest, fields['version']);
   if (mismatch !== null) throw damagedFile(file, mismatch);

@@ -15,6 +15,9 @@ export const poolPaths = {
   parts: (pool: string): string => join(pool, 'parts'),
   volume: (pool: string, id: string): string => join(pool, 'volumes', id),
   removedVolume: (pool: string, id: string): string => join(pool, 'removed', id),
+  /** Copies for moves of volumes between pools. None of them is the only copy of anything. */
+  moving: (pool: string): string => join(pool, 'moving'),
+  movingVolume: (pool: string, id: string): string => join(pool, 'moving', id),
   part: (pool: string, fileId: string): string => join(pool, 'parts', fileId),
   manifest: (folder: string): string => join(folder, 'volume.json'),
   removal: (folder: string): string => join(folder, 'removed.json'),

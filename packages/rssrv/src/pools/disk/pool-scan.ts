@@ -89,7 +89,7 @@ export async function scanPool(
   });
   if (mayRepair) await rm(`${poolPaths.identity(directory)}.new`, { force: true });
   for (const entry of await entriesOf(directory)) {
-    if (!['pool.json', 'volumes', 'removed', 'parts', 'lost+found'].includes(entry.name))
+    if (!['pool.json', 'volumes', 'removed', 'parts', 'moving', 'lost+found'].includes(entry.name))
       findings.add(`${escapeControls(join(directory, entry.name))} does not belong to the pool`);
   }
   return {

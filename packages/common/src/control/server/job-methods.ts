@@ -1,0 +1,35 @@
+// The methods of rssrv about jobs, the work that takes time, and those that begin one. The rules for changing a table are in docs/CONTROL.md.
+// Invariant: rssrv has a handler for each method (moves/move-orders.ts), and each method that changes something takes the id of the request.
+
+import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
+import { method } from '../method-table.ts';
+import { list, object } from '../shape.ts';
+import { bytesPerSecond, jobId, jobIdOrNull, poolName, request, universe, volumeName } from './params.ts';
+import { JOB } from './views.ts';
+
+const one = object({ job: JOB });
+
+export const JOB_METHODS = {
+  'job-list': method(
+    'The jobs that have not ended, and those that ended last',
+    { id: jobIdOrNull },
+    object({ jobs: list(JOB, 'The oldest first') }),
+    CONTROL_ANSWER_MS,
+    'manage',
+  ),
+  'job-cancel': method('Ends a job and undoes what it has done', { id: jobId, request }, one, SERVER_CHANGE_MS, 'manage'),
+  'job-limit': method(
+    'Limits the bandwidth of a job, also while it runs',
+    { id: jobId, limitBytes: bytesPerSecond, request },
+    one,
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-move': method(
+    'Begins a job that moves a volume to another pool, also while clients use it',
+    { name: volumeName, universe, pool: poolName, limitBytes: bytesPerSecond, request },
+    one,
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+} as const;

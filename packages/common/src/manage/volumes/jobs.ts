@@ -1,0 +1,188 @@
+// The commands about moves and jobs that rsadm and rsconfig have in common. rssrv decides whether a volume can move, and does the work.
+// Invariant: each command that changes something sends an id with its request; ending a command, also while it waits, never ends a job.
+
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
+import { alignColumns, toText } from '../../cli/table.ts';
+import { JOB, type JobView } from '../../control/server/views.ts';
+import { list, object } from '../../control/shape.ts';
+import { RsError } from '../../lib/errors.ts';
+import { shownSize } from '../server-tables.ts';
+import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { JOB_LOOK_MS } from './limits.ts';
+import { poolNameOf, sizeOf } from './values.ts';
+
+type JobVerb = Command<VolumeDoor>;
+
+export interface JobVerbs {
+  readonly move: JobVerb;
+  readonly list: JobVerb;
+  readonly cancel: JobVerb;
+  readonly limit: JobVerb;
+}
+
+/** `words`: how the program names jobs, such as `jobs`. */
+export function jobVerbs(program: VolumeProgram, words: string): JobVerbs {
+  return {
+    move: moveVerb(program, words),
+    list: listVerb(program, words),
+    cancel: cancelVerb(program, words),
+    limit: limitVerb(program, words),
+  };
+}
+
+function moveVerb(given: VolumeProgram, words: string): JobVerb {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: 'volume move' },
+    synopsis: 'volume move NAME --pool P [--limit RATE]\n[--wait[=T] | --background]',
+    summary: 'moves a volume to another pool, also while clients use it',
+    details: `A job on the server copies the volume, and then what clients have written
+meanwhile, until little is left. The clients then wait for a moment, and go on
+in the new pool. Until that moment, the volume is in the old pool: a cancelled
+job leaves nothing in the new one. The job goes on after a restart of the
+server. On a terminal, the command shows the progress until the job ends; Ctrl-C
+ends only the command. The old pool needs a file system with reflink, and the
+volume must have no snapshots.`,
+    options: {
+      pool: { kind: 'text', value: 'P', help: 'pool to which the volume moves' },
+      limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
+      wait: WAIT_OPTION,
+      background: { kind: 'flag', help: 'do not wait' },
+      json: JSON_OPTION,
+    },
+    json: object({ ...given.place, job: JOB }),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { pool, limit, wait, background, json }, [name = '']) => {
+      if (pool === null) throw usageError('No pool: give --pool P', program);
+      if (wait !== null && background) throw usageError('Both --wait and --background are given: give one of them', program);
+      const [to, limitBytes] = [poolNameOf('--pool', pool, program), limit === null ? null : sizeOf('--limit', limit, program)];
+      const target = await door.find(name, 'change');
+      const { job } = await target.call('volume-move', { ...target.volume, pool: to, limitBytes, request: door.newId() });
+      const isWaiting = wait !== null || (!background && !json && door.ask !== null);
+      const label = target.label(target.volume);
+      if (!isWaiting) {
+        if (json) return printJson(door, { ...target.place, job });
+        door.out(
+          toText([
+            `Job ${job.id}: ${label} moves from pool ${job.from} to pool ${job.to}; ${program} ${words} ${job.id} shows its progress`,
+          ]),
+        );
+        return undefined;
+      }
+      const last = await ended(door, target, job.id, wait);
+      if (json) printJson(door, { ...target.place, job: last });
+      if (last.state !== 'done')
+        throw new RsError('E_BUSY', `Job ${last.id} is ${last.state}: ${last.reason ?? 'the volume is where it was'}`, { job: last.id });
+      if (!json) door.out(toText([`${label} is now in pool ${last.to}`]));
+      return undefined;
+    },
+  });
+}
+
+/** Waits until a job ends, and shows its progress. */
+async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs: number | null): Promise<JobView> {
+  const untilMs = waitMs === null ? Number.POSITIVE_INFINITY : door.clock.wallMs() + waitMs;
+  let shown = '';
+  for (;;) {
+    const { jobs } = await target.call('job-list', { id });
+    const [job] = jobs;
+    if (job === undefined) throw new RsError('E_UNKNOWN_JOB', `Job ${id} is no longer in the list of the server`, { job: id });
+    if (job.endedMs !== null) return job;
+    const text = `Job ${id}: ${progressText(job)}${job.reason === null ? '' : `: ${job.reason}`}`;
+    if (text !== shown) door.note(text);
+    shown = text;
+    if (door.clock.wallMs() >= untilMs)
+      throw new RsError('E_TIMEOUT', `Job ${id} goes on, and nothing was undone: ${progressText(job)}`, { job: id });
+    await new Promise<void>((resolve) => void door.clock.after(JOB_LOOK_MS, () => resolve()));
+  }
+}
+
+function listVerb(given: VolumeProgram, words: string): JobVerb {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words },
+    synopsis: `${words} [ID]`,
+    summary: 'lists jobs: work of the server that takes time',
+    details: `The list has the jobs that have not ended, and those that ended last. A client
+sees the jobs that it asked for.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, jobs: list(JOB, 'The oldest first') }),
+    operands: { min: 0, max: 1 },
+    run: async (door: VolumeDoor, { json }, [id = null]) => {
+      const target = await onlyServer(door, program);
+      const { jobs } = await target.call('job-list', { id });
+      if (json) return printJson(door, { ...target.place, jobs });
+      if (jobs.length === 0) door.note('No job');
+      else door.out(jobsTable(jobs));
+      return undefined;
+    },
+  });
+}
+
+function cancelVerb(given: VolumeProgram, words: string): JobVerb {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: `${words} cancel` },
+    synopsis: `${words} cancel ID`,
+    summary: 'ends a job and undoes what it has done',
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, job: JOB }),
+    operands: { min: 1, max: 1 },
+    run: async (door: VolumeDoor, { json }, [id = '']) => {
+      const target = await onlyServer(door, program);
+      const { job } = await target.call('job-cancel', { id, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, job });
+      door.out(toText([`Job ${id} is being cancelled`]));
+      return undefined;
+    },
+  });
+}
+
+function limitVerb(given: VolumeProgram, words: string): JobVerb {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: `${words} limit` },
+    synopsis: `${words} limit ID RATE`,
+    summary: 'limits the bandwidth of a job, also while it runs',
+    details: 'RATE is what is copied at most in a second, such as 100m, or none.',
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, job: JOB }),
+    operands: { min: 2, max: 2 },
+    run: async (door: VolumeDoor, { json }, [id = '', rate = '']) => {
+      const limitBytes = rate === 'none' ? null : sizeOf('RATE', rate, program);
+      const target = await onlyServer(door, program);
+      const { job } = await target.call('job-limit', { id, limitBytes, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, job });
+      door.out(toText([`Job ${id} copies ${limitBytes === null ? 'without limit' : `at most ${shownSize(limitBytes)} in a second`}`]));
+      return undefined;
+    },
+  });
+}
+
+/** Throws E_USAGE if there are several servers, because a job is of one. */
+async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
+  const [target, ...others] = await door.choose('jobs', { pools: [] });
+  if (others.length === 0) return target;
+  throw usageError('There are several servers: name one with --server', program);
+}
+
+function progressText({ state, doneBytes, totalBytes, bytesPerSecond }: JobView): string {
+  const percent = totalBytes === 0 ? 0 : Math.floor((doneBytes / totalBytes) * 100);
+  const speed = bytesPerSecond === 0 ? '' : `, ${shownSize(bytesPerSecond)} in a second`;
+  return `${state}, ${shownSize(doneBytes)} of ${shownSize(totalBytes)} copied (${percent} %)${speed}`;
+}
+
+function jobsTable(jobs: readonly JobView[]): string {
+  const rows = jobs.map((job) => [
+    job.id,
+    `${job.kind} ${job.name} from ${job.from} to ${job.to}`,
+    job.state,
+    `${shownSize(job.doneBytes)}/${shownSize(job.totalBytes)}`,
+    job.bytesPerSecond === 0 ? '-' : shownSize(job.bytesPerSecond),
+    job.limitBytes === null ? '-' : shownSize(job.limitBytes),
+    job.by ?? '-',
+    job.reason ?? '',
+  ]);
+  return toText(alignColumns(['JOB', 'WHAT', 'STATE', 'COPIED', 'SPEED', 'LIMIT', 'BY', 'REASON'], rows));
+}

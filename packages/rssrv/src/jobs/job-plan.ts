@@ -1,0 +1,94 @@
+// What happens to jobs: which one runs, waits, ends and is forgotten. Pure: from the list and an event to the new list, and from the list to
+// orders. jobs.ts carries the orders out. Invariants: a job that runs is never started again; a job that has ended stays as it is; of one
+// volume, one job is open at a time; a cancelled job runs once more, to undo what it has done.
+
+import { RsError } from '@rsio/common/lib/errors';
+import type { JobRecord, JobState } from './job-record.ts';
+import { JOB_RETRY_MS, JOBS_KEPT_MAX, JOBS_OPEN_MAX, JOBS_RUNNING_MAX } from './limits.ts';
+
+/** Times at which jobs that wait are tried again, by their ids. */
+export type Retries = ReadonlyMap<string, number>;
+
+export type JobEnd =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** It cannot go on now. */
+  | { readonly kind: 'waits'; readonly reason: string }
+  /** The server stops. */
+  | { readonly kind: 'stopped' };
+
+export interface JobOrders {
+  /** Ids of jobs to start, in order. */
+  readonly start: readonly string[];
+  /** Time after which to look again; null: when something happens. */
+  readonly lookAfterMs: number | null;
+}
+
+export function isOpen({ state }: Pick<JobRecord, 'state'>): boolean {
+  return state === 'waiting' || state === 'running' || state === 'cancelling';
+}
+
+/** Returns the list with a new job. Throws E_BUSY if a job changes the volume already, and E_LIMIT if too many are open. */
+export function withJob(jobs: readonly JobRecord[], job: JobRecord): readonly JobRecord[] {
+  const open = jobs.filter(isOpen);
+  const other = open.find(({ volumeId }) => volumeId === job.volumeId);
+  if (other !== undefined)
+    throw new RsError(
+      'E_BUSY',
+      `Job ${other.id} is moving volume ${job.name} to pool ${other.to}: wait for it, or cancel it (jobs cancel ${other.id})`,
+      {
+        job: other.id,
+      },
+    );
+  if (open.length >= JOBS_OPEN_MAX)
+    throw new RsError('E_LIMIT', `${JOBS_OPEN_MAX} jobs have not ended, and no more are allowed: wait for one`);
+  return [...jobs, job];
+}
+
+/** Returns the list without the oldest of the jobs that have ended, beyond those that are kept. */
+export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
+  const ended = jobs.filter((job) => !isOpen(job)).toSorted((a, b) => (a.endedMs ?? 0) - (b.endedMs ?? 0));
+  const old = new Set(ended.slice(0, Math.max(0, ended.length - JOBS_KEPT_MAX)).map(({ id }) => id));
+  return old.size === 0 ? jobs : jobs.filter(({ id }) => !old.has(id));
+}
+
+/** After a start of the server, no job is running. */
+export function afterStart(job: JobRecord): JobRecord {
+  return job.state === 'running' ? { ...job, state: 'waiting', reason: null } : job;
+}
+
+/** Throws E_USAGE if the job has ended. */
+export function cancelled(job: JobRecord): JobRecord {
+  if (!isOpen(job)) throw new RsError('E_USAGE', `Job ${job.id} has ended (${job.state}): there is nothing to cancel`, { job: job.id });
+  return { ...job, state: 'cancelling' };
+}
+
+export function started(job: JobRecord): JobRecord {
+  return job.state === 'waiting' ? { ...job, state: 'running', reason: null } : job;
+}
+
+export function ended(job: JobRecord, end: JobEnd, nowMs: number): JobRecord {
+  if (end.kind === 'stopped') return afterStart(job);
+  if (end.kind === 'waits') return { ...job, state: job.state === 'cancelling' ? 'cancelling' : 'waiting', reason: end.reason };
+  const state: JobState = end.kind;
+  return { ...job, state, reason: end.kind === 'failed' ? end.reason : null, endedMs: nowMs, move: null };
+}
+
+export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<string>, retries: Retries, nowMs: number): JobOrders {
+  const idle = jobs.filter((job) => isOpen(job) && !running.has(job.id));
+  const isReady = ({ id, state }: JobRecord): boolean =>
+    state === 'cancelling' && !retries.has(id) ? true : (retries.get(id) ?? 0) <= nowMs;
+  // A job that undoes what it has done goes first.
+  const ready = idle.filter(isReady).toSorted((a, b) => Number(b.state === 'cancelling') - Number(a.state === 'cancelling'));
+  const start = ready.slice(0, Math.max(0, JOBS_RUNNING_MAX - running.size)).map(({ id }) => id);
+  const later = idle.flatMap(({ id }) => {
+    const atMs = retries.get(id);
+    return atMs === undefined || atMs <= nowMs ? [] : [atMs - nowMs];
+  });
+  return { start, lookAfterMs: later.length === 0 ? null : Math.min(...later) };
+}
+
+export function retryAtMs(nowMs: number): number {
+  return nowMs + JOB_RETRY_MS;
+}

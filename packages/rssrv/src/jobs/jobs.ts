@@ -1,0 +1,227 @@
+// The jobs of a server: starts them, saves what they need to go on after a restart, and ends them. job-plan.ts decides. The records are in
+// the state folder of the server and not in a pool, because a job is an order to this server and concerns several pools. Invariants: a job
+// that was answered survives a restart; each change of state is saved before it is reported; no more than JOBS_RUNNING_MAX jobs run.
+
+import { rename } from 'node:fs/promises';
+import { StateFile } from '@rsio/common/files/state-file';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { afterStart, cancelled, ended, isOpen, type JobEnd, nextOrders, retryAtMs, started, withJob, withoutOld } from './job-plan.ts';
+import { JobPace } from './job-pace.ts';
+import { isJobsContent, type JobRecord, type JobsContent } from './job-record.ts';
+import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS } from './limits.ts';
+
+const REMEDY = 'remove it; moves that were in progress are then not finished, and their volumes stay where they are';
+
+/** Thrown by a job to end in this way. */
+export class JobEnds extends Error {
+  readonly end: JobEnd;
+
+  constructor(end: JobEnd) {
+    super(end.kind);
+    this.end = end;
+  }
+}
+
+/** A job that is running. */
+export interface RunningJob {
+  readonly record: JobRecord;
+  readonly bytesPerSecond: number;
+  /** Changes what is remembered of the job, without saving it. */
+  readonly note: (changes: Partial<Pick<JobRecord, 'doneBytes' | 'totalBytes' | 'rounds' | 'move'>>) => void;
+  save(): Promise<void>;
+  /** Waits for bandwidth before each piece. Throws JobEnds if the job is to end. */
+  beforePiece(bytes: number): Promise<void>;
+  /** Throws JobEnds if the job is to end. */
+  check(): void;
+}
+
+export interface JobsPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly file: string;
+  /** Executes a job. Throws JobEnds, or an error with which the job has failed. */
+  run(job: RunningJob): Promise<void>;
+}
+
+export class Jobs {
+  private readonly ports: JobsPorts;
+  private readonly file: StateFile<JobsContent>;
+  private jobs: readonly JobRecord[] = [];
+  private lastId = 0;
+  private readonly running = new Map<string, { readonly pace: JobPace; readonly over: Promise<void> }>();
+  private readonly retries = new Map<string, number>();
+  private timer: Timer | null = null;
+  private isStarted = false;
+  private isStopping = false;
+
+  constructor(ports: JobsPorts) {
+    this.ports = ports;
+    const form = { version: 1, accepts: isJobsContent, remedy: REMEDY };
+    this.file = new StateFile(ports.file, form, () => ({ lastId: this.lastId, jobs: this.jobs }));
+  }
+
+  /** The jobs that have not ended, and those that ended last, in the order in which they were asked for. */
+  get list(): readonly JobRecord[] {
+    return this.jobs;
+  }
+
+  get nextId(): string {
+    return String(this.lastId + 1);
+  }
+
+  bytesPerSecond(id: string): number {
+    return this.running.get(id)?.pace.bytesPerSecond ?? 0;
+  }
+
+  /** A file that cannot be used is kept under another name, because a server without its jobs loses nothing: volumes stay where they are. */
+  async load(): Promise<void> {
+    let content: JobsContent | null = null;
+    try {
+      content = await this.file.load();
+    } catch (thrown) {
+      const kept = `${this.ports.file}.damaged`;
+      await rename(this.ports.file, kept).catch(() => undefined);
+      this.ports.log.error(`${toRsError(thrown).message}; it is now ${kept}, and its jobs are not continued`);
+    }
+    if (content === null) return;
+    this.lastId = content.lastId;
+    this.jobs = content.jobs.map(afterStart);
+  }
+
+  /** Lets the jobs run. */
+  start(): void {
+    this.isStarted = true;
+    this.look();
+  }
+
+  /** Ends the running jobs where they are. They go on after the next start. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    this.timer?.cancel();
+    const over = Promise.all([...this.running.values()].map((one) => one.over));
+    await new Promise<void>((resolve) => {
+      const timer = this.ports.clock.after(JOB_STOP_WAIT_MS, () => resolve());
+      void over.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Throws E_UNKNOWN_JOB. */
+  find(id: string): JobRecord {
+    const job = this.jobs.find((one) => one.id === id);
+    if (job !== undefined) return job;
+    throw new RsError('E_UNKNOWN_JOB', `No job ${id}: rsadm jobs lists them`, { job: id });
+  }
+
+  /** Adds a job with the id `nextId`. It is durable when this resolves. */
+  async add(job: JobRecord): Promise<JobRecord> {
+    checkLimit(job.limitBytes);
+    const [before, lastId] = [this.jobs, this.lastId];
+    this.jobs = withoutOld(withJob(this.jobs, job));
+    this.lastId++;
+    try {
+      await this.file.save();
+    } catch (thrown) {
+      [this.jobs, this.lastId] = [before, lastId];
+      throw thrown;
+    }
+    this.look();
+    return job;
+  }
+
+  /** The job ends soon, unless it has passed its commit point meanwhile. */
+  async cancel(id: string): Promise<JobRecord> {
+    this.put(cancelled(this.find(id)));
+    this.retries.delete(id);
+    await this.file.save();
+    this.look();
+    return this.find(id);
+  }
+
+  /** `limitBytes`: most bytes in a second; null: no limit. */
+  async limit(id: string, limitBytes: number | null): Promise<JobRecord> {
+    checkLimit(limitBytes);
+    const job = this.find(id);
+    if (!isOpen(job)) throw new RsError('E_USAGE', `Job ${id} has ended (${job.state}): it needs no limit`, { job: id });
+    this.put({ ...job, limitBytes });
+    await this.file.save();
+    return this.find(id);
+  }
+
+  /** Looks which jobs can run now. */
+  look(): void {
+    if (!this.isStarted || this.isStopping) return;
+    this.timer?.cancel();
+    const nowMs = this.ports.clock.monotonicMs();
+    const { start, lookAfterMs } = nextOrders(this.jobs, new Set(this.running.keys()), this.retries, nowMs);
+    for (const id of start) this.begin(id);
+    this.timer = lookAfterMs === null ? null : this.ports.clock.after(lookAfterMs, () => this.look());
+  }
+
+  private begin(id: string): void {
+    this.retries.delete(id);
+    this.put(started(this.find(id)));
+    const pace = new JobPace(this.ports.clock);
+    const over = this.execute(id, pace).then(() => {
+      this.running.delete(id);
+      this.look();
+    });
+    this.running.set(id, { pace, over });
+  }
+
+  private async execute(id: string, pace: JobPace): Promise<void> {
+    let end: JobEnd = { kind: 'done' };
+    try {
+      await this.ports.run(this.runningJob(id, pace));
+    } catch (thrown) {
+      end = thrown instanceof JobEnds ? thrown.end : { kind: 'failed', reason: toRsError(thrown).message };
+    }
+    const { clock, log } = this.ports;
+    if (end.kind === 'waits') this.retries.set(id, retryAtMs(clock.monotonicMs()));
+    const before = this.find(id);
+    this.put(ended(before, end, clock.wallMs()));
+    this.jobs = withoutOld(this.jobs);
+    await this.file.save().catch((thrown: unknown) => log.error(toRsError(thrown).message));
+    const what = `Job ${id}, move of volume ${before.name} from pool ${before.from} to pool ${before.to}`;
+    if (end.kind === 'failed') log.error(`${what}, has failed: ${end.reason}`);
+    else if (end.kind === 'waits' && before.reason !== end.reason) log.warn(`${what}, waits: ${end.reason}`);
+    else if (end.kind !== 'stopped' && end.kind !== 'waits') log.info(`${what}, is ${end.kind}`);
+  }
+
+  private runningJob(id: string, pace: JobPace): RunningJob {
+    const find = (): JobRecord => this.find(id);
+    const check = (): void => {
+      if (this.isStopping) throw new JobEnds({ kind: 'stopped' });
+      if (find().state === 'cancelling') throw new JobEnds({ kind: 'cancelled' });
+    };
+    return {
+      get record() {
+        return find();
+      },
+      get bytesPerSecond() {
+        return pace.bytesPerSecond;
+      },
+      note: (changes) => this.put({ ...find(), ...changes }),
+      save: () => this.file.save(),
+      check,
+      beforePiece: async (bytes) => {
+        do check();
+        while (!(await pace.wait(find().limitBytes)));
+        pace.take(bytes, find().limitBytes);
+      },
+    };
+  }
+
+  private put(job: JobRecord): void {
+    this.jobs = this.jobs.map((one) => (one.id === job.id ? job : one));
+  }
+}
+
+function checkLimit(limitBytes: number | null): void {
+  if (limitBytes === null || limitBytes >= JOB_LIMIT_MIN_BYTES) return;
+  throw new RsError('E_USAGE', `A limit of ${limitBytes} bytes a second is too small: the least is ${JOB_LIMIT_MIN_BYTES}`);
+}

@@ -1,0 +1,157 @@
+// Copies what differs between two clones of a volume to the new pool: one round of a move. Invariants: before the position is saved, the copy
+// is durable up to there; the copy is only continued from a state that resumePoint accepts.
+
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { MoveState } from '../jobs/job-record.ts';
+import type { RunningJob } from '../jobs/jobs.ts';
+import type { Found, PoolState } from '../pools/catalogue.ts';
+import type { PoolFiles } from '../pools/disk/pool-files.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
+import { cloneFiles, MoveFiles, stampOf } from '../pools/moves/move-files.ts';
+import { isWithoutReflink } from '../pools/snapshots/reflink.ts';
+import { type ChangedData, RangeCopy } from './changed-data.ts';
+import { SAVE_EVERY_BYTES } from './limits.ts';
+import { resumePoint } from './move-plan.ts';
+
+export interface RoundPorts {
+  readonly clock: Clock;
+  readonly changedData: ChangedData;
+  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+  /** Changes the files of a pool. */
+  onDisk<T>(pool: string, work: (files: PoolFiles) => Promise<T>): Promise<T>;
+}
+
+export class MoveRounds {
+  private readonly ports: RoundPorts;
+
+  constructor(ports: RoundPorts) {
+    this.ports = ports;
+  }
+
+  /** Copies what differs. Returns how many bytes, and how fast. */
+  async round(job: RunningJob, found: Found, target: PoolState): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
+    const { id, sizeBytes, thick } = found.manifest;
+    const state = await this.prepared(job, found, target);
+    await this.ports.onDisk(target.name, (files) => new MoveFiles(files).extend(id, sizeBytes, thick));
+    const sinceMs = this.ports.clock.monotonicMs();
+    const bytes = await this.copy(job, found, target, state);
+    const seconds = Math.max(1, this.ports.clock.monotonicMs() - sinceMs) / 1_000;
+    await this.ports.onDisk(found.pool.name, (files) => new MoveFiles(files).nextIsCopied(id));
+    job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });
+    await job.save();
+    return { bytes, bytesPerSecond: Math.round(bytes / seconds) };
+  }
+
+  /** Makes what the round needs: the copy, and the clone from which it is copied. */
+  private async prepared(job: RunningJob, { pool, manifest }: Found, target: PoolState): Promise<MoveState> {
+    const { id, sizeBytes, thick } = manifest;
+    const clones = cloneFiles(pool.path, id);
+    const found = {
+      copy: await stampOf(poolPaths.data(poolPaths.movingVolume(target.path, id))),
+      base: await stampOf(clones.base),
+      next: await stampOf(clones.next),
+    };
+    let state = job.record.move;
+    switch (resumePoint(state, found)) {
+      case 'restart':
+        for (const one of [pool, target]) await this.ports.onDisk(one.name, (files) => new MoveFiles(files).discard(id));
+        state = {
+          copyStamp: await this.ports.onDisk(target.name, (files) => new MoveFiles(files).begin(id, sizeBytes, thick)),
+          ...{ baseStamp: null, nextStamp: null, positionBytes: 0 },
+        };
+        if (state.copyStamp === null)
+          throw new RsError(
+            'E_VOLUME',
+            `Files of pool ${target.name} cannot be told from each other: use a file system with lasting inode numbers`,
+          );
+        break;
+      case 'copied':
+        state = { ...state!, baseStamp: state!.nextStamp, nextStamp: null, positionBytes: 0 };
+        break;
+      case 'clone-again':
+      case 'go-on':
+    }
+    // The state is on disk before there is anything that it does not describe.
+    job.note({ move: state });
+    await job.save();
+    if (state!.nextStamp !== null) return state!;
+    const nextStamp = await this.cloned(pool, id, sizeBytes);
+    const next: MoveState = { ...state!, nextStamp, positionBytes: 0 };
+    job.note({ move: next });
+    await job.save();
+    return next;
+  }
+
+  private async cloned(pool: PoolState, id: string, sizeBytes: number): Promise<string | null> {
+    try {
+      return await this.ports.onDisk(pool.name, (files) => new MoveFiles(files).makeNext(id, sizeBytes));
+    } catch (thrown) {
+      const errno = errnoName(thrown) ?? errnoName((thrown as { cause?: unknown }).cause);
+      if (!isWithoutReflink(errno)) throw thrown;
+      throw new RsError(
+        'E_NO_REFLINK',
+        `The file system of pool ${pool.name} has no reflink, which a move from it needs: copy the volume on a client, or with cp while it is not served`,
+        { pool: pool.name },
+        thrown,
+      );
+    }
+  }
+
+  private async copy(job: RunningJob, { pool, manifest: { id, sizeBytes } }: Found, target: PoolState, state: MoveState): Promise<number> {
+    const clones = cloneFiles(pool.path, id);
+    const files: FileHandle[] = [];
+    const opened = async (file: string, flags: string): Promise<FileHandle> => {
+      const handle = await open(file, flags);
+      files.push(handle);
+      return handle;
+    };
+    try {
+      const base = state.baseStamp === null ? null : await opened(clones.base, 'r');
+      const next = await opened(clones.next, 'r');
+      const copy = await opened(poolPaths.data(poolPaths.movingVolume(target.path, id)), 'r+');
+      return await this.copyRanges(job, { base, next, copy }, sizeBytes, state);
+    } finally {
+      for (const file of files) await file.close();
+    }
+  }
+
+  private async copyRanges(
+    job: RunningJob,
+    { base, next, copy }: { readonly base: FileHandle | null; readonly next: FileHandle; readonly copy: FileHandle },
+    sizeBytes: number,
+    state: MoveState,
+  ): Promise<number> {
+    const ranges = (fromBytes: number): ReturnType<ChangedData['ranges']> =>
+      this.ports.changedData.ranges(base?.fd ?? null, next.fd, fromBytes, sizeBytes);
+    let totalBytes = 0;
+    for await (const { lengthBytes, isHole } of ranges(state.positionBytes)) if (!isHole) totalBytes += lengthBytes;
+    job.note({ totalBytes: job.record.doneBytes + totalBytes });
+    const copier = new RangeCopy(next, copy, this.ports.punch);
+    let [bytes, unsavedBytes] = [0, 0];
+    const save = async (positionBytes: number): Promise<void> => {
+      await copy.sync();
+      job.note({ move: { ...state, positionBytes } });
+      await job.save();
+      unsavedBytes = 0;
+    };
+    let position = state.positionBytes;
+    const before = async (size: number): Promise<void> => {
+      if (unsavedBytes >= SAVE_EVERY_BYTES) await save(position);
+      await job.beforePiece(size);
+      bytes += size;
+      unsavedBytes += size;
+    };
+    for await (const range of ranges(position)) {
+      // In a new file, holes are holes already.
+      if (range.isHole && base === null) continue;
+      await copier.copy(range, before, (end) => {
+        if (!range.isHole) job.note({ doneBytes: job.record.doneBytes + (end - Math.max(position, range.offsetBytes)) });
+        position = end;
+      });
+    }
+    await copy.sync();
+    return bytes;
+  }
+}

@@ -1,0 +1,49 @@
+// Decides whether a volume can be moved to another pool. Pure: volume-moves.ts carries it out. Invariant: what is checked when a move is
+// asked for is checked again before its last step.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { plural } from '@rsio/common/lib/units';
+import { type Asker, checkPool } from '../pools/asker.ts';
+import { type Catalogue, checkChange, checkRoom, type Found, type PoolState, poolNamed, unusable, volumeText } from '../pools/catalogue.ts';
+import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
+
+/** Returns the pool to which the volume moves. Throws if it cannot move there. */
+export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: string, asker: Asker): PoolState {
+  checkChange(catalogue, asker, pool, manifest, 'move volumes');
+  checkPool(asker, to);
+  const target = poolNamed(catalogue, to);
+  const text = volumeText(manifest);
+  if (target.name === pool.name)
+    throw new RsError('E_USAGE', `Volume ${text} is already in pool ${to}: name another pool`, { volume: text });
+  if (target.trouble !== null || target.identity === null) throw unusable(target);
+  if (manifest.layout.kind !== 'simple')
+    throw new RsError('E_USAGE', `Volume ${text} has several files (${manifest.layout.kind}), and volumes of one file can be moved`, {
+      volume: text,
+    });
+  const { list, pending } = pool.snapshots.get(manifest.id) ?? NO_SNAPSHOTS;
+  const count = list.length + pending.length;
+  if (count > 0)
+    throw new RsError(
+      'E_USAGE',
+      `Volume ${text} has ${plural(count, 'snapshot')}, and snapshots do not move to another pool: remove them first`,
+      { volume: text, snapshots: count },
+    );
+  if (manifest.schedule !== undefined)
+    throw new RsError(
+      'E_USAGE',
+      `Volume ${text} has a schedule of snapshots, and snapshots do not move: rsadm volume set ${text} snapshots=none first`,
+      {
+        volume: text,
+      },
+    );
+  if (target.removed.has(manifest.id) || target.volumes.has(manifest.id) || target.unreadable.has(manifest.id))
+    throw new RsError(
+      'E_EXISTS',
+      `Pool ${to} has a volume with the id of volume ${text}, because it was copied: see rsadm pool check ${to}`,
+      {
+        volume: text,
+      },
+    );
+  checkRoom(target, manifest.sizeBytes, manifest.thick);
+  return target;
+}

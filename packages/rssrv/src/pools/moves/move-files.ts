@@ -1,0 +1,163 @@
+// Changes the files of a move between pools: clones in the old pool, the copy in the new one, and the change of pools. Invariants: until
+// `commit`, the new pool has nothing but a copy that can be deleted at any time; the old pool's manifest names the new pool before `commit`
+// (`movedTo`), and the new pool's manifest names the old one (`movedFrom`) until the old one has nothing of the volume any more.
+
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { errnoName } from '@rsio/common/lib/errors';
+import { storageStamp } from '../../backends/files/storage-identity.ts';
+import { createData, writeNew } from '../disk/data-file.ts';
+import { type Manifest, printManifest } from '../disk/manifest.ts';
+import type { PoolFiles } from '../disk/pool-files.ts';
+import { poolPaths, PURGE_PREFIX } from '../disk/pool-paths.ts';
+import { cloneAll, FileCopy, finishCopy } from '../snapshots/file-copy.ts';
+import { systemReflink } from '../snapshots/reflink.ts';
+
+const FOLDER_MODE = 0o700;
+const DATA_MODE = 0o600;
+
+/** Files of a move in the old pool. The copy in the new pool has all of `base`, and part of `next`. */
+export interface CloneFiles {
+  readonly base: string;
+  readonly next: string;
+}
+
+export function cloneFiles(pool: string, id: string): CloneFiles {
+  const folder = poolPaths.movingVolume(pool, id);
+  return { base: join(folder, 'base'), next: join(folder, 'next') };
+}
+
+/** Returns the stamp of a file; null if there is no such file, or if nothing distinguishes it from others. */
+export async function stampOf(file: string): Promise<string | null> {
+  try {
+    return storageStamp(await stat(file, { bigint: true }), file);
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return null;
+    throw thrown;
+  }
+}
+
+export async function isThere(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return false;
+    throw thrown;
+  }
+}
+
+export class MoveFiles {
+  private readonly files: PoolFiles;
+  private readonly directory: string;
+
+  constructor(files: PoolFiles) {
+    this.files = files;
+    this.directory = files.directory;
+  }
+
+  /** In the new pool: creates the copy as a file of zeros, and returns its stamp. */
+  async begin(id: string, sizeBytes: number, thick: boolean): Promise<string | null> {
+    const folder = await this.makeFolder(id);
+    const stamp = await createData(this.files.ports, 'move', poolPaths.data(folder), sizeBytes, thick);
+    await syncDirectory(folder);
+    this.reached('move: begun');
+    return stamp;
+  }
+
+  /** In the new pool: gives the copy the size of a volume that has grown. */
+  async extend(id: string, sizeBytes: number, thick: boolean): Promise<void> {
+    const file = poolPaths.data(poolPaths.movingVolume(this.directory, id));
+    const handle = await open(file, 'r+');
+    try {
+      const { size } = await handle.stat();
+      if (size < sizeBytes) await handle.truncate(sizeBytes);
+      if (thick && size < sizeBytes) await this.files.ports.allocate(file, size, sizeBytes);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /**
+   * In the old pool: clones the file of the volume, in chunks that need not be of one moment, because only differences between clones
+   * matter. Returns the stamp of the clone. Throws a system error if the file system cannot clone.
+   */
+  async makeNext(id: string, sizeBytes: number): Promise<string | null> {
+    await this.makeFolder(id);
+    const { next } = cloneFiles(this.directory, id);
+    await rm(next, { force: true });
+    const reflink = this.files.ports.reflink ?? systemReflink();
+    const copy = await FileCopy.begin(reflink, id, sizeBytes, poolPaths.data(poolPaths.volume(this.directory, id)), next);
+    try {
+      await cloneAll(copy);
+    } finally {
+      await copy.close();
+    }
+    await finishCopy(next, sizeBytes, DATA_MODE);
+    await syncDirectory(poolPaths.movingVolume(this.directory, id));
+    this.reached('move: cloned');
+    return stampOf(next);
+  }
+
+  /** In the old pool, when the copy has all of `next`, durably. */
+  async nextIsCopied(id: string): Promise<void> {
+    const { base, next } = cloneFiles(this.directory, id);
+    await rename(next, base);
+    await syncDirectory(poolPaths.movingVolume(this.directory, id));
+    this.reached('move: copied');
+  }
+
+  /** In either pool: deletes what the move has made, up to its commit point. */
+  async discard(id: string): Promise<void> {
+    const moving = poolPaths.moving(this.directory);
+    if (!(await isThere(moving))) return;
+    await rm(poolPaths.movingVolume(this.directory, id), { recursive: true, force: true });
+    await syncDirectory(moving);
+    this.reached('move: discarded');
+  }
+
+  /** In the new pool: makes the copy the volume. The manifest in the old pool has `movedTo`. The rename is the commit point. */
+  async commit(manifest: Manifest): Promise<void> {
+    const folder = poolPaths.movingVolume(this.directory, manifest.id);
+    await rm(poolPaths.manifest(folder), { force: true });
+    await writeNew(poolPaths.manifest(folder), printManifest(manifest));
+    await syncDirectory(folder);
+    this.reached('move: manifest');
+    await rename(folder, poolPaths.volume(this.directory, manifest.id));
+    this.reached('move: commit');
+    await syncDirectory(poolPaths.volumes(this.directory));
+    await syncDirectory(poolPaths.moving(this.directory));
+    this.reached('move: durable');
+  }
+
+  /** In the old pool, after the commit point: deletes the volume. */
+  async forget(id: string): Promise<void> {
+    const removed = poolPaths.removed(this.directory);
+    const folder = join(removed, PURGE_PREFIX + id);
+    await rename(poolPaths.volume(this.directory, id), folder);
+    await syncDirectory(poolPaths.volumes(this.directory));
+    await syncDirectory(removed);
+    this.reached('move: left');
+    await rm(folder, { recursive: true, force: true });
+    await this.discard(id);
+  }
+
+  private async makeFolder(id: string): Promise<string> {
+    const folder = poolPaths.movingVolume(this.directory, id);
+    for (const one of [poolPaths.moving(this.directory), folder]) {
+      try {
+        await mkdir(one, { mode: FOLDER_MODE });
+      } catch (thrown) {
+        if (errnoName(thrown) !== 'EEXIST') throw thrown;
+      }
+    }
+    await syncDirectory(this.directory);
+    await syncDirectory(poolPaths.moving(this.directory));
+    return folder;
+  }
+
+  private reached(step: string): void {
+    this.files.ports.reached?.(step);
+  }
+}

@@ -1,0 +1,131 @@
+// Moves of volumes between the pools of a PoolScene on any file system: differences by content instead of extents, and a stand-in for the
+// switch that records when the volume is not served. Tests use it.
+
+import { read } from 'node:fs';
+import { promisify } from 'node:util';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
+import { Jobs } from '../jobs/jobs.ts';
+import type { JobRecord } from '../jobs/job-record.ts';
+import { isOpen } from '../jobs/job-plan.ts';
+import type { ChangedData } from '../moves/changed-data.ts';
+import { VolumeMoves } from '../moves/volume-moves.ts';
+import { VolumeSwitch } from '../moves/volume-switch.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+import type { PoolScene } from './pool-scene.ts';
+
+const BLOCK_BYTES = 4_096;
+const readFrom = promisify(read);
+
+/** Compares what two files read as. */
+export const COMPARED_CONTENT: ChangedData = {
+  ranges: async function* (base, next, fromBytes, toBytes) {
+    for (let offsetBytes = fromBytes; offsetBytes < toBytes; offsetBytes += BLOCK_BYTES) {
+      const lengthBytes = Math.min(BLOCK_BYTES, toBytes - offsetBytes);
+      const [before, after] = [await blockOf(base, offsetBytes, lengthBytes), await blockOf(next, offsetBytes, lengthBytes)];
+      if (!before.equals(after)) yield { offsetBytes, lengthBytes, isHole: after.every((byte) => byte === 0) };
+    }
+  },
+};
+
+async function blockOf(descriptor: number | null, offsetBytes: number, lengthBytes: number): Promise<Buffer> {
+  const block = Buffer.alloc(lengthBytes);
+  if (descriptor !== null) await readFrom(descriptor, block, 0, lengthBytes, offsetBytes);
+  return block;
+}
+
+export interface MoveHooks {
+  /** Called when the clients wait, before the last step copies. */
+  readonly waiting?: () => void;
+  /** Called before each round. */
+  readonly round?: (rounds: number) => void;
+}
+
+export class MoveScene {
+  readonly scene: PoolScene;
+  readonly jobs: Jobs;
+  readonly moves: VolumeMoves;
+  /** Ids of volumes that are not served for a moment. */
+  readonly suspended = new Set<string>();
+
+  constructor(scene: PoolScene, hooks: MoveHooks = {}) {
+    this.scene = scene;
+    const { pools, verbs } = scene;
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const inForce = (id: string) => [...scene.served.values()].find((one) => one.id === id) ?? null;
+    const { suspended } = this;
+    const volumeSwitch = new VolumeSwitch({
+      clock: systemClock,
+      volumes: {
+        get served() {
+          return [...scene.served.values()].flatMap(({ id }) => (id === null || suspended.has(id) ? [] : [{ id } as ServedVolume]));
+        },
+        suspend: (id, reason) => void (reason === null ? suspended.delete(id) : suspended.add(id)),
+        sync: async () => hooks.waiting?.(),
+      },
+      sessions: { closeHandles: async () => true },
+      inForce: () => ({
+        inForceById: inForce,
+        replaceVolume: async (_was, now) => {
+          scene.served.set(volumeKey(now), now);
+          suspended.delete(now.id ?? '');
+        },
+      }),
+      listChanged: () => undefined,
+      incarnationOf: () => 'one',
+    });
+    this.moves = new VolumeMoves({
+      ...{ clock: systemClock, log, pools, verbs, volumeSwitch, changedData: COMPARED_CONTENT },
+      punch: () => Promise.resolve(false),
+      exclusive: (change) => change(),
+      configured: () => [],
+      moving: () => new Set(this.jobs.list.filter(isOpen).map(({ volumeId }) => volumeId)),
+    });
+    this.jobs = new Jobs({
+      clock: systemClock,
+      log,
+      file: path.join(scene.directory, 'jobs.json'),
+      run: (job) => {
+        const { note } = job;
+        const noted: typeof note = (changes) => {
+          note(changes);
+          if (changes.rounds !== undefined) hooks.round?.(changes.rounds);
+        };
+        // A spread would read the record only once.
+        return this.moves.run(Object.defineProperty({ ...job, note: noted }, 'record', { get: () => this.jobs.find(job.record.id) }));
+      },
+    });
+  }
+
+  /** Adds a job that moves the only volume to another pool. */
+  async begin(to: string): Promise<JobRecord> {
+    const from = this.scene.pools.states.find(({ volumes }) => volumes.size > 0)!;
+    const target = this.scene.pools.states.find(({ name }) => name === to)!;
+    const [manifest] = from.volumes.values();
+    return this.jobs.add({
+      ...{
+        id: this.jobs.nextId,
+        kind: 'move',
+        volumeId: manifest!.id,
+        name: manifest!.name,
+        universe: 0,
+        by: null,
+        createdMs: 1,
+        endedMs: null,
+      },
+      ...{ from: from.name, fromId: from.identity!.id, to, toId: target.identity!.id, state: 'waiting', reason: null },
+      ...{ limitBytes: null, rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
+    });
+  }
+
+  /** Sweeps, lets the jobs run, and resolves when none is running. */
+  async run(): Promise<void> {
+    await this.moves.sweep();
+    this.jobs.start();
+    while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling'))
+      await new Promise((resolve) => setImmediate(resolve));
+    // Resolves when the end of each job is saved.
+    await this.jobs.stop();
+  }
+}
