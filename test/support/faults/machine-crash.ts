@@ -28,9 +28,15 @@ export async function killServer(host: Host): Promise<void> {
   await waitFor(() => !isLeft(), END_MS, `No process of rssrv below ${host.root}`);
 }
 
-/** Stops rssrv with all its processes, as at the moment of a power cut: it does nothing more. They still have to be killed. */
-export function freezeServer(host: Host): void {
-  for (const pid of serverProcesses(host)) signal(pid, 'SIGSTOP');
+/**
+ * Returns what stops rssrv with all its present processes at once, as at the moment of a power cut: it does nothing more. They still have to be
+ * killed.
+ */
+export function serverFreezer(host: Host): () => void {
+  const pids = serverProcesses(host);
+  return () => {
+    for (const pid of pids) signal(pid, 'SIGSTOP');
+  };
 }
 
 /** RUN is as after a boot. */

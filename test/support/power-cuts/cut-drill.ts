@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { emptyRun, freezeServer, killServer } from '../faults/machine-crash.ts';
+import { emptyRun, serverFreezer, killServer } from '../faults/machine-crash.ts';
 import { clientConfig, serverConfig } from '../hosts/configs.ts';
 import { emptyPool } from '../hosts/empty-pool.ts';
 import type { Host } from '../hosts/host.ts';
@@ -40,6 +40,8 @@ const COLD_WRITES = 8;
 const CHANGES_MAX = 3;
 /** The fault is ordered within this part of the time that a change usually takes, and comes a little later. */
 const STRIKE_SPARE = 0.7;
+/** In this share of the rounds, the fault comes just after the answer, so that a missing sync of the server shows. */
+const AT_ANSWER_SHARE = 0.25;
 const CHANGE_MS = 60;
 /** Before the first fault. */
 const FIRST_SNAPSHOTS = 2;
@@ -121,15 +123,25 @@ export class CutDrill {
     const { random, ioErrors } = this;
     [this.problems, this.count, this.isStruck] = [[], 0, false];
     await this.writeCold();
-    for (const volume of this.written) volume.start(random.int(1, MIB));
+    // A flush makes changes of the file system durable, too. Without any, a missing sync of the server shows.
+    const flushes = random.chance(0.5);
+    for (const volume of this.written) volume.start(random.int(1, MIB), flushes);
     for (const volume of this.written) await volume.goesOn();
     for (let number = random.int(0, CHANGES_MAX); number > 0; number--) await this.make(this.changes.next());
     const change = this.changes.next();
-    const making = this.make(change);
+    const freeze = serverFreezer(this.host);
+    const isAtAnswer = random.chance(AT_ANSWER_SHARE);
+    const cutAtAnswer = (): void => {
+      if (fault === 'power cut') freeze();
+      this.isStruck = true;
+    };
+    const making = isAtAnswer ? this.make(change, cutAtAnswer) : this.make(change);
     // It is awaited after the fault.
     making.catch(() => undefined);
-    await sleep(random.unit() * STRIKE_SPARE * this.tookMs[change.kind]);
+    if (isAtAnswer) await making;
+    else await sleep(random.unit() * STRIKE_SPARE * this.tookMs[change.kind]);
     this.isStruck = true;
+    if (fault === 'power cut' || fault === 'kill of all') freeze();
     await this.strike(fault);
     const open = await making;
     if (fault === 'power cut' || fault === 'disk lost') await this.powerOn();
@@ -203,10 +215,11 @@ export class CutDrill {
   }
 
   /** Makes a change. Returns it if its answer is missing because of the fault. */
-  private async make(change: Change): Promise<Change | null> {
+  private async make(change: Change, answered = (): void => undefined): Promise<Change | null> {
     const startMs = performance.now();
     try {
       const answer = await change.ask();
+      answered();
       if (!this.isStruck) this.tookMs[change.kind] = (this.tookMs[change.kind] + performance.now() - startMs) / 2;
       await this.done(change, answer);
       this.count++;
@@ -241,7 +254,6 @@ export class CutDrill {
     const { host, disk, random } = this;
     switch (fault) {
       case 'power cut':
-        freezeServer(host);
         await disk.cut(random.chance(0.3));
         return killServer(host);
       case 'disk lost':

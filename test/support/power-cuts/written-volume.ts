@@ -65,11 +65,11 @@ export class WrittenVolume {
     this.connections = [];
   }
 
-  /** Writes until `stop`. */
-  start(seed: number): void {
+  /** Writes until `stop`. `flushes`: also before that. */
+  start(seed: number, flushes: boolean): void {
     this.isStopped = false;
     this.counts.splice(0, Infinity, ...this.connections.map(() => 0));
-    this.ended = Promise.all(this.connections.map((nbd, lane) => this.write(nbd, lane, new SeededRandom(seed + lane))));
+    this.ended = Promise.all(this.connections.map((nbd, lane) => this.write(nbd, lane, new SeededRandom(seed + lane), flushes)));
     this.ended.catch(() => undefined);
   }
 
@@ -137,13 +137,13 @@ export class WrittenVolume {
     return place === PLACES - 1 && lane === LANES - 1 ? blocks - PLACE_BLOCKS : at;
   }
 
-  private async write(nbd: NbdIo, lane: number, random: SeededRandom): Promise<void> {
+  private async write(nbd: NbdIo, lane: number, random: SeededRandom, flushes: boolean): Promise<void> {
     while (!this.isStopped) {
       const first = random.int(0, PLACE_BLOCKS - 1);
       const block = this.blockAt(lane, random.int(0, PLACES - 1)) + first;
       await this.change(nbd, block, random.int(1, PLACE_BLOCKS - first), random.chance(DISCARD_SHARE));
       this.counts[lane]!++;
-      if (random.chance(FLUSH_SHARE)) await this.flush(nbd, lane);
+      if (flushes && random.chance(FLUSH_SHARE)) await this.flush(nbd, lane);
     }
     await this.flush(nbd, lane);
   }
