@@ -47,6 +47,7 @@ export class Connection {
     this.encoder = new Encoder(this, pools.outputs, () => {
       if (!this.hasClosed) this.events.drained();
     });
+    this.encoder.isSerial = transport.cipher !== null;
     transport.events = {
       onBytes: (buffer, offset, lengthBytes) => this.onBytes(buffer, offset, lengthBytes),
       onClosed: (reason) => this.close(reason, false),
@@ -71,7 +72,9 @@ export class Connection {
     this.transport.startTls(key, () => {
       // Part of a frame that came in clear would be the beginning of the first frame inside, and anyone may have put it there.
       if (!this.decoder.isBetweenFrames) this.close('The peer sent data outside TLS', true);
-      if (!this.hasClosed) secured();
+      if (this.hasClosed) return;
+      this.encoder.isSerial = true;
+      secured();
     });
   }
 
@@ -97,6 +100,7 @@ export class Connection {
   finish(reason: string): void {
     if (this.hasClosed) return;
     this.encoder.flush();
+    this.encoder.sendRest();
     this.hasClosed = true;
     this.decoder.stop();
     this.transport.end();

@@ -40,9 +40,9 @@ class TcpTransport implements PathTransport {
   startTls(key: TlsKey, secured: () => void): void {
     const handle = this.socket.writableLength > 0 ? null : takeHandle(this.socket);
     if (handle === null) {
-      // Never call back during the call.
       this.failure = 'TLS could not begin on this connection';
-      setImmediate(() => this.socket.destroy());
+      // A socket emits 'close' only after this call has returned, so nobody is called back during it.
+      this.socket.destroy();
       return;
     }
     this.isSecuring = true;

@@ -89,6 +89,8 @@ export function tlsSocketOver(handle: TcpHandle, key: TlsKey, onread: ReadInto, 
     pskCallback: isServer ? (_socket: unknown, identity: string) => give(identity) : () => ({ psk: key.psk, identity: key.identity }),
   };
   const socket = new HandleTlsSocket(undefined, options);
+  // Node would copy all waiting writes into a new buffer, only to encrypt them from there.
+  (socket as unknown as { _writev: null })._writev = null;
   // The handle is connected, which Node does not notice.
   socket.connecting = false;
   socket.once('secure', () => {

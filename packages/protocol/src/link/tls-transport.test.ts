@@ -12,6 +12,9 @@ import { createSecureContext, TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { needPrograms } from '@rsio/common/testing/needs';
 import type { PathTransport, TlsKey } from './path-transport.ts';
+import { OP } from '../wire/frames.ts';
+import { Encoder, OutputPool } from '../wire/encoder.ts';
+import { OUTPUT_BUFFER_BYTES } from '../wire/limits.ts';
 import { adoptSocket, dataTransport, tcpConnector } from './tcp-transport.ts';
 
 const PSK = Buffer.alloc(32, 0x5c);
@@ -33,6 +36,16 @@ afterEach(async () => {
 
 function key(side: TlsKey['side'], psk = PSK, identity = 'big-2'): TlsKey {
   return { side, identity, psk };
+}
+
+const PATIENCE = { timeout: 20_000 };
+const FRAMES = 128;
+const FRAME_BYTES = 256 * 1024;
+
+/** Offset of the first middle of a frame that is not before `fromBytes`. */
+function nextMiddle(fromBytes: number): number {
+  const middle = FRAME_BYTES / 2;
+  return fromBytes <= middle ? middle : Math.ceil((fromBytes - middle) / FRAME_BYTES) * FRAME_BYTES + middle;
 }
 
 /** One end, with everything that has happened to it. */
@@ -129,6 +142,46 @@ for (const [name, adopt] of [
     expect(peer.received.equals(Buffer.concat([large, Buffer.from('x')]))).toBe(true);
   });
 }
+
+// Regression: Node joined all waiting batches into one buffer and encrypted it, so that a slow reader took three times the queued memory.
+test('TLS holds one batch for a peer that reads slowly, not all that waits, and every byte arrives in order', async () => {
+  const [client, peer] = await securePair();
+  const [theirs, own] = [client, peer].map(
+    ({ transport }) => (transport as unknown as { socket: net.Socket & { _handle: { writeQueueSize: number } } }).socket,
+  ) as [net.Socket, net.Socket & { _handle: { writeQueueSize: number } }];
+  let receivedBytes = 0;
+  let stopAtBytes = 4 * 1024 * 1024;
+  const bodies: number[] = [];
+  client.transport.events = {
+    onBytes: (bytes, offset, lengthBytes) => {
+      // The byte in the middle of each body says which one it is.
+      for (let at = nextMiddle(receivedBytes); at < receivedBytes + lengthBytes; at += FRAME_BYTES)
+        bodies.push(bytes[offset + at - receivedBytes]!);
+      receivedBytes += lengthBytes;
+      if (receivedBytes >= stopAtBytes) theirs.pause();
+    },
+    onClosed: () => undefined,
+  };
+  theirs.pause();
+  const encoder = new Encoder(peer.transport, new OutputPool(), () => undefined);
+  encoder.isSerial = true;
+  for (let slot = 0; slot < FRAMES; slot++) {
+    const at = encoder.beginIo(FRAME_BYTES - 16);
+    encoder.buffer.fill(slot, at, at + FRAME_BYTES - 16);
+    encoder.endIo(OP.WRITE, 0, 1, slot, 1, 0, 0, FRAME_BYTES - 16);
+    encoder.flush();
+  }
+  theirs.resume();
+  await expect.poll(() => receivedBytes, PATIENCE).toBeGreaterThanOrEqual(stopAtBytes);
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(own._handle.writeQueueSize).toBeGreaterThan(0);
+  expect(own._handle.writeQueueSize).toBeLessThan(2 * OUTPUT_BUFFER_BYTES);
+  expect(encoder.queuedBytes).toBeGreaterThan(4 * OUTPUT_BUFFER_BYTES);
+  stopAtBytes = Number.POSITIVE_INFINITY;
+  theirs.resume();
+  await expect.poll(() => [receivedBytes, encoder.queuedBytes], PATIENCE).toEqual([FRAMES * FRAME_BYTES, 0]);
+  expect(bodies).toEqual(Array.from({ length: FRAMES }, (_unused, slot) => slot));
+});
 
 test('an ended connection delivers what was sent before; the other end learns that the peer has closed', async () => {
   const [client, peer] = await securePair();

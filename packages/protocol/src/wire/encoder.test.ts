@@ -177,6 +177,55 @@ describe('batches', () => {
   });
 });
 
+describe('one batch at a time', () => {
+  const BODY = 8192;
+
+  function serial(): Wire {
+    const wire = new Wire();
+    wire.encoder.isSerial = true;
+    return wire;
+  }
+
+  test('the next batch has all that was encoded meanwhile', () => {
+    const wire = serial();
+    for (let slot = 0; slot < 4; slot++) {
+      wire.write(slot, BODY);
+      wire.encoder.flush();
+    }
+    expect(wire.batches.map(({ lengthBytes }) => lengthBytes / (HEADER_BYTES + BODY))).toEqual([1]);
+    expect(wire.encoder.queuedBytes).toBe(4 * (HEADER_BYTES + BODY));
+    wire.complete();
+    expect(wire.batches.map(({ lengthBytes }) => lengthBytes / (HEADER_BYTES + BODY))).toEqual([1, 3]);
+    wire.complete();
+    expect([wire.underWay.length, wire.encoder.queuedBytes, wire.pool.lent.size]).toEqual([0, 0, 0]);
+    expect(decode(wire.bytes, false)).toEqual([0, 1, 2, 3].map((slot) => `${OP.WRITE} ${slot} ${BODY} true`));
+  });
+
+  test('a burst leaves in whole batches, not in halves', () => {
+    const wire = serial();
+    for (let burst = 0; burst < 2; burst++) {
+      for (let slot = 0; slot < 16; slot++) wire.write(slot, BODY);
+      wire.encoder.flush();
+      wire.completeAll();
+    }
+    expect(wire.batches.map(({ lengthBytes }) => lengthBytes / (HEADER_BYTES + BODY))).toEqual([16, 16]);
+  });
+
+  test('what was encoded last leaves before the end, although a batch is being sent', () => {
+    const wire = serial();
+    wire.write(0, BODY);
+    wire.encoder.flush();
+    wire.encoder.message(OP.BYE, 0, 0, 0, 0, 0, Buffer.alloc(5));
+    wire.encoder.flush();
+    expect(wire.batches).toHaveLength(1);
+    wire.encoder.sendRest();
+    wire.encoder.close();
+    wire.completeAll();
+    expect(decode(wire.bytes, false)).toEqual([`${OP.WRITE} 0 ${BODY} true`, `${OP.BYE} 0 5 true`]);
+    expect(wire.pool.lent.size).toBe(0);
+  });
+});
+
 describe('buffers', () => {
   test('a path has none while it has no output', () => {
     const wire = new Wire();
@@ -219,8 +268,9 @@ describe('buffers', () => {
 
   test.each([false, true])('are never written while a send of them is in progress, whatever the order of events (digest %s)', (digest) => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, isClosed) => {
+      fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), fc.boolean(), (steps, isClosed, isSerial) => {
         const wire = new Wire(digest);
+        wire.encoder.isSerial = isSerial;
         const expected: string[] = [];
         steps.forEach((next, slot) => {
           if (next.kind === 'write') wire.write(slot, next.bytes);
@@ -230,7 +280,10 @@ describe('buffers', () => {
           if (next.kind === 'write') expected.push(`${OP.WRITE} ${slot} ${next.bytes} true`);
           if (next.kind === 'say') expected.push(`${OP.FLUSH} ${slot} 0 true`);
         });
-        if (!isClosed) wire.encoder.flush();
+        if (!isClosed) {
+          wire.encoder.flush();
+          wire.encoder.sendRest();
+        }
         expect(decode(wire.bytes, digest)).toEqual(expected.slice(0, isClosed ? decode(wire.bytes, digest).length : undefined));
         wire.encoder.close();
         wire.completeAll();

@@ -48,6 +48,11 @@ const EMPTY = Buffer.alloc(0);
 export class Encoder {
   /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed only when all output has been flushed. */
   digest = false;
+  /**
+   * True if one batch is sent at a time, and the next one contains all that was encoded meanwhile. This saves work if the sender completes
+   * one batch in each turn of the event loop, and copies the batches that wait.
+   */
+  isSerial = false;
   private readonly sender: BatchSender;
   private readonly pool: OutputPool;
   private readonly onSent: () => void;
@@ -60,7 +65,8 @@ export class Encoder {
   private eventBytes = 0;
   /**
    * Size at which a batch is sent: half of the last event's output, but at least OUTPUT_BATCH_MIN_BYTES and at most OUTPUT_BATCH_BYTES.
-   * With larger batches, client and server would take turns during a burst instead of working in parallel.
+   * With larger batches, client and server would take turns during a burst instead of working in parallel. A serial encoder always uses
+   * OUTPUT_BATCH_BYTES, because the second half would wait for the first anyway.
    */
   private batchBytes = OUTPUT_BATCH_BYTES;
 
@@ -120,11 +126,16 @@ export class Encoder {
     const { eventBytes } = this;
     if (eventBytes === 0) return;
     this.eventBytes = 0;
-    this.batchBytes = Math.min(Math.max(eventBytes / 2, OUTPUT_BATCH_MIN_BYTES), OUTPUT_BATCH_BYTES);
+    this.batchBytes = Math.min(Math.max(this.isSerial ? OUTPUT_BATCH_BYTES : eventBytes / 2, OUTPUT_BATCH_MIN_BYTES), OUTPUT_BATCH_BYTES);
     this.send();
   }
 
   private send(): void {
+    if (!this.isSerial || this.underWayBytes === 0) this.sendRest();
+  }
+
+  /** Called before the connection ends. Sends all that was encoded, also if a batch is being sent. */
+  sendRest(): void {
     const output = this.output;
     const lengthBytes = this.position - this.start;
     if (output === null || lengthBytes === 0) return;
@@ -152,11 +163,12 @@ export class Encoder {
       else if (this.start === this.position) this.close();
     }
     this.onSent();
+    if (this.isSerial) this.send();
   }
 
   private reserve(bytes: number): void {
     if (this.output !== null && this.position + bytes <= OUTPUT_BUFFER_BYTES) return;
-    this.send();
+    this.sendRest();
     const full = this.output;
     this.output = this.pool.take();
     this.start = 0;

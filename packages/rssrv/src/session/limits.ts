@@ -2,6 +2,7 @@
 // checks that these bounds are consistent with those in other folders.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { OUTPUT_BATCH_BYTES } from '@rsio/protocol/wire/limits';
 
 const MIB = 1024 * 1024;
 
@@ -19,6 +20,10 @@ export const SESSION_QUIET_MS = 100;
  * would leave the processor's cache before it is sent.
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
+/**
+ * The same bound for an encrypted path: one batch. TLS copies the data twice before it is sent, and all copies share the cache.
+ */
+export const ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES = OUTPUT_BATCH_BYTES;
 /**
  * Maximum total size of the unread answers on all paths of a session. The answers to READs in progress are included. Above this bound,
  * READs wait on each path that has more than one segment of unread answers. A client that stays within its window never exceeds this bound.

@@ -24,7 +24,7 @@ import { SLOTS } from '@rsio/protocol/wire/limits';
 import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface, Welcome } from '@rsio/protocol/wire/messages';
 import type { PathFigures } from '../statistics/volume-counters.ts';
-import { ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
+import { ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES, ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 
 export interface Admission {
   /** Key for the MAC of WELCOME, in hexadecimal. */
@@ -299,7 +299,8 @@ export class ServerPath implements ConnectionEvents {
 
   private mustWait(): boolean {
     if (this.deferred !== null) return true;
-    if (this.connection.encoder.queuedBytes > ANSWERS_QUEUED_MAX_BYTES) return true;
+    const { encoder, transport } = this.connection;
+    if (encoder.queuedBytes > (transport.cipher === null ? ANSWERS_QUEUED_MAX_BYTES : ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES)) return true;
     if (this.unreadBytes > SEGMENT_BYTES && !this.events.hasRoom()) return true;
     if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
     const nowMs = this.clock.monotonicMs();

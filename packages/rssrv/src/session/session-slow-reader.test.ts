@@ -7,7 +7,7 @@ import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { OUTPUT_HARD_MAX_BYTES, SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { IO_MAX_SECTORS, OUTPUT_BUFFER_BYTES } from '@rsio/protocol/wire/limits';
-import { ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES } from './limits.ts';
+import { ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES, ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES } from './limits.ts';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
 import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
@@ -59,6 +59,35 @@ test('READs are delayed, heartbeats and writes go on, and every READ is answered
   for (let times = 0; times < READS; times++) await scene.turn();
   expect(pings).toBe(SILENT_BEATS);
   const answers = Array.from({ length: READS }, (_unused, slot) => `READ answer ${slot}/1 status 0`);
+  expect(path.heard.filter((line) => line.startsWith('READ'))).toEqual(answers);
+});
+
+// TLS copies what is queued, so that an encrypted path may have less of it.
+test.each([
+  ['plain', null, ANSWERS_QUEUED_MAX_BYTES],
+  ['encrypted', 'SUITE', ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES],
+])('%s paths have their own bound of queued answers, and every READ is answered once in the end', async (_kind, cipher, boundBytes) => {
+  const small = { count: 128, bytes: 64 * 1024 };
+  const slots = Array.from({ length: 40 }, (_unused, slot) => slot);
+  const scene = new SessionScene();
+  const link = new MemoryLink(scene.clock);
+  link.server.cipher = cipher;
+  const rights = { mayRevoke: false, mayAdminister: false };
+  scene.session.admit(link.server, { welcomeKey: '00', tls: null, transcript: '00', arrivedAt: AT, digest: false, dead: [], ...rights });
+  const path = new RawPath(link);
+  await scene.turn();
+  await scene.open(path);
+  scene.storage.isFast = true;
+  link.stand('back', true);
+  for (const slot of slots) path.io(OP.READ, { slot, seq: 1 }, 0, small.count);
+  await scene.turn();
+  const madeBytes = scene.storage.begun.filter((op) => op === 'READ').length * small.bytes;
+  expect(madeBytes).toBeGreaterThanOrEqual(boundBytes);
+  // The network of the test takes some bytes although it stands.
+  expect(madeBytes).toBeLessThanOrEqual(2 * boundBytes + 2 * small.bytes);
+  link.stand('back', false);
+  for (let times = 0; times < slots.length; times++) await scene.turn();
+  const answers = slots.map((slot) => `READ answer ${slot}/1 status 0`);
   expect(path.heard.filter((line) => line.startsWith('READ'))).toEqual(answers);
 });
 
