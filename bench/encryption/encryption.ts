@@ -19,7 +19,8 @@ const DEPTHS = new Map([
   [128 * KIB, 32],
 ]);
 const WINDOW = { warmUpMs: 200, windowMs: 1_000 };
-const WARMING = { cpuMs: 400, windowMs: 250, windowsMax: 8 };
+/** `windowsMax`: more than a server needs that gets half a core. */
+const WARMING = { windowMs: 250, windowsMax: 48 };
 const THOUSAND = 1000;
 
 /** Rounds of each variant under one load. */
@@ -95,7 +96,7 @@ async function measureLoad(
       const how = { client, connections: 1, isReadonly: false, cores: [cores.load] };
       mine.push(await LoadClient.open(variant.target(client), how, VOLUME_BYTES));
     }
-    await warmUp(mine, load, variant.processes(), { ...WARMING, cpuMs: WARMING.cpuMs * clients });
+    await warmUp(mine, load, variant.processes(), { ...WARMING, cpuMs: variant.warmingCpuMs * clients });
   }
   const rounds = new Map(variants.map(({ id }) => [id, [] as Measured[]]));
   for (let round = 1; round <= plan.rounds; round++) {

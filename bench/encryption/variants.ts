@@ -27,12 +27,16 @@ const CONNECTIONS = '16';
 const EXPORT = 'data';
 /** The name that QEMU expects. */
 const KEY_FILE = 'keys.psk';
+/** Each client of rssrv has a process of its own, which compiles for about a second. Less would count the compiler as cost of TLS. */
+const WARMING_CPU_MS = { rssrv: 1_200, nbd: 200 } as const;
 
 export type VariantId = 'plain' | 'digest' | 'tls' | 'nbdkit' | 'nbdkit-tls' | 'qemu-nbd-tls';
 
 export interface Variant {
   readonly id: VariantId;
   readonly title: string;
+  /** CPU time for each client before its load counts. */
+  readonly warmingCpuMs: number;
   /** Where this client finds its volume. */
   target(client: number): Target;
   processes(): number[];
@@ -74,6 +78,7 @@ async function rssrvVariants(hosts: Hosts, parent: string, core: number): Promis
   const place = { host: network.serverAddresses[0] ?? '', port: network.port };
   return kinds.map((kind) => ({
     ...kind,
+    warmingCpuMs: WARMING_CPU_MS.rssrv,
     target: (client) => ({
       ...place,
       volume: {
@@ -105,7 +110,12 @@ async function startNbd(
   const port = await freePort(HOST);
   const child = await startListening(shown.id, core, command(port), HOST, port);
   hosts.onClean(() => child.stop());
-  return { ...shown, target: () => ({ host: HOST, port, volume }), processes: () => processTree(child.pid) };
+  return {
+    ...shown,
+    warmingCpuMs: WARMING_CPU_MS.nbd,
+    target: () => ({ host: HOST, port, volume }),
+    processes: () => processTree(child.pid),
+  };
 }
 
 /** Writes the key into a folder of its own, as both servers read it; returns the folder. */

@@ -18,7 +18,13 @@ import { SCHEDULE_KEPT_MAX, SCHEDULE_RULES_MAX } from './schedules/limits.ts';
 import { SNAPSHOT_CHANGE_MS } from './snapshots/limits.ts';
 import { LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX, REMOTE_BURST, REMOTE_REQUESTS_MAX } from './remote/limits.ts';
 import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from './requests/limits.ts';
-import { ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES, ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES, UNLISTED_PATH_MS } from './session/limits.ts';
+import {
+  ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES,
+  ANSWERS_QUEUED_MAX_BYTES,
+  ANSWERS_UNREAD_MAX_BYTES,
+  REREAD_MAX_BYTES,
+  UNLISTED_PATH_MS,
+} from './session/limits.ts';
 import { STORAGE_SYNC_WAIT_MS } from './sys/limits.ts';
 import { WORKER_DRAIN_TIMEOUT_MS } from './workers/limits.ts';
 
