@@ -30,6 +30,7 @@ export const PROGRAMS = {
   'many-volumes': { run: 'source', entry: 'test/figures/many-volumes.ts', what: 'creates ten thousand volumes in a pool' },
   'power-cuts': { run: 'source', entry: 'test/figures/power-cuts.ts', what: 'cuts the power and kills rssrv at changes of snapshots' },
   'snapshot-holds': { run: 'source', entry: 'test/figures/snapshot-holds.ts', what: 'measures how long writes wait for a snapshot' },
+  postgres: { run: 'source', entry: 'test/figures/postgres.ts', what: 'starts PostgreSQL from clones of a group of snapshots' },
   lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
 };
