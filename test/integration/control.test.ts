@@ -86,6 +86,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-grow': [['volume grow db 2m', 0]],
   'volume-set': [['volume set db clients=big-2', 0]],
   'volume-snapshot': [['volume snapshot db@monday', 0]],
+  'volume-diff': [['volume diff db@monday', 0]],
   'volume-clone': [['volume clone db@monday copy', 0]],
   'volume-rename': [
     ['-d db', 0],
@@ -112,7 +113,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
 };
 
 /** Commands that only pools on a file system with reflink execute. */
-const ON_REFLINK: readonly string[] = ['volume-snapshot', 'volume-clone', 'volume-rollback'];
+const ON_REFLINK: readonly string[] = ['volume-snapshot', 'volume-diff', 'volume-clone', 'volume-rollback'];
 
 it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], context) => {
   context.skip(name.startsWith('volume-') && !hasPool, 'needs perl');

@@ -135,7 +135,7 @@ describe('details of a volume', () => {
   test('tell when a schedule made and missed snapshots', () => {
     const schedule = { text: 'hourly keep 2', lastMs: null, failedMs: 0, failure: 'no room', skipped: 'in use' };
     expect(volumeDetails(volume({ schedule }))).toMatch(
-      /\n {4}snapshots: hourly keep 2; last: -\n {4}failed: {4}1970-.*: no room\n {4}kept: {6}in use\n/,
+      /\n {4}snapshots: hourly keep 2; last: -\n {4}failed: {4}1970_.*: no room\n {4}kept: {6}in use\n/,
     );
     expect(volumeDetails(volume({}))).not.toContain('snapshots:');
   });
