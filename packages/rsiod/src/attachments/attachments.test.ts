@@ -41,6 +41,7 @@ describe('attaching', () => {
     // The older snapshots come in two parts.
     await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'sunday', id: 'b' }], hasMore: true }));
+    await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'saturday', id: 'a' }], hasMore: false }));
     expect(await asked).toMatchObject([{ volume: 'n:oracle@0@monday', done: true, already: false }]);
     expect(await scene.attachments.attach(['n:oracle@0@monday'], false, null)).toMatchObject([{ done: true, already: true }]);
