@@ -15,7 +15,7 @@ import { TAKE_OVER_REVOKE_MS } from './listener/limits.ts';
 import { GUARD_CHUNKS_MAX, MOMENT_VOLUMES_MAX } from './moments/limits.ts';
 import { CHUNKS_MAX, SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from './pools/snapshots/limits.ts';
 import { SCHEDULE_KEPT_MAX, SCHEDULE_RULES_MAX } from './schedules/limits.ts';
-import { SNAPSHOT_CHANGE_MS } from './snapshots/limits.ts';
+import { SNAPSHOT_CHANGE_MAX_MS } from './snapshots/limits.ts';
 import { LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX, REMOTE_BURST, REMOTE_REQUESTS_MAX } from './remote/limits.ts';
 import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from './requests/limits.ts';
 import {
@@ -51,5 +51,5 @@ assert(
 assert(CHUNKS_MAX <= GUARD_CHUNKS_MAX, 'Every file that is copied in chunks must be guarded');
 assert(SNAPSHOT_GROUP_MAX <= MOMENT_VOLUMES_MAX, 'Snapshots of one request must fit one moment');
 assert(SCHEDULE_KEPT_MAX + SCHEDULE_RULES_MAX < SNAPSHOTS_MAX, 'A schedule must leave room for snapshots by command');
-assert(SERVER_CHANGE_MS > 2 * SNAPSHOT_CHANGE_MS, 'A command must wait for longer than its longest steps');
+assert(SERVER_CHANGE_MS > SNAPSHOT_CHANGE_MAX_MS, 'A command must wait for longer than its longest step');
 assert(JOURNAL_LINES_MAX >= 2 * REQUESTS_KEPT, 'The journal must not be written anew at every change');

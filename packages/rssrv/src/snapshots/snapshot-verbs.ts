@@ -18,7 +18,7 @@ import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { withoutSnapshot, withPending, withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
 import { isDoneBy } from '../requests/request-stamp.ts';
-import { SNAPSHOT_CHANGE_MS } from './limits.ts';
+import { SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS, SNAPSHOT_MS_PER_GIB } from './limits.ts';
 import {
   decideClone,
   decideRollback,
@@ -30,6 +30,8 @@ import {
   snapshotsOf,
   snapshotText,
 } from './snapshot-rules.ts';
+
+const GIB = 1024 ** 3;
 
 export interface SnapshotVerbsPorts {
   readonly pools: Pools;
@@ -78,13 +80,13 @@ export class SnapshotVerbs {
     const plan = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId));
     const copies: FileCopy[] = [];
     try {
-      for (const { pool, record } of plan) {
-        this.note(pool, record);
-        copies.push(await this.beforeCommit(pool, (files) => new SnapshotFiles(files).begin(record)));
+      for (const one of plan) {
+        this.note(one.pool, one.record);
+        copies.push(await this.beforeCommit(one, (files) => new SnapshotFiles(files).begin(one.record)));
       }
-      for (const [index, { pool }] of plan.entries()) await this.beforeCommit(pool, async () => copies[index]?.sync());
+      for (const [index, one] of plan.entries()) await this.beforeCommit(one, async () => copies[index]?.sync());
       await this.takeMoment([...new Set(plan.map(({ pool }) => pool.name))], copies);
-      for (const { pool, record } of plan) await this.beforeCommit(pool, (files) => new SnapshotFiles(files).prepare(record));
+      for (const one of plan) await this.beforeCommit(one, (files) => new SnapshotFiles(files).prepare(one.record));
       await this.commitHome(plan[0]!);
     } finally {
       // Clones in progress may hang in a file system.
@@ -100,7 +102,7 @@ export class SnapshotVerbs {
     if (done !== null) return done;
     const { pool, manifest, record } = findSnapshot(this.catalogue, wanted, asker, 'remove snapshots');
     await this.ports.whileUnread(record, snapshotText(wanted), async () => {
-      await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).remove(record, requestId));
+      await this.ports.verbs.onDisk(pool, limitMs(record), (files) => new SnapshotFiles(files).remove(record, requestId));
       const removal = { id: record.id, name: record.name, request: requestId };
       this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
     });
@@ -117,7 +119,7 @@ export class SnapshotVerbs {
     const source = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
     const { pool, record } = source;
     const planned = decideClone(this.catalogue, source, to, asker, this.stamp(requestId));
-    const manifest = await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
+    const manifest = await verbs.onDisk(pool, limitMs(record), (files) =>
       files.create(planned, [], (file) => new SnapshotFiles(files).cloneData(record, file, record.sizeBytes)),
     );
     pools.put(pool.name, manifest);
@@ -134,7 +136,7 @@ export class SnapshotVerbs {
     const { pool, manifest: was } = target;
     const { verbs, pools } = this.ports;
     const { manifest: next, kept: planned } = decideRollback(target, asker, this.stamp(requestId));
-    const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, work);
+    const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, limitMs(was), work);
     return verbs.whileUnserved(target, async () => {
       const stamp = await onDisk((files) => new SnapshotFiles(files).makeNext(target.record, was));
       const kept: SnapshotRecord = { ...planned, rollback: stamp };
@@ -155,12 +157,13 @@ export class SnapshotVerbs {
   /** Holds the changes of clients only while the pools are not silent: a change of them that takes too long makes them so. */
   private takeMoment([name, ...others]: readonly string[], copies: readonly FileCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);
-    return this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, () => this.takeMoment(others, copies));
+    const sizeBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
+    return this.ports.pools.onDisk(name, limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
   }
 
   /** Executes a step before the commit point. If it fails, `settleParts` undoes the change. */
-  private beforeCommit<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, work);
+  private beforeCommit<T>({ pool, record }: FoundSnapshot, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.ports.pools.onDisk(pool.name, limitMs(record), work);
   }
 
   /** The commit point of a group. The other snapshots follow it. */
@@ -214,4 +217,9 @@ export class SnapshotVerbs {
   private get volumes(): Found[] {
     return this.ports.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })));
   }
+}
+
+/** Time that a step of a change may take for a volume or snapshot of this size. */
+function limitMs({ sizeBytes }: { readonly sizeBytes: number }): number {
+  return Math.min(SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS + (sizeBytes / GIB) * SNAPSHOT_MS_PER_GIB);
 }
