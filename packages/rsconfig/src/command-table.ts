@@ -31,6 +31,7 @@ import {
 } from './commands/server-volumes/commands.ts';
 import { VOLUME_CREATE } from './commands/server-volumes/create.ts';
 import { ATTACH, DETACH } from './commands/volumes/attach.ts';
+import { BACKUP, RESTORE } from './commands/backups/backups.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './doctor/doctor.ts';
 import { JOIN } from './join/join.ts';
@@ -59,6 +60,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_JOBS_LIMIT,
     ],
   ],
+  ['Backups', [BACKUP, RESTORE]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],
   [

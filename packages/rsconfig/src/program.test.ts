@@ -345,6 +345,7 @@ describe('an error', () => {
     expect(out.match(/^[A-Z].*:$/gm)).toEqual([
       'Volumes:',
       'Volumes of the servers:',
+      'Backups:',
       'Paths and diagnosis:',
       'Finding servers:',
       'Configuration file:',

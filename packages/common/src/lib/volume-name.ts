@@ -44,6 +44,11 @@ export function nameInUniverse({ name, universe }: { readonly name: string; read
   return `${volume}@${universe}${snapshot === null ? '' : `@${snapshot}`}`;
 }
 
+/** Name of the NBD export: `osl/oracle`, `osl/oracle@1`, `osl/oracle@monday`, `osl/oracle@1@monday`. */
+export function exportName(named: { readonly namespace: string; readonly name: string; readonly universe: number }): string {
+  return `${named.namespace}/${named.universe === 0 ? named.name : nameInUniverse(named)}`;
+}
+
 /** `osl:oracle@0`; `osl:oracle@0@monday` for a snapshot. */
 export function volumeLabel(named: { readonly namespace: string; readonly name: string; readonly universe: number }): string {
   return `${named.namespace}:${nameInUniverse(named)}`;

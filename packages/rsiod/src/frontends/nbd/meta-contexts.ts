@@ -3,7 +3,7 @@
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX } from './wire/limits.ts';
-import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, DIRTY_CONTEXT } from './wire/nbd-constants.ts';
+import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, CHANGED_CONTEXT, DIRTY_CONTEXT } from './wire/nbd-constants.ts';
 
 export interface MetaContext {
   readonly id: number;
@@ -30,8 +30,7 @@ export function selectedContexts(volume: FrontendVolume, queries: readonly strin
   const selected: MetaContext[] = [];
   for (const query of new Set(queries)) {
     if (selected.length >= NBD_CONTEXTS_SELECTED_MAX) break;
-    const name = query.startsWith(DIRTY_CONTEXT) ? query.slice(DIRTY_CONTEXT.length) : null;
-    const older = volume.olderSnapshots?.find((one) => one.name === name);
+    const older = volume.olderSnapshots?.find((one) => query === DIRTY_CONTEXT + one.name || query === CHANGED_CONTEXT + one.id);
     if (query === ALLOCATION_CONTEXT) selected.push(ALLOCATION);
     else if (older !== undefined) selected.push({ id: ALLOCATION_CONTEXT_ID + 1 + selected.length, name: query, since: older.id });
   }

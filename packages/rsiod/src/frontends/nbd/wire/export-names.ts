@@ -2,7 +2,7 @@
 // `namespace/volume` (`namespace/volume@U` if the universe is not 0, and with `@SNAPSHOT` for a snapshot) always works. The name `volume` works if it is unique, and the empty
 // name works if only one volume is exported.
 
-import { nameInUniverse, servedNameParts } from '@rsio/common/lib/volume-name';
+import { exportName as nameOfExport, nameInUniverse, servedNameParts } from '@rsio/common/lib/volume-name';
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 
 const NAMES_SHOWN_MAX = 16;
@@ -12,8 +12,7 @@ export type ExportLookup = { readonly volume: FrontendVolume } | { readonly volu
 
 /** Returns the name of a volume in the answers to LIST and INFO_NAME. */
 export function exportName(volume: FrontendVolume): string {
-  const name = volume.universe === 0 ? volume.name : nameInUniverse(volume);
-  return `${volume.namespace}/${name}`;
+  return nameOfExport(volume);
 }
 
 /** Volumes with `device = none` are attached but not exported. */

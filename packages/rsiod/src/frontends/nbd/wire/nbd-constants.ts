@@ -80,3 +80,5 @@ export const ALLOCATION_CONTEXT = 'base:allocation';
 export const ALLOCATION_CONTEXT_ID = 1;
 /** Followed by the name of an older snapshot: what has changed since. The name is that of qemu, whose programs know it. */
 export const DIRTY_CONTEXT = 'qemu:dirty-bitmap:';
+/** Followed by the id of an older snapshot: the same, for programs that must not meet another snapshot of its name. Not listed. */
+export const CHANGED_CONTEXT = 'rsio:changed-since:';

@@ -1,0 +1,101 @@
+// Makes a backup of a snapshot, all of it or what has changed since another backup, and writes a backup back to a volume. The snapshot is read
+// over NBD from rsiod, and qemu's programs know the format of the file. Invariants: a backup has its name only when qemu-img has found it right;
+// a volume is written to only while no program uses it, and is flushed before the command says that it is restored.
+
+import path from 'node:path';
+import type { AttachmentView } from '@rsio/common/control/methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { exportName, nameInUniverse, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
+import type { CommandContext } from '../cli/context.ts';
+import { backupFile, beginBackup, dropBackup, endBackup, readBackup } from './backup-files.ts';
+import { copyChanges } from './copy-changes.ts';
+import { PIECE_BYTES } from './limits.ts';
+import { NbdClient } from './nbd-client.ts';
+import { exportUri, qemuImg, withImage } from './qemu-tools.ts';
+
+export interface BackupRequest {
+  readonly directory: string;
+  /** Name of the snapshot of the backup on which this one stands; null for a full backup. */
+  readonly since: string | null;
+  /** True if the whole backup is compared with the snapshot. */
+  readonly verifies: boolean;
+}
+
+export interface Backup {
+  readonly file: string;
+  readonly sizeBytes: number;
+  /** Bytes that were read from the snapshot; null if all of it was read, apart from holes. */
+  readonly readBytes: number | null;
+  readonly base: string | null;
+}
+
+type Ports = Pick<CommandContext, 'call' | 'clock' | 'paths'>;
+
+/** Backs an attached snapshot up. Throws E_EXISTS, E_SYSTEM, E_USAGE and E_UNKNOWN_SNAPSHOT. */
+export async function backUp(ports: Ports, snapshot: AttachmentView, request: BackupRequest): Promise<Backup> {
+  const { volume, snapshot: ownName } = servedNameParts(snapshot.name);
+  if (ownName === null) throw new RsError('E_USAGE', `${volumeLabel(snapshot)} is a volume, not a snapshot`);
+  const named = snapshot.universe === 0 ? volume : nameInUniverse({ name: volume, universe: snapshot.universe });
+  const file = backupFile(request.directory, named, ownName);
+  const sizeBytes = snapshot.blocks * snapshot.blockSizeBytes;
+  const baseFile = request.since === null ? null : backupFile(request.directory, named, request.since);
+  const before = baseFile === null ? null : await readBackup(baseFile);
+  const base = baseFile === null ? null : path.basename(baseFile);
+  const uri = exportUri(ports.paths.nbdSocket, exportName(snapshot));
+  const part = await beginBackup(file);
+  try {
+    let readBytes: number | null = null;
+    if (base === null || before === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);
+    else {
+      // Subclusters of 2 KiB, so that a small change does not copy 64 KiB of the backup before.
+      const options = 'cluster_size=64k,extended_l2=on';
+      await qemuImg('create', '-q', '-f', 'qcow2', '-o', options, '-b', base, '-F', 'qcow2', part, String(sizeBytes));
+      readBytes = await addChanges(ports, snapshot, before.snapshotId, part);
+    }
+    await qemuImg('check', '-q', '-f', 'qcow2', part);
+    if (request.verifies) await qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', part, uri);
+    await endBackup(part, file, { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base });
+    return { file, sizeBytes, readBytes, base };
+  } catch (thrown) {
+    await dropBackup(part);
+    throw thrown;
+  }
+}
+
+/** Returns the number of bytes that were read. */
+async function addChanges({ clock, paths }: Ports, snapshot: AttachmentView, sinceId: string, part: string): Promise<number> {
+  const source = await NbdClient.open(paths.nbdSocket, exportName(snapshot), `rsio:changed-since:${sinceId}`);
+  try {
+    return await withImage(part, clock, async (image) => (await copyChanges(source, image)).changedBytes);
+  } finally {
+    source.close();
+  }
+}
+
+/** Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. */
+export async function writeBack(ports: Ports, file: string, volume: AttachmentView, verifies: boolean): Promise<number> {
+  const imageBytes = imageSize(await qemuImg('info', '--output=json', '-f', 'qcow2', file), file);
+  const sizeBytes = volume.blocks * volume.blockSizeBytes;
+  if (sizeBytes < imageBytes)
+    throw new RsError('E_USAGE', `${volumeLabel(volume)} has ${sizeBytes} bytes, and the backup has ${imageBytes}: grow the volume first`);
+  const uri = exportUri(ports.paths.nbdSocket, exportName(volume));
+  await qemuImg('check', '-q', '-f', 'qcow2', file);
+  await qemuImg('convert', '-q', '-n', '-f', 'qcow2', '-O', 'raw', file, uri);
+  const target = await NbdClient.open(ports.paths.nbdSocket, exportName(volume), null);
+  try {
+    // What the backup does not have is not what was in the volume before.
+    for (let at = imageBytes; at < sizeBytes; at += PIECE_BYTES) await target.writeZeros(at, Math.min(PIECE_BYTES, sizeBytes - at));
+    await target.flush();
+  } finally {
+    target.close();
+  }
+  if (verifies) await qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', file, uri);
+  return imageBytes;
+}
+
+function imageSize(text: string, file: string): number {
+  const info = JSON.parse(text) as { readonly 'virtual-size'?: unknown };
+  const size = info['virtual-size'];
+  if (typeof size === 'number' && Number.isSafeInteger(size) && size > 0) return size;
+  throw new RsError('E_USAGE', `${file} is not a backup: qemu-img gives no size`);
+}

@@ -1,0 +1,55 @@
+// Copies what has changed in a snapshot from one NBD export to another, a few pieces at a time. Invariant: every byte that the source calls
+// changed is written, zeros as zeros, so that an older state behind the target never shows through.
+
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { RsError } from '@rsio/common/lib/errors';
+import { PIECE_BYTES, PIECES_AT_ONCE, STATUS_BYTES } from './limits.ts';
+import type { NbdClient } from './nbd-client.ts';
+
+export interface Piece {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+/** What the copy has moved. */
+export interface Copied {
+  readonly changedBytes: number;
+  /** Bytes of them that are not zeros. */
+  readonly dataBytes: number;
+}
+
+type Source = Pick<NbdClient, 'sizeBytes' | 'read' | 'status'>;
+type Target = Pick<NbdClient, 'sizeBytes' | 'write' | 'writeZeros' | 'flush'>;
+
+/** Returns the ranges that have changed, in pieces of at most PIECE_BYTES. */
+export async function changedPieces(source: Pick<Source, 'sizeBytes' | 'status'>): Promise<Piece[]> {
+  const pieces: Piece[] = [];
+  for (let offset = 0; offset < source.sizeBytes; ) {
+    const parts = await source.status(offset, Math.min(STATUS_BYTES, source.sizeBytes - offset));
+    const begin = offset;
+    for (const { lengthBytes, flags } of parts) {
+      const end = Math.min(offset + lengthBytes, source.sizeBytes);
+      if (flags !== 0)
+        for (let at = offset; at < end; at += PIECE_BYTES) pieces.push({ offsetBytes: at, lengthBytes: Math.min(PIECE_BYTES, end - at) });
+      offset = end;
+    }
+    if (offset === begin) throw new RsError('E_SYSTEM', `The source did not say what has changed from byte ${offset} on`);
+  }
+  return pieces;
+}
+
+/** Copies the changed ranges and flushes. Throws E_SYSTEM. */
+export async function copyChanges(source: Source, target: Target): Promise<Copied> {
+  if (target.sizeBytes < source.sizeBytes)
+    throw new RsError('E_SYSTEM', `The backup has ${target.sizeBytes} bytes, less than the ${source.sizeBytes} of the snapshot`);
+  const pieces = await changedPieces(source);
+  const data = await severalAtOnce(pieces, PIECES_AT_ONCE, async ({ offsetBytes, lengthBytes }) => {
+    const bytes = await source.read(offsetBytes, lengthBytes);
+    const isZero = bytes.equals(Buffer.alloc(lengthBytes));
+    await (isZero ? target.writeZeros(offsetBytes, lengthBytes) : target.write(offsetBytes, bytes));
+    return isZero ? 0 : lengthBytes;
+  });
+  await target.flush();
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
+  return { changedBytes: sum(pieces.map(({ lengthBytes }) => lengthBytes)), dataBytes: sum(data) };
+}

@@ -1,0 +1,98 @@
+// The programs of qemu that write and read backup files: qemu-img and qemu-nbd. Invariant: a program that this file has started has ended when
+// the function returns, whatever happens.
+
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from './limits.ts';
+import { NbdClient } from './nbd-client.ts';
+
+/** Runs qemu-img. Throws E_SYSTEM with what it said if it fails. */
+export async function qemuImg(...args: readonly string[]): Promise<string> {
+  const { ended } = start('qemu-img', args);
+  const { code, out, text } = await ended;
+  if (code !== 0) throw new RsError('E_SYSTEM', `qemu-img ${args[0] ?? ''} failed: ${text === '' ? `exit code ${code ?? '?'}` : text}`);
+  return out;
+}
+
+/** How qemu names an export on a Unix socket. */
+export function exportUri(socketPath: string, name: string): string {
+  return `nbd+unix:///${encodeURI(name)}?socket=${encodeURIComponent(socketPath)}`;
+}
+
+/** Opens a qcow2 file for writing with qemu-nbd while `work` runs. */
+export async function withImage<T>(file: string, clock: Clock, work: (image: NbdClient) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'rsconfig-'));
+  const socket = path.join(folder, 'image');
+  const { ended, kill } = start('qemu-nbd', [
+    '--socket',
+    socket,
+    '--format',
+    'qcow2',
+    '--cache',
+    'writeback',
+    '--export-name',
+    'image',
+    file,
+  ]);
+  let isOver = false;
+  void ended.finally(() => (isOver = true)).catch(() => undefined);
+  try {
+    const image = await opened(socket, clock, () => isOver, ended);
+    let result: T;
+    try {
+      result = await work(image);
+    } finally {
+      // qemu-nbd ends with its last client.
+      image.close();
+    }
+    const { code, text } = await ended;
+    if (code !== 0) throw new RsError('E_SYSTEM', `qemu-nbd failed: ${text === '' ? `exit code ${code ?? '?'}` : text}`);
+    return result;
+  } finally {
+    kill();
+    await ended.catch(() => undefined);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function opened(socket: string, clock: Clock, isOver: () => boolean, ended: Promise<Ended>): Promise<NbdClient> {
+  const endMs = clock.monotonicMs() + LISTEN_WAIT_MS;
+  for (;;) {
+    try {
+      return await NbdClient.open(socket, 'image', null);
+    } catch (thrown) {
+      if (isOver()) throw new RsError('E_SYSTEM', `qemu-nbd ended: ${(await ended).text}`);
+      if (clock.monotonicMs() > endMs) throw thrown;
+    }
+    await new Promise<void>((resolve) => clock.after(LISTEN_RETRY_MS, resolve));
+  }
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  /** The end of what it wrote to stderr. */
+  readonly text: string;
+}
+
+function start(program: string, args: readonly string[]): { readonly ended: Promise<Ended>; readonly kill: () => void } {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [out, text] = ['', ''];
+  child.stdout.on('data', (bytes: Buffer) => (out += bytes.toString('utf8')));
+  child.stderr.on('data', (bytes: Buffer) => (text = (text + bytes.toString('utf8')).slice(-PROGRAM_TEXT_MAX_CHARS)));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(
+        errnoName(error) === 'ENOENT'
+          ? new RsError('E_SYSTEM', `${program} is not installed: install qemu-utils (Debian), qemu-img (Fedora) or the like`)
+          : toRsError(error),
+      ),
+    );
+    child.once('close', (code) => resolve({ code, out, text: text.trim() }));
+  });
+  return { ended, kill: () => void child.kill() };
+}

@@ -1,0 +1,137 @@
+// The commands backup and restore. They attach what they need, and detach what they have attached; backup/ does the work. Invariant: restore
+// writes to a volume only after a yes, and only to one that was not attached here.
+
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import type { AttachmentView } from '@rsio/common/control/methods';
+import { count, object, orNull, text } from '@rsio/common/control/shape';
+import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
+import { printSize } from '@rsio/common/lib/units';
+import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { backUp, writeBack } from '../../backup/backup.ts';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { findVolume } from '../server-volumes/find.ts';
+
+const VERIFY_OPTION = { kind: 'flag', help: 'compare the whole backup with the snapshot or volume' } as const;
+
+export const BACKUP = defineCommand({
+  call: { by: 'words', words: 'backup' },
+  synopsis: 'backup NAME[@SNAPSHOT] DIRECTORY [--since SNAPSHOT] [--verify]',
+  summary: 'copies a snapshot to a qcow2 file',
+  details: `The file is DIRECTORY/NAME@SNAPSHOT.qcow2, with a description beside it.
+Without @SNAPSHOT, a snapshot backup-DATE-TIME is made first, and stays.
+Without --since, the whole snapshot is copied, apart from holes. With --since,
+DIRECTORY must have the backup of that older snapshot: only what has changed
+since is read and written, and the new file stands on the older one. The older
+snapshot must still exist. qemu-img checks each backup before it gets its
+name, and --verify compares it with the snapshot. The command attaches the
+snapshot, and detaches it again.`,
+  options: {
+    since: { kind: 'text', value: 'SNAPSHOT', help: 'copy only what has changed since this snapshot,\nof which DIRECTORY has a backup' },
+    verify: VERIFY_OPTION,
+    json: JSON_OPTION,
+  },
+  json: object({
+    snapshot: text(),
+    file: text(),
+    sizeBytes: count('Size of the volume in the snapshot'),
+    readBytes: orNull(count('Bytes that have changed and were read; null: all of it was copied')),
+    base: orNull(text(), 'Name of the file on which it stands; null: none'),
+  }),
+  operands: { min: 2, max: 2 },
+  run: async (context, { since, verify, json }, [name = '', directory = '']) => {
+    if (directory === '') throw usageError('The directory is empty: name one');
+    if (since === '') throw usageError('--since is empty: name a snapshot');
+    const label = await snapshotOf(context, name);
+    const done = await whileAttached(context, label, true, (view) => backUp(context, view, { directory, since, verifies: verify }));
+    if (json) return printJson(context, { snapshot: label, ...done });
+    const what = done.readBytes === null ? printSize(done.sizeBytes) : `${done.readBytes} bytes changed since ${since ?? ''}`;
+    context.out(`${label} is backed up as ${done.file}: ${what}\n`);
+    return undefined;
+  },
+});
+
+export const RESTORE = defineCommand({
+  call: { by: 'words', words: 'restore' },
+  synopsis: 'restore FILE NAME [--yes] [--verify]',
+  summary: 'writes a backup to a volume',
+  details: `FILE is a file that rsconfig backup has made; the files on which it stands
+must be beside it. What was in the volume is lost. The volume must not be
+attached here, and no client may hold it; it may be larger than the backup,
+and the rest of it becomes zeros. The command attaches it, and detaches it
+again.`,
+  options: {
+    yes: { kind: 'flag', help: 'do not ask' },
+    verify: VERIFY_OPTION,
+    json: JSON_OPTION,
+  },
+  json: object({ volume: text(), file: text(), sizeBytes: count('Size of the backup') }),
+  operands: { min: 2, max: 2 },
+  run: async (context, { yes, verify, json }, [file = '', name = '']) => {
+    const parts = parseVolumeName(name);
+    if (parts === null || parts.snapshot !== null)
+      throw usageError(`${name} is not the name of a volume: give NAME, such as oracle or osl:oracle@0`);
+    if (!yes) await confirm(context, file, name);
+    const result = await whileAttached(context, name, false, async (view) => {
+      if (isSnapshot(view.name) || view.readonly) throw new RsError('E_USAGE', `${volumeLabel(view)} is read-only: choose another volume`);
+      return { volume: volumeLabel(view), file, sizeBytes: await writeBack(context, file, view, verify) };
+    });
+    if (json) return printJson(context, result);
+    context.out(`${result.volume} is restored from ${file}: ${printSize(result.sizeBytes)}\n`);
+    return undefined;
+  },
+});
+
+async function confirm(context: CommandContext, file: string, name: string): Promise<void> {
+  if (context.ask === null) throw usageError(`Restoring ${file} overwrites ${name}: add --yes`);
+  const answer = await context.ask(`Overwrite all of ${name} with ${file}? [y/N] `);
+  if (!/^y(?:es)?$/i.test(answer.trim())) throw new RsError('E_USAGE', 'Nothing was changed');
+}
+
+/** Returns the name of the snapshot to back up. Makes one if the name is that of a volume. */
+async function snapshotOf(context: CommandContext, name: string): Promise<string> {
+  const parts = parseVolumeName(name);
+  if (parts === null) throw usageError(`${name} is not a name: give NAME@SNAPSHOT, such as oracle@monday, or NAME`);
+  if (parts.snapshot !== null) return name;
+  const target = await findVolume(context, name, { server: null, namespace: null }, 'change');
+  const digits = new Date(context.clock.wallMs()).toISOString().replaceAll(/\D/g, '');
+  const snapshot = `backup-${digits.slice(0, 8)}-${digits.slice(8, 14)}`;
+  await target.call('volume-snapshot', { snapshots: [{ ...target.volume, snapshot }], request: context.newId() });
+  return `${volumeLabel({ namespace: String(target.place['namespace']), ...target.volume })}@${snapshot}`;
+}
+
+/** Attaches the volume or snapshot, and detaches it again. A snapshot that is attached stays so; a volume must not be. */
+async function whileAttached<T>(
+  context: CommandContext,
+  name: string,
+  isReadonly: boolean,
+  work: (view: AttachmentView) => Promise<T>,
+): Promise<T> {
+  const { outcomes } = await context.call('attach', { names: [name], readOnly: isReadonly, server: null, take: 'no' });
+  const [outcome] = outcomes;
+  if (outcome === undefined || outcome.error !== null) throw refused(name, outcome?.error ?? null);
+  if (outcome.already && !isReadonly)
+    throw new RsError('E_IN_USE', `${outcome.volume} is attached here: detach it first (rsconfig -d ${outcome.volume})`);
+  try {
+    const { attachments } = await context.call('local', {});
+    const view = attachments.find((one) => volumeLabel(one) === outcome.volume);
+    if (view === undefined) throw new RsError('E_VOLUME', `${outcome.volume} was detached meanwhile: try again`);
+    return await work(view);
+  } finally {
+    if (!outcome.already) await detach(context, outcome.volume);
+  }
+}
+
+async function detach(context: CommandContext, label: string): Promise<void> {
+  try {
+    const { outcomes } = await context.call('detach', { names: [label], force: false });
+    const [outcome] = outcomes;
+    if (outcome?.error !== null && outcome !== undefined) context.note(`${label} is still attached: ${outcome.error.message}`);
+  } catch (thrown) {
+    context.note(`${label} is still attached: ${toRsError(thrown).message}`);
+  }
+}
+
+function refused(name: string, error: { readonly code: string; readonly message: string } | null): RsError {
+  const code: ErrorCode = error !== null && Object.hasOwn(ERRORS, error.code) ? (error.code as ErrorCode) : 'E_VOLUME';
+  return new RsError(code, error?.message ?? `${name} could not be attached`);
+}

@@ -1,0 +1,157 @@
+// Backups of a volume under writes: a full one and incremental ones on it, each restored and compared with what the volume had at its moment;
+// what an incremental backup reads and writes; and what is refused. On XFS, as root; skipped with a word elsewhere.
+
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
+import { beforeEach, expect, it, type TestContext } from 'vitest';
+import { reflinkDisk } from '../support/devices/reflink-disk.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { needTool, runWell } from '../support/programs/programs.ts';
+
+const MIB = 1024 * 1024;
+const BLOCK = 4096;
+const TEST_MS = 240_000;
+const SIZE_MIB = 16;
+const GENERATIONS = 10;
+
+const hosts = useHosts();
+let server: Host;
+let client: Host;
+let backups: string;
+
+beforeEach((context) => {
+  needPrograms(context, 'perl');
+  needTool(context, 'qemu-img', 'qemu-utils');
+  needTool(context, 'qemu-nbd', 'qemu-utils');
+  context.skip(systemReflink().ranges === null, 'needs koffi');
+});
+
+async function start(context: TestContext): Promise<void> {
+  [server, client] = [hosts.host(), hosts.host()];
+  const network = await hosts.network(2);
+  const pool = path.join(reflinkDisk(hosts, server, context), 'pool');
+  mkdirSync(pool);
+  await startServer(server, network, { volumes: {}, rights: { 'big-2': 'manage' } });
+  await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
+  for (const name of ['db', 'copy']) await server.rsadmWell('volume', 'create', name, '--size', `${SIZE_MIB}m`);
+  await startClient(client, network);
+  await client.rsconfigWell('-a', 'db');
+  backups = path.join(client.root, 'backups');
+}
+
+async function open(name: string): Promise<NbdIo> {
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, name);
+  hosts.onClean(() => nbd.close());
+  return nbd;
+}
+
+async function contentOf(nbd: NbdIo): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < SIZE_MIB * MIB; at += MIB) pieces.push(await nbd.read(at, MIB));
+  return Buffer.concat(pieces);
+}
+
+/** As a command of the server, without a process for it. */
+async function snapshotDb(snapshot: string): Promise<void> {
+  const snapshots = [{ name: 'db', universe: 0, snapshot }];
+  await callServer(server.rssrvPaths.controlSocket, 'volume-snapshot', { snapshots, request: null });
+}
+
+const fileOf = (name: string): string => path.join(backups, `db@${name}.qcow2`);
+
+it('ten generations of a volume under writes, each restored and compared', { timeout: TEST_MS }, async (context) => {
+  await start(context);
+  const nbd = await open('osl/db');
+  for (let at = 0; at < SIZE_MIB * MIB; at += 4 * MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
+  const contents: Buffer[] = [];
+  for (let generation = 0; generation < GENERATIONS; generation++) {
+    // Writes go on beside the snapshot and the backup, in a part of the volume of their own, and none of them is of one state only.
+    let goesOn = true;
+    const writing = (async () => {
+      for (let write = 0; goesOn; write++)
+        await nbd.write(SIZE_MIB * MIB - (1 + (write % 64)) * BLOCK, Buffer.alloc(BLOCK, `${generation} ${write} `));
+    })();
+    const name = `g${generation}`;
+    await snapshotDb(name);
+    await client.call('attach', { names: [`db@${name}`], readOnly: true, server: null, take: 'no' });
+    const snapshot = await open(`osl/db@${name}`);
+    contents.push(await contentOf(snapshot));
+    snapshot.close();
+    const since = generation === 0 ? [] : ['--since', `g${generation - 1}`];
+    const said = JSON.parse(await client.rsconfigWell('backup', `db@${name}`, backups, ...since, '--json')) as {
+      readonly readBytes: number | null;
+      readonly base: string | null;
+    };
+    expect(said.base).toBe(generation === 0 ? null : `db@g${generation - 1}.qcow2`);
+    if (said.readBytes !== null) expect(said.readBytes).toBeLessThan(MIB);
+    goesOn = false;
+    await writing;
+    for (let write = 0; write < 20; write++)
+      await nbd.write(((write * 7_919 + generation * 131) % 2_000) * BLOCK, Buffer.alloc(BLOCK, `${generation} ${write} `));
+    await nbd.trim(generation * MIB, 64 * 1024);
+    await nbd.flush();
+  }
+  for (const [generation, content] of contents.entries()) {
+    const out = client.file('out');
+    await runWell('qemu-img', ['convert', '-O', 'raw', fileOf(`g${generation}`), out], { cwd: client.root, timeoutMs: 60_000 });
+    expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
+  }
+  // Through the command, over a volume that had something else.
+  await client.rsconfigWell('-a', 'copy');
+  const copy = await open('osl/copy');
+  await copy.write(0, Buffer.alloc(8 * MIB, 'old'));
+  await copy.flush();
+  copy.close();
+  expect((await client.rsconfig('restore', fileOf('g7'), 'copy', '--yes')).stderr).toMatch(/copy@0 is attached here: detach it first/);
+  await client.rsconfigWell('-d', 'copy');
+  expect(await client.rsconfigWell('restore', fileOf('g7'), 'copy', '--yes', '--verify')).toMatch(/osl:copy@0 is restored from .*: 16/);
+  await client.rsconfigWell('-a', 'copy');
+  expect((await contentOf(await open('osl/copy'))).equals(contents[7]!)).toBe(true);
+});
+
+it('an incremental backup reads and writes what has changed, and refuses what it could not make right', {
+  timeout: TEST_MS,
+}, async (context) => {
+  await start(context);
+  const nbd = await open('osl/db');
+  for (let at = 0; at < SIZE_MIB * MIB; at += MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
+  await snapshotDb('monday');
+  await client.rsconfigWell('backup', 'db@monday', backups);
+  // One block of a hundred.
+  const changed = Math.floor((SIZE_MIB * MIB) / BLOCK / 100);
+  for (let block = 0; block < changed; block++) await nbd.write(block * 100 * BLOCK, Buffer.alloc(BLOCK, `second ${block} `));
+  await snapshotDb('tuesday');
+  const { readBytes } = JSON.parse(await client.rsconfigWell('backup', 'db@tuesday', backups, '--since', 'monday', '--json')) as {
+    readonly readBytes: number;
+  };
+  expect(readBytes).toBe(changed * BLOCK);
+  // The file has its own tables, beside the blocks.
+  expect(statSync(fileOf('tuesday')).blocks * 512).toBeLessThan(2 * changed * BLOCK + MIB);
+  const refused = async (...args: readonly string[]): Promise<string> => {
+    const { code, stderr } = await client.rsconfig('backup', ...args);
+    expect(code).not.toBe(0);
+    return stderr;
+  };
+  expect(await refused('db@tuesday', backups, '--since', 'monday')).toMatch(/exists/);
+  expect(await refused('db@tuesday', path.join(client.root, 'other'), '--since', 'monday')).toMatch(/There is no backup/);
+  expect(await refused('db@nosuch', backups)).toMatch(/has no snapshot nosuch/);
+  // Another snapshot of the name of the base is not the base.
+  await server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
+  await snapshotDb('monday');
+  await snapshotDb('wednesday');
+  expect(await refused('db@wednesday', backups, '--since', 'monday')).toMatch(/the older snapshot is not there any more/);
+  // A base that is damaged is no base, and nothing is left of the attempt.
+  writeFileSync(`${fileOf('tuesday')}.json`, '{');
+  expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/does not describe a backup/);
+  renameSync(fileOf('monday'), `${fileOf('monday')}.away`);
+  expect(readdirSync(backups).filter((name) => name.includes('.part') || name.includes('wednesday'))).toEqual([]);
+  expect(await client.rsconfigWell('-l')).not.toMatch(/@monday|@tuesday|@wednesday/);
+  const made = await client.rsconfigWell('backup', 'db', backups);
+  expect(made).toMatch(/^osl:db@0@backup-\d{8}-\d{6} is backed up as .*db@backup-\d{8}-\d{6}\.qcow2: 16/);
+});
