@@ -40,7 +40,7 @@ it('a schedule makes its snapshots at once, and goes on after a restart', { time
   await host.rsadmWell('reload');
   const refused = await host.rsadm('volume', 'snapshot', 'db@mine');
   expect(refused.stderr).toContain(`No snapshot was made, because trigger app (${program}) failed: its exit code is 1`);
-  expect(host.log('rssrv')).toContain('Trigger app: the application is busy');
+  await waitFor(() => host.log('rssrv').includes('Trigger app: the application is busy'), 5_000, 'The log has what the program printed');
   expect(await names()).toEqual(before);
   chmodSync(program, 0o777);
   expect((await host.rsadm('reload')).stderr).toContain(`trigger program ${program} can be written by other users: run chmod go-w on it`);

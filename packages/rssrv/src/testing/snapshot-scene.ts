@@ -8,13 +8,15 @@ import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
 import { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
+import { scenes } from './pool-directory.ts';
 import { PoolScene } from './pool-scene.ts';
 
 export const SNAPSHOT_HOLDER: Holder = { node: 'big-2', address: '127.45.0.2', sinceMs: 1 };
 
-/** The volume db with snapshots of these names, the oldest first. The caller closes the pools. */
+/** The volume db with snapshots of these names, the oldest first. usePoolDirectory closes the pools. */
 export async function snapshotScene(directory: string, names: readonly string[], clients: readonly string[] | null = null) {
   const pools = await PoolScene.open(directory, { clock: systemClock });
+  scenes.push(pools);
   const { manifest } = await pools.create({ clients });
   const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
   const records = names.map((name, index): SnapshotRecord => {
