@@ -137,7 +137,9 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 });
 
 it('every command with --json is covered above', () => {
-  expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length);
+  // What backup and restore print is read in test/interop/backup.test.ts, where there is a volume to save.
+  const elsewhere = ['backup', 'restore'];
+  expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);
 });
 
 /** The answer line to a request line, without any code of ours between. */
