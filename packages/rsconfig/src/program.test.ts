@@ -1,7 +1,7 @@
 // Tests rsconfig from its arguments to its output, against a real control socket with handlers of the test. The texts are tested in
 // format.test.ts.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
@@ -17,6 +17,7 @@ import { shownCall } from '@rsio/common/cli/command';
 import { COMMANDS } from './command-table.ts';
 import { rsconfig, rsconfigSpec } from './program.ts';
 import { attachment, namespace, path, rep, server } from './testing/views.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let root: string;
 let daemon: ControlServer | null;
@@ -28,7 +29,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await daemon?.close();
-  rmSync(root, { recursive: true, force: true });
+  await removeFolder(root);
 });
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<void> {

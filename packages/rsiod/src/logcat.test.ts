@@ -3,11 +3,12 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { useProgram } from '@rsio/common/testing/program-file';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const program = useProgram(new URL('./logcat.ts', import.meta.url));
 const RECORD = {
@@ -30,9 +31,9 @@ beforeEach(() => {
   started = [];
 });
 
-afterEach(() => {
+afterEach(async () => {
   for (const child of started) child.kill('SIGKILL');
-  rmSync(root, { recursive: true, force: true });
+  await removeFolder(root);
 });
 
 function start(argv: readonly string[]) {

@@ -25,6 +25,7 @@ import { openConfigFile, saveConfigFile } from './config-file.ts';
 import type { FileSystem } from '../files/config-replacement.ts';
 import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
 import { addInterface, addNamespace, newRscltcfg, removeConfigSection, setKey } from './rscltcfg-edit.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 const NOBODY = 65_534;
 const OLD = '# mine\n[defaults]\nport = 5000\n\n[interface if0]\naddress = 10.0.0.1\n';
@@ -37,9 +38,9 @@ beforeEach(() => {
   file = join(folder, 'rscltcfg');
 });
 
-afterEach(() => {
+afterEach(async () => {
   chmodSync(folder, 0o700);
-  rmSync(folder, { recursive: true, force: true });
+  await removeFolder(folder);
 });
 
 function add(name: string, address: string): (document: IniDocument) => IniDocument {

@@ -1,12 +1,13 @@
 // The group of the key control-group and the user of the key user: read from rssrvcfg, and looked up in files of the test.
 // No test here changes the machine.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { controlGroupProblems, withControlGroup } from './control-group.ts';
 import { parseRssrvConfig } from './reader/rssrvcfg.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let folder: string;
 let groupFile: string;
@@ -17,7 +18,7 @@ beforeEach(() => {
   writeFileSync(groupFile, 'root:x:0:\nstorage:x:4711:venus\n');
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 function parsed(line: string): ReturnType<typeof parseRssrvConfig> {
   const text = `[namespace osl]\nnamespaceid = 1\n[server big-9]\nserverid = 1\n${line}\n[interface a]\naddress = 10.0.0.1\n`;

@@ -2,13 +2,14 @@
 // The content is tested with the parsers.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { CONFIG_FILE_MAX_BYTES } from './schema/limits.ts';
 import { loadRscltConfig, loadRssrvConfig, readConfigFile } from './load-config.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 const MAKE_FIFO = 'mkfifo';
 let dir = '';
@@ -17,7 +18,7 @@ beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'rsio-'));
 });
 
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+afterAll(() => removeFolder(dir));
 
 function fileWith(name: string, content: string | Buffer, mode = 0o600): string {
   const path = join(dir, name);

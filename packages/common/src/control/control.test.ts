@@ -2,7 +2,7 @@
 // Time limits run on a fake clock. Events of real sockets are awaited, never slept for.
 
 import { once } from 'node:events';
-import { linkSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -23,6 +23,7 @@ import { callControl } from './control-client.ts';
 import { type ControlHandlers, type ControlServer, startControlServer } from './control-server.ts';
 import { CONTROL_VERSION } from './method-table.ts';
 import { CONTROL_METHODS } from './methods.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let directory: string;
 let path: string;
@@ -36,7 +37,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const close of closing.reverse()) await close();
-  rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 const status = () => ({ interfaces: [], waiting: [], logs: [] });

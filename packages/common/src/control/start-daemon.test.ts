@@ -1,11 +1,12 @@
 // How rsiod is started: by systemd if it has the unit, by the launcher of the same installation, or by PATH.
 // The start itself is tested with join.
 
-import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startCommand } from './start-daemon.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let folder: string;
 let own: string;
@@ -17,7 +18,7 @@ beforeEach(() => {
   symlinkSync('rsconfig-real', own);
 });
 
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => removeFolder(folder));
 
 const SYSTEMD = ['/run/systemd/system', '/usr/lib/systemd/system/rsiod.service'];
 

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { useProgram } from '../testing/program-file.ts';
 import { startInBackground } from './background-start.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 const fixture = useProgram(new URL('../testing/daemon-fixture.ts', import.meta.url));
 const DEADLINE_MS = 15_000;
@@ -35,7 +36,7 @@ afterEach(async () => {
   for (const child of started) child.kill('SIGKILL');
   for (const pid of eventsOf('started').map((words) => Number(words[1]))) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   await eventually(() => eventsOf('started').every((words) => !isAlive(Number(words[1]))));
-  rmSync(folder, { recursive: true, force: true });
+  await removeFolder(folder);
 });
 
 function start(mode: string, ...more: string[]): ChildProcess {

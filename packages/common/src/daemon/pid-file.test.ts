@@ -3,11 +3,12 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { acquirePidFile, pidFileHolder } from './pid-file.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let folder = '';
 let path = '';
@@ -18,7 +19,7 @@ beforeEach(() => {
   path = join(folder, 'pid');
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 const acquire = () => acquirePidFile(path, 'rsiod');
 

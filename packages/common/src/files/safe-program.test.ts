@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { unsafeProgram } from './safe-program.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let root: string;
 let program: string;
@@ -18,7 +19,7 @@ beforeEach(() => {
   chmodSync(program, 0o755);
 });
 
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterEach(() => removeFolder(root));
 
 test('a program of this user in a folder of this user may be started, also by a link', () => {
   expect(unsafeProgram(program)).toBeNull();

@@ -1,11 +1,12 @@
 // State files on a real file system: saved content is restored, concurrent changes end with the last, and a file that cannot be parsed or
 // written keeps its old content. A power failure cannot be tested here.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from './state-file.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 const FORM: StateForm<readonly string[]> = {
   version: 3,
@@ -21,7 +22,7 @@ beforeEach(() => {
   path = join(folder, 'below', 'state.json');
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 function holding(...content: string[]): StateFile<readonly string[]> {
   return new StateFile(path, FORM, () => content);

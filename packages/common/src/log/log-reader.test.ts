@@ -1,13 +1,14 @@
 // The log reader on real files in a temporary folder. Its intervals pass on a fake clock.
 // Rotation and truncation happen between intervals, as they do under a daemon.
 
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { LogReader } from './log-reader.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let directory: string;
 let file: string;
@@ -25,7 +26,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const stop of stopping) await stop();
-  rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 function reader(lines: number | null, follow: boolean): LogReader {

@@ -12,6 +12,7 @@ import { useProgram } from '../testing/program-file.ts';
 import { RsError } from '../lib/errors.ts';
 import { type DaemonLog, type LogOptions, openLog } from './log.ts';
 import { formatLogLine } from './log-line.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let directory: string;
 let file: string;
@@ -23,9 +24,9 @@ beforeEach(() => {
   open = [];
 });
 
-afterEach(() => {
+afterEach(async () => {
   for (const log of open) log.close();
-  rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 function start(options: Partial<LogOptions> = {}): DaemonLog {

@@ -2,13 +2,14 @@
 // option that calls a command, unlike rsconfig.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bashCompletion } from '@rsio/common/cli/completion-script';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const SCRIPT = bashCompletion('rsadm', '/etc/dvsc/rssrvcfg', COMMANDS);
 
@@ -27,7 +28,7 @@ beforeAll(() => {
   chmodSync(join(root, 'rsadm'), 0o755);
 });
 
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => removeFolder(root));
 
 /** The completions of the last word. */
 function offered(...words: readonly string[]): string[] {

@@ -1,7 +1,7 @@
 // An rssrv for the tests of rsadm: a control socket with handlers of the test, a root directory with rssrvcfg, and rsadm run against both
 // in this process. Invariant: after each test, the socket is closed and the root is removed.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
@@ -10,6 +10,7 @@ import { executeProgram } from '@rsio/common/daemon/arguments';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import {
   client,
   DAEMON_ANSWER,
@@ -116,7 +117,7 @@ export class AdmScene {
 
   async end(): Promise<void> {
     await this.daemon?.close();
-    rmSync(this.root, { recursive: true, force: true });
+    await removeFolder(this.root);
   }
 
   /** Starts an rssrv that answers as in ANSWERS, except for these methods. */

@@ -2,13 +2,14 @@
 // it never executes text from a file or a server.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
 import { bashCompletion } from '@rsio/common/cli/completion-script';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let root: string;
 
@@ -28,7 +29,7 @@ beforeAll(() => {
   chmodSync(join(root, 'rsconfig'), 0o755);
 });
 
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => removeFolder(root));
 
 /** The completions of the last word. */
 function offered(...words: readonly string[]): string[] {

@@ -1,7 +1,7 @@
 // Commands about the volumes of servers, from arguments to output, for tests. The test plays rsiod on a real control socket, and the servers
 // behind it. Invariant: what a server is asked is in `asked`, and nothing else is.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
@@ -11,6 +11,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { client, job, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
 import { rsconfig, rsconfigSpec } from '../program.ts';
 import { namespace, path, server as serverView } from './views.ts';
@@ -140,6 +141,6 @@ export function useServerVolumes(): void {
 
   afterEach(async () => {
     await daemon?.close();
-    rmSync(root, { recursive: true, force: true });
+    await removeFolder(root);
   });
 }

@@ -1,7 +1,7 @@
 // Which volumes come back after a restart of the daemon, over a real file and a fake clock; servers and attaching are fakes.
 // Real daemons that are killed under I/O are tested in test/integration/restore.test.ts.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AttachOutcome } from '@rsio/common/control/methods';
@@ -12,6 +12,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AttachedList } from './attached-list.ts';
 import { labelOf } from './offers.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 interface TestVolume {
   readonly namespace: string;
@@ -33,7 +34,7 @@ beforeEach(() => {
   file = join(folder, 'attached.json');
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 /** One run of a daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
 class DaemonRun {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { keeperAbove, keeperArguments, keeperFor } from './keeper-choice.ts';
 import { KEEPER_STARTS_MAX, KEEPER_SILENCE_SECONDS } from './limits.ts';
 import path from 'node:path';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const WAIT_MS = 60_000;
 const POLL_MS = 20;
@@ -22,9 +23,9 @@ beforeEach(() => {
   keeper = null;
 });
 
-afterEach(() => {
+afterEach(async () => {
   keeper?.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
+  await removeFolder(folder);
 });
 
 /** Runs `body` as the child. It has `fd`, `run` (its number), `say(line)`, `note(text)` into the file `said`, and `heard(verb, then)`. */

@@ -1,12 +1,13 @@
 // The client's identity over starts of the daemon in a real folder: the machine stays, the instance grows, a damaged file stops the start.
 // Durability is tested in state-file.test.ts, the servers' use of identities in test/integration.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { nextIdentity } from './identity.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 let folder = '';
@@ -17,7 +18,7 @@ beforeEach(() => {
   file = join(folder, 'state', 'identity.json');
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 const next = () => nextIdentity(join(folder, 'state'));
 

@@ -11,6 +11,7 @@ import { quietLog } from '@rsio/common/log/log';
 import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reloadConfig } from './reloader.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const TEXT = smallRscltcfg();
 
@@ -28,7 +29,7 @@ beforeEach(() => {
   [attached, lost, obstacles, said, events] = [[], [], [], [], []];
 });
 
-afterEach(() => rmSync(path.dirname(file), { recursive: true }));
+afterEach(() => removeFolder(path.dirname(file)));
 
 function reload(text: string): string[] {
   writeFileSync(file, text, { mode: 0o600 });

@@ -1,7 +1,7 @@
 // Orders about clients: who may give them, that no client gives one about itself, and the audit trail. What an order does is tested in
 // fences/fencing.test.ts and holds/releases.test.ts; orders over a session in test/integration/admin-frame.test.ts.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RssrvConfig, ClientRole } from '@rsio/common/config/schema/types';
@@ -11,6 +11,7 @@ import { Fences } from '../fences/fences.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { clientOrders } from './client-orders.ts';
 import type { Inventory } from './inventory.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 type Orders = ReturnType<typeof clientOrders>;
 type Line = { readonly text: string } & Readonly<Record<string, unknown>>;
@@ -31,7 +32,7 @@ beforeEach(() => {
   [lines, done, holders] = [[], [], { venus: [HELD] }];
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 function clientWith(role: ClientRole, node = 'ops'): Asker {
   return clientAsker(node, [{ name: node, role, pools: null, limitBytes: null, line: 1 }]);

@@ -1,7 +1,7 @@
 // The control socket for a group, with real sockets in a folder of the test: what is answered and refused, its bounds, its rights, and changes
 // of the group that are taken back. Whether the system lets members in is tested in test/integration/control-group.test.ts.
 
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { quietLog } from '@rsio/common/log/log';
 import { afterEach, beforeEach, expect, test, type TestContext, vi } from 'vitest';
 import { ReadSocket } from './read-socket.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 
@@ -48,7 +49,7 @@ beforeEach((context) => {
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
   await sockets.close();
-  rmSync(folder, { recursive: true, force: true });
+  await removeFolder(folder);
 });
 
 /** Only root may give a socket to any group. */

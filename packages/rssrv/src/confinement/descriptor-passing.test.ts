@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { closeAll, DescriptorReceiver, DescriptorSender } from './descriptor-passing.ts';
 import { PASS_RETRY_MS, PASS_WAIT_MS } from './limits.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder = '';
 let calls: SystemCalls;
@@ -20,7 +21,7 @@ let theirs = -1;
 beforeAll(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pass-'));
 });
-afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+afterAll(() => removeFolder(folder));
 beforeEach((context) => {
   const here = systemCalls();
   context.skip(here === null, 'needs koffi: npm run build installs it on the usual platforms');

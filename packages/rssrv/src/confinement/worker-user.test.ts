@@ -1,11 +1,12 @@
 // As which user server processes run, for every combination of what there is.
 // The processes themselves are tested in test/integration/confined-workers.test.ts.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { chooseWorkerUser, type WorkerUserFacts } from './worker-user.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder = '';
 beforeAll(() => {
@@ -13,7 +14,7 @@ beforeAll(() => {
   writeFileSync(path.join(folder, 'with'), 'root:x:0:0::/root:/bin/sh\nbroken\nrsio:x:812:813::/:/bin/false\nstore:x:900:901::/:\n');
   writeFileSync(path.join(folder, 'without'), 'root:x:0:0::/root:/bin/sh\nstore:x:900:901::/:\n');
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => removeFolder(folder));
 
 const usual = (users: 'with' | 'without'): WorkerUserFacts => ({
   ...{ configured: null, uid: 0, canPass: true, canSwitch: true, mayInjectFaults: false },

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fences } from './fences.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder: string;
 let file: string;
@@ -18,7 +19,7 @@ beforeEach(() => {
   hasHadFences = false;
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 function make(path = file, noteFences = (): Promise<void> => Promise.resolve()): Fences {
   return new Fences(new FakeClock(), path, {

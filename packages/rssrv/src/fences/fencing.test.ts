@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fences } from './fences.ts';
 import { type EndingSession, Fencing } from './fencing.ts';
 import { SESSION_END_WAIT_MS } from './limits.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder: string;
 let clock: FakeClock;
@@ -36,7 +37,7 @@ beforeEach(() => {
   });
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 /** Resolves when the client has been told to end. */
 async function told(): Promise<void> {

@@ -2,7 +2,7 @@
 // also over restarts, and what the next start finds.
 // Sessions and time belong to the test.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ import type { WorkerSession } from '../workers/worker-session.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';
 import { OPEN, QUIET, VOLUME } from '../testing/contenders.ts';
 import { AT } from '../testing/raw-client.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const LOG = { ...QUIET, debug: () => undefined } as unknown as Log;
 const ORIGINAL = { node: 'big-2', instance: 6, machine: 'm', boot: 'b', process: 'p' };
@@ -33,7 +34,7 @@ let folder = '';
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-clones-'));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 const file = (): string => join(folder, 'holders.json');
 
 class Scene {

@@ -11,6 +11,7 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from '../testing/backend-scene.ts';
 import { Holds } from './holds.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };
 
@@ -24,7 +25,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-holders-'));
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 function holding(hold: object): Holds {
   const file = join(folder, 'holders.json');

@@ -1,7 +1,7 @@
 // An OPEN beside a change of its volume: the grant describes the volume as it is served when it is answered, a refused OPEN leaves no hold
 // behind, and the session counts as a user meanwhile. The holds are real; the served volumes and their changes belong to the test.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientRole } from '@rsio/common/config/schema/types';
@@ -16,6 +16,7 @@ import { Holds } from './holds.ts';
 import { OPEN_TRIES_MAX } from './limits.ts';
 import { Opens, type OpensPorts } from './opens.ts';
 import { VolumeUses } from './volume-uses.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const GONE: Grant = { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: 'It is shorter than it was', holders: [] };
 
@@ -31,7 +32,7 @@ beforeEach(() => {
   [served, life, saved, uses] = [VOLUME, 'life', () => undefined, new VolumeUses()];
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 const file = (): string => join(folder, 'holders.json');
 

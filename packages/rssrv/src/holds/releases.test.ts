@@ -11,6 +11,7 @@ import { BIG2, OPEN, QUIET, VENUS, VOLUME } from '../testing/contenders.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';
 import { Holds } from './holds.ts';
 import { type ReleasePorts, releaseHold } from './releases.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder: string;
 let holds: Holds;
@@ -42,7 +43,7 @@ beforeEach(async () => {
   await holds.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 function holdersNow(): string {
   return holds

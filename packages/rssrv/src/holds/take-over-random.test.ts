@@ -1,7 +1,7 @@
 // Take-over in the listener (H2) at random: any sequence of OPENs, CLOSEs, process ends and restarts, watching which client may be writing.
 // Single steps are in take-over.test.ts.
 
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Hold } from './hold-rules.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import { BIG2, MARS, OPEN, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder = '';
 
@@ -16,7 +17,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-take-over-'));
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 type Move =
   | { kind: 'open'; who: number; readonly: boolean; take: 0 | 1 | 2; resumes: boolean }

@@ -14,6 +14,7 @@ import type { ClientIdentity } from '../workers/channel.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import type { Grant } from '../session/session-volumes.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder = '';
 
@@ -21,7 +22,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-take-over-'));
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 const file = (): string => join(folder, 'holders.json');
 

@@ -11,6 +11,7 @@ import type { JobRecord } from './job-record.ts';
 import { isOpen } from './job-plan.ts';
 import { JobEnds, Jobs, type RunningJob } from './jobs.ts';
 import { JOB_RETRY_MS, JOBS_KEPT_MAX, JOBS_OPEN_MAX, JOBS_RUNNING_MAX } from './limits.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory: string;
 let clock: FakeClock;
@@ -23,7 +24,7 @@ beforeEach(() => {
   [logged, running] = [[], new Map()];
 });
 
-afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterEach(() => removeFolder(directory));
 
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));

@@ -17,6 +17,7 @@ import { volumeConfig } from '../testing/volume-config.ts';
 import type { SnapshotReader } from '../volumes/volume-plan.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import { ConfigInForce, type ConfigInForcePorts } from './config-in-force.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const MIB = 1024 * 1024;
 const DB = { name: 'db', universe: 0 };
@@ -42,7 +43,7 @@ beforeEach(() => {
 afterEach(async () => {
   await volumes.close();
   await scene.pools.close();
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 /** Starts a server with the pool and these sections [volume]. */

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FileSystem } from '../sys/file-system.ts';
 import { missingAddresses, type EnvironmentPorts, volumeWarnings } from './environment-check.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 let systems = new Map<string, FileSystem>();
@@ -23,7 +24,7 @@ beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
   systems = new Map();
 });
-afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterEach(() => removeFolder(directory));
 
 const at = (name: string): string => path.join(directory, name);
 

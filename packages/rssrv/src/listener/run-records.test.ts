@@ -10,6 +10,7 @@ import { startTicksOf } from '@rsio/common/daemon/process-facts';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RunRecords } from './run-records.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 let directory = '';
@@ -20,10 +21,10 @@ beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
   [children, left] = [[], []];
 });
-afterEach(() => {
+afterEach(async () => {
   for (const child of children) child.kill('SIGKILL');
   for (const pid of left) if (startTicksOf(pid) !== undefined) process.kill(pid, 'SIGKILL');
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 const file = (): string => path.join(directory, 'records.json');

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../sys/limits.ts';
 import type { LockRequest } from './file-locks.ts';
 import { type MarkedVolume, MarkWatch } from './mark-watch.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 let clock: FakeClock;
@@ -44,9 +45,9 @@ beforeEach(() => {
     },
   });
 });
-afterEach(() => {
+afterEach(async () => {
   watch.stop();
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 function volume(key: string, ...names: string[]): MarkedVolume {

@@ -13,6 +13,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RangeHelper } from '../backends/ranges/range-helper.ts';
 import { takeLocks } from './file-locks.ts';
 import { markHolders, markName } from './mark-holders.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 let opened: number[] = [];
@@ -22,9 +23,9 @@ beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-marks-'));
   opened = [];
 });
-afterEach(() => {
+afterEach(async () => {
   for (const descriptor of opened) fs.closeSync(descriptor);
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 function open(name: string, flags: string): number {

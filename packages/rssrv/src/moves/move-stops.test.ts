@@ -12,6 +12,7 @@ import { findVolume } from '../pools/catalogue.ts';
 import { type MoveHooks, MoveScene } from '../testing/move-scene.ts';
 import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
 import { decideMove } from './move-rules.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const SIZE_BYTES = 1_048_576;
 const DB = { name: 'db', universe: 0 };
@@ -26,7 +27,7 @@ beforeEach(() => {
   directory = path.join(parent, 'pools');
 });
 
-afterEach(() => fs.rmSync(parent, { recursive: true, force: true }));
+afterEach(() => removeFolder(parent));
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
   const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
@@ -111,8 +112,8 @@ test('after a stop at each step, the volume is in one pool, and the next start f
     expect(found(moved).values[0], step).toBe(7);
     // After the commit point, nothing of the last writes may be missing.
     if (places[0] === 'slow') expect(found(moved).values, step).toEqual([7, 12, 9, 5]);
-    fs.rmSync(at, { recursive: true, force: true });
-    fs.rmSync(moved, { recursive: true });
+    await removeFolder(at);
+    await removeFolder(moved);
   }
   expect(seen.get('move: manifest')).toBe('fast');
   expect(seen.get('move: commit')).toBe('slow');

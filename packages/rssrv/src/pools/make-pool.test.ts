@@ -8,12 +8,13 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makePool } from './make-pool.ts';
 import { readIdentity } from './disk/pool-scan.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pool-'));
 });
-afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterEach(() => removeFolder(directory));
 
 async function refusal(at: string, pools: Parameters<typeof makePool>[2] = []): Promise<string> {
   try {

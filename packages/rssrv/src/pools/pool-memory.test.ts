@@ -10,6 +10,7 @@ import type { PoolState } from './catalogue.ts';
 import { POOL_MEMORY_SAVE_MS } from './limits.ts';
 import type { Manifest } from './disk/manifest.ts';
 import { PoolMemory } from './pool-memory.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 let warnings: string[] = [];
@@ -18,7 +19,7 @@ beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-memory-'));
   warnings = [];
 });
-afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterEach(() => removeFolder(directory));
 
 const file = (): string => path.join(directory, 'pools.json');
 const memory = (): PoolMemory => new PoolMemory(file(), clock, { warn: (text) => void warnings.push(text) });

@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { describe, expect, test } from 'vitest';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { LOCAL_ASKER } from './asker.ts';
@@ -33,7 +34,7 @@ async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (sce
     expect(await pictureOf(at), step).toBe(picture);
     const rest = fs.readdirSync(at, { recursive: true }).filter((name) => /\.new|\.purge|volumes.*removed\.json/.test(String(name)));
     expect(rest, step).toEqual([]);
-    fs.rmSync(at, { recursive: true, force: true });
+    await removeFolder(at);
   }
   return found;
 }

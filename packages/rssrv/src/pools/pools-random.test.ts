@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PoolScene } from '../testing/pool-scene.ts';
@@ -152,7 +153,7 @@ test('every order of changes ends as the model says, also after restarts', { tim
       expect(await PoolScene.picture(directory, { clock, limitBytes: LIMIT_BYTES })).toBe(last);
     } finally {
       await scene.pools.close();
-      fs.rmSync(directory, { recursive: true, force: true });
+      await removeFolder(directory);
     }
   });
   await fc.assert(property, { numRuns: RUNS, seed: 18 });
@@ -268,7 +269,7 @@ test('volumes over several pools: every order of changes keeps files and promise
       }
     } finally {
       await scene.pools.close();
-      fs.rmSync(directory, { recursive: true, force: true });
+      await removeFolder(directory);
     }
   });
   await fc.assert(property, { numRuns: 40, seed: 18 });

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { POOL_IDS, PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
 import { type Asker, LOCAL_ASKER } from './asker.ts';
@@ -30,7 +31,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   for (const scene of scenes) await scene.pools.close();
-  for (const at of [directory, ...copies]) fs.rmSync(at, { recursive: true, force: true });
+  for (const at of [directory, ...copies]) await removeFolder(at);
 });
 
 async function open(options: Partial<SceneOptions> = {}, at = directory): Promise<PoolScene> {
@@ -274,9 +275,9 @@ describe('a stop after any step leaves the state before or after, in all pools, 
     );
     expect(atEnd.map(([, state]) => state)).toEqual(['before', 'before', 'before', 'after']);
     for (const scene of scenes.splice(0)) await scene.pools.close();
-    fs.rmSync(directory, { recursive: true });
+    await removeFolder(directory);
     fs.mkdirSync(directory);
-    for (const at of copies.splice(0)) fs.rmSync(at, { recursive: true, force: true });
+    for (const at of copies.splice(0)) await removeFolder(at);
     const elsewhere = await stops(
       (scene) => scene.create(CONCAT),
       (scene) => scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null, 'c'),
@@ -294,7 +295,7 @@ describe('a stop after any step leaves the state before or after, in all pools, 
       (scene) => scene.verbs.remove(DB, LOCAL_ASKER, null),
     );
     expect(removed.map(([, state]) => state)).toEqual(['before', 'after', 'after']);
-    for (const at of copies.splice(0)) fs.rmSync(at, { recursive: true, force: true });
+    for (const at of copies.splice(0)) await removeFolder(at);
     const restored = await stops(
       async () => undefined,
       (scene) => scene.verbs.restore(DB, LOCAL_ASKER, null),

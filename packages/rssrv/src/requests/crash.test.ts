@@ -10,6 +10,7 @@ import { LOCAL_ASKER } from '../pools/asker.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { Journal } from './journal.ts';
 import { LOCAL_WAITER, Requests } from './requests.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const DB = { name: 'db', universe: 0 };
 
@@ -21,7 +22,7 @@ beforeEach(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rsio-crash-'));
 });
 
-afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+afterEach(() => removeFolder(folder));
 
 type Change = (scene: PoolScene, stamp: string) => Promise<{ readonly manifest: { readonly id: string; readonly sizeBytes: number } }>;
 

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Journal, type JournalEntry } from './journal.ts';
 import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from './limits.ts';
 import { stampOf } from './request-stamp.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder = '';
 let file = '';
@@ -22,7 +23,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const journal of journals.splice(0)) await journal.close();
-  fs.rmSync(folder, { recursive: true, force: true });
+  await removeFolder(folder);
 });
 
 function entry(id: string | number, result: unknown = id): JournalEntry {

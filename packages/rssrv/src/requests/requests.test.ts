@@ -13,6 +13,7 @@ import { Journal } from './journal.ts';
 import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from './limits.ts';
 import type { AskedRequest } from './request-stamp.ts';
 import { type Execution, gated, LOCAL_WAITER, Requests, type Waiter } from './requests.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let folder = '';
 let file = '';
@@ -39,7 +40,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await journal?.close();
   journal = null;
-  fs.rmSync(folder, { recursive: true, force: true });
+  await removeFolder(folder);
 });
 
 const asked = (changes: Partial<AskedRequest> = {}): AskedRequest => ({

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../pools/asker.ts';
@@ -159,7 +160,7 @@ test('every order of changes keeps all contents, with restarts and steps that fa
     } finally {
       fails = 0;
       await scene.pools.close();
-      fs.rmSync(directory, { recursive: true, force: true });
+      await removeFolder(directory);
     }
   });
   await fc.assert(property, { numRuns: RUNS, seed: SEED });

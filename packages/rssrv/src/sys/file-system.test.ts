@@ -6,12 +6,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fileSystemOf } from './file-system.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
 });
-afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterEach(() => removeFolder(directory));
 
 test("a path below /dev is on the devices' file system, also by another name", async () => {
   fs.symlinkSync('/dev', path.join(directory, 'link'));

@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
 import { needPrograms } from '@rsio/common/testing/needs';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { FileSystem } from '../sys/file-system.ts';
 import { volumeConfig } from './volume-config.ts';
@@ -110,6 +111,6 @@ export function useVolumes(): void {
   });
   afterEach(async () => {
     await volumes.close();
-    fs.rmSync(directory, { recursive: true, force: true });
+    await removeFolder(directory);
   });
 }

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
 import { PoolScene } from './pool-scene.ts';
 
@@ -29,6 +30,6 @@ export function usePoolDirectory(): void {
   });
   afterEach(async () => {
     for (const scene of scenes) await scene.pools.close();
-    fs.rmSync(directory, { recursive: true, force: true });
+    await removeFolder(directory);
   });
 }

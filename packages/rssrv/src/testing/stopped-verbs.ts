@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
 type Work = (scene: PoolScene) => Promise<unknown>;
@@ -59,11 +60,11 @@ export async function stopped(names: readonly string[], prepare: Work, verb: Wor
       const again = await found(moved, options);
       const rest = (fs.readdirSync(moved, { recursive: true }) as string[]).filter((name) => /\.new/.test(name));
       if (again !== state || rest.length > 0) throw new Error(`The second start after ${step} differs, or leaves ${rest.join(', ')}`);
-      fs.rmSync(at, { recursive: true, force: true });
-      fs.rmSync(moved, { recursive: true });
+      await removeFolder(at);
+      await removeFolder(moved);
     }
     return states;
   } finally {
-    fs.rmSync(parent, { recursive: true, force: true });
+    await removeFolder(parent);
   }
 }

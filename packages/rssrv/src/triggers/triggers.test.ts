@@ -1,7 +1,7 @@
 // Triggers with real programs: what they get on stdin, a refusal, a program that hangs or leaves children behind, order, events that come
 // faster than their programs, and a program that another user could have written.
 
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TriggerConfig } from '@rsio/common/config/schema/types';
@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { Triggers } from './triggers.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let root: string;
 let logged: string[];
@@ -22,7 +23,7 @@ beforeEach(() => {
   logged = [];
 });
 
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterEach(() => removeFolder(root));
 
 function program(name: string, on: TriggerConfig['on'], script: string, timeoutMs = 60_000): TriggerConfig {
   const run = path.join(root, name);

@@ -11,6 +11,7 @@ import type { LockOutcome, LockRequest } from '../locks/file-locks.ts';
 import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS } from '../sys/limits.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const SIZE_BYTES = 65_536;
 const ID = '00000000-0000-4000-8000-00000000000';
@@ -62,7 +63,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   await volumes.close();
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 function inPool(name: string, pool = 'fast', changes: Partial<ServerVolumeConfig> = {}): ServerVolumeConfig {

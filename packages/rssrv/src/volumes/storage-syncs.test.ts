@@ -8,6 +8,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StorageSyncs } from './storage-syncs.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 let descriptor = -1;
@@ -20,10 +21,10 @@ beforeEach(() => {
   descriptor = fs.openSync(path.join(directory, 'volume.img'), 'w+');
   [clock, late, made] = [new FakeClock(), [], []];
 });
-afterEach(() => {
+afterEach(async () => {
   for (const one of made) one.stop();
   fs.closeSync(descriptor);
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 function syncs(script?: string): StorageSyncs {

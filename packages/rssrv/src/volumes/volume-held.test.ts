@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isSameStamp, storageStamp } from '../backends/files/storage-identity.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const MIB = 1 << 20;
 const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };
@@ -71,7 +72,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   await volumes.close();
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 describe.each(IDS)('another file under the name of the held one (id %s)', (_what, given) => {

@@ -17,6 +17,7 @@ import type { FileSystem } from '../sys/file-system.ts';
 import { LOCKS_PER_HELPER_MAX } from '../sys/limits.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };
@@ -49,7 +50,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   for (const one of prepared) await one.close();
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 const inDirectory = (name: string): string => path.join(directory, name);

@@ -15,6 +15,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { rsconfig, rsconfigSpec } from '../../program.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const SAMPLE = sampleRscltcfg({ near: ['127.45.0.20', '127.46.0.20'], far: ['127.45.0.10', '127.46.0.10'] });
 const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1, nodename: 'big-2', startedMs: 0, configuredMs: 0 };
@@ -31,7 +32,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await daemon?.close();
-  rmSync(root, { recursive: true, force: true });
+  await removeFolder(root);
 });
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<void> {

@@ -1,7 +1,7 @@
 // Tests when `restart` asks, when it joins a restart in progress, and when it reports that rsiod is not running. The daemon is a list of
 // answers, one per request. test/integration/keeper.test.ts has the real restart.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
@@ -11,6 +11,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { contextOf } from '../../testing/context.ts';
 import { RESTART } from './lifecycle.ts';
 import path from 'node:path';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 /** The answering process and its start time; null: no process answers. */
 type Answer = { readonly pid: number; readonly startedMs: number } | null;
@@ -24,7 +25,7 @@ beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
 });
 
-afterEach(() => rmSync(root, { recursive: true }));
+afterEach(() => removeFolder(root));
 
 /** Runs the command; the last answer repeats. `restarts`: results of the restart requests. */
 async function run(answers: readonly Answer[], restarts: readonly (RsError | null)[] = []) {

@@ -1,7 +1,7 @@
 // The NBD frontend over real Unix sockets: data of every size both ways, users, bounds, stopping, and the socket's file. The oracle is the
 // memory volume behind it; times that matter use a fake clock. Foreign clients are tested in test/interop.
 
-import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { NbdFrontend, type NbdFrontendOptions } from './nbd-frontend.ts';
 import { MemoryVolume } from './testing/memory-volume.ts';
 import { named, optionAnswers, optionBytes, replies, requestBytes, u32 } from './testing/nbd-client.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 
@@ -34,7 +35,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const client of clients.splice(0)) client.socket.destroy();
   await Promise.all(frontends.splice(0).map((frontend) => frontend.close()));
-  rmSync(folder, { recursive: true, force: true });
+  await removeFolder(folder);
 });
 
 function makeFrontend(options: Partial<NbdFrontendOptions> = {}): NbdFrontend {

@@ -9,6 +9,7 @@ import { temporaryDirectory } from '../../testing/backend-scene.ts';
 import { readLog, UnsyncedLog } from './unsynced-log.ts';
 import { encodeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import type { UnsyncedPiece } from './unsynced-writes.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const LOCATION = '/srv/volume';
 const { closeSync, renameSync } = fs;
@@ -23,7 +24,7 @@ beforeEach(() => {
   file = path.join(directory, `log${++files}`);
 });
 afterEach(() => vi.restoreAllMocks());
-afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterAll(() => removeFolder(directory));
 
 function write(value: number, sectors = 1): UnsyncedRecord & UnsyncedPiece {
   const data = Buffer.alloc(sectors * SECTOR_BYTES, value);

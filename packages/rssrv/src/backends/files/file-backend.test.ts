@@ -17,6 +17,7 @@ import { ZERO_STEP_BYTES } from '../ranges/limits.ts';
 import { FileBackend } from './file-backend.ts';
 import { storageName } from './storage-identity.ts';
 import fc from 'fast-check';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const SECTORS = 64;
 const SIZE_BYTES = SECTORS * SECTOR_BYTES;
@@ -27,7 +28,7 @@ let files = 0;
 beforeAll(() => {
   directory = temporaryDirectory();
 });
-afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterAll(() => removeFolder(directory));
 
 function newFile(content: Buffer): string {
   const file = path.join(directory, `f${++files}`);

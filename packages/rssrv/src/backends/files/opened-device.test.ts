@@ -18,6 +18,7 @@ import { blockDeviceFacts, deviceName } from './block-device.ts';
 import { openBackend } from '../open-backend.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
 import { volumeConfig } from '../../testing/volume-config.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const DEVICE_BYTES = 8 * 1024 * 1024;
 const directory = temporaryDirectory();
@@ -29,9 +30,9 @@ const losetup = spawnSync('losetup', ['--find', '--show', image]);
 const device = losetup.status === 0 ? losetup.stdout.toString().trim() : null;
 
 beforeAll(() => fs.mkdirSync(path.join(directory, 'sys')));
-afterAll(() => {
+afterAll(async () => {
   if (device !== null) spawnSync('losetup', ['--detach', device]);
-  fs.rmSync(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 function needLoopDevice(context: TestContext): void {

@@ -18,6 +18,7 @@ import { ThreadShares } from '../io/thread-shares.ts';
 import { openBackend } from '../open-backend.ts';
 import { LayoutBackend } from './layout-backend.ts';
 import { LayoutMap } from './layout-map.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const CHUNK_BYTES = 4096;
 const PART_BYTES = 4 * CHUNK_BYTES;
@@ -30,7 +31,7 @@ let volumes = 0;
 beforeAll(() => {
   directory = temporaryDirectory();
 });
-afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterAll(() => removeFolder(directory));
 
 /** A volume over three new files. */
 function newVolume(chunkBytes: number | null, fill = 0): ServedVolume {

@@ -16,6 +16,7 @@ import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_
 import { RangeHelper, rangeScriptArguments } from './range-helper.ts';
 import fs from 'node:fs';
 import path from 'node:path';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const { DATA, HOLE } = EXTENT;
 const CHUNK_BYTES = 256 * 1024;
@@ -28,7 +29,7 @@ beforeEach((context) => needPrograms(context, 'perl'));
 beforeAll(() => {
   directory = temporaryDirectory();
 });
-afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterAll(() => removeFolder(directory));
 
 /** One chunk each of data, hole and data. */
 function sparseFile(): string {

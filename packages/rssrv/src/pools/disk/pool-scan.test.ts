@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { PoolScene } from '../../testing/pool-scene.ts';
 import { LOCAL_ASKER } from '../asker.ts';
 import { scanPool } from './pool-scan.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const synced = vi.hoisted((): string[] => []);
 
@@ -30,7 +31,7 @@ beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-scan-'));
 });
 
-afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+afterEach(() => removeFolder(directory));
 
 test('syncs the folders of a pool and of its volumes before it tells what is there, and only with the lock', async () => {
   const scene = await PoolScene.open(directory, { clock: systemClock });
