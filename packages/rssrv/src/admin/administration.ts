@@ -173,8 +173,8 @@ export class Administration {
       ...{ pools, clock, log, verbs: this.verbs, file: ports.paths.jobsFile },
       volumeSwitch: {
         ...{ clock, volumes: ports.clients.volumes, sessions: ports.clients.sessions, inForce: () => ports.inForce() },
-        listChanged: () => ports.clients.holdersChanged(),
-        incarnationOf: (volume) => ports.clients.incarnation(volume),
+        ...{ listChanged: () => ports.clients.holdersChanged(), incarnationOf: (volume) => ports.clients.incarnation(volume) },
+        incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
       },
       configured: () => this.inventory.sectionVolumes,
       exclusive: (change, what) => ports.changes.runOwn(change, what),

@@ -2,7 +2,7 @@
 // the clients open the volume again with the new one. Invariants: while the work runs, no request on the old file is running and none
 // begins; all answered writes are in the old file, durably; if the outcome of the work is not known, the volume is not served.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -37,6 +37,8 @@ export interface VolumeSwitchPorts {
   /** Tells the clients of a new list, so that they open the volume again, also those that are idle. */
   listChanged(): void;
   incarnationOf(volume: ServedVolume): string;
+  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
+  incarnationEnded(volume: ServedVolume): Promise<void>;
 }
 
 /** Thrown by the work if only the disk can tell whether the volume has the new file. */
@@ -64,7 +66,7 @@ export class VolumeSwitch {
     let now: ServerVolumeConfig;
     try {
       await this.close(id);
-      await ports.volumes.sync(id);
+      await this.sync(served);
       if (ports.incarnationOf(served) !== incarnation)
         throw new RsError(
           'E_BUSY',
@@ -86,6 +88,17 @@ export class VolumeSwitch {
     if (was === null) return;
     if (was.path !== now.path) await this.ports.inForce().replaceVolume(was, now);
     else if (this.servedBy(id) === undefined) this.suspend(id, null);
+  }
+
+  /** The error of a sync is reported once. If no new incarnation followed, a later take-over would not learn of it. */
+  private async sync(served: ServedVolume): Promise<void> {
+    try {
+      await this.ports.volumes.sync(served.id);
+    } catch (thrown) {
+      // A slow sync goes on, and its failure starts a new incarnation then.
+      if (toRsError(thrown).code !== 'E_TIMEOUT') await this.ports.incarnationEnded(served);
+      throw thrown;
+    }
   }
 
   private servedBy(id: string): ServedVolume | undefined {

@@ -74,6 +74,7 @@ export class MoveScene {
       }),
       listChanged: () => undefined,
       incarnationOf: () => 'one',
+      incarnationEnded: async () => undefined,
     });
     this.moves = new VolumeMoves({
       ...{ clock: systemClock, log, pools, verbs, volumeSwitch, changedData: COMPARED_CONTENT },
