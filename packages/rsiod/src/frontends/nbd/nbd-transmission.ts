@@ -48,6 +48,9 @@ export interface NbdPools {
   readonly schedule: (fire: () => void) => void;
 }
 
+/** Converts what a volume said of a range to the descriptors of a metadata context: see nbd-block-status.ts. */
+type Descriptors<T> = (ranges: readonly T[], headBytes: number, lengthBytes: number, one: boolean) => number[];
+
 const NO_PAYLOAD = Buffer.alloc(0);
 
 export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutputEvents, BudgetUser {
@@ -177,35 +180,11 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void {
-    this.inVolume--;
-    try {
-      if (this.isDead) this.drop(request);
-      // If the server cannot report holes, the whole range counts as allocated, so that copying programs do not fail.
-      else if (status === STATUS.OK || status === STATUS.UNSUPPORTED)
-        this.statusKnown(
-          request,
-          allocationDescriptors(status === STATUS.OK ? extents : [], request.headBytes, request.lengthBytes, request.isFirstExtentOnly),
-        );
-      else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
-    } catch (thrown) {
-      this.events.failed(thrown);
-    }
+    this.rangesKnown(request, status, extents, allocationDescriptors);
   }
 
   changesKnown(request: NbdRequest, status: Status, changes: readonly Change[]): void {
-    this.inVolume--;
-    try {
-      if (this.isDead) this.drop(request);
-      // If the server cannot tell, the whole range counts as changed.
-      else if (status === STATUS.OK || status === STATUS.UNSUPPORTED)
-        this.statusKnown(
-          request,
-          dirtyDescriptors(status === STATUS.OK ? changes : [], request.headBytes, request.lengthBytes, request.isFirstExtentOnly),
-        );
-      else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
-    } catch (thrown) {
-      this.events.failed(thrown);
-    }
+    this.rangesKnown(request, status, changes, dirtyDescriptors);
   }
 
   largeLeft(request: NbdRequest, failed: boolean): void {
@@ -229,6 +208,20 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
 
   failed(thrown: unknown): void {
     this.events.failed(thrown);
+  }
+
+  private rangesKnown<T>(request: NbdRequest, status: Status, ranges: readonly T[], descriptors: Descriptors<T>): void {
+    this.inVolume--;
+    try {
+      const { headBytes, lengthBytes, isFirstExtentOnly } = request;
+      if (this.isDead) this.drop(request);
+      else if (status === STATUS.OK) this.statusKnown(request, descriptors(ranges, headBytes, lengthBytes, isFirstExtentOnly));
+      // If the server cannot tell, the whole range counts as allocated and as changed, so that copying programs do not fail.
+      else if (status === STATUS.UNSUPPORTED) this.statusKnown(request, descriptors([], headBytes, lengthBytes, isFirstExtentOnly));
+      else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
+    } catch (thrown) {
+      this.events.failed(thrown);
+    }
   }
 
   private execute(request: NbdRequest): void {
