@@ -20,6 +20,7 @@ import { missingAddresses, volumeWarnings } from './listener/environment-check.t
 import { Listener } from './listener/listener.ts';
 import { permitKill } from './pools/disk/kill-step.ts';
 import { addressMissingText } from './listener/listening-sockets.ts';
+import { workerRightsWarning } from './workers/worker-rights.ts';
 
 const HELP = `usage: rssrv [--foreground] [--check] [--test] [--root DIR]
 
@@ -78,10 +79,10 @@ runProgram(
       const missing = await missingAddresses(interfaces);
       // A server with at least one working address starts and retries the others.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
-      const filesWarning = openFilesWarning(config, openFilesLimit());
+      const ofMachine = [openFilesWarning(config, openFilesLimit()), workerRightsWarning(server, mayInjectFaults)];
       const warnings = [
         ...(isFatal ? [] : missing.map(addressMissingText)),
-        ...(filesWarning === null ? [] : [filesWarning]),
+        ...ofMachine.filter((warning) => warning !== null),
         ...(await volumeWarnings(volumes)),
       ];
       for (const warning of [...warningSentences(config.warnings), ...warnings]) note(`Warning: ${warning}`);

@@ -187,6 +187,8 @@ describe('applied', () => {
     ['an empty section [rights]', true, ['[clients]', '[rights]\n[clients]']],
     ['no namespacekey', true, ['namespacekey = 0xa-key-of-the-namespace', '']],
     ['encrypted paths', true, ['port = 5000', 'port = 5000\ntls = require']],
+    ['a group that may read', true, ['serverid = 1', 'serverid = 1\ncontrol-group = operators']],
+    ['a user of server processes', true, ['serverid = 1', 'serverid = 1\nuser = nobody']],
     ['another log-level', false, ['serverid = 1', 'serverid = 1\nlog-level = debug']],
     ['a new interface', false, NEW_INTERFACE],
   ] as const)('%s belongs to the audit trail: %s', (_what, isAudited, edit) => {

@@ -31,7 +31,7 @@ export interface ReloadPlan {
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. */
   readonly changes: readonly string[];
-  /** True if keys, rights, clients or the encryption of paths change, so that the log line belongs to the audit trail. */
+  /** True if keys, rights, users, clients or the encryption of paths change, so that the log line belongs to the audit trail. */
   readonly isAudited: boolean;
   /** Warnings that apply to the new file but not to the old one. */
   readonly newWarnings: RssrvConfig['warnings'];
@@ -82,7 +82,10 @@ export function reloadPlan(
       ...settingChanges(old, next),
       ...volumes.changes,
     ],
-    isAudited: admission.length > 0 || (['namespacekey', 'tls'] as const).some((key) => old.namespace[key] !== next.namespace[key]),
+    isAudited:
+      admission.length > 0 ||
+      (['namespacekey', 'tls'] as const).some((key) => old.namespace[key] !== next.namespace[key]) ||
+      (['controlGroup', 'user'] as const).some((key) => old.server[key]?.name !== next.server[key]?.name),
     newWarnings: next.warnings.filter(({ message }) => !warned.has(message)),
   };
 }

@@ -27,6 +27,16 @@ const NEEDED_CAPABILITIES = [5, 6, 7];
 /** With --test, this variable makes server processes open files themselves, as if koffi were not installed. */
 const WITHOUT_PASSING = 'RSIO_TEST_WITHOUT_PASSING';
 
+/** Why server processes of a server with this configuration have more rights than they need, and what to do; null if they do not. */
+export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>, mayInjectFaults: boolean): string | null {
+  return choiceHere(server, systemCalls() !== null, mayInjectFaults).warning;
+}
+
+function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>, canPass: boolean, mayInjectFaults: boolean): WorkerUserChoice {
+  const uid = process.geteuid?.() ?? 0;
+  return chooseWorkerUser({ configured: user?.name ?? null, uid, canPass, canSwitch: mayChangeUsers(), mayInjectFaults });
+}
+
 export class WorkerRights {
   private readonly options: WorkerRightsOptions;
   private readonly calls: SystemCalls | null;
@@ -52,15 +62,9 @@ export class WorkerRights {
   }
 
   /** Chooses for the server processes that start from now on. Returns true if the choice has changed. */
-  choose({ user }: Pick<RssrvConfig['server'], 'user'>): boolean {
+  choose(server: Pick<RssrvConfig['server'], 'user'>): boolean {
     const before = this.choice.user;
-    this.choice = chooseWorkerUser({
-      configured: user?.name ?? null,
-      uid: process.geteuid?.() ?? 0,
-      canPass: this.calls !== null,
-      canSwitch: mayChangeUsers(),
-      mayInjectFaults: this.options.mayInjectFaults,
-    });
+    this.choice = choiceHere(server, this.calls !== null, this.options.mayInjectFaults);
     const { user: now, warning } = this.choice;
     if (warning !== null) this.say(warning);
     if (now !== null && now.uid !== before?.uid) this.options.log.info(`Server processes run as user ${now.name}`);
