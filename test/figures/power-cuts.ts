@@ -1,5 +1,5 @@
-// `npm run power-cuts`: cuts the power of the pool's disk, and kills rssrv, at random moments of snapshots, clones, rollbacks and removals under
-// verified writes, and compares everything afterwards. The drill is in test/support/power-cuts. Invariants: the exit code is 0 exactly when
+// `npm run power-cuts`: cuts the power of the pool's disk, and kills rssrv, at random moments of snapshots, clones, rollbacks, removals and moves
+// under verified writes, and compares everything afterwards. The drill is in test/support/power-cuts. Invariants: the exit code is 0 exactly when
 // no round found a problem; a seed makes the same choices again.
 
 import { randomInt } from 'node:crypto';
@@ -8,17 +8,18 @@ import { CutDrill, type Fault } from '../support/power-cuts/cut-drill.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { snapshotPace } from '../support/power-cuts/snapshot-pace.ts';
 
-const HELP = `usage: npm run power-cuts -- [--cuts N] [--kills N] [--seed S]
+const HELP = `usage: npm run power-cuts -- [--cuts N] [--kills N] [--seed S] [--without-moves]
        npm run power-cuts -- --snapshots-a-minute N [--minutes M]
 
 Cuts the power of the disk of a pool (xfs_io shutdown on a loop device), or kills rssrv with SIGKILL, at random moments of changes of
-snapshots, while a client writes to two volumes. Then it starts rssrv again and compares all volumes and snapshots with what was answered.
+snapshots and of moves between two pools, while a client writes to three volumes. Then it starts rssrv again and compares all volumes and snapshots with what was answered.
 
   --cuts N    power cuts (default 100); in a quarter of them, rssrv sees the disk fail before it ends
   --kills N   kills of the listener, of a server process, and of all of them in turn (default 50)
   --seed S    first seed (default random); each ten rounds, on a new disk, have the next one
+  --without-moves          no moves: one pool, two volumes
   --snapshots-a-minute N   instead of faults: N snapshots a minute under fio with verification, and the removal of the oldest
-  --minutes M              how long (default 10); as long without snapshots before
+  --minutes M              how long (default 10); before and after, a minute without snapshots
   --help      print this help and exit
 `;
 
@@ -39,7 +40,7 @@ interface Total {
 }
 
 /** Returns false where no disk can be made. */
-async function play(faults: readonly Fault[], seed: number, total: Total): Promise<boolean> {
+async function play(faults: readonly Fault[], seed: number, moves: boolean, total: Total): Promise<boolean> {
   const hosts = new Hosts();
   let drill: CutDrill | null = null;
   const fail = (where: string, problems: readonly string[]): void => {
@@ -50,7 +51,7 @@ async function play(faults: readonly Fault[], seed: number, total: Total): Promi
   };
   let where = 'beginning';
   try {
-    drill = await CutDrill.begin(hosts, seed);
+    drill = await CutDrill.begin(hosts, seed, moves);
     if (drill === null) return false;
     for (const [number, fault] of faults.entries()) {
       where = `round ${number + 1}, ${fault}`;
@@ -81,6 +82,7 @@ const options = {
   seed: { type: 'string', default: String(randomInt(1, SEED_MAX)) },
   'snapshots-a-minute': { type: 'string', default: '0' },
   minutes: { type: 'string', default: '10' },
+  'without-moves': { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
 
@@ -120,7 +122,10 @@ async function main(): Promise<number> {
     const total: Total = { rounds: 0, failed: 0, open: new Map(), changes: 0, answered: 0, busy: 0, ioErrors: 0 };
     const beganMs = performance.now();
     for (let first = 0; first < part.length; first += ROUNDS_OF_DISK) {
-      if (await play(part.slice(first, first + ROUNDS_OF_DISK), firstSeed + first / ROUNDS_OF_DISK, total)) continue;
+      if (
+        await play(part.slice(first, first + ROUNDS_OF_DISK), firstSeed + first / ROUNDS_OF_DISK, values['without-moves'] !== true, total)
+      )
+        continue;
       return noDisk();
     }
     if (total.rounds === 0) continue;

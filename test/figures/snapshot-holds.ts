@@ -3,46 +3,45 @@
 // is 0 exactly when every snapshot was made.
 
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, copyFileSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseSize, printSize } from '@rsio/common/lib/units';
+import { imageDisk, memoryDisk, type ScratchDisk } from '../support/devices/scratch-disk.ts';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 
 const HELP = `usage: npm run snapshot-holds -- [--file-systems xfs,btrfs] [--sizes 1g,16g] [--group 8] [--group-size 1g]
-                                [--snapshots N] [--writers N] [--images DIR]
+                                [--contents fresh,fragmented] [--snapshots N] [--seconds N] [--writers N] [--rate N]
+                                [--memory | --images DIR]
 
-Makes each file system on a loop device (as root), and volumes of each size in a pool on it, fresh and with extents of 8 KiB. Writers of one
-client write 8 KiB at random places, one request at a time each, while N snapshots (default 20) are made of one volume, and of a group of
-volumes at one moment. Prints, in ms, how long the server held all changes, how long a change waited for its chunk at most, and the longest write
-during each snapshot, beside the longest writes during equal times without a snapshot. The images of the disks are files in DIR (default: a temporary folder).
+Makes each file system on a loop device, or a zram device (as root), and volumes of each size in a pool on it, fresh and with extents of 8 KiB. Writers of one
+client write 8 KiB at random places, one request at a time and --rate writes a second each (default 250; 0: as many as go), while N snapshots (default 20) are made of one volume, and of a group of
+volumes at one moment; a row makes fewer, but 3 or more, after --seconds (default 240). Prints, in ms, how long the server held all changes,
+the longest clone of a chunk, how long a change waited for its chunk at most, and the longest write during each snapshot, beside the longest
+writes during equal times without a snapshot. The images of the disks are files in DIR (default: a temporary folder). --memory: the disks are
+zram devices, so that no other program's use of the disk is measured.
 `;
 const BLOCK_BYTES = 8192;
 const FILL_BYTES = 4 << 20;
 const WAIT_MS = 120_000;
 const PAUSE_MS = 300;
+/** Snapshots of a row, however long they take. */
+const SNAPSHOTS_MIN = 3;
+/** Size of a disk for each byte of the volumes. zram needs memory for each block of a disk, also for unused ones. */
+const DISK_SHARE = { image: 20, memory: 5 } as const;
 
 interface Options {
   readonly snapshots: number;
+  readonly seconds: number;
   readonly writers: number;
-  readonly images: string;
+  /** Milliseconds between two writes of a writer; 0: none. */
+  readonly intervalMs: number;
+  /** Folder of the images; null: in memory. */
+  readonly images: string | null;
 }
 
 /** Writes at random places until it is stopped, and keeps how long each write took. */
@@ -52,8 +51,8 @@ class Writer {
   private readonly tookMs: (readonly [endedMs: number, ms: number])[] = [];
   private isStopped = false;
 
-  constructor(nbd: NbdIo) {
-    this.ended = this.run(nbd);
+  constructor(nbd: NbdIo, intervalMs: number) {
+    this.ended = this.run(nbd, intervalMs);
   }
 
   stop(): Promise<void> {
@@ -67,10 +66,11 @@ class Writer {
     return Math.max(0, ...during.map(([, ms]) => ms));
   }
 
-  private async run(nbd: NbdIo): Promise<void> {
+  private async run(nbd: NbdIo, intervalMs: number): Promise<void> {
     const data = Buffer.alloc(BLOCK_BYTES, 0x77);
     const blocks = Math.floor(nbd.sizeBytes / BLOCK_BYTES);
     while (!this.isStopped) {
+      if (intervalMs > 0) await pause(intervalMs - (performance.now() % intervalMs));
       const beganMs = performance.now();
       await nbd.write(Math.floor(Math.random() * blocks) * BLOCK_BYTES, data);
       const endedMs = performance.now();
@@ -84,21 +84,20 @@ class Writer {
 class Stage {
   readonly host: Host;
   private readonly mount: string;
-  private readonly disk: string;
+  private readonly disk: ScratchDisk;
   private names: string[] = [];
 
-  private constructor(host: Host, images: string) {
-    this.host = host;
-    [this.mount, this.disk] = [host.file('disk'), path.join(images, `rsio-${process.pid}.img`)];
+  private constructor(host: Host, disk: ScratchDisk) {
+    [this.host, this.mount, this.disk] = [host, host.file('disk'), disk];
   }
 
-  static async make(hosts: Hosts, fileSystem: string, sizeBytes: number, images: string): Promise<Stage> {
-    const stage = new Stage(hosts.host(), images);
+  static async make(hosts: Hosts, fileSystem: string, sizeBytes: number, images: string | null): Promise<Stage> {
+    const disk = images === null ? memoryDisk(DISK_SHARE.memory * sizeBytes) : imageDisk(images, DISK_SHARE.image * sizeBytes);
+    if (disk === null) throw new Error('This machine has no zram');
+    const stage = new Stage(hosts.host(), disk);
     mkdirSync(stage.mount);
-    writeFileSync(stage.disk, '');
-    truncateSync(stage.disk, sizeBytes);
-    command(`mkfs.${fileSystem}`, fileSystem === 'btrfs' ? '-f' : '-f', stage.disk);
-    command('mount', '-o', 'loop', stage.disk, stage.mount);
+    disk.format(fileSystem);
+    disk.mount(stage.mount);
     const pool = path.join(stage.mount, 'pool');
     mkdirSync(pool);
     const network = await hosts.network(1);
@@ -123,9 +122,9 @@ class Stage {
     await host.rsconfigWell('-a', ...names);
   }
 
-  async writers(count: number): Promise<Writer[]> {
+  async writers(count: number, intervalMs: number): Promise<Writer[]> {
     const names = Array.from({ length: count }, (_unused, at) => this.names[at % this.names.length]!);
-    return Promise.all(names.map(async (name) => new Writer(await NbdIo.open(this.host.rsiodPaths.nbdSocket, `osl/${name}`))));
+    return Promise.all(names.map(async (name) => new Writer(await NbdIo.open(this.host.rsiodPaths.nbdSocket, `osl/${name}`), intervalMs)));
   }
 
   /** Makes a snapshot of all volumes, and removes it after `during`. */
@@ -138,7 +137,7 @@ class Stage {
   }
 
   /** A figure of each snapshot in the server's log, in ms. */
-  logged(figure: 'heldMs' | 'waitedMs'): number[] {
+  logged(figure: 'heldMs' | 'slowestMs' | 'waitedMs'): number[] {
     const lines = readFileSync(this.host.rssrvPaths.logFile, 'utf8').split('\n');
     return lines.flatMap((line) => {
       const ms = new RegExp(`"${figure}":([\\d.]+)`).exec(line)?.[1];
@@ -150,7 +149,7 @@ class Stage {
     // After a failure, one of them may not be there.
     for (const program of ['rsiod', 'rssrv'] as const) await this.host.stop(program).catch(() => undefined);
     spawnSync('umount', ['--lazy', this.mount], { stdio: 'inherit' });
-    rmSync(this.disk, { force: true });
+    this.disk.remove();
   }
 
   private fill(file: string, sizeBytes: number, isFragmented: boolean): void {
@@ -174,13 +173,15 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
   const hosts = new Hosts();
   let stage: Stage | null = null;
   try {
-    stage = await Stage.make(hosts, fileSystem, 20 * count * sizeBytes, options.images);
+    stage = await Stage.make(hosts, fileSystem, count * sizeBytes, options.images);
     const names = Array.from({ length: count }, (_unused, at) => `v${at}`);
     await stage.volumes(names, sizeBytes, isFragmented);
-    const writers = await stage.writers(Math.max(count, options.writers));
+    const writers = await stage.writers(Math.max(count, options.writers), options.intervalMs);
     const [during, beside, tookMs]: [number[], number[], number[]] = [[], [], []];
     const longest = (fromMs: number, toMs: number): number => Math.max(...writers.map((writer) => writer.longest(fromMs, toMs)));
-    for (let number = 0; number < options.snapshots; number++) {
+    const startMs = performance.now();
+    const isOver = (): boolean => performance.now() - startMs > options.seconds * 1000;
+    for (let number = 0; number < options.snapshots && !(number >= SNAPSHOTS_MIN && isOver()); number++) {
       await pause(PAUSE_MS);
       const beganMs = performance.now();
       await stage.snapshot(number);
@@ -193,7 +194,7 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
     }
     for (const writer of writers) await writer.stop();
     const what = `${fileSystem} ${count > 1 ? `${count} x ` : ''}${printSize(sizeBytes)} ${isFragmented ? 'fragmented' : 'fresh'}`;
-    print(what, stage.logged('heldMs'), stage.logged('waitedMs'), during, beside, tookMs);
+    print(what, stage.logged('heldMs'), stage.logged('slowestMs'), stage.logged('waitedMs'), during, beside, tookMs);
   } catch (thrown) {
     console.error(thrown);
     process.exitCode = 1;
@@ -206,6 +207,7 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
 function print(what: string, ...columns: number[][]): void {
   console.log(
     what.padEnd(26) +
+      `${String(columns[0]?.length).padStart(3)} ` +
       columns
         .map(
           (values) =>
@@ -225,11 +227,6 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function command(program: string, ...words: readonly string[]): void {
-  const { status, stderr } = spawnSync(program, words, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`);
-}
-
 const text = (value: string): { readonly type: 'string'; readonly default: string } => ({ type: 'string', default: value });
 const { values } = parseArgs({
   options: {
@@ -237,25 +234,40 @@ const { values } = parseArgs({
     sizes: text('1g,16g'),
     group: text('8'),
     'group-size': text('1g'),
+    contents: text('fresh,fragmented'),
     snapshots: text('20'),
+    seconds: text('240'),
     writers: text('4'),
+    rate: text('250'),
     images: text(tmpdir()),
+    memory: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 });
 if (values.help === true) {
   process.stdout.write(HELP);
 } else {
-  const options = { snapshots: Number(values.snapshots), writers: Number(values.writers), images: values.images };
-  console.log(`${options.snapshots} snapshots, ${options.writers} writers, load ${loadavg()[0]?.toFixed(1)}; each: median, worst, in ms`);
+  const numbers = [values.snapshots, values.seconds, values.writers, values.rate].map(Number);
+  const [snapshots, seconds, writers, rate] = numbers as [number, number, number, number];
+  const options = {
+    snapshots,
+    seconds,
+    writers,
+    intervalMs: rate === 0 ? 0 : 1000 / rate,
+    images: values.memory === true ? null : values.images,
+  };
+  const contents = values.contents.split(',').map((content) => content === 'fragmented');
   console.log(
-    `${''.padEnd(26)}${['all changes held', 'longest for a chunk', 'longest write', 'without snapshot', 'the command'].map((name) => name.padStart(19)).join('  ')}`,
+    `${snapshots} snapshots at most, ${writers} writers with ${rate === 0 ? 'as many writes as go' : `${rate} writes a second`}, load ${loadavg()[0]?.toFixed(1)}; each row: number of snapshots; then median and worst, in ms`,
+  );
+  console.log(
+    `${''.padEnd(30)}${['all changes held', 'longest clone', 'longest for a chunk', 'longest write', 'without snapshot', 'the command'].map((name) => name.padStart(19)).join('  ')}`,
   );
   for (const fileSystem of values['file-systems'].split(',')) {
     for (const size of values.sizes.split(',').filter((one) => one !== ''))
-      for (const isFragmented of [false, true]) await measure(fileSystem, parseSize(size), 1, isFragmented, options);
+      for (const isFragmented of contents) await measure(fileSystem, parseSize(size), 1, isFragmented, options);
     const group = Number(values.group);
     if (group > 1)
-      for (const isFragmented of [false, true]) await measure(fileSystem, parseSize(values['group-size']), group, isFragmented, options);
+      for (const isFragmented of contents) await measure(fileSystem, parseSize(values['group-size']), group, isFragmented, options);
   }
 }

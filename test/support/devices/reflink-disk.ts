@@ -22,11 +22,17 @@ export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext, kind
   return mount ?? '';
 }
 
-/** Returns the directory of the mounted file system; null if it cannot be made here. */
-export function makeReflinkDisk(hosts: Hosts, host: Host, sizeBytes = DISK_BYTES, kind: ReflinkKind = 'xfs'): string | null {
+/** Returns the directory of the mounted file system; null if it cannot be made here. Its image is `NAME.img` beside it. */
+export function makeReflinkDisk(
+  hosts: Hosts,
+  host: Host,
+  sizeBytes = DISK_BYTES,
+  kind: ReflinkKind = 'xfs',
+  name = 'reflink',
+): string | null {
   const mkfs = `mkfs.${kind}`;
   if (!isProgramThere(mkfs)) return null;
-  const [image, mount] = [host.file('reflink.img'), host.file('reflink')];
+  const [image, mount] = [host.file(`${name}.img`), host.file(name)];
   mkdirSync(mount);
   writeFileSync(image, '');
   truncateSync(image, sizeBytes);

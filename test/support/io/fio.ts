@@ -11,8 +11,10 @@ export interface FioOptions {
   readonly size?: string;
   /** Blocks written before they are read back and compared; default 1024. */
   readonly verifyBacklog?: number;
-  /** Writes, and as many reads, a second at most; default as many as go. */
+  /** Writes, and as many reads, a second at most; default as many as go. Needs `blockSize`, because fio limits bytes. */
   readonly rateIops?: number;
+  /** Size of all blocks, such as 8k; default from 4 to 128 KiB. */
+  readonly blockSize?: string;
 }
 
 export interface FioOutcome {
@@ -54,11 +56,17 @@ export interface RunningFio {
 /** Starts fio beside the test. */
 export function startFio(host: Host, name: string, options: FioOptions = {}): RunningFio {
   // Repeated, the second pass would write what the first wrote, and a lost write would not be missed: --randrepeat=0.
-  const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops } = options;
+  const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops, blockSize } = options;
   // fio knows an engine's options only behind the engine.
   const args = [
     ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
-    ...['--rw=randwrite', '--bsrange=4k-128k', `--size=${size}`, '--iodepth=32', '--fsync=128'],
+    ...[
+      '--rw=randwrite',
+      blockSize === undefined ? '--bsrange=4k-128k' : `--bs=${blockSize}`,
+      `--size=${size}`,
+      '--iodepth=32',
+      '--fsync=128',
+    ],
     ...['--verify=crc32c', '--verify_fatal=1', `--verify_backlog=${verifyBacklog}`, '--verify_state_save=0'],
     ...(rateIops === undefined ? [] : [`--rate_iops=${rateIops}`]),
     ...['--time_based', `--runtime=${seconds}`, '--randrepeat=0'],

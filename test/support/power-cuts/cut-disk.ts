@@ -23,10 +23,10 @@ export class CutDisk {
   }
 
   /** Returns null where it cannot be made: without root, loop devices or xfsprogs. */
-  static make(hosts: Hosts, host: Host, sizeBytes?: number): CutDisk | null {
+  static make(hosts: Hosts, host: Host, sizeBytes?: number, name = 'reflink'): CutDisk | null {
     if (!isProgramThere('xfs_io')) return null;
-    const made = makeReflinkDisk(hosts, host, sizeBytes);
-    return made === null ? null : new CutDisk(made, host.file('reflink.img'));
+    const made = makeReflinkDisk(hosts, host, sizeBytes, 'xfs', name);
+    return made === null ? null : new CutDisk(made, `${made}.img`);
   }
 
   /** `keepsLog`: the log of the file system is written first, so that files may be there without what was written to them. */

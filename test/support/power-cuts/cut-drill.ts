@@ -15,6 +15,7 @@ import type { Hosts } from '../hosts/hosts.ts';
 import { waitFor } from '../programs/wait-for.ts';
 import { commonMoment } from './block-history.ts';
 import { CutDisk } from './cut-disk.ts';
+import { MOVED, MovedVolume, MoveFailed } from './moved-volume.ts';
 import {
   BEFORE_ROLLBACK,
   type Change,
@@ -32,9 +33,13 @@ import {
 import { EventClock, WrittenVolume } from './written-volume.ts';
 
 const MIB = 1024 ** 2;
+const POOLS = ['fast', 'slow'] as const;
 const BLOCK_BYTES = 4096;
 /** db is fragmented, so that it is cloned in chunks. */
 const SIZES: Readonly<Record<string, number>> = { db: 16 * MIB, log: 4 * MIB, [COLD]: 4 * MIB };
+const MOVED_BYTES = 16 * MIB;
+/** In drills with moves, this share of the changes are moves. */
+const MOVE_SHARE = 0.4;
 const COLD_WRITES = 8;
 /** Changes of a round before the one at which the fault comes. */
 const CHANGES_MAX = 3;
@@ -68,37 +73,52 @@ export class CutDrill {
   /** Changes that were refused because the server was busy, and snapshots refused until the client has sent again what was lost. */
   busy = 0;
   private readonly host: Host;
-  private readonly disk: CutDisk;
+  /** Of the pools, in order of POOLS. The second one is there in drills with moves. */
+  private readonly disks: readonly CutDisk[];
   private readonly random: SeededRandom;
   private readonly clock = new EventClock();
   private readonly state = new KnownState();
   private readonly changes: SnapshotChanges;
   private readonly written: readonly WrittenVolume[];
+  private moved: MovedVolume | null = null;
   /** By volume. */
   private files: ReadonlyMap<string, string> = new Map();
   private readonly unjudged = new Set<KnownSnapshot>();
   private problems: string[] = [];
-  private pool = '';
+  /** Name of a pool -> its directory. */
+  private readonly pools = new Map<string, string>();
   private isStruck = false;
   /** How long changes of a kind take. */
-  private readonly tookMs = { snapshot: CHANGE_MS, group: CHANGE_MS, remove: CHANGE_MS, clone: CHANGE_MS, rollback: CHANGE_MS };
+  private readonly tookMs = {
+    snapshot: CHANGE_MS,
+    group: CHANGE_MS,
+    remove: CHANGE_MS,
+    clone: CHANGE_MS,
+    rollback: CHANGE_MS,
+    move: CHANGE_MS,
+  };
   private count = 0;
   private emptyBytes = 0;
 
-  private constructor(host: Host, disk: CutDisk, seed: number) {
+  private constructor(host: Host, disks: readonly CutDisk[], seed: number) {
     this.host = host;
-    this.disk = disk;
+    this.disks = disks;
     this.random = new SeededRandom(seed);
     this.changes = new SnapshotChanges(host.rssrvPaths.controlSocket, this.state, this.clock, this.random);
     this.written = WRITTEN.map((name) => new WrittenVolume(name, SIZES[name]!, this.clock));
+    if (disks.length > 1) this.written = [...this.written, new WrittenVolume(MOVED, MOVED_BYTES, this.clock)];
   }
 
-  /** Returns null where no such disk can be made. */
-  static async begin(hosts: Hosts, seed: number): Promise<CutDrill | null> {
+  /** `moves`: a further volume moves between two pools, each on a disk. Returns null where no such disk can be made. */
+  static async begin(hosts: Hosts, seed: number, moves = false): Promise<CutDrill | null> {
     const host = hosts.host();
-    const disk = CutDisk.make(hosts, host);
-    if (disk === null) return null;
-    const drill = new CutDrill(host, disk, seed);
+    const disks: CutDisk[] = [];
+    for (const name of moves ? POOLS : POOLS.slice(0, 1)) {
+      const disk = CutDisk.make(hosts, host, undefined, name);
+      if (disk === null) return null;
+      disks.push(disk);
+    }
+    const drill = new CutDrill(host, disks, seed);
     await drill.prepare(hosts);
     return drill;
   }
@@ -127,8 +147,8 @@ export class CutDrill {
     const flushes = random.chance(0.5);
     for (const volume of this.written) volume.start(random.int(1, MIB), flushes);
     for (const volume of this.written) await volume.goesOn();
-    for (let number = random.int(0, CHANGES_MAX); number > 0; number--) await this.make(this.changes.next());
-    const change = this.changes.next();
+    for (let number = random.int(0, CHANGES_MAX); number > 0; number--) await this.make(this.nextChange());
+    const change = this.nextChange();
     const freeze = serverFreezer(this.host);
     const isAtAnswer = random.chance(AT_ANSWER_SHARE);
     const cutAtAnswer = (): void => {
@@ -147,7 +167,7 @@ export class CutDrill {
     if (fault === 'power cut' || fault === 'disk lost') await this.powerOn();
     if (fault !== 'kill of a server process') await this.host.start('rssrv');
     await waitFor(() => this.isReady(), READY_MS, 'The pool is ready');
-    await this.findOut(open);
+    await this.findOut(open, fault);
     if (random.chance(0.5)) await this.snapshotSoon();
     for (const volume of this.written) await volume.goesOn();
     for (const volume of this.written) await volume.stop();
@@ -172,23 +192,31 @@ export class CutDrill {
       await callServer(this.host.rssrvPaths.controlSocket, 'volume-remove', { name, universe: 0, request: null });
     await killServer(this.host);
     // Their time would be over tomorrow.
-    for (const id of readdirSync(path.join(this.pool, 'removed'))) rmSync(path.join(this.pool, 'removed', id), { recursive: true });
-    await this.disk.mount();
-    const [usedBytes, contentBytes] = [this.disk.usedBytes() - this.emptyBytes, Object.values(SIZES).reduce((sum, size) => sum + size)];
-    if (usedBytes > contentBytes + METADATA_MAX_BYTES)
+    for (const pool of this.pools.values())
+      for (const id of readdirSync(path.join(pool, 'removed'))) rmSync(path.join(pool, 'removed', id), { recursive: true });
+    for (const disk of this.disks) await disk.mount();
+    const sizes = [...Object.values(SIZES), ...(this.moved === null ? [] : [MOVED_BYTES])];
+    const [usedBytes, contentBytes] = [this.usedBytes - this.emptyBytes, sizes.reduce((sum, size) => sum + size)];
+    if (usedBytes > contentBytes + METADATA_MAX_BYTES * this.disks.length)
       this.problems.push(`${usedBytes} bytes are in use without snapshots, and the volumes have ${contentBytes}`);
     return this.problems;
   }
 
   private async prepare(hosts: Hosts): Promise<void> {
     const { host } = this;
-    this.emptyBytes = this.disk.usedBytes();
-    this.pool = await emptyPool(host, path.join('reflink', 'pool'));
+    const socket = host.rssrvPaths.controlSocket;
+    this.emptyBytes = this.usedBytes;
+    for (const [index] of this.disks.entries()) this.pools.set(POOLS[index]!, await emptyPool(host, path.join(POOLS[index]!, 'pool')));
     const network = await hosts.network(1);
-    host.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: this.pool, reserve: '0%' } } }));
+    const pools = Object.fromEntries([...this.pools].map(([name, directory]) => [name, { path: directory, reserve: '0%' }]));
+    host.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools }));
     await host.start('rssrv');
-    for (const [name, sizeBytes] of Object.entries(SIZES)) await host.rsadmWell('volume', 'create', name, '--size', `${sizeBytes / MIB}m`);
-    ({ volumes: this.files } = await presentOn(host.rssrvPaths.controlSocket));
+    const sizes = { ...SIZES, ...(this.pools.size > 1 ? { [MOVED]: MOVED_BYTES } : {}) };
+    for (const [name, sizeBytes] of Object.entries(sizes))
+      await host.rsadmWell('volume', 'create', name, '--size', `${sizeBytes / MIB}m`, '--pool', POOLS[0]);
+    ({ volumes: this.files } = await presentOn(socket));
+    const moved = this.files.get(MOVED);
+    if (moved !== undefined) this.moved = new MovedVolume(socket, this.pools, path.basename(path.dirname(moved)));
     const db = openSync(this.fileOf('db'), 'r+');
     for (let offset = 0; offset < SIZES['db']!; offset += 2 * BLOCK_BYTES) writeSync(db, Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, offset);
     fsyncSync(db);
@@ -196,7 +224,7 @@ export class CutDrill {
     host.writeConfig('rsiod', clientConfig(network, { defaults: { stall: 'forever' } }));
     await host.start('rsiod');
     await host.pathsUp(1);
-    await host.rsconfigWell('-a', ...WRITTEN);
+    await host.rsconfigWell('-a', ...this.written.map(({ name }) => name));
     for (const volume of this.written) await volume.connect(host);
     await this.writeCold();
     for (let number = 0; number < FIRST_SNAPSHOTS; number++) await this.isDone(this.changes.snapshots([...WRITTEN, COLD]));
@@ -212,6 +240,14 @@ export class CutDrill {
     fsyncSync(descriptor);
     closeSync(descriptor);
     this.state.cold = await digestOf(this.fileOf(COLD));
+  }
+
+  private nextChange(): Change {
+    return this.moved !== null && this.random.chance(MOVE_SHARE) ? this.moved.move() : this.changes.next();
+  }
+
+  private get usedBytes(): number {
+    return this.disks.reduce((sum, disk) => sum + disk.usedBytes(), 0);
   }
 
   /** Makes a change. Returns it if its answer is missing because of the fault. */
@@ -251,13 +287,13 @@ export class CutDrill {
   }
 
   private async strike(fault: Fault): Promise<void> {
-    const { host, disk, random } = this;
+    const { host, disks, random } = this;
     switch (fault) {
       case 'power cut':
-        await disk.cut(random.chance(0.3));
+        for (const disk of disks) await disk.cut(random.chance(0.3));
         return killServer(host);
       case 'disk lost':
-        await disk.cut(random.chance(0.3));
+        for (const disk of disks) await disk.cut(random.chance(0.3));
         await sleep(random.unit() * LIVES_MAX_MS);
         return killServer(host);
       case 'kill of all':
@@ -273,7 +309,7 @@ export class CutDrill {
 
   /** The machine starts again. A flushed write must be on the disk before anybody sends it again. */
   private async powerOn(): Promise<void> {
-    await this.disk.mount();
+    for (const disk of this.disks) await disk.mount();
     emptyRun(this.host);
     for (const volume of this.written) this.problems.push(...volume.afterCut(this.fileOf(volume.name)));
   }
@@ -284,7 +320,10 @@ export class CutDrill {
   }
 
   /** Finds out whether the change has happened whose answer is missing: either by its repetition, or by its traces. */
-  private async findOut(open: Change | null): Promise<void> {
+  private async findOut(open: Change | null, fault: Fault): Promise<void> {
+    const unmade = (await this.moved?.settled()) ?? [];
+    // A disk that fails under a running server may end a move.
+    if (fault !== 'disk lost') this.problems.push(...unmade);
     if (open === null) return;
     if (this.random.chance(0.5) && (await this.isDone(open))) return;
     const present = await presentOn(this.host.rssrvPaths.controlSocket);
@@ -297,6 +336,7 @@ export class CutDrill {
       await this.done(change, await change.ask());
       return true;
     } catch (error) {
+      if (error instanceof MoveFailed) return false;
       if (!isBusy(error)) throw new Error(`${change.text} was refused: ${(error as Error).message}`, { cause: error });
       this.busy++;
       return false;
@@ -315,13 +355,14 @@ export class CutDrill {
 
   /** A change has happened with all that belongs to it, or with nothing. */
   private async isMade(change: Change, present: Present): Promise<boolean> {
-    const { makes, removes, clones, rollsTo } = this.named(change, present);
+    const { makes, removes, clones, rollsTo, movesTo } = this.named(change, present);
     const traces = [
       ...makes.map((one) => present.snapshots.has(keyOf(one))),
       ...removes.map((one) => !present.snapshots.has(keyOf(one))),
       ...(clones === null ? [] : [present.volumes.has(clones.name)]),
     ];
     // The contents may be the same before and after.
+    if (movesTo !== null) traces.push(this.moved?.place === movesTo);
     if (rollsTo !== null && rollsTo !== this.state.cold) traces.push((await digestOf(this.fileOf(COLD))) === rollsTo);
     if (new Set(traces).size > 1) this.problems.push(`${change.text} has happened in part: ${traces.join(', ')}`);
     return traces[0] === true;
@@ -337,11 +378,19 @@ export class CutDrill {
   /** Compares everything that is there with what must be there. No lane writes. */
   private async judge(): Promise<void> {
     const socket = this.host.rssrvPaths.controlSocket;
-    const { pool } = await callServer(socket, 'pool-check', { name: 'fast' });
-    this.problems.push(...pool.findings.map((finding) => `pool check: ${finding}`));
+    // A repeated move may be in progress.
+    this.problems.push(...((await this.moved?.settled()) ?? []), ...(this.moved?.leftovers() ?? []));
+    for (const name of this.pools.keys()) {
+      const { pool } = await callServer(socket, 'pool-check', { name });
+      this.problems.push(...pool.findings.map((finding) => `pool check: ${finding}`));
+    }
     const present = await presentOn(socket);
     this.compare('snapshots', [...present.snapshots.keys()], [...this.state.snapshots.keys()]);
-    this.compare('volumes', [...present.volumes.keys()], [...Object.keys(SIZES), ...this.state.clones.keys()]);
+    this.compare(
+      'volumes',
+      [...present.volumes.keys()],
+      [...Object.keys(SIZES), ...(this.moved === null ? [] : [MOVED]), ...this.state.clones.keys()],
+    );
     this.lookForLeftovers(present);
     // First the snapshots: afterwards, what the writes were is forgotten.
     await this.judgeSnapshots(present);
@@ -378,7 +427,7 @@ export class CutDrill {
     const folders = [...volumes.values()].map((file) => path.dirname(file));
     this.compare(
       'folders of volumes',
-      readdirSync(path.join(this.pool, 'volumes')),
+      [...this.pools.values()].flatMap((pool) => readdirSync(path.join(pool, 'volumes'))),
       folders.map((folder) => path.basename(folder)),
     );
     for (const folder of folders) {
@@ -396,7 +445,7 @@ export class CutDrill {
   }
 
   private fileOf(volume: string): string {
-    return this.files.get(volume)!;
+    return volume === MOVED && this.moved !== null ? this.moved.file : this.files.get(volume)!;
   }
 
   private snapshotFile(key: string): string {

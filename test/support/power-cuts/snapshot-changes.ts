@@ -27,7 +27,7 @@ export interface KnownSnapshot {
 
 /** A change that was asked for. */
 export interface Change {
-  readonly kind: 'snapshot' | 'group' | 'remove' | 'clone' | 'rollback';
+  readonly kind: 'snapshot' | 'group' | 'remove' | 'clone' | 'rollback' | 'move';
   readonly text: string;
   readonly makes: readonly KnownSnapshot[];
   readonly removes: readonly KnownSnapshot[];
@@ -35,6 +35,8 @@ export interface Change {
   readonly clones: { readonly name: string; readonly digest: string | null } | null;
   /** Content of the cold volume afterwards. */
   readonly rollsTo: string | null;
+  /** Name of the pool that has the moved volume afterwards. */
+  readonly movesTo: string | null;
   /** Asks for it. The same request is repeated when this is called again. */
   ask(): Promise<unknown>;
 }
@@ -159,7 +161,7 @@ export class SnapshotChanges {
 
 export const BEFORE_ROLLBACK = 'before-rollback-';
 
-const NOTHING: Omit<Change, 'kind' | 'text' | 'ask'> = { makes: [], removes: [], clones: null, rollsTo: null };
+export const NOTHING: Omit<Change, 'kind' | 'text' | 'ask'> = { makes: [], removes: [], clones: null, rollsTo: null, movesTo: null };
 
 /** The volumes and snapshots of a server, with the files of their contents. */
 export interface Present {

@@ -1,6 +1,7 @@
 // Snapshots at a pace, and the removal of the oldest, under fio with verification: what an application notices of it, beside the same time
 // without snapshots, and whether space comes back. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
 
+import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/common/control/server/call-server';
@@ -9,7 +10,7 @@ import { clientConfig, serverConfig } from '../hosts/configs.ts';
 import { emptyPool } from '../hosts/empty-pool.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts } from '../hosts/hosts.ts';
-import { type FioOutcome, startFio } from '../io/fio.ts';
+import { type FioOutcome, type RunningFio, startFio } from '../io/fio.ts';
 import { CutDisk } from './cut-disk.ts';
 
 const MIB = 1024 ** 2;
@@ -17,8 +18,13 @@ const DISK_BYTES = 4096 * MIB;
 const SIZE_MIB = 128;
 /** Snapshots that are kept; then, for each new one, the oldest is removed. */
 const KEPT = 10;
-/** Of each direction: below what the machine can do, so that both runs have the same load. */
-const RATE_IOPS = 200;
+/** Of each direction: below what the machine can do, so that all runs have the same load. */
+const RATE_IOPS = 400;
+const BLOCK_SIZE = '8k';
+/** Blocks that are written before they are read back. */
+const BACKLOG = 512;
+/** The runs without snapshots, before and after, are no longer than this. */
+const BESIDE_MAX_SECONDS = 60;
 const VOLUME = { name: 'oracle', universe: 0 };
 
 /** Returns lines of a table; null where no such disk can be made. */
@@ -26,6 +32,7 @@ export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: numbe
   const host = hosts.host();
   const disk = CutDisk.make(hosts, host, DISK_BYTES);
   if (disk === null) return null;
+  const emptyBytes = disk.usedBytes();
   const network = await hosts.network(1);
   const pool = await emptyPool(host, path.join('reflink', 'pool'));
   host.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: pool, reserve: '0%' } } }));
@@ -36,28 +43,36 @@ export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: numbe
   await host.pathsUp(1);
   await host.rsconfigWell('-a', VOLUME.name);
   const seconds = Math.ceil(minutes * 60);
-  const options = { seconds, size: `${SIZE_MIB}m`, rateIops: RATE_IOPS };
-  const without = await startFio(host, `osl/${VOLUME.name}`, options).outcome;
-  const fio = startFio(host, `osl/${VOLUME.name}`, options);
+  const load = { size: `${SIZE_MIB}m`, blockSize: BLOCK_SIZE, rateIops: RATE_IOPS, verifyBacklog: BACKLOG };
+  const fioFor = (time: number): RunningFio => startFio(host, `osl/${VOLUME.name}`, { ...load, seconds: time });
+  const without = await fioFor(Math.min(seconds, BESIDE_MAX_SECONDS)).outcome;
+  const fio = fioFor(seconds);
   const made = await keepMaking(host, aMinute, fio.outcome);
   const outcome = await fio.outcome;
   const before = disk.usedBytes();
   for (const name of made.kept)
     await callServer(host.rssrvPaths.controlSocket, 'volume-snapshot-remove', { ...VOLUME, snapshot: name, request: null });
+  const after = await fioFor(Math.min(seconds, BESIDE_MAX_SECONDS)).outcome;
   // The file system frees blocks of a removed file a little later, and tells so after a mount at the latest.
   await host.stop('rsiod');
   await host.stop('rssrv');
   await disk.mount();
   const held = [...host.log('rssrv').matchAll(/were held for ([\d.]+) ms/g)].map(([, ms]) => Number(ms)).toSorted((a, b) => a - b);
+  const runs = [without, outcome, after];
   return [
-    `${minutes} min each, fio with verification, ${RATE_IOPS} writes and reads a second at most`,
-    row('', 'without snapshots', `${aMinute} a minute`),
-    row('p99 of writes, of reads', p99Text(without), p99Text(outcome)),
-    row('slowest I/O', `${without.slowestMs.toFixed(0)} ms`, `${outcome.slowestMs.toFixed(0)} ms`),
-    row('written, read back', `${without.writes}, ${without.verifyReads}`, `${outcome.writes}, ${outcome.verifyReads}`),
+    `${minutes} min, fio with verification, ${BLOCK_SIZE} blocks, ${RATE_IOPS} writes and reads a second at most, load ${loadavg()[0]?.toFixed(1)}`,
+    row('', 'before, without', `${aMinute} snapshots a minute`, 'after, all removed'),
+    row('p99 of writes, of reads', ...runs.map(p99Text)),
+    row('slowest I/O', ...runs.map(({ slowestMs }) => `${slowestMs.toFixed(0)} ms`)),
+    row('written, read back', ...runs.map(({ writes, verifyReads }) => `${writes}, ${verifyReads}`)),
     row('snapshots made, refused, removed', '-', `${made.count}, ${made.busy}, ${made.count - made.kept.length}`),
     row('writes held: median, worst', '-', `${held[held.length >> 1]} ms, ${held.at(-1)} ms`),
-    row(`in use with ${made.kept.length}, with none`, '-', `${mibText(before)}, ${mibText(disk.usedBytes())} (volume ${SIZE_MIB} MiB)`),
+    row(
+      `in use with ${made.kept.length}, with none`,
+      '-',
+      `${mibText(before - emptyBytes)}, ${mibText(disk.usedBytes() - emptyBytes)}`,
+      `volume ${SIZE_MIB} MiB`,
+    ),
   ];
 }
 
@@ -102,5 +117,5 @@ function mibText(bytes: number): string {
 }
 
 function row(...[what = '', ...cells]: readonly string[]): string {
-  return `${what.padEnd(34)}${cells.map((cell) => cell.padEnd(22)).join('')}`.trimEnd();
+  return `${what.padEnd(34)}${cells.map((cell) => cell.padEnd(24)).join('')}`.trimEnd();
 }

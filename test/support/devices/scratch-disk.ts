@@ -1,0 +1,70 @@
+// Disks for measurements: an image on a loop device, or a zram device, which is in memory, so that no other program's use of the disk is
+// measured. A page that repeats one value takes no memory in zram. Needs root. Invariant: `remove` leaves neither device nor image.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+const REMOVE_TRIES = 100;
+const SECTOR_BYTES = 512;
+/** Of the fields of /sys/block/NAME/stat. */
+const SECTORS_READ = 2;
+
+export class ScratchDisk {
+  private readonly path: string;
+  private readonly mountOptions: readonly string[];
+  private readonly removed: () => void;
+
+  constructor(device: string, mountOptions: readonly string[], removed: () => void) {
+    [this.path, this.mountOptions, this.removed] = [device, mountOptions, removed];
+  }
+
+  format(fileSystem: string): void {
+    command(`mkfs.${fileSystem}`, '-f', '-K', this.path);
+  }
+
+  mount(directory: string): void {
+    command('mount', ...this.mountOptions, this.path, directory);
+  }
+
+  /** Bytes that were read from a zram device, with the metadata of its file system. */
+  readBytes(): number {
+    const fields = readFileSync(`/sys/block/${path.basename(this.path)}/stat`, 'utf8')
+      .trim()
+      .split(/ +/);
+    return Number(fields[SECTORS_READ]) * SECTOR_BYTES;
+  }
+
+  /** It is unmounted, or will be soon. */
+  remove(): void {
+    this.removed();
+  }
+}
+
+export function imageDisk(folder: string, sizeBytes: number): ScratchDisk {
+  const image = path.join(folder, `rsio-${process.pid}.img`);
+  writeFileSync(image, '');
+  truncateSync(image, sizeBytes);
+  return new ScratchDisk(image, ['-o', 'loop'], () => rmSync(image, { force: true }));
+}
+
+/** Returns null where there is no zram. */
+export function memoryDisk(sizeBytes: number): ScratchDisk | null {
+  const control = '/sys/class/zram-control';
+  if (!existsSync(control)) return null;
+  const number = readFileSync(`${control}/hot_add`, 'utf8').trim();
+  writeFileSync(`/sys/block/zram${number}/disksize`, String(sizeBytes));
+  return new ScratchDisk(`/dev/zram${number}`, [], () => {
+    // After a lazy unmount, the last process may still use it.
+    for (let tries = 0; tries < REMOVE_TRIES; tries++) {
+      if (spawnSync('sh', ['-c', `echo ${number} > ${control}/hot_remove`], { stdio: 'ignore' }).status === 0) return;
+      spawnSync('sleep', ['0.1']);
+    }
+    throw new Error(`zram${number} is still there`);
+  });
+}
+
+function command(program: string, ...words: readonly string[]): void {
+  const { status, stderr } = spawnSync(program, words, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`);
+}

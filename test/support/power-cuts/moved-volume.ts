@@ -1,0 +1,107 @@
+// A volume that moves between two pools under verified writes, for drills: the moves, and where its file is at any time, also while no server
+// runs. The drill compares its content. Invariant: a move that the server has accepted ends in the new pool, unless a disk was lost under a
+// running server.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { waitFor } from '../programs/wait-for.ts';
+import { type Change, NOTHING } from './snapshot-changes.ts';
+
+export const MOVED = 'nomad';
+const LOOK_MS = 5;
+const SETTLED_MS = 60_000;
+
+/** The job of a move has not ended well. */
+export class MoveFailed extends Error {}
+
+interface Job {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string | null;
+}
+
+const isOpen = ({ state }: Job): boolean => state === 'waiting' || state === 'running' || state === 'cancelling';
+
+export class MovedVolume {
+  private readonly socket: string;
+  /** Name of a pool -> its directory. */
+  private readonly pools: ReadonlyMap<string, string>;
+  private readonly id: string;
+  private accepted: string | null = null;
+
+  /** `id`: of the volume. */
+  constructor(socket: string, pools: ReadonlyMap<string, string>, id: string) {
+    [this.socket, this.pools, this.id] = [socket, pools, id];
+  }
+
+  /** Name of the pool that has it. If both have it, the one that it has moved to. */
+  get place(): string {
+    const having = [...this.pools].filter(([, directory]) => existsSync(path.join(directory, 'volumes', this.id, 'volume.json')));
+    const last = having.find(([, directory]) => !('movedTo' in this.manifestIn(directory))) ?? having[0];
+    if (last === undefined) throw new Error(`No pool has volume ${MOVED}`);
+    return last[0];
+  }
+
+  get file(): string {
+    return path.join(this.pools.get(this.place)!, 'volumes', this.id, 'data');
+  }
+
+  /** A move to the other pool. Its answer is there when the job has ended. Throws MoveFailed. */
+  move(): Change {
+    const { place } = this;
+    const to = [...this.pools.keys()].find((name) => name !== place)!;
+    const request = crypto.randomUUID();
+    return {
+      ...NOTHING,
+      kind: 'move',
+      text: `move ${MOVED} to ${to}`,
+      movesTo: to,
+      ask: async () => {
+        const { job } = await callServer(this.socket, 'volume-move', { name: MOVED, universe: 0, pool: to, limitBytes: null, request });
+        this.accepted = job.id;
+        for (let now: Job = job; ; now = await this.jobOf(job.id)) {
+          if (now.state === 'done') return now;
+          if (!isOpen(now)) throw new MoveFailed(`${now.state}: ${now.reason}`);
+          await sleep(LOOK_MS);
+        }
+      },
+    };
+  }
+
+  /** Resolves when no job is open. Returns a problem if an accepted move was not made. */
+  async settled(): Promise<string[]> {
+    const jobs = async (): Promise<readonly Job[]> => (await callServer(this.socket, 'job-list', { id: null })).jobs;
+    let last: readonly Job[] = [];
+    const isOver = async (): Promise<boolean> => {
+      last = await jobs();
+      return !last.some(isOpen);
+    };
+    await waitFor(isOver, SETTLED_MS, 'The jobs have ended').catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}: ${JSON.stringify(last)}`);
+    });
+    const { accepted } = this;
+    this.accepted = null;
+    if (accepted === null) return [];
+    const job = last.find(({ id }) => id === accepted);
+    return job?.state === 'done' ? [] : [`Job ${accepted} was accepted, and is ${job?.state ?? 'forgotten'}: ${job?.reason ?? '-'}`];
+  }
+
+  /** What moves have left in the pools. No job is open. */
+  leftovers(): string[] {
+    return [...this.pools.values()]
+      .map((directory) => path.join(directory, 'moving'))
+      .filter((folder) => existsSync(folder))
+      .flatMap((folder) => readdirSync(folder).map((name) => `${path.join(folder, name)} is left of a move`));
+  }
+
+  private async jobOf(id: string): Promise<Job> {
+    const { jobs } = await callServer(this.socket, 'job-list', { id });
+    return jobs[0]!;
+  }
+
+  private manifestIn(directory: string): object {
+    return JSON.parse(readFileSync(path.join(directory, 'volumes', this.id, 'volume.json'), 'utf8')) as object;
+  }
+}
