@@ -8,16 +8,16 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Fences } from '../fences/fences.ts';
 import { type Catalogue, type Found, poolNamed, type PoolState, type VolumeName, volumeText } from '../pools/catalogue.ts';
-import type { Manifest } from '../pools/disk/manifest.ts';
+import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { Pools } from '../pools/pools.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import type { ScheduleState } from '../snapshots/schedule-runner.ts';
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { clientViews, removedView, type SessionStatus, snapshotView, type VolumeStatus, volumeView } from './server-views.ts';
-import { UsedBytes } from './used-bytes.ts';
+import { UsedBytes, type UsedFile } from './used-bytes.ts';
 
 export interface InventoryPorts {
   readonly clock: Clock;
@@ -82,12 +82,15 @@ export class Inventory {
 
   async snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> {
     const { pools } = this.ports;
-    const used = await this.used.of(
-      found.map(({ pool, manifest, record }) => ({
-        place: pool.name,
-        path: pools.answers(pool.name) ? snapshotPaths.data(poolPaths.volume(pool.path, manifest.id), record.name) : null,
-      })),
-    );
+    const usable = (pool: PoolState, path: string): UsedFile => ({ place: pool.name, path: pools.answers(pool.name) ? path : null });
+    const files = found.map(({ pool, manifest, record }) => [
+      usable(pool, snapshotPaths.data(poolPaths.volume(pool.path, manifest.id), record.name)),
+      ...otherParts(filesOf(record)).map(({ poolId, fileId }) => {
+        const where = pools.states.find(({ identity }) => identity?.id === poolId);
+        return where === undefined ? { place: poolId, path: null } : usable(where, poolPaths.data(poolPaths.part(where.path, fileId)));
+      }),
+    ]);
+    const used = await this.usedSums(files);
     return found.map((one, index) => snapshotView(one, used[index] ?? null));
   }
 
@@ -130,11 +133,16 @@ export class Inventory {
         path: file.pool !== null && isLookedAt.get(file.pool) === true ? file.path : null,
       })),
     );
+    return this.usedSums(files);
+  }
+
+  /** Returns the bytes that the files of each volume or snapshot take. */
+  private async usedSums(files: readonly (readonly UsedFile[])[]): Promise<readonly (number | null)[]> {
     const used = await this.used.of(files.flat());
     let next = 0;
     return files.map((paths) => {
-      const ofVolume = used.slice(next, (next += paths.length));
-      return ofVolume.reduce((sum, bytes) => (sum === null || bytes === null ? null : sum + bytes), 0);
+      const together = used.slice(next, (next += paths.length));
+      return together.reduce((sum, bytes) => (sum === null || bytes === null ? null : sum + bytes), 0);
     });
   }
 

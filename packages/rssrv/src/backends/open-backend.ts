@@ -32,9 +32,10 @@ async function openLayout(volume: ServedVolume, layout: ServedLayout, ports: Bac
   const opened: PartBackend[] = [];
   try {
     for (const part of layout.parts) {
-      const { path, storage, sizeBytes } = part;
+      const { path, sizeBytes } = part;
+      const identity = part.storage === undefined ? {} : { storage: part.storage };
       const onError: BackendPorts['onError'] = (operation, errno) => ports.onError(operation, errno, part);
-      opened.push(await openRegularFile({ ...volume, path, storage, sizeBytes }, { ...ports, onError }));
+      opened.push(await openRegularFile({ ...volume, path, ...identity, sizeBytes }, { ...ports, onError }));
     }
   } catch (thrown) {
     for (const backend of opened) await backend.close();

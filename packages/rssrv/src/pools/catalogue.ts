@@ -219,7 +219,7 @@ function placedParts(pools: readonly PoolState[], manifest: Pick<Manifest, 'id' 
 }
 
 /** Sum of the sizes of the files of a volume. */
-function totalBytes(manifest: Pick<Manifest, 'layout' | 'sizeBytes'>): number {
+export function totalBytes(manifest: Pick<Manifest, 'layout' | 'sizeBytes'>): number {
   return partSizes(manifest).reduce((sum, bytes) => sum + bytes, 0);
 }
 
@@ -302,17 +302,7 @@ export function decideSet(
 function withSchedule(manifest: Manifest, wanted: string | null | undefined): Manifest {
   if (wanted === undefined) return manifest;
   const { schedule: _before, ...others } = manifest;
-  if (wanted === null) return others;
-  checkOneFile(manifest);
-  return { ...others, schedule: wanted };
-}
-
-/** Throws E_USAGE if no snapshots can be made of the volume, because it has several files. */
-export function checkOneFile(manifest: Manifest): void {
-  if (manifest.layout.kind === 'simple') return;
-  const text = volumeText(manifest);
-  const what = `Volume ${text} has several files (${manifest.layout.kind}), and snapshots are made of volumes of one file`;
-  throw new RsError('E_USAGE', what, { volume: text });
+  return wanted === null ? others : { ...others, schedule: wanted };
 }
 
 /** Throws if the asker may not remove the volume. The caller also refuses to remove a volume in use. */

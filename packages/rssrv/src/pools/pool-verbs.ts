@@ -76,7 +76,7 @@ export class PoolVerbs {
     const stamp = { id: newId(), newId, request: requestId, nowMs: this.ports.clock.wallMs() };
     const { pool, manifest: wanted, parts } = decideCreate(this.catalogue, request, asker, stamp);
     const limitMs = allocateMs(request.thick ? (partSizes(wanted)[0] ?? 0) : 0);
-    const manifest = await this.withNewParts(parts, request.thick, async (stamps) => {
+    const manifest = await this.withNewParts(parts, this.zeros(request.thick), async (stamps) => {
       const created = await this.onDisk(pool, limitMs, (files) => files.create(wanted, stamps));
       this.ports.pools.put(pool.name, created);
       return created;
@@ -92,25 +92,30 @@ export class PoolVerbs {
   }
 
   /**
-   * Creates the further files of a volume, and executes the change that commits the manifest with them. `commit` gets their stamps. Whatever
-   * happens, only the files that the manifest names remain.
+   * Creates the further files of a volume, and executes the change that commits the manifest with them. `make` creates one, and returns its
+   * stamp. `commit` gets all stamps. Whatever happens, only the files that the manifest names remain.
    */
-  private async withNewParts<T>(
+  async withNewParts<T>(
     parts: readonly PlacedPart[],
-    thick: boolean,
+    make: (part: PlacedPart, index: number) => Promise<string | null>,
     commit: (stamps: readonly (string | null)[]) => Promise<T>,
   ): Promise<T> {
     if (parts.length === 0) return commit([]);
     try {
       const stamps: (string | null)[] = [];
-      for (const { pool, record } of parts) {
-        stamps.push(await this.onDisk(pool, allocateMs(thick ? record.sizeBytes : 0), (files) => files.parts.create(record, thick)));
-        this.ports.pools.putPart(pool.name, { record, isNew: true });
+      for (const [index, part] of parts.entries()) {
+        stamps.push(await make(part, index));
+        this.ports.pools.putPart(part.pool.name, { record: part.record, isNew: true });
       }
       return await commit(stamps);
     } finally {
       await this.ports.pools.settleParts();
     }
+  }
+
+  /** Creates a part of zeros. */
+  zeros(thick: boolean): (part: PlacedPart) => Promise<string | null> {
+    return ({ pool, record }) => this.onDisk(pool, allocateMs(thick ? record.sizeBytes : 0), (files) => files.parts.create(record, thick));
   }
 
   /** `sizeBytes`: the new size, more than the old one. `onto`: the pool in which a `concat` volume goes on; null: where it ends. */
@@ -127,7 +132,9 @@ export class PoolVerbs {
     const added = partsOf(this.catalogue, manifest).filter(({ record }) => !known.has(record.fileId));
     await this.extend(found, manifest);
     if (added.length === 0) return this.replace(found, manifest);
-    return this.withNewParts(added, was.thick, (stamps) => this.replace(found, { ...manifest, stamps: [...was.stamps, ...stamps] }));
+    return this.withNewParts(added, this.zeros(was.thick), (stamps) =>
+      this.replace(found, { ...manifest, stamps: [...was.stamps, ...stamps] }),
+    );
   }
 
   /** Extends the files of a volume to the sizes in the new manifest, which is not yet in force. */

@@ -198,8 +198,9 @@ export class Pools {
   }
 
   private async settle(pools: readonly OpenPool[]): Promise<void> {
-    await settleParts(pools, (pool, work) => this.repaired(pool, work));
+    // A part of a snapshot follows its description.
     await settleSnapshots(pools, (pool, work) => this.repaired(pool, work));
+    await settleParts(pools, (pool, work) => this.repaired(pool, work));
     await settleMoves(pools, (pool, work) => this.repaired(pool, work));
     account(pools);
   }

@@ -22,7 +22,8 @@ export interface ComparedFile {
 export interface Comparison {
   /** Name of the pool. */
   readonly pool: string;
-  readonly before: ComparedFile;
+  /** Null: nothing is there yet, which reads as zeros. */
+  readonly before: ComparedFile | null;
   readonly after: ComparedFile;
   readonly fromBytes: number;
   readonly toBytes: number;
@@ -77,14 +78,17 @@ async function compareFiles(ranges: RangeCalls, comparison: Comparison): Promise
   const { before, after } = comparison;
   const opened: FileHandle[] = [];
   try {
-    for (const file of [before, after]) {
-      opened.push(await opens(file));
+    const openOne = async (file: ComparedFile): Promise<FileHandle> => {
+      const handle = await opens(file);
+      opened.push(handle);
       file.check();
-    }
-    const [old, now] = opened as [FileHandle, FileHandle];
+      return handle;
+    };
+    const old = before === null ? null : await openOne(before);
+    const now = await openOne(after);
     // Blocks that are written to, but not written back, are still shared in the eyes of the file system.
     if (after.isWritten) await now.datasync();
-    return await compareOpen(ranges, [old.fd, now.fd], comparison);
+    return await compareOpen(ranges, [old?.fd ?? null, now.fd], comparison);
   } finally {
     for (const handle of opened) await handle.close();
   }
@@ -102,7 +106,7 @@ async function opens(file: ComparedFile): Promise<FileHandle> {
 
 async function compareOpen(
   ranges: RangeCalls,
-  [before, after]: readonly [number, number],
+  [before, after]: readonly [number | null, number],
   { fromBytes, toBytes, pairsMax, pool }: Comparison,
 ): Promise<Compared> {
   const pairs: ChangedPairs = [];
@@ -123,11 +127,12 @@ async function compareOpen(
 /** Returns extents, and up to where they tell everything. */
 async function extentsOf(
   ranges: RangeCalls,
-  descriptor: number,
+  descriptor: number | null,
   fromBytes: number,
   toBytes: number,
   pool: string,
 ): Promise<{ readonly extents: readonly MappedExtent[]; readonly endBytes: number }> {
+  if (descriptor === null) return { extents: [], endBytes: toBytes };
   let extents: readonly MappedExtent[];
   try {
     extents = await ranges.mapExtents(descriptor, fromBytes, toBytes - fromBytes, EXTENTS_READ_MAX);

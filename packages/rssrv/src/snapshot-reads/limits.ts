@@ -16,3 +16,5 @@ export const COMPARISON_WAIT_MS = 10_000;
 export const COMPARISON_MAX_MS = 20_000;
 /** Ranges in one answer of the method volume-diff. */
 export const DIFF_RANGES_PER_ANSWER_MAX = 8_192;
+/** Chunks of a stripe of which one answer says what has changed, because an answer is put together chunk by chunk. */
+export const STRIPE_CHUNKS_PER_ANSWER_MAX = 16_384;

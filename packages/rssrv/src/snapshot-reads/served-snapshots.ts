@@ -8,8 +8,9 @@ import { servedNameParts, snapshotName } from '@rsio/common/lib/volume-name';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { isFor, type ServedVolume } from '../backends/io/served-volume.ts';
 import type { PoolState } from '../pools/catalogue.ts';
+import { otherParts, partSizes } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { snapshotPaths, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, snapshotPaths, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { readersRefusal, type SnapshotReader } from '../volumes/volume-plan.ts';
 
 export interface ServedSnapshotsPorts {
@@ -28,10 +29,18 @@ interface OpenInProgress extends Holder {
 }
 
 export interface SnapshotPlace {
-  /** Name of the pool. */
-  readonly pool: string;
-  readonly file: string;
   readonly record: SnapshotRecord;
+  /** In the order of its layout. */
+  readonly files: readonly SnapshotFile[];
+}
+
+export interface SnapshotFile {
+  /** Name of the pool, and its id. */
+  readonly pool: string;
+  readonly poolId: string;
+  /** Null if the pool does not have it, or is not open. */
+  readonly path: string | null;
+  readonly sizeBytes: number;
 }
 
 interface FoundRecord {
@@ -58,7 +67,7 @@ export class ServedSnapshots {
     if (volume === null) return null;
     for (const pool of this.ports.pools()) {
       const record = this.listOf(pool, volume.id).find((one) => one.name === snapshot);
-      if (record !== undefined && !this.leaving.has(record.id)) return served(pool, volume, record);
+      if (record !== undefined && !this.leaving.has(record.id)) return this.served(pool, volume, record);
     }
     return null;
   }
@@ -68,7 +77,7 @@ export class ServedSnapshots {
     for (const pool of this.ports.pools()) {
       const found = this.indexOf(pool).get(id);
       const volume = found === undefined ? undefined : this.ports.volumes().find((one) => one.id === found.volumeId);
-      if (found !== undefined && volume !== undefined) return served(pool, volume, found.record);
+      if (found !== undefined && volume !== undefined) return this.served(pool, volume, found.record);
     }
     return null;
   }
@@ -77,7 +86,7 @@ export class ServedSnapshots {
   placeOf(id: string): SnapshotPlace | null {
     for (const pool of this.ports.pools()) {
       const found = this.indexOf(pool).get(id);
-      if (found !== undefined) return { pool: pool.name, file: fileOf(pool, found.record), record: found.record };
+      if (found !== undefined) return { record: found.record, files: this.filesOf(pool, found.record) };
     }
     return null;
   }
@@ -90,7 +99,11 @@ export class ServedSnapshots {
   /** Why an OPEN finds no snapshot of this volume; null if the client may not know of the volume. */
   whyMissing(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): string | null {
     const { volume, snapshot } = servedNameParts(name);
-    if (this.volumeOf(node, volume, universe) === null) return null;
+    const found = this.volumeOf(node, volume, universe);
+    if (found === null) return null;
+    const record = this.recordsOf(found.id ?? '').find((one) => one.name === snapshot);
+    const lost = record === undefined ? undefined : this.placeOf(record.id)?.files.find(({ path }) => path === null);
+    if (lost !== undefined) return `Snapshot ${name} has a file in ${lost.pool}, which cannot be used: mount that pool`;
     return `Volume ${volume} has no snapshot ${snapshot ?? ''}`;
   }
 
@@ -147,24 +160,43 @@ export class ServedSnapshots {
     }
     return index;
   }
-}
 
-function served(pool: PoolState, { id, name, universe, clients }: ServerVolumeConfig, record: SnapshotRecord): ServedVolume {
-  return {
-    name: snapshotName(name, record.name),
-    universe,
-    id: record.id,
-    type: 'file',
-    path: fileOf(pool, record),
-    sizeBytes: record.sizeBytes,
-    blockSizeBytes: record.blockSizeBytes,
-    readonly: true,
-    shared: true,
-    takeOver: null,
-    takeOverForce: false,
-    clients,
-    snapshotOf: id ?? record.volumeId,
-  };
+  /** Returns null if one of its files cannot be used. */
+  private served(pool: PoolState, { id, name, universe, clients }: ServerVolumeConfig, record: SnapshotRecord): ServedVolume | null {
+    const files = this.filesOf(pool, record);
+    const parts = files.flatMap(({ poolId, path, sizeBytes }) => (path === null ? [] : [{ poolId, path, sizeBytes }]));
+    if (parts.length < files.length) return null;
+    const { layout } = filesOf(record);
+    return {
+      ...(layout.kind === 'simple' ? {} : { layout: { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts } }),
+      name: snapshotName(name, record.name),
+      universe,
+      id: record.id,
+      type: 'file',
+      path: files[0]?.path ?? null,
+      sizeBytes: record.sizeBytes,
+      blockSizeBytes: record.blockSizeBytes,
+      readonly: true,
+      shared: true,
+      takeOver: null,
+      takeOverForce: false,
+      clients,
+      snapshotOf: id ?? record.volumeId,
+    };
+  }
+
+  private filesOf(home: PoolState, record: SnapshotRecord): SnapshotFile[] {
+    const { layout, sizeBytes } = filesOf(record);
+    const first = { pool: home.name, poolId: home.identity?.id ?? '', path: fileOf(home, record) };
+    const [firstBytes = 0] = partSizes({ layout, sizeBytes });
+    const others = otherParts({ layout }).map(({ poolId, fileId, sizeBytes: partBytes }): SnapshotFile => {
+      const pool = this.ports.pools().find((one) => one.isOpen && one.identity?.id === poolId);
+      const isThere = pool?.parts.get(fileId)?.record.snapshotId === record.id;
+      const path = pool === undefined || !isThere ? null : poolPaths.data(poolPaths.part(pool.path, fileId));
+      return { pool: pool?.name ?? `pool id ${poolId}`, poolId, path, sizeBytes: partBytes };
+    });
+    return [{ ...first, sizeBytes: firstBytes }, ...others];
+  }
 }
 
 function fileOf(pool: PoolState, { volumeId, name }: SnapshotRecord): string {

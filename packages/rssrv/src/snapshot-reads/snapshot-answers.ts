@@ -6,13 +6,20 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX, SNAPSHOTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
+import { LayoutMap, type LayoutShape } from '../backends/layout/layout-map.ts';
 import { systemReflink } from '../pools/snapshots/reflink.ts';
-import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { CHANGED, inSectors, UNCHANGED } from './changed-ranges.ts';
 import { type Compared, type ComparedFile, Comparisons } from './comparisons.ts';
+import { answeredEnd, mergedChanges } from './layout-changes.ts';
 import { DIFF_RANGES_PER_ANSWER_MAX } from './limits.ts';
 import type { ServedSnapshots, SnapshotPlace } from './served-snapshots.ts';
 import type { SnapshotAsk, SnapshotReply } from './snapshot-asks.ts';
+
+/** A state of a volume: its files in the order of its layout, each with the name of its pool. */
+interface Side extends LayoutShape {
+  readonly parts: readonly { readonly sizeBytes: number; readonly pool: string; readonly file: ComparedFile }[];
+}
 
 /** A range of the method volume-diff. */
 interface ChangedRange {
@@ -57,11 +64,9 @@ export class SnapshotAnswers {
   ): Promise<Difference> {
     // The blocks of one file alone are not shared.
     if (after?.id === before.id) return { ranges: [], endBytes: toBytes };
-    const [old, now] = [this.placeOf(before.id), after === null ? null : this.placeOf(after.id)];
-    const current: ComparedFile = { path: volume.path ?? '', isWritten: true, check: () => this.checkThere(before.id) };
-    const { pairs, endBytes } = await this.compare(old, now === null ? current : this.fileOf(now), fromBytes, toBytes, {
-      pairsMax: 2 * DIFF_RANGES_PER_ANSWER_MAX,
-    });
+    const old = this.sideOf(this.placeOf(before.id));
+    const now = after === null ? currentSide(volume, () => this.checkThere(before.id)) : this.sideOf(this.placeOf(after.id));
+    const { pairs, endBytes } = await this.compare(old, now, fromBytes, toBytes, 2 * DIFF_RANGES_PER_ANSWER_MAX);
     const ranges: ChangedRange[] = [];
     let offsetBytes = fromBytes;
     for (let index = 0; index < pairs.length; index += 2) {
@@ -77,7 +82,7 @@ export class SnapshotAnswers {
     if (since.record.volumeId !== place.record.volumeId) throw gone(ask.since);
     const { fromBytes, toBytes } = ask;
     if (since.record.id === place.record.id) return { changes: [(toBytes - fromBytes) / SECTOR_BYTES, UNCHANGED] };
-    const { pairs } = await this.compare(since, this.fileOf(place), fromBytes, toBytes, { pairsMax: EXTENTS_PER_ANSWER_MAX });
+    const { pairs } = await this.compare(this.sideOf(since), this.sideOf(place), fromBytes, toBytes, EXTENTS_PER_ANSWER_MAX);
     const changes = inSectors(pairs, SECTOR_BYTES);
     // An answer covers at least one sector, also where an extent is smaller than that.
     return { changes: changes.length > 0 ? changes : [1, CHANGED] };
@@ -93,18 +98,28 @@ export class SnapshotAnswers {
     return { snapshots, hasMore: rest.length > snapshots.length };
   }
 
-  private compare(
-    before: SnapshotPlace,
-    after: ComparedFile,
-    fromBytes: number,
-    toBytes: number,
-    { pairsMax }: { readonly pairsMax: number },
-  ): Promise<Compared> {
-    return this.comparisons.compare({ pool: before.pool, before: this.fileOf(before), after, fromBytes, toBytes, pairsMax });
+  /** Compares each file of the volume with what it was before. A file that was added since was zeros before. */
+  private async compare(before: Side, after: Side, fromBytes: number, toBytes: number, pairsMax: number): Promise<Compared> {
+    const map = new LayoutMap(after);
+    const untilBytes = answeredEnd(map, fromBytes, toBytes);
+    const found = await Promise.all(
+      after.parts.map(async ({ pool, file }, part) => {
+        const [from, to] = [map.bytesBefore(part, fromBytes), map.bytesBefore(part, untilBytes)];
+        if (from === to) return [];
+        const old = before.parts[part]?.file ?? null;
+        const { pairs } = await this.comparisons.compare({ pool, before: old, after: file, fromBytes: from, toBytes: to, pairsMax });
+        return pairs;
+      }),
+    );
+    const pairs = mergedChanges(map, fromBytes, untilBytes, found).slice(0, 2 * pairsMax);
+    return { pairs, endBytes: pairs.reduce((sum, value, index) => (index % 2 === 0 ? sum + value : sum), fromBytes) };
   }
 
-  private fileOf({ file, record }: SnapshotPlace): ComparedFile {
-    return { path: file, isWritten: false, check: () => this.checkThere(record.id) };
+  private sideOf({ record, files }: SnapshotPlace): Side {
+    const check = (): void => this.checkThere(record.id);
+    const { layout } = filesOf(record);
+    const parts = files.map(({ pool, path, sizeBytes }) => ({ sizeBytes, pool, file: comparedFile(pool, path, false, check) }));
+    return { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts };
   }
 
   /** Throws E_UNKNOWN_SNAPSHOT. */
@@ -117,6 +132,24 @@ export class SnapshotAnswers {
   private checkThere(id: string): void {
     this.placeOf(id);
   }
+}
+
+/** The volume as it is now. */
+function currentSide({ path, sizeBytes, pool, layout }: ServerVolumeConfig, check: () => void): Side {
+  const name = pool?.name ?? '';
+  const parts = (layout?.parts ?? [{ sizeBytes, pool: name, path }]).map((part) => {
+    const where = part.pool ?? 'of a file of the volume';
+    return { sizeBytes: part.sizeBytes ?? 0, pool: where, file: comparedFile(where, part.path, true, check) };
+  });
+  return { chunkBytes: layout?.chunkBytes ?? null, parts };
+}
+
+/** Throws E_POOL if the file cannot be used. */
+function comparedFile(pool: string, path: string | null, isWritten: boolean, check: () => void): ComparedFile {
+  if (path !== null) return { path, isWritten, check };
+  throw new RsError('E_POOL', `Pool ${pool} cannot be used, and has a file that is to be compared: mount it, then run rsadm reload`, {
+    pool,
+  });
 }
 
 /** Answers from the file systems of this machine. */

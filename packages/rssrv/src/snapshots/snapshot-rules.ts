@@ -9,19 +9,22 @@ import {
   checkChange,
   checkCount,
   checkName,
-  checkOneFile,
   checkPromise,
   findVolume,
   type Found,
   ownedBytes,
+  partsOf,
+  type PlacedPart,
   type Stamp,
+  totalBytes,
   unknownVolume,
+  unusable,
   type VolumeName,
   volumeText,
 } from '../pools/catalogue.ts';
-import type { Manifest } from '../pools/disk/manifest.ts';
+import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
-import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
 
 export interface SnapshotName extends VolumeName {
@@ -77,7 +80,8 @@ export function decideSnapshots(
     const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
     const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
     const made = schedule === undefined ? {} : { schedule };
-    return { pool, manifest, record: { ...base, ...made, id: newId(), name: snapshot } };
+    const id = newId();
+    return { pool, manifest, record: { ...base, ...ownFiles(manifest, id, newId), ...made, id, name: snapshot } };
   });
 }
 
@@ -86,7 +90,7 @@ function checkNew(catalogue: Catalogue, found: Found, name: SnapshotName, asker:
   checkChange(catalogue, asker, found.pool, found.manifest, 'make snapshots');
   if (!isSnapshotName(name.snapshot))
     throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
-  checkOneFile(found.manifest);
+  snapshotSources(catalogue, found.manifest);
   const { list, pending } = snapshotsOf(found);
   if ([...list, ...pending].some((one) => one.name === name.snapshot))
     throw new RsError('E_EXISTS', `Snapshot ${snapshotText(name)} exists: choose another name`, { snapshot: snapshotText(name) });
@@ -133,19 +137,22 @@ export function decideClone(
   { pool, manifest: source, record }: FoundSnapshot,
   to: VolumeName,
   asker: Asker,
-  { id, request, nowMs }: Stamp,
+  { id, newId, request, nowMs }: Stamp,
 ): Omit<Manifest, 'stamps'> {
   const { sizeBytes, blockSizeBytes } = record;
+  const files = filesOf(record);
   checkName(catalogue, to, null);
   checkCount(catalogue);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
-  checkPromise(pool, sizeBytes);
+  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(files));
+  checkPromise(pool, partSizes(files)[0] ?? 0);
+  for (const part of snapshotParts(catalogue, record)) checkPromise(part.pool, part.record.sizeBytes);
+  const layout = withNewFiles(files.layout, id, newId);
   // Nobody sees more of the content than before.
   const { clients } = source;
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
   const { name, universe } = to;
-  return { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' }, ...flags, ...rights, createdMs: nowMs, request };
+  return { id, name, universe, sizeBytes, blockSizeBytes, layout, ...flags, ...rights, createdMs: nowMs, request };
 }
 
 /**
@@ -153,11 +160,13 @@ export function decideClone(
  * its size: what the snapshot does not have is zeros. Its space is no longer allocated.
  */
 export function decideRollback(
-  { pool, manifest }: FoundSnapshot,
+  catalogue: Catalogue,
+  { pool, manifest, record }: FoundSnapshot,
   asker: Asker,
   { newId, request, nowMs }: Stamp,
 ): { readonly manifest: Manifest; readonly kept: SnapshotRecord } {
-  checkOneFile(manifest);
+  snapshotSources(catalogue, manifest);
+  snapshotParts(catalogue, record);
   const snapshots = snapshotsOf({ pool, manifest });
   checkRoom(manifest, snapshots.list);
   const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
@@ -165,7 +174,33 @@ export function decideRollback(
   const name = freeName(snapshots, `before-rollback-${timeText(createdMs)}`);
   const group = { id: newId(), poolId: pool.identity?.id ?? '', volumeId };
   const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
-  return { manifest: { ...manifest, thick: false, request }, kept: { ...base, id: newId(), name } };
+  const id = newId();
+  const layout = withNewFiles(manifest.layout, volumeId, newId);
+  return { manifest: { ...manifest, layout, thick: false, request }, kept: { ...base, ...ownFiles(manifest, id, newId), id, name } };
+}
+
+/** The files of the snapshot of a volume, in the same pools. */
+function ownFiles({ layout }: Manifest, id: string, newId: () => string): { readonly layout?: Layout } {
+  return layout.kind === 'simple' ? {} : { layout: withNewFiles(layout, id, newId) };
+}
+
+/** `id`: of the first file. */
+function withNewFiles(layout: Layout, id: string, newId: () => string): Layout {
+  if (layout.kind === 'simple') return layout;
+  return { ...layout, parts: layout.parts.map((part, index) => ({ ...part, fileId: index === 0 ? id : newId() })) };
+}
+
+/** The files of a volume but the first. Throws E_POOL, naming a pool, if one of them cannot be used. */
+export function snapshotSources(catalogue: Catalogue, manifest: Pick<Manifest, 'id' | 'layout'>): readonly PlacedPart[] {
+  const parts = partsOf(catalogue, manifest);
+  for (const { pool } of parts) if (pool.trouble !== null) throw unusable(pool);
+  return parts;
+}
+
+/** The files of a snapshot but the first. Throws E_POOL, naming a pool, if one of them cannot be used. */
+export function snapshotParts(catalogue: Catalogue, snapshot: SnapshotRecord): readonly PlacedPart[] {
+  const parts = snapshotSources(catalogue, { id: snapshot.volumeId, ...filesOf(snapshot) });
+  return parts.map(({ pool, record }) => ({ pool, record: { ...record, snapshotId: snapshot.id } }));
 }
 
 /** Such as 20261122-114501, in UTC. */

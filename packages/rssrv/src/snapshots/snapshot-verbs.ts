@@ -7,18 +7,20 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type Asker, checkRole } from '../pools/asker.ts';
-import type { Catalogue, Found, NamedVolume, PoolState, Stamp, VolumeName } from '../pools/catalogue.ts';
+import { type Catalogue, type Found, type NamedVolume, partsOf, type PoolState, type Stamp, type VolumeName } from '../pools/catalogue.ts';
+import { partSizes } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { checkStamp, type PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
-import type { FileCopy } from '../pools/snapshots/file-copy.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { withoutSnapshot, withPending, withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
+import type { VolumeCopy } from '../pools/snapshots/volume-copy.ts';
 import { isDoneBy } from '../requests/request-stamp.ts';
-import { SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS, SNAPSHOT_MS_PER_GIB } from './limits.ts';
+import { SNAPSHOT_CHANGE_MS } from './limits.ts';
+import { limitMs, type OpenCopy, PartSteps } from './part-steps.ts';
 import {
   decideClone,
   decideRollback,
@@ -27,11 +29,10 @@ import {
   type FoundSnapshot,
   type NewSnapshot,
   type SnapshotName,
+  snapshotParts,
   snapshotsOf,
   snapshotText,
 } from './snapshot-rules.ts';
-
-const GIB = 1024 ** 3;
 
 export interface SnapshotVerbsPorts {
   readonly pools: Pools;
@@ -56,8 +57,11 @@ export interface RolledBack extends Found {
 export class SnapshotVerbs {
   private readonly ports: SnapshotVerbsPorts;
 
+  private readonly steps: PartSteps;
+
   constructor(ports: SnapshotVerbsPorts) {
     this.ports = ports;
+    this.steps = new PartSteps({ pools: ports.pools, verbs: ports.verbs, catalogue: () => this.catalogue });
   }
 
   private get catalogue(): Catalogue {
@@ -78,19 +82,24 @@ export class SnapshotVerbs {
     const done = this.madeBy(requestId);
     if (done.length > 0) return done;
     const plan = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId));
-    const copies: FileCopy[] = [];
+    const opened: OpenCopy[] = [];
     try {
+      // If a step before the commit point fails, `settleParts` undoes the change.
       for (const one of plan) {
         this.note(one.pool, one.record);
-        copies.push(await this.beforeCommit(one, (files) => new SnapshotFiles(files).begin(one.record)));
+        opened.push(await this.steps.begin(one));
       }
-      for (const [index, one] of plan.entries()) await this.beforeCommit(one, async () => copies[index]?.sync());
-      await this.takeMoment([...new Set(plan.map(({ pool }) => pool.name))], copies);
-      for (const one of plan) await this.beforeCommit(one, (files) => new SnapshotFiles(files).prepare(one.record));
+      for (const one of opened) await this.steps.sync(one);
+      const names = opened.flatMap(({ files }) => files.map(({ pool }) => pool.name));
+      await this.takeMoment(
+        [...new Set(names)],
+        opened.map(({ copy }) => copy),
+      );
+      for (const one of plan) await this.steps.prepare(one);
       await this.commitHome(plan[0]!);
     } finally {
       // Clones in progress may hang in a file system.
-      for (const copy of copies) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+      for (const { copy } of opened) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
       await this.ports.pools.settleParts();
     }
     return plan.map((one) => this.made(one));
@@ -101,15 +110,21 @@ export class SnapshotVerbs {
     const done = this.removedBy(requestId);
     if (done !== null) return done;
     const { pool, manifest, record } = findSnapshot(this.catalogue, wanted, asker, 'remove snapshots');
+    const parts = snapshotParts(this.catalogue, record);
     await this.ports.whileUnread(record, snapshotText(wanted), async () => {
-      await this.ports.verbs.onDisk(pool, limitMs(record), (files) => new SnapshotFiles(files).remove(record, requestId));
-      const removal = { id: record.id, name: record.name, request: requestId };
-      this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
+      try {
+        await this.steps.doubt(parts);
+        await this.ports.verbs.onDisk(pool, limitMs(record), (files) => new SnapshotFiles(files).remove(record, requestId));
+        const removal = { id: record.id, name: record.name, request: requestId };
+        this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
+      } finally {
+        if (parts.length > 0) await this.ports.pools.settleParts();
+      }
     });
     return { pool: this.poolNow(pool), manifest };
   }
 
-  /** Creates a volume that begins as the snapshot, in the same pool. */
+  /** Creates a volume that begins as the snapshot, in the same pool or pools. */
   async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     checkRole(asker, 'manage', 'clone snapshots');
     const { pools, verbs } = this.ports;
@@ -119,10 +134,14 @@ export class SnapshotVerbs {
     const source = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
     const { pool, record } = source;
     const planned = decideClone(this.catalogue, source, to, asker, this.stamp(requestId));
-    const manifest = await verbs.onDisk(pool, limitMs(record), (files) =>
-      files.create(planned, [], (file) => new SnapshotFiles(files).cloneData(record, file, record.sizeBytes)),
-    );
-    pools.put(pool.name, manifest);
+    const [firstBytes = 0] = partSizes(planned);
+    const manifest = await verbs.withNewParts(partsOf(this.catalogue, planned), this.steps.clone(source), async (stamps) => {
+      const created = await verbs.onDisk(pool, limitMs(record), (files) =>
+        files.create(planned, stamps, (file) => new SnapshotFiles(files).cloneData(record, file, firstBytes)),
+      );
+      pools.put(pool.name, created);
+      return created;
+    });
     await verbs.serve(pool, null, manifest);
     return { pool: this.poolNow(pool), manifest };
   }
@@ -135,18 +154,23 @@ export class SnapshotVerbs {
     const target = findSnapshot(this.catalogue, wanted, asker, 'roll volumes back');
     const { pool, manifest: was } = target;
     const { verbs, pools } = this.ports;
-    const { manifest: next, kept: planned } = decideRollback(target, asker, this.stamp(requestId));
+    const { manifest: next, kept: planned } = decideRollback(this.catalogue, target, asker, this.stamp(requestId));
+    const [replaced, added] = [partsOf(this.catalogue, was), partsOf(this.catalogue, next)];
     const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, limitMs(was), work);
     return verbs.whileUnserved(target, async () => {
       const stamp = await onDisk((files) => new SnapshotFiles(files).makeNext(target.record, was));
       const kept: SnapshotRecord = { ...planned, rollback: stamp };
-      const manifest = { ...next, stamps: [stamp] };
       this.note(pool, kept);
+      let manifest = next;
       try {
-        await onDisk((files) => new SnapshotFiles(files).makePrepared(kept));
-        await onDisk((files) => files.replaceManifest(manifest));
-        pools.put(pool.name, manifest);
-        await onDisk((files) => new SnapshotFiles(files).putNext(was.id));
+        await verbs.withNewParts(added, this.steps.clone(target), async (stamps) => {
+          manifest = { ...next, stamps: [stamp, ...stamps] };
+          await this.steps.makePrepared({ pool, manifest: was, record: kept });
+          await this.steps.doubt(replaced);
+          await onDisk((files) => files.replaceManifest(manifest));
+          pools.put(pool.name, manifest);
+          await onDisk((files) => new SnapshotFiles(files).putNext(was.id));
+        });
       } finally {
         await pools.settleParts();
       }
@@ -155,15 +179,10 @@ export class SnapshotVerbs {
   }
 
   /** Holds the changes of clients only while the pools are not silent: a change of them that takes too long makes them so. */
-  private takeMoment([name, ...others]: readonly string[], copies: readonly FileCopy[]): Promise<void> {
+  private takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);
     const sizeBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
     return this.ports.pools.onDisk(name, limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
-  }
-
-  /** Executes a step before the commit point. If it fails, `settleParts` undoes the change. */
-  private beforeCommit<T>({ pool, record }: FoundSnapshot, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.ports.pools.onDisk(pool.name, limitMs(record), work);
   }
 
   /** The commit point of a group. The other snapshots follow it. */
@@ -217,9 +236,4 @@ export class SnapshotVerbs {
   private get volumes(): Found[] {
     return this.ports.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })));
   }
-}
-
-/** Time that a step of a change may take for a volume or snapshot of this size. */
-function limitMs({ sizeBytes }: { readonly sizeBytes: number }): number {
-  return Math.min(SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS + (sizeBytes / GIB) * SNAPSHOT_MS_PER_GIB);
 }

@@ -10,8 +10,10 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../pools/asker.ts';
+import type { CreateRequest } from '../pools/catalogue.ts';
 import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
+import { snapshotContent, volumeContent, writeVolume } from '../testing/volume-content.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 40);
 const SEED = Number(process.env['SEED'] ?? 20);
@@ -25,6 +27,13 @@ type Order =
   | { readonly verb: 'restart' };
 
 const NAMES = ['a', 'b', 'c'];
+const POOLS = ['fast', 'slow'];
+/** One file, and two kinds of several files with their homes in different pools. */
+const LAYOUTS: readonly Partial<CreateRequest>[] = [
+  { pool: 'fast' },
+  { pools: ['fast', 'slow'] },
+  { pools: ['slow', 'fast'], chunkBytes: STEP_BYTES },
+];
 const name = fc.constantFrom(...NAMES);
 const nth = fc.nat({ max: 3 });
 const order: fc.Arbitrary<Order> = fc.oneof(
@@ -42,37 +51,43 @@ const order: fc.Arbitrary<Order> = fc.oneof(
   fc.record({ verb: fc.constant('restart' as const) }),
 );
 /** The number of the step that fails; 0: none. */
-const orders = fc.array(fc.tuple(order, fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 12 }))), {
+const orders = fc.array(fc.tuple(order, fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 20 }))), {
   minLength: 10,
   maxLength: 40,
 });
 
-/** What is on disk: `volume a: 1x2 0x1` and `a@x: 1x2` for two blocks of 1 and one of 0. */
+/** What is on disk: `volume a: 1 2 0` and `a@x: 1 2`, the first bytes of its blocks. */
 function contents(scene: PoolScene): string[] {
-  const [pool] = scene.pools.states;
-  const runs = (file: string, sizeBytes: number): string => {
-    // A growth that failed leaves a longer file.
-    const content = fs.readFileSync(file).subarray(0, sizeBytes);
-    expect(content.length).toBe(sizeBytes);
+  const runs = (content: Buffer): string => {
     const blocks = Array.from({ length: content.length / STEP_BYTES }, (_, index) => content[index * STEP_BYTES]);
     return blocks.join(' ');
   };
-  return [...pool!.volumes.values()]
-    .flatMap(({ id, name: volume, sizeBytes }) => {
-      const folder = path.join(pool!.path, 'volumes', id);
-      const { list } = pool!.snapshots.get(id) ?? NO_SNAPSHOTS;
-      const snapshots = list.map(
-        (one) => `${volume}@${one.name}: ${runs(path.join(folder, 'snapshots', `${one.name}.data`), one.sizeBytes)}`,
-      );
-      return [`${volume}: ${runs(path.join(folder, 'data'), sizeBytes)}`, ...snapshots];
-    })
+  return scene.pools.states
+    .flatMap(({ volumes, snapshots }) =>
+      [...volumes.values()].flatMap(({ id, name: volume }) => [
+        `${volume}: ${runs(volumeContent(scene, volume))}`,
+        ...(snapshots.get(id) ?? NO_SNAPSHOTS).list.map((one) => `${volume}@${one.name}: ${runs(snapshotContent(scene, volume, one))}`),
+      ]),
+    )
     .toSorted();
 }
 
+/** Blocks with different first bytes. */
+function blocks(sizeBytes: number, seed: number): Buffer {
+  const content = Buffer.alloc(sizeBytes);
+  for (let index = 0; index < sizeBytes / STEP_BYTES; index++)
+    content.fill((seed * 7 + index) % 250, index * STEP_BYTES, (index + 1) * STEP_BYTES);
+  return content;
+}
+
+function hasTrouble(scene: PoolScene): boolean {
+  return scene.pools.states.some(({ trouble }) => trouble !== null);
+}
+
 function snapshotOf(scene: PoolScene, volume: string, index: number): string {
-  const [pool] = scene.pools.states;
-  const found = [...pool!.volumes.values()].find((one) => one.name === volume);
-  const list = pool!.snapshots.get(found?.id ?? '')?.list ?? [];
+  const pool = scene.pools.states.find(({ volumes }) => [...volumes.values()].some((one) => one.name === volume));
+  const found = [...(pool?.volumes.values() ?? [])].find((one) => one.name === volume);
+  const list = pool?.snapshots.get(found?.id ?? '')?.list ?? [];
   return list[index % Math.max(1, list.length)]?.name ?? 'none';
 }
 
@@ -116,19 +131,20 @@ test('every order of changes keeps all contents, with restarts and steps that fa
     const reached = (): void => {
       if (fails > 0 && --fails === 0) throw Object.assign(new Error('EIO'), { code: 'EIO' });
     };
-    const open = (): Promise<PoolScene> => PoolScene.open(directory, { clock: { ...systemClock, wallMs: () => nowMs++ }, reached });
+    const open = (): Promise<PoolScene> =>
+      PoolScene.open(directory, { clock: { ...systemClock, wallMs: () => nowMs++ }, reached, names: POOLS });
     let scene = await open();
     try {
-      for (const volume of NAMES) await scene.create({ name: volume, sizeBytes: STEP_BYTES });
+      for (const [index, volume] of NAMES.entries()) await scene.create({ name: volume, sizeBytes: STEP_BYTES, ...LAYOUTS[index] });
       for (const [one, failing] of list) {
-        if (one.verb === 'restart' || scene.pools.states[0]!.trouble !== null) {
+        if (one.verb === 'restart' || hasTrouble(scene)) {
           await scene.pools.close();
           scene = await open();
         }
         const before = contents(scene);
         if (one.verb === 'write') {
-          const file = [...scene.served.values()].find((volume) => volume.name === one.volume)?.path ?? null;
-          if (file !== null) fs.writeFileSync(file, Buffer.alloc(fs.statSync(file).size, ++value % 250));
+          const written = [...scene.served.values()].find((volume) => volume.name === one.volume);
+          if (written !== undefined) writeVolume(scene, one.volume, blocks(written.sizeBytes ?? 0, ++value));
           // A write to one volume changes no other file.
           const changed = contents(scene).filter((line) => !before.includes(line));
           expect(changed.every((line) => line.startsWith(`${one.volume}: `)) && changed.length < 2).toBe(true);
@@ -142,7 +158,7 @@ test('every order of changes keeps all contents, with restarts and steps that fa
         const wasFailing = failing > 0 && fails === 0;
         fails = 0;
         seen[outcome]++;
-        if (scene.pools.states[0]!.trouble !== null) {
+        if (hasTrouble(scene)) {
           await scene.pools.close();
           scene = await open();
         }
@@ -154,8 +170,8 @@ test('every order of changes keeps all contents, with restarts and steps that fa
         // What the server knows is what is on disk.
         const picture = scene.picture();
         expect(picture).not.toMatch(/finding|pending/);
-        expect(await PoolScene.picture(directory, { clock: systemClock })).toBe(picture);
-        expect(scene.served.size).toBe(scene.pools.states[0]!.volumes.size);
+        expect(await PoolScene.picture(directory, { clock: systemClock, names: POOLS })).toBe(picture);
+        expect(scene.served.size).toBe(scene.pools.states.reduce((sum, { volumes }) => sum + volumes.size, 0));
       }
     } finally {
       fails = 0;

@@ -25,8 +25,24 @@ async function found(directory: string, options: SceneOptions): Promise<string> 
   return [picture, ...digests.toSorted()].join('\n');
 }
 
-/** Returns each step of the verb, with the state that a server finds after a stop there: `before`, `after`, or what it is instead. */
-export async function stopped(names: readonly string[], prepare: Work, verb: Work): Promise<[step: string, state: string][]> {
+/** A start while a pool is not mounted. */
+async function startWithout(directory: string, name: string, options: SceneOptions): Promise<void> {
+  const [there, away] = [path.join(directory, name), path.join(directory, 'away')];
+  fs.renameSync(there, away);
+  await PoolScene.picture(directory, { ...options, absent: [name] });
+  fs.renameSync(away, there);
+}
+
+/**
+ * Returns each step of the verb, with the state that a server finds after a stop there: `before`, `after`, or what it is instead. `absent`:
+ * each of these pools is absent at a first start after the stop; null: none. The server after it must find the same state in each case.
+ */
+export async function stopped(
+  names: readonly string[],
+  prepare: Work,
+  verb: Work,
+  absent: readonly (string | null)[] = [null],
+): Promise<[step: string, state: string][]> {
   const parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-stops-'));
   const run = async (directory: string, reached: (step: string) => void) => {
     let [number, timeMs] = [0, 1_000_000_000_000];
@@ -50,13 +66,17 @@ export async function stopped(names: readonly string[], prepare: Work, verb: Wor
     const { before, options } = await run(whole, (step) => steps.push(step));
     const after = await found(whole, options);
     const states: [string, string][] = [];
-    for (const [index, step] of steps.entries()) {
+    for (const [step, index, missing] of steps.flatMap((step, index) => absent.map((one) => [step, index, one] as const))) {
       const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
       let count = 0;
       const stop = (): void => void (count++ === index && fs.renameSync(at, moved));
       await run(at, stop).catch(() => undefined);
+      if (missing !== null) await startWithout(moved, missing, options);
       const state = await found(moved, options);
-      states.push([step, state === before ? 'before' : state === after ? 'after' : state]);
+      const text = state === before ? 'before' : state === after ? 'after' : `${missing ?? ''}: ${state}`;
+      if (missing === absent[0]) states.push([step, text]);
+      else if (states.at(-1)?.[1] !== text)
+        throw new Error(`A stop after ${step} leaves another state if ${missing ?? 'no pool'} is absent: ${text}`);
       const again = await found(moved, options);
       const rest = (fs.readdirSync(moved, { recursive: true }) as string[]).filter((name) => /\.new/.test(name));
       if (again !== state || rest.length > 0) throw new Error(`The second start after ${step} differs, or leaves ${rest.join(', ')}`);

@@ -100,7 +100,7 @@ export async function servedLayout(storage: Storage): Promise<ServedLayout | und
 
 /** Returns the names (see `storageName`) of all files of a served volume. */
 export function namesOf({ storage, layout }: ServedVolume): string[] {
-  if (layout !== undefined) return layout.parts.map((part) => part.storage);
+  if (layout !== undefined) return layout.parts.flatMap((part) => part.storage ?? []);
   return storage === undefined ? [] : [storage];
 }
 

@@ -19,8 +19,8 @@ export interface ServedPart {
   /** Id of the pool that contains the file. Its name may change while the volume is in use. */
   readonly poolId: string;
   readonly path: string;
-  /** Name (see `storageName`) of the file that the listener has opened at `path`. */
-  readonly storage: string;
+  /** Name (see `storageName`) of the file that the listener has opened at `path`. Undefined as for a volume. */
+  readonly storage?: string;
   readonly sizeBytes: number;
 }
 

@@ -13,9 +13,11 @@ import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_B
 
 /**
  * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. In the
- * last step of a move to another pool, a volume has format 3, because an older rssrv would serve it in both pools.
+ * last step of a move to another pool, a volume has format 3, because an older rssrv would serve it in both pools. So have parts of snapshots,
+ * because an older rssrv would delete new ones.
  */
 const MOVED_VERSION = 3;
+const SNAPSHOT_PART_VERSION = 3;
 const FORMAT_VERSION = 2;
 const SIMPLE_VERSION = 1;
 /** The last time that a Date can show. */
@@ -42,6 +44,8 @@ export interface PartRecord extends Part {
   /** Id of the pool that contains the manifest of the volume. */
   readonly homeId: string;
   readonly volumeId: string;
+  /** Id of the snapshot of the volume that has the file; absent for a file of the volume itself. */
+  readonly snapshotId?: string;
 }
 
 /**
@@ -180,8 +184,8 @@ export function partSizes({ layout, sizeBytes }: Pick<Manifest, 'layout' | 'size
   return layout.kind === 'simple' ? [sizeBytes] : layout.parts.map((part) => part.sizeBytes);
 }
 
-/** Returns what is wrong with the files of a volume as its manifest names them, or null. */
-function layoutMismatch({ id, sizeBytes, layout }: Manifest, version: unknown): string | null {
+/** Returns what is wrong with the files of a volume or snapshot as its description names them, or null. */
+export function layoutMismatch({ id, sizeBytes, layout }: Pick<Manifest, 'id' | 'sizeBytes' | 'layout'>, version: unknown): string | null {
   if (layout.kind === 'simple') return null;
   if (version === 1) return 'format 1 has no volumes of several files';
   const { parts } = layout;
@@ -193,18 +197,21 @@ function layoutMismatch({ id, sizeBytes, layout }: Manifest, version: unknown): 
   return isFitting ? null : `its parts have ${total} bytes, which do not fit its size of ${sizeBytes} bytes`;
 }
 
-export function printPart({ poolId, fileId, sizeBytes, homeId, volumeId }: PartRecord): string {
-  return readable(printContent({ poolId, fileId, sizeBytes, homeId, volumeId }, FORMAT_VERSION), parsePart);
+export function printPart({ poolId, fileId, sizeBytes, homeId, volumeId, snapshotId }: PartRecord): string {
+  const version = snapshotId === undefined ? FORMAT_VERSION : SNAPSHOT_PART_VERSION;
+  return readable(printContent({ poolId, fileId, sizeBytes, homeId, volumeId, snapshotId }, version), parsePart);
 }
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parsePart(file: string, text: string): PartRecord {
-  const { poolId, fileId, sizeBytes, homeId, volumeId } = parseContent(file, text, FORMAT_VERSION);
+  const { poolId, fileId, sizeBytes, homeId, volumeId, snapshotId } = parseContent(file, text, SNAPSHOT_PART_VERSION);
   for (const [name, id] of Object.entries({ poolId, fileId, homeId, volumeId }))
     if (!isUuid(id)) throw damagedFile(file, `${name} is not a UUID`);
   const part = { poolId, fileId, sizeBytes };
   if (!isPart(part)) throw damagedFile(file, 'sizeBytes is not a whole number of sectors');
-  return { ...part, homeId: homeId as string, volumeId: volumeId as string };
+  if (snapshotId !== undefined && !isUuid(snapshotId)) throw damagedFile(file, 'snapshotId is not a UUID');
+  const owner = snapshotId === undefined ? {} : { snapshotId };
+  return { ...part, homeId: homeId as string, volumeId: volumeId as string, ...owner };
 }
 
 export function isUuid(value: unknown): value is string {
@@ -304,7 +311,7 @@ function isPart(value: unknown): value is Part {
   return isRecord(value) && isUuid(value['poolId']) && isUuid(value['fileId']) && isSize(value['sizeBytes'], 512);
 }
 
-function isLayout(value: unknown): value is Layout {
+export function isLayout(value: unknown): value is Layout {
   if (!isRecord(value)) return false;
   const { kind, parts, chunkBytes } = value;
   if (kind === 'simple') return true;

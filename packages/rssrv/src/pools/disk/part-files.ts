@@ -21,20 +21,37 @@ export class PartFiles {
     this.ports = ports;
   }
 
-  /** Creates a new part durably, and returns the stamp of its file. The record is written first, so that it explains the file. */
-  async create(record: PartRecord, thick: boolean): Promise<string | null> {
-    const parts = poolPaths.parts(this.directory);
-    const folder = join(parts, NEW_PREFIX + record.fileId);
+  /**
+   * Creates a new part durably, and returns the stamp of its file. `makeData`: makes the file, durably except for its name, and returns its
+   * stamp; default: a file of zeros.
+   */
+  async create(
+    record: PartRecord,
+    thick: boolean,
+    makeData: (file: string) => Promise<string | null> = (file) => createData(this.ports, 'part', file, record.sizeBytes, thick),
+  ): Promise<string | null> {
+    const stamp = await makeData(await this.begin(record));
+    await this.end(record);
+    return stamp;
+  }
+
+  /** Makes the folder of a new part, and its record, which explains the file that follows. Returns the path of that file. */
+  async begin(record: PartRecord): Promise<string> {
+    const folder = join(poolPaths.parts(this.directory), NEW_PREFIX + record.fileId);
     await this.makeParts();
     await mkdir(folder, { mode: FOLDER_MODE });
     this.reached('part: folder');
     await replaceFile(poolPaths.partRecord(folder), printPart(record));
     this.reached('part: record');
-    const stamp = await createData(this.ports, 'part', poolPaths.data(folder), record.sizeBytes, thick);
-    await syncDirectory(folder);
+    return poolPaths.data(folder);
+  }
+
+  /** Makes a new part durable, whose file is durable except for its name. */
+  async end({ fileId }: PartRecord): Promise<void> {
+    const parts = poolPaths.parts(this.directory);
+    await syncDirectory(join(parts, NEW_PREFIX + fileId));
     await syncDirectory(parts);
     this.reached('part: durable');
-    return stamp;
   }
 
   /** Makes a new part one that its volume has, after the manifest names it. */

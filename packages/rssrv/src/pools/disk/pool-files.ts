@@ -124,7 +124,7 @@ export class PoolFiles {
     this.reached('purge: commit');
     await syncDirectory(removed);
     if (layout.kind === 'simple') await rm(folder, { recursive: true, force: true });
-    else await rm(poolPaths.data(folder), { force: true });
+    else await deleteContent(folder);
     this.reached('purge: deleted');
   }
 
@@ -149,6 +149,12 @@ export class PoolFiles {
   private reached(step: string): void {
     this.ports.reached?.(step);
   }
+}
+
+/** Deletes all of a volume that is being deleted for good but its manifest, which says where its parts are. */
+export async function deleteContent(folder: string): Promise<void> {
+  await rm(poolPaths.data(folder), { force: true });
+  await rm(poolPaths.snapshots(folder), { recursive: true, force: true });
 }
 
 /** Makes a folder unless it exists. Node's recursive mkdir is not used, because it never returns on a file system such as /proc. */

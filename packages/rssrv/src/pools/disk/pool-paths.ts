@@ -23,6 +23,8 @@ export const poolPaths = {
   removal: (folder: string): string => join(folder, 'removed.json'),
   partRecord: (folder: string): string => join(folder, 'part.json'),
   data: (folder: string): string => join(folder, 'data'),
+  /** The files of the snapshots of a volume (snapshots/snapshot-record.ts). */
+  snapshots: (folder: string): string => join(folder, 'snapshots'),
   /** The data file that a rollback puts in the place of the present one. */
   nextData: (folder: string): string => join(folder, 'data.new'),
 } as const;

@@ -21,6 +21,7 @@ import {
   type PoolIdentity,
   type Removal,
 } from './manifest.ts';
+import { deleteContent } from './pool-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 import { settleRollback } from './rollback-repair.ts';
 
@@ -206,7 +207,7 @@ async function scanPurged(
     removed,
     purged.filter(({ name }) => !kept.has(name.slice(PURGE_PREFIX.length))),
   );
-  for (const { id } of withParts) await rm(poolPaths.data(join(removed, PURGE_PREFIX + id)), { force: true });
+  for (const { id } of withParts) await deleteContent(join(removed, PURGE_PREFIX + id));
   return withParts;
 }
 

@@ -1,10 +1,13 @@
 // Decides what becomes of the parts that an interrupted change has left: files of volumes whose manifest may be in another pool. Pure:
-// part-repair.ts carries it out. Invariants: the manifest decides, and while it cannot be read, nothing happens to the part; only a new part
-// that no manifest names, and a part of a volume that is being deleted for good, is deleted; every other part is kept and reported.
+// part-repair.ts carries it out. Invariants: the manifest decides, and for a part of a snapshot its description; while that cannot be read,
+// nothing happens to the part; only a new part that nothing names, and a part of a volume that is being deleted for good, is deleted; every
+// other part is kept and reported.
 
-import { type Manifest, otherParts } from '../disk/manifest.ts';
+import { type Manifest, otherParts, type PartRecord } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
 import type { FoundPart } from '../disk/pool-scan.ts';
+import { filesOf } from '../snapshots/snapshot-record.ts';
+import { NO_SNAPSHOTS, type VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
 
 /** What the plan needs to know of a pool (see PoolState in catalogue.ts). */
 export interface PartPool {
@@ -15,6 +18,7 @@ export interface PartPool {
   readonly trouble: string | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
   readonly removed: ReadonlyMap<string, { readonly manifest: Manifest }>;
+  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
   readonly purging: ReadonlyMap<string, Manifest>;
   readonly parts: ReadonlyMap<string, FoundPart>;
   readonly unreadable: ReadonlySet<string>;
@@ -43,39 +47,70 @@ export function planParts(pools: readonly PartPool[]): PartPlan {
     }
     for (const { pool: where, text } of missingParts(pool, pools)) findings.set(where, [...(findings.get(where) ?? []), text]);
     for (const manifest of pool.purging.values())
-      if (otherParts(manifest).every(({ poolId, fileId }) => isGone(pools, poolId, fileId)))
-        actions.push({ kind: 'forget', pool: pool.name, volumeId: manifest.id });
+      if (isAllGone(manifest, pools)) actions.push({ kind: 'forget', pool: pool.name, volumeId: manifest.id });
   }
   return { actions, findings };
 }
 
 /** Returns an action, a text about a part that stays although its volume does not have it, or null if all is as it should be. */
 function decide({ name, path }: PartPool, { record, isNew }: FoundPart, pools: readonly PartPool[]): PartAction | string | null {
-  const { fileId, poolId, homeId, volumeId } = record;
+  const { fileId, poolId, homeId, volumeId, snapshotId } = record;
   const folder = poolPaths.part(path, fileId);
   const home = poolOf(pools, homeId);
   if (home === null)
     return `${folder} belongs to volume id ${volumeId} of pool id ${homeId}, which is not open: mount that pool, and add its section [pool]`;
   if (!isUsable(home) || home.unreadable.has(volumeId)) return null;
-  const names = (manifest: Manifest | undefined): boolean =>
-    manifest !== undefined && otherParts(manifest).some((part) => part.fileId === fileId && part.poolId === poolId);
-  if (names(home.volumes.get(volumeId)) || names(home.removed.get(volumeId)?.manifest))
-    return isNew ? { kind: 'confirm', pool: name, fileId } : null;
-  if (isNew || names(home.purging.get(volumeId))) return { kind: 'delete', pool: name, fileId, isNew };
+  const isNamed = snapshotId === undefined ? names(manifestIn(home, volumeId), poolId, fileId) : isInSnapshot(home, record);
+  if (isNamed === null) return null;
+  if (isNamed) return isNew ? { kind: 'confirm', pool: name, fileId } : null;
+  if (isNew || home.purging.has(volumeId)) return { kind: 'delete', pool: name, fileId, isNew };
   return `${folder} belongs to volume id ${volumeId}, which pool ${home.name} does not have with this part: restore the volume from a backup of that pool, or delete the folder`;
 }
 
-/** Texts about parts that a manifest in this pool names, and that their pools do not have. */
+function manifestIn({ volumes, removed }: PartPool, volumeId: string): Manifest | undefined {
+  return volumes.get(volumeId) ?? removed.get(volumeId)?.manifest;
+}
+
+function names(manifest: Pick<Manifest, 'layout'> | undefined, poolId: string, fileId: string): boolean {
+  return manifest !== undefined && otherParts(manifest).some((part) => part.fileId === fileId && part.poolId === poolId);
+}
+
+/** Returns true if a snapshot in the home has the part, and null if that is not known yet. */
+function isInSnapshot(home: PartPool, { volumeId, snapshotId, poolId, fileId }: PartRecord): boolean | null {
+  const { list, pending, hasUnreadable } = home.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
+  const found = list.find(({ id }) => id === snapshotId);
+  if (found !== undefined) return names(filesOf(found), poolId, fileId);
+  return hasUnreadable || pending.some(({ id }) => id === snapshotId) ? null : false;
+}
+
+/** The files of snapshots are in the pools of the files of their volume. */
+function isAllGone(manifest: Manifest, pools: readonly PartPool[]): boolean {
+  return (
+    otherParts(manifest).every(({ poolId, fileId }) => isGone(pools, poolId, fileId)) &&
+    !pools.some(({ parts }) => [...parts.values()].some(({ record }) => record.volumeId === manifest.id))
+  );
+}
+
+/** Texts about parts that a manifest, or the description of a snapshot, in this pool names, and that their pools do not have. */
 function missingParts(home: PartPool, pools: readonly PartPool[]): { readonly pool: string; readonly text: string }[] {
   const manifests = [...home.volumes.values(), ...[...home.removed.values()].map(({ manifest }) => manifest)];
-  return manifests.flatMap((manifest) =>
-    otherParts(manifest).flatMap(({ poolId, fileId }) => {
+  const missing = (files: Pick<Manifest, 'layout'>, owner: string): { readonly pool: string; readonly text: string }[] =>
+    otherParts(files).flatMap(({ poolId, fileId }) => {
       const pool = poolOf(pools, poolId);
       if (pool === null || !isGone(pools, poolId, fileId)) return [];
-      const text = `${poolPaths.part(pool.path, fileId)} of volume ${manifest.name} is missing: restore it from a backup of the pool`;
-      return [{ pool: pool.name, text }];
-    }),
-  );
+      return [
+        {
+          pool: pool.name,
+          text: `${poolPaths.part(pool.path, fileId)} of ${owner} is missing: restore it from a backup of the pool`,
+        },
+      ];
+    });
+  return manifests.flatMap((manifest) => [
+    ...missing(manifest, `volume ${manifest.name}`),
+    ...(home.snapshots.get(manifest.id)?.list ?? []).flatMap((one) =>
+      one.layout === undefined ? [] : missing(filesOf(one), `snapshot ${manifest.name}@${one.name}`),
+    ),
+  ]);
 }
 
 /** A part whose record cannot be read, or whose pool is not open, is not gone. */
@@ -84,10 +119,11 @@ function isGone(pools: readonly PartPool[], poolId: string, fileId: string): boo
   return pool !== null && isUsable(pool) && !pool.parts.has(fileId) && !pool.unreadable.has(fileId);
 }
 
-/** Bytes that the parts in a pool promise. If the manifest of a volume cannot be read, its parts count, too. */
+/** Bytes that the parts in a pool promise. If the manifest of a volume cannot be read, its parts count, too. Snapshots promise nothing. */
 export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number {
   let sum = 0;
   for (const { record } of pool.parts.values()) {
+    if (record.snapshotId !== undefined) continue;
     const home = poolOf(pools, record.homeId);
     if (home === null || home.unreadable.has(record.volumeId)) sum += record.sizeBytes;
     else {

@@ -2,8 +2,9 @@
 // long. Moments says when each chunk is cloned. Invariants: the copy has exactly the size of the volume; each chunk is cloned at most once.
 
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, open } from 'node:fs/promises';
+import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { storageStamp } from '../../backends/files/storage-identity.ts';
 import type { RangeCalls, Reflink } from '../disk/data-file.ts';
 import {
   CHUNK_EXTENTS_MAX,
@@ -19,6 +20,7 @@ import { isWithoutReflink } from './reflink.ts';
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants;
 const DATA_MODE = 0o600;
+export const SNAPSHOT_MODE = 0o400;
 /** File systems seldom have smaller blocks, and no extent is smaller than a block. */
 const EXTENT_MIN_BYTES = 4_096;
 
@@ -126,6 +128,42 @@ export async function finishCopy(file: string, sizeBytes: number, mode: number):
   } finally {
     await handle.close();
   }
+}
+
+/** Throws E_VOLUME if the file of a volume is shorter than the volume. */
+export async function checkSource(file: string, sizeBytes: number): Promise<void> {
+  const { size } = await stat(file);
+  if (size < sizeBytes)
+    throw new RsError('E_VOLUME', `${file} has ${size} bytes, but the volume has ${sizeBytes}: restore its content, then reload`, { file });
+}
+
+/**
+ * Makes a new data file that begins as the file of a snapshot; the rest of it is zeros. Durable, except for its name. Returns its stamp. `pool`:
+ * the directory of the pool. Throws E_NO_REFLINK naming it.
+ */
+export async function cloneAsData(reflink: Reflink, from: string, to: string, sizeBytes: number, pool: string): Promise<string | null> {
+  await reflink.cloneFile(from, to).catch(refusal(pool));
+  await finishCopy(to, sizeBytes, DATA_MODE);
+  return storageStamp(await stat(to, { bigint: true }), to);
+}
+
+/** Clones a small file, so that no write is held for a file system that cannot clone. Throws E_NO_REFLINK naming the directory of the pool. */
+export async function checkReflink(reflink: Reflink, small: string, probe: string, pool: string): Promise<void> {
+  await reflink.cloneFile(small, probe).catch(refusal(pool));
+  await rm(probe, { force: true });
+}
+
+function refusal(pool: string): (thrown: unknown) => never {
+  return (thrown) => {
+    if (!isWithoutReflink(errnoName(thrown))) throw thrown;
+    throw new RsError(
+      'E_NO_REFLINK',
+      `The file system of ${pool} has no reflink, which snapshots and clones need: use a pool on a file system that ` +
+        'mkfs.xfs -m reflink=1 or mkfs.btrfs has made',
+      { path: pool },
+      thrown,
+    );
+  };
 }
 
 /** Returns the size of the chunks in which a file is cloned: all of it if it has few extents. */

@@ -8,16 +8,14 @@ import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { isSameStamp, storageStamp } from '../../backends/files/storage-identity.ts';
 import type { Reflink } from '../disk/data-file.ts';
-import type { Manifest } from '../disk/manifest.ts';
+import { type Manifest, partSizes } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
-import { cloneAll, FileCopy, finishCopy } from './file-copy.ts';
-import { isWithoutReflink, systemReflink } from './reflink.ts';
-import { printSnapshot, printSnapshotRemoval, snapshotPaths, type SnapshotRecord } from './snapshot-record.ts';
+import { checkReflink, checkSource, cloneAll, cloneAsData, FileCopy, finishCopy, SNAPSHOT_MODE } from './file-copy.ts';
+import { systemReflink } from './reflink.ts';
+import { filesOf, printSnapshot, printSnapshotRemoval, snapshotPaths, type SnapshotRecord } from './snapshot-record.ts';
 
 const FOLDER_MODE = 0o700;
-const SNAPSHOT_MODE = 0o400;
-const DATA_MODE = 0o600;
 
 export class SnapshotFiles {
   private readonly directory: string;
@@ -31,7 +29,9 @@ export class SnapshotFiles {
   }
 
   /** Prepares the copy of a volume, which is not yet cloned. Throws E_NO_REFLINK, E_EXISTS, E_VOLUME or a system error. */
-  async begin({ name, volumeId, sizeBytes }: SnapshotRecord): Promise<FileCopy> {
+  async begin(record: SnapshotRecord): Promise<FileCopy> {
+    const { name, volumeId } = record;
+    const [sizeBytes = 0] = partSizes(filesOf(record));
     const folder = this.folderOf(volumeId);
     await makeFolder(folder);
     this.reached('snapshot: folder');
@@ -40,12 +40,8 @@ export class SnapshotFiles {
     }
     await this.undo(folder, name);
     const [from, to] = [poolPaths.data(folder), snapshotPaths.newData(folder, name)];
-    const { size } = await stat(from);
-    if (size < sizeBytes)
-      throw new RsError('E_VOLUME', `${from} has ${size} bytes, but the volume has ${sizeBytes}: restore its content, then reload`, {
-        file: from,
-      });
-    await this.checkReflink(folder, to);
+    await checkSource(from, sizeBytes);
+    await checkReflink(this.reflink, poolPaths.manifest(folder), to, this.directory);
     return FileCopy.begin(this.reflink, volumeId, sizeBytes, from, to);
   }
 
@@ -53,7 +49,7 @@ export class SnapshotFiles {
   async prepare(record: SnapshotRecord): Promise<void> {
     const folder = this.folderOf(record.volumeId);
     this.reached('snapshot: cloned');
-    await finishCopy(snapshotPaths.newData(folder, record.name), record.sizeBytes, SNAPSHOT_MODE);
+    await finishCopy(snapshotPaths.newData(folder, record.name), partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
     this.reached('snapshot: data');
     await replaceFile(snapshotPaths.newRecord(folder, record.name), printSnapshot(record));
     this.reached('snapshot: prepared');
@@ -108,17 +104,19 @@ export class SnapshotFiles {
   /** Makes a new data file that begins as the snapshot; the rest of it is zeros. Durable, except for its name. Returns its stamp. */
   async cloneData({ name, volumeId }: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
     const folder = this.folderOf(volumeId);
-    await this.reflink.cloneFile(snapshotPaths.data(folder, name), to).catch((thrown: unknown) => this.refused(thrown));
-    await finishCopy(to, sizeBytes, DATA_MODE);
+    const stamp = await cloneAsData(this.reflink, snapshotPaths.data(folder, name), to, sizeBytes, this.directory);
     this.reached('clone: data');
-    return storageStamp(await stat(to, { bigint: true }), to);
+    return stamp;
   }
 
   /**
    * Makes the data file that a rollback puts in the place of the present one, and returns its stamp. Throws E_VOLUME if the present one is
    * not that of the manifest, because a stop would then leave two files of which neither is.
    */
-  async makeNext(record: SnapshotRecord, { name, sizeBytes, stamps: [wanted = null] }: Manifest): Promise<string> {
+  async makeNext(record: SnapshotRecord, manifest: Manifest): Promise<string> {
+    const { name, stamps } = manifest;
+    const [wanted = null] = stamps;
+    const [sizeBytes = 0] = partSizes(manifest);
     const folder = this.folderOf(record.volumeId);
     const [present, file] = [poolPaths.data(folder), poolPaths.nextData(folder)];
     const presentStamp = storageStamp(await stat(present, { bigint: true }), present);
@@ -149,23 +147,6 @@ export class SnapshotFiles {
 
   private folderOf(volumeId: string): string {
     return poolPaths.volume(this.directory, volumeId);
-  }
-
-  /** Clones a small file, so that no write is held for a file system that cannot clone. */
-  private async checkReflink(folder: string, probe: string): Promise<void> {
-    await this.reflink.cloneFile(poolPaths.manifest(folder), probe).catch((thrown: unknown) => this.refused(thrown));
-    await rm(probe, { force: true });
-  }
-
-  private refused(thrown: unknown): never {
-    if (!isWithoutReflink(errnoName(thrown))) throw thrown;
-    throw new RsError(
-      'E_NO_REFLINK',
-      `The file system of ${this.directory} has no reflink, which snapshots and clones need: use a pool on a file system that ` +
-        'mkfs.xfs -m reflink=1 or mkfs.btrfs has made',
-      { path: this.directory },
-      thrown,
-    );
   }
 }
 

@@ -13,6 +13,7 @@ import {
 } from './snapshot-record.ts';
 
 const ID = '00000000-0000-4000-8000-000000000001';
+const OTHER = '00000000-0000-4000-8000-000000000002';
 const RECORD: SnapshotRecord = {
   id: ID,
   name: 'monday',
@@ -34,7 +35,17 @@ test('a record and a removal are read as they were written', () => {
   expect(parseSnapshotRemoval('f', printSnapshotRemoval(removal))).toEqual(removal);
 });
 
+test('a record of several files is read as it was written, has a format that older programs refuse, and its files fit its size', () => {
+  const parts = [ID, OTHER].map((fileId) => ({ poolId: ID, fileId, sizeBytes: 2048 }));
+  const record: SnapshotRecord = { ...RECORD, layout: { kind: 'concat', parts } };
+  expect(parseSnapshot('f', printSnapshot(record))).toEqual(record);
+  expect(JSON.parse(printSnapshot(record))).toMatchObject({ version: 2 });
+  expect(() => printSnapshot({ ...record, sizeBytes: 8192 })).toThrow('its parts have 4096 bytes, which do not fit its size of 8192 bytes');
+  expect(() => printSnapshot({ ...record, id: OTHER })).toThrow('its first part is not in its folder');
+});
+
 test.each([
+  ['layout', { kind: 'stripe', parts: [] }],
   ['id', 'x'],
   ['name', '7'],
   ['name', '.new-a'],
@@ -58,7 +69,7 @@ test.each([
 });
 
 test('a newer format is refused', () => {
-  expect(() => parseSnapshot('f', JSON.stringify({ version: 2, ...RECORD }))).toThrow('f has format 2');
+  expect(() => parseSnapshot('f', JSON.stringify({ version: 3, ...RECORD }))).toThrow('f has format 3');
 });
 
 test.each([

@@ -9,12 +9,16 @@ import { isSnapshotName } from '@rsio/common/lib/units';
 import {
   damagedFile,
   isBlockSize,
+  isLayout,
   isNameOrNull,
   isNameText,
   isRequestOrNull,
   isSize,
   isTime,
   isUuid,
+  type Layout,
+  layoutMismatch,
+  type Manifest,
   parseContent,
   printContent,
   readable,
@@ -35,6 +39,11 @@ export interface SnapshotRecord {
   readonly volumeId: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;
+  /**
+   * The files of a snapshot of a volume of several files; absent for one file. The first one is NAME.data, and has the id of the snapshot; the
+   * others are parts in the pools of the volume's files.
+   */
+  readonly layout?: Layout;
   readonly createdMs: number;
   /** Client that made it; null if an administrator made it on the server. */
   readonly creator: string | null;
@@ -57,6 +66,8 @@ export interface SnapshotRemoval {
   readonly request: string | null;
 }
 
+/** Format of a snapshot of several files, which an older rssrv refuses. */
+const LAYOUT_VERSION = 2;
 /** Prefix of files of a snapshot that is not finished. No name of a snapshot begins with a dot. */
 const UNFINISHED = '.new-';
 const FILE = /^(\.new-)?(.*)\.(json|data|json\.new)$/s;
@@ -87,20 +98,29 @@ export function snapshotFileOf(file: string): SnapshotFileName | null {
 
 /** Throws E_USAGE, naming the field, if `parseSnapshot` would refuse the file. */
 export function printSnapshot(record: SnapshotRecord): string {
-  return readable(printContent(record), parseSnapshot);
+  return readable(printContent(record, record.layout === undefined ? 1 : LAYOUT_VERSION), parseSnapshot);
+}
+
+/** The files of a snapshot. */
+export function filesOf({ layout, sizeBytes }: Pick<SnapshotRecord, 'layout' | 'sizeBytes'>): Pick<Manifest, 'layout' | 'sizeBytes'> {
+  return { layout: layout ?? { kind: 'simple' }, sizeBytes };
 }
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseSnapshot(file: string, text: string): SnapshotRecord {
-  const { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, schedule, request } = parseContent(
+  const { id, name, volumeId, sizeBytes, blockSizeBytes, layout, createdMs, creator, group, rollback, schedule, request } = parseContent(
     file,
     text,
+    LAYOUT_VERSION,
   );
   if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
   if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
   if (!isUuid(volumeId)) throw damagedFile(file, 'volumeId is not a UUID');
   if (!isBlockSize(blockSizeBytes)) throw damagedFile(file, 'blockSizeBytes is not 512 or 4096');
   if (!isSize(sizeBytes, blockSizeBytes)) throw damagedFile(file, 'sizeBytes is not a whole number of blocks');
+  if (layout !== undefined && !isLayout(layout)) throw damagedFile(file, 'layout is not a layout');
+  const mismatch = layout === undefined ? null : layoutMismatch({ id, sizeBytes, layout }, LAYOUT_VERSION);
+  if (mismatch !== null) throw damagedFile(file, mismatch);
   if (!isTime(createdMs)) throw damagedFile(file, 'createdMs is not a time');
   if (!isNameOrNull(creator)) throw damagedFile(file, 'creator is not a name or null');
   if (!isGroup(group)) throw damagedFile(file, 'group is not a group');
@@ -109,7 +129,8 @@ export function parseSnapshot(file: string, text: string): SnapshotRecord {
   if (schedule !== undefined && !isNameText(schedule)) throw damagedFile(file, 'schedule is not the label of a rule');
   if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
   const made = schedule === undefined ? {} : { schedule };
-  return { id, name, volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback, ...made, request };
+  const files = layout === undefined ? {} : { layout };
+  return { id, name, volumeId, sizeBytes, blockSizeBytes, ...files, createdMs, creator, group, rollback, ...made, request };
 }
 
 function isGroup(value: unknown): value is SnapshotGroup {

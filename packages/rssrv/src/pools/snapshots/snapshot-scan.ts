@@ -9,11 +9,12 @@ import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { MANIFEST_MAX_BYTES, POOL_FINDINGS_MAX } from '../disk/limits.ts';
-import type { PoolIdentity } from '../disk/manifest.ts';
+import { partSizes, type PoolIdentity } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
 import { type PoolScan, scanPool } from '../disk/pool-scan.ts';
 import { SNAPSHOT_READS_MAX } from './limits.ts';
 import {
+  filesOf,
   parseSnapshot,
   parseSnapshotRemoval,
   snapshotFileOf,
@@ -175,8 +176,9 @@ class SnapshotScan {
   }
 
   /** Only the size is checked, because the content is never written to. */
-  private async isWhole({ sizeBytes }: SnapshotRecord, data: string, { data: isFinished }: PresentFiles): Promise<boolean> {
+  private async isWhole(record: SnapshotRecord, data: string, { data: isFinished }: PresentFiles): Promise<boolean> {
     if (!isFinished && !this.mayRepair) return true;
+    const [sizeBytes = 0] = partSizes(filesOf(record));
     const { size } = await stat(data);
     if (size === sizeBytes) return true;
     this.failed(`${data} has ${size} bytes, but the snapshot has ${sizeBytes}: restore it`);

@@ -1,0 +1,52 @@
+// The files of snapshots in one pool whose descriptions are in other folders: clones of the parts of volumes of several files. A file of a
+// snapshot is a part like one of a volume, with the id of the snapshot in its record. Invariants: it is new until the description that names
+// it is committed (parts/part-plan.ts); it is never written to (P2).
+
+import type { Reflink } from '../disk/data-file.ts';
+import type { PartRecord } from '../disk/manifest.ts';
+import type { PartFiles } from '../disk/part-files.ts';
+import type { PoolFiles } from '../disk/pool-files.ts';
+import { NEW_PREFIX, poolPaths } from '../disk/pool-paths.ts';
+import { checkReflink, checkSource, cloneAsData, FileCopy, finishCopy, SNAPSHOT_MODE } from './file-copy.ts';
+import { systemReflink } from './reflink.ts';
+
+export class PartSnapshots {
+  private readonly directory: string;
+  private readonly parts: PartFiles;
+  private readonly reflink: Reflink;
+  private readonly reached: (step: string) => void;
+
+  constructor({ directory, ports, parts }: PoolFiles) {
+    this.directory = directory;
+    this.parts = parts;
+    this.reflink = ports.reflink ?? systemReflink();
+    this.reached = (step) => ports.reached?.(step);
+  }
+
+  /** Prepares the copy of a part in a new one. It is not yet cloned. Throws E_NO_REFLINK, E_VOLUME or a system error. */
+  async begin(sourceId: string, record: PartRecord): Promise<FileCopy> {
+    const source = poolPaths.part(this.directory, sourceId);
+    await checkSource(poolPaths.data(source), record.sizeBytes);
+    const to = await this.parts.begin(record);
+    await checkReflink(this.reflink, poolPaths.partRecord(source), to, this.directory);
+    return FileCopy.begin(this.reflink, record.volumeId, record.sizeBytes, poolPaths.data(source), to);
+  }
+
+  /** Makes a copy durable that is cloned. From now on, only the description of the snapshot decides whether the part stays. */
+  async prepare(record: PartRecord): Promise<void> {
+    const folder = poolPaths.part(this.directory, NEW_PREFIX + record.fileId);
+    await finishCopy(poolPaths.data(folder), record.sizeBytes, SNAPSHOT_MODE);
+    this.reached('part: data');
+    await this.parts.end(record);
+  }
+
+  /** Creates a new part of a volume that begins as a part; the rest of it is zeros. Returns the stamp of its file. */
+  cloneAsPart(sourceId: string, record: PartRecord): Promise<string | null> {
+    return this.parts.create(record, false, async (to) => {
+      const from = poolPaths.data(poolPaths.part(this.directory, sourceId));
+      const stamp = await cloneAsData(this.reflink, from, to, record.sizeBytes, this.directory);
+      this.reached('part: data');
+      return stamp;
+    });
+  }
+}

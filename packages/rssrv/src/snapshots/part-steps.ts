@@ -1,0 +1,111 @@
+// The steps of changes of snapshots on each file of a volume. The first file is beside the manifest; those of volumes of several files are parts
+// in other pools. The caller commits the change in the home of the volume, and calls `settleParts` whatever happens. Invariant: a part stays
+// new, which its folder's name says, from before the commit until after it, so that a stop leaves all of the change or nothing.
+
+import type { Catalogue, PlacedPart, PoolState } from '../pools/catalogue.ts';
+import type { PoolFiles } from '../pools/disk/pool-files.ts';
+import type { PoolVerbs } from '../pools/pool-verbs.ts';
+import type { Pools } from '../pools/pools.ts';
+import { cloneAll, type FileCopy } from '../pools/snapshots/file-copy.ts';
+import { PartSnapshots } from '../pools/snapshots/part-snapshots.ts';
+import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
+import { filesOf } from '../pools/snapshots/snapshot-record.ts';
+import { copyOfVolume, type VolumeCopy } from '../pools/snapshots/volume-copy.ts';
+import { SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS, SNAPSHOT_MS_PER_GIB } from './limits.ts';
+import { type FoundSnapshot, snapshotParts, snapshotSources } from './snapshot-rules.ts';
+
+const GIB = 1024 ** 3;
+
+/** A copy of a volume that is not yet cloned, with its files. */
+export interface OpenCopy {
+  readonly copy: VolumeCopy;
+  readonly files: readonly { readonly pool: PoolState; readonly copy: FileCopy }[];
+}
+
+export interface PartStepsPorts {
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  catalogue(): Catalogue;
+}
+
+export class PartSteps {
+  private readonly ports: PartStepsPorts;
+
+  constructor(ports: PartStepsPorts) {
+    this.ports = ports;
+  }
+
+  /** Prepares the copies of all files. The caller closes `copy`. */
+  async begin({ pool: home, manifest, record }: FoundSnapshot): Promise<OpenCopy> {
+    const { pools } = this.ports;
+    const sources = snapshotSources(this.ports.catalogue(), manifest);
+    const parts = snapshotParts(this.ports.catalogue(), record);
+    const files: { pool: PoolState; copy: FileCopy }[] = [];
+    try {
+      const first = await pools.onDisk(home.name, limitMs(record), (one) => new SnapshotFiles(one).begin(record));
+      files.push({ pool: home, copy: first });
+      for (const [index, { pool, record: part }] of parts.entries()) {
+        const source = sources[index]?.record.fileId ?? '';
+        // A step that has failed may have left a part, or none, so that the pool is read again.
+        files.push({ pool, copy: await this.change(pool, part, (one) => new PartSnapshots(one).begin(source, part)) });
+        pools.putPart(pool.name, { record: part, isNew: true });
+      }
+    } catch (thrown) {
+      for (const { copy } of files) await copy.close();
+      throw thrown;
+    }
+    const all = files.map(({ copy }) => copy);
+    return { copy: copyOfVolume(filesOf(record).layout, record.sizeBytes, all), files };
+  }
+
+  /** Writes back what was written to the files since, so that little is left while writes are held. */
+  async sync({ files }: OpenCopy): Promise<void> {
+    for (const { pool, copy } of files) await this.ports.pools.onDisk(pool.name, limitMs(copy), () => copy.sync());
+  }
+
+  /** Makes the copies durable that are cloned. From now on, only the description decides whether the snapshot exists. */
+  async prepare({ pool: home, record }: FoundSnapshot): Promise<void> {
+    const { pools } = this.ports;
+    for (const { pool, record: part } of snapshotParts(this.ports.catalogue(), record))
+      await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).prepare(part));
+    await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).prepare(record));
+  }
+
+  /** Makes a snapshot of a volume that nobody writes to, up to the point at which its home makes it exist. */
+  async makePrepared(found: FoundSnapshot): Promise<void> {
+    const { copy, files } = await this.begin(found);
+    try {
+      for (const one of files) await this.ports.pools.onDisk(one.pool.name, limitMs(one.copy), () => cloneAll(one.copy));
+    } finally {
+      await copy.close();
+    }
+    await this.prepare(found);
+  }
+
+  /** Makes parts new again, before what names them is replaced or removed. */
+  async doubt(parts: readonly PlacedPart[]): Promise<void> {
+    for (const { pool, record } of parts) {
+      await this.change(pool, { sizeBytes: 0 }, (files) => files.parts.doubt(record.fileId));
+      this.ports.pools.putPart(pool.name, { record, isNew: true });
+    }
+  }
+
+  /** Creates new parts that begin as those of a snapshot. Where the volume has grown since, as parts of zeros. */
+  clone({ record: snapshot }: FoundSnapshot): (part: PlacedPart, index: number) => Promise<string | null> {
+    const sources = snapshotParts(this.ports.catalogue(), snapshot);
+    return (part, index) => {
+      const source = sources[index]?.record.fileId;
+      if (source === undefined) return this.ports.verbs.zeros(false)(part);
+      return this.change(part.pool, part.record, (files) => new PartSnapshots(files).cloneAsPart(source, part.record));
+    };
+  }
+
+  private change<T>(pool: PoolState, { sizeBytes }: { readonly sizeBytes: number }, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.ports.verbs.onDisk(pool, limitMs({ sizeBytes }), work);
+  }
+}
+
+/** Time that a step of a change may take for a volume or snapshot of this size. */
+export function limitMs({ sizeBytes }: { readonly sizeBytes: number }): number {
+  return Math.min(SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS + (sizeBytes / GIB) * SNAPSHOT_MS_PER_GIB);
+}
