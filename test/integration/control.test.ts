@@ -100,6 +100,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-restore': [['volume restore data', 0]],
   // There is no other pool, and no job: an error has no JSON.
   'volume-move': [],
+  'volume-copy': [],
   'volume-jobs': [['volume jobs', 0]],
   'volume-jobs-cancel': [],
   'volume-jobs-limit': [],

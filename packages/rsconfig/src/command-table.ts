@@ -13,6 +13,7 @@ import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon/views.ts'
 import { EXPLORE } from './commands/paths/explore.ts';
 import { TEST } from './commands/paths/test-path.ts';
 import {
+  VOLUME_COPY,
   VOLUME_GROW,
   VOLUME_LIST,
   VOLUME_REMOVE,
@@ -55,6 +56,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_ROLLBACK,
       VOLUME_DIFF,
       VOLUME_MOVE,
+      VOLUME_COPY,
       VOLUME_JOBS,
       VOLUME_JOBS_CANCEL,
       VOLUME_JOBS_LIMIT,

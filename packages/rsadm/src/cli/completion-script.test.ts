@@ -67,7 +67,7 @@ test.for<[string[], string[]]>([
   [['vol'], ['volume']],
   [
     ['volume', ''],
-    ['clone', 'create', 'diff', 'grow', 'list', 'move', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
+    ['clone', 'copy', 'create', 'diff', 'grow', 'list', 'move', 'remove', 'rename', 'restore', 'rollback', 'set', 'show', 'snapshot'],
   ],
   [
     ['pool', ''],

@@ -51,6 +51,9 @@ export const ORDERS: Orders = {
     untilId: null,
   }),
   'volume-move': () => ({ job: job({ state: 'waiting', doneBytes: 0, totalBytes: 0 }) }),
+  'volume-copy': () => ({
+    job: job({ kind: 'copy', state: 'waiting', newName: 'test', snapshot: 'monday', doneBytes: 0, totalBytes: 0 }),
+  }),
   'job-list': () => ({ jobs: [job()] }),
   'job-cancel': () => ({ job: job({ state: 'cancelling' }) }),
   'job-limit': () => ({ job: job({ limitBytes: 1024 ** 2 }) }),

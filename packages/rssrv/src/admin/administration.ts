@@ -15,7 +15,7 @@ import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
-import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -27,8 +27,8 @@ import { Triggers } from '../triggers/triggers.ts';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
-import { MoveService } from '../moves/move-orders.ts';
 import type { ReplacedVolumes } from '../moves/volume-switch.ts';
+import { JobService } from '../job-orders/job-service.ts';
 import { Journal } from '../requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
@@ -96,7 +96,7 @@ export class Administration {
   private readonly snapshots: SnapshotVerbs;
   private readonly schedules: ScheduleRunner;
   private readonly triggers: Triggers;
-  private readonly moves: MoveService;
+  private readonly jobs: JobService;
   private readonly inventory: Inventory;
   private readonly journal: Journal;
   private readonly requests: Requests;
@@ -150,14 +150,20 @@ export class Administration {
       log,
       newId: randomUUID,
       configured: () => this.inventory.sectionVolumes,
-      check: (was, now) => ports.check(was, now),
+      check: (was, now) => {
+        if (was !== null && now === null) this.jobs.checkNotCopied(was.id);
+        ports.check(was, now);
+      },
       apply: (was, now) => ports.apply(was, now),
     });
     this.snapshots = new SnapshotVerbs({
       ...{ pools, clock, log },
       verbs: this.verbs,
       moments: ports.moments,
-      whileUnread: (record, name, work) => ports.readers.whileUnread(record, name, work),
+      whileUnread: async (record, name, work) => {
+        this.jobs.checkNotRead(record.id, name);
+        return ports.readers.whileUnread(record, name, work);
+      },
       newId: randomUUID,
       configured: () => this.inventory.sectionVolumes,
     });
@@ -169,8 +175,14 @@ export class Administration {
       around: (wanted, make) => this.triggers.around(wanted, make),
       change: (work, what) => ports.changes.runOwn(work, what),
     });
-    this.moves = new MoveService({
-      ...{ pools, clock, log, verbs: this.verbs, file: ports.paths.jobsFile },
+    this.jobs = this.newJobs();
+  }
+
+  private newJobs(): JobService {
+    const { pools, verbs, snapshots, triggers, ports } = this;
+    const { clock, log } = ports;
+    return new JobService({
+      ...{ pools, clock, log, verbs, snapshots, triggers, file: ports.paths.jobsFile },
       volumeSwitch: {
         ...{ clock, volumes: ports.clients.volumes, sessions: ports.clients.sessions, inForce: () => ports.inForce() },
         ...{ listChanged: () => ports.clients.holdersChanged(), incarnationOf: (volume) => ports.clients.incarnation(volume) },
@@ -178,6 +190,7 @@ export class Administration {
       },
       configured: () => this.inventory.sectionVolumes,
       exclusive: (change, what) => ports.changes.runOwn(change, what),
+      askerOf: (node) => (node === null ? LOCAL_ASKER : clientAsker(node, ports.config().rights)),
     });
   }
 
@@ -207,7 +220,7 @@ export class Administration {
   async load(): Promise<void> {
     await this.memory.load();
     await this.journal.load();
-    await this.moves.jobs.load();
+    await this.jobs.jobs.load();
   }
 
   /** A text for each pool that cannot be used. */
@@ -233,7 +246,7 @@ export class Administration {
     this.judgeSpace();
     this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers(), log);
     await (await this.readSocket.prepare(this.ports.config().server.controlGroup)).commit();
-    this.moves.start();
+    void this.jobs.start();
     this.look();
     this.measureLater();
     this.purgeLater();
@@ -248,7 +261,7 @@ export class Administration {
     await this.readSocket.close();
     await this.control?.close();
     this.remote.close();
-    await this.moves.jobs.stop();
+    await this.jobs.jobs.stop();
     await this.memory.close();
   }
 
@@ -320,7 +333,7 @@ export class Administration {
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
-      ...this.moves.orders(asker, turns),
+      ...this.jobs.orders(asker, turns),
       ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),

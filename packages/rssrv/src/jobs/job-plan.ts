@@ -25,6 +25,17 @@ export interface JobOrders {
   readonly lookAfterMs: number | null;
 }
 
+/** What a job does, such as `move of volume db from pool fast to pool slow`. */
+export function jobText({ kind, name, from, to, copy }: JobRecord): string {
+  if (kind === 'move' || copy === undefined) return `move of volume ${name} from pool ${from} to pool ${to}`;
+  const what = `copy of volume ${name}${copy.isOwn ? '' : `@${copy.snapshot}`}`;
+  return copy.target.kind === 'volume' ? `${what} to volume ${volumeText(copy.target)} in pool ${to}` : `${what} to ${to}`;
+}
+
+function volumeText({ name, universe }: { readonly name: string; readonly universe: number }): string {
+  return universe === 0 ? name : `${name}@${universe}`;
+}
+
 export function isOpen({ state }: Pick<JobRecord, 'state'>): boolean {
   return state === 'waiting' || state === 'running' || state === 'cancelling';
 }
@@ -34,13 +45,9 @@ export function withJob(jobs: readonly JobRecord[], job: JobRecord): readonly Jo
   const open = jobs.filter(isOpen);
   const other = open.find(({ volumeId }) => volumeId === job.volumeId);
   if (other !== undefined)
-    throw new RsError(
-      'E_BUSY',
-      `Job ${other.id} is moving volume ${job.name} to pool ${other.to}: wait for it, or cancel it (jobs cancel ${other.id})`,
-      {
-        job: other.id,
-      },
-    );
+    throw new RsError('E_BUSY', `Job ${other.id}, ${jobText(other)}, has not ended: wait for it, or cancel it (jobs cancel ${other.id})`, {
+      job: other.id,
+    });
   if (open.length >= JOBS_OPEN_MAX)
     throw new RsError('E_LIMIT', `${JOBS_OPEN_MAX} jobs have not ended, and no more are allowed: wait for one`);
   return [...jobs, job];

@@ -13,6 +13,37 @@ export interface MoveState {
   readonly positionBytes: number;
 }
 
+/** Where a copy goes. */
+export type CopyTarget =
+  /** A new volume, in the pool of the record. */
+  | { readonly kind: 'volume'; readonly id: string; readonly name: string; readonly universe: number }
+  | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat; readonly isForced: boolean }
+  | { readonly kind: 'nbd'; readonly uri: string };
+
+const FORMATS = ['raw', 'qcow2'] as const;
+export type ImageFormat = (typeof FORMATS)[number];
+
+/** What a copy remembers. A stamp names one file, whatever its path. */
+export interface CopyState {
+  readonly target: CopyTarget;
+  /** Name of the snapshot that it copies. */
+  readonly snapshot: string;
+  /** Null: the snapshot is not known to exist yet. */
+  readonly snapshotId: string | null;
+  /** The job makes the snapshot, and removes it. */
+  readonly isOwn: boolean;
+  /** The file with what is copied: of the new volume, or under its temporary name. */
+  readonly copyStamp: string | null;
+  /** The new volume has everything before this offset, durably. */
+  readonly positionBytes: number;
+  /** Temporary name of the file. */
+  readonly part: string | null;
+  /** How the copy has ended. What is left then is to clean up. */
+  readonly end: CopyEnd | null;
+}
+
+export type CopyEnd = { readonly kind: 'done' } | { readonly kind: 'cancelled' } | { readonly kind: 'failed'; readonly reason: string };
+
 const STATES = ['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled'] as const;
 
 /** `cancelling`: it is to end, and undoes what it has done. */
@@ -21,12 +52,12 @@ export type JobState = (typeof STATES)[number];
 export interface JobRecord {
   /** A small number as a text, used once. */
   readonly id: string;
-  readonly kind: 'move';
+  readonly kind: 'move' | 'copy';
   readonly volumeId: string;
   /** The volume as it was named when the job began. */
   readonly name: string;
   readonly universe: number;
-  /** Names and ids of the pools. */
+  /** Names and ids of the pools. Of a copy that makes no volume, `to` is the path or the URI, and `toId` is empty. */
   readonly from: string;
   readonly fromId: string;
   readonly to: string;
@@ -44,6 +75,8 @@ export interface JobRecord {
   readonly doneBytes: number;
   readonly totalBytes: number;
   readonly move: MoveState | null;
+  /** Absent from the records of moves. */
+  readonly copy?: CopyState;
 }
 
 export interface JobsContent {
@@ -64,7 +97,7 @@ function isJob(value: unknown): value is JobRecord {
   return (
     texts &&
     numbers &&
-    value['kind'] === 'move' &&
+    (value['kind'] === 'move' ? value['copy'] === undefined : value['kind'] === 'copy' && isCopyState(value['copy'])) &&
     STATES.some((state) => state === value['state']) &&
     isTextOrNull(value['by']) &&
     isTextOrNull(value['reason']) &&
@@ -77,6 +110,37 @@ function isJob(value: unknown): value is JobRecord {
 function isMoveState(value: unknown): value is MoveState {
   if (!isRecord(value)) return false;
   return isWhole(value['positionBytes']) && ['copyStamp', 'baseStamp', 'nextStamp'].every((field) => isTextOrNull(value[field]));
+}
+
+function isCopyState(value: unknown): value is CopyState {
+  if (!isRecord(value)) return false;
+  return (
+    isTarget(value['target']) &&
+    isText(value['snapshot']) &&
+    typeof value['isOwn'] === 'boolean' &&
+    isWhole(value['positionBytes']) &&
+    ['snapshotId', 'copyStamp', 'part'].every((field) => isTextOrNull(value[field])) &&
+    (value['end'] === null || isEnd(value['end']))
+  );
+}
+
+function isTarget(value: unknown): value is CopyTarget {
+  if (!isRecord(value)) return false;
+  switch (value['kind']) {
+    case 'volume':
+      return isText(value['id']) && isText(value['name']) && isWhole(value['universe']);
+    case 'file':
+      return isText(value['path']) && FORMATS.some((format) => format === value['format']) && typeof value['isForced'] === 'boolean';
+    case 'nbd':
+      return isText(value['uri']);
+    default:
+      return false;
+  }
+}
+
+function isEnd(value: unknown): value is CopyEnd {
+  if (!isRecord(value)) return false;
+  return value['kind'] === 'done' || value['kind'] === 'cancelled' || (value['kind'] === 'failed' && isText(value['reason']));
 }
 
 function isTextOrNull(value: unknown): value is string | null {

@@ -7,12 +7,24 @@ import { StateFile } from '@rsio/common/files/state-file';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { afterStart, cancelled, ended, isOpen, type JobEnd, nextOrders, retryAtMs, started, withJob, withoutOld } from './job-plan.ts';
+import {
+  afterStart,
+  cancelled,
+  ended,
+  isOpen,
+  type JobEnd,
+  jobText,
+  nextOrders,
+  retryAtMs,
+  started,
+  withJob,
+  withoutOld,
+} from './job-plan.ts';
 import { JobPace } from './job-pace.ts';
 import { isJobsContent, type JobRecord, type JobsContent } from './job-record.ts';
 import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS } from './limits.ts';
 
-const REMEDY = 'remove it; moves that were in progress are then not finished, and their volumes stay where they are';
+const REMEDY = 'remove it; jobs that were in progress are then not finished: volumes stay where they are, and copies are not made';
 
 /** Thrown by a job to end in this way. */
 export class JobEnds extends Error {
@@ -29,10 +41,12 @@ export interface RunningJob {
   readonly record: JobRecord;
   readonly bytesPerSecond: number;
   /** Changes what is remembered of the job, without saving it. */
-  readonly note: (changes: Partial<Pick<JobRecord, 'doneBytes' | 'totalBytes' | 'rounds' | 'move'>>) => void;
+  readonly note: (changes: Partial<Pick<JobRecord, 'doneBytes' | 'totalBytes' | 'rounds' | 'move' | 'copy'>>) => void;
   save(): Promise<void>;
   /** Waits for bandwidth before each piece. Throws JobEnds if the job is to end. */
   beforePiece(bytes: number): Promise<void>;
+  /** Counts bytes that a program has copied, which keeps the limit itself. */
+  copied(bytes: number): void;
   /** Throws JobEnds if the job is to end. */
   check(): void;
 }
@@ -186,7 +200,7 @@ export class Jobs {
     this.put(ended(before, end, clock.wallMs()));
     this.jobs = withoutOld(this.jobs);
     await this.file.save().catch((thrown: unknown) => log.error(toRsError(thrown).message));
-    const what = `Job ${id}, move of volume ${before.name} from pool ${before.from} to pool ${before.to}`;
+    const what = `Job ${id}, ${jobText(before)}`;
     if (end.kind === 'failed') log.error(`${what}, has failed: ${end.reason}`);
     else if (end.kind === 'waits' && before.reason !== end.reason) log.warn(`${what}, waits: ${end.reason}`);
     else if (end.kind !== 'stopped' && end.kind !== 'waits') log.info(`${what}, is ${end.kind}`);
@@ -212,6 +226,10 @@ export class Jobs {
         do check();
         while (!(await pace.wait(find().limitBytes)));
         pace.take(bytes, find().limitBytes);
+      },
+      copied: (bytes) => {
+        pace.take(bytes, null);
+        this.put({ ...find(), doneBytes: find().doneBytes + bytes });
       },
     };
   }

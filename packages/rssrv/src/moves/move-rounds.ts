@@ -11,8 +11,8 @@ import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { cloneFiles, MoveFiles, stampOf } from '../pools/moves/move-files.ts';
 import { isWithoutReflink } from '../pools/snapshots/reflink.ts';
-import { type ChangedData, RangeCopy } from './changed-data.ts';
-import { SAVE_EVERY_BYTES } from './limits.ts';
+import type { ChangedData } from './changed-data.ts';
+import { copyRanges } from './copy-ranges.ts';
 import { resumePoint } from './move-plan.ts';
 
 export interface RoundPorts {
@@ -111,47 +111,18 @@ export class MoveRounds {
       const base = state.baseStamp === null ? null : await opened(clones.base, 'r');
       const next = await opened(clones.next, 'r');
       const copy = await opened(poolPaths.data(poolPaths.movingVolume(target.path, id)), 'r+');
-      return await this.copyRanges(job, { base, next, copy }, sizeBytes, state);
+      return await copyRanges(
+        this.ports,
+        job,
+        { base, next, copy },
+        { fromBytes: state.positionBytes, toBytes: sizeBytes },
+        (positionBytes) => {
+          job.note({ move: { ...state, positionBytes } });
+          return job.save();
+        },
+      );
     } finally {
       for (const file of files) await file.close();
     }
-  }
-
-  private async copyRanges(
-    job: RunningJob,
-    { base, next, copy }: { readonly base: FileHandle | null; readonly next: FileHandle; readonly copy: FileHandle },
-    sizeBytes: number,
-    state: MoveState,
-  ): Promise<number> {
-    const ranges = (fromBytes: number): ReturnType<ChangedData['ranges']> =>
-      this.ports.changedData.ranges(base?.fd ?? null, next.fd, fromBytes, sizeBytes);
-    let totalBytes = 0;
-    for await (const { lengthBytes, isHole } of ranges(state.positionBytes)) if (!isHole) totalBytes += lengthBytes;
-    job.note({ totalBytes: job.record.doneBytes + totalBytes });
-    const copier = new RangeCopy(next, copy, this.ports.punch);
-    let [bytes, unsavedBytes] = [0, 0];
-    const save = async (positionBytes: number): Promise<void> => {
-      await copy.sync();
-      job.note({ move: { ...state, positionBytes } });
-      await job.save();
-      unsavedBytes = 0;
-    };
-    let position = state.positionBytes;
-    const before = async (size: number): Promise<void> => {
-      if (unsavedBytes >= SAVE_EVERY_BYTES) await save(position);
-      await job.beforePiece(size);
-      bytes += size;
-      unsavedBytes += size;
-    };
-    for await (const range of ranges(position)) {
-      // In a new file, holes are holes already.
-      if (range.isHole && base === null) continue;
-      await copier.copy(range, before, (end) => {
-        if (!range.isHole) job.note({ doneBytes: job.record.doneBytes + (end - Math.max(position, range.offsetBytes)) });
-        position = end;
-      });
-    }
-    await copy.sync();
-    return bytes;
   }
 }

@@ -164,7 +164,7 @@ export function decideCreate(
   for (const name of wantedPools ?? (wantedPool === null ? [] : [wantedPool])) checkPool(asker, name);
   const pools =
     wantedPools === null
-      ? [wantedPool === null ? choosePool(catalogue, request, asker) : poolNamed(catalogue, wantedPool)]
+      ? [wantedPool === null ? choosePool(catalogue, request.sizeBytes, request.thick, asker) : poolNamed(catalogue, wantedPool)]
       : poolsNamed(catalogue, wantedPool, wantedPools);
   for (const one of pools) if (one.trouble !== null) throw unusable(one);
   const [pool] = pools;
@@ -392,7 +392,7 @@ function checkOwner({ role, limitBytes, node }: Asker, { owner, name }: Manifest
 }
 
 /** Chooses the usable pool with the most room among those that the asker may use. Throws E_UNKNOWN_POOL or E_SPACE. */
-function choosePool(catalogue: Catalogue, { sizeBytes, thick }: CreateRequest, asker: Asker): PoolState {
+export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boolean, asker: Asker): PoolState {
   const mine = catalogue.pools.filter(({ name }) => mayUsePool(asker, name));
   if (mine.length === 0) {
     const why = catalogue.pools.length === 0 ? 'rsadm pool add NAME PATH makes one' : 'its line in [rights] of rssrvcfg names other pools';

@@ -42,6 +42,7 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'job-cancel': ({ job }) => ({ job: visibleJob(job) }),
   'job-limit': ({ job }) => ({ job: visibleJob(job) }),
   'volume-move': ({ job }) => ({ job: visibleJob(job) }),
+  'volume-copy': ({ job }) => ({ job: visibleJob(job) }),
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
   'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
 };

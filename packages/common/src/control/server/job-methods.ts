@@ -1,10 +1,10 @@
 // The methods of rssrv about jobs, the work that takes time, and those that begin one. The rules for changing a table are in docs/CONTROL.md.
-// Invariant: rssrv has a handler for each method (moves/move-orders.ts), and each method that changes something takes the id of the request.
+// Invariant: rssrv has a handler for each method (job-orders/job-service.ts), and each method that changes something takes the id of the request.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { method } from '../method-table.ts';
 import { list, object } from '../shape.ts';
-import { bytesPerSecond, jobId, jobIdOrNull, poolName, request, universe, volumeName } from './params.ts';
+import { bytesPerSecond, jobId, jobIdOrNull, poolName, poolOrNull, request, snapshotOrNull, universe, volumeName } from './params.ts';
 import { JOB } from './views.ts';
 
 const one = object({ job: JOB });
@@ -28,6 +28,22 @@ export const JOB_METHODS = {
   'volume-move': method(
     'Begins a job that moves a volume to another pool, also while clients use it',
     { name: volumeName, universe, pool: poolName, limitBytes: bytesPerSecond, request },
+    one,
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-copy': method(
+    'Begins a job that copies a volume at one moment, or a snapshot of it, to a new volume',
+    {
+      name: volumeName,
+      universe,
+      snapshot: snapshotOrNull,
+      newName: volumeName,
+      newUniverse: universe,
+      pool: poolOrNull,
+      limitBytes: bytesPerSecond,
+      request,
+    },
     one,
     SERVER_CHANGE_MS,
     'manage',

@@ -38,7 +38,7 @@ export const bytesPerSecond: Param<number | null> = {
 export const volumeName: Param<string> = { shape: filledText(), what: `the name of a volume, at most ${NAME_MAX_BYTES} characters` };
 /** The name of a snapshot without that of its volume. */
 export const snapshotName: Param<string> = { shape: filledText(), what: `the name of a snapshot, at most ${NAME_MAX_BYTES} characters` };
-/** The later state of a comparison; null: now. */
+/** Null: now. */
 export const snapshotOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a snapshot or null', default: null };
 /** Where a part of an answer begins. */
 export const offsetBytes: Param<number> = { shape: whole(0, VOLUME_MAX_BYTES), what: 'a number of bytes', default: 0 };

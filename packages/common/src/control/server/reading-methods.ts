@@ -31,6 +31,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-clone': false,
   'volume-rollback': false,
   'volume-move': false,
+  'volume-copy': false,
   'job-cancel': false,
   'job-limit': false,
   'client-kick': false,

@@ -55,29 +55,65 @@ volume must have no snapshots.`,
     completes: given.completesVolumes,
     run: async (door: VolumeDoor, { pool, limit, wait, background, json }, [name = '']) => {
       if (pool === null) throw usageError('No pool: give --pool P', program);
-      if (wait !== null && background) throw usageError('Both --wait and --background are given: give one of them', program);
+      checkWaiting({ wait, background }, program);
       const [to, limitBytes] = [poolNameOf('--pool', pool, program), limit === null ? null : sizeOf('--limit', limit, program)];
       const target = await door.find(name, 'change');
       const { job } = await target.call('volume-move', { ...target.volume, pool: to, limitBytes, request: door.newId() });
-      const isWaiting = wait !== null || (!background && !json && door.ask !== null);
       const label = target.label(target.volume);
-      if (!isWaiting) {
-        if (json) return printJson(door, { ...target.place, job });
-        door.out(
-          toText([
-            `Job ${job.id}: ${label} moves from pool ${job.from} to pool ${job.to}; ${program} ${words} ${job.id} shows its progress`,
-          ]),
-        );
-        return undefined;
-      }
-      const last = await ended(door, target, job.id, wait);
-      if (json) printJson(door, { ...target.place, job: last });
-      if (last.state !== 'done')
-        throw new RsError('E_BUSY', `Job ${last.id} is ${last.state}: ${last.reason ?? 'the volume is where it was'}`, { job: last.id });
-      if (!json) door.out(toText([`${label} is now in pool ${last.to}`]));
+      await followJob(
+        door,
+        target,
+        job,
+        { wait, background, json, shows: `${program} ${words} ${job.id}` },
+        {
+          begins: `${label} moves from pool ${job.from} to pool ${job.to}`,
+          done: `${label} is now in pool ${job.to}`,
+          undone: 'the volume is where it was',
+        },
+      );
       return undefined;
     },
   });
+}
+
+/** Throws E_USAGE if the options contradict each other. */
+export function checkWaiting({ wait, background }: { readonly wait: number | null; readonly background: boolean }, program: string): void {
+  if (wait !== null && background) throw usageError('Both --wait and --background are given: give one of them', program);
+}
+
+export interface FollowOptions {
+  readonly wait: number | null;
+  readonly background: boolean;
+  readonly json: boolean;
+  /** The command that shows the progress of the job. */
+  readonly shows: string;
+}
+
+/** What the command says when the job has begun, is done, and has ended otherwise without a reason. */
+export interface JobTexts {
+  readonly begins: string;
+  readonly done: string;
+  readonly undone: string;
+}
+
+/** Reports a job that has begun, or waits for its end. Throws E_BUSY if it is not done then, and E_TIMEOUT if it goes on. */
+export async function followJob(
+  door: VolumeDoor,
+  target: VolumeTarget,
+  job: JobView,
+  { wait, background, json, shows }: FollowOptions,
+  { begins, done, undone }: JobTexts,
+): Promise<void> {
+  const isWaiting = wait !== null || (!background && !json && door.ask !== null);
+  if (!isWaiting) {
+    if (json) printJson(door, { ...target.place, job });
+    else door.out(toText([`Job ${job.id}: ${begins}; ${shows} shows its progress`]));
+    return;
+  }
+  const last = await ended(door, target, job.id, wait);
+  if (json) printJson(door, { ...target.place, job: last });
+  if (last.state !== 'done') throw new RsError('E_BUSY', `Job ${last.id} is ${last.state}: ${last.reason ?? undone}`, { job: last.id });
+  if (!json) door.out(toText([done]));
 }
 
 /** Waits until a job ends, and shows its progress. */
@@ -105,7 +141,8 @@ function listVerb(given: VolumeProgram, words: string): JobVerb {
     synopsis: `${words} [ID]`,
     summary: 'lists jobs: work of the server that takes time',
     details: `The list has the jobs that have not ended, and those that ended last. A client
-sees the jobs that it asked for.`,
+sees the jobs that it asked for. RESTART says what a restart of the server means
+for a job: it goes on, or starts over.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, jobs: list(JOB, 'The oldest first') }),
     operands: { min: 0, max: 1 },
@@ -176,13 +213,19 @@ function progressText({ state, doneBytes, totalBytes, bytesPerSecond }: JobView)
 function jobsTable(jobs: readonly JobView[]): string {
   const rows = jobs.map((job) => [
     job.id,
-    `${job.kind} ${job.name} from ${job.from} to ${job.to}`,
+    jobText(job),
     job.state,
     `${shownSize(job.doneBytes)}/${shownSize(job.totalBytes)}`,
     job.bytesPerSecond === 0 ? '-' : shownSize(job.bytesPerSecond),
     job.limitBytes === null ? '-' : shownSize(job.limitBytes),
     job.by ?? '-',
+    job.endedMs === null ? job.afterRestart : '-',
     job.reason ?? '',
   ]);
-  return toText(alignColumns(['JOB', 'WHAT', 'STATE', 'COPIED', 'SPEED', 'LIMIT', 'BY', 'REASON'], rows));
+  return toText(alignColumns(['JOB', 'WHAT', 'STATE', 'COPIED', 'SPEED', 'LIMIT', 'BY', 'RESTART', 'REASON'], rows));
+}
+
+function jobText({ kind, name, snapshot, from, to, newName }: JobView): string {
+  if (kind === 'move') return `move ${name} from ${from} to ${to}`;
+  return `copy ${name}${snapshot === null ? '' : `@${snapshot}`} to ${newName === null ? to : `${newName} in ${to}`}`;
 }

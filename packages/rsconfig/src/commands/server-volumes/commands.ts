@@ -4,6 +4,7 @@
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, printJson } from '@rsio/common/cli/command';
 import { text } from '@rsio/common/control/shape';
 import { RsError } from '@rsio/common/lib/errors';
+import { copyVerb } from '@rsio/common/manage/volumes/copy';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
 import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
@@ -114,6 +115,7 @@ export const VOLUME_DIFF = atServer(SNAPSHOTS.diff);
 
 const JOB_VERBS = jobVerbs(PROGRAM, 'volume jobs');
 export const VOLUME_MOVE = atServer(JOB_VERBS.move);
+export const VOLUME_COPY = atServer(copyVerb(PROGRAM, 'volume jobs'));
 export const VOLUME_JOBS = atServer(JOB_VERBS.list);
 export const VOLUME_JOBS_CANCEL = atServer(JOB_VERBS.cancel);
 export const VOLUME_JOBS_LIMIT = atServer(JOB_VERBS.limit);

@@ -159,6 +159,7 @@ test.each(
     'volume rollback': ' oracle@monday',
     'volume diff': ' oracle@monday',
     'volume move': ' oracle --pool slow',
+    'volume copy': ' oracle@monday test',
     'volume jobs': '',
     'volume jobs cancel': ' 7',
     'volume jobs limit': ' 7 1m',

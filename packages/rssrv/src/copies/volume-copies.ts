@@ -1,0 +1,92 @@
+// Copies volumes and snapshots as jobs. Each kind of target has a file beside this one. Invariants: a copy has the content of one moment,
+// that of a snapshot; nothing has the name of the target before it is complete; whatever ends a job, what it has made apart from the target
+// is removed, by this server or after its next start.
+
+import { RsError, errnoName, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { isOpen } from '../jobs/job-plan.ts';
+import type { CopyEnd, CopyTarget, JobRecord } from '../jobs/job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
+import { type CopySource, type CopySources, stateOf } from './copy-source.ts';
+
+/** Copies to one kind of target. */
+export interface CopyKind<Kind extends CopyTarget['kind']> {
+  /** Copies, up to the point at which the target exists. Throws JobEnds, or why it has failed. */
+  run(job: RunningJob, source: CopySource, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
+  /** Deletes what is left beside the target. */
+  discard(record: JobRecord, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
+}
+
+export interface VolumeCopiesPorts {
+  readonly log: Pick<Log, 'warn'>;
+  readonly sources: CopySources;
+  readonly toVolume: CopyKind<'volume'>;
+}
+
+export class VolumeCopies {
+  private readonly ports: VolumeCopiesPorts;
+
+  constructor(ports: VolumeCopiesPorts) {
+    this.ports = ports;
+  }
+
+  /** Executes a job until the target exists. Throws JobEnds, or the error with which the job has failed. */
+  async run(job: RunningJob): Promise<void> {
+    let { end } = stateOf(job.record);
+    if (end === null) {
+      end = await this.copy(job);
+      job.note({ copy: { ...stateOf(job.record), end } });
+      await job.save().catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
+    }
+    await this.discard(job.record);
+    await this.ports.sources.release(job);
+    if (end.kind !== 'done') throw new JobEnds(end);
+  }
+
+  /** Throws JobEnds if the job goes on later. */
+  private async copy(job: RunningJob): Promise<CopyEnd> {
+    try {
+      job.check();
+      const source = await this.ports.sources.of(job);
+      job.check();
+      await this.copyTo(job, source);
+      return { kind: 'done' };
+    } catch (thrown) {
+      if (!(thrown instanceof JobEnds)) {
+        if (isPassing(thrown)) throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+        return { kind: 'failed', reason: toRsError(thrown).message };
+      }
+      if (thrown.end.kind === 'cancelled' || thrown.end.kind === 'failed') return thrown.end;
+      throw thrown;
+    }
+  }
+
+  private copyTo(job: RunningJob, source: CopySource): Promise<void> {
+    const { target } = stateOf(job.record);
+    switch (target.kind) {
+      case 'volume':
+        return this.ports.toVolume.run(job, source, target);
+      case 'file':
+      case 'nbd':
+        throw new RsError('E_INTERNAL', 'No such target');
+    }
+  }
+
+  private async discard(record: JobRecord): Promise<void> {
+    const { target } = stateOf(record);
+    if (target.kind === 'volume') await this.ports.toVolume.discard(record, target);
+  }
+}
+
+/** Throws E_HELD if a job copies this snapshot. `name`: such as `oracle@monday`. */
+export function checkNotRead(jobs: readonly JobRecord[], snapshotId: string, name: string): void {
+  const job = jobs.find((one) => isOpen(one) && one.copy?.snapshotId === snapshotId && one.copy.end === null);
+  if (job === undefined) return;
+  throw new RsError('E_HELD', `Snapshot ${name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
+}
+
+/** True if the job can go on later, because a pool is not there or does not answer. */
+function isPassing(thrown: unknown): boolean {
+  const { code } = toRsError(thrown);
+  return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT';
+}

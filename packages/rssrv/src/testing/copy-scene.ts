@@ -1,0 +1,78 @@
+// Copies of the volumes of a PoolScene as the server makes them, on any file system: differences by content instead of extents.
+// Tests use it.
+
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import type { JobView } from '@rsio/common/control/server/views';
+import { JobService, type JobServicePorts } from '../job-orders/job-service.ts';
+import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { COMPARED_CONTENT } from './move-scene.ts';
+import type { PoolScene } from './pool-scene.ts';
+
+export const DB = { name: 'db', universe: 0 };
+
+export interface CopyHooks {
+  /** Called when files are compared: for a new volume, twice for each copy. */
+  readonly copying?: () => void;
+  readonly ports?: Partial<JobServicePorts>;
+}
+
+export class CopyScene {
+  readonly scene: PoolScene;
+  readonly service: JobService;
+  readonly logged: string[] = [];
+
+  constructor(scene: PoolScene, { copying, ports }: CopyHooks = {}) {
+    this.scene = scene;
+    const { pools, verbs, snapshots } = scene;
+    const write = (text: string): void => void this.logged.push(text);
+    const unused = (): never => {
+      throw new Error('A copy needs no switch');
+    };
+    this.service = new JobService({
+      ...{ clock: systemClock, pools, verbs, snapshots },
+      log: { info: write, warn: write, error: write },
+      file: path.join(scene.directory, 'jobs.json'),
+      triggers: { around: (_wanted, make) => make() },
+      volumeSwitch: {
+        clock: systemClock,
+        volumes: { served: [], suspend: unused, sync: unused },
+        sessions: { closeHandles: unused },
+        ...{ inForce: unused, listChanged: unused, incarnationOf: unused },
+      },
+      configured: () => [],
+      exclusive: (change) => change(),
+      askerOf: () => LOCAL_ASKER,
+      data: {
+        changedData: {
+          ranges: (...range) => {
+            copying?.();
+            return COMPARED_CONTENT.ranges(...range);
+          },
+        },
+        punch: () => Promise.resolve(false),
+      },
+      ...ports,
+    });
+  }
+
+  get jobs(): JobService['jobs'] {
+    return this.service.jobs;
+  }
+
+  /** Begins a copy to a new volume, as a command does. */
+  async copy(newName: string, changes: { snapshot?: string; pool?: string } = {}, asker: Asker = LOCAL_ASKER): Promise<JobView> {
+    const orders = this.service.orders(asker, { run: (change) => change() });
+    const { snapshot = null, pool = null } = changes;
+    const { job } = await orders['volume-copy']({ ...DB, snapshot, newName, newUniverse: 0, pool, limitBytes: null, request: null });
+    return job;
+  }
+
+  /** Lets the jobs run, and resolves when none is running. */
+  async run(): Promise<void> {
+    await this.service.start();
+    while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling'))
+      await new Promise((resolve) => setImmediate(resolve));
+    await this.jobs.stop();
+  }
+}
