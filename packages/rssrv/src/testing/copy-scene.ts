@@ -38,7 +38,7 @@ export class CopyScene {
         clock: systemClock,
         volumes: { served: [], suspend: unused, sync: unused },
         sessions: { closeHandles: unused },
-        ...{ inForce: unused, listChanged: unused, incarnationOf: unused },
+        ...{ inForce: unused, listChanged: unused, incarnationOf: unused, incarnationEnded: unused },
       },
       configured: () => [],
       exclusive: (change) => change(),
