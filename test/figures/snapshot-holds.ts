@@ -22,7 +22,7 @@ Makes each file system on a loop device, or a zram device (as root), and volumes
 client write 8 KiB at random places, one request at a time and --rate writes a second each (default 250; 0: as many as go), while N snapshots (default 20) are made of one volume, and of a group of
 volumes at one moment; a row makes fewer, but 3 or more, after --seconds (default 240). Prints, in ms, how long the server held all changes,
 the longest clone of a chunk, how long a change waited for its chunk at most, and the longest write during each snapshot, beside the longest
-writes during equal times without a snapshot. The images of the disks are files in DIR (default: a temporary folder). --memory: the disks are
+writes during equal times without a snapshot, and percentiles of all writes. The images of the disks are files in DIR (default: a temporary folder). --memory: the disks are
 zram devices, so that no other program's use of the disk is measured.
 `;
 const BLOCK_BYTES = 8192;
@@ -60,10 +60,9 @@ class Writer {
     return this.ended;
   }
 
-  /** The longest write that was in progress in this time. */
-  longest(fromMs: number, toMs: number): number {
-    const during = this.tookMs.filter(([endedMs, ms]) => endedMs >= fromMs && endedMs - ms <= toMs);
-    return Math.max(0, ...during.map(([, ms]) => ms));
+  /** How long the writes took that were in progress in this time. */
+  during(fromMs: number, toMs: number): number[] {
+    return this.tookMs.filter(([endedMs, ms]) => endedMs >= fromMs && endedMs - ms <= toMs).map(([, ms]) => ms);
   }
 
   private async run(nbd: NbdIo, intervalMs: number): Promise<void> {
@@ -169,6 +168,12 @@ class Stage {
   }
 }
 
+interface Writes {
+  /** In each time. */
+  readonly longest: number[];
+  readonly all: number[];
+}
+
 async function measure(fileSystem: string, sizeBytes: number, count: number, isFragmented: boolean, options: Options): Promise<void> {
   const hosts = new Hosts();
   let stage: Stage | null = null;
@@ -177,8 +182,16 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
     const names = Array.from({ length: count }, (_unused, at) => `v${at}`);
     await stage.volumes(names, sizeBytes, isFragmented);
     const writers = await stage.writers(Math.max(count, options.writers), options.intervalMs);
-    const [during, beside, tookMs]: [number[], number[], number[]] = [[], [], []];
-    const longest = (fromMs: number, toMs: number): number => Math.max(...writers.map((writer) => writer.longest(fromMs, toMs)));
+    const [during, beside]: [Writes, Writes] = [
+      { longest: [], all: [] },
+      { longest: [], all: [] },
+    ];
+    const tookMs: number[] = [];
+    const note = ({ longest, all }: Writes, fromMs: number, toMs: number): void => {
+      const now = writers.flatMap((writer) => writer.during(fromMs, toMs));
+      all.push(...now);
+      longest.push(Math.max(0, ...now));
+    };
     const startMs = performance.now();
     const isOver = (): boolean => performance.now() - startMs > options.seconds * 1000;
     for (let number = 0; number < options.snapshots && !(number >= SNAPSHOTS_MIN && isOver()); number++) {
@@ -187,14 +200,15 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
       await stage.snapshot(number);
       const endedMs = performance.now();
       await pause(endedMs - beganMs);
-      during.push(longest(beganMs, endedMs));
-      beside.push(longest(endedMs + 1, performance.now()));
+      note(during, beganMs, endedMs);
+      note(beside, endedMs + 1, performance.now());
       tookMs.push(endedMs - beganMs);
       await stage.removeSnapshot(number);
     }
     for (const writer of writers) await writer.stop();
     const what = `${fileSystem} ${count > 1 ? `${count} x ` : ''}${printSize(sizeBytes)} ${isFragmented ? 'fragmented' : 'fresh'}`;
-    print(what, stage.logged('heldMs'), stage.logged('slowestMs'), stage.logged('waitedMs'), during, beside, tookMs);
+    print(what, stage.logged('heldMs'), stage.logged('slowestMs'), stage.logged('waitedMs'), during.longest, beside.longest, tookMs);
+    console.log(`${''.padEnd(30)}each write: p50, p99 ${p50p99(during.all)} during snapshots, ${p50p99(beside.all)} without`);
   } catch (thrown) {
     console.error(thrown);
     process.exitCode = 1;
@@ -217,6 +231,11 @@ function print(what: string, ...columns: number[][]): void {
         )
         .join('  '),
   );
+}
+
+function p50p99(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  return [0.5, 0.99].map((share) => `${sorted[Math.floor(sorted.length * share)]?.toFixed(1)} ms`).join(', ');
 }
 
 function middle(values: readonly number[]): number {
