@@ -29,6 +29,9 @@ const BLOCK_BYTES = 8192;
 const FILL_BYTES = 4 << 20;
 const WAIT_MS = 120_000;
 const PAUSE_MS = 300;
+const COMMAND_MS = 600_000;
+/** The time without a snapshot is as long as that with one, and not longer than this. */
+const BESIDE_MAX_MS = 10_000;
 /** Snapshots of a row, however long they take. */
 const SNAPSHOTS_MIN = 3;
 /** Size of a disk for each byte of the volumes. zram needs memory for each block of a disk, also for unused ones. */
@@ -128,11 +131,15 @@ class Stage {
 
   /** Makes a snapshot of all volumes, and removes it after `during`. */
   async snapshot(number: number): Promise<void> {
-    await this.host.rsadmWell('volume', 'snapshot', ...this.names.map((name) => `${name}@s${number}`));
+    const result = await this.host.run('rsadm', ['volume', 'snapshot', ...this.names.map((name) => `${name}@s${number}`)], COMMAND_MS);
+    if (result.code !== 0) throw new Error(result.stderr);
   }
 
   async removeSnapshot(number: number): Promise<void> {
-    for (const name of this.names) await this.host.rsadmWell('volume', 'remove', `${name}@s${number}`, '--yes');
+    for (const name of this.names) {
+      const result = await this.host.run('rsadm', ['volume', 'remove', `${name}@s${number}`, '--yes'], COMMAND_MS);
+      if (result.code !== 0) throw new Error(result.stderr);
+    }
   }
 
   /** A figure of each snapshot in the server's log, in ms. */
@@ -199,7 +206,7 @@ async function measure(fileSystem: string, sizeBytes: number, count: number, isF
       const beganMs = performance.now();
       await stage.snapshot(number);
       const endedMs = performance.now();
-      await pause(endedMs - beganMs);
+      await pause(Math.min(endedMs - beganMs, BESIDE_MAX_MS));
       note(during, beganMs, endedMs);
       note(beside, endedMs + 1, performance.now());
       tookMs.push(endedMs - beganMs);
