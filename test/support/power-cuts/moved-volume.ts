@@ -63,7 +63,11 @@ export class MovedVolume {
         this.accepted = job.id;
         for (let now: Job = job; ; now = await this.jobOf(job.id)) {
           if (now.state === 'done') return now;
-          if (!isOpen(now)) throw new MoveFailed(`${now.state}: ${now.reason}`);
+          if (!isOpen(now)) {
+            // The asker knows of it.
+            this.accepted = null;
+            throw new MoveFailed(`${now.state}: ${now.reason}`);
+          }
           await sleep(LOOK_MS);
         }
       },
