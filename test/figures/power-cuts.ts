@@ -4,11 +4,12 @@
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import type { ReflinkKind } from '../support/devices/reflink-disk.ts';
 import { CutDrill, type Fault } from '../support/power-cuts/cut-drill.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { snapshotPace } from '../support/power-cuts/snapshot-pace.ts';
 
-const HELP = `usage: npm run power-cuts -- [--cuts N] [--kills N] [--seed S] [--without-moves]
+const HELP = `usage: npm run power-cuts -- [--cuts N] [--kills N] [--seed S] [--without-moves] [--btrfs]
        npm run power-cuts -- --snapshots-a-minute N [--minutes M]
 
 Cuts the power of the disk of a pool (xfs_io shutdown on a loop device), or kills rssrv with SIGKILL, at random moments of changes of
@@ -17,6 +18,7 @@ snapshots and of moves between two pools, while a client writes to three volumes
   --cuts N    power cuts (default 100); in a quarter of them, rssrv sees the disk fail before it ends
   --kills N   kills of the listener, of a server process, and of all of them in turn (default 50)
   --seed S    first seed (default random); each ten rounds, on a new disk, have the next one
+  --btrfs                  pools on btrfs, in files of an XFS whose power is cut
   --without-moves          no moves: one pool, two volumes
   --snapshots-a-minute N   instead of faults: N snapshots a minute under fio with verification, and the removal of the oldest
   --minutes M              how long (default 10); before and after, a minute without snapshots
@@ -39,8 +41,13 @@ interface Total {
   ioErrors: number;
 }
 
+interface Scene {
+  readonly moves: boolean;
+  readonly kind: ReflinkKind;
+}
+
 /** Returns false where no disk can be made. */
-async function play(faults: readonly Fault[], seed: number, moves: boolean, total: Total): Promise<boolean> {
+async function play(faults: readonly Fault[], seed: number, { moves, kind }: Scene, total: Total): Promise<boolean> {
   const hosts = new Hosts();
   let drill: CutDrill | null = null;
   const fail = (where: string, problems: readonly string[]): void => {
@@ -51,7 +58,7 @@ async function play(faults: readonly Fault[], seed: number, moves: boolean, tota
   };
   let where = 'beginning';
   try {
-    drill = await CutDrill.begin(hosts, seed, moves);
+    drill = await CutDrill.begin(hosts, seed, moves, kind);
     if (drill === null) return false;
     for (const [number, fault] of faults.entries()) {
       where = `round ${number + 1}, ${fault}`;
@@ -83,6 +90,7 @@ const options = {
   'snapshots-a-minute': { type: 'string', default: '0' },
   minutes: { type: 'string', default: '10' },
   'without-moves': { type: 'boolean' },
+  btrfs: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
 
@@ -117,15 +125,13 @@ async function main(): Promise<number> {
     ...Array.from({ length: cuts }, (_, index) => CUTS[index % CUTS.length]!),
     ...Array.from({ length: kills }, (_, index) => KILLS[index % KILLS.length]!),
   ];
+  const scene: Scene = { moves: values['without-moves'] !== true, kind: values.btrfs === true ? 'btrfs' : 'xfs' };
   let failed = 0;
   for (const [what, part] of [['power cuts', faults.slice(0, cuts)] as const, ['kills', faults.slice(cuts)] as const]) {
     const total: Total = { rounds: 0, failed: 0, open: new Map(), changes: 0, answered: 0, busy: 0, ioErrors: 0 };
     const beganMs = performance.now();
     for (let first = 0; first < part.length; first += ROUNDS_OF_DISK) {
-      if (
-        await play(part.slice(first, first + ROUNDS_OF_DISK), firstSeed + first / ROUNDS_OF_DISK, values['without-moves'] !== true, total)
-      )
-        continue;
+      if (await play(part.slice(first, first + ROUNDS_OF_DISK), firstSeed + first / ROUNDS_OF_DISK, scene, total)) continue;
       return noDisk();
     }
     if (total.rounds === 0) continue;

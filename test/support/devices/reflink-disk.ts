@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { isProgramThere } from '@rsio/common/testing/needs';
 import type { TestContext } from 'vitest';
 import type { Host } from '../hosts/host.ts';
@@ -22,17 +23,18 @@ export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext, kind
   return mount ?? '';
 }
 
-/** Returns the directory of the mounted file system; null if it cannot be made here. Its image is `NAME.img` beside it. */
+/** Returns the directory of the mounted file system; null if it cannot be made here. Its image is `NAME.img`, beside it or in `folder`. */
 export function makeReflinkDisk(
   hosts: Hosts,
   host: Host,
   sizeBytes = DISK_BYTES,
   kind: ReflinkKind = 'xfs',
   name = 'reflink',
+  folder = host.root,
 ): string | null {
   const mkfs = `mkfs.${kind}`;
   if (!isProgramThere(mkfs)) return null;
-  const [image, mount] = [host.file(`${name}.img`), host.file(name)];
+  const [image, mount] = [path.join(folder, `${name}.img`), host.file(name)];
   mkdirSync(mount);
   writeFileSync(image, '');
   truncateSync(image, sizeBytes);

@@ -1,10 +1,12 @@
-// A disk with XFS whose power can be cut: its file system stops at once, and what it has not yet written is lost. Invariant: after `mount`,
-// the disk has what a machine would find that starts again.
+// A disk whose power can be cut: its file system stops at once, and what it has not yet written is lost. XFS can be shut down; btrfs cannot, so
+// that its image is in a file of an XFS, which is shut down below it. Invariant: after `mount`, the disk has what a machine would find
+// that starts again.
 
 import { spawnSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
+import path from 'node:path';
 import { isProgramThere } from '@rsio/common/testing/needs';
-import { makeReflinkDisk } from '../devices/reflink-disk.ts';
+import { makeReflinkDisk, type ReflinkKind } from '../devices/reflink-disk.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts } from '../hosts/hosts.ts';
 import { runWell } from '../programs/programs.ts';
@@ -12,39 +14,55 @@ import { waitFor } from '../programs/wait-for.ts';
 
 const UNMOUNT_MS = 10_000;
 const RELEASED_MS = 30_000;
+/** Of the XFS below, for an image of a btrfs of 512 MiB. */
+const UNDER_BYTES = 1024 * 1024 ** 2;
+
+interface Layer {
+  readonly directory: string;
+  readonly image: string;
+}
 
 export class CutDisk {
   readonly directory: string;
-  private readonly image: string;
+  /** The lowest first. */
+  private readonly layers: readonly Layer[];
 
-  private constructor(directory: string, image: string) {
-    this.directory = directory;
-    this.image = image;
+  private constructor(layers: readonly Layer[]) {
+    this.layers = layers;
+    this.directory = layers.at(-1)!.directory;
   }
 
-  /** Returns null where it cannot be made: without root, loop devices or xfsprogs. */
-  static make(hosts: Hosts, host: Host, sizeBytes?: number, name = 'reflink'): CutDisk | null {
+  /** Returns null where it cannot be made: without root, loop devices, xfsprogs or btrfs-progs. */
+  static make(hosts: Hosts, host: Host, sizeBytes?: number, name = 'reflink', kind: ReflinkKind = 'xfs'): CutDisk | null {
     if (!isProgramThere('xfs_io')) return null;
-    const made = makeReflinkDisk(hosts, host, sizeBytes, 'xfs', name);
-    return made === null ? null : new CutDisk(made, `${made}.img`);
+    const layers: Layer[] = [];
+    if (kind === 'btrfs') {
+      const under = makeReflinkDisk(hosts, host, UNDER_BYTES, 'xfs', `${name}-under`);
+      if (under === null) return null;
+      layers.push({ directory: under, image: `${under}.img` });
+    }
+    const folder = layers[0]?.directory ?? host.root;
+    const directory = makeReflinkDisk(hosts, host, sizeBytes, kind, name, folder);
+    if (directory === null) return null;
+    return new CutDisk([...layers, { directory, image: path.join(folder, `${name}.img`) }]);
   }
 
-  /** `keepsLog`: the log of the file system is written first, so that files may be there without what was written to them. */
+  /** `keepsLog`: the log of the XFS is written first, so that files may be there without what was written to them. */
   async cut(keepsLog: boolean): Promise<void> {
-    await runWell('xfs_io', ['-x', '-c', keepsLog ? 'shutdown -f' : 'shutdown', this.directory]);
+    await runWell('xfs_io', ['-x', '-c', keepsLog ? 'shutdown -f' : 'shutdown', this.layers[0]!.directory]);
   }
 
   /** Unmounts it and mounts it again, as a start of the machine does. No process uses it any more. */
   async mount(): Promise<void> {
-    await waitFor(() => spawnSync('umount', [this.directory]).status === 0, UNMOUNT_MS, `${this.directory} is unmounted`);
-    // A program that has begun with a copy of all mounts, as tests of devices do, keeps the old one alive. It would be mounted again.
-    await waitFor(() => !this.hasDevice(), RELEASED_MS, `No other mount namespace uses ${this.image}`);
-    const { status, stderr } = spawnSync('mount', ['-o', 'loop', this.image, this.directory], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`The disk cannot be mounted any more: ${stderr}`);
-  }
-
-  private hasDevice(): boolean {
-    return spawnSync('losetup', ['--noheadings', '--associated', this.image], { encoding: 'utf8' }).stdout !== '';
+    for (const { directory, image } of this.layers.toReversed()) {
+      await waitFor(() => spawnSync('umount', [directory]).status === 0, UNMOUNT_MS, `${directory} is unmounted`);
+      // A program that has begun with a copy of all mounts, as tests of devices do, keeps the old one alive. It would be mounted again.
+      await waitFor(() => !hasDevice(image), RELEASED_MS, `No other mount namespace uses ${image}`);
+    }
+    for (const { directory, image } of this.layers) {
+      const { status, stderr } = spawnSync('mount', ['-o', 'loop', image, directory], { encoding: 'utf8' });
+      if (status !== 0) throw new Error(`The disk cannot be mounted any more: ${stderr}`);
+    }
   }
 
   /** Space that is in use, metadata included. */
@@ -52,4 +70,8 @@ export class CutDisk {
     const { blocks, bfree, bsize } = statfsSync(this.directory);
     return (blocks - bfree) * bsize;
   }
+}
+
+function hasDevice(image: string): boolean {
+  return spawnSync('losetup', ['--noheadings', '--associated', image], { encoding: 'utf8' }).stdout !== '';
 }
