@@ -93,6 +93,9 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume rename db data', 0],
   ],
   'volume-rollback': [['volume rollback data@monday', 0]],
+  'volume-image': [['volume image data --universe 3', 0]],
+  'volume-refresh': [['volume refresh data@3', 0]],
+  'volume-split': [['volume split data@3', 0]],
   'volume-remove': [
     ['volume remove data@monday --yes', 0],
     ['volume remove data --yes', 0],
@@ -114,7 +117,15 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
 };
 
 /** Commands that only pools on a file system with reflink execute. */
-const ON_REFLINK: readonly string[] = ['volume-snapshot', 'volume-diff', 'volume-clone', 'volume-rollback'];
+const ON_REFLINK: readonly string[] = [
+  'volume-snapshot',
+  'volume-diff',
+  'volume-clone',
+  'volume-rollback',
+  'volume-image',
+  'volume-refresh',
+  'volume-split',
+];
 
 it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], context) => {
   context.skip(name.startsWith('volume-') && !hasPool, 'needs perl');

@@ -143,6 +143,31 @@ describe('each command sends its request and prints the answer', () => {
       'oracle@0 has the content of snapshot monday; its content before is oracle@0@before-rollback-1\n',
     ],
     [
+      ['volume', 'image', 'oracle', '--universe', '2'],
+      'volume-image',
+      { ...name, newUniverse: 2, request },
+      'oracle@2 created in pool fast, 20.0G, as an image of oracle@0\n',
+    ],
+    [
+      ['volume', 'refresh', 'oracle@1', 'log@1'],
+      'volume-refresh',
+      {
+        images: [
+          { name: 'oracle', universe: 1 },
+          { name: 'log', universe: 1 },
+        ],
+        request,
+      },
+      'oracle@1 refreshed from oracle@0\nlog@1 refreshed from oracle@0\n',
+    ],
+    [
+      ['volume', 'restore', 'oracle', '--from', '1'],
+      'volume-image-restore',
+      { ...name, fromUniverse: 1, request },
+      'oracle@0 has the content of its image oracle@1; its content before is oracle@0@before-restore-1\n',
+    ],
+    [['volume', 'split', 'oracle@1'], 'volume-split', { name: 'oracle', universe: 1, request }, 'oracle@1 is an ordinary volume now\n'],
+    [
       ['volume', 'move', 'oracle', '--pool', 'slow', '--limit', '100m'],
       'volume-move',
       { ...name, pool: 'slow', limitBytes: 100 * 1024 ** 2, request },
@@ -213,6 +238,9 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'restore', 'oracle'], 'volume-restore'],
     [['volume', 'clone', 'oracle@monday', 'copy'], 'volume-clone'],
     [['volume', 'rollback', 'oracle@monday'], 'volume-rollback'],
+    [['volume', 'image', 'oracle', '--universe', '1'], 'volume-image'],
+    [['volume', 'refresh', 'oracle@1'], 'volume-refresh'],
+    [['volume', 'split', 'oracle@1'], 'volume-split'],
     [['volume', 'move', 'oracle', '--pool', 'slow'], 'volume-move'],
     [['volume', 'copy', 'oracle', 'test'], 'volume-copy'],
     [['jobs'], 'job-list'],
@@ -224,9 +252,10 @@ describe('each command sends its request and prints the answer', () => {
     const { code, out, err } = await scene.run([...argv, '--json']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     const answer: unknown = JSON.parse(out);
-    if (method !== 'volume-remove') expect(misfit(SERVER_METHODS[method].result, answer, 'exactly')).toBeNull();
-    // `volume remove` also removes snapshots, and its answer then has a volume.
-    const more = method === 'volume-remove' ? { volume: null } : {};
+    const isOfTwo = method === 'volume-remove' || method === 'volume-restore';
+    if (!isOfTwo) expect(misfit(SERVER_METHODS[method].result, answer, 'exactly')).toBeNull();
+    // `volume remove` also removes snapshots, and its answer then has a volume. `volume restore` also restores from images.
+    const more = method === 'volume-remove' ? { volume: null } : isOfTwo ? { kept: null } : {};
     expect(answer).toEqual({ ...(ANSWERS[method] as () => object)(), ...more });
   });
 
@@ -311,6 +340,9 @@ describe('each command sends its request and prints the answer', () => {
       'volume clone',
       'volume rollback',
       'volume diff',
+      'volume image',
+      'volume refresh',
+      'volume split',
       'volume move',
       'volume copy',
       'jobs',

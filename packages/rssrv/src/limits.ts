@@ -12,6 +12,7 @@ import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PER_SESSION_MAX, MESSAGE_MAX_BYTES, SLOTS
 import { CHANGES_WAITING_MAX } from './admin/limits.ts';
 import { HOLD_CHANGES_WAITING_MAX } from './holds/limits.ts';
 import { TAKE_OVER_REVOKE_MS } from './listener/limits.ts';
+import { IMAGES_AT_ONCE_MAX } from './images/limits.ts';
 import { GUARD_CHUNKS_MAX, MOMENT_VOLUMES_MAX } from './moments/limits.ts';
 import { CHUNKS_MAX, SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from './pools/snapshots/limits.ts';
 import { SCHEDULE_KEPT_MAX, SCHEDULE_RULES_MAX } from './schedules/limits.ts';
@@ -53,3 +54,4 @@ assert(SNAPSHOT_GROUP_MAX <= MOMENT_VOLUMES_MAX, 'Snapshots of one request must 
 assert(SCHEDULE_KEPT_MAX + SCHEDULE_RULES_MAX < SNAPSHOTS_MAX, 'A schedule must leave room for snapshots by command');
 assert(SERVER_CHANGE_MS > SNAPSHOT_CHANGE_MAX_MS, 'A command must wait for longer than its longest step');
 assert(JOURNAL_LINES_MAX >= 2 * REQUESTS_KEPT, 'The journal must not be written anew at every change');
+assert(IMAGES_AT_ONCE_MAX <= MOMENT_VOLUMES_MAX, 'The volumes of images that are refreshed together must fit in a moment');

@@ -2,7 +2,7 @@
 // control characters.
 
 import { describe, expect, test } from 'vitest';
-import { client, pool, removedVolume, sessionStats, volume } from '../testing/server-views.ts';
+import { IMAGE, client, pool, removedVolume, sessionStats, volume } from '../testing/server-views.ts';
 import { clientsTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './server-tables.ts';
 
 const GIB = 1024 ** 3;
@@ -35,13 +35,39 @@ test('volumes: sizes to the right, and the reason in place of the holders of a v
     volume({ name: 'a', universe: 3, sizeBytes: 512, usedBytes: null, pool: null }),
     volume({ name: 'lost', state: 'unavailable', reason: 'its file is gone: restore it', usedBytes: 0 }),
   ];
-  expect(volumesTable(volumes)).toBe(
+  expect(volumesTable(volumes, 0)).toBe(
     `VOLUME     SIZE  USED  POOL  SNAPSHOTS  HELD BY
 oracle@0  20.0G  1.5K  fast          3  big-2, big-3
 a@3         512     -  -             0  -
 lost@0    20.0G     0  fast          0  unavailable: its file is gone: restore it
 `,
   );
+});
+
+test('images: of which volume they are, how old they are, and what has become of the volume', () => {
+  const image = (changes: Partial<typeof IMAGE>) => volume({ name: 'oracle', universe: 1, image: { ...IMAGE, ...changes } });
+  const [minute, hour] = [60_000, 3_600_000];
+  const nowMs = 50 * hour;
+  const cases = [
+    image({ momentMs: nowMs - 2 * hour - 10 * minute }),
+    image({ momentMs: nowMs - 49 * hour, state: 'removed' }),
+    image({ momentMs: nowMs - minute, state: 'unknown' }),
+    // The clock was set back.
+    image({ momentMs: nowMs + hour, name: null, universe: null }),
+  ];
+  const lines = volumesTable([volume(), ...cases], nowMs).split('\n');
+  expect(lines[0]).toMatch(/  HELD BY  IMAGE$/);
+  expect(lines.slice(1, 6).map((line) => line.replace(/^.*?fast +0  - */, ''))).toEqual([
+    '',
+    'image of oracle@0, 2h 10m old',
+    'image of oracle@0 (removed), 2d 1h old',
+    'image of oracle@0 (in no open pool), 1m old',
+    'image of a volume of other clients, 0m old',
+  ]);
+  expect(volumeDetails(image({}), 'oracle@1', null, [], 3 * hour)).toContain(
+    '    image:     of oracle@0, 3h 0m old, as of 1970_01_01-00:00:00 (GMT)\n',
+  );
+  expect(volumeDetails(volume())).not.toContain('image:');
 });
 
 test('removed volumes: who removed them, and how long they are kept', () => {
@@ -129,7 +155,7 @@ describe('details of a volume', () => {
 `,
     );
     expect(volumeDetails({ ...striped, layout: { chunkBytes: null, parts } })).toContain('    layout:    concat of 2 files\n');
-    expect(volumesTable([striped])).toContain(' a,? ');
+    expect(volumesTable([striped], 0)).toContain(' a,? ');
   });
 
   test('tell when a schedule made and missed snapshots', () => {
@@ -151,7 +177,7 @@ describe('details of a volume', () => {
 test('control characters in names and reasons never reach the terminal', () => {
   const bad = '\u001b[2J\nx';
   const texts = [
-    volumesTable([volume({ name: bad, pool: bad, state: 'unavailable', reason: bad })]),
+    volumesTable([volume({ name: bad, pool: bad, state: 'unavailable', reason: bad })], 0),
     volumeDetails(volume({ name: bad, path: bad })),
     poolsTable([pool({ name: bad, path: bad })]),
     clientsTable([client({ name: bad, address: bad, volumes: [bad] })], { sessions: [], waits: [] }),

@@ -36,7 +36,7 @@ export function snapshotText(snapshot: SnapshotView, label: (volume: SnapshotVie
 }
 
 /** Output of `volume list`. */
-export function volumesTable(volumes: readonly ManagedVolumeView[]): string {
+export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: number): string {
   const rows = volumes.map((volume) => [
     volumeText(volume),
     shownSize(volume.sizeBytes),
@@ -44,8 +44,43 @@ export function volumesTable(volumes: readonly ManagedVolumeView[]): string {
     poolsText(volume),
     String(volume.snapshots),
     heldText(volume),
+    ...imageCells(volume, volumes, nowMs),
   ]);
-  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY'], rows));
+  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(volumes)], rows));
+}
+
+/** The heading of the column that tells of which volume each is an image. There is none if no volume is one. */
+export function imageHeading(volumes: readonly ManagedVolumeView[]): string[] {
+  return volumes.some(({ image }) => image !== null) ? ['IMAGE'] : [];
+}
+
+export function imageCells(volume: ManagedVolumeView, volumes: readonly ManagedVolumeView[], nowMs: number): string[] {
+  return imageHeading(volumes).map(() => imageText(volume, nowMs));
+}
+
+/** Such as `image of oracle@0, 2h 10m old`; empty if the volume is no image. */
+function imageText({ image }: ManagedVolumeView, nowMs: number): string {
+  return image === null ? '' : `image of ${imageOf(image)}, ${ageText(nowMs - image.momentMs)} old`;
+}
+
+function imageDetails({ image }: ManagedVolumeView, nowMs: number | null): string {
+  if (image === null) return '-';
+  const age = nowMs === null ? '' : `${ageText(nowMs - image.momentMs)} old, `;
+  return `of ${imageOf(image)}, ${age}as of ${formatTime(image.momentMs)}`;
+}
+
+function imageOf({ name, universe, state }: NonNullable<ManagedVolumeView['image']>): string {
+  const of = name === null || universe === null ? 'a volume of other clients' : volumeText({ name, universe });
+  if (state === 'present') return of;
+  return state === 'unknown' ? `${of} (in no open pool)` : `${of} (${state})`;
+}
+
+/** Days and hours, hours and minutes, or minutes, rounded down. */
+function ageText(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  const [days, hours] = [Math.floor(minutes / 1_440), Math.floor(minutes / 60)];
+  if (days > 0) return `${days}d ${hours % 24}h`;
+  return hours > 0 ? `${hours}h ${minutes % 60}m` : `${minutes}m`;
 }
 
 /** The pools of the volume, in the order of its files. */
@@ -88,6 +123,7 @@ export function volumeDetails(
   title = volumeText(volume),
   server: string | null = null,
   snapshots: readonly SnapshotView[] = [],
+  nowMs: number | null = null,
 ): string {
   const names = (list: readonly string[] | null, all: string): string => (list === null ? all : list.join(', ') || 'none');
   const lines: (readonly [string, string])[] = [
@@ -113,6 +149,7 @@ export function volumeDetails(
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),
   ];
+  if (volume.image !== null) lines.push(['image', imageDetails(volume, nowMs)]);
   lines.push(...scheduleLines(volume));
   lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one)] as const));
   return toText([title, ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);

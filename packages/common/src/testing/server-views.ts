@@ -66,6 +66,9 @@ export function pool(changes: Partial<PoolView> = {}): PoolView {
   };
 }
 
+/** Of an image of oracle@0. */
+export const IMAGE: NonNullable<ManagedVolumeView['image']> = { name: 'oracle', universe: 0, state: 'present', momentMs: 0, clients: null };
+
 export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeView {
   return {
     name: 'oracle',
@@ -92,6 +95,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     fullPool: null,
     snapshots: 0,
     schedule: null,
+    image: null,
     ...changes,
   };
 }

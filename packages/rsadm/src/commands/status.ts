@@ -57,7 +57,7 @@ export const STATUS = defineCommand({
       ]),
       interfacesTable(interfaces),
       pools.length === 0 ? toText([NO_POOL]) : poolsTable(pools),
-      volumesPart(volumes),
+      volumesPart(volumes, context.clock.wallMs()),
       clients.length === 0 ? toText([NO_CLIENT]) : clientsTable(clients, stats),
       ...(warnings.length === 0 ? [] : [toText(warnings.map((warning) => `Warning: ${warning}`))]),
     ];
@@ -86,7 +86,7 @@ export function interfacesTable(interfaces: readonly InterfaceView[]): string {
 }
 
 /** How many volumes there are, and those that wait or are not served. */
-function volumesPart(volumes: readonly ManagedVolumeView[]): string {
+function volumesPart(volumes: readonly ManagedVolumeView[], nowMs: number): string {
   if (volumes.length === 0) return toText([NO_VOLUME]);
   const bad = volumes.filter(({ state, waitsForSpace }) => state !== 'served' || waitsForSpace);
   const sizeBytes = volumes.reduce((sum, volume) => sum + (volume.sizeBytes ?? 0), 0);
@@ -99,7 +99,7 @@ function volumesPart(volumes: readonly ManagedVolumeView[]): string {
   const rest = bad.length - VOLUMES_LISTED_MAX;
   return [
     toText([`${counts.join(', ')} (rsadm volume list)`]),
-    bad.length === 0 ? '' : volumesTable(bad.slice(0, VOLUMES_LISTED_MAX)),
+    bad.length === 0 ? '' : volumesTable(bad.slice(0, VOLUMES_LISTED_MAX), nowMs),
     rest > 0 ? toText([`and ${rest} more`]) : '',
   ].join('');
 }

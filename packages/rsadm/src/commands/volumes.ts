@@ -8,6 +8,7 @@ import { copyVerb } from '@rsio/common/manage/volumes/copy';
 import { CREATE, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
+import { imageVerbs } from '@rsio/common/manage/volumes/images';
 import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeShape, volumeVerbs } from '@rsio/common/manage/volumes/verbs';
@@ -46,6 +47,11 @@ export const VOLUME_CLONE = onThisServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = onThisServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = onThisServer(SNAPSHOTS.diff);
 
+const IMAGES = imageVerbs(PROGRAM);
+export const VOLUME_IMAGE = onThisServer(IMAGES.image);
+export const VOLUME_REFRESH = onThisServer(IMAGES.refresh);
+export const VOLUME_SPLIT = onThisServer(IMAGES.split);
+
 const JOB_VERBS = jobVerbs(PROGRAM, 'jobs');
 export const VOLUME_MOVE = onThisServer(JOB_VERBS.move);
 export const VOLUME_COPY = onThisServer(copyVerb(PROGRAM, 'jobs'));
@@ -69,7 +75,7 @@ export const VOLUME_LIST = defineCommand({
     const list = removed ? answer.removed : answer.volumes;
     if (list.length === 0)
       context.note(removed ? 'No removed volume can be restored' : pool === null ? NO_VOLUME : `No volume in pool ${pool}`);
-    else context.out(removed ? removedTable(answer.removed, context.clock.wallMs()) : volumesTable(answer.volumes));
+    else context.out(removed ? removedTable(answer.removed, context.clock.wallMs()) : volumesTable(answer.volumes, context.clock.wallMs()));
     return undefined;
   },
 });

@@ -12,6 +12,7 @@ import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import {
+  IMAGE,
   client,
   DAEMON_ANSWER,
   job,
@@ -54,6 +55,10 @@ export const ANSWERS: Handlers = {
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
   'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
+  'volume-image': () => ({ volume: volume({ universe: 2 }) }),
+  'volume-refresh': () => ({ volumes: ['oracle', 'log'].map((name) => volume({ name, universe: 1, image: IMAGE })) }),
+  'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }) }),
+  'volume-split': () => ({ volume: volume({ universe: 1 }) }),
   'volume-diff': ({ offsetBytes }) => ({
     sizeBytes: 12_288,
     endBytes: offsetBytes + 4_096,

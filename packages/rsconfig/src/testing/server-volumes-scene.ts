@@ -10,7 +10,7 @@ import { executeProgram } from '@rsio/common/daemon/arguments';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { client, job, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
+import { IMAGE, client, job, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
 import { rsconfig, rsconfigSpec } from '../program.ts';
@@ -43,6 +43,12 @@ export const ORDERS: Orders = {
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
   'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
+  'volume-image': ({ name, newUniverse }: { name: string; newUniverse: number }) => ({ volume: volume({ name, universe: newUniverse }) }),
+  'volume-refresh': ({ images }: { images: readonly { name: string; universe: number }[] }) => ({
+    volumes: images.map((one) => volume({ ...one, image: IMAGE })),
+  }),
+  'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }) }),
+  'volume-split': (name: { name: string; universe: number }) => ({ volume: volume({ name: name.name, universe: name.universe }) }),
   'volume-diff': ({ offsetBytes }: { offsetBytes: number }) => ({
     sizeBytes: 12_288,
     endBytes: offsetBytes + 4_096,

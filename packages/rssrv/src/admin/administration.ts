@@ -16,7 +16,7 @@ import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
-import { type PoolState, volumeText } from '../pools/catalogue.ts';
+import { type NamedVolume, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
@@ -27,6 +27,7 @@ import { Triggers } from '../triggers/triggers.ts';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
+import { ImageVerbs } from '../images/image-verbs.ts';
 import type { ReplacedVolumes } from '../moves/volume-switch.ts';
 import { JobService } from '../job-orders/job-service.ts';
 import { Journal } from '../requests/journal.ts';
@@ -47,7 +48,7 @@ import { type ObservedServer, observingOrders } from './observing-orders.ts';
 import { poolOrders } from './pool-orders.ts';
 import { ReadSocket } from './read-socket.ts';
 import type { SessionStatus, VolumeStatus } from './server-views.ts';
-import { snapshotOrders, volumeOrders } from './volume-orders.ts';
+import { imageOrders, snapshotOrders, volumeOrders } from './volume-orders.ts';
 
 export interface AdministrationPorts extends ObservedServer {
   readonly clock: Clock;
@@ -94,6 +95,7 @@ export class Administration {
   private readonly memory: PoolMemory;
   private readonly verbs: PoolVerbs;
   private readonly snapshots: SnapshotVerbs;
+  private readonly images: ImageVerbs;
   private readonly schedules: ScheduleRunner;
   private readonly triggers: Triggers;
   private readonly jobs: JobService;
@@ -144,12 +146,9 @@ export class Administration {
       execute: (method, params, asker, id, waiter) => this.execute({ node: asker.node, id, method, params }, asker, waiter, asker),
     });
     this.readSocket = new ReadSocket({ clock, log, paths: ports.paths, handlers: () => this.localHandlers() });
+    const configured = (): readonly NamedVolume[] => this.inventory.sectionVolumes;
     this.verbs = new PoolVerbs({
-      pools,
-      clock,
-      log,
-      newId: randomUUID,
-      configured: () => this.inventory.sectionVolumes,
+      ...{ pools, clock, log, newId: randomUUID, configured },
       check: (was, now) => {
         if (was !== null && now === null) this.jobs.checkNotCopied(was.id);
         ports.check(was, now);
@@ -157,16 +156,13 @@ export class Administration {
       apply: (was, now) => ports.apply(was, now),
     });
     this.snapshots = new SnapshotVerbs({
-      ...{ pools, clock, log },
-      verbs: this.verbs,
-      moments: ports.moments,
+      ...{ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, moments: ports.moments },
       whileUnread: async (record, name, work) => {
         this.jobs.checkNotRead(record.id, name);
         return ports.readers.whileUnread(record, name, work);
       },
-      newId: randomUUID,
-      configured: () => this.inventory.sectionVolumes,
     });
+    this.images = new ImageVerbs({ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, snapshots: this.snapshots });
     this.triggers = new Triggers({ clock, log, server: () => ports.config().server.name, triggers: () => ports.config().triggers });
     ports.events.heard = (event) => this.triggers.event(event);
     this.schedules = new ScheduleRunner({
@@ -314,7 +310,7 @@ export class Administration {
   }
 
   private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
-    const { inventory, pools, verbs, snapshots } = this;
+    const { inventory, pools, verbs, snapshots, images } = this;
     const { clock, log, clients } = this.ports;
     // What a client has asked for before it was fenced does not begin after it.
     const turns = { run: <T>(change: () => Promise<T>) => changes.run(() => clients.fences.order(asker.node, change)) };
@@ -335,6 +331,7 @@ export class Administration {
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
       ...this.jobs.orders(asker, turns),
       ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
+      ...imageOrders({ log, changes: turns, inventory, images }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
       'change-show': () => {

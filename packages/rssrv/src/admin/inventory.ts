@@ -16,7 +16,7 @@ import { filesOf, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import type { ScheduleState } from '../snapshots/schedule-runner.ts';
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
-import { clientViews, removedView, type SessionStatus, snapshotView, type VolumeStatus, volumeView } from './server-views.ts';
+import { clientViews, imageView, removedView, type SessionStatus, snapshotView, type VolumeStatus, volumeView } from './server-views.ts';
 import { UsedBytes, type UsedFile } from './used-bytes.ts';
 
 export interface InventoryPorts {
@@ -120,7 +120,8 @@ export class Inventory {
     const pool = this.ports.pools.states.find(({ name }) => name === volume.pool?.name);
     const snapshots = pool === undefined || manifest === null ? 0 : snapshotsOf({ pool, manifest }).list.length;
     const schedule = pool === undefined || manifest === null ? null : this.ports.scheduleOf({ pool, manifest });
-    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots, schedule);
+    const image = manifest === null ? null : imageView(this.catalogue, manifest);
+    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots, schedule, image);
   }
 
   private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {

@@ -23,6 +23,7 @@ import type { Fences } from '../fences/fences.ts';
 import { clientAsker } from '../pools/asker.ts';
 import { type Catalogue, ownedBytes, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
+import { sourceOf } from '../images/image-rules.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';
 import type { ScheduleState } from '../snapshots/schedule-runner.ts';
@@ -91,6 +92,7 @@ export function volumeView(
   usedBytes: number | null,
   snapshots: number,
   schedule: ScheduleState | null,
+  image: ManagedVolumeView['image'],
 ): ManagedVolumeView {
   const { name, universe, blockSizeBytes, readonly, shared, pool, path, layout, clients, takeOver, takeOverForce } = volume;
   return {
@@ -118,7 +120,20 @@ export function volumeView(
     fullPool: status.fullPool ?? null,
     snapshots,
     schedule,
+    image,
   };
+}
+
+/** What a volume is an image of; null if it is none. */
+export function imageView(catalogue: Catalogue, { image, clients }: Manifest): ManagedVolumeView['image'] {
+  if (image === undefined) return null;
+  const source = sourceOf(catalogue, image);
+  const { state } = source;
+  const [name, universe, allowed] =
+    source.state === 'present'
+      ? [source.found.manifest.name, source.found.manifest.universe, source.found.manifest.clients]
+      : [image.ofName, image.ofUniverse, clients];
+  return { name, universe, state, momentMs: image.momentMs, clients: allowed };
 }
 
 function layoutView({ chunkBytes, parts }: VolumeLayout): NonNullable<ManagedVolumeView['layout']> {

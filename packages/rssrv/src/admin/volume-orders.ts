@@ -4,12 +4,13 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
-import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
+import type { IMAGE_METHODS, SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
 import type { VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { printSize } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
+import type { ImageVerbs } from '../images/image-verbs.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -132,6 +133,45 @@ export function snapshotOrders(
       const volume = volumeConfigOf(target.pool, target.manifest, catalogue.pools);
       const { ranges, endBytes } = await differences.difference(volume, target.record, later, Math.min(offsetBytes, sizeBytes), sizeBytes);
       return { sizeBytes, endBytes, ranges, snapshotId: target.record.id, untilId: later?.id ?? null };
+    },
+  };
+}
+
+export function imageOrders(
+  { log, changes, inventory, images }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & { readonly images: ImageVerbs },
+  asker: Asker,
+): HandlersOf<typeof IMAGE_METHODS> {
+  const change = async <T extends Found>(verb: string, volume: VolumeName, work: () => Promise<T>) => {
+    const found = await changes.run(work, changeText(asker, verb, volume));
+    logChange(log, asker, verb, found);
+    return { volume: await inventory.viewOf(found.pool, found.manifest), found };
+  };
+  return {
+    'volume-image': async ({ name, universe, newUniverse, request }) => {
+      const of = { name, universe };
+      const work = (): Promise<Found> => images.image(of, newUniverse, asker, request);
+      const { volume } = await change(`made as an image of ${volumeText(of)}`, { name, universe: newUniverse }, work);
+      return { volume };
+    },
+    'volume-refresh': async ({ images: wanted, request }) => {
+      const names = wanted.map(({ name, universe }) => ({ name, universe }));
+      const what = `images ${names.map(volumeText).join(', ')}, which are being refreshed`;
+      const found = await changes.run(() => images.refresh(names, asker, request), what);
+      for (const one of found) logChange(log, asker, 'refreshed', one);
+      const volumes: ManagedVolumeView[] = [];
+      for (const { pool, manifest } of found) volumes.push(await inventory.viewOf(pool, manifest));
+      return { volumes };
+    },
+    'volume-image-restore': async ({ name, universe, fromUniverse, request }) => {
+      const of = { name, universe };
+      const work = () => images.restore(of, fromUniverse, asker, request);
+      const { volume, found } = await change(`restored from its image in universe ${fromUniverse}`, of, work);
+      const [kept = null] = found.kept === null ? [] : await inventory.snapshotViews([{ ...found, record: found.kept }]);
+      return { volume, kept };
+    },
+    'volume-split': async ({ name, universe, request }) => {
+      const { volume } = await change('split from its volume', { name, universe }, () => images.split({ name, universe }, asker, request));
+      return { volume };
     },
   };
 }

@@ -5,11 +5,13 @@ import { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { type Asker, checkPool } from '../pools/asker.ts';
 import { type Catalogue, checkChange, checkRoom, type Found, type PoolState, poolNamed, unusable, volumeText } from '../pools/catalogue.ts';
+import { checkNotRefreshing } from '../pools/images/image-repair.ts';
 import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
 
 /** Returns the pool to which the volume moves. Throws if it cannot move there. */
 export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: string, asker: Asker): PoolState {
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
+  checkNotRefreshing(manifest);
   checkPool(asker, to);
   const target = poolNamed(catalogue, to);
   const text = volumeText(manifest);

@@ -8,7 +8,7 @@ import { type Asker, checkLimit, checkOwnAccess, checkPool, checkRole, mayAttach
 import { PARTS_MAX } from './disk/limits.ts';
 import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
-import { checkNotMoving } from './moves/move-repair.ts';
+import { checkGrowable, checkSettled } from './images/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import type { Settings } from './settings.ts';
@@ -58,10 +58,7 @@ export interface Catalogue {
   readonly configured: readonly NamedVolume[];
 }
 
-export interface VolumeName {
-  readonly name: string;
-  readonly universe: number;
-}
+export type VolumeName = NamedVolume;
 
 export interface CreateRequest extends VolumeName {
   readonly sizeBytes: number;
@@ -109,7 +106,7 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName): Found {
     for (const manifest of pool.volumes.values()) {
       if (manifest.name !== wanted.name || manifest.universe !== wanted.universe) continue;
       if (pool.trouble !== null) throw unusable(pool);
-      checkNotMoving(manifest);
+      checkSettled(manifest);
       return { pool, manifest };
     }
   }
@@ -235,6 +232,7 @@ export function decideGrow(
   checkChange(catalogue, asker, pool, manifest, 'grow volumes');
   checkSize(sizeBytes, manifest.blockSizeBytes);
   const text = volumeText(manifest);
+  checkGrowable(manifest);
   if (sizeBytes <= manifest.sizeBytes)
     throw new RsError(
       'E_VOLUME',

@@ -345,6 +345,13 @@ export class PoolVerbs {
     }
   }
 
+  /** Executes the work while none of the volumes is served, as `whileUnserved` does for one. */
+  async whileAllUnserved<T>(found: readonly Found[], work: () => Promise<T>): Promise<T> {
+    for (const { pool, manifest } of found) this.ports.check(this.configOf(pool, manifest), null);
+    const [first, ...others] = found;
+    return first === undefined ? work() : this.whileUnserved(first, () => this.whileAllUnserved(others, work));
+  }
+
   /**
    * Stops serving a volume that no client uses, executes the work, and serves the volume as the pool then has it. Throws E_HELD, naming the
    * clients that use it.

@@ -5,6 +5,7 @@ import type { PartConfig, ServerVolumeConfig, VolumeLayout } from '@rsio/common/
 import type { PoolState } from './catalogue.ts';
 import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import { poolPaths } from './disk/pool-paths.ts';
+import { REFRESH_TEXT } from './images/image-repair.ts';
 
 /** `pools`: all pools of the server, where the other files of the volume are. */
 export function volumeConfigOf(
@@ -34,6 +35,7 @@ export function volumeConfigOf(
       ids: poolIds(pool, manifest),
       isThick: manifest.thick,
       ...(manifest.movedTo === undefined ? {} : { trouble: movedText(manifest.movedTo, pools) }),
+      ...(manifest.image?.next === undefined ? {} : { trouble: REFRESH_TEXT }),
     },
     ...layoutOf(pool, manifest, pools),
   };

@@ -19,6 +19,7 @@ import { poolPaths } from './disk/pool-paths.ts';
 import { POOL_FINDINGS_MAX } from './disk/limits.ts';
 import { POOL_CHANGE_MS, POOL_SILENT_MS, SPACE_WAIT_MS } from './limits.ts';
 import { type FoundPart, type RemovedVolume, readIdentity } from './disk/pool-scan.ts';
+import { settleImages } from './images/image-repair.ts';
 import { settleMoves } from './moves/move-repair.ts';
 import { settleParts } from './parts/part-repair.ts';
 import {
@@ -202,6 +203,7 @@ export class Pools {
     await settleSnapshots(pools, (pool, work) => this.repaired(pool, work));
     await settleParts(pools, (pool, work) => this.repaired(pool, work));
     await settleMoves(pools, (pool, work) => this.repaired(pool, work));
+    await settleImages(pools, (pool, work) => this.repaired(pool, work));
     account(pools);
   }
 

@@ -36,6 +36,13 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     ...one({ volume }, asker),
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
   }),
+  'volume-image': one,
+  'volume-refresh': ({ volumes }, asker) => ({ volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
+  'volume-image-restore': ({ volume, kept }, asker) => ({
+    ...one({ volume }, asker),
+    kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
+  }),
+  'volume-split': one,
   // It is refused if the client may not attach the volume.
   'volume-diff': (difference) => difference,
   'job-list': ({ jobs }) => ({ jobs: jobs.map(visibleJob) }),
@@ -80,7 +87,15 @@ function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolum
     takeOver: own(takeOver, node),
     owner: owner === node ? owner : null,
     schedule: visibleSchedule(volume),
+    image: visibleImage(volume, node),
   };
+}
+
+/** A volume that the client may not attach does not exist for it. */
+function visibleImage({ image }: ManagedVolumeView, node: string | null): ManagedVolumeView['image'] {
+  if (image === null) return null;
+  const isKnown = image.clients === null || node === null || image.clients.includes(node);
+  return { ...image, ...(isKnown ? {} : { name: null, universe: null }), clients: own(image.clients, node) };
 }
 
 /** A failure may name files of the server. */

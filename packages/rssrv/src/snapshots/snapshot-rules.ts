@@ -155,23 +155,35 @@ export function decideClone(
   return { id, name, universe, sizeBytes, blockSizeBytes, layout, ...flags, ...rights, createdMs: nowMs, request };
 }
 
+/** The manifest after a rollback, and the snapshot of the content before. */
+export interface PlannedRollback {
+  readonly manifest: Manifest;
+  readonly kept: SnapshotRecord;
+}
+
+/** Returns what a volume becomes, without the stamp of the new file. */
+export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker: Asker, stamp: Stamp): PlannedRollback {
+  snapshotParts(catalogue, found.record);
+  return decideOtherContent(catalogue, found, asker, stamp, 'rollback');
+}
+
 /**
- * Returns the manifest after the rollback, and the snapshot of the present content, both without the stamp of the new file. The volume keeps
- * its size: what the snapshot does not have is zeros. Its space is no longer allocated.
+ * Returns the manifest of a volume that gets other content, and the snapshot of the present content, both without the stamp of the new file.
+ * The volume keeps its size: what the other content does not have is zeros. Its space is no longer allocated.
  */
-export function decideRollback(
+export function decideOtherContent(
   catalogue: Catalogue,
-  { pool, manifest, record }: FoundSnapshot,
+  { pool, manifest }: Found,
   asker: Asker,
   { newId, request, nowMs }: Stamp,
-): { readonly manifest: Manifest; readonly kept: SnapshotRecord } {
+  verb: 'rollback' | 'restore',
+): PlannedRollback {
   snapshotSources(catalogue, manifest);
-  snapshotParts(catalogue, record);
   const snapshots = snapshotsOf({ pool, manifest });
   checkRoom(manifest, snapshots.list);
   const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
   const createdMs = timeAfter(snapshots, nowMs);
-  const name = freeName(snapshots, `before-rollback-${timeText(createdMs)}`);
+  const name = freeName(snapshots, `before-${verb}-${timeText(createdMs)}`);
   const group = { id: newId(), poolId: pool.identity?.id ?? '', volumeId };
   const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
   const id = newId();

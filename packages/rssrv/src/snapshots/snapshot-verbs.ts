@@ -7,8 +7,17 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type Asker, checkRole } from '../pools/asker.ts';
-import { type Catalogue, type Found, type NamedVolume, partsOf, type PoolState, type Stamp, type VolumeName } from '../pools/catalogue.ts';
-import { partSizes } from '../pools/disk/manifest.ts';
+import {
+  type Catalogue,
+  type Found,
+  type NamedVolume,
+  partsOf,
+  type PlacedPart,
+  type PoolState,
+  type Stamp,
+  type VolumeName,
+} from '../pools/catalogue.ts';
+import { type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { checkStamp, type PoolVerbs } from '../pools/pool-verbs.ts';
@@ -28,6 +37,7 @@ import {
   findSnapshot,
   type FoundSnapshot,
   type NewSnapshot,
+  type PlannedRollback,
   type SnapshotName,
   snapshotParts,
   snapshotsOf,
@@ -150,20 +160,33 @@ export class SnapshotVerbs {
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     checkRole(asker, 'manage', 'roll volumes back');
     const done = this.ports.verbs.doneBy(requestId);
-    if (done !== null) return { ...done, kept: this.madeBy(requestId)[0]?.record ?? null };
+    if (done !== null) return { ...done, kept: this.keptBy(requestId) };
     const target = findSnapshot(this.catalogue, wanted, asker, 'roll volumes back');
-    const { pool, manifest: was } = target;
+    const makeNext = (files: SnapshotFiles, was: Manifest): Promise<string> => files.makeNext(target.record, was);
+    const planned = decideRollback(this.catalogue, target, asker, this.stamp(requestId));
+    return this.replaceContent(target, planned, makeNext, this.steps.clone(target));
+  }
+
+  /**
+   * Gives a volume that no client uses other content. Its content before becomes a snapshot. `makeNext`: makes the new data file beside the
+   * present one, and returns its stamp. `makePart`: makes each further file.
+   */
+  async replaceContent(
+    { pool, manifest: was }: Found,
+    { manifest: next, kept: planned }: PlannedRollback,
+    makeNext: (files: SnapshotFiles, was: Manifest) => Promise<string>,
+    makePart: (part: PlacedPart, index: number) => Promise<string | null>,
+  ): Promise<RolledBack> {
     const { verbs, pools } = this.ports;
-    const { manifest: next, kept: planned } = decideRollback(this.catalogue, target, asker, this.stamp(requestId));
     const [replaced, added] = [partsOf(this.catalogue, was), partsOf(this.catalogue, next)];
     const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, limitMs(was), work);
-    return verbs.whileUnserved(target, async () => {
-      const stamp = await onDisk((files) => new SnapshotFiles(files).makeNext(target.record, was));
+    return verbs.whileUnserved({ pool, manifest: was }, async () => {
+      const stamp = await onDisk((files) => makeNext(new SnapshotFiles(files), was));
       const kept: SnapshotRecord = { ...planned, rollback: stamp };
       this.note(pool, kept);
       let manifest = next;
       try {
-        await verbs.withNewParts(added, this.steps.clone(target), async (stamps) => {
+        await verbs.withNewParts(added, makePart, async (stamps) => {
           manifest = { ...next, stamps: [stamp, ...stamps] };
           await this.steps.makePrepared({ pool, manifest: was, record: kept });
           await this.steps.doubt(replaced);
@@ -178,8 +201,16 @@ export class SnapshotVerbs {
     });
   }
 
-  /** Holds the changes of clients only while the pools are not silent: a change of them that takes too long makes them so. */
-  private takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
+  /** The snapshot that a change of the content has kept; null if it was removed since. */
+  keptBy(requestId: string | null): SnapshotRecord | null {
+    return this.madeBy(requestId)[0]?.record ?? null;
+  }
+
+  /**
+   * Copies volumes at one moment. `names`: their pools. Holds the changes of clients only while the pools are not silent: a change of them
+   * that takes too long makes them so.
+   */
+  takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);
     const sizeBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
     return this.ports.pools.onDisk(name, limitMs({ sizeBytes }), () => this.takeMoment(others, copies));

@@ -7,9 +7,11 @@ import path from 'node:path';
 import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import { ImageVerbs } from '../images/image-verbs.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { CreateRequest } from '../pools/catalogue.ts';
 import type { Allocate, Reflink } from '../pools/disk/data-file.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
 import { PoolFiles } from '../pools/disk/pool-files.ts';
 import { findingsOf } from '../pools/pool-content.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
@@ -48,6 +50,7 @@ export class PoolScene {
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
   readonly snapshots: SnapshotVerbs;
+  readonly images: ImageVerbs;
   readonly logged: string[] = [];
   /** volumeKey -> volume that is served. */
   readonly served = new Map<string, ServerVolumeConfig>();
@@ -102,6 +105,11 @@ export class PoolScene {
         return work();
       },
     });
+    this.images = new ImageVerbs({
+      ...{ pools: this.pools, verbs: this.verbs, snapshots: this.snapshots, clock, log },
+      newId: options.newId ?? randomUUID,
+      configured: () => [],
+    });
   }
 
   /** Opens the pools in `directory`, and makes them if they do not exist. */
@@ -154,7 +162,9 @@ export class PoolScene {
       const { name, trouble, volumes, removed, purging, parts } = pool;
       return [
         `pool ${name}: ${trouble ?? 'ready'}`,
-        ...[...volumes.values()].map((volume) => `volume ${inOrder({ ...volume, stamps: volume.stamps.length })}`).toSorted(),
+        ...[...volumes.values()]
+          .map((volume) => `volume ${inOrder({ ...volume, stamps: volume.stamps.length, ...withoutStamp(volume) })}`)
+          .toSorted(),
         ...[...removed.values()].map(({ manifest, removal }) => `removed ${manifest.id} ${manifest.name} ${inOrder(removal)}`).toSorted(),
         ...[...purging.keys()].map((id) => `purging ${id}`).toSorted(),
         ...[...parts.values()].map(({ record, isNew }) => `part ${isNew ? 'new ' : ''}${record.fileId} of ${record.volumeId}`).toSorted(),
@@ -174,4 +184,9 @@ export class PoolScene {
 /** JSON with the keys in alphabetical order. */
 function inOrder(value: object): string {
   return JSON.stringify(Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+}
+
+/** The stamp of a file differs in each run. */
+function withoutStamp({ image }: Manifest): object {
+  return image?.next === undefined ? {} : { image: { ...image, next: { ...image.next, stamp: '' } } };
 }

@@ -199,21 +199,26 @@ export function heldBy(users: readonly Holder[]): string {
   return more.length === 0 ? first : `${first} (and ${more.length} more)`;
 }
 
-function detachFirst({ name, pool }: ServerVolumeConfig): string {
-  if (pool !== undefined) return `detach it there first (rsconfig -d ${name})`;
-  return `detach it there first (rsconfig -d ${name}) and reload again, or take the change back`;
+function detachFirst({ name, universe, pool }: ServerVolumeConfig): string {
+  const text = volumeText({ name, universe });
+  if (pool !== undefined) return `detach it there first (rsconfig -d ${text})`;
+  return `detach it there first (rsconfig -d ${text}) and reload again, or take the change back`;
 }
 
 function keysOf(fields: readonly Field[]): string {
   return fields.map((field) => KEYS[field]).join(', ');
 }
 
-function section({ name, pool }: ServerVolumeConfig): string {
-  return pool !== undefined ? `Volume ${name} of pool ${pool.name}` : `Section [volume ${name}]`;
+function section({ name, universe, pool }: ServerVolumeConfig): string {
+  return pool !== undefined ? `Volume ${volumeText({ name, universe })} of pool ${pool.name}` : `Section [volume ${name}]`;
 }
 
-function label({ name, universe }: ServerVolumeConfig): string {
-  return universe === 0 ? `volume ${name}` : `volume ${name}@${universe}`;
+function label(volume: ServerVolumeConfig): string {
+  return `volume ${volumeText(volume)}`;
+}
+
+function volumeText({ name, universe }: Pick<ServerVolumeConfig, 'name' | 'universe'>): string {
+  return universe === 0 ? name : `${name}@${universe}`;
 }
 
 /** Where the content of a volume of several files is. A pool may get another name, and the files may grow. */

@@ -47,6 +47,10 @@ export const newSnapshots: Param<readonly { readonly name: string; readonly univ
   shape: list(object({ name: filledText(), universe: whole(0, UNIVERSE_MAX), snapshot: filledText() })),
   what: 'a list of objects with name, universe and snapshot',
 };
+export const volumeNames: Param<readonly { readonly name: string; readonly universe: number }[]> = {
+  shape: list(object({ name: filledText(), universe: whole(0, UNIVERSE_MAX) })),
+  what: 'a list of objects with name and universe',
+};
 export const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 export const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
 /**

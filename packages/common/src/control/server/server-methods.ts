@@ -9,7 +9,7 @@ import { CLIENT_METHODS } from './client-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
-import { SNAPSHOT_METHODS } from './snapshot-methods.ts';
+import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
 import { VOLUME_METHODS } from './volume-methods.ts';
 
 export const SERVER_METHODS = {
@@ -17,6 +17,7 @@ export const SERVER_METHODS = {
   ...POOL_METHODS,
   ...VOLUME_METHODS,
   ...SNAPSHOT_METHODS,
+  ...IMAGE_METHODS,
   ...JOB_METHODS,
   ...CLIENT_METHODS,
   ...OBSERVING_METHODS,

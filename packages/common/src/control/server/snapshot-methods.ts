@@ -1,10 +1,10 @@
-// The methods of rssrv about snapshots of volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for
-// each method (admin/volume-orders.ts), and each method that changes something takes the id of the request.
+// The methods of rssrv about snapshots and images of volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a
+// handler for each method (admin/volume-orders.ts), and each method that changes something takes the id of the request.
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
 import { method } from '../method-table.ts';
 import { count, list, object, orNull, text } from '../shape.ts';
-import { newSnapshots, offsetBytes, request, snapshotName, snapshotOrNull, universe, volumeName } from './params.ts';
+import { newSnapshots, offsetBytes, request, snapshotName, snapshotOrNull, universe, volumeName, volumeNames } from './params.ts';
 import { SNAPSHOT, VOLUME } from './views.ts';
 
 const snapshot = { name: volumeName, universe, snapshot: snapshotName } as const;
@@ -50,5 +50,36 @@ export const SNAPSHOT_METHODS = {
     }),
     SERVER_CHANGE_MS,
     'use',
+  ),
+} as const;
+
+export const IMAGE_METHODS = {
+  'volume-image': method(
+    'Makes an image of a volume in another universe, also while clients write',
+    { name: volumeName, universe, newUniverse: universe, request },
+    object({ volume: VOLUME }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-refresh': method(
+    'Brings images up to date, all to one moment; nobody may use them',
+    { images: volumeNames, request },
+    object({ volumes: list(VOLUME, 'The images, in the order of the request') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-image-restore': method(
+    'Gives a volume the content of its image in a universe; nobody may use the volume',
+    { name: volumeName, universe, fromUniverse: universe, request },
+    object({ volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-split': method(
+    'Makes an image an ordinary volume',
+    { name: volumeName, universe, request },
+    object({ volume: VOLUME }),
+    SERVER_CHANGE_MS,
+    'manage',
   ),
 } as const;

@@ -41,6 +41,14 @@ const SCHEDULE = object({
   skipped: orNull(text('Why an old snapshot could not be removed; null: none is too old')),
 });
 
+const IMAGE = object({
+  name: orNull(text('Volume of which it is an image; null: the asker may not know it')),
+  universe: orNull(count('null: the asker may not know it')),
+  state: word(['present', 'removed', 'deleted', 'unknown'], 'Of that volume; removed: it can be restored; unknown: a pool is not open'),
+  momentMs: number('The moment of that volume whose content the image has got last'),
+  clients: orNull(list(text()), 'Clients that may attach that volume; null: all'),
+});
+
 export const VOLUME = object({
   name: text(),
   universe: count(),
@@ -66,6 +74,7 @@ export const VOLUME = object({
   fullPool: orNull(text('Pool for which they wait, if it has several; null: not known, or one pool')),
   snapshots: count(),
   schedule: orNull(SCHEDULE, 'By which the server makes and removes snapshots; null: there is none'),
+  image: orNull(IMAGE, 'Of which volume it is an image; null: it is none'),
 });
 
 export const SNAPSHOT = object({

@@ -1,7 +1,7 @@
 // What a volume command needs of the program that has it. rsadm passes requests to the rssrv of its machine; rsconfig first chooses a server.
 // Invariant: the commands of both programs differ only in what their doors do.
 
-import type { Output } from '../../cli/command.ts';
+import { type Output, usageError } from '../../cli/command.ts';
 import type { ServerCall } from '../../control/server/call-server.ts';
 import type { Fields } from '../../control/shape.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -55,4 +55,17 @@ export interface VolumeProgram {
   /** Shell command that prints the names of the volumes for completion. */
   readonly completesVolumes: string;
   readonly completesRemoved: string;
+}
+
+/** Returns the first target. Throws E_USAGE unless all volumes are on its server. `what`: such as `snapshots of one moment`. */
+export function sameServer(targets: readonly VolumeTarget[], what: string, program: string): VolumeTarget {
+  const [target] = targets;
+  if (target === undefined) throw usageError('No volume: give NAME', program);
+  const other = targets.find(({ place }) => JSON.stringify(place) !== JSON.stringify(target.place));
+  if (other === undefined) return target;
+  throw usageError(
+    `${target.label(target.volume)} is on server ${target.server ?? '-'} and ${other.label(other.volume)} on ${other.server ?? '-'}: ` +
+      `${what} are of one server`,
+    program,
+  );
 }

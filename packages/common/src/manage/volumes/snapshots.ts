@@ -7,7 +7,7 @@ import { SNAPSHOT, VOLUME } from '../../control/server/views.ts';
 import { list, object, orNull } from '../../control/shape.ts';
 import { quoteText } from '../../lib/units.ts';
 import { poolsText, shownSize, snapshotText } from '../server-tables.ts';
-import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { type Purpose, sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 import { diffVerb } from './diff.ts';
 import { splitSnapshot } from './values.ts';
 
@@ -56,15 +56,11 @@ file system with reflink, such as XFS or btrfs.`,
     run: async (door: VolumeDoor, { json }, names) => {
       const found: SnapshotTarget[] = [];
       for (const name of names) found.push(await findSnapshot(door, name, 'change', given));
-      const [{ target } = { target: null }] = found;
-      if (target === null) throw usageError('No volume: give NAME@SNAPSHOT', given.program);
-      const other = found.find((one) => JSON.stringify(one.target.place) !== JSON.stringify(target.place))?.target;
-      if (other !== undefined)
-        throw usageError(
-          `${target.label(target.volume)} is on server ${target.server ?? '-'} and ${other.label(other.volume)} on ${other.server ?? '-'}: ` +
-            'snapshots of one moment are of one server',
-          given.program,
-        );
+      const target = sameServer(
+        found.map((one) => one.target),
+        'snapshots of one moment',
+        given.program,
+      );
       const wanted = found.map((one) => ({ ...one.target.volume, snapshot: one.snapshot }));
       const answer = await target.call('volume-snapshot', { snapshots: wanted, request: door.newId() });
       if (json) return printJson(door, { ...target.place, ...answer });

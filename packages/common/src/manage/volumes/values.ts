@@ -23,6 +23,13 @@ export function volumeName(text: string, program: string): VolumeName {
   return { name: word, universe: number };
 }
 
+/** Number of a universe. Throws E_USAGE. `what`: the option, such as `--universe`. */
+export function universeOf(what: string, text: string, program: string): number {
+  const number = parseWhole(text);
+  if (number !== undefined && number <= UNIVERSE_MAX) return number;
+  throw usageError(`Wrong ${what} ${quoteText(text)}: allowed is 0 to ${UNIVERSE_MAX}`, program);
+}
+
 /**
  * Splits `oracle@monday` or `oracle@1@monday` into the volume and the name of the snapshot; a last part of digits is a universe. The volume
  * may have what `volumeName` does not know, such as a namespace. Throws E_USAGE for a wrong name of a snapshot.

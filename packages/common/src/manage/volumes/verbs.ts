@@ -11,6 +11,7 @@ import { formatTime } from '../../log/log-line.ts';
 import { poolsText, shownSize, volumeDetails, volumeText } from '../server-tables.ts';
 import { noteUnknownClients } from './create.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { restoreFrom } from './images.ts';
 import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
 type VolumeVerb = Command<VolumeDoor>;
@@ -67,7 +68,7 @@ function showVerb(given: VolumeProgram): VolumeVerb {
     run: async (door: VolumeDoor, { json }, [name = '']) => {
       const { call, volume, ...target } = await door.find(name, 'show');
       const answer = await call('volume-show', volume);
-      const details = volumeDetails(answer.volume, target.label(answer.volume), target.server, answer.snapshots);
+      const details = volumeDetails(answer.volume, target.label(answer.volume), target.server, answer.snapshots, door.clock.wallMs());
       return print(door, json, target, answer, details);
     },
   });
@@ -183,15 +184,23 @@ async function removeSnapshot(door: VolumeDoor, target: VolumeTarget, snapshot: 
 function restoreVerb(given: VolumeProgram): VolumeVerb {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'restore'),
-    synopsis: 'volume restore NAME',
-    summary: 'brings back a removed volume with its content',
+    synopsis: 'volume restore NAME [--from N]',
+    summary: 'brings back a removed volume, or the content of an image',
+    details: `Without --from, the command brings back a removed volume with its content and
+its snapshots. With --from, the volume becomes what its image in universe N is;
+no client may hold it. Its content before becomes a snapshot whose name begins
+with before-restore, so that nothing is lost. The volume keeps its size: if it
+has grown since the image was refreshed, the rest of it is zeros.`,
+    options: { from: { kind: 'text', value: 'N', help: 'universe of the image' }, json: JSON_OPTION },
+    json: object({ ...given.place, volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: a removed volume was brought back') }),
     operands: { min: 1, max: 1 },
     completes: given.completesRemoved,
-    run: async (door: VolumeDoor, { json }, [name = '']) => {
+    run: async (door: VolumeDoor, { from, json }, [name = '']) => {
+      if (from !== null) return restoreFrom(door, name, from, json, given.program);
       const { call, volume, ...target } = await door.findRemoved(name);
       const answer = await call('volume-restore', { ...volume, request: door.newId() });
       const text = `${target.label(answer.volume)} restored in pool ${poolsText(answer.volume)}${target.ofServer}`;
-      return print(door, json, target, answer, toText([text]));
+      return print(door, json, target, { ...answer, kept: null }, toText([text]));
     },
   });
 }

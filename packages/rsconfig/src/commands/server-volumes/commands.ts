@@ -7,6 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { copyVerb } from '@rsio/common/manage/volumes/copy';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
+import { imageVerbs } from '@rsio/common/manage/volumes/images';
 import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
@@ -113,6 +114,11 @@ export const VOLUME_CLONE = atServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = atServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = atServer(SNAPSHOTS.diff);
 
+const IMAGES = imageVerbs(PROGRAM);
+export const VOLUME_IMAGE = atServer(IMAGES.image);
+export const VOLUME_REFRESH = atServer(IMAGES.refresh);
+export const VOLUME_SPLIT = atServer(IMAGES.split);
+
 const JOB_VERBS = jobVerbs(PROGRAM, 'volume jobs');
 export const VOLUME_MOVE = atServer(JOB_VERBS.move);
 export const VOLUME_COPY = atServer(copyVerb(PROGRAM, 'volume jobs'));
@@ -141,7 +147,7 @@ answer, the command says why, lists the others, and exits with code 1.`,
       printJson(context, inventory);
       return code;
     }
-    const table = removed ? removedInventory(inventory, context.clock.wallMs()) : inventoryTable(inventory);
+    const table = removed ? removedInventory(inventory, context.clock.wallMs()) : inventoryTable(inventory, context.clock.wallMs());
     if (table !== null) context.out(table);
     for (const gap of gaps(inventory)) context.note(gap);
     if (table === null && code === 0) context.note(noVolume(pool, removed));

@@ -6,7 +6,7 @@ import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/common/control/server/views';
 import { list, object, type Of, orNull, text, word } from '@rsio/common/control/shape';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { heldText, keptText, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
+import { heldText, imageCells, imageHeading, keptText, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { CommandContext } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../cli/limits.ts';
@@ -79,6 +79,7 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
     fullPool: null,
     snapshots: 0,
     schedule: null,
+    image: null,
   };
 }
 
@@ -100,7 +101,8 @@ export function isComplete({ servers }: Inventory): boolean {
 }
 
 /** Output of `volume list`; null if there is no volume. */
-export function inventoryTable({ servers }: Inventory): string | null {
+export function inventoryTable({ servers }: Inventory, nowMs: number): string | null {
+  const all = servers.flatMap(({ volumes }) => volumes);
   const rows = inOrder(servers, ({ volumes }) => volumes).map(({ at, volume }) => [
     `${at.namespace}:${volumeText(volume)}`,
     shownSize(volume.sizeBytes),
@@ -109,8 +111,9 @@ export function inventoryTable({ servers }: Inventory): string | null {
     poolsText(volume),
     String(volume.snapshots),
     heldText(volume),
+    ...imageCells(volume, all, nowMs),
   ]);
-  const columns = ['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', '>SNAPSHOTS', 'HELD BY'];
+  const columns = ['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(all)];
   return rows.length === 0 ? null : toText(alignColumns(columns, rows));
 }
 

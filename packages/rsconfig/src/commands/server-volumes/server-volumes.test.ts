@@ -158,6 +158,8 @@ test.each(
     'volume clone': ' oracle@monday copy',
     'volume rollback': ' oracle@monday',
     'volume diff': ' oracle@monday',
+    'volume image': ' oracle --universe 1',
+    'volume refresh': ' oracle@0',
     'volume move': ' oracle --pool slow',
     'volume copy': ' oracle@monday test',
     'volume jobs': '',

@@ -14,8 +14,9 @@ import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_B
 /**
  * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. In the
  * last step of a move to another pool, a volume has format 3, because an older rssrv would serve it in both pools. So have parts of snapshots,
- * because an older rssrv would delete new ones.
+ * because an older rssrv would delete new ones. Images have format 4, because an older rssrv would forget of what they are images.
  */
+const IMAGE_VERSION = 4;
 const MOVED_VERSION = 3;
 const SNAPSHOT_PART_VERSION = 3;
 const FORMAT_VERSION = 2;
@@ -57,6 +58,32 @@ export type Layout =
   | { readonly kind: 'concat'; readonly parts: readonly Part[] }
   | { readonly kind: 'stripe'; readonly chunkBytes: number; readonly parts: readonly Part[] };
 
+/** A refresh of an image whose commit point is that of another image, so that images get one moment all of them or none. */
+export interface PreparedRefresh {
+  /** Id of the refresh. */
+  readonly id: string;
+  /** The image that decides: the refresh is made once it has this refresh. */
+  readonly homeId: string;
+  /** Stamp of the new data file, which is beside the present one. */
+  readonly stamp: string;
+  readonly sizeBytes: number;
+  readonly momentMs: number;
+  readonly request: string | null;
+}
+
+/** Makes a volume an image: a copy of another volume at one moment, which is brought up to date. */
+export interface ImageRelation {
+  /** Id of the volume of which it is an image, and the name of it at the last refresh. */
+  readonly ofId: string;
+  readonly ofName: string;
+  readonly ofUniverse: number;
+  /** The moment of that volume whose content the image has got last. */
+  readonly momentMs: number;
+  /** Id of the last refresh, the same for images of one moment. */
+  readonly refresh: string;
+  readonly next?: PreparedRefresh;
+}
+
 /** The content of POOL/volumes/ID/volume.json. */
 export interface Manifest {
   readonly id: string;
@@ -87,6 +114,8 @@ export interface Manifest {
   readonly movedTo?: string;
   /** Id of the pool that may still have the volume as it was before its move. */
   readonly movedFrom?: string;
+  /** Absent if the volume is no image. */
+  readonly image?: ImageRelation;
 }
 
 /** The content of POOL/removed/ID/removed.json. */
@@ -114,14 +143,15 @@ export function printManifest(manifest: Manifest): string {
   return readable(printContent(manifest, versionOf(manifest)), parseManifest);
 }
 
-function versionOf({ layout, movedTo, movedFrom }: Manifest): number {
+function versionOf({ layout, movedTo, movedFrom, image }: Manifest): number {
+  if (image !== undefined) return IMAGE_VERSION;
   if (movedTo !== undefined || movedFrom !== undefined) return MOVED_VERSION;
   return layout.kind === 'simple' ? SIMPLE_VERSION : FORMAT_VERSION;
 }
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseManifest(file: string, text: string): Manifest {
-  const fields = parseContent(file, text, MOVED_VERSION);
+  const fields = parseContent(file, text, IMAGE_VERSION);
   const check = <T>(name: string, isValid: (value: unknown) => value is T, what: string): T => {
     const value = fields[name];
     if (!isValid(value)) throw damagedFile(file, `${name} is not ${what}`);
@@ -148,6 +178,7 @@ export function parseManifest(file: string, text: string): Manifest {
     request: check('request', isRequestOrNull, 'a request id or null'),
     ...(fields['movedTo'] === undefined ? {} : { movedTo: check('movedTo', isUuid, 'a UUID') }),
     ...(fields['movedFrom'] === undefined ? {} : { movedFrom: check('movedFrom', isUuid, 'a UUID') }),
+    ...(fields['image'] === undefined ? {} : { image: check('image', isImage, 'the relation of an image') }),
   };
   const mismatch = layoutMismatch(manifest, fields['version']);
   if (mismatch !== null) throw damagedFile(file, mismatch);
@@ -300,6 +331,26 @@ function isNamesOrNull(value: unknown): value is readonly string[] | null {
 
 export function isRequestOrNull(value: unknown): value is string | null {
   return value === null || isRequestId(value);
+}
+
+function isImage(value: unknown): value is ImageRelation {
+  if (!isRecord(value)) return false;
+  const { ofId, ofName, ofUniverse, momentMs, refresh, next } = value;
+  return (
+    isUuid(ofId) &&
+    isNameText(ofName) &&
+    isUniverse(ofUniverse) &&
+    isTime(momentMs) &&
+    isUuid(refresh) &&
+    (next === undefined || isPreparedRefresh(next))
+  );
+}
+
+function isPreparedRefresh(value: unknown): value is PreparedRefresh {
+  if (!isRecord(value)) return false;
+  const { id, homeId, stamp, sizeBytes, momentMs, request } = value;
+  const isStamp = isText(stamp) && stamp.length <= STORAGE_STAMP_MAX_CHARS;
+  return isUuid(id) && isUuid(homeId) && isStamp && isSize(sizeBytes, 512) && isTime(momentMs) && isRequestOrNull(request);
 }
 
 function areStamps(value: unknown): value is readonly (string | null)[] {

@@ -1,5 +1,6 @@
-// Finishes or undoes a rollback that a stop has interrupted. The manifest decides: it has the stamp of the data file that belongs to it.
-// Invariant: if neither the present data file nor the new one has the stamp, both stay, and the volume is not served.
+// Finishes or undoes a rollback or refresh that a stop has interrupted. The manifest decides: it has the stamp of the data file that belongs
+// to it. A new file that waits for another image to decide stays (images/image-repair.ts). Invariant: if neither the present data file nor
+// the new one has the stamp, both stay, and the volume is not served.
 
 import { rename, rm, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
@@ -9,10 +10,11 @@ import type { Manifest } from './manifest.ts';
 import { poolPaths } from './pool-paths.ts';
 
 /** Throws E_VOLUME if the right file cannot be told, or a system error. */
-export async function settleRollback(folder: string, { stamps }: Pick<Manifest, 'stamps'>): Promise<void> {
+export async function settleRollback(folder: string, { stamps, image }: Pick<Manifest, 'stamps' | 'image'>): Promise<void> {
   const [present, next] = [poolPaths.data(folder), poolPaths.nextData(folder)];
   const nextStamp = await stampOf(next);
   if (nextStamp === undefined) return;
+  if (image?.next?.stamp === nextStamp) return;
   const [wanted = null] = stamps;
   if (wanted !== null && nextStamp === wanted) {
     await rename(next, present);

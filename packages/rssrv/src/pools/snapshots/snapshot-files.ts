@@ -4,6 +4,7 @@
 // decides whether a change is allowed.
 
 import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { isSameStamp, storageStamp } from '../../backends/files/storage-identity.ts';
@@ -16,6 +17,7 @@ import { systemReflink } from './reflink.ts';
 import { filesOf, printSnapshot, printSnapshotRemoval, snapshotPaths, type SnapshotRecord } from './snapshot-record.ts';
 
 const FOLDER_MODE = 0o700;
+const DATA_MODE = 0o600;
 
 export class SnapshotFiles {
   private readonly directory: string;
@@ -39,10 +41,16 @@ export class SnapshotFiles {
       if (await exists(file)) throw new RsError('E_EXISTS', `${file} exists, and belongs to no snapshot: move it elsewhere`, { file });
     }
     await this.undo(folder, name);
-    const [from, to] = [poolPaths.data(folder), snapshotPaths.newData(folder, name)];
+    return this.beginCopy({ id: volumeId, sizeBytes }, snapshotPaths.newData(folder, name));
+  }
+
+  /** Prepares a copy of the first file of a volume in a new file, which is not yet cloned. Throws E_NO_REFLINK, E_VOLUME or a system error. */
+  async beginCopy({ id, sizeBytes }: Pick<Manifest, 'id' | 'sizeBytes'>, to: string): Promise<FileCopy> {
+    const folder = this.folderOf(id);
+    const from = poolPaths.data(folder);
     await checkSource(from, sizeBytes);
     await checkReflink(this.reflink, poolPaths.manifest(folder), to, this.directory);
-    return FileCopy.begin(this.reflink, volumeId, sizeBytes, from, to);
+    return FileCopy.begin(this.reflink, id, sizeBytes, from, to);
   }
 
   /** Makes a copy durable that is cloned. From now on, only its group or its rollback decides whether the snapshot exists. */
@@ -102,22 +110,30 @@ export class SnapshotFiles {
   }
 
   /** Makes a new data file that begins as the snapshot; the rest of it is zeros. Durable, except for its name. Returns its stamp. */
-  async cloneData({ name, volumeId }: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
-    const folder = this.folderOf(volumeId);
-    const stamp = await cloneAsData(this.reflink, snapshotPaths.data(folder, name), to, sizeBytes, this.directory);
-    this.reached('clone: data');
+  cloneData({ name, volumeId }: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
+    return this.cloneOf(snapshotPaths.data(this.folderOf(volumeId), name), 'clone', to, sizeBytes);
+  }
+
+  /** Makes a new data file that begins as a file that nobody writes to. Durable, except for its name. Returns its stamp. */
+  async cloneOf(from: string, verb: string, to: string, sizeBytes: number): Promise<string | null> {
+    const stamp = await cloneAsData(this.reflink, from, to, sizeBytes, this.directory);
+    this.reached(`${verb}: data`);
     return stamp;
   }
 
+  /** Makes a finished copy durable, except for its name, as the data file of a volume, and returns its stamp. `verb`: for the name of the step. */
+  async finishData(verb: string, file: string, sizeBytes: number): Promise<string | null> {
+    await finishCopy(file, sizeBytes, DATA_MODE);
+    this.reached(`${verb}: data`);
+    return storageStamp(await stat(file, { bigint: true }), file);
+  }
+
   /**
-   * Makes the data file that a rollback puts in the place of the present one, and returns its stamp. Throws E_VOLUME if the present one is
-   * not that of the manifest, because a stop would then leave two files of which neither is.
+   * Makes room for the data file that a rollback puts in the place of the present one, and returns its path. Throws E_VOLUME if the present
+   * one is not that of the manifest, because a stop would then leave two files of which neither is.
    */
-  async makeNext(record: SnapshotRecord, manifest: Manifest): Promise<string> {
-    const { name, stamps } = manifest;
-    const [wanted = null] = stamps;
-    const [sizeBytes = 0] = partSizes(manifest);
-    const folder = this.folderOf(record.volumeId);
+  async roomForNext({ id, name, stamps: [wanted = null] }: Manifest): Promise<string> {
+    const folder = this.folderOf(id);
     const [present, file] = [poolPaths.data(folder), poolPaths.nextData(folder)];
     const presentStamp = storageStamp(await stat(present, { bigint: true }), present);
     if (!isSameStamp(presentStamp, wanted))
@@ -128,21 +144,39 @@ export class SnapshotFiles {
         { file: present },
       );
     await rm(file, { force: true });
-    const stamp = await this.cloneData(record, file, sizeBytes);
+    return file;
+  }
+
+  /** Makes the name of the new data file durable. `stamp`: what finishing the file has returned. */
+  async nextIsMade(verb: string, file: string, stamp: string | null): Promise<string> {
     if (stamp === null)
       throw new RsError('E_POOL', `${file} cannot be told from other files: use a file system with lasting inode numbers`, { file });
-    await syncDirectory(folder);
-    this.reached('rollback: data');
+    await syncDirectory(dirname(file));
+    this.reached(`${verb}: data`);
     return stamp;
   }
 
+  /** Makes the data file that a rollback puts in the place of the present one, and returns its stamp. */
+  async makeNext(record: SnapshotRecord, manifest: Manifest): Promise<string> {
+    const file = await this.roomForNext(manifest);
+    const [sizeBytes = 0] = partSizes(manifest);
+    return this.nextIsMade('rollback', file, await this.cloneData(record, file, sizeBytes));
+  }
+
+  /** Deletes the new data file of a change that is not made. */
+  async dropNext(volumeId: string): Promise<void> {
+    const folder = this.folderOf(volumeId);
+    await rm(poolPaths.nextData(folder), { force: true });
+    await syncDirectory(folder);
+  }
+
   /** Puts the new data file in its place, after the manifest has its stamp. */
-  async putNext(volumeId: string): Promise<void> {
+  async putNext(volumeId: string, verb = 'rollback'): Promise<void> {
     const folder = this.folderOf(volumeId);
     await rename(poolPaths.nextData(folder), poolPaths.data(folder));
-    this.reached('rollback: replaced');
+    this.reached(`${verb}: replaced`);
     await syncDirectory(folder);
-    this.reached('rollback: durable');
+    this.reached(`${verb}: durable`);
   }
 
   private folderOf(volumeId: string): string {

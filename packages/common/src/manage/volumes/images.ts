@@ -1,0 +1,117 @@
+// The commands about images that rsadm and rsconfig have in common. rssrv decides whether a change is permitted, and makes it. Invariant: each
+// command that changes something sends an id with its request, so that the request is never executed twice.
+
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
+import { toText } from '../../cli/table.ts';
+import { VOLUME } from '../../control/server/views.ts';
+import { list, object } from '../../control/shape.ts';
+import { poolsText, shownSize, snapshotText, volumeText } from '../server-tables.ts';
+import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
+import { universeOf } from './values.ts';
+
+type ImageVerb = Command<VolumeDoor>;
+
+export interface ImageVerbs {
+  readonly image: ImageVerb;
+  readonly refresh: ImageVerb;
+  readonly split: ImageVerb;
+}
+
+export function imageVerbs(program: VolumeProgram): ImageVerbs {
+  return { image: imageVerb(program), refresh: refreshVerb(program), split: splitVerb(program) };
+}
+
+function imageVerb(given: VolumeProgram): ImageVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume image' },
+    synopsis: 'volume image NAME --universe N',
+    summary: 'makes a copy of a volume in another universe',
+    details: `The image NAME@N has the content of the volume at one moment, and is made while
+clients write. It is a volume of its own, in the same pool and for the same
+clients, which can be written to. It stays related to its volume:
+${given.program} volume refresh NAME@N brings it up to date, and
+${given.program} volume restore NAME --from N gives the volume the content of its
+image. It takes space only for what differs. An image grows when it is
+refreshed, and not by volume grow. If its volume is renamed or moves, it stays
+its image. The pool needs a file system with reflink, such as XFS or btrfs.`,
+    options: { universe: { kind: 'text', value: 'N', help: 'universe of the image' }, json: JSON_OPTION },
+    json: object({ ...given.place, volume: VOLUME }),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { universe, json }, [name = '']) => {
+      if (universe === null) throw usageError('No universe: give --universe N', given.program);
+      const newUniverse = universeOf('--universe', universe, given.program);
+      const target = await door.find(name, 'change');
+      const answer = await target.call('volume-image', { ...target.volume, newUniverse, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      const { volume } = answer;
+      const made = `${target.label(volume)} created in pool ${poolsText(volume)}${target.ofServer}, ${shownSize(volume.sizeBytes)}`;
+      door.out(toText([`${made}, as an image of ${target.label(target.volume)}`]));
+      if (volume.state === 'unavailable') door.note(`${target.label(volume)} is not served: ${volume.reason ?? '-'}`);
+      return undefined;
+    },
+  });
+}
+
+function refreshVerb(given: VolumeProgram): ImageVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume refresh' },
+    synopsis: 'volume refresh NAME@N...',
+    summary: 'brings images up to date, all to one moment',
+    details: `Each image gets the content that its volume has at one moment, the same for all
+images of the command, while clients write to the volumes. What was written to
+the images is lost. No client may hold the images. If the command or the server
+is stopped, all images have their old content or all have the new one.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, volumes: list(VOLUME, 'The images, in the order of the command') }),
+    operands: { min: 1, max: Number.POSITIVE_INFINITY },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { json }, names) => {
+      const found: VolumeTarget[] = [];
+      for (const name of names) found.push(await door.find(name, 'remove'));
+      const target = sameServer(found, 'images of one moment', given.program);
+      const answer = await target.call('volume-refresh', { images: found.map(({ volume }) => volume), request: door.newId() });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      door.out(toText(answer.volumes.map((volume) => `${target.label(volume)} refreshed from ${ofText(target, volume.image)}`)));
+      return undefined;
+    },
+  });
+}
+
+function ofText({ label }: VolumeTarget, image: { readonly name: string | null; readonly universe: number | null } | null): string {
+  const { name = null, universe = null } = image ?? {};
+  return name === null || universe === null ? 'its volume' : label({ name, universe });
+}
+
+function splitVerb(given: VolumeProgram): ImageVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume split' },
+    synopsis: 'volume split NAME@N',
+    summary: 'makes an image an ordinary volume',
+    details: `The volume keeps its content, and is no longer refreshed. This also works while
+clients use it, and after its volume was removed.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, volume: VOLUME }),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { json }, [name = '']) => {
+      const target = await door.find(name, 'change');
+      const answer = await target.call('volume-split', { ...target.volume, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      door.out(toText([`${target.label(answer.volume)} is an ordinary volume now`]));
+      return undefined;
+    },
+  });
+}
+
+/** `volume restore NAME --from N`: gives a volume the content of its image. */
+export async function restoreFrom(door: VolumeDoor, name: string, from: string, json: boolean, program: string): Promise<undefined> {
+  const fromUniverse = universeOf('--from', from, program);
+  const target = await door.find(name, 'remove');
+  const { volume, kept } = await target.call('volume-image-restore', { ...target.volume, fromUniverse, request: door.newId() });
+  if (json) return printJson(door, { ...target.place, volume, kept });
+  const before = kept === null ? '' : `; its content before is ${snapshotText(kept, target.label)}`;
+  const image = volumeText({ name: volume.name, universe: fromUniverse });
+  door.out(toText([`${target.label(volume)} has the content of its image ${image}${before}`]));
+  return undefined;
+}
