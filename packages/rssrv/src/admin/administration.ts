@@ -15,7 +15,7 @@ import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
-import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import { type Asker, clientAsker, limitOf, LOCAL_ASKER } from '../pools/asker.ts';
 import { type NamedVolume, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -161,6 +161,7 @@ export class Administration {
         this.jobs.checkNotRead(record.id, name);
         return ports.readers.whileUnread(record, name, work);
       },
+      limitOf: (node) => limitOf(node, ports.config().rights),
     });
     this.images = new ImageVerbs({ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, snapshots: this.snapshots });
     this.triggers = new Triggers({ clock, log, server: () => ports.config().server.name, triggers: () => ports.config().triggers });

@@ -21,7 +21,7 @@ import type {
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Fences } from '../fences/fences.ts';
 import { clientAsker } from '../pools/asker.ts';
-import { type Catalogue, ownedBytes, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
+import { type Catalogue, ownedByNode, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import { sourceOf } from '../images/image-rules.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
@@ -166,6 +166,7 @@ export function clientViews(
   catalogue: Catalogue,
   { sessions, held, fences }: ClientFacts,
 ): ClientView[] {
+  const owned = ownedByNode(catalogue);
   return clients.map((client) => {
     const { name } = client;
     const { role, pools, limitBytes } = clientAsker(name, rights);
@@ -175,7 +176,7 @@ export function clientViews(
       role,
       pools,
       limitBytes,
-      ownedBytes: ownedBytes(catalogue, name),
+      ownedBytes: owned.get(name) ?? 0,
       state: session === undefined ? 'absent' : session.isSilent ? 'silent' : 'connected',
       address: session?.address ?? null,
       sinceMs: session?.beganMs ?? null,

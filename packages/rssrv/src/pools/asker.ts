@@ -23,6 +23,12 @@ export function clientAsker(node: string, rights: readonly ClientRights[]): Aske
   return { node, role: line?.role ?? 'use', pools: line?.pools ?? null, limitBytes: line?.limitBytes ?? null };
 }
 
+/** Returns the limit of a client; null if it has none. */
+export function limitOf(node: string, rights: readonly ClientRights[]): number | null {
+  const { role, limitBytes } = clientAsker(node, rights);
+  return role === 'admin' ? null : limitBytes;
+}
+
 /** Returns the right that decides whether a client may force take-overs, or null if the file gives no rights: then none is needed. */
 export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig, 'rights' | 'hasRights'>): ClientRole | null {
   return hasRights ? clientAsker(node, rights).role : null;
@@ -67,14 +73,14 @@ export function checkOwnAccess(asker: Asker, volume: string, clients: readonly s
   throw new RsError('E_RIGHTS', `Client ${asker.node} would not be able to attach volume ${volume}: name it in clients`, { volume });
 }
 
-/** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: size of its volumes; `moreBytes`: bytes to add. */
+/** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
 export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): void {
   const { limitBytes, node } = asker;
   if (asker.role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
   throw new RsError(
     'E_RIGHTS',
     `${askerText(asker)} asks for ${printSize(moreBytes)} and has ${printSize(hasBytes)} of its limit ${printSize(limitBytes)}: ` +
-      'remove a volume, or raise limit= in its line in [rights] of rssrvcfg',
+      'remove a volume or a snapshot, or raise limit= in its line in [rights] of rssrvcfg',
     { node, askedBytes: moreBytes, hasBytes, limitBytes },
   );
 }

@@ -229,7 +229,7 @@ describe('rights', () => {
   test('`manage` beyond its limit is refused with the numbers; `admin` has no limit', () => {
     expect(refusal(() => create(where, { sizeBytes: 2 * GIB, clients: ['big-2'] }, MANAGER))).toBe('permitted');
     expect(refusal(() => create(where, { sizeBytes: 3 * GIB, clients: ['big-2'] }, MANAGER))).toBe(
-      'E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g: remove a volume, or raise limit= in its line in [rights] of rssrvcfg',
+      'E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g: remove a volume or a snapshot, or raise limit= in its line in [rights] of rssrvcfg',
     );
     expect(refusal(() => decideGrow(where, found('mine'), 6 * GIB, MANAGER, null))).toMatch(
       /^E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g/,

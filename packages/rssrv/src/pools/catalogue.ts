@@ -10,6 +10,7 @@ import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import { checkGrowable, checkSettled } from './images/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
+import { chargedTo, countedBytes } from './snapshots/snapshot-record.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import type { Settings } from './settings.ts';
 import { checkSize, grownLayout, newConcat, newStripe } from './parts/layouts.ts';
@@ -129,12 +130,24 @@ export function promisedBytes({ volumes, partBytes }: PoolState): number {
   return sum;
 }
 
-/** Sum of the sizes of the files of the volumes that a client owns in all pools. */
-export function ownedBytes({ pools }: Catalogue, node: string | null): number {
-  if (node === null) return 0;
-  let sum = 0;
-  for (const pool of pools) for (const manifest of pool.volumes.values()) if (manifest.owner === node) sum += totalBytes(manifest);
-  return sum;
+/** Bytes that count towards the limit of a client, in all pools. */
+export function ownedBytes(catalogue: Catalogue, node: string | null): number {
+  return node === null ? 0 : (ownedByNode(catalogue).get(node) ?? 0);
+}
+
+/** Client -> bytes that count towards its limit: the sizes of the files of its volumes, and what snapshots may take. */
+export function ownedByNode({ pools }: Catalogue): ReadonlyMap<string, number> {
+  const owned = new Map<string, number>();
+  const add = (node: string | null, bytes: number): void => {
+    if (node !== null) owned.set(node, (owned.get(node) ?? 0) + bytes);
+  };
+  for (const { volumes, snapshots } of pools) {
+    for (const manifest of volumes.values()) {
+      add(manifest.owner, totalBytes(manifest));
+      for (const one of snapshots.get(manifest.id)?.list ?? []) add(chargedTo(one, manifest.owner), countedBytes(one));
+    }
+  }
+  return owned;
 }
 
 /** Returns the free bytes above the reserve, at least 0. */
@@ -335,7 +348,9 @@ export function decideRestore(
   checkName(catalogue, wanted, null, 'rename that one first');
   checkCount(catalogue);
   checkOwner(asker, manifest);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(manifest));
+  const itsSnapshots = (pool.snapshots.get(manifest.id)?.list ?? []).filter((one) => chargedTo(one, manifest.owner) === asker.node);
+  const snapshotBytes = itsSnapshots.reduce((sum, one) => sum + countedBytes(one), 0);
+  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(manifest) + snapshotBytes);
   checkPromise(pool, partSizes(manifest)[0] ?? 0);
   for (const part of partsOf(catalogue, manifest)) checkPromise(part.pool, part.record.sizeBytes);
   return { pool, manifest: { ...manifest, request } };

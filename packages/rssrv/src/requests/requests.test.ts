@@ -60,7 +60,7 @@ const change =
     return Promise.resolve({ change: made.length });
   };
 
-const refusal = (code: 'E_SPACE' | 'E_SYSTEM' | 'E_TIMEOUT' | 'E_POOL') => (execution: Execution) => {
+const refusal = (code: 'E_SPACE' | 'E_SYSTEM' | 'E_TIMEOUT' | 'E_POOL' | 'E_BUSY') => (execution: Execution) => {
   execution.begin();
   made.push(code);
   return Promise.reject(new RsError(code, 'No', { free: made.length }));
@@ -87,6 +87,14 @@ test('a refusal after the beginning is answered again, although the request woul
 test.each(['E_SYSTEM', 'E_TIMEOUT', 'E_POOL'] as const)('%s leaves the outcome open, so the repeated request looks again', async (code) => {
   await expect(requests.execute(asked(), LOCAL_WAITER, refusal(code))).rejects.toMatchObject({ code });
   expect(await requests.execute(asked(), LOCAL_WAITER, change())).toEqual({ change: 2 });
+});
+
+test('E_BUSY says to try again, so the repeated request is tried again, also after a restart', async () => {
+  await expect(requests.execute(asked(), LOCAL_WAITER, refusal('E_BUSY'))).rejects.toMatchObject({ code: 'E_BUSY' });
+  await restart();
+  expect(await requests.execute(asked(), LOCAL_WAITER, change())).toEqual({ change: 2 });
+  expect(await requests.execute(asked(), LOCAL_WAITER, change())).toEqual({ change: 2 });
+  expect(made).toEqual(['E_BUSY', 'made']);
 });
 
 test('what was refused before the beginning is executed when it is asked for again', async () => {

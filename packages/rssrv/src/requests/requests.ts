@@ -26,6 +26,8 @@ export interface Changes {
 
 /** E_POOL: a step on the disk of the pool failed, possibly after the commit point. */
 const OPEN_OUTCOMES: readonly ErrorCode[] = ['E_POOL', 'E_TIMEOUT', 'E_SHUTTING_DOWN'];
+/** Refusals that ask for the same request again. Nothing was changed. */
+const PASSING_REFUSALS: readonly ErrorCode[] = ['E_BUSY'];
 
 interface Outcome {
   readonly result?: unknown;
@@ -150,9 +152,12 @@ async function settledInTime({ settled }: Execution, clock: Clock): Promise<void
   (timer as Timer | null)?.cancel();
 }
 
-/** False for an error after which only the disk tells whether the change was made. The repeated request then finds it out. */
+/**
+ * False for an error after which only the disk tells whether the change was made: the repeated request then finds it out. False also for a
+ * refusal that says to try again: the repeated request is then tried again.
+ */
 function isFinal({ kind, code }: RsError): boolean {
-  return kind !== 'system' && kind !== 'internal' && !OPEN_OUTCOMES.includes(code);
+  return kind !== 'system' && kind !== 'internal' && !OPEN_OUTCOMES.includes(code) && !PASSING_REFUSALS.includes(code);
 }
 
 function entryOf(stamp: string, outcome: Outcome): JournalEntry {

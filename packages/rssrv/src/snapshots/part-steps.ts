@@ -2,19 +2,23 @@
 // in other pools. The caller commits the change in the home of the volume, and calls `settleParts` whatever happens. Invariant: a part stays
 // new, which its folder's name says, from before the commit until after it, so that a stop leaves all of the change or nothing.
 
-import type { Catalogue, PlacedPart, PoolState } from '../pools/catalogue.ts';
+import { stat } from 'node:fs/promises';
+import type { Catalogue, Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import { cloneAll, type FileCopy } from '../pools/snapshots/file-copy.ts';
 import { PartSnapshots } from '../pools/snapshots/part-snapshots.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import { filesOf } from '../pools/snapshots/snapshot-record.ts';
+import { withPending } from '../pools/snapshots/snapshot-repair.ts';
 import { copyOfVolume, type VolumeCopy } from '../pools/snapshots/volume-copy.ts';
 import { SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS, SNAPSHOT_MS_PER_GIB } from './limits.ts';
 import { type FoundSnapshot, snapshotParts, snapshotSources } from './snapshot-rules.ts';
 
 const GIB = 1024 ** 3;
+const SECTOR_OF_STAT_BYTES = 512;
 
 /** A copy of a volume that is not yet cloned, with its files. */
 export interface OpenCopy {
@@ -63,23 +67,45 @@ export class PartSteps {
     for (const { pool, copy } of files) await this.ports.pools.onDisk(pool.name, limitMs(copy), () => copy.sync());
   }
 
-  /** Makes the copies durable that are cloned. From now on, only the description decides whether the snapshot exists. */
-  async prepare({ pool: home, record }: FoundSnapshot): Promise<void> {
+  /** Bytes that the files of a volume take now. */
+  async usedBytes({ pool: home, manifest }: Found): Promise<number> {
+    const paths = [
+      { pool: home, path: poolPaths.data(poolPaths.volume(home.path, manifest.id)) },
+      ...snapshotSources(this.ports.catalogue(), manifest).map(({ pool, record }) => ({
+        pool,
+        path: poolPaths.data(poolPaths.part(pool.path, record.fileId)),
+      })),
+    ];
+    let sum = 0;
+    for (const { pool, path } of paths)
+      sum += await this.ports.pools.onDisk(pool.name, SNAPSHOT_CHANGE_MS, async () => (await stat(path)).blocks * SECTOR_OF_STAT_BYTES);
+    return sum;
+  }
+
+  /**
+   * Makes the copies durable that are cloned. From now on, only the description decides whether the snapshot exists. Returns the snapshot with
+   * the bytes that it takes.
+   */
+  async prepare(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { pools } = this.ports;
+    const { pool: home, record } = found;
+    let usedBytes = 0;
     for (const { pool, record: part } of snapshotParts(this.ports.catalogue(), record))
-      await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).prepare(part));
-    await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).prepare(record));
+      usedBytes += await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).prepare(part));
+    const whole = await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).prepare(record, usedBytes));
+    pools.putSnapshots(home.name, record.volumeId, (snapshots) => withPending(snapshots, whole));
+    return { ...found, record: whole };
   }
 
   /** Makes a snapshot of a volume that nobody writes to, up to the point at which its home makes it exist. */
-  async makePrepared(found: FoundSnapshot): Promise<void> {
+  async makePrepared(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { copy, files } = await this.begin(found);
     try {
       for (const one of files) await this.ports.pools.onDisk(one.pool.name, limitMs(one.copy), () => cloneAll(one.copy));
     } finally {
       await copy.close();
     }
-    await this.prepare(found);
+    return this.prepare(found);
   }
 
   /** Makes parts new again, before what names them is replaced or removed. */

@@ -50,12 +50,21 @@ export function snapshotsOf({ pool, manifest }: Found): VolumeSnapshots {
   return pool.snapshots.get(manifest.id) ?? NO_SNAPSHOTS;
 }
 
+/** What limits of clients need to know about new snapshots. */
+export interface SnapshotCosts {
+  /** Bytes that the files of a volume take, by its id. A volume of which this is not known counts as nothing. */
+  readonly usedBytes: ReadonlyMap<string, number>;
+  /** The limit of a client; null if it has none. */
+  limitOf(node: string): number | null;
+}
+
 /** Returns the records of new snapshots, all of one moment. Throws if one of them cannot be made. */
 export function decideSnapshots(
   catalogue: Catalogue,
   wanted: readonly NewSnapshot[],
   asker: Asker,
   { newId, request, nowMs }: Stamp,
+  costs: SnapshotCosts,
 ): readonly FoundSnapshot[] {
   if (wanted.length === 0 || wanted.length > SNAPSHOT_GROUP_MAX)
     throw new RsError(
@@ -73,6 +82,7 @@ export function decideSnapshots(
   );
   if (total + wanted.length > SNAPSHOTS_ALL_MAX)
     throw new RsError('E_LIMIT', `The volumes of this server have ${total} snapshots, and ${SNAPSHOTS_ALL_MAX} are allowed: remove some`);
+  checkLimits(catalogue, found, asker, costs);
   const [home] = found;
   const group = { id: newId(), poolId: home?.pool.identity?.id ?? '', volumeId: home?.manifest.id ?? '' };
   const createdMs = Math.max(...found.map((one) => timeAfter(snapshotsOf(one), nowMs)));
@@ -83,6 +93,24 @@ export function decideSnapshots(
     const id = newId();
     return { pool, manifest, record: { ...base, ...ownFiles(manifest, id, newId), ...made, id, name: snapshot } };
   });
+}
+
+/** Throws E_RIGHTS if a client would have more than its limit (see `chargedTo`). */
+function checkLimits(
+  catalogue: Catalogue,
+  found: readonly (Found & { readonly name: NewSnapshot })[],
+  asker: Asker,
+  { usedBytes, limitOf }: SnapshotCosts,
+): void {
+  const asked = new Map<string, number>();
+  for (const { name, manifest } of found) {
+    const node = name.schedule === undefined ? asker.node : manifest.owner;
+    if (node !== null) asked.set(node, (asked.get(node) ?? 0) + (usedBytes.get(manifest.id) ?? 0));
+  }
+  for (const [node, bytes] of asked) {
+    const payer: Asker = node === asker.node ? asker : { node, role: 'manage', pools: null, limitBytes: limitOf(node) };
+    checkLimit(payer, ownedBytes(catalogue, node), bytes);
+  }
 }
 
 /** Throws unless a snapshot of this name can be made of the volume. */

@@ -6,11 +6,12 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Asker, checkRole } from '../pools/asker.ts';
+import { type Asker, checkLimit, checkRole } from '../pools/asker.ts';
 import {
   type Catalogue,
   type Found,
   type NamedVolume,
+  ownedBytes,
   partsOf,
   type PlacedPart,
   type PoolState,
@@ -38,6 +39,7 @@ import {
   type FoundSnapshot,
   type NewSnapshot,
   type PlannedRollback,
+  type SnapshotCosts,
   type SnapshotName,
   snapshotParts,
   snapshotsOf,
@@ -54,6 +56,8 @@ export interface SnapshotVerbsPorts {
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
   configured(): readonly NamedVolume[];
+  /** The limit of a client; null if it has none. */
+  limitOf(node: string): number | null;
   /** Removes a snapshot that no client has open. Throws E_HELD, naming the clients (P4). `name`: such as `oracle@monday`. */
   whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
 }
@@ -78,11 +82,11 @@ export class SnapshotVerbs {
     return { pools: this.ports.pools.states, configured: this.ports.configured() };
   }
 
-  /** Returns false if this request has made its snapshots already. Throws if they cannot be made. */
+  /** Returns false if this request has made its snapshots already. Throws if they cannot be made, as far as is known without the disk. */
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
     checkRole(asker, 'manage', 'make snapshots');
     if (this.madeBy(requestId).length > 0) return false;
-    decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId));
+    decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), this.costs(new Map()));
     return true;
   }
 
@@ -91,7 +95,8 @@ export class SnapshotVerbs {
     checkRole(asker, 'manage', 'make snapshots');
     const done = this.madeBy(requestId);
     if (done.length > 0) return done;
-    const plan = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId));
+    const costs = this.costs(await this.usedBytes(wanted, asker));
+    const plan = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), costs);
     const opened: OpenCopy[] = [];
     try {
       // If a step before the commit point fails, `settleParts` undoes the change.
@@ -105,8 +110,9 @@ export class SnapshotVerbs {
         [...new Set(names)],
         opened.map(({ copy }) => copy),
       );
-      for (const one of plan) await this.steps.prepare(one);
-      await this.commitHome(plan[0]!);
+      const prepared: FoundSnapshot[] = [];
+      for (const one of plan) prepared.push(await this.steps.prepare(one));
+      await this.commitHome(prepared[0]!);
     } finally {
       // Clones in progress may hang in a file system.
       for (const { copy } of opened) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
@@ -178,6 +184,7 @@ export class SnapshotVerbs {
     makePart: (part: PlacedPart, index: number) => Promise<string | null>,
   ): Promise<RolledBack> {
     const { verbs, pools } = this.ports;
+    await this.checkKept({ pool, manifest: was }, planned);
     const [replaced, added] = [partsOf(this.catalogue, was), partsOf(this.catalogue, next)];
     const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, limitMs(was), work);
     return verbs.whileUnserved({ pool, manifest: was }, async () => {
@@ -197,8 +204,17 @@ export class SnapshotVerbs {
       } finally {
         await pools.settleParts();
       }
-      return { ...this.made({ pool, manifest, record: kept }), kept };
+      const made = this.made({ pool, manifest, record: kept });
+      return { ...made, kept: made.record };
     });
+  }
+
+  /** Throws E_RIGHTS if the client would have more than its limit with the snapshot of the content before. */
+  private async checkKept(found: Found, { creator }: SnapshotRecord): Promise<void> {
+    const limitBytes = creator === null ? null : this.ports.limitOf(creator);
+    if (limitBytes === null) return;
+    const payer: Asker = { node: creator, role: 'manage', pools: null, limitBytes };
+    checkLimit(payer, ownedBytes(this.catalogue, creator), await this.steps.usedBytes(found));
   }
 
   /** The snapshot that a change of the content has kept; null if it was removed since. */
@@ -231,10 +247,28 @@ export class SnapshotVerbs {
   /** Throws E_POOL if the snapshot could not be finished. */
   private made({ pool, manifest, record }: FoundSnapshot): FoundSnapshot {
     const now = this.poolNow(pool);
-    if (snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === record.id)) return { pool: now, manifest, record };
+    const made = snapshotsOf({ pool: now, manifest }).list.find(({ id }) => id === record.id);
+    if (made !== undefined) return { pool: now, manifest, record: made };
     const text = snapshotText({ ...manifest, snapshot: record.name });
     const why = now.trouble ?? 'see the log of rssrv';
     throw new RsError('E_POOL', `Snapshot ${text} is not finished, because pool ${pool.name} cannot be used: ${why}`, { pool: pool.name });
+  }
+
+  private costs(usedBytes: ReadonlyMap<string, number>): SnapshotCosts {
+    return { usedBytes, limitOf: (node) => this.ports.limitOf(node) };
+  }
+
+  /** Returns what the volumes take, as far as limits of clients need it. */
+  private async usedBytes(wanted: readonly NewSnapshot[], asker: Asker): Promise<ReadonlyMap<string, number>> {
+    const used = new Map<string, number>();
+    for (const { pool, manifest } of this.volumes) {
+      const one = wanted.find(({ name, universe }) => name === manifest.name && universe === manifest.universe);
+      if (one === undefined || pool.trouble !== null) continue;
+      const limitBytes =
+        one.schedule === undefined ? asker.limitBytes : manifest.owner === null ? null : this.ports.limitOf(manifest.owner);
+      if (limitBytes !== null) used.set(manifest.id, await this.steps.usedBytes({ pool, manifest }));
+    }
+    return used;
   }
 
   private poolNow(pool: PoolState): PoolState {

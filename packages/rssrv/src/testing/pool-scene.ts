@@ -39,6 +39,8 @@ export interface SceneOptions {
   readonly moments?: Moments;
   /** Default: plain copies. */
   readonly reflink?: Reflink;
+  /** Limits of clients. */
+  readonly limits?: Readonly<Record<string, number>>;
   /** Names of pools; each is a directory of this name. */
   readonly names?: readonly string[];
   /** Names of pools whose directory is not made if it is missing, as if their file system were not mounted. */
@@ -100,6 +102,7 @@ export class PoolScene {
       log,
       newId: options.newId ?? randomUUID,
       configured: () => [],
+      limitOf: (node) => options.limits?.[node] ?? null,
       whileUnread: async ({ id }, name, work) => {
         if (this.used.has(id)) throw new RsError('E_HELD', `Snapshot ${name} is in use`);
         return work();

@@ -107,7 +107,7 @@ export const CLIENT = object({
   role: word(['use', 'manage', 'admin']),
   pools: orNull(list(text()), 'Pools that it may use; null: all'),
   limitBytes: orNull(count()),
-  ownedBytes: count('Sum of the sizes of the volumes that it created'),
+  ownedBytes: count('What counts towards its limit: the sizes of the volumes that it created, and what the files of its snapshots took'),
   state: word(['connected', 'silent', 'absent'], 'silent: it has a session without a path'),
   address: orNull(text()),
   sinceMs: orNull(number('When its session began')),

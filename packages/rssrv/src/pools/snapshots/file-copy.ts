@@ -20,6 +20,7 @@ import { isWithoutReflink } from './reflink.ts';
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants;
 const DATA_MODE = 0o600;
+const SECTOR_OF_STAT_BYTES = 512;
 export const SNAPSHOT_MODE = 0o400;
 /** File systems seldom have smaller blocks, and no extent is smaller than a block. */
 const EXTENT_MIN_BYTES = 4_096;
@@ -115,8 +116,8 @@ export async function cloneAll(copy: ChunkedCopy): Promise<void> {
   for (let index = 0; index < copy.chunks; index++) await copy.clone(index);
 }
 
-/** Gives a finished copy its size and mode, and makes it durable, except for its name in the folder. */
-export async function finishCopy(file: string, sizeBytes: number, mode: number): Promise<void> {
+/** Gives a finished copy its size and mode, and makes it durable, except for its name in the folder. Returns the bytes that it takes. */
+export async function finishCopy(file: string, sizeBytes: number, mode: number): Promise<number> {
   // A whole clone has the mode of its original, which may be that of a snapshot.
   await chmod(file, DATA_MODE);
   const handle = await open(file, 'r+');
@@ -125,6 +126,7 @@ export async function finishCopy(file: string, sizeBytes: number, mode: number):
     if (size !== sizeBytes) await handle.truncate(sizeBytes);
     await handle.chmod(mode);
     await handle.sync();
+    return (await handle.stat()).blocks * SECTOR_OF_STAT_BYTES;
   } finally {
     await handle.close();
   }

@@ -32,12 +32,16 @@ export class PartSnapshots {
     return FileCopy.begin(this.reflink, record.volumeId, record.sizeBytes, poolPaths.data(source), to);
   }
 
-  /** Makes a copy durable that is cloned. From now on, only the description of the snapshot decides whether the part stays. */
-  async prepare(record: PartRecord): Promise<void> {
+  /**
+   * Makes a copy durable that is cloned. From now on, only the description of the snapshot decides whether the part stays. Returns the bytes
+   * that it takes.
+   */
+  async prepare(record: PartRecord): Promise<number> {
     const folder = poolPaths.part(this.directory, NEW_PREFIX + record.fileId);
-    await finishCopy(poolPaths.data(folder), record.sizeBytes, SNAPSHOT_MODE);
+    const usedBytes = await finishCopy(poolPaths.data(folder), record.sizeBytes, SNAPSHOT_MODE);
     this.reached('part: data');
     await this.parts.end(record);
+    return usedBytes;
   }
 
   /** Creates a new part of a volume that begins as a part; the rest of it is zeros. Returns the stamp of its file. */

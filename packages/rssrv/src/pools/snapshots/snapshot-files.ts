@@ -53,25 +53,30 @@ export class SnapshotFiles {
     return FileCopy.begin(this.reflink, id, sizeBytes, from, to);
   }
 
-  /** Makes a copy durable that is cloned. From now on, only its group or its rollback decides whether the snapshot exists. */
-  async prepare(record: SnapshotRecord): Promise<void> {
+  /**
+   * Makes a copy durable that is cloned. From now on, only its group or its rollback decides whether the snapshot exists. `otherBytes`: what its
+   * files in other folders take. Returns the snapshot with what all of its files take.
+   */
+  async prepare(record: SnapshotRecord, otherBytes = 0): Promise<SnapshotRecord> {
     const folder = this.folderOf(record.volumeId);
     this.reached('snapshot: cloned');
-    await finishCopy(snapshotPaths.newData(folder, record.name), partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
+    const bytes = await finishCopy(snapshotPaths.newData(folder, record.name), partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
     this.reached('snapshot: data');
-    await replaceFile(snapshotPaths.newRecord(folder, record.name), printSnapshot(record));
+    const whole = { ...record, usedBytes: bytes + otherBytes };
+    await replaceFile(snapshotPaths.newRecord(folder, record.name), printSnapshot(whole));
     this.reached('snapshot: prepared');
+    return whole;
   }
 
   /** Makes a snapshot of a volume that nobody writes to, up to the point at which `commit` makes it exist. */
-  async makePrepared(record: SnapshotRecord): Promise<void> {
+  async makePrepared(record: SnapshotRecord): Promise<SnapshotRecord> {
     const copy = await this.begin(record);
     try {
       await cloneAll(copy);
     } finally {
       await copy.close();
     }
-    await this.prepare(record);
+    return this.prepare(record);
   }
 
   /** Makes a prepared snapshot exist. `folder`: of the volume. */

@@ -3,7 +3,7 @@
 // snapshot, and whether it is finished.
 
 import { join } from 'node:path';
-import { isRecord, isText } from '@rsio/common/files/state-file';
+import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
 import { isSnapshotName } from '@rsio/common/lib/units';
 import {
@@ -20,6 +20,7 @@ import {
   layoutMismatch,
   type Manifest,
   parseContent,
+  partSizes,
   printContent,
   readable,
 } from '../disk/manifest.ts';
@@ -44,6 +45,11 @@ export interface SnapshotRecord {
    * others are parts in the pools of the volume's files.
    */
   readonly layout?: Layout;
+  /**
+   * Bytes that its files took when it was made, shared ones included. They count towards the limit of a client. Absent in descriptions of
+   * earlier builds, and then its size counts.
+   */
+  readonly usedBytes?: number;
   readonly createdMs: number;
   /** Client that made it; null if an administrator made it on the server. */
   readonly creator: string | null;
@@ -108,11 +114,9 @@ export function filesOf({ layout, sizeBytes }: Pick<SnapshotRecord, 'layout' | '
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseSnapshot(file: string, text: string): SnapshotRecord {
-  const { id, name, volumeId, sizeBytes, blockSizeBytes, layout, createdMs, creator, group, rollback, schedule, request } = parseContent(
-    file,
-    text,
-    LAYOUT_VERSION,
-  );
+  const fields = parseContent(file, text, LAYOUT_VERSION);
+  const { id, name, volumeId, sizeBytes, blockSizeBytes, layout, usedBytes } = fields;
+  const { createdMs, creator, group, rollback, schedule, request } = fields;
   if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
   if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
   if (!isUuid(volumeId)) throw damagedFile(file, 'volumeId is not a UUID');
@@ -121,6 +125,7 @@ export function parseSnapshot(file: string, text: string): SnapshotRecord {
   if (layout !== undefined && !isLayout(layout)) throw damagedFile(file, 'layout is not a layout');
   const mismatch = layout === undefined ? null : layoutMismatch({ id, sizeBytes, layout }, LAYOUT_VERSION);
   if (mismatch !== null) throw damagedFile(file, mismatch);
+  if (usedBytes !== undefined && !isWhole(usedBytes)) throw damagedFile(file, 'usedBytes is not a number of bytes');
   if (!isTime(createdMs)) throw damagedFile(file, 'createdMs is not a time');
   if (!isNameOrNull(creator)) throw damagedFile(file, 'creator is not a name or null');
   if (!isGroup(group)) throw damagedFile(file, 'group is not a group');
@@ -129,8 +134,21 @@ export function parseSnapshot(file: string, text: string): SnapshotRecord {
   if (schedule !== undefined && !isNameText(schedule)) throw damagedFile(file, 'schedule is not the label of a rule');
   if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
   const made = schedule === undefined ? {} : { schedule };
-  const files = layout === undefined ? {} : { layout };
+  const files = { ...(layout === undefined ? {} : { layout }), ...(usedBytes === undefined ? {} : { usedBytes }) };
   return { id, name, volumeId, sizeBytes, blockSizeBytes, ...files, createdMs, creator, group, rollback, ...made, request };
+}
+
+/**
+ * Returns the client towards whose limit a snapshot counts, or null: the one that made it. One of a schedule counts towards the limit of the
+ * owner of the volume, because clients set schedules.
+ */
+export function chargedTo({ creator, schedule }: Pick<SnapshotRecord, 'creator' | 'schedule'>, owner: string | null): string | null {
+  return schedule === undefined ? creator : owner;
+}
+
+/** Bytes that a snapshot counts towards a limit: all that it may take alone. */
+export function countedBytes(record: Pick<SnapshotRecord, 'layout' | 'sizeBytes' | 'usedBytes'>): number {
+  return record.usedBytes ?? partSizes(filesOf(record)).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function isGroup(value: unknown): value is SnapshotGroup {

@@ -1,0 +1,86 @@
+// Snapshots and the limit of a client: what they take counts, whoever owns the volume; those of a schedule count for the owner. A client with
+// a limit can therefore not fill a pool with snapshots.
+
+import { expect, test } from 'vitest';
+import { systemClock } from '@rsio/common/lib/clock';
+import type { Asker } from '../pools/asker.ts';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+import { ownedBytes } from '../pools/catalogue.ts';
+import { DB, directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
+import { PoolScene } from '../testing/pool-scene.ts';
+import { volumeIn, writeVolume } from '../testing/volume-content.ts';
+import { snapshotsOf } from './snapshot-rules.ts';
+
+usePoolDirectory();
+
+const KIB = 1024;
+const SIZE = 64 * KIB;
+const LIMIT = 4 * SIZE;
+const CLIENT: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: LIMIT };
+const at = (snapshot: string) => ({ ...DB, snapshot });
+
+async function withVolume(asker: Asker, several = false): Promise<PoolScene> {
+  const scene = await PoolScene.open(directory, { clock: systemClock, names: ['fast', 'slow'], limits: { 'big-2': LIMIT } });
+  scenes.push(scene);
+  await scene.create({ sizeBytes: SIZE, ...(several ? { pools: ['fast', 'slow'], chunkBytes: 4 * KIB } : { pool: 'fast' }) }, asker);
+  writeVolume(scene, 'db', Buffer.alloc(SIZE, 1));
+  return scene;
+}
+
+function owned(scene: PoolScene, node = 'big-2'): number {
+  return ownedBytes({ pools: scene.pools.states, configured: [] }, node);
+}
+
+test.each([
+  ['one file', false],
+  ['two files', true],
+])(
+  'a client with a limit makes snapshots of a volume of %s until the limit is reached, and again after a removal',
+  async (_what, several) => {
+    const scene = await withVolume(CLIENT, several);
+    for (const name of ['a', 'b', 'c']) {
+      const [made] = await scene.snapshots.snapshot([at(name)], CLIENT, null);
+      expect(made!.record.usedBytes).toBe(SIZE);
+    }
+    expect(owned(scene)).toBe(LIMIT);
+    const refused = { code: 'E_RIGHTS', message: expect.stringContaining('asks for 64k and has 256k of its limit 256k: remove') as string };
+    await expect(scene.snapshots.snapshot([at('d')], CLIENT, null)).rejects.toMatchObject(refused);
+    await expect(scene.snapshots.rollback(at('a'), CLIENT, null)).rejects.toMatchObject(refused);
+    await expect(scene.snapshots.clone(at('a'), { name: 'copy', universe: 0 }, CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    // An administrator has no limit, and what it makes counts for nobody.
+    await scene.snapshots.snapshot([at('d')], LOCAL_ASKER, null);
+    expect(owned(scene)).toBe(LIMIT);
+    await scene.snapshots.remove(at('a'), CLIENT, null);
+    await scene.snapshots.snapshot([at('e')], CLIENT, null);
+    await expect(scene.snapshots.snapshot([at('f')], CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    // The limit holds over a restart, and for a volume that comes back.
+    const { pool, manifest } = volumeIn(scene, 'db');
+    await scene.verbs.remove(DB, CLIENT, null);
+    expect(owned(scene)).toBe(0);
+    await scene.create({ name: 'other', pool: 'slow', sizeBytes: SIZE }, CLIENT);
+    await expect(scene.verbs.restore(DB, CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    await scene.verbs.remove({ name: 'other', universe: 0 }, CLIENT, null);
+    await scene.verbs.restore(DB, CLIENT, null);
+    await scene.pools.close();
+    const again = await PoolScene.open(directory, { clock: systemClock, names: ['fast', 'slow'] });
+    scenes.push(again);
+    expect(owned(again)).toBe(LIMIT);
+    expect(snapshotsOf({ pool, manifest }).list).toHaveLength(4);
+  },
+);
+
+test('snapshots of a volume of others count for the client that makes them', async () => {
+  const scene = await withVolume(LOCAL_ASKER);
+  for (const name of ['a', 'b', 'c', 'd']) await scene.snapshots.snapshot([at(name)], CLIENT, null);
+  await expect(scene.snapshots.snapshot([at('e')], CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+});
+
+test('snapshots of a schedule count for the owner of the volume, and stop at its limit', async () => {
+  const scene = await withVolume(CLIENT);
+  const scheduled = (name: string) => scene.snapshots.snapshot([{ ...at(name), schedule: 'hourly' }], LOCAL_ASKER, null);
+  for (const name of ['a', 'b', 'c']) await scheduled(name);
+  expect(owned(scene)).toBe(LIMIT);
+  await expect(scheduled('d')).rejects.toMatchObject({ code: 'E_RIGHTS' });
+  await scene.snapshots.remove(at('a'), CLIENT, null);
+  await scheduled('d');
+});
