@@ -21,9 +21,10 @@ import type {
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Fences } from '../fences/fences.ts';
 import { clientAsker } from '../pools/asker.ts';
-import { type Catalogue, ownedByNode, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
+import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import { sourceOf } from '../images/image-rules.ts';
+import { ownedByNode } from '../pools/snapshots/owned-bytes.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';
 import type { ScheduleState } from '../snapshots/schedule-runner.ts';
@@ -166,7 +167,7 @@ export function clientViews(
   catalogue: Catalogue,
   { sessions, held, fences }: ClientFacts,
 ): ClientView[] {
-  const owned = ownedByNode(catalogue);
+  const owned = ownedByNode(catalogue.pools);
   return clients.map((client) => {
     const { name } = client;
     const { role, pools, limitBytes } = clientAsker(name, rights);

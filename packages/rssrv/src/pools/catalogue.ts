@@ -10,7 +10,7 @@ import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import { checkGrowable, checkSettled } from './images/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
-import { chargedTo, countedBytes } from './snapshots/snapshot-record.ts';
+import { ownedByNode } from './snapshots/owned-bytes.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import type { Settings } from './settings.ts';
 import { checkSize, grownLayout, newConcat, newStripe } from './parts/layouts.ts';
@@ -132,22 +132,7 @@ export function promisedBytes({ volumes, partBytes }: PoolState): number {
 
 /** Bytes that count towards the limit of a client, in all pools. */
 export function ownedBytes(catalogue: Catalogue, node: string | null): number {
-  return node === null ? 0 : (ownedByNode(catalogue).get(node) ?? 0);
-}
-
-/** Client -> bytes that count towards its limit: the sizes of the files of its volumes, and what snapshots may take. */
-export function ownedByNode({ pools }: Catalogue): ReadonlyMap<string, number> {
-  const owned = new Map<string, number>();
-  const add = (node: string | null, bytes: number): void => {
-    if (node !== null) owned.set(node, (owned.get(node) ?? 0) + bytes);
-  };
-  for (const { volumes, snapshots } of pools) {
-    for (const manifest of volumes.values()) {
-      add(manifest.owner, totalBytes(manifest));
-      for (const one of snapshots.get(manifest.id)?.list ?? []) add(chargedTo(one, manifest.owner), countedBytes(one));
-    }
-  }
-  return owned;
+  return node === null ? 0 : (ownedByNode(catalogue.pools).get(node) ?? 0);
 }
 
 /** Returns the free bytes above the reserve, at least 0. */
@@ -348,9 +333,8 @@ export function decideRestore(
   checkName(catalogue, wanted, null, 'rename that one first');
   checkCount(catalogue);
   checkOwner(asker, manifest);
-  const itsSnapshots = (pool.snapshots.get(manifest.id)?.list ?? []).filter((one) => chargedTo(one, manifest.owner) === asker.node);
-  const snapshotBytes = itsSnapshots.reduce((sum, one) => sum + countedBytes(one), 0);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(manifest) + snapshotBytes);
+  const alone = { volumes: new Map([[manifest.id, { ...manifest, owner: asker.node }]]), snapshots: pool.snapshots };
+  checkLimit(asker, ownedBytes(catalogue, asker.node), ownedByNode([alone]).get(asker.node ?? '') ?? 0);
   checkPromise(pool, partSizes(manifest)[0] ?? 0);
   for (const part of partsOf(catalogue, manifest)) checkPromise(part.pool, part.record.sizeBytes);
   return { pool, manifest: { ...manifest, request } };

@@ -55,7 +55,7 @@ export interface SnapshotCosts {
   /** Bytes that the files of a volume take, by its id. A volume of which this is not known counts as nothing. */
   readonly usedBytes: ReadonlyMap<string, number>;
   /** The limit of a client; null if it has none. */
-  limitOf(node: string): number | null;
+  readonly limitOf: (node: string) => number | null;
 }
 
 /** Returns the records of new snapshots, all of one moment. Throws if one of them cannot be made. */
@@ -95,7 +95,7 @@ export function decideSnapshots(
   });
 }
 
-/** Throws E_RIGHTS if a client would have more than its limit (see `chargedTo`). */
+/** Throws E_RIGHTS if a client would have more than its limit (pools/snapshots/owned-bytes.ts). */
 function checkLimits(
   catalogue: Catalogue,
   found: readonly (Found & { readonly name: NewSnapshot })[],

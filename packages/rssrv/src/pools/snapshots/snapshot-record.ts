@@ -20,7 +20,6 @@ import {
   layoutMismatch,
   type Manifest,
   parseContent,
-  partSizes,
   printContent,
   readable,
 } from '../disk/manifest.ts';
@@ -136,19 +135,6 @@ export function parseSnapshot(file: string, text: string): SnapshotRecord {
   const made = schedule === undefined ? {} : { schedule };
   const files = { ...(layout === undefined ? {} : { layout }), ...(usedBytes === undefined ? {} : { usedBytes }) };
   return { id, name, volumeId, sizeBytes, blockSizeBytes, ...files, createdMs, creator, group, rollback, ...made, request };
-}
-
-/**
- * Returns the client towards whose limit a snapshot counts, or null: the one that made it. One of a schedule counts towards the limit of the
- * owner of the volume, because clients set schedules.
- */
-export function chargedTo({ creator, schedule }: Pick<SnapshotRecord, 'creator' | 'schedule'>, owner: string | null): string | null {
-  return schedule === undefined ? creator : owner;
-}
-
-/** Bytes that a snapshot counts towards a limit: all that it may take alone. */
-export function countedBytes(record: Pick<SnapshotRecord, 'layout' | 'sizeBytes' | 'usedBytes'>): number {
-  return record.usedBytes ?? partSizes(filesOf(record)).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function isGroup(value: unknown): value is SnapshotGroup {

@@ -1,0 +1,39 @@
+// What counts towards the limits of clients: the sizes of the volumes that they have created, and what their snapshots took when they were
+// made, which is the most that a snapshot can ever take alone. Pure. Invariant: nothing that other clients do changes what a client has.
+
+import { type Manifest, partSizes } from '../disk/manifest.ts';
+import { filesOf, type SnapshotRecord } from './snapshot-record.ts';
+import type { VolumeSnapshots } from './snapshot-scan.ts';
+
+interface OwnedPool {
+  readonly volumes: ReadonlyMap<string, Manifest>;
+  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
+}
+
+/** Client -> bytes that count towards its limit. */
+export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, number> {
+  const owned = new Map<string, number>();
+  const add = (node: string | null, bytes: number): void => {
+    if (node !== null) owned.set(node, (owned.get(node) ?? 0) + bytes);
+  };
+  for (const { volumes, snapshots } of pools) {
+    for (const manifest of volumes.values()) {
+      add(manifest.owner, sumOf(partSizes(manifest)));
+      for (const one of snapshots.get(manifest.id)?.list ?? []) add(chargedTo(one, manifest.owner), countedBytes(one));
+    }
+  }
+  return owned;
+}
+
+/** The client that made it. One of a schedule counts towards the limit of the owner of the volume, because clients set schedules. */
+function chargedTo({ creator, schedule }: SnapshotRecord, owner: string | null): string | null {
+  return schedule === undefined ? creator : owner;
+}
+
+function countedBytes(record: SnapshotRecord): number {
+  return record.usedBytes ?? sumOf(partSizes(filesOf(record)));
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, one) => sum + one, 0);
+}
