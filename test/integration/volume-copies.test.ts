@@ -1,8 +1,9 @@
-// Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: to a new volume, over a kill of the server.
-// What is copied is compared with the snapshot. Skipped without root, loop devices or xfsprogs. Stops after each step are in
-// packages/rssrv/src/copies/copy-stops.test.ts.
+// Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: to a new volume, over a kill of the server,
+// and with qemu-img as a user without rights to files, over a kill again, and to the NBD sockets of qemu-nbd and of a client of a server. What is
+// copied is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils. Stops after each step are in
+// packages/rssrv/src/copies/.
 
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { JobView } from '@rsio/common/control/server/views';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -13,6 +14,7 @@ import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
+import { needTool, runWell, start as startProgram } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const MIB = 1024 ** 2;
@@ -35,11 +37,11 @@ beforeEach(async (context) => {
 });
 
 /** A server with a pool on XFS and one elsewhere, and a client that has a volume of the first attached and has written to it. */
-async function start(context: TestContext): Promise<NbdIo> {
+async function start(context: TestContext, user?: string): Promise<NbdIo> {
   fast = path.join(reflinkDisk(hosts, host, context), 'pool');
   mkdirSync(fast);
   slow = await emptyPool(host);
-  await startServer(host, network, { volumes: {}, rights: { 'big-2': 'manage' } });
+  await startServer(host, network, { volumes: {}, rights: { 'big-2': 'manage' }, ...(user === undefined ? {} : { server: { user } }) });
   await host.rsadmWell('pool', 'add', 'fast', fast, '--reserve', '0%');
   await host.rsadmWell('pool', 'add', 'slow', slow, '--reserve', '0%');
   await host.rsadmWell('volume', 'create', 'db', '--size', `${SIZE_BYTES / MIB}m`, '--pool', 'fast');
@@ -64,6 +66,29 @@ function dataOf(pool: string, name: string): string {
 /** The data file of a snapshot of volume db. */
 function snapshotOf(name: string): string {
   return path.join(path.dirname(dataOf(fast, 'db')), 'snapshots', `${name}.data`);
+}
+
+/** Compares a copy with the snapshot. */
+async function isSame(format: string, file: string): Promise<void> {
+  const compared = await runWell('qemu-img', ['compare', '-U', '-f', 'raw', '-F', format, snapshotOf('monday'), file], {
+    timeoutMs: WAIT_MS,
+  });
+  expect(compared).toContain('Images are identical.');
+}
+
+/** Pid of the qemu-img that a process has started. */
+function programOf(parent: number): number | null {
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      // The second field is the name, and the fourth the parent.
+      const [, program, ppid] = /^\d+ \((.*)\) . (\d+) /.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
+      if (program === 'qemu-img' && Number(ppid) === parent) return Number(name);
+    } catch {
+      // It has ended.
+    }
+  }
+  return null;
 }
 
 async function jobs(): Promise<JobView[]> {
@@ -96,4 +121,63 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   const third = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/third');
   hosts.onClean(() => third.close());
   expect((await third.read(0, MIB)).equals(Buffer.alloc(MIB, 1))).toBe(true);
+});
+
+it('files and NBD servers get a copy by qemu-img, which has no rights, and it starts over after a kill', {
+  timeout: TEST_MS,
+}, async (context) => {
+  for (const program of ['qemu-img', 'qemu-nbd']) needTool(context, program, 'qemu-utils');
+  needPrograms(context, 'setpriv');
+  await start(context, 'nobody');
+  await host.rsadmWell('volume', 'snapshot', 'db@monday');
+  const backup = host.file('backup');
+  mkdirSync(backup, { mode: 0o700 });
+  const qcow2 = path.join(backup, 'db.qcow2');
+  await host.rsadmWell('volume', 'copy', 'db', qcow2, '--limit', '64k', '--background');
+  await waitFor(() => programOf(host.pid('rssrv')) !== null, WAIT_MS, 'The copy runs');
+  const program = programOf(host.pid('rssrv'))!;
+  expect(readFileSync(`/proc/${program}/status`, 'utf8')).toMatch(/^Uid:\s65534\s65534\s65534\s65534$/m);
+  // qemu-img ends with the server, and the temporary file is deleted by the next one.
+  await host.kill('rssrv');
+  await waitFor(() => !existsSync(`/proc/${program}`), WAIT_MS / 2, 'qemu-img ends');
+  const [left] = readdirSync(backup);
+  await host.start('rssrv');
+  await waitFor(() => programOf(host.pid('rssrv')) !== null, WAIT_MS, 'The copy starts over');
+  expect(readdirSync(backup)).not.toContain(left);
+  expect((await jobs())[0]).toMatchObject({ state: 'running', target: 'file', to: qcow2, afterRestart: 'starts over' });
+  await host.rsadmWell('jobs', 'cancel', '1');
+  await waitFor(async () => (await jobs())[0]!.endedMs !== null, WAIT_MS, 'The copy ends');
+  expect([(await jobs())[0]!.state, readdirSync(backup), programOf(host.pid('rssrv'))]).toEqual(['cancelled', [], null]);
+  await host.rsadmWell('volume', 'copy', 'db', qcow2, '--wait');
+  expect(readdirSync(backup)).toEqual(['db.qcow2']);
+  await isSame('qcow2', qcow2);
+  const raw = path.join(backup, 'db.raw');
+  await host.rsadmWell('volume', 'copy', 'db@monday', raw, '--wait');
+  await isSame('raw', raw);
+  expect(statSync(raw)).toMatchObject({ size: SIZE_BYTES, uid: 0, mode: 0o100600 });
+  expect(statSync(raw).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
+  expect(statSync(snapshotOf('monday')).mode).toBe(0o100400);
+  const again = await host.rsadm('volume', 'copy', 'db@monday', raw, '--wait');
+  expect([again.code, again.stderr]).toEqual([1, expect.stringContaining(`${raw} exists: give another name, or --force to replace it`)]);
+  await host.rsadmWell('volume', 'copy', 'db@monday', raw, '--force', '--wait');
+  // To another NBD server, and through a client of RSIO on this machine.
+  const image = host.file('target.raw');
+  writeFileSync(image, Buffer.alloc(SIZE_BYTES, 77));
+  const socket = host.file('nbd');
+  const server = startProgram('qemu-nbd', ['--socket', socket, '--format', 'raw', '--discard', 'unmap', '--export-name', 'a, b', image], {
+    timeoutMs: WAIT_MS,
+  });
+  hosts.onClean(() => server.kill());
+  await waitFor(() => existsSync(socket), WAIT_MS, 'qemu-nbd listens');
+  await host.rsadmWell('volume', 'copy', 'db@monday', `nbd+unix:///a,%20b?socket=${socket}`, '--wait');
+  await isSame('raw', image);
+  expect(statSync(image).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
+  await host.rsadmWell('volume', 'create', 'there', '--size', `${SIZE_BYTES / MIB}m`, '--pool', 'slow');
+  await host.rsconfigWell('-a', 'there');
+  await host.rsadmWell('volume', 'copy', 'db@monday', `nbd+unix:///osl/there?socket=${host.rsiodPaths.nbdSocket}`, '--wait');
+  await isSame('raw', dataOf(slow, 'there'));
+  const refused = await host.rsadm('volume', 'copy', 'db@monday', 'nbd://127.0.0.1:1/x', '--wait');
+  expect(refused.stderr).toMatch(/The NBD server of nbd:\/\/127.0.0.1:1\/x cannot be reached/);
+  const snapshots = readdirSync(path.dirname(snapshotOf('monday')));
+  expect(snapshots.filter((name) => name.startsWith('copy-'))).toEqual([]);
 });

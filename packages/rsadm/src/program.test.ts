@@ -180,6 +180,18 @@ describe('each command sends its request and prints the answer', () => {
       'Job 7: oracle@monday is copied to test@0 in pool slow; rsadm jobs 7 shows its progress\n',
     ],
     [
+      ['volume', 'copy', 'oracle', '/backup/oracle.qcow2', '--force'],
+      'volume-export',
+      { ...name, snapshot: null, target: '/backup/oracle.qcow2', format: null, force: true, limitBytes: null, request },
+      'Job 7: oracle is copied to /backup/oracle.qcow2; rsadm jobs 7 shows its progress\n',
+    ],
+    [
+      ['volume', 'copy', 'oracle@monday', 'nbd://big-3/db', '--limit', '1m'],
+      'volume-export',
+      { ...name, snapshot: 'monday', target: 'nbd://big-3/db', format: null, force: false, limitBytes: 1024 ** 2, request },
+      'Job 7: oracle@monday is copied to nbd://big-3/db; rsadm jobs 7 shows its progress\n',
+    ],
+    [
       ['jobs', '7'],
       'job-list',
       { id: '7' },

@@ -4,7 +4,7 @@
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/common/manage/server-tables';
-import { copyVerb } from '@rsio/common/manage/volumes/copy';
+import { copyAnywhereVerb } from '@rsio/common/manage/volumes/copy';
 import { CREATE, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
@@ -54,7 +54,7 @@ export const VOLUME_SPLIT = onThisServer(IMAGES.split);
 
 const JOB_VERBS = jobVerbs(PROGRAM, 'jobs');
 export const VOLUME_MOVE = onThisServer(JOB_VERBS.move);
-export const VOLUME_COPY = onThisServer(copyVerb(PROGRAM, 'jobs'));
+export const VOLUME_COPY = onThisServer(copyAnywhereVerb(PROGRAM, 'jobs'));
 export const JOBS = onThisServer(JOB_VERBS.list);
 export const JOBS_CANCEL = onThisServer(JOB_VERBS.cancel);
 export const JOBS_LIMIT = onThisServer(JOB_VERBS.limit);

@@ -70,6 +70,9 @@ export const ANSWERS: Handlers = {
   'volume-copy': () => ({
     job: job({ kind: 'copy', state: 'waiting', newName: 'test', snapshot: 'monday', doneBytes: 0, totalBytes: 0 }),
   }),
+  'volume-export': () => ({
+    job: job({ kind: 'copy', state: 'waiting', to: '/backup/oracle.qcow2', target: 'file', doneBytes: 0, totalBytes: 0 }),
+  }),
   'job-list': () => ({ jobs: [job()] }),
   'job-cancel': () => ({ job: job({ state: 'cancelling' }) }),
   'job-limit': () => ({ job: job({ limitBytes: 1024 ** 2 }) }),

@@ -34,6 +34,7 @@ import { Journal } from '../requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../locks/file-locks.ts';
+import type { WorkerRights } from '../workers/worker-rights.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
@@ -64,7 +65,7 @@ export interface AdministrationPorts extends ObservedServer {
   config(): RssrvConfig;
   configuredMs(): number;
   /** As whom server processes run, and why with more rights than they need. */
-  readonly rights: { readonly user: string | null; readonly warning: string | null };
+  readonly rights: Pick<WorkerRights, 'user' | 'userIds' | 'warning'>;
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   /** Throws E_HELD if this change of a volume is not possible while clients use it. Null: the volume does not exist. */
@@ -187,6 +188,10 @@ export class Administration {
       },
       configured: () => this.inventory.sectionVolumes,
       exclusive: (change, what) => ports.changes.runOwn(change, what),
+      programUser: () => ports.rights.userIds,
+      volumeFiles: () =>
+        ports.config().volumes.flatMap(({ name, path, pool }) => (path === null || pool !== undefined ? [] : [{ name, path }])),
+      reached: stepReached,
       askerOf: (node) => (node === null ? LOCAL_ASKER : clientAsker(node, ports.config().rights)),
     });
   }

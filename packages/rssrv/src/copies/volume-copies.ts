@@ -2,11 +2,12 @@
 // that of a snapshot; nothing has the name of the target before it is complete; whatever ends a job, what it has made apart from the target
 // is removed, by this server or after its next start.
 
-import { RsError, errnoName, toRsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isOpen } from '../jobs/job-plan.ts';
 import type { CopyEnd, CopyTarget, JobRecord } from '../jobs/job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
+import type { ToFile } from './to-file.ts';
 import { type CopySource, type CopySources, stateOf } from './copy-source.ts';
 
 /** Copies to one kind of target. */
@@ -21,6 +22,8 @@ export interface VolumeCopiesPorts {
   readonly log: Pick<Log, 'warn'>;
   readonly sources: CopySources;
   readonly toVolume: CopyKind<'volume'>;
+  readonly toFile: CopyKind<'file'> & Pick<ToFile, 'check'>;
+  readonly toNbd: Pick<CopyKind<'nbd'>, 'run'>;
 }
 
 export class VolumeCopies {
@@ -43,6 +46,16 @@ export class VolumeCopies {
     if (end.kind !== 'done') throw new JobEnds(end);
   }
 
+  /** Throws if a file cannot get this name. */
+  checkFile(target: Extract<CopyTarget, { kind: 'file' }>): Promise<void> {
+    return this.ports.toFile.check(target);
+  }
+
+  /** Deletes what files have left under their temporary names before this start. */
+  async sweep(jobs: readonly JobRecord[]): Promise<void> {
+    await Promise.all(jobs.filter((job) => isOpen(job) && job.copy?.target.kind === 'file').map((job) => this.discard(job)));
+  }
+
   /** Throws JobEnds if the job goes on later. */
   private async copy(job: RunningJob): Promise<CopyEnd> {
     try {
@@ -57,6 +70,8 @@ export class VolumeCopies {
         return { kind: 'failed', reason: toRsError(thrown).message };
       }
       if (thrown.end.kind === 'cancelled' || thrown.end.kind === 'failed') return thrown.end;
+      // What is copied to a file starts over.
+      if (stateOf(job.record).target.kind === 'file') await this.discard(job.record);
       throw thrown;
     }
   }
@@ -67,14 +82,16 @@ export class VolumeCopies {
       case 'volume':
         return this.ports.toVolume.run(job, source, target);
       case 'file':
+        return this.ports.toFile.run(job, source, target);
       case 'nbd':
-        throw new RsError('E_INTERNAL', 'No such target');
+        return this.ports.toNbd.run(job, source, target);
     }
   }
 
   private async discard(record: JobRecord): Promise<void> {
     const { target } = stateOf(record);
     if (target.kind === 'volume') await this.ports.toVolume.discard(record, target);
+    else if (target.kind === 'file') await this.ports.toFile.discard(record, target);
   }
 }
 

@@ -11,10 +11,14 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied, checkSource, decideCopy } from '../copies/copy-rules.ts';
 import { CopySources } from '../copies/copy-source.ts';
+import { type GuardedPlaces, formatOf } from '../copies/file-place.ts';
+import { type Convert, Programs, type ProgramUser } from '../copies/program.ts';
+import { ToFile } from '../copies/to-file.ts';
+import { nbdPlace, ToNbd } from '../copies/to-nbd.ts';
 import { ToVolume } from '../copies/to-volume.ts';
 import { checkNotRead, VolumeCopies } from '../copies/volume-copies.ts';
 import { isOpen, jobText } from '../jobs/job-plan.ts';
-import type { CopyState, CopyTarget, JobRecord } from '../jobs/job-record.ts';
+import type { CopyState, CopyTarget, ImageFormat, JobRecord } from '../jobs/job-record.ts';
 import { Jobs, type JobsPorts } from '../jobs/jobs.ts';
 import { type ChangedData, changedData } from '../moves/changed-data.ts';
 import { decideMove } from '../moves/move-rules.ts';
@@ -45,6 +49,14 @@ export interface JobServicePorts {
   configured(): readonly NamedVolume[];
   /** Executes a change of the server itself when no other one is in progress. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
+  /** As whom programs run. Null: as the user of this process. */
+  programUser(): ProgramUser | null;
+  /** Files of volumes that are in no pool. */
+  volumeFiles(): GuardedPlaces['volumes'];
+  /** Called after each step of a copy to a file. */
+  readonly reached: (step: string) => void;
+  /** Default: qemu-img. */
+  readonly convert?: Convert;
   /** How files are compared and copied. Default: as this machine can. */
   readonly data?: CopyMeans;
   /** A client with its present rights. Null: an administrator on the server. */
@@ -79,6 +91,9 @@ export class JobService {
       configured: () => ports.configured(),
       moving: () => new Set(this.jobs.list.filter(isOpen).flatMap(volumeIdsOf)),
     });
+    const convert = ports.convert ?? new Programs(clock).convert;
+    const user = (): ProgramUser | null => ports.programUser();
+    const guarded = (): GuardedPlaces => ({ pools: pools.states, volumes: ports.volumeFiles() });
     this.copies = new VolumeCopies({
       log,
       sources: new CopySources({ log, snapshots, triggers, exclusive, pools: () => pools.states }),
@@ -87,6 +102,8 @@ export class JobService {
         catalogue: () => this.moves.catalogue,
         askerOf: (node) => ports.askerOf(node),
       }),
+      toFile: new ToFile({ ...{ clock, log, convert, user, guarded }, reached: (step) => ports.reached(step) }),
+      toNbd: new ToNbd({ clock, convert, user }),
     });
     const run: JobsPorts['run'] = (job) => (job.record.kind === 'move' ? this.moves.run(job) : this.copies.run(job));
     this.jobs = new Jobs({ clock, log, file: ports.file, run });
@@ -94,7 +111,7 @@ export class JobService {
 
   /** Lets the jobs run, when the pools are open. */
   async start(): Promise<void> {
-    await this.moves.sweep();
+    await Promise.all([this.moves.sweep(), this.copies.sweep(this.jobs.list)]);
     this.jobs.start();
   }
 
@@ -125,12 +142,19 @@ export class JobService {
     return {
       'job-list': ({ id }) => ({ jobs: (id === null ? this.jobs.list.filter(mine) : [find(id)]).map((job) => this.view(job)) }),
       'job-cancel': async ({ id }) => ({ job: this.view(await this.jobs.cancel(find(id).id)) }),
-      'job-limit': async ({ id, limitBytes }) => ({ job: this.view(await this.jobs.limit(find(id).id, limitBytes)) }),
+      'job-limit': async ({ id, limitBytes }) => {
+        checkLimitable(find(id));
+        return { job: this.view(await this.jobs.limit(id, limitBytes)) };
+      },
       'volume-move': ({ name, universe, pool, limitBytes }) =>
         begin({ name, universe }, 'moved', () => this.beginMove({ name, universe }, pool, limitBytes, asker)),
       'volume-copy': ({ name, universe, snapshot, newName, newUniverse, pool, limitBytes }) => {
         const to = { name: newName, universe: newUniverse };
         return begin({ name, universe }, 'copied', () => this.beginCopy({ name, universe, snapshot }, to, pool, limitBytes, asker));
+      },
+      'volume-export': ({ name, universe, snapshot, target, format, force, limitBytes }) => {
+        const to = exportTarget(target, format, force);
+        return begin({ name, universe }, 'copied', () => this.beginExport({ name, universe, snapshot }, to, limitBytes, asker));
       },
     };
   }
@@ -164,6 +188,20 @@ export class JobService {
     const place = { to: pool.name, toId: pool.identity?.id ?? '', limitBytes };
     const copy = this.newCopy(found, { kind: 'volume', id, ...to });
     return this.begin({ ...this.newRecord(found, asker), ...place, kind: 'copy', copy });
+  }
+
+  private async beginExport(
+    wanted: Wanted,
+    target: Exclude<CopyTarget, { kind: 'volume' }>,
+    limitBytes: number | null,
+    asker: Asker,
+  ): Promise<JobRecord> {
+    checkRole(asker, 'admin', 'copy volumes to files and NBD servers');
+    const found = this.sourceOf(wanted, asker);
+    const to = target.kind === 'file' ? target.path : target.uri;
+    if (target.kind === 'file') await this.copies.checkFile(target);
+    checkNotCopied(this.jobs.list, (job) => job.kind === 'copy' && job.to === to, to);
+    return this.begin({ ...this.newRecord(found, asker), to, toId: '', limitBytes, kind: 'copy', copy: this.newCopy(found, target) });
   }
 
   /** Finds what is to be copied. Throws unless the asker may copy it. */
@@ -220,6 +258,22 @@ export class JobService {
 function systemMeans(): CopyMeans {
   const { ranges } = systemReflink();
   return { changedData: ranges === null ? null : changedData(ranges), punch: punchHole };
+}
+
+/** A program keeps the limit with which it was started. */
+function checkLimitable({ id, state, copy }: JobRecord): void {
+  if (copy === undefined || copy.target.kind === 'volume' || state !== 'running') return;
+  throw new RsError('E_USAGE', `Job ${id} copies with qemu-img, whose limit is set when it begins: cancel the job, and copy with --limit`, {
+    job: id,
+  });
+}
+
+/** Throws E_USAGE. `target`: an absolute path, or an NBD URI. */
+function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, { kind: 'volume' }> {
+  if (target.startsWith('/')) return { kind: 'file', path: target, format: formatOf(target, format), isForced };
+  nbdPlace(target);
+  if (format !== null) throw new RsError('E_USAGE', 'A copy to an NBD server has no format: leave --format away');
+  return { kind: 'nbd', uri: target };
 }
 
 /** Ids under which a job has files in pools. */

@@ -43,6 +43,9 @@ export class CopyScene {
       configured: () => [],
       exclusive: (change) => change(),
       askerOf: () => LOCAL_ASKER,
+      programUser: () => null,
+      volumeFiles: () => [],
+      reached: () => undefined,
       data: {
         changedData: {
           ranges: (...range) => {
@@ -65,6 +68,14 @@ export class CopyScene {
     const orders = this.service.orders(asker, { run: (change) => change() });
     const { snapshot = null, pool = null } = changes;
     const { job } = await orders['volume-copy']({ ...DB, snapshot, newName, newUniverse: 0, pool, limitBytes: null, request: null });
+    return job;
+  }
+
+  /** Begins a copy to a file or an NBD server. */
+  async export(target: string, changes: { force?: boolean; format?: 'raw' | 'qcow2' } = {}): Promise<JobView> {
+    const orders = this.service.orders(LOCAL_ASKER, { run: (change) => change() });
+    const { force = false, format = null } = changes;
+    const { job } = await orders['volume-export']({ ...DB, snapshot: null, target, format, force, limitBytes: null, request: null });
     return job;
   }
 

@@ -56,6 +56,11 @@ export class WorkerRights {
     return this.choice.user?.name ?? null;
   }
 
+  /** The same user, for programs that get descriptors, too. */
+  get userIds(): { readonly uid: number; readonly gid: number } | null {
+    return this.choice.user;
+  }
+
   /** Why server processes have more rights than they need, and what to do; null if they do not. */
   get warning(): string | null {
     return this.choice.warning;

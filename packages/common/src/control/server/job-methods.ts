@@ -2,9 +2,21 @@
 // Invariant: rssrv has a handler for each method (job-orders/job-service.ts), and each method that changes something takes the id of the request.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { method } from '../method-table.ts';
+import { flagParam, method } from '../method-table.ts';
 import { list, object } from '../shape.ts';
-import { bytesPerSecond, jobId, jobIdOrNull, poolName, poolOrNull, request, snapshotOrNull, universe, volumeName } from './params.ts';
+import {
+  bytesPerSecond,
+  copyTarget,
+  imageFormat,
+  jobId,
+  jobIdOrNull,
+  poolName,
+  poolOrNull,
+  request,
+  snapshotOrNull,
+  universe,
+  volumeName,
+} from './params.ts';
 import { JOB } from './views.ts';
 
 const one = object({ job: JOB });
@@ -47,5 +59,22 @@ export const JOB_METHODS = {
     one,
     SERVER_CHANGE_MS,
     'manage',
+  ),
+  // A client must not make the server write files or connect to other machines.
+  'volume-export': method(
+    'Begins a job that copies a volume at one moment, or a snapshot of it, to a file on the server or an NBD server',
+    {
+      name: volumeName,
+      universe,
+      snapshot: snapshotOrNull,
+      target: copyTarget,
+      format: imageFormat,
+      force: flagParam,
+      limitBytes: bytesPerSecond,
+      request,
+    },
+    one,
+    SERVER_CHANGE_MS,
+    null,
   ),
 } as const;

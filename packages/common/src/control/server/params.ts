@@ -3,7 +3,7 @@
 
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import type { Param } from '../method-table.ts';
-import { filledText, list, object, orNull, whole } from '../shape.ts';
+import { filledText, list, object, orNull, whole, word } from '../shape.ts';
 
 const NAMES_OR_NULL = orNull(list(filledText()));
 
@@ -27,6 +27,14 @@ export const goesOnIn: Param<string | null | undefined> = {
   default: null,
 };
 export const poolName: Param<string> = { shape: filledText(), what: 'the name of a pool' };
+/** Where a copy goes that makes no volume. */
+export const copyTarget: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
+/** Null: as the suffix of the file says. */
+export const imageFormat: Param<'raw' | 'qcow2' | null> = {
+  shape: orNull(word(['raw', 'qcow2'])),
+  what: 'raw, qcow2 or null',
+  default: null,
+};
 export const jobId: Param<string> = { shape: filledText(), what: 'the id of a job' };
 export const jobIdOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the id of a job or null', default: null };
 /** Null: no limit. */

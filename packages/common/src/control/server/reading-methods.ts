@@ -36,6 +36,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-split': false,
   'volume-move': false,
   'volume-copy': false,
+  'volume-export': false,
   'job-cancel': false,
   'job-limit': false,
   'client-kick': false,

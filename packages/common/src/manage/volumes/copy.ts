@@ -1,67 +1,155 @@
-// The command volume copy of rsadm and rsconfig. rssrv decides whether a volume can be copied, and does the work. Invariant: the command sends
-// an id with its request; ending it, also while it waits, never ends the job.
+// The command volume copy of rsadm and rsconfig. rssrv decides whether a volume can be copied, and does the work. Invariants: the command sends
+// an id with its request; ending it, also while it waits, never ends the job; only on the server, a copy goes to a file or an NBD server.
 
-import { type Command, JSON_OPTION, makeCommand, WAIT_OPTION } from '../../cli/command.ts';
+import { resolve } from 'node:path';
+import { type Command, JSON_OPTION, makeCommand, type OptionSpec, type OptionValues, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { JOB } from '../../control/server/views.ts';
 import { object } from '../../control/shape.ts';
-import type { VolumeDoor, VolumeProgram } from './door.ts';
-import { checkWaiting, followJob } from './jobs.ts';
+import { quoteText } from '../../lib/units.ts';
+import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { checkWaiting, followJob, type FollowOptions } from './jobs.ts';
 import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
-const DETAILS = `A job on the server copies the content that the volume has at one moment, also
+const SOURCE = `A job on the server copies the content that the volume has at one moment, also
 while clients write: it makes a snapshot for itself, and removes it afterwards.
 NAME@SNAPSHOT copies that snapshot. The file system of the pool needs reflink,
-and the volume must be in one pool.
-NEW is the name of a volume, which the job makes in pool P; by default, in the
-pool with the most room apart from that of the volume. The new volume is for the
-same clients, and shares no blocks with the first one. It does not exist until
-it is complete: a job that fails or is cancelled leaves nothing. The job goes on
-after a restart of the server.`;
+and the volume must be in one pool.`;
+
+const NEW = `the job makes it in pool P; by default,
+in the pool with the most room apart from that of the volume. It is for the same
+clients, and shares no blocks with the first one. It does not exist until it is
+complete: a job that fails or is cancelled leaves nothing. The job goes on after
+a restart of the server.`;
+
+const OTHERS = `With a path that begins with / or ./, the copy is a file on the server: raw if
+the name ends in .raw or .img, qcow2 if it ends in .qcow2. The file has its name
+only when it is complete and on disk. Zeros take no space.
+With a URI, the copy goes to an NBD server: nbd://HOST[:PORT]/EXPORT, or
+nbd+unix:///EXPORT?socket=PATH. The export must be at least as large as the
+volume. If the copy fails, the export has a part of the content.
+Both need qemu-img on the server, and start over after a restart of it.`;
 
 const WAITING = `On a terminal, the command shows the progress until the job ends; Ctrl-C ends
 only the command.`;
 
-/** `words`: how the program names jobs, such as `jobs`. */
+const OPTIONS = {
+  pool: { kind: 'text', value: 'P', help: 'pool of the new volume' },
+  limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
+  wait: WAIT_OPTION,
+  background: { kind: 'flag', help: 'do not wait' },
+  json: JSON_OPTION,
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+const FILE_OPTIONS = {
+  format: { kind: 'text', value: 'FORMAT', help: 'format of the file: raw or qcow2' },
+  force: { kind: 'flag', help: 'replace the file if it exists' },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+const OPERANDS = { min: 2, max: 2 } as const;
+
+/** What both programs ask for. */
+interface Order {
+  readonly target: VolumeTarget;
+  readonly name: string;
+  readonly snapshot: string | null;
+  readonly limitBytes: number | null;
+  readonly follow: FollowOptions;
+}
+
+type CommonValues = OptionValues & {
+  readonly limit: string | null;
+  readonly wait: number | null;
+  readonly background: boolean;
+  readonly json: boolean;
+};
+
+/** For a client: only to new volumes. `words`: how the program names jobs, such as `jobs`. */
 export function copyVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume copy' },
     synopsis: 'volume copy NAME[@SNAPSHOT] NEW [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'copies a volume or a snapshot, also while clients use it',
-    details: `${DETAILS}\n${WAITING}`,
-    options: {
-      pool: { kind: 'text', value: 'P', help: 'pool of the new volume' },
-      limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
-      wait: WAIT_OPTION,
-      background: { kind: 'flag', help: 'do not wait' },
-      json: JSON_OPTION,
-    },
+    details: `${SOURCE}\nNEW is the name of a volume: ${NEW}\n${WAITING}`,
+    options: OPTIONS,
     json: object({ ...given.place, job: JOB }),
-    operands: { min: 2, max: 2 },
+    operands: OPERANDS,
     completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { pool, limit, wait, background, json }, [name = '', to = '']) => {
-      checkWaiting({ wait, background }, program);
-      const { volume, snapshot } = splitSnapshot(name, program);
-      const limitBytes = limit === null ? null : sizeOf('--limit', limit, program);
-      const toPool = pool === null ? null : poolNameOf('--pool', pool, program);
-      const target = await door.find(volume, 'change');
-      const next = target.parse(to);
-      const { job } = await target.call('volume-copy', {
-        ...{ ...target.volume, snapshot, newName: next.name, newUniverse: next.universe, pool: toPool, limitBytes },
-        request: door.newId(),
-      });
-      await followJob(
-        door,
-        target,
-        job,
-        { wait, background, json, shows: `${program} ${words} ${job.id}` },
-        {
-          begins: `${name} is copied to ${target.label(next)} in pool ${job.to}`,
-          done: `${target.label(next)} in pool ${job.to} is a copy of ${name}`,
-          undone: 'nothing was copied',
-        },
-      );
+    run: async (door: VolumeDoor, values, [name = '', to = '']) => {
+      if (isFile(to) || to.includes('://'))
+        throw usageError(
+          `Wrong name ${quoteText(to)}: from a client, a copy is a new volume; rsadm volume copy on the server copies to files and NBD servers, and rsconfig backup to files here`,
+          program,
+        );
+      await copyToVolume(door, await orderOf(door, given, words, values, name), values.pool, to, program);
       return undefined;
     },
+  });
+}
+
+/** For the server: to any target. */
+export function copyAnywhereVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: 'volume copy' },
+    synopsis: 'volume copy NAME[@SNAPSHOT] TARGET [--pool P] [--limit RATE]\n[--format FORMAT] [--force] [--wait[=T] | --background]',
+    summary: 'copies a volume or a snapshot, also while clients use it',
+    details: `${SOURCE}\nTARGET is the name of a volume: ${NEW}\n${OTHERS}\n${WAITING}`,
+    options: { ...OPTIONS, ...FILE_OPTIONS },
+    json: object({ ...given.place, job: JOB }),
+    operands: OPERANDS,
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, values, [name = '', to = '']) => {
+      const { pool, format, force } = values;
+      const order = await orderOf(door, given, words, values, name);
+      if (!isFile(to) && !to.includes('://')) {
+        if (format !== null || force) throw usageError('Only a file has --format and --force: a path begins with / or ./', program);
+        await copyToVolume(door, order, pool, to, program);
+        return undefined;
+      }
+      if (pool !== null) throw usageError('Only a new volume has --pool: TARGET is its name then', program);
+      if (format !== null && format !== 'raw' && format !== 'qcow2')
+        throw usageError(`Wrong --format ${quoteText(format)}: allowed is raw or qcow2`, program);
+      const path = isFile(to) ? resolve(to) : to;
+      const { target, snapshot, limitBytes, follow } = order;
+      const { job } = await target.call('volume-export', {
+        ...{ ...target.volume, snapshot, target: path, format, force, limitBytes },
+        request: door.newId(),
+      });
+      await followJob(door, target, job, follow, {
+        begins: `${name} is copied to ${path}`,
+        done: `${path} is a copy of ${name}`,
+        undone: 'nothing was copied',
+      });
+      return undefined;
+    },
+  });
+}
+
+function isFile(target: string): boolean {
+  return /^\.{0,2}\//.test(target);
+}
+
+async function orderOf(door: VolumeDoor, { program }: VolumeProgram, words: string, values: CommonValues, name: string): Promise<Order> {
+  const { limit, wait, background, json } = values;
+  checkWaiting({ wait, background }, program);
+  const { volume, snapshot } = splitSnapshot(name, program);
+  const limitBytes = limit === null ? null : sizeOf('--limit', limit, program);
+  const target = await door.find(volume, 'change');
+  return { target, name, snapshot, limitBytes, follow: { wait, background, json, shows: `${program} ${words}` } };
+}
+
+async function copyToVolume(door: VolumeDoor, order: Order, pool: string | null, to: string, program: string): Promise<void> {
+  const { target, name, snapshot, limitBytes, follow } = order;
+  const toPool = pool === null ? null : poolNameOf('--pool', pool, program);
+  const next = target.parse(to);
+  const { job } = await target.call('volume-copy', {
+    ...{ ...target.volume, snapshot, newName: next.name, newUniverse: next.universe, pool: toPool, limitBytes },
+    request: door.newId(),
+  });
+  await followJob(door, target, job, follow, {
+    begins: `${name} is copied to ${target.label(next)} in pool ${job.to}`,
+    done: `${target.label(next)} in pool ${job.to} is a copy of ${name}`,
+    undone: 'nothing was copied',
   });
 }

@@ -64,7 +64,7 @@ volume must have no snapshots.`,
         door,
         target,
         job,
-        { wait, background, json, shows: `${program} ${words} ${job.id}` },
+        { wait, background, json, shows: `${program} ${words}` },
         {
           begins: `${label} moves from pool ${job.from} to pool ${job.to}`,
           done: `${label} is now in pool ${job.to}`,
@@ -85,7 +85,7 @@ export interface FollowOptions {
   readonly wait: number | null;
   readonly background: boolean;
   readonly json: boolean;
-  /** The command that shows the progress of the job. */
+  /** The command that lists jobs. */
   readonly shows: string;
 }
 
@@ -107,7 +107,7 @@ export async function followJob(
   const isWaiting = wait !== null || (!background && !json && door.ask !== null);
   if (!isWaiting) {
     if (json) printJson(door, { ...target.place, job });
-    else door.out(toText([`Job ${job.id}: ${begins}; ${shows} shows its progress`]));
+    else door.out(toText([`Job ${job.id}: ${begins}; ${shows} ${job.id} shows its progress`]));
     return;
   }
   const last = await ended(door, target, job.id, wait);

@@ -1,0 +1,123 @@
+// Copies a snapshot to a file on the server. qemu-img writes it under a temporary name, as a descriptor that this process has opened. Invariants:
+// the file has its name only when it is complete and durable; no other file is replaced without force; the temporary name is saved before
+// there is such a file, so that the next start deletes it.
+
+import { randomBytes } from 'node:crypto';
+import { link, lstat, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { CopyTarget, JobRecord } from '../jobs/job-record.ts';
+import type { RunningJob } from '../jobs/jobs.ts';
+import { stampOf } from '../pools/moves/move-files.ts';
+import { withSnapshotFile, within } from './copied-file.ts';
+import { type CopySource, stateOf } from './copy-source.ts';
+import { checkFilePlace, checkFileSpace, type GuardedPlaces, PART_PREFIX } from './file-place.ts';
+import { FILE_SYNC_MS } from './limits.ts';
+import type { Convert, ProgramUser } from './program.ts';
+
+export interface ToFilePorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'warn'>;
+  readonly convert: Convert;
+  /** As whom the program runs. Null: as the user of this process. */
+  user(): ProgramUser | null;
+  guarded(): GuardedPlaces;
+  /** Called after each step. */
+  readonly reached: (step: string) => void;
+}
+
+type FileCopyTarget = Extract<CopyTarget, { kind: 'file' }>;
+
+/** With these, a file system has no links. */
+const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK']);
+
+export class ToFile {
+  private readonly ports: ToFilePorts;
+
+  constructor(ports: ToFilePorts) {
+    this.ports = ports;
+  }
+
+  async run(job: RunningJob, source: CopySource, target: FileCopyTarget): Promise<void> {
+    const { copyStamp } = stateOf(job.record);
+    // The server may have ended after the file got its name.
+    if (copyStamp !== null && (await this.step(target, stampOf(target.path))) === copyStamp) return;
+    await this.discard(job.record, target);
+    await this.check(target);
+    const part = path.join(path.dirname(target.path), `${PART_PREFIX}${job.record.id}-${randomBytes(4).toString('hex')}`);
+    job.note({ copy: { ...stateOf(job.record), part, copyStamp: null }, doneBytes: 0 });
+    await job.save();
+    await this.write(job, source, target, part);
+    job.note({ copy: { ...stateOf(job.record), copyStamp: await this.step(target, stampOf(part)) } });
+    await job.save();
+    job.check();
+    await this.step(target, this.name(part, target));
+  }
+
+  /** Throws if a file cannot get this name. */
+  check(target: FileCopyTarget): Promise<void> {
+    return this.step(target, checkFilePlace(target.path, target.isForced, this.ports.guarded()));
+  }
+
+  /** Deletes the file under its temporary name. */
+  async discard(record: JobRecord, target: FileCopyTarget): Promise<void> {
+    const { part } = stateOf(record);
+    if (part === null) return;
+    try {
+      await this.step(target, rm(part, { force: true }));
+    } catch (thrown) {
+      this.ports.log.warn(`What job ${record.id} has left, ${part}, cannot be deleted: ${toRsError(thrown).message}`);
+    }
+  }
+
+  private async write(job: RunningJob, source: CopySource, target: FileCopyTarget, part: string): Promise<void> {
+    const user = this.ports.user();
+    const file = await this.step(target, open(part, 'wx+', 0o600));
+    try {
+      this.ports.reached('copy: part');
+      if (user !== null) await file.chown(user.uid, user.gid);
+      await withSnapshotFile(source.file, user, async (from, bytes) => {
+        await this.step(target, checkFileSpace(target.path, bytes));
+        job.note({ totalBytes: bytes });
+        const args = ['-O', target.format, '/dev/fd/3', '/dev/fd/4'];
+        await this.ports.convert({ job, args, source: from.fd, target: file.fd, targetText: target.path, user, bytes });
+      });
+      this.ports.reached('copy: written');
+      if (user !== null) await file.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
+      await this.step(target, file.sync(), FILE_SYNC_MS);
+      this.ports.reached('copy: durable');
+    } finally {
+      await this.step(target, file.close());
+    }
+  }
+
+  private async name(part: string, { path: file, isForced }: FileCopyTarget): Promise<void> {
+    if (isForced) await rename(part, file);
+    else await this.link(part, file);
+    this.ports.reached('copy: named');
+    await syncDirectory(path.dirname(file));
+  }
+
+  /** Unlike a rename, a link never replaces a file. */
+  private async link(part: string, file: string): Promise<void> {
+    try {
+      await link(part, file);
+    } catch (thrown) {
+      const errno = errnoName(thrown) ?? '';
+      const isThere = errno === 'EEXIST' || (await lstat(file).catch(() => null)) !== null;
+      if (isThere) throw new RsError('E_EXISTS', `${file} exists: give another name, or --force to replace it`, { file });
+      if (!NO_LINKS.has(errno)) throw thrown;
+      await rename(part, file);
+      return;
+    }
+    this.ports.reached('copy: linked');
+    await rm(part, { force: true });
+  }
+
+  private step<T>({ path: file }: FileCopyTarget, work: Promise<T>, limitMs?: number): Promise<T> {
+    return within(this.ports.clock, file, work, limitMs);
+  }
+}
