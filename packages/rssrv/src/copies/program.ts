@@ -42,14 +42,18 @@ export interface ConvertOrder {
 export type Convert = (order: ConvertOrder) => Promise<void>;
 
 const PROGRESS = /\((\d+(?:\.\d+)?)\/100%\)/g;
+const SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 const INSTALL = 'install qemu-utils (Debian), qemu-img (Fedora) or the like';
 
 export class Programs {
   private readonly clock: Clock;
+  private readonly searchPath: string;
   private readonly running = new Set<ChildProcess>();
 
-  constructor(clock: Clock) {
+  /** `searchPath`: folders in which the programs are. */
+  constructor(clock: Clock, searchPath = SEARCH_PATH) {
     this.clock = clock;
+    this.searchPath = searchPath;
   }
 
   readonly convert: Convert = (order) => {
@@ -60,7 +64,7 @@ export class Programs {
     const child = spawn('setpriv', [...privileges(order.user), 'qemu-img', 'convert', '-p', '-f', 'raw', ...rate, ...order.args], {
       stdio: ['ignore', 'pipe', 'pipe', order.source, order.target],
       cwd: '/',
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
+      env: { PATH: this.searchPath, LC_ALL: 'C' },
     });
     this.running.add(child);
     child.once('close', () => void this.running.delete(child));
