@@ -265,6 +265,18 @@ export class Oracle {
     this.acked.set(this.durable);
   }
 
+  /** The volume has this content from now on, which it had before; nobody uses it. */
+  rolledBack(content: Buffer): void {
+    this.lowerings++;
+    this.losses.clear();
+    this.isPending = false;
+    for (let sector = 0; sector < this.sectors; sector++) {
+      const number = this.numberOf(content, sector * SECTOR_BYTES, sector) ?? 0;
+      for (const numbers of [this.floors, this.acked, this.durable, this.answered, this.newest]) numbers[sector] = number;
+      this.zeros[sector] = undefined;
+    }
+  }
+
   private giveUp(sector: number, level: number): void {
     this.lowerings++;
     this.floors[sector] = Math.min(this.floors[sector]!, level);

@@ -143,6 +143,11 @@ export class SimHolds {
     return descriptor;
   }
 
+  /** The listener has opened the file of a volume. */
+  opened({ id, storage }: SimVolume): void {
+    this.descriptors.set(id, storage.cache.open());
+  }
+
   private async during<T>(work: () => Promise<T>): Promise<T> {
     const change = {};
     this.underWay.set(change, this.ports.process.monotonicMs());
@@ -226,6 +231,7 @@ export class SimHolds {
 
   private whyNotServed(volume: SimVolume, { client }: SimClaimant, { resume }: OpenRequest): string | null {
     if (volume.isCut) return `${volume.name} is shorter than it was`;
+    if (volume.isSuspended) return `${volume.name} changes its file`;
     // A resume of a shared volume needs no hold, so this checks that the client is the holder.
     const isHolder = volume.judge.last?.client === client && !volume.judge.last.released;
     if (volume.form !== null && (resume === null || !isHolder)) return `${volume.name} is not what it was`;

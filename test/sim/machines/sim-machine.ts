@@ -7,6 +7,7 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
 import type { PoolMachine } from '../pools/sim-pool.ts';
+import type { StoreMachine } from '../pools/sim-store.ts';
 import type { HowTaken } from '../judges/hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';
 import type { SimFacts } from './sim-facts.ts';
@@ -25,6 +26,8 @@ export class SimMachine {
   readonly volumes = new Map<string, SimVolume>();
   /** Its pool; null: it has none. */
   pool: PoolMachine | null = null;
+  /** Its pools on simulated file systems; null: it has none. */
+  stores: StoreMachine<SimVolume> | null = null;
   /** Null: it is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
   private boots = 1;
@@ -87,6 +90,7 @@ export class SimMachine {
   crashed(): void {
     this.boots++;
     this.pool?.disk.crashed(this.pool.random);
+    for (const files of this.stores?.files ?? []) files.crashed(this.stores!.random);
     for (const volume of this.volumes.values()) volume.crashed();
   }
 

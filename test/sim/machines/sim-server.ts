@@ -29,6 +29,8 @@ import type { SimEnd, SimLink } from '../network/sim-link.ts';
 import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
 import { admissionOf } from '@rsio/rssrv/session/server-path';
 import { type Order, SimPool } from '../pools/sim-pool.ts';
+import { SimStore, type StorePorts } from '../pools/sim-store.ts';
+import type { StoredVolume } from '../pools/sim-store-volumes.ts';
 import type { SimMachine } from './sim-machine.ts';
 import type { SimVolume } from './sim-volume.ts';
 import type { SimHost } from '../network/sim-network.ts';
@@ -74,6 +76,8 @@ export class SimServer implements SimHost {
   /** Of this listener. */
   private pool: SimPool | null;
   moments: Moments | null;
+  /** Of this listener; null: the machine has none. */
+  store: SimStore | null = null;
   private readonly ports: ServerPorts;
   /** Its listening interfaces, those removed from its list, and the number of the list. */
   readonly addresses: readonly string[];
@@ -127,6 +131,11 @@ export class SimServer implements SimHost {
   /** The machine has a pool from now on. */
   openPool(): void {
     this.pool = this.newPool();
+  }
+
+  /** The machine has pools on file systems from now on. */
+  openStores(): void {
+    this.store = this.newStore();
   }
 
   /** It listens, is not stopped, and is ending nothing. */
@@ -225,6 +234,7 @@ export class SimServer implements SimHost {
     this.holds = this.newHolds();
     this.pool = this.newPool();
     this.moments = this.newMoments();
+    this.store = this.newStore();
     this.isListening = true;
   }
 
@@ -276,6 +286,22 @@ export class SimServer implements SimHost {
       listChanged: (grown) => this.listChanged(grown),
       startIncarnation: (id) => this.lost(id),
     });
+  }
+
+  private newStore(): SimStore | null {
+    const { machine, moments, holds } = this;
+    if (machine.stores === null || moments === null) return null;
+    const ports: StorePorts<SimVolume> = {
+      ...{ machine: machine.stores, volumes: machine.volumes, process: this.listener, moments },
+      holds: () => this.holds.holders,
+      sessions: () => this.sessions.values(),
+      listChanged: (grown) => this.listChanged(grown),
+      startIncarnation: (id) => this.lost(id),
+      incarnationOf: (id) => machine.incarnationOf(id),
+      opened: (volume) => holds.opened(volume),
+      sync: (volume) => holds.sync(volume),
+    };
+    return new SimStore(ports as unknown as StorePorts<StoredVolume>);
   }
 
   private get identity(): ServerIdentity {

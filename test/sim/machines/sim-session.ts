@@ -21,7 +21,7 @@ import type { SimEnd } from '../network/sim-link.ts';
 import type { SimMachine } from './sim-machine.ts';
 import { simPools } from '../base/sim-pools.ts';
 import { SimBackend } from '../storage/sim-backend.ts';
-import { type SimVolume, served } from './sim-volume.ts';
+import { type SimVolume, served, storageOf } from './sim-volume.ts';
 
 /** State that the sessions of one server share. */
 export interface SessionHost {
@@ -170,6 +170,15 @@ export class SimSession {
     });
   }
 
+  /** See VolumeSwitch: its handles of the volume are closed, and it keeps the hold. */
+  closeHandles(volume: string): Promise<boolean> {
+    if (this.process.isKilled) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.whenGone.push(() => this.say(() => resolve(true)));
+      this.arrives(() => void this.session.revoke(volume, Number.MAX_SAFE_INTEGER).then((isFlushed) => this.say(() => resolve(isFlushed))));
+    });
+  }
+
   /** Everything is closed: all that was lent must be back, apart from last messages in flight. */
   private ended(): void {
     this.isClean = true;
@@ -215,8 +224,8 @@ export class SimSession {
       clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),
       openBackend: (volume) =>
         this.shortly(() => {
-          const { storageNow } = host.machine.volumes.get(volume.id)!;
-          const backend = new SimBackend(storageNow, process, {
+          const storage = storageOf(volume) ?? host.machine.volumes.get(volume.id)!.storageNow;
+          const backend = new SimBackend(storage, process, {
             node: this.node,
             processNumber: this.processNumber,
             ...this.grants.get(volume)!,
@@ -276,7 +285,8 @@ export class SimSession {
   /** Each node is shown its own volumes only. */
   private offers(): VolumeEntry[] {
     const volumes = [...this.host.machine.volumes.values()].filter(
-      ({ users, isPooled, config }) => users.some(({ node }) => node === this.node) && (!isPooled || config !== null),
+      ({ users, isPooled, config, isSuspended }) =>
+        users.some(({ node }) => node === this.node) && (!isPooled || config !== null) && !isSuspended,
     );
     return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.holdersOf(volume.id) }));
   }

@@ -19,7 +19,7 @@ export class SimVolume implements LossWatch {
   /** Its present name. */
   name: string;
   readonly serverid: number;
-  readonly storage: SimStorage;
+  storage: SimStorage;
   readonly oracle: Oracle;
   readonly judge: HoldJudge;
   readonly users: SimUser[] = [];
@@ -40,6 +40,11 @@ export class SimVolume implements LossWatch {
   isRemoved = false;
   /** Of a volume in a pool: as its listener serves it; null: it does not. */
   config: ServerVolumeConfig | null = null;
+  /** Its file is on a simulated file system, and may be another one later. */
+  isStored = false;
+  /** It is not served for a moment. */
+  isSuspended = false;
+  private readonly earlier = new Set<SimStorage>();
   private readonly trace: Trace;
 
   /** `pooled`: it is in a pool, with this id and first size. */
@@ -63,9 +68,34 @@ export class SimVolume implements LossWatch {
     this.trace = trace;
     this.oracle.breached = (sentence) => trace.say(`!! ${name}: ${sentence}`);
     this.judge = new HoldJudge(name, () => trace.now);
+    this.follow(storage);
+  }
+
+  private follow(storage: SimStorage): void {
     storage.watch = this.oracle;
     storage.holds = { acts: (epoch) => this.acts(epoch) };
     storage.cache.watch = this;
+  }
+
+  /** Its data is there from now on. */
+  use(storage: SimStorage): void {
+    const before = this.storage;
+    if (before === storage) return;
+    this.earlier.add(before);
+    this.earlier.delete(storage);
+    before.watch = null;
+    before.cache.watch = null;
+    // What was asked under an earlier file is answered under this one.
+    storage.failedMs = Math.max(storage.failedMs, before.failedMs);
+    storage.syncedMs = Math.max(storage.syncedMs, before.syncedMs);
+    before.holds = { acts: () => this.judge.breach('M5: something is done on the file that the volume had before') };
+    this.storage = storage;
+    this.follow(storage);
+    if (this.trace.isOn) this.trace.say(`${this.name}: another file`);
+  }
+
+  suspend(isSuspended: boolean): void {
+    this.isSuspended = isSuspended;
   }
 
   /** The node that holds it; null if none does. */
@@ -77,6 +107,7 @@ export class SimVolume implements LossWatch {
   /** The listener serves it as this from now on; null: not at all. */
   serveAs(config: ServerVolumeConfig | null): void {
     this.config = config;
+    this.isSuspended = false;
     if (config === null) return;
     this.isRemoved = false;
     this.name = config.name;
@@ -100,7 +131,8 @@ export class SimVolume implements LossWatch {
   }
 
   get breaches(): string[] {
-    return [...this.oracle.breaches, ...this.storage.breaches, ...this.judge.breaches];
+    const earlier = [...this.earlier].flatMap(({ breaches }) => breaches);
+    return [...this.oracle.breaches, ...this.storage.breaches, ...earlier, ...this.judge.breaches];
   }
 
   /** Several clients want it. */
@@ -178,10 +210,18 @@ export class SimVolume implements LossWatch {
   }
 }
 
+/** The file that a process gets with a volume that was described to it. */
+const described = new WeakMap<ServedVolume, SimStorage>();
+
+export function storageOf(volume: ServedVolume): SimStorage | undefined {
+  return described.get(volume);
+}
+
 /** The volume as the listener describes it to a process. */
-export function served({ id, name, storage, form, config }: SimVolume): ServedVolume {
+export function served(volume: SimVolume): ServedVolume {
+  const { id, name, storage, form, config } = volume;
   const sizeBytes = config?.sizeBytes ?? storage.content.length;
-  return {
+  const one: ServedVolume = {
     name,
     universe: 0,
     id,
@@ -196,4 +236,6 @@ export function served({ id, name, storage, form, config }: SimVolume): ServedVo
     clients: null,
     ...form?.says,
   };
+  if (volume.isStored) described.set(one, storage);
+  return one;
 }

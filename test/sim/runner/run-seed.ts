@@ -29,6 +29,8 @@ export interface SeedCounts {
   readonly faults: number;
   /** Orders for volumes of pools that were answered. */
   readonly poolOrders: number;
+  /** Orders for snapshots and moves that were answered, on simulated file systems. */
+  readonly storeOrders: number;
   /** Snapshots that were taken, and those that were refused. */
   readonly snapshots: number;
   readonly snapshotsRefused: number;
@@ -83,6 +85,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     lostIncarnations: volumes.reduce((sum, { lostIncarnations }) => sum + lostIncarnations, 0),
     recoveries: volumes.reduce((sum, { recoveries }) => sum + recoveries, 0),
     poolOrders: world.pools?.done ?? 0,
+    storeOrders: world.stores?.done ?? 0,
     snapshots: world.snapshots?.taken ?? 0,
     snapshotsRefused: world.snapshots?.refused ?? 0,
     events: clock.events,

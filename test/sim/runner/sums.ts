@@ -25,6 +25,7 @@ export interface Sums {
   crashTakeOvers: number;
   faults: number;
   poolOrders: number;
+  storeOrders: number;
   snapshots: number;
   snapshotsRefused: number;
   events: number;
@@ -56,6 +57,7 @@ export function noSums(): Sums {
     crashTakeOvers: 0,
     faults: 0,
     poolOrders: 0,
+    storeOrders: 0,
     snapshots: 0,
     snapshotsRefused: 0,
     events: 0,
@@ -85,6 +87,7 @@ export function addTo(sums: Sums, counts: SeedCounts): void {
   sums.crashTakeOvers += counts.crashTakeOvers;
   sums.faults += counts.faults;
   sums.poolOrders += counts.poolOrders;
+  sums.storeOrders += counts.storeOrders;
   sums.snapshots += counts.snapshots;
   sums.snapshotsRefused += counts.snapshotsRefused;
   sums.events += counts.events;
@@ -101,14 +104,14 @@ export function sumsLine(sums: Sums): string {
   const { seeds, ios, abandoned, detached, takeOvers, losses, pathFailures } = sums;
   const { processCrashes, listenerCrashes, machineCrashes, clientCrashes, pauses } = sums;
   const { writeBackErrors, sectorsForgotten, lostIncarnations, recoveries, replayFaults, doubleCrashes, crashTakeOvers, poolOrders } = sums;
-  const { snapshots, snapshotsRefused } = sums;
+  const { storeOrders, snapshots, snapshotsRefused } = sums;
   const hours = (sums.simulatedMs / 1000 / HOUR_SECONDS).toFixed(1);
   return (
     `${seeds} seeds, ${ios} I/Os (${abandoned} abandoned), ${detached} detaches, ${takeOvers} take-overs (${losses} heard), ` +
     `${pathFailures} path failures, ` +
     `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${machineCrashes} machine crashes, ${clientCrashes} client crashes, ${pauses} pauses, ` +
     `${writeBackErrors} write-back errors (${sectorsForgotten} sectors forgotten, ${lostIncarnations} incarnations ended by a sync), ${recoveries} recoveries ` +
-    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${poolOrders} orders for volumes, ${snapshots} snapshots (${snapshotsRefused} refused), ${hours} h simulated`
+    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${poolOrders} orders for volumes, ${storeOrders} for snapshots and moves of files, ${snapshots} snapshots (${snapshotsRefused} refused), ${hours} h simulated`
   );
 }
 

@@ -37,6 +37,8 @@ export class SimCache {
   private forgottenCount = 0;
   private readonly random: SeededRandom;
   watch: LossWatch | null = null;
+  /** Called when these sectors are on disk. */
+  written: ((firstSector: number, sectors: number) => void) | null = null;
   /** Write-back errors so far; those before the first report count as one. */
   private errors = 0;
   private error: WriteBackError = 'EIO';
@@ -100,6 +102,7 @@ export class SimCache {
     const [from, to] = [firstSector * SECTOR_BYTES, (firstSector + sectors) * SECTOR_BYTES];
     this.content.copy(this.disk, from, from, to);
     this.dirty.fill(0, firstSector, firstSector + sectors);
+    this.written?.(firstSector, sectors);
   }
 
   writeBack(firstSector = 0, sectors = this.dirty.length): void {

@@ -23,6 +23,7 @@ import type { SimUser } from '../machines/sim-user.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import type { SimWorld } from './sim-world.ts';
 import { POOLED_MAX } from './sim-manager.ts';
+import { STORED_MAX } from './sim-store-manager.ts';
 import { type JudgedSlots, TrunkJudge } from '../judges/trunk-judge.ts';
 
 interface DispatcherInside {
@@ -261,6 +262,7 @@ export class Judge {
   private isGood({ client, server, use }: Watch): boolean {
     const { target, isReplaced } = use.user;
     if (!client.isGood || !server.isGood || !target.storage.isGood || target.form !== null || isReplaced) return false;
+    if (target.isStored && (target.config === null || target.isSuspended)) return false;
     return client.namespace.routes.some(({ local, remote }) => this.goodRoute(local.address, remote.address, server) !== null);
   }
 
@@ -276,8 +278,8 @@ export class Judge {
  * How long the last of all requests that may be out waits for its turn, where few slots meet storage that is often late: those of `depth`
  * I/Os of every volume, each in its segments.
  */
-function turnsMs({ volumes, hasPools, user, storage, slots }: WorldShape, depth: number): number {
-  const all = volumes + (hasPools ? POOLED_MAX : 0);
+function turnsMs({ volumes, hasPools, hasStores, user, storage, slots }: WorldShape, depth: number): number {
+  const all = volumes + (hasPools ? POOLED_MAX : 0) + (hasStores ? STORED_MAX : 0);
   const segments = Math.ceil((user.largeSectors * SECTOR_BYTES) / SEGMENT_MIN_BYTES);
   return (all * depth * segments * storage.lateChance * LATE_MAX_MS) / 2 / (slots - SLOTS_RESERVED);
 }

@@ -31,6 +31,8 @@ export interface WorldShape {
   readonly hasPools: boolean;
   /** Its servers take snapshots. */
   readonly snapshots: boolean;
+  /** Its servers have pools on simulated file systems, with snapshots and moves. */
+  readonly hasStores: boolean;
   /** Its servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -59,6 +61,10 @@ const POOL_SEED = 4;
 const SNAPSHOT_SEEDS_AFTER = 120;
 const SNAPSHOT_SEEDS = 14;
 const SNAPSHOT_SEEDS_TAKEN: readonly number[] = [2, 9, 11];
+/** After this seed, one world of so many has pools on simulated file systems. The worlds in which most mutants are found are others. */
+const STORE_SEEDS_AFTER = 120;
+const STORE_SEEDS = 14;
+const STORE_SEED = 8;
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
 /** The same, beside the volumes of pools. */
@@ -96,6 +102,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
   const fought = clients > 1 && random.chance(0.7) ? random.int(1, volumes) : 0;
   const users = servers * clients * volumes;
   const hasPools = seed % POOL_SEEDS === POOL_SEED;
+  const hasStores = seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === STORE_SEED;
   return {
     servers,
     clients,
@@ -110,6 +117,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     digest: random.chance(0.2),
     // Not drawn: every other number of a seed stays what it was.
     hasPools,
+    hasStores,
     tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
     snapshots: seed > SNAPSHOT_SEEDS_AFTER && SNAPSHOT_SEEDS_TAKEN.includes(seed % SNAPSHOT_SEEDS),
     revokes: seed % OLDER_SERVER_SEEDS !== 0,
@@ -121,7 +129,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     controlMs: random.pick([1, 20]),
     stalls: random.pick<readonly StallPolicy[]>([['forever'], ['forever'], ['forever', 'fail'], ['fail', 1000, 5000]]),
     user: {
-      ios: Math.ceil((hasPools ? POOL_WORLD_IOS : WORLD_IOS) / users / (isLarge ? 4 : 1)),
+      ios: Math.ceil((hasPools || hasStores ? POOL_WORLD_IOS : WORLD_IOS) / users / (isLarge ? 4 : 1)),
       flushes: random.chance(0.8),
       depth: random.pick([1, 4, 16, 32, 48]),
       smallSectors: random.pick([1, 4, 8]),

@@ -12,6 +12,7 @@ import { SimForms } from '../machines/sim-forms.ts';
 import { SimFacts } from '../machines/sim-facts.ts';
 import { POOLED_MAX_BYTES } from './sim-manager.ts';
 import { SimPoolsOfWorld } from './sim-pools-of-world.ts';
+import { SimStoresOfWorld } from './sim-stores-of-world.ts';
 import { SimFaults } from '../faults/sim-faults.ts';
 import { Judge } from './sim-judge.ts';
 import { SimMachine } from '../machines/sim-machine.ts';
@@ -60,6 +61,7 @@ export class SimWorld {
   readonly faults: SimFaults;
   readonly pools: SimPoolsOfWorld | null;
   readonly snapshots: SimSnapshots | null;
+  readonly stores: SimStoresOfWorld | null;
   private readonly forms: SimForms;
   readonly breaches: string[] = [];
   pathFailures = 0;
@@ -108,6 +110,7 @@ export class SimWorld {
     this.judge = new Judge(this, this.breaches);
     this.pools = this.shape.hasPools ? new SimPoolsOfWorld(this, seed) : null;
     this.snapshots = this.shape.snapshots ? new SimSnapshots(this, seed) : null;
+    this.stores = this.shape.hasStores ? new SimStoresOfWorld(this, seed) : null;
   }
 
   /** Runs the seed; returns every violation. `isHunt`: the seed ends at the first one. */
@@ -123,8 +126,12 @@ export class SimWorld {
     return this.found;
   }
 
+  private get areCommandsDone(): boolean {
+    return this.pools?.isDone !== false && this.stores?.isDone !== false;
+  }
+
   private get areOrdersDone(): boolean {
-    return this.pools?.isDone !== false && this.snapshots?.isDone !== false;
+    return this.areCommandsDone && this.snapshots?.isDone !== false;
   }
 
   private get found(): string[] {
@@ -133,17 +140,19 @@ export class SimWorld {
       ...this.volumes.flatMap(({ breaches }) => breaches),
       ...(this.pools?.breaches ?? []),
       ...(this.snapshots?.breaches ?? []),
+      ...(this.stores?.breaches ?? []),
     ];
   }
 
   private async live(): Promise<void> {
     const { clock } = this;
-    await this.runUntil(() => this.users.every((user) => user.isNearlyDone) && this.pools?.isDone !== false, TROUBLED_MAX_MS);
+    await this.runUntil(() => this.users.every((user) => user.isNearlyDone) && this.areCommandsDone, TROUBLED_MAX_MS);
     this.trace.say('-- all is well again');
     this.faults.heal();
     this.forms.heal();
     this.pools?.heal();
     this.snapshots?.heal();
+    this.stores?.heal();
     await this.runUntil(() => this.users.every((user) => !user.isBusy) && this.areOrdersDone, clock.monotonicMs() + CALM_MAX_MS);
     if (!this.areOrdersDone) this.breaches.push('M1: an order is not answered although all is well');
     this.rivals.stop();
@@ -223,7 +232,7 @@ export class SimWorld {
       handOverMs: shape.handOverMs,
       revokes: shape.revokes,
       tls: shape.tls,
-      snapshots: shape.snapshots,
+      snapshots: shape.snapshots || shape.hasStores,
     };
     const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
     this.servers.push(server);
@@ -247,6 +256,17 @@ export class SimWorld {
     const { clock, random, shape, trace } = this;
     const storage = new SimStorage(POOLED_MAX_BYTES / SECTOR_BYTES, shape.storage, random, clock);
     const volume = new SimVolume(name, server.serverid, this.volumes.length + 1, storage, storage, trace, pooled);
+    volume.oracle.replayed = () => this.faults.replayed(volume);
+    volume.oracle.shown = () => this.faults.shown(volume);
+    this.volumes.push(volume);
+    server.machine.add(volume);
+    return volume;
+  }
+
+  /** The same, on a simulated file system. */
+  addStored(server: SimServer, name: string, stored: { readonly id: string; readonly sizeBytes: number }, storage: SimStorage): SimVolume {
+    const volume = new SimVolume(name, server.serverid, this.volumes.length + 1, storage, storage, this.trace, stored);
+    volume.isStored = true;
     volume.oracle.replayed = () => this.faults.replayed(volume);
     volume.oracle.shown = () => this.faults.shown(volume);
     this.volumes.push(volume);

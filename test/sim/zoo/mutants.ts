@@ -14,6 +14,7 @@ import { REVOKE_MUTANTS } from './mutants/revoke-mutants.ts';
 import { SERVER_MUTANTS } from './mutants/server-mutants.ts';
 import { SNAPSHOT_MUTANTS } from './snapshot-mutants/snapshot-mutants.ts';
 import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
+import { STORE_MUTANTS } from './store-mutants/store-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -30,4 +31,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...HANDLE_MUTANTS,
   ...POOL_MUTANTS,
   ...SNAPSHOT_MUTANTS,
+  ...STORE_MUTANTS,
 ];

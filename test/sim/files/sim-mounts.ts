@@ -1,0 +1,64 @@
+// Where the simulated file systems are: below /simulated, each in a folder of its own. A call takes time in the process that makes it, and
+// never returns if that process dies. A fault may strike after each. Invariant: paths outside of /simulated are not concerned.
+
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SimProcess } from '../base/sim-clock.ts';
+import { errno, type SimFiles } from './sim-files.ts';
+
+export interface Mount {
+  readonly files: SimFiles;
+  readonly random: SeededRandom;
+  /** Longest time of a call, ms. */
+  readonly stepMs: number;
+  /** That of the listener of now. */
+  process(): SimProcess;
+  /** A call is done: a fault may strike now. */
+  stepped(): void;
+}
+
+export interface Place extends Mount {
+  /** Within the file system. */
+  readonly path: readonly string[];
+}
+
+const ROOT = '/simulated/';
+const mounts = new Map<string, Mount>();
+
+export function mountPath(name: string): string {
+  return ROOT + name;
+}
+
+/** Only one world has file systems at a time. */
+export function unmountAll(): void {
+  mounts.clear();
+}
+
+export function mount(name: string, one: Mount): void {
+  mounts.set(name, one);
+}
+
+export function isSimulated(path: unknown): path is string {
+  return typeof path === 'string' && path.startsWith(ROOT);
+}
+
+/** Throws ENOENT. */
+export function placeOf(path: string): Place {
+  const [name = '', ...rest] = path.slice(ROOT.length).split('/');
+  const found = mounts.get(name);
+  if (found === undefined) throw errno('ENOENT', [path]);
+  return { ...found, process: () => found.process(), stepped: () => found.stepped(), path: rest.filter((part) => part !== '') };
+}
+
+/** Does something after a while, in this process. */
+export function later<T>({ random, stepMs, stepped }: Pick<Mount, 'random' | 'stepMs' | 'stepped'>, process: SimProcess, act: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    process.after(random.unit() * stepMs, () => {
+      try {
+        resolve(act());
+      } catch (thrown) {
+        reject(thrown as Error);
+      }
+      stepped();
+    });
+  });
+}

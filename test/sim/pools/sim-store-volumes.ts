@@ -1,0 +1,135 @@
+// The opened volumes of a simulated listener whose pools are on simulated file systems, in place of the production Volumes: each is the data
+// that is at its path. A volume may be suspended for a moment, and may change its file. What may change while a client uses a volume is
+// decided by production code.
+
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import type { GrownVolume, ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import { volumeKey } from '@rsio/rssrv/volumes/volume-ids';
+import type { VolumePlan } from '@rsio/rssrv/volumes/volume-plan';
+import type { SimProcess } from '../base/sim-clock.ts';
+import { dataAt } from '../files/sim-calls.ts';
+import type { SimStorage } from '../storage/sim-storage.ts';
+import type { StoreMachine } from './sim-store.ts';
+
+/** A volume of the machine, as far as its file matters. */
+export interface StoredVolume {
+  readonly id: string;
+  readonly isStored: boolean;
+  /** The node that holds it; null if none does. */
+  readonly holder: string | null;
+  /** Its data is there from now on. */
+  use(storage: SimStorage): void;
+  /** The listener serves it as this from now on; null: not at all. */
+  serveAs(config: ServerVolumeConfig | null): void;
+  /** It is not served for a moment. */
+  suspend(isSuspended: boolean): void;
+}
+
+export interface StoreVolumesPorts<Volume extends StoredVolume> {
+  readonly machine: StoreMachine<Volume>;
+  readonly volumes: ReadonlyMap<string, Volume>;
+  readonly process: SimProcess;
+  /** The listener opens the file of a volume. */
+  readonly opened: (volume: Volume) => void;
+  sync(volume: Volume): Promise<void>;
+}
+
+interface Change {
+  readonly grown: readonly GrownVolume[];
+  readonly isListChanged: boolean;
+  readonly cut: readonly string[];
+  commit(): void;
+  undo(): Promise<void>;
+  finish(): Promise<void>;
+}
+
+export class SimStoreVolumes<Volume extends StoredVolume> {
+  readonly failures: readonly [] = [];
+  private readonly ports: StoreVolumesPorts<Volume>;
+  private readonly held = new Map<string, ServerVolumeConfig>();
+  private readonly suspended = new Set<string>();
+
+  constructor(ports: StoreVolumesPorts<Volume>) {
+    this.ports = ports;
+    for (const volume of ports.volumes.values()) if (volume.isStored) volume.serveAs(null);
+  }
+
+  get served(): ServedVolume[] {
+    return [...this.held.values()].flatMap(({ id }) => (this.suspended.has(id!) ? [] : [{ id } as ServedVolume]));
+  }
+
+  begin(present: readonly ServerVolumeConfig[]): void {
+    for (const config of present) this.serve(config);
+  }
+
+  standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
+    const held = this.held.get(volumeKey(volume));
+    return { id: volume.id, sizeBytes: held?.id === volume.id ? held.sizeBytes : null };
+  }
+
+  prepare(plan: VolumePlan, _configured: readonly ServerVolumeConfig[]): Promise<Change> {
+    const { process, machine } = this.ports;
+    const next = [...plan.added, ...plan.retried, ...plan.kept];
+    const change: Change = {
+      grown: plan.kept.flatMap((volume) => this.grown(volume)),
+      isListChanged: true,
+      cut: [],
+      commit: () => {
+        for (const volume of plan.removed) this.withdraw(volume, next);
+        for (const volume of next) this.serve(volume);
+      },
+      undo: async () => undefined,
+      finish: async () => undefined,
+    };
+    return new Promise((resolve) => {
+      process.after(machine.random.unit() * machine.stepMs, () => resolve(change));
+    });
+  }
+
+  suspend(id: string, reason: string | null): void {
+    if (reason === null) this.suspended.delete(id);
+    else this.suspended.add(id);
+    this.ports.volumes.get(id)?.suspend(reason !== null);
+  }
+
+  replaced(id: string): void {
+    this.suspend(id, null);
+  }
+
+  sync(id: string): Promise<void> {
+    const volume = this.ports.volumes.get(id);
+    return volume === undefined ? Promise.reject(new RsError('E_VOLUME', 'No such volume')) : this.ports.sync(volume);
+  }
+
+  private grown(volume: ServerVolumeConfig): GrownVolume[] {
+    const wasBytes = this.standing(volume).sizeBytes ?? 0;
+    const isGrown = volume.id !== null && volume.sizeBytes !== null && volume.sizeBytes > wasBytes;
+    return isGrown ? [{ id: volume.id!, sizeBytes: volume.sizeBytes! }] : [];
+  }
+
+  private withdraw(volume: ServerVolumeConfig, next: readonly ServerVolumeConfig[]): void {
+    const one = this.ports.volumes.get(volume.id!);
+    this.held.delete(volumeKey(volume));
+    if (one === undefined || next.some(({ id }) => id === volume.id)) return;
+    if (one.holder !== null) this.ports.machine.judge.breach(`M3: volume ${volume.name} is not served while ${one.holder} holds it`);
+    one.serveAs(null);
+  }
+
+  private serve(config: ServerVolumeConfig): void {
+    const { machine, volumes, opened } = this.ports;
+    const { name, path, sizeBytes, pool } = config;
+    // Its pool is not sure that it has it.
+    if (pool?.trouble !== undefined) return;
+    const data = dataAt(path ?? '');
+    if (data === null || data.stamp !== pool?.stamp || data.sizeBytes < (sizeBytes ?? 0)) {
+      machine.judge.breach(`M1: volume ${name} is served from ${path} (${data?.stamp}), and the file of its manifest is ${pool?.stamp}`);
+      return;
+    }
+    this.held.set(volumeKey(config), config);
+    const volume = volumes.get(config.id!) ?? machine.made(config, data.storage);
+    volume.use(data.storage);
+    volume.serveAs(config);
+    opened(volume);
+  }
+}

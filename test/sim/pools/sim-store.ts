@@ -1,0 +1,206 @@
+// The pools of a simulated server on simulated file systems, in one life of its listener. All of it is production code but the opened
+// volumes (sim-store-volumes.ts) and the file systems (files/): pools, their files and scans, snapshots, moves, jobs, comparisons. The file
+// systems and the volumes outlive the listener.
+
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
+import type { Holds } from '@rsio/rssrv/holds/holds';
+import type { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
+import { isOpen } from '@rsio/rssrv/jobs/job-plan';
+import type { JobRecord } from '@rsio/rssrv/jobs/job-record';
+import { Jobs } from '@rsio/rssrv/jobs/jobs';
+import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/listener/config-in-force';
+import type { Moments } from '@rsio/rssrv/moments/moments';
+import { changedData } from '@rsio/rssrv/moves/changed-data';
+import { decideMove } from '@rsio/rssrv/moves/move-rules';
+import { VolumeMoves } from '@rsio/rssrv/moves/volume-moves';
+import { VolumeSwitch } from '@rsio/rssrv/moves/volume-switch';
+import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
+import { type Found, findVolume } from '@rsio/rssrv/pools/catalogue';
+import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
+import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';
+import { Pools } from '@rsio/rssrv/pools/pools';
+import { Comparisons } from '@rsio/rssrv/snapshot-reads/comparisons';
+import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
+import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import { NO_LOG } from '../base/no-log.ts';
+import type { SimProcess } from '../base/sim-clock.ts';
+import { SIM_REFLINK, simPunch } from '../files/sim-calls.ts';
+import type { SimFiles } from '../files/sim-files.ts';
+import { mountPath } from '../files/sim-mounts.ts';
+import type { SimStorage } from '../storage/sim-storage.ts';
+import { SimStoreVolumes, type StoredVolume } from './sim-store-volumes.ts';
+
+/** What outlives the listener. */
+export interface StoreMachine<Volume extends StoredVolume> {
+  /** Names of the file systems of its pools, and of its state. */
+  readonly mounts: readonly [string, string];
+  readonly stateMount: string;
+  readonly files: readonly SimFiles[];
+  /** A source of its own, so that other worlds stay what they were. */
+  readonly random: SeededRandom;
+  /** Longest time of a step of the listener, ms. */
+  readonly stepMs: number;
+  readonly judge: { breach(sentence: string): void };
+  /** Makes the volume for a new data file. */
+  made(config: ServerVolumeConfig, storage: SimStorage): Volume;
+  /** A listener has opened the pools. */
+  started(store: SimStore): void;
+}
+
+export interface StorePorts<Volume extends StoredVolume> {
+  readonly machine: StoreMachine<Volume>;
+  readonly volumes: ReadonlyMap<string, Volume>;
+  /** The listener's. */
+  readonly process: SimProcess;
+  readonly moments: Moments;
+  readonly holds: () => Holds;
+  readonly sessions: () => Iterable<StoreSession>;
+  readonly listChanged: ConfigInForcePorts['listChanged'];
+  readonly startIncarnation: (id: string) => void;
+  incarnationOf(id: string): string;
+  opened(volume: Volume): void;
+  sync(volume: Volume): Promise<void>;
+}
+
+export interface StoreSession {
+  readonly claimant: ClientIdentity;
+  readonly uses: VolumeUses;
+  /** See VolumeSwitch. */
+  closeHandles(volumeId: string): Promise<boolean>;
+}
+
+export class SimStore {
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  readonly snapshots: SnapshotVerbs;
+  readonly comparisons: Comparisons;
+  readonly jobs: Jobs;
+  /** The pools are open. */
+  isReady = false;
+  private readonly queue: ChangeQueue;
+  private readonly clock: Clock;
+  private inForce: ConfigInForce | null = null;
+
+  constructor(ports: StorePorts<StoredVolume>) {
+    const { machine, process, moments } = ports;
+    const clock = wholeClock(process);
+    this.clock = clock;
+    this.queue = new ChangeQueue(clock);
+    const volumes = new SimStoreVolumes(ports);
+    this.pools = new Pools({
+      ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined },
+      takeLocks: async (requests) => requests.map(() => 'held' as const),
+      answersAgain: (name) => void this.queue.runOwn(() => this.verbs.readAgain(name)),
+      changed: () => undefined,
+    });
+    const { pools } = this;
+    const shared = { pools, clock, log: NO_LOG, newId: () => uuidOf(machine.random), configured: () => [] };
+    this.verbs = new PoolVerbs({
+      ...shared,
+      check: (was, now) => void this.inForce!.checkChange(was, now),
+      apply: (was, now) => this.inForce!.applyVolume(was, now),
+    });
+    this.snapshots = new SnapshotVerbs({ ...shared, verbs: this.verbs, moments, whileUnread: (_record, _name, work) => work() });
+    this.comparisons = new Comparisons(clock, SIM_REFLINK.ranges);
+    const moves = this.newMoves(ports, volumes);
+    this.jobs = new Jobs({ clock, log: NO_LOG, file: `${mountPath(machine.stateMount)}/jobs.json`, run: (job) => moves.run(job) });
+    this.start(ports, volumes, moves).catch((thrown: unknown) => machine.judge.breach(`M1: no start: ${toRsError(thrown).stack}`));
+  }
+
+  /** Executes an order when those before it have ended. Throws RsError. */
+  order<T>(work: (store: this) => Promise<T>): Promise<T> {
+    return this.queue.run(() => work(this));
+  }
+
+  find(name: string): Found {
+    return findVolume({ pools: this.pools.states, configured: [] }, { name, universe: 0 });
+  }
+
+  /** Begins to move a volume. A repeated order is answered with the job that it has begun. */
+  move(name: string, to: string): Promise<JobRecord> {
+    const found = this.find(name);
+    const { pool, manifest } = found;
+    const known = this.jobs.list.findLast((job) => job.volumeId === manifest.id && (isOpen(job) || job.to === pool.name) && job.to === to);
+    if (known !== undefined) return Promise.resolve(known);
+    const target = decideMove({ pools: this.pools.states, configured: [] }, found, to, LOCAL_ASKER);
+    return this.jobs.add({
+      ...{ id: this.jobs.nextId, kind: 'move', volumeId: manifest.id, name, universe: 0 },
+      ...{ from: pool.name, fromId: pool.identity!.id, to, toId: target.identity!.id },
+      ...{ by: null, createdMs: this.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
+      ...{ limitBytes: null, rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
+    });
+  }
+
+  /** In the order of the production listener. */
+  private async start(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>, moves: VolumeMoves): Promise<void> {
+    const { machine } = ports;
+    await this.jobs.load();
+    const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, line: 1 }));
+    await (await this.pools.prepare(configs)).commit();
+    const present = volumeConfigsOf(this.pools.states);
+    this.inForce = newConfigInForce(ports, present, volumes);
+    volumes.begin(present);
+    this.isReady = true;
+    machine.started(this);
+    ports.listChanged([], null);
+    await moves.sweep();
+    this.jobs.start();
+  }
+
+  private newMoves(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>): VolumeMoves {
+    const { pools, verbs } = this;
+    const closeHandles = async (id: string): Promise<boolean> => {
+      const using = [...ports.sessions()].filter(({ uses }) => uses.has(id));
+      return (await Promise.all(using.map((session) => session.closeHandles(id)))).every(Boolean);
+    };
+    return new VolumeMoves({
+      ...{ clock: this.clock, log: NO_LOG, pools, verbs, punch: simPunch },
+      changedData: changedData(SIM_REFLINK.ranges!),
+      volumeSwitch: new VolumeSwitch({
+        ...{ clock: this.clock, volumes, sessions: { closeHandles }, inForce: () => this.inForce! },
+        listChanged: () => ports.listChanged([], null),
+        incarnationOf: ({ id }) => ports.incarnationOf(id),
+        incarnationEnded: async ({ id }) => ports.startIncarnation(id),
+      }),
+      exclusive: (change, what) => this.queue.runOwn(change, what),
+      configured: () => [],
+      moving: () => new Set(this.jobs.list.filter(isOpen).map(({ volumeId }) => volumeId)),
+    });
+  }
+}
+
+function newConfigInForce(
+  { process, holds, sessions, listChanged, startIncarnation }: StorePorts<StoredVolume>,
+  present: readonly ServerVolumeConfig[],
+  volumes: SimStoreVolumes<StoredVolume>,
+): ConfigInForce {
+  const ports: unknown = {
+    ...{ clock: process, log: NO_LOG, volumes, shortage: { has: () => false } },
+    holds: { holdersOf: (id: string) => holds().holdersOf(id) },
+    snapshots: { readersOf: () => [] },
+    admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
+    listChanged,
+    startIncarnation: async (id: string) => startIncarnation(id),
+  };
+  return new ConfigInForce({ volumes: present } as unknown as RssrvConfig, ports as ConfigInForcePorts);
+}
+
+/** Times of day are whole milliseconds, as those of the system. */
+function wholeClock(process: SimProcess): Clock {
+  return {
+    monotonicMs: () => process.monotonicMs(),
+    wallMs: () => Math.floor(process.wallMs()),
+    after: (delayMs, fire) => process.after(delayMs, fire),
+    soon: (fire) => process.soon(fire),
+  };
+}
+
+function uuidOf(random: SeededRandom): string {
+  const digits = random.bytes(16).toString('hex');
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+}

@@ -1,0 +1,370 @@
+// An administrator of one simulated server with pools on simulated file systems: takes snapshots of one or two volumes, removes them, goes
+// back to them, clones them and asks what differs, and moves another volume between the pools, while clients use all of them. An order
+// without an answer is asked again with the same request id. It has random numbers of its own. The store judge, the snapshot judge and the
+// users judge.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { isOpen } from '@rsio/rssrv/jobs/job-plan';
+import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
+import type { Found } from '@rsio/rssrv/pools/catalogue';
+import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
+import { snapshotPaths } from '@rsio/rssrv/pools/snapshots/snapshot-record';
+import type { SimClock } from '../base/sim-clock.ts';
+import type { Trace } from '../base/trace.ts';
+import { contentAt, dataAt } from '../files/sim-calls.ts';
+import type { SnapshotJudge } from '../judges/snapshot-judge.ts';
+import type { StoreJudge } from '../judges/store-judge.ts';
+import type { SimServer } from '../machines/sim-server.ts';
+import type { SimUser } from '../machines/sim-user.ts';
+import type { SimVolume } from '../machines/sim-volume.ts';
+import type { SimStore } from '../pools/sim-store.ts';
+
+export interface StoreManagerPorts {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly server: SimServer;
+  readonly judge: StoreJudge;
+  readonly moments: SnapshotJudge;
+  /** Names of the pools. */
+  readonly pools: readonly [string, string];
+  /** The users that work on a new volume from now on. */
+  users(volume: SimVolume, mayBeSeveral: boolean): readonly SimUser[];
+  readonly sendAway: (user: SimUser) => Promise<void>;
+  readonly callBack: (user: SimUser) => void;
+  /** An order was answered: a fault may strike now. */
+  readonly answered: () => void;
+}
+
+interface Owned {
+  readonly name: string;
+  readonly volume: SimVolume;
+  readonly users: readonly SimUser[];
+  /** Names of its snapshots, the oldest first. */
+  readonly snapshots: string[];
+}
+
+/** An answer, the code of a refusal, or null: there was no answer. */
+type Answer<T> = { readonly value: T } | { readonly code: string; readonly why: string } | null;
+
+/** Volumes on one server that clients use. */
+export const STORED_MAX = 3;
+/** Orders of a world that are answered, and all of them. */
+const ORDERS = 25;
+const ATTEMPTS_MAX = 100;
+/** None begins later. */
+const ORDERS_MAX_MS = 30_000;
+const GAP_MAX_MS = 250;
+const ANSWER_MAX_MS = 8000;
+const RETRY_MAX_MS = 300;
+const POLL_MS = 20;
+/** How often volumes of which answered writes may be missing are left out. */
+const SETTLED_CHANCE = 0.8;
+const STEP_BYTES = 8 * 1024;
+const STEPS_MAX = 6;
+const SNAPSHOTS_MAX = 4;
+const CLONES_MAX = 2;
+const PAIRS_MAX = 1000;
+/** The most bytes that a volume gets. */
+export const STORED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
+/** These refusals say that nothing was done, and why it cannot be done now. */
+const REFUSALS = ['E_BUSY', 'E_HELD', 'E_VOLUME', 'E_SYSTEM'];
+
+export class SimStoreManager {
+  /** Nothing is asked any more, and no job is open. */
+  isDone = false;
+  private readonly ports: StoreManagerPorts;
+  private readonly random: SeededRandom;
+  /** Two that have snapshots, and one that moves. */
+  private readonly fixed: Owned[] = [];
+  private moving: Owned | null = null;
+  private readonly clones: string[] = [];
+  private isHealed = false;
+  private names = 0;
+  private requests = 0;
+
+  constructor(ports: StoreManagerPorts) {
+    this.ports = ports;
+    this.random = ports.random;
+    void this.run();
+  }
+
+  /** The troubles are over: it comes to an end. */
+  heal(): void {
+    this.isHealed = true;
+  }
+
+  /** A listener has opened the pools: all is as it was answered. */
+  started(store: SimStore): void {
+    const found = this.found(store);
+    if (found !== null) this.ports.judge.look(found, 'after a start');
+    for (const one of [...this.fixed, ...(this.moving === null ? [] : [this.moving])]) {
+      const pools = store.pools.states.filter(({ volumes }) => volumes.has(one.volume.id));
+      if (pools.length !== 1 && found !== null) this.ports.judge.breach(`M5: volume ${one.name} is in ${pools.length} pools after a start`);
+    }
+  }
+
+  private async run(): Promise<void> {
+    for (let at = 0; at < STORED_MAX; at++) await this.create(at === STORED_MAX - 1);
+    const { judge } = this.ports;
+    for (let attempts = 0; attempts < ATTEMPTS_MAX && judge.done < ORDERS && !this.isOver; attempts++) {
+      await this.pause(this.random.unit() * GAP_MAX_MS);
+      await this.act();
+      this.compare(`after order ${attempts}`);
+    }
+    while (this.ports.server.store?.isReady !== true || this.ports.server.store.jobs.list.some(isOpen)) await this.pause(POLL_MS);
+    const found = this.found(this.ports.server.store);
+    if (found !== null) this.ports.judge.look(found, 'at the end');
+    this.isDone = true;
+  }
+
+  private get isOver(): boolean {
+    return this.isHealed || this.ports.clock.monotonicMs() > ORDERS_MAX_MS;
+  }
+
+  private act(): Promise<unknown> {
+    const { random } = this;
+    const one = random.pick(this.fixed);
+    const draw = random.unit();
+    if (draw < 0.3) return this.move();
+    if (one.snapshots.length === 0 || draw < 0.5) return this.snapshot();
+    if (draw < 0.62 || one.snapshots.length >= SNAPSHOTS_MAX) return this.drop(one, random.pick(one.snapshots));
+    if (draw < 0.74) return this.diff(one);
+    if (draw < 0.8) return this.clone(one);
+    if (draw < 0.88) return this.grow(random.chance(0.5) ? one : this.moving!);
+    return this.rollback(one, random.pick(one.snapshots));
+  }
+
+  private async create(isMoving: boolean): Promise<void> {
+    const name = `${this.ports.server.name}-${isMoving ? 'm' : 's'}${this.fixed.length}`;
+    const request = { ...CREATED, name, sizeBytes: this.random.int(1, 2) * STEP_BYTES, pool: this.random.pick(this.ports.pools) };
+    const found = await this.ask(`create ${name}`, (store, id) => store.verbs.create(request, LOCAL_ASKER, id));
+    if (found === null) return this.create(isMoving);
+    const volume = this.ports.server.machine.volumes.get(found.manifest.id)!;
+    this.ports.moments.watch(volume.oracle);
+    const owned = { name, volume, users: this.ports.users(volume, isMoving), snapshots: [] };
+    if (isMoving) this.moving = owned;
+    else this.fixed.push(owned);
+  }
+
+  private async snapshot(): Promise<void> {
+    const { judge, moments } = this.ports;
+    const name = `n${++this.names}`;
+    const isSettled = this.random.chance(SETTLED_CHANCE);
+    const drawn = this.fixed.filter(
+      ({ snapshots, volume }) => snapshots.length < SNAPSHOTS_MAX && this.random.chance(0.7) && !(isSettled && this.isUnsettled(volume)),
+    );
+    if (drawn.length === 0) return;
+    const keys = drawn.map((one) => keyOf(one.volume.id, name));
+    judge.asks(keys);
+    const take = moments.asks(drawn.map(({ volume }) => volume.oracle));
+    const wanted = drawn.map((one) => ({ name: one.name, universe: 0, snapshot: name }));
+    const made = await this.ask(`snapshot ${keys.join(' ')}`, (store, id) => store.snapshots.snapshot(wanted, LOCAL_ASKER, id));
+    const contents = new Map((made ?? []).map(({ pool, record: { volumeId } }) => [volumeId, contentOf(pool.path, volumeId, name)]));
+    judge.answered(new Map([...contents].map(([id, content]) => [keyOf(id, name), content])));
+    if (made === null) return;
+    for (const one of drawn) one.snapshots.push(name);
+    moments.answered(
+      take,
+      drawn.map((one) => ({ oracle: one.volume.oracle, name: one.name, content: contents.get(one.volume.id)! })),
+    );
+  }
+
+  /** A client has still to send again what was lost: it would be refused. */
+  private isUnsettled({ id }: SimVolume): boolean {
+    const { holds, machine } = this.ports.server;
+    return holds.holders.unsettledNode(id, machine.incarnationOf(id)) !== null;
+  }
+
+  private async drop(one: Owned, name: string): Promise<void> {
+    this.ports.judge.removes(keyOf(one.volume.id, name));
+    const wanted = { name: one.name, universe: 0, snapshot: name };
+    const removed = await this.ask(`remove ${one.name}@${name}`, (store, id) => store.snapshots.remove(wanted, LOCAL_ASKER, id));
+    this.ports.judge.removed(removed !== null);
+    if (removed !== null) one.snapshots.splice(one.snapshots.indexOf(name), 1);
+  }
+
+  private async grow({ name, volume }: Owned): Promise<void> {
+    const sizeBytes = Math.min(STORED_MAX_BYTES, volume.oracle.sectors * SECTOR_BYTES + this.random.int(1, 2) * STEP_BYTES);
+    if (sizeBytes === volume.oracle.sectors * SECTOR_BYTES) return;
+    await this.ask(`grow ${name} ${sizeBytes}`, (store, id) => store.verbs.grow({ name, universe: 0 }, sizeBytes, LOCAL_ASKER, id));
+  }
+
+  /** A clone is written to at once, which changes no snapshot. */
+  private async clone({ name, volume, snapshots }: Owned): Promise<void> {
+    const { judge } = this.ports;
+    if (this.clones.length >= CLONES_MAX) return;
+    const snapshot = this.random.pick(snapshots);
+    const to = { name: `${name}-c${++this.names}`, universe: 0 };
+    const made = await this.ask(`clone ${name}@${snapshot}`, (store, id) =>
+      store.snapshots.clone({ name, universe: 0, snapshot }, to, LOCAL_ASKER, id),
+    );
+    if (made === null) return;
+    const { id } = made.manifest;
+    const path = poolPaths.data(poolPaths.volume(made.pool.path, id));
+    if (!contentAt(path)!.equals(judge.contentOf(keyOf(volume.id, snapshot))!)) judge.breach(`P2: a clone of ${name}@${snapshot} is not what it was`);
+    this.clones.push(id);
+    const { cache } = dataAt(path)!.storage;
+    cache.change(0, SECTOR_BYTES, this.random.bytes(SECTOR_BYTES), 0);
+    cache.writeThrough(0, 1);
+    judge.answered(new Map([[id, contentAt(path)!]]));
+  }
+
+  /** Between two snapshots, or a snapshot and now. */
+  private async diff({ name, volume, snapshots }: Owned): Promise<void> {
+    const { judge } = this.ports;
+    const first = this.random.int(0, snapshots.length - 1);
+    const second = this.random.int(first + 1, snapshots.length);
+    const [before, after] = [snapshots[first]!, snapshots[second] ?? null];
+    const old = judge.contentOf(keyOf(volume.id, before))!;
+    const [storage, drops] = [volume.storage, volume.oracle.lowerings];
+    const asked = Buffer.from(storage.content);
+    const given = await this.once((store) => this.compared(store, store.find(name), before, after, old.length));
+    if (given === null || !('value' in given)) return;
+    const now = after === null ? asked : judge.contentOf(keyOf(volume.id, after))!;
+    if (after === null && (volume.storage !== storage || volume.oracle.lowerings !== drops || volume.oracle.forgotten > 0)) return;
+    const isSure = (sector: number): boolean => {
+      const [from, to] = [sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES];
+      return after !== null || asked.compare(storage.content, from, to, from, to) === 0;
+    };
+    judge.differs(`${name}@${before} and ${after ?? 'now'}`, old, now, given.value, isSure);
+  }
+
+  private async compared(store: SimStore, { pool, manifest }: Found, before: string, after: string | null, toBytes: number): Promise<number[]> {
+    const folder = poolPaths.volume(pool.path, manifest.id);
+    const check = (): void => undefined;
+    const file = (path: string, isWritten: boolean) => ({ path, isWritten, check });
+    const now = after === null ? file(poolPaths.data(folder), true) : file(snapshotPaths.data(folder, after), false);
+    const { pairs } = await store.comparisons.compare({
+      ...{ pool: pool.name, before: file(snapshotPaths.data(folder, before), false), after: now },
+      ...{ fromBytes: 0, toBytes, pairsMax: PAIRS_MAX },
+    });
+    return pairs;
+  }
+
+  private async rollback({ name, volume, users, snapshots }: Owned, snapshot: string): Promise<void> {
+    const { judge, sendAway, callBack } = this.ports;
+    await Promise.all(users.map((user) => sendAway(user)));
+    const wanted = { name, universe: 0, snapshot };
+    const done = await this.ask(`rollback ${name}@${snapshot}`, (store, id) => store.snapshots.rollback(wanted, LOCAL_ASKER, id));
+    if (done !== null) {
+      const { pool, manifest, kept } = done;
+      const now = contentAt(poolPaths.data(poolPaths.volume(pool.path, manifest.id)))!;
+      const before = judge.contentOf(keyOf(volume.id, snapshot))!;
+      const isRight = now.subarray(0, before.length).equals(before) && now.subarray(before.length).every((byte) => byte === 0);
+      if (!isRight) judge.breach(`P2: ${name} does not have the content of ${snapshot} after it was rolled back`);
+      volume.oracle.rolledBack(now);
+      if (kept !== null) {
+        judge.answered(new Map([[keyOf(manifest.id, kept.name), contentOf(pool.path, manifest.id, kept.name)]]));
+        snapshots.push(kept.name);
+      }
+    }
+    for (const user of users) callBack(user);
+  }
+
+  /** The job goes on beside later orders. */
+  private async move(): Promise<void> {
+    const { name, volume } = this.moving!;
+    const { judge, answered } = this.ports;
+    const given = await this.once(async (store) => {
+      if (store.jobs.list.some(isOpen)) return null;
+      const to = this.ports.pools.find((pool) => pool !== store.find(name).pool.name)!;
+      return store.move(name, to);
+    });
+    if (given === null || !('value' in given) || given.value === null) return;
+    const { id, to } = given.value;
+    judge.done++;
+    answered();
+    if (this.random.chance(0.15)) await this.once((store) => store.jobs.cancel(id));
+    if (!this.random.chance(0.5)) return;
+    while (this.ports.server.store?.isReady !== true || this.ports.server.store.jobs.list.some(isOpen)) await this.pause(POLL_MS);
+    const { jobs, pools } = this.ports.server.store;
+    const { state } = jobs.find(id);
+    const where = pools.states.find(({ volumes }) => volumes.has(volume.id))?.name;
+    if ((state === 'done') !== (where === to)) judge.breach(`M5: the move of ${name} to ${to} is ${state}, and it is in ${where}`);
+  }
+
+  private compare(when: string): void {
+    const { store } = this.ports.server;
+    const found = store?.isReady === true ? this.found(store) : null;
+    if (found !== null) this.ports.judge.compareAll(found, when);
+  }
+
+  /** All snapshots and clones; null: not known, because a pool cannot be used. */
+  private found({ pools }: SimStore): Map<string, Buffer | null> | null {
+    const found = new Map<string, Buffer | null>();
+    for (const { path, trouble, volumes, snapshots } of pools.states) {
+      if (trouble !== null) return null;
+      for (const id of volumes.keys()) {
+        if (this.clones.includes(id)) found.set(id, contentAt(poolPaths.data(poolPaths.volume(path, id))));
+        for (const { name } of snapshots.get(id)?.list ?? [])
+          found.set(keyOf(id, name), contentAt(snapshotPaths.data(poolPaths.volume(path, id), name)));
+      }
+    }
+    return found;
+  }
+
+  /** Asks until there is an answer; null: it was refused. */
+  private async ask<T>(what: string, work: (store: SimStore, request: string) => Promise<T>): Promise<T | null> {
+    const request = `request-${++this.requests}`;
+    for (;;) {
+      const answer = await this.once((store) => work(store, request));
+      const { trace, server } = this.ports;
+      if (trace.isOn) trace.say(`${server.name}: ${request} ${what}: ${answer === null ? null : 'code' in answer ? `${answer.code} ${answer.why}` : 'done'}`);
+      if (answer !== null && 'value' in answer) {
+        this.ports.answered();
+        return answer.value;
+      }
+      if (answer !== null && REFUSALS.includes(answer.code)) return null;
+      if (answer !== null && answer.code !== 'E_POOL' && answer.code !== 'E_TIMEOUT')
+        this.ports.judge.breach(`M1: ${what} is refused with ${answer.code}: ${answer.why}`);
+      await this.pause(this.random.unit() * RETRY_MAX_MS);
+    }
+  }
+
+  private once<T>(work: (store: SimStore) => Promise<T>): Promise<Answer<T>> {
+    const { server, clock } = this.ports;
+    const { store, listener } = server;
+    if (!server.isListening || store === null || !store.isReady) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const timer = clock.after(ANSWER_MAX_MS, () => resolve(null));
+      const ended = (answer: Answer<T>): void => {
+        timer.cancel();
+        resolve(answer);
+      };
+      listener.after(0, () => {
+        store
+          .order(work)
+          .then((value) => ended({ value }))
+          .catch((thrown: unknown) => ended({ code: toRsError(thrown).code, why: toRsError(thrown).message }));
+      });
+    });
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.ports.clock.after(ms, resolve);
+    });
+  }
+}
+
+const CREATED = {
+  universe: 0,
+  blockSizeBytes: 512,
+  thick: false,
+  readonly: false,
+  shared: false,
+  clients: null,
+  takeOver: null,
+  takeOverForce: true,
+} as const;
+
+function keyOf(id: string, snapshot: string): string {
+  return `${id}@${snapshot}`;
+}
+
+function contentOf(pool: string, id: string, snapshot: string): Buffer {
+  return Buffer.from(contentAt(snapshotPaths.data(poolPaths.volume(pool, id), snapshot)) ?? []);
+}

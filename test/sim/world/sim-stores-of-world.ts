@@ -1,0 +1,141 @@
+// The pools on simulated file systems of a simulated world: two for each server, with their administrator. It draws from random numbers of
+// its own, and decides when a step on disk is followed by a crash. Invariant: worlds without such pools do not depend on it.
+
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { printIdentity } from '@rsio/rssrv/pools/disk/manifest';
+import { installCalls } from '../files/sim-calls.ts';
+import { SimFiles } from '../files/sim-files.ts';
+import { mount, unmountAll } from '../files/sim-mounts.ts';
+import { SnapshotJudge } from '../judges/snapshot-judge.ts';
+import { StoreJudge } from '../judges/store-judge.ts';
+import type { SimServer } from '../machines/sim-server.ts';
+import type { SimUser } from '../machines/sim-user.ts';
+import type { SimVolume } from '../machines/sim-volume.ts';
+import { SimStorage } from '../storage/sim-storage.ts';
+import { AWAY_MAX_MS } from './sim-manager.ts';
+import { SimStoreManager, STORED_MAX_BYTES } from './sim-store-manager.ts';
+import type { SimWorld } from './sim-world.ts';
+
+/** As far as seeds go, other draws than those of the world. */
+const SALT = 1_000_151;
+/** I/Os of each user of a volume. */
+const IOS = 250;
+const SHARED_CHANCE = 0.6;
+/** How often a step is followed by a crash, and how soon. */
+const CRASH_CHANCE = 0.0015;
+const CRASH_MAX_MS = 5;
+/** How often the machine crashes when an order was answered. */
+const ANSWERED_CRASH_CHANCE = 0.1;
+
+export class SimStoresOfWorld {
+  private readonly world: SimWorld;
+  private readonly random: SeededRandom;
+  private readonly judges: (StoreJudge | SnapshotJudge)[] = [];
+  private readonly managers: readonly SimStoreManager[];
+  private isOver = false;
+
+  constructor(world: SimWorld, seed: number) {
+    this.world = world;
+    this.random = new SeededRandom(seed * SALT + 11);
+    installCalls();
+    unmountAll();
+    this.managers = world.servers.map((server) => this.newManager(server));
+  }
+
+  get breaches(): string[] {
+    return this.judges.flatMap(({ breaches }) => breaches);
+  }
+
+  get isDone(): boolean {
+    return this.managers.every(({ isDone }) => isDone);
+  }
+
+  /** Orders that were answered. */
+  get done(): number {
+    return this.judges.reduce((sum, judge) => sum + (judge instanceof StoreJudge ? judge.done : 0), 0);
+  }
+
+  heal(): void {
+    this.isOver = true;
+    for (const manager of this.managers) manager.heal();
+  }
+
+  private newManager(server: SimServer): SimStoreManager {
+    const { world, random } = this;
+    const { clock, trace } = world;
+    const judge = new StoreJudge(server.name, () => clock.monotonicMs());
+    const moments = new SnapshotJudge();
+    this.judges.push(judge, moments);
+    const stepMs = random.pick([0.1, 0.5, 2]);
+    const pools = [`${server.name}-a`, `${server.name}-b`] as const;
+    const stateMount = `${server.name}-state`;
+    const files = [...pools, stateMount].map((name, at) => this.newFiles(server, name, stepMs, at < pools.length));
+    let manager: SimStoreManager | null = null;
+    server.machine.stores = {
+      ...{ mounts: pools, stateMount, files, random, stepMs, judge },
+      made: (config, storage) => this.made(server, config, storage),
+      started: (store) => manager?.started(store),
+    };
+    server.openStores();
+    manager = new SimStoreManager({
+      ...{ clock, random, trace, server, judge, moments, pools },
+      users: (volume, mayBeSeveral) => this.users(volume, mayBeSeveral),
+      sendAway: async (user) => {
+        const client = world.clientOf(user);
+        if (client.isGood) await Promise.race([client.sendAway(user), this.pause(AWAY_MAX_MS)]);
+      },
+      callBack: (user) => world.clientOf(user).callBack(user),
+      answered: () => {
+        if (!this.isOver && random.chance(ANSWERED_CRASH_CHANCE)) clock.after(random.unit(), () => this.isOver || world.faults.crashMachine(server));
+      },
+    });
+    return manager;
+  }
+
+  private newFiles(server: SimServer, name: string, stepMs: number, isPool: boolean): SimFiles {
+    const { world, random } = this;
+    const files = new SimFiles(() => new SimStorage(STORED_MAX_BYTES / SECTOR_BYTES, world.shape.storage, random, world.clock));
+    mount(name, { files, random, stepMs, process: () => server.listener, stepped: () => this.stepped(server) });
+    if (!isPool) return files;
+    for (const folder of ['volumes', 'removed']) files.make([folder], true);
+    const identity = files.make(['pool.json'], false);
+    const digits = random.bytes(6).toString('hex');
+    identity.text = printIdentity({ id: `00000000-0000-4000-8000-${digits}`, createdMs: 0 });
+    identity.sizeBytes = identity.text.length;
+    files.sync(identity);
+    return files;
+  }
+
+  private made(server: SimServer, { id, name, sizeBytes }: ServerVolumeConfig, storage: SimStorage): SimVolume {
+    return this.world.addStored(server, name, { id: id!, sizeBytes: sizeBytes! }, storage);
+  }
+
+  private users(volume: SimVolume, mayBeSeveral: boolean): SimUser[] {
+    const { world, random } = this;
+    const first = random.pick(world.clients);
+    const others = world.clients.filter(({ names }) => names.node !== first.names.node);
+    const clients = mayBeSeveral && others.length > 0 && random.chance(SHARED_CHANCE) ? [first, random.pick(others)] : [first];
+    const users = clients.map((client) => world.addPooledUser(client, volume, Math.min(IOS, world.shape.user.ios)));
+    if (users.length > 1) world.rivals.add(volume);
+    return users;
+  }
+
+  private stepped(server: SimServer): void {
+    const { world, random } = this;
+    if (this.isOver || !random.chance(CRASH_CHANCE)) return;
+    const isMachine = random.chance(0.5);
+    world.clock.after(random.unit() * random.unit() * CRASH_MAX_MS, () => {
+      if (this.isOver) return;
+      if (isMachine) world.faults.crashMachine(server);
+      else world.faults.killListener(server);
+    });
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.world.clock.after(ms, resolve);
+    });
+  }
+}

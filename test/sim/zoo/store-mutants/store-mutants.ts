@@ -1,0 +1,248 @@
+// Mutants of snapshots on file systems (P2), of what differs between them (N5), and of moves between pools (M5). They break the production
+// code that changes the files, and what it needs of a file system. The zoo runs them.
+
+import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { replaceFile } from '@rsio/common/files/durable-write';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { LastStep } from '@rsio/rssrv/moves/last-step';
+import { MoveRounds } from '@rsio/rssrv/moves/move-rounds';
+import { VolumeSwitch } from '@rsio/rssrv/moves/volume-switch';
+import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';
+import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
+import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
+import { MoveFiles } from '@rsio/rssrv/pools/moves/move-files';
+import type { FileCopy } from '@rsio/rssrv/pools/snapshots/file-copy';
+import { SnapshotFiles } from '@rsio/rssrv/pools/snapshots/snapshot-files';
+import { printSnapshot, snapshotPaths, type SnapshotRecord } from '@rsio/rssrv/pools/snapshots/snapshot-record';
+import { CHANGED, UNCHANGED } from '@rsio/rssrv/snapshot-reads/changed-ranges';
+import { type Compared, type Comparison, Comparisons } from '@rsio/rssrv/snapshot-reads/comparisons';
+import { override } from '../../base/override.ts';
+import { SimData } from '../../files/sim-data.ts';
+import { SimHandle } from '../../files/sim-handle.ts';
+import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
+
+interface FilesInner {
+  folderOf: PrivateAs<SnapshotFiles['folderOf'], (volumeId: string) => string>;
+  commit(name: string, folder: string): Promise<void>;
+}
+
+interface DataInner {
+  readonly storage: SimData['storage'];
+  readonly places: Int32Array;
+  readonly disk: PrivateAs<SimData['disk'], { readonly users: ReadonlySet<SimData> }>;
+}
+
+interface MovesInner {
+  readonly directory: PrivateAs<MoveFiles['directory'], string>;
+}
+
+interface SwitchInner {
+  readonly ports: PrivateAs<VolumeSwitch['ports'], { readonly volumes: { sync(id: string): Promise<void> } }>;
+}
+
+const SNAPSHOTS: readonly Mutant[] = [
+  {
+    name: 'snapshot-unsynced',
+    rule: 'P2',
+    breaks: 'A snapshot is answered before its folder is synced',
+    apply: () =>
+      override<FilesInner, [string, string], Promise<void>>(SnapshotFiles, 'commit', () => async (_self, name, folder) => {
+        await rename(snapshotPaths.newRecord(folder, name), snapshotPaths.record(folder, name));
+        await rename(snapshotPaths.newData(folder, name), snapshotPaths.data(folder, name));
+      }),
+  },
+  {
+    name: 'group-in-part',
+    rule: 'P2',
+    breaks: 'Each snapshot of a group is committed when it is prepared, before the others are',
+    apply: () =>
+      all(
+        override<FilesInner, [SnapshotRecord], Promise<void>>(SnapshotFiles, 'prepare', (original) => async (self, record) => {
+          await original(self, record);
+          await self.commit(record.name, self.folderOf(record.volumeId));
+        }),
+        override<FilesInner, [string, string], Promise<void>>(SnapshotFiles, 'commit', (original) => async (self, name, folder) => {
+          const isDone = await stat(snapshotPaths.newRecord(folder, name)).then(
+            () => false,
+            () => true,
+          );
+          if (!isDone) await original(self, name, folder);
+        }),
+      ),
+  },
+  {
+    name: 'described-before-cloned',
+    rule: 'P2',
+    breaks: 'The description of a snapshot is in place before all of it is cloned',
+    apply: () =>
+      override<FilesInner, [SnapshotRecord], Promise<FileCopy>>(SnapshotFiles, 'begin', (original) => async (self, record) => {
+        const copy = await original(self, record);
+        await replaceFile(snapshotPaths.record(self.folderOf(record.volumeId), record.name), printSnapshot(record));
+        return copy;
+      }),
+  },
+  {
+    name: 'rolled-into-snapshot',
+    rule: 'P2',
+    breaks: 'After a rollback the volume has the file of the snapshot instead of a clone',
+    apply: () =>
+      override<FilesInner, [SnapshotRecord, string, number], Promise<string | null>>(
+        SnapshotFiles,
+        'cloneData',
+        (original) => async (self, record, to, sizeBytes) => {
+          const stamp = await original(self, record, to, sizeBytes);
+          const data = snapshotPaths.data(self.folderOf(record.volumeId), record.name);
+          await rename(to, data);
+          await link(data, to);
+          return stamp;
+        },
+      ),
+  },
+  {
+    name: 'discard-shared',
+    rule: 'P2',
+    breaks: 'A DISCARD frees blocks that a snapshot shares (of the simulated file system)',
+    apply: () =>
+      override<DataInner, [number, number], void>(SimData, 'written', (original) => (self, first, count) => {
+        for (let sector = first; sector < first + count; sector++) {
+          const [from, to] = [sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES];
+          if (self.places[sector] === 0 || self.storage.content.subarray(from, to).some((byte) => byte !== 0)) continue;
+          for (const other of self.disk.users)
+            if (other.places[sector] === self.places[sector])
+              for (const content of [other.storage.cache.content, other.storage.cache.disk]) content.fill(0, from, to);
+        }
+        original(self, first, count);
+      }),
+  },
+  {
+    name: 'removal-other',
+    rule: 'P2',
+    breaks: 'The removal of a snapshot deletes the files of another one',
+    apply: () =>
+      override<FilesInner, [SnapshotRecord, string | null], Promise<void>>(
+        SnapshotFiles,
+        'remove',
+        (original) => async (self, record, request) => {
+          const names = await readdir(snapshotPaths.folder(self.folderOf(record.volumeId)));
+          const other = names.find((name) => name.endsWith('.data') && name !== `${record.name}.data`);
+          await original(self, other === undefined ? record : { ...record, name: other.slice(0, -'.data'.length) }, request);
+        },
+      ),
+  },
+  {
+    name: 'removal-unsynced',
+    rule: 'P2',
+    breaks: 'The removal of a snapshot is answered before it is durable',
+    apply: () =>
+      override<FilesInner, [SnapshotRecord], Promise<void>>(SnapshotFiles, 'remove', () => async (self, { name, volumeId }) => {
+        const folder = self.folderOf(volumeId);
+        await rm(snapshotPaths.data(folder, name));
+        await rm(snapshotPaths.record(folder, name));
+      }),
+  },
+];
+
+const DIFFERENCES: readonly Mutant[] = [
+  {
+    name: 'diff-unsynced',
+    rule: 'N5',
+    breaks: 'The volume is compared before what was written to it is on disk',
+    apply: () =>
+      override<Comparisons, [Comparison], Promise<Compared>>(Comparisons, 'compare', (original) => (self, one) => {
+        return original(self, { ...one, after: { ...one.after, isWritten: false } });
+      }),
+  },
+  {
+    name: 'diff-first-only',
+    rule: 'N5',
+    breaks: 'Only the first range that differs is told',
+    apply: () =>
+      override<Comparisons, [Comparison], Promise<Compared>>(Comparisons, 'compare', (original) => async (self, one) => {
+        const { pairs, endBytes } = await original(self, one);
+        const first = pairs.findIndex((value, index) => index % 2 === 1 && value === CHANGED);
+        return { pairs: pairs.map((value, index) => (index % 2 === 1 && index > first ? UNCHANGED : value)), endBytes };
+      }),
+  },
+];
+
+/** While this method runs, copies of moves are not synced. */
+function unsyncedCopies(owner: typeof LastStep | typeof MoveRounds, method: string): () => void {
+  let running = 0;
+  return all(
+    override<object, never[], Promise<unknown>>(owner, method, (original) => async (self, ...given) => {
+      running++;
+      try {
+        return await original(self, ...given);
+      } finally {
+        running--;
+      }
+    }),
+    override<SimHandle, [], Promise<void>>(SimHandle, 'sync', (original) => (self) => {
+      return running > 0 && self.place.path.includes('moving') && self.node.data !== null ? Promise.resolve() : original(self);
+    }),
+  );
+}
+
+const MOVES: readonly Mutant[] = [
+  {
+    name: 'moved-without-rest',
+    rule: 'M5',
+    breaks: 'What was written since the last round is not copied',
+    apply: () => override(LastStep, 'copyRest', () => async () => true),
+  },
+  {
+    name: 'moved-open',
+    rule: 'M5',
+    breaks: 'A move changes the pools while server processes have the old file open',
+    apply: () => override(VolumeSwitch, 'close', () => async () => undefined),
+  },
+  {
+    name: 'moved-served',
+    rule: 'M5',
+    breaks: 'A volume is served from its old file while the rest is copied',
+    apply: () => override(VolumeSwitch, 'suspend', () => () => undefined),
+  },
+  {
+    name: 'moved-unsynced',
+    rule: 'M5',
+    breaks: 'The new pool has the volume before the copy is durable',
+    apply: () => unsyncedCopies(LastStep, 'copyRest'),
+  },
+  {
+    name: 'round-unsynced',
+    rule: 'M5',
+    breaks: 'A round is remembered before what it copied is durable',
+    apply: () => unsyncedCopies(MoveRounds, 'copyRanges'),
+  },
+  {
+    name: 'moved-unmarked',
+    rule: 'M5',
+    breaks: 'The old pool does not name the new one before the commit point',
+    apply: () =>
+      override<PoolFiles, [Manifest], Promise<void>>(
+        PoolFiles,
+        'replaceManifest',
+        (original) => (self, manifest) => (manifest.movedTo === undefined ? original(self, manifest) : Promise.resolve()),
+      ),
+  },
+  {
+    name: 'moved-and-kept',
+    rule: 'M5',
+    breaks: 'The old pool keeps the volume that was moved, as if it had not been',
+    apply: () =>
+      override<MovesInner, [string], Promise<void>>(MoveFiles, 'forget', () => async (self, id) => {
+          const file = poolPaths.manifest(poolPaths.volume(self.directory, id));
+          const { movedTo: _to, ...manifest } = JSON.parse(await readFile(file, 'utf8'));
+          await replaceFile(file, JSON.stringify(manifest));
+      }),
+  },
+  {
+    name: 'moved-error-lost',
+    rule: 'M5',
+    breaks: 'An error of the storage at the switch starts no new incarnation',
+    apply: () =>
+      override<SwitchInner, [{ readonly id: string }], Promise<void>>(VolumeSwitch, 'sync', () => (self, { id }) => self.ports.volumes.sync(id)),
+  },
+];
+
+export const STORE_MUTANTS: readonly Mutant[] = [...SNAPSHOTS, ...DIFFERENCES, ...MOVES];
