@@ -65,7 +65,12 @@ export class SimData {
       const [first, place] = [sector, this.places[sector]!];
       const isShared = this.disk.isShared(this, sector);
       do sector++;
-      while (sector < end && place !== 0 && this.places[sector] === place + sector - first && this.disk.isShared(this, sector) === isShared);
+      while (
+        sector < end &&
+        place !== 0 &&
+        this.places[sector] === place + sector - first &&
+        this.disk.isShared(this, sector) === isShared
+      );
       if (place === 0) continue;
       found.push({
         offsetBytes: first * SECTOR_BYTES,

@@ -163,7 +163,8 @@ export class SimFiles {
   }
 
   private gone(node: SimNode | undefined): void {
-    if (node?.data != null) this.places.users.delete(node.data);
+    const data = node?.data ?? null;
+    if (data !== null) this.places.users.delete(data);
   }
 
   private folderOf(path: readonly string[]): SimNode {

@@ -50,7 +50,11 @@ export function placeOf(path: string): Place {
 }
 
 /** Does something after a while, in this process. */
-export function later<T>({ random, stepMs, stepped }: Pick<Mount, 'random' | 'stepMs' | 'stepped'>, process: SimProcess, act: () => T): Promise<T> {
+export function later<T>(
+  { random, stepMs, stepped }: Pick<Mount, 'random' | 'stepMs' | 'stepped'>,
+  process: SimProcess,
+  act: () => T,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     process.after(random.unit() * stepMs, () => {
       try {

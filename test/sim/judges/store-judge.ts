@@ -53,8 +53,8 @@ export class StoreJudge {
   look(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, content] of this.kept) {
       if (key === this.leaving) continue;
-      const now = found.get(key);
-      if (now == null) this.breach(`P2: ${key} is gone ${when}`);
+      const now = found.get(key) ?? null;
+      if (now === null) this.breach(`P2: ${key} is gone ${when}`);
       else this.compare(key, content, now, when);
     }
     for (const key of found.keys())

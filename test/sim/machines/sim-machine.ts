@@ -7,7 +7,8 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
 import type { PoolMachine } from '../pools/sim-pool.ts';
-import type { StoreMachine } from '../pools/sim-store.ts';
+import { SimStore, type StoreMachine, type StorePorts } from '../pools/sim-store.ts';
+import type { StoredVolume } from '../pools/sim-store-volumes.ts';
 import type { HowTaken } from '../judges/hold-judge.ts';
 import type { SimClaimant } from './sim-holds.ts';
 import type { SimFacts } from './sim-facts.ts';
@@ -84,6 +85,14 @@ export class SimMachine {
   /** The same, because a sync has failed. */
   lost(volume: string): void {
     this.volumes.get(volume)?.lost();
+  }
+
+  /** The pools on its file systems, in the life of a listener; null: it has none. */
+  newStore(ports: Omit<StorePorts<SimVolume>, 'machine' | 'volumes' | 'incarnationOf'>): SimStore | null {
+    const { stores: machine, volumes } = this;
+    if (machine === null) return null;
+    const all: StorePorts<SimVolume> = { ...ports, machine, volumes, incarnationOf: (id) => this.incarnationOf(id) };
+    return new SimStore(all as unknown as StorePorts<StoredVolume>);
   }
 
   /** Everything that ran on it is dead already. */

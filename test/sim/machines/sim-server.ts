@@ -4,14 +4,7 @@
 // predecessor's processes have ended; a replaced instance of a node is refused forever. Holds are sim-holds.ts's job.
 
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
-import {
-  type Proven,
-  provedRefusal,
-  type RefusalText,
-  refuseFrame,
-  ServerHandshake,
-  type ServerIdentity,
-} from '@rsio/protocol/auth/handshake-server';
+import { type Proven, provedRefusal, type RefusalText, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { SESSION_SILENT_MS } from '@rsio/rssrv/holds/limits';
@@ -19,18 +12,16 @@ import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/listener/limi
 import { Moments } from '@rsio/rssrv/moments/moments';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
-import { FEATURE } from '@rsio/protocol/wire/features';
 import { isCurrent, NO_NOTES } from '@rsio/rssrv/holds/instances';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
-import { claimantOf, interfaceAt } from './sim-identity.ts';
+import { claimantOf, identityOf, interfaceAt } from './sim-identity.ts';
 import type { SimEnd, SimLink } from '../network/sim-link.ts';
 import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
 import { admissionOf } from '@rsio/rssrv/session/server-path';
 import { type Order, SimPool } from '../pools/sim-pool.ts';
-import { SimStore, type StorePorts } from '../pools/sim-store.ts';
-import type { StoredVolume } from '../pools/sim-store-volumes.ts';
+import type { SimStore } from '../pools/sim-store.ts';
 import type { SimMachine } from './sim-machine.ts';
 import type { SimVolume } from './sim-volume.ts';
 import type { SimHost } from '../network/sim-network.ts';
@@ -131,10 +122,6 @@ export class SimServer implements SimHost {
   /** The machine has a pool from now on. */
   openPool(): void {
     this.pool = this.newPool();
-  }
-
-  /** The machine has pools on file systems from now on. */
-  openStores(): void {
     this.store = this.newStore();
   }
 
@@ -289,39 +276,19 @@ export class SimServer implements SimHost {
   }
 
   private newStore(): SimStore | null {
-    const { machine, moments, holds } = this;
-    if (machine.stores === null || moments === null) return null;
-    const ports: StorePorts<SimVolume> = {
-      ...{ machine: machine.stores, volumes: machine.volumes, process: this.listener, moments },
-      holds: () => this.holds.holders,
-      sessions: () => this.sessions.values(),
-      listChanged: (grown) => this.listChanged(grown),
-      startIncarnation: (id) => this.lost(id),
-      incarnationOf: (id) => machine.incarnationOf(id),
-      opened: (volume) => holds.opened(volume),
-      sync: (volume) => holds.sync(volume),
-    };
-    return new SimStore(ports as unknown as StorePorts<StoredVolume>);
-  }
-
-  private get identity(): ServerIdentity {
-    const instance = this.instance.toString(16).padStart(32, '0');
-    const { name, serverid } = this;
-    return {
-      namespaceid: 1,
-      server: name,
-      serverid,
-      instance,
-      serverkey: null,
-      versions: [1],
-      features: [FEATURE.DIGEST, ...(this.ports.revokes ? [FEATURE.REVOKE] : []), ...(this.ports.tls ? [FEATURE.TLS] : [])],
-    };
+    const { machine, moments, listener: process, holds } = this;
+    if (moments === null) return null;
+    return machine.newStore({
+      ...{ process, moments, holds: () => holds.holders, sessions: () => this.sessions.values() },
+      ...{ listChanged: (grown) => this.listChanged(grown), startIncarnation: (id) => this.lost(id) },
+      ...{ opened: (volume) => holds.opened(volume), sync: (volume) => holds.sync(volume) },
+    });
   }
 
   /** Accepts a connection of which nothing was read. */
   private prove(end: SimEnd): void {
     if (end.isClosed) return;
-    const handshake = new ServerHandshake(this.identity, this.ports.random.bytes);
+    const handshake = new ServerHandshake(identityOf(this, this.instance, this.ports), this.ports.random.bytes);
     let isChallenged = false;
     let proven: Proven | null = null;
     const deadline = this.listener.after(PROOF_TIMEOUT_MS, () => end.destroy(true));

@@ -204,7 +204,8 @@ export class SimStoreManager {
     if (made === null) return;
     const { id } = made.manifest;
     const path = poolPaths.data(poolPaths.volume(made.pool.path, id));
-    if (!contentAt(path)!.equals(judge.contentOf(keyOf(volume.id, snapshot))!)) judge.breach(`P2: a clone of ${name}@${snapshot} is not what it was`);
+    if (!contentAt(path)!.equals(judge.contentOf(keyOf(volume.id, snapshot))!))
+      judge.breach(`P2: a clone of ${name}@${snapshot} is not what it was`);
     this.clones.push(id);
     const { cache } = dataAt(path)!.storage;
     cache.change(0, SECTOR_BYTES, this.random.bytes(SECTOR_BYTES), 0);
@@ -232,7 +233,13 @@ export class SimStoreManager {
     judge.differs(`${name}@${before} and ${after ?? 'now'}`, old, now, given.value, isSure);
   }
 
-  private async compared(store: SimStore, { pool, manifest }: Found, before: string, after: string | null, toBytes: number): Promise<number[]> {
+  private async compared(
+    store: SimStore,
+    { pool, manifest }: Found,
+    before: string,
+    after: string | null,
+    toBytes: number,
+  ): Promise<number[]> {
     const folder = poolPaths.volume(pool.path, manifest.id);
     const check = (): void => undefined;
     const file = (path: string, isWritten: boolean) => ({ path, isWritten, check });
@@ -312,7 +319,10 @@ export class SimStoreManager {
     for (;;) {
       const answer = await this.once((store) => work(store, request));
       const { trace, server } = this.ports;
-      if (trace.isOn) trace.say(`${server.name}: ${request} ${what}: ${answer === null ? null : 'code' in answer ? `${answer.code} ${answer.why}` : 'done'}`);
+      if (trace.isOn)
+        trace.say(
+          `${server.name}: ${request} ${what}: ${answer === null ? null : 'code' in answer ? `${answer.code} ${answer.why}` : 'done'}`,
+        );
       if (answer !== null && 'value' in answer) {
         this.ports.answered();
         return answer.value;

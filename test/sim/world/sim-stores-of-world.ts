@@ -78,7 +78,7 @@ export class SimStoresOfWorld {
       made: (config, storage) => this.made(server, config, storage),
       started: (store) => manager?.started(store),
     };
-    server.openStores();
+    server.openPool();
     manager = new SimStoreManager({
       ...{ clock, random, trace, server, judge, moments, pools },
       users: (volume, mayBeSeveral) => this.users(volume, mayBeSeveral),
@@ -88,7 +88,8 @@ export class SimStoresOfWorld {
       },
       callBack: (user) => world.clientOf(user).callBack(user),
       answered: () => {
-        if (!this.isOver && random.chance(ANSWERED_CRASH_CHANCE)) clock.after(random.unit(), () => this.isOver || world.faults.crashMachine(server));
+        if (!this.isOver && random.chance(ANSWERED_CRASH_CHANCE))
+          clock.after(random.unit(), () => this.isOver || world.faults.crashMachine(server));
       },
     });
     return manager;

@@ -45,14 +45,17 @@ const RULES = [
   'M2',
   'M3',
   'M4',
+  'M5',
   'P1',
+  'P2',
+  'N5',
 ];
 
 /** Of each rule that the page numbers in bold: its line "Tests". */
 function testLines(): Map<string, string> {
   const page = readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8');
   const found = new Map<string, string>();
-  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHVMP]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHVMP]\d+\. |^##)/gm)) {
+  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHVMPN]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHVMPN]\d+\. |^##)/gm)) {
     found.set(rule!, rest!.slice(rest!.indexOf('- Tests:')));
   }
   return found;

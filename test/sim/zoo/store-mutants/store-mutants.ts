@@ -36,10 +36,6 @@ interface MovesInner {
   readonly directory: PrivateAs<MoveFiles['directory'], string>;
 }
 
-interface SwitchInner {
-  readonly ports: PrivateAs<VolumeSwitch['ports'], { readonly volumes: { sync(id: string): Promise<void> } }>;
-}
-
 const SNAPSHOTS: readonly Mutant[] = [
   {
     name: 'snapshot-unsynced',
@@ -231,17 +227,10 @@ const MOVES: readonly Mutant[] = [
     breaks: 'The old pool keeps the volume that was moved, as if it had not been',
     apply: () =>
       override<MovesInner, [string], Promise<void>>(MoveFiles, 'forget', () => async (self, id) => {
-          const file = poolPaths.manifest(poolPaths.volume(self.directory, id));
-          const { movedTo: _to, ...manifest } = JSON.parse(await readFile(file, 'utf8'));
-          await replaceFile(file, JSON.stringify(manifest));
+        const file = poolPaths.manifest(poolPaths.volume(self.directory, id));
+        const { movedTo: _to, ...manifest } = JSON.parse(await readFile(file, 'utf8'));
+        await replaceFile(file, JSON.stringify(manifest));
       }),
-  },
-  {
-    name: 'moved-error-lost',
-    rule: 'M5',
-    breaks: 'An error of the storage at the switch starts no new incarnation',
-    apply: () =>
-      override<SwitchInner, [{ readonly id: string }], Promise<void>>(VolumeSwitch, 'sync', () => (self, { id }) => self.ports.volumes.sync(id)),
   },
 ];
 
