@@ -13,6 +13,8 @@ export class StoreJudge {
   private pending: readonly string[] = [];
   /** A snapshot whose removal has no answer yet. */
   private leaving: string | null = null;
+  /** Id of a volume whose rollback has no answer yet: it may have the snapshot of its content before. */
+  private rolling: string | null = null;
   private readonly server: string;
   private readonly nowMs: () => number;
   /** Orders that were answered, and comparisons with a kept content. */
@@ -35,8 +37,13 @@ export class StoreJudge {
   /** The order is answered or refused. `content`: of what was made. */
   answered(made: ReadonlyMap<string, Buffer>): void {
     this.pending = [];
+    this.rolling = null;
     this.done++;
     for (const [key, content] of made) this.kept.set(key, Buffer.from(content));
+  }
+
+  rollsBack(volumeId: string): void {
+    this.rolling = volumeId;
   }
 
   removes(key: string): void {
@@ -58,7 +65,8 @@ export class StoreJudge {
       else this.compare(key, content, now, when);
     }
     for (const key of found.keys())
-      if (!this.kept.has(key) && !this.pending.includes(key)) this.breach(`P2: ${key} is there ${when}, and was not made, or was removed`);
+      if (!this.kept.has(key) && !this.pending.includes(key) && !key.startsWith(`${this.rolling}@`))
+        this.breach(`P2: ${key} is there ${when}, and was not made, or was removed`);
     const made = this.pending.filter((key) => found.has(key));
     if (made.length > 0 && made.length < this.pending.length)
       this.breach(`P2: of ${this.pending.join(', ')} only ${made.join(', ')} is there ${when}`);

@@ -48,6 +48,8 @@ export interface StoreMachine<Volume extends StoredVolume> {
   readonly judge: { breach(sentence: string): void };
   /** Makes the volume for a new data file. */
   made(config: ServerVolumeConfig, storage: SimStorage): Volume;
+  /** A change has done this step: a fault may strike now. */
+  readonly reached: (step: string) => void;
   /** A listener has opened the pools. */
   started(store: SimStore): void;
 }
@@ -93,7 +95,7 @@ export class SimStore {
     this.queue = new ChangeQueue(clock);
     const volumes = new SimStoreVolumes(ports);
     this.pools = new Pools({
-      ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined },
+      ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined, reached: machine.reached },
       takeLocks: async (requests) => requests.map(() => 'held' as const),
       answersAgain: (name) => void this.queue.runOwn(() => this.verbs.readAgain(name)),
       changed: () => undefined,

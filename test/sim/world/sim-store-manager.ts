@@ -255,6 +255,7 @@ export class SimStoreManager {
     const { judge, sendAway, callBack } = this.ports;
     await Promise.all(users.map((user) => sendAway(user)));
     const wanted = { name, universe: 0, snapshot };
+    judge.rollsBack(volume.id);
     const done = await this.ask(`rollback ${name}@${snapshot}`, (store, id) => store.snapshots.rollback(wanted, LOCAL_ASKER, id));
     if (done !== null) {
       const { pool, manifest, kept } = done;
@@ -263,10 +264,10 @@ export class SimStoreManager {
       const isRight = now.subarray(0, before.length).equals(before) && now.subarray(before.length).every((byte) => byte === 0);
       if (!isRight) judge.breach(`P2: ${name} does not have the content of ${snapshot} after it was rolled back`);
       volume.oracle.rolledBack(now);
-      if (kept !== null) {
-        judge.answered(new Map([[keyOf(manifest.id, kept.name), contentOf(pool.path, manifest.id, kept.name)]]));
-        snapshots.push(kept.name);
-      }
+      if (kept !== null) snapshots.push(kept.name);
+      judge.answered(new Map(kept === null ? [] : [[keyOf(manifest.id, kept.name), contentOf(pool.path, manifest.id, kept.name)]]));
+    } else {
+      judge.answered(new Map());
     }
     for (const user of users) callBack(user);
   }

@@ -28,6 +28,9 @@ const CRASH_CHANCE = 0.0015;
 const CRASH_MAX_MS = 5;
 /** How often the machine crashes when an order was answered. */
 const ANSWERED_CRASH_CHANCE = 0.1;
+/** Steps that decide something, and how often one is followed by a crash. */
+const DECIDING = /commit|prepared|rollback|copied|left/;
+const DECIDED_CRASH_CHANCE = 0.04;
 
 export class SimStoresOfWorld {
   private readonly world: SimWorld;
@@ -76,6 +79,9 @@ export class SimStoresOfWorld {
     server.machine.stores = {
       ...{ mounts: pools, stateMount, files, random, stepMs, judge },
       made: (config, storage) => this.made(server, config, storage),
+      reached: (step) => {
+        if (DECIDING.test(step)) this.mayCrash(server, DECIDED_CRASH_CHANCE);
+      },
       started: (store) => manager?.started(store),
     };
     server.openPool();
@@ -87,10 +93,7 @@ export class SimStoresOfWorld {
         if (client.isGood) await Promise.race([client.sendAway(user), this.pause(AWAY_MAX_MS)]);
       },
       callBack: (user) => world.clientOf(user).callBack(user),
-      answered: () => {
-        if (!this.isOver && random.chance(ANSWERED_CRASH_CHANCE))
-          clock.after(random.unit(), () => this.isOver || world.faults.crashMachine(server));
-      },
+      answered: () => this.mayCrash(server, ANSWERED_CRASH_CHANCE, true),
     });
     return manager;
   }
@@ -98,7 +101,7 @@ export class SimStoresOfWorld {
   private newFiles(server: SimServer, name: string, stepMs: number, isPool: boolean): SimFiles {
     const { world, random } = this;
     const files = new SimFiles(() => new SimStorage(STORED_MAX_BYTES / SECTOR_BYTES, world.shape.storage, random, world.clock));
-    mount(name, { files, random, stepMs, process: () => server.listener, stepped: () => this.stepped(server) });
+    mount(name, { files, random, stepMs, process: () => server.listener, stepped: () => this.mayCrash(server, CRASH_CHANCE) });
     if (!isPool) return files;
     for (const folder of ['volumes', 'removed']) files.make([folder], true);
     const identity = files.make(['pool.json'], false);
@@ -123,13 +126,13 @@ export class SimStoresOfWorld {
     return users;
   }
 
-  private stepped(server: SimServer): void {
+  private mayCrash(server: SimServer, chance: number, isMachine = false): void {
     const { world, random } = this;
-    if (this.isOver || !random.chance(CRASH_CHANCE)) return;
-    const isMachine = random.chance(0.5);
+    if (this.isOver || !random.chance(chance)) return;
+    const isWhole = isMachine || random.chance(0.5);
     world.clock.after(random.unit() * random.unit() * CRASH_MAX_MS, () => {
       if (this.isOver) return;
-      if (isMachine) world.faults.crashMachine(server);
+      if (isWhole) world.faults.crashMachine(server);
       else world.faults.killListener(server);
     });
   }

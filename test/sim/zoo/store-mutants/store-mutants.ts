@@ -208,7 +208,7 @@ const MOVES: readonly Mutant[] = [
     name: 'round-unsynced',
     rule: 'M5',
     breaks: 'A round is remembered before what it copied is durable',
-    apply: () => unsyncedCopies(MoveRounds, 'copyRanges'),
+    apply: () => unsyncedCopies(MoveRounds, 'copy'),
   },
   {
     name: 'moved-unmarked',
