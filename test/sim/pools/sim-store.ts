@@ -107,7 +107,10 @@ export class SimStore {
       check: (was, now) => void this.inForce!.checkChange(was, now),
       apply: (was, now) => this.inForce!.applyVolume(was, now),
     });
-    this.snapshots = new SnapshotVerbs({ ...shared, verbs: this.verbs, moments, whileUnread: (_record, _name, work) => work() });
+    this.snapshots = new SnapshotVerbs({
+      ...{ ...shared, verbs: this.verbs, moments, whileUnread: (_record, _name, work) => work() },
+      limitOf: () => null,
+    });
     this.comparisons = new Comparisons(clock, SIM_REFLINK.ranges);
     const moves = this.newMoves(ports, volumes);
     this.jobs = new Jobs({ clock, log: NO_LOG, file: `${mountPath(machine.stateMount)}/jobs.json`, run: (job) => moves.run(job) });

@@ -53,10 +53,16 @@ const SNAPSHOTS: readonly Mutant[] = [
     breaks: 'Each snapshot of a group is committed when it is prepared, before the others are',
     apply: () =>
       all(
-        override<FilesInner, [SnapshotRecord], Promise<void>>(SnapshotFiles, 'prepare', (original) => async (self, record) => {
-          await original(self, record);
-          await self.commit(record.name, self.folderOf(record.volumeId));
-        }),
+        override<FilesInner, [SnapshotRecord, number?], Promise<SnapshotRecord>>(
+          SnapshotFiles,
+          'prepare',
+          (original) =>
+            async (self, ...given) => {
+              const record = await original(self, ...given);
+              await self.commit(record.name, self.folderOf(record.volumeId));
+              return record;
+            },
+        ),
         override<FilesInner, [string, string], Promise<void>>(SnapshotFiles, 'commit', (original) => async (self, name, folder) => {
           const isDone = await stat(snapshotPaths.newRecord(folder, name)).then(
             () => false,
