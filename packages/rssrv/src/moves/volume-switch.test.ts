@@ -12,14 +12,14 @@ import { VolumeSwitch } from './volume-switch.ts';
 const ID = 'v';
 
 /** What happened, in order. */
-async function switched(sync: () => Promise<void>): Promise<string[]> {
+async function switched(sync: (events: string[]) => Promise<void>): Promise<string[]> {
   const events: string[] = [];
   const done = new VolumeSwitch({
     clock: systemClock,
     volumes: {
       served: [{ id: ID } as ServedVolume],
       suspend: (_id, reason) => void events.push(reason === null ? 'served' : 'not served'),
-      sync,
+      sync: () => sync(events),
     },
     sessions: { closeHandles: async () => true },
     inForce: () => ({
@@ -37,16 +37,25 @@ async function switched(sync: () => Promise<void>): Promise<string[]> {
   return events;
 }
 
+const well = (): Promise<void> => Promise.resolve();
+const failed = (): Promise<void> => Promise.reject(new RsError('E_VOLUME', 'Its storage reported an error during a sync'));
+const slow = (): Promise<void> => Promise.reject(new RsError('E_TIMEOUT', 'Its storage does not answer'));
+
+/** Before the clients wait, and while they wait. */
+function syncs(...results: (() => Promise<void>)[]): () => Promise<void> {
+  return () => (results.shift() ?? well)();
+}
+
 test('a failed sync starts a new incarnation, and the volume stays where it is', async () => {
-  const failed = (): Promise<void> => Promise.reject(new RsError('E_VOLUME', 'Its storage reported an error during a sync'));
-  expect(await switched(failed)).toEqual(['not served', `new incarnation of ${ID}`, 'served', 'E_VOLUME']);
+  expect(await switched(syncs(well, failed))).toEqual(['not served', `new incarnation of ${ID}`, 'served', 'E_VOLUME']);
+  expect(await switched(syncs(failed))).toEqual([`new incarnation of ${ID}`, 'E_VOLUME']);
 });
 
 test('a sync that takes too long starts none, because its failure is reported later', async () => {
-  const slow = (): Promise<void> => Promise.reject(new RsError('E_TIMEOUT', 'Its storage does not answer'));
-  expect(await switched(slow)).toEqual(['not served', 'served', 'E_TIMEOUT']);
+  expect(await switched(syncs(well, slow))).toEqual(['not served', 'served', 'E_TIMEOUT']);
+  expect(await switched(syncs(slow))).toEqual(['E_TIMEOUT']);
 });
 
-test('a sync that succeeds is followed by the work', async () => {
-  expect(await switched(async () => undefined)).toEqual(['not served', 'work', 'replaced']);
+test('most is synced before the clients wait, and the rest before the work', async () => {
+  expect(await switched(async (events) => void events.push('synced'))).toEqual(['synced', 'not served', 'synced', 'work', 'replaced']);
 });

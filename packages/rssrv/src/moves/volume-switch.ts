@@ -57,6 +57,9 @@ export class VolumeSwitch {
    */
   async run(id: string, reason: string, work: () => Promise<ServerVolumeConfig>): Promise<number> {
     const { ports } = this;
+    const before = this.servedBy(id);
+    // So that little is left to be written back while the clients wait.
+    if (before !== undefined) await this.sync(before);
     const was = ports.inForce().inForceById(id);
     const served = this.servedBy(id);
     if (was === null || served === undefined) throw new RsError('E_BUSY', 'The volume is not served now: see rsadm volume show');
