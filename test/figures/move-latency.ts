@@ -1,6 +1,8 @@
 // `npm run move-latency`: what an application notices of moves of its volume between pools: latencies of fio with verification while the volume
 // moves to and fro, beside those without. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
 
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,17 +10,19 @@ import { parseArgs } from 'node:util';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { parseSize, printSize } from '@rsio/common/lib/units';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
+import { memoryDisk, type ScratchDisk } from '../support/devices/scratch-disk.ts';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { type FioOutcome, startFio } from '../support/io/fio.ts';
 
-const HELP = `usage: npm run move-latency -- [--size 1g] [--seconds 60] [--rate 400] [--limit BYTES]
+const HELP = `usage: npm run move-latency -- [--size 1g] [--seconds 60] [--rate 400] [--limit BYTES] [--memory]
 
 Makes two pools, each on XFS on a loop device (as root), and a volume of which fio uses all, with verification and at most --rate writes and
 reads of 8 KiB a second. Measures --seconds without a move, as long while the volume moves to and fro without a pause, and as long without
-once more. --limit: most bytes a second that a move copies.
+once more. --limit: most bytes a second that a move copies. --memory: the disks are zram devices, so that no other program's use of the disk is
+measured.
 `;
 const DISK_SHARE = 4;
 const POOLS = ['fast', 'slow'] as const;
@@ -54,13 +58,36 @@ async function keepMoving(host: Host, limitBytes: number | null, over: Promise<u
   return moves;
 }
 
-async function measure(sizeBytes: number, seconds: number, rateIops: number, limitBytes: number | null): Promise<void> {
+interface Load {
+  readonly sizeBytes: number;
+  readonly seconds: number;
+  readonly rateIops: number;
+  readonly limitBytes: number | null;
+}
+
+/** Mounts a disk of its own. Returns the zram device, which has to be removed at the end; null: a loop device. */
+function makeDisk(hosts: Hosts, host: Host, name: string, diskBytes: number, inMemory: boolean): ScratchDisk | null {
+  if (!inMemory) {
+    if (makeReflinkDisk(hosts, host, diskBytes, 'xfs', name) === null) throw new Error('No XFS on a loop device here');
+    return null;
+  }
+  const [disk, mount] = [memoryDisk(diskBytes), host.file(name)];
+  if (disk === null) throw new Error('This machine has no zram');
+  mkdirSync(mount);
+  disk.format('xfs');
+  disk.mount(mount);
+  hosts.onClean(() => void spawnSync('umount', ['--lazy', mount]));
+  return disk;
+}
+
+async function measure({ sizeBytes, seconds, rateIops, limitBytes }: Load, inMemory: boolean): Promise<void> {
+  const disks: (ScratchDisk | null)[] = [];
   const hosts = new Hosts();
   try {
     const host = hosts.host();
     const pools: Record<string, { path: string; reserve: string }> = {};
     for (const name of POOLS) {
-      if (makeReflinkDisk(hosts, host, DISK_SHARE * sizeBytes, 'xfs', name) === null) throw new Error('No XFS on a loop device here');
+      disks.push(makeDisk(hosts, host, name, DISK_SHARE * sizeBytes, inMemory));
       pools[name] = { path: await emptyPool(host, path.join(name, 'pool')), reserve: '0%' };
     }
     const network = await hosts.network(1);
@@ -84,6 +111,7 @@ async function measure(sizeBytes: number, seconds: number, rateIops: number, lim
     show([before, during, after], moves, waits.join(', '));
   } finally {
     await hosts.clean();
+    for (const disk of disks) disk?.remove();
   }
 }
 
@@ -107,6 +135,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     rate: { type: 'string', default: '400' },
     limit: { type: 'string' },
+    memory: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 });
@@ -116,10 +145,7 @@ if (values.help === true) {
   console.log(
     `fio with verification, 8 KiB, at most ${values.rate} writes and reads a second, ${values.seconds} s each, load ${loadavg()[0]?.toFixed(1)}`,
   );
-  await measure(
-    parseSize(values.size),
-    Number(values.seconds),
-    Number(values.rate),
-    values.limit === undefined ? null : parseSize(values.limit),
-  );
+  const limitBytes = values.limit === undefined ? null : parseSize(values.limit);
+  const load = { sizeBytes: parseSize(values.size), seconds: Number(values.seconds), rateIops: Number(values.rate), limitBytes };
+  await measure(load, values.memory === true);
 }
