@@ -2,7 +2,7 @@
 // of which are verified; cancelled; refused. Holes stay holes. Skipped without root, loop devices or xfsprogs. Stops after each
 // step are in packages/rssrv/src/moves/move-stops.test.ts.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -35,10 +35,11 @@ beforeEach(async (context) => {
 });
 
 /** A server with a pool on XFS and one elsewhere, a volume in the first, and a client that has it attached. */
-async function start(context: TestContext): Promise<NbdIo> {
+async function start(context: TestContext, isToReflink = false): Promise<NbdIo> {
   fast = path.join(reflinkDisk(hosts, host, context), 'pool');
   mkdirSync(fast);
-  slow = await emptyPool(host);
+  slow = isToReflink ? path.join(reflinkDisk(hosts, hosts.host(), context), 'pool') : await emptyPool(host);
+  if (isToReflink) mkdirSync(slow);
   await startServer(host, network, { volumes: {}, rights: { 'big-2': 'manage' } });
   await host.rsadmWell('pool', 'add', 'fast', fast, '--reserve', '0%');
   await host.rsadmWell('pool', 'add', 'slow', slow, '--reserve', '0%');
@@ -148,4 +149,39 @@ it('a volume moves under writes, loses none of them, and the old pool has nothin
     ['ready', []],
     ['ready', []],
   ]);
+});
+
+it('a volume with snapshots moves with them, and they share their blocks in the new pool, too', { timeout: TEST_MS }, async (context) => {
+  const nbd = await start(context, true);
+  const data = Buffer.alloc(8 * MIB, 1);
+  await nbd.write(0, data);
+  const contents: Record<string, Buffer> = {};
+  for (const name of ['a', 'b', 'c']) {
+    const block = numbered(name.charCodeAt(0));
+    await nbd.write(MIB, block);
+    block.copy(data, MIB);
+    await host.rsadmWell('volume', 'snapshot', `db@${name}`);
+    contents[name] = Buffer.from(data);
+  }
+  await host.rsconfigWell('-a', 'db@b');
+  const attached = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/db@b');
+  hosts.onClean(() => attached.close());
+  const freeBytes = (): number => Number(statfsSync(slow).bfree) * statfsSync(slow).bsize;
+  const free = freeBytes();
+  const [id] = idsIn(fast, 'volumes');
+  await reached((await move('slow')).id, 'done');
+  // One copy of the content, and what differs; not four.
+  expect(free - freeBytes()).toBeLessThan(2 * data.length);
+  expect([idsIn(fast, 'volumes'), idsIn(slow, 'volumes')]).toEqual([[], [id]]);
+  expect((await nbd.read(0, data.length)).equals(data)).toBe(true);
+  expect(await attached.read(MIB, BLOCK_BYTES)).toEqual(contents['b']!.subarray(MIB, MIB + BLOCK_BYTES));
+  for (const [name, content] of Object.entries(contents)) {
+    const file = readFileSync(path.join(slow, 'volumes', id!, 'snapshots', `${name}.data`));
+    expect([file.length, file.subarray(0, content.length).equals(content)]).toEqual([SIZE_BYTES, true]);
+  }
+  const { changedBytes } = JSON.parse(await host.rsadmWell('volume', 'diff', 'db@a', 'db@b', '--json')) as {
+    readonly changedBytes: number;
+  };
+  expect(changedBytes).toBe(BLOCK_BYTES);
+  await host.rsadmWell('volume', 'snapshot', 'db@d');
 });

@@ -13,9 +13,11 @@ import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { cloneFiles, MoveFiles, stampOf } from '../pools/moves/move-files.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
+import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
 import { type ChangedData, type CopyRange, RangeCopy } from './changed-data.ts';
 import { SWITCH_DISK_MS, SWITCH_RANGES_MAX } from './limits.ts';
 import { switchMaxBytes } from './move-plan.ts';
+import { snapshotsIn } from './move-rules.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
 
 export interface LastStepPorts {
@@ -27,7 +29,7 @@ export interface LastStepPorts {
   configOf(pool: PoolState, manifest: Manifest): ServerVolumeConfig;
 }
 
-/** More was written since the last round than the clients should wait for. Nothing has changed. */
+/** More was written since the last round than the clients should wait for, or a snapshot was made. Nothing has changed. */
 export class TooMuchLeft extends Error {}
 
 interface Step {
@@ -63,6 +65,11 @@ export class LastStep {
         'E_BUSY',
         `The files of job ${record.id} have changed, because a pool was restored or copied meanwhile: the move begins again`,
       );
+    const snapshots = snapshotsIn(pool, id).list;
+    const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carried(id));
+    if (snapshots.some((one) => !carried.has(one.id))) throw new TooMuchLeft();
+    // Some may have been removed since they were carried.
+    await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).keepOnly(id, snapshots));
     const marked: Manifest = { ...manifest, movedTo: target.identity?.id ?? '' };
     let isTried = false;
     try {
@@ -76,6 +83,7 @@ export class LastStep {
         const { movedTo: _to, ...others } = marked;
         const moved: Manifest = { ...others, stamps: [copyStamp], movedFrom: pool.identity?.id ?? '' };
         await this.commit(target, moved);
+        pools.putSnapshots(target.name, id, () => ({ ...NO_SNAPSHOTS, list: snapshots }));
         pools.put(target.name, moved);
         return this.ports.configOf(target, moved);
       });

@@ -11,6 +11,8 @@ export const EXTENTS_AT_ONCE = 4_096;
 export const LITTLE_BYTES = 8 * 1024 * 1024;
 /** Rounds of a move. After them, clients write faster than the server copies. */
 export const ROUNDS_MAX = 50;
+/** Snapshots that a move carries to the new pool, those included that are made meanwhile. */
+export const CARRIED_MAX = 2_000;
 /** A round that copied more than this share of the one before did not help. */
 export const SHRINK_SHARE = 0.7;
 /** Most bytes that are copied while the clients wait. */

@@ -11,6 +11,7 @@ import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { cloneFiles, MoveFiles, stampOf } from '../pools/moves/move-files.ts';
 import { isWithoutReflink } from '../pools/snapshots/reflink.ts';
+import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import type { ChangedData } from './changed-data.ts';
 import { copyRanges } from './copy-ranges.ts';
 import { resumePoint } from './move-plan.ts';
@@ -30,14 +31,24 @@ export class MoveRounds {
     this.ports = ports;
   }
 
-  /** Copies what differs. Returns how many bytes, and how fast. */
-  async round(job: RunningJob, found: Found, target: PoolState): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
+  /**
+   * Copies what differs. `snapshot`: the copy gets its content, and then a snapshot; null: the content of the volume. Returns how many bytes, and
+   * how fast.
+   */
+  async round(
+    job: RunningJob,
+    found: Found,
+    target: PoolState,
+    snapshot: SnapshotRecord | null,
+  ): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
     const { id, sizeBytes, thick } = found.manifest;
-    const state = await this.prepared(job, found, target);
+    const { state, isNew } = await this.prepared(job, found, target, snapshot);
     await this.ports.onDisk(target.name, (files) => new MoveFiles(files).extend(id, sizeBytes, thick));
     const sinceMs = this.ports.clock.monotonicMs();
     const bytes = await this.copy(job, found, target, state);
     const seconds = Math.max(1, this.ports.clock.monotonicMs() - sinceMs) / 1_000;
+    // A clone that a restart has found may be of anything. Its content is in the copy now, and the snapshot has a round of its own.
+    if (snapshot !== null && isNew) await this.ports.onDisk(target.name, (files) => new MoveFiles(files).carry(snapshot));
     await this.ports.onDisk(found.pool.name, (files) => new MoveFiles(files).nextIsCopied(id));
     job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });
     await job.save();
@@ -45,7 +56,12 @@ export class MoveRounds {
   }
 
   /** Makes what the round needs: the copy, and the clone from which it is copied. */
-  private async prepared(job: RunningJob, { pool, manifest }: Found, target: PoolState): Promise<MoveState> {
+  private async prepared(
+    job: RunningJob,
+    { pool, manifest }: Found,
+    target: PoolState,
+    snapshot: SnapshotRecord | null,
+  ): Promise<{ readonly state: MoveState; readonly isNew: boolean }> {
     const { id, sizeBytes, thick } = manifest;
     const clones = cloneFiles(pool.path, id);
     const found = {
@@ -66,6 +82,7 @@ export class MoveRounds {
             'E_VOLUME',
             `Files of pool ${target.name} cannot be told from each other: use a file system with lasting inode numbers`,
           );
+        if (snapshot !== null) await this.ports.onDisk(target.name, (files) => new MoveFiles(files).checkReflink(id));
         break;
       case 'copied':
         state = { ...state!, baseStamp: state!.nextStamp, nextStamp: null, positionBytes: 0 };
@@ -76,17 +93,17 @@ export class MoveRounds {
     // The state is on disk before there is anything that it does not describe.
     job.note({ move: state });
     await job.save();
-    if (state!.nextStamp !== null) return state!;
-    const nextStamp = await this.cloned(pool, id, sizeBytes);
+    if (state!.nextStamp !== null) return { state: state!, isNew: false };
+    const nextStamp = await this.cloned(pool, id, sizeBytes, snapshot);
     const next: MoveState = { ...state!, nextStamp, positionBytes: 0 };
     job.note({ move: next });
     await job.save();
-    return next;
+    return { state: next, isNew: true };
   }
 
-  private async cloned(pool: PoolState, id: string, sizeBytes: number): Promise<string | null> {
+  private async cloned(pool: PoolState, id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {
     try {
-      return await this.ports.onDisk(pool.name, (files) => new MoveFiles(files).makeNext(id, sizeBytes));
+      return await this.ports.onDisk(pool.name, (files) => new MoveFiles(files).makeNext(id, sizeBytes, snapshot));
     } catch (thrown) {
       const errno = errnoName(thrown) ?? errnoName((thrown as { cause?: unknown }).cause);
       if (!isWithoutReflink(errno)) throw thrown;

@@ -2,11 +2,10 @@
 // asked for is checked again before its last step.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
 import { type Asker, checkPool } from '../pools/asker.ts';
 import { type Catalogue, checkChange, checkRoom, type Found, type PoolState, poolNamed, unusable, volumeText } from '../pools/catalogue.ts';
 import { checkNotRefreshing } from '../pools/images/image-repair.ts';
-import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
+import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
 
 /** Returns the pool to which the volume moves. Throws if it cannot move there. */
 export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: string, asker: Asker): PoolState {
@@ -22,22 +21,10 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
     throw new RsError('E_USAGE', `Volume ${text} has several files (${manifest.layout.kind}), and volumes of one file can be moved`, {
       volume: text,
     });
-  const { list, pending } = pool.snapshots.get(manifest.id) ?? NO_SNAPSHOTS;
-  const count = list.length + pending.length;
-  if (count > 0)
-    throw new RsError(
-      'E_USAGE',
-      `Volume ${text} has ${plural(count, 'snapshot')}, and snapshots do not move to another pool: remove them first`,
-      { volume: text, snapshots: count },
-    );
-  if (manifest.schedule !== undefined)
-    throw new RsError(
-      'E_USAGE',
-      `Volume ${text} has a schedule of snapshots, and snapshots do not move: rsadm volume set ${text} snapshots=none first`,
-      {
-        volume: text,
-      },
-    );
+  if (snapshotsIn(pool, manifest.id).pending.length > 0)
+    throw new RsError('E_BUSY', `A snapshot of volume ${text} is not finished, because another pool is absent: see rsadm pool check`, {
+      volume: text,
+    });
   if (target.removed.has(manifest.id) || target.volumes.has(manifest.id) || target.unreadable.has(manifest.id))
     throw new RsError(
       'E_EXISTS',
@@ -48,4 +35,8 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
     );
   checkRoom(target, manifest.sizeBytes, manifest.thick);
   return target;
+}
+
+export function snapshotsIn(pool: PoolState, volumeId: string): VolumeSnapshots {
+  return pool.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
 }

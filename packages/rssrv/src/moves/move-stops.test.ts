@@ -174,11 +174,6 @@ describe('refusals', () => {
     }
   }
 
-  test('snapshots do not move', async () => {
-    const text = await refusal(({ scene }) => scene.snapshots.snapshot([{ ...DB, snapshot: 'monday' }], LOCAL_ASKER, null));
-    expect(text).toBe('Volume db has 1 snapshot, and snapshots do not move to another pool: remove them first');
-  });
-
   test('the same pool', async () => {
     expect(await refusal(async () => undefined, 'fast')).toBe('Volume db is already in pool fast: name another pool');
   });

@@ -3,7 +3,7 @@
 // changes the disk. Invariants: an interrupted move goes on, or leaves nothing in the new pool; what a client was answered is in the file that
 // is served; a volume is never in both pools or in none (pools/moves/move-repair.ts).
 
-import { readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -17,14 +17,15 @@ import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import { isThere, MoveFiles } from '../pools/moves/move-files.ts';
+import { snapshotPaths, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { ChangedData } from './changed-data.ts';
-import { MOVE_STEP_MS, ROUNDS_MAX } from './limits.ts';
+import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from './limits.ts';
 import { MoveRounds } from './move-rounds.ts';
 import { afterRound } from './move-plan.ts';
-import { decideMove } from './move-rules.ts';
+import { decideMove, snapshotsIn } from './move-rules.ts';
 import { LastStep, TooMuchLeft } from './last-step.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
 
@@ -44,6 +45,8 @@ export interface VolumeMovesPorts {
   /** Ids of volumes with a job that has not ended. */
   moving(): ReadonlySet<string>;
 }
+
+const SECTOR_OF_STAT_BYTES = 512;
 
 /** The pools of a job, as they are now. */
 export interface Ends {
@@ -99,7 +102,8 @@ export class VolumeMoves {
   private async copyAndSwitch(job: RunningJob): Promise<void> {
     const { changedData, pools, verbs, punch } = this.ports;
     let previousBytes: number | null = null;
-    for (let number = 1; ; number++) {
+    let number = 0;
+    for (let carried = 0; ; ) {
       const place = this.placeOf(job.record);
       if (place === 'moved') return;
       job.check();
@@ -109,14 +113,25 @@ export class VolumeMoves {
           'E_NO_REFLINK',
           'This server cannot tell what has changed in a file: it needs x86-64 or arm64, and the package koffi',
         );
-      await checkSpace(found, target, job.record);
+      await this.checkSpace(changedData, found, target, job.record);
       const rounds = new MoveRounds({
         clock: this.ports.clock,
         changedData,
         punch,
         onDisk: (pool, work) => pools.onDisk(pool, MOVE_STEP_MS, work),
       });
-      const { bytes, bytesPerSecond } = await rounds.round(job, found, target);
+      const snapshot = await this.nextSnapshot(found, target);
+      if (snapshot !== null) {
+        if (++carried > CARRIED_MAX)
+          throw new RsError(
+            'E_LIMIT',
+            `More than ${CARRIED_MAX} snapshots of volume ${job.record.name} were to be moved, because new ones are made all the time: stop its schedule meanwhile`,
+          );
+        await rounds.round(job, found, target, snapshot).catch((thrown: unknown) => this.mayBeRemoved(found, snapshot, thrown));
+        continue;
+      }
+      number++;
+      const { bytes, bytesPerSecond } = await rounds.round(job, found, target, null);
       const next = afterRound({ number, bytes, previousBytes, bytesPerSecond });
       previousBytes = bytes;
       if (next === 'too-fast') throw this.tooFast(job.record, bytes);
@@ -145,6 +160,36 @@ export class VolumeMoves {
         if (number >= ROUNDS_MAX) throw this.tooFast(job.record, bytes);
       }
     }
+  }
+
+  /** The oldest snapshot that the new pool does not have yet; null if it has all. */
+  private async nextSnapshot({ pool, manifest: { id } }: Found, target: PoolState): Promise<SnapshotRecord | null> {
+    const { list } = snapshotsIn(pool, id);
+    if (list.length === 0) return null;
+    const carried = await this.ports.pools.onDisk(target.name, MOVE_STEP_MS, (files) => new MoveFiles(files).carried(id));
+    return list.find((one) => !carried.has(one.id)) ?? null;
+  }
+
+  /** Throws the error of the copy of a snapshot, unless the snapshot was removed meanwhile. */
+  private mayBeRemoved({ pool, manifest }: Found, { id }: SnapshotRecord, thrown: unknown): void {
+    const now = this.ports.pools.states.find(({ name }) => name === pool.name);
+    if (thrown instanceof JobEnds || now === undefined || snapshotsIn(now, manifest.id).list.some((one) => one.id === id)) throw thrown;
+  }
+
+  /** Throws E_SPACE, with the numbers, if the data does not fit. What snapshots share is shared in the new pool, too. */
+  private async checkSpace(changes: ChangedData, { pool, manifest }: Found, target: PoolState, record: JobRecord): Promise<void> {
+    if (record.doneBytes > 0) return;
+    const folder = poolPaths.volume(pool.path, manifest.id);
+    const { list } = snapshotsIn(pool, manifest.id);
+    const files = [...list.map(({ name }) => snapshotPaths.data(folder, name)), poolPaths.data(folder)];
+    const usedBytes = await this.ports.pools.onDisk(pool.name, MOVE_STEP_MS, () => spaceOf(changes, files, usableBytes(target)));
+    if (usedBytes <= usableBytes(target)) return;
+    const what = list.length === 0 ? 'uses' : 'and its snapshots use';
+    throw new RsError(
+      'E_SPACE',
+      `Volume ${manifest.name} ${what} ${usedBytes} bytes, and pool ${target.name} has ${usableBytes(target)} free: choose another pool, or make room`,
+      { usedBytes, freeBytes: usableBytes(target) },
+    );
   }
 
   /** The volume before the last step, checked again. */
@@ -209,17 +254,29 @@ export class VolumeMoves {
   }
 }
 
-/** Throws E_SPACE, with the numbers, if the data does not fit. */
-async function checkSpace({ pool, manifest }: Found, target: PoolState, record: JobRecord): Promise<void> {
-  if (record.doneBytes > 0) return;
-  const { blocks } = await stat(poolPaths.data(poolPaths.volume(pool.path, manifest.id)));
-  const usedBytes = blocks * 512;
-  if (usedBytes <= usableBytes(target)) return;
-  throw new RsError(
-    'E_SPACE',
-    `Volume ${manifest.name} uses ${usedBytes} bytes, and pool ${target.name} has ${usableBytes(target)} free: choose another pool, or make room`,
-    { usedBytes, freeBytes: usableBytes(target) },
-  );
+/**
+ * Returns the bytes that files take which were one, the oldest first: those of the first, and what differs in each of the others. If their
+ * sum fits, it is not necessary to know what they share.
+ */
+async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes: number): Promise<number> {
+  const used: number[] = [];
+  for (const file of files) used.push((await stat(file)).blocks * SECTOR_OF_STAT_BYTES);
+  const all = used.reduce((sum, bytes) => sum + bytes, 0);
+  if (all <= freeBytes || files.length === 1) return all;
+  let sum = used[0] ?? 0;
+  for (const [index, file] of files.entries()) {
+    const before = files[index - 1];
+    if (before === undefined) continue;
+    const [old, now] = [await open(before, 'r'), await open(file, 'r')];
+    try {
+      const { size } = await now.stat();
+      for await (const { lengthBytes, isHole } of changes.ranges(old.fd, now.fd, 0, size)) if (!isHole) sum += lengthBytes;
+    } finally {
+      await old.close();
+      await now.close();
+    }
+  }
+  return sum;
 }
 
 function waits(reason: string): JobEnds {

@@ -41,8 +41,8 @@ meanwhile, until little is left. The clients then wait for a moment, and go on
 in the new pool. Until that moment, the volume is in the old pool: a cancelled
 job leaves nothing in the new one. The job goes on after a restart of the
 server. On a terminal, the command shows the progress until the job ends; Ctrl-C
-ends only the command. The old pool needs a file system with reflink, and the
-volume must have no snapshots.`,
+ends only the command. The old pool needs a file system with reflink, and so
+does the new one if the volume has snapshots, which move with it.`,
     options: {
       pool: { kind: 'text', value: 'P', help: 'pool to which the volume moves' },
       limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },

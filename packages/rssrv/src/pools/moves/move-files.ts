@@ -2,17 +2,18 @@
 // `commit`, the new pool has nothing but a copy that can be deleted at any time; the old pool's manifest names the new pool before `commit`
 // (`movedTo`), and the new pool's manifest names the old one (`movedFrom`) until the old one has nothing of the volume any more.
 
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
+import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName } from '@rsio/common/lib/errors';
 import { storageStamp } from '../../backends/files/storage-identity.ts';
-import { createData, writeNew } from '../disk/data-file.ts';
+import { createData, type Reflink, writeNew } from '../disk/data-file.ts';
 import { type Manifest, printManifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths, PURGE_PREFIX } from '../disk/pool-paths.ts';
-import { cloneAll, FileCopy, finishCopy } from '../snapshots/file-copy.ts';
+import { checkReflink, cloneAll, FileCopy, finishCopy, SNAPSHOT_MODE } from '../snapshots/file-copy.ts';
 import { systemReflink } from '../snapshots/reflink.ts';
+import { parseSnapshot, printSnapshot, snapshotFileOf, snapshotPaths, type SnapshotRecord } from '../snapshots/snapshot-record.ts';
 
 const FOLDER_MODE = 0o700;
 const DATA_MODE = 0o600;
@@ -81,14 +82,16 @@ export class MoveFiles {
 
   /**
    * In the old pool: clones the file of the volume, in chunks that need not be of one moment, because only differences between clones
-   * matter. Returns the stamp of the clone. Throws a system error if the file system cannot clone.
+   * matter; or the file of a snapshot, which gets the size of the volume. Returns the stamp of the clone. Throws a system error if the file
+   * system cannot clone.
    */
-  async makeNext(id: string, sizeBytes: number): Promise<string | null> {
+  async makeNext(id: string, sizeBytes: number, snapshot: SnapshotRecord | null = null): Promise<string | null> {
     await this.makeFolder(id);
     const { next } = cloneFiles(this.directory, id);
     await rm(next, { force: true });
-    const reflink = this.files.ports.reflink ?? systemReflink();
-    const copy = await FileCopy.begin(reflink, id, sizeBytes, poolPaths.data(poolPaths.volume(this.directory, id)), next);
+    const folder = poolPaths.volume(this.directory, id);
+    const from = snapshot === null ? poolPaths.data(folder) : snapshotPaths.data(folder, snapshot.name);
+    const copy = await FileCopy.begin(this.reflink, id, snapshot?.sizeBytes ?? sizeBytes, from, next);
     try {
       await cloneAll(copy);
     } finally {
@@ -143,6 +146,61 @@ export class MoveFiles {
     await this.discard(id);
   }
 
+  /** In the new pool: throws E_NO_REFLINK, naming it, if it cannot have snapshots. */
+  async checkReflink(id: string): Promise<void> {
+    const probe = join(poolPaths.movingVolume(this.directory, id), 'probe');
+    await rm(probe, { force: true });
+    await checkReflink(this.reflink, poolPaths.identity(this.directory), probe, this.directory);
+  }
+
+  /** In the new pool: makes a snapshot of what the copy has now, which is the content of that snapshot in the old pool. */
+  async carry(record: SnapshotRecord): Promise<void> {
+    const folder = poolPaths.movingVolume(this.directory, record.volumeId);
+    const { name } = record;
+    await mkdir(poolPaths.snapshots(folder), { recursive: true, mode: FOLDER_MODE });
+    const [description, data, copy] = [
+      snapshotPaths.record(folder, name),
+      snapshotPaths.data(folder, name),
+      snapshotPaths.newData(folder, name),
+    ];
+    for (const file of [description, data, copy]) await rm(file, { force: true });
+    await this.reflink.cloneFile(poolPaths.data(folder), copy);
+    await finishCopy(copy, record.sizeBytes, SNAPSHOT_MODE);
+    await rename(copy, data);
+    this.reached('move: snapshot data');
+    await replaceFile(description, printSnapshot(record));
+    await syncDirectory(folder);
+    this.reached('move: snapshot');
+  }
+
+  /** In the new pool: the snapshots that are there, by their ids. */
+  async carried(id: string): Promise<ReadonlyMap<string, SnapshotRecord>> {
+    const folder = poolPaths.movingVolume(this.directory, id);
+    const found = new Map<string, SnapshotRecord>();
+    for (const file of await namesIn(poolPaths.snapshots(folder))) {
+      const { name, kind, isUnfinished } = snapshotFileOf(file) ?? { name: '', kind: 'data', isUnfinished: true };
+      if (isUnfinished || kind !== 'json') continue;
+      const path = snapshotPaths.record(folder, name);
+      const record = parseSnapshot(path, await readFile(path, 'utf8'));
+      found.set(record.id, record);
+    }
+    return found;
+  }
+
+  /** In the new pool: deletes the files of all snapshots but these. */
+  async keepOnly(id: string, records: readonly SnapshotRecord[]): Promise<void> {
+    const folder = poolPaths.snapshots(poolPaths.movingVolume(this.directory, id));
+    const kept = new Set(records.flatMap(({ name }) => [`${name}.json`, `${name}.data`]));
+    const names = await namesIn(folder);
+    for (const name of names) if (!kept.has(name)) await rm(join(folder, name), { force: true });
+    if (names.length > 0) await syncDirectory(folder);
+    this.reached('move: snapshots');
+  }
+
+  private get reflink(): Reflink {
+    return this.files.ports.reflink ?? systemReflink();
+  }
+
   private async makeFolder(id: string): Promise<string> {
     const folder = poolPaths.movingVolume(this.directory, id);
     for (const one of [poolPaths.moving(this.directory), folder]) {
@@ -159,5 +217,15 @@ export class MoveFiles {
 
   private reached(step: string): void {
     this.files.ports.reached?.(step);
+  }
+}
+
+/** Returns no names if there is no such folder. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return [];
+    throw thrown;
   }
 }

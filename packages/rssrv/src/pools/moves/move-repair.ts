@@ -5,6 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import type { Manifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
+import type { VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
 import { MoveFiles } from './move-files.ts';
 
 /** What is needed of a pool (see PoolState in catalogue.ts). */
@@ -14,6 +15,7 @@ export interface MovePool {
   readonly trouble: string | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
   readonly removed: ReadonlyMap<string, { readonly manifest: Manifest }>;
+  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
   readonly unreadable: ReadonlySet<string>;
 }
 
@@ -54,7 +56,8 @@ export async function settleMoves<State extends MovePool, Pool extends { state: 
       if (moved === null || pool.state.trouble !== null) continue;
       if (moved) {
         // Also if it cannot be deleted now, it is no volume of this pool.
-        pool.state = { ...pool.state, volumes: without(pool.state.volumes, manifest.id) };
+        const { volumes, snapshots } = pool.state;
+        pool.state = { ...pool.state, volumes: without(volumes, manifest.id), snapshots: without(snapshots, manifest.id) };
         await perform(pool, (files) => new MoveFiles(files).forget(manifest.id));
       } else {
         await put(pool, withoutMove(manifest), perform);

@@ -29,11 +29,19 @@ export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: rea
     const manifest = pool.volumes.get(volumeId) ?? pool.removed.get(volumeId)?.manifest;
     return manifest === undefined ? null : manifest.stamps[0] === rollback;
   }
-  const home = pools.find(({ isOpen, identity }) => isOpen && identity?.id === group.poolId);
+  const home = homeOf(group, pools);
   if (home === undefined || home.trouble !== null || home.unreadable.has(group.volumeId)) return null;
   const { list, hasUnreadable } = home.snapshots.get(group.volumeId) ?? NO_SNAPSHOTS;
   const isMade = list.some((one) => one.group.id === group.id);
   return !isMade && hasUnreadable ? null : isMade;
+}
+
+/** The pool that has the home of a group. The volume may have moved there since. */
+function homeOf({ poolId, volumeId }: SnapshotRecord['group'], pools: readonly SnapshotPool[]): SnapshotPool | undefined {
+  const known = pools.filter(({ isOpen, identity }) => isOpen && identity !== null);
+  const there = known.find(({ volumes, removed }) => volumes.has(volumeId) || removed.has(volumeId));
+  // A pool that is not open may have it.
+  return there ?? (known.length < pools.length ? undefined : known.find(({ identity }) => identity?.id === poolId));
 }
 
 /** Texts about prepared snapshots that stay as they are, because the pool of their group is not open. */
