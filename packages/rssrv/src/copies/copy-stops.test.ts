@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
@@ -23,7 +24,7 @@ beforeEach(() => {
   directory = path.join(parent, 'pools');
 });
 
-afterEach(() => fs.rmSync(parent, { recursive: true, force: true }));
+afterEach(() => removeFolder(parent));
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
   const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });

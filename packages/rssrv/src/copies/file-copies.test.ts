@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CopyHooks, CopyScene } from '../testing/copy-scene.ts';
 import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
@@ -29,7 +30,7 @@ beforeEach(() => {
   fs.mkdirSync(backup);
 });
 
-afterEach(() => fs.rmSync(parent, { recursive: true, force: true }));
+afterEach(() => removeFolder(parent));
 
 /** Copies like qemu-img. */
 const convert: Convert = async ({ job, source, target, bytes }) => {

@@ -4,7 +4,14 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord, JobState } from './job-record.ts';
-import { JOB_RETRY_MS, JOBS_KEPT_MAX, JOBS_OPEN_MAX, JOBS_RUNNING_MAX } from './limits.ts';
+import {
+  JOB_RETRY_MS,
+  JOBS_KEPT_MAX,
+  JOBS_OPEN_MAX,
+  JOBS_OPEN_PER_CLIENT_MAX,
+  JOBS_RUNNING_MAX,
+  JOBS_RUNNING_PER_CLIENT_MAX,
+} from './limits.ts';
 
 /** Times at which jobs that wait are tried again, by their ids. */
 export type Retries = ReadonlyMap<string, number>;
@@ -50,7 +57,16 @@ export function withJob(jobs: readonly JobRecord[], job: JobRecord): readonly Jo
     });
   if (open.length >= JOBS_OPEN_MAX)
     throw new RsError('E_LIMIT', `${JOBS_OPEN_MAX} jobs have not ended, and no more are allowed: wait for one`);
+  if (job.by !== null && ofClient(open, job.by) >= JOBS_OPEN_PER_CLIENT_MAX)
+    throw new RsError(
+      'E_LIMIT',
+      `${JOBS_OPEN_PER_CLIENT_MAX} jobs of client ${job.by} have not ended, and no more are allowed: wait for one`,
+    );
   return [...jobs, job];
+}
+
+function ofClient(jobs: readonly JobRecord[], client: string): number {
+  return jobs.filter(({ by }) => by === client).length;
 }
 
 /** Returns the list without the oldest of the jobs that have ended, beyond those that are kept. */
@@ -88,7 +104,12 @@ export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<stri
     state === 'cancelling' && !retries.has(id) ? true : (retries.get(id) ?? 0) <= nowMs;
   // A job that undoes what it has done goes first.
   const ready = idle.filter(isReady).toSorted((a, b) => Number(b.state === 'cancelling') - Number(a.state === 'cancelling'));
-  const start = ready.slice(0, Math.max(0, JOBS_RUNNING_MAX - running.size)).map(({ id }) => id);
+  const busy = jobs.filter(({ id }) => running.has(id));
+  for (const job of ready) {
+    if (busy.length >= JOBS_RUNNING_MAX) break;
+    if (job.by === null || ofClient(busy, job.by) < JOBS_RUNNING_PER_CLIENT_MAX) busy.push(job);
+  }
+  const start = busy.filter(({ id }) => !running.has(id)).map(({ id }) => id);
   const later = idle.flatMap(({ id }) => {
     const atMs = retries.get(id);
     return atMs === undefined || atMs <= nowMs ? [] : [atMs - nowMs];

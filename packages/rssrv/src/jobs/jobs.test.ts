@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { JobRecord } from './job-record.ts';
 import { isOpen } from './job-plan.ts';
 import { JobEnds, Jobs, type RunningJob } from './jobs.ts';
-import { JOB_RETRY_MS, JOBS_KEPT_MAX, JOBS_OPEN_MAX, JOBS_RUNNING_MAX } from './limits.ts';
+import { JOB_RETRY_MS, JOBS_KEPT_MAX, JOBS_OPEN_MAX, JOBS_OPEN_PER_CLIENT_MAX, JOBS_RUNNING_MAX } from './limits.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory: string;
@@ -107,6 +107,19 @@ test('one job of a volume, and no more jobs than the bound; a refused job leaves
   await expect(jobs.add(newJob(jobs))).rejects.toMatchObject({ code: 'E_LIMIT' });
   await expect(jobs.add(newJob(jobs, { limitBytes: 1 }))).rejects.toMatchObject({ code: 'E_USAGE' });
   expect(jobs.list).toHaveLength(JOBS_OPEN_MAX);
+});
+
+test('one client takes neither all places that run nor all that wait', async () => {
+  const jobs = await open();
+  for (let count = 0; count < JOBS_OPEN_PER_CLIENT_MAX; count++) await jobs.add(newJob(jobs, { by: 'big-2' }));
+  await expect(jobs.add(newJob(jobs, { by: 'big-2' }))).rejects.toMatchObject({ code: 'E_LIMIT' });
+  await settled();
+  expect([...running.keys()]).toEqual(['1']);
+  const { id } = await jobs.add(newJob(jobs, { by: 'big-3' }));
+  await settled();
+  expect([...running.keys()]).toEqual(['1', id]);
+  await running.get('1')!.ends();
+  await vi.waitFor(() => expect([...running.keys()]).toEqual(['1', id, '2']));
 });
 
 test('a cancelled job hears of it, is over when it has undone what it did, and cannot be cancelled again', async () => {

@@ -3,8 +3,12 @@
 
 /** Jobs that run at once. The others wait in order. */
 export const JOBS_RUNNING_MAX = 2;
+/** Jobs of one client that run at once, so that slow ones of it stop nobody else. */
+export const JOBS_RUNNING_PER_CLIENT_MAX = 1;
 /** Jobs that have not ended. */
 export const JOBS_OPEN_MAX = 64;
+/** Those of one client. */
+export const JOBS_OPEN_PER_CLIENT_MAX = 16;
 /** Jobs that have ended, and stay in the list. */
 export const JOBS_KEPT_MAX = 100;
 /** A job that cannot go on now, for example because a pool is not open, is tried again after this time. */
