@@ -1,15 +1,18 @@
 // Lists the users of a volume's devices as readable texts. Users are mount points (also in other mount namespaces), stacked devices, swap
 // and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share the result
-// of that walk. The list may be incomplete, but the kernel refuses to remove a device that is in use. Invariant: a walk reads only files
-// that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices.
+// of that walk. The list may be incomplete, but the kernel refuses to remove a device that is in use. A process that only looks at a device
+// (losetup, blkid, a process of udev) is no user: it has the device open for a moment, often right after an umount. Invariants: a walk reads
+// only files that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices; a process counts as a user only if each of
+// several looks finds it.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { baseName, loopDevices, ofBlock } from '../loop/loop-device.ts';
 import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
+import type { Clock } from '@rsio/common/lib/clock';
 import { SharedLook } from '../system/shared-look.ts';
-import { DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
+import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_LOOKS_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
 
 export interface UsedDevices {
   readonly rawFile: string;
@@ -17,12 +20,37 @@ export interface UsedDevices {
   readonly loop: string | null;
 }
 
-export async function deviceUsers({ rawFile, loop }: UsedDevices): Promise<string[]> {
+/** Texts that describe the users of a device. */
+interface Users {
+  /** Mount points, stacked devices and swap, which are named at the first look. */
+  readonly lasting: readonly string[];
+  readonly processes: readonly string[];
+}
+
+/** Takes up to DEVICE_USERS_LOOKS_MAX times DEVICE_USERS_AGAIN_MS if only processes use the device. */
+export async function deviceUsers(device: UsedDevices, clock: Clock): Promise<string[]> {
+  const { lasting, processes } = await lastingUsers(() => usersNow(device), clock);
+  return [...lasting, ...someOf(processes)];
+}
+
+/** Exported for tests. */
+export async function lastingUsers(look: () => Promise<Users>, clock: Clock): Promise<Users> {
+  let users = await look();
+  for (let looks = 1; looks < DEVICE_USERS_LOOKS_MAX && users.lasting.length === 0 && users.processes.length > 0; looks++) {
+    await new Promise<void>((resolve) => void clock.after(DEVICE_USERS_AGAIN_MS, resolve));
+    const { lasting, processes } = await look();
+    users = { lasting, processes: processes.filter((process) => users.processes.includes(process)) };
+  }
+  return users;
+}
+
+async function usersNow({ rawFile, loop }: UsedDevices): Promise<Users> {
   const use = await machineUse();
   const others = (use.loops.get(rawFile) ?? []).filter((device) => device !== loop);
   const ofLoop = loop === null ? [] : await loopUsers(use, loop);
-  const processes = [...new Set([rawFile, ...(loop === null ? [] : [loop])].flatMap((file) => use.openFiles.get(file) ?? []))];
-  return [...ofLoop, ...others.map((device) => `loop device ${device}`), ...someOf(processes)];
+  const files = [rawFile, ...(loop === null ? [] : [loop])];
+  const processes = [...new Set(files.flatMap((file) => use.openFiles.get(file) ?? []))];
+  return { lasting: [...ofLoop, ...others.map((device) => `loop device ${device}`)], processes };
 }
 
 async function loopUsers({ mounts }: MachineUse, loop: string): Promise<string[]> {

@@ -51,7 +51,7 @@ export class InheritedDevices {
     const left = ours.filter(({ mountPoint }) => !kept.left.some(({ note }) => note.raw === mountPoint));
     for (const { mountPoint: rawFile } of left) {
       const loops = await loopDevicesOn(rawFile);
-      const users = (await Promise.all(loops.map((loop) => deviceUsers({ rawFile, loop })))).flat();
+      const users = (await Promise.all(loops.map((loop) => deviceUsers({ rawFile, loop }, clock)))).flat();
       try {
         for (const loop of loops) await runCommand(clock, 'losetup', ['--detach', loop]);
         await unmountLazily(clock, rawFile);
@@ -82,7 +82,7 @@ export class InheritedDevices {
   /** Releases the device of a volume that will not be reattached. Without `force`, throws E_IN_USE if the device is in use. */
   async release(device: LeftDevice, why: string, force: boolean): Promise<void> {
     const { note } = device;
-    const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null });
+    const users = await deviceUsers({ rawFile: note.raw, loop: note.loop?.device ?? null }, this.ports.clock);
     if (users.length > 0 && !force) throw inUse(users);
     const devices = this.take(device);
     if (devices === null) return;

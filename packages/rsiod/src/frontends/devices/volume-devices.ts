@@ -160,7 +160,7 @@ export class VolumeDevices {
   async users(): Promise<string[]> {
     if (this.isUnmounted) return [];
     const loop = this.loop !== null && (await this.loop.isOurs()) ? this.loop.device : null;
-    return await deviceUsers({ rawFile: this.places.raw, loop });
+    return await deviceUsers({ rawFile: this.places.raw, loop }, this.ports.clock);
   }
 
   /**

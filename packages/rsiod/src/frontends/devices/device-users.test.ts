@@ -1,0 +1,36 @@
+// Who counts as a user of a device: what is mounted or stacked at once, a process only if it stays. The walk itself reads /proc and is tested
+// with real devices in test/integration/block-devices.test.ts.
+
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { lastingUsers } from './device-users.ts';
+import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKS_MAX } from './limits.ts';
+
+/** What is found by each look; the last one repeats. Returns the users, and the number of looks. */
+async function usersAfter(looks: readonly { readonly lasting?: string[]; readonly processes?: string[] }[]) {
+  const clock = new FakeClock();
+  let count = 0;
+  const found = lastingUsers(async () => ({ lasting: [], processes: [], ...looks[Math.min(count++, looks.length - 1)] }), clock);
+  for (let turn = 0; turn < 20; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(DEVICE_USERS_AGAIN_MS);
+  }
+  return { ...(await found), looks: count };
+}
+
+test('a process that only looks at the device is no user', async () => {
+  expect(await usersAfter([{ processes: ['losetup'] }, {}])).toEqual({ lasting: [], processes: [], looks: 2 });
+  const oneAfterTheOther = ['a', 'b', 'c'].map((name) => ({ processes: [name] }));
+  expect(await usersAfter(oneAfterTheOther)).toMatchObject({ processes: [], looks: 2 });
+});
+
+test('a process that stays is a user, also beside others that end', async () => {
+  const found = await usersAfter([{ processes: ['dd', 'blkid'] }, { processes: ['dd', 'udev'] }, { processes: ['dd'] }]);
+  expect(found).toEqual({ lasting: [], processes: ['dd'], looks: DEVICE_USERS_LOOKS_MAX });
+});
+
+test('a mount point is told at once, also one that comes meanwhile; an unused device needs one look', async () => {
+  expect(await usersAfter([{ lasting: ['/mnt'], processes: ['dd'] }])).toEqual({ lasting: ['/mnt'], processes: ['dd'], looks: 1 });
+  expect(await usersAfter([{ processes: ['mount'] }, { lasting: ['/mnt'] }])).toEqual({ lasting: ['/mnt'], processes: [], looks: 2 });
+  expect(await usersAfter([{}])).toMatchObject({ looks: 1 });
+});
