@@ -15,6 +15,11 @@ export function handleOf(descriptor: number): SimHandle | null {
   return opened.get(descriptor) ?? null;
 }
 
+/** A world begins: those that processes of the world before had open. */
+export function closeAll(): void {
+  opened.clear();
+}
+
 export class SimHandle {
   readonly fd: number;
   readonly node: SimNode;

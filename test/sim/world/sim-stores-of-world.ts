@@ -7,6 +7,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { printIdentity } from '@rsio/rssrv/pools/disk/manifest';
 import { installCalls } from '../files/sim-calls.ts';
 import { SimFiles } from '../files/sim-files.ts';
+import { closeAll } from '../files/sim-handle.ts';
 import { mount, unmountAll } from '../files/sim-mounts.ts';
 import { SnapshotJudge } from '../judges/snapshot-judge.ts';
 import { StoreJudge } from '../judges/store-judge.ts';
@@ -43,7 +44,9 @@ export class SimStoresOfWorld {
     this.world = world;
     this.random = new SeededRandom(seed * SALT + 11);
     installCalls();
+    // What the world before has left.
     unmountAll();
+    closeAll();
     this.managers = world.servers.map((server) => this.newManager(server));
   }
 

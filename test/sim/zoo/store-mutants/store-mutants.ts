@@ -167,21 +167,27 @@ const DIFFERENCES: readonly Mutant[] = [
   },
 ];
 
-/** While this method runs, copies of moves are not synced. */
-function unsyncedCopies(owner: typeof LastStep | typeof MoveRounds, method: string): () => void {
-  let running = 0;
+/** Copies of moves are not synced while this is so. */
+function unsyncedCopies(isSo: () => boolean): () => void {
+  return override<SimHandle, [], Promise<void>>(SimHandle, 'sync', (original) => (self) => {
+    return isSo() && self.place.path.includes('moving') && self.node.data !== null ? Promise.resolve() : original(self);
+  });
+}
+
+function unsyncedRounds(): () => void {
+  // A round whose listener is killed never ends, and the next one takes its place.
+  let running: object | null = null;
   return all(
-    override<object, never[], Promise<unknown>>(owner, method, (original) => async (self, ...given) => {
-      running++;
+    override<object, never[], Promise<unknown>>(MoveRounds, 'copy', (original) => async (self, ...given) => {
+      const round = {};
+      running = round;
       try {
         return await original(self, ...given);
       } finally {
-        running--;
+        if (running === round) running = null;
       }
     }),
-    override<SimHandle, [], Promise<void>>(SimHandle, 'sync', (original) => (self) => {
-      return running > 0 && self.place.path.includes('moving') && self.node.data !== null ? Promise.resolve() : original(self);
-    }),
+    unsyncedCopies(() => running !== null),
   );
 }
 
@@ -208,13 +214,13 @@ const MOVES: readonly Mutant[] = [
     name: 'moved-unsynced',
     rule: 'M5',
     breaks: 'The new pool has the volume before the copy is durable',
-    apply: () => unsyncedCopies(LastStep, 'copyRest'),
+    apply: () => unsyncedCopies(() => true),
   },
   {
     name: 'round-unsynced',
     rule: 'M5',
     breaks: 'A round is remembered before what it copied is durable',
-    apply: () => unsyncedCopies(MoveRounds, 'copy'),
+    apply: () => unsyncedRounds(),
   },
   {
     name: 'moved-unmarked',
