@@ -111,7 +111,9 @@ export class JobService {
 
   /** Lets the jobs run, when the pools are open. */
   async start(): Promise<void> {
-    await Promise.all([this.moves.sweep(), this.copies.sweep(this.jobs.list)]);
+    // The folder of a file may hang, and each job also deletes its own rest.
+    void this.copies.sweep(this.jobs.list);
+    await this.moves.sweep();
     this.jobs.start();
   }
 
