@@ -113,6 +113,18 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   expect([await numberIn('db', 1), await numberIn('log', 1)]).toEqual([7, 8]);
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
   expect(pools).toMatchObject([{ state: 'ready', findings: [] }]);
+
+  // In another pool, what has changed is copied.
+  mkdirSync(`${pool}-slow`);
+  await host.rsadmWell('pool', 'add', 'slow', `${pool}-slow`, '--reserve', '0%');
+  await host.rsadmWell('volume', 'image', 'log', '--universe', '3', '--pool', 'slow', '--wait');
+  expect(await numberIn('log', 3)).toBe(8);
+  await log.write(0, numbered(9));
+  await host.rsadmWell('volume', 'refresh', 'log@3', '--wait');
+  expect(await numberIn('log', 3)).toBe(9);
+  const { jobs } = await callServer(host.rssrvPaths.controlSocket, 'job-list', { id: null });
+  expect(jobs.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
+
   await host.rsadmWell('volume', 'split', 'db@1');
   expect((await host.rsadm('volume', 'show', 'db@1')).stdout).not.toContain('image:');
 });

@@ -145,7 +145,7 @@ describe('each command sends its request and prints the answer', () => {
     [
       ['volume', 'image', 'oracle', '--universe', '2'],
       'volume-image',
-      { ...name, newUniverse: 2, request },
+      { ...name, newUniverse: 2, pool: null, limitBytes: null, request },
       'oracle@2 created in pool fast, 20.0G, as an image of oracle@0\n',
     ],
     [
@@ -156,6 +156,7 @@ describe('each command sends its request and prints the answer', () => {
           { name: 'oracle', universe: 1 },
           { name: 'log', universe: 1 },
         ],
+        limitBytes: null,
         request,
       },
       'oracle@1 refreshed from oracle@0\nlog@1 refreshed from oracle@0\n',

@@ -47,7 +47,7 @@ export const VOLUME_CLONE = onThisServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = onThisServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = onThisServer(SNAPSHOTS.diff);
 
-const IMAGES = imageVerbs(PROGRAM);
+const IMAGES = imageVerbs(PROGRAM, 'jobs');
 export const VOLUME_IMAGE = onThisServer(IMAGES.image);
 export const VOLUME_REFRESH = onThisServer(IMAGES.refresh);
 export const VOLUME_SPLIT = onThisServer(IMAGES.split);

@@ -55,8 +55,8 @@ export const ANSWERS: Handlers = {
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
   'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
-  'volume-image': () => ({ volume: volume({ universe: 2 }) }),
-  'volume-refresh': () => ({ volumes: ['oracle', 'log'].map((name) => volume({ name, universe: 1, image: IMAGE })) }),
+  'volume-image': () => ({ volume: volume({ universe: 2 }), job: null }),
+  'volume-refresh': () => ({ volumes: ['oracle', 'log'].map((name) => volume({ name, universe: 1, image: IMAGE })), jobs: [] }),
   'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }) }),
   'volume-split': () => ({ volume: volume({ universe: 1 }) }),
   'volume-diff': ({ offsetBytes }) => ({

@@ -43,9 +43,13 @@ export const ORDERS: Orders = {
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
   'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
-  'volume-image': ({ name, newUniverse }: { name: string; newUniverse: number }) => ({ volume: volume({ name, universe: newUniverse }) }),
+  'volume-image': ({ name, newUniverse }: { name: string; newUniverse: number }) => ({
+    volume: volume({ name, universe: newUniverse }),
+    job: null,
+  }),
   'volume-refresh': ({ images }: { images: readonly { name: string; universe: number }[] }) => ({
     volumes: images.map((one) => volume({ ...one, image: IMAGE })),
+    jobs: [],
   }),
   'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }) }),
   'volume-split': (name: { name: string; universe: number }) => ({ volume: volume({ name: name.name, universe: name.universe }) }),

@@ -11,6 +11,7 @@ import { printSize } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { ImageVerbs } from '../images/image-verbs.ts';
+import type { JobService } from '../job-orders/job-service.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -138,7 +139,16 @@ export function snapshotOrders(
 }
 
 export function imageOrders(
-  { log, changes, inventory, images }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & { readonly images: ImageVerbs },
+  {
+    log,
+    changes,
+    inventory,
+    images,
+    jobs,
+  }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
+    readonly images: ImageVerbs;
+    readonly jobs: Pick<JobService, 'image' | 'refresh'>;
+  },
   asker: Asker,
 ): HandlersOf<typeof IMAGE_METHODS> {
   const change = async <T extends Found>(verb: string, volume: VolumeName, work: () => Promise<T>) => {
@@ -147,20 +157,25 @@ export function imageOrders(
     return { volume: await inventory.viewOf(found.pool, found.manifest), found };
   };
   return {
-    'volume-image': async ({ name, universe, newUniverse, request }) => {
+    'volume-image': async ({ name, universe, newUniverse, pool, limitBytes, request }) => {
       const of = { name, universe };
+      const job =
+        pool === null || images.isDone(request) ? null : await jobs.image({ ...of, newUniverse, pool, limitBytes }, asker, changes);
+      if (job !== null) return { volume: null, job };
       const work = (): Promise<Found> => images.image(of, newUniverse, asker, request);
       const { volume } = await change(`made as an image of ${volumeText(of)}`, { name, universe: newUniverse }, work);
-      return { volume };
+      return { volume, job: null };
     },
-    'volume-refresh': async ({ images: wanted, request }) => {
+    'volume-refresh': async ({ images: wanted, limitBytes, request }) => {
       const names = wanted.map(({ name, universe }) => ({ name, universe }));
+      const begun = images.isDone(request) ? null : await jobs.refresh(names, limitBytes, asker, changes);
+      if (begun !== null) return { volumes: [], jobs: begun };
       const what = `images ${names.map(volumeText).join(', ')}, which are being refreshed`;
       const found = await changes.run(() => images.refresh(names, asker, request), what);
       for (const one of found) logChange(log, asker, 'refreshed', one);
       const volumes: ManagedVolumeView[] = [];
       for (const { pool, manifest } of found) volumes.push(await inventory.viewOf(pool, manifest));
-      return { volumes };
+      return { volumes, jobs: [] };
     },
     'volume-image-restore': async ({ name, universe, fromUniverse, request }) => {
       const of = { name, universe };

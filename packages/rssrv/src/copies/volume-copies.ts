@@ -22,6 +22,7 @@ export interface VolumeCopiesPorts {
   readonly log: Pick<Log, 'warn'>;
   readonly sources: CopySources;
   readonly toVolume: CopyKind<'volume'>;
+  readonly toImage: CopyKind<'image'>;
   readonly toFile: CopyKind<'file'> & Pick<ToFile, 'check'>;
   readonly toNbd: Pick<CopyKind<'nbd'>, 'run'>;
 }
@@ -81,6 +82,8 @@ export class VolumeCopies {
     switch (target.kind) {
       case 'volume':
         return this.ports.toVolume.run(job, source, target);
+      case 'image':
+        return this.ports.toImage.run(job, source, target);
       case 'file':
         return this.ports.toFile.run(job, source, target);
       case 'nbd':
@@ -91,6 +94,7 @@ export class VolumeCopies {
   private async discard(record: JobRecord): Promise<void> {
     const { target } = stateOf(record);
     if (target.kind === 'volume') await this.ports.toVolume.discard(record, target);
+    else if (target.kind === 'image') await this.ports.toImage.discard(record, target);
     else if (target.kind === 'file') await this.ports.toFile.discard(record, target);
   }
 }

@@ -3,7 +3,7 @@
 // does not exist for it.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, checkLimit } from '../pools/asker.ts';
+import { type Asker, checkLimit, checkPool } from '../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -13,7 +13,10 @@ import {
   findVolume,
   type Found,
   ownedBytes,
+  poolNamed,
+  type PoolState,
   type Stamp,
+  unusable,
   type VolumeName,
   volumeText,
 } from '../pools/catalogue.ts';
@@ -37,23 +40,42 @@ export interface PlannedRefresh extends ImagePair {
 /** What is known of the volume of which another one is an image. `unknown`: a pool that may have it is not open. */
 export type SourceState = 'present' | 'removed' | 'deleted' | 'unknown';
 
-/** Returns the manifest of the new image, without stamps, and its volume. Throws if it cannot be made. */
+/** Returns the manifest of the new image, without stamps, and its volume. `into`: its pool; null: that of the volume. Throws if it cannot be made. */
 export function decideImage(
   catalogue: Catalogue,
   wanted: VolumeName,
   universe: number,
+  into: string | null,
   asker: Asker,
   { id, newId, request, nowMs }: Stamp,
-): { readonly source: Found; readonly manifest: Omit<Manifest, 'stamps'> } {
+): { readonly source: Found; readonly pool: PoolState; readonly manifest: ImageManifest } {
   const source = findVolume(catalogue, wanted);
-  const { pool, manifest: was } = source;
-  checkChange(catalogue, asker, pool, was, 'make images');
+  const pool = into === null ? source.pool : poolNamed(catalogue, into);
+  const { name } = source.manifest;
+  const manifest = decideCopiedImage(catalogue, source, pool, { id, name, universe, refresh: newId() }, asker, nowMs);
+  return { source, pool, manifest: { ...manifest, request } };
+}
+
+type ImageManifest = Omit<Manifest, 'stamps'> & { readonly image: ImageRelation };
+
+/** Returns the manifest of a new image in this pool, without stamps. Throws if it cannot be made. */
+export function decideCopiedImage(
+  catalogue: Catalogue,
+  { pool: home, manifest: was }: Found,
+  pool: PoolState,
+  { id, name, universe, refresh }: VolumeName & { readonly id: string; readonly refresh: string },
+  asker: Asker,
+  nowMs: number,
+): ImageManifest {
+  checkChange(catalogue, asker, home, was, 'make images');
+  checkPool(asker, pool.name);
+  if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
   checkOneFile(was);
   if (universe === was.universe)
     throw new RsError('E_USAGE', `Volume ${volumeText(was)} is in universe ${universe} itself: give the image another one`, {
       volume: volumeText(was),
     });
-  const { name, sizeBytes, blockSizeBytes, clients } = was;
+  const { sizeBytes, blockSizeBytes, clients } = was;
   checkName(catalogue, { name, universe }, null, 'choose another universe');
   checkCount(catalogue);
   checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
@@ -61,9 +83,43 @@ export function decideImage(
   // Nobody sees more of the content than before.
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
-  const image: ImageRelation = { ofId: was.id, ofName: name, ofUniverse: was.universe, momentMs: nowMs, refresh: newId() };
-  const base = { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' } as const, createdMs: nowMs, request };
-  return { source, manifest: { ...base, ...flags, ...rights, image } };
+  const image: ImageRelation = { ofId: was.id, ofName: was.name, ofUniverse: was.universe, momentMs: nowMs, refresh };
+  const base = { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' } as const, createdMs: nowMs, request: null };
+  return { ...base, ...flags, ...rights, image };
+}
+
+/** Returns an image that is refreshed from another pool, with its relation. Throws if that is not possible, or is not possible any more. */
+export function decideCopiedRefresh(
+  catalogue: Catalogue,
+  wanted: VolumeName & { readonly id: string },
+  source: Found,
+  asker: Asker,
+): Found & { readonly relation: ImageRelation } {
+  const found = findImage(catalogue, wanted, asker, 'refresh images');
+  const pair = pairOf(catalogue, found, asker, 'refresh images');
+  if (found.manifest.id !== wanted.id || pair.source.manifest.id !== source.manifest.id)
+    throw new RsError('E_UNKNOWN_VOLUME', `Image ${volumeText(wanted)} is another one now: repeat the command`, {
+      volume: volumeText(wanted),
+    });
+  checkOneFile(source.manifest);
+  checkGrowth(catalogue, pair, asker);
+  return { ...found, relation: named(pair.relation, pair.source) };
+}
+
+function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: Asker): void {
+  const moreBytes = source.manifest.sizeBytes - image.manifest.sizeBytes;
+  if (moreBytes <= 0) return;
+  checkLimit(asker, ownedBytes(catalogue, asker.node), moreBytes);
+  checkPromise(image.pool, moreBytes);
+}
+
+/** Returns the images with their volumes. Throws unless all are images that can be refreshed by the asker. */
+export function findPairs(catalogue: Catalogue, wanted: readonly VolumeName[], asker: Asker): readonly ImagePair[] {
+  return wanted.map((name) => pairOf(catalogue, findImage(catalogue, name, asker, 'refresh images'), asker, 'refresh images'));
+}
+
+export function isInOtherPool({ image, source }: ImagePair): boolean {
+  return image.pool.name !== source.pool.name;
 }
 
 /** Returns the refreshes of several images at one moment. The first one decides. Throws if one of them is not possible. */
@@ -78,7 +134,7 @@ export function decideRefresh(
   const texts = wanted.map(volumeText);
   const twice = texts.find((text, index) => texts.indexOf(text) !== index);
   if (twice !== undefined) throw new RsError('E_USAGE', `Image ${twice} is given twice: give each image once`);
-  const pairs = wanted.map((name) => pairOf(catalogue, findImage(catalogue, name, asker, 'refresh images'), asker, 'refresh images'));
+  const pairs = findPairs(catalogue, wanted, asker);
   const group = { id: newId(), homeId: pairs[0]?.image.manifest.id ?? '', momentMs: nowMs };
   for (const pair of pairs) {
     const { image, source } = pair;
@@ -90,10 +146,7 @@ export function decideRefresh(
         `Image ${volumeText(image.manifest)} is one of image ${volumeText(source.manifest)}: refresh that one first, with a command of its own`,
       );
     checkOneFile(image.manifest);
-    const moreBytes = source.manifest.sizeBytes - image.manifest.sizeBytes;
-    if (moreBytes <= 0) continue;
-    checkLimit(asker, ownedBytes(catalogue, asker.node), moreBytes);
-    checkPromise(image.pool, moreBytes);
+    checkGrowth(catalogue, pair, asker);
   }
   return pairs.map((pair) => {
     const { image, source } = pair;
@@ -115,7 +168,7 @@ export function refreshedManifest({ image: { manifest }, relation, source, next 
 }
 
 /** The relation with the present name of the volume. */
-function named({ next: _next, ...relation }: ImageRelation, { manifest: { name, universe } }: Found): ImageRelation {
+function named({ next: _next, base: _base, ...relation }: ImageRelation, { manifest: { name, universe } }: Found): ImageRelation {
   return { ...relation, ofName: name, ofUniverse: universe };
 }
 
@@ -237,7 +290,7 @@ function checkSamePool({ image, source }: ImagePair): void {
   const [text, of] = [volumeText(image.manifest), volumeText(source.manifest)];
   throw new RsError(
     'E_USAGE',
-    `Image ${text} is in pool ${image.pool.name} and its volume ${of} in pool ${source.pool.name}: move one of them to the pool of the other`,
+    `Image ${text} is in pool ${image.pool.name} and its volume ${of} in pool ${source.pool.name}: volume copy ${text} NEW --pool ${source.pool.name} makes a volume of it there`,
     { volume: text },
   );
 }

@@ -4,6 +4,7 @@
 // after the change; of images that are refreshed together, all are of the new moment or none; a request that is repeated after a crash is
 // not executed again (P5).
 
+import { rm } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -11,6 +12,7 @@ import { type Asker, checkRole } from '../pools/asker.ts';
 import { type Catalogue, type Found, type NamedVolume, type Stamp, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { checkStamp, type PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { FileCopy } from '../pools/snapshots/file-copy.ts';
@@ -65,7 +67,7 @@ export class ImageVerbs {
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;
     await pools.measure();
-    const { source, manifest: planned } = decideImage(this.catalogue, wanted, universe, asker, this.stamp(requestId));
+    const { source, manifest: planned } = decideImage(this.catalogue, wanted, universe, null, asker, this.stamp(requestId));
     const { pool } = source;
     const manifest = await verbs.onDisk(pool, limitMs(planned), (files) =>
       files.create(planned, [], (file) => this.cloneWith(new SnapshotFiles(files), source, file, planned.sizeBytes)),
@@ -73,6 +75,11 @@ export class ImageVerbs {
     pools.put(pool.name, manifest);
     await verbs.serve(pool, null, manifest);
     return this.now(manifest.id) ?? { pool, manifest };
+  }
+
+  /** True if this request has made or refreshed images before. */
+  isDone(requestId: string | null): boolean {
+    return this.doneBy(requestId).length > 0;
   }
 
   /** Brings images that no client uses up to date, all to one moment (P1). */
@@ -113,7 +120,10 @@ export class ImageVerbs {
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;
     const { pool, now } = decideSplit(this.catalogue, wanted, asker, requestId);
-    await verbs.onDisk(pool, limitMs(now), (files) => files.replaceManifest(now));
+    await verbs.onDisk(pool, limitMs(now), async (files) => {
+      await files.replaceManifest(now);
+      await rm(poolPaths.baseData(poolPaths.volume(pool.path, now.id)), { force: true });
+    });
     pools.put(pool.name, now);
     return { pool: this.now(now.id)?.pool ?? pool, manifest: now };
   }

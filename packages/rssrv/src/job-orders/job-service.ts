@@ -17,7 +17,9 @@ import { ToFile } from '../copies/to-file.ts';
 import { nbdPlace, ToNbd } from '../copies/to-nbd.ts';
 import { ToVolume } from '../copies/to-volume.ts';
 import { checkNotRead, VolumeCopies } from '../copies/volume-copies.ts';
-import { isOpen, jobText } from '../jobs/job-plan.ts';
+import { decideCopiedRefresh, decideImage, findPairs, isInOtherPool } from '../images/image-rules.ts';
+import { ToImage } from '../images/to-image.ts';
+import { isOpen, jobText, volumeIdsOf } from '../jobs/job-plan.ts';
 import type { CopyState, CopyTarget, ImageFormat, JobRecord } from '../jobs/job-record.ts';
 import { Jobs, type JobsPorts } from '../jobs/jobs.ts';
 import { type ChangedData, changedData } from '../moves/changed-data.ts';
@@ -25,8 +27,8 @@ import { decideMove } from '../moves/move-rules.ts';
 import { punchHole } from '../moves/punch-hole.ts';
 import { VolumeMoves } from '../moves/volume-moves.ts';
 import { VolumeSwitch, type VolumeSwitchPorts } from '../moves/volume-switch.ts';
-import { type Asker, checkRole } from '../pools/asker.ts';
-import { findVolume, type Found, type NamedVolume, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import { type Asker, checkRole, LOCAL_ASKER } from '../pools/asker.ts';
+import { findVolume, type Found, type NamedVolume, type PoolState, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import { systemReflink } from '../pools/snapshots/reflink.ts';
@@ -74,6 +76,21 @@ interface Wanted extends VolumeName {
   readonly snapshot: string | null;
 }
 
+/** An image to make. `pool`: null for that of the volume. */
+export interface NewImage extends VolumeName {
+  readonly newUniverse: number;
+  readonly pool: string | null;
+  readonly limitBytes: number | null;
+}
+
+type ImageTarget = Extract<CopyTarget, { kind: 'image' }>;
+
+interface ImageOrder {
+  readonly source: Found;
+  readonly pool: PoolState;
+  readonly target: ImageTarget;
+}
+
 export class JobService {
   readonly jobs: Jobs;
   private readonly moves: VolumeMoves;
@@ -94,14 +111,16 @@ export class JobService {
     const convert = ports.convert ?? new Programs(clock).convert;
     const user = (): ProgramUser | null => ports.programUser();
     const guarded = (): GuardedPlaces => ({ pools: pools.states, volumes: ports.volumeFiles() });
+    const copying = {
+      ...{ clock, pools, verbs, ...data, exclusive },
+      catalogue: () => this.moves.catalogue,
+      askerOf: (node: string | null) => ports.askerOf(node),
+    };
     this.copies = new VolumeCopies({
       log,
       sources: new CopySources({ log, snapshots, triggers, exclusive, pools: () => pools.states }),
-      toVolume: new ToVolume({
-        ...{ clock, pools, verbs, ...data, exclusive },
-        catalogue: () => this.moves.catalogue,
-        askerOf: (node) => ports.askerOf(node),
-      }),
+      toVolume: new ToVolume(copying),
+      toImage: new ToImage({ ...copying, log, snapshots }),
       toFile: new ToFile({ ...{ clock, log, convert, user, guarded }, reached: (step) => ports.reached(step) }),
       toNbd: new ToNbd({ clock, convert, user }),
     });
@@ -185,7 +204,7 @@ export class JobService {
     const id = randomUUID();
     const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool }, asker, 0);
     const isSame = ({ copy }: JobRecord): boolean =>
-      copy?.target.kind === 'volume' && copy.target.name === to.name && copy.target.universe === to.universe;
+      copy !== undefined && isInPool(copy.target) && copy.target.name === to.name && copy.target.universe === to.universe;
     checkNotCopied(this.jobs.list, isSame, `volume ${volumeText(to)}`);
     const place = { to: pool.name, toId: pool.identity?.id ?? '', limitBytes };
     const copy = this.newCopy(found, { kind: 'volume', id, ...to });
@@ -194,7 +213,7 @@ export class JobService {
 
   private async beginExport(
     wanted: Wanted,
-    target: Exclude<CopyTarget, { kind: 'volume' }>,
+    target: Exclude<CopyTarget, InPool>,
     limitBytes: number | null,
     asker: Asker,
   ): Promise<JobRecord> {
@@ -204,6 +223,85 @@ export class JobService {
     if (target.kind === 'file') await this.copies.checkFile(target);
     checkNotCopied(this.jobs.list, (job) => job.kind === 'copy' && job.to === to, to);
     return this.begin({ ...this.newRecord(found, asker), to, toId: '', limitBytes, kind: 'copy', copy: this.newCopy(found, target) });
+  }
+
+  /** Begins a job that makes an image in another pool. Returns null if the pool is that of the volume. */
+  async image(wanted: NewImage, asker: Asker, changes: Changes): Promise<JobView | null> {
+    checkRole(asker, 'manage', 'make images');
+    await this.ports.pools.measure();
+    const { clock } = this.ports;
+    const { name, universe, newUniverse, pool: into, limitBytes } = wanted;
+    const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
+    const { source, pool, manifest } = decideImage(this.moves.catalogue, { name, universe }, newUniverse, into, asker, stamp);
+    if (pool.name === source.pool.name) return null;
+    const target = { kind: 'image' as const, id: manifest.id, name, universe: newUniverse, refresh: manifest.image.refresh, isNew: true };
+    const [job = null] = await this.beginImages([{ source, pool, target }], limitBytes, asker, changes);
+    return job;
+  }
+
+  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if all are in the pool of their volume. */
+  async refresh(
+    wanted: readonly VolumeName[],
+    limitBytes: number | null,
+    asker: Asker,
+    changes: Changes,
+  ): Promise<readonly JobView[] | null> {
+    checkRole(asker, 'manage', 'refresh images');
+    await this.ports.pools.measure();
+    const { catalogue } = this.moves;
+    const pairs = findPairs(catalogue, wanted, asker);
+    const others = pairs.filter(isInOtherPool);
+    if (others.length === 0) return null;
+    if (others.length < pairs.length)
+      throw new RsError(
+        'E_USAGE',
+        `Of these images, ${others.map(({ image }) => volumeText(image.manifest)).join(', ')} are in other pools than their volumes, and the others not: ` +
+          'refresh them with two commands',
+      );
+    const all = others.map(({ image: { pool, manifest }, source }) => {
+      decideCopiedRefresh(catalogue, manifest, source, asker);
+      this.ports.verbs.checkUnheld({ pool, manifest });
+      const { id, name, universe } = manifest;
+      return { source, pool, target: { kind: 'image' as const, id, name, universe, refresh: randomUUID(), isNew: false } };
+    });
+    return this.beginImages(all, limitBytes, asker, changes);
+  }
+
+  /** Makes snapshots of the volumes at one moment, and jobs that copy them. */
+  private async beginImages(all: readonly ImageOrder[], limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView[]> {
+    const { snapshots, triggers } = this.ports;
+    for (const { target } of all) this.checkFree(target);
+    const snapshot = `image-${randomBytes(6).toString('hex')}`;
+    const wanted = all.map(({ source: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot }));
+    const what = `snapshots ${snapshot}, which are being made for images`;
+    const make = (): Promise<readonly FoundSnapshot[]> => changes.run(() => snapshots.snapshot(wanted, LOCAL_ASKER, null), what);
+    const made = await triggers.around({ snapshots: wanted, by: asker.node, isScheduled: false }, make);
+    const begun: JobRecord[] = [];
+    try {
+      await changes.run(async () => {
+        for (const [index, { pool, target }] of all.entries()) {
+          this.checkFree(target);
+          const found = made[index]!;
+          const copy: CopyState = { ...this.newCopy(found, target), isOwn: true };
+          const place = { to: pool.name, toId: pool.identity?.id ?? '', limitBytes };
+          begun.push(await this.begin({ ...this.newRecord(found, asker), ...place, kind: 'copy', copy }));
+        }
+      }, `images, whose copies begin`);
+    } catch (thrown) {
+      for (const name of wanted.slice(begun.length))
+        await changes.run(() => snapshots.remove(name, LOCAL_ASKER, null), what).catch(() => undefined);
+      throw thrown;
+    }
+    return begun.map((job) => this.view(job));
+  }
+
+  /** Throws E_BUSY if another job makes this image. */
+  private checkFree(target: ImageTarget): void {
+    const isSame = ({ copy }: JobRecord): boolean =>
+      copy !== undefined &&
+      isInPool(copy.target) &&
+      (copy.target.id === target.id || (copy.target.name === target.name && copy.target.universe === target.universe));
+    checkNotCopied(this.jobs.list, isSame, `volume ${volumeText(target)}`);
   }
 
   /** Finds what is to be copied. Throws unless the asker may copy it. */
@@ -249,9 +347,9 @@ export class JobService {
     return {
       ...shown,
       snapshot: copy === undefined || copy.isOwn ? null : copy.snapshot,
-      newName: target?.kind === 'volume' ? volumeText(target) : null,
-      target: target === undefined || target.kind === 'volume' ? 'pool' : target.kind,
-      afterRestart: target === undefined || target.kind === 'volume' ? 'goes on' : 'starts over',
+      newName: target !== undefined && isInPool(target) ? volumeText(target) : null,
+      target: target === undefined || isInPool(target) ? 'pool' : target.kind,
+      afterRestart: target === undefined || isInPool(target) ? 'goes on' : 'starts over',
       bytesPerSecond: this.jobs.bytesPerSecond(job.id),
     };
   }
@@ -262,23 +360,24 @@ function systemMeans(): CopyMeans {
   return { changedData: ranges === null ? null : changedData(ranges), punch: punchHole };
 }
 
+type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' }>;
+
+function isInPool(target: CopyTarget): target is InPool {
+  return target.kind === 'volume' || target.kind === 'image';
+}
+
 /** A program keeps the limit with which it was started. */
 function checkLimitable({ id, state, copy }: JobRecord): void {
-  if (copy === undefined || copy.target.kind === 'volume' || state !== 'running') return;
+  if (copy === undefined || isInPool(copy.target) || state !== 'running') return;
   throw new RsError('E_USAGE', `Job ${id} copies with qemu-img, whose limit is set when it begins: cancel the job, and copy with --limit`, {
     job: id,
   });
 }
 
 /** Throws E_USAGE. `target`: an absolute path, or an NBD URI. */
-function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, { kind: 'volume' }> {
+function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, InPool> {
   if (target.startsWith('/')) return { kind: 'file', path: target, format: formatOf(target, format), isForced };
   nbdPlace(target);
   if (format !== null) throw new RsError('E_USAGE', 'A copy to an NBD server has no format: leave --format away');
   return { kind: 'nbd', uri: target };
-}
-
-/** Ids under which a job has files in pools. */
-function volumeIdsOf({ volumeId, copy }: JobRecord): string[] {
-  return copy?.target.kind === 'volume' ? [volumeId, copy.target.id] : [volumeId];
 }

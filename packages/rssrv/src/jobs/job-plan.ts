@@ -36,7 +36,9 @@ export interface JobOrders {
 export function jobText({ kind, name, from, to, copy }: JobRecord): string {
   if (kind === 'move' || copy === undefined) return `move of volume ${name} from pool ${from} to pool ${to}`;
   const what = `copy of volume ${name}${copy.isOwn ? '' : `@${copy.snapshot}`}`;
-  return copy.target.kind === 'volume' ? `${what} to volume ${volumeText(copy.target)} in pool ${to}` : `${what} to ${to}`;
+  const { target } = copy;
+  if (target.kind === 'image') return `${what} to image ${volumeText(target)} in pool ${to}`;
+  return target.kind === 'volume' ? `${what} to volume ${volumeText(target)} in pool ${to}` : `${what} to ${to}`;
 }
 
 function volumeText({ name, universe }: { readonly name: string; readonly universe: number }): string {
@@ -47,10 +49,17 @@ export function isOpen({ state }: Pick<JobRecord, 'state'>): boolean {
   return state === 'waiting' || state === 'running' || state === 'cancelling';
 }
 
+/** Ids of the volumes that a job changes, and under which it has files in pools. */
+export function volumeIdsOf({ volumeId, copy }: Pick<JobRecord, 'volumeId' | 'copy'>): readonly string[] {
+  const target = copy?.target;
+  return target?.kind === 'volume' || target?.kind === 'image' ? [volumeId, target.id] : [volumeId];
+}
+
 /** Returns the list with a new job. Throws E_BUSY if a job changes the volume already, and E_LIMIT if too many are open. */
 export function withJob(jobs: readonly JobRecord[], job: JobRecord): readonly JobRecord[] {
   const open = jobs.filter(isOpen);
-  const other = open.find(({ volumeId }) => volumeId === job.volumeId);
+  const ids = new Set(volumeIdsOf(job));
+  const other = open.find((one) => volumeIdsOf(one).some((id) => ids.has(id)));
   if (other !== undefined)
     throw new RsError('E_BUSY', `Job ${other.id}, ${jobText(other)}, has not ended: wait for it, or cancel it (jobs cancel ${other.id})`, {
       job: other.id,

@@ -17,6 +17,16 @@ export interface MoveState {
 export type CopyTarget =
   /** A new volume, in the pool of the record. */
   | { readonly kind: 'volume'; readonly id: string; readonly name: string; readonly universe: number }
+  /** An image in another pool than its volume, new or refreshed. */
+  | {
+      readonly kind: 'image';
+      readonly id: string;
+      readonly name: string;
+      readonly universe: number;
+      readonly refresh: string;
+      /** Else the image exists. */
+      readonly isNew: boolean;
+    }
   | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat; readonly isForced: boolean }
   | { readonly kind: 'nbd'; readonly uri: string };
 
@@ -34,6 +44,8 @@ export interface CopyState {
   readonly isOwn: boolean;
   /** The file with what is copied: of the new volume, or under its temporary name. */
   readonly copyStamp: string | null;
+  /** What the copy began as: the content of an image at its last refresh; null or absent: zeros. */
+  readonly base?: string | null;
   /** The new volume has everything before this offset, durably. */
   readonly positionBytes: number;
   /** Temporary name of the file. */
@@ -120,6 +132,7 @@ function isCopyState(value: unknown): value is CopyState {
     typeof value['isOwn'] === 'boolean' &&
     isWhole(value['positionBytes']) &&
     ['snapshotId', 'copyStamp', 'part'].every((field) => isTextOrNull(value[field])) &&
+    (value['base'] === undefined || isTextOrNull(value['base'])) &&
     (value['end'] === null || isEnd(value['end']))
   );
 }
@@ -127,8 +140,14 @@ function isCopyState(value: unknown): value is CopyState {
 function isTarget(value: unknown): value is CopyTarget {
   if (!isRecord(value)) return false;
   switch (value['kind']) {
+    case 'image':
     case 'volume':
-      return isText(value['id']) && isText(value['name']) && isWhole(value['universe']);
+      return (
+        (value['kind'] === 'volume' || (isText(value['refresh']) && typeof value['isNew'] === 'boolean')) &&
+        isText(value['id']) &&
+        isText(value['name']) &&
+        isWhole(value['universe'])
+      );
     case 'file':
       return isText(value['path']) && FORMATS.some((format) => format === value['format']) && typeof value['isForced'] === 'boolean';
     case 'nbd':

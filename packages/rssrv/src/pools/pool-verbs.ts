@@ -345,9 +345,14 @@ export class PoolVerbs {
     }
   }
 
+  /** Throws E_HELD, naming the clients that use the volume. */
+  checkUnheld({ pool, manifest }: Found): void {
+    this.ports.check(this.configOf(pool, manifest), null);
+  }
+
   /** Executes the work while none of the volumes is served, as `whileUnserved` does for one. */
   async whileAllUnserved<T>(found: readonly Found[], work: () => Promise<T>): Promise<T> {
-    for (const { pool, manifest } of found) this.ports.check(this.configOf(pool, manifest), null);
+    for (const one of found) this.checkUnheld(one);
     const [first, ...others] = found;
     return first === undefined ? work() : this.whileUnserved(first, () => this.whileAllUnserved(others, work));
   }

@@ -36,8 +36,14 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     ...one({ volume }, asker),
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
   }),
-  'volume-image': one,
-  'volume-refresh': ({ volumes }, asker) => ({ volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
+  'volume-image': ({ volume, job }, asker) => ({
+    volume: volume === null ? null : one({ volume }, asker).volume,
+    job: job === null ? null : visibleJob(job),
+  }),
+  'volume-refresh': ({ volumes, jobs }, asker) => ({
+    volumes: volumes.map((volume) => one({ volume }, asker).volume),
+    jobs: jobs.map(visibleJob),
+  }),
   'volume-image-restore': ({ volume, kept }, asker) => ({
     ...one({ volume }, asker),
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),

@@ -4,8 +4,19 @@
 import { SERVER_CHANGE_MS } from '../limits.ts';
 import { method } from '../method-table.ts';
 import { count, list, object, orNull, text } from '../shape.ts';
-import { newSnapshots, offsetBytes, request, snapshotName, snapshotOrNull, universe, volumeName, volumeNames } from './params.ts';
-import { SNAPSHOT, VOLUME } from './views.ts';
+import {
+  bytesPerSecond,
+  newSnapshots,
+  offsetBytes,
+  poolOrNull,
+  request,
+  snapshotName,
+  snapshotOrNull,
+  universe,
+  volumeName,
+  volumeNames,
+} from './params.ts';
+import { JOB, SNAPSHOT, VOLUME } from './views.ts';
 
 const snapshot = { name: volumeName, universe, snapshot: snapshotName } as const;
 
@@ -56,15 +67,18 @@ export const SNAPSHOT_METHODS = {
 export const IMAGE_METHODS = {
   'volume-image': method(
     'Makes an image of a volume in another universe, also while clients write',
-    { name: volumeName, universe, newUniverse: universe, request },
-    object({ volume: VOLUME }),
+    { name: volumeName, universe, newUniverse: universe, pool: poolOrNull, limitBytes: bytesPerSecond, request },
+    object({ volume: orNull(VOLUME, 'null: a job makes it'), job: orNull(JOB, 'Makes the image in another pool; null: it is made') }),
     SERVER_CHANGE_MS,
     'manage',
   ),
   'volume-refresh': method(
     'Brings images up to date, all to one moment; nobody may use them',
-    { images: volumeNames, request },
-    object({ volumes: list(VOLUME, 'The images, in the order of the request') }),
+    { images: volumeNames, limitBytes: bytesPerSecond, request },
+    object({
+      volumes: list(VOLUME, 'The images that are refreshed, in the order of the request'),
+      jobs: list(JOB, 'Jobs that refresh them from other pools'),
+    }),
     SERVER_CHANGE_MS,
     'manage',
   ),

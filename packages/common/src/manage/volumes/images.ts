@@ -1,13 +1,14 @@
 // The commands about images that rsadm and rsconfig have in common. rssrv decides whether a change is permitted, and makes it. Invariant: each
 // command that changes something sends an id with its request, so that the request is never executed twice.
 
-import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
-import { VOLUME } from '../../control/server/views.ts';
-import { list, object } from '../../control/shape.ts';
+import { JOB, VOLUME } from '../../control/server/views.ts';
+import { list, object, orNull } from '../../control/shape.ts';
 import { poolsText, shownSize, snapshotText, volumeText } from '../server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
-import { universeOf } from './values.ts';
+import { followJob } from './jobs.ts';
+import { poolNameOf, sizeOf, universeOf } from './values.ts';
 
 type ImageVerb = Command<VolumeDoor>;
 
@@ -17,34 +18,70 @@ export interface ImageVerbs {
   readonly split: ImageVerb;
 }
 
-export function imageVerbs(program: VolumeProgram): ImageVerbs {
-  return { image: imageVerb(program), refresh: refreshVerb(program), split: splitVerb(program) };
+/** `words`: how the program names jobs, such as `jobs`. */
+export function imageVerbs(program: VolumeProgram, words: string): ImageVerbs {
+  return { image: imageVerb(program, words), refresh: refreshVerb(program, words), split: splitVerb(program) };
 }
 
-function imageVerb(given: VolumeProgram): ImageVerb {
+const JOB_OPTIONS = {
+  limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
+  wait: WAIT_OPTION,
+  background: { kind: 'flag', help: 'do not wait for jobs' },
+  json: JSON_OPTION,
+} as const;
+
+/** Returns how to follow jobs, and their limit. */
+function jobOptions(
+  { limit, wait, background }: { readonly limit: string | null; readonly wait: number | null; readonly background: boolean },
+  program: string,
+) {
+  if (wait !== null && background) throw usageError('Both --wait and --background are given: give one of them', program);
+  return { limitBytes: limit === null ? null : sizeOf('--limit', limit, program), follow: { wait, background, json: false } };
+}
+
+function imageVerb(given: VolumeProgram, words: string): ImageVerb {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume image' },
-    synopsis: 'volume image NAME --universe N',
+    synopsis: 'volume image NAME --universe N [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'makes a copy of a volume in another universe',
     details: `The image NAME@N has the content of the volume at one moment, and is made while
-clients write. It is a volume of its own, in the same pool and for the same
-clients, which can be written to. It stays related to its volume:
+clients write. It is a volume of its own, for the same clients, which can be
+written to. It stays related to its volume:
 ${given.program} volume refresh NAME@N brings it up to date, and
 ${given.program} volume restore NAME --from N gives the volume the content of its
-image. It takes space only for what differs. An image grows when it is
-refreshed, and not by volume grow. If its volume is renamed or moves, it stays
-its image. The pool needs a file system with reflink, such as XFS or btrfs.`,
-    options: { universe: { kind: 'text', value: 'N', help: 'universe of the image' }, json: JSON_OPTION },
-    json: object({ ...given.place, volume: VOLUME }),
+image. An image grows when it is refreshed, and not by volume grow. If its
+volume is renamed or moves, it stays its image. The pool of the volume needs a
+file system with reflink, such as XFS or btrfs. In the same pool, an image takes
+space only for what differs. In another pool, a job makes it from a snapshot,
+which stays, and refreshes copy what differs from it. On a terminal, the command
+shows the progress of the job until it ends; with --json, it does not wait.`,
+    options: {
+      universe: { kind: 'text', value: 'N', help: 'universe of the image' },
+      pool: { kind: 'text', value: 'P', help: 'pool of the image; default: that of the volume' },
+      ...JOB_OPTIONS,
+    },
+    json: object({ ...given.place, volume: orNull(VOLUME, 'null: a job makes it'), job: orNull(JOB, 'null: the image is made') }),
     operands: { min: 1, max: 1 },
     completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { universe, json }, [name = '']) => {
+    run: async (door: VolumeDoor, { universe, pool: into, json, ...options }, [name = '']) => {
       if (universe === null) throw usageError('No universe: give --universe N', given.program);
       const newUniverse = universeOf('--universe', universe, given.program);
+      const { limitBytes, follow } = jobOptions(options, given.program);
+      const pool = into === null ? null : poolNameOf('--pool', into, given.program);
       const target = await door.find(name, 'change');
-      const answer = await target.call('volume-image', { ...target.volume, newUniverse, request: door.newId() });
+      const answer = await target.call('volume-image', { ...target.volume, newUniverse, pool, limitBytes, request: door.newId() });
       if (json) return printJson(door, { ...target.place, ...answer });
-      const { volume } = answer;
+      const { volume, job } = answer;
+      if (job !== null) {
+        const label = target.label({ ...target.volume, universe: newUniverse });
+        const texts = {
+          begins: `${label} is being made in pool ${job.to}`,
+          done: `${label} is made in pool ${job.to}`,
+          undone: 'there is no image',
+        };
+        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words} ${job.id}` }, texts);
+      }
+      if (volume === null) return undefined;
       const made = `${target.label(volume)} created in pool ${poolsText(volume)}${target.ofServer}, ${shownSize(volume.sizeBytes)}`;
       door.out(toText([`${made}, as an image of ${target.label(target.volume)}`]));
       if (volume.state === 'unavailable') door.note(`${target.label(volume)} is not served: ${volume.reason ?? '-'}`);
@@ -53,26 +90,40 @@ its image. The pool needs a file system with reflink, such as XFS or btrfs.`,
   });
 }
 
-function refreshVerb(given: VolumeProgram): ImageVerb {
+function refreshVerb(given: VolumeProgram, words: string): ImageVerb {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume refresh' },
-    synopsis: 'volume refresh NAME@N...',
+    synopsis: 'volume refresh NAME@N... [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'brings images up to date, all to one moment',
     details: `Each image gets the content that its volume has at one moment, the same for all
 images of the command, while clients write to the volumes. What was written to
 the images is lost. No client may hold the images. If the command or the server
-is stopped, all images have their old content or all have the new one.`,
-    options: { json: JSON_OPTION },
-    json: object({ ...given.place, volumes: list(VOLUME, 'The images, in the order of the command') }),
+is stopped, all images have their old content or all have the new one. An image
+in another pool than its volume is refreshed by a job, which copies what has
+changed; each such image has its old content until its job ends. Images of both
+kinds need two commands. With --json, the command does not wait for jobs.`,
+    options: JOB_OPTIONS,
+    json: object({
+      ...given.place,
+      volumes: list(VOLUME, 'The images that are refreshed, in the order of the command'),
+      jobs: list(JOB, 'Jobs that refresh them from other pools'),
+    }),
     operands: { min: 1, max: Number.POSITIVE_INFINITY },
     completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { json }, names) => {
+    run: async (door: VolumeDoor, { json, ...options }, names) => {
+      const { limitBytes, follow } = jobOptions(options, given.program);
       const found: VolumeTarget[] = [];
       for (const name of names) found.push(await door.find(name, 'remove'));
       const target = sameServer(found, 'images of one moment', given.program);
-      const answer = await target.call('volume-refresh', { images: found.map(({ volume }) => volume), request: door.newId() });
+      const answer = await target.call('volume-refresh', { images: found.map(({ volume }) => volume), limitBytes, request: door.newId() });
       if (json) return printJson(door, { ...target.place, ...answer });
-      door.out(toText(answer.volumes.map((volume) => `${target.label(volume)} refreshed from ${ofText(target, volume.image)}`)));
+      for (const [index, job] of answer.jobs.entries()) {
+        const label = target.label(found[index]?.volume ?? target.volume);
+        const texts = { begins: `${label} is being refreshed`, done: `${label} refreshed`, undone: 'the image is as before' };
+        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words} ${job.id}` }, texts);
+      }
+      if (answer.volumes.length > 0)
+        door.out(toText(answer.volumes.map((volume) => `${target.label(volume)} refreshed from ${ofText(target, volume.image)}`)));
       return undefined;
     },
   });

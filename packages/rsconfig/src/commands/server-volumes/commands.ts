@@ -114,7 +114,7 @@ export const VOLUME_CLONE = atServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = atServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = atServer(SNAPSHOTS.diff);
 
-const IMAGES = imageVerbs(PROGRAM);
+const IMAGES = imageVerbs(PROGRAM, 'volume jobs');
 export const VOLUME_IMAGE = atServer(IMAGES.image);
 export const VOLUME_REFRESH = atServer(IMAGES.refresh);
 export const VOLUME_SPLIT = atServer(IMAGES.split);

@@ -71,6 +71,14 @@ export interface PreparedRefresh {
   readonly request: string | null;
 }
 
+/** The content that an image has got last, in both pools. */
+export interface ImageBase {
+  /** Id of the snapshot of the volume. */
+  readonly snapshot: string;
+  /** Stamp of the file `base` beside the data of the image. */
+  readonly stamp: string;
+}
+
 /** Makes a volume an image: a copy of another volume at one moment, which is brought up to date. */
 export interface ImageRelation {
   /** Id of the volume of which it is an image, and the name of it at the last refresh. */
@@ -82,6 +90,8 @@ export interface ImageRelation {
   /** Id of the last refresh, the same for images of one moment. */
   readonly refresh: string;
   readonly next?: PreparedRefresh;
+  /** Of an image in another pool than its volume: from what the next refresh tells what has changed. Absent: all is copied. */
+  readonly base?: ImageBase;
 }
 
 /** The content of POOL/volumes/ID/volume.json. */
@@ -335,15 +345,22 @@ export function isRequestOrNull(value: unknown): value is string | null {
 
 function isImage(value: unknown): value is ImageRelation {
   if (!isRecord(value)) return false;
-  const { ofId, ofName, ofUniverse, momentMs, refresh, next } = value;
+  const { ofId, ofName, ofUniverse, momentMs, refresh, next, base } = value;
   return (
     isUuid(ofId) &&
     isNameText(ofName) &&
     isUniverse(ofUniverse) &&
     isTime(momentMs) &&
     isUuid(refresh) &&
-    (next === undefined || isPreparedRefresh(next))
+    (next === undefined || isPreparedRefresh(next)) &&
+    (base === undefined || isImageBase(base))
   );
+}
+
+function isImageBase(value: unknown): value is ImageBase {
+  if (!isRecord(value)) return false;
+  const { snapshot, stamp } = value;
+  return isUuid(snapshot) && isText(stamp) && stamp.length <= STORAGE_STAMP_MAX_CHARS;
 }
 
 function isPreparedRefresh(value: unknown): value is PreparedRefresh {

@@ -27,4 +27,6 @@ export const poolPaths = {
   snapshots: (folder: string): string => join(folder, 'snapshots'),
   /** The data file that a rollback puts in the place of the present one. */
   nextData: (folder: string): string => join(folder, 'data.new'),
+  /** The content that an image in another pool than its volume has got last. */
+  baseData: (folder: string): string => join(folder, 'base'),
 } as const;

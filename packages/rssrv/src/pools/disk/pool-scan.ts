@@ -142,7 +142,7 @@ async function scanVolumes(directory: string, pool: PoolIdentity, mayRepair: boo
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
-    const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'snapshots'], findings);
+    const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'base', 'snapshots'], findings);
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
     // A removal or a change of the manifest was interrupted before its commit point.
     if (mayRepair) {
@@ -168,7 +168,7 @@ async function scanRemoved(
   const readable = await readAll(rest, findings, removed, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
     const file = poolPaths.removal(folder);
-    const names = await checkContent(folder, ['volume.json', 'data', 'removed.json', 'snapshots'], findings);
+    const names = await checkContent(folder, ['volume.json', 'data', 'removed.json', 'base', 'snapshots'], findings);
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
     if (mayRepair) {
       await rm(`${poolPaths.manifest(folder)}.new`, { force: true });

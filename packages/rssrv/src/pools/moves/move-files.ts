@@ -12,7 +12,7 @@ import { type Manifest, printManifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths, PURGE_PREFIX } from '../disk/pool-paths.ts';
 import { checkReflink, cloneAll, FileCopy, finishCopy, SNAPSHOT_MODE } from '../snapshots/file-copy.ts';
-import { systemReflink } from '../snapshots/reflink.ts';
+import { isWithoutReflink, systemReflink } from '../snapshots/reflink.ts';
 import { parseSnapshot, printSnapshot, snapshotFileOf, snapshotPaths, type SnapshotRecord } from '../snapshots/snapshot-record.ts';
 
 const FOLDER_MODE = 0o700;
@@ -65,6 +65,34 @@ export class MoveFiles {
     await syncDirectory(folder);
     this.reached('move: begun');
     return stamp;
+  }
+
+  /** In the new pool: creates the copy as a clone of another file there. Returns false if the file system cannot clone. */
+  async beginAs(id: string, from: string, sizeBytes: number): Promise<boolean> {
+    const folder = await this.makeFolder(id);
+    const file = poolPaths.data(folder);
+    try {
+      await (this.files.ports.reflink ?? systemReflink()).cloneFile(from, file);
+    } catch (thrown) {
+      if (isWithoutReflink(errnoName(thrown))) return false;
+      throw thrown;
+    }
+    await finishCopy(file, sizeBytes, DATA_MODE);
+    await syncDirectory(folder);
+    this.reached('move: begun');
+    return true;
+  }
+
+  /** In the new pool: clones the copy beside it, and returns the stamp of the clone. Throws a system error if the file system cannot clone. */
+  async keep(id: string, sizeBytes: number): Promise<string | null> {
+    const folder = poolPaths.movingVolume(this.directory, id);
+    const file = poolPaths.baseData(folder);
+    await rm(file, { force: true });
+    await (this.files.ports.reflink ?? systemReflink()).cloneFile(poolPaths.data(folder), file);
+    await finishCopy(file, sizeBytes, DATA_MODE);
+    await syncDirectory(folder);
+    this.reached('move: kept');
+    return stampOf(file);
   }
 
   /** In the new pool: gives the copy the size of a volume that has grown. */

@@ -1,0 +1,280 @@
+// Images in other pools than their volumes: a stop of the server after each step on disk, after which the image has its old content or the new
+// one, and the next start finishes the job and leaves nothing; only what differs is copied; holders, cancelled jobs and lost bases. Any file
+// system: differences are those of the content.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
+import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
+import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
+import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+
+const BLOCK_BYTES = 4_096;
+const SIZE_BYTES = 16 * BLOCK_BYTES;
+const NAMES = ['fast', 'slow'];
+const STOPS_MS = 120_000;
+const IMAGE = { name: 'db', universe: 1 };
+const CHANGES = { run: <T>(change: () => Promise<T>): Promise<T> => change() };
+
+let parent: string;
+let directory: string;
+
+beforeEach(() => {
+  parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-images-'));
+  directory = path.join(parent, 'pools');
+});
+
+afterEach(() => removeFolder(parent));
+
+async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
+  const copies = new CopyScene(await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options }), hooks);
+  await copies.jobs.load();
+  return copies;
+}
+
+function fileOf({ scene }: CopyScene, universe: number): string {
+  return [...scene.served.values()].find((one) => one.universe === universe)!.path!;
+}
+
+/** Writes to the file that is served, like a client. */
+function write(copies: CopyScene, universe: number, block: number, value: number): void {
+  const descriptor = fs.openSync(fileOf(copies, universe), 'r+');
+  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
+  fs.closeSync(descriptor);
+}
+
+/** The first blocks of the volume in this universe, as the pool has it; null if it does not exist. */
+function blocksOf(at: string, pool: string): number[] | null {
+  const folder = path.join(at, pool, 'volumes');
+  const [id] = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  if (id === undefined) return null;
+  const content = fs.readFileSync(path.join(folder, id, 'data'));
+  return [0, 1, 2, 3].map((block) => content[block * BLOCK_BYTES]!);
+}
+
+function leftIn(at: string): string[] {
+  const all = fs.readdirSync(at, { recursive: true }) as string[];
+  return all.filter((file) => /\/moving\/.|\/removed\/.|\.new/.test(file));
+}
+
+function image({ scene }: CopyScene): Manifest {
+  return [...scene.pools.states[1]!.volumes.values()][0]!;
+}
+
+const make = (copies: CopyScene) => copies.service.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+const refresh = (copies: CopyScene) => copies.service.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
+
+/** An image of [7, 0, 8, 0] in the other pool, to whose volume block 1 is written while it is copied, and block 3 of the image later. */
+async function withImage(at: string, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
+  let copies: CopyScene | null = null;
+  let isOver = false;
+  copies = await open(at, options, { copying: () => void (isOver || write(copies!, 0, 1, 99)) });
+  await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
+  write(copies, 0, 0, 7);
+  write(copies, 0, 2, 8);
+  await make(copies);
+  await copies.run();
+  isOver = true;
+  return copies;
+}
+
+/** The scene lets its jobs run once. */
+async function again(copies: CopyScene, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
+  await copies.scene.pools.close();
+  return open(copies.scene.directory, options, hooks);
+}
+
+test('an image in another pool has the content of one moment, and a refresh copies what differs', async () => {
+  let copies = await withImage(directory);
+  expect(blocksOf(directory, 'slow')).toEqual([7, 0, 8, 0]);
+  expect(copies.scene.served.has('db@1')).toBe(true);
+  expect([image(copies).universe, image(copies).image?.base === undefined]).toEqual([1, false]);
+  write(copies, 1, 3, 66);
+  copies = await again(copies);
+  await refresh(copies);
+  await copies.run();
+  // Block 1 has changed since the first moment; what was written to the image is gone.
+  expect(blocksOf(directory, 'slow')).toEqual([7, 99, 8, 0]);
+  expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
+  const [fast] = copies.scene.pools.states;
+  const [db] = fast!.volumes.values();
+  expect(snapshotsOf({ pool: fast!, manifest: db! }).list.map(({ id }) => id)).toEqual([image(copies).image!.base!.snapshot]);
+  expect([leftIn(directory), copies.scene.picture().includes('finding')]).toEqual([[], false]);
+  await copies.scene.pools.close();
+});
+
+test('after a stop at each step of a new image, there is none or the whole of it, and the next start finishes it', {
+  timeout: STOPS_MS,
+}, async () => {
+  const steps: string[] = [];
+  await (await withImage(directory, { reached: (step) => steps.push(step) })).scene.pools.close();
+  expect(steps).toContain('move: kept');
+  for (const [index, step] of steps.entries()) {
+    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
+    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
+    let count = 0;
+    const reached = (): void => void (count++ === index && fs.renameSync(at, moved));
+    await withImage(at, { reached })
+      .then(({ scene }) => scene.pools.close())
+      .catch(() => undefined);
+    const found = blocksOf(moved, 'slow');
+    expect([step, found === null || found[0] === 7]).toEqual([step, true]);
+    const after = await open(moved);
+    await after.run();
+    await after.scene.pools.close();
+    expect(after.scene.picture(), step).not.toContain('finding');
+    // The job did not exist if the stop came before it.
+    const [job] = after.jobs.list;
+    expect([step, job?.state ?? 'done', leftIn(moved)]).toEqual([step, 'done', []]);
+    if (job !== undefined) expect([step, blocksOf(moved, 'slow')![0], blocksOf(moved, 'slow')![2]]).toEqual([step, 7, 8]);
+    await removeFolder(at);
+    await removeFolder(moved);
+  }
+});
+
+test('after a stop at each step of a refresh, the image has its old content or the new one, and the next start finishes it', {
+  timeout: STOPS_MS,
+}, async () => {
+  const whole = async (at: string, reached: (step: string) => void): Promise<void> => {
+    const copies = await open(at, { reached });
+    await refresh(copies);
+    await copies.run();
+    await copies.scene.pools.close();
+  };
+  const steps: string[] = [];
+  await (await withImage(directory)).scene.pools.close();
+  await whole(directory, (step) => steps.push(step));
+  const seen = new Set<string>();
+  for (const [index, step] of steps.entries()) {
+    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
+    await (await withImage(at)).scene.pools.close();
+    let count = 0;
+    await whole(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
+    const first = await open(moved);
+    const found = JSON.stringify(blocksOf(moved, 'slow'));
+    expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(0|99),8,0\]$/)]);
+    expect([step, first.scene.served.get('db@1')?.pool?.trouble]).toEqual([step, undefined]);
+    seen.add(found);
+    await first.scene.pools.close();
+    const after = await open(moved);
+    await after.run();
+    const isAsked = after.jobs.list.length > 1;
+    expect([step, after.jobs.list.map(({ state }) => state), leftIn(moved)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
+    if (isAsked) expect([step, blocksOf(moved, 'slow')]).toEqual([step, [7, 99, 8, 0]]);
+    expect(after.scene.picture(), step).not.toContain('finding');
+    await after.scene.pools.close();
+    await removeFolder(at);
+    await removeFolder(moved);
+  }
+  expect(seen).toEqual(new Set(['[7,0,8,0]', '[7,99,8,0]']));
+});
+
+test('a refresh is refused while a client holds the image, and its job waits for one that comes later', async () => {
+  let copies = await withImage(directory);
+  copies = await again(copies);
+  copies.scene.used.add(image(copies).id);
+  await expect(refresh(copies)).rejects.toMatchObject({ code: 'E_HELD' });
+  copies.scene.used.clear();
+  await refresh(copies);
+  copies.scene.used.add(image(copies).id);
+  await copies.run();
+  expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'waiting', reason: 'Volume db is in use' });
+  expect([blocksOf(directory, 'slow'), copies.scene.served.has('db@1')]).toEqual([[7, 0, 8, 0], true]);
+  copies = await again(copies);
+  await copies.run();
+  expect([copies.jobs.list.at(-1)!.state, blocksOf(directory, 'slow')]).toEqual(['done', [7, 99, 8, 0]]);
+  await copies.scene.pools.close();
+});
+
+test('a cancelled refresh leaves the image as it was, and neither a copy nor a snapshot of its own', async () => {
+  let copies = await withImage(directory);
+  const base = image(copies).image!.base;
+  copies = await again(copies, {}, { copying: () => void copies.jobs.cancel('2').catch(() => undefined) });
+  await refresh(copies);
+  await copies.run();
+  expect([copies.jobs.find('2').state, blocksOf(directory, 'slow'), leftIn(directory)]).toEqual(['cancelled', [7, 0, 8, 0], []]);
+  const [fast] = copies.scene.pools.states;
+  expect(snapshotsOf({ pool: fast!, manifest: [...fast!.volumes.values()][0]! }).list.map(({ id }) => id)).toEqual([base!.snapshot]);
+  await copies.scene.pools.close();
+});
+
+test.each(['snapshot', 'file'])('without the base (%s), everything is copied, and the volume that has grown, too', async (lost) => {
+  let copies = await withImage(directory);
+  const [fast] = copies.scene.pools.states;
+  const [db] = fast!.volumes.values();
+  if (lost === 'snapshot') {
+    const [record] = snapshotsOf({ pool: fast!, manifest: db! }).list;
+    await copies.scene.snapshots.remove({ ...DB, snapshot: record!.name }, LOCAL_ASKER, null);
+  } else {
+    const file = path.join(path.dirname(fileOf(copies, 1)), 'base');
+    // Another file at its place, as after the pool was restored.
+    fs.copyFileSync(file, `${file}2`);
+    fs.renameSync(`${file}2`, file);
+  }
+  await copies.scene.verbs.grow(DB, 2 * SIZE_BYTES, LOCAL_ASKER, null);
+  write(copies, 1, 3, 66);
+  copies = await again(copies);
+  await refresh(copies);
+  await copies.run();
+  expect(blocksOf(directory, 'slow')).toEqual([7, 99, 8, 0]);
+  expect(fs.statSync(fileOf(copies, 1)).size).toBe(2 * SIZE_BYTES);
+  expect(copies.jobs.list.at(-1)!.doneBytes).toBe(3 * BLOCK_BYTES);
+  await copies.scene.pools.close();
+});
+
+test('a split image keeps nothing for a refresh, and a job that refreshes it meanwhile fails', async () => {
+  let copies = await withImage(directory);
+  let isOn = false;
+  copies = await again(
+    copies,
+    {},
+    { copying: () => void (isOn && copies.scene.images.split(IMAGE, LOCAL_ASKER, null).catch(() => undefined)) },
+  );
+  await refresh(copies);
+  isOn = true;
+  await copies.run();
+  expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: expect.stringMatching(/^Volume db@1 is no image/) });
+  expect(fs.readdirSync(path.dirname(fileOf(copies, 1))).toSorted()).toEqual(['data', 'volume.json']);
+  expect([blocksOf(directory, 'slow'), leftIn(directory)]).toEqual([[7, 0, 8, 0], []]);
+  await copies.scene.pools.close();
+});
+
+test('an image that was removed while it was to be refreshed is not made again', async () => {
+  let copies = await withImage(directory);
+  let isOn = false;
+  copies = await again(
+    copies,
+    {},
+    { copying: () => void (isOn && copies.scene.verbs.remove(IMAGE, LOCAL_ASKER, null).catch(() => undefined)) },
+  );
+  await refresh(copies);
+  isOn = true;
+  await copies.run();
+  expect(copies.jobs.list.at(-1)).toMatchObject({
+    state: 'failed',
+    reason: expect.stringMatching(/^Image db@1 is no longer in pool slow/),
+  });
+  expect([blocksOf(directory, 'slow'), fs.readdirSync(path.join(directory, 'slow', 'moving'))]).toEqual([null, []]);
+  await copies.scene.pools.close();
+  const after = await open();
+  expect(after.scene.picture()).not.toContain('finding');
+  await after.scene.verbs.restore(IMAGE, LOCAL_ASKER, null);
+  await refresh(after);
+  await after.run();
+  expect(blocksOf(directory, 'slow')).toEqual([7, 99, 8, 0]);
+  expect(after.jobs.list.at(-1)!.doneBytes).toBe(BLOCK_BYTES);
+  await after.scene.pools.close();
+});
+
+test('a volume is not restored from an image in another pool', async () => {
+  const copies = await withImage(directory);
+  await expect(copies.scene.images.restore(DB, 1, LOCAL_ASKER, null)).rejects.toThrow(
+    'Image db@1 is in pool slow and its volume db in pool fast: volume copy db@1 NEW --pool fast makes a volume of it there',
+  );
+  await copies.scene.pools.close();
+});

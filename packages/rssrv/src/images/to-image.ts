@@ -1,0 +1,255 @@
+// Makes and refreshes images in other pools than that of their volume, as jobs: copies a snapshot of the volume, or what differs from the one
+// that the image has got last. Invariants: the copy lies in the folder of moves until it is complete, so that an image has its old content or
+// the new one; what a copy begins as is certainly what its base snapshot has, or else everything is copied.
+
+import { open, rename, stat } from 'node:fs/promises';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { type CopySource, stateOf } from '../copies/copy-source.ts';
+import { COPY_COMMIT_MS } from '../copies/limits.ts';
+import type { ToVolumePorts } from '../copies/to-volume.ts';
+import type { CopyTarget, JobRecord } from '../jobs/job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
+import { copyRanges } from '../moves/copy-ranges.ts';
+import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+import { type Found, type PoolState, usableBytes } from '../pools/catalogue.ts';
+import type { ImageRelation, Manifest } from '../pools/disk/manifest.ts';
+import type { PoolFiles } from '../pools/disk/pool-files.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
+import { MoveFiles, stampOf } from '../pools/moves/move-files.ts';
+import { isWithoutReflink } from '../pools/snapshots/reflink.ts';
+import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
+import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
+import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
+
+export interface ToImagePorts extends ToVolumePorts {
+  readonly log: Pick<Log, 'warn'>;
+  readonly snapshots: Pick<SnapshotVerbs, 'remove'>;
+}
+
+type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
+
+/** What a copy begins as: files of the same content in both pools. */
+interface Base {
+  readonly key: string;
+  readonly snapshotFile: string;
+  readonly imageFile: string;
+}
+
+export class ToImage {
+  private readonly ports: ToImagePorts;
+
+  constructor(ports: ToImagePorts) {
+    this.ports = ports;
+  }
+
+  async run(job: RunningJob, source: CopySource, target: ImageCopy): Promise<void> {
+    const { changedData, punch } = this.ports;
+    if (this.isMade(job.record, target)) return this.keepBase(job, target);
+    if (changedData === null)
+      throw new RsError('E_NO_REFLINK', 'This server cannot tell what differs in a file: it needs x86-64 or arm64, and the package koffi');
+    const pool = this.poolOf(job.record);
+    const { sizeBytes } = source.record;
+    const base = await this.baseOf(pool, source, target);
+    const { copyStamp, from } = await this.prepared(job, pool, target, sizeBytes, base);
+    const files = [await open(source.file, 'r')];
+    try {
+      const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
+      files.push(copy);
+      const before = from === null ? null : await open(from.snapshotFile, 'r');
+      if (before !== null) files.push(before);
+      const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: sizeBytes };
+      const save = async (positionBytes: number): Promise<void> => {
+        await this.save(job, positionBytes);
+        this.checkRoom(job.record);
+      };
+      await copyRanges({ changedData, punch }, job, { base: before, next: files[0]!, copy }, range, save);
+    } finally {
+      for (const file of files) await file.close();
+    }
+    await this.save(job, sizeBytes);
+    job.check();
+    const old = this.imageOf(pool, target)?.image?.base ?? null;
+    await this.ports.exclusive(() => this.commit(job, source, target, copyStamp), `the refresh of image ${target.name}@${target.universe}`);
+    await this.keepBase(job, target);
+    if (old !== null) await this.forget(source, old.snapshot);
+  }
+
+  /** Deletes the copy. What cannot be deleted now is deleted by the next sweep of what moves have left. */
+  async discard(record: JobRecord, { id }: ImageCopy): Promise<void> {
+    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
+    if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
+  }
+
+  private isMade(record: JobRecord, target: ImageCopy): boolean {
+    return this.imageOf(this.poolOf(record), target)?.image?.refresh === target.refresh;
+  }
+
+  private imageOf(pool: PoolState, { id }: ImageCopy): Manifest | undefined {
+    return pool.volumes.get(id);
+  }
+
+  /** The snapshot of the job stays if it is what the next refresh is compared with. */
+  private async keepBase(job: RunningJob, target: ImageCopy): Promise<void> {
+    const state = stateOf(job.record);
+    const base = this.imageOf(this.poolOf(job.record), target)?.image?.base;
+    if (state.snapshotId === null || base?.snapshot !== state.snapshotId) return;
+    job.note({ copy: { ...state, isOwn: false } });
+    await job.save();
+  }
+
+  /** Removes the snapshot that the image had got before. Whoever reads it keeps it, and it can be removed like any other. */
+  private async forget({ manifest }: CopySource, snapshotId: string): Promise<void> {
+    const { pools, snapshots, log } = this.ports;
+    const pool = pools.states.find(({ volumes }) => volumes.has(manifest.id));
+    const now = pool?.volumes.get(manifest.id);
+    const record =
+      pool === undefined || now === undefined ? undefined : snapshotsOf({ pool, manifest: now }).list.find(({ id }) => id === snapshotId);
+    if (now === undefined || record === undefined) return;
+    const name = { name: now.name, universe: now.universe, snapshot: record.name };
+    await this.ports
+      .exclusive(() => snapshots.remove(name, LOCAL_ASKER, null), `snapshot ${record.name} of volume ${now.name}`)
+      .catch((thrown: unknown) => log.warn(`Snapshot ${record.name} of volume ${now.name} stays: ${toRsError(thrown).message}`));
+  }
+
+  /** Null: there is nothing that both pools have, so that everything is copied. */
+  private async baseOf(pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
+    const image = this.imageOf(pool, target);
+    const base = image?.image?.base;
+    if (image === undefined || base === undefined) return null;
+    const record = snapshotsOf(source).list.find(({ id }) => id === base.snapshot);
+    const imageFile = poolPaths.baseData(poolPaths.volume(pool.path, target.id));
+    if (record === undefined || (await this.onDisk(pool, () => stampOf(imageFile))) !== base.stamp) return null;
+    const folder = poolPaths.volume(source.pool.path, source.manifest.id);
+    return { key: `${base.snapshot} ${base.stamp}`, snapshotFile: snapshotPaths.data(folder, record.name), imageFile };
+  }
+
+  /** Makes the file of the copy, or finds the one from before a restart. */
+  private async prepared(
+    job: RunningJob,
+    pool: PoolState,
+    { id }: ImageCopy,
+    sizeBytes: number,
+    base: Base | null,
+  ): Promise<{ readonly copyStamp: string; readonly from: Base | null }> {
+    const state = stateOf(job.record);
+    const file = poolPaths.data(poolPaths.movingVolume(pool.path, id));
+    const found = await this.onDisk(pool, () => stampOf(file));
+    if (found !== null && found === state.copyStamp && (state.base ?? null) === null) return { copyStamp: found, from: null };
+    if (found !== null && found === state.copyStamp && state.base === base?.key) return { copyStamp: found, from: base };
+    await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
+    const isBegun = base !== null && (await this.onDisk(pool, (files) => new MoveFiles(files).beginAs(id, base.imageFile, sizeBytes)));
+    const copyStamp = isBegun ? await stampOf(file) : await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, sizeBytes, false));
+    if (copyStamp === null)
+      throw new RsError(
+        'E_VOLUME',
+        `Files of pool ${pool.name} cannot be told from each other: use a file system with lasting inode numbers`,
+      );
+    job.note({ copy: { ...state, copyStamp, base: isBegun ? base.key : null, positionBytes: 0 }, doneBytes: 0 });
+    await job.save();
+    return { copyStamp, from: isBegun ? base : null };
+  }
+
+  private async save(job: RunningJob, positionBytes: number): Promise<void> {
+    job.note({ copy: { ...stateOf(job.record), positionBytes } });
+    await job.save();
+  }
+
+  /** Throws E_SPACE before the copy fills the pool, because writes to its volumes would then wait. */
+  private checkRoom(record: JobRecord): void {
+    const pool = this.poolOf(record);
+    if (usableBytes(pool) >= Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes)) return;
+    throw new RsError(
+      'E_SPACE',
+      `The copy of volume ${record.name} was ended before it fills pool ${pool.name}: make room there, and repeat it`,
+    );
+  }
+
+  /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
+  private async commit(job: RunningJob, source: CopySource, target: ImageCopy, copyStamp: string): Promise<void> {
+    const { pools, verbs, clock } = this.ports;
+    const { record } = job;
+    const pool = this.poolOf(record);
+    const asker = this.ports.askerOf(record.by);
+    const was = this.imageOf(pool, target);
+    if ((was === undefined) !== target.isNew)
+      throw new RsError(
+        'E_UNKNOWN_VOLUME',
+        `Image ${target.name}@${target.universe} is no longer in pool ${pool.name}: it was removed or moved meanwhile`,
+      );
+    const stamp = await this.onDisk(pool, (files) => this.keptCopy(files, target));
+    const relation: Pick<ImageRelation, 'momentMs' | 'refresh' | 'base'> = {
+      momentMs: source.record.createdMs,
+      refresh: target.refresh,
+      ...(stamp === null ? {} : { base: { snapshot: source.record.id, stamp } }),
+    };
+    const catalogue = this.ports.catalogue();
+    try {
+      if (was === undefined) {
+        const planned = decideCopiedImage(catalogue, source, pool, target, asker, clock.wallMs());
+        const manifest: Manifest = { ...planned, stamps: [copyStamp], image: { ...planned.image, ...relation } };
+        await verbs.onDisk(pool, COPY_COMMIT_MS, (files) => new MoveFiles(files).commit(manifest));
+        pools.put(pool.name, manifest);
+        await verbs.serve(pool, null, manifest);
+        return;
+      }
+      const image = decideCopiedRefresh(catalogue, target, source, asker);
+      await this.replace(image, copyStamp, { ...image.relation, ...relation }, source.record.sizeBytes);
+    } catch (thrown) {
+      if (toRsError(thrown).code === 'E_HELD') throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+      throw thrown;
+    }
+  }
+
+  /** The image is not served meanwhile. The manifest is the commit point. */
+  private async replace({ pool, manifest: was }: Found, copyStamp: string, image: ImageRelation, sizeBytes: number): Promise<void> {
+    const { pools, verbs } = this.ports;
+    await verbs.whileUnserved({ pool, manifest: was }, async () => {
+      const manifest: Manifest = { ...was, sizeBytes, thick: false, stamps: [copyStamp], image };
+      const change = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, COPY_COMMIT_MS, work);
+      await change((files) => this.takeOver(files, was, copyStamp));
+      await change((files) => files.replaceManifest(manifest));
+      pools.put(pool.name, manifest);
+      await change((files) => new SnapshotFiles(files).putNext(was.id, 'refresh'));
+    });
+  }
+
+  /** Keeps a clone of the copy for the next refresh. Returns its stamp; null if the pool cannot clone. */
+  private async keptCopy(files: PoolFiles, { id }: ImageCopy): Promise<string | null> {
+    const folder = poolPaths.movingVolume(files.directory, id);
+    const { size } = await stat(poolPaths.data(folder));
+    try {
+      return await new MoveFiles(files).keep(id, size);
+    } catch (thrown) {
+      if (isWithoutReflink(errnoName(thrown))) return null;
+      throw thrown;
+    }
+  }
+
+  /** Puts the copy beside the data of the image. */
+  private async takeOver(files: PoolFiles, was: Manifest, copyStamp: string): Promise<void> {
+    const [from, folder] = [poolPaths.movingVolume(files.directory, was.id), poolPaths.volume(files.directory, was.id)];
+    if ((await stampOf(poolPaths.data(from))) !== copyStamp)
+      throw new RsError('E_BUSY', 'The files of the copy have changed: it begins again');
+    const next = await new SnapshotFiles(files).roomForNext(was);
+    await rename(poolPaths.data(from), next);
+    files.ports.reached?.('image: data');
+    if ((await stampOf(poolPaths.baseData(from))) !== null) await rename(poolPaths.baseData(from), poolPaths.baseData(folder));
+    await syncDirectory(folder);
+    files.ports.reached?.('image: base');
+  }
+
+  private poolOf({ toId, to }: JobRecord): PoolState {
+    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
+    if (pool !== undefined) return pool;
+    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
+  }
+
+  private onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.ports.pools.onDisk(name, MOVE_STEP_MS, work);
+  }
+}
