@@ -84,6 +84,11 @@ const TIMES: readonly LivenessTimes[] = [
   { heartbeatMs: 250, suspectMs: 60, deadMs: 800 },
 ];
 
+/** The world of this seed has pools on simulated file systems. */
+export function isStoreSeed(seed: number): boolean {
+  return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === STORE_SEED;
+}
+
 export function drawShape(random: SeededRandom, seed: number): WorldShape {
   const servers = random.chance(0.25) ? 2 : 1;
   const clients = random.pick([1, 1, 1, 2, 2, 3]);
@@ -102,7 +107,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
   const fought = clients > 1 && random.chance(0.7) ? random.int(1, volumes) : 0;
   const users = servers * clients * volumes;
   const hasPools = seed % POOL_SEEDS === POOL_SEED;
-  const hasStores = seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === STORE_SEED;
+  const hasStores = isStoreSeed(seed);
   return {
     servers,
     clients,

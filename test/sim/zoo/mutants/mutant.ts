@@ -13,6 +13,8 @@ export interface Mutant {
   /** Of docs/PROTOCOL.md. */
   readonly rule: string;
   readonly breaks: string;
+  /** Only worlds with pools on simulated file systems can find it. */
+  readonly needsStores?: true;
   apply(): () => void;
 }
 

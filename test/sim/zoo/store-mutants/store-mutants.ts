@@ -246,4 +246,7 @@ const MOVES: readonly Mutant[] = [
   },
 ];
 
-export const STORE_MUTANTS: readonly Mutant[] = [...SNAPSHOTS, ...DIFFERENCES, ...MOVES];
+export const STORE_MUTANTS: readonly Mutant[] = [...SNAPSHOTS, ...DIFFERENCES, ...MOVES].map((mutant) => ({
+  ...mutant,
+  needsStores: true,
+}));
