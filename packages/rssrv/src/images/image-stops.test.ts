@@ -4,12 +4,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { DB, MIB } from '../testing/pool-directory.ts';
+import { DB } from '../testing/pool-directory.ts';
 import type { PoolScene } from '../testing/pool-scene.ts';
 import { stopped } from '../testing/stopped-verbs.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 
 const IMAGE = { name: 'db', universe: 1 };
+const SIZE_BYTES = 65_536;
+const STOPS_MS = 120_000;
 
 function fill(scene: PoolScene, name: string, value: number, universe = 0): void {
   for (const { path: pool, volumes } of scene.pools.states)
@@ -19,18 +21,18 @@ function fill(scene: PoolScene, name: string, value: number, universe = 0): void
 }
 
 async function withImage(scene: PoolScene, name = 'db', pool = 'fast'): Promise<void> {
-  await scene.create({ name, pool });
+  await scene.create({ name, pool, sizeBytes: SIZE_BYTES });
   fill(scene, name, 1);
   await scene.images.image({ name, universe: 0 }, 1, LOCAL_ASKER, null);
   fill(scene, name, 2);
   fill(scene, name, 3, 1);
 }
 
-test('a new image', async () => {
+test('a new image', { timeout: STOPS_MS }, async () => {
   const found = await stopped(
     ['fast'],
     async (scene) => {
-      await scene.create();
+      await scene.create({ sizeBytes: SIZE_BYTES });
       fill(scene, 'db', 1);
     },
     (scene) => scene.images.image(DB, 1, LOCAL_ASKER, 'r'),
@@ -44,7 +46,7 @@ test('a new image', async () => {
   ]);
 });
 
-test('a refresh', async () => {
+test('a refresh', { timeout: STOPS_MS }, async () => {
   const found = await stopped(
     ['fast'],
     (scene) => withImage(scene),
@@ -59,19 +61,19 @@ test('a refresh', async () => {
   ]);
 });
 
-test('a refresh after the volume has grown', async () => {
+test('a refresh after the volume has grown', { timeout: STOPS_MS }, async () => {
   const found = await stopped(
     ['fast'],
     async (scene) => {
       await withImage(scene);
-      await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
+      await scene.verbs.grow(DB, 2 * SIZE_BYTES, LOCAL_ASKER, null);
     },
     (scene) => scene.images.refresh([IMAGE], LOCAL_ASKER, null),
   );
   expect(new Set(found.map(([, state]) => state))).toEqual(new Set(['before', 'after']));
 });
 
-test('a refresh of three images in two pools at one moment', async () => {
+test('a refresh of three images in two pools at one moment', { timeout: STOPS_MS }, async () => {
   const names = ['db', 'log', 'index'];
   const found = await stopped(
     ['fast', 'slow'],
@@ -92,7 +94,7 @@ test('a refresh of three images in two pools at one moment', async () => {
   expect([first, states.length]).toEqual([8, 17]);
 });
 
-test('a volume that is restored from its image', async () => {
+test('a volume that is restored from its image', { timeout: STOPS_MS }, async () => {
   const found = await stopped(
     ['fast'],
     (scene) => withImage(scene),
@@ -104,7 +106,7 @@ test('a volume that is restored from its image', async () => {
   expect(new Set(states)).toEqual(new Set(['before', 'after']));
 });
 
-test('a split', async () => {
+test('a split', { timeout: STOPS_MS }, async () => {
   const found = await stopped(
     ['fast'],
     (scene) => withImage(scene),
