@@ -229,14 +229,10 @@ test.each(['snapshot', 'file'])('without the base (%s), everything is copied, an
 
 test('a split image keeps nothing for a refresh, and a job that refreshes it meanwhile fails', async () => {
   let copies = await withImage(directory);
-  let isOn = false;
-  copies = await again(
-    copies,
-    {},
-    { copying: () => void (isOn && copies.scene.images.split(IMAGE, LOCAL_ASKER, null).catch(() => undefined)) },
-  );
+  copies = await again(copies);
   await refresh(copies);
-  isOn = true;
+  // The job has not begun.
+  await copies.scene.images.split(IMAGE, LOCAL_ASKER, null);
   await copies.run();
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: expect.stringMatching(/^Volume db@1 is no image/) });
   expect(fs.readdirSync(path.dirname(fileOf(copies, 1))).toSorted()).toEqual(['data', 'volume.json']);
@@ -246,14 +242,10 @@ test('a split image keeps nothing for a refresh, and a job that refreshes it mea
 
 test('an image that was removed while it was to be refreshed is not made again', async () => {
   let copies = await withImage(directory);
-  let isOn = false;
-  copies = await again(
-    copies,
-    {},
-    { copying: () => void (isOn && copies.scene.verbs.remove(IMAGE, LOCAL_ASKER, null).catch(() => undefined)) },
-  );
+  copies = await again(copies);
   await refresh(copies);
-  isOn = true;
+  // The job has not begun.
+  await copies.scene.verbs.remove(IMAGE, LOCAL_ASKER, null);
   await copies.run();
   expect(copies.jobs.list.at(-1)).toMatchObject({
     state: 'failed',
