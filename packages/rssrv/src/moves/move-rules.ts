@@ -5,6 +5,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { type Asker, checkPool } from '../pools/asker.ts';
 import { type Catalogue, checkChange, checkRoom, type Found, type PoolState, poolNamed, unusable, volumeText } from '../pools/catalogue.ts';
 import { checkNotRefreshing } from '../pools/images/image-repair.ts';
+import { mayBeLeft } from '../pools/moves/move-repair.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
 
 /** Returns the pool to which the volume moves. Throws if it cannot move there. */
@@ -21,6 +22,13 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
     throw new RsError('E_USAGE', `Volume ${text} has several files (${manifest.layout.kind}), and volumes of one file can be moved`, {
       volume: text,
     });
+  // That pool asks this one whether it still has the volume, and would have it again if this one had lost it.
+  if (mayBeLeft(manifest, catalogue.pools))
+    throw new RsError(
+      'E_BUSY',
+      `Volume ${text} was moved from pool id ${manifest.movedFrom ?? ''}, which may still have it: mount that pool, then run rsadm reload`,
+      { volume: text },
+    );
   if (snapshotsIn(pool, manifest.id).pending.length > 0)
     throw new RsError('E_BUSY', `A snapshot of volume ${text} is not finished, because another pool is absent: see rsadm pool check`, {
       volume: text,

@@ -149,6 +149,36 @@ test('while the new pool is away after a stop in the last step, the volume waits
   expect(found(moved)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
 });
 
+test('a volume that an absent pool may still have is not moved on, so it never comes back there', { timeout: STOPS_MS }, async () => {
+  const names = [...NAMES, 'third'];
+  const [moved, away] = [path.join(parent, 'stopped'), path.join(parent, 'away')];
+  const reached = (step: string): void => void (step === 'move: commit' && fs.renameSync(directory, moved));
+  const first = await open(directory, { names, reached });
+  await first.scene.create({ pool: 'fast' });
+  write(first, 0, 7);
+  await first.begin('slow');
+  await first.run().catch(() => undefined);
+  await first.scene.pools.close();
+  fs.renameSync(path.join(moved, 'fast'), away);
+  const done = await open(moved, { names, absent: ['fast'] });
+  await done.run();
+  await done.scene.pools.close();
+  const alone = await open(moved, { names, absent: ['fast'] });
+  write(alone, 0, 8);
+  await alone.begin('third');
+  await alone.run();
+  expect(alone.jobs.list.at(-1)?.reason).toMatch(/^Volume db was moved from pool id .*, which may still have it/);
+  await alone.jobs.stop();
+  await alone.scene.pools.close();
+  fs.renameSync(away, path.join(moved, 'fast'));
+  const all = await open(moved, { names });
+  const places = (): string[] => all.scene.pools.states.filter(({ volumes }) => volumes.size > 0).map(({ name }) => name);
+  expect(places()).toEqual(['slow']);
+  await all.run();
+  expect(places()).toEqual(['third']);
+  await all.scene.pools.close();
+});
+
 test('what moves have left without a job is deleted', async () => {
   const moves = await open();
   fs.mkdirSync(path.join(directory, 'slow', 'moving', 'x'), { recursive: true });
