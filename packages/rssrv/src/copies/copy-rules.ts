@@ -47,6 +47,8 @@ export function decideCopy(
   checkName(catalogue, to, null);
   checkCount(catalogue);
   checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  // Only an administrator may know the names of all pools.
+  if (to.pool !== null) checkPool(asker, to.pool);
   const pool = to.pool === null ? otherPool(catalogue, source, sizeBytes, asker) : poolNamed(catalogue, to.pool);
   checkPool(asker, pool.name);
   if (pool.trouble !== null || pool.identity === null) throw unusable(pool);

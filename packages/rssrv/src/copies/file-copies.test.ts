@@ -151,6 +151,21 @@ test('a file that appears meanwhile is not replaced, and with force it is', asyn
   await copies.scene.pools.close();
 });
 
+test('the file of a volume that was added meanwhile is not replaced, even with force', async () => {
+  const volumes: { name: string; path: string }[] = [];
+  const late: Convert = async (order) => {
+    await convert(order);
+    fs.writeFileSync(file, 'precious');
+    volumes.push({ name: 'section', path: file });
+  };
+  const copies = await created(await open(directory, {}, { convert: late, volumeFiles: () => volumes }));
+  await copies.export(file, { force: true });
+  await copies.run();
+  expect(copies.jobs.find('1').reason).toBe(`${file} is the file of volume section: give another name`);
+  expect([fs.readFileSync(file, 'utf8'), left()]).toEqual(['precious', ['db.raw']]);
+  await copies.scene.pools.close();
+});
+
 describe('refusals', () => {
   test.each<[what: string, target: () => string, options: { force?: boolean }, text: RegExp]>([
     [

@@ -17,6 +17,8 @@ export const PROGRAM_TEXT_MAX_CHARS = 1_000;
 /** Time that one step of a file outside of the pools may take, and the sync of a whole one. */
 export const FILE_STEP_MS = 30_000;
 export const FILE_SYNC_MS = 600_000;
+/** Steps of copies to files that have not ended. Each one occupies one of the 4 threads of this process, also if its file system hangs. */
+export const FILE_STEPS_MAX = 3;
 /** Time within which an NBD server must accept the connection. */
 export const NBD_CONNECT_MS = 10_000;
 /** Longest path or URI of a target. */

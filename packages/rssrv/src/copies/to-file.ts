@@ -1,9 +1,9 @@
 // Copies a snapshot to a file on the server. qemu-img writes it under a temporary name, as a descriptor that this process has opened. Invariants:
 // the file has its name only when it is complete and durable; no other file is replaced without force; the temporary name is saved before
-// there is such a file, so that the next start deletes it.
+// there is such a file, so that the next start deletes it; files on storage that hangs occupy at most FILE_STEPS_MAX threads of this process.
 
 import { randomBytes } from 'node:crypto';
-import { link, lstat, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -15,7 +15,7 @@ import { stampOf } from '../pools/moves/move-files.ts';
 import { withSnapshotFile, within } from './copied-file.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import { checkFilePlace, checkFileSpace, type GuardedPlaces, PART_PREFIX } from './file-place.ts';
-import { FILE_SYNC_MS } from './limits.ts';
+import { FILE_STEPS_MAX, FILE_SYNC_MS } from './limits.ts';
 import type { Convert, ProgramUser } from './program.ts';
 
 export interface ToFilePorts {
@@ -36,6 +36,10 @@ const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK'])
 
 export class ToFile {
   private readonly ports: ToFilePorts;
+  /** Steps that have not ended, also those that nobody waits for. */
+  private steps = 0;
+  /** Files on storage that hangs. Without a reference, Node would close them in its main thread. */
+  private readonly unclosed = new Set<FileHandle>();
 
   constructor(ports: ToFilePorts) {
     this.ports = ports;
@@ -44,22 +48,24 @@ export class ToFile {
   async run(job: RunningJob, source: CopySource, target: FileCopyTarget): Promise<void> {
     const { copyStamp } = stateOf(job.record);
     // The server may have ended after the file got its name.
-    if (copyStamp !== null && (await this.step(target, stampOf(target.path))) === copyStamp) return;
+    if (copyStamp !== null && (await this.step(target, () => stampOf(target.path))) === copyStamp) return;
     await this.discard(job.record, target);
     await this.check(target);
     const part = path.join(path.dirname(target.path), `${PART_PREFIX}${job.record.id}-${randomBytes(4).toString('hex')}`);
     job.note({ copy: { ...stateOf(job.record), part, copyStamp: null }, doneBytes: 0 });
     await job.save();
     await this.write(job, source, target, part);
-    job.note({ copy: { ...stateOf(job.record), copyStamp: await this.step(target, stampOf(part)) } });
+    job.note({ copy: { ...stateOf(job.record), copyStamp: await this.step(target, () => stampOf(part)) } });
     await job.save();
     job.check();
-    await this.step(target, this.name(part, target));
+    // What must not be replaced may have come meanwhile.
+    await this.check(target);
+    await this.step(target, () => this.name(part, target));
   }
 
   /** Throws if a file cannot get this name. */
   check(target: FileCopyTarget): Promise<void> {
-    return this.step(target, checkFilePlace(target.path, target.isForced, this.ports.guarded()));
+    return this.step(target, () => checkFilePlace(target.path, target.isForced, this.ports.guarded()));
   }
 
   /** Deletes the file under its temporary name. */
@@ -67,7 +73,7 @@ export class ToFile {
     const { part } = stateOf(record);
     if (part === null) return;
     try {
-      await this.step(target, rm(part, { force: true }));
+      await this.step(target, () => rm(part, { force: true }));
     } catch (thrown) {
       this.ports.log.warn(`What job ${record.id} has left, ${part}, cannot be deleted: ${toRsError(thrown).message}`);
     }
@@ -75,22 +81,23 @@ export class ToFile {
 
   private async write(job: RunningJob, source: CopySource, target: FileCopyTarget, part: string): Promise<void> {
     const user = this.ports.user();
-    const file = await this.step(target, open(part, 'wx+', 0o600));
+    const file = await this.step(target, () => open(part, 'wx+', 0o600));
     try {
       this.ports.reached('copy: part');
       if (user !== null) await file.chown(user.uid, user.gid);
       await withSnapshotFile(source.file, user, async (from, bytes) => {
-        await this.step(target, checkFileSpace(target.path, bytes));
+        await this.step(target, () => checkFileSpace(target.path, bytes));
         job.note({ totalBytes: bytes });
         const args = ['-O', target.format, '/dev/fd/3', '/dev/fd/4'];
         await this.ports.convert({ job, args, source: from.fd, target: file.fd, targetText: target.path, user, bytes });
       });
       this.ports.reached('copy: written');
       if (user !== null) await file.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
-      await this.step(target, file.sync(), FILE_SYNC_MS);
+      await this.step(target, () => file.sync(), FILE_SYNC_MS);
       this.ports.reached('copy: durable');
     } finally {
-      await this.step(target, file.close());
+      this.unclosed.add(file);
+      await this.step(target, () => file.close().finally(() => this.unclosed.delete(file)));
     }
   }
 
@@ -117,7 +124,16 @@ export class ToFile {
     await rm(part, { force: true });
   }
 
-  private step<T>({ path: file }: FileCopyTarget, work: Promise<T>, limitMs?: number): Promise<T> {
-    return within(this.ports.clock, file, work, limitMs);
+  /** Throws E_SYSTEM, and begins nothing, while too many steps have not ended: each one occupies a thread of this process. */
+  private step<T>({ path: file }: FileCopyTarget, work: () => Promise<T>, limitMs?: number): Promise<T> {
+    if (this.steps >= FILE_STEPS_MAX)
+      return Promise.reject(
+        new RsError('E_SYSTEM', `${FILE_STEPS_MAX} steps of copies to files have not ended: check the file systems of these files`, {
+          file,
+        }),
+      );
+    this.steps++;
+    const done = work().finally(() => this.steps--);
+    return within(this.ports.clock, file, done, limitMs);
   }
 }

@@ -54,7 +54,7 @@ export class VolumeCopies {
 
   /** Deletes what files have left under their temporary names before this start. */
   async sweep(jobs: readonly JobRecord[]): Promise<void> {
-    await Promise.all(jobs.filter((job) => isOpen(job) && job.copy?.target.kind === 'file').map((job) => this.discard(job)));
+    for (const job of jobs) if (isOpen(job) && job.copy?.target.kind === 'file') await this.discard(job);
   }
 
   /** Throws JobEnds if the job goes on later. */

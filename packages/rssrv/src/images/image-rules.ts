@@ -50,6 +50,9 @@ export function decideImage(
   { id, newId, request, nowMs }: Stamp,
 ): { readonly source: Found; readonly pool: PoolState; readonly manifest: ImageManifest } {
   const source = findVolume(catalogue, wanted);
+  checkChange(catalogue, asker, source.pool, source.manifest, 'make images');
+  // Only an administrator may know the names of all pools.
+  if (into !== null) checkPool(asker, into);
   const pool = into === null ? source.pool : poolNamed(catalogue, into);
   const { name } = source.manifest;
   const manifest = decideCopiedImage(catalogue, source, pool, { id, name, universe, refresh: newId() }, asker, nowMs);

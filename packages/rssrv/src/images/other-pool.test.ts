@@ -8,7 +8,7 @@ import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LOCAL_ASKER } from '../pools/asker.ts';
+import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
@@ -268,5 +268,39 @@ test('a volume is not restored from an image in another pool', async () => {
   await expect(copies.scene.images.restore(DB, 1, LOCAL_ASKER, null)).rejects.toThrow(
     'Image db@1 is in pool slow and its volume db in pool fast: volume copy db@1 NEW --pool fast makes a volume of it there',
   );
+  await copies.scene.pools.close();
+});
+
+test('several images are refreshed all or none, if a job of one of them cannot begin', async () => {
+  let copies = await withImage(directory);
+  await copies.scene.create({ name: 'log', pool: 'fast', sizeBytes: SIZE_BYTES });
+  copies = await again(copies);
+  await copies.service.image({ name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.run();
+  copies = await again(copies);
+  const orders = copies.service.orders(LOCAL_ASKER, CHANGES);
+  const copy = { name: 'log', universe: 0, snapshot: null, newName: 'new', newUniverse: 0, pool: 'slow', limitBytes: null, request: null };
+  await orders['volume-copy'](copy);
+  const both = [IMAGE, { name: 'log', universe: 1 }];
+  await expect(copies.service.refresh(both, null, LOCAL_ASKER, CHANGES)).rejects.toMatchObject({ code: 'E_BUSY' });
+  await copies.run();
+  expect(copies.jobs.list.slice(2).map(({ kind, name, state }) => [kind, name, state])).toEqual([
+    ['copy', 'log', 'done'],
+    ['copy', 'db', 'cancelled'],
+  ]);
+  await copies.scene.pools.close();
+});
+
+test('a client learns neither the names of other pools nor of volumes that it may not attach', async () => {
+  const copies = await withImage(directory);
+  const asker: Asker = { node: 'web', role: 'manage', pools: ['fast'], limitBytes: null };
+  const image = (name: string, pool: string) =>
+    copies.service.image({ name, universe: 0, newUniverse: 2, pool, limitBytes: null }, asker, CHANGES);
+  for (const pool of ['none', 'slow']) {
+    await expect(image('db', pool)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    await expect(copies.copy('new', { pool }, asker)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+  }
+  await copies.scene.create({ name: 'secret', pool: 'fast', sizeBytes: SIZE_BYTES, clients: ['big-1'] });
+  for (const pool of ['none', 'fast']) await expect(image('secret', pool)).rejects.toMatchObject({ code: 'E_UNKNOWN_VOLUME' });
   await copies.scene.pools.close();
 });

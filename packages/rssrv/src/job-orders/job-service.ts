@@ -288,6 +288,8 @@ export class JobService {
         }
       }, `images, whose copies begin`);
     } catch (thrown) {
+      // All of them are brought to the moment, or none.
+      for (const { id } of begun) await this.jobs.cancel(id).catch(() => undefined);
       for (const name of wanted.slice(begun.length))
         await changes.run(() => snapshots.remove(name, LOCAL_ASKER, null), what).catch(() => undefined);
       throw thrown;
