@@ -134,6 +134,7 @@ export class LastStep {
       }
       const { size } = await to.stat();
       if (size < sizeBytes && thick) return false;
+      await this.ports.pools.onDisk(pool.name, SWITCH_DISK_MS, (one) => new MoveFiles(one).spendBase(id));
       if (size < sizeBytes) await to.truncate(sizeBytes);
       const copier = new RangeCopy(now, to, this.ports.punch);
       for (const range of ranges)

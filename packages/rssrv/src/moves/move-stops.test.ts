@@ -149,6 +149,22 @@ test('while the new pool is away after a stop in the last step, the volume waits
   expect(found(moved)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
 });
 
+test.each(['move: spent', 'move: manifest'])(
+  'after a stop at %s, what clients take back is taken back in the copy, too',
+  { timeout: STOPS_MS },
+  async (last) => {
+    const moved = path.join(parent, 'stopped');
+    const reached = (step: string): void => void (step === last && fs.renameSync(directory, moved));
+    await wholeMove(directory, reached).catch(() => undefined);
+    const again = await open(moved);
+    // The base has zeros here, and the last step has copied something else.
+    write(again, 2, 0);
+    await again.run();
+    await again.scene.pools.close();
+    expect(found(moved)).toMatchObject({ pools: ['slow'], values: [7, 12, 0, 5] });
+  },
+);
+
 test('a volume that an absent pool may still have is not moved on, so it never comes back there', { timeout: STOPS_MS }, async () => {
   const names = [...NAMES, 'third'];
   const [moved, away] = [path.join(parent, 'stopped'), path.join(parent, 'away')];

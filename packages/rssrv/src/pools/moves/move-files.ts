@@ -139,6 +139,17 @@ export class MoveFiles {
     this.reached('move: copied');
   }
 
+  /**
+   * In the old pool, before the last step writes to the copy: from now on, the copy is no longer what `base` was, and what differs from `base`
+   * does not tell what it lacks. A move that goes on after a failure then begins again.
+   */
+  async spendBase(id: string): Promise<void> {
+    const { base } = cloneFiles(this.directory, id);
+    await rename(base, `${base}.spent`);
+    await syncDirectory(poolPaths.movingVolume(this.directory, id));
+    this.reached('move: spent');
+  }
+
   /** In either pool: deletes what the move has made, up to its commit point. */
   async discard(id: string): Promise<void> {
     const moving = poolPaths.moving(this.directory);
