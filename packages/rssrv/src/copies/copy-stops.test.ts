@@ -18,16 +18,21 @@ const STOPS_MS = 120_000;
 
 let parent: string;
 let directory: string;
+const scenes: PoolScene[] = [];
 
 beforeEach(() => {
   parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-copies-'));
   directory = path.join(parent, 'pools');
 });
 
-afterEach(() => removeFolder(parent));
+afterEach(async () => {
+  for (const scene of scenes.splice(0)) await scene.pools.close();
+  await removeFolder(parent);
+});
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
   const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
+  scenes.push(scene);
   const copies = new CopyScene(scene, hooks);
   await copies.jobs.load();
   return copies;
@@ -107,9 +112,23 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
     // Before its snapshot, the copy is of a later moment.
     const { new: values = [] } = volumesIn(moved, 'slow');
     expect([step, values[0], values[2]]).toEqual([step, 7, 8]);
-    fs.rmSync(at, { recursive: true, force: true });
-    fs.rmSync(moved, { recursive: true });
+    await removeFolder(at);
+    await removeFolder(moved);
   }
+});
+
+test('a cancelled copy is done if a stop came between its volume and its end', async () => {
+  const [at, moved] = [path.join(parent, 'run'), path.join(parent, 'stopped')];
+  await wholeCopy(at, (step) => (step === 'move: commit' ? fs.renameSync(at, moved) : undefined)).catch(() => undefined);
+  const file = path.join(moved, 'jobs.json');
+  const saved = JSON.parse(fs.readFileSync(file, 'utf8')) as { content: { jobs: { state: string }[] } };
+  saved.content.jobs[0]!.state = 'cancelling';
+  fs.writeFileSync(file, JSON.stringify(saved));
+  const again = await open(moved);
+  await again.run();
+  expect(again.jobs.find('1')).toMatchObject({ state: 'done', reason: null });
+  await again.scene.pools.close();
+  expect([volumesIn(moved, 'slow'), leftIn(moved)]).toEqual([{ new: [7, expect.any(Number), 8] }, []]);
 });
 
 test('a copy of a snapshot is of its moment, and leaves the snapshot', async () => {

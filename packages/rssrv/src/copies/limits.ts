@@ -13,7 +13,7 @@ export const PROGRAM_LEAST_BYTES_PER_SECOND = 1024 * 1024;
 /** Time after which a killed program is not waited for. */
 export const PROGRAM_KILL_WAIT_MS = 5_000;
 /** Longest text of a failed program that is told. */
-export const PROGRAM_TEXT_MAX_CHARS = 1_000;
+export const COPY_PROGRAM_TEXT_MAX_CHARS = 1_000;
 /** Time that one step of a file outside of the pools may take, and the sync of a whole one. */
 export const FILE_STEP_MS = 30_000;
 export const FILE_SYNC_MS = 600_000;

@@ -13,7 +13,7 @@ import {
   PROGRAM_LEAST_BYTES_PER_SECOND,
   PROGRAM_LOOK_MS,
   PROGRAM_SILENT_MS,
-  PROGRAM_TEXT_MAX_CHARS,
+  COPY_PROGRAM_TEXT_MAX_CHARS,
   PROGRAMS_MAX,
   PROGRESS_STEPS,
 } from './limits.ts';
@@ -105,7 +105,7 @@ export class Programs {
         job.copied(Math.floor((bytes * now) / 100) - Math.floor((bytes * percent) / 100));
         [percent, movedMs] = [now, clock.monotonicMs()];
       });
-      child.stderr?.on('data', (data: Buffer) => (said = (said + data.toString('utf8')).slice(-PROGRAM_TEXT_MAX_CHARS)));
+      child.stderr?.on('data', (data: Buffer) => (said = (said + data.toString('utf8')).slice(-COPY_PROGRAM_TEXT_MAX_CHARS)));
       child.once('error', (error) => {
         timer?.cancel();
         reject(errnoName(error) === 'ENOENT' ? new RsError('E_SYSTEM', 'setpriv is not installed: install util-linux') : error);

@@ -44,9 +44,12 @@ export class ToVolume {
     this.ports = ports;
   }
 
+  isMade({ record }: RunningJob, { id }: VolumeCopy): Promise<boolean> {
+    return Promise.resolve(this.ports.pools.states.some(({ identity, volumes }) => identity?.id === record.toId && volumes.has(id)));
+  }
+
   async run(job: RunningJob, source: CopySource, target: VolumeCopy): Promise<void> {
     const pool = this.poolOf(job.record);
-    if (pool.volumes.has(target.id)) return;
     const { changedData } = this.ports;
     if (changedData === null)
       throw new RsError(
@@ -124,21 +127,7 @@ export class ToVolume {
     const to = { ...target, pool: this.poolOf(record).name };
     const { pool, manifest: planned } = decideCopy(this.ports.catalogue(), source, source.record, to, asker, clock.wallMs());
     const manifest: Manifest = { ...planned, stamps: [copyStamp] };
-    try {
-      await verbs.onDisk(pool, COPY_COMMIT_MS, (files) => new MoveFiles(files).commit(manifest));
-    } catch (thrown) {
-      const now = pools.states.find(({ identity }) => identity?.id === record.toId);
-      if (now?.volumes.has(target.id) === true) return;
-      if (now === undefined || now.trouble !== null)
-        throw new JobEnds({ kind: 'waits', reason: `whether volume ${volumeText(target)} is in pool ${record.to} is not known yet` });
-      throw thrown;
-    }
-    pools.put(pool.name, manifest);
-    try {
-      await verbs.serve(pool, null, manifest);
-    } catch (thrown) {
-      throw new RsError('E_VOLUME', `Volume ${volumeText(target)} was copied, and is not served: ${toRsError(thrown).message}`, {}, thrown);
-    }
+    await commitCopy({ pools, verbs }, record, pool, manifest);
   }
 
   private poolOf({ toId, to }: JobRecord): PoolState {
@@ -162,4 +151,28 @@ async function checkSpace({ file, record: { name } }: CopySource, pool: PoolStat
     `Snapshot ${name} uses ${leftBytes} bytes more, and pool ${pool.name} has ${usableBytes(pool)} free: choose another pool, or make room`,
     { usedBytes: leftBytes, freeBytes: usableBytes(pool) },
   );
+}
+
+/** Makes a finished copy a volume, and serves it. Throws JobEnds if only the disk can tell whether it is one. */
+export async function commitCopy(
+  { pools, verbs }: Pick<ToVolumePorts, 'pools' | 'verbs'>,
+  { toId, to }: JobRecord,
+  pool: PoolState,
+  manifest: Manifest,
+): Promise<void> {
+  try {
+    await verbs.onDisk(pool, COPY_COMMIT_MS, (files) => new MoveFiles(files).commit(manifest));
+  } catch (thrown) {
+    const now = pools.states.find(({ identity }) => identity?.id === toId);
+    if (now?.volumes.has(manifest.id) === true) return;
+    if (now === undefined || now.trouble !== null)
+      throw new JobEnds({ kind: 'waits', reason: `whether volume ${volumeText(manifest)} is in pool ${to} is not known yet` });
+    throw thrown;
+  }
+  pools.put(pool.name, manifest);
+  try {
+    await verbs.serve(pool, null, manifest);
+  } catch (thrown) {
+    throw new RsError('E_VOLUME', `Volume ${volumeText(manifest)} was copied, and is not served: ${toRsError(thrown).message}`, {}, thrown);
+  }
 }

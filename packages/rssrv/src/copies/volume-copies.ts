@@ -12,6 +12,11 @@ import { type CopySource, type CopySources, stateOf } from './copy-source.ts';
 
 /** Copies to one kind of target. */
 export interface CopyKind<Kind extends CopyTarget['kind']> {
+  /**
+   * Returns true if the target exists already, because a stop came between it and the end of the job. A cancelled job is then done, too.
+   * Returns false if that cannot be seen now.
+   */
+  isMade?(job: RunningJob, target: Extract<CopyTarget, { kind: Kind }>): Promise<boolean>;
   /** Copies, up to the point at which the target exists. Throws JobEnds, or why it has failed. */
   run(job: RunningJob, source: CopySource, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
   /** Deletes what is left beside the target. */
@@ -60,6 +65,7 @@ export class VolumeCopies {
   /** Throws JobEnds if the job goes on later. */
   private async copy(job: RunningJob): Promise<CopyEnd> {
     try {
+      if (await this.isMade(job)) return { kind: 'done' };
       job.check();
       const source = await this.ports.sources.of(job);
       job.check();
@@ -75,6 +81,12 @@ export class VolumeCopies {
       if (stateOf(job.record).target.kind === 'file') await this.discard(job.record);
       throw thrown;
     }
+  }
+
+  private async isMade(job: RunningJob): Promise<boolean> {
+    const { target } = stateOf(job.record);
+    if (target.kind === 'volume') return (await this.ports.toVolume.isMade?.(job, target)) ?? false;
+    return target.kind === 'image' && ((await this.ports.toImage.isMade?.(job, target)) ?? false);
   }
 
   private copyTo(job: RunningJob, source: CopySource): Promise<void> {

@@ -23,16 +23,22 @@ const CHANGES = { run: <T>(change: () => Promise<T>): Promise<T> => change() };
 
 let parent: string;
 let directory: string;
+const scenes: PoolScene[] = [];
 
 beforeEach(() => {
   parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-images-'));
   directory = path.join(parent, 'pools');
 });
 
-afterEach(() => removeFolder(parent));
+afterEach(async () => {
+  for (const scene of scenes.splice(0)) await scene.pools.close();
+  await removeFolder(parent);
+});
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
-  const copies = new CopyScene(await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options }), hooks);
+  const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
+  scenes.push(scene);
+  const copies = new CopyScene(scene, hooks);
   await copies.jobs.load();
   return copies;
 }

@@ -2,13 +2,13 @@
 // that the image has got last. Invariants: the copy lies in the folder of moves until it is complete, so that an image has its old content or
 // the new one; what a copy begins as is certainly what its base snapshot has, or else everything is copied.
 
-import { open, rename, stat } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type CopySource, stateOf } from '../copies/copy-source.ts';
 import { COPY_COMMIT_MS } from '../copies/limits.ts';
-import type { ToVolumePorts } from '../copies/to-volume.ts';
+import { commitCopy, type ToVolumePorts } from '../copies/to-volume.ts';
 import type { CopyTarget, JobRecord } from '../jobs/job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { copyRanges } from '../moves/copy-ranges.ts';
@@ -21,7 +21,7 @@ import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { MoveFiles, stampOf } from '../pools/moves/move-files.ts';
 import { isWithoutReflink } from '../pools/snapshots/reflink.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
-import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import { type SnapshotRecord, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
@@ -36,6 +36,7 @@ type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
 /** What a copy begins as: files of the same content in both pools. */
 interface Base {
   readonly key: string;
+  readonly snapshot: SnapshotRecord;
   readonly snapshotFile: string;
   readonly imageFile: string;
 }
@@ -47,20 +48,25 @@ export class ToImage {
     this.ports = ports;
   }
 
+  async isMade(job: RunningJob, target: ImageCopy): Promise<boolean> {
+    if (this.imageOf(job.record, target)?.image?.refresh !== target.refresh) return false;
+    await this.keepBase(job, target);
+    return true;
+  }
+
   async run(job: RunningJob, source: CopySource, target: ImageCopy): Promise<void> {
     const { changedData, punch } = this.ports;
-    if (this.isMade(job.record, target)) return this.keepBase(job, target);
     if (changedData === null)
       throw new RsError('E_NO_REFLINK', 'This server cannot tell what differs in a file: it needs x86-64 or arm64, and the package koffi');
     const pool = this.poolOf(job.record);
     const { sizeBytes } = source.record;
-    const base = await this.baseOf(pool, source, target);
+    const base = await this.baseOf(job.record, pool, source, target);
     const { copyStamp, from } = await this.prepared(job, pool, target, sizeBytes, base);
     const files = [await open(source.file, 'r')];
     try {
       const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
       files.push(copy);
-      const before = from === null ? null : await open(from.snapshotFile, 'r');
+      const before = from === null ? null : await this.openBase(from, source);
       if (before !== null) files.push(before);
       const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: sizeBytes };
       const save = async (positionBytes: number): Promise<void> => {
@@ -73,7 +79,7 @@ export class ToImage {
     }
     await this.save(job, sizeBytes);
     job.check();
-    const old = this.imageOf(pool, target)?.image?.base ?? null;
+    const old = this.imageOf(job.record, target)?.image?.base ?? null;
     await this.ports.exclusive(() => this.commit(job, source, target, copyStamp), `the refresh of image ${target.name}@${target.universe}`);
     await this.keepBase(job, target);
     if (old !== null) await this.forget(source, old.snapshot);
@@ -85,18 +91,14 @@ export class ToImage {
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
   }
 
-  private isMade(record: JobRecord, target: ImageCopy): boolean {
-    return this.imageOf(this.poolOf(record), target)?.image?.refresh === target.refresh;
-  }
-
-  private imageOf(pool: PoolState, { id }: ImageCopy): Manifest | undefined {
-    return pool.volumes.get(id);
+  private imageOf({ toId }: JobRecord, { id }: ImageCopy): Manifest | undefined {
+    return this.ports.pools.states.find(({ identity }) => identity?.id === toId)?.volumes.get(id);
   }
 
   /** The snapshot of the job stays if it is what the next refresh is compared with. */
   private async keepBase(job: RunningJob, target: ImageCopy): Promise<void> {
     const state = stateOf(job.record);
-    const base = this.imageOf(this.poolOf(job.record), target)?.image?.base;
+    const base = this.imageOf(job.record, target)?.image?.base;
     if (state.snapshotId === null || base?.snapshot !== state.snapshotId) return;
     job.note({ copy: { ...state, isOwn: false } });
     await job.save();
@@ -117,15 +119,29 @@ export class ToImage {
   }
 
   /** Null: there is nothing that both pools have, so that everything is copied. */
-  private async baseOf(pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
-    const image = this.imageOf(pool, target);
+  private async baseOf(job: JobRecord, pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
+    const image = this.imageOf(job, target);
     const base = image?.image?.base;
     if (image === undefined || base === undefined) return null;
     const record = snapshotsOf(source).list.find(({ id }) => id === base.snapshot);
     const imageFile = poolPaths.baseData(poolPaths.volume(pool.path, target.id));
     if (record === undefined || (await this.onDisk(pool, () => stampOf(imageFile))) !== base.stamp) return null;
     const folder = poolPaths.volume(source.pool.path, source.manifest.id);
-    return { key: `${base.snapshot} ${base.stamp}`, snapshotFile: snapshotPaths.data(folder, record.name), imageFile };
+    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, snapshotFile: snapshotPaths.data(folder, record.name), imageFile };
+  }
+
+  /** Opens the file of the base in the pool of the volume. */
+  private async openBase({ snapshot, snapshotFile }: Base, { pool, manifest }: CopySource): Promise<FileHandle> {
+    const file = await open(snapshotFile, 'r').catch((thrown: unknown) => {
+      if (errnoName(thrown) === 'ENOENT') return null;
+      throw thrown;
+    });
+    // The snapshot may have been removed meanwhile, and another one may have its name.
+    const now = this.ports.pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
+    const isThere = now !== undefined && snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === snapshot.id);
+    if (file !== null && isThere) return file;
+    await file?.close();
+    throw new JobEnds({ kind: 'waits', reason: `snapshot ${snapshot.name} was removed meanwhile, so that everything is copied` });
   }
 
   /** Makes the file of the copy, or finds the one from before a restart. */
@@ -171,11 +187,11 @@ export class ToImage {
 
   /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
   private async commit(job: RunningJob, source: CopySource, target: ImageCopy, copyStamp: string): Promise<void> {
-    const { pools, verbs, clock } = this.ports;
+    const { clock } = this.ports;
     const { record } = job;
     const pool = this.poolOf(record);
     const asker = this.ports.askerOf(record.by);
-    const was = this.imageOf(pool, target);
+    const was = this.imageOf(job.record, target);
     if ((was === undefined) !== target.isNew)
       throw new RsError(
         'E_UNKNOWN_VOLUME',
@@ -192,10 +208,7 @@ export class ToImage {
       if (was === undefined) {
         const planned = decideCopiedImage(catalogue, source, pool, target, asker, clock.wallMs());
         const manifest: Manifest = { ...planned, stamps: [copyStamp], image: { ...planned.image, ...relation } };
-        await verbs.onDisk(pool, COPY_COMMIT_MS, (files) => new MoveFiles(files).commit(manifest));
-        pools.put(pool.name, manifest);
-        await verbs.serve(pool, null, manifest);
-        return;
+        return await commitCopy(this.ports, record, pool, manifest);
       }
       const image = decideCopiedRefresh(catalogue, target, source, asker);
       await this.replace(image, copyStamp, { ...image.relation, ...relation }, source.record.sizeBytes);

@@ -3,11 +3,14 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
 import { expect, test } from 'vitest';
-import { DB, MIB } from '../testing/pool-directory.ts';
-import type { PoolScene } from '../testing/pool-scene.ts';
+import { DB, directory, MIB, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
+import { PoolScene } from '../testing/pool-scene.ts';
 import { stopped } from '../testing/stopped-verbs.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
+
+usePoolDirectory();
 
 const MONDAY = { ...DB, snapshot: 'monday' };
 
@@ -41,6 +44,31 @@ test('a snapshot', async () => {
     ['snapshot: commit', 'after'],
     ['snapshot: durable', 'after'],
   ]);
+});
+
+test('a repeated request for a group is not answered with a part of it, while the pool of another part is not open', async () => {
+  const names = ['fast', 'slow'];
+  const at = path.join(directory, 'run');
+  const moved = path.join(directory, 'stopped');
+  fs.mkdirSync(at);
+  const group = ['db', 'log'].map((name) => ({ name, universe: 0, snapshot: 'monday' }));
+  const stop = (step: string): void => (step === 'snapshot: commit' ? fs.renameSync(at, moved) : undefined);
+  const scene = await PoolScene.open(at, { clock: systemClock, names, reached: stop });
+  scenes.push(scene);
+  await scene.create({ name: 'db', pool: 'fast' });
+  await scene.create({ name: 'log', pool: 'slow' });
+  await expect(scene.snapshots.snapshot(group, LOCAL_ASKER, 'r')).rejects.toThrow();
+  fs.renameSync(path.join(moved, 'slow'), path.join(directory, 'away'));
+  const half = await PoolScene.open(moved, { clock: systemClock, names, absent: ['slow'] });
+  scenes.push(half);
+  const why = 'Only 1 of the 2 snapshots of this request can be seen: the pools of the others are not open, or they were removed since';
+  expect(() => half.snapshots.check(group, LOCAL_ASKER, 'r')).toThrow(why);
+  await expect(half.snapshots.snapshot(group, LOCAL_ASKER, 'r')).rejects.toMatchObject({ code: 'E_POOL', message: why });
+  await half.pools.close();
+  fs.renameSync(path.join(directory, 'away'), path.join(moved, 'slow'));
+  const whole = await PoolScene.open(moved, { clock: systemClock, names });
+  scenes.push(whole);
+  expect(await whole.snapshots.snapshot(group, LOCAL_ASKER, 'r')).toHaveLength(2);
 });
 
 test('snapshots of three volumes in two pools at one moment', async () => {

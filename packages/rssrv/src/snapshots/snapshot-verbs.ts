@@ -85,7 +85,7 @@ export class SnapshotVerbs {
   /** Returns false if this request has made its snapshots already. Throws if they cannot be made, as far as is known without the disk. */
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
     checkRole(asker, 'manage', 'make snapshots');
-    if (this.madeBy(requestId).length > 0) return false;
+    if (this.answer(wanted, requestId) !== null) return false;
     decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), this.costs(new Map()));
     return true;
   }
@@ -93,8 +93,8 @@ export class SnapshotVerbs {
   /** Makes snapshots of several volumes at one moment (P1). */
   async snapshot(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): Promise<readonly FoundSnapshot[]> {
     checkRole(asker, 'manage', 'make snapshots');
-    const done = this.madeBy(requestId);
-    if (done.length > 0) return done;
+    const done = this.answer(wanted, requestId);
+    if (done !== null) return done;
     const costs = this.costs(await this.usedBytes(wanted, asker));
     const plan = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), costs);
     const opened: OpenCopy[] = [];
@@ -281,6 +281,17 @@ export class SnapshotVerbs {
   }
 
   /** Returns the snapshots that this request has made. Throws E_USAGE if its id was used with other parameters. */
+  /** Returns the snapshots that this request has made already, or null. Throws E_POOL if only some of them can be seen. */
+  private answer(wanted: readonly NewSnapshot[], requestId: string | null): readonly FoundSnapshot[] | null {
+    const done = this.madeBy(requestId);
+    if (done.length === 0) return null;
+    if (done.length === wanted.length) return done;
+    throw new RsError(
+      'E_POOL',
+      `Only ${done.length} of the ${wanted.length} snapshots of this request can be seen: the pools of the others are not open, or they were removed since`,
+    );
+  }
+
   private madeBy(stamp: string | null): FoundSnapshot[] {
     if (stamp === null) return [];
     checkStamp(stamp);
