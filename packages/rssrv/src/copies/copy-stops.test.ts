@@ -3,37 +3,21 @@
 // it reads stays meanwhile. Any file system: differences are those of the content.
 
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
-import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+import type { SceneOptions } from '../testing/pool-scene.ts';
+import { directory, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
 
 const SIZE_BYTES = 1_048_576;
-const NAMES = ['fast', 'slow'];
 const STOPS_MS = 120_000;
 
-let parent: string;
-let directory: string;
-const scenes: PoolScene[] = [];
-
-beforeEach(() => {
-  parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-copies-'));
-  directory = path.join(parent, 'pools');
-});
-
-afterEach(async () => {
-  for (const scene of scenes.splice(0)) await scene.pools.close();
-  await removeFolder(parent);
-});
+useTwoPools();
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
-  const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
-  scenes.push(scene);
-  const copies = new CopyScene(scene, hooks);
+  const copies = new CopyScene(await openTwoPools(at, options), hooks);
   await copies.jobs.load();
   return copies;
 }

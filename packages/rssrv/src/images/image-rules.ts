@@ -250,7 +250,7 @@ function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string):
       const source = findVolume(catalogue, present.found.manifest);
       // A pool that was brought from another server may have a volume of the same name.
       if (source.manifest.id !== relation.ofId)
-        throw new RsError('E_AMBIGUOUS', `Two volumes are called ${of}, and image ${text} is one of them: rename the other one`, {
+        throw new RsError('E_AMBIGUOUS', `Two volumes are called ${of}, and image ${text} belongs to one of them: rename the other one`, {
           volume: of,
         });
       checkChange(catalogue, asker, source.pool, source.manifest, what);

@@ -3,42 +3,26 @@
 // system: differences are those of the content.
 
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
-import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+import type { SceneOptions } from '../testing/pool-scene.ts';
+import { directory, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
-const NAMES = ['fast', 'slow'];
 const STOPS_MS = 120_000;
 const IMAGE = { name: 'db', universe: 1 };
 const CHANGES = { run: <T>(change: () => Promise<T>): Promise<T> => change() };
 
-let parent: string;
-let directory: string;
-const scenes: PoolScene[] = [];
-
-beforeEach(() => {
-  parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-images-'));
-  directory = path.join(parent, 'pools');
-});
-
-afterEach(async () => {
-  for (const scene of scenes.splice(0)) await scene.pools.close();
-  await removeFolder(parent);
-});
+useTwoPools();
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
-  const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
-  scenes.push(scene);
-  const copies = new CopyScene(scene, hooks);
+  const copies = new CopyScene(await openTwoPools(at, options), hooks);
   await copies.jobs.load();
   return copies;
 }
@@ -243,6 +227,18 @@ test('a split image keeps nothing for a refresh, and a job that refreshes it mea
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: expect.stringMatching(/^Volume db@1 is no image/) });
   expect(fs.readdirSync(path.dirname(fileOf(copies, 1))).toSorted()).toEqual(['data', 'volume.json']);
   expect([blocksOf(directory, 'slow'), leftIn(directory)]).toEqual([[7, 0, 8, 0], []]);
+  await copies.scene.pools.close();
+});
+
+test('two images of one volume are refreshed one after the other', async () => {
+  const copies = await again(await withImage(directory));
+  await copies.service.image({ ...DB, newUniverse: 2, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.run();
+  const both = copies.service.refresh([IMAGE, { ...IMAGE, universe: 2 }], null, LOCAL_ASKER, CHANGES);
+  await expect(both).rejects.toMatchObject({
+    code: 'E_USAGE',
+    message: 'Two of these images, in other pools, are of volume db: refresh them one after the other',
+  });
   await copies.scene.pools.close();
 });
 

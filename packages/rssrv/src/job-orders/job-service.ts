@@ -7,7 +7,7 @@ import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { JOB_METHODS } from '@rsio/common/control/server/job-methods';
 import type { JobView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied, checkSource, decideCopy } from '../copies/copy-rules.ts';
 import { CopySources } from '../copies/copy-source.ts';
@@ -258,6 +258,12 @@ export class JobService {
         `Of these images, ${others.map(({ image }) => volumeText(image.manifest)).join(', ')} are in other pools than their volumes, and the others not: ` +
           'refresh them with two commands',
       );
+    const ofOne = others.find(({ source }, index) => others.findIndex((other) => other.source.manifest.id === source.manifest.id) < index);
+    if (ofOne !== undefined)
+      throw new RsError(
+        'E_USAGE',
+        `Two of these images, in other pools, are of volume ${volumeText(ofOne.source.manifest)}: refresh them one after the other`,
+      );
     const all = others.map(({ image: { pool, manifest }, source }) => {
       decideCopiedRefresh(catalogue, manifest, source, asker);
       this.ports.verbs.checkUnheld({ pool, manifest });
@@ -291,7 +297,11 @@ export class JobService {
       // All of them are brought to the moment, or none.
       for (const { id } of begun) await this.jobs.cancel(id).catch(() => undefined);
       for (const name of wanted.slice(begun.length))
-        await changes.run(() => snapshots.remove(name, LOCAL_ASKER, null), what).catch(() => undefined);
+        await changes
+          .run(() => snapshots.remove(name, LOCAL_ASKER, null), what)
+          .catch((failure: unknown) =>
+            this.ports.log.warn(`Snapshot ${name.snapshot} of volume ${name.name} stays: ${toRsError(failure).message}`),
+          );
       throw thrown;
     }
     return begun.map((job) => this.view(job));

@@ -2,36 +2,26 @@
 // after a stop at each step, the volume is in one pool with all of its snapshots. And what such a move is refused for.
 
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type MoveHooks, MoveScene } from '../testing/move-scene.ts';
 import { PLAIN_CLONES } from '../testing/plain-clones.ts';
 import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../testing/volume-content.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 
 const KIB = 1024;
 const SIZE = 32 * KIB;
 const DB = { name: 'db', universe: 0 };
-const NAMES = ['fast', 'slow'];
 
-let parent: string;
-let directory: string;
-
-beforeEach(() => {
-  parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-moves-'));
-  directory = path.join(parent, 'pools');
-});
-
-afterEach(() => removeFolder(parent));
+useTwoPools();
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
-  const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
-  const moves = new MoveScene(scene, hooks);
+  const moves = new MoveScene(await openTwoPools(at, options), hooks);
   await moves.jobs.load();
   return moves;
 }

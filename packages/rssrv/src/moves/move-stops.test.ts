@@ -3,35 +3,24 @@
 // for. Any file system: differences are those of the content.
 
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { findVolume } from '../pools/catalogue.ts';
 import { type MoveHooks, MoveScene } from '../testing/move-scene.ts';
-import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+import type { SceneOptions } from '../testing/pool-scene.ts';
+import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
 import { decideMove } from './move-rules.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const SIZE_BYTES = 1_048_576;
 const DB = { name: 'db', universe: 0 };
-const NAMES = ['fast', 'slow'];
 const STOPS_MS = 120_000;
 
-let parent: string;
-let directory: string;
-
-beforeEach(() => {
-  parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-moves-'));
-  directory = path.join(parent, 'pools');
-});
-
-afterEach(() => removeFolder(parent));
+useTwoPools();
 
 async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
-  const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
-  const moves = new MoveScene(scene, hooks);
+  const moves = new MoveScene(await openTwoPools(at, options), hooks);
   await moves.jobs.load();
   return moves;
 }

@@ -1,0 +1,37 @@
+// Two pools on disk, fast and slow, for the tests of one file about what goes from one to the other, and servers that open them one after the
+// other. A test may rename the directory, as a stop of the server would leave it, and open it under its new name.
+// Invariant: what a test has opened with `openTwoPools` is closed when it ends.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { afterEach, beforeEach } from 'vitest';
+import { PoolScene, type SceneOptions } from './pool-scene.ts';
+
+export const NAMES = ['fast', 'slow'];
+/** The folder of the test. */
+export let parent = '';
+/** Where the pools are, in `parent`. */
+export let directory = '';
+let scenes: PoolScene[] = [];
+
+export async function openTwoPools(at: string, options: Partial<SceneOptions>): Promise<PoolScene> {
+  const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
+  scenes.push(scene);
+  return scene;
+}
+
+/** Each test of the file gets a folder. Its pools are closed at the end. */
+export function useTwoPools(): void {
+  beforeEach(() => {
+    parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pools-'));
+    directory = path.join(parent, 'pools');
+    scenes = [];
+  });
+  afterEach(async () => {
+    for (const scene of scenes) await scene.pools.close();
+    await removeFolder(parent);
+  });
+}
