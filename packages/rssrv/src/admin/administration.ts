@@ -337,7 +337,7 @@ export class Administration {
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
       ...this.jobs.orders(asker, turns),
       ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
-      ...imageOrders({ log, changes: turns, inventory, images, jobs: this.jobs }, asker),
+      ...imageOrders({ log, changes: turns, inventory, images, jobs: this.jobs.images }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
       'change-show': () => {

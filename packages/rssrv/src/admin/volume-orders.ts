@@ -11,7 +11,7 @@ import { printSize } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { ImageVerbs } from '../images/image-verbs.ts';
-import type { JobService } from '../job-orders/job-service.ts';
+import type { ImageJobs } from '../job-orders/image-jobs.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -147,7 +147,7 @@ export function imageOrders(
     jobs,
   }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
     readonly images: ImageVerbs;
-    readonly jobs: Pick<JobService, 'image' | 'refresh'>;
+    readonly jobs: Pick<ImageJobs, 'image' | 'refresh'>;
   },
   asker: Asker,
 ): HandlersOf<typeof IMAGE_METHODS> {

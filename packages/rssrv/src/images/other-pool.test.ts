@@ -56,8 +56,9 @@ function image({ scene }: CopyScene): Manifest {
   return [...scene.pools.states[1]!.volumes.values()][0]!;
 }
 
-const make = (copies: CopyScene) => copies.service.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
-const refresh = (copies: CopyScene) => copies.service.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
+const make = (copies: CopyScene) =>
+  copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+const refresh = (copies: CopyScene) => copies.service.images.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
 
 /** An image of [7, 0, 8, 0] in the other pool, to whose volume block 1 is written while it is copied, and block 3 of the image later. */
 async function withImage(at: string, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
@@ -232,9 +233,9 @@ test('a split image keeps nothing for a refresh, and a job that refreshes it mea
 
 test('two images of one volume are refreshed one after the other', async () => {
   const copies = await again(await withImage(directory));
-  await copies.service.image({ ...DB, newUniverse: 2, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.service.images.image({ ...DB, newUniverse: 2, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
   await copies.run();
-  const both = copies.service.refresh([IMAGE, { ...IMAGE, universe: 2 }], null, LOCAL_ASKER, CHANGES);
+  const both = copies.service.images.refresh([IMAGE, { ...IMAGE, universe: 2 }], null, LOCAL_ASKER, CHANGES);
   await expect(both).rejects.toMatchObject({
     code: 'E_USAGE',
     message: 'Two of these images, in other pools, are of volume db: refresh them one after the other',
@@ -277,14 +278,14 @@ test('several images are refreshed all or none, if a job of one of them cannot b
   let copies = await withImage(directory);
   await copies.scene.create({ name: 'log', pool: 'fast', sizeBytes: SIZE_BYTES });
   copies = await again(copies);
-  await copies.service.image({ name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.service.images.image({ name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
   await copies.run();
   copies = await again(copies);
   const orders = copies.service.orders(LOCAL_ASKER, CHANGES);
   const copy = { name: 'log', universe: 0, snapshot: null, newName: 'new', newUniverse: 0, pool: 'slow', limitBytes: null, request: null };
   await orders['volume-copy'](copy);
   const both = [IMAGE, { name: 'log', universe: 1 }];
-  await expect(copies.service.refresh(both, null, LOCAL_ASKER, CHANGES)).rejects.toMatchObject({ code: 'E_BUSY' });
+  await expect(copies.service.images.refresh(both, null, LOCAL_ASKER, CHANGES)).rejects.toMatchObject({ code: 'E_BUSY' });
   await copies.run();
   expect(copies.jobs.list.slice(2).map(({ kind, name, state }) => [kind, name, state])).toEqual([
     ['copy', 'log', 'done'],
@@ -297,7 +298,7 @@ test('a client learns neither the names of other pools nor of volumes that it ma
   const copies = await withImage(directory);
   const asker: Asker = { node: 'web', role: 'manage', pools: ['fast'], limitBytes: null };
   const image = (name: string, pool: string) =>
-    copies.service.image({ name, universe: 0, newUniverse: 2, pool, limitBytes: null }, asker, CHANGES);
+    copies.service.images.image({ name, universe: 0, newUniverse: 2, pool, limitBytes: null }, asker, CHANGES);
   for (const pool of ['none', 'slow']) {
     await expect(image('db', pool)).rejects.toMatchObject({ code: 'E_RIGHTS' });
     await expect(copies.copy('new', { pool }, asker)).rejects.toMatchObject({ code: 'E_RIGHTS' });

@@ -1,41 +1,40 @@
-// Executes the methods about moves, copies and jobs, and puts together what they need. Invariants: a client sees and ends the jobs that it asked
-// for, and an administrator all of them; a job begins only after the change queue has checked that it can; only programs on the server make
-// it write files or connect to other servers.
+// Executes the methods about moves, copies and jobs, and puts together what they need. Each kind of job has a file beside this one. Invariants:
+// a client sees and ends the jobs that it asked for, and an administrator all of them; a job begins only after the change queue has checked
+// that it can.
 
-import { randomBytes, randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { JOB_METHODS } from '@rsio/common/control/server/job-methods';
 import type { JobView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { checkNotCopied, checkSource, decideCopy } from '../copies/copy-rules.ts';
 import { CopySources } from '../copies/copy-source.ts';
-import { type GuardedPlaces, formatOf } from '../copies/file-place.ts';
+import { type GuardedPlaces } from '../copies/file-place.ts';
 import { type Convert, Programs, type ProgramUser } from '../copies/program.ts';
 import { ToFile } from '../copies/to-file.ts';
-import { nbdPlace, ToNbd } from '../copies/to-nbd.ts';
+import { ToNbd } from '../copies/to-nbd.ts';
 import { ToVolume } from '../copies/to-volume.ts';
 import { checkNotRead, VolumeCopies } from '../copies/volume-copies.ts';
-import { decideCopiedRefresh, decideImage, findPairs, isInOtherPool } from '../images/image-rules.ts';
 import { ToImage } from '../images/to-image.ts';
-import { isOpen, jobText, volumeIdsOf } from '../jobs/job-plan.ts';
-import type { CopyState, CopyTarget, ImageFormat, JobRecord } from '../jobs/job-record.ts';
+import { isOpen, volumeIdsOf } from '../jobs/job-plan.ts';
+import type { JobRecord } from '../jobs/job-record.ts';
 import { Jobs, type JobsPorts } from '../jobs/jobs.ts';
 import { type ChangedData, changedData } from '../moves/changed-data.ts';
 import { decideMove } from '../moves/move-rules.ts';
 import { punchHole } from '../moves/punch-hole.ts';
 import { VolumeMoves } from '../moves/volume-moves.ts';
 import { VolumeSwitch, type VolumeSwitchPorts } from '../moves/volume-switch.ts';
-import { type Asker, checkRole, LOCAL_ASKER } from '../pools/asker.ts';
-import { findVolume, type Found, type NamedVolume, type PoolState, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import { type Asker, checkRole } from '../pools/asker.ts';
+import { findVolume, type NamedVolume, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import { systemReflink } from '../pools/snapshots/reflink.ts';
 import type { Changes } from '../requests/requests.ts';
-import { findSnapshot, type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '../triggers/triggers.ts';
+import { CopyOrders, exportTarget } from './copy-orders.ts';
+import { ImageJobs } from './image-jobs.ts';
+import { inPool, isInPool, NewJobs } from './new-jobs.ts';
 
 export interface JobServicePorts {
   readonly clock: Clock;
@@ -71,31 +70,14 @@ export interface CopyMeans {
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
 }
 
-/** What a person wants to copy: a volume, or a snapshot of it. */
-interface Wanted extends VolumeName {
-  readonly snapshot: string | null;
-}
-
-/** An image to make. `pool`: null for that of the volume. */
-export interface NewImage extends VolumeName {
-  readonly newUniverse: number;
-  readonly pool: string | null;
-  readonly limitBytes: number | null;
-}
-
-type ImageTarget = Extract<CopyTarget, { kind: 'image' }>;
-
-interface ImageOrder {
-  readonly source: Found;
-  readonly pool: PoolState;
-  readonly target: ImageTarget;
-}
-
 export class JobService {
   readonly jobs: Jobs;
   private readonly moves: VolumeMoves;
   private readonly copies: VolumeCopies;
+  private readonly newJobs: NewJobs;
+  private readonly copyOrders: CopyOrders;
   private readonly ports: JobServicePorts;
+  readonly images: ImageJobs;
 
   constructor(ports: JobServicePorts) {
     const { clock, log, pools, verbs, snapshots, triggers } = ports;
@@ -126,6 +108,10 @@ export class JobService {
     });
     const run: JobsPorts['run'] = (job) => (job.record.kind === 'move' ? this.moves.run(job) : this.copies.run(job));
     this.jobs = new Jobs({ clock, log, file: ports.file, run });
+    this.newJobs = new NewJobs({ clock, log, jobs: this.jobs });
+    const asked = { pools, newJobs: this.newJobs, catalogue: () => this.moves.catalogue };
+    this.copyOrders = new CopyOrders({ ...asked, copies: this.copies });
+    this.images = new ImageJobs({ ...asked, clock, log, jobs: this.jobs, verbs, snapshots, triggers });
   }
 
   /** Lets the jobs run, when the pools are open. */
@@ -158,24 +144,24 @@ export class JobService {
     };
     const begin = async (volume: VolumeName, verb: string, work: () => Promise<JobRecord>): Promise<{ job: JobView }> => {
       const job = await changes.run(work, `volume ${volumeText(volume)}, which begins to be ${verb}`);
-      return { job: this.view(job) };
+      return { job: this.newJobs.view(job) };
     };
     return {
-      'job-list': ({ id }) => ({ jobs: (id === null ? this.jobs.list.filter(mine) : [find(id)]).map((job) => this.view(job)) }),
-      'job-cancel': async ({ id }) => ({ job: this.view(await this.jobs.cancel(find(id).id)) }),
+      'job-list': ({ id }) => ({ jobs: (id === null ? this.jobs.list.filter(mine) : [find(id)]).map((job) => this.newJobs.view(job)) }),
+      'job-cancel': async ({ id }) => ({ job: this.newJobs.view(await this.jobs.cancel(find(id).id)) }),
       'job-limit': async ({ id, limitBytes }) => {
         checkLimitable(find(id));
-        return { job: this.view(await this.jobs.limit(id, limitBytes)) };
+        return { job: this.newJobs.view(await this.jobs.limit(id, limitBytes)) };
       },
       'volume-move': ({ name, universe, pool, limitBytes }) =>
         begin({ name, universe }, 'moved', () => this.beginMove({ name, universe }, pool, limitBytes, asker)),
       'volume-copy': ({ name, universe, snapshot, newName, newUniverse, pool, limitBytes }) => {
         const to = { name: newName, universe: newUniverse };
-        return begin({ name, universe }, 'copied', () => this.beginCopy({ name, universe, snapshot }, to, pool, limitBytes, asker));
+        return begin({ name, universe }, 'copied', () => this.copyOrders.copy({ name, universe, snapshot }, to, pool, limitBytes, asker));
       },
       'volume-export': ({ name, universe, snapshot, target, format, force, limitBytes }) => {
         const to = exportTarget(target, format, force);
-        return begin({ name, universe }, 'copied', () => this.beginExport({ name, universe, snapshot }, to, limitBytes, asker));
+        return begin({ name, universe }, 'copied', () => this.copyOrders.export({ name, universe, snapshot }, to, limitBytes, asker));
       },
     };
   }
@@ -186,184 +172,7 @@ export class JobService {
     const { catalogue } = this.moves;
     const found = findVolume(catalogue, volume);
     const target = decideMove(catalogue, found, to, asker);
-    const place = { to: target.name, toId: target.identity?.id ?? '', limitBytes };
-    return this.begin({ ...this.newRecord(found, asker), ...place, kind: 'move' });
-  }
-
-  private async beginCopy(
-    wanted: Wanted,
-    to: VolumeName,
-    toPool: string | null,
-    limitBytes: number | null,
-    asker: Asker,
-  ): Promise<JobRecord> {
-    checkRole(asker, 'manage', 'copy volumes');
-    await this.ports.pools.measure();
-    const { catalogue } = this.moves;
-    const found = this.sourceOf(wanted, asker);
-    const id = randomUUID();
-    const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool }, asker, 0);
-    const isSame = ({ copy }: JobRecord): boolean =>
-      copy !== undefined && isInPool(copy.target) && copy.target.name === to.name && copy.target.universe === to.universe;
-    checkNotCopied(this.jobs.list, isSame, `volume ${volumeText(to)}`);
-    const place = { to: pool.name, toId: pool.identity?.id ?? '', limitBytes };
-    const copy = this.newCopy(found, { kind: 'volume', id, ...to });
-    return this.begin({ ...this.newRecord(found, asker), ...place, kind: 'copy', copy });
-  }
-
-  private async beginExport(
-    wanted: Wanted,
-    target: Exclude<CopyTarget, InPool>,
-    limitBytes: number | null,
-    asker: Asker,
-  ): Promise<JobRecord> {
-    checkRole(asker, 'admin', 'copy volumes to files and NBD servers');
-    const found = this.sourceOf(wanted, asker);
-    const to = target.kind === 'file' ? target.path : target.uri;
-    if (target.kind === 'file') await this.copies.checkFile(target);
-    checkNotCopied(this.jobs.list, (job) => job.kind === 'copy' && job.to === to, to);
-    return this.begin({ ...this.newRecord(found, asker), to, toId: '', limitBytes, kind: 'copy', copy: this.newCopy(found, target) });
-  }
-
-  /** Begins a job that makes an image in another pool. Returns null if the pool is that of the volume. */
-  async image(wanted: NewImage, asker: Asker, changes: Changes): Promise<JobView | null> {
-    checkRole(asker, 'manage', 'make images');
-    await this.ports.pools.measure();
-    const { clock } = this.ports;
-    const { name, universe, newUniverse, pool: into, limitBytes } = wanted;
-    const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
-    const { source, pool, manifest } = decideImage(this.moves.catalogue, { name, universe }, newUniverse, into, asker, stamp);
-    if (pool.name === source.pool.name) return null;
-    const target = { kind: 'image' as const, id: manifest.id, name, universe: newUniverse, refresh: manifest.image.refresh, isNew: true };
-    const [job = null] = await this.beginImages([{ source, pool, target }], limitBytes, asker, changes);
-    return job;
-  }
-
-  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if all are in the pool of their volume. */
-  async refresh(
-    wanted: readonly VolumeName[],
-    limitBytes: number | null,
-    asker: Asker,
-    changes: Changes,
-  ): Promise<readonly JobView[] | null> {
-    checkRole(asker, 'manage', 'refresh images');
-    await this.ports.pools.measure();
-    const { catalogue } = this.moves;
-    const pairs = findPairs(catalogue, wanted, asker);
-    const others = pairs.filter(isInOtherPool);
-    if (others.length === 0) return null;
-    if (others.length < pairs.length)
-      throw new RsError(
-        'E_USAGE',
-        `Of these images, ${others.map(({ image }) => volumeText(image.manifest)).join(', ')} are in other pools than their volumes, and the others not: ` +
-          'refresh them with two commands',
-      );
-    const ofOne = others.find(({ source }, index) => others.findIndex((other) => other.source.manifest.id === source.manifest.id) < index);
-    if (ofOne !== undefined)
-      throw new RsError(
-        'E_USAGE',
-        `Two of these images, in other pools, are of volume ${volumeText(ofOne.source.manifest)}: refresh them one after the other`,
-      );
-    const all = others.map(({ image: { pool, manifest }, source }) => {
-      decideCopiedRefresh(catalogue, manifest, source, asker);
-      this.ports.verbs.checkUnheld({ pool, manifest });
-      const { id, name, universe } = manifest;
-      return { source, pool, target: { kind: 'image' as const, id, name, universe, refresh: randomUUID(), isNew: false } };
-    });
-    return this.beginImages(all, limitBytes, asker, changes);
-  }
-
-  /** Makes snapshots of the volumes at one moment, and jobs that copy them. */
-  private async beginImages(all: readonly ImageOrder[], limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView[]> {
-    const { snapshots, triggers } = this.ports;
-    for (const { target } of all) this.checkFree(target);
-    const snapshot = `image-${randomBytes(6).toString('hex')}`;
-    const wanted = all.map(({ source: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot }));
-    const what = `snapshots ${snapshot}, which are being made for images`;
-    const make = (): Promise<readonly FoundSnapshot[]> => changes.run(() => snapshots.snapshot(wanted, LOCAL_ASKER, null), what);
-    const made = await triggers.around({ snapshots: wanted, by: asker.node, isScheduled: false }, make);
-    const begun: JobRecord[] = [];
-    try {
-      await changes.run(async () => {
-        for (const [index, { pool, target }] of all.entries()) {
-          this.checkFree(target);
-          const found = made[index]!;
-          const copy: CopyState = { ...this.newCopy(found, target), isOwn: true };
-          const place = { to: pool.name, toId: pool.identity?.id ?? '', limitBytes };
-          begun.push(await this.begin({ ...this.newRecord(found, asker), ...place, kind: 'copy', copy }));
-        }
-      }, `images, whose copies begin`);
-    } catch (thrown) {
-      // All of them are brought to the moment, or none.
-      for (const { id } of begun) await this.jobs.cancel(id).catch(() => undefined);
-      for (const name of wanted.slice(begun.length))
-        await changes
-          .run(() => snapshots.remove(name, LOCAL_ASKER, null), what)
-          .catch((failure: unknown) =>
-            this.ports.log.warn(`Snapshot ${name.snapshot} of volume ${name.name} stays: ${toRsError(failure).message}`),
-          );
-      throw thrown;
-    }
-    return begun.map((job) => this.view(job));
-  }
-
-  /** Throws E_BUSY if another job makes this image. */
-  private checkFree(target: ImageTarget): void {
-    const isSame = ({ copy }: JobRecord): boolean =>
-      copy !== undefined &&
-      isInPool(copy.target) &&
-      (copy.target.id === target.id || (copy.target.name === target.name && copy.target.universe === target.universe));
-    checkNotCopied(this.jobs.list, isSame, `volume ${volumeText(target)}`);
-  }
-
-  /** Finds what is to be copied. Throws unless the asker may copy it. */
-  private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker): Found & Partial<Pick<FoundSnapshot, 'record'>> {
-    const { catalogue } = this.moves;
-    const found =
-      snapshot === null
-        ? findVolume(catalogue, { name, universe })
-        : findSnapshot(catalogue, { name, universe, snapshot }, asker, 'copy snapshots');
-    checkSource(catalogue, found, asker);
-    return found;
-  }
-
-  private newCopy(found: Found & Partial<Pick<FoundSnapshot, 'record'>>, target: CopyTarget): CopyState {
-    const taken = new Set(snapshotsOf(found).list.map(({ name }) => name));
-    let own = '';
-    do own = `copy-${this.jobs.nextId}-${randomBytes(4).toString('hex')}`;
-    while (taken.has(own));
-    const { record } = found;
-    const source = record === undefined ? { snapshot: own, snapshotId: null } : { snapshot: record.name, snapshotId: record.id };
-    return { target, ...source, isOwn: record === undefined, copyStamp: null, positionBytes: 0, part: null, end: null };
-  }
-
-  private newRecord({ pool, manifest }: Found, asker: Asker): Omit<JobRecord, 'kind' | 'to' | 'toId' | 'limitBytes'> {
-    return {
-      ...{ id: this.jobs.nextId, volumeId: manifest.id, name: volumeText(manifest), universe: manifest.universe },
-      ...{ from: pool.name, fromId: pool.identity?.id ?? '' },
-      ...{ by: asker.node, createdMs: this.ports.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
-      ...{ rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
-    };
-  }
-
-  private async begin(wanted: JobRecord): Promise<JobRecord> {
-    const job = await this.jobs.add(wanted);
-    const who = job.by === null ? 'an administrator on the server' : `client ${job.by}`;
-    this.ports.log.info(`Job ${job.id}, ${jobText(job)}, begins, by ${who}`, { volume: job.name, audit: true });
-    return job;
-  }
-
-  private view({ copy, ...job }: JobRecord): JobView {
-    const { volumeId: _volume, fromId: _from, toId: _to, move: _move, ...shown } = job;
-    const target = copy?.target;
-    return {
-      ...shown,
-      snapshot: copy === undefined || copy.isOwn ? null : copy.snapshot,
-      newName: target !== undefined && isInPool(target) ? volumeText(target) : null,
-      target: target === undefined || isInPool(target) ? 'pool' : target.kind,
-      afterRestart: target === undefined || isInPool(target) ? 'goes on' : 'starts over',
-      bytesPerSecond: this.jobs.bytesPerSecond(job.id),
-    };
+    return this.newJobs.begin(found, { ...inPool(target, limitBytes), kind: 'move' }, asker);
   }
 }
 
@@ -372,24 +181,10 @@ function systemMeans(): CopyMeans {
   return { changedData: ranges === null ? null : changedData(ranges), punch: punchHole };
 }
 
-type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' }>;
-
-function isInPool(target: CopyTarget): target is InPool {
-  return target.kind === 'volume' || target.kind === 'image';
-}
-
 /** A program keeps the limit with which it was started. */
 function checkLimitable({ id, state, copy }: JobRecord): void {
   if (copy === undefined || isInPool(copy.target) || state !== 'running') return;
   throw new RsError('E_USAGE', `Job ${id} copies with qemu-img, whose limit is set when it begins: cancel the job, and copy with --limit`, {
     job: id,
   });
-}
-
-/** Throws E_USAGE. `target`: an absolute path, or an NBD URI. */
-function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, InPool> {
-  if (target.startsWith('/')) return { kind: 'file', path: target, format: formatOf(target, format), isForced };
-  nbdPlace(target);
-  if (format !== null) throw new RsError('E_USAGE', 'A copy to an NBD server has no format: leave --format away');
-  return { kind: 'nbd', uri: target };
 }

@@ -1,0 +1,93 @@
+// Begins jobs: what is recorded of a new one, and what is shown of each. The other files of this folder decide whether it can begin. Invariant:
+// a person who sees a job sees none of the ids of its volumes and pools.
+
+import { randomBytes } from 'node:crypto';
+import type { JobView } from '@rsio/common/control/server/views';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Log } from '@rsio/common/log/log';
+import { jobText } from '../jobs/job-plan.ts';
+import type { CopyState, CopyTarget, JobRecord } from '../jobs/job-record.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { Asker } from '../pools/asker.ts';
+import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
+import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
+
+export type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' }>;
+
+/** A volume, or one of its snapshots. */
+export type FoundSource = Found & Partial<Pick<FoundSnapshot, 'record'>>;
+
+export interface NewJobsPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info'>;
+  readonly jobs: Jobs;
+}
+
+/** Where a job takes what it reads. */
+export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes'>;
+
+export class NewJobs {
+  private readonly ports: NewJobsPorts;
+
+  constructor(ports: NewJobsPorts) {
+    this.ports = ports;
+  }
+
+  get list(): readonly JobRecord[] {
+    return this.ports.jobs.list;
+  }
+
+  /** Begins to copy. `isOwn`: the snapshot was made for the job, which removes it. */
+  copy(found: FoundSource, target: CopyTarget, place: JobPlace, asker: Asker, isOwn?: boolean): Promise<JobRecord> {
+    const copy = this.copyState(found, target);
+    return this.begin(found, { ...place, kind: 'copy', copy: { ...copy, isOwn: isOwn ?? copy.isOwn } }, asker);
+  }
+
+  async begin(found: Found, what: JobPlace & Pick<JobRecord, 'kind' | 'copy'>, asker: Asker): Promise<JobRecord> {
+    const job = await this.ports.jobs.add({ ...this.newRecord(found, asker), ...what });
+    const who = job.by === null ? 'an administrator on the server' : `client ${job.by}`;
+    this.ports.log.info(`Job ${job.id}, ${jobText(job)}, begins, by ${who}`, { volume: job.name, audit: true });
+    return job;
+  }
+
+  view({ copy, ...job }: JobRecord): JobView {
+    const { volumeId: _volume, fromId: _from, toId: _to, move: _move, ...shown } = job;
+    const target = copy?.target;
+    return {
+      ...shown,
+      snapshot: copy === undefined || copy.isOwn ? null : copy.snapshot,
+      newName: target !== undefined && isInPool(target) ? volumeText(target) : null,
+      target: target === undefined || isInPool(target) ? 'pool' : target.kind,
+      afterRestart: target === undefined || isInPool(target) ? 'goes on' : 'starts over',
+      bytesPerSecond: this.ports.jobs.bytesPerSecond(job.id),
+    };
+  }
+
+  private copyState(found: FoundSource, target: CopyTarget): CopyState {
+    const taken = new Set(snapshotsOf(found).list.map(({ name }) => name));
+    let own = '';
+    do own = `copy-${this.ports.jobs.nextId}-${randomBytes(4).toString('hex')}`;
+    while (taken.has(own));
+    const { record } = found;
+    const source = record === undefined ? { snapshot: own, snapshotId: null } : { snapshot: record.name, snapshotId: record.id };
+    return { target, ...source, isOwn: record === undefined, copyStamp: null, positionBytes: 0, part: null, end: null };
+  }
+
+  private newRecord({ pool, manifest }: Found, asker: Asker): Omit<JobRecord, 'kind' | 'to' | 'toId' | 'limitBytes'> {
+    return {
+      ...{ id: this.ports.jobs.nextId, volumeId: manifest.id, name: volumeText(manifest), universe: manifest.universe },
+      ...{ from: pool.name, fromId: pool.identity?.id ?? '' },
+      ...{ by: asker.node, createdMs: this.ports.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
+      ...{ rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
+    };
+  }
+}
+
+/** Returns where a job takes what it reads, if that is a pool. */
+export function inPool(pool: PoolState, limitBytes: number | null): JobPlace {
+  return { to: pool.name, toId: pool.identity?.id ?? '', limitBytes };
+}
+
+export function isInPool(target: CopyTarget): target is InPool {
+  return target.kind === 'volume' || target.kind === 'image';
+}
