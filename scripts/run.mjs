@@ -19,6 +19,7 @@ export const PROGRAMS = {
   start: { run: 'compiled', entry: 'test/demo/main.ts', what: 'the demo: a server and a client on this machine' },
   bench: { run: 'compiled', entry: 'bench/main.ts', what: 'measures server and client beside other servers' },
   sim: { run: 'compiled', entry: 'test/sim/main.ts', what: 'runs seeds of the deterministic simulator' },
+  models: { run: 'source', entry: 'test/models/main.ts', what: 'searches the states of small models of the rules' },
   zoo: { run: 'compiled', entry: 'test/sim/zoo/main.ts', what: 'breaks one rule at a time and finds it with the simulator' },
   conformance: { run: 'compiled', entry: 'test/conformance/main.ts', what: 'checks a server against every rule of docs/PROTOCOL.md' },
   fuzz: { run: 'source', entry: 'test/fuzz/main.ts', what: 'sends wrong and hostile input of every kind' },

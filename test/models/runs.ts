@@ -1,0 +1,133 @@
+// The runs of the models, with what each must give: a model that says otherwise is a broken rule or a broken model. README.md explains the
+// arguments and the variants. `small` runs belong to the tests, `normal` ones take minutes together, and `big` ones minutes each.
+// Invariant: each variant of a model has a run that breaks it, or one that shows that it holds.
+
+export type Result = 'holds' | 'breaks' | 'unfinished';
+
+export interface ModelRun {
+  readonly model: string;
+  readonly size: 'small' | 'normal' | 'big';
+  readonly expected: Result;
+  readonly variant: string;
+  readonly args: string;
+}
+
+function table(model: string, size: ModelRun['size'], expected: Result, rows: string): ModelRun[] {
+  return rows
+    .trim()
+    .split('\n')
+    .map((row) => /^\s*(\S+)\s+(.*)$/.exec(row))
+    .map((row) => ({ model, size, expected, variant: row?.[1] ?? '', args: row?.[2] ?? '' }));
+}
+
+const MIRROR: readonly ModelRun[] = [
+  ...table(
+    'mirror',
+    'small',
+    'holds',
+    `
+    base 2 1 1 0 0 2 0 0 -l
+    base 2 1 0 1 1 2 0 8 -q`,
+  ),
+  ...table(
+    'mirror',
+    'small',
+    'breaks',
+    `
+    read-fixed 2 1 1 0 0 2 0 0
+    minority 2 1 0 0 1 2 0 1
+    clean-unflushed 2 1 0 0 1 2 1 8
+    settle-reachable 2 1 0 0 1 2 0 1`,
+  ),
+  ...table(
+    'mirror',
+    'normal',
+    'holds',
+    `
+    base 2 2 0 1 0 2 0 0 -l
+    base 2 1 0 0 1 2 0 31 -l
+    base 2 1 0 0 1 2 0 32 -l
+    base 2 1 1 0 1 2 0 10 -q -l
+    base 2 1 1 1 1 2 0 8 -q -l
+    base 2 1 0 1 1 2 1 8 -l
+    base 2 2 0 0 1 2 0 2 -q -l
+    base 2 2 0 1 1 2 0 8 -q -l
+    base 2 1 0 0 2 2 0 8 -q -l
+    base 2 1 0 0 1 3 0 4 -q -l
+    base 3 1 0 0 1 2 0 8 -q -l
+    base 2 1 0 0 1 2 0 31 -p -l
+    base 2 1 0 1 1 2 0 8 -p -l
+    base 2 1 0 0 1 2 0 31 -a -l
+    base 2 1 1 0 1 2 0 9 -a -q -l
+    base 2 1 0 1 1 2 0 9 -a -q -l
+    base 2 1 0 1 1 2 0 2 -l
+    base 2 1 0 0 0 3 1 0 -l
+    base 2 1 0 0 1 2 1 11 -l
+    base 2 2 0 0 1 2 0 3 -l
+    base 3 1 0 0 1 2 0 2 -q -l
+    base 2 1 0 0 2 2 0 5 -q
+    remain-unclaimed 2 1 0 0 1 2 0 31
+    read-check-majority 2 1 1 0 1 2 0 1 -q -l`,
+  ),
+  ...table(
+    'mirror',
+    'normal',
+    'breaks',
+    `
+    shrink-early 2 1 0 0 1 2 0 3
+    grow-late 2 1 0 0 1 2 0 2
+    join-late 2 1 0 1 1 2 0 2
+    join-noflush 2 1 0 1 1 2 0 2
+    pending-last-only 2 1 0 0 1 2 0 4
+    reopen-leaving 2 1 0 1 1 2 0 8
+    no-recommit 2 1 0 0 1 3 0 4
+    promise-volatile 2 1 0 0 1 2 0 0
+    no-revoke 2 1 0 0 0 2 0 0
+    claim-all 2 1 0 0 1 2 0 2 -l
+    any-replica 2 1 0 0 1 2 0 2
+    unclean-as-clean 2 1 0 0 0 2 0 0
+    no-settle-flush 2 1 1 0 1 2 0 8
+    no-settle-flush 2 1 1 0 1 2 0 8 -p
+    resync-unclaimed 3 1 0 0 1 2 0 4
+    resync-unsettled 3 1 0 0 1 2 0 2 -q
+    map-source-only 2 1 0 0 1 2 0 1
+    map-target-only 2 1 0 0 1 2 0 2
+    map-volatile 2 1 0 0 1 2 0 8
+    map-before-fence 2 1 0 0 1 2 0 4
+    clear-early 2 1 0 1 1 2 0 2
+    clear-unflushed 2 1 0 0 1 2 0 8
+    resync-no-serial 2 2 0 0 1 2 0 2
+    resync-old-session 2 2 0 0 1 2 0 1
+    resync-forget 2 1 0 0 2 2 0 10
+    no-source 2 1 0 0 1 2 0 32
+    map-not-inflight 3 1 0 0 1 2 0 8 -q
+    o1-acked-only 2 2 0 0 1 2 0 2
+    read-any 2 1 1 0 0 2 0 0
+    read-lock-one-way 2 1 1 0 0 2 0 0
+    read-unchecked 2 1 0 0 1 2 0 1
+    read-check-committed 2 1 0 0 2 2 0 5
+    log-at-ack 2 1 0 0 1 2 0 8
+    reads-in-replay 2 1 0 0 1 2 0 8
+    no-log 2 1 0 0 1 2 0 8
+    flush-in-replay 2 1 0 1 1 2 0 8
+    flush-stayers 2 1 0 1 1 2 0 2
+    clean-not-cleared 2 1 0 0 0 3 1 0
+    identity-ignored 2 1 0 0 1 2 0 32
+    voter-amnesia 2 1 0 0 2 2 0 33`,
+  ),
+  ...table(
+    'mirror',
+    'big',
+    'holds',
+    `
+    base 2 1 1 0 1 2 0 31 -q -l
+    base 2 1 0 0 2 2 0 2 -q -l
+    base 3 1 0 0 3 1 0 2 -q -l
+    base 2 1 0 0 1 3 0 4
+    base 3 1 0 0 1 2 0 8 -p -q -l`,
+  ),
+  ...table('mirror', 'big', 'breaks', 'copy-no-map 3 1 0 0 3 1 0 2 -q'),
+  ...table('mirror', 'big', 'unfinished', 'base 3 2 2 1 3 3 1 63 -w 1 -t 300'),
+];
+
+export const RUNS: readonly ModelRun[] = MIRROR;
