@@ -25,6 +25,7 @@ const LAYERS = {
     daemon: ['lib', 'log', 'files'],
     config: ['lib', 'files'],
     control: ['lib', 'log', 'daemon'],
+    triggers: ['lib', 'log', 'files', 'config'],
     cli: ['lib', 'config', 'control'],
     manage: ['lib', 'log', 'config', 'control', 'cli'],
   },

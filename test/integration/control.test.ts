@@ -172,6 +172,8 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   attach: { names: ['nosuch'] },
   detach: { names: ['nosuch'] },
   'server-call': { method: 'volume-list' },
+  'snapshot-begin': { snapshots: [{ namespace: 'osl', name: 'oracle', universe: 0, snapshot: 'monday' }] },
+  'snapshot-end': { ticket: 1 },
   'await-volume': { namespace: 'osl', server: 'big-9' },
 };
 

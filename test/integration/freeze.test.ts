@@ -1,8 +1,8 @@
 // `volume snapshot --freeze` with real file systems on a loop device of rsiod: a program that writes waits for the moment and goes on, the
-// snapshot has a clean file system with what was written and not yet synced; a killed command leaves nothing frozen; what is not mounted is
-// refused. Skipped without root, /dev/fuse, loop devices or xfsprogs.
+// snapshot has a clean file system with what was written and not yet synced; triggers of the client write around the frozen time; a killed
+// command leaves nothing frozen; what is not mounted is refused. Skipped without root, /dev/fuse, loop devices or xfsprogs.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { expect, it } from 'vitest';
@@ -14,6 +14,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const TEST_MS = 180_000;
 const WAIT_MS = 30_000;
+const ENDED = 'the command that asked for it has ended without a word';
 const hosts = useHosts();
 
 it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST_MS }, async (context) => {
@@ -40,6 +41,27 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   const data = await devices.well('ls "$1"/volumes/*/snapshots/cold.data', pool);
   expect(await devices.well('dumpe2fs -h "$1" 2>/dev/null', data.trim())).not.toContain('needs_recovery');
   expect(await devices.well('e2fsck -fn "$1" 2>&1; debugfs -R "cat file" "$1" 2>/dev/null', data.trim())).toContain('some content');
+  // Programs of the administrator may write to the file system before it is frozen and after it is thawed.
+  const said = path.join(mount, 'said');
+  const triggered = async (): Promise<Record<string, unknown>[]> => {
+    const lines = (await devices.well('cat "$1"', said)).split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
+  const program = path.join(host.root, 'trigger');
+  writeFileSync(program, `#!/bin/sh\ncat >> ${said}\nsync ${said}\n`, { mode: 0o755 });
+  const sections = ['before', 'after'].map((when) => `\n[trigger ${when}]\non = snapshot-${when}\nrun = ${program}\n`);
+  appendFileSync(host.rsiodPaths.configFile, sections.join(''));
+  await host.rsconfigWell('reload');
+  await host.rsconfigWell('volume', 'snapshot', '--freeze', 'db@quiet');
+  const [before, after] = await triggered();
+  expect(before).toMatchObject({
+    event: 'snapshot-before',
+    client: 'big-2',
+    snapshots: [{ namespace: 'osl', volume: 'db', snapshot: 'quiet' }],
+  });
+  expect(after).toMatchObject({ event: 'snapshot-after', isMade: true, error: null });
+  const quiet = (await devices.well('ls "$1"/volumes/*/snapshots/quiet.data', pool)).trim();
+  expect(await devices.well('debugfs -R "cat said" "$1" 2>/dev/null', quiet)).toMatch(/^\{"event":"snapshot-before".*\n$/);
   // A snapshot that is refused leaves nothing frozen.
   expect((await host.rsconfig('volume', 'snapshot', '--freeze', 'db@cold')).stderr).toContain('exists');
   await devices.well('echo again > "$1/file"; sync "$1/file"', mount);
@@ -53,6 +75,7 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   await waitFor(() => frozen() === undefined, WAIT_MS, 'The shell thaws it');
   process.kill(host.pid('rssrv'), 'SIGCONT');
   killed.kill();
+  await waitFor(async () => (await triggered()).at(-1)?.['error'] === ENDED, WAIT_MS, 'rsiod starts the program that follows the snapshot');
   await devices.well('echo last > "$1/file"; sync "$1/file"; umount "$1"', mount);
 });
 

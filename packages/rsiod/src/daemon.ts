@@ -12,6 +12,7 @@ import { CONTROL_METHODS, CUT_STATE } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { DaemonLog } from '@rsio/common/log/log';
+import { Triggers } from '@rsio/common/triggers/triggers';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
@@ -23,6 +24,7 @@ import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { labelOf } from './attachments/offers.ts';
+import { ClientSnapshots } from './control/client-snapshots.ts';
 import { controlHandlers } from './control/control-handlers.ts';
 import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
@@ -82,6 +84,8 @@ export class ClientDaemon {
   private readonly attached: AttachedList<Volume>;
   private readonly frontends: Frontends;
   private readonly notifications: Notifications;
+  private readonly triggers: Triggers;
+  private readonly snapshots: ClientSnapshots;
   private readonly ports: NamespacePorts;
   private readonly watcher: InterfaceWatcher;
   private readonly probes: PathProbes;
@@ -97,6 +101,15 @@ export class ClientDaemon {
     this.options = options;
     this.configuredMs = clock.wallMs();
     this.notifications = new Notifications(log, clock);
+    this.triggers = new Triggers({
+      clock,
+      log,
+      daemon: 'rsiod',
+      machine: () => ({ client: this.config.namespaces[0]?.nodename ?? '' }),
+      triggers: () => this.config.triggers,
+    });
+    this.snapshots = new ClientSnapshots({ clock, triggers: this.triggers });
+    this.notifications.heard = (event) => this.triggers.event(event);
     this.config = config;
     this.locals = this.localsOf(config);
     this.frontends = this.makeFrontends();
@@ -161,6 +174,7 @@ export class ClientDaemon {
    */
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
+    await this.snapshots.stop();
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.handOver();
@@ -176,6 +190,7 @@ export class ClientDaemon {
   /** Detaches volumes and closes paths and sockets. Stopping takes a bounded time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
+    await this.snapshots.stop();
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.close();
@@ -418,6 +433,7 @@ export class ClientDaemon {
         log: this.options.log,
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
+      snapshots: this.snapshots,
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,

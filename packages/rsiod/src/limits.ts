@@ -5,12 +5,12 @@ import '@rsio/protocol/limits';
 
 import { assert } from '@rsio/common/lib/assert';
 import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
-import { CONTROL_TIMEOUT_MS } from '@rsio/common/control/limits';
+import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from '@rsio/common/control/limits';
 import { RECONNECT_MIN_MS } from '@rsio/protocol/client/limits';
 import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/probe/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limits.ts';
-import { PROBES_TIME_MAX_MS } from './control/limits.ts';
+import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
 import { DEVICE_FORCE_MS } from './frontends/devices/limits.ts';
 import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
@@ -23,3 +23,4 @@ assert(
   'Removing a device by force must end before the timeouts around it',
 );
 assert(PROBES_TIME_MAX_MS + PROBE_TIME_MAX_MS < CONTROL_TIMEOUT_MS, 'A command for probes must wait for the last one');
+assert(SERVER_CALL_MS < SNAPSHOT_WHOLE_MS, 'The triggers of a snapshot must wait until the server has answered');

@@ -5,6 +5,7 @@ import './limits.ts';
 
 import { mkdirSync } from 'node:fs';
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
+import { triggerProblems, withSafeTriggers } from '@rsio/common/config/trigger-programs';
 import { type RsiodPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { runProgram } from '@rsio/common/daemon/arguments';
@@ -53,7 +54,9 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
-  warningSentences(config.warnings).forEach(warn);
+  // A start is not refused because of a trigger: the devices of the process before it may wait for this one.
+  const unsafe = triggerProblems(config.triggers).map((problem) => ({ file: config.file, ...problem }));
+  warningSentences([...config.warnings, ...unsafe]).forEach(warn);
   let hasEnded = false;
   const lost = (): void => {
     if (hasEnded) return;
@@ -135,6 +138,7 @@ runProgram(
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {
+      withSafeTriggers(config);
       for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
       const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
       const counts = `${plural(config.interfaces.length, 'interface')}, ${plural(config.namespaces.length, 'namespace')}`;

@@ -1,7 +1,8 @@
 // Texts of the two configuration files, from a seed: valid ones, and ones with a small mistake in a line or a byte. Keys, types and
 // sections come from the schema, so that a new key is tested at once.
 
-import { type ConfigFileName, type FileSchema, SCHEMA } from '@rsio/common/config/schema/schema';
+import type { FileSchema } from '@rsio/common/config/schema/entries';
+import { type ConfigFileName, SCHEMA } from '@rsio/common/config/schema/schema';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 

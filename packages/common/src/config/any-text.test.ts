@@ -7,7 +7,8 @@ import { RsError } from '../lib/errors.ts';
 import { INTERFACES_MAX } from '../lib/limits.ts';
 import { parseRscltConfig } from './reader/rscltcfg.ts';
 import { parseRssrvConfig } from './reader/rssrvcfg.ts';
-import { type ConfigFileName, type FileSchema, SCHEMA } from './schema/schema.ts';
+import type { FileSchema } from './schema/entries.ts';
+import { type ConfigFileName, SCHEMA } from './schema/schema.ts';
 
 const VALUES = [
   '1',

@@ -1,12 +1,11 @@
 // Checks whether the group and the user that rssrvcfg names (control-group, user) exist on this machine, and whether the programs of its
-// triggers are safe. The parser cannot, because it reads no
-// other files. Invariant: every way to take a configuration into force asks here first, so that no way accepts what another one refuses.
+// triggers are safe. The parser cannot, because it reads no other files. Invariant: every way to take a configuration into force asks here first, so that no way accepts what another one refuses.
 
 import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';
-import { unsafeProgram } from '../files/safe-program.ts';
 import { USER_FILE, userNamed } from '../files/users.ts';
 import { type ConfigProblem, throwProblems } from './reader/findings.ts';
 import type { RssrvConfig } from './schema/types.ts';
+import { triggerProblems } from './trigger-programs.ts';
 
 export const CONTROL_GROUP = 'control-group';
 
@@ -27,11 +26,7 @@ export function controlGroupProblems(
     problems.push({ line: user.line, message: `user ${user.name} is not in ${userFile}: create the user, or set user to another one` });
   if (user !== null && found?.uid === 0)
     problems.push({ line: user.line, message: `user ${user.name} has all rights: set user to one without, or remove it for the default` });
-  for (const { run, line } of triggers) {
-    const why = unsafeProgram(run);
-    if (why !== null) problems.push({ line, message: `trigger program ${run} ${why}` });
-  }
-  return problems;
+  return [...problems, ...triggerProblems(triggers)];
 }
 
 /** Returns the configuration. Throws E_CONFIG if it names a group or a user that does not exist. */

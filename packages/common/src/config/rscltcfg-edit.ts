@@ -8,7 +8,8 @@ import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import { type IniDocument, type IniSection, parseIni } from './ini/ini-document.ts';
 import { appendSection, removeEntry, removeSection, renameSection, setValue } from './ini/ini-edit.ts';
-import { type KeyEntry, type KeyTable, SCHEMA } from './schema/schema.ts';
+import type { KeyEntry, KeyTable } from './schema/entries.ts';
+import { SCHEMA } from './schema/schema.ts';
 
 /** A [server] or [volume] section is identified by its namespace and its own name. */
 export type SectionRef =

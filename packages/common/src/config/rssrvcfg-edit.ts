@@ -6,7 +6,8 @@ import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import { type IniDocument, parseIni } from './ini/ini-document.ts';
 import { appendLine, appendSection, changeLines, removeEntry, removeLines, removeSection, setValue } from './ini/ini-edit.ts';
-import { type KeyTable, SCHEMA } from './schema/schema.ts';
+import type { KeyTable } from './schema/entries.ts';
+import { SCHEMA } from './schema/schema.ts';
 import { isKeyText, keyText } from './schema/value-types.ts';
 
 /** Column of the `=` in a new section. */

@@ -9,6 +9,9 @@ import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SE
 import { DAEMON, EVENT, eventCount, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from './shape.ts';
 
+/** Largest process id of Linux. */
+const PID_MAX = 2 ** 22;
+
 /** An event has this state if a volume was detached by force while in use. The event's reason says what has been lost. */
 export const CUT_STATE = 'cut';
 
@@ -302,6 +305,26 @@ export const CONTROL_METHODS = {
     },
     object({ namespace: text(), server: text(), result: record('Answer of the server') }),
     SERVER_CALL_MS,
+  ),
+  'snapshot-begin': method(
+    'Starts the triggers with snapshot-before, before servers are asked for these snapshots. If one of them fails, so does this method',
+    {
+      snapshots: {
+        shape: list(object({ namespace: filledText(), name: filledText(), universe: count(), snapshot: filledText() })),
+        what: 'a list of objects with namespace, name, universe and snapshot',
+      },
+      pid: { shape: orNull(whole(1, PID_MAX)), what: 'the id of the process that asks, or null', default: null },
+    },
+    object({ ticket: orNull(count('For snapshot-end, which has to follow; null: there are no triggers')) }),
+    SERVER_CALL_MS,
+  ),
+  'snapshot-end': method(
+    'Starts the triggers with snapshot-after, after the servers have answered. If the asker ends without it, rsiod starts them by itself',
+    {
+      ticket: { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'the ticket of snapshot-begin' },
+      error: { shape: orNull(text()), what: 'why no snapshot was made, or null', default: null },
+    },
+    object({ ended: flag('false: they were started already') }),
   ),
   'await-volume': method(
     'Waits until a server lists a volume for this client, so that it can be attached',

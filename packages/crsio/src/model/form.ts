@@ -2,7 +2,7 @@
 // form-to-document.ts checks relations between fields and writes the values to the document. Invariant: a form is accepted only if every
 // field is valid by itself.
 
-import type { KeyEntry } from '@rsio/common/config/schema/schema';
+import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { RsError } from '@rsio/common/lib/errors';
 import { editOf, editedText, insertText, type LineEdit, pressEdit } from '../widgets/line-edit.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';

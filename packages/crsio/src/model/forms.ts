@@ -3,7 +3,8 @@
 
 import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';
 import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
-import { type KeyEntry, type KeyTable, SCHEMA } from '@rsio/common/config/schema/schema';
+import type { KeyEntry, KeyTable } from '@rsio/common/config/schema/entries';
+import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { address, keyText, name, port } from '@rsio/common/config/schema/value-types';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { type FieldSpec, type Form, formOf, type Offer } from './form.ts';

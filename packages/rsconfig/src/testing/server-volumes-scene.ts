@@ -106,6 +106,7 @@ export async function serve(machines: readonly Machine[] = [BIG_9], handlers: Pa
       return { namespace: at, server, result: order(params as never) as Record<string, unknown> };
     },
     'await-volume': () => ({ listed: true }),
+    'snapshot-begin': () => ({ ticket: null }),
     attach: ({ names: [name = ''] }) => ({
       outcomes: [{ volume: name, done: true, already: false, device: '/dev/av0/db', error: null }],
     }),

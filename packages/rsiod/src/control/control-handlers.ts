@@ -14,6 +14,7 @@ import type { AttachedList } from '../attachments/attached-list.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
+import type { ClientSnapshots } from './client-snapshots.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
 import type { ServerCalls } from './server-calls.ts';
@@ -28,6 +29,7 @@ export interface ControlHandlersPorts {
   readonly notifications: Notifications;
   readonly probes: PathProbes;
   readonly serverCalls: ServerCalls;
+  readonly snapshots: ClientSnapshots;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -90,6 +92,8 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     },
     probe: (request) => probes.measure(request),
     'server-call': (request) => ports.serverCalls.call(request),
+    'snapshot-begin': (request) => ports.snapshots.begin(request),
+    'snapshot-end': (request) => ports.snapshots.end(request),
     'await-volume': (request) => ports.serverCalls.awaitVolume(request),
   };
   return handlers;

@@ -24,5 +24,11 @@ export const BATCHED_LINES_NAMED_MAX = 5;
  * not answer keeps no request from another one.
  */
 export const SERVER_CALLS_MAX = 16;
+/** Longest time between `snapshot-begin` and `snapshot-end`: file systems are frozen meanwhile, and the server makes the snapshots. */
+export const SNAPSHOT_WHOLE_MS = 15 * 60_000;
+/** Time that the end of rsiod leaves to the programs that follow a snapshot. */
+export const SNAPSHOT_STOP_MS = 10_000;
+/** Interval of the looks whether the program that asks for snapshots still runs. */
+export const SNAPSHOT_ASKER_POLL_MS = 500;
 /** Maximum length of the name of a method that rsiod passes on. */
 export const SERVER_METHOD_MAX_CHARS = 64;

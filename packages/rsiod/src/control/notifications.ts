@@ -19,6 +19,8 @@ import { BatchedLines, IncarnationEvents } from './batched-lines.ts';
 import { stallNotification } from './views.ts';
 
 export class Notifications {
+  /** Hears of each event. */
+  heard: (event: EventView) => void = () => undefined;
   private readonly events = new EventList();
   private readonly pathEvents = new PathEvents();
   private readonly log: Log;
@@ -42,7 +44,9 @@ export class Notifications {
 
   /** Adds an event, but writes no line to the log. */
   add(object: string, from: string, to: string, reason: string): void {
-    this.events.add({ atMs: this.clock.wallMs(), object, from, to, reason });
+    const event = { atMs: this.clock.wallMs(), object, from, to, reason };
+    this.events.add(event);
+    this.heard(event);
   }
 
   /** The file namespace.ts logs the errors of paths, so this method does not. */

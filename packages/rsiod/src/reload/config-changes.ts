@@ -8,6 +8,7 @@ import type {
   ClientServerConfig,
   RscltConfig,
   StallPolicy,
+  TriggerConfig,
   VolumeOverride,
 } from '@rsio/common/config/schema/types';
 import { printDuration, printSize } from '@rsio/common/lib/units';
@@ -48,6 +49,12 @@ const VOLUME: Shown<Omit<VolumeOverride, 'name'>> = {
   logSizeBytes: ['log-size', size],
   readonly: ['readonly', yesNo],
   path: ['path', plain],
+};
+
+const TRIGGER: Shown<Omit<TriggerConfig, 'name' | 'line'>> = {
+  on: ['on', plain],
+  run: ['run', plain],
+  timeoutMs: ['timeout', printDuration],
 };
 
 const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes'>> = {
@@ -92,6 +99,7 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
         ...sectionChanges('volume', VOLUME, old.volumes, namespace.volumes, inside),
       ];
     }),
+    ...sectionChanges('trigger', TRIGGER, before.triggers, after.triggers),
     ...gone(before.namespaces, after.namespaces).map(({ name }) => removed(`namespace ${name}`)),
   ];
 }

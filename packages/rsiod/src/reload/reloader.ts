@@ -4,6 +4,7 @@
 
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { withSafeTriggers } from '@rsio/common/config/trigger-programs';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { problemTexts } from '@rsio/common/config/reader/findings';
@@ -45,7 +46,7 @@ export function reloadConfig(ports: ReloaderPorts): string[] {
 
 function acceptable(ports: ReloaderPorts): RscltConfig {
   try {
-    const next = loadRscltConfig(ports.file);
+    const next = withSafeTriggers(loadRscltConfig(ports.file));
     const obstacles = [
       ...changeObstacles(ports.config(), next, ports.inUse),
       ...ports.lostBy(next).map(lossSentence),

@@ -23,7 +23,7 @@ import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
-import { Triggers } from '../triggers/triggers.ts';
+import { Triggers } from '@rsio/common/triggers/triggers';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
@@ -165,7 +165,13 @@ export class Administration {
       limitOf: (node) => limitOf(node, ports.config().rights),
     });
     this.images = new ImageVerbs({ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, snapshots: this.snapshots });
-    this.triggers = new Triggers({ clock, log, server: () => ports.config().server.name, triggers: () => ports.config().triggers });
+    this.triggers = new Triggers({
+      clock,
+      log,
+      daemon: 'rssrv',
+      machine: () => ({ server: ports.config().server.name }),
+      triggers: () => ports.config().triggers,
+    });
     ports.events.heard = (event) => this.triggers.event(event);
     this.schedules = new ScheduleRunner({
       ...{ clock, log, snapshots: this.snapshots },

@@ -20,7 +20,7 @@ import { parseSettings } from '../pools/settings.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
-import type { Triggers } from '../triggers/triggers.ts';
+import type { Triggers } from '@rsio/common/triggers/triggers';
 import type { Changes } from '../requests/requests.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { Inventory } from './inventory.ts';

@@ -12,7 +12,7 @@ import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import { type FoundSnapshot, type SnapshotName, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
-import type { Triggers } from '../triggers/triggers.ts';
+import type { Triggers } from '@rsio/common/triggers/triggers';
 
 export interface CopySourcePorts {
   readonly log: Pick<Log, 'warn'>;

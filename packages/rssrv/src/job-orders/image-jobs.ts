@@ -17,7 +17,7 @@ import type { Pools } from '../pools/pools.ts';
 import type { Changes } from '../requests/requests.ts';
 import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
-import type { Triggers } from '../triggers/triggers.ts';
+import type { Triggers } from '@rsio/common/triggers/triggers';
 import { inPool, isInPool, type NewJobs } from './new-jobs.ts';
 
 export interface ImageJobsPorts {

@@ -31,10 +31,10 @@ import type { Pools } from '../pools/pools.ts';
 import { systemReflink } from '../pools/snapshots/reflink.ts';
 import type { Changes } from '../requests/requests.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
-import type { Triggers } from '../triggers/triggers.ts';
 import { CopyOrders, exportTarget } from './copy-orders.ts';
 import { ImageJobs } from './image-jobs.ts';
 import { inPool, isInPool, NewJobs } from './new-jobs.ts';
+import type { Triggers } from '@rsio/common/triggers/triggers';
 
 export interface JobServicePorts {
   readonly clock: Clock;

@@ -13,7 +13,7 @@ import { SNAPSHOT_GROUP_MAX } from '../pools/snapshots/limits.ts';
 import { planSchedule, type SchedulePlan } from '../schedules/plan.ts';
 import { parseSchedule } from '../schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
-import type { SnapshotsToMake } from '../triggers/triggers.ts';
+import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
 import { type NewSnapshot, snapshotsOf, snapshotText } from './snapshot-rules.ts';
 import type { SnapshotVerbs } from './snapshot-verbs.ts';
 

@@ -47,6 +47,7 @@ const POLICY = {
 describe('the sample', () => {
   test('is read, with every default', () => {
     expect(parseRscltConfig(SAMPLE_RSCLTCFG, '/etc/rscltcfg')).toEqual({
+      triggers: [],
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       defaultTls: false,

@@ -13,6 +13,7 @@ import type { KeyDemand } from './short-keys.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
+import { readTriggers } from './triggers.ts';
 import type {
   ClientInterfaceConfig,
   ClientNamespaceConfig,
@@ -90,7 +91,11 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
   const defaultTls = defaults.value('tls');
-  const config = { file, defaultPort, defaultTls, nbdGroup, logTotalBytes, interfaces, namespaces, warnings };
+  const triggers = readTriggers(
+    sections.filter(({ type }) => type === 'trigger').map((section) => new SectionReader(section, schema.trigger.keys, schema, findings)),
+    findings,
+  );
+  const config = { file, defaultPort, defaultTls, nbdGroup, logTotalBytes, interfaces, namespaces, triggers, warnings };
   return { config: problems.length === 0 ? config : null, problems, warnings };
 }
 

@@ -11,9 +11,11 @@ import { clientKeys } from '../schema/client-keys.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.ts';
-import { type KeyEntry, SCHEMA } from '../schema/schema.ts';
+import type { KeyEntry } from '../schema/entries.ts';
+import { SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
-import { readPools, readRights, readTriggers } from './storage-sections.ts';
+import { readPools, readRights } from './storage-sections.ts';
+import { readTriggers } from './triggers.ts';
 import { knownSections } from './sections.ts';
 import type {
   ConfigWarning,

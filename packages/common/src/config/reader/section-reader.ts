@@ -7,7 +7,7 @@ import { quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
 import type { IniContent, IniSection } from '../ini/ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
-import type { FileSchema, KeyEntry, KeyTable } from '../schema/schema.ts';
+import type { FileSchema, KeyEntry, KeyTable } from '../schema/entries.ts';
 
 /** A key with a default always has a value. The value of any other key is null if the key is missing or wrong. */
 export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }

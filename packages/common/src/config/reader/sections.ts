@@ -5,7 +5,8 @@ import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
 import type { HeaderFault, IniDocument, IniSection } from '../ini/ini-document.ts';
 import { isLikely, nearestWord } from '../schema/nearest.ts';
-import { type FileSchema, type SectionEntry, sectionForm } from '../schema/schema.ts';
+import type { FileSchema, SectionEntry } from '../schema/entries.ts';
+import { sectionForm } from '../schema/schema.ts';
 import { headerOf } from './section-reader.ts';
 
 const FAULTS: Readonly<Record<HeaderFault, string>> = {

@@ -1,14 +1,14 @@
-// Reads the sections [pool NAME], [trigger NAME] and [rights] of rssrvcfg: where volumes that are managed by command are stored, programs
-// that are started at events, and what clients may do with volumes. rssrvcfg.ts reads the other sections. Invariant: a client has one line in [rights] at most, and a wrong line gives no right.
+// Reads the sections [pool NAME] and [rights] of rssrvcfg: where volumes that are managed by command are stored, and what clients may do
+// with volumes. rssrvcfg.ts reads the other sections. Invariant: a client has one line in [rights] at most, and a wrong line gives no right.
 
 import { posix } from 'node:path';
 import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';
-import { CLIENTS_MAX, POOLS_MAX, TRIGGERS_MAX } from '../schema/limits.ts';
+import { CLIENTS_MAX, POOLS_MAX } from '../schema/limits.ts';
 import { type Findings, Uniques } from './findings.ts';
 import type { IniContent, IniSection } from '../ini/ini-document.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import type { SectionReader } from './section-reader.ts';
-import { type ClientRights, CLIENT_ROLES, type ClientRole, type PoolConfig, type TriggerConfig } from '../schema/types.ts';
+import { type ClientRights, CLIENT_ROLES, type ClientRole, type PoolConfig } from '../schema/types.ts';
 
 const schema = SCHEMA.rssrvcfg;
 
@@ -30,21 +30,6 @@ export function readPools(readers: readonly SectionReader<(typeof schema)['pool'
     pools.push({ name: reader.name, path, limitBytes: reader.value('limit'), reserve: reader.value('reserve'), line: reader.line });
   }
   return pools;
-}
-
-export function readTriggers(
-  readers: readonly SectionReader<(typeof schema)['trigger']['keys']>[],
-  findings: Findings,
-): readonly TriggerConfig[] {
-  const beyond = readers[TRIGGERS_MAX];
-  if (beyond !== undefined) findings.problem(beyond.line, `${readers.length} triggers: allowed are at most ${TRIGGERS_MAX}`);
-  const uniques = new Uniques(findings);
-  return readers.flatMap((reader) => {
-    const { name } = reader;
-    uniques.claim(name, reader.line, `trigger name ${quoteText(name)}`, 'give each trigger a name of its own');
-    const [on, run] = [reader.value('on'), reader.value('run')];
-    return on === null || run === null ? [] : { name, on, run, timeoutMs: reader.value('timeout'), line: reader.lineOf('run') };
-  });
 }
 
 /** `pools`: the names of the configured pools. `clients`: the names of the configured clients. */

@@ -3,7 +3,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { isMistyped, nearestWord } from './nearest.ts';
-import { type ConfigFileName, type FileSchema, type KeyTable, SCHEMA, schemaRows } from './schema.ts';
+import type { FileSchema, KeyTable } from './entries.ts';
+import { type ConfigFileName, SCHEMA, schemaRows } from './schema.ts';
 
 describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) => {
   const schema: FileSchema = SCHEMA[file];
@@ -68,6 +69,7 @@ test('The keys of the manual', () => {
     'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size',
     'server: address port protocol serverkey',
     'volume: stall attach device log-size readonly path',
+    'trigger: on run timeout',
   ]);
 });
 

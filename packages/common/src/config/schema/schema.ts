@@ -23,57 +23,14 @@ import {
   STALL_MS,
   SUSPECT_AFTER_MS,
   SUSPECT_MIN_MS,
-  TRIGGER_MAX_MS,
-  TRIGGER_MIN_MS,
-  TRIGGER_MS,
 } from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
+import { type FileSchema, forTests, needed, optional, type SectionEntry, withDefault } from './entries.ts';
 import { testDelays, testErrors } from './test-values.ts';
+import { triggerSection } from './trigger-section.ts';
 import * as types from './value-types.ts';
-import type { ValueType } from './value-types.ts';
 
-export interface KeyEntry<T> {
-  readonly type: ValueType<T>;
-  readonly isRequired: boolean;
-  /** The default in the notation of the file; null if the key has no default or inherits the value of another section. */
-  readonly default: string | null;
-  /** Help text of one or two sentences, without a full stop at the end. */
-  readonly help: string;
-  /** True if the key injects faults. The server accepts such keys only with --test, and no tool offers them. */
-  readonly isForTests?: true;
-}
-
-export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
-
-export interface SectionEntry {
-  readonly hasName: boolean;
-  readonly occurs: 'once' | 'at most once' | 'any number';
-  /** Type of the section below which the described section must stand; null if the position is free. */
-  readonly below: string | null;
-  /** Form of the section's lines; null if the lines are `key = value` entries. */
-  readonly lines: string | null;
-  readonly help: string;
-  readonly keys: KeyTable;
-}
-
-export type FileSchema = Readonly<Record<string, SectionEntry>>;
 export type ConfigFileName = 'rssrvcfg' | 'rscltcfg';
-
-function needed<T>(type: ValueType<T>, help: string) {
-  return { type, isRequired: true, default: null, help } as const;
-}
-
-function optional<T>(type: ValueType<T>, help: string) {
-  return { type, isRequired: false, default: null, help } as const;
-}
-
-function withDefault<T>(type: ValueType<T>, text: string, help: string) {
-  return { type, isRequired: false, default: text, help } as const;
-}
-
-function forTests<T>(type: ValueType<T>, help: string) {
-  return { ...optional(type, help), isForTests: true } as const;
-}
 
 const namespaceid = types.integer(0, NAMESPACEID_MAX);
 const protocol = types.choice('tcp');
@@ -87,7 +44,6 @@ const logSize = types.size(0, REPLAY_LOG_MAX_BYTES);
 const explore = types.choice('yes', 'signed', 'no');
 const tlsPolicy = types.choice('off', 'allow', 'require');
 const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal');
-const triggerEvent = types.choice('snapshot-before', 'snapshot-after', 'event');
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
@@ -244,22 +200,7 @@ export const SCHEMA = {
         ),
       },
     },
-    trigger: {
-      ...anyNumber,
-      help: 'A program of the administrator that rssrv starts at an event, with the event as JSON on stdin',
-      keys: {
-        on: needed(
-          triggerEvent,
-          'When it is started (snapshot-before: if it fails, no snapshot is made; snapshot-after: also after a failure; event: at each event of the server)',
-        ),
-        run: needed(types.path, 'The program. It and its folders belong to root, and no other user may write to them'),
-        timeout: withDefault(
-          types.duration(TRIGGER_MIN_MS, TRIGGER_MAX_MS),
-          printDuration(TRIGGER_MS),
-          'How long it may run; then it is killed, and counts as failed',
-        ),
-      },
-    },
+    trigger: triggerSection('rssrv starts at an event, with the event as JSON on stdin', 'at each event of the server'),
     clients: {
       hasName: false,
       occurs: 'at most once',
@@ -369,6 +310,10 @@ export const SCHEMA = {
         ),
       },
     },
+    trigger: triggerSection(
+      'rsiod starts around snapshots that rsconfig asks for, and at events, with the event as JSON on stdin',
+      'at each event of rsiod',
+    ),
   },
 } as const satisfies Record<ConfigFileName, FileSchema>;
 

@@ -256,5 +256,6 @@ export interface RscltConfig {
   readonly logTotalBytes: number;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];
+  readonly triggers: readonly TriggerConfig[];
   readonly warnings: readonly ConfigWarning[];
 }

@@ -1,7 +1,8 @@
 // The forms whose orders change rssrvcfg: interfaces, pools, clients and their rights. dialogs.ts has those of volumes. Pure.
 // Invariant: a form fills in what is in force now, so that an unchanged form changes nothing.
 
-import { type KeyEntry, SCHEMA } from '@rsio/common/config/schema/schema';
+import type { KeyEntry } from '@rsio/common/config/schema/entries';
+import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { choice, name, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';

@@ -9,6 +9,7 @@ import { printSize } from '@rsio/common/lib/units';
 import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
 import { backUp, writeBack } from '../../backup/backup.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { withTriggers } from '../../freeze/client-triggers.ts';
 import { findVolume } from '../server-volumes/find.ts';
 
 const VERIFY_OPTION = { kind: 'flag', help: 'compare the whole backup with the snapshot or volume' } as const;
@@ -95,7 +96,8 @@ async function snapshotOf(context: CommandContext, name: string): Promise<string
   const target = await findVolume(context, name, { server: null, namespace: null }, 'change');
   const digits = new Date(context.clock.wallMs()).toISOString().replaceAll(/\D/g, '');
   const snapshot = `backup-${digits.slice(0, 8)}-${digits.slice(8, 14)}`;
-  await target.call('volume-snapshot', { snapshots: [{ ...target.volume, snapshot }], request: context.newId() });
+  const call = withTriggers(context, String(target.place['namespace']), target.call);
+  await call('volume-snapshot', { snapshots: [{ ...target.volume, snapshot }], request: context.newId() });
   return `${volumeLabel({ namespace: String(target.place['namespace']), ...target.volume })}@${snapshot}`;
 }
 

@@ -3,6 +3,7 @@
 
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
+import { triggerProblems } from '@rsio/common/config/trigger-programs';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { defineCommand } from '../../cli/context.ts';
@@ -21,7 +22,8 @@ check the machine and the servers too, use rsconfig doctor.`,
   completes: 'files',
   run: async (context, { json }, [file = context.configFile]) => {
     const { text, warnings: ofRights } = readConfigFile(file);
-    const { problems, warnings: ofText } = examineRscltConfig(text, file);
+    const { config, problems: ofFile, warnings: ofText } = examineRscltConfig(text, file);
+    const problems = [...ofFile, ...triggerProblems(config?.triggers ?? [])];
     const warnings = [...ofRights, ...ofText].map(({ line, message }) => ({ line, message }));
     const exitCode = problems.length === 0 ? 0 : 1;
     if (json) return printJson(context, { file, problems, warnings }) ?? exitCode;

@@ -12,6 +12,7 @@ import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
+import { withTriggers } from '../../freeze/client-triggers.ts';
 import { freezing } from '../../freeze/freeze.ts';
 import { findRemoved, findVolume, serversFor } from './find.ts';
 import { gaps, INVENTORY_SHAPE, inventoryTable, isComplete, removedInventory, takeInventory } from './inventory.ts';
@@ -59,7 +60,7 @@ async function notAttached(context: CommandContext, target: VolumeTarget, purpos
   throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);
 }
 
-/** The command for snapshots, which can freeze the file systems on the volumes meanwhile. */
+/** The command for snapshots: with the triggers of this client around it, and the file systems on the volumes frozen meanwhile. */
 function withFreeze(command: Command<VolumeDoor>): ConfigCommand {
   const there = atServer(command);
   return {
@@ -71,14 +72,19 @@ mounted on this client, so that each snapshot has a file system that needs
 no repair. It needs root, and finds the file systems also through
 partitions, LVM and md. Programs that write to them wait until the snapshots
 are made, at most 30 seconds: then, or if the command is killed, they are
-thawed. A file system with files of rsiod or rssrv is refused.`,
+thawed. A file system with files of rsiod or rssrv is refused.
+
+If rscltcfg has triggers with snapshot-before or snapshot-after, rsiod starts
+their programs before the file systems are frozen and after they are thawed.
+If one with snapshot-before fails, no snapshot is made.`,
     options: { ...there.options, freeze: { kind: 'flag', help: 'freeze the file systems on the volumes meanwhile' } },
     run: (context, values, words) => {
       const door = doorOf(context, filterOf(values));
-      if (values['freeze'] !== true) return command.run(door, values, words);
       const find: VolumeDoor['find'] = async (name, purpose) => {
         const target = await door.find(name, purpose);
-        return { ...target, call: freezing(context, target.place['namespace'] ?? '', target.call) };
+        const namespace = target.place['namespace'] ?? '';
+        const call = values['freeze'] === true ? freezing(context, namespace, target.call) : target.call;
+        return { ...target, call: withTriggers(context, namespace, call) };
       };
       return command.run({ ...door, find }, values, words);
     },

@@ -28,6 +28,10 @@ import {
 
 useServerVolumes();
 
+const refusing = (): never => {
+  throw new RsError('E_BUSY', 'it exists');
+};
+
 describe('with one server, each command sends one request with an id and prints the answer', () => {
   test.each<[string, string, string]>([
     ['volume grow oracle 40g', `${AT} volume-grow {${ORACLE},"sizeBytes":${40 * GIB},"request":"id-1"}`, 'osl:oracle@0 now has 40.0G\n'],
@@ -63,6 +67,31 @@ describe('with one server, each command sends one request with an id and prints 
     const { code, err } = await run('volume snapshot osl:oracle@monday lab:data@monday');
     expect(code).toBe(2);
     expect(err).toContain('osl:oracle@0 is on server big-9 and lab:data@0 on big-5: snapshots of one moment are of one server');
+  });
+
+  test.each([
+    ['is made', {}, null],
+    ['is not made', { 'volume-snapshot': refusing }, 'it exists'],
+  ])('rsiod hears of a snapshot before and after it %s', async (_what, orders, error) => {
+    const heard: object[] = [];
+    await serve([machine('big-9', orders)], {
+      'snapshot-begin': (params) => {
+        heard.push(params);
+        return { ticket: 7 };
+      },
+      'snapshot-end': (params) => {
+        heard.push(params);
+        return { ended: false };
+      },
+    });
+    const { code, err } = await run('volume snapshot oracle@monday');
+    expect(code).toBe(error === null ? 0 : 1);
+    expect(err).toContain('The triggers with snapshot-after were started too early');
+    const snapshots = [{ namespace: 'osl', name: 'oracle', universe: 0, snapshot: 'monday' }];
+    expect(heard).toEqual([
+      { snapshots, pid: process.pid },
+      { ticket: 7, error: error === null ? null : expect.stringContaining(error) },
+    ]);
   });
 
   test('a volume that is attached here is not rolled back, and may lose a snapshot', async () => {

@@ -4,14 +4,14 @@
 import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { TriggerConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { TriggerConfig } from '../config/schema/types.ts';
+import { systemClock } from '../lib/clock.ts';
+import { FakeClock } from '../testing/fake-clock.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { Triggers } from './triggers.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '../testing/remove-folder.ts';
 
 let root: string;
 let logged: string[];
@@ -37,7 +37,8 @@ function triggersOf(triggers: readonly TriggerConfig[], run?: RunProgram): Trigg
   return new Triggers({
     clock: systemClock,
     log: { info: write, warn: write },
-    server: () => 'big-9',
+    daemon: 'rssrv',
+    machine: () => ({ server: 'big-9' }),
     triggers: () => triggers,
     ...(run === undefined ? {} : { run }),
   });

@@ -2,8 +2,8 @@
 // a whole. Invariant: the result comes within the time limit and TRIGGER_KILL_WAIT_MS, whatever the program does.
 
 import { spawn } from 'node:child_process';
-import type { Clock } from '@rsio/common/lib/clock';
-import { printDuration } from '@rsio/common/lib/units';
+import type { Clock } from '../lib/clock.ts';
+import { printDuration } from '../lib/units.ts';
 import { TRIGGER_KILL_WAIT_MS, TRIGGER_OUTPUT_MAX_BYTES } from './limits.ts';
 
 export interface ProgramResult {

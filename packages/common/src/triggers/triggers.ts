@@ -1,13 +1,12 @@
-// Starts the programs of triggers: around snapshots, which a program may refuse, and at events of the server. run-program.ts runs them.
+// Starts the programs of triggers: around snapshots, which a program may refuse, and at events of the daemon. run-program.ts runs them.
 // Invariants: one program at a time for snapshots, and one for events; the next snapshots wait for the programs of the ones before; what
 // waits is bounded, and what is lost is counted; nothing here makes an event, so that no trigger starts itself.
 
-import type { TriggerConfig } from '@rsio/common/config/schema/types';
-import { unsafeProgram } from '@rsio/common/files/safe-program';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import type { ServerEventView } from '@rsio/common/control/server/views';
+import type { TriggerConfig } from '../config/schema/types.ts';
+import { unsafeProgram } from '../files/safe-program.ts';
+import type { Clock } from '../lib/clock.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
+import type { Log } from '../log/log.ts';
 import { TRIGGER_EVENTS_MAX, TRIGGER_OUTPUT_LINES_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 
@@ -15,13 +14,23 @@ export interface TriggersPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly run?: RunProgram;
-  server(): string;
+  readonly daemon: 'rssrv' | 'rsiod';
+  /** What every program is told of this machine. */
+  machine(): { readonly server: string } | { readonly client: string };
   triggers(): readonly TriggerConfig[];
+}
+
+interface SnapshotToMake {
+  /** Of the client; the server has only one, and does not say it. */
+  readonly namespace?: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly snapshot: string;
 }
 
 /** Snapshots of one moment. */
 export interface SnapshotsToMake {
-  readonly snapshots: readonly { readonly name: string; readonly universe: number; readonly snapshot: string }[];
+  readonly snapshots: readonly SnapshotToMake[];
   /** Client that asks for them; null: an administrator on the server, or a schedule. */
   readonly by: string | null;
   readonly isScheduled: boolean;
@@ -32,7 +41,7 @@ export class Triggers {
   private readonly run: RunProgram;
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
-  private readonly events: ServerEventView[] = [];
+  private readonly events: object[] = [];
   private lost = 0;
   private isDraining = false;
 
@@ -53,7 +62,7 @@ export class Triggers {
   }
 
   /** Starts the triggers of an event when those before have ended. */
-  event(event: ServerEventView): void {
+  event(event: object): void {
     if (!this.has('event')) return;
     if (this.events.length >= TRIGGER_EVENTS_MAX) this.lost++;
     else this.events.push(event);
@@ -61,14 +70,17 @@ export class Triggers {
   }
 
   private async inTurn<T>({ snapshots, by, isScheduled }: SnapshotsToMake, make: () => Promise<T>): Promise<T> {
-    const all = snapshots.map(({ name, universe, snapshot }) => ({ volume: name, universe, snapshot }));
+    const all = snapshots.map(({ namespace, name, universe, snapshot }) => ({ namespace, volume: name, universe, snapshot }));
     const facts = { snapshots: all, by, isScheduled };
     const after = (error: string | null): Promise<string | null> =>
       this.start('snapshot-after', { ...facts, isMade: error === null, error });
     const refusal = await this.start('snapshot-before', facts);
     if (refusal !== null) {
       await after(refusal);
-      throw new RsError('E_BUSY', `No snapshot was made, because ${refusal}: see the log of rssrv, correct it, and repeat the command`);
+      throw new RsError(
+        'E_BUSY',
+        `No snapshot was made, because ${refusal}: see the log of ${this.ports.daemon}, correct it, and repeat the command`,
+      );
     }
     try {
       const made = await make();
@@ -94,7 +106,7 @@ export class Triggers {
   /** Runs all programs of this kind, and returns why the first one that failed has failed. The ones behind it are not started. */
   private async start(on: TriggerConfig['on'], facts: object): Promise<string | null> {
     for (const trigger of this.ports.triggers().filter((one) => one.on === on)) {
-      const input = `${JSON.stringify({ event: on, trigger: trigger.name, server: this.ports.server(), ...facts })}\n`;
+      const input = `${JSON.stringify({ event: on, trigger: trigger.name, ...this.ports.machine(), ...facts })}\n`;
       const failure = await this.startOne(trigger, input);
       if (failure !== null && on !== 'event') return failure;
     }
@@ -117,7 +129,7 @@ export class Triggers {
     return text;
   }
 
-  private has(on: TriggerConfig['on']): boolean {
+  has(on: TriggerConfig['on']): boolean {
     return this.ports.triggers().some((one) => one.on === on);
   }
 }

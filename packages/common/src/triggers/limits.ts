@@ -1,4 +1,4 @@
-// Bounds of rssrv's triggers/ folder: programs of the administrator that are started at events.
+// Bounds of the triggers/ folder, for each daemon: programs of the administrator that are started at events.
 // Units are in the names.
 
 /** Events that wait for the triggers. Further ones are lost, and counted. */

@@ -1,0 +1,46 @@
+// What the table of sections and keys is made of: the form of an entry, and the functions that make entries. schema.ts and
+// trigger-section.ts contain the entries themselves.
+
+import type { ValueType } from './value-types.ts';
+
+export interface KeyEntry<T> {
+  readonly type: ValueType<T>;
+  readonly isRequired: boolean;
+  /** The default in the notation of the file; null if the key has no default or inherits the value of another section. */
+  readonly default: string | null;
+  /** Help text of one or two sentences, without a full stop at the end. */
+  readonly help: string;
+  /** True if the key injects faults. The server accepts such keys only with --test, and no tool offers them. */
+  readonly isForTests?: true;
+}
+
+export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
+
+export interface SectionEntry {
+  readonly hasName: boolean;
+  readonly occurs: 'once' | 'at most once' | 'any number';
+  /** Type of the section below which the described section must stand; null if the position is free. */
+  readonly below: string | null;
+  /** Form of the section's lines; null if the lines are `key = value` entries. */
+  readonly lines: string | null;
+  readonly help: string;
+  readonly keys: KeyTable;
+}
+
+export type FileSchema = Readonly<Record<string, SectionEntry>>;
+
+export function needed<T>(type: ValueType<T>, help: string) {
+  return { type, isRequired: true, default: null, help } as const;
+}
+
+export function optional<T>(type: ValueType<T>, help: string) {
+  return { type, isRequired: false, default: null, help } as const;
+}
+
+export function withDefault<T>(type: ValueType<T>, text: string, help: string) {
+  return { type, isRequired: false, default: text, help } as const;
+}
+
+export function forTests<T>(type: ValueType<T>, help: string) {
+  return { ...optional(type, help), isForTests: true } as const;
+}

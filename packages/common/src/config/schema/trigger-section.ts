@@ -1,0 +1,30 @@
+// The section [trigger NAME], which both configuration files may have. reader/triggers.ts reads it, and the folder triggers/ starts its
+// programs.
+
+import { printDuration } from '../../lib/units.ts';
+import { needed, withDefault } from './entries.ts';
+import { TRIGGER_MAX_MS, TRIGGER_MIN_MS, TRIGGER_MS } from './limits.ts';
+import * as types from './value-types.ts';
+
+/** `when` says who starts the program at what; `event` says which events there are. */
+export function triggerSection(when: string, event: string) {
+  return {
+    hasName: true,
+    occurs: 'any number',
+    below: null,
+    lines: null,
+    help: `A program of the administrator that ${when}`,
+    keys: {
+      on: needed(
+        types.choice('snapshot-before', 'snapshot-after', 'event'),
+        `When it is started (snapshot-before: if it fails, no snapshot is made; snapshot-after: also after a failure; event: ${event})`,
+      ),
+      run: needed(types.path, 'The program. It and its folders belong to root, and no other user may write to them'),
+      timeout: withDefault(
+        types.duration(TRIGGER_MIN_MS, TRIGGER_MAX_MS),
+        printDuration(TRIGGER_MS),
+        'How long it may run; then it is killed, and counts as failed',
+      ),
+    },
+  } as const;
+}

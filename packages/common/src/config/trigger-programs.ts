@@ -1,0 +1,20 @@
+// Checks whether the programs that the triggers of a configuration name are safe. The parser cannot, because it reads no other files.
+// Invariant: a configuration with an unsafe program is refused by a reload, and no program is started that is unsafe at its start.
+
+import { unsafeProgram } from '../files/safe-program.ts';
+import { type ConfigProblem, throwProblems } from './reader/findings.ts';
+import type { TriggerConfig } from './schema/types.ts';
+
+/** Returns the problems, each at its line. */
+export function triggerProblems(triggers: readonly TriggerConfig[]): ConfigProblem[] {
+  return triggers.flatMap(({ run, line }) => {
+    const why = unsafeProgram(run);
+    return why === null ? [] : [{ line, message: `trigger program ${run} ${why}` }];
+  });
+}
+
+/** Returns the configuration. Throws E_CONFIG if a program of its triggers is not safe. */
+export function withSafeTriggers<T extends { readonly file: string; readonly triggers: readonly TriggerConfig[] }>(config: T): T {
+  throwProblems(config.file, triggerProblems(config.triggers));
+  return config;
+}

@@ -1,0 +1,89 @@
+// The control methods `snapshot-begin` and `snapshot-end`: a program that asks servers for snapshots tells rsiod before and after, and rsiod
+// starts the triggers of this client around them. Invariant: the programs of snapshot-after run exactly once for each begin that was
+// accepted: at its end, soon after its asker has ended, after SNAPSHOT_WHOLE_MS, or when rsiod ends.
+
+import type { ControlMethods } from '@rsio/common/control/methods';
+import { startTicksOf } from '@rsio/common/daemon/process-facts';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Triggers } from '@rsio/common/triggers/triggers';
+import { SNAPSHOT_ASKER_POLL_MS, SNAPSHOT_STOP_MS, SNAPSHOT_WHOLE_MS } from './limits.ts';
+
+type Begin = ControlMethods['snapshot-begin']['params'];
+
+export interface ClientSnapshotsPorts {
+  readonly clock: Clock;
+  readonly triggers: Pick<Triggers, 'around' | 'has'>;
+  /** Returns a value that differs if another process has this pid; undefined if there is none, or none that can be seen. */
+  readonly startOf?: (pid: number) => string | undefined;
+}
+
+interface Open {
+  readonly close: (error: string | null) => void;
+}
+
+export class ClientSnapshots {
+  private readonly ports: ClientSnapshotsPorts;
+  private readonly open = new Map<number, Open>();
+  private readonly running = new Set<Promise<void>>();
+  private lastTicket = 0;
+
+  constructor(ports: ClientSnapshotsPorts) {
+    this.ports = ports;
+  }
+
+  /** Starts the programs of snapshot-before. `ticket` is null if there is nothing to end. Throws E_BUSY if a program refuses. */
+  begin({ snapshots, pid }: Begin): Promise<{ readonly ticket: number | null }> {
+    const { triggers } = this.ports;
+    if (!triggers.has('snapshot-before') && !triggers.has('snapshot-after')) return Promise.resolve({ ticket: null });
+    const wanted = { snapshots, by: null, isScheduled: false };
+    return new Promise((resolve, reject) => {
+      const isOver = triggers.around(wanted, () => {
+        const ticket = ++this.lastTicket;
+        resolve({ ticket });
+        return this.whileOpen(ticket, pid);
+      });
+      // Before the ticket, it fails because of a program; after it, because of the snapshot, which the asker knows.
+      const watched = isOver.catch(reject).finally(() => this.running.delete(watched));
+      this.running.add(watched);
+    });
+  }
+
+  /** Has the programs of snapshot-after started. `ended` is false if that was done already. */
+  end({ ticket, error }: ControlMethods['snapshot-end']['params']): { readonly ended: boolean } {
+    const open = this.open.get(ticket);
+    open?.close(error);
+    return { ended: open !== undefined };
+  }
+
+  /** The daemon ends. Resolves when the programs of snapshot-after have ended, or after SNAPSHOT_STOP_MS. */
+  async stop(): Promise<void> {
+    if (this.running.size === 0) return;
+    for (const { close } of this.open.values()) close('rsiod ends, and does not know whether it was made');
+    const limit = new Promise<void>((resolve) => this.ports.clock.after(SNAPSHOT_STOP_MS, resolve));
+    await Promise.race([Promise.all(this.running), limit]);
+  }
+
+  /** Resolves when the snapshot was made, and rejects when it was not, or when nobody says so. */
+  private whileOpen(ticket: number, pid: number | null): Promise<void> {
+    const { clock, startOf = startTicksOf } = this.ports;
+    const start = pid === null ? undefined : startOf(pid);
+    const endMs = clock.monotonicMs() + SNAPSHOT_WHOLE_MS;
+    return new Promise((resolve, reject) => {
+      let timer: Timer | null = null;
+      const close = (error: string | null): void => {
+        timer?.cancel();
+        this.open.delete(ticket);
+        if (error === null) resolve();
+        else reject(new RsError('E_SYSTEM', error));
+      };
+      const look = (): void => {
+        if (pid !== null && start !== undefined && startOf(pid) !== start) close('the command that asked for it has ended without a word');
+        else if (clock.monotonicMs() >= endMs) close('the command that asked for it has not said that it has ended');
+        else timer = clock.after(SNAPSHOT_ASKER_POLL_MS, look);
+      };
+      this.open.set(ticket, { close });
+      look();
+    });
+  }
+}
