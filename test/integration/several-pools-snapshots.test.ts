@@ -1,5 +1,5 @@
 // Snapshots of a stripe over two pools on XFS, with real daemons: two snapshots, one under writes of a client, each attached and read, what
-// differs between them, a clone, a rollback and a removal. Stops are in packages/rssrv/src/snapshots/several-files.test.ts.
+// differs between them, a clone, a copy to one file, a rollback and a removal. Stops are in packages/rssrv/src/snapshots/several-files.test.ts.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -83,6 +83,8 @@ it('a stripe over two pools on XFS', { timeout: 120_000 }, async (context) => {
   nbd.close();
   await client.rsconfigWell('-d', 'db');
   await server.rsadmWell('volume', 'clone', 'db@one', 'copy');
+  await server.rsadmWell('volume', 'copy', 'db@two', 'flat', '--pool', 'a', '--wait');
+  expect((await contentOf(client, 'flat')).equals(contents.two)).toBe(true);
   await server.rsadmWell('volume', 'rollback', 'db@one');
   expect((await contentOf(client, 'db')).equals(first)).toBe(true);
   expect((await contentOf(client, 'copy')).equals(first)).toBe(true);

@@ -62,19 +62,18 @@ export function decideCopy(
   return { pool, manifest: { ...base, ...flags, ...rights, createdMs: nowMs, request: null } };
 }
 
-/** Throws unless the asker may copy the volume, and it has one file. */
+/** Throws unless the asker may copy the volume. */
 export function checkSource(catalogue: Catalogue, { pool, manifest }: Found, asker: Asker): void {
   checkChange(catalogue, asker, pool, manifest, 'copy volumes');
-  if (manifest.layout.kind === 'simple') return;
-  const text = volumeText(manifest);
-  throw new RsError('E_USAGE', `Volume ${text} has several files (${manifest.layout.kind}), and volumes of one file can be copied`, {
-    volume: text,
-  });
 }
 
-/** A volume in its own pool is a clone, which takes no time and no space. */
+/** Returns a pool that has no file of the volume, if there is one. A volume in its own pool is a clone, which takes no time and no space. */
 function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: number, asker: Asker): PoolState {
-  const pools = catalogue.pools.filter(({ name }) => name !== pool.name);
+  const { layout } = manifest;
+  const own = new Set([pool.identity?.id, ...(layout.kind === 'simple' ? [] : layout.parts.map(({ poolId }) => poolId))]);
+  const others = catalogue.pools.filter(({ identity }) => identity === null || !own.has(identity.id));
+  // A clone of several files has as many.
+  const pools = others.length === 0 && layout.kind !== 'simple' ? catalogue.pools : others;
   if (pools.length === 0)
     throw new RsError(
       'E_USAGE',

@@ -8,9 +8,7 @@ import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { checkNotMoving } from '../pools/moves/move-repair.ts';
 import type { Found, PoolState } from '../pools/catalogue.ts';
-import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
-import { type FoundSnapshot, type SnapshotName, snapshotsOf } from '../snapshots/snapshot-rules.ts';
+import { type FoundSnapshot, snapshotFiles, type SnapshotName, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 
@@ -25,7 +23,8 @@ export interface CopySourcePorts {
 
 /** A snapshot that is being copied. */
 export interface CopySource extends FoundSnapshot {
-  readonly file: string;
+  /** Its files, in the order of its layout. */
+  readonly files: readonly string[];
 }
 
 export class CopySources {
@@ -50,7 +49,7 @@ export class CopySources {
       job.note({ copy: { ...stateOf(job.record), snapshotId: record.id } });
       await job.save();
     }
-    return { ...now, record, file: snapshotPaths.data(poolPaths.volume(now.pool.path, now.manifest.id), record.name) };
+    return { ...now, record, files: snapshotFiles({ pools: this.ports.pools(), configured: [] }, { ...now, record }) };
   }
 
   /** Removes the snapshot that the job has made. Throws JobEnds if that is not possible now. */

@@ -54,7 +54,7 @@ export class ToNbd {
     const user = this.ports.user();
     const target = await this.connected(place, uri);
     try {
-      await withSnapshotFile(source.file, user, async (from, bytes) => {
+      await withSnapshotFile(source.files[0]!, user, async (from, bytes) => {
         job.note({ totalBytes: bytes, doneBytes: 0 });
         const image = `driver=raw,file.driver=nbd,file.server.type=fd,file.server.str=4,file.export=${place.exportName.replaceAll(',', ',,')}`;
         const args = ['-n', '-t', 'writethrough', '--target-image-opts', '/dev/fd/3', image];

@@ -10,6 +10,7 @@ import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { copyRanges } from '../moves/copy-ranges.ts';
 import type { ChangedData } from '../moves/changed-data.ts';
 import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
+import { VolumeContent } from '../moves/volume-content.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type Catalogue, type PoolState, usableBytes, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
@@ -18,6 +19,7 @@ import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { MoveFiles, stampOf } from '../pools/moves/move-files.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
+import { filesOf } from '../pools/snapshots/snapshot-record.ts';
 import { decideCopy } from './copy-rules.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import { COPY_COMMIT_MS } from './limits.ts';
@@ -60,7 +62,7 @@ export class ToVolume {
     const copyStamp = await this.prepared(job, pool, target, sizeBytes);
     const file = poolPaths.data(poolPaths.movingVolume(pool.path, target.id));
     await checkSpace(source, pool, job.record);
-    const next = await open(source.file, 'r');
+    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
     try {
       const copy = await open(file, 'r+');
       try {
@@ -142,9 +144,9 @@ export class ToVolume {
 }
 
 /** Throws E_SPACE, with the numbers, if the data does not fit. */
-async function checkSpace({ file, record: { name } }: CopySource, pool: PoolState, { doneBytes }: JobRecord): Promise<void> {
-  const { blocks } = await stat(file);
-  const leftBytes = blocks * 512 - doneBytes;
+async function checkSpace({ files, record: { name } }: CopySource, pool: PoolState, { doneBytes }: JobRecord): Promise<void> {
+  let leftBytes = -doneBytes;
+  for (const file of files) leftBytes += (await stat(file)).blocks * 512;
   if (leftBytes <= usableBytes(pool)) return;
   throw new RsError(
     'E_SPACE',

@@ -2,7 +2,7 @@
 // that the image has got last. Invariants: the copy lies in the folder of moves until it is complete, so that an image has its old content or
 // the new one; what a copy begins as is certainly what its base snapshot has, or else everything is copied.
 
-import { type FileHandle, open, rename, stat } from 'node:fs/promises';
+import { open, rename, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -13,6 +13,7 @@ import type { CopyTarget, JobRecord } from '../jobs/job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { copyRanges } from '../moves/copy-ranges.ts';
 import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
+import { isComparable, VolumeContent } from '../moves/volume-content.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, type PoolState, usableBytes } from '../pools/catalogue.ts';
 import type { ImageRelation, Manifest } from '../pools/disk/manifest.ts';
@@ -21,8 +22,8 @@ import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { MoveFiles, stampOf } from '../pools/moves/move-files.ts';
 import { isWithoutReflink } from '../pools/snapshots/reflink.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
-import { type SnapshotRecord, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
-import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
+import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { snapshotFiles, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
 
@@ -37,7 +38,6 @@ type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
 interface Base {
   readonly key: string;
   readonly snapshot: SnapshotRecord;
-  readonly snapshotFile: string;
   readonly imageFile: string;
 }
 
@@ -62,7 +62,8 @@ export class ToImage {
     const { sizeBytes } = source.record;
     const base = await this.baseOf(job.record, pool, source, target);
     const { copyStamp, from } = await this.prepared(job, pool, target, sizeBytes, base);
-    const files = [await open(source.file, 'r')];
+    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
+    const files: { close(): Promise<void> }[] = [next];
     try {
       const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
       files.push(copy);
@@ -73,7 +74,7 @@ export class ToImage {
         await this.save(job, positionBytes);
         this.checkRoom(job.record);
       };
-      await copyRanges({ changedData, punch }, job, { base: before, next: files[0]!, copy }, range, save);
+      await copyRanges({ changedData, punch }, job, { base: before, next, copy }, range, save);
     } finally {
       for (const file of files) await file.close();
     }
@@ -126,13 +127,14 @@ export class ToImage {
     const record = snapshotsOf(source).list.find(({ id }) => id === base.snapshot);
     const imageFile = poolPaths.baseData(poolPaths.volume(pool.path, target.id));
     if (record === undefined || (await this.onDisk(pool, () => stampOf(imageFile))) !== base.stamp) return null;
-    const folder = poolPaths.volume(source.pool.path, source.manifest.id);
-    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, snapshotFile: snapshotPaths.data(folder, record.name), imageFile };
+    if (!isComparable(filesOf(record).layout, filesOf(source.record).layout)) return null;
+    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, imageFile };
   }
 
-  /** Opens the file of the base in the pool of the volume. */
-  private async openBase({ snapshot, snapshotFile }: Base, { pool, manifest }: CopySource): Promise<FileHandle> {
-    const file = await open(snapshotFile, 'r').catch((thrown: unknown) => {
+  /** Opens the files of the base in the pools of the volume. */
+  private async openBase({ snapshot }: Base, { pool, manifest }: CopySource): Promise<VolumeContent> {
+    const paths = snapshotFiles(this.ports.catalogue(), { pool, manifest, record: snapshot });
+    const file = await VolumeContent.open(paths, filesOf(snapshot).layout).catch((thrown: unknown) => {
       if (errnoName(thrown) === 'ENOENT') return null;
       throw thrown;
     });

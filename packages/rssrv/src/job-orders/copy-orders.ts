@@ -49,6 +49,7 @@ export class CopyOrders {
   async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, limitBytes: number | null, asker: Asker): Promise<JobRecord> {
     checkRole(asker, 'admin', 'copy volumes to files and NBD servers');
     const found = this.sourceOf(wanted, asker);
+    checkExported(found);
     const to = target.kind === 'file' ? target.path : target.uri;
     if (target.kind === 'file') await this.ports.copies.checkFile(target);
     checkNotCopied(this.ports.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
@@ -65,6 +66,17 @@ export class CopyOrders {
     checkSource(catalogue, found, asker);
     return found;
   }
+}
+
+/** Throws E_USAGE if the volume has several files: qemu-img reads one. */
+function checkExported({ manifest }: FoundSource): void {
+  if (manifest.layout.kind === 'simple') return;
+  const text = volumeText(manifest);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} has several files (${manifest.layout.kind}), and a file or NBD server gets copies of one file: volume copy ${text} NEW --pool P first makes a volume of one file`,
+    { volume: text },
+  );
 }
 
 /** Throws E_USAGE. `target`: an absolute path, or an NBD URI. */

@@ -14,6 +14,11 @@ export interface CopyRange {
   readonly isHole: boolean;
 }
 
+/** Where bytes are read from: an open file, or the files of a volume. */
+export interface ReadFrom {
+  read(buffer: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ readonly bytesRead: number }>;
+}
+
 export interface ChangedData {
   /** The ranges of `next` from `fromBytes` that differ from `base`, or that are no holes if `base` is null. Both are open files. */
   ranges(base: number | null, next: number, fromBytes: number, toBytes: number): AsyncIterable<CopyRange>;
@@ -80,13 +85,13 @@ export function* piecesOf(extents: readonly MappedExtent[], fromBytes: number, t
 
 /** Copies ranges of one file to the same places of another. */
 export class RangeCopy {
-  private readonly from: FileHandle;
+  private readonly from: ReadFrom;
   private readonly to: FileHandle;
   private readonly punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   private readonly buffer = Buffer.alloc(COPY_PIECE_BYTES);
 
   /** `punch`: makes a hole, and returns false if it cannot. */
-  constructor(from: FileHandle, to: FileHandle, punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>) {
+  constructor(from: ReadFrom, to: FileHandle, punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>) {
     this.from = from;
     this.to = to;
     this.punch = punch;

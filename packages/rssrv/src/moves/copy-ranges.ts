@@ -3,8 +3,9 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RunningJob } from '../jobs/jobs.ts';
-import { type ChangedData, RangeCopy } from './changed-data.ts';
+import { type ChangedData, type CopyRange, RangeCopy } from './changed-data.ts';
 import { SAVE_EVERY_BYTES } from './limits.ts';
+import { contentRanges, type VolumeContent } from './volume-content.ts';
 
 export interface CopyPorts {
   readonly changedData: ChangedData;
@@ -13,8 +14,8 @@ export interface CopyPorts {
 
 export interface CopyFiles {
   /** What the copy has already; null: it is a new file, which has nothing. */
-  readonly base: FileHandle | null;
-  readonly next: FileHandle;
+  readonly base: VolumeContent | null;
+  readonly next: VolumeContent;
   readonly copy: FileHandle;
 }
 
@@ -29,7 +30,7 @@ export async function copyRanges(
   { fromBytes, toBytes }: { readonly fromBytes: number; readonly toBytes: number },
   save: (positionBytes: number) => Promise<void>,
 ): Promise<number> {
-  const ranges = (): ReturnType<ChangedData['ranges']> => changedData.ranges(base?.fd ?? null, next.fd, fromBytes, toBytes);
+  const ranges = (): AsyncGenerator<CopyRange> => contentRanges(changedData, base, next, fromBytes, toBytes);
   let totalBytes = 0;
   for await (const { lengthBytes, isHole } of ranges()) if (!isHole) totalBytes += lengthBytes;
   job.note({ totalBytes: job.record.doneBytes + totalBytes });

@@ -7,6 +7,9 @@ export const COPY_PIECE_BYTES = 1024 * 1024;
 export const SAVE_EVERY_BYTES = 256 * 1024 * 1024;
 /** Extents that are read at a time. */
 export const EXTENTS_AT_ONCE = 4_096;
+/** Chunks and bytes of a stripe whose files are compared at a time, because the pieces are then put into the order of the volume. */
+export const STRIPE_CHUNKS_AT_ONCE = 1_024;
+export const STRIPE_COMPARED_BYTES = 256 * 1024 * 1024;
 /** A round that copied no more than this is the last one before the switch. */
 export const LITTLE_BYTES = 8 * 1024 * 1024;
 /** Rounds of a move. After them, clients write faster than the server copies. */

@@ -15,6 +15,7 @@ import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import type { ChangedData } from './changed-data.ts';
 import { copyRanges } from './copy-ranges.ts';
 import { resumePoint } from './move-plan.ts';
+import { VolumeContent } from './volume-content.ts';
 
 export interface RoundPorts {
   readonly clock: Clock;
@@ -125,8 +126,8 @@ export class MoveRounds {
       return handle;
     };
     try {
-      const base = state.baseStamp === null ? null : await opened(clones.base, 'r');
-      const next = await opened(clones.next, 'r');
+      const base = state.baseStamp === null ? null : new VolumeContent([await opened(clones.base, 'r')]);
+      const next = new VolumeContent([await opened(clones.next, 'r')]);
       const copy = await opened(poolPaths.data(poolPaths.movingVolume(target.path, id)), 'r+');
       return await copyRanges(
         this.ports,

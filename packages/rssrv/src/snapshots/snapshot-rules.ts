@@ -24,7 +24,8 @@ import {
 } from '../pools/catalogue.ts';
 import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
-import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
+import { filesOf, type SnapshotRecord, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
 
 export interface SnapshotName extends VolumeName {
@@ -241,6 +242,13 @@ export function snapshotSources(catalogue: Catalogue, manifest: Pick<Manifest, '
 export function snapshotParts(catalogue: Catalogue, snapshot: SnapshotRecord): readonly PlacedPart[] {
   const parts = snapshotSources(catalogue, { id: snapshot.volumeId, ...filesOf(snapshot) });
   return parts.map(({ pool, record }) => ({ pool, record: { ...record, snapshotId: snapshot.id } }));
+}
+
+/** Paths of the files of a snapshot, in the order of its layout. Throws E_POOL, naming a pool, if one of them cannot be used. */
+export function snapshotFiles(catalogue: Catalogue, { pool: home, manifest, record }: FoundSnapshot): readonly string[] {
+  const first = snapshotPaths.data(poolPaths.volume(home.path, manifest.id), record.name);
+  const others = snapshotParts(catalogue, record).map(({ pool, record: part }) => poolPaths.data(poolPaths.part(pool.path, part.fileId)));
+  return [first, ...others];
 }
 
 /** Such as 20261122-114501, in UTC. */

@@ -12,8 +12,8 @@ import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
 const SOURCE = `A job on the server copies the content that the volume has at one moment, also
 while clients write: it makes a snapshot for itself, and removes it afterwards.
-NAME@SNAPSHOT copies that snapshot. The file system of the pool needs reflink,
-and the volume must be in one pool.`;
+NAME@SNAPSHOT copies that snapshot. The file system of the pool needs reflink.
+A volume over several pools is copied to a volume of one file.`;
 
 const NEW = `the job makes it in pool P; by default,
 in the pool with the most room apart from that of the volume. It is for the same

@@ -56,6 +56,7 @@ test('each byte is where the model puts it, and each file has one contiguous ran
       expect([...seen].toSorted(([a], [b]) => a - b)).toEqual(places.slice(begin, end).map((place, index) => [begin + index, place]));
       map.seek(begin);
       expect([map.part, map.partPositionBytes]).toEqual(places[begin]);
+      expect(map.volumeOffset(map.part, map.partPositionBytes)).toBe(begin);
     }),
     { numRuns: 500 },
   );

@@ -59,6 +59,14 @@ export class LayoutMap {
     this.runBytes = chunkBytes - inChunkBytes;
   }
 
+  /** Returns where a byte of a file is in the volume. */
+  volumeOffset(part: number, partPositionBytes: number): number {
+    const { chunkBytes } = this;
+    if (chunkBytes === null) return (this.starts[part] ?? 0) + partPositionBytes;
+    const chunk = Math.floor(partPositionBytes / chunkBytes);
+    return (chunk * this.partCount + part) * chunkBytes + (partPositionBytes - chunk * chunkBytes);
+  }
+
   /** Returns how many bytes of a file belong to the first `endBytes` bytes of the volume. */
   bytesBefore(part: number, endBytes: number): number {
     const { chunkBytes } = this;
