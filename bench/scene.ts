@@ -9,7 +9,7 @@ import { Hosts } from '@rsio/test/support/hosts/hosts';
 import { Netlab } from '@rsio/test/support/netlab/netlab';
 import { newFolder } from './data-folder.ts';
 import { nativeProgram } from './native/compile.ts';
-import type { SectionContext } from './sections.ts';
+import type { SectionContext } from './section-run.ts';
 import { FILE_BYTES } from './workload.ts';
 
 /** The namespace of test/support/hosts/configs.ts. */

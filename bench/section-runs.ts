@@ -10,7 +10,8 @@ import { measureGarbage } from './garbage/garbage.ts';
 import { measureClients } from './scale/clients.ts';
 import { measurePaths, measureVolumes } from './scale/cost.ts';
 import { measureRestart } from './scale/restart.ts';
-import type { Section, SectionContext, SectionName, SectionResult } from './sections.ts';
+import type { SectionContext, SectionResult } from './section-run.ts';
+import type { Section, SectionName } from './sections.ts';
 import { sheetText } from './sheet.ts';
 
 const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<SectionResult>>> = {

@@ -1,9 +1,6 @@
 // The sections: everything that is measured besides the rows of the server. Each belongs to a part of the bench and has the name that `--only`
 // takes. Pure; the folder of a part has the code that measures.
 
-import type { GoalFigures } from './goals.ts';
-import type { Sheet } from './sheet.ts';
-
 export const PARTS = ['server', 'encryption', 'client', 'scale', 'garbage'] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -73,24 +70,6 @@ export const QUICK_SECTIONS: SectionPlan = {
   encrypted: { clients: [1], blockBytes: [8 * KIB] },
   sections: ['encryption', 'links', 'unshaped', 'end-to-end', 'clients', 'restart', 'garbage'],
 };
-
-/** What a section leaves behind. */
-export interface SectionResult {
-  readonly sheets: readonly Sheet[];
-  readonly figures: GoalFigures;
-  /** Sentences: what could not be measured, and the remedy. */
-  readonly absent: readonly string[];
-}
-
-/** What a section is measured with. */
-export interface SectionContext {
-  readonly plan: SectionPlan;
-  readonly cores: { readonly server: number; readonly load: number };
-  /** Folder of the cached file. */
-  readonly parent: string;
-  /** Run when the bench ends, last first. */
-  readonly endings: (() => Promise<void> | void)[];
-}
 
 /** Sections of these parts, selected by name or by a part of the name. */
 export function findSections(plan: SectionPlan, parts: ReadonlySet<Part>, part: string): Section[] {

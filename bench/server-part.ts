@@ -8,7 +8,7 @@ import { newFolder } from './data-folder.ts';
 import type { ServerMemory } from './memory.ts';
 import { networkText } from './network.ts';
 import { absentText, memoryText, rowText, type Environment } from './report.ts';
-import type { SectionContext } from './sections.ts';
+import type { SectionContext } from './section-run.ts';
 import type { Absent, Present } from './servers/makers.ts';
 import type { RowFigures } from './summary.ts';
 import type { Plan } from './workload.ts';

@@ -9,7 +9,7 @@ import { GIGABIT, type ShapedLinks, shapedLinks } from '@rsio/test/support/netla
 import { goodputBytes } from '@rsio/test/support/netlab/shaper';
 import { processTree } from '../proc.ts';
 import { EXPORT, inScene, VOLUME } from '../scene.ts';
-import type { SectionContext, SectionResult } from '../sections.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line, Sheet } from '../sheet.ts';
 import { spreadOf, worstOf } from '../summary.ts';
 import { missingFio, missingTool } from '../tools.ts';

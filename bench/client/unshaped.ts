@@ -6,7 +6,7 @@ import { LoadClient } from '../load/load-client.ts';
 import { measure } from '../measure.ts';
 import { cpuSecondsBetween, cpuTimeOf, processTree } from '../proc.ts';
 import { dataFile, EXPORT, inScene } from '../scene.ts';
-import type { SectionContext, SectionResult } from '../sections.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
 import { type Spread, spreadOf } from '../summary.ts';
 import { missingFio, missingTool } from '../tools.ts';
 import { FILE_BYTES, row } from '../workload.ts';

@@ -6,7 +6,7 @@ import { LoadClient } from '../load/load-client.ts';
 import type { Measured } from '../load/orders.ts';
 import { measure, warmUp } from '../measure.ts';
 import { inScene } from '../scene.ts';
-import type { SectionContext, SectionResult } from '../sections.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Sheet } from '../sheet.ts';
 import { perCore, roundsRatio, type Spread, spreadOf } from '../summary.ts';
 import { row, type Row } from '../workload.ts';

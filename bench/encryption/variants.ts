@@ -11,6 +11,7 @@ import { freePort } from '../child.ts';
 import type { NbdVolume, SharedKey, Target } from '../load/orders.ts';
 import { processTree } from '../proc.ts';
 import { dataFile } from '../scene.ts';
+import { EXPORT, HOST, type NbdCommand, nbdkitCommand, qemuNbdCommand } from '../servers/nbd-commands.ts';
 import { startListening } from '../servers/server.ts';
 import { missingTool } from '../tools.ts';
 
@@ -18,13 +19,9 @@ const MIB = 1024 * 1024;
 /** Of each file: more than the processor's own caches hold. */
 export const VOLUME_BYTES = 64 * MIB;
 export const CLIENTS_MAX = 4;
-const HOST = '127.0.0.1';
 const NAMESPACEID = 200;
 const NODEKEY = '0xsecret-of-the-encrypted-bench';
 const PSK_BYTES = 32;
-/** More connections than there are clients. */
-const CONNECTIONS = '16';
-const EXPORT = 'data';
 /** The name that QEMU expects. */
 const KEY_FILE = 'keys.psk';
 /** Each client of rssrv has a process of its own, which compiles for about a second. Less would count the compiler as cost of TLS. */
@@ -105,7 +102,7 @@ async function startNbd(
   core: number,
   shown: Pick<Variant, 'id' | 'title'>,
   volume: NbdVolume,
-  command: (port: number) => readonly [string, ...string[]],
+  command: (port: number) => NbdCommand,
 ): Promise<Variant> {
   const port = await freePort(HOST);
   const child = await startListening(shown.id, core, command(port), HOST, port);
@@ -129,14 +126,11 @@ const NBDKIT: NbdServer = {
   program: 'nbdkit',
   debianPackage: 'nbdkit',
   start: async (hosts, core, file, key) => {
-    const command = (port: number, ...secure: readonly string[]): readonly [string, ...string[]] => [
-      'nbdkit',
-      ...['--exit-with-parent', '-f', '-i', HOST, '-p', String(port), ...secure, 'file', file],
-    ];
     const keys = `--tls-psk=${join(keyFolder(hosts, key), KEY_FILE)}`;
-    const secure = (port: number): readonly [string, ...string[]] => command(port, '--tls=require', keys);
+    const plain = (port: number): NbdCommand => nbdkitCommand(file, port);
+    const secure = (port: number): NbdCommand => nbdkitCommand(file, port, '--tls=require', keys);
     return [
-      await startNbd(hosts, core, { id: 'nbdkit', title: 'nbdkit, plain' }, { kind: 'nbd', export: '' }, command),
+      await startNbd(hosts, core, { id: 'nbdkit', title: 'nbdkit, plain' }, { kind: 'nbd', export: '' }, plain),
       await startNbd(hosts, core, { id: 'nbdkit-tls', title: 'nbdkit, TLS' }, { kind: 'nbd', export: '', tls: key }, secure),
     ];
   },
@@ -148,25 +142,7 @@ const QEMU_NBD: NbdServer = {
   start: async (hosts, core, file, key) => {
     const credentials = `tls-creds-psk,id=tls0,dir=${keyFolder(hosts, key)},endpoint=server`;
     const shown = { id: 'qemu-nbd-tls', title: 'qemu-nbd, TLS' } as const;
-    const command = (port: number): readonly [string, ...string[]] => [
-      'qemu-nbd',
-      ...[
-        '--persistent',
-        '-f',
-        'raw',
-        '--cache=writeback',
-        '--aio=threads',
-        '-e',
-        CONNECTIONS,
-        '-b',
-        HOST,
-        '-p',
-        String(port),
-        '-x',
-        EXPORT,
-      ],
-      ...['--object', credentials, '--tls-creds', 'tls0', file],
-    ];
+    const command = (port: number): NbdCommand => qemuNbdCommand(file, port, '--object', credentials, '--tls-creds', 'tls0');
     return [await startNbd(hosts, core, shown, { kind: 'nbd', export: EXPORT, tls: key }, command)];
   },
 };

@@ -12,7 +12,7 @@ import { LoadClient } from '../load/load-client.ts';
 import type { LoadShape } from '../load/orders.ts';
 import { benchFolder } from '../native/compile.ts';
 import { inScene } from '../scene.ts';
-import type { SectionContext, SectionResult } from '../sections.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
 import { once, type Spread, worstOf } from '../summary.ts';
 import { row } from '../workload.ts';

@@ -7,7 +7,7 @@ import { measure, warmUp } from '../measure.ts';
 import { memoryOf, type ServerMemory } from '../memory.ts';
 import { privateBytesOf } from '../proc.ts';
 import { inScene } from '../scene.ts';
-import type { SectionContext, SectionResult } from '../sections.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
 import { once, perRequestUs, type Spread, spreadOf } from '../summary.ts';
 import { row } from '../workload.ts';

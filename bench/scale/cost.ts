@@ -4,7 +4,8 @@
 import { LoadClient } from '../load/load-client.ts';
 import { measure } from '../measure.ts';
 import { inScene } from '../scene.ts';
-import type { SectionContext, SectionName, SectionResult } from '../sections.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
+import type { SectionName } from '../sections.ts';
 import type { Line } from '../sheet.ts';
 import { perRequestUs, roundsRatio, spreadOf } from '../summary.ts';
 import { row } from '../workload.ts';

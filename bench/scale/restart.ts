@@ -6,7 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { waitFor } from '@rsio/test/support/programs/wait-for';
 import { cpuTimeOf } from '../proc.ts';
 import { inScene } from '../scene.ts';
-import type { SectionContext, SectionResult } from '../sections.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
 import { type Spread, spreadOf } from '../summary.ts';
 import { ReturningClient } from './returning-client.ts';
 import { type RssrvScene, rssrvScene } from './rssrv-scene.ts';

@@ -8,12 +8,8 @@ import { freePort } from '../child.ts';
 import { nativeProgram } from '../native/compile.ts';
 import type { ServerId } from '../workload.ts';
 import { Daemon } from './daemon.ts';
+import { CONNECTIONS, EXPORT, HOST, type NbdCommand, nbdkitCommand, qemuNbdCommand } from './nbd-commands.ts';
 import { type Maker, runningServer, type Server, type Setting, startListening } from './server.ts';
-
-const HOST = '127.0.0.1';
-const EXPORT = 'data';
-/** More connections than any row has. */
-const CONNECTIONS = '128';
 
 /** A server that needs only a command line; `command` gets a free port. */
 function maker(
@@ -21,7 +17,7 @@ function maker(
   needs: Maker['needs'],
   title: string,
   exportName: string,
-  command: (setting: Setting, port: number) => readonly [string, ...string[]],
+  command: (setting: Setting, port: number) => NbdCommand,
 ): Maker {
   return { id, needs, start: (setting) => start(id, title, exportName, setting, command) };
 }
@@ -31,24 +27,16 @@ async function start(
   title: string,
   exportName: string,
   setting: Setting,
-  command: (setting: Setting, port: number) => readonly [string, ...string[]],
+  command: (setting: Setting, port: number) => NbdCommand,
 ): Promise<Server> {
   const port = await freePort(HOST);
   const child = await startListening(id, setting.core, command(setting, port), HOST, port);
   return runningServer(id, title, child, { host: HOST, port, volume: { kind: 'nbd', export: exportName } });
 }
 
-const nbdkit = maker('nbdkit', { program: 'nbdkit', debianPackage: 'nbdkit' }, 'nbdkit file', '', ({ file }, port) => [
-  'nbdkit',
-  '--exit-with-parent',
-  '-f',
-  '-i',
-  HOST,
-  '-p',
-  String(port),
-  'file',
-  file,
-]);
+const nbdkit = maker('nbdkit', { program: 'nbdkit', debianPackage: 'nbdkit' }, 'nbdkit file', '', ({ file }, port) =>
+  nbdkitCommand(file, port),
+);
 
 const nbdServer: Maker = {
   id: 'nbd-server',
@@ -63,25 +51,11 @@ const nbdServer: Maker = {
   },
 };
 
-const qemuNbd = maker('qemu-nbd', { program: 'qemu-nbd', debianPackage: 'qemu-utils' }, 'qemu-nbd threads', EXPORT, ({ file }, port) => [
-  'qemu-nbd',
-  '--persistent',
-  '-f',
-  'raw',
-  '--cache=writeback',
-  '--aio=threads',
-  '-e',
-  CONNECTIONS,
-  '-b',
-  HOST,
-  '-p',
-  String(port),
-  '-x',
-  EXPORT,
-  file,
-]);
+const qemuNbd = maker('qemu-nbd', { program: 'qemu-nbd', debianPackage: 'qemu-utils' }, 'qemu-nbd threads', EXPORT, ({ file }, port) =>
+  qemuNbdCommand(file, port),
+);
 
-function storageDaemon(aio: 'io_uring' | 'threads'): (setting: Setting, port: number) => readonly [string, ...string[]] {
+function storageDaemon(aio: 'io_uring' | 'threads'): (setting: Setting, port: number) => NbdCommand {
   return ({ file }, port) => [
     'qemu-storage-daemon',
     '--blockdev',

@@ -1,6 +1,7 @@
 // The table of all commands of rsadm, in groups, in the order in which the help lists them. To add a command, add it in commands/ and a line
 // in this table.
 
+import { completionCommand } from '@rsio/common/cli/completion-command';
 import { listed, shownCall } from '@rsio/common/cli/command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
@@ -13,7 +14,7 @@ import { CHECK, INIT } from './commands/file.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/settings/interfaces.ts';
 import { NAMESPACE_SET, NAMESPACE_SHOW } from './commands/settings/namespace.ts';
 import { POOL_ADD, POOL_CHECK, POOL_LIST, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
-import { completionCommand, RELOAD } from './commands/server.ts';
+import { RELOAD } from './commands/server.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
 import {
@@ -72,7 +73,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
     'Clients',
     [CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_REKEY, CLIENT_KICK, CLIENT_FENCE, CLIENT_UNFENCE, CLIENT_RELEASE, CLIENT_REMOVE],
   ],
-  ['Shell', [completionCommand(() => COMMANDS)]],
+  ['Shell', [completionCommand('rsadm', '/etc/dvsc/rssrvcfg', () => COMMANDS)]],
 ];
 
 export const COMMANDS: readonly AdmCommand[] = GROUPS.flatMap(([, commands]) => commands);

@@ -1,13 +1,14 @@
 // The table of all commands, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a line in
 // this table.
 
+import { completionCommand } from '@rsio/common/cli/completion-command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/client-file/check.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/client-file/interface.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE, NAMESPACE_SET } from './commands/client-file/namespace.ts';
 import { SERVER_ADD, SERVER_REMOVE } from './commands/client-file/server.ts';
-import { completionCommand, KEY_NEW } from './commands/generators.ts';
+import { KEY_NEW } from './commands/key-new.ts';
 import { RELOAD, RESTART, STOP } from './commands/daemon/lifecycle.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon/views.ts';
 import { EXPLORE } from './commands/paths/explore.ts';
@@ -87,7 +88,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
     ],
   ],
   ['Daemon', [RELOAD, RESTART, STOP]],
-  ['Shell', [completionCommand(() => COMMANDS)]],
+  ['Shell', [completionCommand('rsconfig', '/etc/rscltcfg', () => COMMANDS)]],
 ];
 
 export const COMMANDS: readonly ConfigCommand[] = GROUPS.flatMap(([, commands]) => commands);

@@ -1,11 +1,10 @@
-// The commands `reload` and `completion`. The page of `status` is in status.ts.
-// Invariant: these commands change nothing but what `reload` applies.
+// The command `reload`. The page of `status` is in status.ts.
+// Invariant: it changes nothing but what rssrv applies.
 
-import { bashCompletion } from '@rsio/common/cli/completion-script';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { type AdmCommand, defineCommand, usageError } from '../cli/context.ts';
+import { defineCommand } from '../cli/context.ts';
 
 export const RELOAD = defineCommand({
   call: { by: 'words', words: 'reload' },
@@ -21,21 +20,3 @@ export const RELOAD = defineCommand({
     return undefined;
   },
 });
-
-export function completionCommand(commands: () => readonly AdmCommand[]): AdmCommand {
-  return defineCommand({
-    call: { by: 'words', words: 'completion' },
-    synopsis: 'completion bash',
-    summary: 'prints the script that completes rsadm commands in bash',
-    details: `For completion in this shell, run: source <(rsadm completion bash). For
-completion in every shell, write the output to /etc/bash_completion.d/rsadm.`,
-    options: {},
-    operands: { min: 1, max: 1 },
-    completes: 'echo bash',
-    run: async (context, _, [shell]) => {
-      if (shell !== 'bash') throw usageError(`No completion for ${shell}: there is one for bash`);
-      context.out(bashCompletion('rsadm', '/etc/dvsc/rssrvcfg', commands()));
-      return 0;
-    },
-  });
-}

@@ -1,49 +1,35 @@
 // Tests the bash completion: runs the script that rsconfig prints in a real bash, with a root and a program of the test. Also tests that
 // it never executes text from a file or a server.
 
-import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bashCompletion } from '@rsio/common/cli/completion-script';
+import { CompletionShell } from '@rsio/common/testing/completion-shell';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
-import { bashCompletion } from '@rsio/common/cli/completion-script';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 
-let root: string;
+const SCRIPT = bashCompletion('rsconfig', '/etc/rscltcfg', COMMANDS);
+
+/** Lists as rsconfig prints them, and names that a shell would execute. */
+const ANSWERS = [
+  '*" interface list") printf "NAME ADDRESS\\nif0 10.0.0.1\\nif1 10.0.1.1\\n" ;;',
+  '*" volume list") printf "VOLUME SIZE\\nosl:oracle@0 1.0G\\nlab:db@1 1.0G\\nosl:\\$(touch pwned) 1.0G\\n" ;;',
+  '*" volume list --removed") printf "VOLUME SIZE\\nosl:old@0 1.0G\\n" ;;',
+  '*" -l") printf "osl:oracle@0\\nosl:data@1\\n" ;;',
+  `*" -q") printf '000 osl\\n  srv: 000 big-9\\n      0  oracle           disk     4 blocks of  512 bytes\\n      0  $(touch pwned)   disk  4\\n' ;;`,
+];
+
+let shell: CompletionShell;
+const offered = (...words: readonly string[]): string[] => shell.offered(...words);
 
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), 'rsio-'));
-  mkdirSync(join(root, 'etc'));
-  writeFileSync(join(root, 'etc/rscltcfg'), '[namespace osl]\n[server big-9-1]\n[server big-9-2]\n[namespace $(touch pwned)]\n');
-  // A stand-in for rsconfig: prints its lists, and a name that a shell would execute.
-  const answers = [
-    '*" interface list") printf "NAME ADDRESS\\nif0 10.0.0.1\\nif1 10.0.1.1\\n" ;;',
-    '*" volume list") printf "VOLUME SIZE\\nosl:oracle@0 1.0G\\nlab:db@1 1.0G\\nosl:\\$(touch pwned) 1.0G\\n" ;;',
-    '*" volume list --removed") printf "VOLUME SIZE\\nosl:old@0 1.0G\\n" ;;',
-    '*" -l") printf "osl:oracle@0\\nosl:data@1\\n" ;;',
-    `*" -q") printf '000 osl\\n  srv: 000 big-9\\n      0  oracle           disk     4 blocks of  512 bytes\\n      0  $(touch pwned)   disk  4\\n' ;;`,
-  ];
-  writeFileSync(join(root, 'rsconfig'), `#!/bin/bash\ncase "$*" in\n${answers.join('\n')}\nesac\n`);
-  chmodSync(join(root, 'rsconfig'), 0o755);
+  shell = new CompletionShell('rsconfig', SCRIPT, ANSWERS);
+  mkdirSync(join(shell.root, 'etc'));
+  writeFileSync(join(shell.root, 'etc/rscltcfg'), '[namespace osl]\n[server big-9-1]\n[server big-9-2]\n[namespace $(touch pwned)]\n');
 });
 
-afterAll(() => removeFolder(root));
-
-/** The completions of the last word. */
-function offered(...words: readonly string[]): string[] {
-  const line = [join(root, 'rsconfig'), '--root', root, ...words];
-  const script = `${bashCompletion('rsconfig', '/etc/rscltcfg', COMMANDS)}
-    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rsconfig; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-euc', script, 'bash', ...line], {
-    cwd: root,
-    encoding: 'utf8',
-    timeout: 10_000,
-  });
-  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-  return stdout.split('\n').filter((each) => each !== '');
-}
+afterAll(() => shell.end());
 
 test.for<[string[], string[]]>([
   [['in'], ['interface']],
@@ -125,13 +111,12 @@ test('no text from a file or a server is executed', (context) => {
   needPrograms(context, 'bash', 'awk', 'sed');
   offered('namespace', 'remove', '');
   expect(offered('-a', '')).toEqual(['oracle']);
-  expect(spawnSync('ls', [root], { encoding: 'utf8' }).stdout).toBe('etc\nrsconfig\n');
+  expect(shell.files()).toEqual(['etc', 'rsconfig']);
 });
 
 test('every command and every option is in the script', () => {
-  const script = bashCompletion('rsconfig', '/etc/rscltcfg', COMMANDS);
   for (const { call, options } of COMMANDS) {
-    if (call.by === 'words') for (const word of call.words.split(' ')) expect(script).toContain(word);
-    for (const name of Object.keys(options)) expect(script).toContain(`--${name}`);
+    if (call.by === 'words') for (const word of call.words.split(' ')) expect(SCRIPT).toContain(word);
+    for (const name of Object.keys(options)) expect(SCRIPT).toContain(`--${name}`);
   }
 });
