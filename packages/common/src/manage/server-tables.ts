@@ -3,7 +3,7 @@
 
 import { alignColumns, toText } from '../cli/table.ts';
 import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '../control/server/views.ts';
-import { printSize } from '../lib/units.ts';
+import { plural, printSize } from '../lib/units.ts';
 import type { StatsView } from '../control/server/stats-views.ts';
 import { formatTime } from '../log/log-line.ts';
 import { rateText, ratesOf } from './server-stats.ts';
@@ -150,9 +150,16 @@ export function volumeDetails(
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),
   ];
   if (volume.image !== null) lines.push(['image', imageDetails(volume, nowMs)]);
-  lines.push(...scheduleLines(volume));
+  lines.push(...bridgedLines(volume), ...scheduleLines(volume));
   lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one)] as const));
   return toText([title, ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);
+}
+
+function bridgedLines({ bridged }: ManagedVolumeView): (readonly [string, string])[] {
+  if (bridged === null) return [];
+  return [
+    ['bridged', `${plural(bridged.reads, 'READ')} that failed got the data from an image, the last one ${formatTime(bridged.lastMs)}`],
+  ];
 }
 
 function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, string])[] {

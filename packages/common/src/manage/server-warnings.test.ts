@@ -30,6 +30,12 @@ test('a volume whose writes wait is a warning', () => {
   expect(warningsOf([], [several])).toEqual([text.replace('fast', 'b')]);
 });
 
+test('a volume for which an image answers is a warning', () => {
+  expect(warningsOf([], [volume({ bridged: { reads: 1, lastMs: 5 } })])).toEqual([
+    "The storage of volume oracle@0 failed at 1 READ, which an image answered: find the cause in the system's log (dmesg), keep the image, and copy the volume on a client before pool fast fails",
+  ]);
+});
+
 test('a pool that cannot be used has that warning only', () => {
   const lost = pool({ state: 'unavailable', reason: 'it is not mounted: mount it', freeBytes: 0, findings: ['x'] });
   expect(warningsOf([lost], [])).toEqual(['Pool fast cannot be used: it is not mounted: mount it']);

@@ -37,7 +37,7 @@ function poolWarnings(pool: PoolView): string[] {
 function volumeWarnings(volume: ManagedVolumeView): string[] {
   const name = volumeText(volume);
   if (volume.state !== 'served') return [`Volume ${name} is not served: ${volume.reason ?? 'see rsslogcat'}`];
-  const warnings = scheduleWarnings(volume);
+  const warnings = [...scheduleWarnings(volume), ...bridgeWarnings(volume)];
   if (!volume.waitsForSpace) return warnings;
   return [
     ...warnings,
@@ -51,4 +51,12 @@ function scheduleWarnings(volume: ManagedVolumeView): string[] {
   const last = schedule.lastMs === null ? 'there is none yet' : `the last one is of ${formatTime(schedule.lastMs)}`;
   const remedy = 'correct this, and the server makes one within 10 minutes';
   return [`Volume ${volumeText(volume)} gets no snapshots by its schedule, ${last}: ${schedule.failure}; ${remedy}`];
+}
+
+function bridgeWarnings(volume: ManagedVolumeView): string[] {
+  const { bridged, pool } = volume;
+  if (bridged === null) return [];
+  const name = volumeText(volume);
+  const remedy = `find the cause in the system's log (dmesg), keep the image, and copy the volume on a client before pool ${pool ?? '-'} fails`;
+  return [`The storage of volume ${name} failed at ${plural(bridged.reads, 'READ')}, which an image answered: ${remedy}`];
 }

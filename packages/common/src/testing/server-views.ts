@@ -93,6 +93,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     holders: [],
     waitsForSpace: false,
     fullPool: null,
+    bridged: null,
     snapshots: 0,
     schedule: null,
     image: null,

@@ -43,6 +43,8 @@ export interface VolumeStatus {
   readonly waitsForSpace: boolean;
   /** The pool for which a volume over several pools waits. */
   readonly fullPool?: string | null;
+  /** What images have answered for it. */
+  readonly bridged?: { readonly reads: number; readonly lastMs: number } | null;
 }
 
 /** What the listener knows about the session of a client. */
@@ -119,6 +121,7 @@ export function volumeView(
     holders: status.holders,
     waitsForSpace: status.waitsForSpace,
     fullPool: status.fullPool ?? null,
+    bridged: status.bridged ?? null,
     snapshots,
     schedule,
     image,

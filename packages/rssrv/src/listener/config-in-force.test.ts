@@ -76,6 +76,7 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     log,
     volumes,
     shortage: { has: () => false, poolOf: () => null },
+    bridged: () => null,
     holds: { holdersOf: (id: string) => (held.has(id) ? [HOLDER] : []) },
     snapshots: { readersOf: () => readers },
     admissions: () => ({ sessions: [{ client: HOLDER, uses }] }),

@@ -17,6 +17,7 @@ import type { Holds } from '../holds/holds.ts';
 import type { PoolsChange } from '../pools/pools.ts';
 import type { ReloadPlan } from '../reload/reload-plan.ts';
 import type { LoadedConfig } from '../reload/reloader.ts';
+import type { BridgedReads } from '../bridges/bridges.ts';
 import type { VolumeChange } from '../volumes/volume-change.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { hasOtherFiles, volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
@@ -54,6 +55,8 @@ export interface ConfigInForcePorts {
   readonly administration: () => Administration;
   /** Announces a new generation of the list to the clients that may see one of these volumes; null: to all. */
   listChanged(grown: readonly GrownVolume[], seenBy: readonly Pick<ServerVolumeConfig, 'clients'>[] | null): void;
+  /** What images have answered for a volume; null: nothing. */
+  bridged(volumeId: string): BridgedReads | null;
   startIncarnation(volumeId: string): Promise<void>;
   /** Answers discovery datagrams according to the configuration. */
   explore(config: RssrvConfig): Promise<void>;
@@ -176,7 +179,7 @@ export class ConfigInForce {
     const reason = sizeBytes === null ? this.failureOf(volume) : null;
     const holders = id === null ? [] : this.ports.holds.holdersOf(id);
     const { shortage } = this.ports;
-    const waiting = id === null ? {} : { fullPool: shortage.poolOf(id) };
+    const waiting = id === null ? {} : { fullPool: shortage.poolOf(id), bridged: this.ports.bridged(id) };
     return { id, sizeBytes, reason, holders, waitsForSpace: id !== null && shortage.has(id), ...waiting };
   }
 

@@ -290,7 +290,7 @@ export class Listener {
   private newRequests(): SessionRequests {
     const { holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers } = this;
     return new SessionRequests({
-      ...{ holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers },
+      ...{ ...this.options, holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers },
       server: this.identity.server,
       admissions: () => this.admissions,
       administration: () => this.administration,
@@ -314,6 +314,7 @@ export class Listener {
       holds: this.holds,
       snapshots: this.snapshots,
       shortage: this.shortage,
+      bridged: (id) => this.requests.bridges.of(id),
       workers: this.pool,
       rights: this.rights,
       admissions: () => this.admissions,

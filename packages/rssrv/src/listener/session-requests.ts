@@ -2,10 +2,13 @@
 // of another module. Invariant: a session that is granted a volume while changes of it are held for a snapshot learns of the hold first.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Administration } from '../admin/administration.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
+import { type BridgeAnswer, type Bridges, systemBridges } from '../bridges/bridges.ts';
 import type { Holds } from '../holds/holds.ts';
 import { Opens } from '../holds/opens.ts';
 import type { Cloned } from '../moments/hold-messages.ts';
@@ -24,6 +27,8 @@ import { type Admissions, askingSession, type ServedSession } from './admissions
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
 export interface SessionRequestPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'warn'>;
   /** Name of the server. */
   readonly server: string;
   readonly holds: Holds;
@@ -45,16 +50,23 @@ export interface SessionRequestPorts {
 export class SessionRequests {
   private readonly ports: SessionRequestPorts;
   private readonly opens: Opens;
+  readonly bridges: Bridges;
 
   constructor(ports: SessionRequestPorts) {
     this.ports = ports;
     this.opens = this.newOpens();
+    this.bridges = systemBridges({
+      ...{ clock: ports.clock, log: ports.log },
+      pools: () => ports.administration().poolStates,
+      served: (id) => this.served(id),
+      placeOf: (id) => ports.snapshots.placeOf(id),
+    });
   }
 
   async answer(
     session: ServedSession,
     request: SessionRequest,
-  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | null> {
+  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
     const { holds, rights, volumes, shortage, moments } = this.ports;
     switch (request.what) {
       case 'files':
@@ -78,6 +90,9 @@ export class SessionRequests {
       case 'older-snapshots':
       case 'changes':
         return this.ports.snapshotAnswers.answer(session.uses, request);
+      case 'bridge':
+      case 'bridged':
+        return this.bridges.answer(session, request);
       case 'settle':
         return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }

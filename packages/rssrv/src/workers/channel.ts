@@ -3,6 +3,7 @@
 // even after a failure; `ended` is a session's last message.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { BridgeAnswer, BridgeAsk } from '../bridges/bridges.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Cloned, CloneRequest, HoldMessage } from '../moments/hold-messages.ts';
 import type { Admission } from '../session/server-path.ts';
@@ -35,7 +36,7 @@ export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
   | { readonly filesCode: string; readonly sentence: string };
 
-type Answer = ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | null;
+type Answer = ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null;
 
 export type ToSession =
   | HoldMessage
@@ -85,6 +86,7 @@ export type SessionRequest =
   | AdminRequest
   | CloneRequest
   | SnapshotAsk
+  | BridgeAsk
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** Asks for the files of a granted volume. Only a worker that is given descriptors asks. */

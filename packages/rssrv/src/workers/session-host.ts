@@ -11,6 +11,7 @@ import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
+import type { Backend } from '../backends/io/backend.ts';
 import { openBackend } from '../backends/open-backend.ts';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import type { RangeHelper } from '../backends/ranges/range-helper.ts';
@@ -20,6 +21,7 @@ import { asVolumeError } from '../backends/files/opened-file.ts';
 import { filesByPath, PassedFiles } from '../backends/files/volume-files.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { closeAll, type DescriptorReceiver } from '../confinement/descriptor-passing.ts';
+import { BridgedBackend } from '../bridges/bridged-backend.ts';
 import type { Cloned } from '../moments/hold-messages.ts';
 import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import { perFile } from './file-opens.ts';
@@ -86,14 +88,8 @@ export class SessionHost {
         };
         const files = await this.filesOf(volume);
         try {
-          return await openBackend(volume, {
-            clock: systemClock,
-            sleeps: ownSleeps,
-            helper,
-            threads,
-            onError,
-            files: files ?? filesByPath,
-          });
+          const parts = { helper, threads, onError, files: files ?? filesByPath };
+          return this.bridged(volume, await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts }));
         } finally {
           closeAll(files?.rest() ?? []);
         }
@@ -138,7 +134,10 @@ export class SessionHost {
 
   /** Closes the descriptors that came with an answer which nobody awaits. */
   static discard(message: ToSession, receiver: DescriptorReceiver | null): void {
-    if (message.type === 'answer' && message.answer !== null && 'filesTag' in message.answer) receiver?.discard(message.answer.filesTag);
+    if (message.type !== 'answer' || message.answer === null) return;
+    const { answer } = message;
+    const tag = 'filesTag' in answer ? answer.filesTag : 'bridgeTag' in answer ? answer.bridgeTag : null;
+    if (tag !== null) receiver?.discard(tag);
   }
 
   /**
@@ -205,6 +204,21 @@ export class SessionHost {
     if (answer === null || !('filesCode' in answer))
       throw new RsError('E_VOLUME', `The server ended before volume ${volume.name} was opened: try again`, { volume: volume.name });
     throw new RsError(answer.filesCode === 'E_SYSTEM' ? 'E_SYSTEM' : 'E_VOLUME', answer.sentence, { volume: volume.name });
+  }
+
+  /** Lets images answer for a volume that may have one in another pool. A process that opens files itself cannot be given images. */
+  private bridged({ id: volumeId, pool, layout, storage, test }: ServedVolume, backend: Backend): Backend {
+    const { receiver, threads } = this.ports;
+    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined || test !== undefined) return backend;
+    return new BridgedBackend(backend, {
+      ...{ clock: systemClock, threads },
+      fileFor: async (positionBytes, lengthBytes) => {
+        const answer = await this.ask({ what: 'bridge', volumeId, storage, positionBytes, lengthBytes });
+        const tag = answer !== null && 'bridgeTag' in answer ? answer.bridgeTag : null;
+        return tag === null ? null : (receiver.take(tag)[0] ?? null);
+      },
+      answered: () => void this.ask({ what: 'bridged', volumeId }),
+    });
   }
 
   private adminFrom(answer: ListenerAnswer): AdminReply {

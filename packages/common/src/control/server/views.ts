@@ -49,6 +49,11 @@ const IMAGE = object({
   clients: orNull(list(text()), 'Clients that may attach that volume; null: all'),
 });
 
+const BRIDGED = object({
+  reads: count('Since rssrv was started, and the volume is in its pool'),
+  lastMs: number('When the last one was answered'),
+});
+
 export const VOLUME = object({
   name: text(),
   universe: count(),
@@ -72,6 +77,7 @@ export const VOLUME = object({
   holders: list(HOLDER, 'Clients that hold it'),
   waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
   fullPool: orNull(text('Pool for which they wait, if it has several; null: not known, or one pool')),
+  bridged: orNull(BRIDGED, 'READs that failed and got their data from an image; null: none in the last 24 hours'),
   snapshots: count(),
   schedule: orNull(SCHEDULE, 'By which the server makes and removes snapshots; null: there is none'),
   image: orNull(IMAGE, 'Of which volume it is an image; null: it is none'),

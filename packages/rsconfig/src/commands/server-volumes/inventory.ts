@@ -77,6 +77,7 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
     holders,
     waitsForSpace: false,
     fullPool: null,
+    bridged: null,
     snapshots: 0,
     schedule: null,
     image: null,
