@@ -34,6 +34,7 @@ Checks a server against every rule of docs/PROTOCOL.md.
   --block-volume V       volume with 4096-byte blocks; a conforming server does not change it
   --foreign-volume V     volume that only other clients may use
   --shared-volume V      volume with shared = yes; the test OVERWRITES it
+  --witness              the server has witness = yes: enables more cases
   --only PREFIX          run only the cases whose name begins with PREFIX
   --yes                  overwrite a volume that is not empty
   --list                 list all cases, each with its section of docs/PROTOCOL.md
@@ -54,6 +55,7 @@ const OPTIONS = {
   'block-volume': { type: 'string' },
   'foreign-volume': { type: 'string' },
   'shared-volume': { type: 'string' },
+  witness: { type: 'boolean' },
   only: { type: 'string' },
   yes: { type: 'boolean' },
   list: { type: 'boolean' },
@@ -103,6 +105,7 @@ async function optionsOf(values: Values): Promise<TargetOptions> {
       foreign: values['foreign-volume'] ?? null,
       shared: values['shared-volume'] ?? null,
     },
+    isWitness: values.witness === true,
     control: null,
   };
 }

@@ -12,6 +12,7 @@ import { IO_CASES } from './server/io.ts';
 import { JOIN_CASES } from './server/handshake/join.ts';
 import { LIVENESS_CASES } from './server/liveness.ts';
 import { REVOKE_CASES } from './server/revoke.ts';
+import { MIRROR_CASES } from './server/mirror/votes.ts';
 import { PROBE_CASES } from './server/probes.ts';
 import { PROOF_CASES } from './server/handshake/proof.ts';
 import { REQUEST_CASES } from './server/requests.ts';
@@ -35,6 +36,7 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...LIVENESS_CASES,
   ...REVOKE_CASES,
   ...ADMIN_CASES,
+  ...MIRROR_CASES,
   ...PROBE_CASES,
   ...DISCOVERY_CASES,
   ...RESTART_CASES,

@@ -31,6 +31,7 @@ function optionsOf(): TargetOptions {
     // The last one is that of the scene's new clients.
     nodes: RAW_NODES.slice(0, 3).map((node) => ({ node, nodekey: keyOf(node) })),
     volumes: { plain: 'conform', constant: 'constant', blocks: 'blocks', foreign: 'oracle', shared: 'common' },
+    isWitness: true,
     control: {
       reload: () => scene.reload(reloads++ % 2 === 0),
       restart: () => scene.restart(),

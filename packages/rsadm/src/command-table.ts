@@ -17,6 +17,7 @@ import { POOL_ADD, POOL_CHECK, POOL_LIST, POOL_REMOVE, POOL_SET } from './comman
 import { RELOAD } from './commands/server.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
+import { WITNESS_LIST, WITNESS_REMOVE } from './commands/witness.ts';
 import {
   JOBS,
   JOBS_CANCEL,
@@ -73,6 +74,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
     'Clients',
     [CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_REKEY, CLIENT_KICK, CLIENT_FENCE, CLIENT_UNFENCE, CLIENT_RELEASE, CLIENT_REMOVE],
   ],
+  ['Mirrors', [WITNESS_LIST, WITNESS_REMOVE]],
   ['Shell', [completionCommand('rsadm', '/etc/dvsc/rssrvcfg', () => COMMANDS)]],
 ];
 

@@ -368,6 +368,8 @@ describe('each command sends its request and prints the answer', () => {
       'client fence',
       'client unfence',
       'client release',
+      'witness list',
+      'witness remove',
     ]);
   });
 
@@ -437,7 +439,7 @@ describe('wrong usage', () => {
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],
     [
       ['frobnicate'],
-      'Unknown command frobnicate: the commands begin with status, stats, events, reload, check, init, control-group, interface, namespace, pool, volume, jobs, client or completion',
+      'Unknown command frobnicate: the commands begin with status, stats, events, reload, check, init, control-group, interface, namespace, pool, volume, jobs, client, witness or completion',
     ],
     [['volum', 'list'], 'Unknown command volum: did you mean volume?'],
     [['pool'], 'Incomplete command pool: give pool list, pool add, pool set, pool remove or pool check'],
@@ -465,7 +467,7 @@ test('without rssrv one line says how to start it', async () => {
 describe('--help', () => {
   test('has every command once, in groups, in at most 80 columns', async () => {
     const { out } = await scene.run(['--help']);
-    expect(out.match(/^[A-Z].*:$/gm)).toEqual(['Server:', 'Network:', 'Pools:', 'Volumes:', 'Clients:', 'Shell:', 'Options:']);
+    expect(out.match(/^[A-Z].*:$/gm)).toEqual(['Server:', 'Network:', 'Pools:', 'Volumes:', 'Clients:', 'Mirrors:', 'Shell:', 'Options:']);
     for (const { synopsis, summary } of COMMANDS) {
       const at = out.indexOf(`\n  ${synopsis.split('\n')[0]}`);
       expect(at, synopsis).toBeGreaterThan(0);

@@ -33,6 +33,8 @@ export interface TargetOptions {
     readonly foreign: string | null;
     readonly shared: string | null;
   };
+  /** True if the server founds records of mirrors. */
+  readonly isWitness: boolean;
   /** For a server of the test's own: changes its list, and restarts it; resolves with the duration of its end in ms. */
   readonly control: { reload(): Promise<void>; restart(): Promise<number> } | null;
 }
@@ -105,6 +107,8 @@ export class Target {
         return volumes.foreign !== null;
       case 'shared volume':
         return volumes.shared !== null;
+      case 'witness':
+        return this.options.isWitness;
       case 'control':
         return control !== null;
     }

@@ -14,6 +14,9 @@ import {
   INSTANCE_MAX,
   INTERFACES_NAMED_MAX,
   LBA_MAX,
+  MIRROR_ID_CHARS,
+  MIRROR_MEMBERS_MAX,
+  TERM_NUMBER_MAX,
   MESSAGE_MAX_BYTES,
   SENTENCE_MAX_CHARS,
   TOKEN_MAX_CHARS,
@@ -21,6 +24,7 @@ import {
 } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import * as codecs from '@rsio/protocol/wire/message-codec';
+import * as mirror from '@rsio/protocol/wire/mirror/codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 
 type Random = SeededRandom;
@@ -72,6 +76,26 @@ function aVolume(random: Random) {
     shared: random.chance(0.5),
     holders: some(random, HOLDERS_NAMED_MAX, () => aHolder(random)),
     waitsForSpace: random.chance(0.5),
+  };
+}
+
+function anId(random: Random): string {
+  return Array.from({ length: MIRROR_ID_CHARS }, () => random.int(0, 15).toString(16)).join('');
+}
+
+function aTerm(random: Random) {
+  return { number: edge(random, 1, TERM_NUMBER_MAX), node: aName(random), instance: edge(random, 0, INSTANCE_MAX) };
+}
+
+function aConfig(random: Random) {
+  const identities = some(random, MIRROR_MEMBERS_MAX, () => anId(random), 1);
+  return {
+    k: edge(random, 1, Number.MAX_SAFE_INTEGER),
+    inSync: identities.slice(0, random.int(1, identities.length)),
+    clean: random.chance(0.5),
+    members: identities.map((identity) => ({ identity, serverid: random.int(0, 255), volume: aName(random), universe: random.int(0, 3) })),
+    voters: some(random, MIRROR_MEMBERS_MAX, () => ({ voter: anId(random), serverid: random.int(0, 255) }), 1),
+    clients: random.chance(0.5) ? null : [aName(random)],
   };
 }
 
@@ -205,6 +229,28 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     answer: edge(random, 0, 0xffffffff),
     totalBytes: edge(random, 0, ADMIN_ANSWER_MAX_BYTES),
     part: Buffer.alloc(random.chance(0.03) ? ADMIN_PART_MAX_BYTES : random.int(0, 40), '"'),
+  })),
+  kind('VOTE FOUND', mirror.encodeVoteFound, mirror.decodeVoteFound, (random) => ({
+    mirror: anId(random),
+    name: aName(random),
+    universe: random.int(0, 3),
+  })),
+  kind('VOTE CLAIM', mirror.encodeVoteClaim, mirror.decodeVoteClaim, (random) => ({
+    mirror: anId(random),
+    number: edge(random, 1, TERM_NUMBER_MAX),
+    takesOver: random.chance(0.5),
+  })),
+  kind('VOTE CONFIG', mirror.encodeVoteConfig, mirror.decodeVoteConfig, (random) => ({
+    mirror: anId(random),
+    number: edge(random, 1, TERM_NUMBER_MAX),
+    config: aConfig(random),
+  })),
+  kind('VOTE answer', mirror.encodeVoteAnswer, mirror.decodeVoteAnswer, (random) => ({
+    voted: edge(random, 0, Number.MAX_SAFE_INTEGER),
+    sentence: aText(random),
+    voter: random.chance(0.5) ? null : anId(random),
+    promise: random.chance(0.5) ? null : aTerm(random),
+    stored: random.chance(0.5) ? null : { term: aTerm(random), config: aConfig(random) },
   })),
 ];
 

@@ -12,6 +12,7 @@ import {
   encodeOpenRequest,
 } from '@rsio/protocol/wire/message-codec';
 import { ADMIN } from '@rsio/protocol/wire/messages';
+import { encodeVoteClaim, encodeVoteFound, encodeVoteRecord, encodeVoteTerm } from '@rsio/protocol/wire/mirror/codec';
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;
@@ -71,7 +72,7 @@ export class RequestMaker {
       case 0:
         return this.slotted(OP.LIST, {}, EMPTY);
       case 4:
-        return this.admin();
+        return random.chance(0.5) ? this.admin() : this.vote();
       case 1:
         return this.open();
       case 2:
@@ -89,6 +90,20 @@ export class RequestMaker {
     const params = Buffer.from(random.pick(['{}', '[]', '{', '{"name":"oracle"}', '']));
     const body = encodeAdminCall({ request: 'id', method: random.pick(['daemon', 'volume-list', 'x']), params, withinMs: 1 });
     return this.slotted(OP.ADMIN, { aux: random.pick([ADMIN.CALL, ADMIN.CALL, ADMIN.REST, 0, 7]) }, body);
+  }
+
+  private vote(): Buffer {
+    const { random } = this;
+    const mirror = random.pick(['0', 'f']).repeat(32);
+    const number = random.int(1, 5);
+    const bodies = [
+      encodeVoteFound({ mirror, name: 'db', universe: 0 }),
+      encodeVoteClaim({ mirror, number, takesOver: random.chance(0.5) }),
+      encodeVoteRecord({ mirror }),
+      encodeVoteTerm({ mirror, number }),
+      EMPTY,
+    ];
+    return this.slotted(OP.VOTE, { aux: random.int(0, 8) }, random.pick(bodies));
   }
 
   private control(): Buffer {

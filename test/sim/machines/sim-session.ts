@@ -210,6 +210,7 @@ export class SimSession {
       list: () => this.asked(async () => ({ ...this.list(), volumes: this.offers() })),
       grant: (request) => this.asked(() => this.grant(request)),
       admin: () => Promise.reject(new Error('The simulator sends no ADMIN')),
+      vote: () => Promise.reject(new Error('The simulator sends no VOTE')),
       settle: (volumeId, epoch, incarnation) => this.asked(() => host.holds().settle(this, volumeId, epoch, incarnation)),
       release: (volumeId, epoch) =>
         this.asked(() => {

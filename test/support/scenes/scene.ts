@@ -70,7 +70,7 @@ export class Scene {
     });
     // The reason why a connection was dropped before the proof is logged at this level.
     const text = config
-      .replace('serverid = 1', 'serverid = 1\nlog-level = debug')
+      .replace('serverid = 1', 'serverid = 1\nlog-level = debug\nwitness = yes')
       .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);
     host.writeConfig('rssrv', text);
     await host.start('rssrv');

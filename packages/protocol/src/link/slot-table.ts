@@ -178,12 +178,12 @@ export class SlotTable {
     return entry;
   }
 
-  /** Age of the oldest request that is being executed, in ms; 0 if there is none. An ADMIN does not count: no storage delays it. */
+  /** Age of the oldest request that is being executed, in ms; 0 if there is none. ADMIN and VOTE do not count: no volume delays them. */
   oldestMs(nowMs: number): number {
     if (this.executingSlots === 0) return 0;
     let oldest = 0;
     for (const entry of this.entries)
-      if (entry.state === 'executing' && entry.op !== OP.ADMIN) oldest = Math.max(oldest, nowMs - entry.startedMs);
+      if (entry.state === 'executing' && entry.op !== OP.ADMIN && entry.op !== OP.VOTE) oldest = Math.max(oldest, nowMs - entry.startedMs);
     return oldest;
   }
 

@@ -12,6 +12,8 @@ export const FEATURE = {
   REVOKE: 'revoke',
   /** ADMIN commands the server: its volumes, pools and clients. */
   ADMIN: 'admin',
+  /** VOTE keeps records of mirrors. */
+  MIRROR: 'mirror',
   /** TLS 1.3 protects everything on the connection after START_TLS. */
   TLS: 'tls',
 } as const;

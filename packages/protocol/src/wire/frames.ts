@@ -53,6 +53,7 @@ export const OP = {
   ZERO: 0x34,
   IOCTL: 0x35,
   ADMIN: 0x36,
+  VOTE: 0x37,
 } as const;
 
 export const FLAG = {
@@ -99,6 +100,7 @@ export const FRAMES: readonly FrameEntry[] = [
   request(OP.ZERO, 'ZERO', 'io', 'none', 'never'),
   request(OP.IOCTL, 'IOCTL', 'message', 'none', 'copy'),
   request(OP.ADMIN, 'ADMIN', 'message', 'none', 'never'),
+  request(OP.VOTE, 'VOTE', 'message', 'none', 'never'),
 ];
 
 /** The entries, indexed by op number without the answer bit, so that a lookup on the data path is a single array access. */

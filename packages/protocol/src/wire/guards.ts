@@ -83,8 +83,11 @@ export const setFlag: Guard<boolean | undefined> = (value, field) => {
   return wrong(field, 'true or false');
 };
 
-function matching(pattern: RegExp, maxChars: number, expected: string): Guard<string> {
-  return (value, field) => (typeof value === 'string' && value.length <= maxChars && pattern.test(value) ? value : wrong(field, expected));
+export function matching(pattern: RegExp, maxChars: number, expected: string, minChars = 0): Guard<string> {
+  return (value, field) => {
+    const isRight = typeof value === 'string' && value.length >= minChars && value.length <= maxChars && pattern.test(value);
+    return isRight ? value : wrong(field, expected);
+  };
 }
 
 const nameForm = matching(

@@ -64,6 +64,20 @@ export const ADMIN_ID_MAX_CHARS = 64;
 /** Most ADMINs of a session that the server executes or has waiting. Further ones are refused. */
 export const ADMIN_PER_SESSION_MAX = 8;
 
+// --- VOTE
+/** Digits of the ids of mirrors, of voters and of the data of replicas. */
+export const MIRROR_ID_CHARS = 32;
+/** Most members, and most voters, of a mirror. */
+export const MIRROR_MEMBERS_MAX = 8;
+/** Most nodes that a configuration names as those that may claim the mirror. */
+export const MIRROR_CLIENTS_MAX = 64;
+/** Largest number of a term. */
+export const TERM_NUMBER_MAX = 2 ** 48;
+/** By how much the number of a claim may exceed that of the promise, so that no client uses the numbers up. */
+export const TERM_STEP_MAX = 2 ** 20;
+/** Most VOTEs of a session that the server executes or has waiting. Further ones are refused. */
+export const VOTES_PER_SESSION_MAX = 64;
+
 // --- handshake
 export const NONCE_BYTES = 32;
 export const MAC_BYTES = 32;
@@ -81,5 +95,9 @@ export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
 assert(
   ADMIN_PARAMS_MAX_BYTES + KIB < MESSAGE_MAX_BYTES && ADMIN_PART_MAX_BYTES + KIB < MESSAGE_MAX_BYTES,
   'An ADMIN must fit into a frame',
+);
+assert(
+  (MIRROR_MEMBERS_MAX * 4 + MIRROR_CLIENTS_MAX) * 2 * TOKEN_MAX_CHARS < MESSAGE_MAX_BYTES,
+  'The largest configuration of a mirror must fit into a frame',
 );
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');

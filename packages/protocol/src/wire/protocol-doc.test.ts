@@ -10,6 +10,8 @@ import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.t
 import { writeIoHeader } from './header.ts';
 import * as codec from './message-codec.ts';
 import { ADMIN, EXTENT, IOCTL } from './messages.ts';
+import * as mirrors from './mirror/codec.ts';
+import { VOTE, VOTED } from './mirror/messages.ts';
 import { STATUSES } from './status.ts';
 
 const page = readDocument('PROTOCOL.md');
@@ -51,6 +53,14 @@ test('kinds of ADMIN', () => {
   expect(rows).toEqual(Object.entries(ADMIN).map(([name, number]) => [String(number), name]));
 });
 
+test('kinds and outcomes of VOTE', () => {
+  const [kinds, outcomes] = page.split('\n### VOTE\n')[1]!.split('\n#### ')[0]!.split('Any other number');
+  const rowsOf = (text: string): string[][] =>
+    [...text.matchAll(/^\| (\d+) \| ([A-Z_]+) \|/gm)].map(([, number, name]) => [name!, number!]);
+  expect(rowsOf(kinds!)).toEqual(Object.entries(VOTE).map(([name, number]) => [name, String(number)]));
+  expect(rowsOf(outcomes!)).toEqual(Object.entries(VOTED).map(([name, number]) => [name, String(number)]));
+});
+
 test('the two headers', () => {
   const headers = [Buffer.alloc(16), Buffer.alloc(16)] as const;
   writeIoHeader(headers[0], 0, OP.READ, 0, 1, 3, 1, 4096, 16);
@@ -83,6 +93,16 @@ const welcome = codec.encodeWelcome({
   interfaces: [port],
   generation: 1,
 });
+
+const id = '0'.repeat(32);
+const mirrorConfig = {
+  ...{ k: 1, inSync: [id], clean: false, clients: null },
+  members: [{ identity: id, serverid: 1, volume: 'db', universe: 0 }],
+  voters: [{ voter: id, serverid: 1 }],
+};
+const term = { number: 1, node: 'big-2', instance: 1 };
+const stored = { term, config: mirrorConfig };
+const voteAnswer = mirrors.encodeVoteAnswer({ voted: VOTED.DONE, sentence: '', voter: id, promise: term, stored });
 
 /** The map at `path` within a body. */
 function part(body: Buffer, ...path: readonly (string | number)[]): object {
@@ -140,6 +160,17 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### ADMIN CALL', part(codec.encodeAdminCall({ request: 'r', method: 'm', params: nonce, withinMs: 1 }))],
   ['#### ADMIN REST', part(codec.encodeAdminRest({ answer: 1, offset: 0 }))],
   ['#### ADMIN answer', part(codec.encodeAdminAnswer({ answer: 0, totalBytes: 32, part: nonce }))],
+  ['#### VOTE FOUND', part(mirrors.encodeVoteFound({ mirror: id, name: 'db', universe: 0 }))],
+  ['#### VOTE CLAIM', part(mirrors.encodeVoteClaim({ mirror: id, number: 1, takesOver: false }))],
+  ['#### VOTE CONFIG', part(mirrors.encodeVoteConfig({ mirror: id, number: 1, config: mirrorConfig }))],
+  ['#### VOTE RECORD', part(mirrors.encodeVoteRecord({ mirror: id }))],
+  ['#### VOTE CONFIRM or DISMISS', part(mirrors.encodeVoteTerm({ mirror: id, number: 1 }))],
+  ['#### Configuration', part(voteAnswer, 'stored', 'config')],
+  ['#### Member', part(voteAnswer, 'stored', 'config', 'members', 0)],
+  ['#### Voter', part(voteAnswer, 'stored', 'config', 'voters', 0)],
+  ['#### VOTE answer', part(voteAnswer)],
+  ['#### Term', part(voteAnswer, 'promise')],
+  ['#### Stored configuration', part(voteAnswer, 'stored')],
 ];
 
 describe('fields in the order on the wire', () => {
@@ -152,7 +183,7 @@ describe('fields in the order on the wire', () => {
       .split('\n## Message bodies\n')[1]
       ?.split('\n## ')[0]
       ?.match(/^#{3,4} .*$/gm);
-    const bodiless = ['### FENCE, FENCED and NOTIFY', '### CLOSE', '### IOCTL', '### ADMIN'];
+    const bodiless = ['### FENCE, FENCED and NOTIFY', '### CLOSE', '### IOCTL', '### ADMIN', '### VOTE'];
     expect(headings?.toSorted()).toEqual([...MESSAGES.map(([heading]) => heading), ...bodiless].toSorted());
   });
 });

@@ -44,6 +44,7 @@ test.for<[string[], string[]]>([
       'stats',
       'status',
       'volume',
+      'witness',
     ],
   ],
   [['vol'], ['volume']],

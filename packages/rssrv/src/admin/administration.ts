@@ -35,6 +35,8 @@ import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../req
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../locks/file-locks.ts';
 import type { WorkerRights } from '../workers/worker-rights.ts';
+import type { Voters } from '../voters/voters.ts';
+import { witnessOrders } from '../voters/witness-orders.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
@@ -73,6 +75,7 @@ export interface AdministrationPorts extends ObservedServer {
   /** Serves a volume as it is now, or stops serving it, and tells the clients. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
   readonly clients: ClientPorts;
+  readonly voters: Voters;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
   reload(by: string): Promise<readonly string[]>;
   inForce(): ReplacedVolumes;
@@ -346,6 +349,7 @@ export class Administration {
       ...imageOrders({ log, changes: turns, inventory, images, jobs: this.jobs.images }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
+      ...witnessOrders({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),
       'change-show': () => {
         const { current, waiting } = this.ports.changes;
         return { change: current === null ? null : { ...current, waiting } };

@@ -47,6 +47,7 @@ import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts'
 import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Incarnations } from '../incarnations/incarnations.ts';
 import { Volumes } from '../volumes/volumes.ts';
+import { Voters } from '../voters/voters.ts';
 import { ListAnnouncements } from '../workers/list-announcements.ts';
 import { type Worker, WorkerPool } from '../workers/worker-pool.ts';
 import { WorkerRights } from '../workers/worker-rights.ts';
@@ -75,6 +76,7 @@ export class Listener {
   private readonly reloader: Reloader<LoadedListenerConfig>;
   private readonly holds: Holds;
   private readonly fences: Fences;
+  private readonly voters: Voters;
   private readonly moments: Moments;
   private readonly snapshots: ServedSnapshots;
   private readonly snapshotAnswers: SnapshotAnswers;
@@ -116,6 +118,7 @@ export class Listener {
     this.reloader = this.newReloader();
     this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
     this.fences = new Fences(clock, paths.fencesFile, this.holds);
+    this.voters = new Voters({ folder: paths.votersDir, log, isWitness: () => this.config.server.witness });
     this.volumes = new Volumes({
       ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
       ...{ fileSystemOf, clock, log },
@@ -166,9 +169,7 @@ export class Listener {
     const { paths, clock, log, warn } = this.options;
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.endOldWorkers(clock, log);
-    await this.holds.load();
-    await this.fences.load();
-    await this.administration.load();
+    for (const state of [this.holds, this.fences, this.voters, this.administration]) await state.load();
     await this.inForce.openPools();
     const { config } = this;
     this.holds.keepNodes(config.clients.map(({ name }) => name));
@@ -288,9 +289,9 @@ export class Listener {
   }
 
   private newRequests(): SessionRequests {
-    const { holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers } = this;
+    const { holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers, voters, fences } = this;
     return new SessionRequests({
-      ...{ ...this.options, holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers },
+      ...{ ...this.options, holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers, voters, fences },
       server: this.identity.server,
       admissions: () => this.admissions,
       administration: () => this.administration,
@@ -345,7 +346,7 @@ export class Listener {
   private newAdministration(): Administration {
     const { clock, log, paths } = this.options;
     return new Administration({
-      ...{ clock, log, paths, changes: this.changes, moments: this.moments },
+      ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters },
       ...{ readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
       config: () => this.config,
       configuredMs: () => this.inForce.configuredMs,

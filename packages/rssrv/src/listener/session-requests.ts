@@ -9,6 +9,7 @@ import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wi
 import type { Administration } from '../admin/administration.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { type BridgeAnswer, type Bridges, systemBridges } from '../bridges/bridges.ts';
+import type { Fences } from '../fences/fences.ts';
 import type { Holds } from '../holds/holds.ts';
 import { Opens } from '../holds/opens.ts';
 import type { Cloned } from '../moments/hold-messages.ts';
@@ -19,6 +20,8 @@ import type { Grant, Settled } from '../session/session-volumes.ts';
 import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import type { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
+import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
+import type { Voters } from '../voters/voters.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import type { FilesAnswer, SessionRequest } from '../workers/channel.ts';
@@ -38,6 +41,8 @@ export interface SessionRequestPorts {
   readonly moments: Moments;
   readonly snapshots: ServedSnapshots;
   readonly snapshotAnswers: SnapshotAnswers;
+  readonly voters: Voters;
+  readonly fences: Fences;
   admissions(): Admissions;
   administration(): Administration;
   config(): RssrvConfig;
@@ -66,7 +71,7 @@ export class SessionRequests {
   async answer(
     session: ServedSession,
     request: SessionRequest,
-  ): Promise<ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
+  ): Promise<ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
     const { holds, rights, volumes, shortage, moments } = this.ports;
     switch (request.what) {
       case 'files':
@@ -85,6 +90,8 @@ export class SessionRequests {
       case 'admin-call':
       case 'admin-rest':
         return this.ports.administration().answer(askingSession(session), request);
+      case 'vote':
+        return this.vote(session, request);
       case 'clone':
         return moments.clone(session.id, request);
       case 'older-snapshots':
@@ -102,6 +109,12 @@ export class SessionRequests {
   served(id: string): ServedVolume | null {
     const { volumes, snapshots } = this.ports;
     return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);
+  }
+
+  /** A fence is answered only when no VOTE of its client is being executed. */
+  private vote({ client, workerSession }: ServedSession, request: VoteRequest): Promise<VoteReply> {
+    const { fences, voters } = this.ports;
+    return fences.order(client.node, () => voters.answer(client, request, () => !workerSession.isEnding && !fences.has(client.node)));
   }
 
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {

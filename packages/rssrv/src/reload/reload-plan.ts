@@ -178,6 +178,7 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (before.tls !== after.tls) changes.push(TLS_CHANGES[after.tls]);
   if (before.namespacekey !== after.namespacekey)
     changes.push(after.namespacekey === null ? 'namespacekey was removed' : 'namespacekey has changed');
+  if (old.server.witness !== next.server.witness) changes.push(`witness is ${next.server.witness ? 'yes' : 'no, for mirrors to come'}`);
   if (old.server.processes !== next.server.processes) changes.push(`processes is ${next.server.processes}, for new sessions`);
   if (old.server.logLevel !== next.server.logLevel) changes.push(`log-level is ${next.server.logLevel}`);
   const [had, has] = [old, next].map(({ server }) => server.controlGroup?.name ?? null);

@@ -38,6 +38,8 @@ export interface Admission {
   readonly mayRevoke: boolean;
   /** True if the client may send ADMIN. */
   readonly mayAdminister: boolean;
+  /** True if the client may send VOTE. */
+  readonly mayVote: boolean;
   /** Numbers of the paths that the client considers dead. */
   readonly dead: readonly number[];
 }
@@ -53,6 +55,7 @@ export function admissionOf(proven: Proven, arrivedAt: ServerInterface): Admissi
     digest: features.includes(FEATURE.DIGEST),
     mayRevoke: features.includes(FEATURE.REVOKE),
     mayAdminister: features.includes(FEATURE.ADMIN),
+    mayVote: features.includes(FEATURE.MIRROR),
     dead: proof.dead,
   };
 }
@@ -90,6 +93,7 @@ export class ServerPath implements ConnectionEvents {
   readonly arrivedAt: ServerInterface;
   private readonly mayRevoke: boolean;
   private readonly mayAdminister: boolean;
+  private readonly mayVote: boolean;
   private readonly events: ServerPathEvents;
   private readonly clock: Clock;
   private readonly heartbeat: Heartbeat;
@@ -111,7 +115,7 @@ export class ServerPath implements ConnectionEvents {
 
   constructor(
     number: number,
-    { arrivedAt, mayRevoke, mayAdminister }: Pick<Admission, 'arrivedAt' | 'mayRevoke' | 'mayAdminister'>,
+    { arrivedAt, mayRevoke, mayAdminister, mayVote }: Pick<Admission, 'arrivedAt' | 'mayRevoke' | 'mayAdminister' | 'mayVote'>,
     transport: PathTransport,
     pools: ConnectionPools,
     clock: Clock,
@@ -121,6 +125,7 @@ export class ServerPath implements ConnectionEvents {
     this.arrivedAt = arrivedAt;
     this.mayRevoke = mayRevoke;
     this.mayAdminister = mayAdminister;
+    this.mayVote = mayVote;
     this.events = events;
     this.clock = clock;
     this.sinceMs = clock.wallMs();
@@ -326,9 +331,9 @@ export class ServerPath implements ConnectionEvents {
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');
     const isFine = (header.op & ANSWER) === 0 && entry.from !== 'server' && header.op >= OP.BYE;
-    const isUnagreed = header.op === OP.ADMIN && !this.mayAdminister;
+    const isUnagreed = (header.op === OP.ADMIN && !this.mayAdminister) || (header.op === OP.VOTE && !this.mayVote);
     if (!isFine) this.violation(`${frameName(header.op)} is not allowed here`);
-    else if (isUnagreed) this.violation('ADMIN was not negotiated');
+    else if (isUnagreed) this.violation(`${frameName(header.op)} was not negotiated`);
     return isFine && !isUnagreed;
   }
 

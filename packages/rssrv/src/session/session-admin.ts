@@ -3,11 +3,13 @@
 // does not wait for an ADMIN, because I/O would wait with it: the client then sends the request again in its next session.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { OP } from '@rsio/protocol/wire/frames';
 import { ADMIN_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import type { Header } from '@rsio/protocol/wire/header';
 import { decodeAdminCall, decodeAdminRest, encodeAdminAnswer, encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { ADMIN } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import { SessionVotes, type VotePorts } from '../voters/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
 /** An ADMIN as the listener gets it. */
@@ -24,7 +26,31 @@ export interface AdminPorts {
   admin(request: AdminRequest): Promise<AdminReply>;
 }
 
-export class SessionAdmin {
+export interface ListenerPorts extends AdminPorts, VotePorts {}
+
+/** The requests of a session that the listener executes: ADMIN and VOTE. */
+export class ListenerRequests {
+  private readonly admin: SessionAdmin;
+  private readonly votes: SessionVotes;
+
+  constructor(ports: ListenerPorts) {
+    this.admin = new SessionAdmin(ports);
+    this.votes = new SessionVotes(ports);
+  }
+
+  answer(header: Header, body: Buffer, answered: Answered): void {
+    if (header.op === OP.VOTE) this.votes.answer(header, body, answered);
+    else this.admin.answer(header, body, answered);
+  }
+
+  /** Answers everything, and everything that still comes, with SHUTTING_DOWN. */
+  end(): void {
+    this.admin.end();
+    this.votes.end();
+  }
+}
+
+class SessionAdmin {
   private readonly ports: AdminPorts;
   private readonly unanswered = new Set<Answered>();
   private isEnded = false;

@@ -19,6 +19,7 @@ test('thousands of joins make few lines, and one with their number', async () =>
       digest: false,
       mayRevoke: false,
       mayAdminister: false,
+      mayVote: false,
       dead: [],
     });
     new RawPath(link).connection.close('over', false);

@@ -26,6 +26,7 @@ test('READs are delayed, heartbeats and writes go on, and every READ is answered
     digest: false,
     mayRevoke: false,
     mayAdminister: false,
+    mayVote: false,
     dead: [],
   });
   const path = new RawPath(link);
@@ -72,7 +73,7 @@ test.each([
   const scene = new SessionScene();
   const link = new MemoryLink(scene.clock);
   link.server.cipher = cipher;
-  const rights = { mayRevoke: false, mayAdminister: false };
+  const rights = { mayRevoke: false, mayAdminister: false, mayVote: false };
   scene.session.admit(link.server, { welcomeKey: '00', tls: null, transcript: '00', arrivedAt: AT, digest: false, dead: [], ...rights });
   const path = new RawPath(link);
   await scene.turn();
@@ -107,6 +108,7 @@ async function paths(count: number): Promise<{ scene: SessionScene; links: Memor
       digest: false,
       mayRevoke: false,
       mayAdminister: false,
+      mayVote: false,
       dead: [],
     });
     return new RawPath(link);

@@ -22,6 +22,7 @@ function silentClient(scene: SessionScene): { readonly ops: number[] } {
     digest: false,
     mayRevoke: false,
     mayAdminister: false,
+    mayVote: false,
     dead: [],
   });
   return { ops };

@@ -62,6 +62,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
     grant: () => Promise.resolve({ granted: true, volume: VOLUME, readonly: false, identity: 'id.1', incarnation: 'life', epoch: 1 }),
     admin: () => Promise.reject(new Error('No ADMIN here')),
+    vote: () => Promise.reject(new Error('No VOTE here')),
     settle: () => Promise.resolve({ isSettled: true }),
     lost: () => undefined,
     cut: () => undefined,
@@ -94,6 +95,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     digest: false,
     mayRevoke: false,
     mayAdminister: false,
+    mayVote: false,
     dead: [],
   });
   const body = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false });

@@ -26,11 +26,11 @@ import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
 import { type Admission, PathLog, ServerPath, type ServerPathEvents } from './server-path.ts';
-import { type AdminPorts, SessionAdmin } from './session-admin.ts';
+import { type ListenerPorts, ListenerRequests } from './session-admin.ts';
 import type { SessionFigures } from '../statistics/volume-counters.ts';
 import { type Answered, SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
-export interface SessionPorts extends VolumePorts, AdminPorts {
+export interface SessionPorts extends VolumePorts, ListenerPorts {
   readonly log: Log;
   readonly pools: ConnectionPools;
   /** The listener ends a session that has been without paths for too long. */
@@ -45,7 +45,7 @@ export class Session implements ServerPathEvents {
   readonly id: Buffer;
   private readonly ports: SessionPorts;
   readonly volumes: SessionVolumes;
-  private readonly admin: SessionAdmin;
+  private readonly toListener: ListenerRequests;
   private readonly slots: SlotTable;
   private readonly paths = new Map<number, ServerPath>();
   private readonly tlsStarts: TlsStarts;
@@ -77,7 +77,7 @@ export class Session implements ServerPathEvents {
     this.listGeneration = generation;
     this.ports = ports;
     this.volumes = new SessionVolumes(ports);
-    this.admin = new SessionAdmin(ports);
+    this.toListener = new ListenerRequests(ports);
     this.pathLog = new PathLog(ports);
     this.tlsStarts = new TlsStarts(ports.clock);
     this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
@@ -151,7 +151,7 @@ export class Session implements ServerPathEvents {
     this.isEnding = true;
     this.tlsStarts.end('The session is ending');
     this.volumes.endWaits();
-    this.admin.end();
+    this.toListener.end();
     await new Promise<void>((resolve) => {
       this.whenIdle = resolve;
       this.checkIdle();
@@ -466,7 +466,7 @@ export class Session implements ServerPathEvents {
       }
       this.checkIdle();
     };
-    if (kept.op === OP.ADMIN) this.admin.answer(kept, request, answered);
+    if (kept.op === OP.ADMIN || kept.op === OP.VOTE) this.toListener.answer(kept, request, answered);
     else this.volumes.answer(kept, request, (handle) => this.slots.isExecuting(handle, kept.slot), answered);
   }
 

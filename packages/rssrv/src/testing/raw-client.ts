@@ -16,6 +16,7 @@ import { WOULD_WAIT } from '../backends/io/backend.ts';
 import type { CloneRequest } from '../moments/hold-messages.ts';
 import { Session } from '../session/session.ts';
 import type { AdminPorts } from '../session/session-admin.ts';
+import type { VotePorts } from '../voters/session-votes.ts';
 
 export interface Tag {
   readonly slot: number;
@@ -141,6 +142,8 @@ export class SessionScene {
   readonly session: Session;
   /** What the listener answers to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
+  /** What the listener answers to VOTE. */
+  vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null });
 
   constructor() {
     const say = (line: string): void => void this.logged.push(line);
@@ -168,6 +171,7 @@ export class SessionScene {
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', incarnation: 'life', epoch: 1 }),
       admin: (request) => this.admin(request),
+      vote: (request) => this.vote(request),
       settle: () => Promise.resolve({ isSettled: true }),
       release: async (volumeId) => {
         this.released.push(volumeId);
@@ -194,6 +198,7 @@ export class SessionScene {
       digest: false,
       mayRevoke: revoke,
       mayAdminister: admin,
+      mayVote: admin,
       dead,
     });
     return new RawPath(link);

@@ -10,6 +10,7 @@ import type { Admission } from '../session/server-path.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import type { SnapshotAsk, SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import type { SessionFigures } from '../statistics/volume-counters.ts';
+import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 
 /** A client whose identity the listener has verified. */
@@ -36,7 +37,7 @@ export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
   | { readonly filesCode: string; readonly sentence: string };
 
-type Answer = ListAnswer | Grant | Settled | AdminReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null;
+type Answer = ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null;
 
 export type ToSession =
   | HoldMessage
@@ -84,6 +85,7 @@ export type ToWorker =
 
 export type SessionRequest =
   | AdminRequest
+  | VoteRequest
   | CloneRequest
   | SnapshotAsk
   | BridgeAsk

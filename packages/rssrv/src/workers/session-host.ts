@@ -28,6 +28,7 @@ import { perFile } from './file-opens.ts';
 import type { SessionRequest, FromSession, ToSession } from './channel.ts';
 import { Session } from '../session/session.ts';
 import type { AdminReply } from '../session/session-admin.ts';
+import type { VoteReply } from '../voters/session-votes.ts';
 import type { Grant, Settled } from '../session/session-volumes.ts';
 
 type ListenerAnswer = Extract<ToSession, { type: 'answer' }>['answer'];
@@ -70,6 +71,7 @@ export class SessionHost {
         await this.ask({ what: 'release', volumeId, epoch });
       },
       admin: async (request) => this.adminFrom(await this.ask(request)),
+      vote: async (request) => this.voteFrom(await this.ask(request)),
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
       held: (number) => ports.send({ type: 'held', number }),
@@ -225,6 +227,12 @@ export class SessionHost {
     if (answer !== null && ('part' in answer || 'adminStatus' in answer)) return answer;
     const status = this.ports.isListenerThere() ? STATUS.IO_ERROR : STATUS.SHUTTING_DOWN;
     return { adminStatus: status, sentence: 'The server could not execute the request: see its log' };
+  }
+
+  private voteFrom(answer: ListenerAnswer): VoteReply {
+    if (answer !== null && ('voted' in answer || 'voteStatus' in answer)) return answer;
+    const status = this.ports.isListenerThere() ? STATUS.IO_ERROR : STATUS.SHUTTING_DOWN;
+    return { voteStatus: status, sentence: 'The server could not execute the request: see its log' };
   }
 
   private grantOr(answer: ListenerAnswer, name: string): Grant {

@@ -62,6 +62,7 @@ class Scene {
       grant: ({ name, readonly }) => Promise.resolve(grantOf(name, readonly, this.epoch)),
       release: () => Promise.resolve(),
       admin: () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' }),
+      vote: () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null }),
       settle: () => Promise.resolve({ isSettled: true }),
       lost: () => undefined,
       cut: () => undefined,
@@ -87,6 +88,7 @@ class Scene {
       digest,
       mayRevoke: true,
       mayAdminister: true,
+      mayVote: true,
       dead,
     });
   }

@@ -48,6 +48,7 @@ describe('the sample', () => {
         controlGroup: null,
         user: null,
         processes: PROCESSES_PER_CORE * availableParallelism(),
+        witness: false,
       },
       interfaces: [
         { name: 'if1', address: '192.168.45.10', prefixLength: null, port: 5000 },

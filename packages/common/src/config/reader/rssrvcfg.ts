@@ -102,6 +102,7 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
       controlGroup: nameOf(servers[0], 'control-group'),
       user: nameOf(servers[0], 'user'),
       processes: servers[0].value('processes') ?? processesDefault(),
+      witness: servers[0].value('witness'),
     },
     interfaces,
     volumes,

@@ -55,7 +55,7 @@ test('The keys of the manual', () => {
   const ordinary = (keys: KeyTable) => Object.keys(keys).filter((key) => keys[key]?.isForTests !== true);
   expect(keysOf('rssrvcfg')).toEqual([
     'namespace: namespaceid protocol port namespacekey explore tls',
-    'server: serverid serverkey log-level control-group user processes',
+    'server: serverid serverkey log-level control-group user processes witness',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content',
     'pool: path limit reserve',

@@ -116,6 +116,11 @@ export const SCHEMA = {
           types.integer(1, CLIENTS_MAX),
           `Number of processes that serve clients. If there are more clients than processes, they share processes. Default: ${PROCESSES_PER_CORE} for each CPU core`,
         ),
+        witness: withDefault(
+          types.yesNo,
+          'no',
+          'Whether clients may make this server a voter of their mirrors. A voter needs no volume and keeps a small file for each mirror',
+        ),
       },
     },
     interface: {

@@ -182,6 +182,8 @@ export interface RssrvConfig {
     readonly user: { readonly name: string; readonly line: number } | null;
     /** Maximum number of worker processes. If sessions outnumber workers, several sessions share a worker. */
     readonly processes: number;
+    /** True if clients may found records of mirrors here. */
+    readonly witness: boolean;
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
   readonly volumes: readonly ServerVolumeConfig[];

@@ -26,5 +26,6 @@ test('exactly these methods read', () => {
     'volume-diff',
     'volume-list',
     'volume-show',
+    'witness-list',
   ]);
 });

@@ -15,6 +15,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-diff': true,
   'client-list': true,
   'job-list': true,
+  'witness-list': true,
   // It opens whatever pools the text of the caller names, with the rights of rssrv, and takes the turn of a change.
   'config-check': false,
   // It takes the turn of a change.
@@ -43,6 +44,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'client-fence': false,
   'client-unfence': false,
   'client-release': false,
+  'witness-remove': false,
   reload: false,
 };
 

@@ -11,6 +11,7 @@ import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
 import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
 import { VOLUME_METHODS } from './volume-methods.ts';
+import { WITNESS_METHODS } from './mirror/witness-methods.ts';
 
 export const SERVER_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, SERVER_DAEMON, CONTROL_ANSWER_MS, 'use'),
@@ -21,6 +22,7 @@ export const SERVER_METHODS = {
   ...JOB_METHODS,
   ...CLIENT_METHODS,
   ...OBSERVING_METHODS,
+  ...WITNESS_METHODS,
   'change-show': method(
     'The change that the server is making, and for which later ones wait',
     {},

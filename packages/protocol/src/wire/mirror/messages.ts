@@ -1,0 +1,120 @@
+// Defines the fields of VOTE, by which clients claim mirrors and keep the records of their voters (docs/PROTOCOL.md, Mirrors). codec.ts
+// encodes and decodes them. The rules of a voter are in rssrv's voters/.
+
+/** The kinds of VOTE, in the field aux of the header. */
+export const VOTE = {
+  /** Makes a record for a mirror. Request: VoteFound. */
+  FOUND: 1,
+  /** Promises a term. Request: VoteClaim. */
+  CLAIM: 2,
+  /** Stores a configuration. Request: VoteConfig. */
+  CONFIG: 3,
+  /** Asks for the record. Request: VoteRecord. */
+  RECORD: 4,
+  /** Asks whether the promise is still that of the client's term. Request: VoteTerm. */
+  CONFIRM: 5,
+  /** Removes the record. Request: VoteTerm. */
+  DISMISS: 6,
+} as const;
+
+/** How a voter has decided. Numbers are never reused. A client treats an unknown number like UNKNOWN: the voter counts for nothing. */
+export const VOTED = {
+  DONE: 0,
+  /** The server has no readable record of the mirror, or none for this client. */
+  UNKNOWN: 1,
+  /** A higher term is promised. */
+  SUPERSEDED: 2,
+  /** The term is above the promise: it must be claimed here first. */
+  UNCLAIMED: 3,
+  /** Another client has the promise, and the CLAIM does not take over. */
+  HELD: 4,
+  /** A later configuration of the same term is stored. */
+  OLDER: 5,
+  /** There is another record under this id, or another configuration under this version. */
+  DIFFERENT: 6,
+  /** The term is too far above the promise. */
+  TOO_FAR: 7,
+  /** The server is no witness, or has as many records or requests as it may have. */
+  REFUSED: 8,
+} as const;
+
+export type Voted = (typeof VOTED)[keyof typeof VOTED];
+
+/** A claim of a mirror. Terms are compared by number, then node, then instance, so that no two clients have the same term. */
+export interface Term {
+  readonly number: number;
+  readonly node: string;
+  readonly instance: number;
+}
+
+/** A replica that belongs to a mirror. */
+export interface MirrorMember {
+  /** Identity of the replica's data: 32 hexadecimal digits. */
+  readonly identity: string;
+  readonly serverid: number;
+  readonly volume: string;
+  readonly universe: number;
+}
+
+export interface MirrorVoter {
+  /** Id that the voter has made: 32 hexadecimal digits. */
+  readonly voter: string;
+  readonly serverid: number;
+}
+
+export interface MirrorConfig {
+  /** Number of the configuration within its term. */
+  readonly k: number;
+  /** Identities of the replicas that are in sync; all of them are members. */
+  readonly inSync: readonly string[];
+  /** True if the holder has detached, and the replicas in sync are equal. */
+  readonly clean: boolean;
+  readonly members: readonly MirrorMember[];
+  readonly voters: readonly MirrorVoter[];
+  /** Nodes that may claim the mirror; null: all clients of the voter. */
+  readonly clients: readonly string[] | null;
+}
+
+export interface VoteFound {
+  /** Id of the mirror: 32 hexadecimal digits. */
+  readonly mirror: string;
+  readonly name: string;
+  readonly universe: number;
+}
+
+export interface VoteRecord {
+  readonly mirror: string;
+}
+
+/** `number`: number of the client's term; its node and instance are those of the session. */
+export interface VoteTerm extends VoteRecord {
+  readonly number: number;
+}
+
+export interface VoteClaim extends VoteTerm {
+  /** False: the CLAIM is refused while another client has the mirror. */
+  readonly takesOver: boolean;
+}
+
+export interface VoteConfig extends VoteTerm {
+  readonly config: MirrorConfig;
+}
+
+/** The configuration that a voter has stored, with the term of the client that sent it. */
+export interface StoredConfig {
+  readonly term: Term;
+  readonly config: MirrorConfig;
+}
+
+export interface VoteAnswer {
+  /** A number of VOTED, or of a newer peer. */
+  readonly voted: number;
+  /** Says why, if the outcome is not DONE. */
+  readonly sentence: string;
+  /** Id of the voter; null if it has no readable record. */
+  readonly voter: string | null;
+  /** The highest term that was claimed here; null if there is none. */
+  readonly promise: Term | null;
+  /** Null if there is none, and in the answer to a CONFIRM. */
+  readonly stored: StoredConfig | null;
+}

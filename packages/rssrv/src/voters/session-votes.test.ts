@@ -1,0 +1,81 @@
+// VOTE in a session: what reaches the listener, its answers, its bound, and that the end of the session does not wait for it.
+// The listener is a script; what it executes is tested in voters.test.ts, and bodies that are wrong by the conformance suite.
+
+import { expect, test } from 'vitest';
+import { OP } from '@rsio/protocol/wire/frames';
+import { VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
+import { decodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
+import { decodeVoteAnswer, encodeVoteClaim, encodeVoteTerm } from '@rsio/protocol/wire/mirror/codec';
+import { VOTE, VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type RawPath, SessionScene } from '../testing/raw-client.ts';
+import type { VoteReply, VoteRequest } from './session-votes.ts';
+
+const MIRROR = 'a'.repeat(32);
+const CLAIM = encodeVoteClaim({ mirror: MIRROR, number: 4, takesOver: true });
+const DONE: VoteReply = { voted: VOTED.DONE, sentence: '', voter: 'b'.repeat(32), promise: null, stored: null };
+
+class VoteScene extends SessionScene {
+  readonly asked: VoteRequest[] = [];
+  readonly replies: { resolve(reply: VoteReply): void; reject(error: Error): void }[] = [];
+  readonly client: RawPath;
+
+  constructor() {
+    super();
+    this.vote = (request) => {
+      this.asked.push(request);
+      return new Promise((resolve, reject) => this.replies.push({ resolve, reject }));
+    };
+    this.client = this.path();
+  }
+
+  send(slot: number, aux: number, body: Buffer): void {
+    this.client.message(OP.VOTE, { slot, seq: 1 }, body, 0, aux);
+  }
+
+  answers(): { status: number; body: Buffer }[] {
+    const { heard, bodies } = this.client;
+    const statuses = heard.flatMap((text) => /^VOTE answer .* status (\d+)$/.exec(text)?.[1] ?? []);
+    return statuses.map((status, index) => ({ status: Number(status), body: bodies[index]! }));
+  }
+}
+
+test('a VOTE reaches the listener, and its replies the client', async () => {
+  const scene = new VoteScene();
+  for (const [slot, aux] of [VOTE.CLAIM, VOTE.CONFIRM, VOTE.CONFIRM].entries())
+    scene.send(slot, aux, aux === VOTE.CLAIM ? CLAIM : encodeVoteTerm({ mirror: MIRROR, number: 4 }));
+  await scene.turn();
+  expect(scene.asked).toEqual([
+    { what: 'vote', vote: 'claim', mirror: MIRROR, number: 4, takesOver: true },
+    { what: 'vote', vote: 'confirm', mirror: MIRROR, number: 4 },
+    { what: 'vote', vote: 'confirm', mirror: MIRROR, number: 4 },
+  ]);
+  scene.replies[0]!.resolve(DONE);
+  scene.replies[1]!.resolve({ voteStatus: STATUS.SHUTTING_DOWN, sentence: 'Gone' });
+  scene.replies[2]!.reject(new Error('No disk'));
+  await scene.turn();
+  const [first, ...failed] = scene.answers();
+  expect(decodeVoteAnswer(first!.body, 0, first!.body.length)).toEqual(DONE);
+  expect(failed.map(({ status, body }) => [status, decodeFailureAnswer(body, 0, body.length).sentence])).toEqual([
+    [STATUS.SHUTTING_DOWN, 'Gone'],
+    [STATUS.IO_ERROR, 'No disk'],
+  ]);
+});
+
+test('VOTEs beyond the bound are refused, and do not reach the listener', async () => {
+  const scene = new VoteScene();
+  for (let slot = 0; slot <= VOTES_PER_SESSION_MAX; slot++) scene.send(slot, VOTE.CLAIM, CLAIM);
+  await scene.turn();
+  expect(scene.asked).toHaveLength(VOTES_PER_SESSION_MAX);
+  expect(scene.answers().map(({ body }) => decodeVoteAnswer(body, 0, body.length).voted)).toEqual([VOTED.REFUSED]);
+});
+
+test('the session ends without the answer of the listener, and answers once', async () => {
+  const scene = new VoteScene();
+  scene.send(0, VOTE.CLAIM, CLAIM);
+  await scene.turn();
+  await scene.session.end('E_SHUTTING_DOWN', 'The server is shutting down');
+  scene.replies[0]!.resolve(DONE);
+  await scene.turn();
+  expect(scene.answers().map(({ status }) => status)).toEqual([STATUS.SHUTTING_DOWN]);
+});

@@ -1,0 +1,49 @@
+// The content of the file of one voter, and the names of these files. Pure; state-file.ts reads and writes the file. Invariants: what is
+// written can be read by the next start; a file under the name of another mirror is not a record.
+
+import { isDeepStrictEqual } from 'node:util';
+import { isRecord, type StateForm } from '@rsio/common/files/state-file';
+import { name, orNull, record } from '@rsio/protocol/wire/guards';
+import { foundFields, mirrorIdGuard, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror/codec';
+import { compareTerms, type VoterRecord } from './voter-rules.ts';
+
+const SUFFIX = '.json';
+
+const guard = record<VoterRecord>({
+  ...foundFields,
+  voter: mirrorIdGuard,
+  founder: name,
+  promise: orNull(termGuard),
+  stored: orNull(storedConfigGuard),
+});
+
+/** The form of the file of a mirror. */
+export function voterFile(mirror: string): StateForm<VoterRecord> {
+  return {
+    version: 1,
+    accepts: (content): content is VoterRecord => isRecord(content) && content['mirror'] === mirror && isSound(content),
+    remedy: `remove it with rsadm witness remove ${mirror}, and let the holder of the mirror name another voter; never restore it from a backup`,
+  };
+}
+
+function isSound(content: unknown): boolean {
+  try {
+    const checked = guard(content, '');
+    if (!isDeepStrictEqual(checked, content)) return false;
+    const { promise, stored } = checked;
+    return stored === null || (promise !== null && compareTerms(stored.term, promise) <= 0);
+  } catch {
+    return false;
+  }
+}
+
+export function voterFileName(mirror: string): string {
+  return `${mirror}${SUFFIX}`;
+}
+
+/** The id of the mirror whose record is in a file of this name; null: none is. */
+export function mirrorOf(fileName: string): string | null {
+  if (!fileName.endsWith(SUFFIX)) return null;
+  const mirror = fileName.slice(0, -SUFFIX.length);
+  return /^[0-9a-f]{32}$/.test(mirror) ? mirror : null;
+}

@@ -1,0 +1,106 @@
+// Decides what a voter of a mirror does with a VOTE (docs/PROTOCOL.md Q1 to Q4). Pure: a record and a message make the next record and an
+// outcome. voters.ts makes the next record durable before it answers. Invariants: the promise never falls; the version of the configuration
+// never falls; a configuration is never of a higher term than the promise.
+
+import { isDeepStrictEqual } from 'node:util';
+import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
+import { type MirrorConfig, type StoredConfig, type Term, type VoteFound, VOTED, type Voted } from '@rsio/protocol/wire/mirror/messages';
+
+/** What a voter keeps of one mirror. */
+export interface VoterRecord extends VoteFound {
+  /** Id of this voter, made at random with the record. A record that is made again has another id, and is another voter. */
+  readonly voter: string;
+  /** Client that has founded the record. */
+  readonly founder: string;
+  /** The highest term that was claimed; null: none was. */
+  readonly promise: Term | null;
+  /** The configuration of the highest version that was stored; null: none was. */
+  readonly stored: StoredConfig | null;
+}
+
+export interface Decision {
+  readonly voted: Voted;
+  readonly sentence: string;
+  /** The record after the decision; the same object if nothing has to be saved. */
+  readonly record: VoterRecord;
+}
+
+export function newRecord(found: VoteFound, voter: string, founder: string): VoterRecord {
+  const { mirror, name, universe } = found;
+  return { mirror, name, universe, voter, founder, promise: null, stored: null };
+}
+
+/** Returns a negative number if `a` is lower than `b`, 0 if they are the same term. */
+export function compareTerms(a: Term, b: Term): number {
+  if (a.number !== b.number) return a.number - b.number;
+  if (a.node !== b.node) return a.node < b.node ? -1 : 1;
+  return a.instance - b.instance;
+}
+
+/** True if a client may ask about the mirror. */
+export function mayUse({ stored, founder }: VoterRecord, node: string): boolean {
+  if (stored === null) return node === founder;
+  const { clients } = stored.config;
+  return clients === null || clients.includes(node);
+}
+
+/** The record exists already. The same FOUND again, before any claim, is answered like the first one. */
+export function foundAgain(record: VoterRecord, found: VoteFound, node: string): Decision {
+  const isSame = record.name === found.name && record.universe === found.universe && record.founder === node && record.promise === null;
+  return isSame ? done(record) : refused(record, VOTED.DIFFERENT, 'The server has a record under this id already');
+}
+
+export function claim(record: VoterRecord, term: Term, takesOver: boolean): Decision {
+  const { promise } = record;
+  const order = promise === null ? 1 : compareTerms(term, promise);
+  if (promise !== null && order < 0) return superseded(record, promise);
+  if (order === 0) return done(record);
+  const from = promise?.number ?? 0;
+  if (term.number > from + TERM_STEP_MAX)
+    return refused(record, VOTED.TOO_FAR, `A term may be at most ${TERM_STEP_MAX} above the promised one, which is ${from}`);
+  if (!takesOver && promise !== null && promise.node !== term.node && !hasEnded(record))
+    return refused(record, VOTED.HELD, `Client ${promise.node} has the mirror, by its term ${promise.number}`);
+  return done({ ...record, promise: term });
+}
+
+/** True if the client of the promise has detached, so that another client may claim the mirror without a take-over. */
+export function hasEnded({ promise, stored }: VoterRecord): boolean {
+  return promise !== null && stored !== null && stored.config.clean && compareTerms(stored.term, promise) === 0;
+}
+
+export function store(record: VoterRecord, term: Term, config: MirrorConfig): Decision {
+  const { stored } = record;
+  const unpromised = checkPromise(record, term);
+  if (unpromised !== null) return unpromised;
+  if (stored === null || compareTerms(stored.term, term) < 0 || stored.config.k < config.k)
+    return done({ ...record, stored: { term, config } });
+  if (stored.config.k > config.k)
+    return refused(record, VOTED.OLDER, `Configuration ${stored.config.k} of this term is stored, so ${config.k} comes too late`);
+  if (isDeepStrictEqual(stored.config, config)) return done(record);
+  return refused(record, VOTED.DIFFERENT, `Another configuration ${config.k} of this term is stored`);
+}
+
+/** Says whether the promise is still that of this term. */
+export function confirm(record: VoterRecord, term: Term): Decision {
+  return checkPromise(record, term) ?? done(record);
+}
+
+function checkPromise(record: VoterRecord, term: Term): Decision | null {
+  const { promise } = record;
+  const order = promise === null ? 1 : compareTerms(term, promise);
+  if (order === 0) return null;
+  if (promise !== null && order < 0) return superseded(record, promise);
+  return refused(record, VOTED.UNCLAIMED, 'This term must be claimed here first');
+}
+
+function superseded(record: VoterRecord, { number, node }: Term): Decision {
+  return refused(record, VOTED.SUPERSEDED, `Client ${node} has claimed the mirror with the higher term ${number}`);
+}
+
+function refused(record: VoterRecord, voted: Voted, sentence: string): Decision {
+  return { voted, sentence, record };
+}
+
+function done(record: VoterRecord): Decision {
+  return { voted: VOTED.DONE, sentence: '', record };
+}
