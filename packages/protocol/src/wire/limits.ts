@@ -76,7 +76,7 @@ export const TERM_NUMBER_MAX = 2 ** 48;
 /** By how much the number of a claim may exceed that of the promise, so that no client uses the numbers up. */
 export const TERM_STEP_MAX = 2 ** 20;
 /** Most VOTEs of a session that the server executes or has waiting. Further ones are refused. */
-export const VOTES_PER_SESSION_MAX = 64;
+export const VOTES_PER_SESSION_MAX = 32;
 
 // --- handshake
 export const NONCE_BYTES = 32;
