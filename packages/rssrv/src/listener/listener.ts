@@ -158,8 +158,8 @@ export class Listener {
     this.inForce = this.newConfigInForce();
     this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
-    const machine = (): ReturnType<typeof machineInterfaces> => machineInterfaces(systemFacts);
-    this.discovery = new DiscoveryService({ clock, log, sockets: udpSockets, machine, instance: this.identity.instance });
+    const machine = { sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance: this.identity.instance };
+    this.discovery = new DiscoveryService({ clock, log, ...machine });
   }
 
   /**
@@ -216,7 +216,7 @@ export class Listener {
   /** Called on SIGHUP. Reopens the logs at once; reads the configuration as soon as the server is up. */
   reload(): void {
     this.options.log.reopen();
-    this.reopenWorkerLogs();
+    this.pool.reopenLogs(this.config.server.logLevel);
     this.reloadLater('SIGHUP');
   }
 
@@ -243,10 +243,6 @@ export class Listener {
   private announce(grown: readonly GrownVolume[], seenBy: readonly Pick<ServedVolume, 'clients'>[] | null): void {
     announceList(this.admissions.sessions, { interfaces: this.interfaces, generation: this.lists.generation, grown }, seenBy);
     this.administration.lookSoon();
-  }
-
-  private reopenWorkerLogs(): void {
-    this.pool.reopenLogs(this.config.server.logLevel);
   }
 
   private get config(): RssrvConfig {
@@ -338,7 +334,7 @@ export class Listener {
       apply: (plan, next) => this.inForce.apply(plan, next),
       setLevel: (level) => {
         log.setLevel(level);
-        this.reopenWorkerLogs();
+        this.pool.reopenLogs(this.config.server.logLevel);
       },
     });
   }
