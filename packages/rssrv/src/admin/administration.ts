@@ -328,7 +328,7 @@ export class Administration {
     const { inventory, pools, verbs, snapshots, images } = this;
     const { clock, log, clients } = this.ports;
     // What a client has asked for before it was fenced does not begin after it.
-    const turns = { run: <T>(change: () => Promise<T>) => changes.run(() => clients.fences.order(asker.node, change)) };
+    const turns: Changes = { run: (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what) };
     return {
       daemon: () => ({
         program: 'rssrv',

@@ -1,10 +1,13 @@
 // Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: no two changes
-// overlap; a change that fails does not stop those behind it; no more than CHANGES_WAITING_MAX commands wait, none of them for longer than
-// CHANGE_WAIT_MS, and a refusal names the change that the others wait for.
+// overlap, except while one of them has stepped aside, when it changes nothing that another one sees; a change that fails does not stop those
+// behind it; no more than CHANGES_WAITING_MAX commands wait, none of them for longer than CHANGE_WAIT_MS, and a refusal names the change that
+// the others wait for.
 
+import { assert } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
+import type { Turn } from '../requests/turn.ts';
 import { CHANGE_WAIT_MS, CHANGES_WAITING_MAX } from './limits.ts';
 
 /** The change that is being executed. */
@@ -19,7 +22,13 @@ const REMEDY = 'if it hangs, check the file systems of the pools (rsadm status)'
 
 export class ChangeQueue {
   private readonly clock: Clock;
-  private last: Promise<unknown> = Promise.resolve();
+  /** What begins when the change in progress has ended or steps aside, in order. */
+  private readonly next: (() => void)[] = [];
+  /** The present turn, which ends once. */
+  private isTaken = false;
+  /** Changes that have not ended: in progress, aside or waiting. */
+  private readonly unfinished = new Set<Promise<unknown>>();
+  private readonly aside: ChangeInProgress[] = [];
   private waitingCount = 0;
   private inProgress: ChangeInProgress | null = null;
 
@@ -27,8 +36,9 @@ export class ChangeQueue {
     this.clock = clock;
   }
 
+  /** The change in progress; if there is none, the oldest one that has stepped aside. */
   get current(): ChangeInProgress | null {
-    return this.inProgress;
+    return this.inProgress ?? this.aside[0] ?? null;
   }
 
   /** Number of changes that wait for the one in progress. */
@@ -40,7 +50,7 @@ export class ChangeQueue {
    * Executes the change when those before it have ended. Throws E_LIMIT if too many wait, E_TIMEOUT if the change could not begin within
    * CHANGE_WAIT_MS and will not be executed, and whatever the change throws. `what`: see ChangeInProgress.
    */
-  run<T>(change: () => Promise<T>, what = 'a change by command'): Promise<T> {
+  run<T>(change: (turn: Turn) => Promise<T>, what = 'a change by command'): Promise<T> {
     if (this.waitingCount >= CHANGES_WAITING_MAX)
       return Promise.reject(
         new RsError('E_LIMIT', `${CHANGES_WAITING_MAX} changes of the server are already waiting for ${this.currentText}: try again later`),
@@ -52,31 +62,72 @@ export class ChangeQueue {
         const text = `Nothing was changed, because the server was busy for ${printDuration(CHANGE_WAIT_MS)} with ${this.currentText}`;
         reject(new RsError('E_TIMEOUT', `${text}: ${REMEDY}, and repeat the command`));
       });
-      const begin = async (): Promise<T | null> => {
+      const begin = async (turn: Turn): Promise<T | null> => {
         timer.cancel();
-        return isLate ? null : change();
+        return isLate ? null : change(turn);
       };
       this.runOwn(begin, what).then((result) => resolve(result as T), reject);
     });
   }
 
   /** Like `run`, for changes of which the server itself makes a few at most. They are never refused, however many commands wait. */
-  runOwn<T>(change: () => Promise<T>, what = 'a change of the server itself'): Promise<T> {
-    this.waitingCount++;
-    const result = this.last.then(async () => {
-      this.waitingCount--;
-      this.inProgress = { what, sinceMs: this.clock.wallMs() };
-      try {
-        return await change();
-      } finally {
-        this.inProgress = null;
-      }
-    });
-    this.last = result.catch(() => undefined);
+  runOwn<T>(change: (turn: Turn) => Promise<T>, what = 'a change of the server itself'): Promise<T> {
+    const result = this.execute(change, what);
+    const ended = result.then(
+      () => void this.unfinished.delete(ended),
+      () => void this.unfinished.delete(ended),
+    );
+    this.unfinished.add(ended);
     return result;
   }
 
-  /** Resolves when no change is in progress and none waits, or after this time: a file system may not answer. */
+  private async execute<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
+    this.waitingCount++;
+    await this.begin(false);
+    this.waitingCount--;
+    const now: ChangeInProgress = { what, sinceMs: this.clock.wallMs() };
+    this.inProgress = now;
+    try {
+      return await change({ aside: (work) => this.stepAside(now, work) });
+    } finally {
+      this.end();
+    }
+  }
+
+  /** `now`: the change in progress. The others go on, until it continues in the first turn after the work. */
+  private async stepAside<T>(now: ChangeInProgress, work: () => Promise<T>): Promise<T> {
+    assert(this.inProgress === now, 'A change steps aside that is not in progress');
+    this.aside.push(now);
+    this.end();
+    try {
+      return await work();
+    } finally {
+      await this.begin(true);
+      this.aside.splice(this.aside.indexOf(now), 1);
+      this.inProgress = now;
+    }
+  }
+
+  /** Waits for a turn. `isFirst`: before the changes that wait. */
+  private begin(isFirst: boolean): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isTaken && isFirst) this.next.unshift(resolve);
+      else if (this.isTaken) this.next.push(resolve);
+      else {
+        this.isTaken = true;
+        resolve();
+      }
+    });
+  }
+
+  private end(): void {
+    this.inProgress = null;
+    const begin = this.next.shift();
+    if (begin === undefined) this.isTaken = false;
+    else begin();
+  }
+
+  /** Resolves when no change is in progress, aside or waiting, or after this time: a file system may not answer. */
   async idle(clock: Clock, limitMs: number): Promise<void> {
     let isOver = false;
     let timer: Timer | null = null;
@@ -86,10 +137,7 @@ export class ChangeQueue {
         resolve();
       });
     });
-    for (let seen: unknown = null; seen !== this.last && !isOver; ) {
-      seen = this.last;
-      await Promise.race([this.last, over]);
-    }
+    while (this.unfinished.size > 0 && !isOver) await Promise.race([Promise.all(this.unfinished), over]);
     (timer as Timer | null)?.cancel();
   }
 

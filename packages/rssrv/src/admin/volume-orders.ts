@@ -22,6 +22,7 @@ import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import type { Changes } from '../requests/requests.ts';
+import type { Turn } from '../requests/turn.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { Inventory } from './inventory.ts';
 import { removedView } from './server-views.ts';
@@ -92,7 +93,7 @@ export function snapshotOrders(
   },
   asker: Asker,
 ): HandlersOf<typeof SNAPSHOT_METHODS> {
-  const change = async <T extends Found>(verb: string, volume: VolumeName, work: () => Promise<T>) => {
+  const change = async <T extends Found>(verb: string, volume: VolumeName, work: (turn: Turn) => Promise<T>) => {
     const found = await changes.run(work, changeText(asker, verb, volume));
     logChange(log, asker, verb, found);
     return { volume: await inventory.viewOf(found.pool, found.manifest), found };
@@ -102,7 +103,7 @@ export function snapshotOrders(
       const texts = wanted.map(snapshotText).join(', ');
       const what = `snapshot ${texts}, which is being made by ${byText(asker)}`;
       const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
-      const make = () => changes.run(() => snapshots.snapshot(names, asker, request), what);
+      const make = () => changes.run((turn) => snapshots.snapshot(names, asker, request, turn), what);
       // No program is started for what the asker may not do.
       const isNew = snapshots.check(names, asker, request);
       const made = isNew ? await triggers.around({ snapshots: names, by: asker.node, isScheduled: false }, make) : await make();
@@ -115,7 +116,7 @@ export function snapshotOrders(
     },
     'volume-clone': async ({ newName, newUniverse, request, ...name }) => {
       const to = { name: newName, universe: newUniverse };
-      const { volume } = await change(`cloned from ${snapshotText(name)}`, to, () => snapshots.clone(name, to, asker, request));
+      const { volume } = await change(`cloned from ${snapshotText(name)}`, to, (turn) => snapshots.clone(name, to, asker, request, turn));
       return { volume };
     },
     'volume-rollback': async ({ request, ...name }) => {

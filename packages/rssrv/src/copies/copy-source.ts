@@ -8,6 +8,7 @@ import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { checkNotMoving } from '../pools/moves/move-repair.ts';
 import type { Found, PoolState } from '../pools/catalogue.ts';
+import type { Turn } from '../requests/turn.ts';
 import { type FoundSnapshot, snapshotFiles, type SnapshotName, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
@@ -18,7 +19,7 @@ export interface CopySourcePorts {
   readonly triggers: Pick<Triggers, 'around'>;
   pools(): readonly PoolState[];
   /** Executes a change when no other one is in progress. `what`: for those that wait for it. */
-  exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
+  exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
 
 /** A snapshot that is being copied. */
@@ -78,7 +79,7 @@ export class CopySources {
     const wanted = [nameOf(found, snapshot)];
     await this.ports.triggers.around({ snapshots: wanted, by: record.by, isScheduled: false }, () =>
       this.ports.exclusive(
-        () => this.ports.snapshots.snapshot(wanted, LOCAL_ASKER, null),
+        (turn) => this.ports.snapshots.snapshot(wanted, LOCAL_ASKER, null, turn),
         `snapshot ${record.name}@${snapshot}, which is being made for its copy`,
       ),
     );

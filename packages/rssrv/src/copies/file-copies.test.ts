@@ -10,6 +10,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CopyHooks, CopyScene } from '../testing/copy-scene.ts';
 import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 import { formatOf } from './file-place.ts';
 import type { Convert } from './program.ts';
 import { nbdPlace } from './to-nbd.ts';
@@ -208,7 +209,7 @@ describe('refusals', () => {
     const limited: Convert = async (order) => {
       const { 'job-limit': limit } = copies!.service.orders(
         { node: null, role: 'admin', pools: null, limitBytes: null },
-        { run: (change) => change() },
+        { run: (change) => change(WHOLE_TURN) },
       );
       await Promise.resolve(limit({ id: '1', limitBytes: null, request: null })).catch(
         (thrown: unknown) => (text = (thrown as Error).message),

@@ -8,6 +8,8 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
+import type { Changes } from '../requests/requests.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
 import type { SceneOptions } from '../testing/pool-scene.ts';
@@ -17,7 +19,7 @@ const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
 const STOPS_MS = 120_000;
 const IMAGE = { name: 'db', universe: 1 };
-const CHANGES = { run: <T>(change: () => Promise<T>): Promise<T> => change() };
+const CHANGES: Changes = { run: (change) => change(WHOLE_TURN) };
 
 useTwoPools();
 

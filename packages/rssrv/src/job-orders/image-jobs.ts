@@ -109,7 +109,7 @@ export class ImageJobs {
     const snapshot = `image-${randomBytes(6).toString('hex')}`;
     const wanted = all.map(({ source: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot }));
     const what = `snapshots ${snapshot}, which are being made for images`;
-    const make = (): Promise<readonly FoundSnapshot[]> => changes.run(() => snapshots.snapshot(wanted, LOCAL_ASKER, null), what);
+    const make = (): Promise<readonly FoundSnapshot[]> => changes.run((turn) => snapshots.snapshot(wanted, LOCAL_ASKER, null, turn), what);
     const made = await triggers.around({ snapshots: wanted, by: asker.node, isScheduled: false }, make);
     const begun: JobRecord[] = [];
     try {

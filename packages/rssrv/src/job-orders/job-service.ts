@@ -30,6 +30,7 @@ import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import { systemReflink } from '../pools/snapshots/reflink.ts';
 import type { Changes } from '../requests/requests.ts';
+import type { Turn } from '../requests/turn.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { CopyOrders, exportTarget } from './copy-orders.ts';
 import { ImageJobs } from './image-jobs.ts';
@@ -49,7 +50,7 @@ export interface JobServicePorts {
   /** Volumes of sections [volume]. */
   configured(): readonly NamedVolume[];
   /** Executes a change of the server itself when no other one is in progress. */
-  exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
+  exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
   /** As whom programs run. Null: as the user of this process. */
   programUser(): ProgramUser | null;
   /** Files of volumes that are in no pool. */

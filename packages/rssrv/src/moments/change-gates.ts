@@ -71,6 +71,8 @@ export class VolumeGate {
   isHeld = true;
   guard: Guard | null = null;
   parked: Parked[] = [];
+  /** Of the moment that holds or guards the volume. */
+  number = -1;
 
   lets(change: Change): boolean {
     return !this.isHeld && (this.guard === null || this.guard.lets(change));
@@ -80,6 +82,7 @@ export class VolumeGate {
 export class ChangeGates {
   private readonly ports: ChangeGatePorts;
   private readonly byVolume = new Map<string, VolumeGate>();
+  /** Of the moment that has begun last. Moments before it may still guard other volumes. */
   private number = -1;
   /** True while the listener waits for `held`. */
   private isAwaited = false;
@@ -123,7 +126,7 @@ export class ChangeGates {
   private hold(number: number, volumeIds: readonly string[]): void {
     this.number = number;
     for (const id of volumeIds) {
-      const gate = this.gateOf(id);
+      const gate = this.gateOf(id, number);
       gate.isHeld = true;
       gate.guard = null;
     }
@@ -132,20 +135,22 @@ export class ChangeGates {
   }
 
   private goOn(number: number, guards: readonly GuardedVolume[]): void {
-    this.number = number;
-    this.isAwaited = false;
-    for (const guarded of guards) this.gateOf(guarded.volumeId).guard = new Guard(guarded);
+    if (number === this.number) this.isAwaited = false;
+    for (const guarded of guards) this.gateOf(guarded.volumeId, number).guard = new Guard(guarded);
     for (const [id, gate] of [...this.byVolume]) {
+      if (gate.number !== number) continue;
       gate.isHeld = false;
       if (guards.some(({ volumeId }) => volumeId === id)) this.tryAll(gate);
       else this.open(id, gate);
     }
   }
 
-  private gateOf(volumeId: string): VolumeGate {
+  /** The gate of a volume, which is now that of this moment. */
+  private gateOf(volumeId: string, number: number): VolumeGate {
     const known = this.byVolume.get(volumeId);
+    const gate = known ?? new VolumeGate();
+    gate.number = number;
     if (known !== undefined) return known;
-    const gate = new VolumeGate();
     this.byVolume.set(volumeId, gate);
     for (const handle of this.ports.handles()) if (handle.volume.id === volumeId) handle.gate = gate;
     return gate;
@@ -189,7 +194,7 @@ export class ChangeGates {
     if (from > to) return;
     for (let chunk = from; chunk <= to; chunk++) if (states[chunk] === CHUNK.UNKNOWN) states[chunk] = CHUNK.ASKED;
     const { id: volumeId } = handle.volume;
-    this.ports.clone({ what: 'clone', number: this.number, volumeId, from, to }).then(
+    this.ports.clone({ what: 'clone', number: gate.number, volumeId, from, to }).then(
       (answer) => this.cloned(volumeId, gate, guard, from, to, answer?.isCloned === true),
       () => this.cloned(volumeId, gate, guard, from, to, false),
     );

@@ -15,7 +15,7 @@ export type HoldMessage =
    * being executed.
    */
   | { readonly type: 'hold'; readonly number: number; readonly volumeIds: readonly string[] }
-  /** Ends what the session knows of the moment. From now on, a change of a guarded chunk waits until the chunk is cloned. */
+  /** Ends what the session knows of this moment. From now on, a change of a guarded chunk waits until the chunk is cloned. */
   | { readonly type: 'go-on'; readonly number: number; readonly guards: readonly GuardedVolume[] };
 
 /** A session's request that these chunks are cloned, because a change waits for them. `to`: the last one. */

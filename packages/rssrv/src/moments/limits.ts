@@ -20,5 +20,9 @@ export const REST_MAX_MS = 50;
 export const ASK_CHUNKS_MAX = 64;
 /** Chunks of one volume. Each session keeps a byte for each of them. */
 export const GUARD_CHUNKS_MAX = 1 << 20;
+/** Moments of which chunks are guarded at a time. Each occupies a thread of the listener. */
+export const GUARDING_MAX = 3;
+/** Time for which a moment waits until it may begin. */
+export const MOMENT_WAIT_MS = 60_000;
 /** Volumes of one moment. */
 export const MOMENT_VOLUMES_MAX = 64;

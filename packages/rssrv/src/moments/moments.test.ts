@@ -5,7 +5,15 @@ import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import type { HoldMessage } from './hold-messages.ts';
-import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX } from './limits.ts';
+import {
+  CLONE_MAX_MS,
+  GUARD_CHUNKS_MAX,
+  GUARDING_MAX,
+  HOLD_LIMIT_MS,
+  HOLD_MAX_MS,
+  MOMENT_VOLUMES_MAX,
+  MOMENT_WAIT_MS,
+} from './limits.ts';
 import { type MomentSession, Moments } from './moments.ts';
 
 interface Clone {
@@ -203,15 +211,72 @@ test('a clone that fails or takes too long fails the moment when it has ended', 
   expect(outcome).toBe('E_BUSY Volume X could not be cloned within 5s: try again when the storage is less busy');
 });
 
-test('one moment at a time', async () => {
+test('one moment at a time holds changes; the next one begins when that one only guards chunks', async () => {
+  session('a', 'x', 'y');
+  await take(['x', 2]);
+  await take(['y', 1]);
+  expect(sent.splice(0)).toEqual(['a: hold x']);
   await take(['x', 1]);
-  const first = clones[0]!;
-  await take(['y', 1]);
-  expect(outcome).toBe('E_BUSY Another snapshot is being taken: try again when it is there');
-  await first.ends();
-  await take(['y', 1]);
+  expect(outcome).toBe('E_BUSY Another snapshot of volume X is being taken: try again when it is there');
+  await held('a');
+  expect(sent.splice(0)).toEqual(['a: go-on x/2', 'a: hold y']);
+  moments.held('session of a', 1);
+  await turn();
+  expect(clones.map(({ volumeId, chunk }) => `${volumeId} ${chunk}`)).toEqual(['x 0', 'y 0']);
+  outcome = 'not yet';
   await clones[1]!.ends();
+  expect([outcome, sent.splice(0)]).toEqual(['taken', ['a: go-on ']]);
+  await clones[0]!.ends();
+  await clones[2]!.ends();
+  expect(sent.splice(0)).toEqual(['a: go-on ']);
+  expect(clock.timersPending).toBe(0);
+});
+
+test('a session is asked for chunks of several moments, and learns of each when it is granted the volume', async () => {
+  const one = session('a');
+  await take(['x', 3]);
+  await take(['y', 3]);
+  (one.uses as Set<string>).add('y');
+  moments.granted(one, 'y');
+  (one.uses as Set<string>).add('x');
+  moments.granted(one, 'x');
+  expect(sent.splice(0)).toEqual(['a: go-on y/3', 'a: go-on x/3']);
+  const answers: string[] = [];
+  const ask = (number: number, volumeId: string, chunk: number) =>
+    void moments
+      .clone('session of a', { what: 'clone', number, volumeId, from: chunk, to: chunk })
+      .then(({ isCloned }) => answers.push(`${volumeId} ${chunk} ${isCloned}`));
+  ask(1, 'y', 2);
+  ask(0, 'x', 1);
+  for (const at of [1, 0, 2, 3]) await clones[at]!.ends();
+  expect(answers).toEqual(['y 2 true', 'x 1 true']);
+  moments.sessionEnded('session of a');
+  moments.stop();
+  for (const clone of clones) await clone.ends();
+  expect([outcome, clock.timersPending]).toEqual(['E_SHUTTING_DOWN The server is shutting down: take the snapshot when it is back', 0]);
+});
+
+test('few moments guard chunks at a time; the others wait for a bounded time, and end with the server', async () => {
+  const names = Array.from({ length: GUARDING_MAX }, (_, index) => `v${index}`);
+  for (const name of names) await take([name, 2]);
+  expect(clones).toHaveLength(GUARDING_MAX);
+  await take(['late', 1]);
+  clock.advance(MOMENT_WAIT_MS);
+  await turn();
+  // The clones that hang have failed their moments meanwhile, so that the last one could begin.
+  expect(clones.map(({ volumeId }) => volumeId)).toContain('late');
+  await clones.at(-1)!.ends();
   expect(outcome).toBe('taken');
+});
+
+test('a moment that waits for its turn gives up, and ends with the server', async () => {
+  session('a', 'x', 'y');
+  await take(['x', 1]);
+  await take(['y', 1]);
+  moments.stop();
+  await turn();
+  expect(outcome).toBe('E_SHUTTING_DOWN The server is shutting down: take the snapshot when it is back');
+  expect(clock.timersPending).toBe(0);
 });
 
 test('no snapshot without the writes that a client has to send again', async () => {

@@ -1,7 +1,7 @@
 // Takes moments for snapshots (rule P1): carries out the orders of moment-plan.ts with sessions, copies and the clock, and judges whether the
-// volumes hold everything that their clients were answered. Invariants: one moment at a time; when `take` has rejected, no change is held and
-// no clone is running; a moment that resolves was taken in one incarnation of each volume's storage, after the clients had sent again what
-// an earlier one may have lost.
+// volumes hold everything that their clients were answered. Invariants: one moment at a time holds changes, and one at most guards chunks of
+// a volume; when `take` has rejected, no change is held and no clone is running; a moment that resolves was taken in one incarnation of each
+// volume's storage, after the clients had sent again what an earlier one may have lost.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -11,7 +11,17 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { ChunkedCopy, Moments as MomentsOfPools } from '../pools/snapshots/moment.ts';
 import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
-import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX, REST_MAX_MS, REST_MIN_MS } from './limits.ts';
+import {
+  CLONE_MAX_MS,
+  GUARD_CHUNKS_MAX,
+  GUARDING_MAX,
+  HOLD_LIMIT_MS,
+  HOLD_MAX_MS,
+  MOMENT_VOLUMES_MAX,
+  MOMENT_WAIT_MS,
+  REST_MAX_MS,
+  REST_MIN_MS,
+} from './limits.ts';
 import { type Failure, MomentPlan, type Order } from './moment-plan.ts';
 
 /** A session, as far as moments matter. */
@@ -40,7 +50,7 @@ export interface MomentPorts {
   lost(volumeId: string): void;
 }
 
-/** The moment that is being taken. */
+/** A moment that is being taken. */
 interface Current {
   readonly number: number;
   readonly copies: readonly ChunkedCopy[];
@@ -64,9 +74,14 @@ const OVER: Cloned = { isCloned: false };
 
 export class Moments implements MomentsOfPools {
   private readonly ports: MomentPorts;
-  private isTaking = false;
   private isStopped = false;
-  private current: Current | null = null;
+  /** Ids of the volumes of moments that have not ended, or wait for their turn. */
+  private readonly taken = new Set<string>();
+  private readonly inProgress = new Map<number, Current>();
+  /** Moments that wait for their turn, in order. */
+  private readonly waiting: (() => void)[] = [];
+  /** One of these has its turn, and has not begun yet. */
+  private isBeginning = false;
   private numbers = 0;
   private asks = 0;
 
@@ -78,51 +93,88 @@ export class Moments implements MomentsOfPools {
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);
     if (this.isStopped) throw stopped();
-    if (this.isTaking) throw new RsError('E_BUSY', 'Another snapshot is being taken: try again when it is there');
-    this.isTaking = true;
+    const busy = copies.find(({ volumeId }) => this.taken.has(volumeId));
+    if (busy !== undefined)
+      throw new RsError('E_BUSY', `Another snapshot of volume ${this.ports.nameOf(busy.volumeId)} is being taken: try again when it is there`);
+    for (const { volumeId } of copies) this.taken.add(volumeId);
     try {
+      if (!this.mayBegin) await this.turn();
+      this.isBeginning = false;
       const incarnations = copies.map(({ volumeId }) => this.settledIncarnation(volumeId));
       await this.run(copies);
       await Promise.all(copies.map(({ volumeId }) => this.sync(volumeId)));
       for (const [index, { volumeId }] of copies.entries())
         if (this.ports.incarnationOf(volumeId) !== incarnations[index]) throw this.lost(volumeId);
     } finally {
-      this.isTaking = false;
+      for (const { volumeId } of copies) this.taken.delete(volumeId);
+      this.next();
     }
+  }
+
+  /** No moment holds changes, and few guard chunks. One that is ending holds nothing, although a clone of it may hang. */
+  private get mayBegin(): boolean {
+    const phases = [...this.inProgress.values()].map(({ plan }) => plan.phase);
+    if (this.isBeginning || phases.includes('holding') || phases.includes('cloning')) return false;
+    return phases.filter((phase) => phase === 'guarding').length < GUARDING_MAX;
+  }
+
+  /** Waits until the moment may begin. Throws E_BUSY if that takes too long. */
+  private turn(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const begin = (): void => {
+        timer.cancel();
+        if (this.isStopped) reject(stopped());
+        else resolve();
+      };
+      const timer = this.ports.clock.after(MOMENT_WAIT_MS, () => {
+        this.waiting.splice(this.waiting.indexOf(begin), 1);
+        reject(new RsError('E_BUSY', 'Other snapshots are being taken: try again when they are there'));
+      });
+      this.waiting.push(begin);
+    });
+  }
+
+  /** Lets the next moment begin if it may. */
+  private next(): void {
+    if (this.isStopped) for (const begin of this.waiting.splice(0)) begin();
+    if (this.waiting.length === 0 || !this.mayBegin) return;
+    this.isBeginning = true;
+    this.waiting.shift()?.();
   }
 
   /** Must be called before a session is told that it is granted the volume, in the same turn of the event loop as `uses` knows it. */
   granted(session: MomentSession, volumeId: string): void {
-    const { current } = this;
-    if (current === null || !current.copies.some((copy) => copy.volumeId === volumeId)) return;
+    const current = [...this.inProgress.values()].find(({ copies }) => copies.some((copy) => copy.volumeId === volumeId));
+    if (current === undefined) return;
     if (!current.told.has(session.id)) current.told.set(session.id, session);
     this.carryOut(current, current.plan.granted(session.id));
   }
 
   /** A session has reported that it executes no change of the volumes of this moment. */
   held(sessionId: string, number: number): void {
-    const { current } = this;
-    if (current?.number === number) this.carryOut(current, current.plan.held(sessionId));
+    const current = this.inProgress.get(number);
+    if (current !== undefined) this.carryOut(current, current.plan.held(sessionId));
   }
 
   /** Must be called when none of the session's requests is running any more. */
   sessionEnded(sessionId: string): void {
-    const { current } = this;
-    if (current === null) return;
-    current.told.delete(sessionId);
-    this.carryOut(current, current.plan.ended(sessionId));
+    for (const current of [...this.inProgress.values()]) {
+      current.told.delete(sessionId);
+      this.carryOut(current, current.plan.ended(sessionId));
+    }
   }
 
   /** The server ends: no chunk is cloned any more, and no moment is taken. */
   stop(): void {
     this.isStopped = true;
-    if (this.current !== null) this.carryOut(this.current, this.current.plan.stop());
+    for (const current of [...this.inProgress.values()]) this.carryOut(current, current.plan.stop());
+    this.next();
   }
 
   /** Answers a session whose change waits for chunks. */
   clone(sessionId: string, { number, volumeId, from, to }: CloneRequest): Promise<Cloned> {
-    const { current } = this;
-    if (current?.number !== number) return Promise.resolve(OVER);
+    const current = this.inProgress.get(number);
+    if (current === undefined) return Promise.resolve(OVER);
     const copy = current.copies.findIndex((one) => one.volumeId === volumeId);
     const ask = this.asks++;
     const { clock } = this.ports;
@@ -206,7 +258,7 @@ export class Moments implements MomentsOfPools {
       timer: null,
       rest: null,
     };
-    this.current = current;
+    this.inProgress.set(current.number, current);
     this.carryOut(current, current.plan.begin([...current.told.keys()]));
     const failure = await ended;
     this.report(current, users, failure);
@@ -215,6 +267,7 @@ export class Moments implements MomentsOfPools {
 
   private carryOut(current: Current, orders: readonly Order[]): void {
     for (const order of orders) this.obey(current, order);
+    this.next();
   }
 
   private obey(current: Current, order: Order): void {
@@ -251,7 +304,7 @@ export class Moments implements MomentsOfPools {
         return;
       case 'end':
         current.rest?.cancel();
-        this.current = null;
+        this.inProgress.delete(current.number);
         current.ended(order.failure);
     }
   }

@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { type Asker, checkPool } from '../pools/asker.ts';
-import { type Catalogue, checkChange, checkRoom, type Found, type PoolState, poolNamed, unusable, volumeText } from '../pools/catalogue.ts';
+import { type Catalogue, checkChange, checkNotBusy, checkRoom, type Found, type PoolState, poolNamed, unusable, volumeText } from '../pools/catalogue.ts';
 import { checkNotRefreshing } from '../pools/images/image-repair.ts';
 import { mayBeLeft } from '../pools/moves/move-repair.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
@@ -29,6 +29,7 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
       `Volume ${text} was moved from pool id ${manifest.movedFrom ?? ''}, which may still have it: mount that pool, then run rsadm reload`,
       { volume: text },
     );
+  checkNotBusy({ pool, manifest });
   if (snapshotsIn(pool, manifest.id).pending.length > 0)
     throw new RsError('E_BUSY', `A snapshot of volume ${text} is not finished, because another pool is absent: see rsadm pool check`, {
       volume: text,

@@ -228,6 +228,7 @@ export function decideGrow(
   onto: { readonly pool: string; readonly newId: () => string } | null = null,
 ): Manifest {
   checkChange(catalogue, asker, pool, manifest, 'grow volumes');
+  checkNotBusy({ pool, manifest });
   checkSize(sizeBytes, manifest.blockSizeBytes);
   const text = volumeText(manifest);
   checkGrowable(manifest);
@@ -273,6 +274,7 @@ export function decideRename(
   request: string | null,
 ): Manifest {
   checkChange(catalogue, asker, pool, manifest, 'rename volumes');
+  checkNotBusy({ pool, manifest });
   checkName(catalogue, to, manifest.id);
   return { ...manifest, name: to.name, universe: to.universe, request };
 }
@@ -304,6 +306,7 @@ function withSchedule(manifest: Manifest, wanted: string | null | undefined): Ma
 /** Throws if the asker may not remove the volume. The caller also refuses to remove a volume in use. */
 export function decideRemove(catalogue: Catalogue, { pool, manifest }: Found, asker: Asker): void {
   checkChange(catalogue, asker, pool, manifest, 'remove volumes');
+  checkNotBusy({ pool, manifest });
 }
 
 /** Returns the removed volume with this name, the one that was removed last. Throws E_UNKNOWN_VOLUME. */
@@ -347,6 +350,14 @@ export function poolNamed({ pools }: Catalogue, name: string): PoolState {
   const names = pools.map((one) => one.name);
   const remedy = names.length === 0 ? 'there is none; rsadm pool add NAME PATH makes one' : `there are ${names.join(', ')}`;
   throw new RsError('E_UNKNOWN_POOL', `No pool ${quoteText(name)}: ${remedy}`, { pool: name });
+}
+
+/** Throws E_BUSY, naming the snapshot, while one of the volume is being made in the background: its files stay what they are meanwhile. */
+export function checkNotBusy({ pool, manifest }: Found): void {
+  const [one] = pool.snapshots.get(manifest.id)?.making ?? [];
+  if (one === undefined) return;
+  const snapshot = `${volumeText(manifest)}@${one.name}`;
+  throw new RsError('E_BUSY', `Snapshot ${snapshot} is being made: try again when it is there`, { volume: volumeText(manifest), snapshot });
 }
 
 /** Throws unless the asker may change the volume. `what`: such as `grow volumes`. */

@@ -12,6 +12,7 @@ import { allocateLimitMs } from './disk/allocate.ts';
 import { type Asker, checkRole } from './asker.ts';
 import {
   type Catalogue,
+  checkNotBusy,
   type CreateRequest,
   decideCreate,
   decideGrow,
@@ -362,6 +363,7 @@ export class PoolVerbs {
    * clients that use it.
    */
   async whileUnserved<T>({ pool, manifest }: Found, work: () => Promise<T>): Promise<T> {
+    checkNotBusy({ pool, manifest });
     const was = this.configOf(pool, manifest);
     this.ports.check(was, null);
     await this.ports.apply(was, null);

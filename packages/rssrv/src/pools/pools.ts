@@ -81,14 +81,16 @@ export class Pools {
   readonly space = new PoolSpace();
   /** Ids of volumes that are being created, and whose files no server process has had open. */
   readonly created = new Set<string>();
+  /** Ids of volumes whose files are being made in the background. On disk, they are what an interrupted change leaves. */
+  readonly making = new Set<string>();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
   /** Paths of pools whose free space is being measured. */
   private readonly measuring = new Set<string>();
   /** Paths of pools that are being opened. Opening may last longer than anybody waits for it. */
   private readonly opening = new Set<string>();
-  /** The change or scan in progress in each pool. It may last longer than anybody waits for it. */
-  private readonly working = new Map<PoolFiles, Promise<unknown>>();
+  /** The changes and scans in progress in each pool. They may last longer than anybody waits for them. */
+  private readonly working = new Map<PoolFiles, ReadonlySet<Promise<unknown>>>();
   /** Open pools whose file system has not answered yet. */
   private readonly silent = new Set<PoolFiles>();
 
@@ -157,7 +159,8 @@ export class Pools {
   /** Throws E_POOL if the pool cannot be changed. */
   private usable(name: string): OpenPool {
     const pool = this.list.find(({ state }) => state.name === name);
-    const trouble = pool === undefined || pool.lock === null ? 'it is not open' : pool.state.trouble;
+    const silence = pool !== undefined && this.silent.has(pool.files) ? 'its file system does not answer' : null;
+    const trouble = pool === undefined || pool.lock === null ? 'it is not open' : (pool.state.trouble ?? silence);
     if (pool === undefined || trouble !== null) throw new RsError('E_POOL', `Pool ${name} cannot be used: ${trouble}`, { pool: name });
     return pool;
   }
@@ -315,7 +318,7 @@ export class Pools {
       const isAnswered = await answers(this.ports.clock, POOL_SILENT_MS, (heard) => {
         scanning = this.track(
           files,
-          checkPlace(pool).then(() => scanContent(path, identity!, true, heard)),
+          checkPlace(pool).then(() => scanContent(path, identity!, true, heard, { snapshots: pool.state.snapshots, volumes: this.making })),
         );
         return scanning;
       });
@@ -376,18 +379,24 @@ export class Pools {
 
   private track<T>(files: PoolFiles, work: Promise<T>): Promise<T> {
     const done = (): void => {
-      if (this.working.get(files) === tracked) this.working.delete(files);
+      const left = new Set(this.working.get(files));
+      left.delete(tracked);
+      if (left.size === 0) this.working.delete(files);
+      else this.working.set(files, left);
     };
     const tracked = work.then(done, done);
-    this.working.set(files, tracked);
+    this.working.set(files, new Set(this.working.get(files)).add(tracked));
     return work;
   }
 
-  /** Releases the lock of a pool. While a change of its files is in progress, no other server may use the pool, and the lock stays. */
-  private async release({ files, lock }: OpenPool): Promise<void> {
+  /** Releases the lock of a pool. While changes of its files are in progress, no other server may use the pool, and the lock stays. */
+  private async release({ files, lock }: Pick<OpenPool, 'files' | 'lock'>): Promise<void> {
     const working = this.working.get(files);
     if (working === undefined) await lock?.close();
-    else void working.then(() => lock?.close()).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+    else
+      void Promise.all(working)
+        .then(() => this.release({ files, lock }))
+        .catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
   }
 
   private change(name: string, change: (state: PoolState) => PoolState): void {

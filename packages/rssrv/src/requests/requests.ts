@@ -7,6 +7,7 @@ import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Journal, JournalEntry } from './journal.ts';
 import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from './limits.ts';
 import { type AskedRequest, checkSameParams, keyOf, stampOf } from './request-stamp.ts';
+import type { Turn } from './turn.ts';
 
 /** An asker that waits for an answer. */
 export interface Waiter {
@@ -21,7 +22,7 @@ export const LOCAL_WAITER: Waiter = { untilMs: Number.POSITIVE_INFINITY, isThere
 /** The queue of changes, as the methods see it. */
 export interface Changes {
   /** `what`: what is changed and who asked for it, for those who wait. */
-  run<T>(change: () => Promise<T>, what?: string): Promise<T>;
+  run<T>(change: (turn: Turn) => Promise<T>, what?: string): Promise<T>;
 }
 
 /** E_POOL: a step on the disk of the pool failed, possibly after the commit point. */
@@ -129,13 +130,13 @@ export class Requests {
  */
 export function gated(changes: Changes, execution: Execution, check: () => void, clock: Clock): Changes {
   return {
-    run: <T>(change: () => Promise<T>, what?: string) =>
+    run: <T>(change: (turn: Turn) => Promise<T>, what?: string) =>
       new Promise<T>((resolve, reject) => {
         changes
-          .run(async () => {
+          .run(async (turn) => {
             check();
             execution.begin();
-            await change().then(resolve, reject);
+            await change(turn).then(resolve, reject);
             await settledInTime(execution, clock);
           }, what)
           .catch(reject);

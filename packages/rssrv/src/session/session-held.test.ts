@@ -223,3 +223,18 @@ test('a copy of a waiting change is not executed a second time', async () => {
   expect(begun()).toEqual(['WRITE']);
   expect([heard(), other.heard]).toEqual([['WRITE answer 0/1 status 0'], ['WRITE answer 0/1 status 0']]);
 });
+
+test('one volume is guarded for a moment while another one is held for the next; each end concerns its own volume', async () => {
+  hold(1);
+  goOn(4, 1);
+  hold(2, 'other');
+  expect(scene.held).toEqual([1, 2]);
+  await io(OP.WRITE, CHUNK_SECTORS);
+  expect([begun(), scene.clones.map(({ request: { number } }) => number)]).toEqual([[], [1]]);
+  goOn(null, 2);
+  await io(OP.WRITE, 2 * CHUNK_SECTORS);
+  expect(begun()).toEqual([]);
+  goOn(null, 1);
+  await scene.turn();
+  expect(begun()).toHaveLength(2);
+});

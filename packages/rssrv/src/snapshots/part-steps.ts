@@ -2,8 +2,9 @@
 // in other pools. The caller commits the change in the home of the volume, and calls `settleParts` whatever happens. Invariant: a part stays
 // new, which its folder's name says, from before the commit until after it, so that a stop leaves all of the change or nothing.
 
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { Catalogue, Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
+import { type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -11,7 +12,7 @@ import type { Pools } from '../pools/pools.ts';
 import { cloneAll, type FileCopy } from '../pools/snapshots/file-copy.ts';
 import { PartSnapshots } from '../pools/snapshots/part-snapshots.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
-import { filesOf } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import { withPending } from '../pools/snapshots/snapshot-repair.ts';
 import { copyOfVolume, type VolumeCopy } from '../pools/snapshots/volume-copy.ts';
 import { SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS, SNAPSHOT_MS_PER_GIB } from './limits.ts';
@@ -37,6 +38,15 @@ export class PartSteps {
 
   constructor(ports: PartStepsPorts) {
     this.ports = ports;
+  }
+
+  /** Writes back what clients have written, which may take long, before `begin` does it in the turn of the change. */
+  async writeBack(found: FoundSnapshot): Promise<void> {
+    for (const { pool, path } of this.sources(found))
+      await this.ports.pools.onDisk(pool.name, limitMs(found.record), async () => {
+        const handle = await open(path, 'r');
+        await handle.datasync().finally(() => handle.close());
+      });
   }
 
   /** Prepares the copies of all files. The caller closes `copy`. */
@@ -68,18 +78,30 @@ export class PartSteps {
   }
 
   /** Bytes that the files of a volume take now. */
-  async usedBytes({ pool: home, manifest }: Found): Promise<number> {
-    const paths = [
+  async usedBytes(found: Found): Promise<number> {
+    let sum = 0;
+    for (const { pool, path } of this.sources(found))
+      sum += await this.ports.pools.onDisk(pool.name, SNAPSHOT_CHANGE_MS, async () => (await stat(path)).blocks * SECTOR_OF_STAT_BYTES);
+    return sum;
+  }
+
+  /** The files of a volume. */
+  private sources({ pool: home, manifest }: Found): readonly { readonly pool: PoolState; readonly path: string }[] {
+    return [
       { pool: home, path: poolPaths.data(poolPaths.volume(home.path, manifest.id)) },
       ...snapshotSources(this.ports.catalogue(), manifest).map(({ pool, record }) => ({
         pool,
         path: poolPaths.data(poolPaths.part(pool.path, record.fileId)),
       })),
     ];
-    let sum = 0;
-    for (const { pool, path } of paths)
-      sum += await this.ports.pools.onDisk(pool.name, SNAPSHOT_CHANGE_MS, async () => (await stat(path)).blocks * SECTOR_OF_STAT_BYTES);
-    return sum;
+  }
+
+  /** Makes the copies durable that are cloned, which may take long, before `prepare` does it in the turn of the change. */
+  async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
+    const { pools } = this.ports;
+    for (const { pool, record: part } of snapshotParts(this.ports.catalogue(), record))
+      await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).flush(part));
+    await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).flush(record));
   }
 
   /**
@@ -114,6 +136,33 @@ export class PartSteps {
       await this.change(pool, { sizeBytes: 0 }, (files) => files.parts.doubt(record.fileId));
       this.ports.pools.putPart(pool.name, { record, isNew: true });
     }
+  }
+
+  /** Makes the files of a volume that is to begin as a snapshot. They do not exist for other changes. */
+  async cloneAside({ pool: home, record: snapshot }: FoundSnapshot, planned: Omit<Manifest, 'stamps'>): Promise<void> {
+    const [firstBytes = 0, ...others] = partSizes(planned);
+    const clone = (pool: PoolState, from: string, index: number, sizeBytes: number): Promise<void> =>
+      this.ports.pools.onDisk(pool.name, limitMs({ sizeBytes }), (files) =>
+        new SnapshotFiles(files).cloneAside(planned.id, index, from, sizeBytes),
+      );
+    const parts = snapshotParts(this.ports.catalogue(), snapshot);
+    for (const [index, { pool, record }] of parts.entries())
+      await clone(pool, poolPaths.data(poolPaths.part(pool.path, record.fileId)), index + 1, others[index] ?? 0);
+    await clone(home, snapshotPaths.data(poolPaths.volume(home.path, snapshot.volumeId), snapshot.name), 0, firstBytes);
+  }
+
+  /** Creates new parts of the files that `cloneAside` has made. */
+  putAside(id: string): (part: PlacedPart, index: number) => Promise<string | null> {
+    return (part, index) =>
+      this.change(part.pool, part.record, (files) =>
+        files.parts.create(part.record, false, (to) => new SnapshotFiles(files).takeAside(id, index + 1, to)),
+      );
+  }
+
+  /** Deletes what `cloneAside` has left in the pools. */
+  async dropAside(id: string, pools: readonly PoolState[]): Promise<void> {
+    for (const name of new Set(pools.map((pool) => pool.name)))
+      await this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, (files) => files.drop(id));
   }
 
   /** Creates new parts that begin as those of a snapshot. Where the volume has grown since, as parts of zeros. */

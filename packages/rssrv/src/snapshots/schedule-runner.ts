@@ -13,7 +13,12 @@ import { SNAPSHOT_GROUP_MAX } from '../pools/snapshots/limits.ts';
 import { planSchedule, type SchedulePlan } from '../schedules/plan.ts';
 import { parseSchedule } from '../schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
+<<<<<<< HEAD
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
+=======
+import type { SnapshotsToMake } from '../triggers/triggers.ts';
+import type { Turn } from '../requests/turn.ts';
+>>>>>>> 12e09a29 (snapshots: a snapshot is made while other volumes are changed)
 import { type NewSnapshot, snapshotsOf, snapshotText } from './snapshot-rules.ts';
 import type { SnapshotVerbs } from './snapshot-verbs.ts';
 
@@ -25,7 +30,7 @@ export interface ScheduleRunnerPorts {
   /** Makes snapshots between their triggers. */
   around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T>;
   /** Executes a change in its turn. */
-  change<T>(work: () => Promise<T>, what: string): Promise<T>;
+  change<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
 
 /** What `volume show` tells of a schedule. */
@@ -138,7 +143,8 @@ export class ScheduleRunner {
       const memory = this.memoryOf(id);
       const { due, stuck } = this.planOf(found);
       if (stuck !== null) this.noteStuck(found, stuck);
-      if (due.length === 0 || now < memory.retryMs) continue;
+      // A snapshot that a command is making in the background is not waited for.
+      if (due.length === 0 || now < memory.retryMs || snapshotsOf(found).making.length > 0) continue;
       let group = memory.isAlone ? undefined : open.get(found.pool.name);
       if (group === undefined || group.length >= SNAPSHOT_GROUP_MAX) {
         group = [];
@@ -157,7 +163,7 @@ export class ScheduleRunner {
     if (tried.length === 0) return false;
     let isMade = false;
     try {
-      const make = async (): Promise<void> => {
+      const make = async (turn: Turn): Promise<void> => {
         // Commands may have changed the volumes since.
         const now = new Set(this.dueOf(ids).map(keyOf));
         const still = tried.filter((one) => now.has(keyOf(one)));
@@ -167,6 +173,7 @@ export class ScheduleRunner {
             still.map(({ snapshot }) => snapshot),
             LOCAL_ASKER,
             null,
+            turn,
           );
       };
       const what = `snapshots of ${plural(ids.length, 'volume')} by schedule`;
@@ -273,7 +280,7 @@ export class ScheduleRunner {
       known.fromMs <= nowMs &&
       nowMs < known.result.nextMs;
     if (isValid) return known.result;
-    const all = [...snapshots.list, ...snapshots.pending].map((one) => ({ name: one.name, schedule: one.schedule ?? null }));
+    const all = [...snapshots.list, ...snapshots.pending, ...snapshots.making].map((one) => ({ name: one.name, schedule: one.schedule ?? null }));
     const result = planSchedule(parseSchedule(schedule), all, nowMs);
     memory.plan = { schedule, snapshots, fromMs: nowMs, result };
     return result;

@@ -9,6 +9,7 @@ import {
   checkChange,
   checkCount,
   checkName,
+  checkNotBusy,
   checkPromise,
   findVolume,
   type Found,
@@ -78,7 +79,7 @@ export function decideSnapshots(
   const found = wanted.map((name) => ({ name, ...findVolume(catalogue, name) }));
   for (const one of found) checkNew(catalogue, one, one.name, asker);
   const total = catalogue.pools.reduce(
-    (sum, pool) => sum + [...pool.snapshots.values()].reduce((all, { list }) => all + list.length, 0),
+    (sum, pool) => sum + [...pool.snapshots.values()].reduce((all, { list, making }) => all + list.length + making.length, 0),
     0,
   );
   if (total + wanted.length > SNAPSHOTS_ALL_MAX)
@@ -123,6 +124,7 @@ function checkNew(catalogue: Catalogue, found: Found, name: SnapshotName, asker:
   const { list, pending } = snapshotsOf(found);
   if ([...list, ...pending].some((one) => one.name === name.snapshot))
     throw new RsError('E_EXISTS', `Snapshot ${snapshotText(name)} exists: choose another name`, { snapshot: snapshotText(name) });
+  checkNotBusy(found);
   checkRoom(found.manifest, list);
 }
 
@@ -208,6 +210,7 @@ export function decideOtherContent(
   verb: 'rollback' | 'restore',
 ): PlannedRollback {
   snapshotSources(catalogue, manifest);
+  checkNotBusy({ pool, manifest });
   const snapshots = snapshotsOf({ pool, manifest });
   checkRoom(manifest, snapshots.list);
   const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;

@@ -1,7 +1,8 @@
 // Makes and removes snapshots of the volumes of the pools, clones them as new volumes, and rolls volumes back to them. snapshot-rules.ts
-// decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time. Invariants:
-// a snapshot is answered only when every chunk is cloned, and it is durable (P2); of the snapshots of one request, all exist or none; a
-// request that is repeated after a crash is not executed again (P5).
+// decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time; what takes
+// long is done aside, while the caller makes others. Invariants: a snapshot is answered only when every chunk is cloned, and it is durable
+// (P2); of the snapshots of one request, all exist or none; while one is being made, nothing settles it, and the files of its volume are
+// neither replaced nor extended; a request that is repeated after a crash is not executed again (P5).
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -26,9 +27,11 @@ import type { Pools } from '../pools/pools.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
-import { withoutSnapshot, withPending, withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
+import { withMaking, withoutMaking, withoutSnapshot, withPending, withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
 import type { VolumeCopy } from '../pools/snapshots/volume-copy.ts';
+import { MOMENT_WAIT_MS } from '../moments/limits.ts';
 import { isDoneBy } from '../requests/request-stamp.ts';
+import type { Turn } from '../requests/turn.ts';
 import { SNAPSHOT_CHANGE_MS } from './limits.ts';
 import { limitMs, type OpenCopy, PartSteps } from './part-steps.ts';
 import {
@@ -68,6 +71,15 @@ export interface RolledBack extends Found {
   readonly kept: SnapshotRecord | null;
 }
 
+interface WantedClone {
+  readonly wanted: SnapshotName;
+  readonly source: FoundSnapshot;
+  readonly to: VolumeName;
+  readonly asker: Asker;
+  readonly stamp: Stamp;
+  readonly planned: Omit<Manifest, 'stamps'>;
+}
+
 export class SnapshotVerbs {
   private readonly ports: SnapshotVerbsPorts;
 
@@ -91,34 +103,78 @@ export class SnapshotVerbs {
   }
 
   /** Makes snapshots of several volumes at one moment (P1). */
-  async snapshot(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): Promise<readonly FoundSnapshot[]> {
+  async snapshot(
+    wanted: readonly NewSnapshot[],
+    asker: Asker,
+    requestId: string | null,
+    turn: Turn | null = null,
+  ): Promise<readonly FoundSnapshot[]> {
     checkRole(asker, 'manage', 'make snapshots');
     const done = this.answer(wanted, requestId);
     if (done !== null) return done;
-    const costs = this.costs(await this.usedBytes(wanted, asker));
-    const plan = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), costs);
+    const usedBytes = await this.usedBytes(wanted, asker);
+    const decided = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), this.costs(usedBytes));
+    const plan = decided.map((one) => ({ ...one, record: withEstimate(one.record, usedBytes) }));
     const opened: OpenCopy[] = [];
+    let isBegun = turn === null;
     try {
+      if (turn !== null) {
+        for (const { pool, record } of plan) this.putRecord(pool, record, withMaking);
+        await turn.aside(() => this.each(plan, (one) => this.steps.writeBack(one)));
+        isBegun = true;
+      }
       // If a step before the commit point fails, `settleParts` undoes the change.
-      for (const one of plan) {
-        this.note(one.pool, one.record);
+      for (const one of plan.map((before) => this.again(before))) {
+        if (turn === null) this.note(one.pool, one.record);
         opened.push(await this.steps.begin(one));
       }
-      for (const one of opened) await this.steps.sync(one);
-      const names = opened.flatMap(({ files }) => files.map(({ pool }) => pool.name));
-      await this.takeMoment(
-        [...new Set(names)],
-        opened.map(({ copy }) => copy),
-      );
+      if (turn === null) await this.copy(opened);
+      else
+        await turn.aside(async () => {
+          await this.copy(opened);
+          await this.each(plan, (one) => this.steps.flush(one));
+        });
       const prepared: FoundSnapshot[] = [];
-      for (const one of plan) prepared.push(await this.steps.prepare(one));
+      for (const one of plan) prepared.push(await this.steps.prepare(this.again(one)));
       await this.commitHome(prepared[0]!);
     } finally {
       // Clones in progress may hang in a file system.
       for (const { copy } of opened) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+      for (const one of plan) this.endMaking(one, isBegun);
       await this.ports.pools.settleParts();
     }
     return plan.map((one) => this.made(one));
+  }
+
+  /** Copies volumes at one moment, in all of their pools. */
+  private async copy(opened: readonly OpenCopy[]): Promise<void> {
+    for (const one of opened) await this.steps.sync(one);
+    const names = opened.flatMap(({ files }) => files.map(({ pool }) => pool.name));
+    await this.takeMoment(
+      [...new Set(names)],
+      opened.map(({ copy }) => copy),
+    );
+  }
+
+  private async each(plan: readonly FoundSnapshot[], work: (one: FoundSnapshot) => Promise<void>): Promise<void> {
+    for (const one of plan) await work(one);
+  }
+
+  /** A snapshot that is being made, with its pool as it is now. Throws E_POOL if the pool does not have the volume any more. */
+  private again({ pool: before, manifest: { id, name }, record }: FoundSnapshot): FoundSnapshot {
+    const found = this.volumes.find(({ manifest }) => manifest.id === id);
+    if (found === undefined || found.pool.trouble !== null)
+      throw new RsError('E_POOL', `Pool ${before.name} with volume ${name} can no longer be used: ${found?.pool.trouble ?? 'it is not open'}`, {
+        pool: before.name,
+      });
+    return { ...found, record };
+  }
+
+  /** From now on, `settleParts` undoes the snapshot, unless it is made. `isBegun`: there may be files of it. */
+  private endMaking({ manifest: { id }, record }: FoundSnapshot, isBegun: boolean): void {
+    const found = this.volumes.find(({ manifest }) => manifest.id === id);
+    if (found === undefined || !snapshotsOf(found).making.some((one) => one.id === record.id)) return;
+    this.putRecord(found.pool, record, isBegun ? withPending : withoutMaking);
   }
 
   async remove(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<Found> {
@@ -141,7 +197,7 @@ export class SnapshotVerbs {
   }
 
   /** Creates a volume that begins as the snapshot, in the same pool or pools. */
-  async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
+  async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null, turn: Turn | null = null): Promise<Found> {
     checkRole(asker, 'manage', 'clone snapshots');
     const { pools, verbs } = this.ports;
     const done = verbs.doneBy(requestId);
@@ -149,7 +205,9 @@ export class SnapshotVerbs {
     await pools.measure();
     const source = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
     const { pool, record } = source;
-    const planned = decideClone(this.catalogue, source, to, asker, this.stamp(requestId));
+    const stamp = this.stamp(requestId);
+    const planned = decideClone(this.catalogue, source, to, asker, stamp);
+    if (turn !== null) return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
     const [firstBytes = 0] = partSizes(planned);
     const manifest = await verbs.withNewParts(partsOf(this.catalogue, planned), this.steps.clone(source), async (stamps) => {
       const created = await verbs.onDisk(pool, limitMs(record), (files) =>
@@ -160,6 +218,34 @@ export class SnapshotVerbs {
     });
     await verbs.serve(pool, null, manifest);
     return { pool: this.poolNow(pool), manifest };
+  }
+
+  /** Makes the files of the new volume while other changes are made. Its name and its room are checked again before it exists. */
+  private async cloneAside({ wanted, source, to, asker, stamp, planned }: WantedClone, turn: Turn): Promise<Found> {
+    const { pools, verbs } = this.ports;
+    const { id } = planned;
+    const places = [source.pool, ...snapshotParts(this.catalogue, source.record).map(({ pool }) => pool)];
+    pools.making.add(id);
+    let manifest: Manifest;
+    try {
+      await turn.aside(() => this.steps.cloneAside(source, planned));
+      const now = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
+      if (now.record.id !== source.record.id || now.pool.identity?.id !== source.pool.identity?.id)
+        throw new RsError('E_BUSY', `Snapshot ${snapshotText(wanted)} was replaced while it was cloned: try again`);
+      const { pool } = now;
+      const whole = decideClone(this.catalogue, now, to, asker, stamp);
+      manifest = await verbs.withNewParts(partsOf(this.catalogue, whole), this.steps.putAside(id), async (stamps) => {
+        const created = await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).commitAside(whole, stamps));
+        pools.put(pool.name, created);
+        return created;
+      });
+    } finally {
+      pools.making.delete(id);
+      await this.steps.dropAside(id, places).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+    }
+    const pool = this.poolNow(source.pool);
+    await verbs.serve(pool, null, manifest);
+    return { pool, manifest };
   }
 
   /** Gives a volume that no client uses the content of a snapshot. Its content before becomes a snapshot. */
@@ -229,7 +315,7 @@ export class SnapshotVerbs {
   takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);
     const sizeBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
-    return this.ports.pools.onDisk(name, limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
+    return this.ports.pools.onDisk(name, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
   }
 
   /** The commit point of a group. The other snapshots follow it. */
@@ -240,8 +326,12 @@ export class SnapshotVerbs {
     this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withSnapshot(snapshots, record));
   }
 
-  private note({ name }: PoolState, record: SnapshotRecord): void {
-    this.ports.pools.putSnapshots(name, record.volumeId, (snapshots) => withPending(snapshots, record));
+  private note(pool: PoolState, record: SnapshotRecord): void {
+    this.putRecord(pool, record, withPending);
+  }
+
+  private putRecord({ name }: PoolState, record: SnapshotRecord, change: typeof withPending): void {
+    this.ports.pools.putSnapshots(name, record.volumeId, (snapshots) => change(snapshots, record));
   }
 
   /** Throws E_POOL if the snapshot could not be finished. */
@@ -312,4 +402,10 @@ export class SnapshotVerbs {
   private get volumes(): Found[] {
     return this.ports.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })));
   }
+}
+
+/** A snapshot that is being made counts towards a limit with what its volume takes. */
+function withEstimate(record: SnapshotRecord, used: ReadonlyMap<string, number>): SnapshotRecord {
+  const usedBytes = used.get(record.volumeId);
+  return usedBytes === undefined ? record : { ...record, usedBytes };
 }

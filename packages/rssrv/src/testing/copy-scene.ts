@@ -8,6 +8,7 @@ import { JobService, type JobServicePorts } from '../job-orders/job-service.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { COMPARED_CONTENT } from './move-scene.ts';
 import type { PoolScene } from './pool-scene.ts';
+import { WHOLE_TURN } from './whole-turn.ts';
 
 export const DB = { name: 'db', universe: 0 };
 
@@ -41,7 +42,7 @@ export class CopyScene {
         ...{ inForce: unused, listChanged: unused, incarnationOf: unused, incarnationEnded: unused },
       },
       configured: () => [],
-      exclusive: (change) => change(),
+      exclusive: (change) => change(WHOLE_TURN),
       askerOf: () => LOCAL_ASKER,
       programUser: () => null,
       volumeFiles: () => [],
@@ -65,7 +66,7 @@ export class CopyScene {
 
   /** Begins a copy to a new volume, as a command does. */
   async copy(newName: string, changes: { snapshot?: string; pool?: string } = {}, asker: Asker = LOCAL_ASKER): Promise<JobView> {
-    const orders = this.service.orders(asker, { run: (change) => change() });
+    const orders = this.service.orders(asker, { run: (change) => change(WHOLE_TURN) });
     const { snapshot = null, pool = null } = changes;
     const { job } = await orders['volume-copy']({ ...DB, snapshot, newName, newUniverse: 0, pool, limitBytes: null, request: null });
     return job;
@@ -73,7 +74,7 @@ export class CopyScene {
 
   /** Begins a copy to a file or an NBD server. */
   async export(target: string, changes: { force?: boolean; format?: 'raw' | 'qcow2' } = {}): Promise<JobView> {
-    const orders = this.service.orders(LOCAL_ASKER, { run: (change) => change() });
+    const orders = this.service.orders(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN) });
     const { force = false, format = null } = changes;
     const { job } = await orders['volume-export']({ ...DB, snapshot: null, target, format, force, limitBytes: null, request: null });
     return job;

@@ -56,25 +56,45 @@ export class PoolFiles {
     makeData: (file: string) => Promise<string | null> = (file) =>
       createData(this.ports, 'create', file, partSizes(manifest)[0] ?? 0, manifest.thick),
   ): Promise<Manifest> {
-    const volumes = poolPaths.volumes(this.directory);
-    const folder = join(volumes, NEW_PREFIX + manifest.id);
     try {
-      await mkdir(folder, { mode: FOLDER_MODE });
-      this.reached('create: folder');
-      const stamp = await makeData(poolPaths.data(folder));
-      const whole: Manifest = { ...manifest, stamps: [stamp, ...otherStamps] };
-      await writeNew(poolPaths.manifest(folder), printManifest(whole));
-      this.reached('create: manifest');
-      await syncDirectory(folder);
-      await rename(folder, poolPaths.volume(this.directory, manifest.id));
-      this.reached('create: commit');
-      await syncDirectory(volumes);
-      this.reached('create: durable');
-      return whole;
+      const stamp = await makeData(poolPaths.data(await this.begin(manifest.id)));
+      return await this.commit({ ...manifest, stamps: [stamp, ...otherStamps] });
     } catch (thrown) {
-      await rm(folder, { recursive: true, force: true });
+      await this.drop(manifest.id);
       throw thrown;
     }
+  }
+
+  /** Makes the folder in which a volume is created, and returns its path. A start deletes it, unless the volume exists by then. */
+  async begin(id: string): Promise<string> {
+    const folder = this.unfinished(id);
+    await mkdir(folder, { mode: FOLDER_MODE });
+    this.reached('create: folder');
+    return folder;
+  }
+
+  /** Makes a volume exist durably, whose first file is in its folder, durably except for its name. */
+  async commit(manifest: Manifest): Promise<Manifest> {
+    const volumes = poolPaths.volumes(this.directory);
+    const folder = this.unfinished(manifest.id);
+    await writeNew(poolPaths.manifest(folder), printManifest(manifest));
+    this.reached('create: manifest');
+    await syncDirectory(folder);
+    await rename(folder, poolPaths.volume(this.directory, manifest.id));
+    this.reached('create: commit');
+    await syncDirectory(volumes);
+    this.reached('create: durable');
+    return manifest;
+  }
+
+  /** Deletes the folder of a volume that does not exist yet. */
+  async drop(id: string): Promise<void> {
+    await rm(this.unfinished(id), { recursive: true, force: true });
+  }
+
+  /** The folder in which a volume is created. */
+  unfinished(id: string): string {
+    return join(poolPaths.volumes(this.directory), NEW_PREFIX + id);
   }
 
   /** Extends the data file of a volume, whose size changes only when its manifest is replaced. Throws like `extendData`. */

@@ -70,17 +70,19 @@ export async function readIdentity(directory: string): Promise<PoolIdentity | nu
 
 /**
  * Reads the whole pool. `mayRepair`: finish or undo an interrupted change, for which the caller must hold the lock of the pool. `heard`
- * is called whenever the file system has answered. Throws E_VOLUME if a folder of the pool cannot be read.
+ * is called whenever the file system has answered. `making`: ids of volumes that this process is making, whose files are left alone. Throws
+ * E_VOLUME if a folder of the pool cannot be read.
  */
 export async function scanPool(
   directory: string,
   identity: PoolIdentity,
   mayRepair: boolean,
   heard = (): void => undefined,
+  making: ReadonlySet<string> = new Set(),
 ): Promise<PoolScan> {
   const findings = new FindingList(heard);
   if (mayRepair) await syncFolders(directory);
-  const volumes = await scanVolumes(directory, identity, mayRepair, findings);
+  const volumes = await scanVolumes(directory, identity, mayRepair, findings, making);
   const { removed, purging } = await scanRemoved(directory, identity, mayRepair, findings);
   const parts = await scanParts(directory, identity, mayRepair, findings);
   const ids = new Set(volumes.map(({ id }) => id));
@@ -134,11 +136,18 @@ class FindingList {
   }
 }
 
-async function scanVolumes(directory: string, pool: PoolIdentity, mayRepair: boolean, findings: FindingList): Promise<Manifest[]> {
+async function scanVolumes(
+  directory: string,
+  pool: PoolIdentity,
+  mayRepair: boolean,
+  findings: FindingList,
+  making: ReadonlySet<string>,
+): Promise<Manifest[]> {
   const volumes = poolPaths.volumes(directory);
   const entries = await entriesOf(volumes);
   const unfinished = entries.filter(({ name }) => name.startsWith(NEW_PREFIX) && isUuid(name.slice(NEW_PREFIX.length)));
-  if (mayRepair) await deleteAll(volumes, unfinished);
+  const left = unfinished.filter(({ name }) => !making.has(name.slice(NEW_PREFIX.length)));
+  if (mayRepair) await deleteAll(volumes, left);
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);

@@ -77,10 +77,10 @@ function names(manifest: Pick<Manifest, 'layout'> | undefined, poolId: string, f
 
 /** Returns true if a snapshot in the home has the part, and null if that is not known yet. */
 function isInSnapshot(home: PartPool, { volumeId, snapshotId, poolId, fileId }: PartRecord): boolean | null {
-  const { list, pending, hasUnreadable } = home.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
+  const { list, pending, making, hasUnreadable } = home.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
   const found = list.find(({ id }) => id === snapshotId);
   if (found !== undefined) return names(filesOf(found), poolId, fileId);
-  return hasUnreadable || pending.some(({ id }) => id === snapshotId) ? null : false;
+  return hasUnreadable || [...pending, ...making].some(({ id }) => id === snapshotId) ? null : false;
 }
 
 /** The files of snapshots are in the pools of the files of their volume. */

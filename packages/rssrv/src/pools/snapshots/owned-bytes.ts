@@ -3,7 +3,7 @@
 
 import { type Manifest, partSizes } from '../disk/manifest.ts';
 import { filesOf, type SnapshotRecord } from './snapshot-record.ts';
-import type { VolumeSnapshots } from './snapshot-scan.ts';
+import { NO_SNAPSHOTS, type VolumeSnapshots } from './snapshot-scan.ts';
 
 interface OwnedPool {
   readonly volumes: ReadonlyMap<string, Manifest>;
@@ -19,7 +19,8 @@ export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, nu
   for (const { volumes, snapshots } of pools) {
     for (const manifest of volumes.values()) {
       add(manifest.owner, sumOf(partSizes(manifest)));
-      for (const one of snapshots.get(manifest.id)?.list ?? []) add(chargedTo(one, manifest.owner), countedBytes(one));
+      const { list, making } = snapshots.get(manifest.id) ?? NO_SNAPSHOTS;
+      for (const one of [...list, ...making]) add(chargedTo(one, manifest.owner), countedBytes(one));
     }
   }
   return owned;

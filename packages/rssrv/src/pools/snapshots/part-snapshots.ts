@@ -32,6 +32,12 @@ export class PartSnapshots {
     return FileCopy.begin(this.reflink, record.volumeId, record.sizeBytes, poolPaths.data(source), to);
   }
 
+  /** Makes a copy durable that is cloned. It still belongs to nothing. */
+  async flush(record: PartRecord): Promise<void> {
+    await finishCopy(poolPaths.data(poolPaths.part(this.directory, NEW_PREFIX + record.fileId)), record.sizeBytes, SNAPSHOT_MODE);
+    this.reached('part: flushed');
+  }
+
   /**
    * Makes a copy durable that is cloned. From now on, only the description of the snapshot decides whether the part stays. Returns the bytes
    * that it takes.

@@ -20,11 +20,14 @@ const FOLDER_MODE = 0o700;
 const DATA_MODE = 0o600;
 
 export class SnapshotFiles {
+  private readonly files: PoolFiles;
   private readonly directory: string;
   private readonly reflink: Reflink;
   private readonly reached: (step: string) => void;
 
-  constructor({ directory, ports }: Pick<PoolFiles, 'directory' | 'ports'>) {
+  constructor(files: PoolFiles) {
+    const { directory, ports } = files;
+    this.files = files;
     this.directory = directory;
     this.reflink = ports.reflink ?? systemReflink();
     this.reached = (step) => ports.reached?.(step);
@@ -51,6 +54,37 @@ export class SnapshotFiles {
     await checkSource(from, sizeBytes);
     await checkReflink(this.reflink, poolPaths.manifest(folder), to, this.directory);
     return FileCopy.begin(this.reflink, id, sizeBytes, from, to);
+  }
+
+  /** Makes a copy durable that is cloned. It still belongs to nothing. */
+  async flush(record: SnapshotRecord): Promise<void> {
+    const file = snapshotPaths.newData(this.folderOf(record.volumeId), record.name);
+    await finishCopy(file, partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
+    this.reached('snapshot: flushed');
+  }
+
+  /** Clones a file of a snapshot for a volume that does not exist yet, durably. `index`: which file of the volume. */
+  async cloneAside(id: string, index: number, from: string, sizeBytes: number): Promise<void> {
+    const folder = this.files.unfinished(id);
+    if (!(await exists(folder))) await this.files.begin(id);
+    await cloneAsData(this.reflink, from, asideFile(folder, index), sizeBytes, this.directory);
+    this.reached('clone: aside');
+  }
+
+  /** Makes a clone that is aside the data file of a new part, durably except for its name. Returns its stamp. */
+  async takeAside(id: string, index: number, to: string): Promise<string | null> {
+    await rename(asideFile(this.files.unfinished(id), index), to);
+    this.reached('clone: part');
+    return storageStamp(await stat(to, { bigint: true }), to);
+  }
+
+  /** Makes a volume exist whose files are made, the first one aside. `otherStamps`: of the other ones. */
+  async commitAside(manifest: Omit<Manifest, 'stamps'>, otherStamps: readonly (string | null)[]): Promise<Manifest> {
+    const folder = this.files.unfinished(manifest.id);
+    for (const [index] of partSizes(manifest).entries()) if (index > 0) await rm(asideFile(folder, index), { force: true });
+    const file = asideFile(folder, 0);
+    const stamp = storageStamp(await stat(file, { bigint: true }), file);
+    return this.files.commit({ ...manifest, stamps: [stamp, ...otherStamps] });
   }
 
   /**
@@ -208,4 +242,9 @@ async function exists(file: string): Promise<boolean> {
     if (errnoName(thrown) === 'ENOENT') return false;
     throw thrown;
   }
+}
+
+/** The first file has the name that the data of a volume has. */
+function asideFile(folder: string, index: number): string {
+  return index === 0 ? poolPaths.data(folder) : `${poolPaths.data(folder)}-${index}`;
 }

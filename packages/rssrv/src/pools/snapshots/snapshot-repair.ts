@@ -85,8 +85,19 @@ function settled(all: SnapshotPool['snapshots'], record: SnapshotRecord, exists:
   return new Map(all).set(record.volumeId, exists ? withSnapshot(now, record) : withoutPending(now, record));
 }
 
+/** `record`: of a prepared snapshot, or one that is no longer being made. */
 export function withPending(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {
-  return { ...snapshots, pending: [...snapshots.pending.filter(({ id }) => id !== record.id), record] };
+  const { pending, ...others } = withoutMaking(snapshots, record);
+  return { ...others, pending: [...pending.filter(({ id }) => id !== record.id), record] };
+}
+
+/** While a snapshot is being made in the background, nothing settles it. */
+export function withMaking(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {
+  return { ...snapshots, making: [...snapshots.making, record] };
+}
+
+export function withoutMaking(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {
+  return { ...snapshots, making: snapshots.making.filter(({ id }) => id !== record.id) };
 }
 
 export function withoutSnapshot(snapshots: VolumeSnapshots, removal: SnapshotRemoval): VolumeSnapshots {

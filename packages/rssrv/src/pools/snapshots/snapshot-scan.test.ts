@@ -8,6 +8,7 @@ import { directory, open, pictureOf, usePoolDirectory } from '../../testing/pool
 import { POOL_IDS, PoolScene } from '../../testing/pool-scene.ts';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { Found } from '../catalogue.ts';
+import { PoolFiles } from '../disk/pool-files.ts';
 import { POOL_CHANGE_MS } from '../limits.ts';
 import { SnapshotFiles } from './snapshot-files.ts';
 import { printSnapshot, printSnapshotRemoval, type SnapshotRecord } from './snapshot-record.ts';
@@ -67,7 +68,7 @@ test('a file system without reflink is named with the remedy, and nothing is lef
   const refusal = scene.pools.onDisk('fast', POOL_CHANGE_MS, ({ directory: pool, ports }) => {
     const cloneFile = async (): Promise<void> => Promise.reject(Object.assign(new Error('ENOTSUP'), { code: 'ENOTSUP' }));
     const reflink = { cloneFile, ranges: null };
-    return new SnapshotFiles({ directory: pool, ports: { ...ports, reflink } }).begin(record('monday'));
+    return new SnapshotFiles(new PoolFiles(pool, { ...ports, reflink })).begin(record('monday'));
   });
   await expect(refusal).rejects.toMatchObject({
     code: 'E_NO_REFLINK',

@@ -29,13 +29,15 @@ export interface VolumeSnapshots {
   readonly list: readonly SnapshotRecord[];
   /** Prepared, and another file decides whether they exist (snapshot-repair.ts). */
   readonly pending: readonly SnapshotRecord[];
+  /** Being made by this process, in the background: on disk, they are what an interrupted change leaves. */
+  readonly making: readonly SnapshotRecord[];
   /** The last removal of a snapshot. */
   readonly removal: SnapshotRemoval | null;
   /** There are snapshots of which not all can be read. */
   readonly hasUnreadable: boolean;
 }
 
-export const NO_SNAPSHOTS: VolumeSnapshots = { list: [], pending: [], removal: null, hasUnreadable: false };
+export const NO_SNAPSHOTS: VolumeSnapshots = { list: [], pending: [], making: [], removal: null, hasUnreadable: false };
 
 /** What is read of a pool. */
 export interface PoolContentScan extends PoolScan {
@@ -43,14 +45,24 @@ export interface PoolContentScan extends PoolScan {
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
 }
 
+/** What this process is making in the background, whose files are left alone. */
+export interface InTheMaking {
+  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
+  /** Ids of volumes. */
+  readonly volumes: ReadonlySet<string>;
+}
+
+const NOTHING: InTheMaking = { snapshots: new Map(), volumes: new Set() };
+
 /** Reads the whole pool. See `scanPool`. */
 export async function scanContent(
   directory: string,
   identity: PoolIdentity,
   mayRepair: boolean,
   heard = (): void => undefined,
+  { snapshots: before, volumes: making }: InTheMaking = NOTHING,
 ): Promise<PoolContentScan> {
-  const scan = await scanPool(directory, identity, mayRepair, heard);
+  const scan = await scanPool(directory, identity, mayRepair, heard, making);
   const folders = [
     ...scan.volumes.filter(({ id }) => scan.withSnapshots.has(id)).map(({ id }) => ({ id, folder: poolPaths.volume(directory, id) })),
     ...scan.removed
@@ -58,14 +70,19 @@ export async function scanContent(
       .map(({ manifest: { id } }) => ({ id, folder: poolPaths.removedVolume(directory, id) })),
   ];
   const found = await severalAtOnce(folders, SNAPSHOT_READS_MAX, async ({ id, folder }) => {
-    const one = await new SnapshotScan(id, folder, mayRepair).run();
+    const one = await new SnapshotScan(id, folder, mayRepair, before.get(id)?.making ?? []).run();
     heard();
     return one;
   });
   const findings = found.flatMap((one) => one.findings);
+  const snapshots = new Map(
+    found.flatMap((one, index) => (one.snapshots === NO_SNAPSHOTS ? [] : [[folders[index]!.id, one.snapshots] as const])),
+  );
+  for (const [id, one] of before)
+    if (one.making.length > 0) snapshots.set(id, { ...(snapshots.get(id) ?? NO_SNAPSHOTS), making: one.making });
   return {
     ...scan,
-    snapshots: new Map(found.flatMap((one, index) => (one.snapshots === NO_SNAPSHOTS ? [] : [[folders[index]!.id, one.snapshots]]))),
+    snapshots,
     findings: [...scan.findings, ...findings].slice(0, POOL_FINDINGS_MAX),
   };
 }
@@ -83,12 +100,15 @@ class SnapshotScan {
   private readonly volumeId: string;
   private readonly folder: string;
   private readonly mayRepair: boolean;
+  /** Names of snapshots that are being made. */
+  private readonly making: ReadonlySet<string>;
 
   /** `folder`: of the volume. */
-  constructor(volumeId: string, folder: string, mayRepair: boolean) {
+  constructor(volumeId: string, folder: string, mayRepair: boolean, making: readonly SnapshotRecord[]) {
     this.volumeId = volumeId;
     this.folder = folder;
     this.mayRepair = mayRepair;
+    this.making = new Set(making.map(({ name }) => name));
   }
 
   async run(): Promise<{ readonly snapshots: VolumeSnapshots; readonly findings: readonly string[] }> {
@@ -103,7 +123,7 @@ class SnapshotScan {
       const list = outcomes.flatMap(({ record }) => record ?? []);
       const pending = outcomes.flatMap((outcome) => outcome.pending ?? []);
       const { hasUnreadable } = this;
-      return { snapshots: { list: list.toSorted(byTime), pending, removal, hasUnreadable }, findings: this.findings.toSorted() };
+      return { snapshots: { list: list.toSorted(byTime), pending, making: [], removal, hasUnreadable }, findings: this.findings.toSorted() };
     } catch (thrown) {
       this.failed(`${at} cannot be read: ${toRsError(thrown).message}`);
       return { snapshots: { ...NO_SNAPSHOTS, hasUnreadable: true }, findings: this.findings };
@@ -130,6 +150,7 @@ class SnapshotScan {
       if (name === 'last-removal' || name === 'last-removal.new') continue;
       const file = snapshotFileOf(name);
       const path = join(snapshotPaths.folder(this.folder), name);
+      if (file !== null && this.making.has(file.name)) continue;
       if (file === null) {
         this.findings.push(`${escapeControls(path)} belongs to no snapshot`);
       } else if (file.kind === 'json.new') {
