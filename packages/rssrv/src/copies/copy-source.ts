@@ -1,13 +1,13 @@
 // What a copy reads: a snapshot that a person has made, or one that the job makes for itself and removes. Invariants: the name of a snapshot of
 // its own is saved before the job makes it, so that a restart finds it; the job removes no other snapshot.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { CopyState, JobRecord } from '../jobs/job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { checkNotMoving } from '../pools/moves/move-repair.ts';
-import type { Found, PoolState } from '../pools/catalogue.ts';
+import { checkNotBusy, type Found, type PoolState } from '../pools/catalogue.ts';
 import type { Turn } from '../requests/turn.ts';
 import { type FoundSnapshot, snapshotFiles, type SnapshotName, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
@@ -77,6 +77,11 @@ export class CopySources {
 
   private async make({ record }: RunningJob, found: Found, { snapshot }: CopyState): Promise<void> {
     const wanted = [nameOf(found, snapshot)];
+    try {
+      checkNotBusy(found);
+    } catch (thrown) {
+      throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+    }
     await this.ports.triggers.around({ snapshots: wanted, by: record.by, isScheduled: false }, () =>
       this.ports.exclusive(
         (turn) => this.ports.snapshots.snapshot(wanted, LOCAL_ASKER, null, turn),

@@ -46,14 +46,24 @@ export class CopyOrders {
     return this.ports.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes), asker);
   }
 
+  /** Looks at the folder of a copy, which may hang: not in the turn of a change, because the others would wait. The job looks again. */
+  async checkExport(wanted: Wanted, target: Exclude<CopyTarget, InPool>, asker: Asker): Promise<void> {
+    this.exported(wanted, asker);
+    if (target.kind === 'file') await this.ports.copies.checkFile(target);
+  }
+
   async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, limitBytes: number | null, asker: Asker): Promise<JobRecord> {
+    const found = this.exported(wanted, asker);
+    const to = target.kind === 'file' ? target.path : target.uri;
+    checkNotCopied(this.ports.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
+    return this.ports.newJobs.copy(found, target, { to, toId: '', limitBytes }, asker);
+  }
+
+  private exported(wanted: Wanted, asker: Asker): FoundSource {
     checkRole(asker, 'admin', 'copy volumes to files and NBD servers');
     const found = this.sourceOf(wanted, asker);
     checkExported(found);
-    const to = target.kind === 'file' ? target.path : target.uri;
-    if (target.kind === 'file') await this.ports.copies.checkFile(target);
-    checkNotCopied(this.ports.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
-    return this.ports.newJobs.copy(found, target, { to, toId: '', limitBytes }, asker);
+    return found;
   }
 
   /** Finds what is to be copied. Throws unless the asker may copy it. */

@@ -160,8 +160,9 @@ export class JobService {
         const to = { name: newName, universe: newUniverse };
         return begin({ name, universe }, 'copied', () => this.copyOrders.copy({ name, universe, snapshot }, to, pool, limitBytes, asker));
       },
-      'volume-export': ({ name, universe, snapshot, target, format, force, limitBytes }) => {
+      'volume-export': async ({ name, universe, snapshot, target, format, force, limitBytes }) => {
         const to = exportTarget(target, format, force);
+        await this.copyOrders.checkExport({ name, universe, snapshot }, to, asker);
         return begin({ name, universe }, 'copied', () => this.copyOrders.export({ name, universe, snapshot }, to, limitBytes, asker));
       },
     };

@@ -5,15 +5,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import type { HoldMessage } from './hold-messages.ts';
-import {
-  CLONE_MAX_MS,
-  GUARD_CHUNKS_MAX,
-  GUARDING_MAX,
-  HOLD_LIMIT_MS,
-  HOLD_MAX_MS,
-  MOMENT_VOLUMES_MAX,
-  MOMENT_WAIT_MS,
-} from './limits.ts';
+import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, GUARDING_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX, MOMENT_WAIT_MS } from './limits.ts';
 import { type MomentSession, Moments } from './moments.ts';
 
 interface Clone {

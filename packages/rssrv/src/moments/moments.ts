@@ -95,7 +95,10 @@ export class Moments implements MomentsOfPools {
     if (this.isStopped) throw stopped();
     const busy = copies.find(({ volumeId }) => this.taken.has(volumeId));
     if (busy !== undefined)
-      throw new RsError('E_BUSY', `Another snapshot of volume ${this.ports.nameOf(busy.volumeId)} is being taken: try again when it is there`);
+      throw new RsError(
+        'E_BUSY',
+        `Another snapshot of volume ${this.ports.nameOf(busy.volumeId)} is being taken: try again when it is there`,
+      );
     for (const { volumeId } of copies) this.taken.add(volumeId);
     try {
       if (!this.mayBegin) await this.turn();

@@ -3,7 +3,17 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { type Asker, checkPool } from '../pools/asker.ts';
-import { type Catalogue, checkChange, checkNotBusy, checkRoom, type Found, type PoolState, poolNamed, unusable, volumeText } from '../pools/catalogue.ts';
+import {
+  type Catalogue,
+  checkChange,
+  checkNotBusy,
+  checkRoom,
+  type Found,
+  type PoolState,
+  poolNamed,
+  unusable,
+  volumeText,
+} from '../pools/catalogue.ts';
 import { checkNotRefreshing } from '../pools/images/image-repair.ts';
 import { mayBeLeft } from '../pools/moves/move-repair.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';

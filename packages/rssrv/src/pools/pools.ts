@@ -6,11 +6,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { takeLocks } from '../locks/file-locks.ts';
 import { type PoolState, volumeText } from './catalogue.ts';
+import { answers } from './disk/answers.ts';
 import type { Manifest } from './disk/manifest.ts';
 import type { Allocate, Reflink } from './disk/data-file.ts';
 import { PoolFiles } from './disk/pool-files.ts';
@@ -475,24 +476,6 @@ export class Pools {
 
 function checkPlace({ lock, state: { path } }: OpenPool): Promise<void> {
   return checkLocked(path, lock);
-}
-
-/**
- * Returns true if the work settles before it has been silent for this time. The work calls `heard` when it has made progress.
- */
-export function answers(clock: Clock, silentMs: number, work: (heard: () => void) => Promise<unknown>): Promise<boolean> {
-  return new Promise((resolve) => {
-    const arm = (): Timer => clock.after(silentMs, () => resolve(false));
-    let timer = arm();
-    const settled = (): void => {
-      timer.cancel();
-      resolve(true);
-    };
-    work(() => {
-      timer.cancel();
-      timer = arm();
-    }).then(settled, settled);
-  });
 }
 
 function silentText(silentMs: number): string {

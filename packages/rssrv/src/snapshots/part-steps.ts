@@ -45,7 +45,11 @@ export class PartSteps {
     for (const { pool, path } of this.sources(found))
       await this.ports.pools.onDisk(pool.name, limitMs(found.record), async () => {
         const handle = await open(path, 'r');
-        await handle.datasync().finally(() => handle.close());
+        try {
+          await handle.datasync();
+        } finally {
+          await handle.close();
+        }
       });
   }
 

@@ -280,7 +280,10 @@ export class ScheduleRunner {
       known.fromMs <= nowMs &&
       nowMs < known.result.nextMs;
     if (isValid) return known.result;
-    const all = [...snapshots.list, ...snapshots.pending, ...snapshots.making].map((one) => ({ name: one.name, schedule: one.schedule ?? null }));
+    const all = [...snapshots.list, ...snapshots.pending, ...snapshots.making].map((one) => ({
+      name: one.name,
+      schedule: one.schedule ?? null,
+    }));
     const result = planSchedule(parseSchedule(schedule), all, nowMs);
     memory.plan = { schedule, snapshots, fromMs: nowMs, result };
     return result;

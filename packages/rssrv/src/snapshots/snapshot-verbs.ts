@@ -164,9 +164,13 @@ export class SnapshotVerbs {
   private again({ pool: before, manifest: { id, name }, record }: FoundSnapshot): FoundSnapshot {
     const found = this.volumes.find(({ manifest }) => manifest.id === id);
     if (found === undefined || found.pool.trouble !== null)
-      throw new RsError('E_POOL', `Pool ${before.name} with volume ${name} can no longer be used: ${found?.pool.trouble ?? 'it is not open'}`, {
-        pool: before.name,
-      });
+      throw new RsError(
+        'E_POOL',
+        `Pool ${before.name} with volume ${name} can no longer be used: ${found?.pool.trouble ?? 'it is not open'}`,
+        {
+          pool: before.name,
+        },
+      );
     return { ...found, record };
   }
 

@@ -123,7 +123,10 @@ class SnapshotScan {
       const list = outcomes.flatMap(({ record }) => record ?? []);
       const pending = outcomes.flatMap((outcome) => outcome.pending ?? []);
       const { hasUnreadable } = this;
-      return { snapshots: { list: list.toSorted(byTime), pending, making: [], removal, hasUnreadable }, findings: this.findings.toSorted() };
+      return {
+        snapshots: { list: list.toSorted(byTime), pending, making: [], removal, hasUnreadable },
+        findings: this.findings.toSorted(),
+      };
     } catch (thrown) {
       this.failed(`${at} cannot be read: ${toRsError(thrown).message}`);
       return { snapshots: { ...NO_SNAPSHOTS, hasUnreadable: true }, findings: this.findings };
