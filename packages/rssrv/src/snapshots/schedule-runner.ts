@@ -13,12 +13,8 @@ import { SNAPSHOT_GROUP_MAX } from '../pools/snapshots/limits.ts';
 import { planSchedule, type SchedulePlan } from '../schedules/plan.ts';
 import { parseSchedule } from '../schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
-<<<<<<< HEAD
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
-=======
-import type { SnapshotsToMake } from '../triggers/triggers.ts';
 import type { Turn } from '../requests/turn.ts';
->>>>>>> 12e09a29 (snapshots: a snapshot is made while other volumes are changed)
 import { type NewSnapshot, snapshotsOf, snapshotText } from './snapshot-rules.ts';
 import type { SnapshotVerbs } from './snapshot-verbs.ts';
 
