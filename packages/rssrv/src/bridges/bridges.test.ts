@@ -7,6 +7,8 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { storageName } from '../backends/files/storage-identity.ts';
+import type { Changes } from '../requests/requests.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -18,7 +20,7 @@ import { BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS } from './limits.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
-const CHANGES = { run: <T>(change: () => Promise<T>): Promise<T> => change() };
+const CHANGES: Changes = { run: (change) => change(WHOLE_TURN) };
 
 useTwoPools();
 
