@@ -6,6 +6,7 @@ import { closeSync, fsyncSync, openSync, readdirSync, rmSync, writeSync } from '
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/common/control/server/call-server';
+import { toRsError } from '@rsio/common/lib/errors';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ReflinkKind } from '../devices/reflink-disk.ts';
 import { emptyRun, serverFreezer, killServer } from '../faults/machine-crash.ts';
@@ -56,6 +57,8 @@ const LIVES_MAX_MS = 150;
 const AGAIN_MS = 50;
 const LOG_LINES = 25;
 const READY_MS = 5_000;
+/** Codes of refusals because the disk fails. */
+const DISK_FAILED: readonly string[] = ['E_SYSTEM', 'E_VOLUME', 'E_POOL'];
 /** What metadata may take up beyond the files. */
 const METADATA_MAX_BYTES = 3 * MIB;
 
@@ -329,18 +332,21 @@ export class CutDrill {
     // A disk that fails under a running server may end a move.
     if (fault !== 'disk lost') this.problems.push(...unmade);
     if (open === null) return;
-    if (this.random.chance(0.5) && (await this.isDone(open))) return;
+    if (this.random.chance(0.5) && (await this.isDone(open, fault === 'disk lost'))) return;
     const present = await presentOn(this.host.rssrvPaths.controlSocket);
     if (await this.isMade(open, present)) await this.happened(this.named(open, present));
   }
 
-  /** A repeated request is executed once (P5). Returns false if the server was busy, and has done nothing. */
-  private async isDone(change: Change): Promise<boolean> {
+  /**
+   * A repeated request is executed once (P5). Returns false if the server was busy, and has done nothing. `mayHaveFailed`: the disk failed under
+   * the first request, and the server still knows that it answered that.
+   */
+  private async isDone(change: Change, mayHaveFailed = false): Promise<boolean> {
     try {
       await this.done(change, await change.ask());
       return true;
     } catch (error) {
-      if (error instanceof MoveFailed) return false;
+      if (error instanceof MoveFailed || (mayHaveFailed && DISK_FAILED.includes(toRsError(error).code))) return false;
       if (!isBusy(error)) throw new Error(`${change.text} was refused: ${(error as Error).message}`, { cause: error });
       this.busy++;
       return false;
