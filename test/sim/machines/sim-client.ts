@@ -4,6 +4,7 @@
 // when a client restarts while the old one still runs. Frontends, control socket and configuration files are tested with the daemon.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -69,6 +70,16 @@ export interface Use {
   readonly user: SimUser;
 }
 
+/** A user of snapshots. */
+export interface ClientReader {
+  /** The name by which it has attached, or attaches, a snapshot. */
+  readonly label: string;
+  /** The client's process has ended. */
+  killed(): void;
+  /** The client has lost the snapshot. */
+  lost(sentence: string): void;
+}
+
 const REATTACH_MS = 100;
 
 export class SimClient {
@@ -76,6 +87,7 @@ export class SimClient {
   readonly names: ClientNames;
   readonly uses: Use[];
   readonly users: SimUser[];
+  readonly readers = new Set<ClientReader>();
   /** Of its processes so far. */
   readonly numbers = new Set<number>();
   /** Of the last one. */
@@ -124,6 +136,7 @@ export class SimClient {
     this.pools.outputs.reclaim();
     this.retrying.clear();
     for (const { user } of this.uses) user.killed();
+    for (const reader of this.readers) reader.killed();
     this.ports.clock.after(downMs, () => {
       if (this.isStopped) return;
       this.process = new SimProcess(this.ports.clock);
@@ -248,6 +261,7 @@ export class SimClient {
       cut: () => undefined,
       stalled: (volume, word) => {
         // The client waits for a slow server, and an answer of its storage belongs to the request: neither is a breach.
+        if (isSnapshot(volume.name)) return;
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },
     });
@@ -263,6 +277,10 @@ export class SimClient {
 
   /** The volume must be another client's now; otherwise it is a breach. */
   private lost({ name, volume }: Attachment, status: number, sentence: string): void {
+    if (isSnapshot(name)) {
+      for (const reader of this.readers) if (reader.label === name) reader.lost(sentence);
+      return;
+    }
     const user = this.userNamed(name);
     const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));
     if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);

@@ -3,6 +3,7 @@
 // outlives the listener. The hold judge judges; it is told of every grant when it is answered or recorded, whichever is first.
 
 import { RsError } from '@rsio/common/lib/errors';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
@@ -13,13 +14,15 @@ import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
 import type { HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
 import type { NodeNotes } from '@rsio/rssrv/holds/instances';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
+import type { ServedSnapshots } from '@rsio/rssrv/snapshot-reads/served-snapshots';
 import type { HowTaken } from '../judges/hold-judge.ts';
+import { dataAt } from '../files/sim-calls.ts';
 import { NO_LOG } from '../base/no-log.ts';
 import type { Descriptor } from '../storage/sim-cache.ts';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { SimMachine } from './sim-machine.ts';
 import type { SimSession } from './sim-session.ts';
-import { type SimVolume, served } from './sim-volume.ts';
+import { describe, type SimVolume, served } from './sim-volume.ts';
 
 /** The client process that asks. */
 export interface SimClaimant extends ClientIdentity {
@@ -41,6 +44,8 @@ export interface HoldsPorts {
   readonly process: SimProcess;
   readonly controlMs: number;
   readonly sessionOf: (node: string) => SimSession | undefined;
+  /** The listener's; null: it serves none. */
+  readonly snapshots: () => Pick<ServedSnapshots, 'find' | 'whyMissing'> | null;
   /** The holders of a volume have changed: clients ask for the list. */
   readonly holdersChanged: () => void;
   /** A step of a take-over is done: a fault may strike now. */
@@ -90,7 +95,9 @@ export class SimHolds {
     const opening = { client: claimant, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null };
     const grant = await this.during(() => this.opensOf(session).grant(opening, request));
     if (!grant.granted) return grant;
-    const volume = machine.volumes.get(grant.volume.id)!;
+    const volume = machine.volumes.get(grant.volume.id);
+    // A snapshot: the reader judge judges.
+    if (volume === undefined) return grant;
     if (volume.isCut || (volume.isPooled && volume.config === null))
       volume.judge.breach(`H1: ${claimant.node} is granted a volume that is not served any more`);
     if (grant.incarnation !== machine.incarnationOf(volume.id))
@@ -166,7 +173,7 @@ export class SimHolds {
         find: (_node, request) => this.find(session, request),
         notServed: (_node, request) => this.notServed(session, request),
         role: () => null,
-        incarnation: ({ id }) => machine.incarnationOf(id),
+        incarnation: ({ id, snapshotOf }) => (snapshotOf === undefined ? machine.incarnationOf(id) : 'snapshot'),
         revokeHold: ({ id }, { node }, epoch) =>
           new Promise((resolve) => {
             const loser = sessionOf(node);
@@ -193,6 +200,7 @@ export class SimHolds {
     request: OpenRequest,
     ports: GrantPorts,
   ): Promise<Grant> {
+    if (!this.ports.machine.volumes.has(id)) return this.holders.grant(id, client, request, ports);
     const turn: Turn = { wasHeld: null };
     const grant = await this.holders.grant(id, client, request, this.judged(id, session, request, ports, turn));
     const volume = this.ports.machine.volumes.get(id)!;
@@ -217,11 +225,24 @@ export class SimHolds {
   }
 
   private find({ claimant }: SimSession, request: OpenRequest): ServedVolume | null {
+    if (isSnapshot(request.name)) return this.findSnapshot(claimant, request);
     const volume = this.ports.machine.named(request.name);
     return volume === null || this.whyNotServed(volume, claimant, request) !== null ? null : served(volume);
   }
 
+  private findSnapshot({ node }: SimClaimant, request: OpenRequest): ServedVolume | null {
+    const found = this.ports.snapshots()?.find(node, request) ?? null;
+    const data = found === null ? null : dataAt(found.path ?? '');
+    if (found === null || data === null) return null;
+    describe(found, data.storage);
+    return found;
+  }
+
   private notServed({ claimant }: SimSession, request: OpenRequest): Grant {
+    if (isSnapshot(request.name)) {
+      const why = this.ports.snapshots()?.whyMissing(claimant.node, request) ?? 'There is no such snapshot';
+      return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: why, holders: [] };
+    }
     const volume = this.ports.machine.volumes.get(request.name);
     const sentence =
       volume === undefined ? `No volume ${request.name}` : (this.whyNotServed(volume, claimant, request) ?? 'It has changed');

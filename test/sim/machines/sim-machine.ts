@@ -42,7 +42,11 @@ export class SimMachine {
       const { volumes } = content;
       if (!HOLDS_FILE.accepts(JSON.parse(JSON.stringify(content))))
         for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
-      for (const [id, entry] of Object.entries(volumes)) this.decided(this.volumes.get(id)!, entry);
+      for (const [id, entry] of Object.entries(volumes)) {
+        const volume = this.volumes.get(id);
+        // Others are snapshots.
+        if (volume !== undefined) this.decided(volume, entry);
+      }
     };
   }
 

@@ -34,7 +34,7 @@ export interface ServerPorts {
   readonly trace: Trace;
   readonly nodekey: string;
   readonly machine: SimMachine;
-  readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'moments' | 'lost'>;
+  readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'moments' | 'snapshots' | 'lost'>;
   /** Its listener is about to restart and may serve other volumes. */
   starts(server: SimServer): void;
   /** A step of a take-over is done. */
@@ -241,6 +241,7 @@ export class SimServer implements SimHost {
       process: this.listener,
       controlMs: sessions.controlMs,
       sessionOf: (node) => this.sessions.get(node),
+      snapshots: () => (this.store?.isReady === true ? this.store.served : null),
       holdersChanged: () => this.listChanged(),
       stepped: () => this.ports.stepped(this),
     });
@@ -439,6 +440,7 @@ export class SimServer implements SimHost {
       holds: () => this.holds,
       machine: this.machine,
       moments: () => this.moments,
+      snapshots: () => this.store?.answers ?? null,
       lost: (volume) => this.lost(volume),
     };
     const session = new SimSession(clock, host, list, claimant, proven.sessionSecret);

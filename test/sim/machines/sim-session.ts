@@ -13,6 +13,7 @@ import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';
 import type { HoldMessage } from '@rsio/rssrv/moments/hold-messages';
 import type { Moments } from '@rsio/rssrv/moments/moments';
+import type { SnapshotAnswers } from '@rsio/rssrv/snapshot-reads/snapshot-answers';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
@@ -32,6 +33,8 @@ export interface SessionHost {
   readonly machine: SimMachine;
   /** The listener's, of now; null: this world takes no snapshots. */
   readonly moments: () => Moments | null;
+  /** The listener's, of now; null: it serves none. */
+  readonly snapshots: () => Pick<SnapshotAnswers, 'answer'> | null;
   /** A sync of a volume failed in a process. */
   lost(volume: string): void;
   /** Slots that a session grants. */
@@ -221,7 +224,7 @@ export class SimSession {
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       waitsForSpace: () => undefined,
       held: (number) => this.say(() => host.moments()?.held(this.id, number)),
-      askSnapshot: () => Promise.resolve(null),
+      askSnapshot: (ask) => this.asked(async () => (await host.snapshots()?.answer(this.uses, ask)) ?? null),
       clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),
       openBackend: (volume) =>
         this.shortly(() => {
@@ -286,8 +289,8 @@ export class SimSession {
   /** Each node is shown its own volumes only. */
   private offers(): VolumeEntry[] {
     const volumes = [...this.host.machine.volumes.values()].filter(
-      ({ users, isPooled, config, isSuspended }) =>
-        users.some(({ node }) => node === this.node) && (!isPooled || config !== null) && !isSuspended,
+      ({ users, readers, isPooled, config, isSuspended }) =>
+        (users.some(({ node }) => node === this.node) || readers.has(this.node)) && (!isPooled || config !== null) && !isSuspended,
     );
     return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.holdersOf(volume.id) }));
   }

@@ -44,6 +44,8 @@ export class SimVolume implements LossWatch {
   isStored = false;
   /** It is not served for a moment. */
   isSuspended = false;
+  /** Nodes that read its snapshots: it is shown to them, too. */
+  readonly readers = new Set<string>();
   private readonly earlier = new Set<SimStorage>();
   private readonly trace: Trace;
 
@@ -212,6 +214,10 @@ export class SimVolume implements LossWatch {
 
 /** The file that a process gets with a volume that was described to it. */
 const described = new WeakMap<ServedVolume, SimStorage>();
+
+export function describe(volume: ServedVolume, storage: SimStorage): void {
+  described.set(volume, storage);
+}
 
 export function storageOf(volume: ServedVolume): SimStorage | undefined {
   return described.get(volume);

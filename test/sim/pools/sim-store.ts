@@ -25,6 +25,8 @@ import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
 import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';
 import { Pools } from '@rsio/rssrv/pools/pools';
 import { Comparisons } from '@rsio/rssrv/snapshot-reads/comparisons';
+import { ServedSnapshots } from '@rsio/rssrv/snapshot-reads/served-snapshots';
+import { SnapshotAnswers } from '@rsio/rssrv/snapshot-reads/snapshot-answers';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
 import { NO_LOG } from '../base/no-log.ts';
@@ -81,6 +83,9 @@ export class SimStore {
   readonly verbs: PoolVerbs;
   readonly snapshots: SnapshotVerbs;
   readonly comparisons: Comparisons;
+  /** To clients that open them by name. */
+  readonly served: ServedSnapshots;
+  readonly answers: SnapshotAnswers;
   readonly jobs: Jobs;
   /** The pools are open. */
   isReady = false;
@@ -107,11 +112,14 @@ export class SimStore {
       check: (was, now) => void this.inForce!.checkChange(was, now),
       apply: (was, now) => this.inForce!.applyVolume(was, now),
     });
+    this.served = this.newServed(ports);
     this.snapshots = new SnapshotVerbs({
-      ...{ ...shared, verbs: this.verbs, moments, whileUnread: (_record, _name, work) => work() },
+      ...{ ...shared, verbs: this.verbs, moments },
+      whileUnread: (record, name, work) => this.served.whileUnread(record, name, work),
       limitOf: () => null,
     });
     this.comparisons = new Comparisons(clock, SIM_REFLINK.ranges);
+    this.answers = new SnapshotAnswers(this.served, this.comparisons);
     const moves = this.newMoves(ports, volumes);
     this.jobs = new Jobs({ clock, log: NO_LOG, file: `${mountPath(machine.stateMount)}/jobs.json`, run: (job) => moves.run(job) });
     this.start(ports, volumes, moves).catch((thrown: unknown) => machine.judge.breach(`M1: no start: ${toRsError(thrown).stack}`));
@@ -148,13 +156,25 @@ export class SimStore {
     const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, line: 1 }));
     await (await this.pools.prepare(configs)).commit();
     const present = volumeConfigsOf(this.pools.states);
-    this.inForce = newConfigInForce(ports, present, volumes);
+    this.inForce = newConfigInForce(ports, present, volumes, this.served);
     volumes.begin(present);
     this.isReady = true;
     machine.started(this);
     ports.listChanged([], null);
     await moves.sweep();
     this.jobs.start();
+  }
+
+  private newServed({ sessions, holds }: StorePorts<StoredVolume>): ServedSnapshots {
+    return new ServedSnapshots({
+      pools: () => this.pools.states,
+      volumes: () => this.inForce?.config.volumes ?? [],
+      holdersOf: (id) => holds().holdersOf(id),
+      opening: () =>
+        [...sessions()].flatMap(({ claimant: { node, address }, uses }) =>
+          [...uses.openingIds].map((id) => ({ id, node, address, sinceMs: this.clock.wallMs() })),
+        ),
+    });
   }
 
   private newMoves(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>): VolumeMoves {
@@ -183,11 +203,12 @@ function newConfigInForce(
   { process, holds, sessions, listChanged, startIncarnation }: StorePorts<StoredVolume>,
   present: readonly ServerVolumeConfig[],
   volumes: SimStoreVolumes<StoredVolume>,
+  snapshots: ServedSnapshots,
 ): ConfigInForce {
   const ports: unknown = {
     ...{ clock: process, log: NO_LOG, volumes, shortage: { has: () => false } },
     holds: { holdersOf: (id: string) => holds().holdersOf(id) },
-    snapshots: { readersOf: () => [] },
+    snapshots,
     admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
     listChanged,
     startIncarnation: async (id: string) => startIncarnation(id),

@@ -33,6 +33,8 @@ export interface WorldShape {
   readonly snapshots: boolean;
   /** Its servers have pools on simulated file systems, with snapshots and moves. */
   readonly hasStores: boolean;
+  /** Clients read snapshots of these pools. */
+  readonly hasReaders: boolean;
   /** Its servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -65,6 +67,8 @@ const SNAPSHOT_SEEDS_TAKEN: readonly number[] = [2, 9, 11];
 const STORE_SEEDS_AFTER = 120;
 const STORE_SEEDS = 14;
 const STORE_SEED = 8;
+/** The same, with clients that read snapshots. */
+const READER_SEED = 7;
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
 /** The same, beside the volumes of pools. */
@@ -86,7 +90,12 @@ const TIMES: readonly LivenessTimes[] = [
 
 /** The world of this seed has pools on simulated file systems. */
 export function isStoreSeed(seed: number): boolean {
-  return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === STORE_SEED;
+  return seed > STORE_SEEDS_AFTER && (seed % STORE_SEEDS === STORE_SEED || isReaderSeed(seed));
+}
+
+/** The same, and clients read snapshots. */
+export function isReaderSeed(seed: number): boolean {
+  return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === READER_SEED;
 }
 
 export function drawShape(random: SeededRandom, seed: number): WorldShape {
@@ -123,6 +132,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     // Not drawn: every other number of a seed stays what it was.
     hasPools,
     hasStores,
+    hasReaders: isReaderSeed(seed),
     tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
     snapshots: seed > SNAPSHOT_SEEDS_AFTER && SNAPSHOT_SEEDS_TAKEN.includes(seed % SNAPSHOT_SEEDS),
     revokes: seed % OLDER_SERVER_SEEDS !== 0,

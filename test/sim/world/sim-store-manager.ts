@@ -10,15 +10,17 @@ import { isOpen } from '@rsio/rssrv/jobs/job-plan';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { Found } from '@rsio/rssrv/pools/catalogue';
 import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
-import { snapshotPaths } from '@rsio/rssrv/pools/snapshots/snapshot-record';
+import { snapshotPaths, type SnapshotRecord } from '@rsio/rssrv/pools/snapshots/snapshot-record';
 import type { SimClock } from '../base/sim-clock.ts';
 import type { Trace } from '../base/trace.ts';
 import { contentAt, dataAt } from '../files/sim-calls.ts';
+import type { ReaderJudge } from '../judges/reader-judge.ts';
 import type { SnapshotJudge } from '../judges/snapshot-judge.ts';
 import type { StoreJudge } from '../judges/store-judge.ts';
 import type { SimServer } from '../machines/sim-server.ts';
 import type { SimUser } from '../machines/sim-user.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
+import type { SimReader } from '../readers/sim-reader.ts';
 import type { SimStore } from '../pools/sim-store.ts';
 
 export interface StoreManagerPorts {
@@ -28,6 +30,10 @@ export interface StoreManagerPorts {
   readonly server: SimServer;
   readonly judge: StoreJudge;
   readonly moments: SnapshotJudge;
+  /** Of clients that read the snapshots; null: there are none. */
+  readonly readers: ReaderJudge | null;
+  /** One that has this snapshot, or comes back to it; null: there is none. */
+  readerOf(label: string): SimReader | null;
   /** Names of the pools. */
   readonly pools: readonly [string, string];
   /** The users that work on a new volume from now on. */
@@ -44,6 +50,8 @@ interface Owned {
   readonly users: readonly SimUser[];
   /** Names of its snapshots, the oldest first. */
   readonly snapshots: string[];
+  /** By name: the id of the last one that was answered. */
+  readonly ids: Map<string, string>;
 }
 
 /** An answer, the code of a refusal, or null: there was no answer. */
@@ -66,6 +74,13 @@ const STEP_BYTES = 8 * 1024;
 const STEPS_MAX = 6;
 const SNAPSHOTS_MAX = 4;
 const CLONES_MAX = 2;
+/** Where clients read snapshots: how often a name is used again. */
+const NAME_AGAIN_CHANCE = 0.6;
+/** There, how often one that a client comes back to is replaced by another of this name. */
+const REPLACE_CHANCE = 0.4;
+const AWAY_WAITS = 50;
+const COMES_BACK_MAX_MS = 15;
+const AGAIN_TRIES = 3;
 const PAIRS_MAX = 1000;
 /** The most bytes that a volume gets. */
 export const STORED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
@@ -81,6 +96,8 @@ export class SimStoreManager {
   private readonly fixed: Owned[] = [];
   private moving: Owned | null = null;
   private readonly clones: string[] = [];
+  /** Names of snapshots that were removed: where clients read, another one may get it. */
+  private readonly freed: string[] = [];
   private isHealed = false;
   private names = 0;
   private requests = 0;
@@ -94,6 +111,13 @@ export class SimStoreManager {
   /** The troubles are over: it comes to an end. */
   heal(): void {
     this.isHealed = true;
+  }
+
+  /** A snapshot that a client may attach, by name; null: there is none. */
+  chooseSnapshot(isFree: (label: string) => boolean): { readonly volume: SimVolume; readonly label: string } | null {
+    const every = this.fixed.flatMap(({ name, volume, snapshots }) => snapshots.map((one) => ({ volume, label: `${name}@${one}` })));
+    const all = every.filter(({ label }) => isFree(label));
+    return all.length === 0 ? null : this.random.pick(all);
   }
 
   /** A listener has opened the pools: all is as it was answered. */
@@ -127,6 +151,7 @@ export class SimStoreManager {
   private act(): Promise<unknown> {
     const { random } = this;
     const one = random.pick(this.fixed);
+    if (this.ports.readers !== null && random.chance(REPLACE_CHANCE)) return this.replace();
     const draw = random.unit();
     if (draw < 0.3) return this.move();
     if (one.snapshots.length === 0 || draw < 0.5) return this.snapshot();
@@ -144,18 +169,41 @@ export class SimStoreManager {
     if (found === null) return this.create(isMoving);
     const volume = this.ports.server.machine.volumes.get(found.manifest.id)!;
     this.ports.moments.watch(volume.oracle);
-    const owned = { name, volume, users: this.ports.users(volume, isMoving), snapshots: [] };
+    const owned = { name, volume, users: this.ports.users(volume, isMoving), snapshots: [], ids: new Map<string, string>() };
     if (isMoving) this.moving = owned;
     else this.fixed.push(owned);
   }
 
-  private async snapshot(): Promise<void> {
-    const { judge, moments } = this.ports;
-    const name = `n${++this.names}`;
-    const isSettled = this.random.chance(SETTLED_CHANCE);
-    const drawn = this.fixed.filter(
-      ({ snapshots, volume }) => snapshots.length < SNAPSHOTS_MAX && this.random.chance(0.7) && !(isSettled && this.isUnsettled(volume)),
+  /** A snapshot that a client had a moment ago is removed. The client comes back meanwhile, or when another one has got the name. */
+  private async replace(): Promise<void> {
+    const { random, ports } = this;
+    const found = this.fixed.flatMap((one) =>
+      one.snapshots.flatMap((name) => {
+        const reader = ports.readerOf(`${one.name}@${name}`);
+        return reader === null ? [] : [{ one, name, reader }];
+      }),
     );
+    if (found.length === 0) return this.snapshot();
+    const { one, name, reader } = random.pick(found);
+    reader.sendAway();
+    for (let waits = 0; waits < AWAY_WAITS && !reader.isAway; waits++) await this.pause(POLL_MS);
+    if (reader.isAway) {
+      if (random.chance(0.5)) ports.clock.after(random.unit() * COMES_BACK_MAX_MS, () => reader.callBack());
+      await this.drop(one, name);
+      if (this.freed.includes(name)) this.freed.splice(this.freed.indexOf(name), 1);
+      for (let tries = 0; tries < AGAIN_TRIES && !one.snapshots.includes(name); tries++) await this.snapshot(one, name);
+    }
+    reader.callBack();
+  }
+
+  private async snapshot(only: Owned | null = null, name = this.newName()): Promise<void> {
+    const { judge, moments } = this.ports;
+    const isSettled = this.random.chance(SETTLED_CHANCE);
+    const drawn = this.fixed.filter((one) => {
+      if (only !== null) return one === only;
+      const { snapshots, volume } = one;
+      return snapshots.length < SNAPSHOTS_MAX && this.random.chance(0.7) && !(isSettled && this.isUnsettled(volume));
+    });
     if (drawn.length === 0) return;
     const keys = drawn.map((one) => keyOf(one.volume.id, name));
     judge.asks(keys);
@@ -163,6 +211,8 @@ export class SimStoreManager {
     const wanted = drawn.map((one) => ({ name: one.name, universe: 0, snapshot: name }));
     const made = await this.ask(`snapshot ${keys.join(' ')}`, (store, id) => store.snapshots.snapshot(wanted, LOCAL_ASKER, id));
     const contents = new Map((made ?? []).map(({ pool, record: { volumeId } }) => [volumeId, contentOf(pool.path, volumeId, name)]));
+    for (const { record } of made ?? [])
+      this.isThere(drawn.find(({ volume }) => volume.id === record.volumeId)!, record, contents.get(record.volumeId)!);
     judge.answered(new Map([...contents].map(([id, content]) => [keyOf(id, name), content])));
     if (made === null) return;
     for (const one of drawn) one.snapshots.push(name);
@@ -172,6 +222,16 @@ export class SimStoreManager {
     );
   }
 
+  private newName(): string {
+    const isAgain = this.freed.length > 0 && this.random.chance(NAME_AGAIN_CHANCE);
+    return isAgain ? this.freed.pop()! : `n${++this.names}`;
+  }
+
+  private isThere({ volume, ids }: Owned, { id, name, createdMs }: SnapshotRecord, content: Buffer): void {
+    ids.set(name, id);
+    this.ports.readers?.made({ id, name, volumeId: volume.id, createdMs, content: Buffer.from(content) });
+  }
+
   /** A client has still to send again what was lost: it would be refused. */
   private isUnsettled({ id }: SimVolume): boolean {
     const { holds, machine } = this.ports.server;
@@ -179,11 +239,19 @@ export class SimStoreManager {
   }
 
   private async drop(one: Owned, name: string): Promise<void> {
-    this.ports.judge.removes(keyOf(one.volume.id, name));
+    const { judge, readers } = this.ports;
+    const id = one.ids.get(name) ?? '';
+    judge.removes(keyOf(one.volume.id, name));
+    readers?.leaves(id);
     const wanted = { name: one.name, universe: 0, snapshot: name };
     const removed = await this.ask(`remove ${one.name}@${name}`, (store, id) => store.snapshots.remove(wanted, LOCAL_ASKER, id));
-    this.ports.judge.removed(removed !== null);
-    if (removed !== null) one.snapshots.splice(one.snapshots.indexOf(name), 1);
+    judge.removed(removed !== null);
+    if (removed === null) readers?.stays(id);
+    else {
+      one.snapshots.splice(one.snapshots.indexOf(name), 1);
+      readers?.isRemoved(id);
+      if (readers !== null && !this.fixed.some(({ snapshots }) => snapshots.includes(name))) this.freed.push(name);
+    }
   }
 
   private async grow({ name, volume }: Owned): Promise<void> {
@@ -251,7 +319,8 @@ export class SimStoreManager {
     return pairs;
   }
 
-  private async rollback({ name, volume, users, snapshots }: Owned, snapshot: string): Promise<void> {
+  private async rollback(one: Owned, snapshot: string): Promise<void> {
+    const { name, volume, users, snapshots } = one;
     const { judge, sendAway, callBack } = this.ports;
     await Promise.all(users.map((user) => sendAway(user)));
     const wanted = { name, universe: 0, snapshot };
@@ -264,7 +333,10 @@ export class SimStoreManager {
       const isRight = now.subarray(0, before.length).equals(before) && now.subarray(before.length).every((byte) => byte === 0);
       if (!isRight) judge.breach(`P2: ${name} does not have the content of ${snapshot} after it was rolled back`);
       volume.oracle.rolledBack(now);
-      if (kept !== null) snapshots.push(kept.name);
+      if (kept !== null) {
+        snapshots.push(kept.name);
+        this.isThere(one, kept, contentOf(pool.path, manifest.id, kept.name));
+      }
       judge.answered(new Map(kept === null ? [] : [[keyOf(manifest.id, kept.name), contentOf(pool.path, manifest.id, kept.name)]]));
     } else {
       judge.answered(new Map());

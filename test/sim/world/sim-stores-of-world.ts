@@ -9,11 +9,14 @@ import { installCalls } from '../files/sim-calls.ts';
 import { SimFiles } from '../files/sim-files.ts';
 import { closeAll } from '../files/sim-handle.ts';
 import { mount, unmountAll } from '../files/sim-mounts.ts';
+import { ReaderJudge } from '../judges/reader-judge.ts';
 import { SnapshotJudge } from '../judges/snapshot-judge.ts';
 import { StoreJudge } from '../judges/store-judge.ts';
+import type { SimClient } from '../machines/sim-client.ts';
 import type { SimServer } from '../machines/sim-server.ts';
 import type { SimUser } from '../machines/sim-user.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
+import { SimReader } from '../readers/sim-reader.ts';
 import { SimStorage } from '../storage/sim-storage.ts';
 import { AWAY_MAX_MS } from './sim-manager.ts';
 import { SimStoreManager, STORED_MAX_BYTES } from './sim-store-manager.ts';
@@ -24,6 +27,8 @@ const SALT = 1_000_151;
 /** I/Os of each user of a volume. */
 const IOS = 250;
 const SHARED_CHANCE = 0.6;
+/** Users of snapshots of a server. */
+const READERS = 2;
 /** How often a step is followed by a crash, and how soon. */
 const CRASH_CHANCE = 0.0015;
 const CRASH_MAX_MS = 5;
@@ -36,7 +41,8 @@ const DECIDED_CRASH_CHANCE = 0.04;
 export class SimStoresOfWorld {
   private readonly world: SimWorld;
   private readonly random: SeededRandom;
-  private readonly judges: (StoreJudge | SnapshotJudge)[] = [];
+  private readonly judges: (StoreJudge | SnapshotJudge | ReaderJudge)[] = [];
+  private readonly readers: SimReader[] = [];
   private readonly managers: readonly SimStoreManager[];
   private isOver = false;
 
@@ -55,7 +61,7 @@ export class SimStoresOfWorld {
   }
 
   get isDone(): boolean {
-    return this.managers.every(({ isDone }) => isDone);
+    return this.managers.every(({ isDone }) => isDone) && (!this.isOver || this.readers.every(({ isDone }) => isDone));
   }
 
   /** Orders that were answered. */
@@ -66,6 +72,7 @@ export class SimStoresOfWorld {
   heal(): void {
     this.isOver = true;
     for (const manager of this.managers) manager.heal();
+    for (const reader of this.readers) reader.end();
   }
 
   private newManager(server: SimServer): SimStoreManager {
@@ -74,6 +81,7 @@ export class SimStoresOfWorld {
     const judge = new StoreJudge(server.name, () => clock.monotonicMs());
     const moments = new SnapshotJudge();
     this.judges.push(judge, moments);
+    const readers = world.shape.hasReaders ? new ReaderJudge(server.name, () => clock.monotonicMs()) : null;
     const stepMs = random.pick([0.1, 0.5, 2]);
     const pools = [`${server.name}-a`, `${server.name}-b`] as const;
     const stateMount = `${server.name}-state`;
@@ -89,7 +97,8 @@ export class SimStoresOfWorld {
     };
     server.openPool();
     manager = new SimStoreManager({
-      ...{ clock, random, trace, server, judge, moments, pools },
+      ...{ clock, random, trace, server, judge, moments, readers, pools },
+      readerOf: (label) => this.readers.find((one) => one.keeps(label) && !one.isDone) ?? null,
       users: (volume, mayBeSeveral) => this.users(volume, mayBeSeveral),
       sendAway: async (user) => {
         const client = world.clientOf(user);
@@ -98,7 +107,38 @@ export class SimStoresOfWorld {
       callBack: (user) => world.clientOf(user).callBack(user),
       answered: () => this.mayCrash(server, ANSWERED_CRASH_CHANCE, true),
     });
+    if (readers !== null) this.addReaders(server, manager, readers, judge);
     return manager;
+  }
+
+  /** Clients that read snapshots, also of volumes that others write. */
+  private addReaders(server: SimServer, manager: SimStoreManager, judge: ReaderJudge, stores: StoreJudge): void {
+    const { world, random } = this;
+    const { clock, trace } = world;
+    this.judges.push(judge);
+    for (let number = 0; number < READERS; number++) {
+      const client = random.pick(world.clients);
+      const choose = (): string | null => {
+        const chosen = manager.chooseSnapshot((label) => this.isFreeAt(client, label));
+        chosen?.volume.readers.add(client.names.node);
+        return chosen?.label ?? null;
+      };
+      const differs = (older: string, younger: string, pairs: readonly number[]): void => {
+        const [old, now] = [judge.find(older), judge.find(younger)];
+        if (old === null || now === null) return;
+        // The volume may have grown in between.
+        const before = Buffer.concat([old.content, Buffer.alloc(now.content.length - old.content.length)]);
+        stores.differs(`${old.name} and ${now.name}`, before, now.content, pairs, () => true);
+      };
+      const isReplaced = (): boolean => world.isReplaced(client, server.serverid);
+      const ports = { ...{ clock, random, trace, client, judge }, server: server.name, isReplaced, choose, differs };
+      this.readers.push(new SimReader(`${client.name} reader ${number}`, ports));
+    }
+  }
+
+  /** One client has a snapshot once. */
+  private isFreeAt(client: SimClient, label: string): boolean {
+    return !this.readers.some((one) => one.client === client && one.keeps(label));
   }
 
   private newFiles(server: SimServer, name: string, stepMs: number, isPool: boolean): SimFiles {

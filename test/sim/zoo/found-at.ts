@@ -64,6 +64,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [121, ['new-handle-unheld', 'discard-unguarded']],
   [127, ['no-fence-resend']],
   [128, ['held-early', 'session-unheld', 'guard-short']],
+  [133, ['snapshot-shows-volume', 'removed-while-read', 'other-snapshot', 'younger-told']],
   [134, ['moved-open', 'moved-and-kept']],
   [135, ['copied-unsettled']],
   [137, ['clone-answered-early']],
@@ -89,6 +90,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [344, ['diff-unsynced']],
   [355, ['reads-in-resend']],
   [365, ['revoke-unawaited']],
+  [385, ['opened-while-removed']],
   [456, ['moved-without-rest']],
   [477, ['no-opening-sync']],
 ];

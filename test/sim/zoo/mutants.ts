@@ -11,6 +11,7 @@ import type { Mutant } from './mutants/mutant.ts';
 import { POOL_MUTANTS } from './pool-mutants/pool-mutants.ts';
 import { RECOVERY_MUTANTS } from './mutants/recovery-mutants.ts';
 import { REVOKE_MUTANTS } from './mutants/revoke-mutants.ts';
+import { READER_MUTANTS } from './reader-mutants/reader-mutants.ts';
 import { SERVER_MUTANTS } from './mutants/server-mutants.ts';
 import { SNAPSHOT_MUTANTS } from './snapshot-mutants/snapshot-mutants.ts';
 import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
@@ -32,4 +33,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...POOL_MUTANTS,
   ...SNAPSHOT_MUTANTS,
   ...STORE_MUTANTS,
+  ...READER_MUTANTS,
 ];

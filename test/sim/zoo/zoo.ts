@@ -6,7 +6,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';
 import { FOUND_AT } from './found-at.ts';
-import { isStoreSeed } from '../world/sim-shape.ts';
+import { isReaderSeed, isStoreSeed } from '../world/sim-shape.ts';
+import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
 /** Of a hunt: the first seed that failed, or null. */
@@ -69,10 +70,10 @@ export async function huntMutants(
   const verdicts: Verdict[] = [];
   const next = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const { name, rule, breaks, needsStores = false } = mutant;
+      const { name, rule, breaks } = mutant;
       const startMs = performance.now();
       const first = isQuick ? (FOUND_AT.get(name) ?? from) : from;
-      const hunted = await hunt(name, needsStores ? storeRuns(first) : [[first, first + ZOO_SEEDS - 1]]);
+      const hunted = await hunt(name, runsFor(mutant, first));
       const verdict = { name, rule, breaks, ...hunted, found: hunted.seed !== null, elapsedMs: performance.now() - startMs };
       verdicts.push(verdict);
       told(verdict);
@@ -82,10 +83,12 @@ export async function huntMutants(
   return verdicts;
 }
 
-/** Other worlds than these are passed over, because steps of production code that change move the seeds at which mutants are found. */
-function storeRuns(first: number): Run[] {
+/** Worlds that cannot find it are passed over, because steps of production code that change move the seeds at which mutants are found. */
+function runsFor({ needsStores, needsReaders }: Mutant, first: number): Run[] {
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);
-  return seeds.filter((seed) => isStoreSeed(seed)).map((seed) => [seed, seed]);
+  if (needsReaders === true) return seeds.filter((seed) => isReaderSeed(seed)).map((seed) => [seed, seed]);
+  if (needsStores === true) return seeds.filter((seed) => isStoreSeed(seed)).map((seed) => [seed, seed]);
+  return [[first, first + ZOO_SEEDS - 1]];
 }
 
 type Run = readonly [first: number, last: number];

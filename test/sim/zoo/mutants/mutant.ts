@@ -15,6 +15,8 @@ export interface Mutant {
   readonly breaks: string;
   /** Only worlds with pools on simulated file systems can find it. */
   readonly needsStores?: true;
+  /** Of these, only those with clients that read snapshots. */
+  readonly needsReaders?: true;
   apply(): () => void;
 }
 

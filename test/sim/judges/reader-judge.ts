@@ -1,0 +1,112 @@
+// Judges clients that read snapshots of one server by name: what they read is what the snapshot had when it was answered (N1), it is not taken
+// away from them (N2), they never go on with another one (N3), and it names the older ones (N4). Invariant: it observes and changes nothing.
+
+const BREACHES_MAX = 20;
+
+/** A snapshot that was answered. `createdMs`: by the clock of the server. */
+export interface KnownSnapshot {
+  readonly id: string;
+  readonly name: string;
+  readonly volumeId: string;
+  readonly createdMs: number;
+  readonly content: Buffer;
+}
+
+/** What is known when a client opens a snapshot: those that are there, and those that were ever there. */
+export type Standing = ReadonlySet<string>;
+
+export class ReaderJudge {
+  readonly breaches: string[] = [];
+  /** Reads that were compared. */
+  compared = 0;
+  private readonly known = new Map<string, KnownSnapshot>();
+  private readonly there = new Set<string>();
+  /** Their removal was answered. */
+  private readonly removed = new Set<string>();
+  /** Of each reader: the id of the snapshot that it has open. */
+  private readonly open = new Map<string, string>();
+  private readonly server: string;
+  private readonly nowMs: () => number;
+
+  constructor(server: string, nowMs: () => number) {
+    this.server = server;
+    this.nowMs = nowMs;
+  }
+
+  find(id: string): KnownSnapshot | null {
+    return this.known.get(id) ?? null;
+  }
+
+  made(one: KnownSnapshot): void {
+    this.known.set(one.id, one);
+    this.there.add(one.id);
+  }
+
+  /** Its removal is asked for: it may be there, or not. */
+  leaves(id: string): void {
+    this.there.delete(id);
+  }
+
+  /** Its removal was refused. */
+  stays(id: string): void {
+    this.there.add(id);
+  }
+
+  /** Its removal was answered. */
+  isRemoved(id: string): void {
+    this.removed.add(id);
+    for (const [reader, has] of this.open) if (has === id) this.breach(`N2: ${this.text(id)} is removed while ${reader} has it open`);
+  }
+
+  /** A client has opened a snapshot. `before`: the id that it had, if it only comes back. */
+  opened(reader: string, id: string, before: string | null): void {
+    this.open.set(reader, id);
+    if (this.removed.has(id)) this.breach(`N2: ${reader} has opened ${this.text(id)}, whose removal was answered`);
+    if (before !== null && before !== id) this.breach(`N3: ${reader} had ${this.text(before)}, and goes on with ${this.text(id)}`);
+  }
+
+  /** The reader has it no more, or is not judged any more. */
+  left(reader: string): void {
+    this.open.delete(reader);
+  }
+
+  standing(): Standing {
+    return new Set(this.there);
+  }
+
+  /** `told`: older snapshots, the youngest first; none if the server did not list them. `before`: when the client asked. */
+  lists(reader: string, id: string, told: readonly { readonly name: string; readonly id: string }[], before: Standing): void {
+    const own = this.known.get(id);
+    if (own === undefined || told.length === 0) return;
+    let youngest = own;
+    for (const one of told) {
+      const known = this.known.get(one.id);
+      if (known === undefined) return;
+      const isOlder = known.id !== id && known.volumeId === own.volumeId && known.createdMs <= youngest.createdMs;
+      if (!isOlder || known.name !== one.name)
+        this.breach(`N4: ${reader} is told that ${one.name} (${one.id}) is older than ${youngest.name} of ${own.volumeId}`);
+      youngest = known;
+    }
+    for (const known of this.known.values()) {
+      const isOwed = known.volumeId === own.volumeId && known.createdMs < own.createdMs && before.has(known.id) && this.there.has(known.id);
+      if (isOwed && !told.some((one) => one.id === known.id)) this.breach(`N4: ${reader} is not told that ${known.name} is older`);
+    }
+  }
+
+  /** Bytes of the open snapshot that were read. */
+  reads(reader: string, id: string, positionBytes: number, bytes: Buffer): void {
+    const content = this.known.get(id)?.content;
+    if (content === undefined) return;
+    this.compared++;
+    if (content.compare(bytes, 0, bytes.length, positionBytes, positionBytes + bytes.length) === 0) return;
+    this.breach(`N1: ${reader} reads in ${this.text(id)} at ${positionBytes} what was not there at its moment`);
+  }
+
+  breach(sentence: string): void {
+    if (this.breaches.length < BREACHES_MAX) this.breaches.push(`${this.server} at ${this.nowMs().toFixed(1)} ms: ${sentence}`);
+  }
+
+  private text(id: string): string {
+    return `${this.known.get(id)?.name ?? 'a snapshot'} (${id})`;
+  }
+}
