@@ -130,4 +130,76 @@ const MIRROR: readonly ModelRun[] = [
   ...table('mirror', 'big', 'unfinished', 'base 3 2 2 1 3 3 1 63 -w 1 -t 300'),
 ];
 
-export const RUNS: readonly ModelRun[] = MIRROR;
+const MEMBERS: readonly ModelRun[] = [
+  ...table('members', 'small', 'holds', 'base 2 1 0 0 0 2 0 0 1 1 0 -l'),
+  ...table(
+    'members',
+    'small',
+    'breaks',
+    `
+    clear-one-block 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    one-step 2 3 2 1 3 3 1 127 1 1 3 -w 1
+    claim-old-only 2 3 2 1 3 3 1 127 1 1 3 -w 1`,
+  ),
+  ...table(
+    'members',
+    'normal',
+    'holds',
+    `
+    base 2 1 1 0 0 2 0 0 1 1 0 -l
+    base 2 1 0 1 1 2 0 8 1 1 0`,
+  ),
+  ...table(
+    'members',
+    'normal',
+    'breaks',
+    `
+    minority 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    shrink-early 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    grow-late 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    join-late 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    join-noflush 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    pending-last-only 2 2 0 1 1 2 0 4 1 1 0 -w 1
+    reopen-leaving 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    no-recommit 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    any-replica 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    no-settle-flush 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    resync-unclaimed 3 1 0 1 1 2 0 4 1 1 0 -w 1
+    map-source-only 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    map-target-only 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    clear-early 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    clear-unflushed 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    resync-forget 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    read-unchecked 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    copy-no-map 3 2 0 1 3 2 0 2 1 1 0 -w 1
+    identity-ignored 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    unclean-as-clean 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    no-revoke 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    settle-one-block 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    copy-one-block 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    trim-all 2 3 2 1 3 3 1 127 2 1 1 -w 1
+    joint-old-only 2 2 0 1 2 3 0 3 1 1 1 -w 1
+    joint-new-only 2 3 2 1 3 3 1 127 1 1 3 -w 1
+    claim-new-only 2 3 2 1 3 3 1 127 1 1 3 -w 1
+    both-ways 2 2 0 1 2 3 0 3 1 1 2 -w 1
+    claim-first-voters 2 3 2 1 3 3 1 127 1 1 3 -w 1
+    record-same-id 2 3 2 1 3 3 1 127 1 1 3 -w 1
+    lost-record-opens 2 3 1 1 2 3 0 65 1 1 2 -w 1
+    readd-same-identity 2 2 1 2 2 1 0 2 1 1 2 -w 1
+    new-empty-map 2 3 2 1 3 3 1 127 1 1 3 -w 1
+    clear-pending 2 1 0 1 1 2 0 2 1 1 1 -w 1`,
+  ),
+  ...table(
+    'members',
+    'big',
+    'unfinished',
+    `
+    base 3 3 2 1 4 3 1 127 2 1 3 -w 11 -t 300
+    base 2 3 2 1 4 4 1 127 2 1 4 -w 12 -t 300
+    base 2 3 2 1 4 4 1 127 2 2 4 -w 13 -t 300
+    read-majority 2 3 2 1 3 3 1 127 1 1 3 -w 1 -t 300`,
+  ),
+  ...table('mirror', 'big', 'unfinished', 'base 2 1 0 0 2 2 0 63 -q -f 200000000 -t 900'),
+];
+
+export const RUNS: readonly ModelRun[] = [...MIRROR, ...MEMBERS];

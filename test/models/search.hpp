@@ -9,10 +9,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <string>
 #include <vector>
 
-enum { NORMAL = 0, FAULT = 1 };
+// The kind of a move. A model may add 2 * CLASS (below CLASSES): walk() prefers some classes of moves to others.
+enum { NORMAL = 0, FAULT = 1, CLASSES = 256 };
 enum { HOLDS = 0, BREAKS = 1, UNFINISHED = 2 };
 static bool g_label = false;              // labels are only made when a trace is printed
 static const char* g_violation = nullptr; // a model sets it while it computes a successor
@@ -56,7 +58,7 @@ template <class M> void printPath(M& m, const std::vector<uint32_t>& moves, cons
     std::string label = "?";
     typename M::State next = s;
     m.successors(s, [&](const typename M::State& n, int kind, const std::string& l) {
-      if (at++ == move) label = (kind == FAULT ? "[fault] " : "") + l, next = n;
+      if (at++ == move) label = (kind & FAULT ? "[fault] " : "") + l, next = n;
     });
     g_violation = nullptr;
     printf("    %3d. %s\n", ++step, label.c_str());
@@ -71,10 +73,12 @@ template <class M> void printPath(M& m, const std::vector<uint32_t>& moves, cons
 template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
   typedef typename M::State State;
   double start = now();
-  std::vector<uint64_t> table(1 << 20, 0);
+  uint64_t cells = 1 << 20;
+  while (cells * 8 < limit * 10) cells *= 2;
+  std::vector<uint64_t> table(cells, 0);
   std::vector<uint32_t> parent;
   std::vector<uint16_t> ordinal;
-  std::vector<State> level, next;
+  std::deque<State> level, next; // vectors would double
   uint64_t first = 0, edges = 0, count = 0, depth = 0;
   std::string why;
   auto add = [&](const State& s) {
@@ -85,16 +89,7 @@ template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
       table[i] = f;
       break;
     }
-    if (++count * 10 > table.size() * 8) {
-      std::vector<uint64_t> wider(table.size() * 2, 0);
-      for (uint64_t v : table)
-        if (v) {
-          uint64_t i = v & (wider.size() - 1);
-          while (wider[i]) i = (i + 1) & (wider.size() - 1);
-          wider[i] = v;
-        }
-      table.swap(wider);
-    }
+    count++;
     return true;
   };
   auto path = [&](uint64_t index, int last) {
@@ -103,6 +98,7 @@ template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
     for (; index; index = parent[index]) moves.push_back(ordinal[index]);
     return std::vector<uint32_t>(moves.rbegin(), moves.rend());
   };
+  parent.reserve(limit + 4096), ordinal.reserve(limit + 4096);
   State s0 = m.initial();
   add(s0), parent.push_back(0), ordinal.push_back(0), level.push_back(s0);
   while (!level.empty()) {
@@ -112,7 +108,7 @@ template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
       m.successors(level[i], [&](const State& n, int kind, const std::string&) {
         int mine = at++;
         edges++;
-        if (kind == NORMAL) normal++;
+        if (!(kind & FAULT)) normal++;
         if (bad >= 0) return;
         const char* v = g_violation;
         g_violation = nullptr;
@@ -143,8 +139,9 @@ template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
   return HOLDS;
 }
 
-// Random walks from the initial state, at most `depth` moves each. A walk takes a fault with a probability of its own (walks with few and
-// with many faults find different things), else one of the other moves.
+// Random walks from the initial state, at most `depth` moves each. Each walk has its own share of faults, and its own weight for each class
+// of moves: one server that hears nothing for long, or one client that is slow, is what a violation needs, and what equal chances hardly
+// give.
 template <class M> int walk(M& m, uint64_t seed, double seconds, int depth) {
   typedef typename M::State State;
   double start = now();
@@ -152,20 +149,21 @@ template <class M> int walk(M& m, uint64_t seed, double seconds, int depth) {
   auto random = [&]() { return x ^= x << 13, x ^= x >> 7, x ^= x << 17, (uint32_t)(x >> 32); };
   static const int SHARES[] = {4, 10, 30, 80};
   std::vector<State> found[2];
-  std::vector<uint32_t> at[2], moves;
+  std::vector<uint32_t> at[2], weight[2], moves, weights(CLASSES);
   while (now() - start < seconds) {
     State s = m.initial();
     moves.clear();
     walks++;
-    uint32_t share = SHARES[random() % 4];
+    uint32_t share = SHARES[random() % 4], uneven = random() % 4;
+    for (uint32_t& x : weights) x = uneven == 0 ? 16 : random() % 4 < uneven ? 1 : 16 << random() % 4;
     for (int d = 0; d < depth; d++) {
-      for (int k = 0; k < 2; k++) found[k].clear(), at[k].clear();
+      for (int k = 0; k < 2; k++) found[k].clear(), at[k].clear(), weight[k].clear();
       uint32_t n = 0;
       std::string why;
       m.successors(s, [&](const State& t, int kind, const std::string&) {
         if (g_violation && why.empty()) why = g_violation, at[0].assign(1, n);
         g_violation = nullptr;
-        if (why.empty()) found[kind].push_back(t), at[kind].push_back(n);
+        if (why.empty()) found[kind & 1].push_back(t), at[kind & 1].push_back(n), weight[kind & 1].push_back(weights[kind >> 1]);
         n++;
       });
       int kind = found[FAULT].size() && (found[NORMAL].empty() || random() % 256 < share) ? FAULT : NORMAL;
@@ -173,7 +171,9 @@ template <class M> int walk(M& m, uint64_t seed, double seconds, int depth) {
       else if (!why.empty()) moves.push_back(at[0][0]);
       else if (found[kind].empty()) break;
       else {
-        uint32_t pick = random() % found[kind].size();
+        uint32_t sum = 0, pick = 0;
+        for (uint32_t w : weight[kind]) sum += w;
+        for (sum = random() % sum; sum >= weight[kind][pick]; pick++) sum -= weight[kind][pick];
         s = found[kind][pick];
         moves.push_back(at[kind][pick]);
         steps++;
@@ -238,7 +238,7 @@ template <class M> std::vector<uint8_t> reachesGoal(M& m, const Table<typename M
     for (uint32_t i = 0; i < n; i++) {
       State s = t.states[i];
       m.successors(s, [&](const State& x, int kind, const std::string&) {
-        uint32_t j = kind == NORMAL ? t.find(x) : 0;
+        uint32_t j = kind & FAULT ? 0 : t.find(x);
         if (!j) return;
         if (pass == 0) end[j - 1]++;
         else source[end[j - 1]++] = i;
@@ -269,7 +269,7 @@ template <class M> int explore(M& m, uint64_t limit, bool live) {
     State s = t.states[i];
     int normal = 0;
     m.successors(s, [&](const State& n, int kind, const std::string&) {
-      if (kind == NORMAL) normal++;
+      if (!(kind & FAULT)) normal++;
       const char* v = g_violation;
       g_violation = nullptr;
       if (bad) return;
