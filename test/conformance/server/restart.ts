@@ -7,6 +7,7 @@ import { type ServerCase, serverCase } from '../base/case.ts';
 import { byes, equals, failed, holds, refused, sameBytes } from '../base/check.ts';
 import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { RawClient } from '../../support/peers/raw-peer.ts';
+import { MIRROR_RESTART_CASES } from './mirror/votes.ts';
 import { filled, MARK_SECTORS, type Target } from '../base/target.ts';
 
 /** Restarts the server with a session of the first node at work; gives the session of before, and how long the end took. */
@@ -77,4 +78,5 @@ export const RESTART_CASES: readonly ServerCase[] = [
     },
     { needs: ['control', 'second node'] },
   ),
+  ...MIRROR_RESTART_CASES,
 ];

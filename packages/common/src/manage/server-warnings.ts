@@ -22,6 +22,11 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
   return [`The server has been busy for ${lasts} with ${change.what}${others}: if it hangs, check the file systems of the pools`];
 }
 
+/** `records`: of the method witness-list. */
+export function witnessWarnings(records: ServerMethods['witness-list']['result']['records']): string[] {
+  return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
+}
+
 function poolWarnings(pool: PoolView): string[] {
   const { name, reason, freeBytes, findings, isShort, fullPercent } = pool;
   if (reason !== null) return [`Pool ${name} cannot be used: ${reason}`];

@@ -4,7 +4,7 @@
 import { shownCall } from '@rsio/common/cli/command';
 import { misfit } from '@rsio/common/control/shape';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { client, pool, sessionStats, volume, volumeStats } from '@rsio/common/testing/server-views';
+import { client, DAEMON_ANSWER, pool, sessionStats, volume, volumeStats } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
 import { CLIENTS, INTERFACES, POOLS, useAdmScene } from '../testing/adm-scene.ts';
@@ -61,6 +61,18 @@ describe('status', () => {
     expect(out).toContain('Warning: Interface if1 does not listen: no such address\n');
     expect(out).toContain('Warning: Volume v24@0 is not served: its file is locked\n');
     expect(out).toMatch(/\nWarning: I\/O of client big-2 on volume oracle@0 has waited 12s for the storage: .*\n$/);
+  });
+
+  test('says for how many mirrors the server votes, and which record cannot be read', async () => {
+    const [mirror, trouble] = ['a'.repeat(32), 'State file x.json cannot be used'];
+    await scene.serve({
+      daemon: () => ({ ...DAEMON_ANSWER, methods: ['witness-list'] }),
+      'witness-list': () => ({ isWitness: true, limit: 1_024, records: [{ mirror, trouble, record: null }] }),
+    });
+    const { code, out } = await scene.run(['status']);
+    expect(code).toBe(1);
+    expect(out).toContain('\nvotes for 1 mirror\n');
+    expect(out).toContain(`\nWarning: This server does not vote for mirror ${mirror}: ${trouble}\n`);
   });
 
   test('a warning makes the exit code 1, also with --json', async () => {

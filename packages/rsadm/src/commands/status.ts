@@ -11,7 +11,7 @@ import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import { waitWarnings } from '@rsio/common/manage/server-stats';
 import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, shownSize, volumesTable } from '@rsio/common/manage/server-tables';
-import { changeWarnings, warningsOf } from '@rsio/common/manage/server-warnings';
+import { changeWarnings, warningsOf, witnessWarnings } from '@rsio/common/manage/server-warnings';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
 /** Volumes that need attention are listed up to this number. */
@@ -36,10 +36,11 @@ export const STATUS = defineCommand({
   options: { json: JSON_OPTION },
   json: PAGE,
   run: async (context, { json }) => {
-    const { daemon, interfaces, pools, volumes, clients, stats, change } = await stateOf(context);
+    const { daemon, interfaces, pools, volumes, clients, stats, change, records } = await stateOf(context);
     const warnings = [
       ...interfaces.flatMap(({ name, reason }) => (reason === null ? [] : [`Interface ${name} does not listen: ${reason}`])),
       ...warningsOf(pools, volumes),
+      ...witnessWarnings(records),
       ...waitWarnings(stats.waits, context.clock.wallMs()),
       ...changeWarnings(change, context.clock.wallMs()),
     ];
@@ -51,6 +52,7 @@ export const STATUS = defineCommand({
         `up since ${formatTime(daemon.startedMs)}, configured ${formatTime(daemon.configuredMs)}`,
         ...(daemon.processUser === null ? [] : [`server processes run as user ${daemon.processUser}`]),
         ...(daemon.processNote === null ? [] : [daemon.processNote]),
+        ...(records.length === 0 ? [] : [`votes for ${plural(records.length, 'mirror')}`]),
         ...(change === null
           ? []
           : [`change in progress: ${change.what}, since ${formatTime(change.sinceMs)}, ${change.waiting} wait behind it`]),
@@ -68,15 +70,17 @@ export const STATUS = defineCommand({
 
 async function stateOf({ call }: AdmContext) {
   const daemon = await call('daemon', {});
-  const [{ interfaces }, { pools }, { volumes }, { clients }, stats, { change }] = await Promise.all([
+  const [{ interfaces }, { pools }, { volumes }, { clients }, stats, { change }, { records }] = await Promise.all([
     call('interface-list', {}),
     call('pool-list', {}),
     call('volume-list', { pool: null }),
     call('client-list', {}),
     call('stats', {}),
     call('change-show', {}),
+    // An earlier rssrv has no such method.
+    daemon.methods.includes('witness-list') ? call('witness-list', {}) : { records: [] },
   ]);
-  return { daemon, interfaces, pools, volumes, clients, stats, change };
+  return { daemon, interfaces, pools, volumes, clients, stats, change, records };
 }
 
 /** Output of `interface list`. */

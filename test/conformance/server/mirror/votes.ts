@@ -16,7 +16,7 @@ import {
 import { type MirrorConfig, VOTE, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RawClient, type RawRequest } from '../../../support/peers/raw-peer.ts';
-import { type ServerCase, serverCase } from '../../base/case.ts';
+import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
 import { answered, closed, equals, failed, holds, type StatusName } from '../../base/check.ts';
 import { pack, type Packable } from '../../base/pack.ts';
 import type { Target } from '../../base/target.ts';
@@ -30,7 +30,7 @@ function vote(aux: number, body: Buffer): RawRequest {
 /** A mirror at the server, as one client sees it. */
 class Mirror {
   readonly id = newId();
-  readonly path: RawClient;
+  path: RawClient;
 
   constructor(path: RawClient) {
     this.path = path;
@@ -93,7 +93,7 @@ function mirrorCase(
   section: string,
   expects: string,
   run: (mirror: Mirror, target: Target) => Promise<number>,
-  needsTwo = false,
+  more: readonly Need[] = [],
 ): ServerCase {
   return serverCase(
     `mirror.${id}`,
@@ -105,7 +105,7 @@ function mirrorCase(
       const last = await run(mirror, target);
       equals('The outcome of DISMISS', (await mirror.dismiss(last)).voted, VOTED.DONE);
     },
-    { needs: needsTwo ? ['witness', 'second node'] : ['witness'] },
+    { needs: ['witness', ...more] },
   );
 }
 
@@ -185,7 +185,7 @@ const RULE_CASES: readonly ServerCase[] = [
       equals('The outcome after a detach', (await mirror.claim(3)).voted, VOTED.DONE);
       return 3;
     },
-    true,
+    ['second node'],
   ),
   mirrorCase(
     'clients',
@@ -203,7 +203,7 @@ const RULE_CASES: readonly ServerCase[] = [
         );
       return 1;
     },
-    true,
+    ['second node'],
   ),
   mirrorCase('config.unclaimed', 'Q4', 'A configuration of a term that was not claimed is refused', async (mirror) => {
     await mirror.claim(1);
@@ -259,6 +259,29 @@ const RULE_CASES: readonly ServerCase[] = [
     holds(answers[0]!.equals(answers[1]!), 'The copy is answered differently');
     return 2;
   }),
+];
+
+/** For the end of the suite: the server is restarted. */
+export const MIRROR_RESTART_CASES: readonly ServerCase[] = [
+  mirrorCase(
+    'restart',
+    'Q2',
+    'Voter, promise and configuration survive a restart of the server',
+    async (mirror, target) => {
+      await mirror.claim(7);
+      await mirror.store(7, config(3));
+      const before = await mirror.record();
+      target.leave();
+      await target.options.control?.restart();
+      const path = await agreed(target);
+      equals('The record', await mirror.record(path), before);
+      equals('The outcome of a claim below the promise', (await mirror.claim(6, true, path)).voted, VOTED.SUPERSEDED);
+      equals('The outcome of an older configuration', (await mirror.store(7, config(2), path)).voted, VOTED.OLDER);
+      mirror.path = path;
+      return 7;
+    },
+    ['control'],
+  ),
 ];
 
 export const MIRROR_CASES: readonly ServerCase[] = [
