@@ -4,7 +4,7 @@
 import { shownCall } from '@rsio/common/cli/command';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import { misfit } from '@rsio/common/control/shape';
-import { client, snapshot, volume } from '@rsio/common/testing/server-views';
+import { client, job, snapshot, volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CLIENT_LIST } from './commands/clients.ts';
 import { COMMANDS } from './command-table.ts';
@@ -206,6 +206,15 @@ describe('each command sends its request and prints the answer', () => {
     await scene.serve();
     expect(await scene.run(argv)).toEqual({ code: 0, out, err: '' });
     expect(scene.asked).toEqual([[method, params]]);
+  });
+
+  test('volume image and refresh name the job that makes an image in another pool, and the command that shows it', async () => {
+    const made = job({ kind: 'copy', newName: 'oracle@2' });
+    await scene.serve({ 'volume-image': () => ({ volume: null, job: made }), 'volume-refresh': () => ({ volumes: [], jobs: [made] }) });
+    const { out } = await scene.run(['volume', 'image', 'oracle', '--universe', '2', '--pool', 'slow']);
+    expect(out).toBe('Job 7: oracle@2 is being made in pool slow; rsadm jobs 7 shows its progress\n');
+    const refreshed = await scene.run(['volume', 'refresh', 'oracle@2']);
+    expect(refreshed.out).toBe('Job 7: oracle@2 is being refreshed; rsadm jobs 7 shows its progress\n');
   });
 
   test('volume diff asks for all parts, and joins ranges that continue', async () => {

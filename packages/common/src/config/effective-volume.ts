@@ -47,6 +47,23 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
   };
 }
 
+/**
+ * True if the configuration wants this volume attached. A name in `attach` without a universe does not mean a volume that is beside one of
+ * the same name in universe 0 (`isBesideUniverse0`): an image would be held for as long as its volume is, and has the same file system.
+ */
+export function wantsAttached(
+  namespace: Settings,
+  { name, universe }: { readonly name: string; readonly universe: number },
+  isBesideUniverse0: boolean,
+): boolean {
+  const own = namespace.volumes.find((volume) => volume.name === name);
+  if (own?.attach === false) return false;
+  const { attach } = namespace;
+  if (attach === 'all') return true;
+  if (attach !== 'none' && attach.includes(`${name}@${universe}`)) return true;
+  return effectiveVolume(namespace, name).attach && !isBesideUniverse0;
+}
+
 /** Like effectiveVolume, but finds the namespace by name. If the configuration does not contain the namespace, returns UNCONFIGURED. */
 export function effectiveVolumeOf(
   { namespaces }: Pick<RscltConfig, 'namespaces'>,

@@ -2,7 +2,7 @@
 // has opened the volume. A volume leaves the list when the volume is lost, or after the final flush of a detach. The final flush of a
 // forced detach may fail.
 
-import { effectiveVolume } from '@rsio/common/config/effective-volume';
+import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -33,6 +33,7 @@ import {
   chooseToAttach,
   chooseVolume,
   distinctVolumes,
+  isBesideUniverse0,
   isCalledLike,
   labelOf,
   nameTaken,
@@ -143,7 +144,9 @@ export class Attachments {
   async attachWanted(isVerbose = false): Promise<void> {
     const missing = distinctVolumes(this.offers).filter((choice) => {
       const [offer] = choice.offers;
-      return offer !== undefined && this.find(choice) === undefined && effectiveVolume(offer.config, offer.name).attach;
+      return (
+        offer !== undefined && this.find(choice) === undefined && wantsAttached(offer.config, offer, isBesideUniverse0(offer, this.offers))
+      );
     });
     const wanted = missing.filter((choice) => !this.detached.has(keyOf(choice)));
     for (const choice of isVerbose ? missing : []) {

@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import type { Namespace } from '../network/namespace.ts';
-import { chooseVolume, distinctVolumes, type HeldOffer, OfferList, serverFor, volumesOf } from './offers.ts';
+import { chooseToAttach, chooseVolume, distinctVolumes, type HeldOffer, OfferList, serverFor, volumesOf } from './offers.ts';
 
 const SINCE_MS = Date.UTC(2026, 8, 14, 15, 2, 32);
 const NODE = 'big-2';
@@ -56,6 +56,21 @@ describe('a name', () => {
     const two = [offer('big-9'), offer('big-5', { id: 'two' })];
     expect(() => chooseVolume(two, 'osl:oracle@0', null)).toThrow('osl:oracle@0 (server big-9), osl:oracle@0 (server big-5)');
     expect(chooseVolume(two, 'oracle', 'big-5').offers).toEqual([two[1]]);
+  });
+
+  test('without a universe means the volume in universe 0, also while it has images, and another one only if there is none', () => {
+    const image = offer('big-9', { universe: 1, id: 'image' });
+    const other = offer('big-9', { universe: 2, id: 'other' });
+    for (const name of ['oracle', 'osl:oracle'])
+      expect(chooseVolume([image, offer('big-9'), other], name, null).label).toBe('osl:oracle@0');
+    expect(chooseToAttach([image, offer('big-9')], 'oracle@monday', null).label).toBe('osl:oracle@0@monday');
+    expect(chooseVolume([image, offer('big-9')], 'oracle@1', null).label).toBe('osl:oracle@1');
+    expect(chooseVolume([image], 'oracle', null).label).toBe('osl:oracle@1');
+    expect(() => chooseVolume([image, other], 'oracle', null)).toThrow('osl:oracle@1 (server big-9), osl:oracle@2 (server big-9)');
+    // A volume of another namespace is another one, whatever its universe is.
+    expect(() => chooseVolume([image, offer('mini-1', { namespace: 'dev' })], 'oracle', null)).toThrow(
+      'osl:oracle@1 (server big-9), dev:oracle@0',
+    );
   });
 
   test('of attached volumes is refused as ambiguous without naming servers, which do not matter there', () => {

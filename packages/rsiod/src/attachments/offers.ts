@@ -78,8 +78,8 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 }
 
 /**
- * Returns the volume for a name such as `oracle`, `osl:oracle`, `osl:oracle@0` or, for a snapshot, `osl:oracle@0@monday`. Only volumes of
- * `server` are considered; if `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if
+ * Returns the volume for a name such as `oracle`, `osl:oracle`, `osl:oracle@0` or, for a snapshot, `osl:oracle@0@monday`. A name without a
+ * universe means the volume in universe 0, or, if the namespace has none there, one in another universe. Only volumes of `server` are considered; if `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if
  * no volume fits the name, and E_AMBIGUOUS, with a list of candidates, if several volumes fit.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
@@ -92,7 +92,7 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
       (universe === null || offer.universe === universe) &&
       (server === null || offer.server === server),
   );
-  const found = distinctVolumes(named);
+  const found = distinctVolumes(universe === null ? withoutOtherUniverses(named) : named);
   const [only] = found;
   if (only === undefined) {
     const what = server === null ? `No server in reach offers a volume ${name}` : `Server ${server} offers no volume ${name}`;
@@ -105,6 +105,19 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
     .join(', ');
   const remedy = found.some((choice) => servers(choice) !== '') ? 'name one of them, or choose with --server' : 'name one of them';
   throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${candidates}: ${remedy}`);
+}
+
+/** Offers of one name without those that have a namesake in universe 0 of their namespace: an image never makes the name of its volume ambiguous. */
+function withoutOtherUniverses<O extends Offer>(named: readonly O[]): readonly O[] {
+  return named.filter((offer) => !isBesideUniverse0(offer, named));
+}
+
+/** True if the volume is in another universe than 0, and its namespace has a volume of the same name in universe 0. */
+export function isBesideUniverse0(
+  { namespace, name, universe }: Pick<Offer, 'namespace' | 'name' | 'universe'>,
+  all: readonly Offer[],
+): boolean {
+  return universe !== 0 && all.some((other) => isCalledLike(other, { namespace, name, universe: 0 }));
 }
 
 /**

@@ -128,7 +128,7 @@ export class Jobs {
   find(id: string): JobRecord {
     const job = this.jobs.find((one) => one.id === id);
     if (job !== undefined) return job;
-    throw new RsError('E_UNKNOWN_JOB', `No job ${id}: rsadm jobs lists them`, { job: id });
+    throw new RsError('E_UNKNOWN_JOB', `No job ${id}: rsadm jobs lists them, and rsconfig volume jobs those of a client`, { job: id });
   }
 
   /** Adds a job with the id `nextId`. It is durable when this resolves. */

@@ -125,6 +125,15 @@ describe('applied', () => {
     expect(reloadPlan(empty, without, unused)).toMatchObject({ changes: ['a forced take-over no longer needs the right admin'] });
   });
 
+  test('triggers that are added, changed and removed are named, and one that is only elsewhere in the file is not', () => {
+    const both = '[trigger a]\non = event\nrun = /bin/true\n[trigger b]\non = event\nrun = /bin/true\n';
+    const [without, before] = [parseRssrvConfig(FILE, 'rssrvcfg'), parseRssrvConfig(FILE + both, 'rssrvcfg')];
+    expect(reloadPlan(without, before, unused)).toMatchObject({ changes: ['trigger a is added', 'trigger b is added'] });
+    const after = parseRssrvConfig(`${FILE}\n\n[trigger b]\non = event\nrun = /bin/false\n`, 'rssrvcfg');
+    expect(reloadPlan(before, after, unused)).toMatchObject({ changes: ['trigger a is removed', 'trigger b has other settings'] });
+    expect(reloadPlan(before, parseRssrvConfig(`${FILE}\n${both}`, 'rssrvcfg'), unused)).toMatchObject({ changes: [] });
+  });
+
   test('clients are added, removed, or get another key; no key is printed', () => {
     const { removedClients, droppedKeys, changes } = applied(
       ['venus 0xvenus-secret-of-the-lab\n', 'big-6 0xbig6-secret-of-the-lab\n'],

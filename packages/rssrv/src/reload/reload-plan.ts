@@ -2,7 +2,14 @@
 // refused. Pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if any part is refused,
 // the whole file is refused; no message shows a secret key.
 
-import type { PoolConfig, RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig, TlsPolicy } from '@rsio/common/config/schema/types';
+import type {
+  PoolConfig,
+  RssrvConfig,
+  ServerInterfaceConfig,
+  ServerVolumeConfig,
+  TlsPolicy,
+  TriggerConfig,
+} from '@rsio/common/config/schema/types';
 import { clientKeys } from '@rsio/common/config/schema/client-keys';
 import { addressKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
@@ -79,6 +86,7 @@ export function reloadPlan(
       ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces changed'] : []),
       ...admission,
       ...poolChanges(old, next),
+      ...triggerChanges(old, next),
       ...settingChanges(old, next),
       ...volumes.changes,
     ],
@@ -127,6 +135,20 @@ function poolChanges(old: RssrvConfig, next: RssrvConfig): string[] {
     ...namesMissingIn(old.pools, next.pools).map((name) => `pool ${name} is closed`),
     ...namesMissingIn(next.pools, old.pools).map((name) => `pool ${name} is added`),
     ...next.pools.filter(isOther).map(({ name }) => `pool ${name} has other settings`),
+  ];
+}
+
+/** A trigger that is elsewhere in the file is the same one. */
+function triggerChanges(old: RssrvConfig, next: RssrvConfig): string[] {
+  const before = new Map(old.triggers.map((trigger) => [trigger.name, trigger]));
+  const isOther = ({ name, on, run, timeoutMs }: TriggerConfig): boolean => {
+    const was = before.get(name);
+    return was !== undefined && (was.on !== on || was.run !== run || was.timeoutMs !== timeoutMs);
+  };
+  return [
+    ...namesMissingIn(old.triggers, next.triggers).map((name) => `trigger ${name} is removed`),
+    ...namesMissingIn(next.triggers, old.triggers).map((name) => `trigger ${name} is added`),
+    ...next.triggers.filter(isOther).map(({ name }) => `trigger ${name} has other settings`),
   ];
 }
 

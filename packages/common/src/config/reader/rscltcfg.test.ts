@@ -205,7 +205,12 @@ describe('wrong keys and values', () => {
     ],
     ['stall = never', /^5 Wrong value "never" for stall/],
     ['stall = 1000h', /^5 Wrong value "1000h" for stall: allowed is forever, fail, or a time from 100ms to 168h: /],
-    ['attach = a/b', '5 Wrong value "a/b" for attach: allowed is none, all, or volume names separated by commas or spaces'],
+    [
+      'attach = a/b',
+      '5 Wrong value "a/b" for attach: allowed is none, all, or volume names (NAME or NAME@UNIVERSE) separated by commas or spaces',
+    ],
+    ['[trigger t]\non = event\nrun = x', '7 Wrong value "x" for run: allowed is an absolute path of at most 4095 bytes'],
+    ['[trigger t]\non = event', /^5 No run in \[trigger t\]/],
     ['attach = none, a', /^5 Wrong value "none, a" for attach/],
     ['device = disk', '5 Wrong value "disk" for device: allowed is auto, block, raw, nbd-socket or none'],
     ['device = kernel-nbd', '5 Wrong value "kernel-nbd" for device: allowed is auto, block, raw, nbd-socket or none'],

@@ -87,7 +87,6 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     assert(group !== undefined, 'A namespace without its sections');
     checkServers(group, namespace, interfaces, defaultPort, findings);
   }
-  const { problems, warnings } = findings;
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
   const defaultTls = defaults.value('tls');
@@ -95,6 +94,8 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     sections.filter(({ type }) => type === 'trigger').map((section) => new SectionReader(section, schema.trigger.keys, schema, findings)),
     findings,
   );
+  // Only now: what was found before is all that these lists have.
+  const { problems, warnings } = findings;
   const config = { file, defaultPort, defaultTls, nbdGroup, logTotalBytes, interfaces, namespaces, triggers, warnings };
   return { config: problems.length === 0 ? config : null, problems, warnings };
 }

@@ -156,13 +156,27 @@ export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'ye
   return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
 });
 
-export const attachChoice: ValueType<AttachChoice> = plain('names', 'none, all, or volume names separated by commas or spaces', (text) => {
-  return text === 'none' || text === 'all' ? text : parseNames(text, ['none', 'all'], attachChoice.allowed);
-});
+export const attachChoice: ValueType<AttachChoice> = plain(
+  'names',
+  'none, all, or volume names (NAME or NAME@UNIVERSE) separated by commas or spaces',
+  (text) => {
+    return text === 'none' || text === 'all' ? text : parseNames(text, ['none', 'all'], attachChoice.allowed, withoutUniverse);
+  },
+);
 
-function parseNames(text: string, reserved: readonly string[], allowed: string): readonly string[] {
+function withoutUniverse(name: string): string {
+  return name.replace(/@[0-3]$/, '');
+}
+
+/** `named`: the name in an entry of the list. */
+function parseNames(
+  text: string,
+  reserved: readonly string[],
+  allowed: string,
+  named = (entry: string): string => entry,
+): readonly string[] {
   const names = text.split(/\s*,\s*|\s+/);
-  const usable = names.every((each) => isName(each) && !reserved.includes(each));
+  const usable = names.every((each) => isName(named(each)) && !reserved.includes(named(each)));
   return usable ? [...new Set(names)] : refuse('list of names', text, allowed);
 }
 

@@ -79,7 +79,7 @@ shows the progress of the job until it ends; with --json, it does not wait.`,
           done: `${label} is made in pool ${job.to}`,
           undone: 'there is no image',
         };
-        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words} ${job.id}` }, texts);
+        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words}` }, texts);
       }
       if (volume === null) return undefined;
       const made = `${target.label(volume)} created in pool ${poolsText(volume)}${target.ofServer}, ${shownSize(volume.sizeBytes)}`;
@@ -120,7 +120,7 @@ kinds need two commands. With --json, the command does not wait for jobs.`,
       for (const [index, job] of answer.jobs.entries()) {
         const label = target.label(found[index]?.volume ?? target.volume);
         const texts = { begins: `${label} is being refreshed`, done: `${label} refreshed`, undone: 'the image is as before' };
-        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words} ${job.id}` }, texts);
+        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words}` }, texts);
       }
       if (answer.volumes.length > 0)
         door.out(toText(answer.volumes.map((volume) => `${target.label(volume)} refreshed from ${ofText(target, volume.image)}`)));

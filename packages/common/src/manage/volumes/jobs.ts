@@ -112,7 +112,10 @@ export async function followJob(
   }
   const last = await ended(door, target, job.id, wait);
   if (json) printJson(door, { ...target.place, job: last });
-  if (last.state !== 'done') throw new RsError('E_BUSY', `Job ${last.id} is ${last.state}: ${last.reason ?? undone}`, { job: last.id });
+  if (last.state !== 'done')
+    throw new RsError('E_BUSY', `Job ${last.id} ${last.state === 'failed' ? 'has failed' : `is ${last.state}`}: ${last.reason ?? undone}`, {
+      job: last.id,
+    });
   if (!json) door.out(toText([done]));
 }
 
@@ -205,7 +208,8 @@ async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarg
 }
 
 function progressText({ state, doneBytes, totalBytes, bytesPerSecond }: JobView): string {
-  const percent = totalBytes === 0 ? 0 : Math.floor((doneBytes / totalBytes) * 100);
+  if (totalBytes === 0) return `${state}, nothing copied yet`;
+  const percent = Math.floor((doneBytes / totalBytes) * 100);
   const speed = bytesPerSecond === 0 ? '' : `, ${shownSize(bytesPerSecond)} in a second`;
   return `${state}, ${shownSize(doneBytes)} of ${shownSize(totalBytes)} copied (${percent} %)${speed}`;
 }

@@ -5,8 +5,8 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { count, object, orNull, text } from '@rsio/common/control/shape';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
-import { printSize } from '@rsio/common/lib/units';
 import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { shownSize } from '@rsio/common/manage/server-tables';
 import { backUp, writeBack } from '../../backup/backup.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { withTriggers } from '../../freeze/client-triggers.ts';
@@ -45,7 +45,7 @@ snapshot, and detaches it again.`,
     const label = await snapshotOf(context, name);
     const done = await whileAttached(context, label, true, (view) => backUp(context, view, { directory, since, verifies: verify }));
     if (json) return printJson(context, { snapshot: label, ...done });
-    const what = done.readBytes === null ? printSize(done.sizeBytes) : `${done.readBytes} bytes changed since ${since ?? ''}`;
+    const what = done.readBytes === null ? shownSize(done.sizeBytes) : `${shownSize(done.readBytes)} changed since ${since ?? ''}`;
     context.out(`${label} is backed up as ${done.file}: ${what}\n`);
     return undefined;
   },
@@ -77,7 +77,7 @@ again.`,
       return { volume: volumeLabel(view), file, sizeBytes: await writeBack(context, file, view, verify) };
     });
     if (json) return printJson(context, result);
-    context.out(`${result.volume} is restored from ${file}: ${printSize(result.sizeBytes)}\n`);
+    context.out(`${result.volume} is restored from ${file}: ${shownSize(result.sizeBytes)}\n`);
     return undefined;
   },
 });
