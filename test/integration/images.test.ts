@@ -125,6 +125,14 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   const { jobs } = await callServer(host.rssrvPaths.controlSocket, 'job-list', { id: null });
   expect(jobs.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
 
+  await log.write(0, numbered(10));
+  log.close();
+  await waitFor(async () => (await host.rsconfig('-d', 'log@0')).code === 0, WAIT_MS, 'log is detached');
+  await host.rsadmWell('volume', 'restore', 'log', '--from', '3', '--wait');
+  expect(await numberIn('log', 0)).toBe(9);
+  const restored = await callServer(host.rssrvPaths.controlSocket, 'job-list', { id: null });
+  expect(restored.jobs.at(-1), 'nobody has written to the image').toMatchObject({ state: 'done', doneBytes: 0 });
+
   await host.rsadmWell('volume', 'split', 'db@1');
   expect((await host.rsadm('volume', 'show', 'db@1')).stdout).not.toContain('image:');
 });

@@ -164,7 +164,7 @@ describe('each command sends its request and prints the answer', () => {
     [
       ['volume', 'restore', 'oracle', '--from', '1'],
       'volume-image-restore',
-      { ...name, fromUniverse: 1, request },
+      { ...name, fromUniverse: 1, limitBytes: null, request },
       'oracle@0 has the content of its image oracle@1; its content before is oracle@0@before-restore-1\n',
     ],
     [['volume', 'split', 'oracle@1'], 'volume-split', { name: 'oracle', universe: 1, request }, 'oracle@1 is an ordinary volume now\n'],
@@ -277,7 +277,7 @@ describe('each command sends its request and prints the answer', () => {
     const isOfTwo = method === 'volume-remove' || method === 'volume-restore';
     if (!isOfTwo) expect(misfit(SERVER_METHODS[method].result, answer, 'exactly')).toBeNull();
     // `volume remove` also removes snapshots, and its answer then has a volume. `volume restore` also restores from images.
-    const more = method === 'volume-remove' ? { volume: null } : isOfTwo ? { kept: null } : {};
+    const more = method === 'volume-remove' ? { volume: null } : isOfTwo ? { kept: null, job: null } : {};
     expect(answer).toEqual({ ...(ANSWERS[method] as () => object)(), ...more });
   });
 

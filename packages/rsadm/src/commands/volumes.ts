@@ -33,7 +33,7 @@ function onThisServer(command: Command<VolumeDoor>): AdmCommand {
   return { ...command, run: (context, values, words) => command.run(doorOf(context), values, words) };
 }
 
-const VERBS = volumeVerbs(PROGRAM);
+const VERBS = volumeVerbs(PROGRAM, 'jobs');
 export const VOLUME_SHOW = onThisServer(VERBS.show);
 export const VOLUME_GROW = onThisServer(VERBS.grow);
 export const VOLUME_RENAME = onThisServer(VERBS.rename);

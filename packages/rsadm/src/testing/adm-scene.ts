@@ -57,7 +57,7 @@ export const ANSWERS: Handlers = {
   'volume-rollback': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-rollback-1' }) }),
   'volume-image': () => ({ volume: volume({ universe: 2 }), job: null }),
   'volume-refresh': () => ({ volumes: ['oracle', 'log'].map((name) => volume({ name, universe: 1, image: IMAGE })), jobs: [] }),
-  'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }) }),
+  'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }), job: null }),
   'volume-split': () => ({ volume: volume({ universe: 1 }) }),
   'volume-diff': ({ offsetBytes }) => ({
     sizeBytes: 12_288,

@@ -51,7 +51,7 @@ export const ORDERS: Orders = {
     volumes: images.map((one) => volume({ ...one, image: IMAGE })),
     jobs: [],
   }),
-  'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }) }),
+  'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }), job: null }),
   'volume-split': (name: { name: string; universe: number }) => ({ volume: volume({ name: name.name, universe: name.universe }) }),
   'volume-diff': ({ offsetBytes }: { offsetBytes: number }) => ({
     sizeBytes: 12_288,

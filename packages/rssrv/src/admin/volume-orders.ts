@@ -148,7 +148,7 @@ export function imageOrders(
     jobs,
   }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
     readonly images: ImageVerbs;
-    readonly jobs: Pick<ImageJobs, 'image' | 'refresh'>;
+    readonly jobs: Pick<ImageJobs, 'image' | 'refresh' | 'restore'>;
   },
   asker: Asker,
 ): HandlersOf<typeof IMAGE_METHODS> {
@@ -178,12 +178,14 @@ export function imageOrders(
       for (const { pool, manifest } of found) volumes.push(await inventory.viewOf(pool, manifest));
       return { volumes, jobs: [] };
     },
-    'volume-image-restore': async ({ name, universe, fromUniverse, request }) => {
+    'volume-image-restore': async ({ name, universe, fromUniverse, limitBytes, request }) => {
       const of = { name, universe };
+      const job = images.isRestored(request) ? null : await jobs.restore(of, fromUniverse, limitBytes, asker, changes);
+      if (job !== null) return { volume: null, kept: null, job };
       const work = () => images.restore(of, fromUniverse, asker, request);
       const { volume, found } = await change(`restored from its image in universe ${fromUniverse}`, of, work);
       const [kept = null] = found.kept === null ? [] : await inventory.snapshotViews([{ ...found, record: found.kept }]);
-      return { volume, kept };
+      return { volume, kept, job: null };
     },
     'volume-split': async ({ name, universe, request }) => {
       const { volume } = await change('split from its volume', { name, universe }, () => images.split({ name, universe }, asker, request));

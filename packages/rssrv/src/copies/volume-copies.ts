@@ -28,6 +28,7 @@ export interface VolumeCopiesPorts {
   readonly sources: CopySources;
   readonly toVolume: CopyKind<'volume'>;
   readonly toImage: CopyKind<'image'>;
+  readonly fromImage: CopyKind<'restore'>;
   readonly toFile: CopyKind<'file'> & Pick<ToFile, 'check'>;
   readonly toNbd: Pick<CopyKind<'nbd'>, 'run'>;
 }
@@ -86,6 +87,7 @@ export class VolumeCopies {
   private async isMade(job: RunningJob): Promise<boolean> {
     const { target } = stateOf(job.record);
     if (target.kind === 'volume') return (await this.ports.toVolume.isMade?.(job, target)) ?? false;
+    if (target.kind === 'restore') return (await this.ports.fromImage.isMade?.(job, target)) ?? false;
     return target.kind === 'image' && ((await this.ports.toImage.isMade?.(job, target)) ?? false);
   }
 
@@ -96,6 +98,8 @@ export class VolumeCopies {
         return this.ports.toVolume.run(job, source, target);
       case 'image':
         return this.ports.toImage.run(job, source, target);
+      case 'restore':
+        return this.ports.fromImage.run(job, source, target);
       case 'file':
         return this.ports.toFile.run(job, source, target);
       case 'nbd':
@@ -107,6 +111,7 @@ export class VolumeCopies {
     const { target } = stateOf(record);
     if (target.kind === 'volume') await this.ports.toVolume.discard(record, target);
     else if (target.kind === 'image') await this.ports.toImage.discard(record, target);
+    else if (target.kind === 'restore') await this.ports.fromImage.discard(record, target);
     else if (target.kind === 'file') await this.ports.toFile.discard(record, target);
   }
 }

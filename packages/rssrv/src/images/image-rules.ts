@@ -183,13 +183,37 @@ export function decideImageRestore(
   asker: Asker,
   stamp: Stamp,
 ): ImagePair & { readonly planned: PlannedRollback } {
-  const source = findVolume(catalogue, wanted);
-  checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
-  const image = imageIn(catalogue, source, universe, asker);
-  const relation = relationOf(image);
+  const { source, image, relation } = findRestore(catalogue, wanted, universe, asker);
   checkOneFile(source.manifest);
   checkSamePool({ image, relation, source });
   return { image, relation, source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
+}
+
+/** Returns what a volume becomes that gets the content of its image in another pool. Throws if that is not possible, or not any more. */
+export function decideCopiedRestore(
+  catalogue: Catalogue,
+  wanted: VolumeName & { readonly id: string },
+  image: Found,
+  asker: Asker,
+  stamp: Stamp,
+): { readonly source: Found; readonly planned: PlannedRollback } {
+  const source = findVolume(catalogue, wanted);
+  checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
+  checkChange(catalogue, asker, image.pool, image.manifest, 'restore volumes');
+  if (source.manifest.id !== wanted.id || image.manifest.image?.ofId !== wanted.id)
+    throw new RsError('E_UNKNOWN_VOLUME', `${volumeText(image.manifest)} is no image of volume ${volumeText(wanted)} any more`, {
+      volume: volumeText(wanted),
+    });
+  checkOneFile(source.manifest);
+  return { source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
+}
+
+/** Returns a volume with its image in this universe. Throws if the asker cannot restore the one from the other. */
+export function findRestore(catalogue: Catalogue, wanted: VolumeName, universe: number, asker: Asker): ImagePair {
+  const source = findVolume(catalogue, wanted);
+  checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
+  const image = imageIn(catalogue, source, universe, asker);
+  return { image, relation: relationOf(image), source };
 }
 
 /** Returns the manifest of the ordinary volume that an image becomes. */

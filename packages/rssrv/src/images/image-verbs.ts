@@ -82,6 +82,11 @@ export class ImageVerbs {
     return this.doneBy(requestId).length > 0;
   }
 
+  /** True if this request has restored a volume before. */
+  isRestored(requestId: string | null): boolean {
+    return this.ports.verbs.doneBy(requestId) !== null;
+  }
+
   /** Brings images that no client uses up to date, all to one moment (P1). */
   async refresh(wanted: readonly VolumeName[], asker: Asker, requestId: string | null): Promise<readonly Found[]> {
     checkRole(asker, 'manage', 'refresh images');

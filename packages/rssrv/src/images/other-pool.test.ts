@@ -268,14 +268,6 @@ test('an image that was removed while it was to be refreshed is not made again',
   await after.scene.pools.close();
 });
 
-test('a volume is not restored from an image in another pool', async () => {
-  const copies = await withImage(directory);
-  await expect(copies.scene.images.restore(DB, 1, LOCAL_ASKER, null)).rejects.toThrow(
-    'Image db@1 is in pool slow and its volume db in pool fast: volume copy db@1 NEW --pool fast makes a volume of it there',
-  );
-  await copies.scene.pools.close();
-});
-
 test('several images are refreshed all or none, if a job of one of them cannot begin', async () => {
   let copies = await withImage(directory);
   await copies.scene.create({ name: 'log', pool: 'fast', sizeBytes: SIZE_BYTES });

@@ -12,10 +12,9 @@ import { commitCopy, type ToVolumePorts } from '../copies/to-volume.ts';
 import type { CopyTarget, JobRecord } from '../jobs/job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { copyRanges } from '../moves/copy-ranges.ts';
-import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
 import { isComparable, VolumeContent } from '../moves/volume-content.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
-import { type Found, type PoolState, usableBytes } from '../pools/catalogue.ts';
+import type { Found, PoolState } from '../pools/catalogue.ts';
 import type { ImageRelation, Manifest } from '../pools/disk/manifest.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -25,6 +24,7 @@ import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { snapshotFiles, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
+import { type CopyBase, CopyInPool } from './copy-in-pool.ts';
 import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
 
 export interface ToImagePorts extends ToVolumePorts {
@@ -35,17 +35,17 @@ export interface ToImagePorts extends ToVolumePorts {
 type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
 
 /** What a copy begins as: files of the same content in both pools. */
-interface Base {
-  readonly key: string;
+interface Base extends CopyBase {
   readonly snapshot: SnapshotRecord;
-  readonly imageFile: string;
 }
 
 export class ToImage {
   private readonly ports: ToImagePorts;
+  private readonly copies: CopyInPool;
 
   constructor(ports: ToImagePorts) {
     this.ports = ports;
+    this.copies = new CopyInPool(ports.pools);
   }
 
   async isMade(job: RunningJob, target: ImageCopy): Promise<boolean> {
@@ -58,10 +58,10 @@ export class ToImage {
     const { changedData, punch } = this.ports;
     if (changedData === null)
       throw new RsError('E_NO_REFLINK', 'This server cannot tell what differs in a file: it needs x86-64 or arm64, and the package koffi');
-    const pool = this.poolOf(job.record);
+    const pool = this.copies.poolOf(job.record);
     const { sizeBytes } = source.record;
     const base = await this.baseOf(job.record, pool, source, target);
-    const { copyStamp, from } = await this.prepared(job, pool, target, sizeBytes, base);
+    const { copyStamp, from } = await this.copies.prepared(job, pool, target.id, sizeBytes, base);
     const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
     const files: { close(): Promise<void> }[] = [next];
     try {
@@ -70,15 +70,11 @@ export class ToImage {
       const before = from === null ? null : await this.openBase(from, source);
       if (before !== null) files.push(before);
       const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: sizeBytes };
-      const save = async (positionBytes: number): Promise<void> => {
-        await this.save(job, positionBytes);
-        this.checkRoom(job.record);
-      };
-      await copyRanges({ changedData, punch }, job, { base: before, next, copy }, range, save);
+      await copyRanges({ changedData, punch }, job, { base: before, next, copy }, range, (position) => this.copies.reached(job, position));
     } finally {
       for (const file of files) await file.close();
     }
-    await this.save(job, sizeBytes);
+    await this.copies.save(job, sizeBytes);
     job.check();
     const old = this.imageOf(job.record, target)?.image?.base ?? null;
     await this.ports.exclusive(() => this.commit(job, source, target, copyStamp), `the refresh of image ${target.name}@${target.universe}`);
@@ -86,10 +82,8 @@ export class ToImage {
     if (old !== null) await this.forget(source, old.snapshot);
   }
 
-  /** Deletes the copy. What cannot be deleted now is deleted by the next sweep of what moves have left. */
-  async discard(record: JobRecord, { id }: ImageCopy): Promise<void> {
-    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
-    if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
+  discard(record: JobRecord, { id }: ImageCopy): Promise<void> {
+    return this.copies.discard(record, id);
   }
 
   private imageOf({ toId }: JobRecord, { id }: ImageCopy): Manifest | undefined {
@@ -125,10 +119,10 @@ export class ToImage {
     const base = image?.image?.base;
     if (image === undefined || base === undefined) return null;
     const record = snapshotsOf(source).list.find(({ id }) => id === base.snapshot);
-    const imageFile = poolPaths.baseData(poolPaths.volume(pool.path, target.id));
-    if (record === undefined || (await this.onDisk(pool, () => stampOf(imageFile))) !== base.stamp) return null;
+    const file = poolPaths.baseData(poolPaths.volume(pool.path, target.id));
+    if (record === undefined || (await this.copies.onDisk(pool, () => stampOf(file))) !== base.stamp) return null;
     if (!isComparable(filesOf(record).layout, filesOf(source.record).layout)) return null;
-    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, imageFile };
+    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, file };
   }
 
   /** Opens the files of the base in the pools of the volume. */
@@ -146,52 +140,11 @@ export class ToImage {
     throw new JobEnds({ kind: 'waits', reason: `snapshot ${snapshot.name} was removed meanwhile, so that everything is copied` });
   }
 
-  /** Makes the file of the copy, or finds the one from before a restart. */
-  private async prepared(
-    job: RunningJob,
-    pool: PoolState,
-    { id }: ImageCopy,
-    sizeBytes: number,
-    base: Base | null,
-  ): Promise<{ readonly copyStamp: string; readonly from: Base | null }> {
-    const state = stateOf(job.record);
-    const file = poolPaths.data(poolPaths.movingVolume(pool.path, id));
-    const found = await this.onDisk(pool, () => stampOf(file));
-    if (found !== null && found === state.copyStamp && (state.base ?? null) === null) return { copyStamp: found, from: null };
-    if (found !== null && found === state.copyStamp && state.base === base?.key) return { copyStamp: found, from: base };
-    await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
-    const isBegun = base !== null && (await this.onDisk(pool, (files) => new MoveFiles(files).beginAs(id, base.imageFile, sizeBytes)));
-    const copyStamp = isBegun ? await stampOf(file) : await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, sizeBytes, false));
-    if (copyStamp === null)
-      throw new RsError(
-        'E_VOLUME',
-        `Files of pool ${pool.name} cannot be told from each other: use a file system with lasting inode numbers`,
-      );
-    job.note({ copy: { ...state, copyStamp, base: isBegun ? base.key : null, positionBytes: 0 }, doneBytes: 0 });
-    await job.save();
-    return { copyStamp, from: isBegun ? base : null };
-  }
-
-  private async save(job: RunningJob, positionBytes: number): Promise<void> {
-    job.note({ copy: { ...stateOf(job.record), positionBytes } });
-    await job.save();
-  }
-
-  /** Throws E_SPACE before the copy fills the pool, because writes to its volumes would then wait. */
-  private checkRoom(record: JobRecord): void {
-    const pool = this.poolOf(record);
-    if (usableBytes(pool) >= Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes)) return;
-    throw new RsError(
-      'E_SPACE',
-      `The copy of volume ${record.name} was ended before it fills pool ${pool.name}: make room there, and repeat it`,
-    );
-  }
-
   /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
   private async commit(job: RunningJob, source: CopySource, target: ImageCopy, copyStamp: string): Promise<void> {
     const { clock } = this.ports;
     const { record } = job;
-    const pool = this.poolOf(record);
+    const pool = this.copies.poolOf(record);
     const asker = this.ports.askerOf(record.by);
     const was = this.imageOf(job.record, target);
     if ((was === undefined) !== target.isNew)
@@ -199,7 +152,7 @@ export class ToImage {
         'E_UNKNOWN_VOLUME',
         `Image ${target.name}@${target.universe} is no longer in pool ${pool.name}: it was removed or moved meanwhile`,
       );
-    const stamp = await this.onDisk(pool, (files) => this.keptCopy(files, target));
+    const stamp = await this.copies.onDisk(pool, (files) => this.keptCopy(files, target));
     const relation: Pick<ImageRelation, 'momentMs' | 'refresh' | 'base'> = {
       momentMs: source.record.createdMs,
       refresh: target.refresh,
@@ -256,15 +209,5 @@ export class ToImage {
     if ((await stampOf(poolPaths.baseData(from))) !== null) await rename(poolPaths.baseData(from), poolPaths.baseData(folder));
     await syncDirectory(folder);
     files.ports.reached?.('image: base');
-  }
-
-  private poolOf({ toId, to }: JobRecord): PoolState {
-    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
-    if (pool !== undefined) return pool;
-    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
-  }
-
-  private onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.ports.pools.onDisk(name, MOVE_STEP_MS, work);
   }
 }

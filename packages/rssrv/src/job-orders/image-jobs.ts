@@ -7,7 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied } from '../copies/copy-rules.ts';
-import { decideCopiedRefresh, decideImage, findPairs, isInOtherPool } from '../images/image-rules.ts';
+import { decideCopiedRefresh, decideCopiedRestore, decideImage, findPairs, findRestore, isInOtherPool } from '../images/image-rules.ts';
 import type { CopyTarget, JobRecord } from '../jobs/job-record.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import { type Asker, checkRole, LOCAL_ASKER } from '../pools/asker.ts';
@@ -100,6 +100,26 @@ export class ImageJobs {
       return { source, pool, target: { kind: 'image' as const, id, name, universe, refresh: randomUUID(), isNew: false } };
     });
     return this.beginImages(all, limitBytes, asker, changes);
+  }
+
+  /** Begins a job that gives a volume the content of an image in another pool. Returns null if the image is in the pool of the volume. */
+  async restore(wanted: VolumeName, universe: number, limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView | null> {
+    checkRole(asker, 'manage', 'restore volumes');
+    await this.ports.pools.measure();
+    const pair = findRestore(this.ports.catalogue(), wanted, universe, asker);
+    if (!isInOtherPool(pair)) return null;
+    const begin = (): Promise<JobRecord> => {
+      const catalogue = this.ports.catalogue();
+      const { image, source } = findRestore(catalogue, wanted, universe, asker);
+      const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: this.ports.clock.wallMs() };
+      decideCopiedRestore(catalogue, source.manifest, image, asker, stamp);
+      this.ports.verbs.checkUnheld(source);
+      const { id, name, universe: of } = source.manifest;
+      const target = { kind: 'restore' as const, id, name, universe: of, keptId: randomUUID() };
+      return this.ports.newJobs.copy(image, target, inPool(source.pool, limitBytes), asker);
+    };
+    const job = await changes.run(begin, `volume ${volumeText(wanted)}, which begins to be restored`);
+    return this.ports.newJobs.view(job);
   }
 
   /** Makes snapshots of the volumes at one moment, and jobs that copy them. */

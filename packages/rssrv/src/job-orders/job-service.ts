@@ -15,6 +15,7 @@ import { ToFile } from '../copies/to-file.ts';
 import { ToNbd } from '../copies/to-nbd.ts';
 import { ToVolume } from '../copies/to-volume.ts';
 import { checkNotRead, VolumeCopies } from '../copies/volume-copies.ts';
+import { FromImage } from '../images/from-image.ts';
 import { ToImage } from '../images/to-image.ts';
 import { isOpen, volumeIdsOf } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
@@ -104,6 +105,7 @@ export class JobService {
       sources: new CopySources({ log, snapshots, triggers, exclusive, pools: () => pools.states }),
       toVolume: new ToVolume(copying),
       toImage: new ToImage({ ...copying, log, snapshots }),
+      fromImage: new FromImage({ ...copying, snapshots }),
       toFile: new ToFile({ ...{ clock, log, convert, user, guarded }, reached: (step) => ports.reached(step) }),
       toNbd: new ToNbd({ clock, convert, user }),
     });

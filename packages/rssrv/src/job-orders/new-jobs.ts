@@ -12,7 +12,7 @@ import type { Asker } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 
-export type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' }>;
+export type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' | 'restore' }>;
 
 /** A volume, or one of its snapshots. */
 export type FoundSource = Found & Partial<Pick<FoundSnapshot, 'record'>>;
@@ -89,5 +89,5 @@ export function inPool(pool: PoolState, limitBytes: number | null): JobPlace {
 }
 
 export function isInPool(target: CopyTarget): target is InPool {
-  return target.kind === 'volume' || target.kind === 'image';
+  return 'id' in target;
 }

@@ -38,6 +38,7 @@ export function jobText({ kind, name, from, to, copy }: JobRecord): string {
   const what = `copy of volume ${name}${copy.isOwn ? '' : `@${copy.snapshot}`}`;
   const { target } = copy;
   if (target.kind === 'image') return `${what} to image ${volumeText(target)} in pool ${to}`;
+  if (target.kind === 'restore') return `${what} to its volume ${volumeText(target)} in pool ${to}`;
   return target.kind === 'volume' ? `${what} to volume ${volumeText(target)} in pool ${to}` : `${what} to ${to}`;
 }
 
@@ -52,7 +53,7 @@ export function isOpen({ state }: Pick<JobRecord, 'state'>): boolean {
 /** Ids of the volumes that a job changes, and under which it has files in pools. */
 export function volumeIdsOf({ volumeId, copy }: Pick<JobRecord, 'volumeId' | 'copy'>): readonly string[] {
   const target = copy?.target;
-  return target?.kind === 'volume' || target?.kind === 'image' ? [volumeId, target.id] : [volumeId];
+  return target !== undefined && 'id' in target ? [volumeId, target.id] : [volumeId];
 }
 
 /** Returns the list with a new job. Throws E_BUSY if a job changes the volume already, and E_LIMIT if too many are open. */

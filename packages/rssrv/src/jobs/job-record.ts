@@ -27,6 +27,8 @@ export type CopyTarget =
       /** Else the image exists. */
       readonly isNew: boolean;
     }
+  /** A volume that gets the content of its image in another pool. `keptId`: of the snapshot that its content before becomes. */
+  | { readonly kind: 'restore'; readonly id: string; readonly name: string; readonly universe: number; readonly keptId: string }
   | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat; readonly isForced: boolean }
   | { readonly kind: 'nbd'; readonly uri: string };
 
@@ -141,13 +143,11 @@ function isTarget(value: unknown): value is CopyTarget {
   if (!isRecord(value)) return false;
   switch (value['kind']) {
     case 'image':
+      return isNamed(value) && isText(value['refresh']) && typeof value['isNew'] === 'boolean';
     case 'volume':
-      return (
-        (value['kind'] === 'volume' || (isText(value['refresh']) && typeof value['isNew'] === 'boolean')) &&
-        isText(value['id']) &&
-        isText(value['name']) &&
-        isWhole(value['universe'])
-      );
+      return isNamed(value);
+    case 'restore':
+      return isNamed(value) && isText(value['keptId']);
     case 'file':
       return isText(value['path']) && FORMATS.some((format) => format === value['format']) && typeof value['isForced'] === 'boolean';
     case 'nbd':
@@ -155,6 +155,10 @@ function isTarget(value: unknown): value is CopyTarget {
     default:
       return false;
   }
+}
+
+function isNamed(value: Record<string, unknown>): boolean {
+  return isText(value['id']) && isText(value['name']) && isWhole(value['universe']);
 }
 
 function isEnd(value: unknown): value is CopyEnd {

@@ -44,8 +44,9 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     volumes: volumes.map((volume) => one({ volume }, asker).volume),
     jobs: jobs.map(visibleJob),
   }),
-  'volume-image-restore': ({ volume, kept }, asker) => ({
-    ...one({ volume }, asker),
+  'volume-image-restore': ({ volume, kept, job }, asker) => ({
+    volume: volume === null ? null : one({ volume }, asker).volume,
+    job: job === null ? null : visibleJob(job),
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
   }),
   'volume-split': one,

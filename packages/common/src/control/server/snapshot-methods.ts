@@ -84,8 +84,12 @@ export const IMAGE_METHODS = {
   ),
   'volume-image-restore': method(
     'Gives a volume the content of its image in a universe; nobody may use the volume',
-    { name: volumeName, universe, fromUniverse: universe, request },
-    object({ volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
+    { name: volumeName, universe, fromUniverse: universe, limitBytes: bytesPerSecond, request },
+    object({
+      volume: orNull(VOLUME, 'null: a job restores it'),
+      kept: orNull(SNAPSHOT, 'The content before; null: it was removed since, or a job restores the volume'),
+      job: orNull(JOB, 'Restores the volume from another pool; null: it is restored'),
+    }),
     SERVER_CHANGE_MS,
     'manage',
   ),

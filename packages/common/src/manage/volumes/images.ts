@@ -23,7 +23,7 @@ export function imageVerbs(program: VolumeProgram, words: string): ImageVerbs {
   return { image: imageVerb(program, words), refresh: refreshVerb(program, words), split: splitVerb(program) };
 }
 
-const JOB_OPTIONS = {
+export const JOB_OPTIONS = {
   limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
   wait: WAIT_OPTION,
   background: { kind: 'flag', help: 'do not wait for jobs' },
@@ -31,10 +31,13 @@ const JOB_OPTIONS = {
 } as const;
 
 /** Returns how to follow jobs, and their limit. */
-function jobOptions(
-  { limit, wait, background }: { readonly limit: string | null; readonly wait: number | null; readonly background: boolean },
-  program: string,
-) {
+interface JobFlags {
+  readonly limit: string | null;
+  readonly wait: number | null;
+  readonly background: boolean;
+}
+
+function jobOptions({ limit, wait, background }: JobFlags, program: string) {
   if (wait !== null && background) throw usageError('Both --wait and --background are given: give one of them', program);
   return { limitBytes: limit === null ? null : sizeOf('--limit', limit, program), follow: { wait, background, json: false } };
 }
@@ -156,13 +159,31 @@ clients use it, and after its volume was removed.`,
 }
 
 /** `volume restore NAME --from N`: gives a volume the content of its image. */
-export async function restoreFrom(door: VolumeDoor, name: string, from: string, json: boolean, program: string): Promise<undefined> {
+export async function restoreFrom(
+  door: VolumeDoor,
+  name: string,
+  from: string,
+  { json, ...options }: JobFlags & { readonly json: boolean },
+  { program, words }: { readonly program: string; readonly words: string },
+): Promise<undefined> {
   const fromUniverse = universeOf('--from', from, program);
+  const { limitBytes, follow } = jobOptions(options, program);
   const target = await door.find(name, 'remove');
-  const { volume, kept } = await target.call('volume-image-restore', { ...target.volume, fromUniverse, request: door.newId() });
-  if (json) return printJson(door, { ...target.place, volume, kept });
+  const answer = await target.call('volume-image-restore', { ...target.volume, fromUniverse, limitBytes, request: door.newId() });
+  if (json) return printJson(door, { ...target.place, ...answer });
+  const { volume, kept, job } = answer;
+  const image = volumeText({ name: target.volume.name, universe: fromUniverse });
+  if (job !== null) {
+    const label = target.label(target.volume);
+    const texts = {
+      begins: `${label} gets the content of its image ${image}`,
+      done: `${label} has the content of its image ${image}; its content before is a snapshot before-restore`,
+      undone: 'the volume is as before',
+    };
+    await followJob(door, target, job, { ...follow, shows: `${program} ${words} ${job.id}` }, texts);
+  }
+  if (volume === null) return undefined;
   const before = kept === null ? '' : `; its content before is ${snapshotText(kept, target.label)}`;
-  const image = volumeText({ name: volume.name, universe: fromUniverse });
   door.out(toText([`${target.label(volume)} has the content of its image ${image}${before}`]));
   return undefined;
 }

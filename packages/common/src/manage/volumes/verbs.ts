@@ -4,14 +4,14 @@
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
-import { REMOVED, SNAPSHOT, VOLUME } from '../../control/server/views.ts';
+import { JOB, REMOVED, SNAPSHOT, VOLUME } from '../../control/server/views.ts';
 import { list, object, orNull, type Shape } from '../../control/shape.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { formatTime } from '../../log/log-line.ts';
 import { poolsText, shownSize, volumeDetails, volumeText } from '../server-tables.ts';
 import { noteUnknownClients } from './create.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
-import { restoreFrom } from './images.ts';
+import { JOB_OPTIONS, restoreFrom } from './images.ts';
 import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
 type VolumeVerb = Command<VolumeDoor>;
@@ -25,14 +25,15 @@ export interface VolumeVerbs {
   readonly restore: VolumeVerb;
 }
 
-export function volumeVerbs(program: VolumeProgram): VolumeVerbs {
+/** `words`: how the program names jobs, such as `jobs`. */
+export function volumeVerbs(program: VolumeProgram, words: string): VolumeVerbs {
   return {
     show: showVerb(program),
     grow: growVerb(program),
     rename: renameVerb(program),
     set: setVerb(program),
     remove: removeVerb(program),
-    restore: restoreVerb(program),
+    restore: restoreVerb(program, words),
   };
 }
 
@@ -181,26 +182,34 @@ async function removeSnapshot(door: VolumeDoor, target: VolumeTarget, snapshot: 
   return print(door, json, target, { removed: null, ...answer }, text);
 }
 
-function restoreVerb(given: VolumeProgram): VolumeVerb {
+function restoreVerb(given: VolumeProgram, words: string): VolumeVerb {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'restore'),
-    synopsis: 'volume restore NAME [--from N]',
+    synopsis: 'volume restore NAME [--from N] [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'brings back a removed volume, or the content of an image',
     details: `Without --from, the command brings back a removed volume with its content and
 its snapshots. With --from, the volume becomes what its image in universe N is;
 no client may hold it. Its content before becomes a snapshot whose name begins
 with before-restore, so that nothing is lost. The volume keeps its size: if it
-has grown since the image was refreshed, the rest of it is zeros.`,
-    options: { from: { kind: 'text', value: 'N', help: 'universe of the image' }, json: JSON_OPTION },
-    json: object({ ...given.place, volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: a removed volume was brought back') }),
+has grown since the image was refreshed, the rest of it is zeros. If the image
+is in another pool, a job copies what differs, and the volume has its content
+until the job ends. With --json, the command does not wait for jobs. The options
+for jobs have no effect otherwise.`,
+    options: { from: { kind: 'text', value: 'N', help: 'universe of the image' }, ...JOB_OPTIONS },
+    json: object({
+      ...given.place,
+      volume: orNull(VOLUME, 'null: a job restores it'),
+      kept: orNull(SNAPSHOT, 'The content before; null: a removed volume was brought back, or a job restores the volume'),
+      job: orNull(JOB, 'Restores the volume from another pool; null: it is restored'),
+    }),
     operands: { min: 1, max: 1 },
     completes: given.completesRemoved,
-    run: async (door: VolumeDoor, { from, json }, [name = '']) => {
-      if (from !== null) return restoreFrom(door, name, from, json, given.program);
+    run: async (door: VolumeDoor, { from, json, ...options }, [name = '']) => {
+      if (from !== null) return restoreFrom(door, name, from, { ...options, json }, { program: given.program, words });
       const { call, volume, ...target } = await door.findRemoved(name);
       const answer = await call('volume-restore', { ...volume, request: door.newId() });
       const text = `${target.label(answer.volume)} restored in pool ${poolsText(answer.volume)}${target.ofServer}`;
-      return print(door, json, target, { ...answer, kept: null }, toText([text]));
+      return print(door, json, target, { ...answer, kept: null, job: null }, toText([text]));
     },
   });
 }

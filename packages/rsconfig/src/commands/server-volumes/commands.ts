@@ -106,7 +106,7 @@ function filterOf({ server, namespace }: OptionValues): PlaceFilter {
   return { server: textOf(server), namespace: textOf(namespace) };
 }
 
-const VERBS = volumeVerbs(PROGRAM);
+const VERBS = volumeVerbs(PROGRAM, 'volume jobs');
 export const VOLUME_SHOW = atServer(VERBS.show);
 export const VOLUME_GROW = atServer(VERBS.grow);
 export const VOLUME_RENAME = atServer(VERBS.rename);

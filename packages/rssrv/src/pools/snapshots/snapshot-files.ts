@@ -21,7 +21,7 @@ const DATA_MODE = 0o600;
 
 export class SnapshotFiles {
   private readonly files: PoolFiles;
-  private readonly directory: string;
+  readonly directory: string;
   private readonly reflink: Reflink;
   private readonly reached: (step: string) => void;
 
