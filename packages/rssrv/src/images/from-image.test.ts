@@ -8,9 +8,11 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import type { Changes } from '../requests/requests.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { CopyScene, DB } from '../testing/copy-scene.ts';
 import type { SceneOptions } from '../testing/pool-scene.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
 
 const BLOCK_BYTES = 4_096;
@@ -21,7 +23,7 @@ const STEPS = new Set([
   ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
   ...['move: discarded', 'snapshot removal: commit'],
 ]);
-const CHANGES = { run: <T>(change: () => Promise<T>): Promise<T> => change() };
+const CHANGES: Changes = { run: (change) => change(WHOLE_TURN) };
 
 useTwoPools();
 

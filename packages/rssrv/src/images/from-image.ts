@@ -5,11 +5,11 @@
 import { open, rename } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { syncDirectory } from '@rsio/common/files/durable-write';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type CopySource, stateOf } from '../copies/copy-source.ts';
 import type { ToVolumePorts } from '../copies/to-volume.ts';
 import type { CopyTarget, JobRecord } from '../jobs/job-record.ts';
-import type { RunningJob } from '../jobs/jobs.ts';
+import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
 import { copyRanges } from '../moves/copy-ranges.ts';
 import { VolumeContent } from '../moves/volume-content.ts';
 import type { PoolState } from '../pools/catalogue.ts';
@@ -70,7 +70,16 @@ export class FromImage {
     }
     await this.copies.save(job, sizeBytes);
     job.check();
-    await this.ports.exclusive(() => this.commit(job.record, source, target, copyStamp), `volume ${target.name}, which is being restored`);
+    try {
+      await this.ports.exclusive(
+        () => this.commit(job.record, source, target, copyStamp),
+        `volume ${target.name}, which is being restored`,
+      );
+    } catch (thrown) {
+      // A snapshot of the volume is being made, for example.
+      if (toRsError(thrown).code === 'E_BUSY') throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+      throw thrown;
+    }
   }
 
   discard(record: JobRecord, { id }: Restore): Promise<void> {
@@ -112,7 +121,7 @@ async function takeOver(files: SnapshotFiles, was: Manifest, copyStamp: string):
   const next = await files.roomForNext(was);
   const moving = poolPaths.movingVolume(files.directory, was.id);
   if ((await stampOf(poolPaths.data(moving))) !== copyStamp)
-    throw new RsError('E_BUSY', 'The files of the copy have changed: restore the volume again');
+    throw new RsError('E_BUSY', 'The files of the copy have changed: it begins again');
   await rename(poolPaths.data(moving), next);
   await syncDirectory(moving);
   return files.nextIsMade('restore', next, copyStamp);
