@@ -187,7 +187,10 @@ const MEMBERS: readonly ModelRun[] = [
     lost-record-opens 2 3 1 1 2 3 0 65 1 1 2 -w 1
     readd-same-identity 2 2 1 2 2 1 0 2 1 1 2 -w 1
     new-empty-map 2 3 2 1 3 3 1 127 1 1 3 -w 1
-    clear-pending 2 1 0 1 1 2 0 2 1 1 1 -w 1`,
+    clear-pending 2 1 0 1 1 2 0 2 1 1 1 -w 1
+    size-early 2 1 0 1 2 3 0 127 1 1 2 -g -w 1
+    join-ungrown 2 1 0 1 2 3 0 127 1 1 2 -g -w 1
+    grow-in-sync 2 1 0 1 2 3 0 127 1 1 2 -g -w 1`,
   ),
   ...table(
     'members',
@@ -197,6 +200,7 @@ const MEMBERS: readonly ModelRun[] = [
     base 3 3 2 1 4 3 1 127 2 1 3 -w 11 -t 300
     base 2 3 2 1 4 4 1 127 2 1 4 -w 12 -t 300
     base 2 3 2 1 4 4 1 127 2 2 4 -w 13 -t 300
+    base 3 2 0 1 3 3 1 127 1 1 2 -g -w 14 -t 300
     read-majority 2 3 2 1 3 3 1 127 1 1 3 -w 1 -t 300`,
   ),
   ...table('mirror', 'big', 'unfinished', 'base 2 1 0 0 2 2 0 63 -q -f 200000000 -t 900'),

@@ -18,7 +18,8 @@
   X(ONE_STEP, "one-step") X(JOINT_OLD_ONLY, "joint-old-only") X(JOINT_NEW_ONLY, "joint-new-only") X(CLAIM_OLD_ONLY, "claim-old-only") \
   X(CLAIM_NEW_ONLY, "claim-new-only") X(BOTH_WAYS, "both-ways") X(CLAIM_FIRST_VOTERS, "claim-first-voters") \
   X(RECORD_SAME_ID, "record-same-id") X(LOST_RECORD_OPENS, "lost-record-opens") X(READD_SAME, "readd-same-identity") \
-  X(NEW_EMPTY_MAP, "new-empty-map") X(CLEAR_PENDING, "clear-pending") X(READ_MAJORITY, "read-majority") X(READ_MAJORITY_OLD, "read-majority-old")
+  X(NEW_EMPTY_MAP, "new-empty-map") X(CLEAR_PENDING, "clear-pending") X(READ_MAJORITY, "read-majority") X(READ_MAJORITY_OLD, "read-majority-old") \
+  X(SIZE_EARLY, "size-early") X(JOIN_UNGROWN, "join-ungrown") X(GROW_IN_SYNC, "grow-in-sync")
 // clang-format on
 #define ENUMERATOR(id, name) id,
 #define NAME(id, name) name,
@@ -26,16 +27,17 @@ enum Variant { VARIANTS(ENUMERATOR) NVARIANT };
 static const char* NAMES[] = {VARIANTS(NAME)};
 static const int N = 4, D = 3, MB = 2, MW = 5, MR = 3, GARBAGE = 7, K_MAX = 30;
 static int V = BASE, R = 2, WR = 2, RD = 1, FL = 1, FAULTS = 2, T = 2, DETACH = 0, KINDS = 31, B = 1, REGIONS = 1, CHANGES = 0;
+static bool GROWS = false;
 enum { OFF, CLAIMING, ATTACH, SERVING, OUT };
 enum { KW, KCOPY, KREPLAY };
 enum { SETTLED, UNSETTLED, COPYING, FLUSHING };
 // Sets of data identities and of voters have a bit for each server and one for its successor: 1 << (server + 4 * generation).
 struct Cfg {
-  uint8_t t, k, I, M, V, V2, cl; // V2: not empty in the first step of a change of voters
+  uint8_t t, k, I, M, V, V2, cl, size; // V2: not empty in the first step of a change of voters
 };
 struct Srv {
   // gen: of the record of the voter; id: of the data; wb: values that a crash may leave
-  uint8_t prom, gen, id, life, map, cache[MB], disk[MB], wb[MB];
+  uint8_t prom, gen, id, life, map, size, cache[MB], disk[MB], wb[MB];
   Cfg cfg;
 };
 struct Cli {
@@ -48,7 +50,7 @@ struct St {
   Srv s[N];
   Cli c[2];
   uint8_t wst[MW], wpred[MW], wterm[MW], wblk[MW], rst[MR], rval[MR], rpred[MR], rterm[MR], rblk[MR];
-  uint8_t flushed, wdrop, nt, faults, nfl, changes, used, lostDisk, lostRecord;
+  uint8_t flushed, wdrop, nt, faults, nfl, changes, used, told, lostDisk, lostRecord;
 };
 static int pop(int x) { return __builtin_popcount(x); }
 static bool newer(const Cfg& a, const Cfg& b) { return a.t != b.t ? a.t > b.t : a.k > b.k; }
@@ -124,7 +126,7 @@ struct Model {
     State s;
     memset(&s, 0, sizeof s);
     int I = (1 << R) - 1;
-    Cfg g = {1, 1, (uint8_t)I, (uint8_t)I, (uint8_t)(R == 2 ? 11 : 7), 0, 0};
+    Cfg g = {1, 1, (uint8_t)I, (uint8_t)I, (uint8_t)(R == 2 ? 11 : 7), 0, 0, 0};
     for (int v = 0; v < N; v++) {
       if (g.V >> v & 1) s.s[v].prom = 1, s.s[v].cfg = g;
       if (I >> v & 1) continue;
@@ -211,6 +213,9 @@ struct Model {
       for (int q = 1; q < 1 << N; q++) { // what every later claim may choose
         const Cfg& g = highest(s, q);
         if (!g.t || !quorum(g, voterBits(s, q))) continue;
+        if (s.told > g.size) return "VIOLATION: a size was told that the next holder does not know";
+        for (int r = 0; r < D; r++)
+          if ((g.I & sdb(s, r)) && s.s[r].size < g.size) return "VIOLATION: a replica that the next holder may choose is too small";
         for (int r = 0; r < D; r++)
           if (g.I & sdb(s, r))
             for (int i = 0; i < WR; i++)
@@ -400,6 +405,7 @@ struct Model {
         for (int r = 0; r < D; r++)
           if (k.com.I & db(k, r)) k.join &= ~(1 << r);
         if (note) *note += strf("; %s: config %d.%d is at a majority", c ? "Y" : "X", k.com.t, k.com.k);
+        if (k.com.size) s.told = 1;
         if (ph == ATTACH) {
           k.ph = SERVING;
           for (int r = 0; r < D; r++)
@@ -499,7 +505,7 @@ struct Model {
         part = 7, executes(r);
       }
       at = 0, part = 8;
-      if (k.ph == SERVING) settles(), part = 9, application(), part = 10, changes(), part = 11, detach();
+      if (k.ph == SERVING) settles(), part = 9, application(), part = 10, changes(), part = 13, growth(), at = 0, part = 11, detach();
       part = 12, faults();
     }
     void attach() {
@@ -633,6 +639,7 @@ struct Model {
           }
       }
       if (dirty || k.pen.t || !ready) return;
+      if (!(k.join & m) && k.com.size > o.s[r].size && V != JOIN_UNGROWN) return;
       if (!(k.join & m) && (mem(k) & k.sess & ~m)) {
         State s = o;
         s.c[c].join |= m;
@@ -777,6 +784,28 @@ struct Model {
             if (!((k.rs ? k.rc : 0) >> v & 1) && reaches(k, v) && o.s[v].prom == k.term && usable(o, k, v))
               with(1 << v, -1, LAB("%c: confirms term %d to R%d of %s", sn(v), k.term, at + 1, name));
       }
+    }
+    // M21: what counts or returns grows first, then the config says the size.
+    void growth() {
+      if (!GROWS) return;
+      int grown = 0;
+      for (int r = 0; r < D; r++) {
+        if (!(k.sess >> r & 1)) continue;
+        if (o.s[r].size) grown |= 1 << r;
+        else if (works(o, c, r)) {
+          State s = o;
+          s.s[r].size = 1;
+          at = r;
+          emit(s, NORMAL, LAB("%c: grows for %s", sn(r), name));
+        }
+      }
+      if (k.pen.t || k.com.cl || k.com.size || k.com.k >= K_MAX) return;
+      bool all = allIn(k, V == GROW_IN_SYNC ? k.com.I : counted(k), grown);
+      if (!all && (V != SIZE_EARLY || !grown)) return;
+      State s = o;
+      Cfg g = k.com;
+      g.size = 1, send(s.c[c], g);
+      emit(s, NORMAL, LAB("%s: all that count have grown, writes %s, the new size", name, text(s.c[c].pen).c_str()));
     }
     // M17: the first step names both sets of voters, the second one the new set, or the old one again.
     void changes() {
@@ -938,7 +967,7 @@ struct Model {
         s.faults++, s.lostDisk = 1;
         Srv& x = s.s[v];
         for (int b = 0; b < B; b++) x.cache[b] = x.disk[b] = GARBAGE, x.wb[b] = 0;
-        x.id = 1, x.map = (1 << REGIONS) - 1, x.life++;
+        x.size = 0, x.id = 1, x.map = (1 << REGIONS) - 1, x.life++;
         for (int y = 0; y < 2; y++) loseSess(s, y, v, true);
         emit(s, FAULT, LAB("%c: its disk is lost, an empty one takes its place", sn(v)));
       }
@@ -976,6 +1005,7 @@ static int usage() {
   puts("usage: members VARIANT replicas writes reads flushes faults terms detach(0|1) kinds blocks regions changes [OPTION...]\n"
        "  kinds  the sum of: 1 client and server are cut off, 2 a server is unreachable for all, 4 a server process crashes,\n"
        "         8 a server machine crashes, 16 a client crashes, 32 a replica loses its disk, 64 a server loses its voter's record\n"
+       "  -g     the volume grows once\n"
        "  -l     also look for livelocks\n"
        "  -n N   stop after N states (default: 24 million)\n"
        "  -f N   keep fingerprints alone, stop after N states or the seconds of -t\n"
@@ -993,6 +1023,7 @@ int main(int c, char** a) {
     std::string w = a[i];
     auto number = [&]() { return ++i < c ? strtoull(a[i], 0, 10) : 0; };
     if (w == "-l") live = true;
+    else if (w == "-g") GROWS = true;
     else if (w == "-n") limit = number();
     else if (w == "-f") hashed = number();
     else if (w == "-w") seed = number();
