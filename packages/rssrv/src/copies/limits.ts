@@ -19,6 +19,8 @@ export const FILE_STEP_MS = 30_000;
 export const FILE_SYNC_MS = 600_000;
 /** Steps of copies to files that have not ended. Each one occupies one of the 4 threads of this process, also if its file system hangs. */
 export const FILE_STEPS_MAX = 3;
+/** Those on one file system, so that one that hangs leaves the others a thread. Not more jobs run at once. */
+export const FILE_STEPS_MOUNT_MAX = 2;
 /** Time within which an NBD server must accept the connection. */
 export const NBD_CONNECT_MS = 10_000;
 /** Longest path or URI of a target. */

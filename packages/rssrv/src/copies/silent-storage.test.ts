@@ -7,7 +7,7 @@ import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { systemClock } from '@rsio/common/lib/clock';
 import { expect, test, vi } from 'vitest';
-import { FILE_STEPS_MAX } from './limits.ts';
+import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX } from './limits.ts';
 import { ToFile } from './to-file.ts';
 
 const storage = vi.hoisted(() => ({ silent: Promise.resolve(), looks: 0 }));
@@ -31,13 +31,16 @@ test('storage that hangs occupies few threads', async () => {
   const files = new ToFile({
     ...{ clock: systemClock, log: { warn: unused }, convert: unused, user: () => null, guarded },
     reached: () => undefined,
+    mountOf: (file) => Promise.resolve(path.basename(file)),
   });
-  const check = () => files.check({ kind: 'file', path: path.join(folder, 'x.raw'), format: 'raw', isForced: false });
+  const check = (name = 'x.raw') => files.check({ kind: 'file', path: path.join(folder, name), format: 'raw', isForced: false });
   let answer = (): void => undefined;
   storage.silent = new Promise((resolve) => (answer = resolve));
-  const hanging = Array.from({ length: FILE_STEPS_MAX }, check);
+  const hanging = Array.from({ length: FILE_STEPS_MOUNT_MAX }, () => check());
+  await expect(check()).rejects.toThrow(/^2 steps of copies to x.raw have not ended: check its file system/);
+  hanging.push(check('other.raw'));
   for (let again = 0; again < 3; again++)
-    await expect(check()).rejects.toThrow(/^3 steps of copies to files have not ended: check the file systems/);
+    await expect(check('third.raw')).rejects.toThrow(/^3 steps of copies to files have not ended: check the file systems/);
   expect(storage.looks).toBe(FILE_STEPS_MAX);
   answer();
   await Promise.all(hanging);

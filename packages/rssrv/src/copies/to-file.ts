@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
+import { mountTable } from '@rsio/common/daemon/mount-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -15,7 +16,7 @@ import { stampOf } from '../pools/moves/move-files.ts';
 import { withSnapshotFile, within } from './copied-file.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import { checkFilePlace, checkFileSpace, type GuardedPlaces, PART_PREFIX } from './file-place.ts';
-import { FILE_STEPS_MAX, FILE_SYNC_MS } from './limits.ts';
+import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX, FILE_SYNC_MS } from './limits.ts';
 import type { Convert, ProgramUser } from './program.ts';
 
 export interface ToFilePorts {
@@ -27,6 +28,8 @@ export interface ToFilePorts {
   guarded(): GuardedPlaces;
   /** Called after each step. */
   readonly reached: (step: string) => void;
+  /** The mount point of a file, found without an access to it. Default: as the kernel tells. */
+  mountOf?(file: string): Promise<string>;
 }
 
 type FileCopyTarget = Extract<CopyTarget, { kind: 'file' }>;
@@ -36,8 +39,8 @@ const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK'])
 
 export class ToFile {
   private readonly ports: ToFilePorts;
-  /** Steps that have not ended, also those that nobody waits for. */
-  private steps = 0;
+  /** Steps that have not ended, also those that nobody waits for: the mount point of each. */
+  private readonly steps: string[] = [];
   /** Files on storage that hangs. Without a reference, Node would close them in its main thread. */
   private readonly unclosed = new Set<FileHandle>();
 
@@ -125,15 +128,23 @@ export class ToFile {
   }
 
   /** Throws E_SYSTEM, and begins nothing, while too many steps have not ended: each one occupies a thread of this process. */
-  private step<T>({ path: file }: FileCopyTarget, work: () => Promise<T>, limitMs?: number): Promise<T> {
-    if (this.steps >= FILE_STEPS_MAX)
-      return Promise.reject(
-        new RsError('E_SYSTEM', `${FILE_STEPS_MAX} steps of copies to files have not ended: check the file systems of these files`, {
-          file,
-        }),
-      );
-    this.steps++;
-    const done = work().finally(() => this.steps--);
+  private async step<T>({ path: file }: FileCopyTarget, work: () => Promise<T>, limitMs?: number): Promise<T> {
+    const mount = await (this.ports.mountOf ?? mountOf)(file);
+    if (this.steps.filter((one) => one === mount).length >= FILE_STEPS_MOUNT_MAX)
+      throw new RsError('E_SYSTEM', `${FILE_STEPS_MOUNT_MAX} steps of copies to ${mount} have not ended: check its file system`, { file });
+    if (this.steps.length >= FILE_STEPS_MAX)
+      throw new RsError('E_SYSTEM', `${FILE_STEPS_MAX} steps of copies to files have not ended: check the file systems of these files`, {
+        file,
+      });
+    this.steps.push(mount);
+    const done = work().finally(() => this.steps.splice(this.steps.indexOf(mount), 1));
     return within(this.ports.clock, file, done, limitMs);
   }
+}
+
+/** The last mount point above the file. Links are not followed, because that would be an access to a file system that may hang. */
+async function mountOf(file: string): Promise<string> {
+  const points = (await mountTable().catch(() => [])).map(({ mountPoint }) => mountPoint);
+  const above = points.filter((point) => point === '/' || file.startsWith(`${point}/`));
+  return above.reduce((longest, point) => (point.length >= longest.length ? point : longest), '/');
 }

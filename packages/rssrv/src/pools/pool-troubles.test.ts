@@ -305,3 +305,20 @@ describe('pools that cannot be used', () => {
     expect(fs.existsSync(at(`volumes/${bad.id}/data`))).toBe(true);
   });
 });
+
+test('a thick volume that cannot grow, because the pool is full, keeps its file', async () => {
+  let isFull = false;
+  const allocate = async (): Promise<void> => {
+    if (isFull) throw Object.assign(new Error('No space left on device'), { code: 'ENOSPC' });
+  };
+  const scene = await PoolScene.open(directory, { clock: systemClock, allocate });
+  scenes.push(scene);
+  const { manifest } = await scene.create({ thick: true });
+  const sizeOf = (): number => fs.statSync(path.join(directory, 'fast', 'volumes', manifest.id, 'data')).size;
+  isFull = true;
+  await expect(scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_POOL' });
+  expect(sizeOf()).toBe(MIB);
+  isFull = false;
+  await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
+  expect(sizeOf()).toBe(2 * MIB);
+});

@@ -71,7 +71,8 @@ export async function createData(
 }
 
 /**
- * Extends a file from at least `fromBytes` to `sizeBytes`. Throws E_VOLUME if it is shorter than that. Bytes beyond the size in the manifest
+ * Extends a file from at least `fromBytes` to `sizeBytes`. If the space for that cannot be allocated, the file keeps its size. Throws E_VOLUME
+ * if it is shorter than that. Bytes beyond the size in the manifest
  * are zero, because they were never served.
  */
 export async function extendData(ports: PoolFilesPorts, file: string, fromBytes: number, sizeBytes: number, thick: boolean): Promise<void> {
@@ -84,8 +85,16 @@ export async function extendData(ports: PoolFilesPorts, file: string, fromBytes:
         `${file} has ${size} bytes, but the volume has ${fromBytes}: restore its content; if zeros are correct, make it ${fromBytes} bytes long with truncate(1), then reload`,
         { file },
       );
+    if (thick) {
+      try {
+        await ports.allocate(file, fromBytes, sizeBytes);
+      } catch (thrown) {
+        // Gives back what was allocated beyond the end of the file.
+        await handle.truncate(size).catch(() => undefined);
+        throw thrown;
+      }
+    }
     if (size < sizeBytes) await handle.truncate(sizeBytes);
-    if (thick) await ports.allocate(file, fromBytes, sizeBytes);
     ports.reached?.('grow: data');
     await handle.sync();
   } finally {
