@@ -259,7 +259,10 @@ test('changes of the volume of a snapshot that is being made are refused, naming
 test('a moment that fails leaves nothing, and the next snapshot of the name is made', async () => {
   let isFailing = true;
   const moments: Moments = {
-    take: (copies) => (isFailing ? Promise.reject(new RsError('E_BUSY', 'The clients write too fast')) : NO_HOLD.take(copies)),
+    take: async (copies) => {
+      await NO_HOLD.take(copies);
+      if (isFailing) throw new RsError('E_BUSY', 'The clients write too fast');
+    },
   };
   const server = await Server.open({ moments });
   await server.scene.create({ pool: 'a' });
