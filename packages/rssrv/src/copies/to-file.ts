@@ -29,7 +29,7 @@ export interface ToFilePorts {
   /** Called after each step. */
   readonly reached: (step: string) => void;
   /** The mount point of a file, found without an access to it. Default: as the kernel tells. */
-  mountOf?(file: string): Promise<string>;
+  readonly mountOf?: (file: string) => Promise<string>;
 }
 
 type FileCopyTarget = Extract<CopyTarget, { kind: 'file' }>;
