@@ -167,6 +167,25 @@ test('after a stop at each step of a refresh, the image has its old content or t
   expect(seen).toEqual(new Set(['[7,0,8,0]', '[7,99,8,0]']));
 });
 
+test('an image has the size that its volume had at its moment, also if the volume grows before it is copied, and a refresh the new one', async () => {
+  let copies = await open();
+  await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
+  write(copies, 0, 0, 7);
+  await make(copies);
+  await copies.scene.verbs.grow(DB, 2 * SIZE_BYTES, LOCAL_ASKER, null);
+  await copies.run();
+  const sizes = (): number[] => [image(copies).sizeBytes, fs.statSync(fileOf(copies, 1)).size];
+  expect([blocksOf(directory, 'slow'), sizes()]).toEqual([
+    [7, 0, 0, 0],
+    [SIZE_BYTES, SIZE_BYTES],
+  ]);
+  copies = await again(copies);
+  await refresh(copies);
+  await copies.run();
+  expect(sizes()).toEqual([2 * SIZE_BYTES, 2 * SIZE_BYTES]);
+  await copies.scene.pools.close();
+});
+
 test('a refresh is refused while a client holds the image, and its job waits for one that comes later', async () => {
   let copies = await withImage(directory);
   copies = await again(copies);

@@ -162,7 +162,9 @@ export class ToImage {
     try {
       if (was === undefined) {
         const planned = decideCopiedImage(catalogue, source, pool, target, asker, clock.wallMs());
-        const manifest: Manifest = { ...planned, stamps: [copyStamp], image: { ...planned.image, ...relation } };
+        // The volume may have grown since its snapshot was made.
+        const { sizeBytes } = source.record;
+        const manifest: Manifest = { ...planned, sizeBytes, stamps: [copyStamp], image: { ...planned.image, ...relation } };
         return await commitCopy(this.ports, record, pool, manifest);
       }
       const image = decideCopiedRefresh(catalogue, target, source, asker);
