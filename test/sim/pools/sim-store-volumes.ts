@@ -116,11 +116,25 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
     one.serveAs(null);
   }
 
+  /** Of several files: no client uses it. */
+  private serveSpread(config: ServerVolumeConfig): void {
+    const parts = config.layout?.parts ?? [];
+    if (parts.some(({ trouble }) => trouble !== null)) return;
+    const wrong = parts.find(({ path, stamp }) => dataAt(path ?? '')?.stamp !== stamp);
+    if (wrong !== undefined)
+      this.ports.machine.judge.breach(`M1: volume ${config.name} is served with ${wrong.path}, and its manifest has another file`);
+    this.held.set(volumeKey(config), config);
+  }
+
   private serve(config: ServerVolumeConfig): void {
     const { machine, volumes, opened } = this.ports;
     const { name, path, sizeBytes, pool } = config;
     // Its pool is not sure that it has it.
     if (pool?.trouble !== undefined) return;
+    if (config.layout !== undefined) {
+      this.serveSpread(config);
+      return;
+    }
     const data = dataAt(path ?? '');
     if (data === null || data.stamp !== pool?.stamp || data.sizeBytes < (sizeBytes ?? 0)) {
       machine.judge.breach(`M1: volume ${name} is served from ${path} (${data?.stamp}), and the file of its manifest is ${pool?.stamp}`);

@@ -35,6 +35,8 @@ export interface WorldShape {
   readonly hasStores: boolean;
   /** Clients read snapshots of these pools. */
   readonly hasReaders: boolean;
+  /** There are volumes over several of these pools. */
+  readonly hasSpread: boolean;
   /** Its servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -69,6 +71,8 @@ const STORE_SEEDS = 14;
 const STORE_SEED = 8;
 /** The same, with clients that read snapshots. */
 const READER_SEED = 7;
+/** The same, with volumes over several pools. */
+const SPREAD_SEED = 3;
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
 /** The same, beside the volumes of pools. */
@@ -90,12 +94,17 @@ const TIMES: readonly LivenessTimes[] = [
 
 /** The world of this seed has pools on simulated file systems. */
 export function isStoreSeed(seed: number): boolean {
-  return seed > STORE_SEEDS_AFTER && (seed % STORE_SEEDS === STORE_SEED || isReaderSeed(seed));
+  return seed > STORE_SEEDS_AFTER && (seed % STORE_SEEDS === STORE_SEED || isReaderSeed(seed) || isSpreadSeed(seed));
 }
 
 /** The same, and clients read snapshots. */
 export function isReaderSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === READER_SEED;
+}
+
+/** The same, and there are volumes over several of these pools. */
+export function isSpreadSeed(seed: number): boolean {
+  return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === SPREAD_SEED;
 }
 
 export function drawShape(random: SeededRandom, seed: number): WorldShape {
@@ -133,6 +142,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     hasPools,
     hasStores,
     hasReaders: isReaderSeed(seed),
+    hasSpread: isSpreadSeed(seed),
     tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
     snapshots: seed > SNAPSHOT_SEEDS_AFTER && SNAPSHOT_SEEDS_TAKEN.includes(seed % SNAPSHOT_SEEDS),
     revokes: seed % OLDER_SERVER_SEEDS !== 0,

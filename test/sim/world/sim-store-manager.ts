@@ -22,6 +22,7 @@ import type { SimUser } from '../machines/sim-user.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import type { SimReader } from '../readers/sim-reader.ts';
 import type { SimStore } from '../pools/sim-store.ts';
+import { CREATED, SimSpread, spreadContent } from './sim-spread.ts';
 
 export interface StoreManagerPorts {
   readonly clock: SimClock;
@@ -32,6 +33,8 @@ export interface StoreManagerPorts {
   readonly moments: SnapshotJudge;
   /** Of clients that read the snapshots; null: there are none. */
   readonly readers: ReaderJudge | null;
+  /** There are volumes over both pools. */
+  readonly hasSpread: boolean;
   /** One that has this snapshot, or comes back to it; null: there is none. */
   readerOf(label: string): SimReader | null;
   /** Names of the pools. */
@@ -79,6 +82,8 @@ const NAME_AGAIN_CHANCE = 0.6;
 /** There, how often one that a client comes back to is replaced by another of this name. */
 const REPLACE_CHANCE = 0.4;
 const AWAY_WAITS = 50;
+/** Of the orders, where there are volumes over several pools. */
+const SPREAD_SHARE = 0.5;
 const COMES_BACK_MAX_MS = 15;
 const AGAIN_TRIES = 3;
 const PAIRS_MAX = 1000;
@@ -96,6 +101,7 @@ export class SimStoreManager {
   private readonly fixed: Owned[] = [];
   private moving: Owned | null = null;
   private readonly clones: string[] = [];
+  private readonly spread: SimSpread;
   /** Names of snapshots that were removed: where clients read, another one may get it. */
   private readonly freed: string[] = [];
   private isHealed = false;
@@ -105,6 +111,12 @@ export class SimStoreManager {
   constructor(ports: StoreManagerPorts) {
     this.ports = ports;
     this.random = ports.random;
+    this.spread = new SimSpread({
+      ...ports,
+      store: () => (ports.server.store?.isReady === true ? ports.server.store : null),
+      ask: (what, work) => this.ask(what, work),
+      newName: () => `n${++this.names}`,
+    });
     void this.run();
   }
 
@@ -132,7 +144,9 @@ export class SimStoreManager {
 
   private async run(): Promise<void> {
     for (let at = 0; at < STORED_MAX; at++) await this.create(at === STORED_MAX - 1);
-    const { judge } = this.ports;
+    const { judge, hasSpread, server } = this.ports;
+    for (const part of hasSpread ? ['w0', 'w1'] : [])
+      await this.spread.create({ ...CREATED, name: `${server.name}-${part}`, sizeBytes: this.random.int(1, 3) * STEP_BYTES });
     for (let attempts = 0; attempts < ATTEMPTS_MAX && judge.done < ORDERS && !this.isOver; attempts++) {
       await this.pause(this.random.unit() * GAP_MAX_MS);
       await this.act();
@@ -152,6 +166,7 @@ export class SimStoreManager {
     const { random } = this;
     const one = random.pick(this.fixed);
     if (this.ports.readers !== null && random.chance(REPLACE_CHANCE)) return this.replace();
+    if (this.ports.hasSpread && random.chance(SPREAD_SHARE)) return this.spread.act();
     const draw = random.unit();
     if (draw < 0.3) return this.move();
     if (one.snapshots.length === 0 || draw < 0.5) return this.snapshot();
@@ -373,14 +388,17 @@ export class SimStoreManager {
   }
 
   /** All snapshots and clones; null: not known, because a pool cannot be used. */
-  private found({ pools }: SimStore): Map<string, Buffer | null> | null {
+  private found(store: SimStore): Map<string, Buffer | null> | null {
     const found = new Map<string, Buffer | null>();
-    for (const { path, trouble, volumes, snapshots } of pools.states) {
+    for (const { path, trouble, volumes, snapshots } of store.pools.states) {
       if (trouble !== null) return null;
       for (const id of volumes.keys()) {
         if (this.clones.includes(id)) found.set(id, contentAt(poolPaths.data(poolPaths.volume(path, id))));
-        for (const { name } of snapshots.get(id)?.list ?? [])
-          found.set(keyOf(id, name), contentAt(snapshotPaths.data(poolPaths.volume(path, id), name)));
+        for (const { id: own, name, layout } of snapshots.get(id)?.list ?? [])
+          found.set(
+            keyOf(id, name),
+            layout !== undefined ? spreadContent(store, own) : contentAt(snapshotPaths.data(poolPaths.volume(path, id), name)),
+          );
       }
     }
     return found;
@@ -432,17 +450,6 @@ export class SimStoreManager {
     });
   }
 }
-
-const CREATED = {
-  universe: 0,
-  blockSizeBytes: 512,
-  thick: false,
-  readonly: false,
-  shared: false,
-  clients: null,
-  takeOver: null,
-  takeOverForce: true,
-} as const;
 
 function keyOf(id: string, snapshot: string): string {
   return `${id}@${snapshot}`;

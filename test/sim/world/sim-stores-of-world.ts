@@ -98,6 +98,7 @@ export class SimStoresOfWorld {
     server.openPool();
     manager = new SimStoreManager({
       ...{ clock, random, trace, server, judge, moments, readers, pools },
+      hasSpread: world.shape.hasSpread,
       readerOf: (label) => this.readers.find((one) => one.keeps(label) && !one.isDone) ?? null,
       users: (volume, mayBeSeveral) => this.users(volume, mayBeSeveral),
       sendAway: async (user) => {

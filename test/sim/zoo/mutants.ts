@@ -14,6 +14,7 @@ import { REVOKE_MUTANTS } from './mutants/revoke-mutants.ts';
 import { READER_MUTANTS } from './reader-mutants/reader-mutants.ts';
 import { SERVER_MUTANTS } from './mutants/server-mutants.ts';
 import { SNAPSHOT_MUTANTS } from './snapshot-mutants/snapshot-mutants.ts';
+import { SPREAD_MUTANTS } from './spread-mutants/spread-mutants.ts';
 import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
 import { STORE_MUTANTS } from './store-mutants/store-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
@@ -34,4 +35,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SNAPSHOT_MUTANTS,
   ...STORE_MUTANTS,
   ...READER_MUTANTS,
+  ...SPREAD_MUTANTS,
 ];

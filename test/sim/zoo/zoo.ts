@@ -6,7 +6,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';
 import { FOUND_AT } from './found-at.ts';
-import { isReaderSeed, isStoreSeed } from '../world/sim-shape.ts';
+import { isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
@@ -84,9 +84,10 @@ export async function huntMutants(
 }
 
 /** Worlds that cannot find it are passed over, because steps of production code that change move the seeds at which mutants are found. */
-function runsFor({ needsStores, needsReaders }: Mutant, first: number): Run[] {
+function runsFor({ needsStores, needsReaders, needsSpread }: Mutant, first: number): Run[] {
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);
   if (needsReaders === true) return seeds.filter((seed) => isReaderSeed(seed)).map((seed) => [seed, seed]);
+  if (needsSpread === true) return seeds.filter((seed) => isSpreadSeed(seed)).map((seed) => [seed, seed]);
   if (needsStores === true) return seeds.filter((seed) => isStoreSeed(seed)).map((seed) => [seed, seed]);
   return [[first, first + ZOO_SEEDS - 1]];
 }

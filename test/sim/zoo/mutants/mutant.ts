@@ -17,6 +17,8 @@ export interface Mutant {
   readonly needsStores?: true;
   /** Of these, only those with clients that read snapshots. */
   readonly needsReaders?: true;
+  /** Of these, only those with volumes over several pools. */
+  readonly needsSpread?: true;
   apply(): () => void;
 }
 
