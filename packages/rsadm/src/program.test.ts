@@ -392,7 +392,7 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'list', '--pool', 'fast'], { 'volume-list': () => ({ volumes: [], removed: [] }) }, 'No volume in pool fast'],
     [['volume', 'list', '--removed'], { 'volume-list': () => ({ volumes: [volume()], removed: [] }) }, 'No removed volume can be restored'],
     [['client', 'list'], { 'client-list': () => ({ clients: [] }) }, 'No client: rsadm client add NAME lets one connect'],
-    [['reload'], { reload: () => ({ applied: [] }) }, 'rssrv already uses this ROOT/etc/dvsc/rssrvcfg: nothing has changed'],
+    [['reload'], { reload: () => ({ applied: [] }) }, 'rssrv already uses this ROOT/etc/dvsc/rssrvcfg: nothing in it has changed'],
   ])('%j of an empty list says so on stderr', async (argv, handlers, sentence) => {
     await scene.serve(handlers);
     expect(await scene.run(argv)).toEqual({ code: 0, out: '', err: `rsadm: ${sentence}\n` });

@@ -44,6 +44,16 @@ lost@0    20.0G     0  fast          0  unavailable: its file is gone: restore i
   );
 });
 
+test('volumes: writes that wait for space show in the list and in the details', () => {
+  const waiting = volume({ waitsForSpace: true, pool: 'fast' });
+  const [list, details] = [volumesTable([waiting], 0), volumeDetails(waiting)];
+  expect([list, details]).toEqual([
+    expect.stringContaining(' (writes wait for space)\n'),
+    expect.stringContaining('served; writes wait for space in pool fast\n'),
+  ]);
+  expect(volumeDetails(volume({ waitsForSpace: true, fullPool: 'slow' }))).toContain('writes wait for space in pool slow\n');
+});
+
 test('images: of which volume they are, how old they are, and what has become of the volume', () => {
   const image = (changes: Partial<typeof IMAGE>) => volume({ name: 'oracle', universe: 1, image: { ...IMAGE, ...changes } });
   const [minute, hour] = [60_000, 3_600_000];

@@ -93,9 +93,15 @@ function layoutText({ chunkBytes, parts }: NonNullable<ManagedVolumeView['layout
   return chunkBytes === null ? `concat of ${parts.length} files` : `stripe of ${parts.length} files, chunks of ${printSize(chunkBytes)}`;
 }
 
-/** Clients that hold the volume, or why it is not served. */
-export function heldText({ state, holders, reason }: ManagedVolumeView): string {
-  return state === 'served' ? holders.map(({ node }) => node).join(', ') || '-' : `unavailable: ${reason ?? '-'}`;
+/** Clients that hold the volume, and whether their writes wait; or why it is not served. */
+export function heldText({ state, holders, reason, waitsForSpace }: ManagedVolumeView): string {
+  if (state !== 'served') return `unavailable: ${reason ?? '-'}`;
+  return `${holders.map(({ node }) => node).join(', ') || '-'}${waitsForSpace ? ' (writes wait for space)' : ''}`;
+}
+
+function stateText({ state, reason, waitsForSpace, fullPool, pool }: ManagedVolumeView): string {
+  if (state !== 'served') return `unavailable: ${reason ?? '-'}`;
+  return waitsForSpace ? `served; writes wait for space in pool ${fullPool ?? pool ?? '-'}` : 'served';
 }
 
 /** Output of `volume list --removed`. */
@@ -128,7 +134,7 @@ export function volumeDetails(
   const names = (list: readonly string[] | null, all: string): string => (list === null ? all : list.join(', ') || 'none');
   const lines: (readonly [string, string])[] = [
     ['id', volume.id ?? '-'],
-    ['state', volume.state === 'served' ? 'served' : `unavailable: ${volume.reason ?? '-'}`],
+    ['state', stateText(volume)],
     ['size', `${shownSize(volume.sizeBytes)} (${volume.sizeBytes ?? '-'} bytes), blocks of ${volume.blockSizeBytes}`],
     ['used', shownSize(volume.usedBytes)],
     ...(server === null ? [] : [['server', server] as const]),

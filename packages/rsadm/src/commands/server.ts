@@ -16,7 +16,7 @@ export const RELOAD = defineCommand({
     const answer = await context.call('reload', {});
     if (json) return printJson(context, answer);
     for (const sentence of answer.applied) context.out(`${escapeControls(sentence)}\n`);
-    if (answer.applied.length === 0) context.note(`rssrv already uses this ${context.configFile}: nothing has changed`);
+    if (answer.applied.length === 0) context.note(`rssrv already uses this ${context.configFile}: nothing in it has changed`);
     return undefined;
   },
 });

@@ -94,6 +94,27 @@ describe('with one server, each command sends one request with an id and prints 
     ]);
   });
 
+  // Regression: a program that hangs kept the command waiting for up to a minute without a word.
+  test.each(['before', 'after'])('a command that waits long for triggers %s the snapshot says so', async (when) => {
+    const clock = new FakeClock();
+    const slowIf = (isSlow: boolean): void => clock.advance(isSlow ? SLOW_CALL_MS : 0);
+    await serve([BIG_9], {
+      'snapshot-begin': () => {
+        slowIf(when === 'before');
+        return { ticket: 7 };
+      },
+      'snapshot-end': () => {
+        slowIf(when === 'after');
+        return { ended: true };
+      },
+    });
+    const { code, err } = await run('volume snapshot oracle@monday', { clock });
+    expect([code, err]).toEqual([
+      0,
+      `rsconfig: rsiod waits for the programs that its triggers start ${when} the snapshot: the log of rsiod has what they say\n`,
+    ]);
+  });
+
   test('a volume that is attached here is not rolled back, and may lose a snapshot', async () => {
     const attachments = [attachment({ namespace: 'osl', name: 'oracle', universe: 0 })];
     await serve([BIG_9], { local: () => ({ attachments, awaited: [] }) });
