@@ -17,7 +17,7 @@ export const CLONE_MAX_MS = 5_000;
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
 /** A request for more chunks waits until they are cloned in the background, because it would delay the requests for few chunks. */
-export const ASK_CHUNKS_MAX = 64;
+export const ASK_CHUNKS_MAX = 256;
 /** Chunks of one volume. Each session keeps a byte for each of them. */
 export const GUARD_CHUNKS_MAX = 1 << 20;
 /** Moments of which chunks are guarded at a time. Each occupies a thread of the listener. */

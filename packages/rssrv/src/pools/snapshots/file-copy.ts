@@ -13,6 +13,7 @@ import {
   CHUNKS_MAX,
   COUNT_EXTENTS_MAX,
   COUNT_MAX_BYTES,
+  SMALL_CHUNK_EXTENTS_MAX,
   WHOLE_EXTENTS_MAX,
 } from './limits.ts';
 import type { ChunkedCopy } from './moment.ts';
@@ -181,7 +182,8 @@ export async function chunkBytesFor(ranges: RangeCalls, descriptor: number, size
     }
     total += count;
     offsetBytes += lengthBytes;
-    while (chunkBytes > CHUNK_MIN_BYTES && Math.min(count, chunkBytes / EXTENT_MIN_BYTES) > CHUNK_EXTENTS_MAX) chunkBytes /= 2;
+    if (count > CHUNK_EXTENTS_MAX)
+      while (chunkBytes > CHUNK_MIN_BYTES && Math.min(count, chunkBytes / EXTENT_MIN_BYTES) > SMALL_CHUNK_EXTENTS_MAX) chunkBytes /= 2;
     if (count > COUNT_EXTENTS_MAX) pieceBytes = Math.max(CHUNK_MIN_BYTES, pieceBytes / 2);
     else if (count < COUNT_EXTENTS_MAX / 4) pieceBytes = Math.min(COUNT_MAX_BYTES, pieceBytes * 2);
   }

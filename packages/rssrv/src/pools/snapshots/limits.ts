@@ -11,8 +11,10 @@ export const WHOLE_EXTENTS_MAX = 500;
 /** A larger number of extents is cloned in chunks of this size, or of a smaller one if a chunk would have more extents than this. */
 export const CHUNK_MAX_BYTES = 16 * 1024 * 1024;
 export const CHUNK_EXTENTS_MAX = 128;
-/** Below this size, chunks are not made smaller: with extents of 4 KiB, such a chunk has no more than CHUNK_EXTENTS_MAX, about. */
-export const CHUNK_MIN_BYTES = 1024 * 1024;
+/** Where chunks are made smaller, they have no more extents than this, if their size permits it: a write then waits a third as long. */
+export const SMALL_CHUNK_EXTENTS_MAX = 32;
+/** Below this size, chunks are not made smaller: with extents of 8 KiB, such a chunk has SMALL_CHUNK_EXTENTS_MAX. */
+export const CHUNK_MIN_BYTES = 256 * 1024;
 /** A larger file gets larger chunks, so that what is cloned can be recorded in little memory. */
 export const CHUNKS_MAX = 65_536;
 /** Extents are counted in pieces from CHUNK_MIN_BYTES to this size, because the file system holds writes while it counts. */
