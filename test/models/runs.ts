@@ -1,6 +1,6 @@
 // The runs of the models, with what each must give: a model that says otherwise is a broken rule or a broken model. README.md explains the
 // arguments and the variants. `small` runs belong to the tests, `normal` ones take minutes together, and `big` ones minutes each.
-// Invariant: each variant of a model has a run that breaks it, or one that shows that it holds.
+// Invariant: each variant of a model has a run that breaks it, or one that finds nothing.
 
 export type Result = 'holds' | 'breaks' | 'unfinished';
 

@@ -10,7 +10,7 @@
   X(NO_RECOMMIT, "no-recommit") X(ANY_REPLICA, "any-replica") X(NO_SETTLE_FLUSH, "no-settle-flush") \
   X(RESYNC_UNCLAIMED, "resync-unclaimed") X(MAP_SOURCE_ONLY, "map-source-only") X(MAP_TARGET_ONLY, "map-target-only") \
   X(CLEAR_EARLY, "clear-early") X(CLEAR_UNFLUSHED, "clear-unflushed") X(RESYNC_FORGET, "resync-forget") \
-  X(MAP_NOT_INFLIGHT, "map-not-inflight") X(READ_UNCHECKED, "read-unchecked") X(COPY_NO_MAP, "copy-no-map") \
+  X(READ_UNCHECKED, "read-unchecked") X(COPY_NO_MAP, "copy-no-map") \
   X(IDENTITY_IGNORED, "identity-ignored") X(UNCLEAN_AS_CLEAN, "unclean-as-clean") X(NO_REVOKE, "no-revoke") \
   /* two blocks */ \
   X(CLEAR_ONE_BLOCK, "clear-one-block") X(SETTLE_ONE_BLOCK, "settle-one-block") X(COPY_ONE_BLOCK, "copy-one-block") X(TRIM_ALL, "trim-all") \
@@ -18,7 +18,7 @@
   X(ONE_STEP, "one-step") X(JOINT_OLD_ONLY, "joint-old-only") X(JOINT_NEW_ONLY, "joint-new-only") X(CLAIM_OLD_ONLY, "claim-old-only") \
   X(CLAIM_NEW_ONLY, "claim-new-only") X(BOTH_WAYS, "both-ways") X(CLAIM_FIRST_VOTERS, "claim-first-voters") \
   X(RECORD_SAME_ID, "record-same-id") X(LOST_RECORD_OPENS, "lost-record-opens") X(READD_SAME, "readd-same-identity") \
-  X(NEW_EMPTY_MAP, "new-empty-map") X(CLEAR_PENDING, "clear-pending") X(READ_MAJORITY, "read-majority") X(READ_MAJORITY_OLD, "read-majority-old") \
+  X(NEW_EMPTY_MAP, "new-empty-map") X(CLEAR_PENDING, "clear-pending") X(READ_MAJORITY, "read-majority") \
   X(SIZE_EARLY, "size-early") X(JOIN_UNGROWN, "join-ungrown") X(GROW_IN_SYNC, "grow-in-sync")
 // clang-format on
 #define ENUMERATOR(id, name) id,
@@ -174,11 +174,11 @@ struct Model {
   // Whether the servers of the mask confirm the term of k well enough for a read.
   static bool confirmed(const St& s, const Cli& k, int mask) {
     if (V == READ_UNCHECKED) return true;
-    if (V == READ_MAJORITY || V == READ_MAJORITY_OLD) {
+    if (V == READ_MAJORITY) {
       int m = 0;
       for (int v = 0; v < N; v++)
         if (mask >> v & 1) m |= vb(s, v);
-      return majority(m, k.com.V) && (V == READ_MAJORITY_OLD || majority(m, k.com.V2));
+      return majority(m, k.com.V) && majority(m, k.com.V2);
     }
     return allIn(k, k.com.I | (k.pen.t ? k.pu : 0), mask);
   }
@@ -342,7 +342,7 @@ struct Model {
       for (int x = 0; x < D; x++)
         if (x != r && (k.com.I & db(k, x))) {
           peers |= s.s[x].map & bit;
-          if (V != MAP_NOT_INFLIGHT && qst(k.q[b][x])) peers |= bit;
+          if (qst(k.q[b][x])) peers |= bit;
         }
       if (V == MAP_SOURCE_ONLY) need = peers;
       else if (V == MAP_TARGET_ONLY) need = v.map & bit;
