@@ -42,7 +42,7 @@ async function keepMoving(host: Host, limitBytes: number | null, over: Promise<u
   over.then(end, end);
   const socket = host.rssrvPaths.controlSocket;
   for (let number = 1; !isOver; number++) {
-    const { job } = await callServer(socket, 'volume-move', { ...VOLUME, pool: POOLS[number % 2]!, limitBytes, request: null });
+    const { job } = await callServer(socket, 'volume-move', { ...VOLUME, from: null, pool: POOLS[number % 2]!, limitBytes, request: null });
     for (;;) {
       const { jobs } = await callServer(socket, 'job-list', { id: job.id });
       const { state, reason, doneBytes } = jobs[0]!;

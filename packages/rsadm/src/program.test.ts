@@ -171,8 +171,14 @@ describe('each command sends its request and prints the answer', () => {
     [
       ['volume', 'move', 'oracle', '--pool', 'slow', '--limit', '100m'],
       'volume-move',
-      { ...name, pool: 'slow', limitBytes: 100 * 1024 ** 2, request },
+      { ...name, from: null, pool: 'slow', limitBytes: 100 * 1024 ** 2, request },
       'Job 7: oracle@0 moves from pool fast to pool slow; rsadm jobs 7 shows its progress\n',
+    ],
+    [
+      ['volume', 'move', 'oracle', '--from', 'fast', '--pool', 'slow'],
+      'volume-move',
+      { ...name, from: 'fast', pool: 'slow', limitBytes: null, request },
+      'Job 7: oracle@0: its files in pool fast move to pool slow; rsadm jobs 7 shows its progress\n',
     ],
     [
       ['volume', 'copy', 'oracle@monday', 'test', '--pool', 'slow', '--limit', '100m'],

@@ -59,7 +59,14 @@ export class MovedVolume {
       text: `move ${MOVED} to ${to}`,
       movesTo: to,
       ask: async () => {
-        const { job } = await callServer(this.socket, 'volume-move', { name: MOVED, universe: 0, pool: to, limitBytes: null, request });
+        const { job } = await callServer(this.socket, 'volume-move', {
+          name: MOVED,
+          universe: 0,
+          from: null,
+          pool: to,
+          limitBytes: null,
+          request,
+        });
         this.accepted = job.id;
         for (let now: Job = job; ; now = await this.jobOf(job.id)) {
           if (now.state === 'done') return now;

@@ -33,6 +33,8 @@ import { systemReflink } from '../pools/snapshots/reflink.ts';
 import type { Changes } from '../requests/requests.ts';
 import type { Turn } from '../requests/turn.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
+import { PartMoves } from '../part-moves/part-kind.ts';
+import { decidePartMove } from '../part-moves/part-rules.ts';
 import { CopyOrders, exportTarget } from './copy-orders.ts';
 import { ImageJobs } from './image-jobs.ts';
 import { inPool, isInPool, NewJobs } from './new-jobs.ts';
@@ -88,6 +90,7 @@ export class JobService {
     const exclusive: JobServicePorts['exclusive'] = (change, what) => ports.exclusive(change, what);
     this.moves = new VolumeMoves({
       ...{ clock, log, pools, verbs, ...data, exclusive },
+      parts: new PartMoves(() => this.moves.catalogue),
       volumeSwitch: new VolumeSwitch(ports.volumeSwitch),
       configured: () => ports.configured(),
       moving: () => new Set(this.jobs.list.filter(isOpen).flatMap(volumeIdsOf)),
@@ -156,8 +159,8 @@ export class JobService {
         checkLimitable(find(id));
         return { job: this.newJobs.view(await this.jobs.limit(id, limitBytes)) };
       },
-      'volume-move': ({ name, universe, pool, limitBytes }) =>
-        begin({ name, universe }, 'moved', () => this.beginMove({ name, universe }, pool, limitBytes, asker)),
+      'volume-move': ({ name, universe, from, pool, limitBytes }) =>
+        begin({ name, universe }, 'moved', () => this.beginMove({ name, universe }, { from, pool }, limitBytes, asker)),
       'volume-copy': ({ name, universe, snapshot, newName, newUniverse, pool, limitBytes }) => {
         const to = { name: newName, universe: newUniverse };
         return begin({ name, universe }, 'copied', () => this.copyOrders.copy({ name, universe, snapshot }, to, pool, limitBytes, asker));
@@ -170,12 +173,28 @@ export class JobService {
     };
   }
 
-  private async beginMove(volume: VolumeName, to: string, limitBytes: number | null, asker: Asker): Promise<JobRecord> {
+  /** `from`: the pool whose files of the volume move; null: the volume moves. */
+  private async beginMove(
+    volume: VolumeName,
+    { from, pool: to }: { readonly from: string | null; readonly pool: string },
+    limitBytes: number | null,
+    asker: Asker,
+  ): Promise<JobRecord> {
     checkRole(asker, 'manage', 'move volumes');
     await this.ports.pools.measure();
     const { catalogue } = this.moves;
     const found = findVolume(catalogue, volume);
+    if (from !== null && found.manifest.layout.kind !== 'simple') {
+      const { source, target } = decidePartMove(catalogue, found, from, to, asker);
+      const homeId = found.pool.identity?.id ?? '';
+      return this.newJobs.begin({ ...found, pool: source }, { ...inPool(target, limitBytes), kind: 'move', homeId }, asker);
+    }
     const target = decideMove(catalogue, found, to, asker);
+    if (from !== null && from !== found.pool.name)
+      throw new RsError(
+        'E_USAGE',
+        `Volume ${volumeText(volume)} is in pool ${found.pool.name}, and not in pool ${from}: leave --from away`,
+      );
     return this.newJobs.begin(found, { ...inPool(target, limitBytes), kind: 'move' }, asker);
   }
 }

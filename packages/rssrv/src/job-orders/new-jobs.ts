@@ -43,7 +43,7 @@ export class NewJobs {
     return this.begin(found, { ...place, kind: 'copy', copy: { ...copy, isOwn: isOwn ?? copy.isOwn } }, asker);
   }
 
-  async begin(found: Found, what: JobPlace & Pick<JobRecord, 'kind' | 'copy'>, asker: Asker): Promise<JobRecord> {
+  async begin(found: Found, what: JobPlace & Pick<JobRecord, 'kind' | 'copy' | 'homeId'>, asker: Asker): Promise<JobRecord> {
     const job = await this.ports.jobs.add({ ...this.newRecord(found, asker), ...what });
     const who = job.by === null ? 'an administrator on the server' : `client ${job.by}`;
     this.ports.log.info(`Job ${job.id}, ${jobText(job)}, begins, by ${who}`, { volume: job.name, audit: true });
@@ -51,7 +51,7 @@ export class NewJobs {
   }
 
   view({ copy, ...job }: JobRecord): JobView {
-    const { volumeId: _volume, fromId: _from, toId: _to, move: _move, ...shown } = job;
+    const { volumeId: _volume, fromId: _from, toId: _to, homeId: _home, move: _move, ...shown } = job;
     const target = copy?.target;
     return {
       ...shown,

@@ -33,7 +33,8 @@ export interface JobOrders {
 }
 
 /** What a job does, such as `move of volume db from pool fast to pool slow`. */
-export function jobText({ kind, name, from, to, copy }: JobRecord): string {
+export function jobText({ kind, name, from, to, copy, homeId }: JobRecord): string {
+  if (homeId !== undefined) return `move of the files of volume ${name} in pool ${from} to pool ${to}`;
   if (kind === 'move' || copy === undefined) return `move of volume ${name} from pool ${from} to pool ${to}`;
   const what = `copy of volume ${name}${copy.isOwn ? '' : `@${copy.snapshot}`}`;
   const { target } = copy;

@@ -89,6 +89,8 @@ export interface JobRecord {
   readonly doneBytes: number;
   readonly totalBytes: number;
   readonly move: MoveState | null;
+  /** Of a move of files of a volume over several pools: id of the pool that has its manifest. Absent: the volume moves. */
+  readonly homeId?: string;
   /** Absent from the records of moves. */
   readonly copy?: CopyState;
 }
@@ -117,7 +119,8 @@ function isJob(value: unknown): value is JobRecord {
     isTextOrNull(value['reason']) &&
     isWholeOrNull(value['endedMs']) &&
     isWholeOrNull(value['limitBytes']) &&
-    (value['move'] === null || isMoveState(value['move']))
+    (value['move'] === null || isMoveState(value['move'])) &&
+    (value['homeId'] === undefined || isText(value['homeId']))
   );
 }
 

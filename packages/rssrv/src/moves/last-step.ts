@@ -32,13 +32,13 @@ export interface LastStepPorts {
 /** More was written since the last round than the clients should wait for, or a snapshot was made. Nothing has changed. */
 export class TooMuchLeft extends Error {}
 
-interface Step {
+export interface Step {
   readonly found: Found;
   readonly target: PoolState;
 }
 
 export class LastStep {
-  private readonly ports: LastStepPorts;
+  protected readonly ports: LastStepPorts;
 
   constructor(ports: LastStepPorts) {
     this.ports = ports;
@@ -48,23 +48,8 @@ export class LastStep {
   async run({ found, target }: Step, record: JobRecord, bytesPerSecond: number): Promise<number> {
     const { pools, verbs, volumeSwitch } = this.ports;
     const { pool, manifest } = found;
-    const { id, name } = manifest;
-    const data = poolPaths.data(poolPaths.volume(pool.path, id));
-    if (!isSameStamp(await stampOf(data), manifest.stamps[0] ?? null))
-      throw new RsError(
-        'E_VOLUME',
-        `${data} is not the file that volume ${name} was created with: see rsadm volume show ${volumeText(manifest)}`,
-        {
-          file: data,
-        },
-      );
-    const copyStamp = await stampOf(poolPaths.data(poolPaths.movingVolume(target.path, id)));
-    const baseStamp = await stampOf(cloneFiles(pool.path, id).base);
-    if (record.move === null || copyStamp === null || copyStamp !== record.move.copyStamp || baseStamp !== record.move.baseStamp)
-      throw new RsError(
-        'E_BUSY',
-        `The files of job ${record.id} have changed, because a pool was restored or copied meanwhile: the move begins again`,
-      );
+    const { id } = manifest;
+    const copyStamp = await this.checkFiles({ found, target }, record, manifest.stamps[0] ?? null);
     const snapshots = snapshotsIn(pool, id).list;
     const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carried(id));
     if (snapshots.some((one) => !carried.has(one.id))) throw new TooMuchLeft();
@@ -96,6 +81,31 @@ export class LastStep {
     }
   }
 
+  /** The file that moves, in the old pool. */
+  protected dataOf({ pool, manifest: { id } }: Found): string {
+    return poolPaths.data(poolPaths.volume(pool.path, id));
+  }
+
+  /** Throws unless the files are those that the volume and the job name. Returns the stamp of the copy. */
+  protected async checkFiles({ found, target }: Step, record: JobRecord, stamp: string | null): Promise<string> {
+    const { pool, manifest } = found;
+    const data = this.dataOf(found);
+    if (!isSameStamp(await stampOf(data), stamp))
+      throw new RsError(
+        'E_VOLUME',
+        `${data} is not the file that volume ${manifest.name} was created with: see rsadm volume show ${volumeText(manifest)}`,
+        { file: data },
+      );
+    const copyStamp = await stampOf(poolPaths.data(poolPaths.movingVolume(target.path, manifest.id)));
+    const baseStamp = await stampOf(cloneFiles(pool.path, manifest.id).base);
+    if (record.move !== null && copyStamp !== null && copyStamp === record.move.copyStamp && baseStamp === record.move.baseStamp)
+      return copyStamp;
+    throw new RsError(
+      'E_BUSY',
+      `The files of job ${record.id} have changed, because a pool was restored or copied meanwhile: the move begins again`,
+    );
+  }
+
   /** The new pool cannot have the volume, even if it does not answer now. */
   private async unmark(pool: PoolState, manifest: Manifest): Promise<void> {
     const { pools } = this.ports;
@@ -108,12 +118,10 @@ export class LastStep {
   }
 
   /** Copies what differs from the last clone. Nobody writes to the volume. Returns false if it is too much. */
-  private async copyRest({ pool, manifest: { id, sizeBytes, thick } }: Found, target: PoolState, maxBytes: number): Promise<boolean> {
-    const [base, data, copy] = [
-      cloneFiles(pool.path, id).base,
-      poolPaths.data(poolPaths.volume(pool.path, id)),
-      poolPaths.movingVolume(target.path, id),
-    ];
+  protected async copyRest(found: Found, target: PoolState, maxBytes: number): Promise<boolean> {
+    const { pool, manifest } = found;
+    const { id, sizeBytes, thick } = manifest;
+    const [base, data, copy] = [cloneFiles(pool.path, id).base, this.dataOf(found), poolPaths.movingVolume(target.path, id)];
     const files: FileHandle[] = [];
     try {
       for (const [file, flags] of [

@@ -9,7 +9,7 @@ import type { RunningJob } from '../jobs/jobs.ts';
 import type { Found, PoolState } from '../pools/catalogue.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { cloneFiles, MoveFiles, stampOf } from '../pools/moves/move-files.ts';
+import { cloneFiles, type MoveFiles, stampOf } from '../pools/moves/move-files.ts';
 import { isWithoutReflink } from '../pools/snapshots/reflink.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import type { ChangedData } from './changed-data.ts';
@@ -21,6 +21,8 @@ export interface RoundPorts {
   readonly clock: Clock;
   readonly changedData: ChangedData;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+  /** The files of the move in a pool. */
+  files(pool: PoolFiles): MoveFiles;
   /** Changes the files of a pool. */
   onDisk<T>(pool: string, work: (files: PoolFiles) => Promise<T>): Promise<T>;
 }
@@ -44,13 +46,13 @@ export class MoveRounds {
   ): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
     const { id, sizeBytes, thick } = found.manifest;
     const { state, isNew } = await this.prepared(job, found, target, snapshot);
-    await this.ports.onDisk(target.name, (files) => new MoveFiles(files).extend(id, sizeBytes, thick));
+    await this.ports.onDisk(target.name, (files) => this.ports.files(files).extend(id, sizeBytes, thick));
     const sinceMs = this.ports.clock.monotonicMs();
     const bytes = await this.copy(job, found, target, state);
     const seconds = Math.max(1, this.ports.clock.monotonicMs() - sinceMs) / 1_000;
     // A clone that a restart has found may be of anything. Its content is in the copy now, and the snapshot has a round of its own.
-    if (snapshot !== null && isNew) await this.ports.onDisk(target.name, (files) => new MoveFiles(files).carry(snapshot));
-    await this.ports.onDisk(found.pool.name, (files) => new MoveFiles(files).nextIsCopied(id));
+    if (snapshot !== null && isNew) await this.ports.onDisk(target.name, (files) => this.ports.files(files).carry(snapshot));
+    await this.ports.onDisk(found.pool.name, (files) => this.ports.files(files).nextIsCopied(id));
     job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });
     await job.save();
     return { bytes, bytesPerSecond: Math.round(bytes / seconds) };
@@ -73,9 +75,9 @@ export class MoveRounds {
     let state = job.record.move;
     switch (resumePoint(state, found)) {
       case 'restart':
-        for (const one of [pool, target]) await this.ports.onDisk(one.name, (files) => new MoveFiles(files).discard(id));
+        for (const one of [pool, target]) await this.ports.onDisk(one.name, (files) => this.ports.files(files).discard(id));
         state = {
-          copyStamp: await this.ports.onDisk(target.name, (files) => new MoveFiles(files).begin(id, sizeBytes, thick)),
+          copyStamp: await this.ports.onDisk(target.name, (files) => this.ports.files(files).begin(id, sizeBytes, thick)),
           ...{ baseStamp: null, nextStamp: null, positionBytes: 0 },
         };
         if (state.copyStamp === null)
@@ -83,7 +85,7 @@ export class MoveRounds {
             'E_VOLUME',
             `Files of pool ${target.name} cannot be told from each other: use a file system with lasting inode numbers`,
           );
-        if (snapshot !== null) await this.ports.onDisk(target.name, (files) => new MoveFiles(files).checkReflink(id));
+        if (snapshot !== null) await this.ports.onDisk(target.name, (files) => this.ports.files(files).checkReflink(id));
         break;
       case 'copied':
         state = { ...state!, baseStamp: state!.nextStamp, nextStamp: null, positionBytes: 0 };
@@ -104,7 +106,7 @@ export class MoveRounds {
 
   private async cloned(pool: PoolState, id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {
     try {
-      return await this.ports.onDisk(pool.name, (files) => new MoveFiles(files).makeNext(id, sizeBytes, snapshot));
+      return await this.ports.onDisk(pool.name, (files) => this.ports.files(files).makeNext(id, sizeBytes, snapshot));
     } catch (thrown) {
       const errno = errnoName(thrown) ?? errnoName((thrown as { cause?: unknown }).cause);
       if (!isWithoutReflink(errno)) throw thrown;

@@ -29,9 +29,11 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
     throw new RsError('E_USAGE', `Volume ${text} is already in pool ${to}: name another pool`, { volume: text });
   if (target.trouble !== null || target.identity === null) throw unusable(target);
   if (manifest.layout.kind !== 'simple')
-    throw new RsError('E_USAGE', `Volume ${text} has several files (${manifest.layout.kind}), and volumes of one file can be moved`, {
-      volume: text,
-    });
+    throw new RsError(
+      'E_USAGE',
+      `Volume ${text} has several files (${manifest.layout.kind}): give --from Q for the pool whose files of it move; its first file stays in pool ${pool.name}`,
+      { volume: text },
+    );
   // That pool asks this one whether it still has the volume, and would have it again if this one had lost it.
   if (mayBeLeft(manifest, catalogue.pools))
     throw new RsError(

@@ -11,13 +11,12 @@ import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
-import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Catalogue, type Found, type NamedVolume, type PoolState, usableBytes, volumeText } from '../pools/catalogue.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import { isThere, MoveFiles } from '../pools/moves/move-files.ts';
-import { snapshotPaths, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { Pools } from '../pools/pools.ts';
@@ -25,9 +24,9 @@ import type { ChangedData } from './changed-data.ts';
 import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from './limits.ts';
 import { MoveRounds } from './move-rounds.ts';
 import { afterRound } from './move-plan.ts';
-import { decideMove, snapshotsIn } from './move-rules.ts';
-import { LastStep, TooMuchLeft } from './last-step.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
+import { type LastStepPorts, TooMuchLeft } from './last-step.ts';
+import { endsOf, type MoveKind, type MovePlace, waits, WholeMoves } from './move-kind.ts';
 
 export interface VolumeMovesPorts {
   readonly clock: Clock;
@@ -37,6 +36,8 @@ export interface VolumeMovesPorts {
   readonly volumeSwitch: VolumeSwitch;
   /** Null: this machine cannot tell what differs between files. */
   readonly changedData: ChangedData | null;
+  /** Moves of files of volumes over several pools. Absent: none is asked for. */
+  readonly parts?: MoveKind;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   /** Executes a change when no other one is in progress. `what`: for those that wait for it. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
@@ -48,17 +49,13 @@ export interface VolumeMovesPorts {
 
 const SECTOR_OF_STAT_BYTES = 512;
 
-/** The pools of a job, as they are now. */
-export interface Ends {
-  readonly source: PoolState | null;
-  readonly target: PoolState | null;
-}
-
 export class VolumeMoves {
   private readonly ports: VolumeMovesPorts;
+  private readonly whole: WholeMoves;
 
   constructor(ports: VolumeMovesPorts) {
     this.ports = ports;
+    this.whole = new WholeMoves(() => this.catalogue);
   }
 
   get catalogue(): Catalogue {
@@ -103,8 +100,9 @@ export class VolumeMoves {
     const { changedData, pools, verbs, punch } = this.ports;
     let previousBytes: number | null = null;
     let number = 0;
+    const kind = this.kindOf(job.record);
     for (let carried = 0; ; ) {
-      const place = this.placeOf(job.record);
+      const place = kind.placeOf(job.record);
       if (place === 'moved') return;
       job.check();
       const { found, target } = place;
@@ -113,21 +111,22 @@ export class VolumeMoves {
           'E_NO_REFLINK',
           'This server cannot tell what has changed in a file: it needs x86-64 or arm64, and the package koffi',
         );
-      await this.checkSpace(changedData, found, target, job.record);
+      await this.checkSpace(changedData, place, job.record);
       const rounds = new MoveRounds({
         clock: this.ports.clock,
         changedData,
         punch,
+        files: (files) => place.files(files),
         onDisk: (pool, work) => pools.onDisk(pool, MOVE_STEP_MS, work),
       });
-      const snapshot = await this.nextSnapshot(found, target);
+      const snapshot = await this.nextSnapshot(place);
       if (snapshot !== null) {
         if (++carried > CARRIED_MAX)
           throw new RsError(
             'E_LIMIT',
             `More than ${CARRIED_MAX} snapshots of volume ${job.record.name} were to be moved, because new ones are made all the time: stop its schedule meanwhile`,
           );
-        await rounds.round(job, found, target, snapshot).catch((thrown: unknown) => this.mayBeRemoved(found, snapshot, thrown));
+        await rounds.round(job, found, target, snapshot).catch((thrown: unknown) => this.mayBeRemoved(kind, job.record, snapshot, thrown));
         continue;
       }
       number++;
@@ -137,24 +136,25 @@ export class VolumeMoves {
       if (next === 'too-fast') throw this.tooFast(job.record, bytes);
       if (next === 'again') continue;
       job.check();
-      const last = new LastStep({
-        pools,
-        verbs,
-        volumeSwitch: this.ports.volumeSwitch,
-        changedData,
-        punch,
+      const ports: LastStepPorts = {
+        ...{ pools, verbs, volumeSwitch: this.ports.volumeSwitch, changedData, punch },
         configOf: (pool, manifest) => this.configOf(pool, manifest),
-      });
+      };
       try {
-        const waitedMs = await this.ports.exclusive(
-          () => last.run(this.checked(job.record), job.record, bytesPerSecond),
-          `the move of volume ${job.record.name}`,
-        );
+        const waitedMs = await this.ports.exclusive(() => {
+          const last = kind.checked(job.record);
+          return last.lastStep(ports).run(last, job.record, bytesPerSecond);
+        }, `the move of volume ${job.record.name}`);
         this.ports.log.info(
-          `Volume ${volumeText(job.record)} was moved from pool ${found.pool.name} to pool ${target.name}: its clients waited for ${printDuration(Math.round(waitedMs))}`,
+          `${job.record.homeId === undefined ? 'Volume' : 'A file of volume'} ${volumeText(job.record)} was moved from pool ${found.pool.name} to pool ${target.name}: its clients waited for ${printDuration(Math.round(waitedMs))}`,
           { volume: job.record.name, audit: true },
         );
-        return;
+        if (job.record.homeId === undefined) return;
+        // Another file of the volume may be in that pool.
+        await this.discard(job.record);
+        job.note({ move: null });
+        await job.save();
+        [previousBytes, number] = [null, 0];
       } catch (thrown) {
         if (!(thrown instanceof TooMuchLeft)) throw thrown;
         if (number >= ROUNDS_MAX) throw this.tooFast(job.record, bytes);
@@ -163,26 +163,29 @@ export class VolumeMoves {
   }
 
   /** The oldest snapshot that the new pool does not have yet; null if it has all. */
-  private async nextSnapshot({ pool, manifest: { id } }: Found, target: PoolState): Promise<SnapshotRecord | null> {
-    const { list } = snapshotsIn(pool, id);
-    if (list.length === 0) return null;
-    const carried = await this.ports.pools.onDisk(target.name, MOVE_STEP_MS, (files) => new MoveFiles(files).carried(id));
-    return list.find((one) => !carried.has(one.id)) ?? null;
+  private async nextSnapshot(place: MovePlace): Promise<SnapshotRecord | null> {
+    const { found, target, snapshots } = place;
+    if (snapshots.length === 0) return null;
+    const carried = await this.ports.pools.onDisk(target.name, MOVE_STEP_MS, (pool) => place.files(pool).carried(found.manifest.id));
+    return snapshots.find((one) => !carried.has(one.id)) ?? null;
   }
 
   /** Throws the error of the copy of a snapshot, unless the snapshot was removed meanwhile. */
-  private mayBeRemoved({ pool, manifest }: Found, { id }: SnapshotRecord, thrown: unknown): void {
-    const now = this.ports.pools.states.find(({ name }) => name === pool.name);
-    if (thrown instanceof JobEnds || now === undefined || snapshotsIn(now, manifest.id).list.some((one) => one.id === id)) throw thrown;
+  private mayBeRemoved(kind: MoveKind, record: JobRecord, { id }: SnapshotRecord, thrown: unknown): void {
+    if (thrown instanceof JobEnds) throw thrown;
+    const now = kind.placeOf(record);
+    if (now === 'moved' || now.snapshots.some((one) => one.id === id)) throw thrown;
   }
 
   /** Throws E_SPACE, with the numbers, if the data does not fit. What snapshots share is shared in the new pool, too. */
-  private async checkSpace(changes: ChangedData, { pool, manifest }: Found, target: PoolState, record: JobRecord): Promise<void> {
+  private async checkSpace(changes: ChangedData, place: MovePlace, record: JobRecord): Promise<void> {
     if (record.doneBytes > 0) return;
-    const folder = poolPaths.volume(pool.path, manifest.id);
-    const { list } = snapshotsIn(pool, manifest.id);
-    const files = [...list.map(({ name }) => snapshotPaths.data(folder, name)), poolPaths.data(folder)];
-    const usedBytes = await this.ports.pools.onDisk(pool.name, MOVE_STEP_MS, () => spaceOf(changes, files, usableBytes(target)));
+    const { pool, manifest } = place.found;
+    const { snapshots: list, target } = place;
+    const usedBytes = await this.ports.pools.onDisk(pool.name, MOVE_STEP_MS, (one) => {
+      const files = [...list, null].map((snapshot) => place.files(one).source(manifest.id, snapshot));
+      return spaceOf(changes, files, usableBytes(target));
+    });
     if (usedBytes <= usableBytes(target)) return;
     const what = list.length === 0 ? 'uses' : 'and its snapshots use';
     throw new RsError(
@@ -192,41 +195,15 @@ export class VolumeMoves {
     );
   }
 
-  /** The volume before the last step, checked again. */
-  private checked(record: JobRecord): { readonly found: Found; readonly target: PoolState } {
-    const place = this.placeOf(record);
-    if (place === 'moved') throw new RsError('E_INTERNAL', `Volume ${record.name} is moved already`);
-    const target = decideMove(this.catalogue, place.found, place.target.name, LOCAL_ASKER);
-    return { found: place.found, target };
-  }
-
-  /** Throws JobEnds if a pool is not there, and E_UNKNOWN_VOLUME if the volume is in neither. */
-  private placeOf(record: JobRecord): 'moved' | { readonly found: Found; readonly target: PoolState } {
-    const { source, target } = this.endsOf(record);
-    if (target?.volumes.has(record.volumeId) === true) return 'moved';
-    if (source === null || target === null) throw waits(`pool ${source === null ? record.from : record.to} cannot be used now`);
-    const manifest = source.volumes.get(record.volumeId);
-    if (manifest === undefined)
-      throw new RsError('E_UNKNOWN_VOLUME', `Volume ${record.name} is no longer in pool ${record.from}: it was removed meanwhile`);
-    if (manifest.movedTo !== undefined) throw waits('whether its last step was done is not known yet');
-    return { found: { pool: source, manifest }, target };
-  }
-
-  private endsOf({ fromId, toId }: JobRecord): Ends {
-    const usable = (id: string): PoolState | null =>
-      this.ports.pools.states.find((pool) => pool.isOpen && pool.trouble === null && pool.identity?.id === id) ?? null;
-    return { source: usable(fromId), target: usable(toId) };
+  private kindOf({ homeId }: JobRecord): MoveKind {
+    return homeId === undefined || this.ports.parts === undefined ? this.whole : this.ports.parts;
   }
 
   /** Finishes or undoes a last step that was interrupted, and serves the volume from where it is. */
   private async settle(record: JobRecord): Promise<void> {
     await this.ports.pools.settleParts();
-    for (const pool of [this.endsOf(record).target, this.endsOf(record).source]) {
-      const manifest = pool?.volumes.get(record.volumeId);
-      if (pool === null || manifest === undefined) continue;
-      if (manifest.movedTo === undefined) await this.ports.volumeSwitch.settle(this.configOf(pool, manifest));
-      return;
-    }
+    const found = this.kindOf(record).settled(record);
+    if (found !== null) await this.ports.volumeSwitch.settle(this.configOf(found.pool, found.manifest));
   }
 
   private configOf(pool: PoolState, manifest: Found['manifest']): ServerVolumeConfig {
@@ -235,7 +212,7 @@ export class VolumeMoves {
 
   /** Deletes the clones and the copy. What cannot be deleted now, `sweep` deletes later. */
   private async discard(record: JobRecord): Promise<void> {
-    const { source, target } = this.endsOf(record);
+    const { source, target } = endsOf(this.ports.pools.states, record);
     for (const pool of [source, target]) {
       if (pool === null) continue;
       const work = (files: PoolFiles): Promise<void> => new MoveFiles(files).discard(record.volumeId);
@@ -277,10 +254,6 @@ async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes
     }
   }
   return sum;
-}
-
-function waits(reason: string): JobEnds {
-  return new JobEnds({ kind: 'waits', reason });
 }
 
 /** True if the job can go on later: a pool is not there or does not answer, or the volume is very busy. */

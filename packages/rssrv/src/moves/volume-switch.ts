@@ -8,6 +8,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { SWITCH_CLOSE_MS } from './limits.ts';
+import { isDeepStrictEqual } from 'node:util';
 
 export interface HandleCloser {
   /** Closes all handles of the volume. Resolves when no request on them is running, with false if writes may be lost. */
@@ -89,7 +90,7 @@ export class VolumeSwitch {
     const id = now.id ?? '';
     const was = this.ports.inForce().inForceById(id);
     if (was === null) return;
-    if (was.path !== now.path) await this.ports.inForce().replaceVolume(was, now);
+    if (!isDeepStrictEqual(placesOf(was), placesOf(now))) await this.ports.inForce().replaceVolume(was, now);
     else if (this.servedBy(id) === undefined) this.suspend(id, null);
   }
 
@@ -124,4 +125,9 @@ export class VolumeSwitch {
       throw new RsError('E_BUSY', `The I/O in progress did not end within ${printDuration(SWITCH_CLOSE_MS)}: the storage is very busy`);
     if (!isFlushed) throw new RsError('E_BUSY', 'The storage of the volume has reported an error: check the storage');
   }
+}
+
+/** Where the files of a volume are. */
+function placesOf({ path, layout }: ServerVolumeConfig): readonly (string | null)[] {
+  return layout?.parts.map((part) => part.path) ?? [path];
 }

@@ -11,6 +11,7 @@ import type { JobRecord } from '../jobs/job-record.ts';
 import { isOpen } from '../jobs/job-plan.ts';
 import type { ChangedData } from '../moves/changed-data.ts';
 import { VolumeMoves } from '../moves/volume-moves.ts';
+import { PartMoves } from '../part-moves/part-kind.ts';
 import { VolumeSwitch } from '../moves/volume-switch.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { PoolScene } from './pool-scene.ts';
@@ -79,6 +80,7 @@ export class MoveScene {
     this.moves = new VolumeMoves({
       ...{ clock: systemClock, log, pools, verbs, volumeSwitch, changedData: COMPARED_CONTENT },
       punch: () => Promise.resolve(false),
+      parts: new PartMoves(() => this.moves.catalogue),
       exclusive: (change) => change(),
       configured: () => [],
       moving: () => new Set(this.jobs.list.filter(isOpen).map(({ volumeId }) => volumeId)),
@@ -99,11 +101,12 @@ export class MoveScene {
     });
   }
 
-  /** Adds a job that moves the only volume to another pool. */
-  async begin(to: string): Promise<JobRecord> {
-    const from = this.scene.pools.states.find(({ volumes }) => volumes.size > 0)!;
+  /** Adds a job that moves the only volume to another pool. `part`: the pool whose files of it move. */
+  async begin(to: string, part?: string): Promise<JobRecord> {
+    const home = this.scene.pools.states.find(({ volumes }) => volumes.size > 0)!;
+    const from = part === undefined ? home : this.scene.pools.states.find(({ name }) => name === part)!;
     const target = this.scene.pools.states.find(({ name }) => name === to)!;
-    const [manifest] = from.volumes.values();
+    const [manifest] = home.volumes.values();
     return this.jobs.add({
       ...{
         id: this.jobs.nextId,
@@ -117,6 +120,7 @@ export class MoveScene {
       },
       ...{ from: from.name, fromId: from.identity!.id, to, toId: target.identity!.id, state: 'waiting', reason: null },
       ...{ limitBytes: null, rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
+      ...(part === undefined ? {} : { homeId: home.identity!.id }),
     });
   }
 

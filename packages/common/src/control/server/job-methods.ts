@@ -38,8 +38,8 @@ export const JOB_METHODS = {
     'manage',
   ),
   'volume-move': method(
-    'Begins a job that moves a volume to another pool, also while clients use it',
-    { name: volumeName, universe, pool: poolName, limitBytes: bytesPerSecond, request },
+    'Begins a job that moves a volume to another pool, also while clients use it. Of a volume over several pools, its files in pool `from` move',
+    { name: volumeName, universe, from: poolOrNull, pool: poolName, limitBytes: bytesPerSecond, request },
     one,
     SERVER_CHANGE_MS,
     'manage',

@@ -34,7 +34,7 @@ function moveVerb(given: VolumeProgram, words: string): JobVerb {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume move' },
-    synopsis: 'volume move NAME --pool P [--limit RATE]\n[--wait[=T] | --background]',
+    synopsis: 'volume move NAME [--from Q] --pool P [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'moves a volume to another pool, also while clients use it',
     details: `A job on the server copies the volume, and then what clients have written
 meanwhile, until little is left. The clients then wait for a moment, and go on
@@ -42,8 +42,11 @@ in the new pool. Until that moment, the volume is in the old pool: a cancelled
 job leaves nothing in the new one. The job goes on after a restart of the
 server. On a terminal, the command shows the progress until the job ends; Ctrl-C
 ends only the command. The old pool needs a file system with reflink, and so
-does the new one if the volume has snapshots, which move with it.`,
+does the new one if the volume has snapshots, which move with it.
+Of a volume over several pools, the files in pool Q move, one after the other.
+The first file stays: it is in the home of the volume.`,
     options: {
+      from: { kind: 'text', value: 'Q', help: 'pool whose files of a volume over several pools move' },
       pool: { kind: 'text', value: 'P', help: 'pool to which the volume moves' },
       limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
       wait: WAIT_OPTION,
@@ -53,12 +56,13 @@ does the new one if the volume has snapshots, which move with it.`,
     json: object({ ...given.place, job: JOB }),
     operands: { min: 1, max: 1 },
     completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { pool, limit, wait, background, json }, [name = '']) => {
+    run: async (door: VolumeDoor, { from, pool, limit, wait, background, json }, [name = '']) => {
       if (pool === null) throw usageError('No pool: give --pool P', program);
       checkWaiting({ wait, background }, program);
       const [to, limitBytes] = [poolNameOf('--pool', pool, program), limit === null ? null : sizeOf('--limit', limit, program)];
+      const leaves = from === null ? null : poolNameOf('--from', from, program);
       const target = await door.find(name, 'change');
-      const { job } = await target.call('volume-move', { ...target.volume, pool: to, limitBytes, request: door.newId() });
+      const { job } = await target.call('volume-move', { ...target.volume, from: leaves, pool: to, limitBytes, request: door.newId() });
       const label = target.label(target.volume);
       await followJob(
         door,
@@ -66,8 +70,11 @@ does the new one if the volume has snapshots, which move with it.`,
         job,
         { wait, background, json, shows: `${program} ${words}` },
         {
-          begins: `${label} moves from pool ${job.from} to pool ${job.to}`,
-          done: `${label} is now in pool ${job.to}`,
+          begins:
+            leaves === null
+              ? `${label} moves from pool ${job.from} to pool ${job.to}`
+              : `${label}: its files in pool ${job.from} move to pool ${job.to}`,
+          done: leaves === null ? `${label} is now in pool ${job.to}` : `${label}: its files of pool ${job.from} are now in pool ${job.to}`,
           undone: 'the volume is where it was',
         },
       );

@@ -15,6 +15,8 @@ const FOLDER_MODE = 0o700;
 export class PartFiles {
   private readonly directory: string;
   private readonly ports: PoolFilesPorts;
+  /** The folder of parts is durable. */
+  private hasParts = false;
 
   constructor(directory: string, ports: PoolFilesPorts) {
     this.directory = directory;
@@ -55,15 +57,32 @@ export class PartFiles {
   }
 
   /** Makes a new part one that its volume has, after the manifest names it. */
-  async confirm(fileId: string): Promise<void> {
-    await this.move(NEW_PREFIX + fileId, fileId);
+  confirm(fileId: string): Promise<void> {
+    return this.confirmAll([fileId]);
+  }
+
+  async confirmAll(fileIds: readonly string[]): Promise<void> {
+    await this.moveAll(fileIds.map((fileId) => [NEW_PREFIX + fileId, fileId]));
     this.reached('part: confirmed');
   }
 
   /** Makes a part new again, before the manifest without it is written. */
-  async doubt(fileId: string): Promise<void> {
-    await this.move(fileId, NEW_PREFIX + fileId);
+  doubt(fileId: string): Promise<void> {
+    return this.doubtAll([fileId]);
+  }
+
+  async doubtAll(fileIds: readonly string[]): Promise<void> {
+    await this.moveAll(fileIds.map((fileId) => [fileId, NEW_PREFIX + fileId]));
     this.reached('part: doubted');
+  }
+
+  /** Takes over whole folders of this file system as new parts: pairs of the id of a part and its folder, which is durable. */
+  async adopt(folders: readonly (readonly [fileId: string, folder: string])[]): Promise<void> {
+    await this.makeParts();
+    const parts = poolPaths.parts(this.directory);
+    for (const [fileId, folder] of folders) await rename(folder, join(parts, NEW_PREFIX + fileId));
+    await syncDirectory(parts);
+    this.reached('part: adopted');
   }
 
   /** Extends the file of a part. The record has the new size first, so that the pool never promises less than it may have to keep. */
@@ -78,27 +97,29 @@ export class PartFiles {
 
   /** Deletes a part for good. Once the first step is done, nothing can bring it back. */
   async delete(fileId: string, isNew: boolean): Promise<void> {
-    await this.move(isNew ? NEW_PREFIX + fileId : fileId, PURGE_PREFIX + fileId);
+    await this.moveAll([[isNew ? NEW_PREFIX + fileId : fileId, PURGE_PREFIX + fileId]]);
     this.reached('part: purged');
     await rm(join(poolPaths.parts(this.directory), PURGE_PREFIX + fileId), { recursive: true, force: true });
     this.reached('part: deleted');
   }
 
-  private async move(from: string, to: string): Promise<void> {
+  /** Renames folders of parts. All renames are durable at the end. */
+  private async moveAll(names: readonly (readonly [from: string, to: string])[]): Promise<void> {
     const parts = poolPaths.parts(this.directory);
-    await rename(join(parts, from), join(parts, to));
+    for (const [from, to] of names) await rename(join(parts, from), join(parts, to));
     await syncDirectory(parts);
   }
 
-  /** The folder exists only in pools that have had parts. */
+  /** The folder exists only in pools that have had parts. A stop may have come before it was durable. */
   private async makeParts(): Promise<void> {
+    if (this.hasParts) return;
     try {
       await mkdir(poolPaths.parts(this.directory), { mode: FOLDER_MODE });
     } catch (thrown) {
-      if (errnoName(thrown) === 'EEXIST') return;
-      throw thrown;
+      if (errnoName(thrown) !== 'EEXIST') throw thrown;
     }
     await syncDirectory(this.directory);
+    this.hasParts = true;
   }
 
   private reached(step: string): void {

@@ -117,8 +117,7 @@ export class MoveFiles {
     await this.makeFolder(id);
     const { next } = cloneFiles(this.directory, id);
     await rm(next, { force: true });
-    const folder = poolPaths.volume(this.directory, id);
-    const from = snapshot === null ? poolPaths.data(folder) : snapshotPaths.data(folder, snapshot.name);
+    const from = this.source(id, snapshot);
     const copy = await FileCopy.begin(this.reflink, id, snapshot?.sizeBytes ?? sizeBytes, from, next);
     try {
       await cloneAll(copy);
@@ -129,6 +128,12 @@ export class MoveFiles {
     await syncDirectory(poolPaths.movingVolume(this.directory, id));
     this.reached('move: cloned');
     return stampOf(next);
+  }
+
+  /** In the old pool: the file that moves, or that of a snapshot. */
+  source(id: string, snapshot: SnapshotRecord | null): string {
+    const folder = poolPaths.volume(this.directory, id);
+    return snapshot === null ? poolPaths.data(folder) : snapshotPaths.data(folder, snapshot.name);
   }
 
   /** In the old pool, when the copy has all of `next`, durably. */
@@ -212,16 +217,15 @@ export class MoveFiles {
     this.reached('move: snapshot');
   }
 
-  /** In the new pool: the snapshots that are there, by their ids. */
-  async carried(id: string): Promise<ReadonlyMap<string, SnapshotRecord>> {
+  /** In the new pool: the ids of the snapshots that are there. */
+  async carried(id: string): Promise<ReadonlySet<string>> {
     const folder = poolPaths.movingVolume(this.directory, id);
-    const found = new Map<string, SnapshotRecord>();
+    const found = new Set<string>();
     for (const file of await namesIn(poolPaths.snapshots(folder))) {
       const { name, kind, isUnfinished } = snapshotFileOf(file) ?? { name: '', kind: 'data', isUnfinished: true };
       if (isUnfinished || kind !== 'json') continue;
       const path = snapshotPaths.record(folder, name);
-      const record = parseSnapshot(path, await readFile(path, 'utf8'));
-      found.set(record.id, record);
+      found.add(parseSnapshot(path, await readFile(path, 'utf8')).id);
     }
     return found;
   }
@@ -236,7 +240,7 @@ export class MoveFiles {
     this.reached('move: snapshots');
   }
 
-  private get reflink(): Reflink {
+  protected get reflink(): Reflink {
     return this.files.ports.reflink ?? systemReflink();
   }
 
@@ -254,13 +258,13 @@ export class MoveFiles {
     return folder;
   }
 
-  private reached(step: string): void {
+  protected reached(step: string): void {
     this.files.ports.reached?.(step);
   }
 }
 
 /** Returns no names if there is no such folder. */
-async function namesIn(folder: string): Promise<readonly string[]> {
+export async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);
   } catch (thrown) {

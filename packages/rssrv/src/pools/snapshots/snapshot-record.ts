@@ -106,6 +106,14 @@ export function printSnapshot(record: SnapshotRecord): string {
   return readable(printContent(record, record.layout === undefined ? 1 : LAYOUT_VERSION), parseSnapshot);
 }
 
+/** A snapshot as the manifest places it: each of its files is in the pool of the file that it is a clone of (ADR 0049). */
+export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }: Pick<Manifest, 'layout'>): SnapshotRecord {
+  const { layout } = record;
+  if (layout === undefined || layout.kind === 'simple' || kind === 'simple' || !('parts' in volume)) return record;
+  const parts = layout.parts.map((part, index) => ({ ...part, poolId: volume.parts[index]?.poolId ?? part.poolId }));
+  return { ...record, layout: { ...layout, parts } };
+}
+
 /** The files of a snapshot. */
 export function filesOf({ layout, sizeBytes }: Pick<SnapshotRecord, 'layout' | 'sizeBytes'>): Pick<Manifest, 'layout' | 'sizeBytes'> {
   return { layout: layout ?? { kind: 'simple' }, sizeBytes };

@@ -17,6 +17,7 @@ import {
   filesOf,
   parseSnapshot,
   parseSnapshotRemoval,
+  placedAs,
   snapshotFileOf,
   snapshotPaths,
   type SnapshotRecord,
@@ -64,19 +65,23 @@ export async function scanContent(
 ): Promise<PoolContentScan> {
   const scan = await scanPool(directory, identity, mayRepair, heard, making);
   const folders = [
-    ...scan.volumes.filter(({ id }) => scan.withSnapshots.has(id)).map(({ id }) => ({ id, folder: poolPaths.volume(directory, id) })),
+    ...scan.volumes
+      .filter(({ id }) => scan.withSnapshots.has(id))
+      .map((manifest) => ({ manifest, folder: poolPaths.volume(directory, manifest.id) })),
     ...scan.removed
       .filter(({ manifest }) => scan.withSnapshots.has(manifest.id))
-      .map(({ manifest: { id } }) => ({ id, folder: poolPaths.removedVolume(directory, id) })),
+      .map(({ manifest }) => ({ manifest, folder: poolPaths.removedVolume(directory, manifest.id) })),
   ];
-  const found = await severalAtOnce(folders, SNAPSHOT_READS_MAX, async ({ id, folder }) => {
-    const one = await new SnapshotScan(id, folder, mayRepair, before.get(id)?.making ?? []).run();
+  const found = await severalAtOnce(folders, SNAPSHOT_READS_MAX, async ({ manifest, folder }) => {
+    const { snapshots, ...one } = await new SnapshotScan(manifest.id, folder, mayRepair, before.get(manifest.id)?.making ?? []).run();
     heard();
-    return one;
+    const placed = (records: readonly SnapshotRecord[]): SnapshotRecord[] => records.map((record) => placedAs(record, manifest));
+    const isAny = snapshots !== NO_SNAPSHOTS;
+    return { ...one, snapshots: isAny ? { ...snapshots, list: placed(snapshots.list), pending: placed(snapshots.pending) } : snapshots };
   });
   const findings = found.flatMap((one) => one.findings);
   const snapshots = new Map(
-    found.flatMap((one, index) => (one.snapshots === NO_SNAPSHOTS ? [] : [[folders[index]!.id, one.snapshots] as const])),
+    found.flatMap((one, index) => (one.snapshots === NO_SNAPSHOTS ? [] : [[folders[index]!.manifest.id, one.snapshots] as const])),
   );
   for (const [id, one] of before)
     if (one.making.length > 0) snapshots.set(id, { ...(snapshots.get(id) ?? NO_SNAPSHOTS), making: one.making });
