@@ -3,6 +3,7 @@
 // whose absence would answer old data.
 
 import fs from 'node:fs';
+import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
@@ -36,6 +37,8 @@ interface Scene {
   /** What the image has where the volume cannot be read; null: the READ keeps its error. */
   readonly ask: (block: number, changes?: { storage?: string; isGranted?: boolean }) => Promise<number | null>;
   readonly bridged: () => Promise<BridgeAnswer | null>;
+  /** Volumes whose storage got a new incarnation. */
+  readonly lostIds: readonly string[];
 }
 
 function write(file: string, block: number, value: number): void {
@@ -45,7 +48,7 @@ function write(file: string, block: number, value: number): void {
 }
 
 /** A volume of [1, 2, ...] with an image in the other pool. */
-async function open(changes: Partial<ServedVolume> = {}): Promise<Scene> {
+async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<void> = () => Promise.resolve()): Promise<Scene> {
   const copies = new CopyScene(await openTwoPools(directory, {}));
   await copies.jobs.load();
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
@@ -59,7 +62,7 @@ async function open(changes: Partial<ServedVolume> = {}): Promise<Scene> {
   const [image] = states[1]!.volumes.values();
   const [record] = states[0]!.snapshots.get(id)!.list;
   const snapshotFile = snapshotPaths.data(poolPaths.volume(states[0]!.path, id), record!.name);
-  const [clock, logged, passed] = [new FakeClock(), [] as string[], new Map<number, number>()];
+  const [clock, logged, passed, lostIds] = [new FakeClock(), [] as string[], new Map<number, number>(), [] as string[]];
   const served = (): ServedVolume => {
     const storage = storageName(fs.statSync(data, { bigint: true }));
     const pool = { ids: [states[0]!.identity!.id], isThick: false };
@@ -73,6 +76,8 @@ async function open(changes: Partial<ServedVolume> = {}): Promise<Scene> {
     changedData: COMPARED_CONTENT,
     pools: () => copies.scene.pools.states,
     served: (wanted) => (wanted === id ? served() : null),
+    sync,
+    lost: (lost) => void lostIds.push(lost),
     placeOf: (snapshotId) => {
       const pool = copies.scene.pools.states[0]!;
       const found = pool.snapshots.get(id)?.list.find((one) => one.id === snapshotId);
@@ -100,7 +105,7 @@ async function open(changes: Partial<ServedVolume> = {}): Promise<Scene> {
   };
   const bridged = (): Promise<BridgeAnswer | null> => bridges.answer(session(true), { what: 'bridged', volumeId: id });
   const base = poolPaths.baseData(poolPaths.volume(states[1]!.path, image!.id));
-  return { copies, bridges, clock, logged, data, base, snapshotFile, ask, bridged };
+  return { copies, bridges, clock, logged, data, base, snapshotFile, ask, bridged, lostIds };
 }
 
 test('an image answers where the volume is as it was at the refresh, whatever clients have written to the image', async () => {
@@ -153,6 +158,26 @@ test('a session gets nothing of a volume that it does not hold, or whose file wa
   const { ask } = await open();
   expect(await ask(0, { isGranted: false })).toBe(null);
   expect(await ask(0, { storage: 'file 1:1' })).toBe(null);
+});
+
+test('a sync that fails answers nothing and starts a new incarnation; one that is slow answers nothing', async () => {
+  let failure: Error = new RsError('E_VOLUME', 'Its storage reported an error');
+  const { ask, lostIds, copies } = await open({}, () => Promise.reject(failure));
+  expect([await ask(0), lostIds]).toEqual([null, [copies.scene.served.get('db@0')!.id]]);
+  failure = new RsError('E_TIMEOUT', 'Its storage does not answer');
+  expect([await ask(0), lostIds.length]).toEqual([null, 1]);
+});
+
+test('what the sync writes back is compared, and nothing is answered if the volume has another file afterwards', async () => {
+  let duringSync = (): void => undefined;
+  const { ask, data } = await open({}, async () => duringSync());
+  duringSync = () => write(data, 3, 99);
+  expect([await ask(2), await ask(3)]).toEqual([3, null]);
+  duringSync = () => {
+    fs.copyFileSync(data, `${data}.new`);
+    fs.renameSync(`${data}.new`, data);
+  };
+  expect(await ask(0)).toBe(null);
 });
 
 test('snapshots, volumes of sections and volumes of several files keep their errors', async () => {

@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { plural } from '@rsio/common/lib/units';
 import { storageName, storageStamp } from '../backends/files/storage-identity.ts';
@@ -23,7 +24,6 @@ import { BRIDGE_IMAGES_MAX, BRIDGE_LOOK_MAX_MS, BRIDGE_REPORT_MS, BRIDGED_SHOWN_
 
 const openFile = promisify(fs.open);
 const closeFile = promisify(fs.close);
-const syncData = promisify(fs.fdatasync);
 const fstat = promisify(fs.fstat) as (descriptor: number, options: { bigint: true }) => Promise<fs.BigIntStats>;
 
 /** `storage`: name of the file that the server process reads. */
@@ -56,6 +56,10 @@ export interface BridgesPorts {
   readonly changedData: ChangedData | null;
   pools(): readonly PoolState[];
   served(id: string): ServedVolume | null;
+  /** Makes durable what clients have written, with a descriptor that gets every error that no new incarnation has followed. */
+  sync(volumeId: string): Promise<void>;
+  /** Starts a new incarnation of the volume's storage, because a sync has failed. */
+  lost(volumeId: string): void;
   placeOf(snapshotId: string): SnapshotPlace | null;
 }
 
@@ -126,7 +130,8 @@ export class Bridges {
     const isOneFile = pool !== undefined && layout === undefined && snapshotOf === undefined && path !== null;
     if (calls === null || !isOneFile || storage === undefined || storage !== ask.storage) return null;
     for (const candidate of this.candidates(volume.id, ask.positionBytes + ask.lengthBytes)) {
-      const look = async (): Promise<number | null> => (isOver() ? null : this.lookAt(calls, { path, storage }, candidate, ask));
+      const look = async (): Promise<number | null> =>
+        isOver() ? null : this.lookAt(calls, { id: volume.id, path, storage }, candidate, ask);
       const [first = '', second] = candidate.pools;
       const found = await this.turns.run(first, () => (second === undefined ? look() : this.turns.run(second, look)));
       if (found === null) continue;
@@ -164,7 +169,7 @@ export class Bridges {
   /** Returns the open file of the image if it has what the volume has in the range. */
   private async lookAt(
     calls: ChangedData,
-    { path, storage }: { readonly path: string; readonly storage: string },
+    { id, path, storage }: { readonly id: string; readonly path: string; readonly storage: string },
     { snapshotId, snapshotFile, imageFile, imageStamp }: Candidate,
     { positionBytes, lengthBytes }: { readonly positionBytes: number; readonly lengthBytes: number },
   ): Promise<number | null> {
@@ -184,12 +189,28 @@ export class Bridges {
       if (this.ports.placeOf(snapshotId)?.files[0]?.path !== snapshotFile) return null;
       // Writes that are answered but not written back still share the blocks in the eyes of the file system. If one of them is lost, it is
       // not known what the volume has.
-      await syncData(data);
+      await this.sync(id);
       for await (const _changed of calls.ranges(snapshot, data, positionBytes, positionBytes + lengthBytes)) return null;
+      // What was synced may have been another file.
+      if (this.ports.served(id)?.storage !== storage) return null;
       opened.splice(opened.indexOf(image), 1);
       return image;
     } finally {
       for (const descriptor of opened) await closeFile(descriptor);
+    }
+  }
+
+  /**
+   * Throws if the storage reports an error, or does not answer. A descriptor of its own would not get errors that were reported to another
+   * one, and would keep its own errors from the next session.
+   */
+  private async sync(id: string): Promise<void> {
+    try {
+      await this.ports.sync(id);
+    } catch (thrown) {
+      // A slow sync goes on, and its failure is reported then.
+      if (toRsError(thrown).code !== 'E_TIMEOUT') this.ports.lost(id);
+      throw thrown;
     }
   }
 

@@ -295,6 +295,7 @@ export class Listener {
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
       incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
+      lost: (id) => void this.incarnations.lost(id),
       holdersChanged: () => this.lists.changed([], null),
     });
   }

@@ -49,6 +49,8 @@ export interface SessionRequestPorts {
   interfaces(): readonly ServerInterface[];
   incarnationOf(volume: ServedVolume): string;
   incarnationEnded(volume: ServedVolume): Promise<void>;
+  /** Called when writes to a volume may be lost. */
+  lost(volumeId: string): void;
   holdersChanged(): void;
 }
 
@@ -64,6 +66,8 @@ export class SessionRequests {
       ...{ clock: ports.clock, log: ports.log },
       pools: () => ports.administration().poolStates,
       served: (id) => this.served(id),
+      sync: (id) => ports.volumes.sync(id, 'spare'),
+      lost: (id) => ports.lost(id),
       placeOf: (id) => ports.snapshots.placeOf(id),
     });
   }

@@ -6,6 +6,8 @@
  * process.
  */
 export const STORAGE_SYNCS_MAX = 64;
+/** Syncs in progress from which on none begins that nobody depends on, so that disks that hang leave room for the others. */
+export const SPARE_STORAGE_SYNCS_MAX = 8;
 /**
  * A take-over waits at most this long for the sync of its volume. After this time, the server refuses the take-over, but the sync
  * continues.

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
+import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StorageSyncs } from './storage-syncs.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
@@ -40,23 +40,23 @@ const hangs = (then = ''): string =>
 const go = (): void => fs.writeFileSync(path.join(directory, 'go'), '');
 
 test('a good sync resolves, on the given descriptor', async () => {
-  await expect(syncs().sync('a', descriptor)).resolves.toBeUndefined();
+  await expect(syncs().sync('a', 'needed', descriptor)).resolves.toBeUndefined();
   const isOpen = `process.exit(require('fs').fstatSync(3).ino === ${fs.fstatSync(descriptor).ino} ? 0 : 1)`;
-  await expect(syncs(isOpen).sync('a', descriptor)).resolves.toBeUndefined();
+  await expect(syncs(isOpen).sync('a', 'needed', descriptor)).resolves.toBeUndefined();
 });
 
 test('the errno of a failed sync is reported; a killed one counts as failed', async () => {
   const pipe = `process.stdout.write('EDQUOT'); process.exitCode = 1`;
-  await expect(syncs(pipe).sync('a', descriptor)).rejects.toMatchObject({ code: 'EDQUOT' });
-  await expect(syncs(`process.kill(process.pid, 'SIGKILL')`).sync('a', descriptor)).rejects.toMatchObject({ code: 'EIO' });
+  await expect(syncs(pipe).sync('a', 'needed', descriptor)).rejects.toMatchObject({ code: 'EDQUOT' });
+  await expect(syncs(`process.kill(process.pid, 'SIGKILL')`).sync('a', 'needed', descriptor)).rejects.toMatchObject({ code: 'EIO' });
 });
 
 test('three volumes with hanging storage do not delay the sync of a fourth', async () => {
   const all = syncs(`if (require('fs').fstatSync(3).size === 0) { ${hangs()} }`);
   const good = fs.openSync(path.join(directory, 'good.img'), 'w+');
   fs.writeSync(good, 'x');
-  const hung = ['a', 'b', 'c'].map((id) => all.sync(id, descriptor));
-  await expect(all.sync('good', good)).resolves.toBeUndefined();
+  const hung = ['a', 'b', 'c'].map((id) => all.sync(id, 'needed', descriptor));
+  await expect(all.sync('good', 'needed', good)).resolves.toBeUndefined();
   fs.closeSync(good);
   go();
   await Promise.all(hung);
@@ -64,20 +64,36 @@ test('three volumes with hanging storage do not delay the sync of a fourth', asy
 
 test('a sync that takes too long is reported as slow, a second one waits for it, and its late error is not lost', async () => {
   const all = syncs(hangs(`process.stdout.write('EIO'); process.exitCode = 1`));
-  const waiting = expect(all.sync('a', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT', message: expect.stringContaining('15 s') });
+  const waiting = expect(all.sync('a', 'needed', descriptor)).rejects.toMatchObject({
+    code: 'E_TIMEOUT',
+    message: expect.stringContaining('15 s'),
+  });
   clock.advance(STORAGE_SYNC_WAIT_MS);
   await waiting;
   expect(late).toEqual([]);
-  const second = expect(all.sync('a', descriptor)).rejects.toMatchObject({ code: 'EIO' });
+  const second = expect(all.sync('a', 'needed', descriptor)).rejects.toMatchObject({ code: 'EIO' });
   go();
   await second;
   expect(late).toEqual(['a']);
 });
 
+test('a sync that nobody depends on leaves room for the others', async () => {
+  const all = syncs(`if (require('fs').fstatSync(3).size === 0) { ${hangs()} }`);
+  const good = fs.openSync(path.join(directory, 'good.img'), 'w+');
+  fs.writeSync(good, 'x');
+  const ids = Array.from({ length: SPARE_STORAGE_SYNCS_MAX }, (_, index) => `v${index}`);
+  const hung = ids.map((id) => all.sync(id, 'spare', descriptor).catch(() => undefined));
+  await expect(all.sync('one more', 'spare', good)).rejects.toMatchObject({ code: 'E_TIMEOUT' });
+  await expect(all.sync('one more', 'needed', good)).resolves.toBeUndefined();
+  fs.closeSync(good);
+  all.stop();
+  await Promise.all(hung);
+});
+
 test('the number of concurrent syncs is bounded', async () => {
   const all = syncs(hangs());
-  const hung = Array.from({ length: STORAGE_SYNCS_MAX }, (_, index) => all.sync(`v${index}`, descriptor).catch(() => undefined));
-  await expect(all.sync('one more', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT' });
+  const hung = Array.from({ length: STORAGE_SYNCS_MAX }, (_, index) => all.sync(`v${index}`, 'needed', descriptor).catch(() => undefined));
+  await expect(all.sync('one more', 'needed', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT' });
   all.stop();
   await Promise.all(hung);
 });

@@ -6,13 +6,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
+import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
 import { helperFile } from '../sys/helper-files.ts';
 
 export interface StorageSyncEvents {
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   failedLate(volumeId: string): void;
 }
+
+/** `spare`: nobody depends on the sync, so that it begins only if few are in progress. */
+export type SyncKind = 'needed' | 'spare';
 
 interface Running {
   readonly child: ChildProcess;
@@ -45,7 +48,7 @@ export class StorageSyncs {
    * storage does not answer, or too many syncs are running, rejects with E_TIMEOUT. A sync that has started continues after the time-out.
    * `descriptors`: of all files of the volume.
    */
-  sync(volumeId: string, ...descriptors: readonly number[]): Promise<void> {
+  sync(volumeId: string, kind: SyncKind, ...descriptors: readonly number[]): Promise<void> {
     return new Promise((resolve, reject) => {
       let isLate = false;
       const timer = this.clock.after(STORAGE_SYNC_WAIT_MS, () => {
@@ -55,7 +58,8 @@ export class StorageSyncs {
       const whenFree = async (): Promise<void> => {
         for (let before = this.running.get(volumeId); before !== undefined; before = this.running.get(volumeId)) await before.ended;
         if (isLate) return;
-        if (this.running.size >= STORAGE_SYNCS_MAX) throw late(`${STORAGE_SYNCS_MAX} volumes are already being synced`);
+        const max = kind === 'spare' ? SPARE_STORAGE_SYNCS_MAX : STORAGE_SYNCS_MAX;
+        if (this.running.size >= max) throw late(`${max} volumes are already being synced`);
         await this.begin(volumeId, descriptors);
       };
       whenFree()

@@ -8,7 +8,7 @@ import { syncUnsynced } from '../backends/faults/unsynced-log.ts';
 import { takeLocks } from '../locks/file-locks.ts';
 import { MarkWatch } from '../locks/mark-watch.ts';
 import { descriptorsOf, servedFile, singleFiles } from './open-storage.ts';
-import { StorageSyncs } from './storage-syncs.ts';
+import { StorageSyncs, type SyncKind } from './storage-syncs.ts';
 import { VolumeChange } from './volume-change.ts';
 import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
 import { volumeKey } from './volume-ids.ts';
@@ -122,15 +122,15 @@ export class Volumes {
 
   /**
    * Resolves when all earlier writes to the volume are durable, including writes by other processes. Throws E_VOLUME if the storage reports
-   * an error, and E_TIMEOUT if the storage does not answer.
+   * an error, and E_TIMEOUT if the storage does not answer. `spare`: nobody depends on it, and it begins only if few others are running.
    */
-  async sync(id: string): Promise<void> {
+  async sync(id: string, kind: SyncKind = 'needed'): Promise<void> {
     const held = this.heldBy(id);
     const handle = held?.storage.handle ?? null;
     if (held === undefined || handle === null) return;
     try {
       const unsyncedFile = held.served.test?.unsyncedFile ?? null;
-      await (unsyncedFile === null ? this.syncs.sync(id, ...descriptorsOf(held.storage)) : syncUnsynced(unsyncedFile, handle));
+      await (unsyncedFile === null ? this.syncs.sync(id, kind, ...descriptorsOf(held.storage)) : syncUnsynced(unsyncedFile, handle));
     } catch (thrown) {
       if (thrown instanceof RsError) throw thrown;
       throw volumeError(held.storage.volume, 'its storage reported an error during a sync', 'check the storage', thrown);
@@ -145,7 +145,7 @@ export class Volumes {
   async clearOldError(id: string): Promise<void> {
     const storage = this.heldBy(id)?.storage;
     if (storage === undefined || storage.handle === null) return;
-    await this.syncs.sync(id, ...descriptorsOf(storage)).catch(() => undefined);
+    await this.syncs.sync(id, 'needed', ...descriptorsOf(storage)).catch(() => undefined);
   }
 
   /** Adds to the state the volumes on the same storage that were found truncated since `before`, while the change was prepared. */
