@@ -95,6 +95,24 @@ test('a volume gets the content of its image, of which only what clients have wr
   await copies.scene.pools.close();
 });
 
+test('a file that another refresh has put beside the image meanwhile is not compared: the copy begins again', async () => {
+  await (await withImage(directory)).scene.pools.close();
+  const base = path.join(directory, 'slow', 'volumes', fs.readdirSync(path.join(directory, 'slow', 'volumes'))[0]!, 'base');
+  const data = path.join(path.dirname(base), 'data');
+  const copies = await open(directory, {
+    reached: (step) => {
+      if (step !== 'move: begun' || fs.existsSync(`${base}.old`)) return;
+      fs.renameSync(base, `${base}.old`);
+      fs.copyFileSync(data, base);
+    },
+  });
+  await restore(copies);
+  await copies.run();
+  expect(blocksOf(directory)).toEqual([7, 99, 8, 0]);
+  await (await again(copies)).run();
+  expect(blocksOf(directory)).toEqual([7, 0, 8, 66]);
+});
+
 test('after a stop at each step, the volume has its old content or that of the image, and the next start finishes it', {
   timeout: STOPS_MS,
 }, async () => {

@@ -63,6 +63,9 @@ export class FromImage {
       files.push(copy);
       const base = from === null ? null : await VolumeContent.open([from.imageFile], { kind: 'simple' });
       if (base !== null) files.push(base);
+      // A refresh of the image may have put another file there before this one was opened.
+      if (from !== null && (await this.baseOf(pool, source, target))?.key !== from.key)
+        throw new JobEnds({ kind: 'waits', reason: 'The image was refreshed meanwhile' });
       const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: Math.min(sizeBytes, source.record.sizeBytes) };
       await copyRanges({ changedData, punch }, job, { base, next, copy }, range, (position) => this.copies.reached(job, position));
     } finally {
