@@ -27,6 +27,8 @@ const STRIPE = { pools: NAMES, chunkBytes: 4 * KIB, sizeBytes: 32 * KIB };
 const MONDAY = { ...DB, snapshot: 'monday' };
 const OLD = { ...DB, snapshot: 'old' };
 const COPY = { name: 'copy', universe: 0 };
+/** A stop at each step starts many servers, and the machine may be busy. */
+const STOPS_MS = 90_000;
 
 /** Work that waits for the test. */
 class Gate {
@@ -162,30 +164,34 @@ describe.each([
     expect(again.names).toEqual(['old', 'monday']);
   });
 
-  test('a stop at each step', async () => {
-    const snapshot = await stopped(
-      NAMES,
-      async (scene) => void fill((await scene.create(request), scene), 1),
-      (scene) => new ChangeQueue().run((turn) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r', turn)),
-    );
-    const commit = snapshot.findIndex(([step]) => step === 'snapshot: commit');
-    expect(snapshot.slice(0, commit).every(([, state]) => state === 'before')).toBe(true);
-    expect(snapshot.slice(commit).every(([, state]) => state === 'after')).toBe(true);
-    expect(snapshot.map(([step]) => step)).toContain('snapshot: flushed');
-    const clone = await stopped(
-      NAMES,
-      async (scene) => {
-        await scene.create(request);
-        fill(scene, 1);
-        await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
-      },
-      (scene) => new ChangeQueue().run((turn) => scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, 'r', turn)),
-    );
-    const created = clone.findIndex(([step]) => step === 'create: commit');
-    expect(clone.slice(0, created).every(([, state]) => state === 'before')).toBe(true);
-    expect(clone.slice(created).every(([, state]) => state === 'after')).toBe(true);
-    expect(clone.map(([step]) => step)).toContain('clone: aside');
-  });
+  test(
+    'a stop at each step',
+    async () => {
+      const snapshot = await stopped(
+        NAMES,
+        async (scene) => void fill((await scene.create(request), scene), 1),
+        (scene) => new ChangeQueue().run((turn) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r', turn)),
+      );
+      const commit = snapshot.findIndex(([step]) => step === 'snapshot: commit');
+      expect(snapshot.slice(0, commit).every(([, state]) => state === 'before')).toBe(true);
+      expect(snapshot.slice(commit).every(([, state]) => state === 'after')).toBe(true);
+      expect(snapshot.map(([step]) => step)).toContain('snapshot: flushed');
+      const clone = await stopped(
+        NAMES,
+        async (scene) => {
+          await scene.create(request);
+          fill(scene, 1);
+          await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+        },
+        (scene) => new ChangeQueue().run((turn) => scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, 'r', turn)),
+      );
+      const created = clone.findIndex(([step]) => step === 'create: commit');
+      expect(clone.slice(0, created).every(([, state]) => state === 'before')).toBe(true);
+      expect(clone.slice(created).every(([, state]) => state === 'after')).toBe(true);
+      expect(clone.map(([step]) => step)).toContain('clone: aside');
+    },
+    STOPS_MS,
+  );
 
   test('a stop while the chunks are cloned, after other changes', async () => {
     const gate = new Gate();
