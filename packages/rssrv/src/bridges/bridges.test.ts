@@ -39,6 +39,8 @@ interface Scene {
   readonly bridged: () => Promise<BridgeAnswer | null>;
   /** Volumes whose storage got a new incarnation. */
   readonly lostIds: readonly string[];
+  /** The snapshot is found so many times, and then it is gone. */
+  readonly findSnapshot: (times: number) => void;
 }
 
 function write(file: string, block: number, value: number): void {
@@ -70,6 +72,7 @@ async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<voi
     const rights = { readonly: false, shared: false, takeOver: null, takeOverForce: false, clients: null };
     return { ...plain, ...rights, blockSizeBytes: 512, ...changes };
   };
+  let looks = Number.POSITIVE_INFINITY;
   const bridges = new Bridges({
     clock,
     log: { warn: (text) => void logged.push(text) },
@@ -79,6 +82,7 @@ async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<voi
     sync,
     lost: (lost) => void lostIds.push(lost),
     placeOf: (snapshotId) => {
+      if (looks-- <= 0) return null;
       const pool = copies.scene.pools.states[0]!;
       const found = pool.snapshots.get(id)?.list.find((one) => one.id === snapshotId);
       const files = [{ pool: 'fast', poolId: pool.identity!.id, path: snapshotFile, sizeBytes: SIZE_BYTES }];
@@ -105,7 +109,8 @@ async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<voi
   };
   const bridged = (): Promise<BridgeAnswer | null> => bridges.answer(session(true), { what: 'bridged', volumeId: id });
   const base = poolPaths.baseData(poolPaths.volume(states[1]!.path, image!.id));
-  return { copies, bridges, clock, logged, data, base, snapshotFile, ask, bridged, lostIds };
+  const findSnapshot = (times: number): void => void (looks = times);
+  return { copies, bridges, clock, logged, data, base, snapshotFile, ask, bridged, lostIds, findSnapshot };
 }
 
 test('an image answers where the volume is as it was at the refresh, whatever clients have written to the image', async () => {
@@ -152,6 +157,16 @@ test('nothing is answered without the snapshot of the refresh, or with another f
   await lost.copies.scene.snapshots.remove({ ...DB, snapshot: record!.name }, LOCAL_ASKER, null);
   expect(await lost.ask(0), 'no snapshot').toBe(null);
   expect(slow!.trouble).toBe(null);
+});
+
+test('nothing is answered behind the end of the snapshot, or if the snapshot is removed during the look', async () => {
+  const { data, ask, findSnapshot } = await open();
+  fs.truncateSync(data, 2 * SIZE_BYTES);
+  expect([await ask(15), await ask(16)]).toEqual([0, null]);
+  findSnapshot(1);
+  expect(await ask(0)).toBe(null);
+  findSnapshot(2);
+  expect(await ask(0)).toBe(1);
 });
 
 test('a session gets nothing of a volume that it does not hold, or whose file was replaced since it opened it', async () => {
