@@ -173,6 +173,23 @@ test('a volume whose devices could not be made is attached by the next reload th
   expect(scene.attachments.list).toHaveLength(1);
 });
 
+// Regression: the image was attached as well, so that it could not be refreshed, and its file system had the UUID of the volume's.
+test.each([
+  ['oracle', [0]],
+  ['oracle@1', [1]],
+  ['all', [0, 1]],
+])('of a volume with an image, attach = %s means the universes %j', async (attach, expected) => {
+  const scene = new Scene(attach);
+  scene.universes = [1, 0];
+  scene.notify();
+  await scene.pass();
+  const asked = scene.attachments.attachWanted();
+  await scene.pass();
+  expect(scene.opens.map(({ universe }) => universe).toSorted((left, right) => left - right)).toEqual(expected);
+  for (const _ of expected) await scene.refuse(STATUS.HELD, 'venus has it');
+  await asked;
+});
+
 test('a volume keeps one name, also after a detach and a new session', async () => {
   const scene = new Scene();
   const shown = (): string => attachmentView(scene.attachments.list[0]!, { raw: null, block: null }, 1).byId;

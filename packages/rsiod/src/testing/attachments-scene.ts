@@ -39,6 +39,8 @@ export class Scene {
   readonly attachments: Attachments;
   readonly stalls: string[] = [];
   holders: readonly Holder[] = [];
+  /** Universes in which the server has a volume oracle. */
+  universes: readonly number[] = [0];
   private readonly answered = new Set<HeardFrame>();
 
   /** `attach`: the value of that key in rscltcfg. */
@@ -171,18 +173,18 @@ export class Scene {
   }
 
   private list(): Buffer {
-    const volume: VolumeEntry = {
+    const volumeIn = (universe: number): VolumeEntry => ({
       name: 'oracle',
-      id: 'id',
-      universe: 0,
+      id: universe === 0 ? 'id' : `id-${universe}`,
+      universe,
       sizeBytes: MIB,
       blockSizeBytes: 512,
       readonly: false,
       shared: false,
       holders: this.holders,
       waitsForSpace: false,
-    };
-    return encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] })[0]!;
+    });
+    return encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: this.universes.map(volumeIn) })[0]!;
   }
 
   private say(frame: HeardFrame, status: number, body: Buffer): void {
