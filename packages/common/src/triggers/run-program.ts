@@ -1,8 +1,9 @@
 // Runs a program of a trigger: JSON on its stdin, its output bounded, its time limited. It is a process group of its own, which is killed as
 // a whole. Invariant: the result comes within the time limit and TRIGGER_KILL_WAIT_MS, whatever the program does.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Clock } from '../lib/clock.ts';
+import { toRsError } from '../lib/errors.ts';
 import { printDuration } from '../lib/units.ts';
 import { TRIGGER_KILL_WAIT_MS, TRIGGER_OUTPUT_MAX_BYTES } from './limits.ts';
 
@@ -17,7 +18,11 @@ export type RunProgram = (file: string, input: string, timeoutMs: number) => Pro
 export function programRunner(clock: Clock): RunProgram {
   return (file, input, timeoutMs) =>
     new Promise((resolve) => {
-      const child = spawn(file, [], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', detached: true, env: environment() });
+      const child = started(file);
+      if (typeof child === 'string') {
+        resolve({ failure: child, output: '' });
+        return;
+      }
       let output = '';
       let isLate = false;
       const take = (bytes: Buffer): void => void (output = (output + bytes.toString('utf8')).slice(0, TRIGGER_OUTPUT_MAX_BYTES));
@@ -48,6 +53,18 @@ export function programRunner(clock: Clock): RunProgram {
       });
       child.stdin.end(input);
     });
+}
+
+/** Returns why the program was not started. Node throws some errors (ETXTBSY), and gives no streams after others (EMFILE). */
+function started(file: string): ChildProcessWithoutNullStreams | string {
+  try {
+    const child = spawn(file, [], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', detached: true, env: environment() });
+    if ((child.stdin as unknown) !== undefined && (child.stdin as unknown) !== null) return child;
+    child.on('error', () => undefined);
+    return 'this process has too many open files';
+  } catch (thrown) {
+    return toRsError(thrown).message;
+  }
 }
 
 function killGroup(pid: number): void {

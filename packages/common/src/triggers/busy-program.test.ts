@@ -1,0 +1,26 @@
+// A program of a trigger that cannot be started at all, because it is still being written (ETXTBSY): Node throws this error instead of
+// reporting it. It may not end the daemon, nor keep the later events from their triggers.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { removeFolder } from '../testing/remove-folder.ts';
+import { programRunner } from './run-program.ts';
+
+test('a program that is being written is a failure like any other', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rsio-busy-'));
+  const file = path.join(folder, 'program');
+  fs.copyFileSync('/bin/true', file);
+  fs.chmodSync(file, 0o755);
+  const descriptor = fs.openSync(file, 'r+');
+  const clock = new FakeClock();
+  try {
+    const { failure } = await programRunner(clock)(file, '', 1_000);
+    expect([failure, clock.timersPending]).toEqual([expect.stringContaining('ETXTBSY'), 0]);
+  } finally {
+    fs.closeSync(descriptor);
+    await removeFolder(folder);
+  }
+});
