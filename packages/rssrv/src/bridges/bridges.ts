@@ -132,8 +132,7 @@ export class Bridges {
     for (const candidate of this.candidates(volume.id, ask.positionBytes + ask.lengthBytes)) {
       const look = async (): Promise<number | null> =>
         isOver() ? null : this.lookAt(calls, { id: volume.id, path, storage }, candidate, ask);
-      const [first = '', second] = candidate.pools;
-      const found = await this.turns.run(first, () => (second === undefined ? look() : this.turns.run(second, look)));
+      const found = await this.turns.run(candidate.pools, look);
       if (found === null) continue;
       this.lastImages.set(volume.id, candidate.text);
       return found;
@@ -157,8 +156,7 @@ export class Bridges {
       return [
         {
           text: volumeText(manifest),
-          // Always in the same order, so that two looks do not wait for each other.
-          pools: [...new Set([home.name, pool.name])].toSorted(),
+          pools: [...new Set([home.name, pool.name])],
           ...{ snapshotId: base.snapshot, snapshotFile: file.path },
           ...{ imageFile: poolPaths.baseData(poolPaths.volume(pool.path, manifest.id)), imageStamp: base.stamp },
         },

@@ -55,7 +55,7 @@ export class Comparisons {
     if (ranges === null)
       throw new RsError('E_NO_REFLINK', 'This server cannot tell what has changed: it needs x86-64 or arm64, and the package koffi');
     return this.within(
-      this.turns.run(comparison.pool, () => compareFiles(ranges, comparison)),
+      this.turns.run([comparison.pool], () => compareFiles(ranges, comparison)),
       comparison.pool,
     );
   }

@@ -1,12 +1,13 @@
-// Turns for work that can hang with the file system of a pool: a few at a time in all, and fewer in one pool, so that a pool that hangs keeps
-// few threads and delays no other pool. Invariant: work that has begun counts until it ends, however long that takes.
+// Turns for work that can hang with the file systems of pools: a few at a time in all, and fewer in one pool, so that a pool that hangs keeps
+// few threads and delays no other pool. Invariants: work that has begun counts until it ends, however long that takes; work that needs
+// several pools waits for all of them at once, so that two of a kind never wait for each other.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { COMPARISON_WAIT_MS, COMPARISONS_MAX, COMPARISONS_PER_POOL_MAX, COMPARISONS_WAITING_MAX } from './limits.ts';
 
 interface Waiting {
-  readonly pool: string;
+  readonly pools: readonly string[];
   begin(): void;
 }
 
@@ -20,27 +21,28 @@ export class PoolTurns {
     this.clock = clock;
   }
 
-  /** Executes the work in its turn. Throws E_BUSY if its turn does not come in time. */
-  async run<T>(pool: string, work: () => Promise<T>): Promise<T> {
-    if (!this.isFree(pool)) await this.turn(pool);
-    else this.begun(pool);
+  /** Executes the work in its turn. `pools`: those it needs, each once. Throws E_BUSY if its turn does not come in time. */
+  async run<T>(pools: readonly string[], work: () => Promise<T>): Promise<T> {
+    if (!this.isFree(pools)) await this.turn(pools);
+    else this.begun(pools);
     try {
       return await work();
     } finally {
-      this.ended(pool);
+      this.ended(pools);
     }
   }
 
-  private turn(pool: string): Promise<void> {
+  private turn(pools: readonly string[]): Promise<void> {
+    const pool = pools.join(', ');
     const refusal = (): RsError =>
       new RsError('E_BUSY', `Too many comparisons of snapshots wait for pool ${pool}: try again later`, { pool });
     if (this.waiting.length >= COMPARISONS_WAITING_MAX) return Promise.reject(refusal());
     return new Promise((resolve, reject) => {
       const one: Waiting = {
-        pool,
+        pools,
         begin: () => {
           timer.cancel();
-          this.begun(pool);
+          this.begun(pools);
           resolve();
         },
       };
@@ -52,23 +54,28 @@ export class PoolTurns {
     });
   }
 
-  private isFree(pool: string): boolean {
-    return this.count < COMPARISONS_MAX && (this.running.get(pool) ?? 0) < COMPARISONS_PER_POOL_MAX;
+  private isFree(pools: readonly string[]): boolean {
+    return this.count < COMPARISONS_MAX && pools.every((pool) => (this.running.get(pool) ?? 0) < COMPARISONS_PER_POOL_MAX);
   }
 
-  private begun(pool: string): void {
+  private begun(pools: readonly string[]): void {
     this.count++;
-    this.running.set(pool, (this.running.get(pool) ?? 0) + 1);
+    for (const pool of pools) this.running.set(pool, (this.running.get(pool) ?? 0) + 1);
   }
 
-  private ended(pool: string): void {
+  private ended(pools: readonly string[]): void {
     this.count--;
-    const left = (this.running.get(pool) ?? 0) - 1;
-    if (left > 0) this.running.set(pool, left);
-    else this.running.delete(pool);
-    const next = this.waiting.find((one) => this.isFree(one.pool));
-    if (next === undefined) return;
-    this.waiting = this.waiting.filter((one) => one !== next);
-    next.begin();
+    for (const pool of pools) {
+      const left = (this.running.get(pool) ?? 0) - 1;
+      if (left > 0) this.running.set(pool, left);
+      else this.running.delete(pool);
+    }
+    // The end of work for several pools may let several begin.
+    for (;;) {
+      const next = this.waiting.find((one) => this.isFree(one.pools));
+      if (next === undefined) return;
+      this.waiting = this.waiting.filter((one) => one !== next);
+      next.begin();
+    }
   }
 }
