@@ -197,8 +197,16 @@ test('a snapshot and growth during the move come along, and a removed snapshot d
     () => moves!.scene.snapshots.remove({ ...DB, snapshot: 's1' }, LOCAL_ASKER, null),
     () => moves!.scene.verbs.grow(DB, 44 * KIB, LOCAL_ASKER, null),
   ];
-  let running: Promise<unknown> = Promise.resolve();
-  moves = await open(directory, {}, { round: () => void (running = running.then(() => changes.shift()?.())) });
+  // As on the server, one change is made at a time, and the last step is one.
+  let last: Promise<unknown> = Promise.resolve();
+  const turns = <T>(change: () => Promise<T>): Promise<T> => {
+    const turn = last.then(change);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+  const changed: Promise<unknown>[] = [];
+  const round = (): void => void changed.push(turns(async () => changes.shift()?.()));
+  moves = await open(directory, {}, { round, turns });
   const { scene } = moves;
   await scene.create(STRIPE);
   writeVolume(scene, 'db', content(1));
@@ -206,7 +214,7 @@ test('a snapshot and growth during the move come along, and a removed snapshot d
   writeVolume(scene, 'db', content(2));
   await moves.begin('c', 'b');
   await moves.run();
-  await running;
+  await Promise.all(changed);
   expect(moves.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
   expect([poolsOf(scene), snapshotsIn(scene)]).toEqual([['ac'], { s2: 2 }]);
   expect(

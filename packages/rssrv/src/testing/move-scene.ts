@@ -41,6 +41,8 @@ export interface MoveHooks {
   readonly waiting?: () => void;
   /** Called before each round. */
   readonly round?: (rounds: number) => void;
+  /** The turns of changes, for a test that makes changes during a move. Default: each begins at once. */
+  readonly turns?: <T>(change: () => Promise<T>) => Promise<T>;
 }
 
 export class MoveScene {
@@ -81,7 +83,7 @@ export class MoveScene {
       ...{ clock: systemClock, log, pools, verbs, volumeSwitch, changedData: COMPARED_CONTENT },
       punch: () => Promise.resolve(false),
       parts: new PartMoves(() => this.moves.catalogue),
-      exclusive: (change) => change(),
+      exclusive: (change) => (hooks.turns === undefined ? change() : hooks.turns(change)),
       configured: () => [],
       moving: () => new Set(this.jobs.list.filter(isOpen).map(({ volumeId }) => volumeId)),
     });
