@@ -302,3 +302,49 @@ test('a clone whose snapshot is removed meanwhile is refused, and leaves nothing
     [volumeIn(server.scene, 'db').manifest.id],
   ]);
 });
+
+test('a group of which one volume fails leaves the pools of the others as they are, also without earlier snapshots', async () => {
+  const server = await Server.open();
+  const { scene } = server;
+  const { manifest } = await scene.create({ pool: 'a' });
+  await scene.create({ name: 'log', pool: 'b' });
+  // No snapshot can be begun there.
+  fs.mkdirSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots'));
+  fs.writeFileSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots', 'monday.data'), '');
+  const group = [MONDAY, { ...MONDAY, name: 'log' }];
+  await expect(server.change((turn) => scene.snapshots.snapshot(group, LOCAL_ASKER, null, turn))).rejects.toMatchObject({
+    code: 'E_EXISTS',
+  });
+  expect(scene.pools.states.map(({ trouble }) => trouble)).toEqual([null, null]);
+  await server.snapshot({ ...MONDAY, name: 'log' });
+});
+
+test('a snapshot whose pool was closed and opened again before its files are begun is refused', async () => {
+  const gate = new Gate();
+  const server = await Server.open();
+  const { scene } = server;
+  await scene.create({ pool: 'a' });
+  await scene.create({ name: 'log', pool: 'b' });
+  // The files of the first volume are written back while the pool of the second one is closed and opened.
+  const onDisk = scene.pools.onDisk.bind(scene.pools);
+  let isSlow = true;
+  scene.pools.onDisk = async (name, limitMs, work) => {
+    if (isSlow && name === 'a') {
+      isSlow = false;
+      await gate.pass();
+    }
+    return onDisk(name, limitMs, work);
+  };
+  const group = [MONDAY, { ...MONDAY, name: 'log' }];
+  const snapshot = server.change((turn) => scene.snapshots.snapshot(group, LOCAL_ASKER, null, turn));
+  const failed = expect(snapshot).rejects.toMatchObject({ code: 'E_POOL' });
+  await gate.reached;
+  for (const configs of [scene.configs.filter(({ name }) => name !== 'b'), scene.configs]) {
+    const reload = await server.change(() => scene.pools.prepare(configs));
+    await server.change(() => reload.commit());
+  }
+  gate.open();
+  await failed;
+  expect([leftIn(directory), scene.pools.states.map(({ trouble }) => trouble)]).toEqual([[], [null, null]]);
+  await server.snapshot({ ...MONDAY, name: 'log' });
+});

@@ -124,7 +124,7 @@ export class SnapshotVerbs {
         isBegun = true;
       }
       // If a step before the commit point fails, `settleParts` undoes the change.
-      for (const one of plan.map((before) => this.again(before))) {
+      for (const one of turn === null ? plan : plan.map((before) => this.again(before))) {
         if (turn === null) this.note(one.pool, one.record);
         opened.push(await this.steps.begin(one));
       }
@@ -160,18 +160,19 @@ export class SnapshotVerbs {
     for (const one of plan) await work(one);
   }
 
-  /** A snapshot that is being made, with its pool as it is now. Throws E_POOL if the pool does not have the volume any more. */
+  /**
+   * A snapshot that is being made, with its pool as it is now. Throws E_POOL if the pool cannot be used any more, or was closed meanwhile: what
+   * is opened again knows nothing of the snapshot, and would let others change the volume.
+   */
   private again({ pool: before, manifest: { id, name }, record }: FoundSnapshot): FoundSnapshot {
     const found = this.volumes.find(({ manifest }) => manifest.id === id);
-    if (found === undefined || found.pool.trouble !== null)
-      throw new RsError(
-        'E_POOL',
-        `Pool ${before.name} with volume ${name} can no longer be used: ${found?.pool.trouble ?? 'it is not open'}`,
-        {
-          pool: before.name,
-        },
-      );
-    return { ...found, record };
+    const { making = [], pending = [] } = found === undefined ? {} : snapshotsOf(found);
+    const isKnown = [...making, ...pending].some((one) => one.id === record.id);
+    if (found !== undefined && found.pool.trouble === null && isKnown) return { ...found, record };
+    const closed = found === undefined ? 'it is not open' : 'it was closed, and opened again';
+    throw new RsError('E_POOL', `Pool ${before.name} with volume ${name} can no longer be used: ${found?.pool.trouble ?? closed}`, {
+      pool: before.name,
+    });
   }
 
   /** From now on, `settleParts` undoes the snapshot, unless it is made. `isBegun`: there may be files of it. */

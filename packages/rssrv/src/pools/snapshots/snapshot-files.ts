@@ -128,11 +128,11 @@ export class SnapshotFiles {
     await syncDirectory(snapshotPaths.folder(folder));
   }
 
-  /** Deletes what there is of a snapshot that does not exist yet. */
+  /** Deletes what there is of a snapshot that does not exist yet. That may be nothing, not even the folder. */
   async undo(folder: string, name: string): Promise<void> {
     await rm(snapshotPaths.newRecord(folder, name), { force: true });
     await rm(snapshotPaths.newData(folder, name), { force: true });
-    await syncDirectory(snapshotPaths.folder(folder));
+    if (await exists(snapshotPaths.folder(folder))) await syncDirectory(snapshotPaths.folder(folder));
   }
 
   /** Removes a snapshot. */
