@@ -4,7 +4,7 @@
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { ChangeQueue } from './change-queue.ts';
-import { CHANGE_WAIT_MS, CHANGES_WAITING_MAX } from './limits.ts';
+import { ASIDE_WAIT_MS, CHANGE_WAIT_MS, CHANGES_ASIDE_MAX, CHANGES_WAITING_MAX } from './limits.ts';
 
 test('commands beyond the bound are refused, changes of the server itself are not, and all run in order', async () => {
   const queue = new ChangeQueue();
@@ -63,4 +63,31 @@ test('a refusal names the change in progress and how long it lasts, and what cou
   await Promise.all([hangs, ...others]);
   await queue.runOwn(async () => undefined);
   expect([isExecuted, queue.current, queue.waiting, clock.timersPending]).toEqual([false, null, 0, 0]);
+});
+
+test('few changes work aside, whose file systems may hang; the others wait for them, and changes with a turn for nobody', async () => {
+  const clock = new FakeClock();
+  const queue = new ChangeQueue(clock);
+  const ends: (() => void)[] = [];
+  const aside = (at: number): Promise<number> =>
+    queue.run(async (turn) => {
+      await turn.aside(() => new Promise<void>((resolve) => ends.push(resolve)));
+      return at;
+    }, `snapshot ${at}`);
+  const all = Array.from({ length: CHANGES_ASIDE_MAX + 2 }, (_, at) => aside(at));
+  const late = expect(all[CHANGES_ASIDE_MAX + 1]).rejects.toMatchObject({
+    code: 'E_TIMEOUT',
+    message: expect.stringContaining('such as snapshot 1: ') as string,
+  });
+  await expect(queue.run(async () => 'made')).resolves.toBe('made');
+  expect(ends.length).toBe(CHANGES_ASIDE_MAX);
+  ends[0]!();
+  await expect(all[0]).resolves.toBe(0);
+  expect(ends.length).toBe(CHANGES_ASIDE_MAX + 1);
+  clock.advance(ASIDE_WAIT_MS);
+  await late;
+  for (const end of ends) end();
+  await expect(Promise.all(all.slice(0, -1))).resolves.toEqual([...ends.keys()]);
+  await queue.idle(clock, 10);
+  expect([queue.current, clock.timersPending]).toEqual([null, 0]);
 });

@@ -1,14 +1,14 @@
 // Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: no two changes
 // overlap, except while one of them has stepped aside, when it changes nothing that another one sees; a change that fails does not stop those
 // behind it; no more than CHANGES_WAITING_MAX commands wait, none of them for longer than CHANGE_WAIT_MS, and a refusal names the change that
-// the others wait for.
+// the others wait for; no more than CHANGES_ASIDE_MAX work aside.
 
 import { assert } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Turn } from '../requests/turn.ts';
-import { CHANGE_WAIT_MS, CHANGES_WAITING_MAX } from './limits.ts';
+import { ASIDE_WAIT_MS, CHANGE_WAIT_MS, CHANGES_ASIDE_MAX, CHANGES_WAITING_MAX } from './limits.ts';
 
 /** The change that is being executed. */
 export interface ChangeInProgress {
@@ -29,6 +29,9 @@ export class ChangeQueue {
   /** Changes that have not ended: in progress, aside or waiting. */
   private readonly unfinished = new Set<Promise<unknown>>();
   private readonly aside: ChangeInProgress[] = [];
+  /** Changes that work aside. The others that are aside wait for one of them to end, in order. */
+  private working = 0;
+  private readonly waitingAside: (() => void)[] = [];
   private waitingCount = 0;
   private inProgress: ChangeInProgress | null = null;
 
@@ -100,12 +103,40 @@ export class ChangeQueue {
     this.aside.push(now);
     this.end();
     try {
-      return await work();
+      await this.beginAside();
+      try {
+        return await work();
+      } finally {
+        this.working--;
+        this.nextAside();
+      }
     } finally {
       await this.begin(true);
       this.aside.splice(this.aside.indexOf(now), 1);
       this.inProgress = now;
     }
+  }
+
+  /** Waits until few changes work aside. Throws E_TIMEOUT, naming the oldest one that is aside. */
+  private beginAside(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const begin = (): void => {
+        timer.cancel();
+        this.working++;
+        resolve();
+      };
+      const timer = this.clock.after(ASIDE_WAIT_MS, () => {
+        this.waitingAside.splice(this.waitingAside.indexOf(begin), 1);
+        const text = `Nothing was changed, because for ${printDuration(ASIDE_WAIT_MS)} the server was busy with ${CHANGES_ASIDE_MAX} changes`;
+        reject(new RsError('E_TIMEOUT', `${text} such as ${this.aside[0]?.what ?? 'others'}: ${REMEDY}, and repeat the command`));
+      });
+      this.waitingAside.push(begin);
+      this.nextAside();
+    });
+  }
+
+  private nextAside(): void {
+    if (this.working < CHANGES_ASIDE_MAX) this.waitingAside.shift()?.();
   }
 
   /** Waits for a turn. `isFirst`: before the changes that wait. */

@@ -5,6 +5,13 @@
 export const CHANGES_WAITING_MAX = 256;
 /** Time for which a command waits until its change begins. The change in progress may hang in a file system. */
 export const CHANGE_WAIT_MS = 60_000;
+/**
+ * Changes that work aside at a time. Each may occupy a thread of the listener for as long as its file system hangs, and one of the four is left
+ * for everything else.
+ */
+export const CHANGES_ASIDE_MAX = 3;
+/** Time for which a change waits until it may work aside: as long as a very fragmented volume is cloned, twice. */
+export const ASIDE_WAIT_MS = 180_000;
 /** Time for which a server that stops waits for the change in progress. A change that is cut off is finished or undone by the next start. */
 export const CHANGE_STOP_WAIT_MS = 10_000;
 /** Interval at which the free space of the pools is measured, and the interval while one of them is near its reserve. */
