@@ -135,6 +135,7 @@ export class Pools {
       states: next.map(({ state }) => state),
       commit: async () => {
         const before = this.list;
+        this.keepSilences(next);
         this.list = next;
         opened.length = 0;
         const kept = new Set(next.map(({ lock }) => lock));
@@ -231,6 +232,15 @@ export class Pools {
       pool.state = { ...pool.state, trouble };
       this.ports.log.error(`Pool ${name} cannot be used: ${trouble}`);
       return false;
+    }
+  }
+
+  /** A pool may have fallen silent since its state was copied, because of a change that is aside, or of a job. */
+  private keepSilences(next: readonly OpenPool[]): void {
+    for (const pool of next) {
+      const now = this.list.find(({ files }) => files === pool.files);
+      if (now !== undefined && this.silent.has(pool.files))
+        pool.state = { ...pool.state, trouble: now.state.trouble ?? pool.state.trouble };
     }
   }
 

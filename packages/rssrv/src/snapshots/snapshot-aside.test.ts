@@ -348,3 +348,15 @@ test('a snapshot whose pool was closed and opened again before its files are beg
   expect([leftIn(directory), scene.pools.states.map(({ trouble }) => trouble)]).toEqual([[], [null, null]]);
   await server.snapshot({ ...MONDAY, name: 'log' });
 });
+
+test('a pool that falls silent aside, during a reload, stays unusable after it', async () => {
+  const { scene, queue } = await Server.open();
+  const gate = new Gate();
+  const reload = await scene.pools.prepare(scene.configs);
+  await expect(scene.pools.onDisk('a', 1, () => gate.pass())).rejects.toMatchObject({ code: 'E_TIMEOUT' });
+  await reload.commit();
+  expect(scene.pools.states.map(({ trouble }) => trouble !== null)).toEqual([true, false]);
+  gate.open();
+  await expect.poll(() => scene.pools.states.map(({ trouble }) => trouble)).toEqual([null, null]);
+  await queue.idle(systemClock, 1_000);
+});
