@@ -91,10 +91,11 @@ export class SimCache {
     const first = positionBytes / SECTOR_BYTES;
     const end = (positionBytes + lengthBytes) / SECTOR_BYTES;
     this.dirty.fill(1, first, end);
+    // They may have been lost in the file that the volume had before a move.
+    this.watch?.renewed(first, end - first);
     if (this.forgottenCount === 0) return;
     for (let at = first; at < end; at++) this.forgottenCount -= this.forgotten[at]!;
     this.forgotten.fill(0, first, end);
-    this.watch?.renewed(first, end - first);
   }
 
   /** These sectors are on disk as they are now. */
