@@ -26,6 +26,12 @@ export interface Wanted extends VolumeName {
   readonly snapshot: string | null;
 }
 
+/** `request`: stamp of the request. */
+export interface JobLimits {
+  readonly limitBytes: number | null;
+  readonly request: string | null;
+}
+
 export class CopyOrders {
   private readonly ports: CopyOrdersPorts;
 
@@ -33,7 +39,7 @@ export class CopyOrders {
     this.ports = ports;
   }
 
-  async copy(wanted: Wanted, to: VolumeName, toPool: string | null, limitBytes: number | null, asker: Asker): Promise<JobRecord> {
+  async copy(wanted: Wanted, to: VolumeName, toPool: string | null, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
     checkRole(asker, 'manage', 'copy volumes');
     await this.ports.pools.measure();
     const catalogue = this.ports.catalogue();
@@ -43,7 +49,7 @@ export class CopyOrders {
     const isSame = ({ copy }: JobRecord): boolean =>
       copy !== undefined && isInPool(copy.target) && copy.target.name === to.name && copy.target.universe === to.universe;
     checkNotCopied(this.ports.newJobs.list, isSame, `volume ${volumeText(to)}`);
-    return this.ports.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes), asker);
+    return this.ports.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
   }
 
   /** Looks at the folder of a copy, which may hang: not in the turn of a change, because the others would wait. The job looks again. */
@@ -52,11 +58,11 @@ export class CopyOrders {
     if (target.kind === 'file') await this.ports.copies.checkFile(target);
   }
 
-  async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, limitBytes: number | null, asker: Asker): Promise<JobRecord> {
+  async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
     const found = this.exported(wanted, asker);
     const to = target.kind === 'file' ? target.path : target.uri;
     checkNotCopied(this.ports.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
-    return this.ports.newJobs.copy(found, target, { to, toId: '', limitBytes }, asker);
+    return this.ports.newJobs.copy(found, target, { to, toId: '', limitBytes, request }, asker);
   }
 
   private exported(wanted: Wanted, asker: Asker): FoundSource {

@@ -35,7 +35,7 @@ import type { Turn } from '../requests/turn.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { PartMoves } from '../part-moves/part-kind.ts';
 import { decidePartMove } from '../part-moves/part-rules.ts';
-import { CopyOrders, exportTarget } from './copy-orders.ts';
+import { CopyOrders, exportTarget, type JobLimits } from './copy-orders.ts';
 import { ImageJobs } from './image-jobs.ts';
 import { inPool, isInPool, NewJobs } from './new-jobs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
@@ -148,8 +148,17 @@ export class JobService {
       if (mine(job)) return job;
       throw new RsError('E_UNKNOWN_JOB', `No job ${id}: a client sees the jobs that it asked for`, { job: id });
     };
-    const begin = async (volume: VolumeName, verb: string, work: () => Promise<JobRecord>): Promise<{ job: JobView }> => {
-      const job = await changes.run(work, `volume ${volumeText(volume)}, which begins to be ${verb}`);
+    // A repeated request gets the job that it has begun, before anything else is looked at.
+    const begin = async (
+      volume: VolumeName,
+      verb: string,
+      request: string | null,
+      work: () => Promise<JobRecord>,
+    ): Promise<{ job: JobView }> => {
+      const job = await changes.run(
+        async () => this.newJobs.begunBy(request) ?? (await work()),
+        `volume ${volumeText(volume)}, which begins to be ${verb}`,
+      );
       return { job: this.newJobs.view(job) };
     };
     return {
@@ -159,16 +168,22 @@ export class JobService {
         checkLimitable(find(id));
         return { job: this.newJobs.view(await this.jobs.limit(id, limitBytes)) };
       },
-      'volume-move': ({ name, universe, from, pool, limitBytes }) =>
-        begin({ name, universe }, 'moved', () => this.beginMove({ name, universe }, { from, pool }, limitBytes, asker)),
-      'volume-copy': ({ name, universe, snapshot, newName, newUniverse, pool, limitBytes }) => {
+      'volume-move': ({ name, universe, from, pool, limitBytes, request }) =>
+        begin({ name, universe }, 'moved', request, () =>
+          this.beginMove({ name, universe }, { from, pool }, { limitBytes, request }, asker),
+        ),
+      'volume-copy': ({ name, universe, snapshot, newName, newUniverse, pool, limitBytes, request }) => {
         const to = { name: newName, universe: newUniverse };
-        return begin({ name, universe }, 'copied', () => this.copyOrders.copy({ name, universe, snapshot }, to, pool, limitBytes, asker));
+        const limits = { limitBytes, request };
+        return begin({ name, universe }, 'copied', request, () =>
+          this.copyOrders.copy({ name, universe, snapshot }, to, pool, limits, asker),
+        );
       },
-      'volume-export': async ({ name, universe, snapshot, target, format, force, limitBytes }) => {
+      'volume-export': async ({ name, universe, snapshot, target, format, force, limitBytes, request }) => {
         const to = exportTarget(target, format, force);
-        await this.copyOrders.checkExport({ name, universe, snapshot }, to, asker);
-        return begin({ name, universe }, 'copied', () => this.copyOrders.export({ name, universe, snapshot }, to, limitBytes, asker));
+        if (this.newJobs.begunBy(request) === null) await this.copyOrders.checkExport({ name, universe, snapshot }, to, asker);
+        const limits = { limitBytes, request };
+        return begin({ name, universe }, 'copied', request, () => this.copyOrders.export({ name, universe, snapshot }, to, limits, asker));
       },
     };
   }
@@ -177,7 +192,7 @@ export class JobService {
   private async beginMove(
     volume: VolumeName,
     { from, pool: to }: { readonly from: string | null; readonly pool: string },
-    limitBytes: number | null,
+    { limitBytes, request }: JobLimits,
     asker: Asker,
   ): Promise<JobRecord> {
     checkRole(asker, 'manage', 'move volumes');
@@ -187,7 +202,7 @@ export class JobService {
     if (from !== null && found.manifest.layout.kind !== 'simple') {
       const { source, target } = decidePartMove(catalogue, found, from, to, asker);
       const homeId = found.pool.identity?.id ?? '';
-      return this.newJobs.begin({ ...found, pool: source }, { ...inPool(target, limitBytes), kind: 'move', homeId }, asker);
+      return this.newJobs.begin({ ...found, pool: source }, { ...inPool(target, limitBytes, request), kind: 'move', homeId }, asker);
     }
     const target = decideMove(catalogue, found, to, asker);
     if (from !== null && from !== found.pool.name)
@@ -195,7 +210,7 @@ export class JobService {
         'E_USAGE',
         `Volume ${volumeText(volume)} is in pool ${found.pool.name}, and not in pool ${from}: leave --from away`,
       );
-    return this.newJobs.begin(found, { ...inPool(target, limitBytes), kind: 'move' }, asker);
+    return this.newJobs.begin(found, { ...inPool(target, limitBytes, request), kind: 'move' }, asker);
   }
 }
 

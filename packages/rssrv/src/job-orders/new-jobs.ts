@@ -10,6 +10,7 @@ import type { CopyState, CopyTarget, JobRecord } from '../jobs/job-record.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
+import { isDoneBy } from '../requests/request-stamp.ts';
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 
 export type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' | 'restore' }>;
@@ -24,7 +25,7 @@ export interface NewJobsPorts {
 }
 
 /** Where a job takes what it reads. */
-export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes'>;
+export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes' | 'request'>;
 
 export class NewJobs {
   private readonly ports: NewJobsPorts;
@@ -35,6 +36,15 @@ export class NewJobs {
 
   get list(): readonly JobRecord[] {
     return this.ports.jobs.list;
+  }
+
+  /**
+   * The job that the request with this stamp has begun before; null if there is none. The journal does not have the answer if the server was
+   * killed before it was recorded. Throws E_USAGE if the id of the request was used for another one.
+   */
+  begunBy(request: string | null): JobRecord | null {
+    if (request === null) return null;
+    return this.ports.jobs.list.find((job) => isDoneBy(request, job.request ?? null)) ?? null;
   }
 
   /** Begins to copy. `isOwn`: the snapshot was made for the job, which removes it. */
@@ -51,7 +61,7 @@ export class NewJobs {
   }
 
   view({ copy, ...job }: JobRecord): JobView {
-    const { volumeId: _volume, fromId: _from, toId: _to, homeId: _home, move: _move, ...shown } = job;
+    const { volumeId: _volume, fromId: _from, toId: _to, homeId: _home, move: _move, request: _request, ...shown } = job;
     const target = copy?.target;
     return {
       ...shown,
@@ -83,9 +93,9 @@ export class NewJobs {
   }
 }
 
-/** Returns where a job takes what it reads, if that is a pool. */
-export function inPool(pool: PoolState, limitBytes: number | null): JobPlace {
-  return { to: pool.name, toId: pool.identity?.id ?? '', limitBytes };
+/** Returns where a job takes what it reads, if that is a pool. `request`: stamp of the request. */
+export function inPool(pool: PoolState, limitBytes: number | null, request: string | null = null): JobPlace {
+  return { to: pool.name, toId: pool.identity?.id ?? '', limitBytes, request };
 }
 
 export function isInPool(target: CopyTarget): target is InPool {

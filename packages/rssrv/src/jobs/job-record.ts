@@ -93,6 +93,8 @@ export interface JobRecord {
   readonly homeId?: string;
   /** Absent from the records of moves. */
   readonly copy?: CopyState;
+  /** Stamp of the request that began it (P5); null or absent: none is known. */
+  readonly request?: string | null;
 }
 
 export interface JobsContent {
@@ -120,7 +122,8 @@ function isJob(value: unknown): value is JobRecord {
     isWholeOrNull(value['endedMs']) &&
     isWholeOrNull(value['limitBytes']) &&
     (value['move'] === null || isMoveState(value['move'])) &&
-    (value['homeId'] === undefined || isText(value['homeId']))
+    (value['homeId'] === undefined || isText(value['homeId'])) &&
+    (value['request'] === undefined || isTextOrNull(value['request']))
   );
 }
 
