@@ -1,6 +1,6 @@
-// Answers the ADMIN requests of one session: passes each to the listener, which executes it with the rights of the client. Invariants: every
-// ADMIN is answered exactly once; at most ADMIN_PER_SESSION_MAX are with the listener, and further ones are refused. The end of the session
-// does not wait for an ADMIN, because I/O would wait with it: the client then sends the request again in its next session.
+// Answers the requests of one session that the listener executes, ADMIN and VOTE: passes each to the listener, with the rights of the client.
+// Invariants: every request is answered exactly once; at most `perSessionMax` of a kind are with the listener, and further ones are refused.
+// The end of the session does not wait for them, because I/O would wait with it: the client then sends them again in its next session.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -9,7 +9,7 @@ import type { Header } from '@rsio/protocol/wire/header';
 import { decodeAdminCall, decodeAdminRest, encodeAdminAnswer, encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { ADMIN } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import { SessionVotes, type VotePorts } from '../voters/session-votes.ts';
+import { type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../voters/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
 /** An ADMIN as the listener gets it. */
@@ -28,14 +28,25 @@ export interface AdminPorts {
 
 export interface ListenerPorts extends AdminPorts, VotePorts {}
 
+/** A kind of request that the listener executes. */
+interface Kind<Request, Reply> {
+  readonly name: string;
+  readonly perSessionMax: number;
+  /** Returns null for what this server does not know. Throws E_PROTOCOL for a wrong body. */
+  requestOf(header: Header, body: Buffer): Request | null;
+  /** The body of the answer that refuses a request beyond `perSessionMax`. */
+  tooMany(): Buffer;
+  outcomeOf(reply: Reply): { readonly body: Buffer } | { readonly status: Status; readonly sentence: string };
+}
+
 /** The requests of a session that the listener executes: ADMIN and VOTE. */
 export class ListenerRequests {
-  private readonly admin: SessionAdmin;
-  private readonly votes: SessionVotes;
+  private readonly admin: Asked<AdminRequest, AdminReply>;
+  private readonly votes: Asked<VoteRequest, VoteReply>;
 
   constructor(ports: ListenerPorts) {
-    this.admin = new SessionAdmin(ports);
-    this.votes = new SessionVotes(ports);
+    this.admin = new Asked(ADMINS, (request) => ports.admin(request));
+    this.votes = new Asked(VOTES, (request) => ports.vote(request));
   }
 
   answer(header: Header, body: Buffer, answered: Answered): void {
@@ -50,21 +61,24 @@ export class ListenerRequests {
   }
 }
 
-class SessionAdmin {
-  private readonly ports: AdminPorts;
+class Asked<Request, Reply> {
+  private readonly kind: Kind<Request, Reply>;
+  private readonly ask: (request: Request) => Promise<Reply>;
   private readonly unanswered = new Set<Answered>();
   private isEnded = false;
 
-  constructor(ports: AdminPorts) {
-    this.ports = ports;
+  constructor(kind: Kind<Request, Reply>, ask: (request: Request) => Promise<Reply>) {
+    this.kind = kind;
+    this.ask = ask;
   }
 
   answer(header: Header, body: Buffer, answered: Answered): void {
-    let request: AdminRequest;
+    const { kind } = this;
+    let request: Request;
     try {
-      const known = requestOf(header, body);
+      const known = kind.requestOf(header, body);
       if (known === null) {
-        refuse(answered, STATUS.UNSUPPORTED, `There is no ADMIN ${header.aux}`);
+        refuse(answered, STATUS.UNSUPPORTED, `There is no ${kind.name} ${header.aux}`);
         return;
       }
       request = known;
@@ -76,14 +90,14 @@ class SessionAdmin {
       refuse(answered, STATUS.SHUTTING_DOWN);
       return;
     }
-    if (this.unanswered.size >= ADMIN_PER_SESSION_MAX) {
-      answered(STATUS.OK, [tooMany()], header.aux);
+    if (this.unanswered.size >= kind.perSessionMax) {
+      answered(STATUS.OK, [kind.tooMany()], header.aux);
       return;
     }
     this.unanswered.add(answered);
-    this.ports.admin(request).then(
-      (reply) => this.finish(header, answered, reply),
-      (thrown: unknown) => this.finish(header, answered, { adminStatus: STATUS.IO_ERROR, sentence: toRsError(thrown).message }),
+    this.ask(request).then(
+      (reply) => this.finish(header, answered, kind.outcomeOf(reply)),
+      (thrown: unknown) => this.finish(header, answered, { status: STATUS.IO_ERROR, sentence: toRsError(thrown).message }),
     );
   }
 
@@ -94,16 +108,24 @@ class SessionAdmin {
     this.unanswered.clear();
   }
 
-  private finish({ aux }: Header, answered: Answered, reply: AdminReply): void {
+  private finish({ aux }: Header, answered: Answered, outcome: ReturnType<Kind<Request, Reply>['outcomeOf']>): void {
     if (!this.unanswered.delete(answered)) return;
-    if ('adminStatus' in reply) {
-      refuse(answered, reply.adminStatus, reply.sentence);
-      return;
-    }
-    const { answer, totalBytes, part } = reply;
-    answered(STATUS.OK, [encodeAdminAnswer({ answer, totalBytes, part: Buffer.from(part, 'base64') })], aux);
+    if ('status' in outcome) refuse(answered, outcome.status, outcome.sentence);
+    else answered(STATUS.OK, [outcome.body], aux);
   }
 }
+
+const ADMINS: Kind<AdminRequest, AdminReply> = {
+  name: 'ADMIN',
+  perSessionMax: ADMIN_PER_SESSION_MAX,
+  requestOf,
+  tooMany,
+  outcomeOf: (reply) => {
+    if ('adminStatus' in reply) return { status: reply.adminStatus, sentence: reply.sentence };
+    const { answer, totalBytes, part } = reply;
+    return { body: encodeAdminAnswer({ answer, totalBytes, part: Buffer.from(part, 'base64') }) };
+  },
+};
 
 /** Returns null for a kind that this server does not know. Throws E_PROTOCOL for a wrong body. */
 function requestOf({ aux, flags, handle }: Header, body: Buffer): AdminRequest | null {

@@ -1,11 +1,10 @@
-// Answers the VOTEs of one session: passes each to the listener, which keeps the records of the mirrors. Invariants: every VOTE is answered
-// exactly once; at most VOTES_PER_SESSION_MAX are with the listener, and further ones are refused. The end of the session does not wait for
-// a VOTE: the client then sends it again in its next session, and the record decides.
+// What the VOTEs of a session are: how they are read, and how what the listener says is written. session/session-admin.ts passes them to the
+// listener, which keeps the records of mirrors. The end of a session does not wait for a VOTE: the client then sends it again in its next
+// session, and the record decides. Invariant: a VOTE with a wrong body never reaches the listener.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import type { Header } from '@rsio/protocol/wire/header';
 import { VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
-import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import {
   decodeVoteClaim,
   decodeVoteConfig,
@@ -24,7 +23,7 @@ import {
   type VoteRecord,
   type VoteTerm,
 } from '@rsio/protocol/wire/mirror/messages';
-import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { Status } from '@rsio/protocol/wire/status';
 
 /** A VOTE as the listener gets it. */
 export type VoteRequest = { readonly what: 'vote' } & (
@@ -42,59 +41,17 @@ export interface VotePorts {
   vote(request: VoteRequest): Promise<VoteReply>;
 }
 
-type Answered = (status: Status, bodies: readonly Buffer[], aux: number) => void;
-
-export class SessionVotes {
-  private readonly ports: VotePorts;
-  private readonly unanswered = new Set<Answered>();
-  private isEnded = false;
-
-  constructor(ports: VotePorts) {
-    this.ports = ports;
-  }
-
-  answer(header: Header, body: Buffer, answered: Answered): void {
-    let request: VoteRequest;
-    try {
-      const known = requestOf(header, body);
-      if (known === null) {
-        refuse(answered, STATUS.UNSUPPORTED, `There is no VOTE ${header.aux}`);
-        return;
-      }
-      request = known;
-    } catch (thrown) {
-      refuse(answered, STATUS.BAD_REQUEST, toRsError(thrown).message);
-      return;
-    }
-    if (this.isEnded) {
-      refuse(answered, STATUS.SHUTTING_DOWN);
-      return;
-    }
-    if (this.unanswered.size >= VOTES_PER_SESSION_MAX) {
-      const sentence = `${VOTES_PER_SESSION_MAX} VOTEs of this client are already in progress: try again later`;
-      answered(STATUS.OK, [encodeVoteAnswer({ voted: VOTED.REFUSED, sentence, voter: null, promise: null, stored: null })], header.aux);
-      return;
-    }
-    this.unanswered.add(answered);
-    this.ports.vote(request).then(
-      (reply) => this.finish(header, answered, reply),
-      (thrown: unknown) => this.finish(header, answered, { voteStatus: STATUS.IO_ERROR, sentence: toRsError(thrown).message }),
-    );
-  }
-
-  /** Answers everything, and everything that still comes, with SHUTTING_DOWN. The listener may still execute what it has. */
-  end(): void {
-    this.isEnded = true;
-    for (const answered of this.unanswered) refuse(answered, STATUS.SHUTTING_DOWN);
-    this.unanswered.clear();
-  }
-
-  private finish({ aux }: Header, answered: Answered, reply: VoteReply): void {
-    if (!this.unanswered.delete(answered)) return;
-    if ('voteStatus' in reply) refuse(answered, reply.voteStatus, reply.sentence);
-    else answered(STATUS.OK, [encodeVoteAnswer(reply)], aux);
-  }
-}
+export const VOTES = {
+  name: 'VOTE',
+  perSessionMax: VOTES_PER_SESSION_MAX,
+  requestOf,
+  tooMany: (): Buffer => {
+    const sentence = `${VOTES_PER_SESSION_MAX} VOTEs of this client are already in progress: try again later`;
+    return encodeVoteAnswer({ voted: VOTED.REFUSED, sentence, voter: null, promise: null, stored: null });
+  },
+  outcomeOf: (reply: VoteReply) =>
+    'voteStatus' in reply ? { status: reply.voteStatus, sentence: reply.sentence } : { body: encodeVoteAnswer(reply) },
+};
 
 /** Returns null for a kind that this server does not know. Throws E_PROTOCOL for a wrong body. */
 function requestOf({ aux, flags, handle }: Header, body: Buffer): VoteRequest | null {
@@ -121,8 +78,4 @@ function decode(aux: number, body: Buffer): VoteRequest | null {
     default:
       return null;
   }
-}
-
-function refuse(answered: Answered, status: Status, sentence = statusEntry(status).sentence): void {
-  answered(status, [encodeFailureAnswer({ sentence, holders: [] })], 0);
 }
