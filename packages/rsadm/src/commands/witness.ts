@@ -16,16 +16,19 @@ export const WITNESS_LIST = defineCommand({
   synopsis: 'witness list',
   summary: 'lists the mirrors for which this server votes',
   details: `A mirror is a volume with replicas on several servers. Three servers vote
-which of them are in sync, and which client has the mirror. A server votes also
-without a replica if witness = yes in rssrvcfg(5). Clients found the records; no
-client of this version does.`,
+which of them are in sync, and which client has the mirror. The list shows the
+servers of the replicas by their serverid. Clients that may create volumes on a
+server make it a voter; with witness = yes in rssrvcfg(5), all clients may.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['witness-list'].result,
   run: async (context, { json }) => {
     const answer = await context.call('witness-list', {});
     if (json) return printJson(context, answer);
     const { isWitness, records } = answer;
-    if (!isWitness) context.note('This server is no witness: set witness = yes in section [server] of its file');
+    if (!isWitness)
+      context.note(
+        'Only clients that may create volumes here can make this server a voter: witness = yes in section [server] lets all clients',
+      );
     if (records.length === 0) context.note('This server votes for no mirror');
     else context.out(recordsTable(records));
     for (const { trouble } of records) if (trouble !== null) context.note(trouble);

@@ -35,6 +35,7 @@ import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../probes/probe-connections.ts';
 import { Holds } from '../holds/holds.ts';
 import { Moments } from '../moments/moments.ts';
+import { mayFound } from '../pools/asker.ts';
 import { Statistics } from '../statistics/statistics.ts';
 import { EventLog, eventOf } from '../events/event-log.ts';
 import { ServerEvents } from '../events/server-events.ts';
@@ -118,7 +119,7 @@ export class Listener {
     this.reloader = this.newReloader();
     this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
     this.fences = new Fences(clock, paths.fencesFile, this.holds);
-    this.voters = new Voters({ folder: paths.votersDir, log, isWitness: () => this.config.server.witness });
+    this.voters = new Voters({ folder: paths.votersDir, log, mayFound: (node) => mayFound(node, this.config) });
     this.volumes = new Volumes({
       ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
       ...{ fileSystemOf, clock, log },

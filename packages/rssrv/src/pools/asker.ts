@@ -34,13 +34,22 @@ export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig,
   return hasRights ? clientAsker(node, rights).role : null;
 }
 
+/** True if a client may make this server a voter of its mirrors: the server is a witness, or the client may put replicas on it. */
+export function mayFound(node: string, { server, rights }: Pick<RssrvConfig, 'server' | 'rights'>): boolean {
+  return server.witness || hasRole(clientAsker(node, rights), 'manage');
+}
+
+function hasRole({ role }: Asker, needed: ClientRole): boolean {
+  return CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
+}
+
 export function askerText({ node }: Asker): string {
   return node === null ? 'An administrator on the server' : `Client ${node}`;
 }
 
 /** Throws E_RIGHTS unless the asker has this role or a higher one. `what`: what the asker wants, such as `create volumes`. */
 export function checkRole(asker: Asker, needed: ClientRole, what: string): void {
-  if (CLIENT_ROLES.indexOf(asker.role) >= CLIENT_ROLES.indexOf(needed)) return;
+  if (hasRole(asker, needed)) return;
   throw new RsError(
     'E_RIGHTS',
     `${askerText(asker)} may not ${what}: its right is ${asker.role}, and ${needed} is needed; change its line in [rights] of rssrvcfg`,

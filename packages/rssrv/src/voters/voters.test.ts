@@ -81,15 +81,16 @@ const MIRROR = '0123456789abcdef0123456789abcdef';
 const IDENTITY = 'a'.repeat(32);
 const ME = { node: 'big-1', instance: 7 };
 const OTHER = { node: 'big-2', instance: 3 };
+const STRANGER = 'big-7';
 
 let folder = '';
 let logged: string[] = [];
-let isWitness = true;
+let mayFound = true;
 
 beforeEach(() => {
   folder = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rsio-voters-')), 'voters');
   logged = [];
-  isWitness = true;
+  mayFound = true;
 });
 
 afterEach(() => {
@@ -99,7 +100,7 @@ afterEach(() => {
 
 async function started(): Promise<Voters> {
   const say = (text: string): void => void logged.push(text);
-  const voters = new Voters({ folder, log: { info: say, warn: say, error: say }, isWitness: () => isWitness });
+  const voters = new Voters({ folder, log: { info: say, warn: say, error: say }, mayFound: (node) => mayFound && node !== STRANGER });
   await voters.load();
   return voters;
 }
@@ -238,10 +239,17 @@ test('the answer to a CONFIRM has no configuration', async () => {
   expect((await voted(voters, confirms(6))).voted).toBe(VOTED.UNCLAIMED);
 });
 
-test('a server that is no witness founds nothing, and goes on voting', async () => {
+test('a client that may not found records is refused, and others are not', async () => {
+  const voters = await started();
+  const reply = await voted(voters, found(), { node: STRANGER, instance: 1 });
+  expect(reply).toMatchObject({ voted: VOTED.REFUSED, sentence: expect.stringMatching(/client big-7 .*witness = yes.*manage/) as string });
+  expect((await voted(voters, found())).voted).toBe(VOTED.DONE);
+});
+
+test('a server on which nobody may found records goes on voting', async () => {
   const voters = await started();
   await voted(voters, found());
-  isWitness = false;
+  mayFound = false;
   expect((await voted(voters, claims(5))).voted).toBe(VOTED.DONE);
   expect((await voted(voters, found('f'.repeat(32)))).voted).toBe(VOTED.REFUSED);
   expect(voters.views).toHaveLength(1);

@@ -19,8 +19,11 @@ import { claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, ty
 export interface VotersPorts {
   readonly folder: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /** True if clients may found records here. Records that exist are kept and vote regardless. */
-  isWitness(): boolean;
+  /**
+   * True if this client may found records here: the server is a witness, or the client may create volumes on it, because a server with a
+   * replica votes. Records that exist are kept and vote regardless.
+   */
+  mayFound(node: string): boolean;
 }
 
 /** The client that sends a VOTE, as the handshake has proved it. */
@@ -132,7 +135,8 @@ export class Voters {
 
   /** Makes room for a record that is to be founded. Returns a sentence if there is none. */
   private place({ node }: VotingClient, mirror: string): Entry | string {
-    if (!this.ports.isWitness()) return 'This server is no witness: set witness = yes in section [server] of rssrvcfg';
+    if (!this.ports.mayFound(node))
+      return `This server is no witness, and client ${node} may not create volumes on it: set witness = yes in section [server] of rssrvcfg, or give the client the right manage in [rights]`;
     if (this.entries.size >= VOTER_RECORDS_MAX) return `This server votes for ${VOTER_RECORDS_MAX} mirrors already`;
     let own = 0;
     for (const { record, placedFor } of this.entries.values()) if ((record?.founder ?? placedFor) === node) own++;

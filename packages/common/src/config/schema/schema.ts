@@ -119,7 +119,7 @@ export const SCHEMA = {
         witness: withDefault(
           types.yesNo,
           'no',
-          'Whether clients may make this server a voter of their mirrors. A voter needs no volume and keeps a small file for each mirror',
+          'Whether all clients may make this server a voter of their mirrors. A voter needs no volume and keeps a small file for each mirror. A client that may create volumes here needs no witness = yes',
         ),
       },
     },

@@ -34,7 +34,7 @@ export const VOTED = {
   DIFFERENT: 6,
   /** The term is too far above the promise. */
   TOO_FAR: 7,
-  /** The server is no witness, or has as many records or requests as it may have. */
+  /** The client may not found records at the server, or the server has as many records or requests as it may have. */
   REFUSED: 8,
 } as const;
 

@@ -35,7 +35,7 @@ export const WITNESS_METHODS = {
     'The mirrors for which the server votes',
     {},
     object({
-      isWitness: flag('Clients may found records here'),
+      isWitness: flag('All clients may found records here; without it, those that may create volumes'),
       limit: count('Records that the server keeps at most'),
       records: list(WITNESS_RECORD),
     }),

@@ -1,0 +1,23 @@
+// Which clients may make a server a voter of their mirrors: all of them at a witness, and at any server those that may put a replica on it.
+// What the voter does with the others is in voters/voters.test.ts.
+
+import { expect, test } from 'vitest';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { mayFound } from './asker.ts';
+
+const RIGHTS = (['use', 'manage', 'admin'] as const).map((role) => ({ name: `may-${role}`, role, pools: null, limitBytes: null }));
+
+function configOf(witness: boolean): RssrvConfig {
+  return { server: { witness }, rights: RIGHTS } as unknown as RssrvConfig;
+}
+
+test.each([
+  ['may-use', false, false],
+  ['may-manage', false, true],
+  ['may-admin', false, true],
+  ['without-a-line', false, false],
+  ['may-use', true, true],
+  ['without-a-line', true, true],
+])('client %s at a server with witness = %s: %s', (node, isWitness, expected) => {
+  expect(mayFound(node, configOf(isWitness))).toBe(expected);
+});
