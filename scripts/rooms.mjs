@@ -30,11 +30,12 @@ const LAYERS = {
     manage: ['lib', 'log', 'config', 'control', 'cli'],
   },
   protocol: {
-    '': ['wire', 'auth', 'link', 'client', 'explorer'],
+    '': ['wire', 'auth', 'link', 'client', 'mirror', 'explorer'],
     wire: [],
     auth: ['wire'],
     link: ['wire'],
     client: ['wire', 'auth', 'link'],
+    mirror: ['wire', 'link', 'client'],
     explorer: ['wire', 'auth', 'link'],
   },
 };

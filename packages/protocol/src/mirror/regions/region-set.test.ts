@@ -1,0 +1,61 @@
+// A set of regions against a set of numbers: what is added and removed, by number, by range and by the bits of a map, is found again by
+// each of the searches.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { REGION_BYTES } from './limits.ts';
+import { RegionSet } from './region-set.ts';
+
+const region = fc.nat(2500);
+const step = fc.oneof(
+  fc.record({ kind: fc.constant('add' as const), region }),
+  fc.record({ kind: fc.constant('remove' as const), region }),
+  fc.record({ kind: fc.constant('range' as const), begin: fc.nat(2500 * 8), length: fc.nat(80) }),
+  fc.record({ kind: fc.constant('bits' as const), region, bits: fc.uint8Array({ maxLength: 9 }) }),
+);
+
+function naiveRange(begin: number, end: number): number[] {
+  const found: number[] = [];
+  for (let at = begin; at < end; at++) found.push(Math.floor(at / 8));
+  return found;
+}
+
+test('the set has what a naive set has, and finds the same', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), fc.array(fc.tuple(fc.nat(2600 * 8), fc.nat(400)), { maxLength: 20 }), (steps, asked) => {
+      const set = new RegionSet();
+      const naive = new Set<number>();
+      // The ranges of this test are in eighths of a region.
+      const unit = REGION_BYTES / 8;
+      for (const one of steps) {
+        if (one.kind === 'add') {
+          naive.add(one.region);
+          set.add(one.region);
+        } else if (one.kind === 'remove') {
+          naive.delete(one.region);
+          set.remove(one.region);
+        } else if (one.kind === 'range') {
+          for (const each of naiveRange(one.begin, one.begin + one.length)) naive.add(each);
+          set.addRange(one.begin * unit, (one.begin + one.length) * unit);
+        } else {
+          for (let bit = 0; bit < one.bits.length * 8; bit++)
+            if (((one.bits[bit >>> 3]! >>> (bit & 7)) & 1) !== 0) naive.add(one.region + bit);
+          set.addBits(one.region, Buffer.from(one.bits));
+        }
+      }
+      expect(set.count).toBe(naive.size);
+      for (const each of naive) expect(set.has(each)).toBe(true);
+      for (const [begin, length] of asked) {
+        const expected = naiveRange(begin, begin + length).find((each) => naive.has(each)) ?? -1;
+        expect(set.firstIn(begin * unit, (begin + length) * unit)).toBe(expected);
+        expect(set.hasAny(begin * unit, (begin + length) * unit)).toBe(expected >= 0);
+        const from = Math.floor(begin / 8);
+        const above = [...naive].filter((each) => each >= from);
+        expect(set.firstFrom(from)).toBe(above.length === 0 ? -1 : Math.min(...above));
+      }
+      set.clear();
+      expect([set.count, set.firstFrom(0)]).toEqual([0, -1]);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,84 @@
+// A set of regions of a volume, one bit for each region, and the number of its members. The set grows with the largest region that was
+// added. Positions are in bytes; a range touches each region with which it shares at least one byte.
+
+import { REGION_BYTES } from './limits.ts';
+
+const WORD_BITS = 32;
+const FIRST_WORDS = 32;
+
+export class RegionSet {
+  private words = new Uint32Array(FIRST_WORDS);
+  private members = 0;
+
+  get count(): number {
+    return this.members;
+  }
+
+  has(region: number): boolean {
+    const word = region >>> 5;
+    return word < this.words.length && ((this.words[word]! >>> (region & 31)) & 1) !== 0;
+  }
+
+  add(region: number): void {
+    if (this.has(region)) return;
+    const word = region >>> 5;
+    if (word >= this.words.length) this.growTo(word + 1);
+    this.words[word]! |= 1 << (region & 31);
+    this.members++;
+  }
+
+  remove(region: number): void {
+    if (!this.has(region)) return;
+    this.words[region >>> 5]! &= ~(1 << (region & 31));
+    this.members--;
+  }
+
+  clear(): void {
+    this.words.fill(0);
+    this.members = 0;
+  }
+
+  addRange(beginBytes: number, endBytes: number): void {
+    if (endBytes <= beginBytes) return;
+    const end = Math.ceil(endBytes / REGION_BYTES);
+    for (let region = Math.floor(beginBytes / REGION_BYTES); region < end; region++) this.add(region);
+  }
+
+  /** Adds the regions whose bits are set. Bit i of byte j stands for region `first` + 8j + i; bit 0 is the lowest one. */
+  addBits(first: number, bits: Buffer): void {
+    for (let index = 0; index < bits.length; index++) {
+      for (let byte = bits[index]!, bit = 0; byte !== 0; byte >>>= 1, bit++) if ((byte & 1) !== 0) this.add(first + index * 8 + bit);
+    }
+  }
+
+  /** True if the range touches a region of the set. */
+  hasAny(beginBytes: number, endBytes: number): boolean {
+    return this.members > 0 && this.firstIn(beginBytes, endBytes) >= 0;
+  }
+
+  /** The first region of the set that the range touches; -1 if there is none. */
+  firstIn(beginBytes: number, endBytes: number): number {
+    if (endBytes <= beginBytes) return -1;
+    const region = this.firstFrom(Math.floor(beginBytes / REGION_BYTES));
+    return region * REGION_BYTES < endBytes ? region : -1;
+  }
+
+  /** The first region of the set that is not below `from`; -1 if there is none. */
+  firstFrom(from: number): number {
+    if (this.members === 0) return -1;
+    let word = from >>> 5;
+    if (word >= this.words.length) return -1;
+    let bits = this.words[word]! & (-1 << (from & 31));
+    while (bits === 0) {
+      if (++word >= this.words.length) return -1;
+      bits = this.words[word]!;
+    }
+    return word * WORD_BITS + (31 - Math.clz32(bits & -bits));
+  }
+
+  private growTo(words: number): void {
+    const larger = new Uint32Array(Math.max(words, this.words.length * 2));
+    larger.set(this.words);
+    this.words = larger;
+  }
+}
