@@ -54,6 +54,8 @@ interface Session {
   readonly windowBytes: number;
   readonly canRevoke: boolean;
   readonly canAdminister: boolean;
+  /** The server has VOTE and replicas. */
+  readonly canVote: boolean;
 }
 
 /** How a connection authenticates: as the first path of a session (`first`), as a further path (`join`), or not yet (`wait`). */
@@ -166,7 +168,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.closeAll('The session was replaced by a new one');
     this.fences.restart();
     const { slots, windowBytes } = welcome;
-    const [canRevoke, canAdminister] = [FEATURE.REVOKE, FEATURE.ADMIN].map((feature) => challenge.features.includes(feature));
+    const has = (feature: string): boolean => challenge.features.includes(feature);
     const id = Buffer.from(welcome.session);
     this.session = {
       id,
@@ -174,8 +176,9 @@ export class Trunk implements PathEvents, LivenessEvents {
       serverInstance: challenge.instance,
       slots,
       windowBytes,
-      canRevoke: canRevoke === true,
-      canAdminister: canAdminister === true,
+      canRevoke: has(FEATURE.REVOKE),
+      canAdminister: has(FEATURE.ADMIN),
+      canVote: has(FEATURE.MIRROR),
     };
     this.generation = welcome.generation;
     this.dispatcher.restart(welcome.slots, welcome.windowBytes, 'The server began a new session', again);

@@ -108,7 +108,7 @@ export class TrunkScene implements RequestEvents {
     this.network.addRoute(localAddress, address);
     const hello = {
       versions: [1],
-      features: [FEATURE.DIGEST, FEATURE.REVOKE, FEATURE.ADMIN, ...(this.tls ? [FEATURE.TLS] : [])],
+      features: [FEATURE.DIGEST, FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, ...(this.tls ? [FEATURE.TLS] : [])],
       namespaceid: 1,
       node: 'node',
       instance: 1,

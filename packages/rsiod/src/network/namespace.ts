@@ -292,7 +292,7 @@ export class Namespace {
 
   private identityFor({ local, remote }: RouteEnds): ClientIdentity {
     const { namespaceid, nodename, nodekey, digest, tls } = this.setup.config;
-    const features = [...(digest ? [FEATURE.DIGEST] : []), FEATURE.REVOKE, FEATURE.ADMIN, ...(tls ? [FEATURE.TLS] : [])];
+    const features = [...(digest ? [FEATURE.DIGEST] : []), FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, ...(tls ? [FEATURE.TLS] : [])];
     return {
       nodekey,
       serverkey: remote.serverkey,
