@@ -2,69 +2,39 @@
 // in this wrapper, so that a volume whose storage hangs leaves threads to other volumes. The queue is bounded by the number of slots in the
 // sessions that use the backend. Invariant: the queue is empty at `close`, because the caller first waits for all answers.
 
-import type { Status } from '@rsio/protocol/wire/status';
-import type { Backend, BackendCapabilities, ExtentsDone, IoDone, WOULD_WAIT } from './io/backend.ts';
-import type { StorageEnd } from './io/file-end.ts';
+import type { Backend, IoDone } from './io/backend.ts';
+import { ForwardingBackend } from './io/forwarding-backend.ts';
 import type { ThreadLane, ThreadShares } from './io/thread-shares.ts';
 
-export class ThreadShareBackend implements Backend {
-  private readonly inner: Backend;
+/** Flushes bypass the share. Only one sync runs at a time (flush-gate.ts), and waiting flushes would occupy threads that reads need. */
+export class ThreadShareBackend extends ForwardingBackend {
   private readonly lane: ThreadLane;
   private readonly left: () => void;
   private isLeft = false;
 
   constructor(inner: Backend, shares: ThreadShares, volumeId: string) {
-    this.inner = inner;
+    super(inner);
     this.lane = shares.enter(volumeId);
     this.left = () => shares.leave(volumeId);
   }
 
-  get sizeBytes(): number {
-    return this.inner.sizeBytes;
-  }
-
-  get capabilities(): BackendCapabilities {
-    return this.inner.capabilities;
-  }
-
-  get end(): StorageEnd | undefined {
-    return this.inner.end;
-  }
-
-  tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    return this.inner.tryRead(target, offset, lengthBytes, positionBytes);
-  }
-
-  tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    return this.inner.tryWrite(source, offset, lengthBytes, positionBytes);
-  }
-
-  read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
+  override read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
     this.run(done, (end) => this.inner.read(target, offset, lengthBytes, positionBytes, end));
   }
 
-  write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
+  override write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
     this.run(done, (end) => this.inner.write(source, offset, lengthBytes, positionBytes, fua, end));
   }
 
-  /** Flushes bypass the share. Only one sync runs at a time (flush-gate.ts), and waiting flushes would occupy threads that reads need. */
-  flush(done: IoDone): void {
-    this.inner.flush(done);
-  }
-
-  discard(positionBytes: number, lengthBytes: number, done: IoDone): void {
+  override discard(positionBytes: number, lengthBytes: number, done: IoDone): void {
     this.run(done, (end) => this.inner.discard(positionBytes, lengthBytes, end));
   }
 
-  zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void {
+  override zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void {
     this.run(done, (end) => this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, end));
   }
 
-  extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
-    this.inner.extents(positionBytes, lengthBytes, done);
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.inner.close();
     if (!this.isLeft) this.left();
     this.isLeft = true;

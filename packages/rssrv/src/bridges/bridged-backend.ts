@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../backends/io/backend.ts';
-import type { StorageEnd } from '../backends/io/file-end.ts';
+import { type Backend, type IoDone, WOULD_WAIT } from '../backends/io/backend.ts';
+import { ForwardingBackend } from '../backends/io/forwarding-backend.ts';
 import { readWhole } from '../backends/io/positioned-io.ts';
 import type { ThreadShares } from '../backends/io/thread-shares.ts';
 import { BRIDGE_READ_MAX_MS, BRIDGE_WAIT_MAX_MS, BRIDGES_WAITING_MAX } from './limits.ts';
@@ -34,8 +34,7 @@ interface FailedRead {
   readonly sinceMs: number;
 }
 
-export class BridgedBackend implements Backend {
-  private readonly inner: Backend;
+export class BridgedBackend extends ForwardingBackend {
   private readonly ports: BridgedBackendPorts;
   private readonly waiting: FailedRead[] = [];
   private readonly inFlight = new InFlight();
@@ -44,33 +43,17 @@ export class BridgedBackend implements Backend {
   private isStuck = false;
 
   constructor(inner: Backend, ports: BridgedBackendPorts) {
-    this.inner = inner;
+    super(inner);
     this.ports = ports;
   }
 
-  get sizeBytes(): number {
-    return this.inner.sizeBytes;
-  }
-
-  get capabilities(): BackendCapabilities {
-    return this.inner.capabilities;
-  }
-
-  get end(): StorageEnd | undefined {
-    return this.inner.end;
-  }
-
-  tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+  override tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
     const status = this.inner.tryRead(target, offset, lengthBytes, positionBytes);
     // An image is not asked on the calling thread.
     return status === STATUS.IO_ERROR ? WOULD_WAIT : status;
   }
 
-  tryWrite(source: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    return this.inner.tryWrite(source, offset, lengthBytes, positionBytes);
-  }
-
-  read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
+  override read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
     this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {
       if (status !== STATUS.IO_ERROR || this.isStuck || this.waiting.length >= BRIDGES_WAITING_MAX) {
         done(status);
@@ -82,27 +65,7 @@ export class BridgedBackend implements Backend {
     });
   }
 
-  write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
-    this.inner.write(source, offset, lengthBytes, positionBytes, fua, done);
-  }
-
-  flush(done: IoDone): void {
-    this.inner.flush(done);
-  }
-
-  discard(positionBytes: number, lengthBytes: number, done: IoDone): void {
-    this.inner.discard(positionBytes, lengthBytes, done);
-  }
-
-  zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void {
-    this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, done);
-  }
-
-  extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
-    this.inner.extents(positionBytes, lengthBytes, done);
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     if (this.inFlight.count > 0) await this.inFlight.whenIdle();
     await this.inner.close();
   }

@@ -1,5 +1,5 @@
-// Manages a session's open volumes and answers the client's message requests: LIST, OPEN, CLOSE and IOCTL. Through a port, this module asks
-// the listener whether the client may open a volume. Invariants: a session uses a handle number only once, and the size of a handle never
+// Manages a session's open volumes and answers the client's message requests: LIST, OPEN and CLOSE; ioctls.ts answers IOCTL. Through a port,
+// this module asks the listener whether the client may open a volume. Invariants: a session uses a handle number only once, and the size of a handle never
 // shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the handle has released its backend. A
 // hold is released only if no handle of its volume is open or being opened.
 
@@ -7,27 +7,17 @@ import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
-import {
-  decodeExtentsRequest,
-  decodeOpenRequest,
-  encodeExtentsAnswer,
-  encodeFailureAnswer,
-  encodeIdentifyAnswer,
-  encodeListAnswers,
-  encodeOpenAnswer,
-} from '@rsio/protocol/wire/message-codec';
-import { type Holder, IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
+import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
+import type { Holder, ListAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { Backend, ExtentsDone } from '../backends/io/backend.ts';
+import type { Backend } from '../backends/io/backend.ts';
 import { type ChangeGatePorts, ChangeGates } from '../moments/change-gates.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
-import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshot-reads/snapshot-asks.ts';
+import { ioctl, type IoctlPorts } from '../ioctls/ioctls.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
 import { SessionCounters, type SessionFigures, type VolumeFigures } from '../statistics/volume-counters.ts';
@@ -45,13 +35,7 @@ export type Grant =
     }
   | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
 
-/** The listener's answer to a client's IOCTL SETTLED. */
-export interface Settled {
-  /** False if the client no longer has the hold. */
-  readonly isSettled: boolean;
-}
-
-export interface VolumePorts extends SpaceWaitEvents, SnapshotPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
+export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
   readonly clock: Clock;
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
@@ -61,8 +45,6 @@ export interface VolumePorts extends SpaceWaitEvents, SnapshotPorts, Pick<Change
    * take-over ends the hold.
    */
   release(volumeId: string, epoch: number): Promise<void>;
-  /** Reports that the client has recovered its earlier writes in the given incarnation of the storage. */
-  settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
    * Reports that a sync of the volume has failed and that acknowledged writes may therefore be lost. The listener starts a new incarnation
@@ -426,26 +408,15 @@ export class SessionVolumes {
     return status;
   }
 
-  private async settled({ volume, epoch, incarnation }: OpenVolume, answered: Answered): Promise<void> {
-    const { isSettled } = await this.ports.settle(volume.id, epoch, incarnation);
-    if (isSettled) answered(STATUS.OK, [], IOCTL.SETTLED);
-    else refuse(answered, STATUS.STALE);
-  }
-
-  private async aboutSnapshot(open: OpenVolume, number: number, request: Buffer, answered: Answered): Promise<void> {
-    const { status, body } = await snapshotIoctl(this.ports, open, number, request);
-    if (typeof body === 'string') refuse(answered, status, body);
-    else answered(status, [body], number);
-  }
-
   private async ioctl(header: Header, body: Buffer, answered: Answered): Promise<void> {
     const open = this.open.get(header.handle);
     if (open === undefined || open.isClosing) refuse(answered, STATUS.STALE);
-    else if (header.aux === IOCTL.IDENTIFY) answered(STATUS.OK, [identify(open)], header.aux);
-    else if (header.aux === IOCTL.EXTENTS) extents(open, body, (status, bodies, aux) => answered(this.outcome(open, status), bodies, aux));
-    else if (header.aux === IOCTL.SETTLED) await this.settled(open, answered);
-    else if (isSnapshotIoctl(header.aux)) await this.aboutSnapshot(open, header.aux, body, answered);
-    else refuse(answered, STATUS.UNSUPPORTED, `There is no IOCTL ${header.aux}`);
+    else
+      await ioctl(this.ports, open, header.aux, body, {
+        done: (content) => answered(STATUS.OK, content === null ? [] : [content], header.aux),
+        refused: (status, sentence) => refuse(answered, status, sentence),
+        outcome: (status) => this.outcome(open, status),
+      });
   }
 }
 
@@ -464,42 +435,4 @@ function isFor({ name, universe }: OpenRequest, volume: ServedVolume): boolean {
 
 function refuse(answered: Answered, status: Status, sentence = statusEntry(status).sentence): void {
   answered(status, [encodeFailureAnswer({ sentence, holders: [] })], 0);
-}
-
-function identify({ volume, backend, readonly, sizeBytes }: OpenVolume): Buffer {
-  const { canDiscard, canExtents } = backend.capabilities;
-  return encodeIdentifyAnswer({
-    name: volume.name,
-    id: volume.id,
-    type: volume.type,
-    sizeBytes,
-    blockSizeBytes: volume.blockSizeBytes,
-    readonly,
-    canDiscard,
-    canExtents,
-  });
-}
-
-function extents(open: OpenVolume, body: Buffer, answered: Answered): void {
-  const { backend, sizeBytes } = open;
-  const request = decodeExtentsRequest(body, 0, body.length);
-  const positionBytes = request.lba * SECTOR_BYTES;
-  if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > sizeBytes) {
-    refuse(answered, STATUS.PAST_END);
-    return;
-  }
-  open.inFlight.begin();
-  const ended: ExtentsDone = (status, pairs) => {
-    if (status === STATUS.OK)
-      answered(status, [encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) })], IOCTL.EXTENTS);
-    else refuse(answered, status);
-    open.inFlight.end();
-  };
-  try {
-    backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
-  } catch (error) {
-    // Count the request as ended, because closing the handle would otherwise wait for the request forever.
-    open.inFlight.end();
-    throw error;
-  }
 }

@@ -11,7 +11,8 @@ import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import type { SnapshotAsk, SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import type { SessionFigures } from '../statistics/volume-counters.ts';
 import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
-import type { Grant, Settled } from '../session/session-volumes.ts';
+import type { Settled } from '../ioctls/ioctls.ts';
+import type { Grant } from '../session/session-volumes.ts';
 
 /** A client whose identity the listener has verified. */
 export interface ClientIdentity {

@@ -29,7 +29,8 @@ import type { SessionRequest, FromSession, ToSession } from './channel.ts';
 import { Session } from '../session/session.ts';
 import type { AdminReply } from '../session/session-admin.ts';
 import type { VoteReply } from '../voters/session-votes.ts';
-import type { Grant, Settled } from '../session/session-volumes.ts';
+import type { Settled } from '../ioctls/ioctls.ts';
+import type { Grant } from '../session/session-volumes.ts';
 
 type ListenerAnswer = Extract<ToSession, { type: 'answer' }>['answer'];
 type Beginning = Extract<ToSession, { type: 'begin' }>;

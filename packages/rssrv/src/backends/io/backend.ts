@@ -26,6 +26,19 @@ export interface BackendCapabilities {
   readonly canExtents: boolean;
 }
 
+/** The intent map of a replica: for each region of the volume, whether it may differ from the other replicas of its mirror. */
+export interface IntentView {
+  /** Regions of the volume. Region i begins at i * MIRROR_REGION_BYTES. */
+  readonly regions: number;
+  /**
+   * Returns bits from region `first` on, a multiple of 8: bit i of byte j is that of region first + 8j + i, the lowest first. Bits beyond
+   * the last region are 0. The result has at most `maxBytes`, and none if `first` is beyond the last region.
+   */
+  read(first: number, maxBytes: number): Buffer;
+  /** Clears bits. `ranges`: pairs of a first region and a number of regions. A region that is being changed keeps its bit. */
+  clear(ranges: readonly number[]): void;
+}
+
 export interface Backend {
   /** Size of the storage when it was opened. If the storage grows later, the backend can also access the added part. */
   readonly sizeBytes: number;
@@ -35,6 +48,8 @@ export interface Backend {
    * operation returns VOLUME_UNAVAILABLE.
    */
   readonly end?: StorageEnd | undefined;
+  /** Undefined unless the volume is a replica of a mirror. */
+  readonly intents?: IntentView | undefined;
   /** Reads into `target` synchronously. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   /** Writes synchronously. `tryWrite` must not be used for FUA writes. */
