@@ -14,8 +14,11 @@ import {
   INSTANCE_MAX,
   INTERFACES_NAMED_MAX,
   LBA_MAX,
+  MIRROR_CLEAR_RANGES_MAX,
   MIRROR_ID_CHARS,
+  MIRROR_MAP_PART_MAX_BYTES,
   MIRROR_MEMBERS_MAX,
+  MIRROR_REGIONS_MAX,
   TERM_NUMBER_MAX,
   MESSAGE_MAX_BYTES,
   SENTENCE_MAX_CHARS,
@@ -76,6 +79,7 @@ function aVolume(random: Random) {
     shared: random.chance(0.5),
     holders: some(random, HOLDERS_NAMED_MAX, () => aHolder(random)),
     waitsForSpace: random.chance(0.5),
+    mirror: random.chance(0.5) ? undefined : anId(random),
   };
 }
 
@@ -95,7 +99,21 @@ function aConfig(random: Random) {
     clean: random.chance(0.5),
     members: identities.map((identity) => ({ identity, serverid: random.int(0, 255), volume: aName(random), universe: random.int(0, 3) })),
     voters: some(random, MIRROR_MEMBERS_MAX, () => ({ voter: anId(random), serverid: random.int(0, 255) }), 1),
+    nextVoters: random.chance(0.5)
+      ? null
+      : some(random, MIRROR_MEMBERS_MAX, () => ({ voter: anId(random), serverid: random.int(0, 255) }), 1),
+    sizeBytes: 512 * edge(random, 1, VOLUME_MAX_BYTES / 512),
     clients: random.chance(0.5) ? null : [aName(random)],
+  };
+}
+
+function aReplica(random: Random) {
+  return {
+    identity: anId(random),
+    incarnation: aToken(random),
+    volume: aName(random),
+    universe: random.int(0, 3),
+    sizeBytes: edge(random, 0, VOLUME_MAX_BYTES),
   };
 }
 
@@ -182,6 +200,7 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     readonly: random.chance(0.5),
     take: random.pick(Object.values(TAKE)),
     resume: random.chance(0.5) ? aToken(random) : null,
+    mirror: random.chance(0.5) ? null : { mirror: anId(random), number: edge(random, 1, TERM_NUMBER_MAX) },
   })),
   kind('OPEN answer', codecs.encodeOpenAnswer, codecs.decodeOpenAnswer, (random) => ({
     handle: edge(random, 0, 65_535),
@@ -251,6 +270,24 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     voter: random.chance(0.5) ? null : anId(random),
     promise: random.chance(0.5) ? null : aTerm(random),
     stored: random.chance(0.5) ? null : { term: aTerm(random), config: aConfig(random) },
+    replica: random.chance(0.5) ? null : aReplica(random),
+  })),
+  kind('VOTE PLACE', mirror.encodeVotePlace, mirror.decodeVotePlace, (random) => ({
+    mirror: anId(random),
+    number: edge(random, 1, TERM_NUMBER_MAX),
+    volume: aName(random),
+    universe: random.int(0, 3),
+  })),
+  kind('MIRROR_MAP', mirror.encodeMirrorMapRequest, mirror.decodeMirrorMapRequest, (random) => ({
+    first: 8 * edge(random, 0, Math.floor(MIRROR_REGIONS_MAX / 8)),
+  })),
+  kind('MIRROR_MAP answer', mirror.encodeMirrorMapAnswer, mirror.decodeMirrorMapAnswer, (random) => ({
+    regions: edge(random, 0, MIRROR_REGIONS_MAX),
+    first: 8 * edge(random, 0, Math.floor(MIRROR_REGIONS_MAX / 8)),
+    bits: Buffer.alloc(random.chance(0.03) ? MIRROR_MAP_PART_MAX_BYTES : random.int(0, 40), 0xff),
+  })),
+  kind('MIRROR_CLEAR', mirror.encodeMirrorClearRequest, mirror.decodeMirrorClearRequest, (random) => ({
+    ranges: some(random, MIRROR_CLEAR_RANGES_MAX, () => [edge(random, 0, MIRROR_REGIONS_MAX - 9), random.int(1, 9)], 1).flat(),
   })),
 ];
 

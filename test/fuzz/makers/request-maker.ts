@@ -12,7 +12,7 @@ import {
   encodeOpenRequest,
 } from '@rsio/protocol/wire/message-codec';
 import { ADMIN } from '@rsio/protocol/wire/messages';
-import { encodeVoteClaim, encodeVoteFound, encodeVoteRecord, encodeVoteTerm } from '@rsio/protocol/wire/mirror/codec';
+import { encodeVoteClaim, encodeVoteFound, encodeVotePlace, encodeVoteRecord, encodeVoteTerm } from '@rsio/protocol/wire/mirror/codec';
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;
@@ -78,7 +78,7 @@ export class RequestMaker {
       case 2:
         return this.slotted(OP.CLOSE, { handle }, EMPTY);
       default: {
-        const aux = random.int(0, 3);
+        const aux = random.int(0, 9);
         return this.slotted(OP.IOCTL, { handle, aux }, aux === 2 ? encodeExtentsRequest({ lba: 8, sectors: random.int(1, 3000) }) : EMPTY);
       }
     }
@@ -101,9 +101,10 @@ export class RequestMaker {
       encodeVoteClaim({ mirror, number, takesOver: random.chance(0.5) }),
       encodeVoteRecord({ mirror }),
       encodeVoteTerm({ mirror, number }),
+      encodeVotePlace({ mirror, number, volume: 'oracle', universe: 0 }),
       EMPTY,
     ];
-    return this.slotted(OP.VOTE, { aux: random.int(0, 8) }, random.pick(bodies));
+    return this.slotted(OP.VOTE, { aux: random.int(0, 10) }, random.pick(bodies));
   }
 
   private control(): Buffer {

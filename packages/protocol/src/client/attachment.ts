@@ -5,7 +5,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
-import { type OpenAnswer, type OpenRequest, TAKE, type Take } from '../wire/messages.ts';
+import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
 import { statusEntry } from '../wire/status.ts';
 import { LogAdmission } from './replay/log-admission.ts';
 import { changesContent, OverlapTracker } from './requests/overlap.ts';
@@ -49,6 +49,11 @@ export class Attachment {
   readonly readonly: boolean;
   /** What the first OPEN does if another client holds the volume. */
   readonly take: Take;
+  /**
+   * The claim under which a replica is opened; null: the volume is no replica. The owner sets it before the first OPEN. Such an attachment
+   * never outlives its claim: an OPEN that is refused because of the claim fails it.
+   */
+  mirror: OpenTerm | null = null;
   phase: AttachmentPhase = 'opening';
   /**
    * The answer to the last OPEN that was granted; null before the first one. In this field, `sizeBytes` never decreases, and `readonly`
@@ -103,8 +108,8 @@ export class Attachment {
 
   /** Only the first OPEN may take a hold from another client. Each later OPEN succeeds only under this client's own hold. */
   get openRequest(): OpenRequest {
-    const { name, universe, readonly, volume } = this;
-    return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null };
+    const { name, universe, readonly, volume, mirror } = this;
+    return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null, mirror };
   }
 
   get log(): ReplayLog | null {

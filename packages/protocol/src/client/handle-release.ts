@@ -16,7 +16,7 @@ import type { Trunk } from './trunk.ts';
 export type Released = (problem: string | null) => void;
 
 /** Statuses with which the server confirms that this client has no hold. */
-const NOT_OURS: readonly number[] = [STATUS.TAKEN, STATUS.UNKNOWN_VOLUME, STATUS.NO_RIGHTS];
+const NOT_OURS: readonly number[] = [STATUS.TAKEN, STATUS.REPLICA, STATUS.UNKNOWN_VOLUME, STATUS.NO_RIGHTS];
 
 export class HandleRelease {
   private readonly trunk: Trunk;

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { encodeOpenAnswer } from '../wire/message-codec.ts';
+import { decodeOpenRequest, encodeOpenAnswer } from '../wire/message-codec.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
@@ -108,6 +108,30 @@ test('closed while its first OPEN was in flight and lost with the session: the p
   world.loseSession();
   world.answerOpen(5);
   expect(world.heard).toEqual(['OPEN', 5]);
+});
+
+test('a replica is opened under its claim, and fails for good when the claim is not valid any more', () => {
+  for (const status of [STATUS.TAKEN, STATUS.REPLICA, STATUS.UNCLAIMED]) {
+    const world = new OpenerScene();
+    world.scene.whenSession = () => world.opener.openAll();
+    const replica = new Attachment('db', 0, false);
+    replica.mirror = { mirror: 'a'.repeat(32), number: 7 };
+    world.opener.add(replica);
+    world.scene.clock.advance(1);
+    const asked = world.scene.server.paths.at(-1)!.requests(OP.OPEN).at(-1)!;
+    expect(decodeOpenRequest(asked.body, 0, asked.body.length)).toMatchObject({ name: 'db', mirror: replica.mirror, resume: null });
+    world.answerOpen(10);
+    expect(replica.phase).toBe('ready');
+    world.loseSession();
+    const path = world.scene.server.paths.at(-1)!;
+    const again = path.requests(OP.OPEN).at(-1)!;
+    expect(decodeOpenRequest(again.body, 0, again.body.length)).toMatchObject({ name: 'db', mirror: replica.mirror, resume: 'identity' });
+    const { length } = world.heard;
+    path.answerMessage(again, status, EMPTY);
+    world.scene.clock.advance(UP_AGAIN_MS);
+    expect([replica.phase, world.failed.map((line) => line.split(':')[0])]).toEqual(['failed', [String(status)]]);
+    expect(world.heard.length, 'it is not opened again').toBe(length);
+  }
 });
 
 // A CLOSE sent after the next OPEN could end the hold that both share. The volume would be lost although no client had taken it.

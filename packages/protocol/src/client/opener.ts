@@ -32,6 +32,9 @@ export interface OpenerEvents {
   waits(attachment: Attachment, sentence: string): void;
 }
 
+/** An OPEN that is refused so is not sent again: this client's data, or its claim, do not belong to the volume any more. */
+const FINAL: ReadonlySet<number> = new Set([STATUS.TAKEN, STATUS.REPLICA, STATUS.UNCLAIMED]);
+
 class Opening {
   /** Monotonic time at which the last OPEN was sent. */
   askedMs = Number.NEGATIVE_INFINITY;
@@ -296,7 +299,7 @@ export class Opener {
       attachment.reason = 'The handle numbers of the session are used up: starting a new session';
       return;
     }
-    if (attachment.volume === null || status === STATUS.TAKEN) {
+    if (attachment.volume === null || FINAL.has(status)) {
       this.fail(attachment, status, sentence);
       return;
     }

@@ -23,7 +23,14 @@ describe('a handle that was revoked', () => {
     expect([world.scene.statusOf(other), world.scene.statusOf(write), world.attachment.phase]).toEqual([STATUS.OK, null, 'opening']);
     expect(world.said).toEqual([REVOKED]);
     world.settle(REOPEN_RETRY_MS);
-    expect(world.openRequests.at(-1)).toEqual({ name: 'archive', universe: 0, readonly: false, take: TAKE.NO, resume: 'identity' });
+    expect(world.openRequests.at(-1)).toEqual({
+      name: 'archive',
+      universe: 0,
+      readonly: false,
+      take: TAKE.NO,
+      resume: 'identity',
+      mirror: null,
+    });
     world.answerOpen({ handle: 8 });
     expect([world.attachment.phase, world.waiting]).toEqual(['resending', ['WRITE 8']]);
     world.answer(OP.WRITE, STATUS.OK);

@@ -3,10 +3,10 @@
 // memory with the received object or the receive buffer; an error never repeats received data.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NAME_MAX_BYTES, UNIVERSE_MAX } from '@rsio/common/lib/limits';
 import { isSnapshotName } from '@rsio/common/lib/units';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
-import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from './limits.ts';
+import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, MIRROR_ID_CHARS, SHORT_TEXT_MAX_CHARS, TERM_NUMBER_MAX, TOKEN_MAX_CHARS } from './limits.ts';
 
 /** `field` names the value in an error, for example `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;
@@ -120,6 +120,13 @@ export const featureName = matching(/^[a-z0-9-]+$/, FEATURE_NAME_MAX_CHARS, `a f
 export const errorCode = matching(/^[A-Z][A-Z0-9_]*$/, SHORT_TEXT_MAX_CHARS, 'an error code');
 
 export const listenerInstance = matching(/^[0-9a-f]{32}$/, 32, '32 hexadecimal digits');
+
+/** The id of a mirror, of a voter or of the data of a replica. */
+export const mirrorId = matching(/^[0-9a-f]+$/, MIRROR_ID_CHARS, `${MIRROR_ID_CHARS} hexadecimal digits`, MIRROR_ID_CHARS);
+
+export const termNumber = integer(1, TERM_NUMBER_MAX);
+
+export const universe = integer(0, UNIVERSE_MAX);
 
 const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
 const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);

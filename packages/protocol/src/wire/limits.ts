@@ -2,7 +2,7 @@
 // other folders.
 
 import { assert } from '@rsio/common/lib/assert';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -64,7 +64,7 @@ export const ADMIN_ID_MAX_CHARS = 64;
 /** Most ADMINs of a session that the server executes or has waiting. Further ones are refused. */
 export const ADMIN_PER_SESSION_MAX = 8;
 
-// --- VOTE
+// --- mirrors
 /** Digits of the ids of mirrors, of voters and of the data of replicas. */
 export const MIRROR_ID_CHARS = 32;
 /** Most members, and most voters, of a mirror. */
@@ -75,6 +75,14 @@ export const MIRROR_CLIENTS_MAX = 64;
 export const TERM_NUMBER_MAX = 2 ** 48;
 /** By how much the number of a claim may exceed that of the promise, so that no client uses the numbers up. */
 export const TERM_STEP_MAX = 2 ** 20;
+/** Replicas mark what was written in regions of this size (rule M2). Both ends must have the same value. */
+export const MIRROR_REGION_BYTES = 4 * MIB;
+/** Most regions of a volume. */
+export const MIRROR_REGIONS_MAX = Math.ceil(VOLUME_MAX_BYTES / MIRROR_REGION_BYTES);
+/** Most bytes of a map in one answer to the ioctl MIRROR_MAP: one bit for each region. */
+export const MIRROR_MAP_PART_MAX_BYTES = 32 * KIB;
+/** Most ranges of regions in one ioctl MIRROR_CLEAR. */
+export const MIRROR_CLEAR_RANGES_MAX = 512;
 /** Most VOTEs of a session that the server executes or has waiting. Further ones are refused. */
 export const VOTES_PER_SESSION_MAX = 32;
 
@@ -97,7 +105,9 @@ assert(
   'An ADMIN must fit into a frame',
 );
 assert(
-  (MIRROR_MEMBERS_MAX * 4 + MIRROR_CLIENTS_MAX) * 2 * TOKEN_MAX_CHARS < MESSAGE_MAX_BYTES,
+  (MIRROR_MEMBERS_MAX * 5 + MIRROR_CLIENTS_MAX) * 2 * TOKEN_MAX_CHARS < MESSAGE_MAX_BYTES,
   'The largest configuration of a mirror must fit into a frame',
 );
+assert(MIRROR_MAP_PART_MAX_BYTES + KIB < MESSAGE_MAX_BYTES, 'A part of a map must fit into a frame');
+assert(MIRROR_CLEAR_RANGES_MAX * 2 * 9 + KIB < MESSAGE_MAX_BYTES, 'The ranges of a MIRROR_CLEAR must fit into a frame');
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');

@@ -18,6 +18,7 @@ import {
   MAC_BYTES,
   MESSAGE_MAX_BYTES,
   SENTENCE_MAX_CHARS,
+  TERM_NUMBER_MAX,
   VOLUMES_PER_FRAME_MAX,
 } from './limits.ts';
 import { cleanText } from './guards.ts';
@@ -42,16 +43,18 @@ const features = fc.array(featureName, { maxLength: FEATURES_OFFERED_MAX });
 const holder = fc.record({ node: name, address: fc.constantFrom('', '192.168.45.20'), sinceMs: milliseconds });
 const holders = fc.array(holder, { maxLength: HOLDERS_NAMED_MAX });
 const flag = fc.boolean();
+const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/);
 const volume = fc.record({
   ...{ name, id: token, universe, sizeBytes, blockSizeBytes, readonly: flag, shared: flag, holders },
   waitsForSpace: fc.constant(true),
+  mirror: hex32,
 });
 const extents = fc
   .array(fc.tuple(fc.integer({ min: 1, max: LBA_MAX }), fc.constantFrom(0, 1)), { minLength: 1, maxLength: 40 })
   .map((pairs) => pairs.flat());
 
 /** Of OPEN, REFUSE, HELLO and LIST: peers of the first builds do not send them. */
-const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'waitsForSpace']);
+const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'waitsForSpace', 'mirror']);
 
 interface Case {
   name: string;
@@ -81,7 +84,6 @@ const hello = fc.record({
   interface: name,
   nonce: bytes(32),
 });
-const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/);
 
 const CASES: readonly Case[] = [
   caseOf('HELLO', hello, codec.encodeHello, codec.decodeHello),
@@ -131,7 +133,10 @@ const CASES: readonly Case[] = [
   ),
   caseOf(
     'OPEN',
-    fc.record({ name, universe, readonly: flag, take: fc.constantFrom(...Object.values(TAKE)), resume: fc.option(token) }),
+    fc.record({
+      ...{ name, universe, readonly: flag, take: fc.constantFrom(...Object.values(TAKE)), resume: fc.option(token) },
+      mirror: fc.option(fc.record({ mirror: hex32, number: fc.integer({ min: 1, max: TERM_NUMBER_MAX }) })),
+    }),
     codec.encodeOpenRequest,
     codec.decodeOpenRequest,
   ),
@@ -318,7 +323,7 @@ test('OPEN has the name of a volume or of a snapshot, and a LIST that of a volum
     expect(() => opened(name)).toThrow(/OPEN: field name must be/);
 });
 
-test('OPEN of a peer without take-over and resuming asks for neither', () => {
+test('OPEN of a peer without take-over, resuming and mirrors asks for none of them', () => {
   const body = plain.pack({ name: 'oracle', universe: 0, readonly: true });
   expect(codec.decodeOpenRequest(body, 0, body.length)).toEqual({
     name: 'oracle',
@@ -326,6 +331,7 @@ test('OPEN of a peer without take-over and resuming asks for neither', () => {
     readonly: true,
     take: TAKE.NO,
     resume: null,
+    mirror: null,
   });
 });
 

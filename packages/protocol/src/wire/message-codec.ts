@@ -5,7 +5,7 @@
 import { Packr } from 'msgpackr';
 import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
-import { BODY_MAX_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
   ADMIN_ANSWER_MAX_BYTES,
   ADMIN_ID_MAX_CHARS,
@@ -46,6 +46,7 @@ import {
   listenerInstance,
   listOf,
   milliseconds,
+  mirrorId,
   name,
   oneOf,
   orNull,
@@ -53,9 +54,11 @@ import {
   servedName,
   setFlag,
   type Schema,
+  termNumber,
   text,
   token,
   tokenUpTo,
+  universe,
 } from './guards.ts';
 import { scanValue } from './message-scan.ts';
 import {
@@ -76,6 +79,7 @@ import {
   type ListAnswer,
   type OpenAnswer,
   type OpenRequest,
+  type OpenTerm,
   type Proof,
   type Refuse,
   type Revoke,
@@ -136,7 +140,6 @@ const features = listOf(featureName, 0, FEATURES_OFFERED_MAX, 'feature names');
 const holder = record<Holder>({ node: name, address: text(SHORT_TEXT_MAX_CHARS), sinceMs: milliseconds });
 const holders = firstOf(holder, HOLDERS_NAMED_MAX, 'holders');
 const blockSize = oneOf(512, 4096);
-const universe = integer(0, UNIVERSE_MAX);
 const volumeBytes = integer(0, VOLUME_MAX_BYTES);
 const sentence = text(SENTENCE_MAX_CHARS);
 const version = integer(1, U16_MAX);
@@ -220,6 +223,7 @@ const volume = record<VolumeEntry>({
   shared: flag,
   holders,
   waitsForSpace: setFlag,
+  mirror: addedLater<string | undefined>(mirrorId, undefined),
 });
 
 const listAnswer = codec<ListAnswer>('LIST answer', {
@@ -262,13 +266,14 @@ const openRequest = codec<OpenRequest>('OPEN', {
   readonly: flag,
   take: addedLater(oneOf<Take>(TAKE.NO, TAKE.OVER, TAKE.FORCE), TAKE.NO),
   resume: addedLater(orNull(token), null),
+  mirror: addedLater(orNull(record<OpenTerm>({ mirror: mirrorId, number: termNumber })), null),
 });
 
 export const decodeOpenRequest = openRequest.decode;
 
-/** By default, the OPEN does not take over another client's hold, and does not resume a hold. */
-export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume'> & Partial<OpenRequest>): Buffer {
-  return openRequest.encode({ take: TAKE.NO, resume: null, ...request });
+/** By default, the OPEN does not take over another client's hold, does not resume a hold, and is that of a plain volume. */
+export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume' | 'mirror'> & Partial<OpenRequest>): Buffer {
+  return openRequest.encode({ take: TAKE.NO, resume: null, mirror: null, ...request });
 }
 
 export const { encode: encodeOpenAnswer, decode: decodeOpenAnswer } = codec<OpenAnswer>('OPEN answer', {

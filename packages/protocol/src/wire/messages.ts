@@ -103,6 +103,8 @@ export interface VolumeEntry {
   readonly holders: readonly Holder[];
   /** True if changes of the volume wait, because there is no space for them on the server; else it is left out. */
   readonly waitsForSpace?: boolean | undefined;
+  /** Id of the mirror whose replica the volume is; else it is left out. */
+  readonly mirror?: string | undefined;
 }
 
 export interface ListAnswer {
@@ -124,6 +126,14 @@ export const TAKE = {
 
 export type Take = (typeof TAKE)[keyof typeof TAKE];
 
+/** The claim under which a client opens a replica. The node and the instance of the term are those of the session. */
+export interface OpenTerm {
+  /** Id of the mirror: 32 hexadecimal digits. */
+  readonly mirror: string;
+  /** Number of the term. */
+  readonly number: number;
+}
+
 export interface OpenRequest {
   /** Name of a volume, or `NAME@SNAPSHOT`. */
   readonly name: string;
@@ -135,6 +145,8 @@ export interface OpenRequest {
    * client's hold, the answer is TAKEN.
    */
   readonly resume: string | null;
+  /** The volume is opened as a replica of this mirror, by a client that has claimed it; null: it is opened as a plain volume. */
+  readonly mirror: OpenTerm | null;
 }
 
 export interface OpenAnswer {
@@ -168,6 +180,12 @@ export const IOCTL = {
   SNAPSHOTS: 4,
   /** Of an open snapshot: what has changed since an older one. Request: ChangesRequest; answer: ExtentsAnswer with states of CHANGE. */
   CHANGES: 5,
+  /** Of a replica: a part of its intent map. Request: MirrorMapRequest; answer: MirrorMapAnswer. */
+  MIRROR_MAP: 6,
+  /** Of a replica: clears regions of its intent map. Request: MirrorClearRequest; the answer has no body. */
+  MIRROR_CLEAR: 7,
+  /** Of a replica: OK as long as the term under which it was opened may use it; else STALE. No bodies. */
+  TERM: 8,
 } as const;
 
 export interface IdentifyAnswer {

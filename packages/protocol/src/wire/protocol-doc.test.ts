@@ -82,6 +82,7 @@ const volume = {
   shared: false,
   holders: [holder],
   waitsForSpace: true,
+  mirror: '0'.repeat(32),
 };
 const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;
 const older = codec.encodeSnapshotsAnswer({ snapshots: [{ name: 'monday', id: 'id' }], hasMore: false });
@@ -99,10 +100,15 @@ const mirrorConfig = {
   ...{ k: 1, inSync: [id], clean: false, clients: null },
   members: [{ identity: id, serverid: 1, volume: 'db', universe: 0 }],
   voters: [{ voter: id, serverid: 1 }],
+  nextVoters: null,
+  sizeBytes: 512,
 };
 const term = { number: 1, node: 'big-2', instance: 1 };
 const stored = { term, config: mirrorConfig };
-const voteAnswer = mirrors.encodeVoteAnswer({ voted: VOTED.DONE, sentence: '', voter: id, promise: term, stored });
+const replica = { identity: id, incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 512 };
+const voteAnswer = mirrors.encodeVoteAnswer({ voted: VOTED.DONE, sentence: '', voter: id, promise: term, stored, replica });
+const openTerm = { mirror: id, number: 1 };
+const openedReplica = codec.encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, mirror: openTerm });
 
 /** The map at `path` within a body. */
 function part(body: Buffer, ...path: readonly (string | number)[]): object {
@@ -141,7 +147,8 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['### LIST answer', part(list)],
   ['#### Volume', part(list, 'volumes', 0)],
   ['#### Holder', part(list, 'volumes', 0, 'holders', 0)],
-  ['### OPEN', part(codec.encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }))],
+  ['### OPEN', part(openedReplica)],
+  ['#### Term of a replica', part(openedReplica, 'mirror')],
   [
     '### OPEN answer',
     part(codec.encodeOpenAnswer({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l' })),
@@ -157,6 +164,9 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### SNAPSHOTS answer', part(older)],
   ['#### Snapshot', part(older, 'snapshots', 0)],
   ['#### CHANGES', part(codec.encodeChangesRequest({ since: 'id', lba: 0, sectors: 1 }))],
+  ['#### MIRROR_MAP', part(mirrors.encodeMirrorMapRequest({ first: 0 }))],
+  ['#### MIRROR_MAP answer', part(mirrors.encodeMirrorMapAnswer({ regions: 1, first: 0, bits: nonce }))],
+  ['#### MIRROR_CLEAR', part(mirrors.encodeMirrorClearRequest({ ranges: [0, 1] }))],
   ['#### ADMIN CALL', part(codec.encodeAdminCall({ request: 'r', method: 'm', params: nonce, withinMs: 1 }))],
   ['#### ADMIN REST', part(codec.encodeAdminRest({ answer: 1, offset: 0 }))],
   ['#### ADMIN answer', part(codec.encodeAdminAnswer({ answer: 0, totalBytes: 32, part: nonce }))],
@@ -164,13 +174,15 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### VOTE CLAIM', part(mirrors.encodeVoteClaim({ mirror: id, number: 1, takesOver: false }))],
   ['#### VOTE CONFIG', part(mirrors.encodeVoteConfig({ mirror: id, number: 1, config: mirrorConfig }))],
   ['#### VOTE RECORD', part(mirrors.encodeVoteRecord({ mirror: id }))],
-  ['#### VOTE CONFIRM or DISMISS', part(mirrors.encodeVoteTerm({ mirror: id, number: 1 }))],
+  ['#### VOTE PLACE', part(mirrors.encodeVotePlace({ mirror: id, number: 1, volume: 'db', universe: 0 }))],
+  ['#### VOTE CONFIRM, DISMISS or UNPLACE', part(mirrors.encodeVoteTerm({ mirror: id, number: 1 }))],
   ['#### Configuration', part(voteAnswer, 'stored', 'config')],
   ['#### Member', part(voteAnswer, 'stored', 'config', 'members', 0)],
   ['#### Voter', part(voteAnswer, 'stored', 'config', 'voters', 0)],
   ['#### VOTE answer', part(voteAnswer)],
   ['#### Term', part(voteAnswer, 'promise')],
   ['#### Stored configuration', part(voteAnswer, 'stored')],
+  ['#### Replica', part(voteAnswer, 'replica')],
 ];
 
 describe('fields in the order on the wire', () => {

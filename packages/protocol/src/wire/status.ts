@@ -20,6 +20,8 @@ export const STATUS = {
   OUT_OF_MEMORY: 15,
   SHUTTING_DOWN: 16,
   VOLUME_UNAVAILABLE: 17,
+  REPLICA: 18,
+  UNCLAIMED: 19,
 } as const;
 
 export type Status = (typeof STATUS)[keyof typeof STATUS];
@@ -60,6 +62,13 @@ export const STATUSES: readonly StatusEntry[] = [
     errno: 'ENODEV',
     sentence: "The volume's storage cannot be opened at the server",
   },
+  {
+    status: STATUS.REPLICA,
+    name: 'REPLICA',
+    errno: 'EMEDIUMTYPE',
+    sentence: 'The volume is a replica of a mirror, or is not one of this mirror',
+  },
+  { status: STATUS.UNCLAIMED, name: 'UNCLAIMED', errno: 'ENOLCK', sentence: 'The server has not promised this term of the mirror' },
 ];
 
 /** Returns the entry of a status number. An unknown number from a newer peer counts as an I/O error, but keeps its number. */

@@ -23,7 +23,7 @@ const ORACLE: HeldVolumeFacts = { id: 'id', name: 'oracle', readonly: false, sha
 const SHARED = { ...ORACLE, shared: true };
 const LIFE = 'boot.0.0';
 const LATER_LIFE = 'boot.0.1';
-const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null, mirror: null };
 const BIG2: Claimant = { node: 'big-2', machine: 'm', instance: 3, process: 'p', address: '192.168.45.20' };
 const MARS: Claimant = { node: 'mars', machine: 'n', instance: 1, process: 'q', address: '192.168.45.21' };
 

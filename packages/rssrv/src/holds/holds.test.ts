@@ -17,7 +17,7 @@ const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', s
 
 const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-const OPEN = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+const OPEN = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null, mirror: null };
 
 let folder = '';
 

@@ -7,7 +7,7 @@ import type { ClientIdentity } from '../workers/channel.ts';
 
 export const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
 export const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
-export const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+export const OPEN: OpenRequest = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null, mirror: null };
 export const OVER: OpenRequest = { ...OPEN, take: TAKE.OVER };
 export const BIG2: ClientIdentity = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.2' };
 export const MARS: ClientIdentity = { ...BIG2, node: 'mars', machine: 'n', address: '127.0.0.3' };

@@ -143,7 +143,7 @@ export class SessionScene {
   /** What the listener answers to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
   /** What the listener answers to VOTE. */
-  vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null });
+  vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null });
 
   constructor() {
     const say = (line: string): void => void this.logged.push(line);

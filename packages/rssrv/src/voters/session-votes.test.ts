@@ -13,7 +13,7 @@ import type { VoteReply, VoteRequest } from './session-votes.ts';
 
 const MIRROR = 'a'.repeat(32);
 const CLAIM = encodeVoteClaim({ mirror: MIRROR, number: 4, takesOver: true });
-const DONE: VoteReply = { voted: VOTED.DONE, sentence: '', voter: 'b'.repeat(32), promise: null, stored: null };
+const DONE: VoteReply = { voted: VOTED.DONE, sentence: '', voter: 'b'.repeat(32), promise: null, stored: null, replica: null };
 
 class VoteScene extends SessionScene {
   readonly asked: VoteRequest[] = [];

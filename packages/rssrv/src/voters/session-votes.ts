@@ -9,6 +9,7 @@ import {
   decodeVoteClaim,
   decodeVoteConfig,
   decodeVoteFound,
+  decodeVotePlace,
   decodeVoteRecord,
   decodeVoteTerm,
   encodeVoteAnswer,
@@ -20,6 +21,7 @@ import {
   type VoteConfig,
   VOTED,
   type VoteFound,
+  type VotePlace,
   type VoteRecord,
   type VoteTerm,
 } from '@rsio/protocol/wire/mirror/messages';
@@ -31,7 +33,8 @@ export type VoteRequest = { readonly what: 'vote' } & (
   | ({ readonly vote: 'claim' } & VoteClaim)
   | ({ readonly vote: 'config' } & VoteConfig)
   | ({ readonly vote: 'record' } & VoteRecord)
-  | ({ readonly vote: 'confirm' | 'dismiss' } & VoteTerm)
+  | ({ readonly vote: 'place' } & VotePlace)
+  | ({ readonly vote: 'confirm' | 'dismiss' | 'unplace' } & VoteTerm)
 );
 
 /** The listener's answer. `voteStatus`: the VOTE could not be decided, or the decision could not be saved. */
@@ -47,7 +50,7 @@ export const VOTES = {
   requestOf,
   tooMany: (): Buffer => {
     const sentence = `${VOTES_PER_SESSION_MAX} VOTEs of this client are already in progress: try again later`;
-    return encodeVoteAnswer({ voted: VOTED.REFUSED, sentence, voter: null, promise: null, stored: null });
+    return encodeVoteAnswer({ voted: VOTED.REFUSED, sentence, voter: null, promise: null, stored: null, replica: null });
   },
   outcomeOf: (reply: VoteReply) =>
     'voteStatus' in reply ? { status: reply.voteStatus, sentence: reply.sentence } : { body: encodeVoteAnswer(reply) },
@@ -75,6 +78,10 @@ function decode(aux: number, body: Buffer): VoteRequest | null {
       return { what: 'vote', vote: 'confirm', ...decodeVoteTerm(body, 0, length) };
     case VOTE.DISMISS:
       return { what: 'vote', vote: 'dismiss', ...decodeVoteTerm(body, 0, length) };
+    case VOTE.PLACE:
+      return { what: 'vote', vote: 'place', ...decodeVotePlace(body, 0, length) };
+    case VOTE.UNPLACE:
+      return { what: 'vote', vote: 'unplace', ...decodeVoteTerm(body, 0, length) };
     default:
       return null;
   }

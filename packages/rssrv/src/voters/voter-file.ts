@@ -3,15 +3,15 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord, type StateForm } from '@rsio/common/files/state-file';
-import { name, orNull, record } from '@rsio/protocol/wire/guards';
-import { foundFields, mirrorIdGuard, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror/codec';
+import { mirrorId, name, orNull, record } from '@rsio/protocol/wire/guards';
+import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror/codec';
 import { compareTerms, type VoterRecord } from './voter-rules.ts';
 
 const SUFFIX = '.json';
 
 const guard = record<VoterRecord>({
   ...foundFields,
-  voter: mirrorIdGuard,
+  voter: mirrorId,
   founder: name,
   promise: orNull(termGuard),
   stored: orNull(storedConfigGuard),
@@ -19,9 +19,12 @@ const guard = record<VoterRecord>({
 
 /** The form of the file of a mirror. */
 export function voterFile(mirror: string): StateForm<VoterRecord> {
+  const accepts = (content: unknown): content is VoterRecord => isRecord(content) && content['mirror'] === mirror && isSound(content);
   return {
-    version: 1,
-    accepts: (content): content is VoterRecord => isRecord(content) && content['mirror'] === mirror && isSound(content),
+    version: 2,
+    accepts,
+    // In version 1, configurations did not name the size, which nobody can guess. No client of that version wrote any.
+    earlier: { 1: (content) => (accepts(content) ? content : null) },
     remedy: `remove it with rsadm witness remove ${mirror}, and let the holder of the mirror name another voter; never restore it from a backup`,
   };
 }

@@ -25,7 +25,16 @@ const IDENTITIES = ['a', 'b', 'c'].map((digit) => digit.repeat(32));
 function config(k: number, inSync: number, clean = false): MirrorConfig {
   const members = IDENTITIES.map((identity, serverid) => ({ identity, serverid, volume: 'db', universe: 0 }));
   const chosen = IDENTITIES.filter((_, index) => (inSync & (1 << index)) !== 0);
-  return { k, inSync: chosen, clean, members, voters: [{ voter: EMPTY.voter, serverid: 1 }], clients: null };
+  return {
+    k,
+    inSync: chosen,
+    clean,
+    members,
+    voters: [{ voter: EMPTY.voter, serverid: 1 }],
+    nextVoters: null,
+    sizeBytes: 2 ** 30,
+    clients: null,
+  };
 }
 
 type Message =

@@ -110,7 +110,7 @@ const claims = (number: number, takesOver = false): VoteRequest => ({ what: 'vot
 const stores = (number: number, k: number, clean = false): VoteRequest => ({
   ...{ what: 'vote', vote: 'config', mirror: MIRROR, number },
   config: {
-    ...{ k, clean, clients: null, inSync: [IDENTITY], voters: [{ voter: IDENTITY, serverid: 1 }] },
+    ...{ k, clean, clients: null, inSync: [IDENTITY], voters: [{ voter: IDENTITY, serverid: 1 }], nextVoters: null, sizeBytes: 4096 },
     members: [{ identity: IDENTITY, serverid: 1, volume: 'db', universe: 0 }],
   },
 });
@@ -127,6 +127,26 @@ async function voted(voters: Voters, request: VoteRequest, client = ME): Promise
   if ('voteStatus' in reply) throw new Error(reply.sentence);
   return reply;
 }
+
+test('a record of the version without replicas is read if it has no configuration; another one is refused and kept', async () => {
+  const voter = IDENTITY;
+  const record = { mirror: MIRROR, name: 'db', universe: 0, voter, founder: 'big-1', promise: { number: 3, ...ME }, stored: null };
+  const { config: present } = stores(3, 1) as Extract<VoteRequest, { vote: 'config' }>;
+  const { nextVoters: _none, sizeBytes: _unknown, ...config } = present;
+  const file = path.join(folder, `${MIRROR}.json`);
+  fs.mkdirSync(folder, { recursive: true });
+  for (const [stored, outcome] of [
+    [null, VOTED.DONE],
+    [{ term: record.promise, config }, VOTED.UNKNOWN],
+  ] as const) {
+    const text = JSON.stringify({ version: 1, content: { ...record, stored } });
+    fs.writeFileSync(file, text);
+    const voters = await started();
+    expect(await voted(voters, asks)).toMatchObject({ voted: outcome });
+    expect(fs.readFileSync(file, 'utf8')).toBe(text);
+  }
+  expect(logged).toEqual([expect.stringMatching(/does not vote.*not of the expected form: remove it with rsadm witness remove/)]);
+});
 
 test('what was answered is there after a restart, and the voter is the same', async () => {
   let voters = await started();
@@ -193,7 +213,7 @@ test('after a failed save the old record counts, and the next save succeeds', as
 
 test.each([
   ['no JSON', () => '{'],
-  ['another version', (text: string) => text.replace('"version":1', '"version":9')],
+  ['another version', (text: string) => text.replace('"version":2', '"version":9')],
   ['the record of another mirror', (text: string) => text.replaceAll(MIRROR, 'f'.repeat(32))],
   ['a configuration above the promise', (text: string) => text.replace('"promise":{"number":5', '"promise":{"number":4')],
   ['an unknown field', (text: string) => text.replace('"founder"', '"more":1,"founder"')],

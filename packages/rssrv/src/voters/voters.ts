@@ -164,6 +164,11 @@ export class Voters {
         const decision = confirm(record, term);
         return { ...answerOf(decision), stored: null };
       }
+      case 'place':
+      case 'unplace': {
+        const decision = confirm(record, term);
+        return decision.voted === VOTED.DONE ? answer(VOTED.REFUSED, 'This server has no replicas', record) : answerOf(decision);
+      }
       case 'dismiss': {
         const decision = confirm(record, term);
         if (decision.voted === VOTED.DONE) await this.forget(entry);
@@ -228,7 +233,7 @@ export class Voters {
 const UNKNOWN = 'The server has no record of this mirror for this client';
 
 function answer(voted: Voted, sentence: string, record: VoterRecord | null = null): VoteAnswer {
-  return { voted, sentence, voter: record?.voter ?? null, promise: record?.promise ?? null, stored: record?.stored ?? null };
+  return { voted, sentence, voter: record?.voter ?? null, promise: record?.promise ?? null, stored: record?.stored ?? null, replica: null };
 }
 
 function answerOf({ voted, sentence, record }: Decision): VoteAnswer {

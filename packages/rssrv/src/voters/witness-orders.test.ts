@@ -15,7 +15,8 @@ const CLAIMED = claim(FOUNDED, TERM, false).record;
 
 function configured(clean: boolean): VoterRecord {
   const members = IDENTITIES.map((identity, serverid) => ({ identity, serverid, volume: 'db', universe: 0 }));
-  const config = { k: 1, clean, inSync: [IDENTITIES[1]], members, voters: [{ voter: FOUNDED.voter, serverid: 7 }], clients: ['big-2'] };
+  const voters = [{ voter: FOUNDED.voter, serverid: 7 }];
+  const config = { k: 1, clean, inSync: [IDENTITIES[1]], members, voters, nextVoters: null, sizeBytes: 2 ** 30, clients: ['big-2'] };
   return store(CLAIMED, TERM, config).record;
 }
 

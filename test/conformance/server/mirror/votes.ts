@@ -2,6 +2,7 @@
 // that the server keeps no records. What a restart of the server leaves is tested in rssrv's voters/.
 
 import { randomBytes } from 'node:crypto';
+import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_CLIENTS_MAX, MIRROR_MEMBERS_MAX, TERM_NUMBER_MAX, TERM_STEP_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
@@ -71,7 +72,11 @@ const IDENTITIES = [newId(), newId()] as const;
 
 function config(k: number, changes: Partial<MirrorConfig> = {}): MirrorConfig {
   const members = IDENTITIES.map((identity, serverid) => ({ identity, serverid, volume: 'db', universe: 0 }));
-  return { k, inSync: [...IDENTITIES], clean: false, members, voters: [{ voter: newId(), serverid: 1 }], clients: null, ...changes };
+  const voters = [{ voter: newId(), serverid: 1 }];
+  return {
+    ...{ k, inSync: [...IDENTITIES], clean: false, members, voters, nextVoters: null, sizeBytes: 2 ** 30, clients: null },
+    ...changes,
+  };
 }
 
 /** A further path of the shared session, on which VOTE was agreed. */
@@ -125,8 +130,8 @@ function malformed(
 }
 
 const rawConfig = (changes: Readonly<Record<string, Packable>>): Buffer => {
-  const { members, voters, ...rest } = config(1);
-  const lists = { members: members.map((one) => ({ ...one })), voters: voters.map((one) => ({ ...one })) };
+  const { members, voters, nextVoters: _none, ...rest } = config(1);
+  const lists = { members: members.map((one) => ({ ...one })), voters: voters.map((one) => ({ ...one })), nextVoters: null };
   return pack({ mirror: newId(), number: 1, config: { ...rest, inSync: [...rest.inSync], ...lists, ...changes } as Packable });
 };
 
@@ -136,7 +141,14 @@ const rawClaim = (changes: Readonly<Record<string, Packable>>): Buffer =>
 const RULE_CASES: readonly ServerCase[] = [
   mirrorCase('found.again', 'Q1', 'FOUND again before the first claim is answered with the same voter', async (mirror) => {
     const { voter } = await mirror.record();
-    equals('Voter and outcome', await mirror.found(), { voted: VOTED.DONE, sentence: '', voter, promise: null, stored: null });
+    equals('Voter and outcome', await mirror.found(), {
+      voted: VOTED.DONE,
+      sentence: '',
+      voter,
+      promise: null,
+      stored: null,
+      replica: null,
+    });
     await mirror.claim(1);
     equals('The outcome after a claim', (await mirror.found()).voted, VOTED.DIFFERENT);
     return 1;
@@ -232,7 +244,10 @@ const RULE_CASES: readonly ServerCase[] = [
     }));
     const voters = members.map(() => ({ voter: newId(), serverid: 255 }));
     const clients = Array.from({ length: MIRROR_CLIENTS_MAX - 1 }, (_, index) => `n${index}`.padEnd(63, 'x'));
-    const largest = { k: Number.MAX_SAFE_INTEGER, inSync: members.map(({ identity }) => identity), clean: true, members, voters };
+    const nextVoters = members.map(() => ({ voter: newId(), serverid: 255 }));
+    const identities = members.map(({ identity }) => identity);
+    const sizes = { k: Number.MAX_SAFE_INTEGER, sizeBytes: VOLUME_MAX_BYTES };
+    const largest = { ...sizes, inSync: identities, clean: true, members, voters, nextVoters };
     await mirror.claim(1);
     const named = { ...largest, clients: [...clients, mirror.path.identity.node] };
     equals('The outcome', (await mirror.store(1, named)).voted, VOTED.DONE);
@@ -327,6 +342,11 @@ export const MIRROR_CASES: readonly ServerCase[] = [
     }),
   ),
   malformed('voters', 'no voters', VOTE.CONFIG, () => rawConfig({ voters: [] })),
+  malformed('next-voters', 'no voters after the change', VOTE.CONFIG, () => rawConfig({ nextVoters: [] })),
+  malformed('size', 'a size that is no multiple of a sector', VOTE.CONFIG, () => rawConfig({ sizeBytes: 513 })),
+  malformed('place', 'the name of a snapshot to place', VOTE.PLACE, () =>
+    pack({ mirror: newId(), number: 1, volume: 'db@monday', universe: 0 }),
+  ),
   malformed('clients', 'an empty list of clients', VOTE.CONFIG, () => rawConfig({ clients: [] })),
   malformed('k', 'a configuration with number 0', VOTE.CONFIG, () => rawConfig({ k: 0 })),
   malformed('kind', 'an unknown kind', 99, () => rawClaim({}), {}, 'UNSUPPORTED'),

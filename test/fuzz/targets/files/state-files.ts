@@ -81,7 +81,7 @@ async function useHolders(file: string): Promise<boolean> {
   const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
   const volume = { ...VOLUME, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
   const ports = unhinderedPorts(volume);
-  const request = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null };
+  const request = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null, mirror: null };
   const grant = await holders.grant(ID, client, request, ports);
   expectThat(!grant.granted, 'a volume that is held was granted');
   encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });

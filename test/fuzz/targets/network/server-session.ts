@@ -62,7 +62,7 @@ class Scene {
       grant: ({ name, readonly }) => Promise.resolve(grantOf(name, readonly, this.epoch)),
       release: () => Promise.resolve(),
       admin: () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' }),
-      vote: () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null }),
+      vote: () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null }),
       settle: () => Promise.resolve({ isSettled: true }),
       lost: () => undefined,
       cut: () => undefined,

@@ -1,13 +1,39 @@
-// Encodes and decodes the bodies of VOTE. Invariants: as in message-codec.ts; the replicas in sync are members, and no identity, voter or
+// Encodes and decodes the bodies of VOTE, and of the ioctls of replicas. Invariants: as in message-codec.ts; the replicas in sync are members, and no identity, voter or
 // client occurs twice in a list. A voter stores only what these guards accept, so that the next start can read what was stored.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { SERVERID_MAX, UNIVERSE_MAX } from '@rsio/common/lib/limits';
-import { clientInstance, counter, flag, type Guard, integer, listOf, matching, name, orNull, record, text } from '../guards.ts';
-import { MIRROR_CLIENTS_MAX, MIRROR_ID_CHARS, MIRROR_MEMBERS_MAX, SENTENCE_MAX_CHARS, TERM_NUMBER_MAX } from '../limits.ts';
+import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import {
+  bytesUpTo,
+  clientInstance,
+  counter,
+  flag,
+  type Guard,
+  integer,
+  listOf,
+  mirrorId,
+  name,
+  orNull,
+  record,
+  termNumber,
+  text,
+  token,
+  universe,
+} from '../guards.ts';
+import {
+  MIRROR_CLEAR_RANGES_MAX,
+  MIRROR_CLIENTS_MAX,
+  MIRROR_MAP_PART_MAX_BYTES,
+  MIRROR_MEMBERS_MAX,
+  MIRROR_REGIONS_MAX,
+  SENTENCE_MAX_CHARS,
+} from '../limits.ts';
 import { codec } from '../message-codec.ts';
 import type {
+  MirrorClearRequest,
   MirrorConfig,
+  MirrorMapAnswer,
+  MirrorMapRequest,
   MirrorMember,
   MirrorVoter,
   StoredConfig,
@@ -16,13 +42,12 @@ import type {
   VoteClaim,
   VoteConfig,
   VoteFound,
+  VotePlace,
   VoteRecord,
+  VoteReplica,
   VoteTerm,
 } from './messages.ts';
 
-const hexId = matching(/^[0-9a-f]+$/, MIRROR_ID_CHARS, `${MIRROR_ID_CHARS} hexadecimal digits`, MIRROR_ID_CHARS);
-const termNumber = integer(1, TERM_NUMBER_MAX);
-const universe = integer(0, UNIVERSE_MAX);
 const serverid = integer(0, SERVERID_MAX);
 
 /** Refuses a list in which two items have the same key. */
@@ -34,17 +59,30 @@ function distinct<T>(guard: Guard<T[]>, keyOf: (item: T) => string, what: string
   };
 }
 
-const member = record<MirrorMember>({ identity: hexId, serverid, volume: name, universe });
-const voter = record<MirrorVoter>({ voter: hexId, serverid });
+function multipleOf(factor: number, min: number, max: number): Guard<number> {
+  const guard = integer(min, max);
+  return (value, field) => {
+    const number = guard(value, field);
+    if (number % factor === 0) return number;
+    throw new RsError('E_PROTOCOL', `${field} must be a multiple of ${factor}`);
+  };
+}
+
+const member = record<MirrorMember>({ identity: mirrorId, serverid, volume: name, universe });
+const voter = record<MirrorVoter>({ voter: mirrorId, serverid });
+const voters = distinct(listOf(voter, 1, MIRROR_MEMBERS_MAX, 'voters'), (one) => one.voter, 'a voter');
+const sizeBytes = multipleOf(SECTOR_BYTES, SECTOR_BYTES, VOLUME_MAX_BYTES);
 const itself = (item: string): string => item;
 
 const configFields = record<MirrorConfig>(
   {
     k: integer(1, Number.MAX_SAFE_INTEGER),
-    inSync: distinct(listOf(hexId, 1, MIRROR_MEMBERS_MAX, 'identities'), itself, 'an identity'),
+    inSync: distinct(listOf(mirrorId, 1, MIRROR_MEMBERS_MAX, 'identities'), itself, 'an identity'),
     clean: flag,
     members: distinct(listOf(member, 1, MIRROR_MEMBERS_MAX, 'members'), ({ identity }) => identity, 'an identity'),
-    voters: distinct(listOf(voter, 1, MIRROR_MEMBERS_MAX, 'voters'), (one) => one.voter, 'a voter'),
+    voters,
+    nextVoters: orNull(voters),
+    sizeBytes,
     clients: orNull(distinct(listOf(name, 1, MIRROR_CLIENTS_MAX, 'clients'), itself, 'a client')),
   },
   '.',
@@ -60,34 +98,76 @@ const config: Guard<MirrorConfig> = (value, field) => {
 /** Exported for the file of a voter. */
 export const termGuard: Guard<Term> = record<Term>({ number: termNumber, node: name, instance: clientInstance });
 export const storedConfigGuard: Guard<StoredConfig> = record<StoredConfig>({ term: termGuard, config });
-export const foundFields = { mirror: hexId, name, universe };
-export const mirrorIdGuard = hexId;
+export const foundFields = { mirror: mirrorId, name, universe };
 
 export const { encode: encodeVoteFound, decode: decodeVoteFound } = codec<VoteFound>('VOTE FOUND', foundFields);
 
 export const { encode: encodeVoteClaim, decode: decodeVoteClaim } = codec<VoteClaim>('VOTE CLAIM', {
-  mirror: hexId,
+  mirror: mirrorId,
   number: termNumber,
   takesOver: flag,
 });
 
 export const { encode: encodeVoteConfig, decode: decodeVoteConfig } = codec<VoteConfig>('VOTE CONFIG', {
-  mirror: hexId,
+  mirror: mirrorId,
   number: termNumber,
   config,
 });
 
-export const { encode: encodeVoteRecord, decode: decodeVoteRecord } = codec<VoteRecord>('VOTE RECORD', { mirror: hexId });
+export const { encode: encodeVoteRecord, decode: decodeVoteRecord } = codec<VoteRecord>('VOTE RECORD', { mirror: mirrorId });
 
-export const { encode: encodeVoteTerm, decode: decodeVoteTerm } = codec<VoteTerm>('VOTE CONFIRM or DISMISS', {
-  mirror: hexId,
+export const { encode: encodeVoteTerm, decode: decodeVoteTerm } = codec<VoteTerm>('VOTE CONFIRM, DISMISS or UNPLACE', {
+  mirror: mirrorId,
   number: termNumber,
+});
+
+export const { encode: encodeVotePlace, decode: decodeVotePlace } = codec<VotePlace>('VOTE PLACE', {
+  mirror: mirrorId,
+  number: termNumber,
+  volume: name,
+  universe,
+});
+
+const replica = record<VoteReplica>({
+  identity: mirrorId,
+  incarnation: token,
+  volume: name,
+  universe,
+  sizeBytes: integer(0, VOLUME_MAX_BYTES),
 });
 
 export const { encode: encodeVoteAnswer, decode: decodeVoteAnswer } = codec<VoteAnswer>('VOTE answer', {
   voted: counter,
   sentence: text(SENTENCE_MAX_CHARS),
-  voter: orNull(hexId),
+  voter: orNull(mirrorId),
   promise: orNull(termGuard),
   stored: orNull(storedConfigGuard),
+  replica: orNull(replica),
 });
+
+const region = multipleOf(8, 0, MIRROR_REGIONS_MAX);
+
+export const { encode: encodeMirrorMapRequest, decode: decodeMirrorMapRequest } = codec<MirrorMapRequest>('MIRROR_MAP', { first: region });
+
+export const { encode: encodeMirrorMapAnswer, decode: decodeMirrorMapAnswer } = codec<MirrorMapAnswer>('MIRROR_MAP answer', {
+  regions: integer(0, MIRROR_REGIONS_MAX),
+  first: region,
+  bits: bytesUpTo(MIRROR_MAP_PART_MAX_BYTES),
+});
+
+const rangeNumbers = listOf(integer(0, MIRROR_REGIONS_MAX), 2, 2 * MIRROR_CLEAR_RANGES_MAX, 'numbers');
+
+/** Pairs of a first region and a number of regions, which is not 0. */
+const ranges: Guard<number[]> = (value, field) => {
+  const numbers = rangeNumbers(value, field);
+  const isRight =
+    numbers.length % 2 === 0 && numbers.every((number, index) => index % 2 === 0 || isWithin(numbers[index - 1] ?? 0, number));
+  if (isRight) return numbers;
+  throw new RsError('E_PROTOCOL', `${field} must be pairs of a first region and a number of regions`);
+};
+
+function isWithin(first: number, count: number): boolean {
+  return count > 0 && first + count <= MIRROR_REGIONS_MAX;
+}
+
+export const { encode: encodeMirrorClearRequest, decode: decodeMirrorClearRequest } = codec<MirrorClearRequest>('MIRROR_CLEAR', { ranges });

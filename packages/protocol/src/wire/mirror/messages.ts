@@ -1,5 +1,5 @@
-// Defines the fields of VOTE, by which clients claim mirrors and keep the records of their voters (docs/PROTOCOL.md, Mirrors). codec.ts
-// encodes and decodes them. The rules of a voter are in rssrv's voters/.
+// Defines the fields of VOTE, by which clients claim mirrors and keep the records of their voters, and of the ioctls of replicas
+// (docs/PROTOCOL.md, Mirrors). codec.ts encodes and decodes them. The rules of a voter are in rssrv's voters/.
 
 /** The kinds of VOTE, in the field aux of the header. */
 export const VOTE = {
@@ -15,6 +15,10 @@ export const VOTE = {
   CONFIRM: 5,
   /** Removes the record. Request: VoteTerm. */
   DISMISS: 6,
+  /** Makes a volume of the server a replica with a new identity. Request: VotePlace. */
+  PLACE: 7,
+  /** Makes the replica of the server a plain volume. Request: VoteTerm. */
+  UNPLACE: 8,
 } as const;
 
 /** How a voter has decided. Numbers are never reused. A client treats an unknown number like UNKNOWN: the voter counts for nothing. */
@@ -30,11 +34,14 @@ export const VOTED = {
   HELD: 4,
   /** A later configuration of the same term is stored. */
   OLDER: 5,
-  /** There is another record under this id, or another configuration under this version. */
+  /** There is another record under this id, another configuration under this version, or another replica. */
   DIFFERENT: 6,
   /** The term is too far above the promise. */
   TOO_FAR: 7,
-  /** The client may not found records at the server, or the server has as many records or requests as it may have. */
+  /**
+   * The client may not found records at the server, the server has as many records or requests as it may have, or it cannot use the volume
+   * as a replica.
+   */
   REFUSED: 8,
 } as const;
 
@@ -71,6 +78,10 @@ export interface MirrorConfig {
   readonly clean: boolean;
   readonly members: readonly MirrorMember[];
   readonly voters: readonly MirrorVoter[];
+  /** The voters after a change that is under way: a majority of each of both sets is needed (rule M17). Null: no change is under way. */
+  readonly nextVoters: readonly MirrorVoter[] | null;
+  /** Size that the mirror's users see (rule M21). */
+  readonly sizeBytes: number;
   /** Nodes that may claim the mirror; null: all clients of the voter. */
   readonly clients: readonly string[] | null;
 }
@@ -100,6 +111,22 @@ export interface VoteConfig extends VoteTerm {
   readonly config: MirrorConfig;
 }
 
+export interface VotePlace extends VoteTerm {
+  readonly volume: string;
+  readonly universe: number;
+}
+
+/** The replica of the server that answers. */
+export interface VoteReplica {
+  /** Identity of the data: 32 hexadecimal digits. */
+  readonly identity: string;
+  /** Incarnation of the storage, as in the verifier of an OPEN. */
+  readonly incarnation: string;
+  readonly volume: string;
+  readonly universe: number;
+  readonly sizeBytes: number;
+}
+
 /** The configuration that a voter has stored, with the term of the client that sent it. */
 export interface StoredConfig {
   readonly term: Term;
@@ -117,4 +144,27 @@ export interface VoteAnswer {
   readonly promise: Term | null;
   /** Null if there is none, and in the answer to a CONFIRM. */
   readonly stored: StoredConfig | null;
+  /**
+   * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if the server has none, or none that the client can use now.
+   * After a CLAIM, nothing of a lower term runs on it any more. RECORD ends nothing.
+   */
+  readonly replica: VoteReplica | null;
+}
+
+export interface MirrorMapRequest {
+  /** First region; a multiple of 8. */
+  readonly first: number;
+}
+
+export interface MirrorMapAnswer {
+  /** Regions of the volume. */
+  readonly regions: number;
+  readonly first: number;
+  /** One bit for each region from `first` on, the lowest bit of a byte first. Bits beyond the last region are 0. */
+  readonly bits: Buffer;
+}
+
+export interface MirrorClearRequest {
+  /** Pairs: first region, number of regions. */
+  readonly ranges: readonly number[];
 }
