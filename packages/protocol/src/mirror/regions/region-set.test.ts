@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { REGION_BYTES } from './limits.ts';
+import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { RegionSet } from './region-set.ts';
 
 const region = fc.nat(2500);
@@ -26,7 +26,7 @@ test('the set has what a naive set has, and finds the same', () => {
       const set = new RegionSet();
       const naive = new Set<number>();
       // The ranges of this test are in eighths of a region.
-      const unit = REGION_BYTES / 8;
+      const unit = MIRROR_REGION_BYTES / 8;
       for (const one of steps) {
         if (one.kind === 'add') {
           naive.add(one.region);
@@ -52,10 +52,26 @@ test('the set has what a naive set has, and finds the same', () => {
         const from = Math.floor(begin / 8);
         const above = [...naive].filter((each) => each >= from);
         expect(set.firstFrom(from)).toBe(above.length === 0 ? -1 : Math.min(...above));
+        let absent = from;
+        while (naive.has(absent)) absent++;
+        expect(set.firstAbsentFrom(from)).toBe(absent);
       }
       set.clear();
       expect([set.count, set.firstFrom(0)]).toEqual([0, -1]);
     }),
     { numRuns: 200 },
   );
+});
+
+test('a watcher gets what is added, members included, and another set can be added', () => {
+  const set = new RegionSet();
+  set.add(7);
+  set.watcher = new RegionSet();
+  set.addRange(6 * MIRROR_REGION_BYTES, 8 * MIRROR_REGION_BYTES);
+  set.remove(6);
+  expect([set.watcher.has(6), set.watcher.has(7), set.watcher.count]).toEqual([true, true, 2]);
+  const other = new RegionSet();
+  other.add(40);
+  other.addAll(set);
+  expect([other.has(7), other.has(40), other.count]).toEqual([true, true, 2]);
 });

@@ -1,7 +1,7 @@
 // A set of regions of a volume, one bit for each region, and the number of its members. The set grows with the largest region that was
 // added. Positions are in bytes; a range touches each region with which it shares at least one byte.
 
-import { REGION_BYTES } from './limits.ts';
+import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 
 const WORD_BITS = 32;
 const FIRST_WORDS = 32;
@@ -9,6 +9,8 @@ const FIRST_WORDS = 32;
 export class RegionSet {
   private words = new Uint32Array(FIRST_WORDS);
   private members = 0;
+  /** Gets every region that is added to this set, members included. By it, its owner learns what was added since a moment. */
+  watcher: RegionSet | null = null;
 
   get count(): number {
     return this.members;
@@ -20,6 +22,7 @@ export class RegionSet {
   }
 
   add(region: number): void {
+    this.watcher?.add(region);
     if (this.has(region)) return;
     const word = region >>> 5;
     if (word >= this.words.length) this.growTo(word + 1);
@@ -40,8 +43,8 @@ export class RegionSet {
 
   addRange(beginBytes: number, endBytes: number): void {
     if (endBytes <= beginBytes) return;
-    const end = Math.ceil(endBytes / REGION_BYTES);
-    for (let region = Math.floor(beginBytes / REGION_BYTES); region < end; region++) this.add(region);
+    const end = Math.ceil(endBytes / MIRROR_REGION_BYTES);
+    for (let region = Math.floor(beginBytes / MIRROR_REGION_BYTES); region < end; region++) this.add(region);
   }
 
   /** Adds the regions whose bits are set. Bit i of byte j stands for region `first` + 8j + i; bit 0 is the lowest one. */
@@ -49,6 +52,11 @@ export class RegionSet {
     for (let index = 0; index < bits.length; index++) {
       for (let byte = bits[index]!, bit = 0; byte !== 0; byte >>>= 1, bit++) if ((byte & 1) !== 0) this.add(first + index * 8 + bit);
     }
+  }
+
+  /** Adds the regions of another set. */
+  addAll(other: RegionSet): void {
+    for (let region = other.firstFrom(0); region >= 0; region = other.firstFrom(region + 1)) this.add(region);
   }
 
   /** True if the range touches a region of the set. */
@@ -59,8 +67,8 @@ export class RegionSet {
   /** The first region of the set that the range touches; -1 if there is none. */
   firstIn(beginBytes: number, endBytes: number): number {
     if (endBytes <= beginBytes) return -1;
-    const region = this.firstFrom(Math.floor(beginBytes / REGION_BYTES));
-    return region * REGION_BYTES < endBytes ? region : -1;
+    const region = this.firstFrom(Math.floor(beginBytes / MIRROR_REGION_BYTES));
+    return region * MIRROR_REGION_BYTES < endBytes ? region : -1;
   }
 
   /** The first region of the set that is not below `from`; -1 if there is none. */
@@ -72,6 +80,18 @@ export class RegionSet {
     while (bits === 0) {
       if (++word >= this.words.length) return -1;
       bits = this.words[word]!;
+    }
+    return word * WORD_BITS + (31 - Math.clz32(bits & -bits));
+  }
+
+  /** The first region from `from` on that is not in the set. */
+  firstAbsentFrom(from: number): number {
+    let word = from >>> 5;
+    if (word >= this.words.length) return from;
+    let bits = ~this.words[word]! & (-1 << (from & 31));
+    while (bits === 0) {
+      if (++word >= this.words.length) return word * WORD_BITS;
+      bits = ~this.words[word]!;
     }
     return word * WORD_BITS + (31 - Math.clz32(bits & -bits));
   }
