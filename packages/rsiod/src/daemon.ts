@@ -402,7 +402,7 @@ export class ClientDaemon {
           this.attachments.opened(attachment);
           notifications.opened(server, attachment, again, newLife);
           for (const volume of newLife ? this.attachments.list : [])
-            if (volume.attachment === attachment) this.frontends.incarnationChanged(volume);
+            if (volume.target.attachments.includes(attachment)) this.frontends.incarnationChanged(volume);
         },
         openFailed: (server, attachment, status, sentence) => {
           notifications.openFailed(server, attachment, sentence);
@@ -412,7 +412,7 @@ export class ClientDaemon {
         openWaits: (...event) => notifications.openWaits(...event),
         grown: (server, attachment, fromBytes) => {
           notifications.grown(server, attachment, fromBytes);
-          for (const volume of this.attachments.list) if (volume.attachment === attachment) void this.frontends.grown(volume);
+          for (const volume of this.attachments.list) if (volume.target.attachments.includes(attachment)) void this.frontends.grown(volume);
         },
       },
     };
@@ -463,7 +463,7 @@ export class ClientDaemon {
     this.options.clock.after(RESTART_ANSWER_MS, () => this.options.stop());
   }
 
-  private serverOf({ trunk }: Volume): Server | null {
-    return this.namespaces.flatMap(({ servers }) => [...servers.values()]).find((server) => server.trunk === trunk) ?? null;
+  private serverOf({ target }: Volume): Server | null {
+    return this.namespaces.flatMap(({ servers }) => [...servers.values()]).find(({ trunk }) => target.trunks.includes(trunk)) ?? null;
   }
 }

@@ -2,7 +2,7 @@
 // waits to be sent. It would hang forever, and no time-out would detect it. Slow I/O is sim-judge.ts's job. Invariant: it observes and
 // changes nothing.
 
-import type { Attachment } from '@rsio/protocol/client/attachment';
+import type { Attachment, Standing } from '@rsio/protocol/client/attachment';
 
 /** The end of an I/O is reported within this time. */
 const TOLD_WITHIN_MS = 150;
@@ -10,7 +10,10 @@ const TOLD_WITHIN_MS = 150;
 export interface JudgedVolume {
   /** I/Os that are not answered. */
   readonly outstanding: number;
-  readonly attachment: Pick<Attachment, 'phase' | 'standing' | 'slotsHeld' | 'hasSendable'>;
+  readonly target: {
+    readonly standing: Standing;
+    readonly attachments: readonly Pick<Attachment, 'phase' | 'slotsHeld' | 'hasSendable'>[];
+  };
 }
 
 export class IdleJudge {
@@ -19,9 +22,9 @@ export class IdleJudge {
   /** For how long one of its requests has been forgotten, ms; null: none is. Reported once. `volume`: null: it is not attached. */
   forgottenMs(volume: JudgedVolume | null, nowMs: number): number | null {
     if (volume === null) return null;
-    const { outstanding, attachment } = volume;
-    const isIdle = attachment.phase === 'ready' && attachment.slotsHeld === 0 && !attachment.hasSendable;
-    if (outstanding === 0 || !isIdle || attachment.standing !== 'ready') {
+    const { outstanding, target } = volume;
+    const isIdle = target.attachments.every(({ phase, slotsHeld, hasSendable }) => phase === 'ready' && slotsHeld === 0 && !hasSendable);
+    if (outstanding === 0 || !isIdle || target.standing !== 'ready') {
       this.sinceMs.delete(volume);
       return null;
     }

@@ -3,6 +3,7 @@
 
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
+import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { Volume } from '@rsio/rsiod/volumes/volume';
 import { expect, test } from 'vitest';
@@ -21,7 +22,7 @@ function haltedVolume(): Volume {
     ended: () => undefined,
   };
   const trunk = new Trunk(clock, { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 }, events);
-  return new Volume({ name: 'sim', namespaceid: 1 }, new Attachment('oracle', 0, false), trunk, clock);
+  return new Volume({ name: 'sim', namespaceid: 1 }, new SingleTarget(new Attachment('oracle', 0, false), trunk), clock);
 }
 
 test('a duration counts from the oldest waiting I/O; all waiting I/O may fail with it', () => {

@@ -35,7 +35,7 @@ export class StallJudge {
   /** `oldestMs`: when the oldest of the I/Os that are still out was submitted. */
   mayGiveUp(volume: Volume | null, submittedMs: number, oldestMs: number, nowMs: number): boolean {
     const { policy, waitsSinceMs } = this;
-    if (policy === 'forever' || waitsSinceMs === null || volume?.attachment.standing !== 'halted') return false;
+    if (policy === 'forever' || waitsSinceMs === null || volume?.target.standing !== 'halted') return false;
     const waitedMs = policy === 'fail' ? nowMs - waitsSinceMs - STALL_FAIL_GRACE_MS : nowMs - Math.min(submittedMs, oldestMs) - policy;
     // A hair for sums of fractions.
     if (waitedMs >= -1e-6) this.failedMs = nowMs;
@@ -44,7 +44,7 @@ export class StallJudge {
 
   /** A check while the client's process runs. Returns how long an I/O waits beyond its time, ms, or null. */
   overdueMs(volume: Volume | null, oldestMs: number, nowMs: number): number | null {
-    if (this.policy === 'forever' || volume?.attachment.standing !== 'halted') {
+    if (this.policy === 'forever' || volume?.target.standing !== 'halted') {
       this.haltedSinceMs = null;
       return null;
     }

@@ -83,7 +83,7 @@ export class SimUser {
   readonly stall: StallJudge;
   /** Of the hold that it has. */
   get epoch(): number {
-    return epochOf(this.volume?.attachment.volume?.identity ?? '');
+    return epochOf(this.volume?.target.volume?.identity ?? '');
   }
 
   /** When an I/O last ended. */
@@ -266,7 +266,7 @@ export class SimUser {
   /** Sectors that its client knows of the volume. */
   private get sectors(): number {
     const { target, oracle, volume } = this;
-    return target.isPooled ? (volume?.attachment.volume?.sizeBytes ?? 0) / SECTOR_BYTES : oracle.sectors;
+    return target.isPooled ? (volume?.target.volume?.sizeBytes ?? 0) / SECTOR_BYTES : oracle.sectors;
   }
 
   /** Its client knows the size that the volume has. */
@@ -335,7 +335,7 @@ export class SimUser {
   /** It was submitted and answered in this incarnation of the storage, on a handle of it: no replay will undo what it returned. */
   private isOfPresentIncarnation({ incarnations, volume }: UserIo): boolean {
     const present = this.oracle.incarnations;
-    return incarnations === present && epochOf(volume?.attachment.volume?.life ?? '') === present;
+    return incarnations === present && epochOf(volume?.target.volume?.life ?? '') === present;
   }
 
   /** Nothing that was submitted under a hold which was lost by then is ever executed. */
@@ -436,7 +436,7 @@ export class SimUser {
     io.number = 0;
     io.isOut = true;
     io.volume = volume;
-    io.epoch = epochOf(volume.attachment.volume?.identity ?? '');
+    io.epoch = epochOf(volume.target.volume?.identity ?? '');
     io.incarnations = this.oracle.incarnations;
     io.drops = this.oracle.drops;
     io.submittedMs = this.clock.monotonicMs();

@@ -23,7 +23,7 @@ describe('attaching', () => {
     const scene = new Scene();
     const asked = scene.attachments.attach(['oracle'], false, null, take);
     await scene.pass();
-    expect(scene.opens).toEqual([{ name: 'oracle', universe: 0, readonly: false, take, resume: null }]);
+    expect(scene.opens).toEqual([{ name: 'oracle', universe: 0, readonly: false, take, resume: null, mirror: null }]);
     await scene.refuse(STATUS[status], 'venus has it');
     expect(await asked).toEqual([
       { volume: 'n:oracle@0', done: false, already: false, device: null, error: { code, message: 'venus has it' } },
@@ -36,7 +36,7 @@ describe('attaching', () => {
     await scene.attached();
     const asked = scene.attachments.attach(['oracle@monday'], false, null);
     await scene.pass();
-    expect(scene.opens.at(-1)).toEqual({ name: 'oracle@monday', universe: 0, readonly: true, take: TAKE.NO, resume: null });
+    expect(scene.opens.at(-1)).toEqual({ name: 'oracle@monday', universe: 0, readonly: true, take: TAKE.NO, resume: null, mirror: null });
     await scene.grant(2, true, 'snapshot-id');
     // The older snapshots come in two parts.
     await scene.pass();

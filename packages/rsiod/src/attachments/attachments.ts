@@ -14,6 +14,7 @@ import { Attachment } from '@rsio/protocol/client/attachment';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -217,7 +218,7 @@ export class Attachments {
     const pending = this.pendingOpens.get(attachment);
     this.pendingOpens.delete(attachment);
     if (pending !== undefined) pending.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
-    const at = this.volumes.findIndex((volume) => volume.attachment === attachment);
+    const at = this.volumes.findIndex(({ target }) => target.attachments.includes(attachment));
     // Another client may have written to the volume, so rsiod no longer attaches the volume automatically.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       if (!isSnapshot(volume.name)) this.detached.add(`${labelOf(volume)} ${volume.id}`);
@@ -317,7 +318,7 @@ export class Attachments {
       from.opener.close(attachment, () => undefined);
       throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
     }
-    const volume = new Volume(offer.config, attachment, from.trunk, clock, settings.stall, notify, () => from.name);
+    const volume = new Volume(offer.config, new SingleTarget(attachment, from.trunk), clock, settings.stall, notify, () => from.name);
     this.offeredIds.set(volume, offer.id);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, clock);
     this.turns.set(volume, turn);
@@ -382,13 +383,13 @@ export class Attachments {
     const { frontends, clock } = this.ports;
     const users = await frontends.usersOf(volume);
     if (users.length > 0 && !force) throw inUse(users);
-    if (volume.trunk.paths.length === 0 && !force) {
+    if (volume.target.pathCount === 0 && !force) {
       throw new RsError(
         'E_NO_PATH',
         `There is no path to ${volume.serverText}, which must be informed: wait for a path (rsconfig -m status -v), or use --force`,
       );
     }
-    const isReachable = volume.attachment.standing !== 'halted';
+    const isReachable = volume.target.standing !== 'halted';
     let isFlushed = false;
     try {
       await frontends.hide(volume, force);
@@ -423,13 +424,14 @@ export class Attachments {
   /** If the server is unreachable, CLOSE is sent when a path is up again; the detach does not wait. */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
-    if (server === undefined) return;
+    const [attachment] = volume.target.attachments;
+    if (server === undefined || attachment === undefined) return;
     if (!isReachable) {
-      server.opener.close(volume.attachment, () => undefined);
+      server.opener.close(attachment, () => undefined);
       return;
     }
     const problem = await withinDetachWait<string | null>(`close ${label}`, this.ports.clock, (done) =>
-      server.opener.close(volume.attachment, done),
+      server.opener.close(attachment, done),
     );
     if (problem !== null)
       throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may still hold it for this node: ${problem}`);
@@ -439,7 +441,7 @@ export class Attachments {
     return this.ports
       .namespaces()
       .flatMap((namespace) => [...namespace.servers.values()])
-      .find((server) => server.trunk === volume.trunk);
+      .find(({ trunk }) => volume.target.trunks.includes(trunk));
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {

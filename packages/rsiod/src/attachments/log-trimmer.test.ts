@@ -29,8 +29,8 @@ class Scene {
 
   private volume(name: string, usedBytes: number, canFlushLog: boolean) {
     const log: { usedBytes: number; sinceMs: number | null } = { usedBytes, sinceMs: this.clock.monotonicMs() };
-    const attachment = { canFlushLog, log };
-    return { attachment, flushLog: () => void this.flushed.push(`${this.clock.monotonicMs()} ${name}`) };
+    const target = { canFlushLog, log };
+    return { target, flushLog: () => void this.flushed.push(`${this.clock.monotonicMs()} ${name}`) };
   }
 }
 
@@ -43,7 +43,7 @@ test('the largest log that can be flushed is flushed when all logs together pass
   scene.clock.advance(0);
   expect(scene.flushed).toEqual(['0 large']);
   // Its FLUSH is in flight, so the next log is flushed.
-  scene.volumes[2]!.attachment.canFlushLog = false;
+  scene.volumes[2]!.target.canFlushLog = false;
   scene.total.change(LIMIT / 16);
   scene.clock.advance(0);
   expect(scene.flushed).toEqual(['0 large', '0 small']);
@@ -52,15 +52,15 @@ test('the largest log that can be flushed is flushed when all logs together pass
 test("a log that is not flushed otherwise is flushed before the server's own sync; then no timer runs", () => {
   const scene = new Scene();
   scene.clock.advance(100);
-  const { attachment } = scene.add('quiet', 100);
+  const { target } = scene.add('quiet', 100);
   const elsewhere = scene.add('out of reach', 100, false);
   scene.clock.advance(LOG_FLUSH_AGE_MS - 1);
   expect(scene.flushed).toEqual([]);
   scene.clock.advance(LOG_LOOK_MS);
   expect(scene.flushed).toEqual([expect.stringMatching(/^4[0-9]+ quiet$/)]);
   expect(Number.parseInt(scene.flushed[0] ?? '', 10)).toBeLessThan(100 + SELF_SYNC_MS);
-  attachment.log.sinceMs = null;
-  elsewhere.attachment.log.sinceMs = null;
+  target.log.sinceMs = null;
+  elsewhere.target.log.sinceMs = null;
   scene.total.change(-200);
   scene.clock.advance(LOG_LOOK_MS);
   expect(scene.clock.timersPending).toBe(0);

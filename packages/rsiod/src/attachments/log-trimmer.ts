@@ -8,7 +8,7 @@ import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import type { LogTotal } from '@rsio/protocol/client/replay/log-total';
 
 interface Trimmed {
-  readonly attachment: {
+  readonly target: {
     readonly canFlushLog: boolean;
     readonly log: { readonly usedBytes: number; readonly sinceMs: number | null } | null;
   };
@@ -49,8 +49,8 @@ export class LogTrimmer {
 
   private flushLargest(): void {
     const bySize = this.volumes()
-      .filter(({ attachment }) => attachment.canFlushLog)
-      .toSorted((a, b) => (b.attachment.log?.usedBytes ?? 0) - (a.attachment.log?.usedBytes ?? 0));
+      .filter(({ target }) => target.canFlushLog)
+      .toSorted((a, b) => (b.target.log?.usedBytes ?? 0) - (a.target.log?.usedBytes ?? 0));
     bySize[0]?.flushLog();
   }
 
@@ -67,9 +67,9 @@ export class LogTrimmer {
   private flushOld(): void {
     const oldMs = this.clock.monotonicMs() - LOG_FLUSH_AGE_MS;
     for (const volume of this.volumes()) {
-      const { attachment } = volume;
-      const sinceMs = attachment.log?.sinceMs ?? null;
-      if (sinceMs !== null && sinceMs <= oldMs && attachment.canFlushLog) volume.flushLog();
+      const { target } = volume;
+      const sinceMs = target.log?.sinceMs ?? null;
+      if (sinceMs !== null && sinceMs <= oldMs && target.canFlushLog) volume.flushLog();
     }
   }
 }

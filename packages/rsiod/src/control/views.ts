@@ -143,22 +143,22 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
 
 /** Returns the reason why the volume's I/O cannot be sent now, or null if I/O can be sent. */
 function waitsFor(volume: Volume): string | null {
-  const { attachment, trunk, stall } = volume;
-  if (trunk.paths.length === 0) {
+  const { target, stall } = volume;
+  if (target.pathCount === 0) {
     const message = stall.serverMessage;
     const path = message === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${message}`;
     return stall.hasAbandoned ? `${path}: I/O was abandoned, its outcome is unknown` : path;
   }
-  return attachment.phase === 'ready' ? null : attachment.reason;
+  return target.reason === '' ? null : target.reason;
 }
 
 /** Returns the reason for the current storage stall if the stall has been reported; otherwise null. */
 function storageStallOf(volume: Volume, clock: Clock): string | null {
-  const { waitingSinceMs, storageStall, trunk, serverText } = volume;
-  if (waitingSinceMs !== null && volume.attachment.waitsForSpace)
+  const { waitingSinceMs, storageStall, target, serverText } = volume;
+  if (waitingSinceMs !== null && target.waitsForSpace)
     return `space on ${serverText}, because the pool of the volume is full: enlarge its file system there, or remove volumes (rsadm)`;
   if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
-  return storageStallReason(serverText, waitingSinceMs, trunk.storageReport, clock.monotonicMs());
+  return storageStallReason(serverText, waitingSinceMs, target.storageReport, clock.monotonicMs());
 }
 
 /** Returns the contents of the event that reports a change in a volume's I/O: the old state, the new state and the text. */
@@ -242,7 +242,7 @@ export function statusView(config: RscltConfig, namespaces: readonly Namespace[]
 }
 
 function logView(volume: Volume, clock: Clock): LogView[] {
-  const { log } = volume.attachment;
+  const { log } = volume.target;
   if (log === null) return [];
   const toWall = (ms: number | null): number | null => (ms === null ? null : clock.wallMs() - clock.monotonicMs() + ms);
   const { dataBytes, rangeBytes, usedBytes, sizeBytes } = log;

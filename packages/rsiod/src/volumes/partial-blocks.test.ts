@@ -8,6 +8,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { OPEN_ANSWER } from '@rsio/protocol/testing/trunk-scene';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { Request } from '@rsio/protocol/client/requests/request';
+import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import type { OpenAnswer } from '@rsio/protocol/wire/messages';
@@ -32,7 +33,7 @@ class Scene {
     const attachment = new Attachment('oracle', 0, false);
     attachment.opened({ ...OPEN_ANSWER, blockSizeBytes: BLOCK, sizeBytes: BLOCK * BLOCKS, ...kind });
     const trunk = { paths: [], submit: (request: Request) => void this.out.push(request), abandon: () => this.out.splice(0) };
-    this.volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk as unknown as Trunk, this.clock);
+    this.volume = new Volume({ name: 'osl', namespaceid: 1 }, new SingleTarget(attachment, trunk as unknown as Trunk), this.clock);
   }
 
   submit(

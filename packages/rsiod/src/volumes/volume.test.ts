@@ -2,6 +2,7 @@
 // The trunk is in memory and its server scripted. The stall policy is tested in path-stall.test.ts.
 
 import { expect, test } from 'vitest';
+import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
 import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeExtentsAnswer } from '@rsio/protocol/wire/message-codec';
@@ -12,7 +13,11 @@ import { Volume } from './volume.ts';
 
 class Scene {
   readonly trunk = new TrunkScene(1).start();
-  readonly volume = new Volume({ name: 'osl', namespaceid: 1 }, this.trunk.attachment, this.trunk.trunk, this.trunk.clock);
+  readonly volume = new Volume(
+    { name: 'osl', namespaceid: 1 },
+    new SingleTarget(this.trunk.attachment, this.trunk.trunk),
+    this.trunk.clock,
+  );
   readonly said: { status: number; extents: readonly Extent[] }[] = [];
 
   ask(positionBytes: number, lengthBytes: number): void {
@@ -70,7 +75,7 @@ test('an EXTENTS answer for more than the request is cut', () => {
 
 test('stall = fail makes no further check when the trunk has ended without a path', () => {
   const { trunk, clock, supervisors, attachment } = new TrunkScene(1).start();
-  const volume = new Volume({ name: 'osl', namespaceid: 1 }, attachment, trunk, clock, 'fail');
+  const volume = new Volume({ name: 'osl', namespaceid: 1 }, new SingleTarget(attachment, trunk), clock, 'fail');
   for (const { path } of supervisors) path?.connection.close('cut', true);
   clock.advance(1);
   expect(volume.stall.isReady).toBe(false);

@@ -1,4 +1,4 @@
-// An attached volume, as its frontends use it. The volume splits I/O into segments for the trunk and combines the answers. Only this file
+// An attached volume, as its frontends use it. The volume splits I/O into segments for its target and combines the answers. Only this file
 // checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every `submit` leads to exactly
 // one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and its buffers are no longer used.
 
@@ -6,10 +6,9 @@ import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/sch
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { Attachment, AttachmentEvents } from '@rsio/protocol/client/attachment';
+import type { AttachmentEvents } from '@rsio/protocol/client/attachment';
 import { Request, type RequestEvents, segmentBytes } from '@rsio/protocol/client/requests/request';
-import { callSession } from '@rsio/protocol/client/session-call';
-import type { Trunk } from '@rsio/protocol/client/trunk';
+import type { VolumeTarget } from '@rsio/protocol/client/targets/volume-target';
 import { WIDE_COUNT_MAX } from '@rsio/protocol/link/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
@@ -53,8 +52,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly namespace: string;
   readonly namespaceid: number;
   readonly counters: VolumeCounters;
-  readonly attachment: Attachment;
-  readonly trunk: Trunk;
+  readonly target: VolumeTarget;
   readonly stall: StallWatch;
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
@@ -73,8 +71,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   /** `notify` is called when I/O begins to wait or resumes, when the stall policy abandons I/O, and when the storage stalls or fails. */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
-    attachment: Attachment,
-    trunk: Trunk,
+    target: VolumeTarget,
     clock: Clock,
     policy: StallPolicy = 'forever',
     notify: (volume: Volume, event: VolumeEvent) => void = () => undefined,
@@ -82,8 +79,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   ) {
     this.namespace = namespace.name;
     this.namespaceid = namespace.namespaceid;
-    this.attachment = attachment;
-    this.trunk = trunk;
+    this.target = target;
     this.clock = clock;
     this.serverName = serverName;
     this.counters = new VolumeCounters();
@@ -100,12 +96,12 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       done: (io, status) => this.byteRangeDone(io, status),
       soon: (fire) => clock.soon(fire),
     });
-    attachment.events = this;
+    target.events = this;
     this.standingChanged();
   }
 
   get name(): string {
-    return this.attachment.name;
+    return this.target.name;
   }
 
   /** Readable description of the volume's server. */
@@ -114,7 +110,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   get universe(): number {
-    return this.attachment.universe;
+    return this.target.universe;
   }
 
   get sizeBytes(): number {
@@ -131,12 +127,12 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 
   /** The mode that the client has requested; the field `readonly` has the mode that the server has granted. */
   get wantsReadonly(): boolean {
-    return this.attachment.readonly;
+    return this.target.readonly;
   }
 
   /** Bytes that have been acknowledged but not yet flushed successfully. */
   get unflushedBytes(): number {
-    const { log } = this.attachment;
+    const { log } = this.target;
     return log === null ? 0 : log.dataBytes + log.rangeBytes;
   }
 
@@ -232,7 +228,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       return;
     }
     const body = toBody(positionBytes / SECTOR_BYTES, lengthBytes / SECTOR_BYTES);
-    callSession(this.trunk, { op: OP.IOCTL, attachment: this.attachment, aux, body }, ({ status, bodies }) => {
+    this.target.ioctl(aux, body, ({ status, bodies }) => {
       const [first] = bodies;
       if (status !== STATUS.OK) return this.endStates(status as Status, [], done);
       if (first === undefined) return this.endStates(STATUS.IO_ERROR, [], done);
@@ -249,7 +245,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   standingChanged(): void {
-    const { standing } = this.attachment;
+    const { standing } = this.target;
     this.stall.standing(standing, this.outstanding > 0);
     if (standing !== 'over') return;
     this.storageStall.stop();
@@ -268,13 +264,12 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       entry.status = STATUS.OUTCOME_UNKNOWN;
       this.end(entry);
     }
-    for (const request of this.trunk.abandon(this.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+    for (const request of this.target.abandon()) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
   }
 
-  /** Flushes the data in the replay log if the attachment can flush now. */
+  /** Flushes the data in the replay log if the target can flush now. */
   flushLog(): void {
-    this.attachment.flushLog(this.clock.monotonicMs());
-    this.trunk.wantPump();
+    this.target.flushLog(this.clock.monotonicMs());
   }
 
   /** Calls `idle` as soon as no I/O is outstanding, possibly before this method returns. */
@@ -317,7 +312,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 
   /** Reports a failed I/O to `storageErrors`, except after the end of the attachment, when answers say nothing about the storage. */
   private failed({ op }: VolumeIo, status: number): void {
-    if (this.attachment.standing !== 'over') this.storageErrors.failed(op, status);
+    if (this.target.standing !== 'over') this.storageErrors.failed(op, status);
   }
 
   private begins(nowMs: number): void {
@@ -379,7 +374,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private cutData(gathering: Gathering, io: VolumeIo): void {
     const op = io.op === 'read' ? OP.READ : OP.WRITE;
     const flags = io.op === 'write' && io.fua ? FLAG.FUA : 0;
-    const most = segmentBytes(io.lengthBytes, this.trunk.paths.length);
+    const most = segmentBytes(io.lengthBytes, this.target.pathCount);
     for (let done = 0; done < io.lengthBytes; done += most) {
       const bytes = Math.min(most, io.lengthBytes - done);
       this.send(gathering, op, flags, (io.positionBytes + done) / SECTOR_BYTES, bytes / SECTOR_BYTES, bytes, done);
@@ -416,14 +411,13 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     segment.buffer = bodyBytes > 0 ? io.buffer : NOTHING;
     segment.bufferOffset = io.bufferOffset + at;
     segment.events = this;
-    segment.attachment = this.attachment;
     gathering.left++;
-    this.trunk.submit(segment, gathering.startedMs);
+    this.target.submit(segment, gathering.startedMs);
   }
 
   private get opened(): OpenAnswer {
-    const { volume } = this.attachment;
-    assert(volume !== null, `Volume ${this.attachment.name} is shown before it was open`);
+    const { volume } = this.target;
+    assert(volume !== null, `Volume ${this.target.name} is shown before it was open`);
     return volume;
   }
 }

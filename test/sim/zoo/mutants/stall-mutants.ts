@@ -7,6 +7,7 @@ import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import { Request } from '@rsio/protocol/client/requests/request';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import type { StallWatch } from '@rsio/rsiod/volumes/path-stall';
+import type { VolumeTarget } from '@rsio/protocol/client/targets/volume-target';
 import { Volume } from '@rsio/rsiod/volumes/volume';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from './mutant.ts';
@@ -18,7 +19,7 @@ interface TrunkInner {
 
 interface VolumeInner {
   readonly clock: PrivateAs<Volume['clock'], Clock>;
-  readonly attachment: PrivateAs<Volume['attachment'], Attachment>;
+  readonly target: PrivateAs<Volume['target'], VolumeTarget>;
   /** Not there before the constructor is through. */
   readonly stall?: PrivateAs<Volume['stall'], StallWatch>;
   abandon: PrivateAs<Volume['abandon'], () => void>;
@@ -76,7 +77,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     breaks: 'A detach by force does not abandon the I/O in flight',
     apply: () =>
       override<Volume, [], void>(Volume, 'abandon', (original) => (self) => {
-        if (self.attachment.standing === 'halted') original(self);
+        if (self.target.standing === 'halted') original(self);
       }),
   },
   {
@@ -104,7 +105,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
       override<VolumeInner, [], void>(Volume, 'standingChanged', (original) => (self) => {
         original(self);
         const policy = self.stall?.policy ?? 'forever';
-        if (policy !== 'forever' && self.attachment.standing === 'halted') self.clock.soon(() => self.abandon());
+        if (policy !== 'forever' && self.target.standing === 'halted') self.clock.soon(() => self.abandon());
       }),
   },
 ];
