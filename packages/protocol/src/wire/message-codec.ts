@@ -260,16 +260,22 @@ export function encodeListAnswers(answer: ListAnswer): Buffer[] {
   return bodies;
 }
 
-const openRequest = codec<OpenRequest>('OPEN', {
+const openTerm = orNull(record<OpenTerm>({ mirror: mirrorId, number: termNumber }));
+
+const openRequest = codec<Omit<OpenRequest, 'mirror'> & { readonly mirror: OpenTerm | null | undefined }>('OPEN', {
   name: servedName,
   universe,
   readonly: flag,
   take: addedLater(oneOf<Take>(TAKE.NO, TAKE.OVER, TAKE.FORCE), TAKE.NO),
   resume: addedLater(orNull(token), null),
-  mirror: addedLater(orNull(record<OpenTerm>({ mirror: mirrorId, number: termNumber })), null),
+  // It is sent only for a replica, so that the OPEN of a plain volume is that of clients without mirrors.
+  mirror: (value, field) => (value === undefined ? undefined : (openTerm(value, field) ?? undefined)),
 });
 
-export const decodeOpenRequest = openRequest.decode;
+export function decodeOpenRequest(bytes: Buffer, offset: number, length: number): OpenRequest {
+  const { mirror = null, ...plain } = openRequest.decode(bytes, offset, length);
+  return { ...plain, mirror };
+}
 
 /** By default, the OPEN does not take over another client's hold, does not resume a hold, and is that of a plain volume. */
 export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume' | 'mirror'> & Partial<OpenRequest>): Buffer {
