@@ -35,10 +35,18 @@ export function drawHandlesMax(seed: number): void {
 
 overrideGetter<HandleNumbers, number>(HandleNumbers, 'last', () => handlesMax);
 
-// No client of a simulated world calls ADMIN. A longer HELLO would only make all worlds others than they were.
+let hasMirrors = false;
+
+/** From now on, in this program: clients offer VOTE, or do not. */
+export function setMirrors(to: boolean): void {
+  hasMirrors = to;
+}
+
+// No client of a simulated world calls ADMIN, and few send VOTE. A longer HELLO would only make all worlds others than they were.
 override<Namespace, [unknown], ClientIdentity>(Namespace, 'identityFor', (original) => (self, ends) => {
   const identity = original(self, ends);
-  const features = identity.hello.features.filter((feature) => feature !== FEATURE.ADMIN);
+  const others = identity.hello.features.filter((feature) => feature !== FEATURE.ADMIN && feature !== FEATURE.MIRROR);
+  const features = hasMirrors ? [...others, FEATURE.MIRROR] : others;
   return { ...identity, hello: { ...identity.hello, features } };
 });
 

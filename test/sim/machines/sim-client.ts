@@ -80,6 +80,11 @@ export interface ClientReader {
   lost(sentence: string): void;
 }
 
+/** What goes on when the client has started again. */
+export interface ClientFollower {
+  begin(process: SimProcess): void;
+}
+
 const REATTACH_MS = 100;
 
 export class SimClient {
@@ -88,6 +93,7 @@ export class SimClient {
   readonly uses: Use[];
   readonly users: SimUser[];
   readonly readers = new Set<ClientReader>();
+  readonly followers = new Set<ClientFollower>();
   /** Of its processes so far. */
   readonly numbers = new Set<number>();
   /** Of the last one. */
@@ -143,6 +149,7 @@ export class SimClient {
       this.pools = simPools();
       [this.namespace, this.attachments] = this.start();
       for (const user of this.users) void this.attach(user);
+      for (const follower of this.followers) follower.begin(this.process);
     });
   }
 

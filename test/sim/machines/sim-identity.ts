@@ -21,9 +21,14 @@ export function interfaceAt(address: string): ServerInterface {
 export function identityOf(
   { name, serverid }: Pick<ServerIdentity, 'serverid'> & { readonly name: string },
   life: number,
-  { revokes, tls }: { readonly revokes: boolean; readonly tls: boolean },
+  { revokes, tls, mirrors }: { readonly revokes: boolean; readonly tls: boolean; readonly mirrors: boolean },
 ): ServerIdentity {
   const instance = life.toString(16).padStart(32, '0');
-  const features = [FEATURE.DIGEST, ...(revokes ? [FEATURE.REVOKE] : []), ...(tls ? [FEATURE.TLS] : [])];
+  const features = [
+    FEATURE.DIGEST,
+    ...(revokes ? [FEATURE.REVOKE] : []),
+    ...(mirrors ? [FEATURE.MIRROR] : []),
+    ...(tls ? [FEATURE.TLS] : []),
+  ];
   return { namespaceid: 1, server: name, serverid, instance, serverkey: null, versions: [1], features };
 }

@@ -14,6 +14,7 @@ import type { SimClaimant } from './sim-holds.ts';
 import type { SimFacts } from './sim-facts.ts';
 import { SimStateFile } from '../storage/sim-state-file.ts';
 import { type SimVolume, served } from './sim-volume.ts';
+import type { SimVotes } from '../votes/sim-votes.ts';
 
 /** The origin of a client process's grant. */
 interface Claim {
@@ -31,6 +32,11 @@ export class SimMachine {
   stores: StoreMachine<SimVolume> | null = null;
   /** Null: it is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
+  /** Called when it has crashed; null: nobody is interested. */
+  whenCrashed: (() => void) | null = null;
+  /** Of the listener of now; null: it does not vote for mirrors. */
+  votes: SimVotes | null = null;
+  private newVotes: (() => SimVotes) | null = null;
   private boots = 1;
   /** By volume and the identity that a client process presents: the last process that asked for it. */
   private readonly claims = new Map<string, Claim>();
@@ -56,8 +62,15 @@ export class SimMachine {
     if (!volume.isPooled) this.facts?.keep(served(volume), volume.stamp);
   }
 
+  /** It has a file system for the records of mirrors from now on. */
+  openVotes(newVotes: () => SimVotes): void {
+    this.newVotes = newVotes;
+    this.votes = newVotes();
+  }
+
   /** A listener has started: its volumes are recorded. */
   starts(holdersOf: (volume: string) => readonly Holder[]): void {
+    this.votes = this.newVotes?.() ?? null;
     for (const volume of this.volumes.values())
       if (!volume.isPooled && this.whyNotServed(volume, holdersOf(volume.id)) === null) this.facts?.keep(served(volume), volume.stamp);
   }
@@ -105,6 +118,7 @@ export class SimMachine {
     this.pool?.disk.crashed(this.pool.random);
     for (const files of this.stores?.files ?? []) files.crashed(this.stores!.random);
     for (const volume of this.volumes.values()) volume.crashed();
+    this.whenCrashed?.();
   }
 
   /** A client's wish for a volume is looked at. */

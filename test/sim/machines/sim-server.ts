@@ -46,6 +46,8 @@ export interface ServerPorts {
   readonly tls: boolean;
   /** It takes snapshots. */
   readonly snapshots: boolean;
+  /** It votes for mirrors. */
+  readonly mirrors: boolean;
 }
 
 type Refuse = (refusal: RefusalText) => void;

@@ -15,6 +15,7 @@ import type { HoldMessage } from '@rsio/rssrv/moments/hold-messages';
 import type { Moments } from '@rsio/rssrv/moments/moments';
 import type { SnapshotAnswers } from '@rsio/rssrv/snapshot-reads/snapshot-answers';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
+import type { VoteReply, VoteRequest } from '@rsio/rssrv/voters/session-votes';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import type { SimClaimant, SimHolds } from './sim-holds.ts';
@@ -213,7 +214,7 @@ export class SimSession {
       list: () => this.asked(async () => ({ ...this.list(), volumes: this.offers() })),
       grant: (request) => this.asked(() => this.grant(request)),
       admin: () => Promise.reject(new Error('The simulator sends no ADMIN')),
-      vote: () => Promise.reject(new Error('The simulator sends no VOTE')),
+      vote: (request) => this.asked(() => this.vote(request)),
       settle: (volumeId, epoch, incarnation) => this.asked(() => host.holds().settle(this, volumeId, epoch, incarnation)),
       release: (volumeId, epoch) =>
         this.asked(() => {
@@ -293,6 +294,12 @@ export class SimSession {
         (users.some(({ node }) => node === this.node) || readers.has(this.node)) && (!isPooled || config !== null) && !isSuspended,
     );
     return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.holdersOf(volume.id) }));
+  }
+
+  private vote(request: VoteRequest): Promise<VoteReply> {
+    const { votes } = this.host.machine;
+    if (votes === null) throw new Error('No client of this world sends VOTE');
+    return votes.answer(this.claimant, request, () => !this.isEnding && !this.process.isKilled);
   }
 
   private async grant(request: OpenRequest): Promise<Grant> {

@@ -8,8 +8,8 @@ import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
 import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';
 
-/** A worker's arguments: first seed, step, last seed (0: none), duration in ms (0: until the last seed). */
-export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number];
+/** A worker's arguments: first seed, step, last seed (0: none), duration in ms (0: until the last seed), 1: only worlds with mirrors. */
+export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number, onlyMirrors: number];
 
 /** Called with each completed seed, and with a worker that ended too early: its seed, and how. */
 export interface CampaignEvents {
@@ -48,9 +48,11 @@ export async function runCampaign(from: number, to: number, minutes: number | nu
 }
 
 /** Runs seeds `from` to `to` (0: all that follow), or for so long (0: until the last is through). Resolves when every worker is gone. */
-export async function runSeeds(from: number, to: number, forMs: number, events: CampaignEvents): Promise<void> {
+export async function runSeeds(from: number, to: number, forMs: number, events: CampaignEvents, onlyMirrors = false): Promise<void> {
   const workers = availableParallelism();
-  await Promise.all(Array.from({ length: workers }, (_unused, index) => runWorker([from + index, workers, to, forMs], events)));
+  await Promise.all(
+    Array.from({ length: workers }, (_unused, index) => runWorker([from + index, workers, to, forMs, onlyMirrors ? 1 : 0], events)),
+  );
 }
 
 /** Resolves when the worker is gone. */

@@ -1,9 +1,10 @@
-// The consecutive seeds of every test run, in one campaign over all cores; each test waits for its part of them. A failed seed is repeated
-// with `npm run sim -- --seed N --trace`. The simulator runs and judges a seed.
+// The consecutive seeds of every test run, then the next worlds with mirrors, in campaigns over all cores; each test waits for its part of
+// them. A failed seed is repeated with `npm run sim -- --seed N --trace`. The simulator runs and judges a seed.
 
 import { beforeAll, expect, test } from 'vitest';
-import { runSeeds } from './campaign.ts';
-import { LAST_SEED } from './last-seed.ts';
+import { type CampaignEvents, runSeeds } from './campaign.ts';
+import { isMirrorSeed } from '../world/sim-shape.ts';
+import { LAST_MIRROR_SEED, LAST_SEED } from './last-seed.ts';
 
 const SEEDS_PER_TEST = 25;
 const LOTS = Array.from({ length: LAST_SEED / SEEDS_PER_TEST }, (_unused, lot) => [lot * SEEDS_PER_TEST + 1, (lot + 1) * SEEDS_PER_TEST]);
@@ -21,28 +22,43 @@ class Outcome {
   }
 }
 
-const outcomes = Array.from({ length: LAST_SEED }, () => new Outcome());
+const outcomes = Array.from({ length: LAST_MIRROR_SEED }, () => new Outcome());
+const MIRROR_SEEDS = [...outcomes.keys()].map((at) => at + 1).filter(isMirrorSeed);
 const deaths: string[] = [];
 let campaign = Promise.resolve();
 
 beforeAll(() => {
-  campaign = runSeeds(1, LAST_SEED, 0, {
+  const events: CampaignEvents = {
     finished: ({ seed, breaches }) => outcomes[seed - 1]!.tell(breaches),
     died: (seed, how) => {
       deaths.push(`seed ${seed}: its worker ${how}`);
       outcomes[seed - 1]?.tell([`its worker ${how}`]);
     },
-  }).then(() => {
+  };
+  const all = async (): Promise<void> => {
+    await runSeeds(1, LAST_SEED, 0, events);
+    await runSeeds(LAST_SEED + 1, LAST_MIRROR_SEED, 0, events, true);
+  };
+  campaign = all().then(() => {
     for (const { tell } of outcomes) tell(['it was not run: its worker is dead']);
   });
 });
 
 test.each(LOTS)('seeds %i to %i', async (first, last) => {
-  const found: string[] = [];
-  for (let seed = first!; seed <= last!; seed++)
-    for (const breach of await outcomes[seed - 1]!.breaches) found.push(`${breach} (pnpm sim --seed ${seed} --trace)`);
-  expect(found).toEqual([]);
+  expect(await foundIn(Array.from({ length: last! - first! + 1 }, (_unused, at) => first! + at))).toEqual([]);
 });
+
+test('worlds with mirrors', async () => {
+  expect(MIRROR_SEEDS.length).toBeGreaterThan(20);
+  expect(await foundIn(MIRROR_SEEDS)).toEqual([]);
+});
+
+async function foundIn(seeds: readonly number[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const seed of seeds)
+    for (const breach of await outcomes[seed - 1]!.breaches) found.push(`${breach} (pnpm sim --seed ${seed} --trace)`);
+  return found;
+}
 
 test('every worker ends in order', async () => {
   await campaign;

@@ -34,6 +34,8 @@ export interface SeedCounts {
   /** Snapshots that were taken, and those that were refused. */
   readonly snapshots: number;
   readonly snapshotsRefused: number;
+  /** Claims of mirrors that were held until their end. */
+  readonly claims: number;
   readonly events: number;
   /** Simulated time, ms. */
   readonly simulatedMs: number;
@@ -88,6 +90,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     storeOrders: world.stores?.done ?? 0,
     snapshots: world.snapshots?.taken ?? 0,
     snapshotsRefused: world.snapshots?.refused ?? 0,
+    claims: world.mirrors?.done ?? 0,
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),
   };

@@ -4,7 +4,7 @@
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import type { RouteShape } from '../network/sim-network.ts';
 import type { StorageShape } from '../storage/sim-storage.ts';
@@ -37,6 +37,8 @@ export interface WorldShape {
   readonly hasReaders: boolean;
   /** There are volumes over several of these pools. */
   readonly hasSpread: boolean;
+  /** Its servers vote for mirrors, which its clients claim. */
+  readonly hasMirrors: boolean;
   /** Its servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -73,6 +75,14 @@ const STORE_SEED = 8;
 const READER_SEED = 7;
 /** The same, with volumes over several pools. */
 const SPREAD_SEED = 3;
+/** After this seed, three worlds of so many have mirrors, and neither pools nor snapshots. The worlds in which mutants are found are others. */
+const MIRROR_SEEDS_AFTER = 300;
+const MIRROR_SEEDS = 14;
+const MIRROR_SEEDS_TAKEN: readonly number[] = [6, 12, 13];
+/** As far as seeds go, other draws than those of the world. */
+const MIRROR_SALT = 1_000_159;
+/** I/Os of each server there, beside those to mirrors. */
+const MIRROR_WORLD_IOS = 60;
 /** I/Os of one world, all users together. */
 const WORLD_IOS = 4000;
 /** The same, beside the volumes of pools. */
@@ -107,7 +117,34 @@ export function isSpreadSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === SPREAD_SEED;
 }
 
+/** The world of this seed has mirrors. */
+export function isMirrorSeed(seed: number): boolean {
+  return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
+}
+
 export function drawShape(random: SeededRandom, seed: number): WorldShape {
+  const shape = drawPlainShape(random, seed);
+  return isMirrorSeed(seed) ? { ...shape, ...drawMirrorShape(new SeededRandom(seed * MIRROR_SALT + 5)) } : shape;
+}
+
+/** What is different in a world with mirrors: a volume of its own for each client and server, and some I/O to it, beside the mirrors. */
+function drawMirrorShape(random: SeededRandom): Partial<WorldShape> {
+  const clients = random.pick([1, 2, 2]);
+  return {
+    ...{ servers: 3, clients, volumes: 1, fought: 0, sectors: 64, revokes: true, hasMirrors: true },
+    user: {
+      ios: Math.ceil(MIRROR_WORLD_IOS / clients),
+      flushes: true,
+      depth: 4,
+      smallSectors: 4,
+      largeChance: 0.1,
+      largeSectors: 48,
+      thinkMs: 20,
+    },
+  };
+}
+
+function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
   const servers = random.chance(0.25) ? 2 : 1;
   const clients = random.pick([1, 1, 1, 2, 2, 3]);
   const [locals, remotes] = random.pick([
@@ -143,6 +180,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
     hasStores,
     hasReaders: isReaderSeed(seed),
     hasSpread: isSpreadSeed(seed),
+    hasMirrors: false,
     tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
     snapshots: seed > SNAPSHOT_SEEDS_AFTER && SNAPSHOT_SEEDS_TAKEN.includes(seed % SNAPSHOT_SEEDS),
     revokes: seed % OLDER_SERVER_SEEDS !== 0,

@@ -13,6 +13,7 @@ import { SimFacts } from '../machines/sim-facts.ts';
 import { POOLED_MAX_BYTES } from './sim-manager.ts';
 import { SimPoolsOfWorld } from './sim-pools-of-world.ts';
 import { SimStoresOfWorld } from './sim-stores-of-world.ts';
+import { SimMirrorsOfWorld } from './sim-mirrors-of-world.ts';
 import { SimFaults } from '../faults/sim-faults.ts';
 import { Judge } from './sim-judge.ts';
 import { SimMachine } from '../machines/sim-machine.ts';
@@ -27,7 +28,7 @@ import { SimVolume } from '../machines/sim-volume.ts';
 import { whenPeerErrs } from '../base/peer-errors.ts';
 import { whenSessionIsLeft } from '../base/session-watch.ts';
 import { PromiseWatch } from '../base/promise-watch.ts';
-import { drawHandlesMax, setSeqModulus } from '../base/small-numbers.ts';
+import { drawHandlesMax, setMirrors, setSeqModulus } from '../base/small-numbers.ts';
 import { EVENT, Trace } from '../base/trace.ts';
 
 /** Machines are drawn from random numbers of their own, so that the rest of the world does not depend on them. */
@@ -62,6 +63,7 @@ export class SimWorld {
   readonly pools: SimPoolsOfWorld | null;
   readonly snapshots: SimSnapshots | null;
   readonly stores: SimStoresOfWorld | null;
+  readonly mirrors: SimMirrorsOfWorld | null;
   private readonly forms: SimForms;
   readonly breaches: string[] = [];
   pathFailures = 0;
@@ -80,6 +82,7 @@ export class SimWorld {
     this.starts = new SeededRandom(seed + STARTS_SEED);
     this.shape = drawShape(random, seed);
     setSeqModulus(this.shape.seqModulus);
+    setMirrors(this.shape.hasMirrors);
     drawHandlesMax(seed);
     whenPeerErrs((sentence) => void this.breaches.push(sentence));
     whenSessionIsLeft((sentence) => void this.breaches.push(sentence));
@@ -111,6 +114,7 @@ export class SimWorld {
     this.pools = this.shape.hasPools ? new SimPoolsOfWorld(this, seed) : null;
     this.snapshots = this.shape.snapshots ? new SimSnapshots(this, seed) : null;
     this.stores = this.shape.hasStores ? new SimStoresOfWorld(this, seed) : null;
+    this.mirrors = this.shape.hasMirrors ? new SimMirrorsOfWorld(this, seed) : null;
   }
 
   /** Runs the seed; returns every violation. `isHunt`: the seed ends at the first one. */
@@ -127,7 +131,7 @@ export class SimWorld {
   }
 
   private get areCommandsDone(): boolean {
-    return this.pools?.isDone !== false && this.stores?.isDone !== false;
+    return this.pools?.isDone !== false && this.stores?.isDone !== false && this.mirrors?.isDone !== false;
   }
 
   private get areOrdersDone(): boolean {
@@ -141,6 +145,7 @@ export class SimWorld {
       ...(this.pools?.breaches ?? []),
       ...(this.snapshots?.breaches ?? []),
       ...(this.stores?.breaches ?? []),
+      ...(this.mirrors?.breaches ?? []),
     ];
   }
 
@@ -153,6 +158,7 @@ export class SimWorld {
     this.pools?.heal();
     this.snapshots?.heal();
     this.stores?.heal();
+    this.mirrors?.heal();
     await this.runUntil(() => this.users.every((user) => !user.isBusy) && this.areOrdersDone, clock.monotonicMs() + CALM_MAX_MS);
     if (!this.areOrdersDone) this.breaches.push('M1: an order is not answered although all is well');
     this.rivals.stop();
@@ -233,6 +239,7 @@ export class SimWorld {
       revokes: shape.revokes,
       tls: shape.tls,
       snapshots: shape.snapshots || shape.hasStores,
+      mirrors: shape.hasMirrors,
     };
     const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
     this.servers.push(server);
@@ -290,7 +297,7 @@ export class SimWorld {
   /** A client of the same nodename, with half of the remaining work. */
   private addInstance(of: SimClient): void {
     const { random, clients, shape } = this;
-    if (clients.length > shape.clients) return;
+    if (clients.length > shape.clients || shape.hasMirrors) return;
     const { node, machine } = of.names;
     const label = `${node}b`;
     const isSame = random.chance(0.5);

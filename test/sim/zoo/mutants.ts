@@ -18,6 +18,7 @@ import { SPREAD_MUTANTS } from './spread-mutants/spread-mutants.ts';
 import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
 import { STORE_MUTANTS } from './store-mutants/store-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
+import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...CLIENT_MUTANTS,
@@ -36,4 +37,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORE_MUTANTS,
   ...READER_MUTANTS,
   ...SPREAD_MUTANTS,
+  ...VOTER_MUTANTS,
 ];

@@ -6,7 +6,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';
 import { FOUND_AT } from './found-at.ts';
-import { isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
+import { isMirrorSeed, isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
@@ -43,6 +43,8 @@ export interface ZooOptions {
 export const UNBROKEN = 'unbroken';
 /** A mutant that passes this many seeds has survived. */
 export const ZOO_SEEDS = 400;
+/** Of those that only worlds with mirrors find: a mutant that passes this many of these worlds has survived. */
+const MIRROR_SEEDS_MAX = 90;
 /** Real time for one mutant; past it its process is killed, and it has survived. */
 export const HUNT_MAX_MS = 600_000;
 /** The unbroken code passes at least so many seeds. */
@@ -84,12 +86,20 @@ export async function huntMutants(
 }
 
 /** Worlds that cannot find it are passed over, because steps of production code that change move the seeds at which mutants are found. */
-function runsFor({ needsStores, needsReaders, needsSpread }: Mutant, first: number): Run[] {
+function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors }: Mutant, first: number): Run[] {
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);
+  if (needsMirrors === true) return mirrorSeeds(first, MIRROR_SEEDS_MAX).map((seed) => [seed, seed]);
   if (needsReaders === true) return seeds.filter((seed) => isReaderSeed(seed)).map((seed) => [seed, seed]);
   if (needsSpread === true) return seeds.filter((seed) => isSpreadSeed(seed)).map((seed) => [seed, seed]);
   if (needsStores === true) return seeds.filter((seed) => isStoreSeed(seed)).map((seed) => [seed, seed]);
   return [[first, first + ZOO_SEEDS - 1]];
+}
+
+/** The next worlds with mirrors. */
+function mirrorSeeds(first: number, count: number): number[] {
+  const seeds: number[] = [];
+  for (let seed = first; seeds.length < count; seed++) if (isMirrorSeed(seed)) seeds.push(seed);
+  return seeds;
 }
 
 type Run = readonly [first: number, last: number];

@@ -19,6 +19,8 @@ export interface Mutant {
   readonly needsReaders?: true;
   /** Of these, only those with volumes over several pools. */
   readonly needsSpread?: true;
+  /** Only worlds with mirrors can find it. */
+  readonly needsMirrors?: true;
   apply(): () => void;
 }
 

@@ -1,0 +1,120 @@
+// The mirrors of a simulated world: each server votes for them, and clients claim them. It draws from random numbers of its own, and decides
+// when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
+
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { installCalls } from '../files/sim-calls.ts';
+import { SimFiles } from '../files/sim-files.ts';
+import { closeAll } from '../files/sim-handle.ts';
+import { mount, unmountAll } from '../files/sim-mounts.ts';
+import { VoteJudge } from '../judges/vote-judge.ts';
+import type { SimClient } from '../machines/sim-client.ts';
+import type { SimServer } from '../machines/sim-server.ts';
+import { type BareMirror, SimClaimer } from '../mirrors/sim-claimer.ts';
+import { SimVotes, stateMount } from '../votes/sim-votes.ts';
+import { SimStorage } from '../storage/sim-storage.ts';
+import type { SimWorld } from './sim-world.ts';
+
+/** As far as seeds go, other draws than those of the world. */
+const SALT = 1_000_163;
+/** Mirrors without data, and how often each client claims each. */
+const BARE = 2;
+const CLAIMS = 12;
+/** How often a save of a record is followed by a crash, and how soon. */
+const CRASH_CHANCE = 0.01;
+const CRASH_MAX_MS = 5;
+/** How often a crash of the machine takes its records with it, on one server of the world. */
+const RECORDS_LOST_CHANCE = 0.2;
+const SMALL_SECTORS = 64;
+
+export class SimMirrorsOfWorld {
+  private readonly world: SimWorld;
+  private readonly random: SeededRandom;
+  private readonly bare: readonly BareMirror[];
+  private readonly claimers: readonly SimClaimer[];
+  /** The only server that may lose its records. */
+  private readonly forgetful: SimServer;
+  private isOver = false;
+
+  constructor(world: SimWorld, seed: number) {
+    this.world = world;
+    const random = new SeededRandom(seed * SALT + 13);
+    this.random = random;
+    installCalls();
+    seedIds(new SeededRandom(seed * SALT + 17));
+    // What the world before has left.
+    unmountAll();
+    closeAll();
+    for (const server of world.servers) this.openServer(server);
+    this.forgetful = random.pick(world.servers);
+    this.bare = Array.from({ length: BARE }, () => {
+      const id = random.bytes(16).toString('hex');
+      return { id, judge: new VoteJudge(`mirror ${id.slice(0, 4)}`, () => world.clock.monotonicMs()), voters: new Map() };
+    });
+    this.claimers = world.clients.flatMap((client, at) => this.bare.map((mirror) => this.newClaimer(client, mirror, at === 0)));
+  }
+
+  get breaches(): string[] {
+    return this.bare.flatMap(({ judge }) => judge.breaches);
+  }
+
+  get isDone(): boolean {
+    return this.claimers.every(({ isDone }) => isDone);
+  }
+
+  /** Claims that were held until their end. */
+  get done(): number {
+    return this.claimers.reduce((sum, { ended }) => sum + ended, 0);
+  }
+
+  heal(): void {
+    this.isOver = true;
+  }
+
+  private openServer(server: SimServer): void {
+    const { world, random } = this;
+    const files = new SimFiles(() => new SimStorage(SMALL_SECTORS, world.shape.storage, random, world.clock));
+    const stepMs = random.pick([0.1, 1, 5]);
+    mount(stateMount(server.name), { files, random, stepMs, process: () => server.listener, stepped: () => this.stepped(server) });
+    server.machine.whenCrashed = () => this.crashed(server, files);
+    server.machine.openVotes(() => new SimVotes(server.name));
+  }
+
+  private newClaimer(client: SimClient, mirror: BareMirror, isFounder: boolean): SimClaimer {
+    const { world, random } = this;
+    const thinkMs = random.pick([5, 50, 300]);
+    const servers = world.servers.map(({ serverid }) => serverid);
+    const claimer = new SimClaimer({ random, trace: world.trace, client, mirror, servers, thinkMs, isFounder }, CLAIMS);
+    client.followers.add(claimer);
+    claimer.begin(client.process);
+    return claimer;
+  }
+
+  /** The machine's file system is as its disk has it. */
+  private crashed(server: SimServer, files: SimFiles): void {
+    const { random, world } = this;
+    files.crashed(random);
+    if (this.isOver || server !== this.forgetful || !random.chance(RECORDS_LOST_CHANCE)) return;
+    if (world.trace.isOn) world.trace.say(`-- ${server.name} has lost its records of mirrors`);
+    if (files.has(['voters'])) files.remove(['voters']);
+  }
+
+  private stepped(server: SimServer): void {
+    const { world, random } = this;
+    if (this.isOver || !random.chance(CRASH_CHANCE)) return;
+    const isMachine = random.chance(0.5);
+    world.clock.after(random.unit() * CRASH_MAX_MS, () => {
+      if (this.isOver) return;
+      if (isMachine) world.faults.crashMachine(server);
+      else world.faults.killListener(server);
+    });
+  }
+}
+
+/** Ids that production code makes at random are the same for each run of a seed. */
+function seedIds(random: SeededRandom): void {
+  const randomBytes = (lengthBytes: number): Buffer => random.bytes(lengthBytes);
+  Reflect.set(crypto, 'randomBytes', randomBytes);
+  syncBuiltinESMExports();
+}
