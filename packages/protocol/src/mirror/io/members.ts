@@ -8,11 +8,12 @@ import type { Replica } from './replica.ts';
 
 export interface IoReplicaView {
   readonly identity: string;
-  readonly role: 'member' | 'leaving' | 'returning' | 'joining';
   /** True if the answer of the replica is needed for every acknowledgement (M8). */
   readonly counts: boolean;
   /** True if the replica may execute READs. */
   readonly reads: boolean;
+  /** True if the replica must confirm the term for READs (M15). */
+  readonly confirms: boolean;
 }
 
 /** The part of a MirrorView that the data path needs. */
@@ -30,8 +31,7 @@ export class Member {
   replica: Replica | null = null;
   counts = false;
   reads = false;
-  /** True if the member need not confirm READs, because no configuration at a majority names it. */
-  isJoining = false;
+  confirms = false;
   /** True if its data differs from that of the others, or may differ. Its answers no longer count. */
   isLost = false;
   isInView = false;
@@ -87,13 +87,14 @@ export class Members {
     for (const member of this.all) {
       member.counts = false;
       member.reads = false;
+      member.confirms = false;
       member.isInView = false;
     }
-    for (const { identity, role, counts, reads } of view.replicas) {
+    for (const { identity, counts, reads, confirms } of view.replicas) {
       const member = this.find(identity) ?? this.make(identity);
       member.counts = counts;
-      member.reads = reads && role === 'member';
-      member.isJoining = role === 'joining';
+      member.reads = reads;
+      member.confirms = confirms;
       member.isInView = true;
     }
     let freed = 0;

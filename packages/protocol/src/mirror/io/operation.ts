@@ -2,6 +2,7 @@
 // reused, so that an I/O allocates nothing. Masks have the bits of members. Invariant: the buffer of the user's request is used by a child
 // only while the child's bit is in `openMask`.
 
+import { assert } from '@rsio/common/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
 import type { Member } from './members.ts';
 import type { Replica } from './replica.ts';
@@ -44,7 +45,7 @@ export class Operation extends LockEntry {
   private readonly children: (Child | undefined)[] = [];
 
   reset(request: Request | null): void {
-    // A child whose answer is still to come must not be reused.
+    // The trunk of a session that has ended answers later, and until then such a child must not be reused.
     if (this.openMask !== 0) this.leaveChildren();
     this.request = request;
     this.openMask = 0;
@@ -90,6 +91,16 @@ export class Operation extends LockEntry {
     return member;
   }
 
+  /** The bits of these members are free: others may get them. */
+  forget(freedMask: number): void {
+    for (let number = 0; number < this.children.length; number++) {
+      if ((this.openMask & freedMask & (1 << number)) !== 0) this.leaveChild(number);
+    }
+    this.openMask &= ~freedMask;
+    this.okMask &= ~freedMask;
+    this.refusedMask &= ~freedMask;
+  }
+
   private leaveChildren(): void {
     for (let number = 0; number < this.children.length; number++) if ((this.openMask & (1 << number)) !== 0) this.leaveChild(number);
   }
@@ -97,9 +108,9 @@ export class Operation extends LockEntry {
   private leaveChild(number: number): void {
     const child = this.children[number];
     if (child === undefined) return;
+    assert(child.replica?.isAnswering !== true, 'A request is left behind at a replica that may still execute it');
     if (child.member !== null) child.member.load--;
     child.operation = null;
-    child.buffer = NOTHING;
     this.children[number] = undefined;
   }
 }

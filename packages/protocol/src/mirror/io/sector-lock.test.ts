@@ -14,7 +14,10 @@ function heldOf(present: readonly LockEntry[]): Set<LockEntry> {
 }
 
 const entry = fc.record({ begin: fc.nat(20), length: fc.integer({ min: 1, max: 8 }), isExclusive: fc.boolean() });
-const step = fc.oneof({ weight: 3, arbitrary: entry }, { weight: 2, arbitrary: fc.record({ leave: fc.nat(1000), anyEntry: fc.boolean() }) });
+const step = fc.oneof(
+  { weight: 3, arbitrary: entry },
+  { weight: 2, arbitrary: fc.record({ leave: fc.nat(1000), anyEntry: fc.boolean() }) },
+);
 
 test('what is held matches the naive model after each step, and entries that leave from within a grant do no harm', () => {
   fc.assert(
