@@ -8,6 +8,7 @@ import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
+import { ZERO_SECTORS_MAX } from './limits.ts';
 import type { Replica } from './replica.ts';
 
 export type CopyDone = (status: number) => void;
@@ -44,6 +45,17 @@ export class CopyRequests implements RequestEvents {
     request.bodyBytes = lengthBytes;
     request.buffer = buffer;
     request.bufferOffset = bufferOffset;
+    this.send(request, replica, done);
+  }
+
+  /** Zeroes whole sectors, at most ZERO_SECTORS_MAX of them. */
+  zero(replica: Replica | null, positionBytes: number, lengthBytes: number, done: CopyDone): void {
+    const request = this.idle.pop() ?? new CopyRequest();
+    request.op = OP.ZERO;
+    request.lba = positionBytes / SECTOR_BYTES;
+    request.count = lengthBytes / SECTOR_BYTES;
+    request.bodyBytes = 0;
+    assert(request.count > 0 && request.count <= ZERO_SECTORS_MAX, 'A zeroed piece of a copy is one request');
     this.send(request, replica, done);
   }
 

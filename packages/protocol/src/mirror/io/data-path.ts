@@ -44,9 +44,11 @@ export class DataPath implements RequestEvents {
   readonly members = new Members();
   /** The last view; null before the first one. */
   view: IoView | null = null;
+  events: AttachmentEvents | null = null;
   /** The status of all requests since `end`; null before. */
   endStatus: number | null = null;
-  private readonly ports: DataPathPorts;
+  protected endReason: string | null = null;
+  protected readonly ports: DataPathPorts;
   private readonly confirmations: Confirmations;
   private readonly sectorLock: SectorLock;
   private readonly operations: Operation[] = [];
@@ -79,7 +81,7 @@ export class DataPath implements RequestEvents {
     return this.operations.length;
   }
 
-  /** Accepts a READ, WRITE, ZERO, DISCARD or FLUSH. `requestDone` of its owner is never called before this method has returned. */
+  /** Accepts a READ, WRITE, ZERO, DISCARD, FLUSH, or an IOCTL that reads a range. `requestDone` of its owner is never called before this method has returned. */
   submit(request: Request, nowMs: number): void {
     request.submittedMs = nowMs;
     if (this.endStatus !== null) {
@@ -90,7 +92,7 @@ export class DataPath implements RequestEvents {
     const operation = this.free.pop() ?? new Operation();
     operation.reset(request);
     operation.sequence = ++this.sequence;
-    operation.isRead = request.op === OP.READ;
+    operation.isRead = request.op === OP.READ || request.op === OP.IOCTL;
     operation.isChange = changesContent(request.op);
     operation.isExclusive = operation.isChange;
     operation.begin = request.lba;
@@ -148,12 +150,14 @@ export class DataPath implements RequestEvents {
     this.wantSweep();
   }
 
-  /** Excludes READs and changes of users from a range (M14), in turn with them. `granted` may be called before this method returns. */
+  /**
+   * Excludes changes of users from a range (M14), in turn with them. READs go on: those of unsettled regions wait anyway, and no READ goes to
+   * a replica that is being copied. `granted` may be called before this method returns. `release` may come before it.
+   */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
     const entry = new CopyLock(this.sectorLock, granted);
     entry.begin = Math.floor(beginBytes / SECTOR_BYTES);
     entry.end = Math.ceil(endBytes / SECTOR_BYTES);
-    entry.isExclusive = true;
     if (this.sectorLock.enter(entry)) granted();
     return entry;
   }
@@ -181,9 +185,10 @@ export class DataPath implements RequestEvents {
     return requests;
   }
 
-  /** M16: answers all requests, and all later ones, with `status`. No session is used any more. */
-  end(status: number): void {
+  /** M16: answers all requests, and all later ones, with `status`. No session is used any more. `reason`: for the user. */
+  end(status: number, reason: string): void {
     if (this.endStatus !== null) return;
+    this.endReason = reason;
     const requests = this.abandon();
     this.endStatus = status;
     this.confirmations.stop();
@@ -194,6 +199,7 @@ export class DataPath implements RequestEvents {
     }
     this.members.update();
     for (const request of requests) request.events?.requestDone(request, status);
+    this.events?.standingChanged();
     this.ports.standingChanged();
   }
 
@@ -263,15 +269,16 @@ export class DataPath implements RequestEvents {
       if (operation.status === STATUS.OK) operation.status = status;
     }
     if (operation.phase !== 'running') return;
-    if (operation.isRead) this.readAnswered(operation, isAnswer, status);
+    if (operation.isRead) this.readAnswered(operation, child, isAnswer, status);
     else {
       if (!isAnswer && replica?.isGivenUp === false)
-        this.lose(member.bit, 'Its session has ended, and the outcome of a request is unknown');
+        this.lose(member.identity, 'Its session has ended, and the outcome of a request is unknown');
       this.judge(operation);
     }
   }
 
-  private readAnswered(operation: Operation, isAnswer: boolean, status: number): void {
+  private readAnswered(operation: Operation, child: Child, isAnswer: boolean, status: number): void {
+    if (child.op === OP.IOCTL && operation.request !== null) operation.request.answers = child.answers;
     if (isAnswer && status === STATUS.OK) this.readDone(operation);
     else if (isAnswer) this.route(operation);
     else {
@@ -302,23 +309,27 @@ export class DataPath implements RequestEvents {
     const { countsMask } = this.members;
     const { okMask, refusedMask, openMask, status } = operation;
     if ((okMask & countsMask) !== 0) {
-      this.lose(refusedMask, `It refused a request that another replica executed: ${statusEntry(status).sentence}`);
+      this.loseAll(refusedMask, `It refused a request that another replica executed: ${statusEntry(status).sentence}`);
       return;
     }
     if (openMask !== 0 || countsMask === 0 || (countsMask & ~refusedMask) !== 0) return;
-    this.lose(okMask, `It executed a request that the replicas in sync refused: ${statusEntry(status).sentence}`);
+    this.loseAll(okMask, `It executed a request that the replicas in sync refused: ${statusEntry(status).sentence}`);
     const grew = operation.isChange && this.unsettle(operation);
     this.finish(operation, status);
     if (grew) this.ports.unsettledGrew();
   }
 
-  private lose(mask: number, why: string): void {
-    for (const member of this.members.all) {
-      if ((mask & member.bit) === 0 || member.isLost || member.replica === null) continue;
-      member.isLost = true;
-      this.members.update();
-      this.ports.lost(member.identity, why);
-    }
+  private loseAll(mask: number, why: string): void {
+    for (const { bit, identity } of this.members.all) if ((mask & bit) !== 0) this.lose(identity, why);
+  }
+
+  /** From now on, the answers of the replica do not count. The owner is told that it has to be removed. */
+  protected lose(identity: string, why: string): void {
+    const member = this.members.find(identity);
+    if (member === null || member.isLost || member.replica === null) return;
+    member.isLost = true;
+    this.changed();
+    this.ports.lost(identity, why);
   }
 
   private unsettle(operation: Operation): boolean {
@@ -352,13 +363,14 @@ export class DataPath implements RequestEvents {
       standingChanged: () => {
         if (member.replica === replica) this.changed();
       },
-      serverIsSlow: () => {},
+      serverIsSlow: (sentence) => this.events?.serverIsSlow(sentence),
     };
   }
 
   private changed(): void {
     this.members.update();
     this.wantSweep();
+    this.events?.standingChanged();
     this.ports.standingChanged();
   }
 

@@ -18,6 +18,7 @@ export interface IoReplicaView {
 
 /** The part of a MirrorView that the data path needs. */
 export interface IoView {
+  readonly term: number;
   readonly replicas: readonly IoReplicaView[];
   readonly isServing: boolean;
   readonly sizeBytes: number;

@@ -71,6 +71,8 @@ export class Operation extends LockEntry {
     child.bodyBytes = request.bodyBytes;
     child.buffer = request.buffer;
     child.bufferOffset = request.bufferOffset;
+    child.aux = request.aux;
+    child.message = request.message;
     child.attachment = replica.attachment;
     child.events = events;
     this.openMask |= member.bit;
