@@ -3,7 +3,7 @@
 // clients tell it what they are about to ask, and what was answered. Invariant: it observes and changes nothing.
 
 import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/rssrv/voters/voter-rules';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
 
 /** What was true when a client asked. */
 export interface VoteTicket {

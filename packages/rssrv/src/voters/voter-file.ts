@@ -5,7 +5,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { isRecord, type StateForm } from '@rsio/common/files/state-file';
 import { mirrorId, name, orNull, record } from '@rsio/protocol/wire/guards';
 import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror/codec';
-import { compareTerms, type VoterRecord } from './voter-rules.ts';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import type { VoterRecord } from './voter-rules.ts';
 
 const SUFFIX = '.json';
 

@@ -5,18 +5,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type Term, VOTED } from '@rsio/protocol/wire/mirror/messages';
-import {
-  claim,
-  compareTerms,
-  confirm,
-  type Decision,
-  foundAgain,
-  hasEnded,
-  mayUse,
-  newRecord,
-  store,
-  type VoterRecord,
-} from './voter-rules.ts';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { claim, confirm, type Decision, foundAgain, hasEnded, mayUse, newRecord, store, type VoterRecord } from './voter-rules.ts';
 
 const FOUND = { mirror: '0'.repeat(32), name: 'db', universe: 0 };
 const EMPTY = newRecord(FOUND, 'f'.repeat(32), 'big-1');

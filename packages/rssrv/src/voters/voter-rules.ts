@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteFound, VOTED, type Voted } from '@rsio/protocol/wire/mirror/messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
 
 /** What a voter keeps of one mirror. */
 export interface VoterRecord extends VoteFound {
@@ -28,13 +29,6 @@ export interface Decision {
 export function newRecord(found: VoteFound, voter: string, founder: string): VoterRecord {
   const { mirror, name, universe } = found;
   return { mirror, name, universe, voter, founder, promise: null, stored: null };
-}
-
-/** Returns a negative number if `a` is lower than `b`, 0 if they are the same term. */
-export function compareTerms(a: Term, b: Term): number {
-  if (a.number !== b.number) return a.number - b.number;
-  if (a.node !== b.node) return a.node < b.node ? -1 : 1;
-  return a.instance - b.instance;
 }
 
 /** True if a client may ask about the mirror. */

@@ -1,0 +1,164 @@
+// How a client becomes the holder (rules M4 to M6): it asks for the records, refuses a mirror that another client has, claims a term, and
+// sends a configuration of its own. Invariant: without take-over, nothing is claimed before a majority of the voters is known to be free;
+// so an attempt that is refused does not disturb the holder.
+
+import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
+import type { StoredConfig, Term } from '../../wire/mirror/messages.ts';
+import { compareTerms } from '../../wire/mirror/terms.ts';
+import { end, missingVoters, send } from './configs.ts';
+import { highestOf, isMajority, votersOf } from './quorums.ts';
+import type { MembershipRules } from './rules.ts';
+import { hasPromised, type MembershipState, nameOf, replicaOf, type ServerState } from './state.ts';
+
+type Hold = 'free' | 'undecided' | 'held';
+
+/** Moves from asking to claiming to attaching as far as the answers allow. */
+export function advanceAttach(state: MembershipState, rules: MembershipRules): void {
+  if (state.phase === 'asking') startClaim(state);
+  if (state.phase === 'claiming') finishClaim(state, rules);
+}
+
+/** Begins again, because a higher term was met: all answers to the former claim are void (M5). */
+export function askAgain(state: MembershipState): void {
+  state.phase = 'asking';
+  state.attempt += 1;
+  state.claimed.clear();
+  for (const server of state.servers.values()) Object.assign(server, { claim: null, isKnown: false, claimsAgain: false, isHeld: false });
+}
+
+/** The records of all servers, or of those that have answered in this round. */
+function found(state: MembershipState): StoredConfig | null {
+  return highestOf([...state.servers.values()].map(({ record }) => record?.stored ?? null));
+}
+
+/**
+ * Whether another client has the mirror, as one voter knows it. `undecided`: another client has claimed it here, and this voter has no
+ * configuration of that claim. A client that serves has one at a majority.
+ */
+export function holdOf(state: MembershipState, { record, claim }: ServerState): Hold {
+  const promise = record?.promise ?? null;
+  const stored = record?.stored ?? null;
+  if (promise === null || claim !== null || promise.node === state.seed.me.node || hasEnded(state, promise)) return 'free';
+  return stored !== null && compareTerms(stored.term, promise) === 0 ? 'held' : 'undecided';
+}
+
+/** True if any server knows that the client of the term has detached: it sends nothing after that. */
+function hasEnded(state: MembershipState, term: Term): boolean {
+  return [...state.servers.values()].some(({ record }) => {
+    const stored = record?.stored ?? null;
+    return stored !== null && stored.config.clean && compareTerms(stored.term, term) === 0;
+  });
+}
+
+function knownVoter(state: MembershipState, voter: string): ServerState | null {
+  for (const server of state.servers.values()) if (server.isKnown && server.record?.voter === voter) return server;
+  return null;
+}
+
+function startClaim(state: MembershipState): void {
+  const highest = found(state)?.config ?? null;
+  if (highest === null) return;
+  const sets = highest.nextVoters === null ? [highest.voters] : [highest.voters, highest.nextVoters];
+  const has = (holds: readonly Hold[], voter: string): boolean => {
+    const server = knownVoter(state, voter);
+    return server !== null && holds.includes(holdOf(state, server));
+  };
+  const isAnswered = sets.every((voters) => isMajority(voters, (voter) => has(['free', 'undecided', 'held'], voter)));
+  if (!isAnswered) return;
+  if (!state.seed.takesOver) {
+    if (refuseHeld(state, sets)) return;
+    if (!sets.every((voters) => isMajority(voters, (voter) => has(['free', 'undecided'], voter)))) return;
+  }
+  const numbers = [...state.servers.values()].map(({ record }) => record?.promise?.number ?? 0);
+  state.number = Math.max(state.number, ...numbers) + 1;
+  if (state.number > TERM_NUMBER_MAX) {
+    end(state, 'E_LIMIT', `Mirror ${state.seed.name} cannot be claimed again: the numbers of its terms are used up`);
+    return;
+  }
+  state.phase = 'claiming';
+}
+
+/** Ends with E_HELD if no majority of the voters can be free any more. */
+function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config']['voters'][]): boolean {
+  for (const voters of sets) {
+    const holders = voters.flatMap(({ voter }) => {
+      const server = knownVoter(state, voter);
+      return server !== null && holdOf(state, server) === 'held' ? [server] : [];
+    });
+    if ((voters.length - holders.length) * 2 > voters.length) continue;
+    end(state, 'E_HELD', `Client ${holders[0]?.record?.promise?.node ?? 'another'} has mirror ${state.seed.name}`);
+    return true;
+  }
+  return false;
+}
+
+/** True if a CLAIM to this server takes over: it is allowed to, no client serves by what this voter knows, or a majority has promised. */
+export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
+  if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;
+  return holdOf(state, server) !== 'held' || hasQuorum(state, rules);
+}
+
+function hasQuorum(state: MembershipState, rules: MembershipRules): boolean {
+  const base = rules.chooseBase(state);
+  return base !== null && rules.isQuorum(base.config, claimedVoters(state));
+}
+
+function claimedVoters(state: MembershipState): (voter: string) => boolean {
+  const claims = [...state.servers.values()].map(({ claim }) => claim);
+  return (voter) => claims.some((claim) => claim !== null && claim.voter === voter);
+}
+
+function finishClaim(state: MembershipState, rules: MembershipRules): void {
+  const base = rules.chooseBase(state);
+  if (base === null || !rules.isQuorum(base.config, claimedVoters(state))) {
+    const config = (base ?? found(state))?.config ?? null;
+    if (!state.seed.takesOver && config !== null)
+      refuseHeld(state, config.nextVoters === null ? [config.voters] : [config.voters, config.nextVoters]);
+    return;
+  }
+  if (!base.config.members.some((member) => rules.isSource(base.config, member) && isClaimed(state, rules, base.config, member.identity)))
+    return;
+  state.base = base;
+  state.wasClean = base.config.clean;
+  state.phase = 'attaching';
+  for (const { claim } of state.servers.values()) {
+    const replica = claim?.replica ?? null;
+    if (replica === null) continue;
+    state.claimed.add(replica.identity);
+    replicaOf(state, replica.identity).sizeBytes = replica.sizeBytes;
+  }
+  send(state, rules.ownConfig(base.config));
+  if (!rules.servesAtOnce()) return;
+  state.phase = 'serving';
+  state.orders.push({ kind: 'serve', isClean: base.config.clean });
+}
+
+function isClaimed(state: MembershipState, rules: MembershipRules, base: StoredConfig['config'], identity: string): boolean {
+  const member = base.members.find((one) => one.identity === identity);
+  const server = member === undefined ? undefined : state.servers.get(member.serverid);
+  if (server === undefined || server.claim === null || !rules.isServerUsable(base, server)) return false;
+  return server.claim.replica !== null && rules.hasIdentity(server, identity);
+}
+
+/** What the client waits for before it has its majority. */
+export function attachWaitsFor(state: MembershipState, rules: MembershipRules): string {
+  const base = state.phase === 'claiming' ? (rules.chooseBase(state) ?? found(state)) : found(state);
+  if (base === null) return withRefusals(state, `Waits for a configuration of mirror ${state.seed.name}: no server that answers has one`);
+  const hasAnswered = (server: ServerState): boolean =>
+    state.phase === 'asking' ? server.isKnown && server.record !== null : server.claim !== null && hasPromised(state, server);
+  const missing = missingVoters(state, votersOf(base.config), (server) => hasAnswered(server));
+  const claims = claimedVoters(state);
+  if (state.phase === 'claiming' && rules.isQuorum(base.config, claims)) {
+    const names = base.config.members
+      .filter(({ identity }) => base.config.inSync.includes(identity))
+      .map((one) => nameOf(state, one.serverid));
+    return withRefusals(state, `Waits for a replica in sync: ${names.join(' or ')}`);
+  }
+  return withRefusals(state, `Waits for a majority of the voters: ${missing.join(' and ') || 'another client has claimed the mirror'}`);
+}
+
+/** Adds what the servers have said. */
+function withRefusals(state: MembershipState, text: string): string {
+  const said = [...state.servers.values()].flatMap(({ name, sentence }) => (sentence === '' ? [] : [`${name}: ${sentence}`]));
+  return said.length === 0 ? text : `${text} (${said.join('; ')})`;
+}

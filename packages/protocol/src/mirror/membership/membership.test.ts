@@ -1,0 +1,225 @@
+// Single scenes of the decider of a mirror's membership with three servers whose voters answer at once: attaching, refusals, removal and
+// return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv.
+
+import { describe, expect, test } from 'vitest';
+import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
+import { compareTerms } from '../../wire/mirror/terms.ts';
+import type { MembershipEvent, MembershipOrder, MirrorWish, VoteRequest } from './interface.ts';
+import { Membership } from './membership.ts';
+
+const id = (digit: string): string => digit.repeat(32);
+const NAMES = ['big-1', 'big-2', 'pi-1'];
+const MEMBERS = [0, 1].map((serverid) => ({ identity: id(`${serverid}`), serverid, volume: 'db', universe: 0 }));
+const VOTERS = [0, 1, 2].map((serverid) => ({ voter: id('abc'[serverid] ?? ''), serverid }));
+const FORMER: Term = { number: 4, node: 'other', instance: 1 };
+const MINE = { node: 'me', instance: 7 };
+const CONFIG: MirrorConfig = {
+  k: 3,
+  inSync: MEMBERS.map(({ identity }) => identity),
+  clean: true,
+  members: MEMBERS,
+  voters: VOTERS,
+  nextVoters: null,
+  sizeBytes: 4096,
+  clients: null,
+};
+
+class Voter {
+  promise: Term | null = FORMER;
+  stored: StoredConfig | null = { term: FORMER, config: CONFIG };
+  identity: string | null;
+  readonly voter: string;
+
+  constructor(serverid: number) {
+    this.voter = id('abc'[serverid] ?? '');
+    this.identity = MEMBERS[serverid]?.identity ?? null;
+  }
+
+  answer(request: VoteRequest): VoteAnswer {
+    const term = 'number' in request ? { ...MINE, number: request.number } : null;
+    const order = term === null || this.promise === null ? 1 : compareTerms(term, this.promise);
+    let voted: number = VOTED.DONE;
+    if (order < 0) voted = VOTED.SUPERSEDED;
+    else if (request.kind === 'claim') voted = this.#claim(request.takesOver, term);
+    else if (request.kind === 'config' && term !== null) this.stored = { term, config: request.config };
+    else if (request.kind === 'place') this.identity = id('9');
+    const replica =
+      this.identity === null ? null : { identity: this.identity, incarnation: 'x', volume: 'db', universe: 0, sizeBytes: 4096 };
+    return { voted, sentence: '', voter: this.voter, promise: this.promise, stored: this.stored, replica };
+  }
+
+  #claim(takesOver: boolean, term: Term | null): number {
+    const hasEnded = this.stored?.config.clean === true && this.promise !== null && compareTerms(this.stored.term, this.promise) === 0;
+    if (!takesOver && !hasEnded && this.promise?.node !== MINE.node) return VOTED.HELD;
+    this.promise = term;
+    return VOTED.DONE;
+  }
+}
+
+/** Three servers that answer at once, and a driver that opens at once what it may. */
+class Scene {
+  readonly voters = [new Voter(0), new Voter(1), new Voter(2)];
+  readonly down = new Set<number>();
+  readonly orders: MembershipOrder[] = [];
+  readonly membership: Membership;
+
+  constructor(takesOver = false) {
+    const servers = NAMES.map((name, serverid) => ({ serverid, name }));
+    this.membership = new Membership({ mirror: id('f'), name: 'db', universe: 0, me: MINE, takesOver, servers });
+  }
+
+  start(): this {
+    for (const [server, name] of NAMES.entries()) if (!this.down.has(server)) this.send({ kind: 'server-up', server, name });
+    return this;
+  }
+
+  send(event: MembershipEvent): this {
+    for (const order of this.membership.on(event)) {
+      this.orders.push(order);
+      if (order.kind === 'vote') {
+        const answer = this.down.has(order.server) ? null : (this.voters[order.server]?.answer(order.request) ?? null);
+        this.send({ kind: 'voted', server: order.server, order: order.order, answer });
+      }
+      if (order.kind === 'open' && !this.down.has(order.server)) this.send({ kind: 'opened', identity: order.identity, sizeBytes: 4096 });
+    }
+    return this;
+  }
+
+  wish(wish: MirrorWish): this {
+    return this.send({ kind: 'wish', id: 1, wish });
+  }
+
+  of<K extends MembershipOrder['kind']>(kind: K): (MembershipOrder & { kind: K })[] {
+    return this.orders.filter((order): order is MembershipOrder & { kind: K } => order.kind === kind);
+  }
+
+  roles(): string[] {
+    return this.membership.view.replicas.map(({ role, session, counts }) => `${role} ${session}${counts ? ' counts' : ''}`);
+  }
+
+  get config(): MirrorConfig | undefined {
+    return this.voters[0]?.stored?.config;
+  }
+}
+
+describe('attaching', () => {
+  test('claims the next term, sends its own configuration, opens the replicas and serves', () => {
+    const scene = new Scene().start();
+    expect(scene.of('serve')).toEqual([{ kind: 'serve', isClean: true }]);
+    expect(scene.config).toEqual({ ...CONFIG, k: 1, clean: false });
+    expect(scene.voters.map(({ promise }) => promise?.number)).toEqual([5, 5, 5]);
+    expect(scene.membership.view).toMatchObject({ term: 5, isServing: true, isAllInSync: true, sizeBytes: 4096, waitsFor: null });
+    expect(scene.roles()).toEqual(['member open counts', 'member open counts']);
+  });
+
+  test('is refused while another client has the mirror, and nothing is claimed', () => {
+    const scene = new Scene();
+    for (const voter of scene.voters) voter.stored = { term: FORMER, config: { ...CONFIG, clean: false } };
+    scene.start();
+    expect(scene.of('end')).toEqual([{ kind: 'end', code: 'E_HELD', sentence: 'Client other has mirror db' }]);
+    expect(scene.of('vote').every(({ request }) => request.kind === 'record')).toBe(true);
+  });
+
+  test('claims a voter that was away when the other client detached', () => {
+    const scene = new Scene();
+    const [, , last] = scene.voters;
+    if (last !== undefined) last.stored = { term: FORMER, config: { ...CONFIG, k: 2, clean: false } };
+    expect(scene.start().of('serve')).toHaveLength(1);
+    expect(last?.promise?.node).toBe('me');
+  });
+
+  test('says which voters are missing, and goes on when one of them comes', () => {
+    const scene = new Scene();
+    scene.down.add(0).add(2);
+    scene.start();
+    expect(scene.membership.view.waitsFor).toBe('Waits for a majority of the voters: big-1 does not answer and pi-1 does not answer');
+    scene.down.delete(2);
+    scene.send({ kind: 'server-up', server: 2, name: 'pi-1' });
+    expect(scene.of('serve')).toHaveLength(1);
+    expect(scene.membership.view.waitsFor).toBe('Waits for the replica on big-1: the server does not answer');
+  });
+});
+
+test('a client that is told of a higher term ends', () => {
+  const scene = new Scene().start();
+  for (const voter of scene.voters) voter.promise = { number: 6, node: 'other', instance: 2 };
+  scene.wish({ kind: 'detach' });
+  expect(scene.of('end')).toMatchObject([{ code: 'E_TAKEN' }]);
+  expect(scene.membership.on({ kind: 'retry' })).toEqual([]);
+});
+
+test('a silent replica leaves, returns, joins and is in sync again', () => {
+  const scene = new Scene().start();
+  const identity = id('1');
+  scene.send({ kind: 'silent', identity, sentence: 'big-2 does not answer' });
+  expect(scene.of('give-up')).toHaveLength(1);
+  expect(scene.config?.inSync).toEqual([id('0')]);
+  expect(scene.roles()).toEqual(['member open counts', 'returning open']);
+  scene.send({ kind: 'caught-up', identity });
+  expect(scene.roles()).toEqual(['member open counts', 'joining open counts']);
+  scene.send({ kind: 'joined-flushed', identity });
+  expect(scene.config?.inSync).toEqual([id('0'), identity]);
+  expect(scene.membership.view.isAllInSync).toBe(true);
+});
+
+test('the last replica in sync is never given up while it is only silent, and a lost one ends the client', () => {
+  const scene = new Scene().start();
+  scene.send({ kind: 'silent', identity: id('1'), sentence: 'no answer' });
+  scene.send({ kind: 'silent', identity: id('0'), sentence: 'no answer' });
+  expect(scene.of('give-up')).toHaveLength(1);
+  expect(scene.membership.view.waitsFor).toBe('Waits for the replica on big-1: no answer');
+  scene.send({ kind: 'lost', identity: id('0'), sentence: 'the volume is gone' });
+  expect(scene.of('end')).toMatchObject([{ code: 'E_VOLUME' }]);
+});
+
+describe('a wish', () => {
+  const answers = (scene: Scene): string[] => scene.of('wished').map(({ sentence }) => sentence);
+
+  test('detaches', () => {
+    const scene = new Scene().start().wish({ kind: 'detach' });
+    expect(scene.of('detached')).toHaveLength(1);
+    expect(scene.config).toMatchObject({ k: 2, clean: true });
+  });
+
+  test('removes a replica, and adds it with a new identity', () => {
+    const scene = new Scene().start().wish({ kind: 'remove', identity: id('1') });
+    expect(scene.config?.members).toEqual([MEMBERS[0]]);
+    expect(scene.of('vote').some(({ request }) => request.kind === 'unplace')).toBe(true);
+    scene.wish({ kind: 'add', server: 1, volume: 'db', universe: 0 });
+    expect(scene.config).toMatchObject({ inSync: [id('0')], members: [{ identity: id('0') }, { identity: id('9'), serverid: 1 }] });
+    expect(scene.roles()).toEqual(['member open counts', 'returning open']);
+    expect(answers(scene)).toEqual(['', '']);
+  });
+
+  test('changes the voters in two steps', () => {
+    const scene = new Scene().start().wish({ kind: 'voters', servers: [0, 1] });
+    const sent = scene.of('vote').flatMap(({ request }) => (request.kind === 'config' && request.config.k > 1 ? [request.config] : []));
+    expect(new Set(sent.map(({ k, nextVoters }) => `${k} ${nextVoters?.length ?? 0}`))).toEqual(new Set(['2 2', '3 0']));
+    expect(scene.config?.voters).toEqual(VOTERS.slice(0, 2));
+    expect(answers(scene)).toEqual(['']);
+  });
+
+  test('grows the mirror after its replicas', () => {
+    const scene = new Scene().start().wish({ kind: 'grow', sizeBytes: 8192 });
+    expect(scene.of('grow').map(({ identity }) => identity)).toEqual([id('0'), id('1')]);
+    scene.send({ kind: 'grown', identity: id('0'), sizeBytes: 8192 });
+    expect(scene.membership.view.sizeBytes).toBe(4096);
+    scene.send({ kind: 'grown', identity: id('1'), sizeBytes: 8192 });
+    expect(scene.membership.view.sizeBytes).toBe(8192);
+    expect(answers(scene)).toEqual(['']);
+  });
+
+  test('that cannot be done is answered with the reason', () => {
+    const scene = new Scene().start();
+    scene.wish({ kind: 'add', server: 1, volume: 'db', universe: 0 });
+    scene.wish({ kind: 'voters', servers: [0, 2] });
+    scene.wish({ kind: 'grow', sizeBytes: 1 });
+    scene.wish({ kind: 'keep-voters' });
+    expect(answers(scene)).toEqual([
+      'big-2 has a replica of the mirror: remove it first',
+      'big-2 has a replica, so it stays a voter: remove the replica first',
+      'The mirror has 4096 bytes already: it can only grow',
+      'No change of voters is under way',
+    ]);
+  });
+});

@@ -1,0 +1,158 @@
+// Decides for a client who is in a mirror: how it becomes the holder, which replicas have sessions, which configuration is sent, and when it
+// serves. Rules M4 to M6, M11 to M13, M15 to M19 and M21 of test/models/README.md; interface.ts has its words. It has no clock and no I/O.
+// Liveness: each event is followed by all that can be done now. What failed is marked and tried again after `retry` or `server-up`. The driver
+// sends `retry` while `waitsFor` of the view says what is missing, and each vote gets an answer, or null.
+
+import { advanceAttach } from './attach.ts';
+import { settlePending } from './configs.ts';
+import type { MembershipEvent, MembershipOrder, MirrorSeed, MirrorView } from './interface.ts';
+import { plan } from './plan.ts';
+import { type MembershipRules, RULES } from './rules.ts';
+import { isUsable, join, lostSession, orderSessions } from './sessions.ts';
+import { addServer, latestOf, type MembershipState, newState, replicaOf, type ServerState, serverOfMember } from './state.ts';
+import { viewOf } from './view.ts';
+import { orderVotes, tookVote } from './votes.ts';
+import { answerWish, startWish } from './wishes.ts';
+
+export class Membership {
+  readonly #state: MembershipState;
+  readonly #rules: MembershipRules;
+  #view = '';
+
+  /** `rules`: others than the default are for tests alone. */
+  constructor(seed: MirrorSeed, rules: MembershipRules = RULES) {
+    this.#state = newState(seed);
+    this.#rules = rules;
+  }
+
+  get view(): MirrorView {
+    return viewOf(this.#state, this.#rules);
+  }
+
+  /** Returns what to do because of the event, in this sequence. After `end` or `detached` it is always empty. */
+  on(event: MembershipEvent): MembershipOrder[] {
+    const state = this.#state;
+    if (state.phase === 'ended') return [];
+    this.#note(event);
+    advanceAttach(state, this.#rules);
+    while (settlePending(state, this.#rules) || plan(state, this.#rules));
+    if (!this.#isOver()) {
+      orderSessions(state, this.#rules);
+      orderVotes(state, this.#rules);
+    }
+    const { view } = this;
+    const text = JSON.stringify(view);
+    if (text !== this.#view) state.orders.push({ kind: 'view', view });
+    this.#view = text;
+    const last = state.orders.findIndex(({ kind }) => kind === 'end' || kind === 'detached');
+    const orders = state.orders.splice(0);
+    return last < 0 ? orders : orders.slice(0, last + 1);
+  }
+
+  #isOver(): boolean {
+    return this.#state.phase === 'ended';
+  }
+
+  #note(event: MembershipEvent): void {
+    const state = this.#state;
+    switch (event.kind) {
+      case 'voted': {
+        const server = state.servers.get(event.server);
+        if (server !== undefined) tookVote(state, server, event.order, event.answer);
+        return;
+      }
+      case 'server-up':
+        return this.#serverUp(event.server, event.name);
+      case 'server-down': {
+        const server = state.servers.get(event.server);
+        if (server !== undefined) Object.assign(server, { isUp: false, isKnown: false });
+        return;
+      }
+      case 'wish':
+        return startWish(state, event.id, event.wish);
+      case 'retry':
+        return this.#retry();
+      default:
+        return this.#noteReplica(event);
+    }
+  }
+
+  #noteReplica(event: Extract<MembershipEvent, { identity: string }>): void {
+    const state = this.#state;
+    const { identity } = event;
+    const replica = state.replicas.get(identity);
+    if (replica === undefined) return;
+    switch (event.kind) {
+      case 'opened':
+        if (replica.session === 'none') return;
+        Object.assign(replica, { session: 'open', isSilent: false, sizeBytes: event.sizeBytes, growsTo: 0, sentence: '' });
+        return;
+      case 'open-failed':
+        if (replica.session === 'none') return;
+        return this.#openFailed(identity, event.sentence);
+      case 'silent':
+        if (this.#isInSync(identity)) Object.assign(replica, { isSilent: true, sentence: event.sentence });
+        else lostSession(state, identity, event.sentence);
+        return;
+      case 'lost':
+        if (replica.session !== 'none') lostSession(state, identity, event.sentence);
+        return;
+      case 'caught-up':
+        return join(state, this.#rules, identity);
+      case 'joined-flushed':
+        if (replica.joining) replica.joinFlushed = true;
+        return;
+      case 'grown':
+        if (replica.session === 'open') replica.sizeBytes = Math.max(replica.sizeBytes, event.sizeBytes);
+        return;
+      case 'grow-failed':
+        Object.assign(replica, { mustWait: true, growsTo: 0, sentence: event.sentence });
+        if (state.wish?.wish.kind === 'grow') answerWish(state, event.sentence);
+        return;
+    }
+  }
+
+  #isInSync(identity: string): boolean {
+    const { base, pending } = this.#state;
+    return (base?.config.inSync.includes(identity) ?? false) || (pending?.inSync.includes(identity) ?? false);
+  }
+
+  /** The server is asked for its record: it may have lost it, have other data, or have promised another term. */
+  #openFailed(identity: string, sentence: string): void {
+    const state = this.#state;
+    Object.assign(replicaOf(state, identity), { session: 'none', mustWait: true, sentence });
+    const server = serverOfMember(state, identity);
+    if (server !== null) Object.assign(server, { isKnown: false, mustWait: false });
+  }
+
+  #serverUp(serverid: number, name: string): void {
+    const state = this.#state;
+    const server = state.servers.get(serverid) ?? addServer(state, serverid, name);
+    Object.assign(server, { isUp: true, isKnown: false, mustWait: false, name });
+    for (const { identity, serverid: at } of latestOf(state)?.members ?? [])
+      if (at === serverid) replicaOf(state, identity).mustWait = false;
+  }
+
+  #retry(): void {
+    const state = this.#state;
+    for (const server of state.servers.values()) {
+      server.mustWait = false;
+      if (state.phase === 'asking' || server.record === null) server.isKnown = false;
+      else if (this.#lacksReplica(server)) server.claimsAgain = true;
+    }
+    for (const replica of state.replicas.values()) {
+      if (replica.mustWait) replica.growsTo = 0;
+      replica.mustWait = false;
+    }
+  }
+
+  /** A replica of the server could not be used when it was claimed. */
+  #lacksReplica(server: ServerState): boolean {
+    const state = this.#state;
+    if (state.phase === 'claiming') return server.claim !== null && server.claim.replica === null;
+    return (latestOf(state)?.members ?? []).some(
+      ({ identity, serverid }) =>
+        serverid === server.serverid && replicaOf(state, identity).session === 'none' && !isUsable(state, this.#rules, identity),
+    );
+  }
+}

@@ -1,0 +1,66 @@
+// Chooses the next configuration of a holder: removals first (M11), then the second step of a change of voters (M17), then replicas that join
+// (M12), then what an administrator wants (wishes.ts). Invariant: only a removal, or the end of a change of voters by command, is sent while
+// another configuration is pending.
+
+import { end, giveUp, send } from './configs.ts';
+import type { MembershipRules } from './rules.ts';
+import { reasonToLeave } from './sessions.ts';
+import { latestOf, type MembershipState, replicaOf } from './state.ts';
+import { planWish } from './wishes.ts';
+
+/** Sends at most one configuration. Returns whether it did. */
+export function plan(state: MembershipState, rules: MembershipRules): boolean {
+  if (state.phase !== 'serving' || state.base === null || state.pending?.clean === true) return false;
+  if (remove(state, rules)) return true;
+  if (endIfAllLost(state)) return false;
+  if (state.pending !== null) return false;
+  const { config } = state.base;
+  if (config.nextVoters !== null) {
+    send(state, rules.secondStep(config));
+    return true;
+  }
+  for (const { identity } of config.members) {
+    const replica = replicaOf(state, identity);
+    if (!replica.joining || replica.session !== 'open' || !rules.isFlushed(replica)) continue;
+    send(state, { ...config, inSync: [...config.inSync, identity] });
+    return true;
+  }
+  orderGrowth(state);
+  return planWish(state, rules);
+}
+
+function remove(state: MembershipState, rules: MembershipRules): boolean {
+  const from = rules.whileChanging(state);
+  if (from === null) return false;
+  for (const identity of from.inSync) {
+    const reason = reasonToLeave(state, rules, identity);
+    if (reason === null) continue;
+    const left = from.inSync.filter((one) => one !== identity);
+    if (!left.some((one) => reasonToLeave(state, rules, one) === null && rules.canRemain(state, replicaOf(state, one)))) continue;
+    giveUp(state, identity, reason);
+    send(state, { ...from, inSync: left });
+    return true;
+  }
+  return false;
+}
+
+/** Nothing that is in sync can come back with the log of this client. Another attachment can use what is on the disks. */
+function endIfAllLost(state: MembershipState): boolean {
+  const lost = (latestOf(state)?.inSync ?? []).map((identity) => replicaOf(state, identity));
+  if (!lost.every(({ isLost }) => isLost)) return false;
+  end(state, 'E_VOLUME', `No replica of mirror ${state.seed.name} is left that is in sync: ${lost[0]?.sentence ?? ''}`);
+  return true;
+}
+
+/** M21: replicas that return grow before they join. A replica is ordered to grow to a size once for each session. */
+function orderGrowth(state: MembershipState): void {
+  if (state.base === null || state.phase !== 'serving') return;
+  const wished = state.wish?.wish.kind === 'grow' ? state.wish.wish.sizeBytes : 0;
+  const sizeBytes = Math.max(wished, state.base.config.sizeBytes);
+  for (const { identity } of latestOf(state)?.members ?? []) {
+    const replica = replicaOf(state, identity);
+    if (replica.session !== 'open' || replica.mustWait || replica.sizeBytes >= sizeBytes || replica.growsTo >= sizeBytes) continue;
+    replica.growsTo = sizeBytes;
+    state.orders.push({ kind: 'grow', identity, sizeBytes });
+  }
+}

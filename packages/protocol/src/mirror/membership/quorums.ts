@@ -1,0 +1,28 @@
+// Versions of configurations, and majorities of their voters (docs/PROTOCOL.md, Mirrors; rules M5 and M17 in test/models/README.md). Pure.
+// Invariant: a configuration that names two sets of voters has a majority only with a majority of each.
+
+import type { MirrorConfig, MirrorVoter, StoredConfig } from '../../wire/mirror/messages.ts';
+import { compareTerms } from '../../wire/mirror/terms.ts';
+
+/** The configuration of the highest version; null if there is none. */
+export function highestOf(stored: Iterable<StoredConfig | null>): StoredConfig | null {
+  let highest: StoredConfig | null = null;
+  for (const one of stored) {
+    if (one === null) continue;
+    if (highest === null || (compareTerms(one.term, highest.term) || one.config.k - highest.config.k) > 0) highest = one;
+  }
+  return highest;
+}
+
+export function votersOf(config: MirrorConfig): readonly MirrorVoter[] {
+  return config.nextVoters === null ? config.voters : [...config.voters, ...config.nextVoters];
+}
+
+/** True if `has` holds for a majority of the voters, and of both sets if the configuration names two. */
+export function hasMajority({ voters, nextVoters }: MirrorConfig, has: (voter: string) => boolean): boolean {
+  return isMajority(voters, has) && (nextVoters === null || isMajority(nextVoters, has));
+}
+
+export function isMajority(voters: readonly MirrorVoter[], has: (voter: string) => boolean): boolean {
+  return voters.filter(({ voter }) => has(voter)).length * 2 > voters.length;
+}

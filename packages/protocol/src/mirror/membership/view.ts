@@ -1,0 +1,106 @@
+// Makes the view of a membership that the data path follows, with a sentence about what is missing. It changes nothing. Invariant: while
+// anything is missing that a later attempt may bring, `waitsFor` is not null, so that the driver keeps sending `retry`.
+
+import { votersOf } from './quorums.ts';
+import { attachWaitsFor } from './attach.ts';
+import { missingVoters } from './configs.ts';
+import type { MirrorView, ReplicaView } from './interface.ts';
+import type { MembershipRules } from './rules.ts';
+import { mayJoin } from './sessions.ts';
+import { latestOf, type MembershipState, nameOf, replicaOf, type ServerState } from './state.ts';
+
+export function viewOf(state: MembershipState, rules: MembershipRules): MirrorView {
+  const { base, pending, phase, number } = state;
+  const isServing = phase === 'serving';
+  const isHolder = phase === 'attaching' || isServing;
+  return {
+    term: phase === 'asking' ? 0 : number,
+    isServing,
+    replicas: isHolder ? replicaViews(state, rules) : [],
+    voterSets:
+      !isHolder || base === null
+        ? []
+        : base.config.nextVoters === null
+          ? [base.config.voters]
+          : [base.config.voters, base.config.nextVoters],
+    sizeBytes: isServing ? (base?.config.sizeBytes ?? 0) : 0,
+    isPending: pending !== null,
+    isAllInSync: isServing && rules.isAllInSync(state),
+    waitsFor: waitsFor(state, rules),
+  };
+}
+
+function replicaViews(state: MembershipState, rules: MembershipRules): ReplicaView[] {
+  const members = new Map([...(state.base?.config.members ?? []), ...(state.pending?.members ?? [])].map((one) => [one.identity, one]));
+  const inSync = latestOf(state)?.inSync ?? [];
+  const counted = rules.counted(state);
+  const readers = rules.readers(state);
+  const confirming = rules.confirming(state);
+  return [...members.values()].map(({ identity, serverid }) => {
+    const { session, joining, isSilent } = replicaOf(state, identity);
+    const isInBase = state.base?.config.inSync.includes(identity) ?? false;
+    const outside = joining ? 'joining' : isInBase || state.sentAny.has(identity) ? 'leaving' : 'returning';
+    return {
+      identity,
+      server: serverid,
+      role: !inSync.includes(identity) ? outside : isInBase ? 'member' : 'joining',
+      counts: counted.has(identity),
+      reads: readers.has(identity) && session === 'open' && !isSilent,
+      confirms: confirming.has(identity),
+      session,
+      mayJoin: mayJoin(state, rules, identity),
+    };
+  });
+}
+
+function waitsFor(state: MembershipState, rules: MembershipRules): string | null {
+  if (state.phase === 'ended') return null;
+  if (state.phase === 'asking' || state.phase === 'claiming') return attachWaitsFor(state, rules);
+  return waitsForMajority(state) ?? waitsForReplicas(state) ?? waitsForWish(state) ?? waitsForVoters(state);
+}
+
+function waitsForMajority(state: MembershipState): string | null {
+  const { pending } = state;
+  if (pending === null) return null;
+  const missing = missingVoters(state, votersOf(pending), (server) => hasStored(state, server, pending.k));
+  return `Waits for a majority of the voters: ${missing.join(' and ')}`;
+}
+
+function waitsForReplicas(state: MembershipState): string | null {
+  const inSync = latestOf(state)?.inSync ?? [];
+  for (const { identity, serverid } of latestOf(state)?.members ?? []) {
+    const { session, isSilent, sentence } = replicaOf(state, identity);
+    if (session === 'open' && !isSilent) continue;
+    const server = state.servers.get(serverid);
+    const reason = server?.isUp === true ? sentence || server.sentence || 'it is being opened' : 'the server does not answer';
+    return `Waits for the replica on ${nameOf(state, serverid)}${inSync.includes(identity) ? '' : ', which is not in sync'}: ${reason}`;
+  }
+  return null;
+}
+
+function waitsForWish(state: MembershipState): string | null {
+  const { wish } = state;
+  if (wish === null) return null;
+  if (wish.wish.kind === 'grow') return 'Waits until every replica that counts has grown';
+  if (wish.wish.kind === 'remove') return 'Waits for another replica in sync, so that this one can be removed';
+  const servers = wish.wish.kind === 'add' ? [wish.wish.server] : wish.wish.kind === 'voters' ? wish.wish.servers : [];
+  const said = servers.flatMap((serverid) => {
+    const server = state.servers.get(serverid);
+    if (server?.isUp !== true) return [`${nameOf(state, serverid)} does not answer`];
+    return server.sentence === '' ? [] : [`${server.name}: ${server.sentence}`];
+  });
+  return `Waits for the servers of the change${said.length === 0 ? '' : `: ${said.join('; ')}`}`;
+}
+
+function hasStored({ stored }: MembershipState, { record }: ServerState, k: number): boolean {
+  const voter = record?.voter ?? null;
+  return voter !== null && stored.get(voter) === k;
+}
+
+/** All is well without them, but one more failure would be one too many. */
+function waitsForVoters(state: MembershipState): string | null {
+  const { base } = state;
+  if (base === null) return null;
+  const missing = missingVoters(state, votersOf(base.config), (server) => hasStored(state, server, base.config.k));
+  return missing.length === 0 ? null : `Waits for a voter: ${missing.join(' and ')}`;
+}

@@ -1,0 +1,130 @@
+// Chooses the next vote for a server, and takes its answer in. Liveness: each server has at most one vote without answer; whatever fails
+// waits for `retry` or for the server to come up, and a server that has come up is asked for its record before anything else.
+
+import { TERM_STEP_MAX } from '../../wire/limits.ts';
+import { type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
+import { compareTerms } from '../../wire/mirror/terms.ts';
+import { askAgain, takesOver } from './attach.ts';
+import { end } from './configs.ts';
+import type { VoteRequest } from './interface.ts';
+import type { MembershipRules } from './rules.ts';
+import { hasPromised, hasRecord, isNamed, latestOf, type MembershipState, replicaOf, type ServerState, termOf } from './state.ts';
+import { tookWishVote, wishVote } from './wishes.ts';
+
+export function orderVotes(state: MembershipState, rules: MembershipRules): void {
+  for (const server of state.servers.values()) {
+    if (!server.isUp || server.mustWait || server.vote !== null) continue;
+    const request = nextVote(state, rules, server);
+    if (request === null) continue;
+    state.order += 1;
+    server.vote = { order: state.order, request, attempt: state.attempt };
+    state.orders.push({ kind: 'vote', server: server.serverid, order: state.order, request });
+  }
+}
+
+function nextVote(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest | null {
+  if (!server.isKnown) return { kind: 'record' };
+  if (state.phase === 'asking' || state.phase === 'ended') return null;
+  if (state.phase === 'claiming') return claimWhileClaiming(state, rules, server);
+  const wished = wishVote(state, rules, server);
+  if (wished !== null) return wished;
+  const voter = server.record?.voter ?? null;
+  if (voter === null || !isNamed(state, voter)) return null;
+  if ((!hasPromised(state, server) || server.claimsAgain) && mayClaim(state, rules, server)) return claimOf(state, rules, server);
+  const latest = latestOf(state);
+  const isOwn = state.pending !== null || (state.base !== null && compareTerms(state.base.term, termOf(state)) === 0);
+  if (latest === null || !isOwn || !hasPromised(state, server) || state.stored.get(voter) === latest.k) return null;
+  return { kind: 'config', number: state.number, config: latest };
+}
+
+function claimWhileClaiming(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest | null {
+  if (server.record === null || (server.claim !== null && !server.claimsAgain)) return null;
+  const request = claimOf(state, rules, server);
+  return server.isHeld && !request.takesOver ? null : request;
+}
+
+/** The number rises in steps at a voter whose promise is far below the others'. */
+function claimOf(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest & { kind: 'claim' } {
+  const number = Math.min(state.number, (server.record?.promise?.number ?? 0) + TERM_STEP_MAX);
+  return { kind: 'claim', number, takesOver: takesOver(state, rules, server) };
+}
+
+/**
+ * M18: a server whose voter is not named by the configuration at a majority promises nothing while it may have a replica, because a session
+ * that this client has kept could go on there.
+ */
+function mayClaim(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
+  if (state.base !== null && rules.isServerUsable(state.base.config, server)) return true;
+  return latestOf(state)?.members.every(({ serverid }) => serverid !== server.serverid) ?? true;
+}
+
+export function tookVote(state: MembershipState, server: ServerState, order: number, answer: VoteAnswer | null): void {
+  const { vote } = server;
+  if (vote === null || vote.order !== order) return;
+  server.vote = null;
+  if (answer === null) {
+    server.mustWait = true;
+    return;
+  }
+  const { request, attempt } = vote;
+  server.sentence = answer.voted === VOTED.DONE ? '' : answer.sentence;
+  if (request.kind === 'record') server.isKnown = true;
+  if (!hasRecord(answer)) {
+    server.record = null;
+    server.mustWait = request.kind !== 'record';
+    server.sentence = answer.sentence;
+    return;
+  }
+  if (server.record?.voter !== answer.voter && request.kind !== 'record' && request.kind !== 'found') server.isKnown = false;
+  server.record = merged(server.record, request, answer);
+  if (meetsHigherTerm(state, server, answer)) return;
+  if (tookWishVote(state, server, request, answer)) return;
+  if (attempt !== state.attempt) return;
+  if (request.kind === 'claim') tookClaim(state, server, request.number, answer);
+  else if (request.kind === 'config') tookConfig(state, server, request.config.k, answer);
+}
+
+/** Not all answers name the configuration and the replica: what the same voter has said before stays. */
+function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAnswer): VoteAnswer {
+  if (before === null || before.voter !== answer.voter) return answer;
+  const showsReplica = kind === 'record' || (answer.voted === VOTED.DONE && (kind === 'claim' || kind === 'place'));
+  return { ...answer, stored: answer.stored ?? before.stored, replica: showsReplica ? answer.replica : before.replica };
+}
+
+/** M16: a holder that is told of a higher term ends. A client that only claims begins again with a higher number. */
+function meetsHigherTerm(state: MembershipState, server: ServerState, { promise }: VoteAnswer): boolean {
+  if (promise === null || state.phase === 'asking' || state.phase === 'ended' || compareTerms(promise, termOf(state)) <= 0) return false;
+  if (state.phase === 'claiming') {
+    askAgain(state);
+    for (const one of state.servers.values()) one.mustWait = true;
+    return true;
+  }
+  const name = state.seed.name;
+  end(
+    state,
+    'E_TAKEN',
+    `Client ${promise.node} has taken mirror ${name} over, says ${server.name}: term ${promise.number} after ${state.number}`,
+  );
+  return true;
+}
+
+function tookClaim(state: MembershipState, server: ServerState, number: number, answer: VoteAnswer): void {
+  server.isHeld = answer.voted === VOTED.HELD;
+  if (answer.voted !== VOTED.DONE || number !== state.number) {
+    server.mustWait = answer.voted !== VOTED.DONE && answer.voted !== VOTED.HELD;
+    return;
+  }
+  server.claim = answer;
+  server.claimsAgain = false;
+  server.sentence = answer.sentence;
+  if (answer.replica === null) return;
+  const replica = replicaOf(state, answer.replica.identity);
+  if (replica.session === 'none') replica.sizeBytes = answer.replica.sizeBytes;
+  if (state.phase !== 'claiming') state.claimed.add(answer.replica.identity);
+}
+
+function tookConfig(state: MembershipState, server: ServerState, k: number, answer: VoteAnswer): void {
+  if (answer.voted === VOTED.DONE && answer.voter !== null) state.stored.set(answer.voter, k);
+  else if (answer.voted === VOTED.UNCLAIMED) server.isKnown = false;
+  else server.mustWait = answer.voted !== VOTED.OLDER;
+}
