@@ -177,8 +177,8 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   'await-volume': { namespace: 'osl', server: 'big-9' },
 };
 
-/** What they answer is seen in test/integration/keeper.test.ts. */
-const ENDING: readonly string[] = ['restart', 'stop'];
+/** What they answer is seen in test/integration/keeper.test.ts, and in the tests of mirrors/management/. */
+const ELSEWHERE: readonly string[] = ['restart', 'stop', 'mirror-create', 'mirror-remove'];
 
 it('a daemon without a keeper refuses a restart and continues', async () => {
   const { pid } = await client.call('daemon', {});
@@ -188,7 +188,7 @@ it('a daemon without a keeper refuses a restart and continues', async () => {
   expect((await client.call('daemon', {})).pid).toBe(pid);
 });
 
-it.each((Object.keys(CONTROL_METHODS) as ControlMethodName[]).filter((method) => !ENDING.includes(method)))(
+it.each((Object.keys(CONTROL_METHODS) as ControlMethodName[]).filter((method) => !ELSEWHERE.includes(method)))(
   'method %s answers as its table and docs/json/control.json say',
   async (method) => {
     const { namespaces } = await client.call('query', { refresh: false });

@@ -1,7 +1,7 @@
 // The client daemon: connects the namespaces with the attached volumes, their frontends and the control socket. Invariant: all parts are
 // started and stopped in this file, in a fixed order.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
@@ -29,6 +29,7 @@ import { controlHandlers } from './control/control-handlers.ts';
 import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
+import { MirrorManagement, mirrorNamespaces } from './mirrors/management/management.ts';
 import { PathProbes } from './control/path-probes.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
 import { Frontends } from './frontends/frontends.ts';
@@ -434,6 +435,12 @@ export class ClientDaemon {
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
       snapshots: this.snapshots,
+      mirrors: new MirrorManagement({
+        log: this.options.log,
+        namespaces: () => mirrorNamespaces(this.namespaces, clock),
+        isAttached: (label) => attachments.list.some((volume) => labelOf(volume) === label),
+        newId: randomUUID,
+      }),
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,

@@ -13,6 +13,7 @@ import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limit
 import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
 import { DEVICE_FORCE_MS } from './frontends/devices/limits.ts';
 import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
+import { REPLICA_VOLUME_MS, SURVEY_ROUNDS_MAX, VOTE_ASK_MS, VOTE_CHANGE_MS, VOTES_IN_TURN_MAX } from './mirrors/management/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');
@@ -24,3 +25,8 @@ assert(
 );
 assert(PROBES_TIME_MAX_MS + PROBE_TIME_MAX_MS < CONTROL_TIMEOUT_MS, 'A command for probes must wait for the last one');
 assert(SERVER_CALL_MS < SNAPSHOT_WHOLE_MS, 'The triggers of a snapshot must wait until the server has answered');
+assert(
+  VOTES_IN_TURN_MAX * VOTE_CHANGE_MS + 2 * REPLICA_VOLUME_MS < SERVER_CALL_MS,
+  'A command that makes a mirror must wait until what was made is taken back',
+);
+assert(SURVEY_ROUNDS_MAX * VOTE_ASK_MS < CONTROL_TIMEOUT_MS, 'A list of mirrors must end although servers are silent');

@@ -6,6 +6,7 @@
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from './limits.ts';
+import { MIRROR_METHODS } from './mirror-methods.ts';
 import { DAEMON, EVENT, eventCount, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from './shape.ts';
 
@@ -332,6 +333,7 @@ export const CONTROL_METHODS = {
     object({ listed: flag('false: the server has not listed it in time') }),
     CONTROL_TIMEOUT_MS,
   ),
+  ...MIRROR_METHODS,
 } as const;
 
 export type ControlMethods = MethodsOf<typeof CONTROL_METHODS>;

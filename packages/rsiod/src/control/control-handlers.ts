@@ -15,6 +15,7 @@ import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
+import type { MirrorManagement } from '../mirrors/management/management.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
 import type { ServerCalls } from './server-calls.ts';
@@ -30,6 +31,7 @@ export interface ControlHandlersPorts {
   readonly probes: PathProbes;
   readonly serverCalls: ServerCalls;
   readonly snapshots: ClientSnapshots;
+  readonly mirrors: MirrorManagement;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -95,6 +97,9 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     'snapshot-begin': (request) => ports.snapshots.begin(request),
     'snapshot-end': (request) => ports.snapshots.end(request),
     'await-volume': (request) => ports.serverCalls.awaitVolume(request),
+    mirrors: (request) => ports.mirrors.list(request),
+    'mirror-create': (request) => ports.mirrors.create(request),
+    'mirror-remove': (request) => ports.mirrors.remove(request),
   };
   return handlers;
 }

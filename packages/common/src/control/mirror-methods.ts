@@ -1,0 +1,105 @@
+// The methods of rsiod about mirrors, and the shape in which it tells what a mirror is. The table of rsiod's methods has them all. The rules
+// for changing a table are in docs/CONTROL.md. Invariant: a field never disappears or changes its meaning within a version of the interface.
+
+import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../lib/limits.ts';
+import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from './limits.ts';
+import { flagParam, method, type Param } from './method-table.ts';
+import { count, filledText, flag, list, object, type Of, orNull, text, whole, word } from './shape.ts';
+
+const REPLICA = object({
+  server: text('Name of the server; `server N` with its serverid if this client never reached it'),
+  serverid: count(),
+  volume: text(),
+  universe: count(),
+  inSync: flag('By the last configuration that the voters have'),
+  isReachable: flag('The server answers, and can use the replica'),
+});
+
+const VOTER = object({
+  server: text('As in replicas'),
+  serverid: count(),
+  answers: flag('It has its record of the mirror, and answers'),
+  trouble: orNull(text('Why it does not answer; null if it does')),
+});
+
+export const MIRROR = object({
+  namespace: text(),
+  name: text(),
+  universe: count(),
+  mirror: text('Id of the mirror'),
+  state: word(
+    ['known', 'unfinished', 'unknown'],
+    'known: the voters that answer have a configuration; unfinished: none has one, because the mirror was not made or removed to the end; unknown: no voter answers',
+  ),
+  sizeBytes: orNull(count(), 'null: not known'),
+  replicas: list(REPLICA),
+  voters: list(VOTER),
+  majority: count('Voters that must answer'),
+  holder: orNull(text('Client that has the mirror attached, or has not detached it'), 'null: nobody has'),
+});
+
+export type MirrorSummary = Of<typeof MIRROR>;
+
+export const MIRRORS = object({
+  mirrors: list(MIRROR),
+  gaps: list(text(), 'What could not be asked, so that mirrors may be missing'),
+});
+
+export const REMOVED_MIRROR = object({
+  namespace: text(),
+  name: text(),
+  universe: count(),
+  mirror: text('Id that the mirror had'),
+  volumes: list(
+    object({
+      server: text(),
+      volume: text(),
+      universe: count(),
+      inSync: flag('It has all that was written to the mirror'),
+      isRemoved: flag('false: it is a plain volume now'),
+    }),
+    'The volumes that were its replicas',
+  ),
+  left: list(text(), 'What could not be removed, and what to do'),
+});
+
+export type RemovedMirror = Of<typeof REMOVED_MIRROR>;
+
+const volumeName: Param<string> = { shape: filledText(), what: `the name of a mirror, at most ${NAME_MAX_BYTES} characters` };
+const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
+const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
+const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };
+const poolOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a pool or null', default: null };
+const request: Param<string | null> = { shape: orNull(filledText()), what: 'an id of at most 64 characters or null', default: null };
+const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
+
+export const MIRROR_METHODS = {
+  mirrors: method(
+    'The mirrors whose replicas the servers list, as their voters know them; null: all namespaces',
+    { namespace: namespaceOrNull },
+    MIRRORS,
+    CONTROL_TIMEOUT_MS,
+  ),
+  'mirror-create': method(
+    'Makes a mirror: a volume on each server, its voters, and their first configuration. If a step fails, what was made is removed',
+    {
+      namespace: namespaceOrNull,
+      name: volumeName,
+      universe,
+      sizeBytes,
+      blockSizeBytes: blockSize,
+      servers: { shape: list(filledText()), what: 'a list of server names' },
+      witness: { shape: orNull(filledText()), what: 'the name of a server or null', default: null },
+      pool: poolOrNull,
+      request,
+    },
+    object({ mirror: MIRROR, warnings: list(text()) }),
+    SERVER_CALL_MS,
+  ),
+  'mirror-remove': method(
+    'Dissolves a mirror that nobody has attached. Its replicas become plain volumes, or are removed',
+    { namespace: namespaceOrNull, name: volumeName, universe, volumes: flagParam, force: flagParam },
+    REMOVED_MIRROR,
+    SERVER_CALL_MS,
+  ),
+} as const;

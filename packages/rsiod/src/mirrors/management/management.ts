@@ -1,0 +1,219 @@
+// The control methods about mirrors: which servers a command means, what is checked before anything is made, and the answers. The steps are in
+// creation.ts and removal.ts. Invariants: changes of one mirror follow one another; at most MIRROR_CHANGES_MAX changes are in progress.
+
+import { createHash } from 'node:crypto';
+import type { ControlMethods } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { quoteText } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
+import type { MirrorConfig, Term } from '@rsio/protocol/wire/mirror/messages';
+import type { Namespace } from '../../network/namespace.ts';
+import { createMirror } from './creation.ts';
+import { MIRROR_CHANGES_MAX, MIRROR_REPLICAS_MAX } from './limits.ts';
+import { type MirrorServer, mirrorServer } from './mirror-server.ts';
+import type { MirrorPlan } from './plan.ts';
+import { removeMirror } from './removal.ts';
+import { surveyMirrors } from './survey.ts';
+import { mirrorView } from './views.ts';
+
+type Methods = Pick<ControlMethods, 'mirrors' | 'mirror-create' | 'mirror-remove'>;
+
+/** A namespace as the commands see it. */
+export interface MirrorNamespace {
+  readonly name: string;
+  /** Name of this client on its servers. */
+  readonly nodename: string;
+  /** The servers that have proved who they are. */
+  readonly servers: readonly MirrorServer[];
+}
+
+export interface MirrorManagementPorts {
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  namespaces(): readonly MirrorNamespace[];
+  /** True if a volume of this label, such as osl:db@0, is attached on this machine. */
+  isAttached(label: string): boolean;
+  /** Returns a new random UUID. */
+  readonly newId: () => string;
+}
+
+export function mirrorNamespaces(namespaces: readonly Namespace[], clock: Clock): MirrorNamespace[] {
+  return namespaces.map(({ config, orderedServers }) => ({
+    name: config.name,
+    nodename: config.nodename,
+    servers: orderedServers.filter(({ isProved }) => isProved).map((server) => mirrorServer(server, clock)),
+  }));
+}
+
+export class MirrorManagement {
+  private readonly ports: MirrorManagementPorts;
+  /** Mirrors that are being changed. */
+  private readonly changing = new Set<string>();
+
+  constructor(ports: MirrorManagementPorts) {
+    this.ports = ports;
+  }
+
+  async list({ namespace }: Methods['mirrors']['params']): Promise<Methods['mirrors']['result']> {
+    const namespaces = this.chosen(namespace);
+    const surveys = await Promise.all(namespaces.map(({ name, servers }) => surveyMirrors(name, servers)));
+    const silent = namespaces.flatMap(({ servers }) =>
+      servers.flatMap(({ trouble }) => (trouble?.code === 'E_NO_PATH' ? [trouble.message] : [])),
+    );
+    return { mirrors: surveys.flat().map(mirrorView).sort(byName), gaps: silent };
+  }
+
+  async create(params: Methods['mirror-create']['params']): Promise<Methods['mirror-create']['result']> {
+    const { newId, log } = this.ports;
+    const plan = this.planOf(params);
+    return await this.change(volumeLabel(plan), async () => {
+      const config = await createMirror(plan, newId, log);
+      return { mirror: createdView(plan, config), warnings: warningsOf(plan) };
+    });
+  }
+
+  async remove({
+    namespace,
+    name,
+    universe,
+    volumes,
+    force,
+  }: Methods['mirror-remove']['params']): Promise<Methods['mirror-remove']['result']> {
+    const surveys = await Promise.all(
+      this.chosen(namespace).map(async (one) => ({ nodename: one.nodename, found: await surveyMirrors(one.name, one.servers) })),
+    );
+    const named = surveys.flatMap(({ nodename, found }) =>
+      found.filter((one) => one.name === name && one.universe === universe).map((survey) => ({ nodename, survey })),
+    );
+    const [only, second] = named;
+    if (only === undefined)
+      throw new RsError(
+        'E_UNKNOWN_VOLUME',
+        `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
+      );
+    if (second !== undefined) {
+      const candidates = named.map(({ survey }) => `${volumeLabel(survey)} (${survey.mirror})`).join(', ');
+      throw new RsError('E_AMBIGUOUS', `${name} means more than one mirror: ${candidates}: name the namespace, as in NAMESPACE:${name}`);
+    }
+    const { newId, log } = this.ports;
+    const label = volumeLabel(only.survey);
+    if (this.ports.isAttached(label))
+      throw new RsError('E_IN_USE', `Mirror ${label} is attached here: detach it first (rsconfig -d ${label})`);
+    return await this.change(label, () => removeMirror({ ...only, volumes, force }, newId, log));
+  }
+
+  private chosen(namespace: string | null): readonly MirrorNamespace[] {
+    const all = this.ports.namespaces();
+    const chosen = all.filter(({ name }) => namespace === null || name === namespace);
+    if (chosen.length > 0 || namespace === null) return chosen;
+    throw new RsError(
+      'E_USAGE',
+      `There is no namespace ${quoteText(namespace)}: known are ${all.map(({ name }) => name).join(', ') || 'none'}`,
+    );
+  }
+
+  private async change<T>(label: string, work: () => Promise<T>): Promise<T> {
+    if (this.changing.has(label)) throw new RsError('E_BUSY', `Mirror ${label} is being changed: try again later`);
+    if (this.changing.size >= MIRROR_CHANGES_MAX)
+      throw new RsError('E_LIMIT', `${MIRROR_CHANGES_MAX} changes of mirrors are in progress: try again when one of them has ended`);
+    this.changing.add(label);
+    try {
+      return await work();
+    } finally {
+      this.changing.delete(label);
+    }
+  }
+
+  /** Checks what can be checked before anything is made. Throws E_USAGE, E_AMBIGUOUS, E_NO_PATH, E_VERSION or E_EXISTS. */
+  private planOf(params: Methods['mirror-create']['params']): MirrorPlan {
+    const { name, universe, sizeBytes, blockSizeBytes, pool, servers, witness } = params;
+    const namespace = oneNamespace(this.chosen(params.namespace), [...servers, ...(witness === null ? [] : [witness])]);
+    if (servers.length < 2 || servers.length > MIRROR_REPLICAS_MAX)
+      throw new RsError('E_USAGE', `A mirror has 2 or ${MIRROR_REPLICAS_MAX} replicas, not ${servers.length}: name so many servers`);
+    if (witness !== null && servers.length !== 2)
+      throw new RsError('E_USAGE', `A mirror with ${servers.length} replicas needs no witness: its servers vote`);
+    const names = [...servers, ...(witness === null ? [] : [witness])];
+    const twice = names.find((one, index) => names.indexOf(one) !== index);
+    if (twice !== undefined) throw new RsError('E_USAGE', `Server ${twice} is named twice: replicas and witness need different servers`);
+    if (sizeBytes % Math.max(blockSizeBytes, SECTOR_BYTES) !== 0)
+      throw new RsError('E_USAGE', `The size ${sizeBytes} is no multiple of the block size ${blockSizeBytes}`);
+    const voters = names.map((one) => serverNamed(namespace, one));
+    const label = volumeLabel({ namespace: namespace.name, name, universe });
+    const twin = namespace.servers.find(
+      (server) => !voters.includes(server) && server.volumes.some((one) => one.name === name && one.universe === universe),
+    );
+    if (twin !== undefined) throw new RsError('E_EXISTS', `Volume ${label} exists on server ${twin.name}: choose another name`);
+    const request = params.request ?? this.ports.newId();
+    return {
+      ...{ namespace: namespace.name, nodename: namespace.nodename, name, universe, sizeBytes, blockSizeBytes, pool, request },
+      mirror: mirrorId([request, namespace.name, namespace.nodename, name, universe, ...names]),
+      replicas: voters.slice(0, servers.length),
+      voters,
+    };
+  }
+}
+
+/** The same for a request that is sent again. */
+function mirrorId(facts: readonly (string | number)[]): string {
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 32);
+}
+
+/** The namespace that has all of these servers. */
+function oneNamespace(namespaces: readonly MirrorNamespace[], names: readonly string[]): MirrorNamespace {
+  const [first, ...others] = namespaces;
+  if (first === undefined) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
+  if (others.length === 0) return first;
+  const having = namespaces.filter(({ servers }) => names.every((name) => servers.some((server) => server.name === name)));
+  const [only, second] = having;
+  if (only !== undefined && second === undefined) return only;
+  const list = namespaces.map(({ name }) => name).join(', ');
+  if (second !== undefined)
+    throw new RsError('E_AMBIGUOUS', `Several namespaces have servers ${names.join(', ')}: choose one of ${list} with --namespace`);
+  throw new RsError(
+    'E_USAGE',
+    `No namespace has all servers ${names.join(', ')}: the servers of a mirror are in one namespace; known are ${list}`,
+  );
+}
+
+/** Throws E_NO_PATH, E_VERSION or E_USAGE. */
+function serverNamed({ name: namespace, servers }: MirrorNamespace, name: string): MirrorServer {
+  const server = servers.find((one) => one.name === name);
+  if (server !== undefined) {
+    if (server.trouble !== null) throw server.trouble;
+    return server;
+  }
+  const known = servers.map((one) => one.name).join(', ') || 'none';
+  throw new RsError('E_USAGE', `No server ${quoteText(name)} of namespace ${namespace} was reached: known are ${known}`);
+}
+
+function warningsOf({ replicas, voters }: MirrorPlan): string[] {
+  if (voters.length > 2) return [];
+  const names = replicas.map(({ name }) => name).join(' or ');
+  return [
+    `The mirror has no witness: if ${names} fails, the volume stops until that server returns; --witness names a third server that votes`,
+  ];
+}
+
+function createdView(plan: MirrorPlan, config: MirrorConfig): Methods['mirror-create']['result']['mirror'] {
+  const { namespace, mirror, name, universe, voters } = plan;
+  const term: Term = { number: 1, node: plan.nodename, instance: 0 };
+  const servers = new Map(voters.map((server) => [server.serverid, server]));
+  const view = mirrorView({
+    ...{ namespace, mirror, name, universe, servers, listed: [], said: new Map(), stored: { term, config }, promise: term },
+  });
+  return {
+    ...view,
+    replicas: view.replicas.map((replica) => ({ ...replica, isReachable: true })),
+    voters: view.voters.map((voter) => ({ ...voter, answers: true, trouble: null })),
+  };
+}
+
+function byName(
+  a: { namespace: string; name: string; universe: number },
+  b: { namespace: string; name: string; universe: number },
+): number {
+  const [left, right] = [volumeLabel(a), volumeLabel(b)];
+  return left < right ? -1 : Number(left > right);
+}

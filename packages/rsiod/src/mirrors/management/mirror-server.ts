@@ -1,0 +1,153 @@
+// A server as the commands about mirrors see it: what it lists, its control methods and its votes. Invariants: each call ends within its
+// time; a VOTE whose session ended is sent again, which no VOTE minds, because each may be repeated.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import { OP } from '@rsio/protocol/wire/frames';
+import type { VolumeEntry } from '@rsio/protocol/wire/messages';
+import {
+  decodeVoteAnswer,
+  encodeVoteClaim,
+  encodeVoteConfig,
+  encodeVoteFound,
+  encodeVotePlace,
+  encodeVoteRecord,
+  encodeVoteTerm,
+} from '@rsio/protocol/wire/mirror/codec';
+import {
+  VOTE,
+  type VoteAnswer,
+  type VoteClaim,
+  type VoteConfig,
+  type VoteFound,
+  type VotePlace,
+  type VoteRecord,
+  type VoteTerm,
+} from '@rsio/protocol/wire/mirror/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { Server } from '../../network/server.ts';
+import { VOTE_SENT_MAX } from './limits.ts';
+
+/** A VOTE that a command sends. */
+export type VoteOrder =
+  | ({ readonly vote: 'found' } & VoteFound)
+  | ({ readonly vote: 'record' } & VoteRecord)
+  | ({ readonly vote: 'claim' } & VoteClaim)
+  | ({ readonly vote: 'place' } & VotePlace)
+  | ({ readonly vote: 'config' } & VoteConfig)
+  | ({ readonly vote: 'unplace' | 'dismiss' } & VoteTerm);
+
+export interface MirrorServer {
+  readonly namespace: string;
+  readonly name: string;
+  readonly serverid: number;
+  /** Why it cannot be asked now, such as `Server big-8 of osl is not connected: ...`; null if it can. */
+  readonly trouble: RsError | null;
+  /** What it lists for this client. */
+  readonly volumes: readonly VolumeEntry[];
+  /** Throws the error of the server, E_TIMEOUT or E_UNREACHABLE. */
+  callAdmin(method: string, params: object, limitMs: number): Promise<unknown>;
+  /** Returns what the voter has decided, also a refusal. Throws E_TIMEOUT if it does not answer, and E_SYSTEM if it cannot decide. */
+  vote(order: VoteOrder, limitMs: number): Promise<VoteAnswer>;
+}
+
+/** Returns a server of this client's network as the commands see it. */
+export function mirrorServer(server: Server, clock: Clock): MirrorServer {
+  const { namespace, name, serverid, trunk } = server;
+  return {
+    namespace,
+    name,
+    serverid,
+    get trouble() {
+      return troubleOf(server);
+    },
+    get volumes() {
+      return server.volumes;
+    },
+    callAdmin: (...call) => server.callAdmin(...call),
+    vote: (order, limitMs) => sendVote(trunk, clock, `Server ${name} of ${namespace}`, order, limitMs),
+  };
+}
+
+function troubleOf({ name, namespace, isConnected, trunk }: Server): RsError | null {
+  if (!isConnected || trunk.session === null)
+    return new RsError('E_NO_PATH', `Server ${name} of ${namespace} is not connected: rsconfig -m status -v shows its paths`);
+  if (!trunk.session.canVote || !trunk.session.canAdminister)
+    return new RsError('E_VERSION', `Server ${name} of ${namespace} has no mirrors: update it`);
+  return null;
+}
+
+/** `who`: the server in messages. */
+export function sendVote(
+  trunk: Pick<Trunk, 'submit' | 'withdraw' | 'isEnded'>,
+  clock: Pick<Clock, 'after'>,
+  who: string,
+  order: VoteOrder,
+  limitMs: number,
+): Promise<VoteAnswer> {
+  const { aux, body } = encoded(order);
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    let sent = 0;
+    const end = (work: () => void): void => {
+      isOver = true;
+      timer.cancel();
+      work();
+    };
+    const take = (answer: SessionAnswer): void => {
+      if (isOver) return;
+      const isLost = answer.status === STATUS.SHUTTING_DOWN || answer.status === STATUS.STALE;
+      if (isLost && !trunk.isEnded && sent < VOTE_SENT_MAX) send();
+      else
+        end(() => {
+          try {
+            resolve(decoded(answer, who));
+          } catch (error) {
+            reject(error as Error);
+          }
+        });
+    };
+    const send = (): void => {
+      sent++;
+      request = callSession(trunk as Trunk, { op: OP.VOTE, attachment: null, aux, body }, take);
+    };
+    const timer = clock.after(limitMs, () =>
+      end(() => {
+        if (request !== null) trunk.withdraw(request);
+        reject(new RsError('E_TIMEOUT', `${who} did not answer within ${printDuration(limitMs)}`));
+      }),
+    );
+    let request: ReturnType<typeof callSession> | null = null;
+    send();
+  });
+}
+
+function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: string): VoteAnswer {
+  if (status !== STATUS.OK || body === undefined) throw new RsError('E_SYSTEM', `${who}: ${sentence}`);
+  return decodeVoteAnswer(body, 0, body.length);
+}
+
+function encoded(order: VoteOrder): { readonly aux: number; readonly body: Buffer } {
+  const { mirror } = order;
+  switch (order.vote) {
+    case 'found':
+      return { aux: VOTE.FOUND, body: encodeVoteFound({ mirror, name: order.name, universe: order.universe }) };
+    case 'record':
+      return { aux: VOTE.RECORD, body: encodeVoteRecord({ mirror }) };
+    case 'claim':
+      return { aux: VOTE.CLAIM, body: encodeVoteClaim({ mirror, number: order.number, takesOver: order.takesOver }) };
+    case 'place': {
+      const { number, volume, universe } = order;
+      return { aux: VOTE.PLACE, body: encodeVotePlace({ mirror, number, volume, universe }) };
+    }
+    case 'config':
+      return { aux: VOTE.CONFIG, body: encodeVoteConfig({ mirror, number: order.number, config: order.config }) };
+    case 'unplace':
+      return { aux: VOTE.UNPLACE, body: encodeVoteTerm({ mirror, number: order.number }) };
+    case 'dismiss':
+      return { aux: VOTE.DISMISS, body: encodeVoteTerm({ mirror, number: order.number }) };
+  }
+}

@@ -1,0 +1,162 @@
+// Dissolves a mirror: claims it, ends the replicas, and removes the records. Every step may be repeated. Invariants: nothing is claimed while a
+// client may have the mirror, or while most voters are silent, unless it is forced; the record of a server goes after its mark, so that a
+// repeated command finds what is left.
+
+import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { REPLICA_VOLUME_MS, VOTE_CHANGE_MS } from './limits.ts';
+import type { MirrorServer, VoteOrder } from './mirror-server.ts';
+import { records, type SurveyedMirror } from './survey.ts';
+import { done, holderOf, majorityOf, nextNumber } from './verdicts.ts';
+import { serverOf } from './views.ts';
+
+export interface Removal {
+  readonly survey: SurveyedMirror;
+  /** True: the volumes are removed. */
+  readonly volumes: boolean;
+  readonly force: boolean;
+  /** Name of this client on the servers. */
+  readonly nodename: string;
+}
+
+type Volumes = RemovedMirror['volumes'];
+
+/** Throws E_HELD or E_NO_PATH without having changed anything, and the refusal of a claim. */
+export async function removeMirror(removal: Removal, newId: () => string, log: Pick<Log, 'info'>): Promise<RemovedMirror> {
+  const { survey } = removal;
+  const { namespace, mirror, name, universe } = survey;
+  if (!removal.force) check(removal);
+  const number = nextNumber(records(survey.said));
+  const asked = [...survey.said].flatMap(([serverid, { answer }]) => {
+    const server = survey.servers.get(serverid);
+    return server === undefined || answer === null ? [] : [server];
+  });
+  const atAll = <R>(work: (server: MirrorServer) => Promise<R>): Promise<R[]> => severalAtOnce(asked, Math.max(1, asked.length), work);
+  await atAll((server) => claim(removal, server, number));
+  const results = await atAll((server) => removeAt(removal, server, number, newId));
+  const silent = [...survey.said].flatMap(([serverid, { trouble }]) =>
+    trouble === null ? [] : [leftAtSilent(removal, serverid, trouble)],
+  );
+  log.info(`Mirror ${volumeLabel(survey)} (${mirror}) was removed on ${asked.map((server) => server.name).join(', ')}`);
+  return {
+    ...{ namespace, name, universe, mirror },
+    volumes: results.flatMap((result) => result.volumes),
+    left: [...results.flatMap((result) => result.left), ...silent],
+  };
+}
+
+function check({ survey, nodename }: Removal): void {
+  const { stored, promise } = survey;
+  if (stored === null) return;
+  const label = volumeLabel(survey);
+  const holder = holderOf(stored, promise);
+  const forced = '--force removes it, and the client loses it';
+  if (holder !== null && holder.node !== nodename)
+    throw new RsError('E_HELD', `Client ${holder.node} has mirror ${label} attached: detach it there (rsconfig -d ${label}); ${forced}`);
+  // If the last configuration is that of a detached mirror, this client has claimed it and served nothing.
+  if (holder !== null && !stored.config.clean)
+    throw new RsError(
+      'E_IN_USE',
+      `This client has not detached mirror ${label}, so that its replicas may differ: attach and detach it first (rsconfig -a ${label}); --force removes it all the same`,
+    );
+  const { voters } = stored.config;
+  const answering = voters.filter(({ voter, serverid }) => survey.said.get(serverid)?.answer?.voter === voter);
+  if (answering.length >= majorityOf(voters.length)) return;
+  const missing = voters.filter((one) => !answering.includes(one)).map(({ serverid }) => serverOf(survey, serverid).server);
+  throw new RsError(
+    'E_NO_PATH',
+    `Too few voters of mirror ${label} answer: ${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} missing, so that another client may have it; --force removes it all the same`,
+  );
+}
+
+/** Claims the mirror at one server. With force, a server that lists a replica and has lost its record founds it, because marks need a claim. */
+async function claim({ survey, force }: Removal, server: MirrorServer, number: number): Promise<void> {
+  const { mirror, name, universe } = survey;
+  const request = { vote: 'claim', mirror, number, takesOver: force } as const;
+  let answer: VoteAnswer = await server.vote(request, VOTE_CHANGE_MS);
+  if (answer.voted === VOTED.UNKNOWN && !isListed(survey, server)) return;
+  if (answer.voted === VOTED.UNKNOWN && force) {
+    done(await server.vote({ vote: 'found', mirror, name, universe }, VOTE_CHANGE_MS), server.name);
+    answer = await server.vote(request, VOTE_CHANGE_MS);
+  }
+  done(answer, server.name);
+}
+
+function isListed({ listed }: SurveyedMirror, server: MirrorServer): boolean {
+  return listed.some((one) => one.server === server);
+}
+
+interface RemovedAt {
+  readonly volumes: Volumes;
+  readonly left: readonly string[];
+}
+
+async function removeAt(removal: Removal, server: MirrorServer, number: number, newId: () => string): Promise<RemovedAt> {
+  const { survey, volumes: wanted } = removal;
+  const volumes = replicasAt(survey, server);
+  const replica = volumes.length === 0 ? null : await refusal(server, { vote: 'unplace', mirror: survey.mirror, number });
+  if (replica !== null) return { volumes: [], left: [leftReplica(removal, server, replica)] };
+  const record = await refusal(server, { vote: 'dismiss', mirror: survey.mirror, number });
+  const left =
+    record === null
+      ? []
+      : [`server ${server.name} may keep its record (${record}): on it, rsadm witness remove ${survey.mirror} removes it`];
+  if (!wanted) return { volumes, left };
+  const removed = await severalAtOnce(volumes, Math.max(1, volumes.length), (volume) => removeVolume(survey, server, volume, newId));
+  return { volumes: removed.map(({ volume }) => volume), left: [...left, ...removed.flatMap((one) => one.left ?? [])] };
+}
+
+/** Sends a VOTE. Returns why it may not have been executed; null if it was. A record that is gone needs none. */
+async function refusal(server: MirrorServer, order: VoteOrder): Promise<string | null> {
+  try {
+    const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);
+    return voted === VOTED.DONE || (voted === VOTED.UNKNOWN && order.vote === 'dismiss') ? null : sentence;
+  } catch (thrown) {
+    return toRsError(thrown).message;
+  }
+}
+
+/** The answer may be lost, so that the volume is a plain one already. */
+function leftReplica({ survey, volumes }: Removal, { name }: MirrorServer, why: string): string {
+  const label = volumeLabel(survey);
+  const plain = volumes ? `; if that finds no mirror, rsconfig volume remove ${label} --server ${name} removes the volume` : '';
+  return `server ${name} may still have its replica (${why}): rsconfig mirror remove ${label}${volumes ? ' --volumes' : ''} --force goes on${plain}`;
+}
+
+/** The replica of a server, by what it lists and what it has answered. */
+function replicasAt({ listed, said, stored }: SurveyedMirror, server: MirrorServer): Volumes {
+  const answered = said.get(server.serverid)?.answer?.replica ?? null;
+  const shown = listed.find((one) => one.server === server)?.volume ?? null;
+  const volume = answered?.volume ?? shown?.name;
+  if (volume === undefined) return [];
+  const universe = answered?.universe ?? shown?.universe ?? 0;
+  const inSync = answered !== null && stored?.config.inSync.includes(answered.identity) === true;
+  return [{ server: server.name, volume, universe, inSync, isRemoved: false }];
+}
+
+async function removeVolume(
+  { namespace }: SurveyedMirror,
+  server: MirrorServer,
+  volume: Volumes[number],
+  newId: () => string,
+): Promise<{ readonly volume: Volumes[number]; readonly left: string | null }> {
+  const { volume: name, universe } = volume;
+  try {
+    await server.callAdmin('volume-remove', { name, universe, request: newId() }, REPLICA_VOLUME_MS);
+    return { volume: { ...volume, isRemoved: true }, left: null };
+  } catch (thrown) {
+    const label = volumeLabel({ namespace, name, universe });
+    const remedy = `rsconfig volume remove ${label} --server ${server.name} removes it`;
+    return { volume, left: `server ${server.name} still has volume ${label} (${toRsError(thrown).message}): ${remedy}` };
+  }
+}
+
+function leftAtSilent({ survey, volumes }: Removal, serverid: number, trouble: RsError): string {
+  const label = volumeLabel(survey);
+  const again = `when it answers, rsconfig mirror remove ${label}${volumes ? ' --volumes' : ''} --force removes what it has`;
+  return `${serverOf(survey, serverid).server} was not asked (${trouble.message}): ${again}`;
+}

@@ -1,0 +1,106 @@
+// Finds the mirrors of a namespace and what their voters know: servers list the replicas, and each mirror's configuration names the servers
+// to ask. Nothing is claimed. Invariants: a server that did not answer once is not asked again in the same survey; a server whose answer is
+// missing is named with its reason.
+
+import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import type { VolumeEntry } from '@rsio/protocol/wire/messages';
+import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { MIRRORS_ASKED_AT_ONCE_MAX, SURVEY_ROUNDS_MAX, VOTE_ASK_MS } from './limits.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import { highestConfig, highestPromise, serversOf } from './verdicts.ts';
+
+/** What a server has said of a mirror. */
+export interface Said {
+  /** Null: it did not answer. */
+  readonly answer: VoteAnswer | null;
+  /** Why it did not answer; null if it did. */
+  readonly trouble: RsError | null;
+}
+
+/** A volume that a server lists as a replica. */
+interface Listed {
+  readonly server: MirrorServer;
+  readonly volume: VolumeEntry;
+}
+
+export interface SurveyedMirror {
+  readonly namespace: string;
+  readonly mirror: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly listed: readonly Listed[];
+  /** By serverid: the servers that list a replica, and those of the configuration that this client knows. */
+  readonly said: ReadonlyMap<number, Said>;
+  /** The servers of the namespace by serverid. */
+  readonly servers: ReadonlyMap<number, MirrorServer>;
+  readonly stored: StoredConfig | null;
+  readonly promise: Term | null;
+}
+
+/** `servers`: those of one namespace. */
+export async function surveyMirrors(namespace: string, servers: readonly MirrorServer[]): Promise<SurveyedMirror[]> {
+  const byId = new Map(servers.map((server) => [server.serverid, server]));
+  const listed = new Map<string, Listed[]>();
+  for (const server of servers)
+    for (const volume of server.volumes)
+      if (volume.mirror !== undefined) listed.set(volume.mirror, [...(listed.get(volume.mirror) ?? []), { server, volume }]);
+  const silent = new Map<number, RsError>();
+  return await severalAtOnce([...listed], MIRRORS_ASKED_AT_ONCE_MAX, async ([mirror, offers]) =>
+    surveyed(namespace, mirror, offers, await ask(mirror, offers, byId, silent), byId),
+  );
+}
+
+/** Asks the servers that list the mirror, and those that their configurations name, until no further server is named. */
+async function ask(
+  mirror: string,
+  listed: readonly Listed[],
+  servers: ReadonlyMap<number, MirrorServer>,
+  silent: Map<number, RsError>,
+): Promise<Map<number, Said>> {
+  const said = new Map<number, Said>();
+  let wanted = new Set(listed.map(({ server }) => server.serverid));
+  for (let round = 0; round < SURVEY_ROUNDS_MAX && wanted.size > 0; round++) {
+    const known = [...wanted].flatMap((serverid) => servers.get(serverid) ?? []);
+    const answers = await Promise.all(known.map((server) => askOne(mirror, server, silent)));
+    for (const [index, server] of known.entries()) said.set(server.serverid, answers[index]!);
+    const configs = [...said.values()].flatMap(({ answer }) => answer?.stored?.config ?? []);
+    // Without a configuration, any server may have a record of a mirror that was not made or removed to the end.
+    const named = configs.length === 0 ? [...servers.keys()] : configs.flatMap((config) => [...serversOf(config)]);
+    wanted = new Set(named.filter((serverid) => !said.has(serverid) && servers.has(serverid)));
+  }
+  return said;
+}
+
+async function askOne(mirror: string, server: MirrorServer, silent: Map<number, RsError>): Promise<Said> {
+  const trouble = silent.get(server.serverid) ?? server.trouble;
+  if (trouble !== null) return { answer: null, trouble };
+  try {
+    return { answer: await server.vote({ vote: 'record', mirror }, VOTE_ASK_MS), trouble: null };
+  } catch (thrown) {
+    const error = toRsError(thrown);
+    silent.set(server.serverid, error);
+    return { answer: null, trouble: error };
+  }
+}
+
+function surveyed(
+  namespace: string,
+  mirror: string,
+  listed: readonly Listed[],
+  said: ReadonlyMap<number, Said>,
+  servers: ReadonlyMap<number, MirrorServer>,
+): SurveyedMirror {
+  const answers = records(said);
+  const stored = highestConfig(answers);
+  const [member] = stored?.config.members ?? [];
+  const [first] = listed;
+  const name = member?.volume ?? first?.volume.name ?? '';
+  const universe = member?.universe ?? first?.volume.universe ?? 0;
+  return { namespace, mirror, name, universe, listed, said, servers, stored, promise: highestPromise(answers) };
+}
+
+/** The answers of servers that have a record. */
+export function records(said: ReadonlyMap<number, Said>): VoteAnswer[] {
+  return [...said.values()].flatMap(({ answer }) => (answer?.voted === VOTED.DONE ? [answer] : []));
+}

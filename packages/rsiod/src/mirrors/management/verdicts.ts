@@ -1,0 +1,65 @@
+// What the answers of voters mean for a command: refusals as errors, the highest configuration and promise among several answers, and how
+// many answers a majority is. Pure. Invariant: an answer of a number that this client does not know is a refusal.
+
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { type MirrorConfig, type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { compareTerms, compareVersions } from '@rsio/protocol/wire/mirror/terms';
+
+/** The answers are outcomes of different servers, so a refusal has the code that tells a person most. */
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  [VOTED.UNKNOWN]: 'E_UNKNOWN_VOLUME',
+  [VOTED.SUPERSEDED]: 'E_TAKEN',
+  [VOTED.HELD]: 'E_HELD',
+  [VOTED.DIFFERENT]: 'E_EXISTS',
+  [VOTED.REFUSED]: 'E_VOLUME',
+};
+
+/** Returns the answer if the voter has done what was asked. Throws the refusal otherwise. `server`: its name. */
+export function done(answer: VoteAnswer, server: string): VoteAnswer {
+  if (answer.voted === VOTED.DONE) return answer;
+  const why = answer.sentence === '' ? 'the server gave no reason' : answer.sentence;
+  throw new RsError(CODES[answer.voted] ?? 'E_PROTOCOL', `Server ${server}: ${why}`);
+}
+
+export function highestConfig(answers: readonly VoteAnswer[]): StoredConfig | null {
+  return highest(
+    answers.map(({ stored }) => stored),
+    compareVersions,
+  );
+}
+
+export function highestPromise(answers: readonly VoteAnswer[]): Term | null {
+  return highest(
+    answers.map(({ promise }) => promise),
+    compareTerms,
+  );
+}
+
+function highest<T>(values: readonly (T | null)[], compare: (a: T, b: T) => number): T | null {
+  let best: T | null = null;
+  for (const value of values) if (value !== null && (best === null || compare(value, best) > 0)) best = value;
+  return best;
+}
+
+/** Number of a term that is above all that were promised. */
+export function nextNumber(answers: readonly VoteAnswer[]): number {
+  return (highestPromise(answers)?.number ?? 0) + 1;
+}
+
+export function majorityOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+/** All servers that a configuration names. */
+export function serversOf({ members, voters, nextVoters }: MirrorConfig): Set<number> {
+  return new Set([...members, ...voters, ...(nextVoters ?? [])].map(({ serverid }) => serverid));
+}
+
+/**
+ * The client that has the mirror, or may have it: the one of the highest promise, unless the highest configuration says that it has
+ * detached.
+ */
+export function holderOf(stored: StoredConfig | null, promise: Term | null): Term | null {
+  if (promise === null || stored === null) return null;
+  return stored.config.clean && compareTerms(stored.term, promise) === 0 ? null : promise;
+}

@@ -1,0 +1,62 @@
+// Converts a surveyed mirror to the view that the control methods return. Pure. Invariant: a voter counts only with the id that the
+// configuration names, so that a record that was made again is shown as lost.
+
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import { VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { records, type SurveyedMirror } from './survey.ts';
+import { holderOf, majorityOf } from './verdicts.ts';
+
+export function mirrorView(survey: SurveyedMirror): MirrorSummary {
+  const { namespace, mirror, name, universe, stored, promise } = survey;
+  const config = stored?.config ?? null;
+  return {
+    namespace,
+    name,
+    universe,
+    mirror,
+    state: config !== null ? 'known' : records(survey.said).length > 0 ? 'unfinished' : 'unknown',
+    sizeBytes: config?.sizeBytes ?? null,
+    replicas: config === null ? listedReplicas(survey) : memberReplicas(survey, config),
+    voters: (config?.voters ?? []).map(({ voter, serverid }) => ({
+      ...serverOf(survey, serverid),
+      ...voterState(survey, serverid, voter),
+    })),
+    majority: majorityOf(config?.voters.length ?? 0),
+    holder: holderOf(stored, promise)?.node ?? null,
+  };
+}
+
+type Config = NonNullable<SurveyedMirror['stored']>['config'];
+
+function memberReplicas(survey: SurveyedMirror, { members, inSync }: Config): MirrorSummary['replicas'] {
+  return members.map(({ identity, serverid, volume, universe }) => ({
+    ...serverOf(survey, serverid),
+    volume,
+    universe,
+    inSync: inSync.includes(identity),
+    isReachable: survey.said.get(serverid)?.answer?.replica?.identity === identity,
+  }));
+}
+
+function listedReplicas({ listed }: SurveyedMirror): MirrorSummary['replicas'] {
+  return listed.map(({ server: { name: server, serverid }, volume: { name: volume, universe } }) => ({
+    ...{ server, serverid, volume, universe },
+    inSync: false,
+    isReachable: false,
+  }));
+}
+
+/** A server that this client never reached has no name here. */
+export function serverOf({ servers }: Pick<SurveyedMirror, 'servers'>, serverid: number): { server: string; serverid: number } {
+  return { server: servers.get(serverid)?.name ?? `server ${serverid}`, serverid };
+}
+
+function voterState({ said }: SurveyedMirror, serverid: number, voter: string): { answers: boolean; trouble: string | null } {
+  const one = said.get(serverid);
+  if (one === undefined) return { answers: false, trouble: 'This client never reached the server' };
+  const { answer, trouble } = one;
+  if (trouble !== null) return { answers: false, trouble: trouble.message };
+  if (answer?.voted !== VOTED.DONE) return { answers: false, trouble: answer?.sentence ?? 'No answer' };
+  if (answer.voter !== voter) return { answers: false, trouble: 'The server has lost its record of the mirror' };
+  return { answers: true, trouble: null };
+}

@@ -1,0 +1,159 @@
+// Servers for tests of the commands about mirrors: each has volumes, one record at most for each mirror, and marks, and decides like a voter.
+// A step can be made to fail before or after the server has executed it. Invariant: what a server has after a test is in its fields.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { volume as volumeView } from '@rsio/common/testing/server-views';
+import type { VolumeEntry } from '@rsio/protocol/wire/messages';
+import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import type { MirrorServer, VoteOrder } from '../mirrors/management/mirror-server.ts';
+
+interface ScriptedRecord {
+  readonly voter: string;
+  readonly founder: string;
+  promise: Term | null;
+  stored: StoredConfig | null;
+}
+
+/** `refused`: the server does not execute the step; `lost`: it executes the step, and its answer is lost. */
+export type Failure = 'refused' | 'lost';
+
+interface ScriptedVolume {
+  readonly sizeBytes: number;
+  readonly request: string;
+  mark: { readonly mirror: string; readonly identity: string } | null;
+}
+
+/** Called before each step of any server, such as `big-9 claim`. */
+export type Script = (step: string) => Failure | null;
+
+export class ScriptedServer implements MirrorServer {
+  readonly namespace = 'osl';
+  readonly name: string;
+  readonly serverid: number;
+  trouble: RsError | null = null;
+  /** Client that asks, as the session has proved it. */
+  client = { node: 'big-2', instance: 1 };
+  mayFound = true;
+  readonly records = new Map<string, ScriptedRecord>();
+  readonly stock = new Map<string, ScriptedVolume>();
+  private readonly script: Script;
+  private ids = 0;
+
+  constructor(name: string, serverid: number, script: Script) {
+    this.name = name;
+    this.serverid = serverid;
+    this.script = script;
+  }
+
+  get volumes(): VolumeEntry[] {
+    return [...this.stock].map(([key, { sizeBytes, mark }]) => {
+      const [name = '', universe = '0'] = key.split('@');
+      const entry = { name, universe: Number(universe), id: `${this.name}-${key}`, sizeBytes, blockSizeBytes: 512 as const };
+      return { ...entry, readonly: false, shared: false, holders: [], ...(mark === null ? {} : { mirror: mark.mirror }) };
+    });
+  }
+
+  /** What the server has, as text: nothing is left if all are empty. */
+  get left(): string[] {
+    const marks = [...this.stock.values()].filter(({ mark }) => mark !== null);
+    return [
+      ...[...this.stock.keys()].map((key) => `volume ${key}`),
+      ...marks.map(() => 'mark'),
+      ...[...this.records.keys()].map(() => 'record'),
+    ];
+  }
+
+  async callAdmin(method: string, params: object): Promise<unknown> {
+    return await this.step(method, () => {
+      const {
+        name,
+        universe,
+        sizeBytes = 0,
+        request = '',
+      } = params as { name: string; universe: number; sizeBytes?: number; request?: string };
+      const key = `${name}@${universe}`;
+      const there = this.stock.get(key);
+      if (method === 'volume-create') {
+        if (there !== undefined && there.request !== request) throw new RsError('E_EXISTS', `Volume ${key} exists`);
+        if (there === undefined) this.stock.set(key, { sizeBytes, request, mark: null });
+        return { volume: volumeView({ name, universe, sizeBytes }) };
+      }
+      if (there === undefined) throw new RsError('E_UNKNOWN_VOLUME', `No volume ${key}`);
+      if (there.mark !== null) throw new RsError('E_IN_USE', `Volume ${key} is a replica`);
+      this.stock.delete(key);
+      return { removed: {} };
+    });
+  }
+
+  async vote(order: VoteOrder): Promise<VoteAnswer> {
+    return await this.step(order.vote, () => this.decide(order));
+  }
+
+  private async step<T>(what: string, work: () => T): Promise<T> {
+    await Promise.resolve();
+    const failure = this.script(`${this.name} ${what}`);
+    const lost = new RsError('E_TIMEOUT', `Server ${this.name} did not answer ${what}`, { isOutcomeUnknown: failure === 'lost' });
+    if (failure === 'refused') throw lost;
+    const result = work();
+    if (failure === 'lost') throw lost;
+    return result;
+  }
+
+  private decide(order: VoteOrder): VoteAnswer {
+    const record = this.records.get(order.mirror);
+    if (order.vote === 'found') return this.found(order, record);
+    if (record === undefined || (record.stored === null && record.founder !== this.client.node))
+      return this.answer(VOTED.UNKNOWN, 'No record');
+    if (order.vote === 'record') return this.answer(VOTED.DONE, '', order.mirror);
+    const term: Term = { number: order.number, ...this.client };
+    const above = record.promise === null ? 1 : compareTerms(term, record.promise);
+    if (above < 0) return this.answer(VOTED.SUPERSEDED, 'A higher term is promised', order.mirror);
+    if (order.vote === 'claim') {
+      const { promise, stored } = record;
+      const hasEnded = promise !== null && stored?.config.clean === true && compareTerms(stored.term, promise) === 0;
+      if (above > 0 && promise !== null && promise.node !== term.node && !hasEnded && !order.takesOver)
+        return this.answer(VOTED.HELD, `Client ${promise.node} has the mirror`, order.mirror);
+      record.promise = term;
+      return this.answer(VOTED.DONE, '', order.mirror);
+    }
+    if (above > 0) return this.answer(VOTED.UNCLAIMED, 'Claim first', order.mirror);
+    if (order.vote === 'config') record.stored = { term, config: order.config };
+    if (order.vote === 'place') return this.place(order.mirror, `${order.volume}@${order.universe}`);
+    if (order.vote === 'unplace') for (const volume of this.stock.values()) if (volume.mark?.mirror === order.mirror) volume.mark = null;
+    const answer = this.answer(VOTED.DONE, '', order.mirror);
+    if (order.vote === 'dismiss') this.records.delete(order.mirror);
+    return answer;
+  }
+
+  private found({ mirror }: VoteOrder, record: ScriptedRecord | undefined): VoteAnswer {
+    if (!this.mayFound) return this.answer(VOTED.REFUSED, 'This server is no witness');
+    if (record !== undefined && record.promise !== null) return this.answer(VOTED.DIFFERENT, 'There is a record');
+    if (record === undefined) this.records.set(mirror, { voter: this.newId(), founder: this.client.node, promise: null, stored: null });
+    return this.answer(VOTED.DONE, '', mirror);
+  }
+
+  private place(mirror: string, key: string): VoteAnswer {
+    const volume = this.stock.get(key);
+    if (volume === undefined) return this.answer(VOTED.REFUSED, `No volume ${key}`, mirror);
+    volume.mark = { mirror, identity: this.newId() };
+    return this.answer(VOTED.DONE, '', mirror);
+  }
+
+  private answer(voted: number, sentence: string, mirror: string | null = null): VoteAnswer {
+    const record = mirror === null ? undefined : this.records.get(mirror);
+    const found = [...this.stock].find(([, { mark }]) => mark !== null && mark.mirror === mirror);
+    const [name = '', universe = '0'] = found?.[0].split('@') ?? [];
+    const identity = found?.[1].mark?.identity;
+    const replica =
+      found === undefined || identity === undefined
+        ? null
+        : { identity, incarnation: 'first', volume: name, universe: Number(universe), sizeBytes: found[1].sizeBytes };
+    return { voted, sentence, voter: record?.voter ?? null, promise: record?.promise ?? null, stored: record?.stored ?? null, replica };
+  }
+
+  private newId(): string {
+    this.ids++;
+    return `${this.serverid}${this.ids}`.padStart(32, '0');
+  }
+}
