@@ -1,0 +1,13 @@
+// Bounds of rsiod's mirrors/ folder. Units are in the names.
+
+/** Interval between two looks at replicas that do not answer. A look that is much later shows that this process stood still. */
+export const PATIENCE_LOOK_MS = 200;
+export const PATIENCE_LATE_MS = 500;
+/**
+ * What failed is tried again after RETRY_MIN_MS plus a random time up to RETRY_SPREAD_MS. Two clients that claim a mirror at the same time
+ * would otherwise refuse each other for ever.
+ */
+export const RETRY_MIN_MS = 500;
+export const RETRY_SPREAD_MS = 1_000;
+/** How long the voters have to confirm the term for reads. Later, the reads ask again. */
+export const CONFIRM_WAIT_MS = 2_000;

@@ -1,0 +1,348 @@
+// Drives one attached mirror: executes the orders of the decider (protocol/mirror/membership), and tells it what has happened. Opens the
+// replicas through the openers of their servers, and ends the patience with those that do not answer. Invariants: events reach the decider
+// one after the other, never from within an event of a trunk. A replica has one session at a time; what an older one reports is ignored.
+
+import type { Timer } from '@rsio/common/lib/clock';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import type { MembershipEvent, MembershipOrder, MirrorView } from '@rsio/protocol/mirror/membership/interface';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import { VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { Decider, DriverPorts, DriverServer } from './driver-ports.ts';
+import { CONFIRM_WAIT_MS, RETRY_MIN_MS, RETRY_SPREAD_MS } from './limits.ts';
+import { changesOf } from './replica-changes.ts';
+import { Patience, type Reach } from './patience.ts';
+import { VoteCalls } from './vote-calls.ts';
+
+interface ReplicaSession {
+  readonly identity: string;
+  readonly attachment: Attachment;
+  readonly server: DriverServer;
+  isOpen: boolean;
+}
+
+type OpenOrder = Extract<MembershipOrder, { kind: 'open' }>;
+type VoteOrder = Extract<MembershipOrder, { kind: 'vote' }>;
+
+export class MirrorDriver {
+  readonly mirror: string;
+  /** The last view; null before the first one. */
+  view: MirrorView | null = null;
+  private readonly decider: Decider;
+  private readonly ports: DriverPorts;
+  private readonly votes: VoteCalls;
+  private readonly confirms: VoteCalls;
+  private readonly patience: Patience;
+  private readonly sessions = new Map<string, ReplicaSession>();
+  private readonly up = new Map<number, DriverServer['trunk']['session']>();
+  private readonly events: MembershipEvent[] = [];
+  private isTaking = false;
+  private isOver = false;
+  private isLookDue = false;
+  private retry: Timer | null = null;
+  private readonly wishes = new Map<number, (sentence: string) => void>();
+  private wishesMade = 0;
+
+  constructor(mirror: string, decider: Decider, ports: DriverPorts) {
+    this.mirror = mirror;
+    this.decider = decider;
+    this.ports = ports;
+    this.votes = new VoteCalls(mirror, ports.clock);
+    this.confirms = new VoteCalls(mirror, ports.clock);
+    this.patience = new Patience({
+      clock: ports.clock,
+      patienceMs: () => ports.patienceMs(),
+      reach: () => this.reach(),
+      over: (identity) => this.take({ kind: 'silent', identity, sentence: this.silence(identity) }),
+      returned: (identity) => this.returned(identity),
+    });
+  }
+
+  /** True after the end of the mirror here, for whatever reason. */
+  get hasEnded(): boolean {
+    return this.isOver;
+  }
+
+  get attachments(): Attachment[] {
+    return [...this.sessions.values()].map(({ attachment }) => attachment);
+  }
+
+  start(): void {
+    this.look();
+  }
+
+  /** Must be called whenever a server may have been connected or lost, or a replica's session may have changed. */
+  look(): void {
+    if (this.isLookDue || this.isOver) return;
+    this.isLookDue = true;
+    this.ports.clock.soon(() => {
+      this.isLookDue = false;
+      if (this.isOver) return;
+      this.lookAtServers();
+      this.patience.look();
+    });
+  }
+
+  /** An attachment is open, for the first time or again. Returns false if the attachment is none of this mirror. */
+  opened(attachment: Attachment, newLife: boolean): boolean {
+    const session = this.sessionOf(attachment);
+    if (session === null) return false;
+    this.ports.clock.soon(() => this.takeOpened(session, newLife));
+    return true;
+  }
+
+  /** An attachment has failed, and the opener has removed it. Returns false if it is none of this mirror. */
+  failed(attachment: Attachment, status: number, sentence: string): boolean {
+    const session = this.sessionOf(attachment);
+    if (session === null) return false;
+    this.sessions.delete(session.identity);
+    this.ports.clock.soon(() => this.takeFailed(session, status, sentence));
+    return true;
+  }
+
+  /** The data path has found that the replica differs from the others. */
+  lost(identity: string, sentence: string): void {
+    const session = this.sessions.get(identity);
+    if (session === undefined) return;
+    this.ports.clock.soon(() => {
+      if (this.isOver || this.sessions.get(identity) !== session) return;
+      this.close(session);
+      this.take({ kind: 'lost', identity, sentence });
+    });
+  }
+
+  /** Reports what the copier has found, or wishes. */
+  report(event: MembershipEvent): void {
+    this.ports.clock.soon(() => this.take(event));
+  }
+
+  /** Resolves with '' if the wish is done, and with the reason if it is refused. */
+  wish(wish: Extract<MembershipEvent, { kind: 'wish' }>['wish']): Promise<string> {
+    if (this.isOver) return Promise.resolve('The mirror is not attached any more');
+    const id = ++this.wishesMade;
+    return new Promise((resolve) => {
+      this.wishes.set(id, resolve);
+      this.report({ kind: 'wish', id, wish });
+    });
+  }
+
+  /** M15: resolves with true when a majority of each set of voters has confirmed the term, asked after this call. */
+  confirmByVoters(): Promise<boolean> {
+    const { view } = this;
+    if (view === null || this.isOver || view.voterSets.length === 0) return Promise.resolve(false);
+    const { term, voterSets } = view;
+    const servers = this.ports.servers();
+    const confirmed = new Set<number>();
+    return new Promise((resolve) => {
+      const timer = this.ports.clock.after(CONFIRM_WAIT_MS, () => resolve(false));
+      const isConfirmed = (): boolean => voterSets.every((set) => 2 * set.filter(({ serverid }) => confirmed.has(serverid)).length > set.length);
+      for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
+        const server = servers.find((one) => one.serverid === serverid);
+        this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {
+          if (answer?.voted !== VOTED.DONE || answer.voter === null) return;
+          const { voter } = answer;
+          if (!voterSets.some((set) => set.some((one) => one.voter === voter && one.serverid === serverid))) return;
+          confirmed.add(serverid);
+          if (!isConfirmed()) return;
+          timer.cancel();
+          resolve(true);
+        });
+      }
+    });
+  }
+
+  /** Ends all sessions. The mirror stays claimed by this client, unless the wish `detach` was done before. */
+  stop(): Promise<void> {
+    this.isOver = true;
+    this.votes.end();
+    this.confirms.end();
+    this.patience.stop();
+    this.retry?.cancel();
+    for (const resolve of this.wishes.values()) resolve('The mirror is not attached any more');
+    this.wishes.clear();
+    const closed = [...this.sessions.values()].map(
+      (session) => new Promise<void>((resolve) => this.close(session, () => resolve())),
+    );
+    return Promise.all(closed).then(() => undefined);
+  }
+
+  private take(event: MembershipEvent): void {
+    if (this.isOver) return;
+    this.events.push(event);
+    if (this.isTaking) return;
+    this.isTaking = true;
+    try {
+      for (let next = this.events.shift(); next !== undefined && !this.isOver; next = this.events.shift()) {
+        for (const order of this.decider.take(next)) if (!this.isOver) this.execute(order);
+      }
+    } finally {
+      this.isTaking = false;
+    }
+    this.retryLater();
+  }
+
+  private execute(order: MembershipOrder): void {
+    const { data } = this.ports;
+    switch (order.kind) {
+      case 'vote':
+        return this.vote(order);
+      case 'open':
+        return this.open(order);
+      case 'give-up': {
+        const session = this.sessions.get(order.identity);
+        if (session !== undefined) this.close(session);
+        return;
+      }
+      case 'grow':
+        this.report({ kind: 'grow-failed', identity: order.identity, sentence: 'A replica cannot be resized yet' });
+        return;
+      case 'serve':
+        data.serve(order.isClean);
+        return this.ports.serving();
+      case 'view':
+        for (const { replica, from, to, sentence } of changesOf(this.view, order.view))
+          this.ports.note(`replica on server ${this.nameOf(replica.server)}`, from, to, sentence);
+        this.view = order.view;
+        data.setView(order.view);
+        return this.look();
+      case 'wished': {
+        const resolve = this.wishes.get(order.id);
+        this.wishes.delete(order.id);
+        resolve?.(order.sentence);
+        return;
+      }
+      case 'detached':
+        return this.ports.detached();
+      case 'end':
+        data.end(STATUS.TAKEN, order.sentence);
+        void this.stop();
+        return this.ports.ended(order.code, order.sentence);
+    }
+  }
+
+  private vote({ server, order, request }: VoteOrder): void {
+    this.votes.send(this.serverOf(server), request, (answer) => this.take({ kind: 'voted', server, order, answer }));
+  }
+
+  private open({ identity, server: serverid, volume, universe, number }: OpenOrder): void {
+    const server = this.serverOf(serverid);
+    if (server === undefined || this.sessions.has(identity)) {
+      this.report({ kind: 'open-failed', identity, reason: 'refused', sentence: 'Its server is not connected' });
+      return;
+    }
+    const attachment = new Attachment(volume, universe, false, TAKE.NO, this.ports.newLog());
+    attachment.mirror = { mirror: this.mirror, number };
+    this.sessions.set(identity, { identity, attachment, server, isOpen: false });
+    server.opener.add(attachment);
+    this.look();
+  }
+
+  private takeOpened(session: ReplicaSession, newLife: boolean): void {
+    const { identity, attachment, server } = session;
+    if (this.isOver || this.sessions.get(identity) !== session || attachment.volume === null) return;
+    if (!session.isOpen) {
+      session.isOpen = true;
+      this.ports.data.opened(identity, attachment, server);
+      this.take({ kind: 'opened', identity, sizeBytes: attachment.volume.sizeBytes });
+    } else if (newLife && this.mustStartAgain(identity)) {
+      this.close(session);
+      this.take({ kind: 'lost', identity, sentence: 'Its storage has lost what was copied and not yet flushed' });
+    }
+    this.look();
+  }
+
+  /** M12: a replica that is not yet in sync starts again when its storage may have lost what was copied. */
+  private mustStartAgain(identity: string): boolean {
+    const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
+    return role === 'returning' || role === 'joining';
+  }
+
+  private takeFailed({ identity, isOpen, attachment }: ReplicaSession, status: number, sentence: string): void {
+    if (this.isOver) return;
+    if (isOpen) this.ports.data.giveUp(identity);
+    const reason = status === STATUS.UNCLAIMED ? 'unclaimed' : status === STATUS.TAKEN ? 'taken' : 'refused';
+    if (isOpen || attachment.volume !== null) this.take({ kind: 'lost', identity, sentence });
+    this.take({ kind: 'open-failed', identity, reason, sentence });
+  }
+
+  private returned(identity: string): void {
+    const volume = this.sessions.get(identity)?.attachment.volume ?? null;
+    if (volume !== null) this.take({ kind: 'opened', identity, sizeBytes: volume.sizeBytes });
+  }
+
+  private close(session: ReplicaSession, closed: () => void = () => undefined): void {
+    const { identity, attachment, server, isOpen } = session;
+    this.sessions.delete(identity);
+    // Its requests are abandoned first, so that no buffer of the user's is in use when they are answered without this replica.
+    if (isOpen) this.ports.data.giveUp(identity);
+    server.opener.close(attachment, closed);
+  }
+
+  private lookAtServers(): void {
+    for (const server of this.ports.servers()) {
+      const { serverid, name, trunk } = server;
+      const session = trunk.paths.length > 0 ? trunk.session : null;
+      const before = this.up.get(serverid) ?? null;
+      if (session === before) continue;
+      if (before !== null) this.down(serverid);
+      if (session === null) continue;
+      this.up.set(serverid, session);
+      this.take({ kind: 'server-up', server: serverid, name });
+    }
+    const known = new Set(this.ports.servers().map(({ serverid }) => serverid));
+    for (const serverid of [...this.up.keys()]) if (!known.has(serverid)) this.down(serverid);
+  }
+
+  private down(serverid: number): void {
+    this.up.delete(serverid);
+    this.votes.serverDown(serverid);
+    this.take({ kind: 'server-down', server: serverid });
+  }
+
+  private reach(): ReadonlyMap<string, Reach> {
+    const replicas = this.view?.replicas ?? [];
+    return new Map(replicas.map(({ identity, server }) => [identity, this.reachOf(identity, server)]));
+  }
+
+  private reachOf(identity: string, serverid: number): Reach {
+    const session = this.sessions.get(identity);
+    if (session === undefined) return this.up.has(serverid) && this.votes.isAsked(serverid) ? 'slow' : 'away';
+    const { attachment, server } = session;
+    if (server.trunk.isEnded) return 'away';
+    if (attachment.standing === 'ready' || attachment.standing === 'recovering') return 'there';
+    return server.trunk.paths.length > 0 && attachment.isOpenRequested ? 'slow' : 'away';
+  }
+
+  private silence(identity: string): string {
+    const session = this.sessions.get(identity);
+    const serverid = this.view?.replicas.find((one) => one.identity === identity)?.server;
+    const name = session?.server.name ?? this.nameOf(serverid ?? -1);
+    const isConnected = (session?.server ?? this.serverOf(serverid ?? -1))?.trunk.paths.length ?? 0;
+    return isConnected > 0 && session !== undefined
+      ? `Server ${name} does not open it: ${session.attachment.reason}`
+      : `No path to server ${name}`;
+  }
+
+  private retryLater(): void {
+    const isWaiting = this.view === null || this.view.waitsFor !== null;
+    if (this.isOver || !isWaiting || this.retry !== null) return;
+    const { clock, random } = this.ports;
+    this.retry = clock.after(RETRY_MIN_MS + RETRY_SPREAD_MS * random(), () => {
+      this.retry = null;
+      this.take({ kind: 'retry' });
+    });
+  }
+
+  private sessionOf(attachment: Attachment): ReplicaSession | null {
+    for (const session of this.sessions.values()) if (session.attachment === attachment) return session;
+    return null;
+  }
+
+  private nameOf(serverid: number): string {
+    return this.serverOf(serverid)?.name ?? `with serverid ${serverid}`;
+  }
+
+  private serverOf(serverid: number): DriverServer | undefined {
+    return this.ports.servers().find((server) => server.serverid === serverid);
+  }
+}

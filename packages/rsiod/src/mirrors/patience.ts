@@ -1,0 +1,83 @@
+// How long a mirror waits for a replica that it cannot reach. A replica is out of reach while no path leads to its server, or while its
+// server refuses to open it. A server that is slow to answer is in reach, however long it takes. Invariants: a pause of this process does
+// not count, because it could not receive anything meanwhile. Each absence is reported once.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
+
+/** `slow`: it may answer any moment, so that the time goes on and nothing is reported. */
+export type Reach = 'there' | 'slow' | 'away';
+
+export interface PatiencePorts {
+  readonly clock: Clock;
+  patienceMs(): number;
+  /** The replicas for which the mirror waits, and whether they are in reach. */
+  reach(): ReadonlyMap<string, Reach>;
+  /** The patience with a replica is over. */
+  over(identity: string): void;
+  /** A replica that was reported is there again. */
+  returned(identity: string): void;
+}
+
+interface Absence {
+  sinceMs: number;
+  isReported: boolean;
+}
+
+export class Patience {
+  private readonly ports: PatiencePorts;
+  private readonly absences = new Map<string, Absence>();
+  private timer: Timer | null = null;
+  private dueMs = 0;
+
+  constructor(ports: PatiencePorts) {
+    this.ports = ports;
+  }
+
+  /** Must be called whenever a replica may have come in reach or gone out of it. */
+  look(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    if (this.timer !== null && nowMs - this.dueMs > PATIENCE_LATE_MS) this.excuse(nowMs - this.dueMs + PATIENCE_LOOK_MS);
+    this.timer?.cancel();
+    this.timer = null;
+    const reach = this.ports.reach();
+    for (const identity of this.absences.keys()) if (!reach.has(identity)) this.absences.delete(identity);
+    for (const [identity, state] of reach) this.judge(identity, state, nowMs);
+    if ([...this.absences.values()].some(({ isReported }) => !isReported)) this.lookLater(nowMs);
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+    this.timer = null;
+    this.absences.clear();
+  }
+
+  private judge(identity: string, state: Reach, nowMs: number): void {
+    const absence = this.absences.get(identity);
+    if (state === 'there') {
+      this.absences.delete(identity);
+      if (absence?.isReported === true) this.ports.returned(identity);
+      return;
+    }
+    if (absence === undefined) {
+      if (state === 'away') this.absences.set(identity, { sinceMs: nowMs, isReported: false });
+      return;
+    }
+    if (absence.isReported || state !== 'away' || nowMs - absence.sinceMs < this.ports.patienceMs()) return;
+    absence.isReported = true;
+    this.ports.over(identity);
+  }
+
+  private excuse(ms: number): void {
+    for (const absence of this.absences.values()) absence.sinceMs += ms;
+  }
+
+  private lookLater(nowMs: number): void {
+    const ends = [...this.absences.values()].flatMap(({ sinceMs, isReported }) => (isReported ? [] : sinceMs + this.ports.patienceMs()));
+    const waitMs = Math.max(1, Math.min(PATIENCE_LOOK_MS, ...ends.map((endMs) => (endMs <= nowMs ? PATIENCE_LOOK_MS : endMs - nowMs))));
+    this.dueMs = nowMs + waitMs;
+    this.timer = this.ports.clock.after(waitMs, () => {
+      this.look();
+    });
+  }
+}

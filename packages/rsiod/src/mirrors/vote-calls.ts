@@ -1,0 +1,134 @@
+// Sends the votes that the decider demands, at most one to a server at a time. A vote whose server is out of reach is answered with null at
+// once. The server may still execute it: the trunk sends it again in the next session. Invariant: a vote is sent to a server only when the
+// one before it is answered there, so that no later vote is overtaken by an earlier one.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
+import { OP } from '@rsio/protocol/wire/frames';
+import * as codec from '@rsio/protocol/wire/mirror/codec';
+import { VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
+import type { DriverServer } from './driver-ports.ts';
+
+/** Null: no answer is coming. Called once, and never before `send` has returned. */
+export type Voted = (answer: VoteAnswer | null) => void;
+
+export type VoteCall = VoteRequest | { readonly kind: 'confirm'; readonly number: number };
+
+class Line {
+  /** The vote that is at the server; null: none. Its `voted` is null if nobody waits for the answer any more. */
+  out: { voted: Voted | null } | null = null;
+  next: { readonly server: DriverServer; readonly call: VoteCall; readonly voted: Voted } | null = null;
+}
+
+export class VoteCalls {
+  private readonly mirror: string;
+  private readonly clock: Clock;
+  private readonly lines = new Map<number, Line>();
+  private isOver = false;
+
+  constructor(mirror: string, clock: Clock) {
+    this.mirror = mirror;
+    this.clock = clock;
+  }
+
+  send(server: DriverServer | undefined, call: VoteCall, voted: Voted): void {
+    if (server === undefined || server.trunk.paths.length === 0) {
+      this.clock.soon(() => this.tell(voted, null));
+      return;
+    }
+    const line = this.lineOf(server.serverid);
+    if (line.out === null) this.ask(line, server, call, voted);
+    else {
+      if (line.next !== null) this.tell(line.next.voted, null);
+      line.next = { server, call, voted };
+    }
+  }
+
+  /** True if the server has a vote without answer, which it may answer any moment. */
+  isAsked(serverid: number): boolean {
+    return (this.lines.get(serverid)?.out ?? null) !== null;
+  }
+
+  /** The server is out of reach: nothing that it was asked will be answered soon. */
+  serverDown(serverid: number): void {
+    const line = this.lines.get(serverid);
+    if (line === undefined) return;
+    const waiting = [line.out?.voted ?? null, line.next?.voted ?? null];
+    if (line.out !== null) line.out.voted = null;
+    line.next = null;
+    for (const voted of waiting) if (voted !== null) this.tell(voted, null);
+  }
+
+  /** Nobody waits for answers any more. */
+  end(): void {
+    this.isOver = true;
+    this.lines.clear();
+  }
+
+  private ask(line: Line, server: DriverServer, call: VoteCall, voted: Voted): void {
+    if (server.trunk.session?.canVote === false) {
+      this.clock.soon(() => this.tell(voted, withoutMirrors(server.name)));
+      return;
+    }
+    const out = { voted: voted as Voted | null };
+    line.out = out;
+    const { aux, body } = encoded(this.mirror, call);
+    callSession(server.trunk, { op: OP.VOTE, attachment: null, aux, body }, (answer) => {
+      line.out = null;
+      const { next } = line;
+      line.next = null;
+      if (next !== null) this.ask(line, next.server, next.call, next.voted);
+      if (out.voted !== null) this.answer(out.voted, answer);
+    });
+  }
+
+  /** An answer that cannot be decoded counts as none, and the exception closes the path that carried it. */
+  private answer(voted: Voted, { status, bodies: [body] }: SessionAnswer): void {
+    let answer: VoteAnswer | null = null;
+    try {
+      if (status === STATUS.OK && body !== undefined) answer = codec.decodeVoteAnswer(body, 0, body.length);
+    } finally {
+      this.tell(voted, answer);
+    }
+  }
+
+  private tell(voted: Voted, answer: VoteAnswer | null): void {
+    if (!this.isOver) voted(answer);
+  }
+
+  private lineOf(serverid: number): Line {
+    const known = this.lines.get(serverid);
+    if (known !== undefined) return known;
+    const line = new Line();
+    this.lines.set(serverid, line);
+    return line;
+  }
+}
+
+function withoutMirrors(server: string): VoteAnswer {
+  const sentence = `Server ${server} has no mirrors: update it`;
+  return { voted: VOTED.UNKNOWN, sentence, voter: null, promise: null, stored: null, replica: null };
+}
+
+function encoded(mirror: string, call: VoteCall): { readonly aux: number; readonly body: Buffer } {
+  switch (call.kind) {
+    case 'record':
+      return { aux: VOTE.RECORD, body: codec.encodeVoteRecord({ mirror }) };
+    case 'found':
+      return { aux: VOTE.FOUND, body: codec.encodeVoteFound({ mirror, name: call.name, universe: call.universe }) };
+    case 'claim':
+      return { aux: VOTE.CLAIM, body: codec.encodeVoteClaim({ mirror, number: call.number, takesOver: call.takesOver }) };
+    case 'config':
+      return { aux: VOTE.CONFIG, body: codec.encodeVoteConfig({ mirror, number: call.number, config: call.config }) };
+    case 'confirm':
+      return { aux: VOTE.CONFIRM, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+    case 'place': {
+      const { number, volume, universe } = call;
+      return { aux: VOTE.PLACE, body: codec.encodeVotePlace({ mirror, number, volume, universe }) };
+    }
+    case 'unplace':
+      return { aux: VOTE.UNPLACE, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+  }
+}
