@@ -6,6 +6,7 @@
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
+import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
@@ -320,6 +321,9 @@ export class SimClient {
       digest,
       tls,
       logSizeBytes: this.ports.logSizeBytes,
+      mirrorPatienceMs: MIRROR_PATIENCE_MS,
+      resyncRateBytes: 0,
+      mirrorReads: 'confirmed',
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
       volumes: this.users.map((user) => ({
         name: user.target.name,
@@ -327,6 +331,9 @@ export class SimClient {
         attach: null,
         device: null,
         logSizeBytes: null,
+        mirrorPatienceMs: null,
+        resyncRateBytes: null,
+        mirrorReads: null,
         readonly: null,
         path: null,
       })),

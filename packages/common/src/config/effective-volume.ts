@@ -3,7 +3,8 @@
 // a setting in the [volume] section always wins.
 
 import { servedNameParts } from '../lib/volume-name.ts';
-import type { ClientNamespaceConfig, DeviceChoice, RscltConfig, StallPolicy } from './schema/types.ts';
+import { MIRROR_PATIENCE_MS, RESYNC_RATE_BYTES } from './schema/limits.ts';
+import type { ClientNamespaceConfig, DeviceChoice, MirrorReads, RscltConfig, StallPolicy } from './schema/types.ts';
 
 export interface EffectiveVolume {
   readonly stall: StallPolicy;
@@ -11,6 +12,10 @@ export interface EffectiveVolume {
   readonly attach: boolean;
   readonly device: DeviceChoice;
   readonly logSizeBytes: number;
+  /** Of a mirror. */
+  readonly mirrorPatienceMs: number;
+  readonly resyncRateBytes: number;
+  readonly mirrorReads: MirrorReads;
   readonly readonly: boolean;
   /** Path of the volume's block device; null for the default path below the device folder. */
   readonly path: string | null;
@@ -22,11 +27,17 @@ const UNCONFIGURED: EffectiveVolume = {
   attach: false,
   device: 'auto',
   logSizeBytes: 0,
+  mirrorPatienceMs: MIRROR_PATIENCE_MS,
+  resyncRateBytes: RESYNC_RATE_BYTES,
+  mirrorReads: 'confirmed',
   readonly: false,
   path: null,
 };
 
-type Settings = Pick<ClientNamespaceConfig, 'stall' | 'attach' | 'device' | 'logSizeBytes' | 'volumes'>;
+type Settings = Pick<
+  ClientNamespaceConfig,
+  'stall' | 'attach' | 'device' | 'logSizeBytes' | 'mirrorPatienceMs' | 'resyncRateBytes' | 'mirrorReads' | 'volumes'
+>;
 
 /**
  * Returns the settings for the volume or the snapshot that the server calls `name`. A snapshot has the settings of its volume, except that
@@ -42,6 +53,9 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
     attach: own?.attach ?? (attach === 'all' || (attach !== 'none' && attach.includes(name))),
     device: own?.device ?? namespace.device,
     logSizeBytes: own?.logSizeBytes ?? namespace.logSizeBytes,
+    mirrorPatienceMs: own?.mirrorPatienceMs ?? namespace.mirrorPatienceMs,
+    resyncRateBytes: own?.resyncRateBytes ?? namespace.resyncRateBytes,
+    mirrorReads: own?.mirrorReads ?? namespace.mirrorReads,
     readonly: own?.readonly ?? false,
     path: own?.path ?? null,
   };

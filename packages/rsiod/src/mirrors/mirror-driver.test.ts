@@ -26,7 +26,12 @@ class FakeServer {
   readonly sent: Request[] = [];
   readonly added: Attachment[] = [];
   readonly closed: Attachment[] = [];
-  readonly trunk = { paths: [{}], session: { canVote: true } as object | null, isEnded: false, submit: (one: Request) => void this.sent.push(one) };
+  readonly trunk = {
+    paths: [{}],
+    session: { canVote: true } as object | null,
+    isEnded: false,
+    submit: (one: Request) => void this.sent.push(one),
+  };
   readonly opener = {
     add: (attachment: Attachment) => {
       attachment.isOpenRequested = true;
@@ -124,7 +129,16 @@ function view(replica: Partial<ReplicaView>): MirrorView {
     ...{ identity: ID, server: 1, role: 'member', counts: true, reads: true, confirms: true, session: 'open', mayJoin: false, ...replica },
   };
   const sets = [[1, 2].map((serverid) => ({ voter: `${serverid}`.repeat(32), serverid }))];
-  return { term: 7, isServing: true, replicas: [own], voterSets: sets, sizeBytes: 512, isPending: false, isAllInSync: true, waitsFor: null };
+  return {
+    term: 7,
+    isServing: true,
+    replicas: [own],
+    voterSets: sets,
+    sizeBytes: 512,
+    isPending: false,
+    isAllInSync: true,
+    waitsFor: null,
+  };
 }
 
 test('a vote is answered once: with the answer, or with null as soon as its server is out of reach', () => {

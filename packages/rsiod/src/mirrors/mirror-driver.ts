@@ -135,7 +135,8 @@ export class MirrorDriver {
     const confirmed = new Set<number>();
     return new Promise((resolve) => {
       const timer = this.ports.clock.after(CONFIRM_WAIT_MS, () => resolve(false));
-      const isConfirmed = (): boolean => voterSets.every((set) => 2 * set.filter(({ serverid }) => confirmed.has(serverid)).length > set.length);
+      const isConfirmed = (): boolean =>
+        voterSets.every((set) => 2 * set.filter(({ serverid }) => confirmed.has(serverid)).length > set.length);
       for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
         const server = servers.find((one) => one.serverid === serverid);
         this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {
@@ -160,9 +161,7 @@ export class MirrorDriver {
     this.retry?.cancel();
     for (const resolve of this.wishes.values()) resolve('The mirror is not attached any more');
     this.wishes.clear();
-    const closed = [...this.sessions.values()].map(
-      (session) => new Promise<void>((resolve) => this.close(session, () => resolve())),
-    );
+    const closed = [...this.sessions.values()].map((session) => new Promise<void>((resolve) => this.close(session, () => resolve())));
     return Promise.all(closed).then(() => undefined);
   }
 

@@ -28,6 +28,7 @@ const yesNo = (value: boolean | null): string => (value === null ? '-' : value ?
 const offOn = (value: boolean): string => (value ? 'on' : 'off');
 const stall = (value: StallPolicy | null): string => (typeof value === 'number' ? printDuration(value) : plain(value));
 const size = (value: number | null): string => (value === null ? '-' : printSize(value));
+const duration = (value: number | null): string => (value === null ? '-' : printDuration(value));
 const names = (value: string | readonly string[]): string => (typeof value === 'string' ? value : value.join(', '));
 
 const INTERFACE: Shown<Omit<ClientInterfaceConfig, 'name' | 'port'>> = {
@@ -47,6 +48,9 @@ const VOLUME: Shown<Omit<VolumeOverride, 'name'>> = {
   attach: ['attach', yesNo],
   device: ['device', plain],
   logSizeBytes: ['log-size', size],
+  mirrorPatienceMs: ['mirror-patience', duration],
+  resyncRateBytes: ['resync-rate', size],
+  mirrorReads: ['mirror-reads', plain],
   readonly: ['readonly', yesNo],
   path: ['path', plain],
 };
@@ -73,6 +77,9 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   digest: ['digest', offOn],
   tls: ['tls', offOn],
   logSizeBytes: ['log-size', size],
+  mirrorPatienceMs: ['mirror-patience', printDuration],
+  resyncRateBytes: ['resync-rate', size],
+  mirrorReads: ['mirror-reads', plain],
 };
 
 const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes'>> = {

@@ -42,6 +42,9 @@ const POLICY = {
   digest: false,
   tls: false,
   logSizeBytes: 64 * 1024 * 1024,
+  mirrorPatienceMs: 1000,
+  resyncRateBytes: 0,
+  mirrorReads: 'confirmed',
 };
 
 describe('the sample', () => {
@@ -93,7 +96,8 @@ describe('the sample', () => {
 
 describe('inheritance', () => {
   const ALL =
-    'stall = 10m\nattach = a, b\ndevice = none\npaths = all\nheartbeat = 2s\nsuspect = 1s\ndead = 5s\ndigest = on\ntls = on\nlog-size = 0\n';
+    'stall = 10m\nattach = a, b\ndevice = none\npaths = all\nheartbeat = 2s\nsuspect = 1s\ndead = 5s\ndigest = on\ntls = on\nlog-size = 0\n' +
+    'mirror-patience = 2s\nresync-rate = 1m\nmirror-reads = local\n';
   const READ = {
     stall: 600_000,
     attach: ['a', 'b'],
@@ -105,6 +109,9 @@ describe('inheritance', () => {
     digest: true,
     tls: true,
     logSizeBytes: 0,
+    mirrorPatienceMs: 2000,
+    resyncRateBytes: 1048576,
+    mirrorReads: 'local',
   };
 
   test('a namespace has the policies of [defaults], wherever that section is', () => {
@@ -138,9 +145,10 @@ path = /mnt/a
 address = 10.0.0.1
 [volume c]
 `;
-    const nothing = { stall: null, attach: null, device: null, logSizeBytes: null, readonly: null, path: null };
+    const mirror = { mirrorPatienceMs: null, resyncRateBytes: null, mirrorReads: null };
+    const nothing = { stall: null, attach: null, device: null, logSizeBytes: null, readonly: null, path: null, ...mirror };
     expect(parseRscltConfig(text, 'f').namespaces[0]?.volumes).toEqual([
-      { name: 'a.b', stall: 'fail', attach: true, device: 'raw', logSizeBytes: 1048576, readonly: true, path: '/mnt/a' },
+      { name: 'a.b', stall: 'fail', attach: true, device: 'raw', logSizeBytes: 1048576, readonly: true, path: '/mnt/a', ...mirror },
       { name: 'c', ...nothing },
     ]);
   });

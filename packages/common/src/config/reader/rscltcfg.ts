@@ -214,6 +214,9 @@ function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<
     digest: namespace.value('digest') ?? defaults.value('digest'),
     tls: namespace.value('tls') ?? defaults.value('tls'),
     logSizeBytes: namespace.value('log-size') ?? defaults.value('log-size'),
+    mirrorPatienceMs: namespace.value('mirror-patience') ?? defaults.value('mirror-patience'),
+    resyncRateBytes: namespace.value('resync-rate') ?? defaults.value('resync-rate'),
+    mirrorReads: namespace.value('mirror-reads') ?? defaults.value('mirror-reads'),
     servers: servers.flatMap(({ reader, position }) => readServer(reader, position) ?? []),
     volumes: volumes.map(readVolume),
   };
@@ -232,6 +235,9 @@ function readVolume(reader: Reader<'volume'>): VolumeOverride {
     attach: reader.value('attach'),
     device: reader.value('device'),
     logSizeBytes: reader.value('log-size'),
+    mirrorPatienceMs: reader.value('mirror-patience'),
+    resyncRateBytes: reader.value('resync-rate'),
+    mirrorReads: reader.value('mirror-reads'),
     readonly: reader.value('readonly'),
     path: reader.value('path'),
   };

@@ -39,6 +39,13 @@ export const STALL_MS = 600_000;
 export const STALL_MIN_MS = 100;
 /** One week. The stall time must be limited, because a timer cannot wait longer than 2^31 ms. */
 export const STALL_MAX_MS = 604_800_000;
+/** How long a mirror waits for a replica that it cannot reach. */
+export const MIRROR_PATIENCE_MS = 1_000;
+export const MIRROR_PATIENCE_MIN_MS = 100;
+export const MIRROR_PATIENCE_MAX_MS = 3_600_000;
+/** Bytes a second that the copies of a mirror may write; 0: as many as possible. */
+export const RESYNC_RATE_BYTES = 0;
+export const RESYNC_RATE_MAX_BYTES = 64 * 1024 * MIB;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
 /** Default of the key `log-total`, which limits the total size of a client's replay logs. */

@@ -64,11 +64,11 @@ test('The keys of the manual', () => {
     'rights: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([
-    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size log-total nbd-group',
+    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total nbd-group',
     'interface: address port protocol',
-    'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size',
+    'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads',
     'server: address port protocol serverkey',
-    'volume: stall attach device log-size readonly path',
+    'volume: stall attach device log-size mirror-patience resync-rate mirror-reads readonly path',
     'trigger: on run timeout',
   ]);
 });

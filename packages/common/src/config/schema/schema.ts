@@ -13,11 +13,16 @@ import {
   LOG_TOTAL_BYTES,
   LOG_TOTAL_MAX_BYTES,
   LOG_TOTAL_MIN_BYTES,
+  MIRROR_PATIENCE_MAX_MS,
+  MIRROR_PATIENCE_MIN_MS,
+  MIRROR_PATIENCE_MS,
   PORT_DEFAULT,
   PROCESSES_PER_CORE,
   REPLAY_LOG_BYTES,
   REPLAY_LOG_MAX_BYTES,
   RESERVE_MAX_PERCENT,
+  RESYNC_RATE_BYTES,
+  RESYNC_RATE_MAX_BYTES,
   STALL_MAX_MS,
   STALL_MIN_MS,
   STALL_MS,
@@ -40,6 +45,9 @@ const paths = types.choice('auto', 'all', 'configured');
 const heartbeat = types.duration(HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
 const suspect = types.duration(SUSPECT_MIN_MS, HEARTBEAT_MAX_MS);
 const dead = types.duration(HEARTBEAT_MIN_MS, DEAD_MAX_MS);
+const mirrorPatience = types.duration(MIRROR_PATIENCE_MIN_MS, MIRROR_PATIENCE_MAX_MS);
+const resyncRate = types.size(0, RESYNC_RATE_MAX_BYTES);
+const mirrorReads = types.choice('confirmed', 'local');
 const logSize = types.size(0, REPLAY_LOG_MAX_BYTES);
 const explore = types.choice('yes', 'signed', 'no');
 const tlsPolicy = types.choice('off', 'allow', 'require');
@@ -59,6 +67,9 @@ const HELP = {
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
   tls: 'Whether paths are encrypted with TLS 1.3; with on, rsiod does not use a server that refuses to encrypt',
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',
+  mirrorPatience: 'How long a mirror waits for a replica to which no path leads before it goes on without it; a slow server is waited for',
+  resyncRate: 'Bytes a second that a mirror may copy to a replica that returns (0: as many as possible)',
+  mirrorReads: 'Reads of a mirror (confirmed: the other servers confirm the claim; local: not, so that reads may be outdated)',
 } as const;
 
 const OF_DEFAULTS = 'Inherited from [defaults]';
@@ -119,7 +130,7 @@ export const SCHEMA = {
         witness: withDefault(
           types.yesNo,
           'no',
-          'Whether all clients may make this server a voter of their mirrors. A voter needs no volume and keeps a small file for each mirror. A client that may create volumes here needs no witness = yes',
+          'Whether all clients may make this server a voter of mirrors; a client that may create volumes here needs no witness = yes',
         ),
       },
     },
@@ -243,6 +254,9 @@ export const SCHEMA = {
         digest: withDefault(types.offOn, 'off', HELP.digest),
         tls: withDefault(types.offOn, 'off', HELP.tls),
         'log-size': withDefault(logSize, printSize(REPLAY_LOG_BYTES), HELP.logSize),
+        'mirror-patience': withDefault(mirrorPatience, printDuration(MIRROR_PATIENCE_MS), HELP.mirrorPatience),
+        'resync-rate': withDefault(resyncRate, printSize(RESYNC_RATE_BYTES), HELP.resyncRate),
+        'mirror-reads': withDefault(mirrorReads, 'confirmed', HELP.mirrorReads),
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
@@ -283,6 +297,9 @@ export const SCHEMA = {
         digest: optional(types.offOn, `${HELP.digest}. ${OF_DEFAULTS}`),
         tls: optional(types.offOn, `${HELP.tls}. ${OF_DEFAULTS}`),
         'log-size': optional(logSize, `${HELP.logSize}. ${OF_DEFAULTS}`),
+        'mirror-patience': optional(mirrorPatience, `${HELP.mirrorPatience}. ${OF_DEFAULTS}`),
+        'resync-rate': optional(resyncRate, `${HELP.resyncRate}. ${OF_DEFAULTS}`),
+        'mirror-reads': optional(mirrorReads, `${HELP.mirrorReads}. ${OF_DEFAULTS}`),
       },
     },
     server: {
@@ -308,6 +325,9 @@ export const SCHEMA = {
         attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically; overrides the attach key of the namespace'),
         device: optional(device, `${HELP.device}. ${OF_NAMESPACE}`),
         'log-size': optional(logSize, `${HELP.logSize}. ${OF_NAMESPACE}`),
+        'mirror-patience': optional(mirrorPatience, `${HELP.mirrorPatience}. ${OF_NAMESPACE}`),
+        'resync-rate': optional(resyncRate, `${HELP.resyncRate}. ${OF_NAMESPACE}`),
+        'mirror-reads': optional(mirrorReads, `${HELP.mirrorReads}. ${OF_NAMESPACE}`),
         readonly: optional(types.yesNo, 'Whether rsiod attaches the volume read-only; a change takes effect at the next attach'),
         path: optional(
           types.path,

@@ -2,6 +2,8 @@
 // in bytes.
 
 export type StallPolicy = number | 'forever' | 'fail';
+/** Whether a read of a mirror is confirmed by the other servers, or answered by one of them alone. */
+export type MirrorReads = 'confirmed' | 'local';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
 /** The value `configured` means `auto`, restricted to the server interfaces that the file lists. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
@@ -223,6 +225,9 @@ export interface VolumeOverride {
   readonly attach: boolean | null;
   readonly device: DeviceChoice | null;
   readonly logSizeBytes: number | null;
+  readonly mirrorPatienceMs: number | null;
+  readonly resyncRateBytes: number | null;
+  readonly mirrorReads: MirrorReads | null;
   readonly readonly: boolean | null;
   readonly path: string | null;
 }
@@ -245,6 +250,10 @@ export interface ClientNamespaceConfig {
   /** True if every path to the servers must be encrypted. */
   readonly tls: boolean;
   readonly logSizeBytes: number;
+  readonly mirrorPatienceMs: number;
+  /** Bytes a second; 0: as many as possible. */
+  readonly resyncRateBytes: number;
+  readonly mirrorReads: MirrorReads;
   readonly servers: readonly ClientServerConfig[];
   readonly volumes: readonly VolumeOverride[];
 }
