@@ -16,7 +16,7 @@ export interface DriverServer {
 }
 
 export interface Decider {
-  take(event: MembershipEvent): readonly MembershipOrder[];
+  on(event: MembershipEvent): readonly MembershipOrder[];
 }
 
 /** The data path and the copier. None of these methods calls back before it has returned. */

@@ -66,7 +66,7 @@ class Scene {
   readonly driver = new MirrorDriver(
     MIRROR,
     {
-      take: (event) => {
+      on: (event) => {
         this.heard.push(event);
         const orders = this.script.get(event.kind) ?? [];
         this.script.delete(event.kind);

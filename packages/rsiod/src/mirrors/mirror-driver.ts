@@ -172,7 +172,7 @@ export class MirrorDriver {
     this.isTaking = true;
     try {
       for (let next = this.events.shift(); next !== undefined && !this.isOver; next = this.events.shift()) {
-        for (const order of this.decider.take(next)) if (!this.isOver) this.execute(order);
+        for (const order of this.decider.on(next)) if (!this.isOver) this.execute(order);
       }
     } finally {
       this.isTaking = false;

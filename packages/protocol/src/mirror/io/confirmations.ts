@@ -1,0 +1,194 @@
+// Confirms the term for READs (rule M15). The answer of a READ may leave when each replica that counts, or a majority of the voters, has
+// confirmed the term after the READ was submitted. Every request that a replica executes confirms, because the server executes nothing
+// under a revoked handle: the READ itself for its own replica, and other requests of users. Where nothing else was sent, this class sends
+// the ioctl TERM, one at a time to each replica, so that one round serves all READs that wait for it. If a replica has no session or is
+// silent, the voters are asked. Invariant: a confirmation counts for READs that were submitted before the confirming request was.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { assert } from '@rsio/common/lib/assert';
+import { Request, type RequestEvents } from '../../client/requests/request.ts';
+import { OP } from '../../wire/frames.ts';
+import { IOCTL } from '../../wire/messages.ts';
+import { STATUS } from '../../wire/status.ts';
+import { CONFIRM_PATIENCE_MS } from './limits.ts';
+import type { Member, Members } from './members.ts';
+import type { Operation } from './operation.ts';
+import type { Replica } from './replica.ts';
+
+export interface ConfirmationPorts {
+  readonly clock: Clock;
+  /** Number of the newest request of a user. */
+  sequence(): number;
+  /** Asks a majority of the voters, from now on, whether the term is still promised. */
+  confirmByVoters(): Promise<boolean>;
+  /** The answer of the READ may leave. */
+  confirmed(operation: Operation): void;
+}
+
+class TermRequest extends Request {
+  member: Member | null = null;
+  replica: Replica | null = null;
+  startSequence = 0;
+}
+
+export class Confirmations implements RequestEvents {
+  /** True if READs leave unconfirmed (mirror-reads = local). */
+  isOff = false;
+  private readonly members: Members;
+  private readonly ports: ConfirmationPorts;
+  private readonly waiting: Operation[] = [];
+  private readonly leaving: (Operation | null)[] = [];
+  private isLeaving = false;
+  private mustLookAgain = false;
+  private readonly idle: TermRequest[] = [];
+  private votersSequence = 0;
+  private isAskingVoters = false;
+  private timer: Timer | null = null;
+  private lookedSequence = 0;
+  private readonly tick = (): void => this.timePassed();
+
+  constructor(members: Members, ports: ConfirmationPorts) {
+    this.members = members;
+    this.ports = ports;
+  }
+
+  /** A READ is being sent to `reader`: asks the other replicas meanwhile, so that the round costs no time of its own. */
+  ask(operation: Operation, reader: Member | null): void {
+    if (this.isOff) return;
+    const { all } = this.members;
+    for (let index = 0; index < all.length; index++) {
+      const member = all[index]!;
+      if (member === reader || !member.confirms || member.confirmedSequence >= operation.sequence) continue;
+      if (member.wantedSequence < operation.sequence) member.wantedSequence = operation.sequence;
+      this.askMember(member);
+    }
+  }
+
+  /** Returns true if the answer of the READ may leave now; otherwise, `confirmed` is called later. */
+  enter(operation: Operation): boolean {
+    if (this.isConfirmed(operation.sequence)) return true;
+    this.waiting.push(operation);
+    this.timer ??= this.ports.clock.after(CONFIRM_PATIENCE_MS, this.tick);
+    if (this.needsVoters) this.askVoters();
+    return false;
+  }
+
+  leave(operation: Operation): void {
+    remove(this.waiting, operation);
+    const at = this.leaving.indexOf(operation);
+    if (at >= 0) this.leaving[at] = null;
+  }
+
+  /** Lets the answers leave that are confirmed now. Called when a replica has confirmed, and when the replicas that count have changed. */
+  look(): void {
+    if (this.waiting.length === 0) return;
+    this.mustLookAgain = this.isLeaving;
+    if (this.isLeaving) return;
+    this.isLeaving = true;
+    do {
+      this.mustLookAgain = false;
+      let kept = 0;
+      for (let index = 0; index < this.waiting.length; index++) {
+        const operation = this.waiting[index]!;
+        if (this.isConfirmed(operation.sequence)) this.leaving.push(operation);
+        else this.waiting[kept++] = operation;
+      }
+      this.waiting.length = kept;
+      for (let index = 0; index < this.leaving.length; index++) {
+        const operation = this.leaving[index];
+        if (operation !== null && operation !== undefined) this.ports.confirmed(operation);
+      }
+      this.leaving.length = 0;
+    } while (this.mustLookAgain);
+    this.isLeaving = false;
+  }
+
+  /** The replicas that count, or their sessions, have changed. */
+  membersChanged(): void {
+    for (const operation of this.waiting) this.ask(operation, null);
+    this.look();
+    if (this.waiting.length > 0 && this.needsVoters) this.askVoters();
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+    this.timer = null;
+  }
+
+  requestDone(request: Request, status: number): void {
+    assert(request instanceof TermRequest && request.member !== null && request.replica !== null, 'An answer to no TERM');
+    const { member, replica, startSequence } = request;
+    request.member = null;
+    request.replica = null;
+    this.idle.push(request);
+    if (member.replica !== replica) return;
+    member.isAsked = false;
+    if (status !== STATUS.OK || !replica.isAnswering) return;
+    member.confirm(startSequence);
+    this.look();
+    if (member.wantedSequence > member.confirmedSequence) this.askMember(member);
+  }
+
+  isConfirmed(sequence: number): boolean {
+    if (this.isOff || sequence <= this.votersSequence) return true;
+    const { all } = this.members;
+    for (let index = 0; index < all.length; index++) {
+      const member = all[index]!;
+      if (member.confirms && member.confirmedSequence < sequence) return false;
+    }
+    return this.members.countsMask !== 0;
+  }
+
+  /** True if a replica cannot be asked, so that the voters are asked at once. */
+  private get needsVoters(): boolean {
+    return this.members.all.some((member) => member.confirms && member.replica?.isReady !== true);
+  }
+
+  private askMember(member: Member): void {
+    const { replica } = member;
+    if (member.isAsked || replica?.isReady !== true) return;
+    member.isAsked = true;
+    const request = this.idle.pop() ?? new TermRequest();
+    request.op = OP.IOCTL;
+    request.aux = IOCTL.TERM;
+    request.attachment = replica.attachment;
+    request.events = this;
+    request.member = member;
+    request.replica = replica;
+    request.startSequence = this.ports.sequence();
+    replica.trunk.submit(request);
+  }
+
+  /** Asks again what has failed, and the voters if a READ has waited for the whole time. */
+  private timePassed(): void {
+    this.timer = null;
+    if (this.waiting.length === 0) return;
+    for (const operation of this.waiting) this.ask(operation, null);
+    if (this.waiting.some(({ sequence }) => sequence <= this.lookedSequence) || this.needsVoters) this.askVoters();
+    this.lookedSequence = this.ports.sequence();
+    this.timer = this.ports.clock.after(CONFIRM_PATIENCE_MS, this.tick);
+  }
+
+  private askVoters(): void {
+    if (this.isAskingVoters) return;
+    this.isAskingVoters = true;
+    const asked = this.ports.sequence();
+    void this.ports.confirmByVoters().then(
+      (isConfirmed) => this.votersAnswered(isConfirmed, asked),
+      () => this.votersAnswered(false, asked),
+    );
+  }
+
+  private votersAnswered(isConfirmed: boolean, asked: number): void {
+    this.isAskingVoters = false;
+    if (!isConfirmed) return;
+    this.votersSequence = Math.max(this.votersSequence, asked);
+    this.look();
+    if (this.waiting.length > 0 && this.needsVoters) this.askVoters();
+  }
+}
+
+function remove(list: Operation[], operation: Operation): void {
+  const at = list.indexOf(operation);
+  if (at >= 0) list.splice(at, 1);
+}

@@ -1,0 +1,406 @@
+// The data path of a mirror: one request of the user becomes one child for each replica that has a session, and is answered when all of
+// them and all replicas that count have answered (M8, M10). A READ becomes one child for one replica. Which replicas count, and whether the
+// mirror serves at all, is told by `setView`; sessions come with `addReplica` and go with `giveUp`. READs are confirmed by confirmations.ts,
+// and the order of overlapping requests is kept by sector-lock.ts. Invariants: a request that the user has submitted is answered once. The
+// region of a change is in `touched` before the change is sent. An overlapping request begins only after the answer to the earlier one.
+
+import { assert } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { AttachmentEvents } from '../../client/attachment.ts';
+import { changesContent } from '../../client/requests/overlap.ts';
+import type { Request, RequestEvents } from '../../client/requests/request.ts';
+import { OP } from '../../wire/frames.ts';
+import { sectorsOf } from '../../wire/header.ts';
+import { STATUS, statusEntry } from '../../wire/status.ts';
+import { RegionSet } from '../regions/region-set.ts';
+import { Confirmations } from './confirmations.ts';
+import { CopyLock } from './copy-lock.ts';
+import { type IoView, type Member, Members } from './members.ts';
+import { Child, Operation } from './operation.ts';
+import type { Replica } from './replica.ts';
+import { type LockEntry, SectorLock } from './sector-lock.ts';
+
+/** Each port may be called within an event of a trunk: it must not change attachments, give replicas up or set a view before that is over. */
+export interface DataPathPorts {
+  readonly clock: Clock;
+  /** The data of the replica differs from that of the others: it has to be removed. Called once for each session. */
+  lost(identity: string, why: string): void;
+  /** A READ waits for this region. `settled` ends that. Called again for each further READ. */
+  settleSoon(region: number): void;
+  /** Regions were added to `unsettled`, because replicas may differ there. */
+  unsettledGrew(): void;
+  /** M15: asks a majority of the voters, from now on, whether the term is still promised. */
+  confirmByVoters(): Promise<boolean>;
+  /** The session of a replica has another phase or has gained or lost its paths, or I/O may go on or must wait. */
+  standingChanged(): void;
+}
+
+export class DataPath implements RequestEvents {
+  /** Regions of all changes that were sent. The owner adds the maps of the claim, and removes what it has cleared (M3). */
+  readonly touched = new RegionSet();
+  /** READs of these regions wait (M7). The owner adds what the maps of the claim have, before the view says that the mirror serves. */
+  readonly unsettled = new RegionSet();
+  readonly members = new Members();
+  /** The last view; null before the first one. */
+  view: IoView | null = null;
+  events: AttachmentEvents | null = null;
+  /** The status of all requests since `end`; null before. */
+  endStatus: number | null = null;
+  protected endReason: string | null = null;
+  protected readonly ports: DataPathPorts;
+  private readonly confirmations: Confirmations;
+  private readonly sectorLock: SectorLock;
+  private readonly operations: Operation[] = [];
+  private readonly free: Operation[] = [];
+  /** Requests that wait until the mirror serves, in order of arrival. */
+  private gated: Operation[] = [];
+  private sequence = 0;
+  private isSweepDue = false;
+  private readonly sweepNow = (): void => this.sweep();
+
+  constructor(ports: DataPathPorts) {
+    this.ports = ports;
+    this.sectorLock = new SectorLock((entry) => this.granted(entry));
+    this.confirmations = new Confirmations(this.members, {
+      clock: ports.clock,
+      sequence: () => this.sequence,
+      confirmByVoters: () => ports.confirmByVoters(),
+      confirmed: (operation) => this.finish(operation, STATUS.OK),
+    });
+  }
+
+  /** True if READs leave without confirmation (mirror-reads = local). */
+  set readsAreLocal(areLocal: boolean) {
+    this.confirmations.isOff = areLocal;
+    this.wantSweep();
+  }
+
+  /** Requests of the user without an answer. */
+  get outstanding(): number {
+    return this.operations.length;
+  }
+
+  /** Accepts a READ, WRITE, ZERO, DISCARD, FLUSH, or an IOCTL that reads a range. `requestDone` of its owner is never called before this method has returned. */
+  submit(request: Request, nowMs: number): void {
+    request.submittedMs = nowMs;
+    if (this.endStatus !== null) {
+      const status = this.endStatus;
+      this.ports.clock.soon(() => request.events?.requestDone(request, status));
+      return;
+    }
+    const operation = this.free.pop() ?? new Operation();
+    operation.reset(request);
+    operation.sequence = ++this.sequence;
+    operation.isRead = request.op === OP.READ || request.op === OP.IOCTL;
+    operation.isChange = changesContent(request.op);
+    operation.isExclusive = operation.isChange;
+    operation.begin = request.lba;
+    operation.end = request.lba + sectorsOf(request.op, request.flags, request.count);
+    operation.index = this.operations.length;
+    this.operations.push(operation);
+    if (this.view?.isServing === true) this.begin(operation);
+    else {
+      operation.phase = 'gated';
+      this.gated.push(operation);
+    }
+  }
+
+  /** A replica has a session. From now on, all changes and flushes go there, those included that are under way. */
+  addReplica(replica: Replica): void {
+    assert(!replica.isGivenUp && this.endStatus === null, 'A replica that was given up, or an ended mirror');
+    const member = this.members.add(replica);
+    replica.attachment.events = this.eventsOf(member, replica);
+    for (const operation of this.operations.slice()) {
+      if (operation.phase === 'running' && !operation.isRead) operation.send(member, replica, this.sequence, this);
+    }
+    this.changed();
+  }
+
+  setView(view: IoView): void {
+    this.view = view;
+    const freed = this.members.setView(view);
+    if (freed !== 0) for (const operation of this.operations) operation.forget(freed);
+    this.changed();
+  }
+
+  /**
+   * Ends the use of a replica's session: what was sent there is abandoned, and counts as not answered. The replica counts until a view says
+   * otherwise. The caller then closes the attachment. Must not be called within an event of an attachment.
+   */
+  giveUp(identity: string): void {
+    const replica = this.replicaOf(identity);
+    if (replica === null) return;
+    replica.isGivenUp = true;
+    replica.attachment.events = null;
+    this.members.update();
+    abandonAll(replica);
+    this.changed();
+  }
+
+  /** The session of a replica; null if it has none. */
+  replicaOf(identity: string): Replica | null {
+    const replica = this.members.find(identity)?.replica ?? null;
+    return replica?.isGivenUp === true ? null : replica;
+  }
+
+  /** The copier has made all replicas in sync equal in this region. */
+  settled(region: number): void {
+    this.unsettled.remove(region);
+    this.wantSweep();
+  }
+
+  /**
+   * Excludes changes of users from a range (M14), in turn with them. READs go on: those of unsettled regions wait anyway, and no READ goes to
+   * a replica that is being copied. `granted` may be called before this method returns. `release` may come before it.
+   */
+  lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
+    const entry = new CopyLock(this.sectorLock, granted);
+    entry.begin = Math.floor(beginBytes / SECTOR_BYTES);
+    entry.end = Math.ceil(endBytes / SECTOR_BYTES);
+    if (this.sectorLock.enter(entry)) granted();
+    return entry;
+  }
+
+  /**
+   * Takes all requests back, without answers. What of the changes was sent may be executed at some replicas only, so that their regions are
+   * unsettled. Later requests to a replica wait until its server can no longer execute the abandoned ones.
+   */
+  abandon(): Request[] {
+    const over = this.operations.splice(0);
+    this.gated = [];
+    const requests: Request[] = [];
+    let grew = false;
+    // All of them are over before anything else happens: one that is granted the lock by another that leaves must not be sent.
+    for (const operation of over) {
+      if (operation.request !== null) requests.push(operation.request);
+      if (operation.phase === 'running' && operation.isChange) grew = this.unsettle(operation) || grew;
+      if (operation.phase === 'confirming') this.confirmations.leave(operation);
+      operation.phase = 'free';
+    }
+    for (const { replica } of this.members.all) if (replica !== null && !replica.isGivenUp) abandonAll(replica);
+    for (const operation of over) this.sectorLock.leave(operation);
+    for (const operation of over) this.recycle(operation);
+    if (grew) this.ports.unsettledGrew();
+    return requests;
+  }
+
+  /** M16: answers all requests, and all later ones, with `status`. No session is used any more. `reason`: for the user. */
+  end(status: number, reason: string): void {
+    if (this.endStatus !== null) return;
+    this.endReason = reason;
+    const requests = this.abandon();
+    this.endStatus = status;
+    this.confirmations.stop();
+    for (const { replica } of this.members.all) {
+      if (replica === null) continue;
+      replica.isGivenUp = true;
+      replica.attachment.events = null;
+    }
+    this.members.update();
+    for (const request of requests) request.events?.requestDone(request, status);
+    this.events?.standingChanged();
+    this.ports.standingChanged();
+  }
+
+  // --- the way of a request
+
+  private begin(operation: Operation): void {
+    if (!operation.isRead && !operation.isChange) this.sendAll(operation);
+    else if (operation.isRead && this.isParked(operation)) return;
+    else {
+      operation.phase = 'locking';
+      if (this.sectorLock.enter(operation)) this.granted(operation);
+    }
+  }
+
+  private granted(entry: LockEntry): void {
+    if (entry instanceof CopyLock) entry.granted();
+    if (!(entry instanceof Operation) || entry.phase !== 'locking') return;
+    if (entry.isChange) {
+      this.touched.addRange(entry.begin * SECTOR_BYTES, entry.end * SECTOR_BYTES);
+      this.sendAll(entry);
+    } else if (this.isParked(entry)) this.sectorLock.leave(entry);
+    else this.route(entry);
+  }
+
+  /** M7: a READ waits without the lock, because its region is settled under the lock. */
+  private isParked(operation: Operation): boolean {
+    const region = this.unsettled.firstIn(operation.begin * SECTOR_BYTES, operation.end * SECTOR_BYTES);
+    if (region < 0) return false;
+    operation.phase = 'unsettled';
+    this.ports.settleSoon(region);
+    return true;
+  }
+
+  private sendAll(operation: Operation): void {
+    operation.phase = 'running';
+    const { all } = this.members;
+    for (let index = 0; index < all.length; index++) {
+      const member = all[index]!;
+      const { replica } = member;
+      if (replica !== null && !replica.isGivenUp) operation.send(member, replica, this.sequence, this);
+    }
+  }
+
+  /** Sends a READ to a replica that has not failed it. */
+  private route(operation: Operation): void {
+    const member = this.members.reader(operation.refusedMask);
+    if (member !== null && member.replica !== null) {
+      operation.phase = 'running';
+      operation.send(member, member.replica, this.sequence, this);
+      this.confirmations.ask(operation, member);
+    } else if (operation.refusedMask !== 0 && !this.members.hasReader(operation.refusedMask)) this.finish(operation, operation.status);
+    else operation.phase = 'homeless';
+  }
+
+  requestDone(child: Request, status: number): void {
+    assert(child instanceof Child, 'An answer to no child');
+    const { operation, replica } = child;
+    const member = operation?.answered(child) ?? null;
+    if (operation === null || member === null) return;
+    const isAnswer = replica?.isAnswering === true && isOfServer(status);
+    if (isAnswer && status === STATUS.OK) {
+      operation.okMask |= member.bit;
+      member.confirm(child.startSequence);
+      this.confirmations.look();
+    } else if (isAnswer) {
+      operation.refusedMask |= member.bit;
+      if (operation.status === STATUS.OK) operation.status = status;
+    }
+    if (operation.phase !== 'running') return;
+    if (operation.isRead) this.readAnswered(operation, child, isAnswer, status);
+    else {
+      if (!isAnswer && replica?.isGivenUp === false)
+        this.lose(member.identity, 'Its session has ended, and the outcome of a request is unknown');
+      this.judge(operation);
+    }
+  }
+
+  private readAnswered(operation: Operation, child: Child, isAnswer: boolean, status: number): void {
+    if (child.op === OP.IOCTL && operation.request !== null) operation.request.answers = child.answers;
+    if (isAnswer && status === STATUS.OK) this.readDone(operation);
+    else if (isAnswer) this.route(operation);
+    else {
+      operation.phase = 'homeless';
+      this.wantSweep();
+    }
+  }
+
+  private readDone(operation: Operation): void {
+    operation.phase = 'confirming';
+    if (this.confirmations.enter(operation)) this.finish(operation, STATUS.OK);
+  }
+
+  /** Finishes a change or FLUSH if all that must answer have answered. */
+  private judge(operation: Operation): void {
+    if (operation.phase !== 'running') return;
+    const { members } = this;
+    if (operation.refusedMask !== 0) this.refused(operation);
+    if (operation.phase !== 'running' || operation.openMask !== 0 || members.countsMask === 0) return;
+    if (members.missing(operation.okMask) === 0) this.finish(operation, STATUS.OK);
+  }
+
+  /**
+   * A replica has refused the request. If another one has executed it, the replicas differ: those that refused are lost. If all that count
+   * have refused it, the user gets the error, and those that do not count and executed it are lost.
+   */
+  private refused(operation: Operation): void {
+    const { countsMask } = this.members;
+    const { okMask, refusedMask, openMask, status } = operation;
+    if ((okMask & countsMask) !== 0) {
+      this.loseAll(refusedMask, `It refused a request that another replica executed: ${statusEntry(status).sentence}`);
+      return;
+    }
+    if (openMask !== 0 || countsMask === 0 || (countsMask & ~refusedMask) !== 0) return;
+    this.loseAll(okMask, `It executed a request that the replicas in sync refused: ${statusEntry(status).sentence}`);
+    const grew = operation.isChange && this.unsettle(operation);
+    this.finish(operation, status);
+    if (grew) this.ports.unsettledGrew();
+  }
+
+  private loseAll(mask: number, why: string): void {
+    for (const { bit, identity } of this.members.all) if ((mask & bit) !== 0) this.lose(identity, why);
+  }
+
+  /** From now on, the answers of the replica do not count. The owner is told that it has to be removed. */
+  protected lose(identity: string, why: string): void {
+    const member = this.members.find(identity);
+    if (member === null || member.isLost || member.replica === null) return;
+    member.isLost = true;
+    this.changed();
+    this.ports.lost(identity, why);
+  }
+
+  private unsettle(operation: Operation): boolean {
+    this.unsettled.addRange(operation.begin * SECTOR_BYTES, operation.end * SECTOR_BYTES);
+    return true;
+  }
+
+  private finish(operation: Operation, status: number): void {
+    const { request } = operation;
+    assert(request !== null && operation.phase !== 'free', 'A request of a mirror ended twice');
+    operation.phase = 'free';
+    const last = this.operations.pop()!;
+    if (last !== operation) {
+      this.operations[operation.index] = last;
+      last.index = operation.index;
+    }
+    this.sectorLock.leave(operation);
+    this.recycle(operation);
+    request.events?.requestDone(request, status);
+  }
+
+  private recycle(operation: Operation): void {
+    operation.reset(null);
+    this.free.push(operation);
+  }
+
+  // --- changes of the replicas
+
+  private eventsOf(member: Member, replica: Replica): AttachmentEvents {
+    return {
+      standingChanged: () => {
+        if (member.replica === replica) this.changed();
+      },
+      serverIsSlow: (sentence) => this.events?.serverIsSlow(sentence),
+    };
+  }
+
+  private changed(): void {
+    this.members.update();
+    this.wantSweep();
+    this.events?.standingChanged();
+    this.ports.standingChanged();
+  }
+
+  private wantSweep(): void {
+    if (this.isSweepDue) return;
+    this.isSweepDue = true;
+    this.ports.clock.soon(this.sweepNow);
+  }
+
+  /** Looks at every request, after something has changed that may let it go on. */
+  private sweep(): void {
+    this.isSweepDue = false;
+    if (this.endStatus !== null) return;
+    this.members.update();
+    if (this.view?.isServing === true) for (const operation of this.gated.splice(0)) this.begin(operation);
+    for (const operation of this.operations.slice()) {
+      if (operation.phase === 'unsettled') this.begin(operation);
+      else if (operation.phase === 'homeless') this.route(operation);
+      else if (operation.phase === 'running' && !operation.isRead) this.judge(operation);
+    }
+    this.confirmations.membersChanged();
+  }
+}
+
+/** Takes all requests of a session back and tells their owners, the replay log's own FLUSH and ioctls included. */
+function abandonAll(replica: Replica): void {
+  for (const request of replica.trunk.abandon(replica.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
+}
+
+/** False for statuses with which the client itself answers, because the session or the attachment has ended. */
+function isOfServer(status: number): boolean {
+  return status !== STATUS.OUTCOME_UNKNOWN && status !== STATUS.STALE && status !== STATUS.TAKEN;
+}

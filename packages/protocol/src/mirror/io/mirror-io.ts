@@ -1,0 +1,215 @@
+// A mirror as a volume of the client: the data path with what the frontends ask of it, and with the requests of the copier. Which replicas
+// there are and which count is decided by membership/ and told by the driver in rsiod.
+// Invariant: size and other facts of the mirror come from the view, or are the least that all replicas have, and never those of one replica.
+
+import type { Attachment, Standing } from '../../client/attachment.ts';
+import { Request } from '../../client/requests/request.ts';
+import type { SessionAnswer } from '../../client/session-call.ts';
+import type { LogFacts, VolumeTarget } from '../../client/targets/volume-target.ts';
+import type { Trunk } from '../../client/trunk.ts';
+import type { StorageReport } from '../../link/heartbeat.ts';
+import { OP } from '../../wire/frames.ts';
+import { decodeExtentsRequest } from '../../wire/message-codec.ts';
+import { IOCTL, type OpenAnswer } from '../../wire/messages.ts';
+import { STATUS, statusEntry } from '../../wire/status.ts';
+import { type CopyDone, CopyRequests } from './copy-requests.ts';
+import { DataPath, type DataPathPorts } from './data-path.ts';
+import type { IoView } from './members.ts';
+import type { Replica } from './replica.ts';
+import { reasonOf, standingOf } from './standing.ts';
+
+export interface MirrorIoFacts {
+  /** Id of the mirror. */
+  readonly mirror: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly readonly: boolean;
+}
+
+export class MirrorIo extends DataPath implements VolumeTarget {
+  readonly name: string;
+  readonly universe: number;
+  readonly readonly: boolean;
+  volume: OpenAnswer | null = null;
+  private readonly mirror: string;
+  private readonly copies: CopyRequests;
+
+  constructor(facts: MirrorIoFacts, ports: DataPathPorts) {
+    super(ports);
+    this.mirror = facts.mirror;
+    this.name = facts.name;
+    this.universe = facts.universe;
+    this.readonly = facts.readonly;
+    this.copies = new CopyRequests(ports.clock);
+  }
+
+  // --- for the driver
+
+  override addReplica(replica: Replica): void {
+    super.addReplica(replica);
+    this.describe();
+    const blockBytes = replica.attachment.volume?.blockSizeBytes ?? 0;
+    if (this.volume !== null && blockBytes > this.volume.blockSizeBytes) {
+      const why = `Its blocks have ${blockBytes} bytes, and those of the mirror ${this.volume.blockSizeBytes}`;
+      this.lose(replica.identity, why);
+    }
+  }
+
+  override setView(view: IoView): void {
+    super.setView(view);
+    this.describe();
+  }
+
+  // --- VolumeTarget
+
+  get standing(): Standing {
+    return standingOf(this.view, this.members.all, this.endStatus !== null);
+  }
+
+  get reason(): string {
+    return this.endReason ?? reasonOf(this.view, this.members.all);
+  }
+
+  get replicas(): readonly Replica[] {
+    return this.members.all.flatMap(({ replica }) => (replica === null || replica.isGivenUp ? [] : [replica]));
+  }
+
+  get attachments(): readonly Attachment[] {
+    return this.replicas.map(({ attachment }) => attachment);
+  }
+
+  get trunks(): readonly Trunk[] {
+    return this.replicas.map(({ trunk }) => trunk);
+  }
+
+  get pathCount(): number {
+    let most = 0;
+    const { all } = this.members;
+    for (let index = 0; index < all.length; index++) most = Math.max(most, all[index]!.replica?.trunk.paths.length ?? 0);
+    return most;
+  }
+
+  get waitsForSpace(): boolean {
+    return this.replicas.some(({ attachment }) => attachment.waitsForSpace);
+  }
+
+  /** The report of the server whose oldest request is the oldest. */
+  get storageReport(): StorageReport | null {
+    let oldest: StorageReport | null = null;
+    for (const { trunk } of this.replicas) {
+      const report = trunk.storageReport;
+      if (report !== null && (oldest === null || report.oldestMs > oldest.oldestMs)) oldest = report;
+    }
+    return oldest;
+  }
+
+  get log(): LogFacts | null {
+    let fullest: LogFacts | null = null;
+    for (const { attachment } of this.replicas) {
+      const { log } = attachment;
+      if (log !== null && (fullest === null || log.usedBytes > fullest.usedBytes)) fullest = log;
+    }
+    return fullest;
+  }
+
+  get canFlushLog(): boolean {
+    return this.replicas.some(({ attachment }) => attachment.canFlushLog);
+  }
+
+  flushLog(nowMs: number): void {
+    for (const { attachment, trunk } of this.replicas) {
+      if (!attachment.canFlushLog) continue;
+      attachment.flushLog(nowMs);
+      trunk.wantPump();
+    }
+  }
+
+  /** EXTENTS is executed like a READ. Replicas have no common snapshots, so that a mirror has no other IOCTL. */
+  ioctl(aux: number, body: Buffer, answered: (answer: SessionAnswer) => void): void {
+    const { clock } = this.ports;
+    if (aux !== IOCTL.EXTENTS) {
+      const status = STATUS.UNSUPPORTED;
+      clock.soon(() => answered({ status, bodies: [], sentence: statusEntry(status).sentence }));
+      return;
+    }
+    const { lba, sectors } = decodeExtentsRequest(body, 0, body.length);
+    const request = new Request();
+    request.op = OP.IOCTL;
+    request.aux = aux;
+    request.message = body;
+    request.lba = lba;
+    request.count = sectors;
+    request.events = {
+      requestDone: (done, status) =>
+        answered({ status, bodies: done.answers, sentence: status === STATUS.OK ? '' : statusEntry(status).sentence }),
+    };
+    this.submit(request, clock.monotonicMs());
+  }
+
+  // --- for the copier
+
+  /** Requests of users without an answer. */
+  get userIoCount(): number {
+    return this.outstanding;
+  }
+
+  /**
+   * Reads from one replica for a copy: at most BODY_MAX_BYTES, in whole blocks. The buffer belongs to the request until `done`. OUTCOME_UNKNOWN:
+   * the replica has no session, or its requests were abandoned.
+   */
+  readAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
+    this.copies.transfer(OP.READ, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, done);
+  }
+
+  /** Writes to one replica; otherwise as `readAt`. */
+  writeAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
+    this.touched.addRange(positionBytes, positionBytes + lengthBytes);
+    this.copies.transfer(OP.WRITE, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, done);
+  }
+
+  /** Makes whole sectors of one replica zero. */
+  zeroAt(identity: string, positionBytes: number, lengthBytes: number, done: CopyDone): void {
+    this.touched.addRange(positionBytes, positionBytes + lengthBytes);
+    this.copies.zero(this.replicaOf(identity), positionBytes, lengthBytes, done);
+  }
+
+  flushAt(identity: string, done: CopyDone): void {
+    this.copies.flush(this.replicaOf(identity), done);
+  }
+
+  /** The incarnation of the replica's storage; null if the replica has no session. */
+  lifeOf(identity: string): string | null {
+    return this.replicaOf(identity)?.attachment.volume?.life ?? null;
+  }
+
+  /** Changes with each OPEN that is granted and with each incarnation; null while the replica is not ready. */
+  tenureOf(identity: string): string | null {
+    const replica = this.replicaOf(identity);
+    if (replica === null || !replica.isReady) return null;
+    const { trunk, attachment } = replica;
+    return `${trunk.session?.id.toString('hex')} ${attachment.handle} ${attachment.volume?.life}`;
+  }
+
+  /** Requests of users and of the copier that the replica has to answer. */
+  loadOf(identity: string): number {
+    return (this.members.find(identity)?.load ?? 0) + (this.replicaOf(identity)?.attachment.slotsHeld ?? 0);
+  }
+
+  /** The mirror is described when it begins to serve; then its size may grow, and its blocks stay as they are. */
+  private describe(): void {
+    const { view, volume, mirror } = this;
+    const opened = this.attachments.flatMap((attachment) => attachment.volume ?? []);
+    if (view === null || (volume === null && (!view.isServing || opened.length === 0))) return;
+    this.volume = {
+      handle: 0,
+      id: mirror,
+      sizeBytes: Math.max(view.sizeBytes, volume?.sizeBytes ?? 0),
+      blockSizeBytes: volume?.blockSizeBytes ?? Math.max(...opened.map(({ blockSizeBytes }) => blockSizeBytes)),
+      readonly: this.readonly,
+      shared: false,
+      canDiscard: opened.every(({ canDiscard }) => canDiscard),
+      identity: mirror,
+      life: `${mirror}-${view.term}`,
+    };
+  }
+}

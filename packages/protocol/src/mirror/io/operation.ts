@@ -1,0 +1,118 @@
+// One request of the user on its way through a mirror, and its children: one request for each replica to which it was sent. Objects are
+// reused, so that an I/O allocates nothing. Masks have the bits of members. Invariant: the buffer of the user's request is used by a child
+// only while the child's bit is in `openMask`.
+
+import { assert } from '@rsio/common/lib/assert';
+import { Request, type RequestEvents } from '../../client/requests/request.ts';
+import type { Member } from './members.ts';
+import type { Replica } from './replica.ts';
+import { LockEntry } from './sector-lock.ts';
+
+/**
+ * `gated`: the mirror does not serve yet. `unsettled`: a READ waits until its region is settled. `locking`: waits for the lock. `running`:
+ * sent. `homeless`: a READ waits for a replica that can execute it. `confirming`: the READ of a replica is answered, and the term is not
+ * confirmed yet.
+ */
+export type OperationPhase = 'free' | 'gated' | 'unsettled' | 'locking' | 'running' | 'homeless' | 'confirming';
+
+const NOTHING = Buffer.alloc(0);
+
+export class Child extends Request {
+  /** Null if the child was left behind: its operation has ended, and the answer has no effect. */
+  operation: Operation | null = null;
+  member: Member | null = null;
+  replica: Replica | null = null;
+  /** Sequence number of the newest user request at the time at which the child was submitted. */
+  startSequence = 0;
+}
+
+export class Operation extends LockEntry {
+  request: Request | null = null;
+  phase: OperationPhase = 'free';
+  /** Number of the request in order of submission. */
+  sequence = 0;
+  /** Place in the list of all operations. */
+  index = 0;
+  isRead = false;
+  /** True for WRITE, ZERO and DISCARD. */
+  isChange = false;
+  /** Members that owe an answer, have answered OK, and have answered with an error. */
+  openMask = 0;
+  okMask = 0;
+  refusedMask = 0;
+  /** The first error. */
+  status = 0;
+  private readonly children: (Child | undefined)[] = [];
+
+  reset(request: Request | null): void {
+    // The trunk of a session that has ended answers later, and until then such a child must not be reused.
+    if (this.openMask !== 0) this.leaveChildren();
+    this.request = request;
+    this.openMask = 0;
+    this.okMask = 0;
+    this.refusedMask = 0;
+    this.status = 0;
+  }
+
+  /** Sends the request to a replica. Earlier answers of the member no longer count. */
+  send(member: Member, replica: Replica, sequence: number, events: RequestEvents): void {
+    const { request } = this;
+    if (request === null) return;
+    if ((this.openMask & member.bit) !== 0) this.leaveChild(member.number);
+    const child = (this.children[member.number] ??= new Child());
+    child.operation = this;
+    child.member = member;
+    child.replica = replica;
+    child.startSequence = sequence;
+    child.op = request.op;
+    child.flags = request.flags;
+    child.lba = request.lba;
+    child.count = request.count;
+    child.bodyBytes = request.bodyBytes;
+    child.buffer = request.buffer;
+    child.bufferOffset = request.bufferOffset;
+    child.aux = request.aux;
+    child.message = request.message;
+    child.attachment = replica.attachment;
+    child.events = events;
+    this.openMask |= member.bit;
+    this.okMask &= ~member.bit;
+    this.refusedMask &= ~member.bit;
+    member.load++;
+    replica.trunk.submit(child, request.submittedMs);
+  }
+
+  /** The answer of a child has come. Returns the member. */
+  answered(child: Child): Member | null {
+    const { member } = child;
+    child.buffer = NOTHING;
+    child.operation = null;
+    if (member === null) return null;
+    member.load--;
+    this.openMask &= ~member.bit;
+    return member;
+  }
+
+  /** The bits of these members are free: others may get them. */
+  forget(freedMask: number): void {
+    for (let number = 0; number < this.children.length; number++) {
+      if ((this.openMask & freedMask & (1 << number)) !== 0) this.leaveChild(number);
+    }
+    this.openMask &= ~freedMask;
+    this.okMask &= ~freedMask;
+    this.refusedMask &= ~freedMask;
+  }
+
+  private leaveChildren(): void {
+    for (let number = 0; number < this.children.length; number++) if ((this.openMask & (1 << number)) !== 0) this.leaveChild(number);
+  }
+
+  private leaveChild(number: number): void {
+    const child = this.children[number];
+    if (child === undefined) return;
+    assert(child.replica?.isAnswering !== true, 'A request is left behind at a replica that may still execute it');
+    if (child.member !== null) child.member.load--;
+    child.operation = null;
+    this.children[number] = undefined;
+  }
+}

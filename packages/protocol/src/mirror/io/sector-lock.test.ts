@@ -1,0 +1,67 @@
+// The lock against a naive model: the entries that are held follow from the list of all entries in order of arrival. No entry waits
+// without a reason, and no entry overtakes an earlier one with which it conflicts.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { LockEntry, SectorLock } from './sector-lock.ts';
+
+function conflict(one: LockEntry, other: LockEntry): boolean {
+  return (one.isExclusive || other.isExclusive) && one.begin < other.end && other.begin < one.end;
+}
+
+function heldOf(present: readonly LockEntry[]): Set<LockEntry> {
+  return new Set(present.filter((one, index) => !present.slice(0, index).some((earlier) => conflict(earlier, one))));
+}
+
+const entry = fc.record({ begin: fc.nat(20), length: fc.integer({ min: 1, max: 8 }), isExclusive: fc.boolean() });
+const step = fc.oneof(
+  { weight: 3, arbitrary: entry },
+  { weight: 2, arbitrary: fc.record({ leave: fc.nat(1000), anyEntry: fc.boolean() }) },
+);
+
+test('what is held matches the naive model after each step, and entries that leave from within a grant do no harm', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), fc.boolean(), (steps, leavesWithin) => {
+      const held = new Set<LockEntry>();
+      const present: LockEntry[] = [];
+      let grants = 0;
+      const leave = (one: LockEntry): void => {
+        held.delete(one);
+        present.splice(present.indexOf(one), 1);
+        lock.leave(one);
+      };
+      const lock = new SectorLock((one) => {
+        held.add(one);
+        if (leavesWithin && ++grants % 3 === 0) leave(one);
+      });
+      for (const next of steps) {
+        if ('begin' in next) {
+          const made = new LockEntry();
+          made.begin = next.begin;
+          made.end = next.begin + next.length;
+          made.isExclusive = next.isExclusive;
+          present.push(made);
+          if (lock.enter(made)) held.add(made);
+        } else if (present.length > 0) {
+          const from = next.anyEntry ? present : [...held];
+          leave(from[next.leave % from.length]!);
+        }
+        expect(held).toEqual(heldOf(present));
+        for (const one of present) expect(one.lock).toBe(held.has(one) ? 'held' : 'waiting');
+      }
+      while (present.length > 0) leave([...held][0]!);
+      expect(held.size).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a later read waits behind a waiting change, so that reads do not starve it', () => {
+  const lock = new SectorLock(() => {});
+  const [first, change, later] = [new LockEntry(), new LockEntry(), new LockEntry()];
+  for (const one of [first, change, later]) one.end = 8;
+  change.isExclusive = true;
+  expect([lock.enter(first), lock.enter(change), lock.enter(later)]).toEqual([true, false, false]);
+  lock.leave(first);
+  expect([change.lock, later.lock]).toEqual(['held', 'waiting']);
+});
