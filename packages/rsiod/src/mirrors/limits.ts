@@ -1,4 +1,5 @@
-// Bounds of rsiod's mirrors/ folder. Units are in the names.
+// Bounds of rsiod's mirrors/ folder. Units are in the names. The file
+// src/limits.ts asserts that the bounds of all folders agree.
 
 /** Interval between two looks at replicas that do not answer. A look that is much later shows that this process stood still. */
 export const PATIENCE_LOOK_MS = 200;

@@ -325,8 +325,8 @@ export class MirrorDriver {
   private retryLater(): void {
     const isWaiting = this.view === null || this.view.waitsFor !== null;
     if (this.isOver || !isWaiting || this.retry !== null) return;
-    const { clock, random } = this.ports;
-    this.retry = clock.after(RETRY_MIN_MS + RETRY_SPREAD_MS * random(), () => {
+    const { ports } = this;
+    this.retry = ports.clock.after(RETRY_MIN_MS + RETRY_SPREAD_MS * ports.random(), () => {
       this.retry = null;
       this.take({ kind: 'retry' });
     });

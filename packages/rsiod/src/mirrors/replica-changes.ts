@@ -1,4 +1,5 @@
-// What has changed for the replicas of a mirror between two views, as events for the administrator. Pure.
+// What has changed for the replicas of a mirror between two views, as events for the administrator. Pure. The driver adds the events, and
+// the views of the daemon use the same words.
 
 import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 
