@@ -13,6 +13,7 @@ import { CHANGES_WAITING_MAX } from './admin/limits.ts';
 import { HOLD_CHANGES_WAITING_MAX } from './holds/limits.ts';
 import { TAKE_OVER_REVOKE_MS } from './listener/limits.ts';
 import { IMAGES_AT_ONCE_MAX } from './images/limits.ts';
+import { REPLICA_WAIT_MS } from './mirrors/limits.ts';
 import { GUARD_CHUNKS_MAX, MOMENT_VOLUMES_MAX } from './moments/limits.ts';
 import { CHUNKS_MAX, SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from './pools/snapshots/limits.ts';
 import { SCHEDULE_KEPT_MAX, SCHEDULE_RULES_MAX } from './schedules/limits.ts';
@@ -41,6 +42,10 @@ assert(
   TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS + STORAGE_SYNC_WAIT_MS < TAKE_OVER_WAIT_MS &&
     TAKE_OVER_WAIT_MS + LIST_WAIT_MS < CONTROL_TIMEOUT_MS,
   'A command for a take-over must wait for at least as long as the server may take',
+);
+assert(
+  REPLICA_WAIT_MS > TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS && REPLICA_WAIT_MS < TAKE_OVER_WAIT_MS,
+  'A CLAIM must wait until a process that does not release its replica is killed, and no longer than clients wait',
 );
 assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface must be up before those on the old one are closed');
 assert(2 * REMOTE_REQUESTS_MAX < CHANGES_WAITING_MAX, 'Clients must leave room for the commands of the local administrator');

@@ -188,6 +188,7 @@ export class SimHolds {
           }),
         sync: ({ id }) => this.sync(machine.volumes.get(id)!),
         incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
+        promiseOf: () => null,
         holdersChanged,
       },
     );

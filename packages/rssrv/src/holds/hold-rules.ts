@@ -37,6 +37,8 @@ export interface Hold {
    * null, which stands for the current incarnation.
    */
   readonly life: string | null;
+  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Left out of the holds of other volumes. */
+  readonly term?: number;
 }
 
 /** The most recent take-over of a volume. */
@@ -83,6 +85,8 @@ export interface Opening {
   readonly isSettled: boolean;
   /** True if a client that loses its hold may have written to the volume, so that the volume must be synced first. */
   readonly needsSync: boolean;
+  /** Number of the term under which a replica is opened; null for other volumes. */
+  readonly term: number | null;
 }
 
 /**
@@ -122,6 +126,7 @@ export function decideOpen(
     replaced,
     isSettled: request.resume === null,
     needsSync: ending.some((hold) => !hold.readonly),
+    term: request.mirror?.number ?? null,
   };
 }
 
@@ -138,7 +143,8 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   const taken = losers.length > 0 ? { node, address, atMs: nowMs } : entry.taken;
   if (own === undefined) {
     const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life: incarnation };
-    return { ...entry, epoch, holds: [...others, hold], taken };
+    const { term } = opening;
+    return { ...entry, epoch, holds: [...others, term === null ? hold : { ...hold, term }], taken };
   }
   const isSettled = opening.isSettled && own.life !== incarnation;
   const isChanged = own.readonly !== onlyReads || losers.length > 0;

@@ -4,7 +4,7 @@
 import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
-import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
+import { clientInstance, passes, termNumber, token } from '@rsio/protocol/wire/guards';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import type { Hold, TakeOver, VolumeHolds } from './hold-rules.ts';
 import { type Instance, type MachineNote, NO_NOTES, type NodeNotes } from './instances.ts';
@@ -117,7 +117,8 @@ function isVolumeHolds(value: unknown): value is VolumeHolds {
 }
 
 function isPresentHold(hold: SecondHold): hold is Hold {
-  return passes(clientInstance, hold.instance) && isProcess((hold as Partial<Hold>).process);
+  const { process, term } = hold as Partial<Hold>;
+  return passes(clientInstance, hold.instance) && isProcess(process) && (term === undefined || passes(termNumber, term));
 }
 
 function isVolumeOf<H extends SecondHold>(value: unknown, isHold: (hold: unknown, lastEpoch: number) => hold is H): boolean {

@@ -32,6 +32,7 @@ import {
 import { type HoldChanges, HoldTurns } from './hold-turns.ts';
 import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
 import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
+import { type MirrorPromise, refusedReplica } from './replica-opens.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
 
@@ -53,6 +54,8 @@ export interface GrantPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Returns true if the client's session still exists and can receive the answer. */
   isWanted(): boolean;
+  /** What this server has promised about a mirror; null if it has no readable record of it. */
+  promiseOf(mirror: string): MirrorPromise | null;
   /** Called when a volume's holders have changed, so that the listener announces a new list to all clients. */
   holdersChanged(): void;
 }
@@ -211,6 +214,27 @@ export class Holds {
   }
 
   /**
+   * Ends holds of a replica in the turn of its volume, and then executes `after` in the same turn. `losers` chooses among all holds, and may
+   * throw. `revoke` resolves when nothing of them runs. The ends are durable before `after` begins. If anything throws, the holds stay.
+   */
+  async endHolds<T>(
+    volumeId: string,
+    losers: (holds: readonly Hold[]) => readonly Hold[],
+    revoke: (losers: readonly Hold[], epoch: number) => Promise<void>,
+    after: () => Promise<T>,
+  ): Promise<T> {
+    return this.turns.inTurn(volumeId, async () => {
+      const { epoch, holds } = this.entryOf(volumeId);
+      const ended = losers(holds);
+      await revoke(ended, epoch);
+      const entry = this.entryOf(volumeId);
+      const left = entry.holds.filter((hold) => !ended.includes(hold));
+      if (ended.length > 0) await this.change(volumeId, { ...entry, epoch: entry.epoch + 1, holds: left }, ended[0]?.node ?? '');
+      return after();
+    });
+  }
+
+  /**
    * Records that the client has recovered all its writes (H3). Resolves with true when the record is durable, or with false if the client
    * has lost the hold.
    */
@@ -267,13 +291,16 @@ export class Holds {
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`);
     const volume = ports.find();
     if (volume?.id !== id) return this.unknownVolume(id, request);
-    const opening = decideOpen(this.entryOf(id), volume, client, request, ports.incarnation(volume), ports.role());
+    const entry = this.entryOf(id);
+    const opening =
+      refusedReplica(volume, entry, client, request, (mirror) => ports.promiseOf(mirror)) ??
+      decideOpen(entry, volume, client, request, ports.incarnation(volume), ports.role());
     if (opening.kind === 'refused') {
       this.logRefusal(volume, client, opening.sentence);
       return this.refuse(id, opening.sentence, opening.status, opening.holders);
     }
     if (opening.losers.length === 0 && !opening.needsSync) return this.give(volume, client, opening, ports);
-    if (opening.losers.length > 0) own.takeOver = { taker: client, entry: this.entryOf(id) };
+    if (opening.losers.length > 0) own.takeOver = { taker: client, entry };
     const lost = await this.endOthers(volume, opening, ports);
     if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
     // Meanwhile, the configuration may have changed, or the client may have left.

@@ -56,6 +56,7 @@ function opensOf(holds: Holds, ports: Partial<OpensPorts> = {}): Opens {
     revokeHold: () => Promise.resolve(true),
     sync: () => Promise.resolve(),
     incarnationEnded: () => Promise.resolve(),
+    promiseOf: () => null,
     holdersChanged: () => undefined,
     ...ports,
   });

@@ -100,6 +100,7 @@ class World {
         this.life++;
       },
       isWanted: () => true,
+      promiseOf: () => null,
       holdersChanged: () => undefined,
     };
   }

@@ -69,6 +69,7 @@ class Scene {
         await this.step('new life');
       },
       isWanted: () => this.isWanted,
+      promiseOf: () => null,
       holdersChanged: () => void this.steps.push('changed'),
     };
     return this.holders.grant('id', client, { ...OPEN, ...request }, ports);

@@ -45,8 +45,15 @@ export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number
   if (number === IOCTL.IDENTIFY) events.done(identify(open));
   else if (number === IOCTL.EXTENTS) extents(open, body, events);
   else if (number === IOCTL.SETTLED) await settled(ports, open, events);
+  else if (number === IOCTL.TERM) term(open, events);
   else if (isSnapshotIoctl(number)) await aboutSnapshot(ports, open, number, body, events);
   else events.refused(STATUS.UNSUPPORTED, `There is no IOCTL ${number}`);
+}
+
+/** A closing handle was answered with STALE already. */
+function term({ volume }: IoctlHandle, events: IoctlEvents): void {
+  if (volume.replica === undefined) events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
+  else events.done(null);
 }
 
 async function settled(ports: IoctlPorts, { volume, epoch, incarnation }: IoctlHandle, events: IoctlEvents): Promise<void> {

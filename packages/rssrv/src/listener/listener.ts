@@ -34,8 +34,8 @@ import { announceList, checkTls, identityOf, identityWith } from './offered-volu
 import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../probes/probe-connections.ts';
 import { Holds } from '../holds/holds.ts';
+import { systemVoters } from '../mirrors/own-replicas.ts';
 import { Moments } from '../moments/moments.ts';
-import { mayFound } from '../pools/asker.ts';
 import { Statistics } from '../statistics/statistics.ts';
 import { EventLog, eventOf } from '../events/event-log.ts';
 import { ServerEvents } from '../events/server-events.ts';
@@ -48,7 +48,7 @@ import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts'
 import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Incarnations } from '../incarnations/incarnations.ts';
 import { Volumes } from '../volumes/volumes.ts';
-import { Voters } from '../voters/voters.ts';
+import type { Voters } from '../voters/voters.ts';
 import { ListAnnouncements } from '../workers/list-announcements.ts';
 import { type Worker, WorkerPool } from '../workers/worker-pool.ts';
 import { WorkerRights } from '../workers/worker-rights.ts';
@@ -119,7 +119,7 @@ export class Listener {
     this.reloader = this.newReloader();
     this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
     this.fences = new Fences(clock, paths.fencesFile, this.holds);
-    this.voters = new Voters({ folder: paths.votersDir, log, mayFound: (node) => mayFound(node, this.config) });
+    this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
     this.volumes = new Volumes({
       ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
       ...{ fileSystemOf, clock, log },
@@ -297,7 +297,7 @@ export class Listener {
       incarnationOf: (one) => this.incarnationOf(one),
       incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
       lost: (id) => void this.incarnations.lost(id),
-      holdersChanged: () => this.lists.changed([], null),
+      listChanged: (changed) => this.lists.changed([], changed),
     });
   }
 

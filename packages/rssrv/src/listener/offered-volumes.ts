@@ -45,7 +45,8 @@ export function announceList(
 
 function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 'waitsForSpace'>): VolumeEntry {
   const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = volume;
-  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts };
+  const mirror = volume.replica?.mirror;
+  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts, ...(mirror === undefined ? {} : { mirror }) };
 }
 
 /**

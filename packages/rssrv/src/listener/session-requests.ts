@@ -21,6 +21,7 @@ import type { Grant } from '../session/session-volumes.ts';
 import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import type { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
+import { MirrorVotes, NO_REPLICAS } from '../mirrors/mirror-votes.ts';
 import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
 import type { Voters } from '../voters/voters.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
@@ -32,7 +33,7 @@ import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
 export interface SessionRequestPorts {
   readonly clock: Clock;
-  readonly log: Pick<Log, 'warn'>;
+  readonly log: Log;
   /** Name of the server. */
   readonly server: string;
   readonly holds: Holds;
@@ -52,17 +53,20 @@ export interface SessionRequestPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
-  holdersChanged(): void;
+  /** Called when volumes look different to the clients that may attach them; null: all clients are told. */
+  listChanged(volumes: readonly ServedVolume[] | null): void;
 }
 
 export class SessionRequests {
   private readonly ports: SessionRequestPorts;
   private readonly opens: Opens;
+  private readonly votes: MirrorVotes;
   readonly bridges: Bridges;
 
   constructor(ports: SessionRequestPorts) {
     this.ports = ports;
     this.opens = this.newOpens();
+    this.votes = this.newVotes();
     this.bridges = systemBridges({
       ...{ clock: ports.clock, log: ports.log },
       pools: () => ports.administration().poolStates,
@@ -116,10 +120,24 @@ export class SessionRequests {
     return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);
   }
 
-  /** A fence is answered only when no VOTE of its client is being executed. */
   private vote({ client, workerSession }: ServedSession, request: VoteRequest): Promise<VoteReply> {
-    const { fences, voters } = this.ports;
-    return fences.order(client.node, () => voters.answer(client, request, () => !workerSession.isEnding && !fences.has(client.node)));
+    return this.votes.answer(client, request, () => !workerSession.isEnding && !this.ports.fences.has(client.node));
+  }
+
+  private newVotes(): MirrorVotes {
+    const { ports } = this;
+    const { clock, log, voters, holds, fences, volumes } = ports;
+    return new MirrorVotes({
+      ...{ clock, log, voters, holds, store: NO_REPLICAS },
+      served: () => volumes.served,
+      incarnationOf: (volume) => ports.incarnationOf(volume),
+      incarnationEnded: (volume) => ports.incarnationEnded(volume),
+      // A fence is answered only when no VOTE of its client is being executed.
+      order: (node, work) => fences.order(node, work),
+      usersOf: (id) => ports.admissions().sessions.flatMap(({ client, uses }) => (uses.has(id) ? [client.node] : [])),
+      revoke: (node, id, epoch, why) => ports.admissions().revokeForTakeOver(node, id, epoch, why),
+      listChanged: (changed) => ports.listChanged(changed),
+    });
   }
 
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
@@ -147,7 +165,8 @@ export class SessionRequests {
       revokeHold: ({ id }, { node }, epoch, why) => this.ports.admissions().revokeForTakeOver(node, id, epoch, why),
       sync: ({ id }) => volumes.sync(id),
       incarnationEnded: (one) => this.ports.incarnationEnded(one),
-      holdersChanged: () => this.ports.holdersChanged(),
+      promiseOf: (mirror) => this.ports.voters.recordOf(mirror),
+      holdersChanged: () => this.ports.listChanged(null),
     });
   }
 }

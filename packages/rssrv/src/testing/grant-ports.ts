@@ -13,6 +13,7 @@ export function unhinderedPorts(volume: ServedVolume): GrantPorts {
     sync: () => Promise.resolve(),
     incarnationEnded: () => Promise.resolve(),
     isWanted: () => true,
+    promiseOf: () => null,
     holdersChanged: () => undefined,
   };
 }

@@ -86,11 +86,16 @@ const STRANGER = 'big-7';
 let folder = '';
 let logged: string[] = [];
 let mayFound = true;
+let hasReplica = false;
+let bar: string | null = null;
+const replicas = { has: () => hasReplica, whyNoTakeOver: () => bar };
 
 beforeEach(() => {
   folder = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rsio-voters-')), 'voters');
   logged = [];
   mayFound = true;
+  hasReplica = false;
+  bar = null;
 });
 
 afterEach(() => {
@@ -100,7 +105,12 @@ afterEach(() => {
 
 async function started(): Promise<Voters> {
   const say = (text: string): void => void logged.push(text);
-  const voters = new Voters({ folder, log: { info: say, warn: say, error: say }, mayFound: (node) => mayFound && node !== STRANGER });
+  const voters = new Voters({
+    folder,
+    log: { info: say, warn: say, error: say },
+    replicas,
+    mayFound: (node) => mayFound && node !== STRANGER,
+  });
   await voters.load();
   return voters;
 }
@@ -296,4 +306,27 @@ test('nothing is begun for a session that has ended', async () => {
   await voted(voters, found());
   expect(await voters.answer(ME, claims(5), () => false)).toMatchObject({ voteStatus: STATUS.SHUTTING_DOWN });
   expect(await voted(voters, asks)).toMatchObject({ promise: null });
+});
+
+test('the file of the server with the replica says who may take the mirror from another client', async () => {
+  const voters = await started();
+  await voted(voters, found());
+  await voted(voters, claims(1));
+  await voted(voters, stores(1, 1));
+  bar = 'take-over of volume db does not permit it';
+  expect(await voted(voters, claims(2, true), OTHER)).toMatchObject({ voted: VOTED.HELD, sentence: expect.stringContaining(bar) });
+  expect(await voted(voters, claims(2, true)), 'its own client needs no right').toMatchObject({ voted: VOTED.DONE });
+  await voted(voters, stores(2, 1, true));
+  expect(await voted(voters, claims(3), OTHER), 'it was detached').toMatchObject({ voted: VOTED.DONE });
+});
+
+test('a record is not dismissed while the server has a replica, which would then be open to lower terms', async () => {
+  const voters = await started();
+  await voted(voters, found());
+  await voted(voters, claims(1));
+  hasReplica = true;
+  expect(await voted(voters, dismisses(1))).toMatchObject({ voted: VOTED.REFUSED });
+  expect(await voted(voters, asks)).toMatchObject({ voted: VOTED.DONE });
+  hasReplica = false;
+  expect(await voted(voters, dismisses(1))).toMatchObject({ voted: VOTED.DONE });
 });

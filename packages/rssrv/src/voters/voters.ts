@@ -16,7 +16,16 @@ import type { VoteReply, VoteRequest } from './session-votes.ts';
 import { mirrorOf, voterFile, voterFileName } from './voter-file.ts';
 import { claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, type VoterRecord } from './voter-rules.ts';
 
+/** What the volumes of this server have to do with its votes. */
+export interface VoterReplicas {
+  /** True if a volume of this server is a replica of the mirror. */
+  has(mirror: string): boolean;
+  /** Returns why the client may not take this server's replica of the mirror from another client; null if it may. */
+  whyNoTakeOver(mirror: string, node: string): string | null;
+}
+
 export interface VotersPorts {
+  readonly replicas: VoterReplicas;
   readonly folder: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /**
@@ -95,6 +104,11 @@ export class Voters {
     });
   }
 
+  /** The record that is on disk; null if there is none that can be read. */
+  recordOf(mirror: string): VoterRecord | null {
+    return this.entries.get(mirror)?.record ?? null;
+  }
+
   get views(): readonly VoterView[] {
     const kept = [...this.entries.values()].filter(({ record, trouble }) => record !== null || trouble !== null);
     return kept.map(({ mirror, record, trouble }) => ({ mirror, record, trouble })).sort((a, b) => (a.mirror < b.mirror ? -1 : 1));
@@ -157,20 +171,19 @@ export class Voters {
     const term: Term = { number: request.number, node, instance: client.instance };
     switch (request.vote) {
       case 'claim':
-        return this.change(entry, claim(record, term, request.takesOver));
+        return this.change(entry, this.claimed(record, term, request.takesOver));
       case 'config':
         return this.change(entry, store(record, term, request.config));
-      case 'confirm': {
-        const decision = confirm(record, term);
-        return { ...answerOf(decision), stored: null };
-      }
+      case 'confirm':
+        return { ...answerOf(confirm(record, term)), stored: null };
+      // mirrors/ does the rest, because the storage may not answer.
       case 'place':
-      case 'unplace': {
-        const decision = confirm(record, term);
-        return decision.voted === VOTED.DONE ? answer(VOTED.REFUSED, 'This server has no replicas', record) : answerOf(decision);
-      }
+      case 'unplace':
+        return answerOf(confirm(record, term));
       case 'dismiss': {
         const decision = confirm(record, term);
+        if (decision.voted === VOTED.DONE && this.ports.replicas.has(record.mirror))
+          return answer(VOTED.REFUSED, 'This server has a replica of the mirror, which must be removed first', record);
         if (decision.voted === VOTED.DONE) await this.forget(entry);
         return answerOf(decision);
       }
@@ -182,6 +195,12 @@ export class Voters {
     await this.save(entry, record);
     this.ports.log.info(`This server votes for mirror ${record.name} (${record.mirror}), which client ${node} has founded`);
     return answer(VOTED.DONE, '', record);
+  }
+
+  private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
+    const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;
+    const decision = claim(record, term, takesOver && bar === null);
+    return decision.voted === VOTED.HELD && bar !== null ? { ...decision, sentence: `${decision.sentence}. ${bar}` } : decision;
   }
 
   private async change(entry: Entry, decision: Decision): Promise<VoteAnswer> {

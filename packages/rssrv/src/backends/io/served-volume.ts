@@ -37,6 +37,16 @@ export interface VolumePools {
   readonly isThick: boolean;
 }
 
+/** A replica of a mirror. */
+export interface ServedReplica {
+  /** Id of the mirror. */
+  readonly mirror: string;
+  /** Id of the data, which is new whenever the volume is made a replica. */
+  readonly identity: string;
+  /** Path of the intent map. */
+  readonly mapPath: string;
+}
+
 export interface ServedVolume {
   readonly name: string;
   readonly universe: number;
@@ -68,6 +78,8 @@ export interface ServedVolume {
   readonly pool?: VolumePools;
   /** Undefined for a volume of one file. `path` and `storage` are those of the first file. */
   readonly layout?: ServedLayout;
+  /** Set if the volume is a replica of a mirror. */
+  readonly replica?: ServedReplica;
   readonly test?: ServedTests;
   /** For a snapshot, the id of its volume. Its name is then `NAME@SNAPSHOT`. */
   readonly snapshotOf?: string;

@@ -1,0 +1,240 @@
+// Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters/); then comes what concerns the
+// replica: a CLAIM ends what lower terms do on it, PLACE and UNPLACE make and remove it. Invariants: an answer to CLAIM names the replica only
+// when nothing of a lower term runs or will ever run on it; storage that does not answer holds up neither the record nor another mirror.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { type Term, VOTED, type VoteAnswer, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror/messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { isFor, type ServedReplica, type ServedVolume } from '../backends/io/served-volume.ts';
+import type { Hold } from '../holds/hold-rules.ts';
+import type { Holds } from '../holds/holds.ts';
+import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
+import type { Voters, VotingClient } from '../voters/voters.ts';
+import { REPLICA_WAIT_MS } from './limits.ts';
+import { replicaFor, replicasOf } from './own-replicas.ts';
+import { ReplicaFence, type ReplicaFencePorts } from './replica-fence.ts';
+
+/** Makes and removes the mark and the intent map of replicas. What it answers is durable, and served. Throws with a sentence. */
+export interface ReplicaStore {
+  /** Makes the volume a replica with a new identity, and a map in which all regions are set. */
+  place(volumeId: string, mirror: string): Promise<{ readonly identity: string }>;
+  unplace(volumeId: string): Promise<void>;
+}
+
+export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 'holds' | 'log'> {
+  readonly clock: Pick<Clock, 'after'>;
+  readonly log: Pick<Log, 'info' | 'error'>;
+  readonly voters: Pick<Voters, 'answer' | 'recordOf'>;
+  readonly holds: Pick<Holds, 'endHolds' | 'epochOf' | 'holdersOf'>;
+  readonly store: ReplicaStore;
+  served(): readonly ServedVolume[];
+  incarnationOf(volume: ServedVolume): string;
+  /** Executes what changes volumes for a client: not for a fenced one, and a fence waits for it. */
+  order<T>(node: string, work: () => Promise<T>): Promise<T>;
+  listChanged(volumes: readonly ServedVolume[]): void;
+}
+
+/** A replica that was placed. The same PLACE again gets the same identity until the volume is opened. */
+interface Placed {
+  readonly term: Term;
+  readonly identity: string;
+  readonly epoch: number;
+}
+
+type PlaceRequest = Extract<VoteRequest, { vote: 'place' }>;
+
+export class MirrorVotes {
+  private readonly ports: MirrorVotesPorts;
+  private readonly fence: ReplicaFence;
+  /** Keyed by volume id. */
+  private readonly placed = new Map<string, Placed>();
+
+  constructor(ports: MirrorVotesPorts) {
+    this.ports = ports;
+    this.fence = new ReplicaFence({ ...ports, promiseOf: (mirror) => ports.voters.recordOf(mirror) });
+  }
+
+  /** Answers a VOTE. `isWanted`: false if the session of the client ends, or the client is fenced. */
+  async answer(client: VotingClient, request: VoteRequest, isWanted: () => boolean): Promise<VoteReply> {
+    const reply = await this.ports.order(client.node, () => this.ports.voters.answer(client, request, isWanted));
+    if ('voteStatus' in reply || reply.voted !== VOTED.DONE) return reply;
+    switch (request.vote) {
+      case 'record':
+        return { ...reply, ...this.told(request.mirror, client.node) };
+      case 'claim':
+        return this.claimed(termOf(client, request), request.mirror, reply);
+      case 'place':
+        return this.place(client, request, reply, isWanted);
+      case 'unplace':
+        return this.unplace(termOf(client, request), request.mirror, reply);
+      default:
+        return reply;
+    }
+  }
+
+  private async claimed(term: Term, mirror: string, reply: VoteAnswer): Promise<VoteAnswer> {
+    const replica = replicaFor(this.ports.served(), mirror, term.node);
+    if (replica === null || typeof replica === 'string') return { ...reply, sentence: replica ?? '' };
+    try {
+      if (!(await this.within(this.fence.end(replica))))
+        return {
+          ...reply,
+          sentence: `Volume ${replica.name} still executes requests of an earlier term: check its storage, and claim again`,
+        };
+    } catch (thrown) {
+      return { ...reply, sentence: toRsError(thrown).message };
+    }
+    return this.superseded(term, mirror, reply) ?? { ...reply, ...this.told(mirror, term.node, replica.id) };
+  }
+
+  private async place(client: VotingClient, request: PlaceRequest, reply: VoteAnswer, isWanted: () => boolean): Promise<VoteAnswer> {
+    const { mirror } = request;
+    const term = termOf(client, request);
+    const found = this.toPlace(client.node, request);
+    if ('voted' in found) return { ...reply, ...found };
+    const losers = (holds: readonly Hold[]): readonly Hold[] => {
+      if (!isWanted()) throw new RsError('E_SHUTTING_DOWN', 'The session ended before the volume was made a replica');
+      // In the turn of the volume, nothing else can open or place it.
+      this.checkPromise(term, mirror);
+      const now = this.toPlace(client.node, request);
+      if ('voted' in now) throw new RsError('E_HELD', now.sentence);
+      if (now.id !== found.id) throw new RsError('E_HELD', `Volume ${now.name} has just been replaced by another one: try again`);
+      const [other] = holds;
+      if (now.replica !== undefined) return this.isPlaced(now, term) ? [] : holds;
+      if (other === undefined) return [];
+      throw new RsError('E_HELD', `Client ${other.node} has volume ${now.name} attached: detach it there first`);
+    };
+    const work = this.ports.order(client.node, () => this.fence.endNow(found, losers, () => this.placeNow(found.id, term, mirror)));
+    return this.concluded(term, mirror, reply, work, `Volume ${found.name} is not a replica yet: its storage does not answer; try again`);
+  }
+
+  /** Executed in the turn of the volume. */
+  private async placeNow(volumeId: string, term: Term, mirror: string): Promise<void> {
+    const { ports } = this;
+    const before = ports.served().find(({ id }) => id === volumeId);
+    if (before !== undefined && this.isPlaced(before, term)) return;
+    const { identity } = await ports.store.place(volumeId, mirror);
+    for (const id of this.placed.keys()) if (!ports.served().some((one) => one.id === id)) this.placed.delete(id);
+    this.placed.set(volumeId, { term, identity, epoch: ports.holds.epochOf(volumeId) });
+    const name = ports.voters.recordOf(mirror)?.name ?? '';
+    ports.log.info(`Volume ${before?.name ?? volumeId} is a replica of mirror ${name} (${mirror}) now`, {
+      audit: true,
+    });
+    if (before !== undefined) ports.listChanged([before]);
+  }
+
+  /** True if the volume was made a replica under this term, and was not opened since. */
+  private isPlaced({ id, replica }: Pick<ServedVolume, 'id' | 'replica'>, term: Term): boolean {
+    const placed = this.placed.get(id);
+    if (placed === undefined || placed.identity !== replica?.identity || placed.epoch !== this.ports.holds.epochOf(id)) return false;
+    return compareTerms(placed.term, term) === 0;
+  }
+
+  private toPlace(node: string, { mirror, volume: name, universe }: PlaceRequest): ServedVolume | Refused {
+    const served = this.ports.served();
+    const volume = served.find((one) => one.name === name && one.universe === universe && isFor(one, node));
+    if (volume === undefined) return refused(`This server has no volume ${name} for client ${node}`);
+    const other = replicasOf(served, mirror).find(({ id }) => id !== volume.id);
+    if (other !== undefined) return refused(`Volume ${other.name} of this server is a replica of this mirror already`, VOTED.DIFFERENT);
+    if (volume.replica !== undefined && volume.replica.mirror !== mirror)
+      return refused(`Volume ${name} is a replica of another mirror, ${volume.replica.mirror}`, VOTED.DIFFERENT);
+    if (volume.pool === undefined) return refused(`Volume ${name} is in no pool, so that it cannot be a replica`);
+    if (volume.shared || volume.readonly)
+      return refused(`Volume ${name} is ${volume.shared ? 'shared' : 'read-only'}, so that it cannot be a replica`);
+    return volume;
+  }
+
+  private async unplace(term: Term, mirror: string, reply: VoteAnswer): Promise<VoteAnswer> {
+    const replica = replicaFor(this.ports.served(), mirror, term.node);
+    if (replica === null) return reply;
+    if (typeof replica === 'string') return { ...reply, ...refused(replica) };
+    const { ports } = this;
+    const losers = (holds: readonly Hold[]): readonly Hold[] => {
+      this.checkPromise(term, mirror);
+      return holds;
+    };
+    const remove = async (): Promise<void> => {
+      await ports.store.unplace(replica.id);
+      this.placed.delete(replica.id);
+      ports.log.info(`Volume ${replica.name} is no replica of mirror ${mirror} any more`, { audit: true });
+      ports.listChanged([replica]);
+    };
+    const work = ports.order(term.node, () => this.fence.endNow(replica, losers, remove));
+    return this.concluded(term, mirror, reply, work, `Volume ${replica.name} is still a replica: its storage does not answer; try again`);
+  }
+
+  private async concluded(term: Term, mirror: string, reply: VoteAnswer, work: Promise<void>, late: string): Promise<VoteAnswer> {
+    try {
+      if (!(await this.within(work))) return { ...reply, ...refused(late) };
+    } catch (thrown) {
+      return this.superseded(term, mirror, reply) ?? { ...reply, ...refused(toRsError(thrown).message) };
+    }
+    return { ...reply, ...this.told(mirror, term.node) };
+  }
+
+  private checkPromise(term: Term, mirror: string): void {
+    const promise = this.ports.voters.recordOf(mirror)?.promise ?? null;
+    if (promise === null || compareTerms(promise, term) !== 0) throw new RsError('E_HELD', 'The term is not the promised one any more');
+  }
+
+  /** Returns the answer if a higher term was promised meanwhile. */
+  private superseded(term: Term, mirror: string, reply: VoteAnswer): VoteAnswer | null {
+    const promise = this.ports.voters.recordOf(mirror)?.promise ?? null;
+    if (promise !== null && compareTerms(promise, term) === 0) return null;
+    const sentence =
+      promise === null ? 'The record was removed meanwhile' : `Client ${promise.node} has claimed the higher term ${promise.number}`;
+    return { ...reply, voted: promise === null ? VOTED.UNKNOWN : VOTED.SUPERSEDED, sentence, promise };
+  }
+
+  /** The replica as the client is told of it, and why it is told of none. `id`: only this volume is told. */
+  private told(
+    mirror: string,
+    node: string,
+    id: string | null = null,
+  ): { readonly replica: VoteReplica | null; readonly sentence: string } {
+    const found = replicaFor(this.ports.served(), mirror, node);
+    if (found === null || typeof found === 'string') return { replica: null, sentence: found ?? '' };
+    if (id !== null && found.id !== id) return { replica: null, sentence: `Volume ${found.name} has just become the replica: claim again` };
+    const { name: volume, universe, sizeBytes } = found;
+    const { identity }: ServedReplica = found.replica;
+    return { replica: { identity, incarnation: this.ports.incarnationOf(found), volume, universe, sizeBytes }, sentence: '' };
+  }
+
+  /** Returns false if the work has not ended within REPLICA_WAIT_MS. It goes on. */
+  private async within(work: Promise<unknown>): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const timer = this.ports.clock.after(REPLICA_WAIT_MS, () => resolve(false));
+      work.then(
+        () => {
+          timer.cancel();
+          resolve(true);
+        },
+        (thrown: unknown) => {
+          timer.cancel();
+          reject(toRsError(thrown));
+        },
+      );
+    });
+  }
+}
+
+/** Of a server that makes no replicas. */
+export const NO_REPLICAS: ReplicaStore = {
+  place: () => Promise.reject(new RsError('E_VOLUME', 'This server cannot make replicas')),
+  unplace: () => Promise.reject(new RsError('E_VOLUME', 'This server cannot make replicas')),
+};
+
+interface Refused {
+  readonly voted: Voted;
+  readonly sentence: string;
+}
+
+function refused(sentence: string, voted: Voted = VOTED.REFUSED): Refused {
+  return { voted, sentence };
+}
+
+function termOf({ node, instance }: VotingClient, { number }: { readonly number: number }): Term {
+  return { number, node, instance };
+}

@@ -1,0 +1,48 @@
+// The replicas among the volumes that this server serves, as its voters and their clients see them. Pure over the volumes of the moment.
+// Invariant: of two volumes with the mark of one mirror, such as copies of a pool, neither is used.
+
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { Log } from '@rsio/common/log/log';
+import { isFor, type ServedVolume } from '../backends/io/served-volume.ts';
+import { mayFound } from '../pools/asker.ts';
+import { type VoterReplicas, Voters } from '../voters/voters.ts';
+
+export type OwnReplica = ServedVolume & { readonly replica: NonNullable<ServedVolume['replica']> };
+
+/** Returns the replica that the client can use, the reason why there is none, or null if the server has no replica of the mirror. */
+export function replicaFor(served: readonly ServedVolume[], mirror: string, node: string): OwnReplica | string | null {
+  const replicas = replicasOf(served, mirror);
+  const [own] = replicas;
+  if (own === undefined) return null;
+  if (replicas.length > 1)
+    return `Volumes ${replicas.map(({ name }) => name).join(' and ')} of this server have the mark of the same replica: remove one of them`;
+  return isFor(own, node) ? own : `The replica of this server, volume ${own.name}, is not offered to client ${node}`;
+}
+
+/** The voters of a server, with its rights and its volumes of the moment. */
+export function systemVoters(ports: {
+  readonly folder: string;
+  readonly log: Log;
+  readonly config: () => RssrvConfig;
+  readonly served: () => readonly ServedVolume[];
+}): Voters {
+  const { folder, log, config, served } = ports;
+  return new Voters({ folder, log, replicas: voterReplicas(served), mayFound: (node) => mayFound(node, config()) });
+}
+
+export function voterReplicas(served: () => readonly ServedVolume[]): VoterReplicas {
+  return {
+    has: (mirror) => replicasOf(served(), mirror).length > 0,
+    whyNoTakeOver: (mirror, node) => {
+      const barred = replicasOf(served(), mirror).find(({ takeOver }) => takeOver !== null && !takeOver.includes(node));
+      return barred === undefined
+        ? null
+        : `take-over of volume ${barred.name} in the server's file does not permit client ${node} to take it`;
+    },
+  };
+}
+
+/** All volumes with the mark of the mirror. */
+export function replicasOf(served: readonly ServedVolume[], mirror: string): OwnReplica[] {
+  return served.filter((volume): volume is OwnReplica => volume.replica?.mirror === mirror);
+}

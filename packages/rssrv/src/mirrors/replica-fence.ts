@@ -1,0 +1,100 @@
+// Ends what lower terms of a mirror do on this server's replica (docs/PROTOCOL.md Q7, rule M4). The voter's record has promised the higher term
+// before, so that nothing of a lower one is granted any more. Invariants: `end` resolves only when nothing of a term below the promise runs or
+// can begin; it ends nothing of the promised term; at most one fence of a volume runs, and one waits.
+
+import { RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { Term } from '@rsio/protocol/wire/mirror/messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { Hold } from '../holds/hold-rules.ts';
+import type { Holds } from '../holds/holds.ts';
+import { isOfTerm, type MirrorPromise } from '../holds/replica-opens.ts';
+import type { OwnReplica } from './own-replicas.ts';
+
+export interface ReplicaFencePorts {
+  readonly log: Pick<Log, 'info' | 'error'>;
+  readonly holds: Pick<Holds, 'endHolds'>;
+  promiseOf(mirror: string): MirrorPromise | null;
+  /** Nodes whose sessions use the volume, or are just opening it. */
+  usersOf(volumeId: string): readonly string[];
+  /** Revokes a node's grants up to `epoch`. Resolves when nothing under them runs; false if writes may be lost. */
+  revoke(node: string, volumeId: string, epoch: number, why: string): Promise<boolean>;
+  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
+  incarnationEnded(volume: ServedVolume): Promise<void>;
+}
+
+interface Fences {
+  running: Promise<unknown>;
+  next: Promise<void> | null;
+}
+
+export class ReplicaFence {
+  private readonly ports: ReplicaFencePorts;
+  private readonly fences = new Map<string, Fences>();
+
+  constructor(ports: ReplicaFencePorts) {
+    this.ports = ports;
+  }
+
+  /**
+   * Ends everything of terms below the promise. Calls before the next fence of the volume begins share it. Rejects if a hold of a higher term
+   * than the promise is left, or if the end cannot be saved.
+   */
+  end(volume: OwnReplica): Promise<void> {
+    const fences = this.fences.get(volume.id) ?? { running: Promise.resolve(), next: null };
+    this.fences.set(volume.id, fences);
+    if (fences.next !== null) return fences.next;
+    const next = fences.running.then(() => {
+      fences.next = null;
+      return this.endNow(volume, (holds) => this.lower(volume, holds), nothing);
+    });
+    fences.next = next;
+    const running = next.catch(() => undefined);
+    fences.running = running;
+    void running.then(() => {
+      if (fences.running === running) this.fences.delete(volume.id);
+    });
+    return next;
+  }
+
+  /** Ends the chosen holds, or those of all terms, in the turn of the volume, and then executes `after` in the same turn. */
+  async endNow<T>(volume: ServedVolume, losersOf: (holds: readonly Hold[]) => readonly Hold[], after: () => Promise<T>): Promise<T> {
+    const { holds, log } = this.ports;
+    let kept: readonly string[] = [];
+    const choose = (all: readonly Hold[]): readonly Hold[] => {
+      const losers = losersOf(all);
+      kept = all.filter((hold) => !losers.includes(hold)).map(({ node }) => node);
+      return losers;
+    };
+    const revoke = async (losers: readonly Hold[], epoch: number): Promise<void> => {
+      const nodes = new Set([...losers.map(({ node }) => node), ...this.ports.usersOf(volume.id).filter((node) => !kept.includes(node))]);
+      const why = `The mirror of volume ${volume.name} was claimed anew`;
+      if (losers.length > 0) log.info(`${why}: it is closed at ${[...nodes].join(', ')} first`, { volume: volume.name });
+      const flushed = await Promise.all([...nodes].map((node) => this.ports.revoke(node, volume.id, epoch, why)));
+      if (flushed.every(Boolean)) return;
+      // The replica does not lose its place by that: the new holder copies what is marked.
+      log.error(`${why}, and writes of its last holder may be lost: a flush failed`, { volume: volume.name });
+      await this.ports.incarnationEnded(volume);
+    };
+    return holds.endHolds(volume.id, choose, revoke, after);
+  }
+
+  private lower({ name, replica: { mirror } }: OwnReplica, holds: readonly Hold[]): readonly Hold[] {
+    const promise = this.ports.promiseOf(mirror)?.promise ?? null;
+    if (promise === null) throw new RsError('E_SYSTEM', `This server has promised no term of the mirror of volume ${name} any more`);
+    const higher = holds.find((hold) => isHigher(hold, promise));
+    // The record was lost: a client with a lower term must not get the replica by founding it again.
+    if (higher !== undefined)
+      throw new RsError('E_HELD', `Volume ${name} is open by the higher term ${higher.term ?? 0} of client ${higher.node}`);
+    return holds.filter((hold) => !isOfTerm(hold, promise));
+  }
+}
+
+function isHigher({ term: number, node, instance }: Hold, promise: Term): boolean {
+  return number !== undefined && compareTerms({ number, node, instance }, promise) > 0;
+}
+
+function nothing(): Promise<void> {
+  return Promise.resolve();
+}
