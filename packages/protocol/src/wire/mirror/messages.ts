@@ -136,7 +136,7 @@ export interface StoredConfig {
 export interface VoteAnswer {
   /** A number of VOTED, or of a newer peer. */
   readonly voted: number;
-  /** Says why, if the outcome is not DONE. */
+  /** Says why, if the outcome is not DONE, or if a replica of the server is not named. */
   readonly sentence: string;
   /** Id of the voter; null if it has no readable record. */
   readonly voter: string | null;
