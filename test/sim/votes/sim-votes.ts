@@ -4,6 +4,7 @@
 
 import { join } from 'node:path';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { voterReplicas } from '@rsio/rssrv/mirrors/own-replicas';
 import type { VoteReply, VoteRequest } from '@rsio/rssrv/voters/session-votes';
 import { Voters, type VotingClient } from '@rsio/rssrv/voters/voters';
 import { NO_LOG } from '../base/no-log.ts';
@@ -20,7 +21,7 @@ export class SimVotes {
 
   constructor(server: string) {
     const folder = join(mountPath(stateMount(server)), 'voters');
-    this.voters = new Voters({ folder, log: NO_LOG, mayFound: () => true });
+    this.voters = new Voters({ folder, log: NO_LOG, mayFound: () => true, replicas: voterReplicas(() => []) });
     this.loaded = this.voters.load();
   }
 

@@ -16,6 +16,7 @@ import { WOULD_WAIT } from '../backends/io/backend.ts';
 import type { CloneRequest } from '../moments/hold-messages.ts';
 import { Session } from '../session/session.ts';
 import type { AdminPorts } from '../session/session-admin.ts';
+import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { VotePorts } from '../voters/session-votes.ts';
 
 export interface Tag {
@@ -142,6 +143,8 @@ export class SessionScene {
   readonly session: Session;
   /** What the listener answers to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
+  /** What is different about the volume. */
+  volumeChanges: Partial<ServedVolume> = {};
   /** What the listener answers to VOTE. */
   vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null });
 
@@ -169,7 +172,10 @@ export class SessionScene {
       pathsChanged: (count) => this.pathCounts.push(count),
       clientEnds: (sentence) => this.ends.push(sentence),
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
-      grant: () => Promise.resolve({ granted: true, volume, readonly: false, identity: 'identity', incarnation: 'life', epoch: 1 }),
+      grant: () => {
+        const granted = { ...volume, ...this.volumeChanges };
+        return Promise.resolve({ granted: true, volume: granted, readonly: false, identity: 'identity', incarnation: 'life', epoch: 1 });
+      },
       admin: (request) => this.admin(request),
       vote: (request) => this.vote(request),
       settle: () => Promise.resolve({ isSettled: true }),
