@@ -45,6 +45,7 @@ const VOLUME = object({
   readonly: flag(),
   shared: flag(),
   holders: list(HOLDER, 'Clients that hold it'),
+  mirror: orNull(text('Id of the mirror of which it is a replica'), 'null: it is a plain volume'),
 });
 
 const SERVER = object({

@@ -92,8 +92,8 @@ const namespaces: readonly NamespaceView[] = [
         addresses: [],
         limits: null,
         volumes: [
-          { ...volume, name: 'oracle', shared: false, holders: [] },
-          { ...volume, name: 'tvol1', shared: false, holders: [{ node: 'venus', address: '192.168.45.21', sinceMs: 0 }] },
+          { ...volume, name: 'oracle', shared: false, holders: [], mirror: null },
+          { ...volume, name: 'tvol1', shared: false, holders: [{ node: 'venus', address: '192.168.45.21', sinceMs: 0 }], mirror: null },
         ],
         paths: [],
       },

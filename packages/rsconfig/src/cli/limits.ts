@@ -35,6 +35,8 @@ export const DOCTOR_PATHS_MAX = 64;
 export const DEVICE_LAYERS_MAX = 8;
 /** How long doctor waits for each answer from rsiod, which normally answers at once. */
 export const DOCTOR_ANSWER_TIMEOUT_MS = 5_000;
+/** How long doctor waits until the voters of all mirrors were asked. */
+export const DOCTOR_MIRRORS_TIMEOUT_MS = 25_000;
 /** How long doctor waits for the command `ip` or `ss` to finish. */
 export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
 /** Limits of the system below which doctor warns. */

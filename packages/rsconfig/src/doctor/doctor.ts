@@ -9,6 +9,7 @@ import { checkDaemon } from './checks/daemon.ts';
 import { checkEncryption } from './checks/encryption.ts';
 import { checkFile, checkRights } from './checks/file.ts';
 import { checkInterfaces } from './checks/interfaces.ts';
+import { checkMirrors } from './checks/mirrors.ts';
 import { checkProof } from './checks/authentication.ts';
 import { checkReach } from './checks/reach.ts';
 import { checkRoutes } from './checks/routes.ts';
@@ -49,6 +50,7 @@ const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkWire,
   checkDaemon,
   checkVolumes,
+  checkMirrors,
   checkLimits,
   checkFrontends,
 ];

@@ -18,6 +18,13 @@ describe('formatQuery', () => {
     expect(formatQuery([namespace()], 0)).toBe(sample);
   });
 
+  test('a replica of a mirror is shown as one', () => {
+    const servers = [server({ volumes: [volume({ mirror: 'a'.repeat(32) })] })];
+    expect(formatQuery([namespace({ servers })], 0)).toContain(
+      '      0  tvol1            disk      2097152 blocks of  512 bytes  replica\n',
+    );
+  });
+
   test('-qv, -qvv and -qvvv add lines', () => {
     const holders = [{ node: 'venus', address: '192.168.10.7', sinceMs: AT_MS }];
     const servers = [

@@ -32,7 +32,7 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 //         limits: 256 slots, 33554432 bytes                                 | vv
 //         addr: 192.168.10.9/5000 big-5-1       one per [server] section    | v
 //         path: 6 if0 192.168.10.1 -> 192.168.10.9/5000 connected tx: ok rx: ok | vvv
-//         0  tvol1            disk      2097152 blocks of  512 bytes
+//         0  tvol1            disk      2097152 blocks of  512 bytes       followed by `  replica` if it belongs to a mirror
 //             id: 7d444840-9dc0-11d1-b245-5ffdce74fad2                      | vv
 //             mode: read-write exclusive        or read-only, shared        | vv
 //             holder: venus 192.168.10.7 since TIME   one per holder, or -  | vv
@@ -144,7 +144,7 @@ function stateAndDirections(path: PathView): string {
 }
 
 function volumeLines(volume: VolumeView, verbosity: number): string[] {
-  const line = `      ${volume.universe}  ${padName(volume.name)}disk${padCount(volume.blocks, COUNT_WIDTH)} blocks of ${String(volume.blockSizeBytes).padStart(BLOCK_SIZE_WIDTH)} bytes`;
+  const line = `      ${volume.universe}  ${padName(volume.name)}disk${padCount(volume.blocks, COUNT_WIDTH)} blocks of ${String(volume.blockSizeBytes).padStart(BLOCK_SIZE_WIDTH)} bytes${volume.mirror === null ? '' : '  replica'}`;
   if (verbosity < 2) return [line];
   const mode = `${volume.readonly ? 'read-only' : 'read-write'} ${volume.shared ? 'shared' : 'exclusive'}`;
   const holders = volume.holders.map((holder) => `          holder: ${holder.node} ${holder.address} since ${formatTime(holder.sinceMs)}`);

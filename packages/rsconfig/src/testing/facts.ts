@@ -121,6 +121,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
       openFilesMax: 1_048_576,
     },
     volumes: { failing: [], deadMounts: [] },
+    mirrors: [],
     system: {
       programs: ['nbd-client'],
       hasKernelNbd: true,

@@ -2,6 +2,7 @@
 // Each test changes only the part that it checks.
 
 import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/common/control/methods';
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 
 export const AT_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
 
@@ -15,6 +16,7 @@ export function volume(changes: Partial<VolumeView> = {}): VolumeView {
     readonly: false,
     shared: false,
     holders: [],
+    mirror: null,
     ...changes,
   };
 }
@@ -78,6 +80,28 @@ export function attachment(changes: Partial<AttachmentView> = {}): AttachmentVie
     servers: 1,
     rawDevice: '/dev/av0/roracle',
     blockDevice: '/dev/av0/oracle',
+    ...changes,
+  };
+}
+
+/** A mirror on big-9 and big-8 with the witness pi-1, all in sync, held by nobody. */
+export function mirror(changes: Partial<MirrorSummary> = {}): MirrorSummary {
+  const at = (server: string, serverid: number) => ({ server, serverid });
+  const replica = { volume: 'db', universe: 0, inSync: true, isReachable: true };
+  const voter = { answers: true, trouble: null };
+  return {
+    ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), state: 'known', sizeBytes: 20 * 1024 ** 3 },
+    replicas: [
+      { ...at('big-9', 1), ...replica },
+      { ...at('big-8', 2), ...replica },
+    ],
+    voters: [
+      { ...at('big-9', 1), ...voter },
+      { ...at('big-8', 2), ...voter },
+      { ...at('pi-1', 3), ...voter },
+    ],
+    majority: 2,
+    holder: null,
     ...changes,
   };
 }

@@ -106,6 +106,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
       readonly: volume.readonly,
       shared: volume.shared,
       holders: volume.holders,
+      mirror: volume.mirror ?? null,
     })),
     paths: routes.map((route) => pathView(route, namespace.config.tls)),
   };

@@ -4,6 +4,7 @@
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
 import type { DaemonView, StatusView } from '@rsio/common/control/methods';
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
@@ -25,6 +26,8 @@ export interface DoctorFacts {
   readonly explored: readonly Finding[];
   readonly daemon: DaemonFacts;
   readonly volumes: VolumesFacts;
+  /** The mirrors as rsiod knows them; null if it did not say. */
+  readonly mirrors: readonly MirrorSummary[] | null;
   readonly system: SystemFacts;
   /** Version of rsconfig. */
   readonly version: string;

@@ -6,10 +6,11 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import type { EventView } from '@rsio/common/control/methods';
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';
-import { DOCTOR_ANSWER_TIMEOUT_MS } from '../../cli/limits.ts';
+import { DOCTOR_ANSWER_TIMEOUT_MS, DOCTOR_MIRRORS_TIMEOUT_MS } from '../../cli/limits.ts';
 import type { DaemonFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
 
 const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];
@@ -46,6 +47,16 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
     return { failing: failingIn(events), deadMounts: deadMounts({ file: textOfFile, devDir: paths.devDir, attached }) };
   } catch {
     return { failing: [], deadMounts: [] };
+  }
+}
+
+/** Returns null if the daemon does not say, such as one of an older release. */
+export async function gatherMirrors({ call }: CommandContext, { view }: DaemonFacts): Promise<readonly MirrorSummary[] | null> {
+  if (view === null || !view.methods.includes('mirrors')) return null;
+  try {
+    return (await call('mirrors', { namespace: null }, DOCTOR_MIRRORS_TIMEOUT_MS)).mirrors;
+  } catch {
+    return null;
   }
 }
 

@@ -16,7 +16,7 @@ import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import type { CommandContext } from '../../cli/context.ts';
 import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
 import type { DoctorFacts, FileFacts } from '../facts/facts.ts';
-import { gatherDaemon, gatherSystem, gatherVolumes } from './gather-daemon.ts';
+import { gatherDaemon, gatherMirrors, gatherSystem, gatherVolumes } from './gather-daemon.ts';
 import { tryPaths } from './gather-paths.ts';
 import { cardsBelow, routersOfDevices, silentAddresses, tablesInUse } from './network-facts.ts';
 
@@ -30,6 +30,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
     silentAddresses(),
   ]);
   const volumes = await gatherVolumes(context, daemon);
+  const mirrors = await gatherMirrors(context, daemon);
   const tried = file.config === null ? { paths: [], pathsNotTried: 0, leftOut: [] } : await tryPaths(file.config, ports, context.note);
   const explored = file.config === null ? [] : await exploreNamespaces(file.config, ports);
   const { root } = context.paths;
@@ -44,6 +45,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
     explored,
     daemon,
     volumes,
+    mirrors,
     system: gatherSystem(),
     version: programVersion(),
   };

@@ -1,0 +1,55 @@
+// The findings about mirrors: which failure would stop one now, and why. The facts are the test's own; rsiod's views of mirrors are tested in
+// rsiod's mirrors/management/.
+
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import { expect, test } from 'vitest';
+import { doctorFacts } from '../../testing/facts.ts';
+import { mirror } from '../../testing/views.ts';
+import { checkMirrors } from './mirrors.ts';
+
+type Change = (good: MirrorSummary) => Partial<MirrorSummary>;
+
+const behind =
+  (name: string): Change =>
+  ({ replicas }) => ({
+    replicas: replicas.map((one) => (one.server === name ? { ...one, inSync: false } : one)),
+  });
+const silent =
+  (...names: string[]): Change =>
+  ({ replicas, voters }) => ({
+    replicas: replicas.map((one) => (names.includes(one.server) ? { ...one, isReachable: false } : one)),
+    voters: voters.map((one) => (names.includes(one.server) ? { ...one, answers: false, trouble: 'Gone' } : one)),
+  });
+const withoutWitness: Change = ({ voters }) => ({ voters: voters.slice(0, 2) });
+
+test.each<[string, Change, string, string]>([
+  ['all is well', () => ({}), 'ok', 'In sync on big-9 and big-8; any one of its servers may fail'],
+  ['one is behind', behind('big-9'), 'warning', 'If big-8 fails now, osl:db@0 stops: big-9 is not in sync'],
+  ['no witness', withoutWitness, 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: too few voters would be left'],
+  ['the witness is gone', silent('pi-1'), 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: pi-1 does not answer'],
+  ['a server is gone', silent('big-9'), 'warning', 'If big-8 or pi-1 fails now, osl:db@0 stops: big-9 does not answer'],
+  ['two are gone', silent('big-9', 'pi-1'), 'error', 'It cannot be used: big-9 does not answer, pi-1 does not answer'],
+  ['nobody answers', () => ({ state: 'unknown', voters: [] }), 'error', 'It cannot be used: none of its voters answers'],
+  [
+    'it is half made',
+    () => ({ state: 'unfinished', voters: [] }),
+    'warning',
+    'It was not made or removed to the end, so that it cannot be attached',
+  ],
+])('%s', (_, change, severity, what) => {
+  const good = mirror();
+  const findings = checkMirrors(doctorFacts({ mirrors: [{ ...good, ...change(good) }] }));
+  expect(findings.map((one) => [one.severity, one.object, one.what])).toEqual([[severity, 'mirror osl:db@0', what]]);
+  expect(findings.every((one) => one.severity === 'ok' || one.remedy !== null)).toBe(true);
+});
+
+test('of three replicas, one may be behind', () => {
+  const good = mirror();
+  const third = { ...good.replicas[0]!, server: 'pi-1', serverid: 3, inSync: false };
+  const findings = checkMirrors(doctorFacts({ mirrors: [{ ...good, replicas: [...good.replicas, third] }] }));
+  expect(findings.map(({ severity, what }) => [severity, what])).toEqual([['warning', 'It has lost redundancy: pi-1 is not in sync']]);
+});
+
+test('says nothing of mirrors that rsiod does not know', () => {
+  expect(checkMirrors(doctorFacts({ mirrors: null }))).toEqual([]);
+});

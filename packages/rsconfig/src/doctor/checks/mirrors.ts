@@ -1,0 +1,65 @@
+// Checks the mirrors: whether each works now, and which failure would stop it. Whether a server is in reach is the subject of reach.ts. Pure.
+// Invariant: a mirror is `ok` only if any one of its servers may fail.
+
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { DoctorFacts } from '../facts/facts.ts';
+import { type Finding, FindingList } from '../facts/finding.ts';
+
+const LIST = ['rsconfig mirror list'];
+
+export function checkMirrors({ mirrors }: DoctorFacts): Finding[] {
+  const findings = new FindingList('mirrors');
+  for (const mirror of mirrors ?? []) judge(findings, mirror);
+  return findings.list;
+}
+
+function judge(findings: FindingList, mirror: MirrorSummary): void {
+  const { state, replicas } = mirror;
+  const label = volumeLabel(mirror);
+  const object = `mirror ${label}`;
+  const reasons = shortcomings(mirror);
+  if (state === 'unfinished') {
+    const what = 'It was not made or removed to the end, so that it cannot be attached';
+    findings.warning(object, what, null, 'remove what there is', [`rsconfig mirror remove ${label}`]);
+  } else if (!works(mirror, null)) {
+    const what = `It cannot be used: ${reasons.join(', ')}`;
+    findings.error(object, what, null, 'bring the servers back that do not answer; the mirror then goes on by itself', LIST);
+  } else {
+    const stopping = serversOf(mirror).filter((server) => !works(mirror, server));
+    const names = replicas.map(({ server }) => server).join(' and ');
+    if (stopping.length > 0) {
+      const why = reasons.length === 0 ? 'too few voters would be left' : reasons.join(', ');
+      findings.warning(object, `If ${stopping.join(' or ')} fails now, ${label} stops: ${why}`, null, remedyOf(mirror), LIST);
+    } else if (reasons.length > 0) findings.warning(object, `It has lost redundancy: ${reasons.join(', ')}`, null, remedyOf(mirror), LIST);
+    else findings.ok(object, `In sync on ${names}; any one of its servers may fail`);
+  }
+}
+
+/** True if most voters and a replica in sync are left when one server fails. `failed`: its name; null: none fails. */
+function works({ voters, majority, replicas }: MirrorSummary, failed: string | null): boolean {
+  const voting = voters.filter(({ answers, server }) => answers && server !== failed);
+  return voting.length >= majority && replicas.some(({ inSync, isReachable, server }) => inSync && isReachable && server !== failed);
+}
+
+function serversOf({ voters, replicas }: MirrorSummary): string[] {
+  return [...new Set([...replicas, ...voters].map(({ server }) => server))];
+}
+
+/** What each server lacks, such as `big-9 is not in sync`. */
+function shortcomings({ voters, replicas, state }: MirrorSummary): string[] {
+  if (state === 'unknown') return ['none of its voters answers'];
+  const silent = voters.filter(({ answers }) => !answers).map(({ server }) => server);
+  const missing = replicas.filter(({ isReachable, server }) => !isReachable && !silent.includes(server));
+  const behind = replicas.filter(({ inSync }) => !inSync);
+  return [
+    ...silent.map((server) => `${server} does not answer`),
+    ...missing.map(({ server }) => `the replica of ${server} cannot be used`),
+    ...behind.map(({ server }) => `${server} is not in sync`),
+  ];
+}
+
+function remedyOf(mirror: MirrorSummary): string {
+  if (shortcomings(mirror).length === 0) return 'a mirror with a third server survives this: rsconfig mirror create has --witness';
+  return 'bring back the servers that do not answer; the client that has the mirror attached then copies what they lack';
+}
