@@ -9,6 +9,7 @@ import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
+import { isMirrorIoctl, mirrorIoctl } from './mirror-ioctls.ts';
 import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshot-reads/snapshot-asks.ts';
 
 /** The listener's answer to a client's IOCTL SETTLED. */
@@ -47,6 +48,7 @@ export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number
   else if (number === IOCTL.SETTLED) await settled(ports, open, events);
   else if (number === IOCTL.TERM) term(open, events);
   else if (isSnapshotIoctl(number)) await aboutSnapshot(ports, open, number, body, events);
+  else if (isMirrorIoctl(number)) aboutMirror(open, number, body, events);
   else events.refused(STATUS.UNSUPPORTED, `There is no IOCTL ${number}`);
 }
 
@@ -66,6 +68,12 @@ async function aboutSnapshot(ports: IoctlPorts, open: IoctlHandle, number: numbe
   const { status, body } = await snapshotIoctl(ports, open, number, request);
   if (typeof body === 'string') events.refused(status, body);
   else events.done(body);
+}
+
+function aboutMirror({ volume, backend }: IoctlHandle, number: number, body: Buffer, events: IoctlEvents): void {
+  const { intents } = backend;
+  if (intents === undefined) events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
+  else events.done(mirrorIoctl(intents, number, body));
 }
 
 function refuse(events: IoctlEvents, status: Status): void {

@@ -7,15 +7,18 @@
 // are on the disk before the header; regions that it does not count are set.
 
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import fs, { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { MIRROR_ID_CHARS, MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
-import { MAP_HEADER_BYTES } from './limits.ts';
+import type { ServedReplica } from '../backends/io/served-volume.ts';
 import { bytesOf } from './intent-map.ts';
+import { MAP_HEADER_BYTES } from './limits.ts';
 
 const { O_RDWR, O_CREAT, O_TRUNC } = constants;
+const openFile = promisify(fs.open);
 const MODE = 0o600;
 const MAGIC = 'RSIOMAP1';
 const FORMAT = 1;
@@ -87,6 +90,11 @@ export async function makeMap(file: string, header: MapHeader, reached: (step: s
   reached('place: map');
   await syncDirectory(path.dirname(file));
   reached('place: durable map');
+}
+
+/** Opens the map of a replica, and returns the descriptor. A file that is gone is made empty, which is a map of ones. Throws a system error. */
+export function openMap({ mapPath }: ServedReplica): Promise<number> {
+  return openFile(mapPath, O_RDWR | O_CREAT, MODE);
 }
 
 function sumOf(header: Buffer): Buffer {

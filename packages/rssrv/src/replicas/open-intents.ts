@@ -7,13 +7,13 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import { asVolumeError } from '../backends/files/opened-file.ts';
-import { filesByPath } from '../backends/files/volume-files.ts';
+import { filesByPath, type VolumeFiles } from '../backends/files/volume-files.ts';
 import type { Backend } from '../backends/io/backend.ts';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { ServedReplica, ServedVolume } from '../backends/io/served-volume.ts';
 import { IntentBackend } from './intent-backend.ts';
 import { MAP_CLOSE_WAIT_MS } from './limits.ts';
-import { regionsOf } from './map-file.ts';
 import { descriptorDisk } from './map-disk.ts';
+import { openMap, regionsOf } from './map-file.ts';
 import { MapWriter, readMap } from './map-writer.ts';
 
 /** The maps that are open in this process, by path. Each promise resolves when the map is closed. */
@@ -39,8 +39,7 @@ export async function withIntents(
       };
     });
     open.set(mapPath, isClosed);
-    // The listener passes one descriptor of a file that needs none for FUA writes.
-    const { descriptor } = await (ports.files ?? filesByPath).open({ path: mapPath, readonly: false, isVolatile: true });
+    const descriptor = await descriptorOf(replica, ports.files);
     const disk = descriptorDisk(descriptor, ports.threads, id);
     const opened = await readMap(disk, identity, regionsOf(sizeBytes));
     if (opened.trouble !== null)
@@ -58,6 +57,12 @@ export async function withIntents(
     await backend.close();
     throw asVolumeError(name, mapPath, thrown);
   }
+}
+
+/** The listener opens the file for a process that may not open any path. A file that needs no descriptor for FUA writes has one. */
+async function descriptorOf(replica: ServedReplica, files: VolumeFiles = filesByPath): Promise<number> {
+  if (files === filesByPath) return openMap(replica);
+  return (await files.open({ path: replica.mapPath, readonly: false, isVolatile: true })).descriptor;
 }
 
 async function closedBefore(mapPath: string, name: string, clock: Clock): Promise<void> {

@@ -427,6 +427,7 @@ function revokedText({ name }: ServedVolume): string {
 function growHandle(open: OpenVolume, sizeBytes: number): void {
   open.sizeBytes = Math.max(open.sizeBytes, sizeBytes);
   open.backend.end?.grow(sizeBytes);
+  open.backend.intents?.grow(sizeBytes);
 }
 
 function isFor({ name, universe }: OpenRequest, volume: ServedVolume): boolean {

@@ -66,7 +66,7 @@ export class SharedBackends {
 }
 
 /** The key omits the size, because a volume may grow while its handles are open. */
-function keyOf({ volume: { id, type, path, storage, layout, readonly }, epoch, incarnation }: Granted): string {
+function keyOf({ volume: { id, type, path, storage, layout, readonly, replica }, epoch, incarnation }: Granted): string {
   const parts = layout?.parts.map((part) => [part.path, part.storage]) ?? null;
-  return JSON.stringify([id, type, path, storage, parts, readonly, epoch, incarnation]);
+  return JSON.stringify([id, type, path, storage, parts, readonly, replica?.identity, epoch, incarnation]);
 }

@@ -9,6 +9,7 @@ import { filesByPath } from '../backends/files/volume-files.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { closeAll } from '../confinement/descriptor-passing.ts';
 import { OPENS_MAX, OPENS_PER_DEVICE_MAX, OPENS_WAITING_MAX, OPEN_WAIT_MS } from '../confinement/limits.ts';
+import { openMap } from '../replicas/map-file.ts';
 import type { FilesAnswer } from './channel.ts';
 
 interface WaitingOpen {
@@ -134,5 +135,12 @@ async function openFiles(volume: ServedVolume): Promise<number[]> {
       throw asVolumeError(volume.name, path ?? '', thrown);
     }
   }
-  return opened;
+  const { replica, name } = volume;
+  if (replica === undefined) return opened;
+  try {
+    return [...opened, await openMap(replica)];
+  } catch (thrown) {
+    closeAll(opened);
+    throw asVolumeError(name, replica.mapPath, thrown);
+  }
 }

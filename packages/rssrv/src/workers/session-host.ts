@@ -26,6 +26,7 @@ import type { Cloned } from '../moments/hold-messages.ts';
 import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import { perFile } from './file-opens.ts';
 import type { SessionRequest, FromSession, ToSession } from './channel.ts';
+import { withIntents } from '../replicas/open-intents.ts';
 import { Session } from '../session/session.ts';
 import type { AdminReply } from '../session/session-admin.ts';
 import type { VoteReply } from '../voters/session-votes.ts';
@@ -92,7 +93,8 @@ export class SessionHost {
         const files = await this.filesOf(volume);
         try {
           const parts = { helper, threads, onError, files: files ?? filesByPath };
-          return this.bridged(volume, await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts }));
+          const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
+          return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
         } finally {
           closeAll(files?.rest() ?? []);
         }

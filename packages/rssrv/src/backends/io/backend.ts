@@ -30,6 +30,8 @@ export interface BackendCapabilities {
 export interface IntentView {
   /** Regions of the volume. Region i begins at i * MIRROR_REGION_BYTES. */
   readonly regions: number;
+  /** Must be called when the volume has grown. Regions that are added have their bits set. */
+  grow(sizeBytes: number): void;
   /**
    * Returns bits from region `first` on, a multiple of 8: bit i of byte j is that of region first + 8j + i, the lowest first. Bits beyond
    * the last region are 0. The result has at most `maxBytes`, and none if `first` is beyond the last region.

@@ -1,0 +1,126 @@
+// A simulated file of an intent map for tests: what is in the cache of the kernel, and what is on the disk. A crash of the machine keeps any
+// mixture of the sectors that were written since the last sync. A sync that fails drops pages and forgets them, as Linux does.
+
+import type { MapDisk } from '../replicas/map-writer.ts';
+
+const SECTOR_BYTES = 512;
+
+/** Sector number -> content. A sector that was never written is zeros. */
+type Sectors = ReadonlyMap<number, Buffer>;
+
+interface Operation {
+  readonly kind: 'write' | 'sync';
+  readonly end: (errno: string | null) => void;
+  readonly data: Buffer;
+  readonly positionBytes: number;
+}
+
+export class SimulatedMapDisk implements MapDisk {
+  /** What every crash keeps. */
+  private synced = new Map<number, Buffer>();
+  /** Sector -> versions that a crash may keep instead, the newest last. */
+  private readonly unsynced = new Map<number, Buffer[]>();
+  private cache = new Map<number, Buffer>();
+  /** Sectors that the next sync writes. */
+  private readonly dirty = new Set<number>();
+  private readonly pending: Operation[] = [];
+  syncs = 0;
+
+  write(source: Buffer, positionBytes: number, end: (errno: string | null) => void): void {
+    this.pending.push({ kind: 'write', end, data: Buffer.from(source), positionBytes });
+  }
+
+  sync(end: (errno: string | null) => void): void {
+    this.pending.push({ kind: 'sync', end, data: Buffer.alloc(0), positionBytes: 0 });
+  }
+
+  read(lengthBytes: number, positionBytes: number): Promise<Buffer> {
+    return Promise.resolve(imageOf(this.cache).subarray(positionBytes, positionBytes + lengthBytes));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  get isBusy(): boolean {
+    return this.pending.length > 0;
+  }
+
+  /** Executes the oldest operation. `errno`: with which it fails. `dropped`: whether a failed sync drops a page, asked for each sector. */
+  step(errno: string | null = null, dropped: () => boolean = () => true): void {
+    const one = this.pending.shift();
+    if (one === undefined) return;
+    if (one.kind === 'write') {
+      if (errno === null) this.apply(one);
+    } else {
+      this.syncs++;
+      for (const sector of this.dirty) {
+        if (errno !== null && dropped()) continue;
+        this.synced.set(sector, this.cache.get(sector)!);
+        this.unsynced.delete(sector);
+      }
+      this.dirty.clear();
+    }
+    one.end(errno);
+  }
+
+  /** Executes everything. */
+  settle(): void {
+    while (this.isBusy) this.step();
+  }
+
+  /** The process ends. What the kernel has in its cache stays, and operations that have begun may be executed or not. */
+  endProcess(isExecuted: () => boolean): SimulatedMapDisk {
+    for (const one of this.pending.splice(0)) if (one.kind === 'write' && isExecuted()) this.apply(one);
+    return this.fork();
+  }
+
+  /** The machine crashes. `pick(n)`: which of n versions of a sector is on the disk. */
+  crash(pick: (versions: number) => number): SimulatedMapDisk {
+    for (const one of this.pending.splice(0)) if (one.kind === 'write' && pick(2) === 1) this.apply(one);
+    const next = new SimulatedMapDisk();
+    next.synced = new Map(this.synced);
+    for (const [sector, versions] of this.unsynced) {
+      const before = this.synced.get(sector);
+      const all = before === undefined ? versions : [before, ...versions];
+      const chosen = pick(all.length + (before === undefined ? 1 : 0));
+      const version = all[chosen];
+      if (version !== undefined) next.synced.set(sector, version);
+    }
+    next.cache = new Map(next.synced);
+    return next;
+  }
+
+  /** A copy of everything, with the operations that have begun. */
+  fork(): SimulatedMapDisk {
+    const copy = new SimulatedMapDisk();
+    copy.synced = new Map(this.synced);
+    copy.cache = new Map(this.cache);
+    for (const [sector, versions] of this.unsynced) copy.unsynced.set(sector, [...versions]);
+    for (const sector of this.dirty) copy.dirty.add(sector);
+    copy.pending.push(...this.pending);
+    return copy;
+  }
+
+  private apply({ data, positionBytes }: Operation): void {
+    for (let offset = 0; offset < data.length; offset += SECTOR_BYTES) {
+      const sector = (positionBytes + offset) / SECTOR_BYTES;
+      const piece = data.subarray(offset, offset + SECTOR_BYTES);
+      const before = this.cache.get(sector) ?? Buffer.alloc(0);
+      const content = Buffer.alloc(Math.max(before.length, piece.length));
+      before.copy(content);
+      piece.copy(content);
+      this.cache.set(sector, content);
+      this.dirty.add(sector);
+      this.unsynced.set(sector, [...(this.unsynced.get(sector) ?? []), content]);
+    }
+  }
+}
+
+function imageOf(sectors: Sectors): Buffer {
+  let endBytes = 0;
+  for (const [sector, content] of sectors) endBytes = Math.max(endBytes, sector * SECTOR_BYTES + content.length);
+  const image = Buffer.alloc(endBytes);
+  for (const [sector, content] of sectors) content.copy(image, sector * SECTOR_BYTES);
+  return image;
+}
