@@ -8,6 +8,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { describe, expect, it } from 'vitest';
 import type { IoDone } from '../backends/io/backend.ts';
 import { WOULD_WAIT } from '../backends/io/backend.ts';
+import { ForwardingBackend } from '../backends/io/forwarding-backend.ts';
 import { NullBackend } from '../backends/null-backend.ts';
 import { SimulatedMapDisk } from '../testing/map-disk.ts';
 import { IntentBackend } from './intent-backend.ts';
@@ -19,13 +20,12 @@ const EMPTY = Buffer.alloc(512);
 const REGIONS = 70_000;
 
 /** Storage whose changes end when the test says so. `began`: called when a change reaches it. */
-class SlowBackend extends NullBackend {
+class SlowBackend extends ForwardingBackend {
   readonly running: { readonly first: number; readonly last: number; readonly done: IoDone }[] = [];
   began: (first: number, last: number) => void = () => undefined;
-  inline: Status | typeof WOULD_WAIT = STATUS.OK;
 
   constructor() {
-    super(REGIONS * MIRROR_REGION_BYTES, false);
+    super(new NullBackend(REGIONS * MIRROR_REGION_BYTES, false));
   }
 
   private begin(positionBytes: number, lengthBytes: number): [first: number, last: number] {
@@ -35,22 +35,22 @@ class SlowBackend extends NullBackend {
     return [first, last];
   }
 
-  override tryWrite(...[, , lengthBytes, positionBytes]: Parameters<NullBackend['tryWrite']>): Status | typeof WOULD_WAIT {
+  override tryWrite(...[, , lengthBytes, positionBytes]: Parameters<ForwardingBackend['tryWrite']>): Status {
     this.begin(positionBytes, lengthBytes);
-    return this.inline;
+    return STATUS.OK;
   }
 
-  override write(...[, , lengthBytes, positionBytes, , done]: Parameters<NullBackend['write']>): void {
+  override write(...[, , lengthBytes, positionBytes, , done]: Parameters<ForwardingBackend['write']>): void {
     const [first, last] = this.begin(positionBytes, lengthBytes);
     this.running.push({ first, last, done });
   }
 
-  override discard(...[positionBytes, lengthBytes, done]: Parameters<NullBackend['discard']>): void {
+  override discard(...[positionBytes, lengthBytes, done]: Parameters<ForwardingBackend['discard']>): void {
     const [first, last] = this.begin(positionBytes, lengthBytes);
     this.running.push({ first, last, done });
   }
 
-  override zero(...[positionBytes, lengthBytes, , , done]: Parameters<NullBackend['zero']>): void {
+  override zero(...[positionBytes, lengthBytes, , , done]: Parameters<ForwardingBackend['zero']>): void {
     const [first, last] = this.begin(positionBytes, lengthBytes);
     this.running.push({ first, last, done });
   }
@@ -73,12 +73,21 @@ async function open(disk = new SimulatedMapDisk(), regions = REGIONS): Promise<S
   return { disk, inner, backend: new IntentBackend(inner, opened.map, writer, disk), errors, trouble: opened.trouble };
 }
 
-/** A replica whose map is on the disk, and all of whose regions are clear. */
-async function openClean(): Promise<Scene> {
-  const scene = await open();
+/** Clears all regions but the last one, and writes there, so that the file is synced. */
+function clearAll(scene: Scene): void {
+  const { regions } = scene.backend.intents;
   scene.disk.settle();
-  scene.backend.intents.clear([0, REGIONS]);
+  scene.backend.intents.clear([0, regions]);
   scene.disk.settle();
+  write(scene, regions - 1);
+  scene.disk.settle();
+  scene.inner.running.shift()?.done(STATUS.OK);
+}
+
+/** A replica whose map is on the disk, and all of whose regions but the last one are clear there. */
+async function openClean(regions = REGIONS): Promise<Scene> {
+  const scene = await open(new SimulatedMapDisk(), regions);
+  clearAll(scene);
   return scene;
 }
 
@@ -174,6 +183,36 @@ describe('a change', () => {
   });
 });
 
+describe('a bit that was written without a sync', () => {
+  it('does not count, although an earlier change had failed for it', async () => {
+    const scene = await openClean();
+    write(scene, 5);
+    scene.disk.step();
+    scene.disk.step('EIO');
+    scene.backend.intents.clear([9, 1, 10, 1]);
+    scene.disk.settle();
+    write(scene, 5);
+    expect(scene.inner.running).toHaveLength(0);
+    scene.disk.settle();
+    expect(await missing(scene.disk.crash(() => 0), [5])).toEqual([]);
+  });
+
+  it('does not count when the header begins to count its region', async () => {
+    const small = await openClean(32_765);
+    small.backend.intents.grow(REGIONS * MIRROR_REGION_BYTES);
+    small.backend.intents.clear([2, 1]);
+    small.disk.settle();
+    write(small, 1);
+    small.disk.step();
+    let sectors = 0;
+    small.disk.step('EIO', () => ++sectors < 17);
+    write(small, 1);
+    small.disk.settle();
+    expect(small.inner.running).toHaveLength(1);
+    expect(await missing(small.disk.crash(() => 0), [1, 32_765, 40_000, REGIONS - 1])).toEqual([]);
+  });
+});
+
 describe('a region', () => {
   it('is not cleared while a change of it waits or runs', async () => {
     const scene = await openClean();
@@ -247,35 +286,45 @@ describe('at every moment', () => {
 
 /** Regions that are likely to share bytes, sectors and pages. */
 const PLACES = [0, 1, 7, 8, 9, 4_095, 4_096, 32_767, 32_768, 32_800, 65_535, 65_536, REGIONS - 1];
+/** Sizes to which the volume grows. The first ends inside of a byte, and the second inside of a page. */
+const SIZES = [32_765, 40_000, 65_530, REGIONS];
 
 async function walk(random: SeededRandom, steps: number): Promise<void> {
   const below = (limit: number): number => random.int(0, limit - 1);
   const chance = (share: number): boolean => random.chance(share);
   /** Regions that were written to since they were cleared. */
   let touched = new Set<number>();
-  let scene = await open();
+  let regions = SIZES[below(SIZES.length)]!;
+  let scene = await open(new SimulatedMapDisk(), regions);
   const watch = (): void => {
     scene.inner.began = (first, last) => {
       for (let region = first; region <= last; region++) touched.add(region);
     };
   };
   watch();
+  if (chance(0.7)) clearAll(scene);
   for (let step = 0; step < steps; step++) {
-    const region = PLACES[below(PLACES.length)]!;
-    const lengthBytes = chance(0.2) && region < REGIONS - 9 ? (1 + below(8)) * MIRROR_REGION_BYTES : 512;
+    const region = Math.min(regions - 1, PLACES[below(PLACES.length)]!);
+    const lengthBytes = chance(0.2) && region < regions - 9 ? (1 + below(8)) * MIRROR_REGION_BYTES : 512;
     const what = below(20);
     if (what < 6) write(scene, region, () => undefined, lengthBytes);
     else if (what < 7) scene.backend.discard(region * MIRROR_REGION_BYTES, lengthBytes, () => undefined);
-    else if (what < 12) scene.disk.step(chance(0.1) ? 'EIO' : null, () => chance(0.5));
+    else if (what < 12) scene.disk.step(chance(0.2) ? 'EIO' : null, () => chance(0.5));
     else if (what < 15) scene.inner.running.shift()?.done(chance(0.1) ? STATUS.IO_ERROR : STATUS.OK);
     else if (what < 18) {
       const count = chance(0.3) ? REGIONS : 1 + below(10);
       scene.backend.intents.clear([region, count]);
       const isBusy = (one: number): boolean => scene.inner.running.some(({ first, last }) => one >= first && one <= last);
       touched = new Set([...touched].filter((one) => one < region || one >= region + count || isBusy(one)));
+    } else if (chance(0.2)) {
+      const grown = SIZES.find((size) => size > regions) ?? regions;
+      // What is added counts as written.
+      for (const place of PLACES) if (place >= regions && place < grown) touched.add(place);
+      regions = grown;
+      scene.backend.intents.grow(regions * MIRROR_REGION_BYTES);
     } else if (chance(0.3)) {
       const disk = chance(0.5) ? scene.disk.crash(below) : scene.disk.endProcess(() => chance(0.5));
-      scene = await open(disk);
+      scene = await open(disk, regions);
       watch();
     }
     expect(await missing(scene.disk.fork().crash(below), touched), `step ${step}`).toEqual([]);

@@ -33,7 +33,7 @@ export class IntentMap {
     this.copied = Buffer.alloc(bytes);
     this.durable = Buffer.alloc(bytes);
     this.setPadding(regions);
-    this.touchAll(0);
+    this.touchFrom(0);
   }
 
   get regions(): number {
@@ -54,7 +54,7 @@ export class IntentMap {
     this.copied = grown(this.copied, 0);
     this.durable = grown(this.durable, 0);
     this.count = regions;
-    this.touchAll(Math.floor(before / REGIONS_PER_PAGE));
+    this.touchFrom(before);
   }
 
   isSet(region: number): boolean {
@@ -141,9 +141,10 @@ export class IntentMap {
     if (used !== 0) this.bits[last] = this.bits[last]! | ((ONES << used) & ONES);
   }
 
-  private touchAll(fromPage: number): void {
+  /** The pages from that of this region on may not be in the file as they are here. */
+  touchFrom(region: number): void {
     const pages = Math.ceil(this.bits.length / MAP_PAGE_BYTES);
-    for (let page = fromPage; page < pages; page++) this.dirty.add(page);
+    for (let page = Math.floor(region / REGIONS_PER_PAGE); page < pages; page++) this.dirty.add(page);
   }
 }
 

@@ -1,6 +1,6 @@
 // Writes the pages of an intent map to its file, and syncs them for the changes that wait. All changes that wait share a sync. Invariants:
-// one write or sync runs at a time, so that the file never gets an older page after a newer one; a page that was written when a sync failed
-// is written again before it counts; nothing that an earlier process wrote counts before this one has written and synced it again, because
+// one write or sync runs at a time, so that the file never gets an older page after a newer one; a bit counts if its page was
+// written and synced in one round; nothing that an earlier process wrote counts before this one has written and synced it again, because
 // the kernel may have it in memory only, or may have failed to write it back and told that process alone.
 //
 // A torn write loses no bit that counts: every version of a page that is written while a bit is durable has the bit, because the durable bits
@@ -55,8 +55,6 @@ export class MapWriter {
   private readonly failed: (errno: string) => void;
   /** Regions that the header counts. */
   private counted: number;
-  /** Pages that were written since the last sync that succeeded. */
-  private readonly unsynced = new Set<number>();
   private waiting: ((status: Status) => void)[] = [];
   private round: ((status: Status) => void)[] = [];
   private pages: readonly number[] = [];
@@ -94,6 +92,8 @@ export class MapWriter {
     this.round = this.waiting;
     this.waiting = [];
     this.regions = this.map.regions;
+    // What the header will count is synced in the same round.
+    if (this.round.length > 0 && this.regions !== this.counted) this.map.touchFrom(this.counted);
     this.pages = this.map.takeDirty();
     this.writePage(0);
   }
@@ -105,7 +105,6 @@ export class MapWriter {
       this.written();
       return;
     }
-    this.unsynced.add(page);
     this.disk.write(this.map.copy(page), MAP_HEADER_BYTES + page * MAP_PAGE_BYTES, (errno) => {
       if (errno === null) this.writePage(index + 1);
       else this.ended(errno);
@@ -118,8 +117,7 @@ export class MapWriter {
   }
 
   private synced(): void {
-    const pages = [...this.unsynced];
-    this.unsynced.clear();
+    const { pages } = this;
     if (this.regions === this.counted) {
       this.map.synced(pages);
       this.ended(null);
@@ -131,7 +129,7 @@ export class MapWriter {
       if (errno === null) {
         this.counted = this.regions;
         this.map.synced(pages);
-      } else this.map.touch(pages);
+      }
       this.ended(errno);
     };
     this.disk.write(header, 0, (errno) => (errno === null ? this.disk.sync(end) : end(errno)));
@@ -140,7 +138,6 @@ export class MapWriter {
   private ended(errno: string | null): void {
     if (errno !== null) {
       // What was written may not be on the disk, and the kernel does not try again.
-      this.map.touch(this.unsynced);
       this.map.touch(this.pages);
       this.failed(errno);
     }

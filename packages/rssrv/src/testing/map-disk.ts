@@ -81,10 +81,8 @@ export class SimulatedMapDisk implements MapDisk {
     const next = new SimulatedMapDisk();
     next.synced = new Map(this.synced);
     for (const [sector, versions] of this.unsynced) {
-      const before = this.synced.get(sector);
-      const all = before === undefined ? versions : [before, ...versions];
-      const chosen = pick(all.length + (before === undefined ? 1 : 0));
-      const version = all[chosen];
+      // The first one is what the last sync left; undefined: nothing.
+      const version = [this.synced.get(sector), ...versions][pick(versions.length + 1)];
       if (version !== undefined) next.synced.set(sector, version);
     }
     next.cache = new Map(next.synced);
