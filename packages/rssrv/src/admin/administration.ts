@@ -2,7 +2,7 @@
 // serves the volumes and knows the sessions; the orders of each subject are in the files beside this one. Invariant: a request is executed
 // with the rights of its asker, and a local program has all rights.
 
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -30,6 +30,7 @@ import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/
 import { ImageVerbs } from '../images/image-verbs.ts';
 import type { ReplacedVolumes } from '../moves/volume-switch.ts';
 import { JobService } from '../job-orders/job-service.ts';
+import { ReplicaStore } from '../replicas/replica-verbs.ts';
 import { Journal } from '../requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
@@ -100,6 +101,8 @@ export class Administration {
   private readonly verbs: PoolVerbs;
   private readonly snapshots: SnapshotVerbs;
   private readonly images: ImageVerbs;
+  /** Makes volumes of the pools replicas of mirrors. */
+  readonly replicas: ReplicaStore;
   private readonly schedules: ScheduleRunner;
   private readonly triggers: Triggers;
   private readonly jobs: JobService;
@@ -168,6 +171,7 @@ export class Administration {
       limitOf: (node) => limitOf(node, ports.config().rights),
     });
     this.images = new ImageVerbs({ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, snapshots: this.snapshots });
+    this.replicas = this.newReplicas();
     this.triggers = new Triggers({
       clock,
       log,
@@ -183,6 +187,14 @@ export class Administration {
       change: (work, what) => ports.changes.runOwn(work, what),
     });
     this.jobs = this.newJobs();
+  }
+
+  private newReplicas(): ReplicaStore {
+    const { pools, verbs, ports } = this;
+    return new ReplicaStore({
+      ...{ pools, verbs, log: ports.log, newIdentity: () => randomBytes(16).toString('hex') },
+      change: (work, what) => ports.changes.run(work, what),
+    });
   }
 
   private newJobs(): JobService {
@@ -346,7 +358,7 @@ export class Administration {
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
       ...this.jobs.orders(asker, turns),
       ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
-      ...imageOrders({ log, changes: turns, inventory, images, jobs: this.jobs.images }, asker),
+      ...imageOrders({ log, changes: turns, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
       ...witnessOrders({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),

@@ -12,6 +12,7 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { ImageVerbs } from '../images/image-verbs.ts';
 import type { ImageJobs } from '../job-orders/image-jobs.ts';
+import type { ReplicaStore } from '../replicas/replica-verbs.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -145,9 +146,11 @@ export function imageOrders(
     changes,
     inventory,
     images,
+    replicas,
     jobs,
   }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
     readonly images: ImageVerbs;
+    readonly replicas: Pick<ReplicaStore, 'split'>;
     readonly jobs: Pick<ImageJobs, 'image' | 'refresh' | 'restore'>;
   },
   asker: Asker,
@@ -188,7 +191,9 @@ export function imageOrders(
       return { volume, kept, job: null };
     },
     'volume-split': async ({ name, universe, request }) => {
-      const { volume } = await change('split from its volume', { name, universe }, () => images.split({ name, universe }, asker, request));
+      const of = { name, universe };
+      const work = async (): Promise<Found> => (await replicas.split(of, asker, request)) ?? images.split(of, asker, request);
+      const { volume } = await change('split from its volume or mirror', of, work);
       return { volume };
     },
   };

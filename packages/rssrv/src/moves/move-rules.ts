@@ -15,12 +15,14 @@ import {
   volumeText,
 } from '../pools/catalogue.ts';
 import { checkNotRefreshing } from '../pools/images/image-repair.ts';
+import { checkNoReplica } from '../pools/replicas/replica-rules.ts';
 import { mayBeLeft } from '../pools/moves/move-repair.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
 
 /** Returns the pool to which the volume moves. Throws if it cannot move there. */
 export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: string, asker: Asker): PoolState {
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
+  checkNoReplica(manifest, 'move');
   checkNotRefreshing(manifest);
   checkPool(asker, to);
   const target = poolNamed(catalogue, to);

@@ -10,6 +10,7 @@ import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import { checkGrowable, checkSettled } from './images/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
+import { checkReplicaSettings } from './replicas/replica-rules.ts';
 import { ownedByNode } from './snapshots/owned-bytes.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import type { Settings } from './settings.ts';
@@ -289,6 +290,7 @@ export function decideSet(
   file = 0,
 ): Manifest {
   checkChange(catalogue, asker, pool, manifest, 'change volumes');
+  checkReplicaSettings(manifest, settings);
   if (settings.takeOverForce === true) checkRole(asker, 'admin', 'permit forced take-over');
   const { sameContent, schedule, ...others } = settings;
   const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);

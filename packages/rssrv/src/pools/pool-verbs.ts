@@ -36,6 +36,7 @@ import { volumeConfigOf } from './pool-volume.ts';
 import { mayBeLeft } from './moves/move-repair.ts';
 import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
+import { checkNoReplica } from './replicas/replica-rules.ts';
 import type { Settings } from './settings.ts';
 import { removalMs } from './removal-time.ts';
 import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';
@@ -164,7 +165,9 @@ export class PoolVerbs {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     const found = findVolume(this.catalogue, name);
-    return this.replace(found, decideRename(this.catalogue, found, to, asker, requestId));
+    const manifest = decideRename(this.catalogue, found, to, asker, requestId);
+    checkNoReplica(found.manifest, 'be renamed');
+    return this.replace(found, manifest);
   }
 
   async set(name: VolumeName, settings: Settings, asker: Asker, requestId: string | null): Promise<Found> {
@@ -194,6 +197,7 @@ export class PoolVerbs {
     const found = findVolume(this.catalogue, name);
     const { pool, manifest } = found;
     decideRemove(this.catalogue, found, asker);
+    checkNoReplica(manifest, 'be removed');
     const was = this.configOf(pool, manifest);
     this.ports.check(was, null);
     const removedMs = removalMs(this.catalogue, manifest, this.ports.clock.wallMs());

@@ -35,6 +35,9 @@ export function volumeConfigOf(
       ids: poolIds(pool, manifest),
       isThick: manifest.thick,
       ...(manifest.movedTo === undefined ? {} : { trouble: movedText(manifest.movedTo, pools) }),
+      ...(manifest.replica === undefined
+        ? {}
+        : { replica: { ...manifest.replica, mapPath: poolPaths.map(poolPaths.volume(pool.path, id)) } }),
       ...(manifest.image?.next === undefined ? {} : { trouble: REFRESH_TEXT }),
     },
     ...layoutOf(pool, manifest, pools),

@@ -161,7 +161,12 @@ describe('a change', () => {
     write(scene, 5);
     scene.disk.settle();
     expect(scene.inner.running).toHaveLength(1);
-    expect(await missing(scene.disk.crash(() => 0), [5])).toEqual([]);
+    expect(
+      await missing(
+        scene.disk.crash(() => 0),
+        [5],
+      ),
+    ).toEqual([]);
   });
 
   it('behind the end of the map finds it grown, with ones', async () => {
@@ -194,7 +199,12 @@ describe('a bit that was written without a sync', () => {
     write(scene, 5);
     expect(scene.inner.running).toHaveLength(0);
     scene.disk.settle();
-    expect(await missing(scene.disk.crash(() => 0), [5])).toEqual([]);
+    expect(
+      await missing(
+        scene.disk.crash(() => 0),
+        [5],
+      ),
+    ).toEqual([]);
   });
 
   it('does not count when the header begins to count its region', async () => {
@@ -209,7 +219,12 @@ describe('a bit that was written without a sync', () => {
     write(small, 1);
     small.disk.settle();
     expect(small.inner.running).toHaveLength(1);
-    expect(await missing(small.disk.crash(() => 0), [1, 32_765, 40_000, REGIONS - 1])).toEqual([]);
+    expect(
+      await missing(
+        small.disk.crash(() => 0),
+        [1, 32_765, 40_000, REGIONS - 1],
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -239,7 +254,12 @@ describe('a map', () => {
     expect(scene.inner.running).toHaveLength(0);
     scene.disk.settle();
     expect(scene.inner.running).toHaveLength(1);
-    expect(await missing(scene.disk.crash(() => 0), [7])).toEqual([]);
+    expect(
+      await missing(
+        scene.disk.crash(() => 0),
+        [7],
+      ),
+    ).toEqual([]);
   });
 
   it.each([
@@ -274,7 +294,12 @@ describe('a map', () => {
     expect(inner.running).toHaveLength(0);
     disk.settle();
     expect(inner.running).toHaveLength(1);
-    expect(await missing(disk.crash(() => 0), [9])).toEqual([]);
+    expect(
+      await missing(
+        disk.crash(() => 0),
+        [9],
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -328,6 +353,12 @@ async function walk(random: SeededRandom, steps: number): Promise<void> {
       watch();
     }
     expect(await missing(scene.disk.fork().crash(below), touched), `step ${step}`).toEqual([]);
-    expect(await missing(scene.disk.fork().crash(() => 0), touched), `step ${step}, nothing but what was synced`).toEqual([]);
+    expect(
+      await missing(
+        scene.disk.fork().crash(() => 0),
+        touched,
+      ),
+      `step ${step}, nothing but what was synced`,
+    ).toEqual([]);
   }
 }

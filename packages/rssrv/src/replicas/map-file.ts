@@ -1,10 +1,8 @@
 // The file `mirror.map` beside the data of a replica: a header, and the bits of the intent map. Whatever does not fit is a map of ones.
-//
-//   0     "RSIOMAP1", format (u32), bytes of a region (u32), regions (u64), identity of the data (32 digits), SHA-256 of all that
-//   4096  the bits, bit i of byte j for region 8j + i; those behind the last region are ones
-//
 // Invariants: a header counts only if its sum is right, so that a torn one counts for nothing; the bits of the regions that the header counts
 // are on the disk before the header; regions that it does not count are set.
+//   0     "RSIOMAP1", format (u32), bytes of a region (u32), regions (u64), identity of the data (32 digits), SHA-256 of all that
+//   4096  the bits, bit i of byte j for region 8j + i; those behind the last region are ones
 
 import { createHash } from 'node:crypto';
 import fs, { constants } from 'node:fs';
@@ -38,10 +36,6 @@ export interface MapHeader {
 /** Regions of a volume of this size. */
 export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
-}
-
-export function mapPathOf(dataPath: string): string {
-  return path.join(path.dirname(dataPath), 'mirror.map');
 }
 
 export function encodeHeader({ identity, regions }: MapHeader): Buffer {

@@ -2,10 +2,6 @@
 // one write or sync runs at a time, so that the file never gets an older page after a newer one; a bit counts if its page was
 // written and synced in one round; nothing that an earlier process wrote counts before this one has written and synced it again, because
 // the kernel may have it in memory only, or may have failed to write it back and told that process alone.
-//
-// A torn write loses no bit that counts: every version of a page that is written while a bit is durable has the bit, because the durable bits
-// are a part of the present ones, and so has every mixture of such versions. A bit that was cleared no longer counts. The header is written
-// only when the bits of all regions that it counts have been synced, and a torn header makes the whole map ones.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
@@ -48,6 +44,11 @@ export async function readMap(disk: MapDisk, identity: string, regions: number):
   }
 }
 
+/**
+ * A torn write loses no bit that counts: every version of a page that is written while a bit is durable has the bit, because the durable bits
+ * are a part of the present ones, and so has every mixture of such versions. A bit that was cleared no longer counts. The header is written
+ * only when the bits of all regions that it counts have been synced, and a torn header makes the whole map ones.
+ */
 export class MapWriter {
   private readonly map: IntentMap;
   private readonly disk: MapDisk;

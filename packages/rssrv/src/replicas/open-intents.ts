@@ -69,9 +69,13 @@ async function closedBefore(mapPath: string, name: string, clock: Clock): Promis
   for (let before = open.get(mapPath); before !== undefined; before = open.get(mapPath)) {
     const isClosed = await inTime(before, clock);
     if (isClosed) continue;
-    throw new RsError('E_VOLUME', `Volume ${name}: an earlier handle of it is still being closed, because its storage does not answer: try again`, {
-      volume: name,
-    });
+    throw new RsError(
+      'E_VOLUME',
+      `Volume ${name}: an earlier handle of it is still being closed, because its storage does not answer: try again`,
+      {
+        volume: name,
+      },
+    );
   }
 }
 

@@ -26,6 +26,7 @@ import {
 import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
+import { checkNoReplica } from '../pools/replicas/replica-rules.ts';
 import { filesOf, type SnapshotRecord, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
 
@@ -210,6 +211,7 @@ export function decideOtherContent(
   verb: 'rollback' | 'restore',
 ): PlannedRollback {
   snapshotSources(catalogue, manifest);
+  checkNoReplica(manifest, 'get other content');
   checkNotBusy({ pool, manifest });
   const snapshots = snapshotsOf({ pool, manifest });
   checkRoom(manifest, snapshots.list);

@@ -360,9 +360,10 @@ export class VolumeChange {
     const faults = test === undefined ? {} : { test: { ...test, unsyncedFile } };
     const rights = { readonly, shared, takeOver, takeOverForce, clients };
     const pool = volume.pool === undefined ? {} : { pool: { ids: volume.pool.ids, isThick: volume.pool.isThick } };
+    const replica = volume.pool?.replica === undefined ? {} : { replica: volume.pool.replica };
     const layout = await servedLayout(storage);
     const files = layout === undefined ? {} : { layout };
-    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...files, ...faults };
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...replica, ...files, ...faults };
   }
 
   /**

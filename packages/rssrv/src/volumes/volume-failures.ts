@@ -94,7 +94,8 @@ export function changedUnderHolders(
   now: VolumeFacts,
   holders: readonly Holder[],
 ): RsError | null {
-  if (holders.length === 0) return null;
+  const isReplica = volume.pool?.replica !== undefined;
+  if (holders.length === 0 && !isReplica) return null;
   const changed = (['readonly', 'shared', 'blocksize'] as const).filter((key) => before[key] !== now[key]);
   if (changed.length > 0) {
     const was = changed.map((key) => `${key} = ${shown(before[key])}`).join(', ');
@@ -103,6 +104,12 @@ export function changedUnderHolders(
   }
   if (isSameStamp(before.stamp, now.stamp) || isConfirmed(volume, before, now)) return null;
   const location = volume.path ?? `type ${volume.type}`;
+  if (isReplica)
+    return volumeError(
+      volume,
+      `${location} is not the file that it has as a replica (${now.stamp}, not ${before.stamp}), and may have older data`,
+      `restore that file; if it is lost, rsadm volume split ${volume.name} makes this an ordinary volume, which can become a new replica`,
+    );
   const what = `${location} is not the file or device that it was last served from (${now.stamp}, not ${before.stamp}), and ${heldBy(holders)}`;
   const remedy =
     volume.pool === undefined

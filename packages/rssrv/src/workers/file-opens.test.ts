@@ -31,6 +31,20 @@ const session = (granted: readonly string[], passed: number[][] = []) => ({
   },
 });
 
+it('a replica is opened with its intent map behind its file; a map that is gone is made empty', async () => {
+  const mapPath = path.join(directory, 'mirror.map');
+  const replica = { mirror: 'a'.repeat(32), identity: 'b'.repeat(32), mapPath };
+  const volume = { ...served('replica'), replica };
+  const opens = new FileOpens(new FakeClock(), () => volume);
+  const passed: number[][] = [];
+  expect(await opens.answer(session(['replica'], passed), 'replica')).toEqual({ filesTag: 1, perFile: 2 });
+  const descriptors = passed[0]!;
+  expect(descriptors).toHaveLength(3);
+  fs.writeSync(descriptors[2]!, 'map');
+  closeAll(descriptors);
+  expect(fs.readFileSync(mapPath, 'utf8')).toBe('map');
+});
+
 it('a granted volume is opened with the descriptors that a server process would open, and no other volume is', async () => {
   const volumes = [served('rw'), served('ro', { readonly: true }), served('memory', { type: 'memory' })];
   const opens = new FileOpens(new FakeClock(), (id) => volumes.find((one) => one.id === id) ?? null);

@@ -63,6 +63,8 @@ export interface PoolMembership {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated. */
   readonly isThick: boolean;
+  /** Set if the volume is a replica of a mirror. `mapPath`: of its intent map. */
+  readonly replica?: { readonly mirror: string; readonly identity: string; readonly mapPath: string };
   /** Why the volume cannot be served, although its pool is open. */
   readonly trouble?: string;
 }

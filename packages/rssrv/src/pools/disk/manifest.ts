@@ -15,7 +15,9 @@ import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_B
  * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. In the
  * last step of a move to another pool, a volume has format 3, because an older rssrv would serve it in both pools. So have parts of snapshots,
  * because an older rssrv would delete new ones. Images have format 4, because an older rssrv would forget of what they are images.
+ * Replicas of mirrors have format 5, because an older rssrv would change them without their intent map.
  */
+const REPLICA_VERSION = 5;
 const IMAGE_VERSION = 4;
 const MOVED_VERSION = 3;
 const SNAPSHOT_PART_VERSION = 3;
@@ -94,6 +96,14 @@ export interface ImageRelation {
   readonly base?: ImageBase;
 }
 
+/** Makes a volume a replica of a mirror. Its intent map is beside it (replicas/map-file.ts). */
+export interface ReplicaMark {
+  /** Id of the mirror. */
+  readonly mirror: string;
+  /** Id of the data, a new one whenever the volume is made a replica. */
+  readonly identity: string;
+}
+
 /** The content of POOL/volumes/ID/volume.json. */
 export interface Manifest {
   readonly id: string;
@@ -126,6 +136,8 @@ export interface Manifest {
   readonly movedFrom?: string;
   /** Absent if the volume is no image. */
   readonly image?: ImageRelation;
+  /** Absent if the volume is no replica of a mirror. */
+  readonly replica?: ReplicaMark;
 }
 
 /** The content of POOL/removed/ID/removed.json. */
@@ -153,7 +165,8 @@ export function printManifest(manifest: Manifest): string {
   return readable(printContent(manifest, versionOf(manifest)), parseManifest);
 }
 
-function versionOf({ layout, movedTo, movedFrom, image }: Manifest): number {
+function versionOf({ layout, movedTo, movedFrom, image, replica }: Manifest): number {
+  if (replica !== undefined) return REPLICA_VERSION;
   if (image !== undefined) return IMAGE_VERSION;
   if (movedTo !== undefined || movedFrom !== undefined) return MOVED_VERSION;
   return layout.kind === 'simple' ? SIMPLE_VERSION : FORMAT_VERSION;
@@ -161,7 +174,7 @@ function versionOf({ layout, movedTo, movedFrom, image }: Manifest): number {
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseManifest(file: string, text: string): Manifest {
-  const fields = parseContent(file, text, IMAGE_VERSION);
+  const fields = parseContent(file, text, REPLICA_VERSION);
   const check = <T>(name: string, isValid: (value: unknown) => value is T, what: string): T => {
     const value = fields[name];
     if (!isValid(value)) throw damagedFile(file, `${name} is not ${what}`);
@@ -189,6 +202,7 @@ export function parseManifest(file: string, text: string): Manifest {
     ...(fields['movedTo'] === undefined ? {} : { movedTo: check('movedTo', isUuid, 'a UUID') }),
     ...(fields['movedFrom'] === undefined ? {} : { movedFrom: check('movedFrom', isUuid, 'a UUID') }),
     ...(fields['image'] === undefined ? {} : { image: check('image', isImage, 'the relation of an image') }),
+    ...(fields['replica'] === undefined ? {} : { replica: check('replica', isReplicaMark, 'the mark of a replica') }),
   };
   const mismatch = layoutMismatch(manifest, fields['version']);
   if (mismatch !== null) throw damagedFile(file, mismatch);
@@ -355,6 +369,14 @@ function isImage(value: unknown): value is ImageRelation {
     (next === undefined || isPreparedRefresh(next)) &&
     (base === undefined || isImageBase(base))
   );
+}
+
+function isMirrorId(value: unknown): value is string {
+  return isText(value) && /^[0-9a-f]{32}$/.test(value);
+}
+
+function isReplicaMark(value: unknown): value is ReplicaMark {
+  return isRecord(value) && isMirrorId(value['mirror']) && isMirrorId(value['identity']);
 }
 
 function isImageBase(value: unknown): value is ImageBase {

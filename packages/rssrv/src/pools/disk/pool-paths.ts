@@ -29,4 +29,6 @@ export const poolPaths = {
   nextData: (folder: string): string => join(folder, 'data.new'),
   /** The content that an image in another pool than its volume has got last. */
   baseData: (folder: string): string => join(folder, 'base'),
+  /** The intent map of a replica of a mirror. */
+  map: (folder: string): string => join(folder, 'mirror.map'),
 } as const;

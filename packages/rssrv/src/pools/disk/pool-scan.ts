@@ -25,6 +25,9 @@ import { deleteContent } from './pool-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 import { settleRollback } from './rollback-repair.ts';
 
+/** The intent map of a replica, and one that is being made. */
+const MAP_NAMES = ['mirror.map', 'mirror.map.new'];
+
 export interface RemovedVolume {
   readonly manifest: Manifest;
   readonly removal: Removal;
@@ -151,12 +154,13 @@ async function scanVolumes(
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
-    const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'base', 'snapshots'], findings);
+    const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES], findings);
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
     // A removal or a change of the manifest was interrupted before its commit point.
     if (mayRepair) {
       if (names.includes('data.new')) await settleRollback(folder, manifest);
-      for (const file of ['removed.json', 'removed.json.new', 'volume.json.new']) await rm(join(folder, file), { force: true });
+      const maps = manifest.replica === undefined ? MAP_NAMES : MAP_NAMES.slice(1);
+      for (const file of ['removed.json', 'removed.json.new', 'volume.json.new', ...maps]) await rm(join(folder, file), { force: true });
       await syncDirectory(folder);
     }
     return manifest;
