@@ -21,7 +21,7 @@ import type { Grant } from '../session/session-volumes.ts';
 import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import type { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
-import { MirrorVotes, NO_REPLICAS } from '../mirrors/mirror-votes.ts';
+import { MirrorVotes, type ReplicaStore } from '../mirrors/mirror-votes.ts';
 import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
 import type { Voters } from '../voters/voters.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
@@ -128,7 +128,7 @@ export class SessionRequests {
     const { ports } = this;
     const { clock, log, voters, holds, fences, volumes } = ports;
     return new MirrorVotes({
-      ...{ clock, log, voters, holds, store: NO_REPLICAS },
+      ...{ clock, log, voters, holds, store: replicasOf(ports) },
       served: () => volumes.served,
       incarnationOf: (volume) => ports.incarnationOf(volume),
       incarnationEnded: (volume) => ports.incarnationEnded(volume),
@@ -169,4 +169,12 @@ export class SessionRequests {
       holdersChanged: () => this.ports.listChanged(null),
     });
   }
+}
+
+/** The administration is made after the requests of sessions. */
+function replicasOf({ administration }: Pick<SessionRequestPorts, 'administration'>): ReplicaStore {
+  return {
+    place: (volumeId, mirror) => administration().replicas.place(volumeId, mirror),
+    unplace: (volumeId) => administration().replicas.unplace(volumeId),
+  };
 }

@@ -220,12 +220,6 @@ export class MirrorVotes {
   }
 }
 
-/** Of a server that makes no replicas. */
-export const NO_REPLICAS: ReplicaStore = {
-  place: () => Promise.reject(new RsError('E_VOLUME', 'This server cannot make replicas')),
-  unplace: () => Promise.reject(new RsError('E_VOLUME', 'This server cannot make replicas')),
-};
-
 interface Refused {
   readonly voted: Voted;
   readonly sentence: string;
