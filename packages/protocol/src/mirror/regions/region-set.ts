@@ -102,3 +102,8 @@ export class RegionSet {
     this.words = larger;
   }
 }
+
+/** Regions of a volume. */
+export function regionsOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
+}

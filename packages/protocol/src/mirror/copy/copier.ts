@@ -1,0 +1,413 @@
+// Copies between the replicas of one mirror: settles what an unclean end has left (M7), brings replicas back (M12) and clears intent maps (M3).
+// The plans decide, and this class gives them the state of the mirror and executes their orders. Events only record and ask for a turn;
+// `pump` moves. Invariant: each piece that a plan has cut, and each flush and clearing that it ordered, ends exactly once.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { statusEntry } from '../../wire/status.ts';
+import { RegionSet, regionsOf } from '../regions/region-set.ts';
+import { ClearRun } from './clear-run.ts';
+import type { CopyBuffers } from './copy-buffers.ts';
+import type { CopierEvents, CopyIo, CopyView, ResyncProgress } from './copy-ports.ts';
+import { flushAll } from './flush-run.ts';
+import { CLEAR_IDLE_MS, COPY_RETRY_MS, PIECE_MAX_BYTES, PIECES_URGENT_MAX } from './limits.ts';
+import { Pace } from './pace.ts';
+import { PieceRun, type PieceResult } from './piece-run.ts';
+import { ClearPlan } from './plans/clear-plan.ts';
+import { MapSurvey } from './plans/map-survey.ts';
+import type { Piece } from './plans/region-pieces.ts';
+import { SettlePlan } from './plans/settle-plan.ts';
+import type { Tenant } from './plans/tenants.ts';
+import { Returning } from './returning.ts';
+
+/** Cuts pieces: the plan of settling, or that of a replica that returns. */
+interface Cutter {
+  nextPiece(maxBytes: number): Piece | null;
+  isVoid(piece: Piece): boolean;
+  pieceEnded(piece: Piece, isCopied: boolean): void;
+}
+
+export class Copier {
+  private readonly clock: Clock;
+  private readonly io: CopyIo;
+  private readonly buffers: CopyBuffers;
+  private readonly events: CopierEvents;
+  private readonly pace = new Pace();
+  private readonly settle: SettlePlan;
+  private readonly clear: ClearPlan;
+  private readonly returning = new Map<string, Returning>();
+  /** Gets every region that becomes unsettled, again or for the first time. */
+  private readonly diverged = new RegionSet();
+  private survey: MapSurvey | null = null;
+  private view: CopyView | null = null;
+  private members: readonly Tenant[] | null = null;
+  private underWay = 0;
+  private urgentUnderWay = 0;
+  private ownBuffers = 0;
+  private turn = 0;
+  private settleFromMs = 0;
+  private clearFromMs = 0;
+  private rotateAtMs = 0;
+  private hasToldSettled = false;
+  private isPumpDue = false;
+  private isEnded = false;
+  private timer: Timer | null = null;
+  private timerAtMs = Number.POSITIVE_INFINITY;
+  private readonly pumpNow = (): void => this.pump();
+
+  constructor(clock: Clock, io: CopyIo, buffers: CopyBuffers, events: CopierEvents) {
+    this.clock = clock;
+    this.io = io;
+    this.buffers = buffers;
+    this.events = events;
+    this.settle = new SettlePlan(io.unsettled);
+    this.clear = new ClearPlan(io.touched, io.unsettled);
+  }
+
+  /**
+   * The client is the holder. Marks all regions as touched and, after an end that was not clean, as unsettled, until the maps of all replicas
+   * in sync are read. Called once, before a view says that the mirror serves.
+   */
+  begin(isClean: boolean, sizeBytes: number): void {
+    this.survey = new MapSurvey(this.io.touched, this.io.unsettled, regionsOf(sizeBytes), isClean);
+    this.io.touched.watcher = this.survey.changed;
+    this.io.unsettled.watcher = this.diverged;
+    this.wantPump();
+  }
+
+  setView(view: CopyView): void {
+    this.view = view;
+    for (const { role, mayJoin, identity } of view.replicas) {
+      const replica = this.returning.get(identity);
+      if (role === 'returning' && mayJoin && replica !== undefined) replica.isToldCaughtUp = false;
+    }
+    this.wantPump();
+  }
+
+  /** A replica has gained or lost its session, users' I/O has begun or ended, or regions became unsettled. */
+  changed(): void {
+    this.wantPump();
+  }
+
+  /** A user's READ waits for an unsettled region. */
+  hurry(region: number): void {
+    this.settle.hurry(region);
+    this.wantPump();
+  }
+
+  /** `bytesPerSecond`: null if copies only yield to users. */
+  setRate(bytesPerSecond: number | null): void {
+    this.pace.bytesPerSecond = bytesPerSecond;
+    this.wantPump();
+  }
+
+  /** True if nothing is unsettled. Before that, the mirror cannot be detached (M13). */
+  get isSettled(): boolean {
+    return this.survey?.isComplete === true && this.io.unsettled.count === 0;
+  }
+
+  progress(): ResyncProgress[] {
+    const nowMs = this.clock.monotonicMs();
+    return [...this.returning.values()].map((one) => one.progress(nowMs));
+  }
+
+  /** Nothing is begun any more. What is under way ends by itself. */
+  end(): void {
+    this.isEnded = true;
+    this.timer?.cancel();
+  }
+
+  private wantPump(): void {
+    if (this.isPumpDue || this.isEnded) return;
+    this.isPumpDue = true;
+    this.clock.soon(this.pumpNow);
+  }
+
+  private wakeAt(atMs: number): void {
+    if (atMs >= this.timerAtMs) return;
+    this.timer?.cancel();
+    this.timerAtMs = atMs;
+    this.timer = this.clock.after(Math.max(0, atMs - this.clock.monotonicMs()), () => {
+      this.timerAtMs = Number.POSITIVE_INFINITY;
+      this.wantPump();
+    });
+  }
+
+  private pump(): void {
+    this.isPumpDue = false;
+    const { view, survey } = this;
+    if (this.isEnded || view === null || survey === null || !view.isServing) return;
+    const nowMs = this.clock.monotonicMs();
+    this.pace.usersSeen(nowMs, this.io.outstanding);
+    this.refresh(view);
+    this.drainDiverged(survey);
+    this.readMaps(view, survey);
+    if (!survey.isComplete) return;
+    this.startPieces(nowMs);
+    this.startFlush(nowMs);
+    this.tellCaughtUp(view, nowMs);
+    this.startClearing(view, nowMs);
+    if (!this.hasToldSettled && this.isSettled) this.events.allSettled();
+    this.hasToldSettled = this.isSettled;
+  }
+
+  // --- what the plans have to know
+
+  private refresh(view: CopyView): void {
+    const counting = view.replicas.filter((one) => one.counts);
+    const tenants = counting.map(({ identity }) => ({ identity, tenure: this.io.tenureOf(identity) }));
+    this.members = tenants.length > 0 && tenants.every(isTenant) ? tenants : null;
+    this.settle.setSize(view.sizeBytes);
+    const isReady = this.survey?.isComplete === true && !view.isPending;
+    this.settle.setMembers(isReady ? this.members : null);
+    this.clear.setMembers(isReady && view.isAllInSync ? this.members : null);
+    for (const { identity, role } of view.replicas) {
+      if ((role === 'returning' || role === 'joining') && !this.returning.has(identity)) {
+        this.returning.set(identity, new Returning(identity, this.io));
+      } else if (role === 'member' || role === 'leaving') this.returning.delete(identity);
+    }
+    for (const identity of this.returning.keys()) {
+      if (!view.replicas.some((one) => one.identity === identity)) this.returning.delete(identity);
+    }
+    if (this.survey?.isComplete === true) for (const replica of this.returning.values()) this.follow(replica, view);
+  }
+
+  private follow(replica: Returning, view: CopyView): void {
+    const tenure = this.io.tenureOf(replica.identity);
+    replica.plan.setSize(view.sizeBytes);
+    if (tenure === null || tenure === replica.plan.tenure) return;
+    replica.failedUntilMs = 0;
+    replica.plan.setTenure(tenure);
+    this.fellBack(replica, 'It has another session or incarnation');
+  }
+
+  private fellBack(replica: Returning, why: string): void {
+    if (!replica.hasCaughtUp) return;
+    replica.hasCaughtUp = false;
+    replica.isToldCaughtUp = false;
+    this.events.fellBack(replica.identity, why);
+  }
+
+  private drainDiverged(survey: MapSurvey): void {
+    const { diverged } = this;
+    for (let region = diverged.firstFrom(0); region >= 0; region = diverged.firstFrom(region + 1)) {
+      if (!survey.isComplete) survey.diverged.add(region);
+      this.settle.diverged(region);
+      for (const replica of this.returning.values()) {
+        replica.plan.diverged(region);
+        // A replica that counts is settled with the others.
+        if (this.roleOf(replica.identity) === 'returning') this.fellBack(replica, 'A change was executed by some of the replicas only');
+      }
+    }
+    if (diverged.count > 0) diverged.clear();
+  }
+
+  private roleOf(identity: string): string | null {
+    return this.view?.replicas.find((one) => one.identity === identity)?.role ?? null;
+  }
+
+  // --- maps
+
+  private readMaps(view: CopyView, survey: MapSurvey): void {
+    const regions = regionsOf(view.sizeBytes);
+    if (!survey.isComplete) this.readSurvey(survey, regions);
+    for (const { identity, plan } of this.returning.values()) {
+      const page = plan.nextPage();
+      if (page === null) continue;
+      this.io.readMap(identity, page.first, (answer) => {
+        const isRight = plan.pageRead(page, answer, regions);
+        if (!isRight) this.events.lost(identity, 'It answered with a wrong intent map');
+        this.again(isRight && answer !== null);
+      });
+    }
+  }
+
+  private readSurvey(survey: MapSurvey, regions: number): void {
+    const { members, io } = this;
+    if (members === null || this.view?.isPending === true) return;
+    for (const one of survey.next(members)) {
+      io.readMap(one.identity, one.page.first, (answer) => {
+        const isRight = survey.pageRead(one, answer, regions);
+        if (!isRight) this.events.lost(one.identity, 'It answered with a wrong intent map');
+        this.again(isRight && answer !== null);
+      });
+    }
+    if (!survey.complete(members, (region) => io.settled(region))) return;
+    this.clear.watch();
+    this.wantPump();
+  }
+
+  /** Something has ended. After a failure, there is no hurry. */
+  private again(isGood: boolean): void {
+    if (isGood) this.wantPump();
+    else this.wakeAt(this.clock.monotonicMs() + COPY_RETRY_MS);
+  }
+
+  // --- pieces
+
+  private startPieces(nowMs: number): void {
+    while (this.settle.isUrgent && this.urgentUnderWay < PIECES_URGENT_MAX && nowMs >= this.settleFromMs) {
+      if (!this.startPiece(this.settler(true), true, PIECE_MAX_BYTES)) break;
+    }
+    while (this.underWay < this.pace.piecesMax(nowMs)) {
+      const waitMs = this.pace.waitMs(nowMs);
+      if (waitMs > 0) return this.wakeAt(nowMs + waitMs);
+      if (!this.startOne(nowMs)) return;
+    }
+  }
+
+  /** Settling comes first, because a resync waits for it. Replicas that return take turns. */
+  private startOne(nowMs: number): boolean {
+    const bytes = this.pace.pieceBytes(nowMs);
+    if (nowMs >= this.settleFromMs && this.startPiece(this.settler(false), false, bytes)) return true;
+    const replicas = [...this.returning.values()];
+    for (let index = 0; index < replicas.length; index++) {
+      const replica = replicas[(this.turn + index) % replicas.length]!;
+      if (nowMs < replica.failedUntilMs || this.io.tenureOf(replica.identity) !== replica.plan.tenure) continue;
+      if (!this.startPiece(this.resyncer(replica), false, bytes)) continue;
+      this.turn++;
+      return true;
+    }
+    return false;
+  }
+
+  private settler(isUrgent: boolean): Cutter & SourceAndTargets {
+    const { settle } = this;
+    return {
+      nextPiece: (maxBytes) => settle.nextPiece(maxBytes, isUrgent),
+      isVoid: (piece) => settle.isVoid(piece),
+      pieceEnded: (piece, isCopied) => settle.pieceEnded(piece, isCopied),
+      sources: () => this.sources(false),
+      targets: (source) => this.members?.flatMap(({ identity }) => (identity === source ? [] : [identity])) ?? [],
+      failed: (untilMs) => (this.settleFromMs = untilMs),
+    };
+  }
+
+  private resyncer(replica: Returning): Cutter & SourceAndTargets {
+    const { plan, identity } = replica;
+    return {
+      nextPiece: (maxBytes) => plan.nextPiece(maxBytes),
+      isVoid: (piece) => plan.isVoid(piece) || this.io.tenureOf(identity) !== plan.tenure,
+      pieceEnded: (piece, isCopied) => plan.pieceEnded(piece, isCopied && this.io.tenureOf(identity) === plan.tenure),
+      sources: () => this.sources(true),
+      targets: () => [identity],
+      failed: (untilMs) => (replica.failedUntilMs = untilMs),
+    };
+  }
+
+  /** Replicas in sync that can be read, that with the least load first. */
+  private sources(mustRead: boolean): string[] {
+    const list = this.view?.replicas.filter((one) => one.role === 'member' && one.counts && (one.reads || !mustRead)) ?? [];
+    const ready = list.filter(({ identity }) => this.io.tenureOf(identity) !== null);
+    return ready.map(({ identity }) => identity).sort((a, b) => this.io.loadOf(a) - this.io.loadOf(b));
+  }
+
+  private startPiece(work: Cutter & SourceAndTargets, isUrgent: boolean, maxBytes: number): boolean {
+    const grant = this.buffers.take(maxBytes, this.ownBuffers === 0);
+    if (grant === null) return false;
+    const piece = work.nextPiece(grant.bytes);
+    if (piece === null) {
+      this.buffers.release(grant);
+      return false;
+    }
+    if (!grant.isShared) this.ownBuffers++;
+    if (isUrgent) this.urgentUnderWay++;
+    else this.underWay++;
+    this.pace.took(this.clock.monotonicMs(), piece.endBytes - piece.beginBytes);
+    const run = new PieceRun(this.io, {
+      piece,
+      buffer: grant.buffer,
+      sources: () => work.sources(),
+      targets: (source) => work.targets(source),
+      isVoid: () => work.isVoid(piece),
+      refused: (identity, status) => this.events.lost(identity, `It refused a copy: ${statusEntry(status).sentence}`),
+      ended: (result) => {
+        if (!grant.isShared) this.ownBuffers--;
+        if (isUrgent) this.urgentUnderWay--;
+        else this.underWay--;
+        this.buffers.release(grant);
+        this.pieceEnded(work, piece, result);
+      },
+    });
+    run.start();
+    return true;
+  }
+
+  private pieceEnded(work: Cutter & SourceAndTargets, piece: Piece, result: PieceResult): void {
+    work.pieceEnded(piece, result === 'copied');
+    if (result === 'failed') {
+      const untilMs = this.clock.monotonicMs() + COPY_RETRY_MS;
+      work.failed(untilMs);
+      this.wakeAt(untilMs);
+    }
+    this.wantPump();
+  }
+
+  // --- flushes, joining, clearing
+
+  private startFlush(nowMs: number): void {
+    const { members } = this;
+    if (members === null || nowMs < this.settleFromMs) return;
+    const flush = this.settle.nextFlush();
+    if (flush === null) return;
+    flushAll(this.io, members, (isFlushed) => {
+      if (!isFlushed) {
+        this.settleFromMs = this.clock.monotonicMs() + COPY_RETRY_MS;
+        this.wakeAt(this.settleFromMs);
+      }
+      // What has diverged since the last turn must not count as settled.
+      if (this.survey !== null) this.drainDiverged(this.survey);
+      for (const region of this.settle.flushEnded(flush, isFlushed)) this.io.settled(region);
+      this.wantPump();
+    });
+  }
+
+  private tellCaughtUp(view: CopyView, nowMs: number): void {
+    for (const replica of this.returning.values()) {
+      replica.measure(nowMs);
+      const mayTell = view.replicas.some((one) => one.identity === replica.identity && one.role === 'returning' && one.mayJoin);
+      if (!mayTell || this.io.tenureOf(replica.identity) !== replica.plan.tenure || !replica.plan.hasCaughtUp() || replica.isToldCaughtUp)
+        continue;
+      replica.hasCaughtUp = true;
+      replica.isToldCaughtUp = true;
+      this.events.caughtUp(replica.identity);
+    }
+  }
+
+  private startClearing(view: CopyView, nowMs: number): void {
+    if (this.io.touched.count === 0 || !view.isAllInSync) return;
+    if (nowMs >= this.rotateAtMs) {
+      this.clear.rotate();
+      this.rotateAtMs = nowMs + CLEAR_IDLE_MS;
+    }
+    this.wakeAt(this.rotateAtMs);
+    if (nowMs < this.clearFromMs) return this.wakeAt(this.clearFromMs);
+    const clearing = this.clear.next();
+    if (clearing === null) return;
+    const run = new ClearRun(this.io, this.clock, {
+      clearing,
+      sizeBytes: view.sizeBytes,
+      isValid: () => {
+        if (this.view !== null) this.refresh(this.view);
+        return this.clear.isValid(clearing);
+      },
+      ended: (isCleared) => {
+        this.clear.ended(clearing, isCleared);
+        if (!isCleared) this.clearFromMs = this.clock.monotonicMs() + CLEAR_IDLE_MS;
+        this.wantPump();
+      },
+    });
+    run.start();
+  }
+}
+
+/** Where pieces are copied from and to. */
+interface SourceAndTargets {
+  sources(): readonly string[];
+  targets(source: string): readonly string[];
+  /** Copying has failed: it is tried again at this time. */
+  failed(untilMs: number): void;
+}
+
+function isTenant(one: { readonly identity: string; readonly tenure: string | null }): one is Tenant {
+  return one.tenure !== null;
+}

@@ -1,0 +1,97 @@
+// The data path of a mirror as the copier needs it: MirrorIo, and the ioctls about intent maps on the sessions of the replicas.
+// Invariant: an answer of a session that was given up is no answer.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { callSession, type SessionAnswer } from '../../client/session-call.ts';
+import { OP } from '../../wire/frames.ts';
+import { IOCTL } from '../../wire/messages.ts';
+import { decodeMirrorMapAnswer, encodeMirrorClearRequest, encodeMirrorMapRequest } from '../../wire/mirror/codec.ts';
+import type { MirrorMapAnswer } from '../../wire/mirror/messages.ts';
+import { STATUS } from '../../wire/status.ts';
+import type { MirrorIo } from '../io/mirror-io.ts';
+import type { RegionSet } from '../regions/region-set.ts';
+import type { CopyIo, CopyLock, Done } from './copy-ports.ts';
+
+export class MirrorCopyIo implements CopyIo {
+  private readonly io: MirrorIo;
+  private readonly clock: Clock;
+
+  constructor(io: MirrorIo, clock: Clock) {
+    this.io = io;
+    this.clock = clock;
+  }
+
+  get touched(): RegionSet {
+    return this.io.touched;
+  }
+
+  get unsettled(): RegionSet {
+    return this.io.unsettled;
+  }
+
+  get outstanding(): number {
+    return this.io.userIoCount;
+  }
+
+  settled(region: number): void {
+    this.io.settled(region);
+  }
+
+  lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
+    return this.io.lock(beginBytes, endBytes, granted);
+  }
+
+  tenureOf(identity: string): string | null {
+    return this.io.tenureOf(identity);
+  }
+
+  loadOf(identity: string): number {
+    return this.io.loadOf(identity);
+  }
+
+  readAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: Done): void {
+    this.io.readAt(identity, positionBytes, lengthBytes, buffer, bufferOffset, done);
+  }
+
+  writeAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: Done): void {
+    this.io.writeAt(identity, positionBytes, lengthBytes, buffer, bufferOffset, done);
+  }
+
+  zeroAt(identity: string, positionBytes: number, lengthBytes: number, done: Done): void {
+    this.io.zeroAt(identity, positionBytes, lengthBytes, done);
+  }
+
+  flushAt(identity: string, done: Done): void {
+    this.io.flushAt(identity, done);
+  }
+
+  readMap(identity: string, first: number, done: (answer: MirrorMapAnswer | null) => void): void {
+    this.call(identity, IOCTL.MIRROR_MAP, encodeMirrorMapRequest({ first }), ({ status, bodies }) => {
+      done(status === STATUS.OK ? mapAnswerOf(bodies[0]) : null);
+    });
+  }
+
+  clearMap(identity: string, ranges: readonly number[], done: Done): void {
+    this.call(identity, IOCTL.MIRROR_CLEAR, encodeMirrorClearRequest({ ranges: [...ranges] }), ({ status }) => done(status));
+  }
+
+  private call(identity: string, aux: number, body: Buffer, answered: (answer: SessionAnswer) => void): void {
+    const replica = this.io.replicaOf(identity);
+    if (replica === null) {
+      this.clock.soon(() => answered({ status: STATUS.OUTCOME_UNKNOWN, bodies: [], sentence: 'No session' }));
+      return;
+    }
+    callSession(replica.trunk, { op: OP.IOCTL, attachment: replica.attachment, aux, body }, (answer) => {
+      answered(replica.isAnswering ? answer : { ...answer, status: STATUS.OUTCOME_UNKNOWN });
+    });
+  }
+}
+
+function mapAnswerOf(body: Buffer | undefined): MirrorMapAnswer | null {
+  if (body === undefined) return null;
+  try {
+    return decodeMirrorMapAnswer(body, 0, body.length);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,50 @@
+// When the next piece may be copied, and how long it may be. With a rate, what is copied flows as from a token bucket. Without one, copies
+// yield to users: while users' I/O is under way, few and short pieces are copied at a time. Invariant: neither ever stops copies for good.
+
+import {
+  PIECE_BUSY_BYTES,
+  PIECE_MAX_BYTES,
+  PIECE_SMALL_BYTES,
+  PIECES_BUSY_MAX,
+  PIECES_MAX,
+  RATE_BURST_MS,
+  RATE_PIECE_MS,
+  USERS_RECENT_MS,
+} from './limits.ts';
+
+export class Pace {
+  /** Bytes for each second; null if only users' I/O limits the copies. */
+  bytesPerSecond: number | null = null;
+  private freeAtMs = Number.NEGATIVE_INFINITY;
+  private usersUntilMs = Number.NEGATIVE_INFINITY;
+
+  /** Called whenever the number of users' requests without an answer is looked at. */
+  usersSeen(nowMs: number, outstanding: number): void {
+    if (outstanding > 0) this.usersUntilMs = nowMs + USERS_RECENT_MS;
+  }
+
+  isBusy(nowMs: number): boolean {
+    return nowMs < this.usersUntilMs;
+  }
+
+  piecesMax(nowMs: number): number {
+    return this.isBusy(nowMs) ? PIECES_BUSY_MAX : PIECES_MAX;
+  }
+
+  pieceBytes(nowMs: number): number {
+    const most = this.isBusy(nowMs) ? PIECE_BUSY_BYTES : PIECE_MAX_BYTES;
+    if (this.bytesPerSecond === null) return most;
+    const flowing = (this.bytesPerSecond * RATE_PIECE_MS) / 1_000;
+    return Math.min(most, Math.max(PIECE_SMALL_BYTES, Math.floor(flowing / PIECE_SMALL_BYTES) * PIECE_SMALL_BYTES));
+  }
+
+  /** Time in ms until the next piece may begin. */
+  waitMs(nowMs: number): number {
+    return this.bytesPerSecond === null ? 0 : Math.max(0, this.freeAtMs - nowMs);
+  }
+
+  took(nowMs: number, bytes: number): void {
+    if (this.bytesPerSecond === null) return;
+    this.freeAtMs = Math.max(nowMs - RATE_BURST_MS, this.freeAtMs) + (bytes * 1_000) / this.bytesPerSecond;
+  }
+}

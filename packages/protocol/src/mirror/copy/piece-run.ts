@@ -1,0 +1,96 @@
+// Copies one piece: keeps changes of its range back, reads it from one replica and writes it to one or more others. What is all zeros is sent
+// as ZERO, so that a replica with holes gets holes; extents of the source are not asked for, because their answer would be older than the
+// lock. Invariant: the lock lasts until every request of the piece has ended, so that no change overtakes a copy (M9).
+
+import { STATUS } from '../../wire/status.ts';
+import type { CopyIo, CopyLock } from './copy-ports.ts';
+import { PIECE_MAX_BYTES } from './limits.ts';
+import type { Piece } from './plans/region-pieces.ts';
+
+const ZEROS = Buffer.alloc(PIECE_MAX_BYTES);
+
+export interface PieceOrder {
+  readonly piece: Piece;
+  readonly buffer: Buffer;
+  /** Replicas from which the piece may be read now, the best one first. */
+  sources(): readonly string[];
+  targets(source: string): readonly string[];
+  /** True if the copy counts for nothing any more. */
+  isVoid(): boolean;
+  /** A replica has refused the copy. */
+  refused(identity: string, status: number): void;
+  /** Called once. The buffer is not in use any more. */
+  ended(result: PieceResult): void;
+}
+
+/** `void`: nobody needs the copy any more. `failed`: it is to be tried again later. */
+export type PieceResult = 'copied' | 'void' | 'failed';
+
+export class PieceRun {
+  private readonly io: CopyIo;
+  private readonly order: PieceOrder;
+  private readonly tried = new Set<string>();
+  private readonly lengthBytes: number;
+  private lock: CopyLock | null = null;
+  private isOver = false;
+  private unanswered = 0;
+  private isCopied = true;
+
+  constructor(io: CopyIo, order: PieceOrder) {
+    this.io = io;
+    this.order = order;
+    this.lengthBytes = order.piece.endBytes - order.piece.beginBytes;
+  }
+
+  start(): void {
+    const { beginBytes, endBytes } = this.order.piece;
+    this.lock = this.io.lock(beginBytes, endBytes, () => this.read());
+    if (this.isOver) this.lock.release();
+  }
+
+  private read(): void {
+    if (this.isOver) return;
+    if (this.order.isVoid()) return this.end('void');
+    const source = this.order.sources().find((identity) => !this.tried.has(identity));
+    if (source === undefined) return this.end('failed');
+    this.tried.add(source);
+    const { order, lengthBytes } = this;
+    this.io.readAt(source, order.piece.beginBytes, lengthBytes, order.buffer, 0, (status) => {
+      if (status === STATUS.OK) this.write(source);
+      else this.read();
+    });
+  }
+
+  private write(source: string): void {
+    const { order, lengthBytes, io } = this;
+    if (order.isVoid()) return this.end('void');
+    const targets = order.targets(source);
+    if (targets.length === 0) return this.end('failed');
+    const isZero = order.buffer.compare(ZEROS, 0, lengthBytes, 0, lengthBytes) === 0;
+    this.unanswered = targets.length;
+    for (const target of targets) {
+      const done = (status: number): void => this.written(target, status);
+      if (isZero) io.zeroAt(target, order.piece.beginBytes, lengthBytes, done);
+      else io.writeAt(target, order.piece.beginBytes, lengthBytes, order.buffer, 0, done);
+    }
+  }
+
+  private written(target: string, status: number): void {
+    if (status !== STATUS.OK) {
+      this.isCopied = false;
+      if (isOfServer(status)) this.order.refused(target, status);
+    }
+    if (--this.unanswered === 0) this.end(this.isCopied ? 'copied' : 'failed');
+  }
+
+  private end(result: PieceResult): void {
+    this.isOver = true;
+    this.order.ended(result);
+    this.lock?.release();
+  }
+}
+
+/** False for statuses with which the client itself answers, because the session or the attachment has ended. */
+function isOfServer(status: number): boolean {
+  return status !== STATUS.OUTCOME_UNKNOWN && status !== STATUS.STALE && status !== STATUS.TAKEN;
+}

@@ -1,0 +1,100 @@
+// Decides which bits of the intent maps are cleared next (rule M3): those of regions in which nothing was changed for a while. The copier
+// executes a clearing: it keeps changes of the regions back, flushes all replicas, and clears the bits. Invariants: only one clearing is
+// under way. Nothing of it counts if a replica has left, or has another tenure, or if not all members are in sync any more.
+
+import { RegionSet } from '../../regions/region-set.ts';
+import { CLEAR_REGIONS_MAX, CLEAR_RUNS_MAX } from './limits.ts';
+import { isSame, type Tenant } from './tenants.ts';
+
+export interface Clearing {
+  /** Pairs: first region, number of regions. */
+  readonly ranges: readonly number[];
+  readonly members: readonly Tenant[];
+}
+
+export class ClearPlan {
+  private readonly touched: RegionSet;
+  private readonly unsettled: RegionSet;
+  /** Regions that were changed since the last call of `rotate`, and since the last but one. */
+  private recent = new RegionSet();
+  private before = new RegionSet();
+  private members: readonly Tenant[] | null = null;
+  private clearing: Clearing | null = null;
+  private cursor = 0;
+
+  constructor(touched: RegionSet, unsettled: RegionSet) {
+    this.touched = touched;
+    this.unsettled = unsettled;
+  }
+
+  /** From now on, the plan watches what is changed. Before, nothing is cleared. */
+  watch(): void {
+    this.touched.watcher = this.recent;
+  }
+
+  /** `members`: all replicas; null unless all members are in sync and can be used, and no configuration is pending. */
+  setMembers(members: readonly Tenant[] | null): void {
+    this.members = members;
+  }
+
+  /** Time has passed: what was changed before the last call counts as idle. */
+  rotate(): void {
+    const old = this.before;
+    this.before = this.recent;
+    old.clear();
+    this.recent = old;
+    this.touched.watcher = old;
+  }
+
+  /** The next clearing; null if there is none now, or if one is under way. */
+  next(): Clearing | null {
+    if (this.members === null || this.clearing !== null || this.touched.count === 0) return null;
+    const ranges = this.runs();
+    if (ranges.length === 0) return null;
+    this.clearing = { ranges, members: this.members };
+    return this.clearing;
+  }
+
+  /** True as long as the members are those of the beginning, in the same tenures, all of them in sync. */
+  isValid({ ranges, members }: Clearing): boolean {
+    if (this.members === null || !isSame(this.members, members)) return false;
+    for (let at = 0; at < ranges.length; at += 2) {
+      const region = this.unsettled.firstFrom(ranges[at]!);
+      if (region >= 0 && region < ranges[at]! + ranges[at + 1]!) return false;
+    }
+    return true;
+  }
+
+  /** `isCleared`: all replicas have cleared the bits, and changes of the regions were kept back until now. */
+  ended(clearing: Clearing, isCleared: boolean): void {
+    this.clearing = null;
+    if (!isCleared) return;
+    const { ranges } = clearing;
+    for (let at = 0; at < ranges.length; at += 2) {
+      for (let count = 0; count < ranges[at + 1]!; count++) this.touched.remove(ranges[at]! + count);
+    }
+  }
+
+  private runs(): number[] {
+    const ranges: number[] = [];
+    let total = 0;
+    let region = this.touched.firstFrom(this.cursor);
+    while (region >= 0 && ranges.length < 2 * CLEAR_RUNS_MAX && total < CLEAR_REGIONS_MAX) {
+      if (!this.isIdle(region)) {
+        region = this.touched.firstFrom(region + 1);
+        continue;
+      }
+      let end = region + 1;
+      while (total + end - region < CLEAR_REGIONS_MAX && this.touched.has(end) && this.isIdle(end)) end++;
+      ranges.push(region, end - region);
+      total += end - region;
+      region = this.touched.firstFrom(end);
+    }
+    this.cursor = region < 0 ? 0 : region;
+    return ranges;
+  }
+
+  private isIdle(region: number): boolean {
+    return !this.recent.has(region) && !this.before.has(region) && !this.unsettled.has(region);
+  }
+}

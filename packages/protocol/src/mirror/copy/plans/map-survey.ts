@@ -1,0 +1,74 @@
+// The intent maps of the replicas in sync, as they were when this client became the holder (rules M4, M7). Until they are all read, every
+// region counts as touched, and after an end that was not clean as unsettled. Invariant: a region is taken out of these sets only if no map
+// of I has it, and nothing that this holder did has added it.
+
+import type { MirrorMapAnswer } from '../../../wire/mirror/messages.ts';
+import { RegionSet } from '../../regions/region-set.ts';
+import { type MapPage, MapReader } from './map-reader.ts';
+import type { Tenant } from './tenants.ts';
+
+export interface SurveyPage {
+  readonly identity: string;
+  readonly page: MapPage;
+}
+
+export class MapSurvey {
+  isComplete = false;
+  /** Regions that were changed, or have diverged, since the beginning. */
+  readonly changed = new RegionSet();
+  readonly diverged = new RegionSet();
+  private readonly found = new RegionSet();
+  private readonly readers = new Map<string, { reader: MapReader; tenure: string }>();
+  private readonly touched: RegionSet;
+  private readonly unsettled: RegionSet;
+
+  constructor(touched: RegionSet, unsettled: RegionSet, regions: number, isClean: boolean) {
+    this.touched = touched;
+    this.unsettled = unsettled;
+    for (let region = 0; region < regions; region++) {
+      touched.add(region);
+      if (!isClean) unsettled.add(region);
+    }
+  }
+
+  /** `members`: all replicas of I. Returns the pages that are to be asked for now. */
+  next(members: readonly Tenant[]): SurveyPage[] {
+    const pages: SurveyPage[] = [];
+    for (const { identity, tenure } of members) {
+      let entry = this.readers.get(identity);
+      if (entry?.tenure !== tenure) {
+        entry = { reader: new MapReader(), tenure };
+        this.readers.set(identity, entry);
+      }
+      const page = entry.reader.next();
+      if (page !== null) pages.push({ identity, page });
+    }
+    return pages;
+  }
+
+  /** See MapReader.read. */
+  pageRead({ identity, page }: SurveyPage, answer: MirrorMapAnswer | null, regions: number): boolean {
+    return this.readers.get(identity)?.reader.read(page, answer, regions, this.found) ?? true;
+  }
+
+  /** Returns true once: when the maps of all members are read. `settled` takes a region out of `unsettled`. */
+  complete(members: readonly Tenant[], settled: (region: number) => void): boolean {
+    if (this.isComplete || members.length === 0 || !members.every((one) => this.hasMapOf(one))) return false;
+    this.isComplete = true;
+    drop(this.unsettled, [this.found, this.diverged], settled);
+    drop(this.touched, [this.found, this.changed, this.unsettled], (region) => this.touched.remove(region));
+    return true;
+  }
+
+  private hasMapOf({ identity, tenure }: Tenant): boolean {
+    const entry = this.readers.get(identity);
+    return entry !== undefined && entry.tenure === tenure && entry.reader.isComplete;
+  }
+}
+
+/** Calls `dropped` for each region of a set that none of the others has. */
+function drop(set: RegionSet, others: readonly RegionSet[], dropped: (region: number) => void): void {
+  for (let region = set.firstFrom(0); region >= 0; region = set.firstFrom(region + 1)) {
+    if (!others.some((other) => other.has(region))) dropped(region);
+  }
+}

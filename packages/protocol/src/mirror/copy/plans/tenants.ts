@@ -1,0 +1,14 @@
+// Replicas and their tenures. A tenure is a text that changes with each session, each handle and each incarnation of a replica, and never
+// returns. As long as it is the same, the replica has lost nothing that it has answered.
+
+export interface Tenant {
+  readonly identity: string;
+  readonly tenure: string;
+}
+
+export function isSame(some: readonly Tenant[], others: readonly Tenant[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((one, index) => one.identity === others[index]?.identity && one.tenure === others[index].tenure)
+  );
+}

@@ -1,0 +1,345 @@
+// A mirror with a copier for tests: users who write, replicas that crash, leave and return, an administrator of sorts that does what the
+// decider would do. `check` is the oracle. Invariants that it checks: replicas in sync are equal where they are settled; a region that no
+// map of a replica in sync has is on every disk what it is everywhere else, or set in the map of the replica that differs.
+
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { Copier } from '../mirror/copy/copier.ts';
+import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
+import type { CopyIo, CopyView } from '../mirror/copy/copy-ports.ts';
+import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
+import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
+import type { MirrorMapAnswer } from '../wire/mirror/messages.ts';
+import { STATUS } from '../wire/status.ts';
+import { BLOCK_BYTES, SimLocks, SimReplica, type UnderWay } from './mirror-replicas.ts';
+
+type Role = 'member' | 'leaving' | 'returning' | 'joining';
+
+interface UserWrite {
+  readonly block: number;
+  readonly value: number;
+  readonly unanswered: Set<string>;
+  isGranted: boolean;
+  isOver: boolean;
+  lock: { release(): void } | null;
+}
+
+const BLOCKS_PER_REGION = MIRROR_REGION_BYTES / BLOCK_BYTES;
+
+export class MirrorCopyWorld {
+  readonly clock = new FakeClock();
+  readonly replicas: SimReplica[];
+  readonly roles = new Map<string, Role>();
+  readonly touched = new RegionSet();
+  readonly unsettled = new RegionSet();
+  readonly copier: Copier;
+  readonly blocks: number;
+  isPending = false;
+  /** Identities that `caughtUp` named, in order. */
+  readonly caughtUp: string[] = [];
+  readonly lost: string[] = [];
+  clearings = 0;
+  private readonly sizeBytes: number;
+  private readonly random: SeededRandom;
+  private readonly locks = new SimLocks();
+  private readonly writes: UserWrite[] = [];
+  private lastValue = 1;
+  private hasBegun = false;
+
+  constructor(random: SeededRandom, count: number, sizeBytes: number) {
+    this.random = random;
+    this.sizeBytes = sizeBytes;
+    this.blocks = sizeBytes / BLOCK_BYTES;
+    this.replicas = Array.from({ length: count }, (_, index) => new SimReplica(`r${index}`, this.blocks));
+    for (const { identity } of this.replicas) this.roles.set(identity, 'member');
+    this.copier = new Copier(this.clock, this.io(), new CopyBuffers(), {
+      caughtUp: (identity) => this.join(identity),
+      fellBack: (identity) => this.unjoin(identity),
+      lost: (identity) => this.lost.push(identity),
+      allSettled: () => {},
+    });
+  }
+
+  /** Becomes the holder. What an earlier holder has left is up to the test. */
+  begin(isClean: boolean): void {
+    this.copier.begin(isClean, this.sizeBytes);
+    this.hasBegun = true;
+    this.tell();
+  }
+
+  inSync(): SimReplica[] {
+    return this.replicas.filter(({ identity }) => ['member', 'leaving'].includes(this.roles.get(identity) ?? ''));
+  }
+
+  // --- what can happen
+
+  /** Anything but a fault. */
+  proceed(): void {
+    this.random.pick(this.replicas).step(this.random);
+    this.clock.advance(this.random.chance(0.02) ? this.random.int(0, 6_000) : 0);
+  }
+
+  write(): void {
+    const write: UserWrite = {
+      block: this.random.int(0, this.blocks - 1),
+      value: ++this.lastValue,
+      unanswered: new Set(),
+      isGranted: false,
+      isOver: false,
+      lock: null,
+    };
+    this.writes.push(write);
+    const lock = this.locks.take(write.block, write.block + 1, true, () => {
+      write.isGranted = true;
+      this.touched.addRange(write.block * BLOCK_BYTES, (write.block + 1) * BLOCK_BYTES);
+      for (const replica of this.replicas) if (replica.isUp) this.send(write, replica);
+    });
+    write.lock = lock;
+    this.judge(write);
+  }
+
+  /** Takes a write back that is under way: some replicas have executed it. */
+  abandonWrite(): void {
+    const write = this.writes.find((one) => one.isGranted);
+    if (write === undefined) return;
+    for (const replica of this.replicas) {
+      const index = replica.queue.findIndex((one) => one.kind === 'user-write' && one.begin === write.block);
+      if (index < 0) continue;
+      const [request] = replica.queue.splice(index, 1);
+      if (this.random.chance(0.5)) request!.execute();
+    }
+    this.unsettled.addRange(write.block * BLOCK_BYTES, (write.block + 1) * BLOCK_BYTES);
+    this.finish(write);
+    this.copier.changed();
+  }
+
+  crash(): void {
+    const replica = this.random.pick(this.replicas);
+    if (replica.isUp) replica.crash(this.random);
+    this.copier.changed();
+  }
+
+  loseSession(): void {
+    this.random.pick(this.replicas).session++;
+    this.copier.changed();
+  }
+
+  remove(): void {
+    const members = this.inSync().filter(({ identity }) => this.roles.get(identity) === 'member');
+    const victim = this.random.pick(this.replicas);
+    const role = this.roles.get(victim.identity);
+    if (role === 'leaving' || (role === 'member' && (members.length < 2 || this.isPending))) return;
+    victim.giveUp(this.random);
+    this.roles.set(victim.identity, role === 'member' ? 'leaving' : 'returning');
+    for (const write of [...this.writes]) {
+      write.unanswered.delete(victim.identity);
+      this.judge(write);
+    }
+    this.tell();
+  }
+
+  /** A removal is at a majority, or a replica that was removed gets a session. */
+  settleRoles(): void {
+    for (const replica of this.replicas) {
+      const role = this.roles.get(replica.identity);
+      if (role === 'leaving') this.roles.set(replica.identity, 'returning');
+      else if (role === 'returning' && !replica.isUp) {
+        replica.isUp = true;
+        for (const write of this.writes) if (write.isGranted && !write.isOver) this.send(write, replica);
+      }
+    }
+    this.tell();
+  }
+
+  setPending(isPending: boolean): void {
+    this.isPending = isPending;
+    this.tell();
+  }
+
+  hurry(): void {
+    this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
+  }
+
+  /** Nothing goes wrong any more. True if everything is in sync, settled and cleared. */
+  quiesce(): boolean {
+    this.setPending(false);
+    for (let round = 0; round < 40; round++) {
+      this.settleRoles();
+      for (let step = 0; step < 60; step++) for (const replica of this.replicas) replica.step(this.random);
+      this.clock.advance(1_500);
+      const isQuiet = this.writes.length === 0 && this.replicas.every((one) => one.queue.length === 0);
+      if (isQuiet && this.inSync().length === this.replicas.length && this.copier.isSettled && this.touched.count === 0) return true;
+    }
+    return false;
+  }
+
+  // --- the oracle
+
+  /** Null, or what is wrong. */
+  check(): string | null {
+    const members = this.inSync().filter(({ identity }) => this.roles.get(identity) === 'member');
+    const first = members[0];
+    if (first === undefined || !this.hasBegun) return null;
+    for (let block = 0; block < this.blocks; block++) {
+      const region = Math.floor(block / BLOCKS_PER_REGION);
+      const isBusy = this.writes.some((one) => one.isGranted && one.block === block);
+      if (!this.unsettled.has(region) && !isBusy && members.some((one) => one.cache[block] !== first.cache[block])) {
+        return `block ${block} of replicas in sync differs, and is settled: ${members.map((one) => one.cache[block]).join(' ')}`;
+      }
+      if (members.some((one) => one.map.has(region))) continue;
+      for (const one of this.replicas) {
+        const isEqual = one.cache[block] === first.cache[block] && one.disk[block] === first.cache[block];
+        if (isEqual || (!members.includes(one) && one.map.has(region))) continue;
+        return `block ${block}: no map has it, but ${one.identity} has ${one.cache[block]}, ${one.disk[block]} on its disk, not ${first.cache[block]}`;
+      }
+    }
+    return null;
+  }
+
+  // --- the rest of the client
+
+  private join(identity: string): void {
+    this.caughtUp.push(identity);
+    if (this.roles.get(identity) !== 'returning' || this.isPending) return;
+    this.roles.set(identity, 'joining');
+    this.tell();
+    const replica = this.replicas.find((one) => one.identity === identity)!;
+    const { tenure } = replica;
+    this.enqueue(replica, 'flush', 0, 0, this.flushOf(replica), (status) => {
+      if (status !== STATUS.OK || replica.tenure !== tenure || this.roles.get(identity) !== 'joining') return this.unjoin(identity);
+      this.roles.set(identity, 'member');
+      this.tell();
+    });
+  }
+
+  private unjoin(identity: string): void {
+    if (this.roles.get(identity) !== 'joining') return;
+    this.roles.set(identity, 'returning');
+    this.tell();
+  }
+
+  private tell(): void {
+    const hasAll = [...this.roles.values()].every((role) => role === 'member');
+    const isPending = this.isPending || [...this.roles.values()].includes('leaving');
+    const replicas = this.replicas.map(({ identity }) => {
+      const role = this.roles.get(identity)!;
+      return { identity, role, counts: role !== 'returning', reads: role === 'member', mayJoin: role === 'returning' && !isPending };
+    });
+    const view: CopyView = { isServing: this.hasBegun, isPending, isAllInSync: hasAll && !isPending, sizeBytes: this.sizeBytes, replicas };
+    this.copier.setView(view);
+  }
+
+  private send(write: UserWrite, replica: SimReplica): void {
+    write.unanswered.add(replica.identity);
+    const execute = (): number => {
+      replica.write(write.block, write.value);
+      return STATUS.OK;
+    };
+    this.enqueue(replica, 'user-write', write.block, write.block + 1, execute, (status) => {
+      if (status === STATUS.OK) replica.log.set(write.block, write.value);
+      write.unanswered.delete(replica.identity);
+      this.judge(write);
+    });
+  }
+
+  private judge(write: UserWrite): void {
+    if (write.isGranted && write.unanswered.size === 0 && !write.isOver && write.lock !== null) this.finish(write);
+  }
+
+  private finish(write: UserWrite): void {
+    write.isOver = true;
+    this.writes.splice(this.writes.indexOf(write), 1);
+    write.lock?.release();
+  }
+
+  private enqueue(
+    replica: SimReplica,
+    kind: UnderWay['kind'],
+    begin: number,
+    end: number,
+    execute: () => number,
+    done: (status: number) => void,
+  ): void {
+    if (replica.isUp) replica.queue.push({ kind, begin, end, execute, done });
+    else this.clock.soon(() => done(STATUS.OUTCOME_UNKNOWN));
+  }
+
+  private flushOf(replica: SimReplica): () => number {
+    return () => {
+      replica.flush();
+      return STATUS.OK;
+    };
+  }
+
+  private io(): CopyIo {
+    const find = (identity: string): SimReplica => this.replicas.find((one) => one.identity === identity)!;
+    const outstanding = (): number => this.writes.length;
+    return {
+      touched: this.touched,
+      unsettled: this.unsettled,
+      get outstanding() {
+        return outstanding();
+      },
+      settled: (region) => this.unsettled.remove(region),
+      lock: (begin, end, granted) => this.locks.take(begin / BLOCK_BYTES, end / BLOCK_BYTES, false, granted),
+      tenureOf: (identity) => find(identity).tenure,
+      loadOf: (identity) => find(identity).queue.length,
+      readAt: (identity, position, length, buffer, offset, done) =>
+        this.transfer('read', find(identity), position, length, buffer, offset, done),
+      writeAt: (identity, position, length, buffer, offset, done) => {
+        this.touched.addRange(position, position + length);
+        this.transfer('write', find(identity), position, length, buffer, offset, done);
+      },
+      zeroAt: () => {
+        throw new Error('No block of this world is zero');
+      },
+      flushAt: (identity, done) => this.enqueue(find(identity), 'flush', 0, 0, this.flushOf(find(identity)), done),
+      readMap: (identity, first, done) => this.readMap(find(identity), first, done),
+      clearMap: (identity, ranges, done) => this.clearMap(find(identity), ranges, done),
+    };
+  }
+
+  private transfer(
+    kind: 'read' | 'write',
+    replica: SimReplica,
+    positionBytes: number,
+    lengthBytes: number,
+    buffer: Buffer,
+    offset: number,
+    done: (status: number) => void,
+  ): void {
+    const begin = Math.floor(positionBytes / BLOCK_BYTES);
+    const end = Math.ceil((positionBytes + lengthBytes) / BLOCK_BYTES);
+    const execute = (): number => {
+      for (let block = begin; block < end; block++) {
+        const at = offset + block * BLOCK_BYTES - positionBytes;
+        // A piece that begins within a block has the content at its begin, and does not change it.
+        if (kind === 'read') buffer.writeUInt32LE(replica.cache[block]!, Math.max(offset, at));
+        else if (at >= offset) replica.write(block, buffer.readUInt32LE(at));
+      }
+      return STATUS.OK;
+    };
+    this.enqueue(replica, kind, begin, end, execute, done);
+  }
+
+  private readMap(replica: SimReplica, first: number, done: (answer: MirrorMapAnswer | null) => void): void {
+    let answer: MirrorMapAnswer | null = null;
+    const execute = (): number => {
+      const bits = Buffer.alloc(1);
+      for (let bit = 0; bit < 8; bit++) if (replica.map.has(first + bit)) bits[0]! |= 1 << bit;
+      answer = { regions: regionsOf(this.sizeBytes), first, bits };
+      return STATUS.OK;
+    };
+    this.enqueue(replica, 'map', 0, 0, execute, (status) => done(status === STATUS.OK ? answer : null));
+  }
+
+  private clearMap(replica: SimReplica, ranges: readonly number[], done: (status: number) => void): void {
+    const execute = (): number => {
+      this.clearings++;
+      for (let at = 0; at < ranges.length; at += 2)
+        for (let count = 0; count < ranges[at + 1]!; count++) replica.map.remove(ranges[at]! + count);
+      return STATUS.OK;
+    };
+    this.enqueue(replica, 'clear', 0, 0, execute, done);
+  }
+}

@@ -1,0 +1,125 @@
+// Replicas of a mirror for tests of the copier: what is in the cache and on the disk of each, intent maps, requests under way. The test
+// chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content.
+// Invariant: like a real replica, one that crashes loses any of its unsynced blocks, then gets the users' writes of its log again.
+
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RegionSet } from '../mirror/regions/region-set.ts';
+import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
+import { STATUS } from '../wire/status.ts';
+
+export const BLOCK_BYTES = MIRROR_REGION_BYTES / 8;
+
+export interface UnderWay {
+  readonly kind: 'read' | 'write' | 'flush' | 'map' | 'clear' | 'user-write';
+  readonly begin: number;
+  readonly end: number;
+  /** Executes the request and returns its status. */
+  execute(): number;
+  done(status: number): void;
+}
+
+export class SimReplica {
+  readonly identity: string;
+  cache: number[];
+  disk: number[];
+  map = new RegionSet();
+  session = 0;
+  life = 0;
+  isUp = true;
+  /** Unflushed writes of users that were answered in this session. */
+  log = new Map<number, number>();
+  queue: UnderWay[] = [];
+
+  constructor(identity: string, blocks: number) {
+    this.identity = identity;
+    this.cache = Array.from({ length: blocks }, () => 1);
+    this.disk = [...this.cache];
+  }
+
+  get tenure(): string | null {
+    return this.isUp ? `${this.session} ${this.life}` : null;
+  }
+
+  write(block: number, value: number): void {
+    this.map.add(Math.floor((block * BLOCK_BYTES) / MIRROR_REGION_BYTES));
+    this.cache[block] = value;
+  }
+
+  flush(): void {
+    this.disk = [...this.cache];
+    this.log.clear();
+  }
+
+  /** The machine crashes and returns: the client replays the log of users' writes, and sends again what is under way. */
+  crash(random: SeededRandom): void {
+    this.life++;
+    this.session++;
+    for (let block = 0; block < this.cache.length; block++) {
+      if (random.chance(0.5)) this.disk[block] = this.cache[block]!;
+      this.cache[block] = this.disk[block]!;
+    }
+    for (const [block, value] of this.log) this.write(block, value);
+  }
+
+  /** The session ends for good: nothing of it is executed any more, or all of it was without an answer. */
+  giveUp(random: SeededRandom): void {
+    this.isUp = false;
+    this.session++;
+    this.log.clear();
+    const queue = this.queue.splice(0);
+    for (const request of queue) if (random.chance(0.5)) request.execute();
+    for (const request of queue) request.done(STATUS.OUTCOME_UNKNOWN);
+  }
+
+  /** Executes and answers one request; those that overlap an earlier change wait. */
+  step(random: SeededRandom): void {
+    if (!this.isUp || this.queue.length === 0) return;
+    const index = random.int(0, this.queue.length - 1);
+    const request = this.queue[index]!;
+    const isChange = request.kind === 'write' || request.kind === 'user-write';
+    const isBehind = (other: UnderWay): boolean =>
+      isChange && (other.kind === 'write' || other.kind === 'user-write') && other.begin < request.end && request.begin < other.end;
+    if (this.queue.slice(0, index).some(isBehind)) return;
+    this.queue.splice(index, 1);
+    request.done(request.execute());
+  }
+}
+
+interface Held {
+  readonly begin: number;
+  readonly end: number;
+  readonly isExclusive: boolean;
+  isGranted: boolean;
+  granted(): void;
+}
+
+/** Locks in order of arrival: shared ones exclude changes, exclusive ones everything. Positions are in blocks. */
+export class SimLocks {
+  private entries: Held[] = [];
+
+  take(begin: number, end: number, isExclusive: boolean, granted: () => void): { release(): void } {
+    const entry: Held = { begin, end, isExclusive, isGranted: false, granted };
+    this.entries.push(entry);
+    this.grant();
+    return {
+      release: () => {
+        this.entries = this.entries.filter((other) => other !== entry);
+        this.grant();
+      },
+    };
+  }
+
+  private grant(): void {
+    for (let index = 0; index < this.entries.length; index++) {
+      const entry = this.entries[index]!;
+      if (entry.isGranted || this.entries.slice(0, index).some((before) => conflicts(before, entry))) continue;
+      entry.isGranted = true;
+      entry.granted();
+      index = -1;
+    }
+  }
+}
+
+function conflicts(some: Held, other: Held): boolean {
+  return (some.isExclusive || other.isExclusive) && some.begin < other.end && other.begin < some.end;
+}
