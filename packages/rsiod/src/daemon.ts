@@ -121,6 +121,9 @@ export class ClientDaemon {
       frontends: this.frontends,
       stalled: (volume, event) => this.notifications.stalled(volume, event),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
+      random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
+      instance: identity.instance,
+      note: (...event) => this.notifications.add(...event),
     });
     this.attachments.logTotal.limitBytes = config.logTotalBytes;
     this.attached = new AttachedList({
@@ -129,7 +132,7 @@ export class ClientDaemon {
       file: paths.attachedFile,
       boot: identity.boot,
       attachments: this.attachments,
-      serverOf: (volume) => this.serverOf(volume),
+      serverOf: (volume) => this.attachments.serverOf(volume) ?? null,
       release: async (...volume) => await this.frontends.release(...volume),
       note: (...event) => this.notifications.add(...event),
     });
@@ -393,16 +396,20 @@ export class ClientDaemon {
       random: randomBytes,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, 0),
-      pathChanged: (...change) => notifications.pathChanged(...change),
+      pathChanged: (...change) => {
+        this.attachments.mirrors.look();
+        notifications.pathChanged(...change);
+      },
       events: {
         sessionBegan: (server, again) => {
           notifications.sessionBegan(server, again);
+          this.attachments.mirrors.look();
           void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
         },
         opened: (server, attachment, again, newLife) => {
-          this.attachments.opened(attachment);
+          const isVolume = this.attachments.opened(attachment, newLife);
           notifications.opened(server, attachment, again, newLife);
-          for (const volume of newLife ? this.attachments.list : [])
+          for (const volume of newLife && isVolume ? this.attachments.list : [])
             if (volume.target.attachments.includes(attachment)) this.frontends.incarnationChanged(volume);
         },
         openFailed: (server, attachment, status, sentence) => {
@@ -468,9 +475,5 @@ export class ClientDaemon {
     const refusal = await this.refusal();
     if (refusal !== null) throw new RsError('E_IN_USE', refusal);
     this.options.clock.after(RESTART_ANSWER_MS, () => this.options.stop());
-  }
-
-  private serverOf({ target }: Volume): Server | null {
-    return this.namespaces.flatMap(({ servers }) => [...servers.values()]).find(({ trunk }) => target.trunks.includes(trunk)) ?? null;
   }
 }

@@ -61,6 +61,9 @@ export class Scene {
         if (word.startsWith('storage')) notifications.stalled(volume, word);
       },
       cut: (volume, sentence) => notifications.cut(volume, sentence),
+      random: () => 0,
+      instance: 1,
+      note: (...event) => notifications.add(...event),
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
