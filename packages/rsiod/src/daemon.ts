@@ -43,7 +43,6 @@ import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
 import { localInterfaces } from './network/local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
 import type { LocalInterface } from './network/route-plan.ts';
-import type { Server } from './network/server.ts';
 import { unreachableServers } from './network/unreachable-servers.ts';
 import { isSameLogin } from './reload/config-changes.ts';
 import { reloadConfig } from './reload/reloader.ts';

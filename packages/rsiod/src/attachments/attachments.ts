@@ -299,7 +299,8 @@ export class Attachments {
     if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
     const turn = this.turnsGiven++;
     const mirror = named?.mirror ?? null;
-    const volume = mirror === null || isSnapshotChoice(choice) ? await this.openSingle(choice, ask) : await this.openMirror(choice, mirror, ask);
+    const volume =
+      mirror === null || isSnapshotChoice(choice) ? await this.openSingle(choice, ask) : await this.openMirror(choice, mirror, ask);
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);
@@ -314,7 +315,8 @@ export class Attachments {
     const { config, name, universe, from } = choice.offers[0]!;
     const { label } = choice;
     const settings = effectiveVolume(config, name);
-    if (wantsReadonly(ask, settings.readonly)) throw new RsError('E_VOLUME', `${label} is a mirror, which cannot be attached read-only yet`);
+    if (wantsReadonly(ask, settings.readonly))
+      throw new RsError('E_VOLUME', `${label} is a mirror, which cannot be attached read-only yet`);
     const namespace = this.ports.namespaces().find((one) => one.config.name === config.name);
     if (namespace === undefined) throw new RsError('E_NO_PATH', `Server ${from.name} was removed from the configuration`);
     const takesOver = ask.take !== TAKE.NO;
@@ -469,7 +471,8 @@ export class Attachments {
   serverOf({ target, id }: Volume): Server | undefined {
     const servers = this.ports.namespaces().flatMap((namespace) => [...namespace.servers.values()]);
     return (
-      servers.find(({ trunk }) => target.trunks.includes(trunk)) ?? servers.find(({ volumes }) => volumes.some(({ mirror }) => mirror === id))
+      servers.find(({ trunk }) => target.trunks.includes(trunk)) ??
+      servers.find(({ volumes }) => volumes.some(({ mirror }) => mirror === id))
     );
   }
 

@@ -214,23 +214,25 @@ export class OfferList {
     const seen = servers.flatMap(({ from, config }) => [from, config, from.volumes, from.name, from.serverid, from.isConnected]);
     if (seen.length === this.seen.length && seen.every((value, at) => value === this.seen[at])) return this.list;
     this.seen = seen;
-    this.list = withOneName(servers.flatMap(({ from, config }) =>
-      from.volumes.map(({ name, universe, id, readonly, holders, mirror }) => ({
-        namespace: config.name,
-        server: from.name,
-        serverid: from.serverid,
-        isConnected: from.isConnected,
-        name,
-        universe,
-        // The replicas of a mirror are one volume. Its voters know who has it, and not the holds of its replicas.
-        id: mirror ?? id,
-        readonly,
-        holders: mirror === undefined ? holders : [],
-        mirror: mirror ?? null,
-        from,
-        config,
-      })),
-    ));
+    this.list = withOneName(
+      servers.flatMap(({ from, config }) =>
+        from.volumes.map(({ name, universe, id, readonly, holders, mirror }) => ({
+          namespace: config.name,
+          server: from.name,
+          serverid: from.serverid,
+          isConnected: from.isConnected,
+          name,
+          universe,
+          // The replicas of a mirror are one volume. Its voters know who has it, and not the holds of its replicas.
+          id: mirror ?? id,
+          readonly,
+          holders: mirror === undefined ? holders : [],
+          mirror: mirror ?? null,
+          from,
+          config,
+        })),
+      ),
+    );
     return this.list;
   }
 }

@@ -61,7 +61,7 @@ export class AttachedMirror {
         standingChanged: () => this.standingChanged(),
       },
     );
-    this.copier = new Copier(clock, new MirrorCopyIo(this.io), ports.buffers, {
+    this.copier = new Copier(clock, new MirrorCopyIo(this.io, clock), ports.buffers, {
       caughtUp: (identity) => this.driver.report({ kind: 'caught-up', identity }),
       fellBack: (identity, why) => this.driver.fellBack(identity, why),
       lost: (identity, why) => this.driver.lost(identity, why),

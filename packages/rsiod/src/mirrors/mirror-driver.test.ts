@@ -273,6 +273,7 @@ test('events tell that a replica falls behind, is copied and is in sync', () => 
   for (const change of [{}, { role: 'returning', session: 'none' }, { role: 'returning' }, {}] as const)
     scene.order({ kind: 'view', view: view(change) });
   expect(scene.said).toEqual([
+    'serving',
     'note replica on server pi-1, in sync, behind',
     'note replica on server pi-1, behind, copying',
     'note replica on server pi-1, copying, in sync',
