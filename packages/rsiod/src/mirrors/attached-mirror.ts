@@ -27,6 +27,7 @@ export interface AttachedMirrorPorts {
   newLog(): ReplayLog | null;
   settings(): EffectiveVolume;
   readonly buffers: CopyBuffers;
+  /** The mirror takes I/O, and its size is known. */
   serving(): void;
   ended(code: ErrorCode, sentence: string): void;
   note(what: string, from: string, to: string, sentence: string): void;
@@ -40,6 +41,7 @@ export class AttachedMirror {
   /** Whether the former end was clean; null before the client is the holder. */
   private isClean: boolean | null = null;
   private hasBegun = false;
+  private hasToldServing = false;
   private isPaused = false;
   /** Replicas that are being flushed before they count as in sync. */
   private readonly flushing = new Set<string>();
@@ -80,7 +82,6 @@ export class AttachedMirror {
         giveUp: (identity) => this.io.giveUp(identity),
         end: (status, sentence) => this.end(status, sentence),
       },
-      serving: () => ports.serving(),
       detached: () => this.whenDetached?.(),
       ended: (code, sentence) => ports.ended(code, sentence),
       note: (...note) => ports.note(...note),
@@ -151,6 +152,7 @@ export class AttachedMirror {
   private opened(identity: string, attachment: Attachment, { trunk, serverid }: DriverServer): void {
     this.io.addReplica(new Replica(identity, attachment, trunk, serverid));
     this.copier.changed();
+    this.tellServing();
   }
 
   private setView(view: MirrorView): void {
@@ -164,6 +166,14 @@ export class AttachedMirror {
     for (const { identity, role, session } of view.replicas) {
       if (role === 'joining' && session === 'open') this.flush(identity);
     }
+    this.tellServing();
+  }
+
+  /** The sizes are known when a replica is open, which may be after the client has become the holder. */
+  private tellServing(): void {
+    if (this.hasToldServing || !this.hasBegun || this.io.volume === null) return;
+    this.hasToldServing = true;
+    this.ports.serving();
   }
 
   /** M12 (5): a replica that joins is flushed. */

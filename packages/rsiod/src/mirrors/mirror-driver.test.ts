@@ -86,7 +86,6 @@ class Scene {
         giveUp: (identity) => void this.said.push(`give up ${identity[0]}`),
         end: (status) => void this.said.push(`end ${status}`),
       },
-      serving: () => void this.said.push('serving'),
       detached: () => void this.said.push('detached'),
       ended: (code, sentence) => void this.said.push(`${code}: ${sentence}`),
       note: (...note) => void this.said.push(`note ${note.slice(0, 3).join(', ')}`),
@@ -273,7 +272,6 @@ test('events tell that a replica falls behind, is copied and is in sync', () => 
   for (const change of [{}, { role: 'returning', session: 'none' }, { role: 'returning' }, {}] as const)
     scene.order({ kind: 'view', view: view(change) });
   expect(scene.said).toEqual([
-    'serving',
     'note replica on server pi-1, in sync, behind',
     'note replica on server pi-1, behind, copying',
     'note replica on server pi-1, copying, in sync',

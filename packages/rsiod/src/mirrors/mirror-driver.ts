@@ -226,7 +226,6 @@ export class MirrorDriver {
     this.ports.data.setView(view);
     for (const { replica, from, to, sentence } of changesOf(before, view))
       this.ports.note(`replica on server ${this.nameOf(replica.server)}`, from, to, sentence);
-    if (view.isServing && before?.isServing !== true) this.ports.serving();
     this.look();
   }
 

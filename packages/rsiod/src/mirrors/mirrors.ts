@@ -108,7 +108,7 @@ export class Mirrors {
     const servers = namespace.orderedServers.map((server) => ({ serverid: server.serverid, name: server.name }));
     const me = { node: namespace.config.nodename, instance: ports.instance };
     const mirror: AttachedMirror = new AttachedMirror(
-      { mirror: id, name: label, universe, me, takesOver, servers },
+      { mirror: id, name, universe, me, takesOver, servers },
       {
         clock: ports.clock,
         random: () => ports.random(),
