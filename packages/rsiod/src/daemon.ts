@@ -406,10 +406,9 @@ export class ClientDaemon {
           void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
         },
         opened: (server, attachment, again, newLife) => {
-          const isVolume = this.attachments.opened(attachment, newLife);
+          const changed = this.attachments.opened(attachment, newLife);
           notifications.opened(server, attachment, again, newLife);
-          for (const volume of newLife && isVolume ? this.attachments.list : [])
-            if (volume.target.attachments.includes(attachment)) this.frontends.incarnationChanged(volume);
+          if (changed !== null) this.frontends.incarnationChanged(changed);
         },
         openFailed: (server, attachment, status, sentence) => {
           notifications.openFailed(server, attachment, sentence);

@@ -28,6 +28,7 @@ import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
+import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isSnapshotChoice, keyOf } from './choices.ts';
 import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { Openings } from './openings.ts';
@@ -217,10 +218,11 @@ export class Attachments {
 
   // --- events of the servers
 
-  /** Returns false if the attachment is a replica of a mirror, so that a new incarnation of it is none of the volume. */
-  opened(attachment: Attachment, newLife = false): boolean {
+  /** Returns the volume whose storage has a new incarnation. A replica's incarnation is none of its mirror. */
+  opened(attachment: Attachment, newLife: boolean): Volume | null {
     this.openings.opened(attachment);
-    return !this.mirrors.opened(attachment, newLife);
+    const isReplica = this.mirrors.opened(attachment, newLife);
+    return newLife && !isReplica ? (this.volumes.find(({ target }) => target.attachments.includes(attachment)) ?? null) : null;
   }
 
   failed(attachment: Attachment, status: number, sentence: string): void {
@@ -493,29 +495,4 @@ export class Attachments {
       null,
     );
   }
-}
-
-function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
-  return offers.slice(0, 1).some(({ name }) => isSnapshot(name));
-}
-
-function anotherSnapshot(label: string): string {
-  return `rsconfig -d ${label} ends the attempts, rsconfig -a ${label} then attaches the new one`;
-}
-
-function keyOf({ label, offers }: Choice<Offer>): string {
-  return `${label} ${offers[0]?.id ?? ''}`;
-}
-
-function isConfiguredReadonly({ offers }: Choice<ServerOffer>): boolean {
-  return offers.slice(0, 1).some(({ config, name }) => effectiveVolume(config, name).readonly);
-}
-
-function asOffer(volume: Volume): Offer {
-  const { namespace, name, universe, id } = volume;
-  return { namespace, name, universe, id, server: '', isConnected: true };
-}
-
-function failure(volume: string, error: RsError): AttachOutcome {
-  return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
 }

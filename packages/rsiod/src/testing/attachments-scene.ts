@@ -77,7 +77,7 @@ export class Scene {
         events: {
           sessionBegan: () => {},
           opened: (server, attachment, again, isNewIncarnation) => {
-            this.attachments.opened(attachment);
+            this.attachments.opened(attachment, isNewIncarnation);
             notifications.opened(server, attachment, again, isNewIncarnation);
           },
           openFailed: (server, attachment, status, sentence) => {
