@@ -94,9 +94,10 @@ function layoutText({ chunkBytes, parts }: NonNullable<ManagedVolumeView['layout
 }
 
 /** Clients that hold the volume, and whether their writes wait; or why it is not served. */
-export function heldText({ state, holders, reason, waitsForSpace }: ManagedVolumeView): string {
+export function heldText({ state, holders, reason, waitsForSpace, mirror }: ManagedVolumeView): string {
   if (state !== 'served') return `unavailable: ${reason ?? '-'}`;
-  return `${holders.map(({ node }) => node).join(', ') || '-'}${waitsForSpace ? ' (writes wait for space)' : ''}`;
+  const replica = mirror === null ? '' : ` (replica of mirror ${mirror})`;
+  return `${holders.map(({ node }) => node).join(', ') || '-'}${replica}${waitsForSpace ? ' (writes wait for space)' : ''}`;
 }
 
 function stateText({ state, reason, waitsForSpace, fullPool, pool }: ManagedVolumeView): string {
@@ -155,6 +156,7 @@ export function volumeDetails(
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),
   ];
+  if (volume.mirror !== null) lines.push(['replica', `of mirror ${volume.mirror}`]);
   if (volume.image !== null) lines.push(['image', imageDetails(volume, nowMs)]);
   lines.push(...bridgedLines(volume), ...scheduleLines(volume));
   lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one)] as const));

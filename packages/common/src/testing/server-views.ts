@@ -97,6 +97,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     snapshots: 0,
     schedule: null,
     image: null,
+    mirror: null,
     ...changes,
   };
 }

@@ -125,6 +125,7 @@ export function volumeView(
     snapshots,
     schedule,
     image,
+    mirror: manifest?.replica?.mirror ?? null,
   };
 }
 

@@ -60,7 +60,7 @@ export class ReplicaStore {
         });
         pools.put(pool.name, manifest);
       });
-      log.info(`Volume ${volumeText(was)} is a replica of mirror ${mirror} now; its data is ${identity}`);
+      log.info(`Volume ${volumeText(was)} is a replica of mirror ${mirror} now; its data is ${identity}`, { audit: true });
       return { identity };
     }, `a volume becoming a replica of mirror ${mirror}`);
   }
@@ -104,7 +104,7 @@ export class ReplicaStore {
       });
       pools.put(pool.name, plain);
     });
-    log.info(`Volume ${volumeText(plain)} is no replica of mirror ${replica?.mirror ?? ''} any more`);
+    log.info(`Volume ${volumeText(plain)} is no replica of mirror ${replica?.mirror ?? ''} any more`, { audit: true });
     return plain;
   }
 

@@ -81,6 +81,7 @@ export const VOLUME = object({
   snapshots: count(),
   schedule: orNull(SCHEDULE, 'By which the server makes and removes snapshots; null: there is none'),
   image: orNull(IMAGE, 'Of which volume it is an image; null: it is none'),
+  mirror: orNull(text('Id of the mirror of which it is a replica; null: it is none')),
 });
 
 export const SNAPSHOT = object({

@@ -143,9 +143,10 @@ function splitVerb(given: VolumeProgram): ImageVerb {
     synopsis: 'volume split NAME@N',
     summary: 'makes an image an ordinary volume',
     details: `The volume keeps its content, and is no longer refreshed. This also works while
-clients use it, and after its volume was removed. A replica of a mirror becomes an
-ordinary volume, too, and its mirror can use it no more: do that only if the mirror
-is gone. No client may use it, and only an administrator of the server may do it.`,
+clients use it, and after its volume was removed. A replica of a mirror becomes
+an ordinary volume, too, and its mirror can use it no more: do that only if the
+mirror is gone. No client may use it, and only an administrator of the server
+may do it.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME }),
     operands: { min: 1, max: 1 },

@@ -53,7 +53,7 @@ function inventoryOf({ place, result, error }: Asked<ServerMethods['volume-list'
 }
 
 /** What a server's list for this client says of a volume. */
-function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, shared, holders }: VolumeView): ManagedVolumeView {
+function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, shared, holders, mirror }: VolumeView): ManagedVolumeView {
   return {
     name,
     universe,
@@ -81,6 +81,7 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
     snapshots: 0,
     schedule: null,
     image: null,
+    mirror,
   };
 }
 
