@@ -346,6 +346,7 @@ describe('an error', () => {
     expect(out.match(/^[A-Z].*:$/gm)).toEqual([
       'Volumes:',
       'Volumes of the servers:',
+      'Mirrors:',
       'Backups:',
       'Paths and diagnosis:',
       'Finding servers:',

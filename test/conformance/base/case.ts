@@ -15,7 +15,6 @@ export type Need =
   | '4096-byte volume'
   | 'foreign volume'
   | 'shared volume'
-  | 'replica volume'
   | 'witness'
   | 'control';
 

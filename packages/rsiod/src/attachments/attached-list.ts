@@ -23,8 +23,6 @@ interface Attached extends Listed {
 
 interface Offered extends Offer {
   readonly from: { readonly serverid: number };
-  /** See HeldOffer. */
-  readonly mirror: string | null;
 }
 
 export interface AttachingPart<V extends Attached> {
@@ -158,12 +156,11 @@ export class AttachedList<V extends Attached> {
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
-      ({ from, namespace, mirror }) => namespace === one.namespace && (from.serverid === one.serverid || mirror === one.id),
+      ({ from, namespace }) => from.serverid === one.serverid && namespace === one.namespace,
     );
     // No list has snapshots. Whether the snapshot is the same one is known when the server has opened it.
     const named = near.filter((offer) => isCalledLike(offer, isSnapshot(one.name) ? volumeOf(one) : one));
-    const same = named.filter((offer) => isOffer(offer, one));
-    const found = same.find(({ isConnected }) => isConnected) ?? same[0];
+    const [found] = named.filter((offer) => isOffer(offer, one));
     if (found?.isConnected === true) return { server: found.server, reason: null };
     const server = found?.server ?? one.server;
     const [other] = named;

@@ -21,7 +21,6 @@ function offer(server: string, changes: Partial<HeldOffer> = {}): HeldOffer {
     id: 'one',
     readonly: false,
     holders: [],
-    mirror: null,
     ...changes,
   };
 }

@@ -61,9 +61,6 @@ export class Scene {
         if (word.startsWith('storage')) notifications.stalled(volume, word);
       },
       cut: (volume, sentence) => notifications.cut(volume, sentence),
-      random: () => 0,
-      instance: 1,
-      note: (...event) => notifications.add(...event),
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
@@ -77,7 +74,7 @@ export class Scene {
         events: {
           sessionBegan: () => {},
           opened: (server, attachment, again, isNewIncarnation) => {
-            this.attachments.opened(attachment, isNewIncarnation);
+            this.attachments.opened(attachment);
             notifications.opened(server, attachment, again, isNewIncarnation);
           },
           openFailed: (server, attachment, status, sentence) => {

@@ -73,7 +73,7 @@ const DAEMON_GONE: readonly string[] = ['E_RESET', 'E_NOT_RUNNING'];
 const DAEMON_STARTS: readonly string[] = [...DAEMON_GONE, 'E_NO_PATH', 'E_UNREACHABLE', 'E_SHUTTING_DOWN'];
 
 /** If rsiod ends during a change, sends the change again when rsiod is back. */
-async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, isChange: boolean, work: () => Promise<T>): Promise<T> {
+export async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, isChange: boolean, work: () => Promise<T>): Promise<T> {
   let lostMs: number | null = null;
   for (;;) {
     try {

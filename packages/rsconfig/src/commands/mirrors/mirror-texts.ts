@@ -1,0 +1,62 @@
+// What the mirror commands print: the table of mirrors, what is wrong with one, and what is left of one that was removed. Pure. Invariant: a
+// server that is silent is never shown like one that answers.
+
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { shownSize } from '@rsio/common/manage/server-tables';
+
+const HEADINGS = ['MIRROR', '>SIZE', 'IN SYNC', 'OTHER', 'WITNESS', 'HELD BY'];
+
+export function mirrorTable(mirrors: readonly MirrorSummary[]): string {
+  const rows = mirrors.map((mirror) => {
+    const { replicas, sizeBytes } = mirror;
+    const inSync = replicas.filter((one) => one.inSync).map(({ server, isReachable }) => shown(server, isReachable));
+    const others = replicas
+      .filter((one) => !one.inSync)
+      .map(({ server, isReachable }) => shown(server, isReachable || mirror.state !== 'known'));
+    const witnesses = witnessesOf(mirror).map(({ server, answers }) => shown(server, answers));
+    return [volumeLabel(mirror), shownSize(sizeBytes), listed(inSync), listed(others), listed(witnesses), heldBy(mirror)];
+  });
+  return toText(alignColumns(HEADINGS, rows));
+}
+
+function shown(server: string, answers: boolean): string {
+  return answers ? server : `${server}(silent)`;
+}
+
+function listed(names: readonly string[]): string {
+  return names.join(' ') || '-';
+}
+
+function heldBy({ state, holder }: MirrorSummary): string {
+  return state === 'known' ? (holder ?? '-') : state;
+}
+
+export function witnessesOf({ voters, replicas }: MirrorSummary): MirrorSummary['voters'] {
+  return voters.filter(({ serverid }) => !replicas.some((replica) => replica.serverid === serverid));
+}
+
+/** A sentence for each thing of a mirror that is not as it should be. */
+export function mirrorTroubles(mirror: MirrorSummary): string[] {
+  const label = volumeLabel(mirror);
+  if (mirror.state === 'unfinished')
+    return [`Mirror ${label} was not made or removed to the end: rsconfig mirror remove ${label} removes what there is`];
+  return mirror.voters.flatMap(({ server, trouble }) => (trouble === null ? [] : [`Mirror ${label}: ${server} does not vote: ${trouble}`]));
+}
+
+export function createdText(mirror: MirrorSummary): string {
+  const servers = mirror.replicas.map(({ server }) => server).join(' and ');
+  const witness = witnessesOf(mirror).map(({ server }) => `, witness ${server}`);
+  return toText([`${volumeLabel(mirror)} created on ${servers}${witness.join('')}, ${shownSize(mirror.sizeBytes)}`]);
+}
+
+export function removedText(removed: RemovedMirror): string {
+  const label = volumeLabel(removed);
+  const lines = removed.volumes.map(({ server, volume, universe, inSync, isRemoved }) => {
+    const name = volumeLabel({ namespace: removed.namespace, name: volume, universe });
+    if (isRemoved) return `    ${server}: volume ${name} was removed`;
+    return `    ${server}: volume ${name} is a plain volume, ${inSync ? 'with all that was written' : 'and lacks writes'}`;
+  });
+  return toText([`${label} is no mirror any more`, ...lines]);
+}

@@ -1,0 +1,194 @@
+// `mirror create`, `list` and `remove` of rsconfig, from arguments to output. The rsiod is one of the test; what the real one does with servers is
+// tested in rsiod's mirrors/management/ and in test/integration/mirror-commands.test.ts.
+
+import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { describe, expect, test } from 'vitest';
+import { daemon, run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
+import { mirror } from '../../testing/views.ts';
+
+useServerVolumes();
+
+const CREATE = 'mirror create db --size 20g --servers big-9,big-8';
+
+describe('mirror create', () => {
+  test('passes on what was asked, with an id, and says what there is', async () => {
+    const seen: unknown[] = [];
+    const create: ControlHandlers['mirror-create'] = (params) => {
+      seen.push(params);
+      return { mirror: mirror(), warnings: [] };
+    };
+    await serve([], { 'mirror-create': create });
+    expect(await run(`${CREATE} --witness pi-1 --pool fast`)).toEqual({
+      code: 0,
+      out: 'osl:db@0 created on big-9 and big-8, witness pi-1, 20.0G\n',
+      err: '',
+    });
+    const asked = { namespace: null, name: 'db', universe: 0, sizeBytes: 20 * 1024 ** 3, blockSizeBytes: 512, request: 'id-1' };
+    expect(seen).toEqual([{ ...asked, servers: ['big-9', 'big-8'], witness: 'pi-1', pool: 'fast' }]);
+    await run('mirror create osl:db@1 --size 20g --servers big-9,big-8,pi-1 --block-size 4096');
+    expect(seen[1]).toMatchObject({
+      namespace: 'osl',
+      universe: 1,
+      servers: ['big-9', 'big-8', 'pi-1'],
+      witness: null,
+      blockSizeBytes: 4096,
+    });
+  });
+
+  test('prints the warning of a mirror without a witness', async () => {
+    const good = mirror();
+    const warnings = ['The mirror has no witness: if big-9 or big-8 fails, the volume stops'];
+    await serve([], { 'mirror-create': () => ({ mirror: { ...good, voters: good.voters.slice(0, 2) }, warnings }) });
+    expect(await run(CREATE)).toEqual({ code: 0, out: 'osl:db@0 created on big-9 and big-8, 20.0G\n', err: `rsconfig: ${warnings[0]}\n` });
+  });
+
+  test('a refusal of rsiod is the error of the command', async () => {
+    const refuse = (): never => {
+      throw new RsError('E_VOLUME', 'Mirror osl:db@0 was not made: Server pi-1: This server is no witness; nothing of it is left');
+    };
+    await serve([], { 'mirror-create': refuse });
+    expect(await run(CREATE)).toEqual({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('E_VOLUME') as string,
+    });
+  });
+
+  test('is sent again with the same id if rsiod ends meanwhile', async () => {
+    const seen: unknown[] = [];
+    const once: ControlHandlers['mirror-create'] = ({ request }) => {
+      seen.push(request);
+      return new Promise(() => undefined);
+    };
+    await serve([], { 'mirror-create': once });
+    const clock = new FakeClock();
+    const running = run(CREATE, { clock });
+    await expect.poll(() => seen.length, { timeout: 5_000, interval: 2 }).toBe(1);
+    await daemon?.close();
+    const again: ControlHandlers['mirror-create'] = ({ request }) => {
+      seen.push(request);
+      return { mirror: mirror(), warnings: [] };
+    };
+    await serve([], { 'mirror-create': again });
+    await expect
+      .poll(
+        () => {
+          clock.advance(500);
+          return seen.length;
+        },
+        { timeout: 5_000, interval: 2 },
+      )
+      .toBe(2);
+    expect((await running).code).toBe(0);
+    expect(seen).toEqual(['id-1', 'id-1']);
+  });
+
+  test.each([
+    ['mirror create db --servers big-9,big-8', 'No --size'],
+    ['mirror create db --size 20g', 'No --servers'],
+    [`${CREATE} --block-size 1000`, 'Wrong --block-size 1000'],
+    ['mirror create db --size 20g --servers big-9,,big-8', '--servers has an empty name'],
+    [`mirror create lab:db --namespace osl --size 20g --servers big-9,big-8`, 'lab:db is in namespace lab'],
+  ])('%s is wrong usage', async (line, message) => {
+    await serve([]);
+    const { code, err } = await run(line);
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(message) as string });
+  });
+});
+
+describe('mirror list', () => {
+  const list = (mirrors: readonly MirrorSummary[], gaps: readonly string[] = []): Partial<ControlHandlers> => ({
+    mirrors: () => ({ mirrors, gaps }),
+  });
+
+  test('shows what is in sync, and who holds it', async () => {
+    const good = mirror({ holder: 'big-2' });
+    const [first, second] = good.replicas;
+    const other = mirror({ name: 'oracle', replicas: [first!, { ...second!, inSync: false }], sizeBytes: 15 * 1024 ** 3 });
+    await serve([], list([good, other]));
+    expect(await run('mirror list')).toEqual({
+      code: 0,
+      out:
+        'MIRROR         SIZE  IN SYNC      OTHER  WITNESS  HELD BY\n' +
+        'osl:db@0      20.0G  big-9 big-8  -      pi-1     big-2\n' +
+        'osl:oracle@0  15.0G  big-9        big-8  pi-1     -\n',
+      err: '',
+    });
+  });
+
+  test('marks what is silent, says why, and exits with 1 if a server is missing', async () => {
+    const good = mirror();
+    const down = mirror({
+      replicas: good.replicas.map((one) => (one.server === 'big-8' ? { ...one, isReachable: false } : one)),
+      voters: good.voters.map((one) => (one.server === 'big-9' ? one : { ...one, answers: false, trouble: `${one.server} is down` })),
+    });
+    await serve([], list([down], ['Server big-8 of osl is not connected']));
+    const { code, out, err } = await run('mirror list');
+    expect(code).toBe(1);
+    expect(out).toContain('osl:db@0  20.0G  big-9 big-8(silent)  -      pi-1(silent)  -\n');
+    expect(err).toBe(
+      'rsconfig: Mirror osl:db@0: big-8 does not vote: big-8 is down\n' +
+        'rsconfig: Mirror osl:db@0: pi-1 does not vote: pi-1 is down\n' +
+        'rsconfig: Server big-8 of osl is not connected\n',
+    );
+  });
+
+  test('names the command for what is half made', async () => {
+    await serve([], list([mirror({ state: 'unfinished', voters: [], sizeBytes: null })]));
+    const { out, err } = await run('mirror list');
+    expect(out).toMatch(/^osl:db@0 +- .*unfinished$/m);
+    expect(err).toContain('rsconfig mirror remove osl:db@0 removes what there is');
+  });
+
+  test('says that there is none', async () => {
+    await serve([], list([]));
+    expect(await run('mirror list')).toEqual({ code: 0, out: '', err: 'rsconfig: No mirror: rsconfig mirror create NAME makes one\n' });
+  });
+});
+
+describe('mirror remove', () => {
+  const removed = (changes: Partial<RemovedMirror> = {}): RemovedMirror => ({
+    ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), left: [] },
+    volumes: [
+      { server: 'big-9', volume: 'db', universe: 0, inSync: true, isRemoved: false },
+      { server: 'big-8', volume: 'db', universe: 0, inSync: false, isRemoved: false },
+    ],
+    ...changes,
+  });
+
+  test('says which volume has everything', async () => {
+    const seen: unknown[] = [];
+    const remove: ControlHandlers['mirror-remove'] = (params) => {
+      seen.push(params);
+      return removed();
+    };
+    await serve([], { 'mirror-remove': remove });
+    expect(await run('mirror remove db')).toEqual({
+      code: 0,
+      out:
+        'osl:db@0 is no mirror any more\n' +
+        '    big-9: volume osl:db@0 is a plain volume, with all that was written\n' +
+        '    big-8: volume osl:db@0 is a plain volume, and lacks writes\n',
+      err: '',
+    });
+    await run('mirror remove osl:db@1 --volumes --force');
+    expect(seen).toEqual([
+      { namespace: null, name: 'db', universe: 0, volumes: false, force: false },
+      { namespace: 'osl', name: 'db', universe: 1, volumes: true, force: true },
+    ]);
+  });
+
+  test('names what is left, and exits with 1', async () => {
+    const [first] = removed().volumes;
+    const left = ['server pi-1 may keep its record (Gone): on it, rsadm witness remove ID removes it'];
+    await serve([], { 'mirror-remove': () => removed({ volumes: [{ ...first!, isRemoved: true }], left }) });
+    expect(await run('mirror remove db --volumes')).toEqual({
+      code: 1,
+      out: 'osl:db@0 is no mirror any more\n    big-9: volume osl:db@0 was removed\n',
+      err: `rsconfig: Left behind: ${left[0]}\n`,
+    });
+  });
+});

@@ -1,0 +1,123 @@
+// The commands about mirrors: create, list and remove. rsiod takes the steps on the servers, because each of them may have to be taken back.
+// Invariant: what rsiod could not remove is printed with the command that removes it, and the exit code is 1.
+
+import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { namedVolume } from '../server-volumes/find.ts';
+import { insistently } from '../server-volumes/servers.ts';
+import { createdText, mirrorTable, mirrorTroubles, removedText } from './mirror-texts.ts';
+
+const NAMESPACE = { kind: 'text', value: 'N', help: 'use only servers of namespace N' } as const satisfies OptionSpec;
+
+export const MIRROR_CREATE = defineCommand({
+  call: { by: 'words', words: 'mirror create' },
+  synopsis: 'mirror create NAME --size SIZE --servers A,B[,C] [--witness W]\n[--pool P] [--block-size N] [--namespace N]',
+  summary: 'creates a volume with replicas on two or three servers',
+  details: `A mirror is one volume with a replica on each of these servers. The client that
+attaches it writes to all of them. Three servers vote which replicas are in sync
+and which client has the mirror, so that any one of them may fail. With two
+replicas, the third voter is the witness, a server that keeps only a small file.
+Without --witness, the loss of either server stops the volume until that server
+returns.
+
+The client needs the right manage in [rights] on the servers of the replicas. A
+witness needs that right or witness = yes in rssrvcfg(5). If a step fails, the
+command removes what it has made, and names what it could not remove.`,
+  options: {
+    size: { kind: 'text', value: 'SIZE', help: 'size of the mirror, such as 20g' },
+    servers: { kind: 'text', value: 'LIST', help: 'servers of the replicas, with commas' },
+    witness: { kind: 'text', value: 'W', help: 'server that votes and has no replica' },
+    pool: { kind: 'text', value: 'P', help: 'pool of the replicas; default: each server chooses' },
+    'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
+    namespace: NAMESPACE,
+    json: JSON_OPTION,
+  },
+  json: CONTROL_METHODS['mirror-create'].result,
+  operands: { min: 1, max: 1 },
+  run: async (context, { size, servers, witness, pool, 'block-size': block, namespace, json }, [text = '']) => {
+    if (size === null) throw usageError('No --size: give the size of the mirror, such as 20g');
+    if (servers === null) throw usageError('No --servers: give the servers of the replicas, such as big-9,big-8');
+    if (block !== null && block !== '512' && block !== '4096') throw usageError(`Wrong --block-size ${block}: allowed is 512 or 4096`);
+    const named = namedVolume(text, given('--namespace', namespace));
+    const params = {
+      ...named,
+      sizeBytes: sizeOf('--size', size, 'rsconfig'),
+      blockSizeBytes: Number(block ?? '512'),
+      servers: servers.split(',').map((one) => given('--servers', one) ?? ''),
+      witness: given('--witness', witness),
+      pool: pool === null ? null : poolNameOf('--pool', pool, 'rsconfig'),
+      request: context.newId(),
+    };
+    const { mirror, warnings } = await insistently(context, true, () => context.call('mirror-create', params));
+    if (json) return printJson(context, { mirror, warnings });
+    context.out(createdText(mirror));
+    for (const warning of warnings) context.note(warning);
+    return undefined;
+  },
+});
+
+export const MIRROR_LIST = defineCommand({
+  call: { by: 'words', words: 'mirror list' },
+  synopsis: 'mirror list [--namespace N]',
+  summary: 'lists the mirrors, which replicas are in sync, and who holds them',
+  details: `The list is what most voters of each mirror know. IN SYNC has the servers whose
+replicas have everything that was written; OTHER has those that lack writes. A
+server that does not answer is followed by (silent). A mirror is listed while a
+server of one of its replicas is connected.`,
+  options: { namespace: NAMESPACE, json: JSON_OPTION },
+  json: CONTROL_METHODS.mirrors.result,
+  run: async (context, { namespace, json }) => {
+    const answer = await context.call('mirrors', { namespace: given('--namespace', namespace) });
+    const { mirrors, gaps } = answer;
+    if (json) printJson(context, answer);
+    else {
+      if (mirrors.length > 0) context.out(mirrorTable(mirrors));
+      for (const sentence of [...mirrors.flatMap(mirrorTroubles), ...gaps]) context.note(sentence);
+      if (mirrors.length === 0 && gaps.length === 0) context.note('No mirror: rsconfig mirror create NAME makes one');
+    }
+    return gaps.length === 0 ? 0 : 1;
+  },
+});
+
+export const MIRROR_REMOVE = defineCommand({
+  call: { by: 'words', words: 'mirror remove' },
+  synopsis: 'mirror remove NAME [--volumes] [--force] [--namespace N]',
+  summary: 'dissolves a mirror that no client has attached',
+  details: `The replicas become plain volumes with the same name on each server, and the
+servers do not vote for the mirror any more. The output says which of the
+volumes have all that was written. With --volumes, the command removes them;
+rsconfig volume restore brings one back for some time.
+
+The command is refused while a client has the mirror, or has ended without
+detaching it, and while most voters do not answer. With --force, it removes the
+mirror all the same, and a client that has it loses it.`,
+  options: {
+    volumes: { kind: 'flag', help: 'remove the volumes, too' },
+    force: { kind: 'flag', help: 'remove it although a client may have it' },
+    namespace: NAMESPACE,
+    json: JSON_OPTION,
+  },
+  json: CONTROL_METHODS['mirror-remove'].result,
+  operands: { min: 1, max: 1 },
+  completes: `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`,
+  run: async (context, { volumes, force, namespace, json }, [text = '']) => {
+    const named = namedVolume(text, given('--namespace', namespace));
+    const removed = await context.call('mirror-remove', { ...named, volumes, force });
+    if (json) printJson(context, removed);
+    else context.out(removedText(removed));
+    for (const sentence of removed.left) leftOver(context, sentence);
+    return removed.left.length === 0 ? 0 : 1;
+  },
+});
+
+function leftOver({ note }: CommandContext, sentence: string): void {
+  note(`Left behind: ${sentence}`);
+}
+
+/** Throws E_USAGE for an empty name. */
+function given(option: string, value: string | null): string | null {
+  if (value === '') throw usageError(`${option} has an empty name: give a name`);
+  return value;
+}
