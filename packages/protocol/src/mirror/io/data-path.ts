@@ -302,13 +302,14 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * A replica has refused the request. If another one has executed it, the replicas differ: those that refused are lost. If all that count
-   * have refused it, the user gets the error, and those that do not count and executed it are lost.
+   * A replica has refused the request. If another one has executed it, the replicas differ: those that refused are lost, unless the other one
+   * is away: if it is removed, the one that refused is all there is. If all that count have refused, the user gets the error, and those that
+   * do not count and executed the request are lost.
    */
   private refused(operation: Operation): void {
-    const { countsMask } = this.members;
+    const { countsMask, recoveredMask } = this.members;
     const { okMask, refusedMask, openMask, status } = operation;
-    if ((okMask & countsMask) !== 0) {
+    if ((okMask & countsMask & recoveredMask) !== 0) {
       this.loseAll(refusedMask, `It refused a request that another replica executed: ${statusEntry(status).sentence}`);
       return;
     }
@@ -326,7 +327,7 @@ export class DataPath implements RequestEvents {
   /** From now on, the answers of the replica do not count. The owner is told that it has to be removed. */
   protected lose(identity: string, why: string): void {
     const member = this.members.find(identity);
-    if (member === null || member.isLost || member.replica === null) return;
+    if (member === null || member.isLost || member.replica?.isGivenUp !== false) return;
     member.isLost = true;
     this.changed();
     this.ports.lost(identity, why);
