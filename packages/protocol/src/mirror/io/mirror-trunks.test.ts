@@ -1,0 +1,156 @@
+// A mirror over two real trunks, each with a scripted server: what goes over the wire, what a new incarnation and a replica without an
+// answer hold up, and what becomes of the buffers of a replica that was given up.
+
+import { expect, test } from 'vitest';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { Attachment } from '../../client/attachment.ts';
+import { SlabPool } from '../../client/replay/replay-blocks.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../../client/replay/limits.ts';
+import { ReplayLog } from '../../client/replay/replay-log.ts';
+import { Request } from '../../client/requests/request.ts';
+import { RevokeScene } from '../../testing/revoke-scene.ts';
+import { OP } from '../../wire/frames.ts';
+import { SLOTS } from '../../wire/limits.ts';
+import { IOCTL, TAKE } from '../../wire/messages.ts';
+import { STATUS } from '../../wire/status.ts';
+import { MirrorIo } from './mirror-io.ts';
+import { Replica } from './replica.ts';
+
+const LOG_BYTES = SLOTS * REPLAY_RANGE_COST_BYTES + 16 * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES);
+
+class Mirror {
+  readonly clock = new FakeClock();
+  readonly lost: string[] = [];
+  readonly servers = ['A', 'B'].map((identity) => {
+    const scene = new RevokeScene(1, new Attachment(`replica-${identity}`, 0, false, TAKE.NO, new ReplayLog(LOG_BYTES, new SlabPool(1))));
+    scene.scene.server.revokes = true;
+    scene.answerOpen({ handle: 7 });
+    return scene;
+  });
+  readonly io = new MirrorIo(
+    { mirror: 'mirror', name: 'oracle', universe: 0, readonly: false },
+    {
+      clock: this.clock,
+      lost: (identity) => this.lost.push(identity),
+      settleSoon: () => {},
+      unsettledGrew: () => {},
+      confirmByVoters: () => Promise.resolve(false),
+      standingChanged: () => {},
+    },
+  );
+
+  constructor() {
+    for (const [index, { attachment, scene }] of this.servers.entries()) {
+      this.io.addReplica(new Replica('AB'[index]!, attachment, scene.trunk, index));
+    }
+    this.view('A', 'B');
+  }
+
+  /** These replicas count, and A alone executes READs. */
+  view(...identities: string[]): void {
+    const replicas = identities.map((identity) => ({ identity, counts: true, confirms: true, reads: identity === 'A' }));
+    this.io.setView({ term: 1, replicas, isServing: true, sizeBytes: 1 << 30, waitsFor: null });
+    this.settle();
+  }
+
+  settle(): void {
+    for (let times = 0; times < 3; times++) {
+      this.clock.advance(0);
+      for (const server of this.servers) server.settle();
+    }
+    this.clock.advance(0);
+  }
+
+  submit(op: number, fill = 0): { request: Request; statuses: number[] } {
+    const statuses: number[] = [];
+    const bodyBytes = op === OP.FLUSH ? 0 : SECTOR_BYTES;
+    const buffer = Buffer.alloc(bodyBytes, fill);
+    const request = Object.assign(new Request(), { op, lba: 0, count: bodyBytes / SECTOR_BYTES, bodyBytes, buffer });
+    request.events = {
+      requestDone: (done, status) => {
+        statuses.push(status);
+        done.buffer.fill(0xee);
+      },
+    };
+    this.io.submit(request, 0);
+    this.settle();
+    return { request, statuses };
+  }
+
+  answer(server: number, op: number, status: number = STATUS.OK, body?: Buffer): void {
+    this.servers[server]!.answer(op, status, body);
+    this.settle();
+  }
+
+  /** First bytes of the WRITEs that a server has got. */
+  written(server: number): number[] {
+    return this.servers[server]!.paths.flatMap((path) => path.requests(OP.WRITE).map(({ body }) => body[0]!));
+  }
+}
+
+test('a WRITE goes to both replicas and is acknowledged when both have answered; a READ needs a TERM of the other one', () => {
+  const mirror = new Mirror();
+  const write = mirror.submit(OP.WRITE, 5);
+  const read = mirror.submit(OP.READ);
+  expect([mirror.written(0), mirror.written(1), mirror.servers[0]!.waiting]).toEqual([[5], [5], ['WRITE 7']]);
+  mirror.answer(0, OP.WRITE);
+  expect(write.statuses).toEqual([]);
+  mirror.answer(1, OP.WRITE);
+  expect([write.statuses, mirror.servers.map(({ waiting }) => waiting)]).toEqual([[STATUS.OK], [['READ 7'], ['IOCTL 7']]]);
+  expect(mirror.servers[1]!.open(OP.IOCTL)[0]!.frame.header.aux).toBe(IOCTL.TERM);
+  mirror.answer(0, OP.READ, STATUS.OK, Buffer.alloc(SECTOR_BYTES, 5));
+  expect(read.statuses).toEqual([]);
+  mirror.answer(1, OP.IOCTL);
+  expect(read.statuses).toEqual([STATUS.OK]);
+});
+
+test('a WRITE is not acknowledged before a replica with a new incarnation has it again (M10)', () => {
+  const mirror = new Mirror();
+  const [a] = mirror.servers;
+  const write = mirror.submit(OP.WRITE, 6);
+  mirror.answer(0, OP.WRITE);
+  a!.loseSession();
+  mirror.settle();
+  a!.answerOpen({ handle: 8, life: 'new' });
+  mirror.settle();
+  mirror.answer(1, OP.WRITE);
+  expect([a!.attachment.phase, a!.waiting, write.statuses]).toEqual(['replaying', ['WRITE 8'], []]);
+  mirror.answer(0, OP.WRITE);
+  expect([mirror.written(0).at(-1), write.statuses]).toEqual([6, [STATUS.OK]]);
+});
+
+test('a replica that was given up holds a WRITE up until it does not count, and its server gets nothing of the buffer after that', () => {
+  const mirror = new Mirror();
+  const [, b] = mirror.servers;
+  const sent = mirror.submit(OP.WRITE, 7);
+  mirror.answer(0, OP.WRITE);
+  mirror.io.giveUp('B');
+  mirror.settle();
+  expect(sent.statuses).toEqual([]);
+  mirror.view('A');
+  expect(sent.statuses).toEqual([STATUS.OK]);
+  const later = mirror.submit(OP.WRITE, 8);
+  // The server loses its session, so that the client sends again what it has: nothing.
+  b!.loseSession();
+  mirror.settle();
+  b!.answerOpen({ handle: 9 });
+  mirror.settle();
+  mirror.answer(0, OP.WRITE);
+  expect([later.statuses, mirror.written(0), mirror.lost]).toEqual([[STATUS.OK], [7, 8], []]);
+  expect(mirror.written(1).filter((first) => first !== 7)).toEqual([]);
+});
+
+test('a WRITE that one replica refuses makes it lost, and is acknowledged when it does not count', () => {
+  const mirror = new Mirror();
+  const write = mirror.submit(OP.WRITE, 9);
+  mirror.answer(0, OP.WRITE);
+  mirror.answer(1, OP.WRITE, STATUS.NO_SPACE);
+  expect([mirror.lost, write.statuses]).toEqual([['B'], []]);
+  mirror.io.giveUp('B');
+  mirror.view('A');
+  expect(write.statuses).toEqual([STATUS.OK]);
+  const refused = mirror.submit(OP.WRITE, 10);
+  mirror.answer(0, OP.WRITE, STATUS.NO_SPACE);
+  expect([refused.statuses, mirror.io.unsettled.count]).toEqual([[STATUS.NO_SPACE], 1]);
+});
