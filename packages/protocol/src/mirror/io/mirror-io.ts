@@ -2,6 +2,7 @@
 // there are and which count is decided by membership/ and told by the driver in rsiod.
 // Invariant: size and other facts of the mirror come from the view, or are the least that all replicas have, and never those of one replica.
 
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Attachment, Standing } from '../../client/attachment.ts';
 import { Request } from '../../client/requests/request.ts';
 import type { SessionAnswer } from '../../client/session-call.ts';
@@ -9,8 +10,8 @@ import type { LogFacts, VolumeTarget } from '../../client/targets/volume-target.
 import type { Trunk } from '../../client/trunk.ts';
 import type { StorageReport } from '../../link/heartbeat.ts';
 import { OP } from '../../wire/frames.ts';
-import { decodeExtentsRequest } from '../../wire/message-codec.ts';
-import { IOCTL, type OpenAnswer } from '../../wire/messages.ts';
+import { decodeExtentsRequest, encodeExtentsAnswer } from '../../wire/message-codec.ts';
+import { EXTENT, IOCTL, type OpenAnswer } from '../../wire/messages.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
 import { type CopyDone, CopyRequests } from './copy-requests.ts';
 import { DataPath, type DataPathPorts } from './data-path.ts';
@@ -124,7 +125,10 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     }
   }
 
-  /** EXTENTS is executed like a READ. Replicas have no common snapshots, so that a mirror has no other IOCTL. */
+  /**
+   * EXTENTS is executed like a READ, but without the lock, because it may cover the whole volume. Replicas may differ in unsettled regions:
+   * everything is then data, which is never wrong. Replicas have no common snapshots, so that a mirror has no other IOCTL.
+   */
   ioctl(aux: number, body: Buffer, answered: (answer: SessionAnswer) => void): void {
     const { clock } = this.ports;
     if (aux !== IOCTL.EXTENTS) {
@@ -133,12 +137,15 @@ export class MirrorIo extends DataPath implements VolumeTarget {
       return;
     }
     const { lba, sectors } = decodeExtentsRequest(body, 0, body.length);
+    if (this.unsettled.hasAny(lba * SECTOR_BYTES, (lba + sectors) * SECTOR_BYTES)) {
+      const data = encodeExtentsAnswer({ extents: [sectors, EXTENT.DATA] });
+      clock.soon(() => answered({ status: STATUS.OK, bodies: [data], sentence: '' }));
+      return;
+    }
     const request = new Request();
     request.op = OP.IOCTL;
     request.aux = aux;
     request.message = body;
-    request.lba = lba;
-    request.count = sectors;
     request.events = {
       requestDone: (done, status) =>
         answered({ status, bodies: done.answers, sentence: status === STATUS.OK ? '' : statusEntry(status).sentence }),

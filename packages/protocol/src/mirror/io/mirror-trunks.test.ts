@@ -10,9 +10,11 @@ import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } 
 import { ReplayLog } from '../../client/replay/replay-log.ts';
 import { Request } from '../../client/requests/request.ts';
 import { RevokeScene } from '../../testing/revoke-scene.ts';
+import type { SessionAnswer } from '../../client/session-call.ts';
 import { OP } from '../../wire/frames.ts';
+import { encodeExtentsAnswer, encodeExtentsRequest } from '../../wire/message-codec.ts';
 import { SLOTS } from '../../wire/limits.ts';
-import { IOCTL, TAKE } from '../../wire/messages.ts';
+import { EXTENT, IOCTL, TAKE } from '../../wire/messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import { MirrorIo } from './mirror-io.ts';
 import { Replica } from './replica.ts';
@@ -153,4 +155,21 @@ test('a WRITE that one replica refuses makes it lost, and is acknowledged when i
   const refused = mirror.submit(OP.WRITE, 10);
   mirror.answer(0, OP.WRITE, STATUS.NO_SPACE);
   expect([refused.statuses, mirror.io.unsettled.count]).toEqual([[STATUS.NO_SPACE], 1]);
+});
+
+test('EXTENTS is answered by one replica and confirmed by the other one; what is unsettled is data', () => {
+  const mirror = new Mirror();
+  const body = encodeExtentsRequest({ lba: 0, sectors: 8 });
+  const answers: SessionAnswer[] = [];
+  mirror.io.ioctl(IOCTL.EXTENTS, body, (answer) => answers.push(answer));
+  mirror.settle();
+  const found = encodeExtentsAnswer({ extents: [8, EXTENT.HOLE] });
+  mirror.answer(0, OP.IOCTL, STATUS.OK, found);
+  expect(answers).toEqual([]);
+  mirror.answer(1, OP.IOCTL);
+  expect(answers).toEqual([{ status: STATUS.OK, bodies: [found], sentence: '' }]);
+  mirror.io.unsettled.add(0);
+  mirror.io.ioctl(IOCTL.EXTENTS, body, (answer) => answers.push(answer));
+  mirror.settle();
+  expect(answers[1]!.bodies).toEqual([encodeExtentsAnswer({ extents: [8, EXTENT.DATA] })]);
 });
