@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Request } from '../../client/requests/request.ts';
-import { FakeSession, FakeStore } from '../../testing/mirror/fake-replica.ts';
+import { FakeSession, FakeStore } from '../../testing/fake-replica.ts';
 import { OP } from '../../wire/frames.ts';
 import { CONFIRM_PATIENCE_MS } from './limits.ts';
 import { MirrorIo } from './mirror-io.ts';

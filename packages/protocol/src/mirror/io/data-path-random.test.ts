@@ -1,8 +1,8 @@
 // The data path of a mirror in worlds that chance moves: replicas crash, lose sessions, refuse, are removed and return, and another client
-// takes the mirror over. Every answer is judged (testing/mirror). Each planted fault must be found by the same worlds.
+// takes the mirror over. Every answer is judged (testing/mirror-world.ts). Each planted fault must be found by the same worlds.
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { MirrorWorld, type WorldFaults } from '../../testing/mirror/mirror-world.ts';
+import { MirrorWorld, type WorldFaults } from '../../testing/mirror-world.ts';
 import { Confirmations } from './confirmations.ts';
 import { DataPath } from './data-path.ts';
 import { Member, Members } from './members.ts';

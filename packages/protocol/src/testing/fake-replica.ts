@@ -5,13 +5,13 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { Attachment, AttachmentEvents, AttachmentPhase } from '../../client/attachment.ts';
-import type { Request } from '../../client/requests/request.ts';
-import type { Trunk } from '../../client/trunk.ts';
-import { FLAG, OP } from '../../wire/frames.ts';
-import { STATUS } from '../../wire/status.ts';
-import { Replica } from '../../mirror/io/replica.ts';
-import { OPEN_ANSWER } from '../trunk-scene.ts';
+import type { Attachment, AttachmentEvents, AttachmentPhase } from '../client/attachment.ts';
+import type { Request } from '../client/requests/request.ts';
+import type { Trunk } from '../client/trunk.ts';
+import { FLAG, OP } from '../wire/frames.ts';
+import { STATUS } from '../wire/status.ts';
+import { Replica } from '../mirror/io/replica.ts';
+import { OPEN_ANSWER } from './trunk-scene.ts';
 
 export class FakeStore {
   readonly identity: string;

@@ -5,13 +5,13 @@
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { Request } from '../../client/requests/request.ts';
-import type { CopyLock } from '../../mirror/io/copy-lock.ts';
-import type { IoReplicaView } from '../../mirror/io/members.ts';
-import { MirrorIo } from '../../mirror/io/mirror-io.ts';
-import { FLAG, OP } from '../../wire/frames.ts';
-import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
-import { STATUS } from '../../wire/status.ts';
+import { Request } from '../client/requests/request.ts';
+import type { CopyLock } from '../mirror/io/copy-lock.ts';
+import type { IoReplicaView } from '../mirror/io/members.ts';
+import { MirrorIo } from '../mirror/io/mirror-io.ts';
+import { FLAG, OP } from '../wire/frames.ts';
+import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
+import { STATUS } from '../wire/status.ts';
 import { FakeSession, FakeStore, valuesOf } from './fake-replica.ts';
 import { ageOf, RegisterOracle, type UserIo } from './register-oracle.ts';
 
