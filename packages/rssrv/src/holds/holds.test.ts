@@ -10,6 +10,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from '../testing/backend-scene.ts';
 import { Holds } from './holds.ts';
+import { HOLD_CHANGES_WAITING_MAX } from './limits.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
@@ -48,6 +49,28 @@ test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }
     expect(error).toMatchObject({ code: 'E_SYSTEM', message: expect.stringContaining('holders.json') as string });
   },
 );
+
+test.each([0, 1.5, 2 ** 49, 'one', null])('a hold with %j as its term is refused', async (term) => {
+  const file = join(folder, 'holders.json');
+  const hold = { ...HOLD, process: 'p', epoch: 1, life: 'life', term };
+  writeFileSync(file, JSON.stringify({ version: 3, content: { volumes: { id: { epoch: 1, holds: [hold], taken: null } }, nodes: {} } }));
+  await expect(new Holds(file, () => 0, QUIET).load()).rejects.toMatchObject({ code: 'E_SYSTEM' });
+});
+
+test('ends of holds that wait behind storage that does not answer are bounded', async () => {
+  const holders = holding(HOLD);
+  await holders.load();
+  const never = new Promise<void>(() => undefined);
+  const end = (): Promise<void> =>
+    holders.endHolds(
+      'id',
+      (all) => all,
+      () => never,
+      () => Promise.resolve(),
+    );
+  for (let index = 0; index < HOLD_CHANGES_WAITING_MAX; index++) void end();
+  await expect(end()).rejects.toMatchObject({ code: 'E_LIMIT' });
+});
 
 describe('a holds file of the first format', () => {
   test('is accepted: a writer resumes its hold, and waits for no other client', async () => {

@@ -5,7 +5,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientRole } from '@rsio/common/config/schema/types';
-import { toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { StateFile } from '@rsio/common/files/state-file';
 import { eventOf } from '../events/event-log.ts';
@@ -223,6 +223,8 @@ export class Holds {
     revoke: (losers: readonly Hold[], epoch: number) => Promise<void>,
     after: () => Promise<T>,
   ): Promise<T> {
+    if ((this.turns.of(volumeId)?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX)
+      throw new RsError('E_LIMIT', `More than ${HOLD_CHANGES_WAITING_MAX} requests for the volume are waiting: try again`);
     return this.turns.inTurn(volumeId, async () => {
       const { epoch, holds } = this.entryOf(volumeId);
       const ended = losers(holds);

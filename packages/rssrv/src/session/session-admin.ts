@@ -9,7 +9,7 @@ import type { Header } from '@rsio/protocol/wire/header';
 import { decodeAdminCall, decodeAdminRest, encodeAdminAnswer, encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { ADMIN } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import { type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../voters/session-votes.ts';
+import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../voters/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
 /** An ADMIN as the listener gets it. */
@@ -39,18 +39,21 @@ interface Kind<Request, Reply> {
   outcomeOf(reply: Reply): { readonly body: Buffer } | { readonly status: Status; readonly sentence: string };
 }
 
-/** The requests of a session that the listener executes: ADMIN and VOTE. */
+/** The requests of a session that the listener executes: ADMIN and VOTE. The bounds of CLAIM, PLACE and UNPLACE are their own. */
 export class ListenerRequests {
   private readonly admin: Asked<AdminRequest, AdminReply>;
   private readonly votes: Asked<VoteRequest, VoteReply>;
+  /** VOTEs that may wait for the storage of a replica, so that no other VOTE waits with them. */
+  private readonly claims: Asked<VoteRequest, VoteReply>;
 
   constructor(ports: ListenerPorts) {
     this.admin = new Asked(ADMINS, (request) => ports.admin(request));
     this.votes = new Asked(VOTES, (request) => ports.vote(request));
+    this.claims = new Asked(VOTES, (request) => ports.vote(request));
   }
 
   answer(header: Header, body: Buffer, answered: Answered): void {
-    if (header.op === OP.VOTE) this.votes.answer(header, body, answered);
+    if (header.op === OP.VOTE) (mayWait(header.aux) ? this.claims : this.votes).answer(header, body, answered);
     else this.admin.answer(header, body, answered);
   }
 
@@ -58,6 +61,7 @@ export class ListenerRequests {
   end(): void {
     this.admin.end();
     this.votes.end();
+    this.claims.end();
   }
 }
 

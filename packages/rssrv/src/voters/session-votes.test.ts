@@ -70,6 +70,17 @@ test('VOTEs beyond the bound are refused, and do not reach the listener', async 
   expect(scene.answers().map(({ body }) => decodeVoteAnswer(body, 0, body.length).voted)).toEqual([VOTED.REFUSED]);
 });
 
+test('claims that wait for storage leave room for all other VOTEs', async () => {
+  const scene = new VoteScene();
+  for (let slot = 0; slot < VOTES_PER_SESSION_MAX; slot++) scene.send(slot, VOTE.CLAIM, CLAIM);
+  for (let slot = 0; slot <= VOTES_PER_SESSION_MAX; slot++)
+    scene.send(100 + slot, VOTE.CONFIRM, encodeVoteTerm({ mirror: MIRROR, number: 4 }));
+  scene.send(200, VOTE.UNPLACE, encodeVoteTerm({ mirror: MIRROR, number: 4 }));
+  await scene.turn();
+  expect(scene.asked.filter(({ vote }) => vote === 'confirm')).toHaveLength(VOTES_PER_SESSION_MAX);
+  expect(scene.answers().map(({ body }) => decodeVoteAnswer(body, 0, body.length).voted)).toEqual([VOTED.REFUSED, VOTED.REFUSED]);
+});
+
 test('the session ends without the answer of the listener, and answers once', async () => {
   const scene = new VoteScene();
   scene.send(0, VOTE.CLAIM, CLAIM);

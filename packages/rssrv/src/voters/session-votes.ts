@@ -56,6 +56,11 @@ export const VOTES = {
     'voteStatus' in reply ? { status: reply.voteStatus, sentence: reply.sentence } : { body: encodeVoteAnswer(reply) },
 };
 
+/** True for a VOTE that may wait for the storage of a replica. */
+export function mayWait(kind: number): boolean {
+  return kind === VOTE.CLAIM || kind === VOTE.PLACE || kind === VOTE.UNPLACE;
+}
+
 /** Returns null for a kind that this server does not know. Throws E_PROTOCOL for a wrong body. */
 function requestOf({ aux, flags, handle }: Header, body: Buffer): VoteRequest | null {
   const decoded = decode(aux, body);
