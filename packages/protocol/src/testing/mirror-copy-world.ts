@@ -35,15 +35,16 @@ export class MirrorCopyWorld {
   readonly copier: Copier;
   readonly blocks: number;
   isPending = false;
-  /** Identities that `caughtUp` named, in order. */
-  readonly caughtUp: string[] = [];
-  readonly lost: string[] = [];
-  clearings = 0;
+  isPaused = false;
+  private isIdle = false;
+  private wrong: string | null = null;
   private readonly sizeBytes: number;
   private readonly random: SeededRandom;
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
   private lastValue = 1;
+  /** Replicas that have caught up; the administrator takes his time. */
+  private readonly joins = new Set<string>();
   private hasBegun = false;
 
   constructor(random: SeededRandom, count: number, sizeBytes: number) {
@@ -53,9 +54,11 @@ export class MirrorCopyWorld {
     this.replicas = Array.from({ length: count }, (_, index) => new SimReplica(`r${index}`, this.blocks));
     for (const { identity } of this.replicas) this.roles.set(identity, 'member');
     this.copier = new Copier(this.clock, this.io(), new CopyBuffers(), {
-      caughtUp: (identity) => this.join(identity),
+      caughtUp: (identity) => this.joins.add(identity),
       fellBack: (identity) => this.unjoin(identity),
-      lost: (identity) => this.lost.push(identity),
+      lost: (identity, why) => {
+        throw new Error(`${identity} is lost: ${why}`);
+      },
       allSettled: () => {},
     });
   }
@@ -67,6 +70,12 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
+  /** A replica is out of sync from the beginning. */
+  setReturning(replica: SimReplica): void {
+    this.roles.set(replica.identity, 'returning');
+    replica.isUp = this.random.chance(0.5);
+  }
+
   inSync(): SimReplica[] {
     return this.replicas.filter(({ identity }) => ['member', 'leaving'].includes(this.roles.get(identity) ?? ''));
   }
@@ -76,6 +85,7 @@ export class MirrorCopyWorld {
   /** Anything but a fault. */
   proceed(): void {
     this.random.pick(this.replicas).step(this.random);
+    if (this.joins.size > 0 && this.random.chance(0.3)) this.takeJoins();
     this.clock.advance(this.random.chance(0.02) ? this.random.int(0, 6_000) : 0);
   }
 
@@ -113,10 +123,12 @@ export class MirrorCopyWorld {
     this.copier.changed();
   }
 
+  /** One that returns or joins crashes most often. The client may notice it late. */
   crash(): void {
-    const replica = this.random.pick(this.replicas);
+    const others = this.replicas.filter(({ identity }) => this.roles.get(identity) !== 'member');
+    const replica = this.random.pick(others.length > 0 && this.random.chance(0.6) ? others : this.replicas);
     if (replica.isUp) replica.crash(this.random);
-    this.copier.changed();
+    if (this.random.chance(0.5)) this.copier.changed();
   }
 
   loseSession(): void {
@@ -156,15 +168,33 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
+  /** Pauses the copier, as before a detach. It must say that it is idle exactly when none of its requests is under way. */
+  pause(): void {
+    this.isPaused = true;
+    this.copier.pause(() => {
+      const left = this.replicas.flatMap(({ queue }) => queue).filter(({ kind }) => kind !== 'user-write' && kind !== 'join-flush');
+      if (left.length > 0) this.wrong = `the copier says that it is idle, but has ${left[0]!.kind} under way`;
+      this.isIdle = true;
+    });
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.isIdle = false;
+    this.copier.resume();
+  }
+
   hurry(): void {
     this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
   }
 
   /** Nothing goes wrong any more. True if everything is in sync, settled and cleared. */
   quiesce(): boolean {
+    this.resume();
     this.setPending(false);
     for (let round = 0; round < 40; round++) {
       this.settleRoles();
+      this.takeJoins();
       for (let step = 0; step < 60; step++) for (const replica of this.replicas) replica.step(this.random);
       this.clock.advance(1_500);
       const isQuiet = this.writes.length === 0 && this.replicas.every((one) => one.queue.length === 0);
@@ -179,6 +209,9 @@ export class MirrorCopyWorld {
   check(): string | null {
     const members = this.inSync().filter(({ identity }) => this.roles.get(identity) === 'member');
     const first = members[0];
+    if (this.wrong !== null) return this.wrong;
+    if (this.isIdle && this.replicas.some(({ queue }) => queue.some(({ kind }) => kind === 'write')))
+      return 'an idle copier has begun a copy';
     if (first === undefined || !this.hasBegun) return null;
     for (let block = 0; block < this.blocks; block++) {
       const region = Math.floor(block / BLOCKS_PER_REGION);
@@ -198,14 +231,20 @@ export class MirrorCopyWorld {
 
   // --- the rest of the client
 
+  private takeJoins(): void {
+    this.copier.changed();
+    this.clock.advance(0);
+    for (const identity of [...this.joins]) this.join(identity);
+    this.joins.clear();
+  }
+
   private join(identity: string): void {
-    this.caughtUp.push(identity);
     if (this.roles.get(identity) !== 'returning' || this.isPending) return;
     this.roles.set(identity, 'joining');
     this.tell();
     const replica = this.replicas.find((one) => one.identity === identity)!;
     const { tenure } = replica;
-    this.enqueue(replica, 'flush', 0, 0, this.flushOf(replica), (status) => {
+    this.enqueue(replica, 'join-flush', 0, 0, this.flushOf(replica), (status) => {
       if (status !== STATUS.OK || replica.tenure !== tenure || this.roles.get(identity) !== 'joining') return this.unjoin(identity);
       this.roles.set(identity, 'member');
       this.tell();
@@ -213,6 +252,7 @@ export class MirrorCopyWorld {
   }
 
   private unjoin(identity: string): void {
+    this.joins.delete(identity);
     if (this.roles.get(identity) !== 'joining') return;
     this.roles.set(identity, 'returning');
     this.tell();
@@ -335,7 +375,6 @@ export class MirrorCopyWorld {
 
   private clearMap(replica: SimReplica, ranges: readonly number[], done: (status: number) => void): void {
     const execute = (): number => {
-      this.clearings++;
       for (let at = 0; at < ranges.length; at += 2)
         for (let count = 0; count < ranges[at + 1]!; count++) replica.map.remove(ranges[at]! + count);
       return STATUS.OK;

@@ -28,11 +28,19 @@ function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): 
   }
 }
 
+/** A replica that is out of sync and has, where its own map says so, what no other replica has. */
+function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
+  const replica = world.replicas.at(-1)!;
+  world.setReturning(replica);
+  for (let block = 0; block < world.blocks; block++) if (random.chance(0.3)) replica.write(block, 2_000_000 + block);
+}
+
 function live(seed: number): string | null {
   const random = new SeededRandom(seed);
   const isClean = random.chance(0.3);
   const world = new MirrorCopyWorld(random, random.int(1, 3), MIRROR_REGION_BYTES * random.int(1, 2) + BLOCK_BYTES * random.int(0, 7));
   leave(world, random, isClean);
+  if (world.replicas.length > 1 && random.chance(0.3)) estrange(world, random);
   if (random.chance(0.3)) world.copier.setRate(random.int(1, 64) * 1024 * 1024);
   world.begin(isClean);
   const faults = random.pick([0, 0.01, 0.04]);
@@ -46,6 +54,8 @@ function live(seed: number): string | null {
     if (random.chance(0.05)) world.hurry();
     if (random.chance(0.03)) world.setPending(random.chance(0.3));
     if (random.chance(0.05)) world.settleRoles();
+    if (random.chance(0.02)) world.pause();
+    if (world.isPaused && random.chance(0.1)) world.resume();
     world.proceed();
     const wrong = world.check();
     if (wrong !== null) return `seed ${seed}, step ${step}: ${wrong}`;

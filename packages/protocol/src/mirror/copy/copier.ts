@@ -43,6 +43,9 @@ export class Copier {
   private underWay = 0;
   private urgentUnderWay = 0;
   private ownBuffers = 0;
+  /** Flushes, clearings and pages of maps under way. */
+  private othersUnderWay = 0;
+  private whenIdle: (() => void) | null = null;
   private turn = 0;
   private settleFromMs = 0;
   private clearFromMs = 0;
@@ -50,6 +53,7 @@ export class Copier {
   private hasToldSettled = false;
   private isPumpDue = false;
   private isEnded = false;
+  private isPaused = false;
   private timer: Timer | null = null;
   private timerAtMs = Number.POSITIVE_INFINITY;
   private readonly pumpNow = (): void => this.pump();
@@ -110,10 +114,35 @@ export class Copier {
     return [...this.returning.values()].map((one) => one.progress(nowMs));
   }
 
+  /** M13: nothing is begun until `resume`. `then` is called when nothing is under way any more, possibly before this method returns. */
+  pause(then: () => void): void {
+    this.isPaused = true;
+    this.whenIdle = then;
+    this.tellIdle();
+  }
+
+  resume(): void {
+    this.whenIdle = null;
+    this.isPaused = false;
+    this.wantPump();
+  }
+
   /** Nothing is begun any more. What is under way ends by itself. */
   end(): void {
     this.isEnded = true;
     this.timer?.cancel();
+  }
+
+  private otherEnded(): void {
+    this.othersUnderWay--;
+    this.tellIdle();
+  }
+
+  private tellIdle(): void {
+    const { whenIdle } = this;
+    if (whenIdle === null || this.underWay + this.urgentUnderWay + this.othersUnderWay > 0) return;
+    this.whenIdle = null;
+    whenIdle();
   }
 
   private wantPump(): void {
@@ -135,11 +164,13 @@ export class Copier {
   private pump(): void {
     this.isPumpDue = false;
     const { view, survey } = this;
-    if (this.isEnded || view === null || survey === null || !view.isServing) return;
+    if (this.isEnded || view === null || survey === null) return;
     const nowMs = this.clock.monotonicMs();
     this.pace.usersSeen(nowMs, this.io.outstanding);
     this.refresh(view);
     this.drainDiverged(survey);
+    // Also a copier that begins nothing says what is no longer true.
+    if (this.isPaused || !view.isServing) return;
     this.readMaps(view, survey);
     if (!survey.isComplete) return;
     this.startPieces(nowMs);
@@ -213,10 +244,12 @@ export class Copier {
     for (const { identity, plan } of this.returning.values()) {
       const page = plan.nextPage();
       if (page === null) continue;
+      this.othersUnderWay++;
       this.io.readMap(identity, page.first, (answer) => {
         const isRight = plan.pageRead(page, answer, regions);
         if (!isRight) this.events.lost(identity, 'It answered with a wrong intent map');
         this.again(isRight && answer !== null);
+        this.otherEnded();
       });
     }
   }
@@ -225,10 +258,12 @@ export class Copier {
     const { members, io } = this;
     if (members === null || this.view?.isPending === true) return;
     for (const one of survey.next(members)) {
+      this.othersUnderWay++;
       io.readMap(one.identity, one.page.first, (answer) => {
         const isRight = survey.pageRead(one, answer, regions);
         if (!isRight) this.events.lost(one.identity, 'It answered with a wrong intent map');
         this.again(isRight && answer !== null);
+        this.otherEnded();
       });
     }
     if (!survey.complete(members, (region) => io.settled(region))) return;
@@ -326,6 +361,7 @@ export class Copier {
         else this.underWay--;
         this.buffers.release(grant);
         this.pieceEnded(work, piece, result);
+        this.tellIdle();
       },
     });
     run.start();
@@ -349,6 +385,7 @@ export class Copier {
     if (members === null || nowMs < this.settleFromMs) return;
     const flush = this.settle.nextFlush();
     if (flush === null) return;
+    this.othersUnderWay++;
     flushAll(this.io, members, (isFlushed) => {
       if (!isFlushed) {
         this.settleFromMs = this.clock.monotonicMs() + COPY_RETRY_MS;
@@ -358,6 +395,7 @@ export class Copier {
       if (this.survey !== null) this.drainDiverged(this.survey);
       for (const region of this.settle.flushEnded(flush, isFlushed)) this.io.settled(region);
       this.wantPump();
+      this.otherEnded();
     });
   }
 
@@ -383,17 +421,19 @@ export class Copier {
     if (nowMs < this.clearFromMs) return this.wakeAt(this.clearFromMs);
     const clearing = this.clear.next();
     if (clearing === null) return;
+    this.othersUnderWay++;
     const run = new ClearRun(this.io, this.clock, {
       clearing,
       sizeBytes: view.sizeBytes,
       isValid: () => {
         if (this.view !== null) this.refresh(this.view);
-        return this.clear.isValid(clearing);
+        return !this.isPaused && this.clear.isValid(clearing);
       },
       ended: (isCleared) => {
         this.clear.ended(clearing, isCleared);
         if (!isCleared) this.clearFromMs = this.clock.monotonicMs() + CLEAR_IDLE_MS;
         this.wantPump();
+        this.otherEnded();
       },
     });
     run.start();
