@@ -34,6 +34,7 @@ Checks a server against every rule of docs/PROTOCOL.md.
   --block-volume V       volume with 4096-byte blocks; a conforming server does not change it
   --foreign-volume V     volume that only other clients may use
   --shared-volume V      volume with shared = yes; the test OVERWRITES it
+  --replica-volume V     free volume in a pool; the test OVERWRITES it; with --witness, enables more cases
   --witness              the server has witness = yes: enables more cases
   --only PREFIX          run only the cases whose name begins with PREFIX
   --yes                  overwrite a volume that is not empty
@@ -55,6 +56,7 @@ const OPTIONS = {
   'block-volume': { type: 'string' },
   'foreign-volume': { type: 'string' },
   'shared-volume': { type: 'string' },
+  'replica-volume': { type: 'string' },
   witness: { type: 'boolean' },
   only: { type: 'string' },
   yes: { type: 'boolean' },
@@ -104,6 +106,7 @@ async function optionsOf(values: Values): Promise<TargetOptions> {
       blocks: values['block-volume'] ?? null,
       foreign: values['foreign-volume'] ?? null,
       shared: values['shared-volume'] ?? null,
+      replica: values['replica-volume'] ?? null,
     },
     isWitness: values.witness === true,
     control: null,

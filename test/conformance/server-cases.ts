@@ -12,6 +12,7 @@ import { IO_CASES } from './server/io.ts';
 import { JOIN_CASES } from './server/handshake/join.ts';
 import { LIVENESS_CASES } from './server/liveness.ts';
 import { REVOKE_CASES } from './server/revoke.ts';
+import { REPLICA_CASES } from './server/mirror/replicas.ts';
 import { MIRROR_CASES } from './server/mirror/votes.ts';
 import { PROBE_CASES } from './server/probes.ts';
 import { PROOF_CASES } from './server/handshake/proof.ts';
@@ -37,6 +38,7 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...REVOKE_CASES,
   ...ADMIN_CASES,
   ...MIRROR_CASES,
+  ...REPLICA_CASES,
   ...PROBE_CASES,
   ...DISCOVERY_CASES,
   ...RESTART_CASES,

@@ -2,6 +2,7 @@
 // that wait for time-outs start first and run in parallel. What a case expects of the log is checked here, because here the log is
 // available.
 
+import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyOf } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -14,6 +15,8 @@ import { RESTART_CASES } from './server/restart.ts';
 import { Target, type TargetOptions } from './base/target.ts';
 
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
+// A pool without a lock is not used.
+const HAS_PERL = isProgramThere('perl');
 const LOGGED_DEADLINE_MS = 5_000;
 
 const hosts = useHosts('file');
@@ -30,7 +33,14 @@ function optionsOf(): TargetOptions {
     namespacekey: NAMESPACE_KEY,
     // The last one is that of the scene's new clients.
     nodes: RAW_NODES.slice(0, 3).map((node) => ({ node, nodekey: keyOf(node) })),
-    volumes: { plain: 'conform', constant: 'constant', blocks: 'blocks', foreign: 'oracle', shared: 'common' },
+    volumes: {
+      plain: 'conform',
+      constant: 'constant',
+      blocks: 'blocks',
+      foreign: 'oracle',
+      shared: 'common',
+      replica: HAS_PERL ? 'replica' : null,
+    },
     isWitness: true,
     control: {
       reload: () => scene.reload(reloads++ % 2 === 0),
@@ -40,7 +50,7 @@ function optionsOf(): TargetOptions {
 }
 
 beforeAll(async () => {
-  scene = await Scene.begin(hosts, `namespacekey = ${NAMESPACE_KEY}`);
+  scene = await Scene.begin(hosts, `namespacekey = ${NAMESPACE_KEY}`, HAS_PERL);
   const options = optionsOf();
   target = new Target(options);
   for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {
@@ -59,7 +69,8 @@ afterAll(async () => {
 const RESTARTING = new Set(RESTART_CASES);
 
 describe.each(SERVER_CASES.filter((one) => !RESTARTING.has(one)))('$id', (one) => {
-  it(one.expects, async () => {
+  it(one.expects, async (context) => {
+    if (one.needs.includes('replica volume')) needPrograms(context, 'perl');
     expect(lacks(one, target)).toBe('');
     const before = scene.host.log('rssrv').length;
     await (patient.get(one) ?? runCase(one, target));
@@ -72,5 +83,8 @@ describe.each(SERVER_CASES.filter((one) => !RESTARTING.has(one)))('$id', (one) =
 });
 
 describe.each(RESTART_CASES)('$id', (one) => {
-  it(one.expects, () => runCase(one, target));
+  it(one.expects, async (context) => {
+    if (one.needs.includes('replica volume')) needPrograms(context, 'perl');
+    await runCase(one, target);
+  });
 });

@@ -43,7 +43,6 @@ import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
 import { localInterfaces } from './network/local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
 import type { LocalInterface } from './network/route-plan.ts';
-import type { Server } from './network/server.ts';
 import { unreachableServers } from './network/unreachable-servers.ts';
 import { isSameLogin } from './reload/config-changes.ts';
 import { reloadConfig } from './reload/reloader.ts';
@@ -121,6 +120,9 @@ export class ClientDaemon {
       frontends: this.frontends,
       stalled: (volume, event) => this.notifications.stalled(volume, event),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
+      random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
+      instance: identity.instance,
+      note: (...event) => this.notifications.add(...event),
     });
     this.attachments.logTotal.limitBytes = config.logTotalBytes;
     this.attached = new AttachedList({
@@ -129,7 +131,7 @@ export class ClientDaemon {
       file: paths.attachedFile,
       boot: identity.boot,
       attachments: this.attachments,
-      serverOf: (volume) => this.serverOf(volume),
+      serverOf: (volume) => this.attachments.serverOf(volume) ?? null,
       release: async (...volume) => await this.frontends.release(...volume),
       note: (...event) => this.notifications.add(...event),
     });
@@ -393,17 +395,20 @@ export class ClientDaemon {
       random: randomBytes,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, 0),
-      pathChanged: (...change) => notifications.pathChanged(...change),
+      pathChanged: (...change) => {
+        this.attachments.mirrors.look();
+        notifications.pathChanged(...change);
+      },
       events: {
         sessionBegan: (server, again) => {
           notifications.sessionBegan(server, again);
+          this.attachments.mirrors.look();
           void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
         },
         opened: (server, attachment, again, newLife) => {
-          this.attachments.opened(attachment);
+          const changed = this.attachments.opened(attachment, newLife);
           notifications.opened(server, attachment, again, newLife);
-          for (const volume of newLife ? this.attachments.list : [])
-            if (volume.target.attachments.includes(attachment)) this.frontends.incarnationChanged(volume);
+          if (changed !== null) this.frontends.incarnationChanged(changed);
         },
         openFailed: (server, attachment, status, sentence) => {
           notifications.openFailed(server, attachment, sentence);
@@ -468,9 +473,5 @@ export class ClientDaemon {
     const refusal = await this.refusal();
     if (refusal !== null) throw new RsError('E_IN_USE', refusal);
     this.options.clock.after(RESTART_ANSWER_MS, () => this.options.stop());
-  }
-
-  private serverOf({ target }: Volume): Server | null {
-    return this.namespaces.flatMap(({ servers }) => [...servers.values()]).find(({ trunk }) => target.trunks.includes(trunk)) ?? null;
   }
 }

@@ -15,6 +15,7 @@ export type Need =
   | '4096-byte volume'
   | 'foreign volume'
   | 'shared volume'
+  | 'replica volume'
   | 'witness'
   | 'control';
 

@@ -32,6 +32,8 @@ export interface TargetOptions {
     /** Of clients other than the first node. */
     readonly foreign: string | null;
     readonly shared: string | null;
+    /** In a pool, and free: its content is lost. */
+    readonly replica: string | null;
   };
   /** True if the server founds records of mirrors. */
   readonly isWitness: boolean;
@@ -107,6 +109,8 @@ export class Target {
         return volumes.foreign !== null;
       case 'shared volume':
         return volumes.shared !== null;
+      case 'replica volume':
+        return volumes.replica !== null;
       case 'witness':
         return this.options.isWitness;
       case 'control':

@@ -7,6 +7,7 @@ import { type ServerCase, serverCase } from '../base/case.ts';
 import { byes, equals, failed, holds, refused, sameBytes } from '../base/check.ts';
 import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { RawClient } from '../../support/peers/raw-peer.ts';
+import { REPLICA_RESTART_CASES } from './mirror/replicas.ts';
 import { MIRROR_RESTART_CASES } from './mirror/votes.ts';
 import { filled, MARK_SECTORS, type Target } from '../base/target.ts';
 
@@ -79,4 +80,5 @@ export const RESTART_CASES: readonly ServerCase[] = [
     { needs: ['control', 'second node'] },
   ),
   ...MIRROR_RESTART_CASES,
+  ...REPLICA_RESTART_CASES,
 ];

@@ -267,6 +267,9 @@ export class SimClient {
       namespaces: () => [namespace],
       frontends: new Frontends([]),
       cut: () => undefined,
+      random: () => this.ports.random.unit(),
+      instance: identity.instance,
+      note: () => undefined,
       stalled: (volume, word) => {
         // The client waits for a slow server, and an answer of its storage belongs to the request: neither is a breach.
         if (isSnapshot(volume.name)) return;
@@ -351,13 +354,14 @@ export class SimClient {
       pools,
       serverCount: () => 0,
       pathChanged: (route, from, to, reason) => {
+        attachments.mirrors.look();
         trace.note(EVENT.PATH, PATH_STATES.indexOf(from), PATH_STATES.indexOf(to), route.supervisor.lastNumber);
         if (trace.isOn) trace.say(`${this.name}: path ${route.local.address} ${route.remote.address} ${from} -> ${to} ${reason}`);
         if ((from === 'up' || from === 'suspect') && (to === 'down' || to === 'probation')) this.ports.pathFailed();
       },
       events: {
-        sessionBegan: () => undefined,
-        opened: (_server, attachment) => attachments.opened(attachment),
+        sessionBegan: () => attachments.mirrors.look(),
+        opened: (_server, attachment, _again, newLife) => void attachments.opened(attachment, newLife),
         openFailed: (server, attachment, status, sentence) => {
           attachments.failed(attachment, status, sentence);
           if (attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);

@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { clientConfig, keyOf, serverConfig } from '../hosts/configs.ts';
+import { emptyPool } from '../hosts/empty-pool.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts, TestNetwork } from '../hosts/hosts.ts';
 import { NbdIo } from '../io/nbd-io.ts';
@@ -46,10 +47,11 @@ export class Scene {
     this.listenerPid = host.pid('rssrv');
   }
 
-  /** `namespaceKeys`: lines of the server's namespace section. */
-  static async begin(hosts: Hosts, namespaceKeys = ''): Promise<Scene> {
+  /** `namespaceKeys`: lines of the server's namespace section. `hasPool`: a pool has the volume `replica`; needs perl. */
+  static async begin(hosts: Hosts, namespaceKeys = '', hasPool = false): Promise<Scene> {
     const host = hosts.host();
     const network = await hosts.network(2);
+    const pools = hasPool ? { fast: { path: await emptyPool(host), reserve: '0%' } } : {};
     const size = String(SECTORS * 512);
     const memory = { type: 'memory', size };
     const config = serverConfig(network, {
@@ -67,6 +69,7 @@ export class Scene {
         file: { path: host.file('storage/file.img'), size: '64m' },
         moving: { path: host.file('storage/moving.img'), size },
       },
+      pools,
     });
     // The reason why a connection was dropped before the proof is logged at this level.
     const text = config
@@ -74,6 +77,7 @@ export class Scene {
       .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);
     host.writeConfig('rssrv', text);
     await host.start('rssrv');
+    if (hasPool) await host.rsadmWell('volume', 'create', 'replica', '--size', '16m');
     // By its file alone, so that it stays as it is when a test changes the server's list.
     // Its paths never die, unless a fault lasts long, because a slow machine may be silent for three seconds.
     host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses, defaults: { dead: '12s' } }));

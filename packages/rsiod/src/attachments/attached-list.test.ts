@@ -87,7 +87,7 @@ class DaemonRun {
 
   get offers() {
     return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected }) => {
-      return { namespace, name, universe, id, isConnected, server: `big-${serverid}`, from: { serverid } };
+      return { namespace, name, universe, id, isConnected, server: `big-${serverid}`, mirror: null, from: { serverid } };
     });
   }
 

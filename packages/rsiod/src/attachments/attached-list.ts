@@ -23,6 +23,8 @@ interface Attached extends Listed {
 
 interface Offered extends Offer {
   readonly from: { readonly serverid: number };
+  /** See HeldOffer. */
+  readonly mirror: string | null;
 }
 
 export interface AttachingPart<V extends Attached> {
@@ -156,11 +158,12 @@ export class AttachedList<V extends Attached> {
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
-      ({ from, namespace }) => from.serverid === one.serverid && namespace === one.namespace,
+      ({ from, namespace, mirror }) => namespace === one.namespace && (from.serverid === one.serverid || mirror === one.id),
     );
     // No list has snapshots. Whether the snapshot is the same one is known when the server has opened it.
     const named = near.filter((offer) => isCalledLike(offer, isSnapshot(one.name) ? volumeOf(one) : one));
-    const [found] = named.filter((offer) => isOffer(offer, one));
+    const same = named.filter((offer) => isOffer(offer, one));
+    const found = same.find(({ isConnected }) => isConnected) ?? same[0];
     if (found?.isConnected === true) return { server: found.server, reason: null };
     const server = found?.server ?? one.server;
     const [other] = named;

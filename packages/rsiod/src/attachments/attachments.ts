@@ -2,11 +2,11 @@
 // has opened the volume. A volume leaves the list when the volume is lost, or after the final flush of a detach. The final flush of a
 // forced detach may fail.
 
-import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-volume';
+import { effectiveVolume, effectiveVolumeOf, wantsAttached } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isSnapshot, parseVolumeName } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
@@ -17,18 +17,21 @@ import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
-import { STATUS } from '@rsio/protocol/wire/status';
 import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
+import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
+import { Mirrors } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
-import { ATTACH_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
+import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isSnapshotChoice, keyOf } from './choices.ts';
+import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
+import { Openings } from './openings.ts';
 import {
   type Choice,
   chooseToAttach,
@@ -52,6 +55,12 @@ export interface AttachmentsPorts {
   readonly frontends: Frontends;
   /** Called when a volume's I/O stalls, resumes or is abandoned, or when the volume's storage fails. */
   stalled(volume: Volume, event: VolumeEvent): void;
+  /** A number from 0 to 1. */
+  random(): number;
+  /** Instance of this client, as in its sessions. */
+  readonly instance: number;
+  /** Adds an event. */
+  note(object: string, from: string, to: string, sentence: string): void;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
 }
@@ -60,18 +69,6 @@ interface Opening {
   readonly request: AttachRequest;
   readonly volume: Promise<Volume>;
 }
-
-interface PendingOpen {
-  resolve(): void;
-  reject(error: RsError): void;
-}
-
-const CODES: Readonly<Record<number, ErrorCode>> = {
-  [STATUS.HELD]: 'E_HELD',
-  [STATUS.UNKNOWN_VOLUME]: 'E_UNKNOWN_VOLUME',
-  [STATUS.NO_RIGHTS]: 'E_RIGHTS',
-  [STATUS.TAKEN]: 'E_TAKEN',
-};
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
@@ -88,7 +85,7 @@ export class Attachments {
   /** Detaches in progress; each volume has at most one. */
   private readonly leaving = new Map<Volume, Promise<void>>();
   private readonly opening = new Map<string, Opening>();
-  private readonly pendingOpens = new Map<Attachment, PendingOpen>();
+  private readonly openings: Openings;
   /**
    * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
    * `attach` does not apply to the volumes in `detached`.
@@ -98,9 +95,20 @@ export class Attachments {
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly logTrimmer: LogTrimmer;
+  readonly mirrors: Mirrors;
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
+    this.openings = new Openings(ports.clock);
+    this.mirrors = new Mirrors({
+      clock: ports.clock,
+      random: () => ports.random(),
+      instance: ports.instance,
+      newLog: (sizeBytes) => this.replayLogOf(sizeBytes),
+      settings: (namespace, name) => effectiveVolumeOf({ namespaces: ports.namespaces().map(({ config }) => config) }, { namespace, name }),
+      ended: (target) => this.drop((volume) => volume.target === target),
+      note: (...event) => ports.note(...event),
+    });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
   }
 
@@ -187,6 +195,7 @@ export class Attachments {
       const policy = namespace === undefined ? volume.stall.policy : effectiveVolume(namespace.config, volume.name).stall;
       if (policy !== volume.stall.policy) volume.stall.setPolicy(policy);
     }
+    this.mirrors.settingsChanged();
   }
 
   /**
@@ -209,16 +218,22 @@ export class Attachments {
 
   // --- events of the servers
 
-  opened(attachment: Attachment): void {
-    this.pendingOpens.get(attachment)?.resolve();
-    this.pendingOpens.delete(attachment);
+  /** Returns the volume whose storage has a new incarnation. A replica's incarnation is none of its mirror. */
+  opened(attachment: Attachment, newLife: boolean): Volume | null {
+    this.openings.opened(attachment);
+    const isReplica = this.mirrors.opened(attachment, newLife);
+    return newLife && !isReplica ? (this.volumes.find(({ target }) => target.attachments.includes(attachment)) ?? null) : null;
   }
 
   failed(attachment: Attachment, status: number, sentence: string): void {
-    const pending = this.pendingOpens.get(attachment);
-    this.pendingOpens.delete(attachment);
-    if (pending !== undefined) pending.reject(new RsError(CODES[status] ?? 'E_VOLUME', sentence, { status }));
-    const at = this.volumes.findIndex(({ target }) => target.attachments.includes(attachment));
+    if (this.mirrors.failed(attachment, status, sentence)) return;
+    this.openings.failed(attachment, status, sentence);
+    this.drop(({ target }) => target.attachments.includes(attachment));
+  }
+
+  /** Removes a volume that is lost. */
+  private drop(isIt: (volume: Volume) => boolean): void {
+    const at = this.volumes.findIndex(isIt);
     // Another client may have written to the volume, so rsiod no longer attaches the volume automatically.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       if (!isSnapshot(volume.name)) this.detached.add(`${labelOf(volume)} ${volume.id}`);
@@ -284,48 +299,53 @@ export class Attachments {
       throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
     const replaced = choice.offers.find(({ from }) => from.replaced !== null)?.from.replaced ?? null;
     if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
-    const { take } = ask;
     const turn = this.turnsGiven++;
+    const mirror = named?.mirror ?? null;
+    const volume =
+      mirror === null || isSnapshotChoice(choice) ? await this.openSingle(choice, ask) : await this.openMirror(choice, mirror, ask);
+    this.turns.set(volume, turn);
+    const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
+    this.volumes.splice(before + 1, 0, volume);
+    await this.show(volume, choice.label);
+    this.ports.log.info(
+      `Attached ${choice.label} of ${volume.serverText}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`,
+    );
+    return volume;
+  }
+
+  private async openMirror(choice: Choice<ServerOffer>, mirror: string, ask: AttachRequest): Promise<Volume> {
+    const { config, name, universe, from } = choice.offers[0]!;
+    const { label } = choice;
+    const settings = effectiveVolume(config, name);
+    if (wantsReadonly(ask, settings.readonly))
+      throw new RsError('E_VOLUME', `${label} is a mirror, which cannot be attached read-only yet`);
+    const namespace = this.ports.namespaces().find((one) => one.config.name === config.name);
+    if (namespace === undefined) throw new RsError('E_NO_PATH', `Server ${from.name} was removed from the configuration`);
+    const takesOver = ask.take !== TAKE.NO;
+    const waitMs = takesOver ? TAKE_OVER_WAIT_MS : ATTACH_WAIT_MS;
+    const { io } = await this.mirrors.attach({ namespace, mirror, name, universe, label, takesOver, waitMs });
+    const notify = (stalled: Volume, event: VolumeEvent): void => this.ports.stalled(stalled, event);
+    return new Volume(config, io, this.ports.clock, settings.stall, notify, () => `the servers of mirror ${label}`);
+  }
+
+  private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const offer = serverFor(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
     const settings = effectiveVolume(offer.config, offer.name);
     const isReadonly = wantsReadonly(ask, settings.readonly);
     const replayLog = isReadonly ? null : this.replayLogOf(settings.logSizeBytes);
-    const attachment = new Attachment(offer.name, offer.universe, isReadonly, take, replayLog);
+    const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
     const { from } = offer;
-    const { clock, log } = this.ports;
-    await new Promise<void>((resolve, reject) => {
-      const waitMs = take === TAKE.NO ? ATTACH_WAIT_MS : TAKE_OVER_WAIT_MS;
-      const timer = clock.after(waitMs, () => {
-        this.pendingOpens.delete(attachment);
-        from.opener.close(attachment, () => undefined);
-        reject(
-          new RsError(
-            'E_TIMEOUT',
-            `Server ${from.name} did not open ${choice.label} within ${waitMs / 1000} s: rsconfig -m status -v shows what is slow${take === TAKE.NO ? '' : '; a later take-over is returned, so try again'}`,
-          ),
-        );
-      });
-      const settle = (then: () => void): void => {
-        timer.cancel();
-        then();
-      };
-      this.pendingOpens.set(attachment, { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) });
-      from.opener.add(attachment);
-    });
+    await this.openings.open(from, attachment, choice.label);
     const notify = (stalled: Volume, event: VolumeEvent): void => this.ports.stalled(stalled, event);
     const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
     if (otherId) {
       from.opener.close(attachment, () => undefined);
       throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
     }
-    const volume = new Volume(offer.config, new SingleTarget(attachment, from.trunk), clock, settings.stall, notify, () => from.name);
+    const target = new SingleTarget(attachment, from.trunk);
+    const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, notify, () => `server ${from.name}`);
     this.offeredIds.set(volume, offer.id);
-    if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, clock);
-    this.turns.set(volume, turn);
-    const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
-    this.volumes.splice(before + 1, 0, volume);
-    await this.show(volume, choice.label);
-    log.info(`Attached ${choice.label} of server ${from.name}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`);
+    if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
     return volume;
   }
 
@@ -409,16 +429,28 @@ export class Attachments {
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
     // Requests in flight must be abandoned; the server could otherwise execute them later and overwrite data of the next attachment.
-    if (force) volume.abandon();
+    const mirror = this.mirrors.of(volume.target);
+    if (force && (mirror === null || !isFlushed)) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
     if (isAsked && !isSnapshot(volume.name)) this.detached.add(`${label} ${volume.id}`);
     // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
     // has released the hold.
-    await this.closeAtServer(volume, label, isReachable || !force).catch((error: unknown) => {
+    const closed =
+      mirror === null ? this.closeAtServer(volume, label, isReachable || !force) : this.endMirror(mirror, label, isFlushed, force);
+    await closed.catch((error: unknown) => {
       if (!force) throw error;
     });
     this.ports.log.info(`Detached ${label}`);
+  }
+
+  private async endMirror(mirror: AttachedMirror, label: string, isFlushed: boolean, force: boolean): Promise<void> {
+    const isClean = isFlushed && (await mirror.detach(force ? MIRROR_FORCED_WAIT_MS : DETACH_WAIT_MS));
+    const { waitsFor } = mirror.view ?? { waitsFor: null };
+    await this.mirrors.stop(mirror.io);
+    if (isClean) return;
+    const reason = `${label} is detached here, but its servers have not stored that: ${waitsFor ?? 'its replicas were still made equal'}`;
+    throw new RsError('E_VOLUME', `${reason}. Nothing is lost; another client needs rsconfig -a --take-over ${label}`);
   }
 
   /** If the server is unreachable, CLOSE is sent when a path is up again; the detach does not wait. */
@@ -437,11 +469,13 @@ export class Attachments {
       throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may still hold it for this node: ${problem}`);
   }
 
-  private serverOf(volume: Volume): Server | undefined {
-    return this.ports
-      .namespaces()
-      .flatMap((namespace) => [...namespace.servers.values()])
-      .find(({ trunk }) => volume.target.trunks.includes(trunk));
+  /** The server of the volume; for a mirror, a server of one of its replicas. */
+  serverOf({ target, id }: Volume): Server | undefined {
+    const servers = this.ports.namespaces().flatMap((namespace) => [...namespace.servers.values()]);
+    return (
+      servers.find(({ trunk }) => target.trunks.includes(trunk)) ??
+      servers.find(({ volumes }) => volumes.some(({ mirror }) => mirror === id))
+    );
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {
@@ -461,29 +495,4 @@ export class Attachments {
       null,
     );
   }
-}
-
-function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
-  return offers.slice(0, 1).some(({ name }) => isSnapshot(name));
-}
-
-function anotherSnapshot(label: string): string {
-  return `rsconfig -d ${label} ends the attempts, rsconfig -a ${label} then attaches the new one`;
-}
-
-function keyOf({ label, offers }: Choice<Offer>): string {
-  return `${label} ${offers[0]?.id ?? ''}`;
-}
-
-function isConfiguredReadonly({ offers }: Choice<ServerOffer>): boolean {
-  return offers.slice(0, 1).some(({ config, name }) => effectiveVolume(config, name).readonly);
-}
-
-function asOffer(volume: Volume): Offer {
-  const { namespace, name, universe, id } = volume;
-  return { namespace, name, universe, id, server: '', isConnected: true };
-}
-
-function failure(volume: string, error: RsError): AttachOutcome {
-  return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
 }

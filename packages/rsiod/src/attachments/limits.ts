@@ -23,6 +23,9 @@ export const RESTORE_RETRY_MS = 5_000;
  */
 export const DETACHED_KEPT_MAX = 16_384;
 
+/** How long a forced detach, or the stop of the daemon, waits until the voters of a mirror have stored that it is detached. */
+export const MIRROR_FORCED_WAIT_MS = 3_000;
+
 /**
  * If a replay log contains data older than LOG_FLUSH_AGE_MS, rsiod flushes that log. The interval between checks of the age is LOG_LOOK_MS.
  * The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.

@@ -21,6 +21,7 @@ function offer(server: string, changes: Partial<HeldOffer> = {}): HeldOffer {
     id: 'one',
     readonly: false,
     holders: [],
+    mirror: null,
     ...changes,
   };
 }

@@ -27,6 +27,8 @@ export interface HeldOffer extends Offer {
   /** True if the server offers the volume read-only. A read-only offer cannot conflict with the offers of other servers. */
   readonly readonly: boolean;
   readonly holders: readonly Holder[];
+  /** Id of the mirror whose replica the volume is, which is also the `id` of the offer; null if it is no replica. */
+  readonly mirror: string | null;
 }
 
 /** One volume and every server that offers the volume, in the order of the configuration. */
@@ -212,21 +214,37 @@ export class OfferList {
     const seen = servers.flatMap(({ from, config }) => [from, config, from.volumes, from.name, from.serverid, from.isConnected]);
     if (seen.length === this.seen.length && seen.every((value, at) => value === this.seen[at])) return this.list;
     this.seen = seen;
-    this.list = servers.flatMap(({ from, config }) =>
-      from.volumes.map(({ name, universe, id, readonly, holders }) => ({
-        namespace: config.name,
-        server: from.name,
-        serverid: from.serverid,
-        isConnected: from.isConnected,
-        name,
-        universe,
-        id,
-        readonly,
-        holders,
-        from,
-        config,
-      })),
+    this.list = withOneName(
+      servers.flatMap(({ from, config }) =>
+        from.volumes.map(({ name, universe, id, readonly, holders, mirror }) => ({
+          namespace: config.name,
+          server: from.name,
+          serverid: from.serverid,
+          isConnected: from.isConnected,
+          name,
+          universe,
+          // The replicas of a mirror are one volume. Its voters know who has it, and not the holds of its replicas.
+          id: mirror ?? id,
+          readonly,
+          holders: mirror === undefined ? holders : [],
+          mirror: mirror ?? null,
+          from,
+          config,
+        })),
+      ),
     );
     return this.list;
   }
+}
+
+/** The replicas of a mirror may have different names on their servers. The mirror is called like the first of them. */
+function withOneName(offers: readonly ServerOffer[]): readonly ServerOffer[] {
+  const first = new Map<string, ServerOffer>();
+  return offers.map((offer) => {
+    if (offer.mirror === null) return offer;
+    const key = `${offer.namespace} ${offer.mirror}`;
+    const { name, universe } = first.get(key) ?? offer;
+    if (!first.has(key)) first.set(key, offer);
+    return { ...offer, name, universe };
+  });
 }

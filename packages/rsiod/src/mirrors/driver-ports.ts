@@ -40,8 +40,6 @@ export interface DriverPorts {
   newLog(): ReplayLog | null;
   patienceMs(): number;
   readonly data: MirrorData;
-  /** The client has the mirror: the data path takes I/O. */
-  serving(): void;
   detached(): void;
   /** The client does not have the mirror, or no longer. All sessions are closed. */
   ended(code: ErrorCode, sentence: string): void;

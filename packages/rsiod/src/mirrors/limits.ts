@@ -12,3 +12,5 @@ export const RETRY_MIN_MS = 500;
 export const RETRY_SPREAD_MS = 1_000;
 /** How long the voters have to confirm the term for reads. Later, the reads ask again. */
 export const CONFIRM_WAIT_MS = 2_000;
+/** How long a detach waits until the servers have closed the replicas. */
+export const CLOSE_WAIT_MS = 1_000;

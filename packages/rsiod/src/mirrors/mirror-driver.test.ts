@@ -86,7 +86,6 @@ class Scene {
         giveUp: (identity) => void this.said.push(`give up ${identity[0]}`),
         end: (status) => void this.said.push(`end ${status}`),
       },
-      serving: () => void this.said.push('serving'),
       detached: () => void this.said.push('detached'),
       ended: (code, sentence) => void this.said.push(`${code}: ${sentence}`),
       note: (...note) => void this.said.push(`note ${note.slice(0, 3).join(', ')}`),

@@ -100,6 +100,12 @@ export class MirrorDriver {
     return true;
   }
 
+  /** What the copier said about a replica that returns is no longer true: one that joins already starts again (M12). */
+  fellBack(identity: string, sentence: string): void {
+    const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
+    if (role !== 'returning') this.lost(identity, sentence);
+  }
+
   /** The data path has found that the replica differs from the others. */
   lost(identity: string, sentence: string): void {
     const session = this.sessions.get(identity);
@@ -196,14 +202,9 @@ export class MirrorDriver {
         this.report({ kind: 'grow-failed', identity: order.identity, sentence: 'A replica cannot be resized yet' });
         return;
       case 'serve':
-        data.serve(order.isClean);
-        return this.ports.serving();
+        return data.serve(order.isClean);
       case 'view':
-        for (const { replica, from, to, sentence } of changesOf(this.view, order.view))
-          this.ports.note(`replica on server ${this.nameOf(replica.server)}`, from, to, sentence);
-        this.view = order.view;
-        data.setView(order.view);
-        return this.look();
+        return this.setView(order.view);
       case 'wished': {
         const resolve = this.wishes.get(order.id);
         this.wishes.delete(order.id);
@@ -217,6 +218,15 @@ export class MirrorDriver {
         void this.stop();
         return this.ports.ended(order.code, order.sentence);
     }
+  }
+
+  private setView(view: MirrorView): void {
+    const before = this.view;
+    this.view = view;
+    this.ports.data.setView(view);
+    for (const { replica, from, to, sentence } of changesOf(before, view))
+      this.ports.note(`replica on server ${this.nameOf(replica.server)}`, from, to, sentence);
+    this.look();
   }
 
   private vote({ server, order, request }: VoteOrder): void {

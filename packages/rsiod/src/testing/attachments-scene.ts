@@ -61,6 +61,9 @@ export class Scene {
         if (word.startsWith('storage')) notifications.stalled(volume, word);
       },
       cut: (volume, sentence) => notifications.cut(volume, sentence),
+      random: () => 0,
+      instance: 1,
+      note: (...event) => notifications.add(...event),
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
@@ -74,7 +77,7 @@ export class Scene {
         events: {
           sessionBegan: () => {},
           opened: (server, attachment, again, isNewIncarnation) => {
-            this.attachments.opened(attachment);
+            this.attachments.opened(attachment, isNewIncarnation);
             notifications.opened(server, attachment, again, isNewIncarnation);
           },
           openFailed: (server, attachment, status, sentence) => {

@@ -62,7 +62,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
-  private readonly serverName: (() => string) | null;
+  private readonly sourceText: (() => string) | null;
   private readonly freeSegments: Segment[] = [];
   private readonly freeGatherings: Gathering[] = [];
   private whenIdle: (() => void)[] = [];
@@ -75,13 +75,13 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     clock: Clock,
     policy: StallPolicy = 'forever',
     notify: (volume: Volume, event: VolumeEvent) => void = () => undefined,
-    serverName: (() => string) | null = null,
+    sourceText: (() => string) | null = null,
   ) {
     this.namespace = namespace.name;
     this.namespaceid = namespace.namespaceid;
     this.target = target;
     this.clock = clock;
-    this.serverName = serverName;
+    this.sourceText = sourceText;
     this.counters = new VolumeCounters();
     this.stall = new StallWatch(policy, { clock, abandon: () => this.abandon(), report: (event) => notify(this, event) });
     this.storageStall = new StorageStallWatch({
@@ -104,9 +104,9 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.target.name;
   }
 
-  /** Readable description of the volume's server. */
+  /** Readable description of the volume's server, or of the servers of a mirror. */
   get serverText(): string {
-    return this.serverName === null ? 'its server' : `server ${this.serverName()}`;
+    return this.sourceText?.() ?? 'its server';
   }
 
   get universe(): number {

@@ -118,10 +118,6 @@ export class MirrorVotes {
     const { identity } = await ports.store.place(volumeId, mirror);
     for (const id of this.placed.keys()) if (!ports.served().some((one) => one.id === id)) this.placed.delete(id);
     this.placed.set(volumeId, { term, identity, epoch: ports.holds.epochOf(volumeId) });
-    const name = ports.voters.recordOf(mirror)?.name ?? '';
-    ports.log.info(`Volume ${before?.name ?? volumeId} is a replica of mirror ${name} (${mirror}) now`, {
-      audit: true,
-    });
     if (before !== undefined) ports.listChanged([before]);
   }
 
@@ -158,7 +154,6 @@ export class MirrorVotes {
     const remove = async (): Promise<void> => {
       await ports.store.unplace(replica.id);
       this.placed.delete(replica.id);
-      ports.log.info(`Volume ${replica.name} is no replica of mirror ${mirror} any more`, { audit: true });
       ports.listChanged([replica]);
     };
     const work = ports.order(term.node, () => this.fence.endNow(replica, losers, remove));

@@ -1,118 +1,17 @@
 // VOTE: the record of a mirror at a voter, from its founding to its end. Each case founds a mirror of its own, and dismisses it at the end, so
 // that the server keeps no records. What a restart of the server leaves is tested in rssrv's voters/.
 
-import { randomBytes } from 'node:crypto';
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_CLIENTS_MAX, MIRROR_MEMBERS_MAX, TERM_NUMBER_MAX, TERM_STEP_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
-import {
-  decodeVoteAnswer,
-  encodeVoteClaim,
-  encodeVoteConfig,
-  encodeVoteFound,
-  encodeVoteRecord,
-  encodeVoteTerm,
-} from '@rsio/protocol/wire/mirror/codec';
-import { type MirrorConfig, VOTE, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { decodeVoteAnswer, encodeVoteClaim, encodeVoteRecord } from '@rsio/protocol/wire/mirror/codec';
+import { VOTE, VOTED } from '@rsio/protocol/wire/mirror/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { RawClient, type RawRequest } from '../../../support/peers/raw-peer.ts';
-import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
-import { answered, closed, equals, failed, holds, type StatusName } from '../../base/check.ts';
+import type { RawRequest } from '../../../support/peers/raw-peer.ts';
+import { type ServerCase, serverCase } from '../../base/case.ts';
+import { closed, equals, failed, holds, type StatusName } from '../../base/check.ts';
 import { pack, type Packable } from '../../base/pack.ts';
-import type { Target } from '../../base/target.ts';
-
-const newId = (): string => randomBytes(16).toString('hex');
-
-function vote(aux: number, body: Buffer): RawRequest {
-  return { op: OP.VOTE, aux, body };
-}
-
-/** A mirror at the server, as one client sees it. */
-class Mirror {
-  readonly id = newId();
-  path: RawClient;
-
-  constructor(path: RawClient) {
-    this.path = path;
-  }
-
-  async ask(aux: number, body: Buffer, path = this.path): Promise<VoteAnswer> {
-    const frame = await answered(path, vote(aux, body));
-    equals('aux of the answer', frame.aux, aux);
-    return decodeVoteAnswer(frame.body, 0, frame.body.length);
-  }
-
-  found(path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.FOUND, encodeVoteFound({ mirror: this.id, name: 'conformance', universe: 0 }), path);
-  }
-
-  claim(number: number, takesOver = false, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.CLAIM, encodeVoteClaim({ mirror: this.id, number, takesOver }), path);
-  }
-
-  store(number: number, config: MirrorConfig, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.CONFIG, encodeVoteConfig({ mirror: this.id, number, config }), path);
-  }
-
-  record(path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.RECORD, encodeVoteRecord({ mirror: this.id }), path);
-  }
-
-  confirm(number: number, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.CONFIRM, encodeVoteTerm({ mirror: this.id, number }), path);
-  }
-
-  dismiss(number: number, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.DISMISS, encodeVoteTerm({ mirror: this.id, number }), path);
-  }
-}
-
-const IDENTITIES = [newId(), newId()] as const;
-
-function config(k: number, changes: Partial<MirrorConfig> = {}): MirrorConfig {
-  const members = IDENTITIES.map((identity, serverid) => ({ identity, serverid, volume: 'db', universe: 0 }));
-  const voters = [{ voter: newId(), serverid: 1 }];
-  return {
-    ...{ k, inSync: [...IDENTITIES], clean: false, members, voters, nextVoters: null, sizeBytes: 2 ** 30, clients: null },
-    ...changes,
-  };
-}
-
-/** A further path of the shared session, on which VOTE was agreed. */
-async function agreed(target: Target): Promise<RawClient> {
-  const first = await target.first();
-  const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.MIRROR] }), first));
-  path.homeSlot = target.slot();
-  return path;
-}
-
-/** A session of the second node, on which VOTE was agreed. */
-async function second(target: Target): Promise<RawClient> {
-  return target.keep(await RawClient.begin(target.place(), target.identity(1, { features: [FEATURE.MIRROR] })));
-}
-
-/** A record that this client has founded; in the end the last term dismisses it. */
-function mirrorCase(
-  id: string,
-  section: string,
-  expects: string,
-  run: (mirror: Mirror, target: Target) => Promise<number>,
-  more: readonly Need[] = [],
-): ServerCase {
-  return serverCase(
-    `mirror.${id}`,
-    section,
-    expects,
-    async (target) => {
-      const mirror = new Mirror(await agreed(target));
-      equals('The outcome of FOUND', (await mirror.found()).voted, VOTED.DONE);
-      const last = await run(mirror, target);
-      equals('The outcome of DISMISS', (await mirror.dismiss(last)).voted, VOTED.DONE);
-    },
-    { needs: ['witness', ...more] },
-  );
-}
+import { agreed, config, IDENTITIES, Mirror, mirrorCase, newId, second, vote } from './raw-mirror.ts';
 
 function malformed(
   id: string,

@@ -1,0 +1,34 @@
+// Small facts about what is chosen to be attached, and the outcome of an attach that failed. Pure: attachments.ts decides what follows, and
+// offers.ts makes the choices.
+
+import { effectiveVolume } from '@rsio/common/config/effective-volume';
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { RsError } from '@rsio/common/lib/errors';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
+import type { Volume } from '../volumes/volume.ts';
+import type { Choice, Offer, ServerOffer } from './offers.ts';
+
+export function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
+  return offers.slice(0, 1).some(({ name }) => isSnapshot(name));
+}
+
+export function anotherSnapshot(label: string): string {
+  return `rsconfig -d ${label} ends the attempts, rsconfig -a ${label} then attaches the new one`;
+}
+
+export function keyOf({ label, offers }: Choice<Offer>): string {
+  return `${label} ${offers[0]?.id ?? ''}`;
+}
+
+export function isConfiguredReadonly({ offers }: Choice<ServerOffer>): boolean {
+  return offers.slice(0, 1).some(({ config, name }) => effectiveVolume(config, name).readonly);
+}
+
+export function asOffer(volume: Volume): Offer {
+  const { namespace, name, universe, id } = volume;
+  return { namespace, name, universe, id, server: '', isConnected: true };
+}
+
+export function failure(volume: string, error: RsError): AttachOutcome {
+  return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
+}

@@ -1,0 +1,199 @@
+// One attached mirror: its driver, data path and copier, each told what the others find. Invariants: the copier knows the maps before the
+// data path serves. What the data path and the copier report from within an event of a trunk takes effect after that event.
+
+import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { Copier } from '@rsio/protocol/mirror/copy/copier';
+import type { CopyBuffers } from '@rsio/protocol/mirror/copy/copy-buffers';
+import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
+import { MirrorCopyIo } from '@rsio/protocol/mirror/copy/mirror-copy-io';
+import { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';
+import { Replica } from '@rsio/protocol/mirror/io/replica';
+import type { MirrorSeed, MirrorView } from '@rsio/protocol/mirror/membership/interface';
+import { Membership } from '@rsio/protocol/mirror/membership/membership';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { CLOSE_WAIT_MS } from './limits.ts';
+import type { DriverServer } from './driver-ports.ts';
+import { MirrorDriver } from './mirror-driver.ts';
+
+export interface AttachedMirrorPorts {
+  readonly clock: Clock;
+  /** A number from 0 to 1. */
+  random(): number;
+  servers(): readonly DriverServer[];
+  newLog(): ReplayLog | null;
+  settings(): EffectiveVolume;
+  readonly buffers: CopyBuffers;
+  /** The mirror takes I/O, and its size is known. */
+  serving(): void;
+  ended(code: ErrorCode, sentence: string): void;
+  note(what: string, from: string, to: string, sentence: string): void;
+}
+
+export class AttachedMirror {
+  readonly io: MirrorIo;
+  readonly driver: MirrorDriver;
+  private readonly copier: Copier;
+  private readonly ports: AttachedMirrorPorts;
+  /** Whether the former end was clean; null before the client is the holder. */
+  private isClean: boolean | null = null;
+  private hasBegun = false;
+  private hasToldServing = false;
+  private isPaused = false;
+  /** Replicas that are being flushed before they count as in sync. */
+  private readonly flushing = new Set<string>();
+  private whenSettled: (() => void) | null = null;
+  private whenDetached: (() => void) | null = null;
+
+  constructor(seed: MirrorSeed, ports: AttachedMirrorPorts) {
+    this.ports = ports;
+    const { clock } = ports;
+    const { mirror, name, universe } = seed;
+    this.io = new MirrorIo(
+      { mirror, name, universe, readonly: false },
+      {
+        clock,
+        lost: (identity, why) => this.driver.lost(identity, why),
+        settleSoon: (region) => this.copier.hurry(region),
+        unsettledGrew: () => this.copier.changed(),
+        confirmByVoters: () => this.driver.confirmByVoters(),
+        standingChanged: () => this.standingChanged(),
+      },
+    );
+    this.copier = new Copier(clock, new MirrorCopyIo(this.io, clock), ports.buffers, {
+      caughtUp: (identity) => this.driver.report({ kind: 'caught-up', identity }),
+      fellBack: (identity, why) => this.driver.fellBack(identity, why),
+      lost: (identity, why) => this.driver.lost(identity, why),
+      allSettled: () => this.whenSettled?.(),
+    });
+    this.driver = new MirrorDriver(mirror, new Membership(seed), {
+      clock,
+      random: () => ports.random(),
+      servers: () => ports.servers(),
+      newLog: () => ports.newLog(),
+      patienceMs: () => ports.settings().mirrorPatienceMs,
+      data: {
+        setView: (view) => this.setView(view),
+        serve: (isClean) => (this.isClean = isClean),
+        opened: (identity, attachment, server) => this.opened(identity, attachment, server),
+        giveUp: (identity) => this.io.giveUp(identity),
+        end: (status, sentence) => this.end(status, sentence),
+      },
+      detached: () => this.whenDetached?.(),
+      ended: (code, sentence) => ports.ended(code, sentence),
+      note: (...note) => ports.note(...note),
+    });
+    this.settingsChanged();
+  }
+
+  get view(): MirrorView | null {
+    return this.driver.view;
+  }
+
+  get progress(): ResyncProgress[] {
+    return this.copier.progress();
+  }
+
+  settingsChanged(): void {
+    const { resyncRateBytes, mirrorReads } = this.ports.settings();
+    this.copier.setRate(resyncRateBytes === 0 ? null : resyncRateBytes);
+    this.io.readsAreLocal = mirrorReads === 'local';
+  }
+
+  /**
+   * M13: writes that the mirror is detached cleanly. No I/O is outstanding, and everything is flushed. Resolves with true when it is done. With
+   * false after `waitMs`: the mirror is not used any more, but its voters do not know that, and the next attach checks it.
+   */
+  detach(waitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.ports.clock.after(waitMs, () => finish(false));
+      const finish = (isDone: boolean): void => {
+        timer.cancel();
+        this.whenSettled = null;
+        this.whenDetached = null;
+        resolve(isDone);
+      };
+      this.whenDetached = () => finish(true);
+      const ask = (): void => {
+        this.whenSettled = null;
+        this.isPaused = true;
+        if (this.view !== null) this.copier.setView(paused(this.view));
+        void this.driver.wish({ kind: 'detach' }).then((refusal) => {
+          if (refusal !== '') finish(false);
+        });
+      };
+      if (this.driver.hasEnded || !this.hasBegun) finish(false);
+      else if (this.copier.isSettled) ask();
+      else this.whenSettled = ask;
+    });
+  }
+
+  /** Ends all sessions, whether the mirror is detached or not. I/O fails from now on. */
+  async stop(): Promise<void> {
+    this.end(STATUS.IO_ERROR, 'Detached');
+    await new Promise<void>((resolve) => {
+      // A server that is out of reach is told when a path is up again.
+      const timer = this.ports.clock.after(CLOSE_WAIT_MS, resolve);
+      void this.driver.stop().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  private end(status: number, sentence: string): void {
+    this.copier.end();
+    this.io.end(status, sentence);
+  }
+
+  private opened(identity: string, attachment: Attachment, { trunk, serverid }: DriverServer): void {
+    this.io.addReplica(new Replica(identity, attachment, trunk, serverid));
+    this.copier.changed();
+    this.tellServing();
+  }
+
+  private setView(view: MirrorView): void {
+    if (view.isServing && !this.hasBegun) {
+      this.hasBegun = true;
+      this.copier.begin(this.isClean === true, view.sizeBytes);
+    }
+    this.io.setView(view);
+    // While the mirror is detached, the copier begins nothing.
+    this.copier.setView(this.isPaused ? paused(view) : view);
+    for (const { identity, role, session } of view.replicas) {
+      if (role === 'joining' && session === 'open') this.flush(identity);
+    }
+    this.tellServing();
+  }
+
+  /** The sizes are known when a replica is open, which may be after the client has become the holder. */
+  private tellServing(): void {
+    if (this.hasToldServing || !this.hasBegun || this.io.volume === null) return;
+    this.hasToldServing = true;
+    this.ports.serving();
+  }
+
+  /** M12 (5): a replica that joins is flushed. */
+  private flush(identity: string): void {
+    if (this.flushing.has(identity)) return;
+    this.flushing.add(identity);
+    const life = this.io.lifeOf(identity);
+    this.io.flushAt(identity, (status) => {
+      this.flushing.delete(identity);
+      if (status === STATUS.OK && this.io.lifeOf(identity) === life) this.driver.report({ kind: 'joined-flushed', identity });
+      else this.driver.lost(identity, 'It could not be flushed before it was in sync');
+    });
+  }
+
+  private standingChanged(): void {
+    this.driver.look();
+    this.copier.changed();
+  }
+}
+
+function paused(view: MirrorView): MirrorView {
+  return { ...view, isServing: false };
+}

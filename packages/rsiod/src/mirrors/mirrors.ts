@@ -1,0 +1,138 @@
+// The mirrors that this client has attached or is attaching. Invariants: a request to attach ends within its time, and what it has begun is
+// then ended, too. A mirror that has ended, because another client has taken it, is reported once.
+
+import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import type { VolumeTarget } from '@rsio/protocol/client/targets/volume-target';
+import { CopyBuffers } from '@rsio/protocol/mirror/copy/copy-buffers';
+import type { Namespace } from '../network/namespace.ts';
+import { AttachedMirror } from './attached-mirror.ts';
+
+export interface MirrorsPorts {
+  readonly clock: Clock;
+  /** A number from 0 to 1. */
+  random(): number;
+  /** Instance of this client, as in its sessions. */
+  readonly instance: number;
+  newLog(sizeBytes: number): ReplayLog | null;
+  settings(namespace: string, name: string): EffectiveVolume;
+  /** Another client has taken an attached mirror. Its I/O fails already. */
+  ended(target: VolumeTarget, sentence: string): void;
+  /** Adds an event. */
+  note(object: string, from: string, to: string, sentence: string): void;
+}
+
+export interface MirrorAsk {
+  readonly namespace: Namespace;
+  readonly mirror: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly label: string;
+  readonly takesOver: boolean;
+  readonly waitMs: number;
+}
+
+export class Mirrors {
+  private readonly ports: MirrorsPorts;
+  private readonly buffers = new CopyBuffers();
+  private readonly attached = new Map<VolumeTarget, AttachedMirror>();
+
+  constructor(ports: MirrorsPorts) {
+    this.ports = ports;
+  }
+
+  of(target: VolumeTarget): AttachedMirror | null {
+    return this.attached.get(target) ?? null;
+  }
+
+  /** Resolves when the mirror takes I/O. Throws E_HELD, E_TAKEN, and E_TIMEOUT with a sentence about what is missing. */
+  async attach(ask: MirrorAsk): Promise<AttachedMirror> {
+    const { label, waitMs } = ask;
+    return await new Promise<AttachedMirror>((resolve, reject) => {
+      const timer = this.ports.clock.after(waitMs, () => {
+        const waitsFor = mirror.view?.waitsFor ?? 'No server answers';
+        this.remove(mirror);
+        reject(new RsError('E_TIMEOUT', `Mirror ${label} could not be attached within ${waitMs / 1000} s: ${waitsFor}`));
+      });
+      const mirror = this.make(
+        ask,
+        () => {
+          timer.cancel();
+          resolve(mirror);
+        },
+        (error) => {
+          timer.cancel();
+          reject(error);
+        },
+      );
+      this.attached.set(mirror.io, mirror);
+      mirror.driver.start();
+    });
+  }
+
+  /** Ends the sessions of a mirror. Resolves when its servers know that, or are out of reach. */
+  async stop(target: VolumeTarget): Promise<void> {
+    const mirror = this.attached.get(target);
+    this.attached.delete(target);
+    await mirror?.stop();
+  }
+
+  /** Servers may have been connected or lost. */
+  look(): void {
+    for (const { driver } of this.attached.values()) driver.look();
+  }
+
+  /** The configuration was changed. */
+  settingsChanged(): void {
+    for (const mirror of this.attached.values()) mirror.settingsChanged();
+  }
+
+  /** Returns false if the attachment is no replica of an attached mirror. */
+  opened(attachment: Attachment, newLife: boolean): boolean {
+    return [...this.attached.values()].some(({ driver }) => driver.opened(attachment, newLife));
+  }
+
+  /** Returns false if the attachment is no replica of an attached mirror. */
+  failed(attachment: Attachment, status: number, sentence: string): boolean {
+    return [...this.attached.values()].some(({ driver }) => driver.failed(attachment, status, sentence));
+  }
+
+  private make(ask: MirrorAsk, serving: () => void, refused: (error: RsError) => void): AttachedMirror {
+    const { namespace, mirror: id, name, universe, label, takesOver } = ask;
+    const { ports } = this;
+    const settings = (): EffectiveVolume => ports.settings(namespace.config.name, name);
+    let isServing = false;
+    const servers = namespace.orderedServers.map((server) => ({ serverid: server.serverid, name: server.name }));
+    const me = { node: namespace.config.nodename, instance: ports.instance };
+    const mirror: AttachedMirror = new AttachedMirror(
+      { mirror: id, name, universe, me, takesOver, servers },
+      {
+        clock: ports.clock,
+        random: () => ports.random(),
+        servers: () => namespace.orderedServers,
+        newLog: () => ports.newLog(settings().logSizeBytes),
+        settings,
+        buffers: this.buffers,
+        serving: () => {
+          isServing = true;
+          serving();
+        },
+        ended: (code, sentence) => {
+          this.remove(mirror);
+          if (isServing) ports.ended(mirror.io, sentence);
+          else refused(new RsError(code, sentence));
+        },
+        note: (what, from, to, sentence) => ports.note(`volume ${label}`, `${what} ${from}`, to, sentence),
+      },
+    );
+    return mirror;
+  }
+
+  private remove(mirror: AttachedMirror): void {
+    this.attached.delete(mirror.io);
+    void mirror.stop();
+  }
+}

@@ -1,0 +1,270 @@
+// Replicas of mirrors: PLACE and UNPLACE, OPENs under terms, claims that end handles, and TERM (Q6 to Q9). Each case founds a mirror of its own,
+// makes the volume its replica, and makes it a plain volume again at the end. Votes without a replica are in votes.ts.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
+import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { decodeMirrorMapAnswer, encodeMirrorClearRequest, encodeMirrorMapRequest } from '@rsio/protocol/wire/mirror/codec';
+import { VOTED, type VoteAnswer, type VoteReplica } from '@rsio/protocol/wire/mirror/messages';
+import type { RawClient, RawRequest } from '../../../support/peers/raw-peer.ts';
+import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
+import { answered, equals, failed, holds, type StatusName } from '../../base/check.ts';
+import { BLOCK, filled, SCRATCH, type Target } from '../../base/target.ts';
+import { agreed, config, Mirror, mirrorCase, newId, second } from './raw-mirror.ts';
+
+/** The volume as a replica of a mirror whose term 1 the first node has claimed. */
+class Replica {
+  readonly mirror: Mirror;
+  readonly target: Target;
+  readonly name: string;
+
+  constructor(mirror: Mirror, target: Target) {
+    this.mirror = mirror;
+    this.target = target;
+    this.name = target.options.volumes.replica ?? '';
+  }
+
+  async place(number = 1): Promise<VoteReplica> {
+    return told(await this.mirror.place(number, this.name));
+  }
+
+  /** `number`: null to open a plain volume. */
+  opening(number: number | null, changes: Partial<OpenRequest> = {}): RawRequest {
+    const mirror = number === null ? null : { mirror: this.mirror.id, number };
+    return { op: OP.OPEN, body: encodeOpenRequest({ name: this.name, universe: 0, readonly: false, mirror, ...changes }) };
+  }
+
+  async opens(number: number | null, path: RawClient = this.mirror.path, changes: Partial<OpenRequest> = {}): Promise<OpenAnswer> {
+    const { body } = await answered(path, this.opening(number, changes));
+    return decodeOpenAnswer(body, 0, body.length);
+  }
+
+  refuses(
+    number: number | null,
+    status: StatusName,
+    path: RawClient = this.mirror.path,
+    changes: Partial<OpenRequest> = {},
+  ): Promise<string> {
+    return failed(path, this.opening(number, changes), status);
+  }
+}
+
+function told(answer: VoteAnswer): VoteReplica {
+  equals('Outcome and sentence', [answer.voted, answer.sentence], [VOTED.DONE, '']);
+  const { replica } = answer;
+  holds(replica !== null, 'The answer names no replica');
+  return replica;
+}
+
+/** TERM of a handle is answered with this status. */
+async function termIs(path: RawClient, handle: number, status: StatusName): Promise<void> {
+  const request = { op: OP.IOCTL, handle, aux: IOCTL.TERM };
+  if (status === 'OK') equals('The body of TERM', (await answered(path, request)).body.length, 0);
+  else await failed(path, request, status);
+}
+
+async function writes(path: RawClient, handle: number, byte: number, status: StatusName = 'OK'): Promise<void> {
+  await answered(path, { op: OP.WRITE, handle, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, byte) }, status);
+}
+
+/** `run` returns the number of the last term of the first node. */
+function replicaCase(
+  id: string,
+  section: string,
+  expects: string,
+  run: (replica: Replica, target: Target) => Promise<number>,
+  more: readonly Need[] = [],
+): ServerCase {
+  const inside = async (mirror: Mirror, target: Target): Promise<number> => {
+    const replica = new Replica(mirror, target);
+    equals('The outcome of CLAIM', (await mirror.claim(1)).voted, VOTED.DONE);
+    await replica.place();
+    equals('The outcome of CONFIG', (await mirror.store(1, config(1))).voted, VOTED.DONE);
+    const last = await run(replica, target);
+    equals('Outcome and sentence of UNPLACE', await outcomeOf(mirror.unplace(last)), [VOTED.DONE, '']);
+    return last;
+  };
+  return mirrorCase(`replica.${id}`, section, expects, inside, ['replica volume', ...more]);
+}
+
+async function outcomeOf(answer: Promise<VoteAnswer>): Promise<readonly [number, string]> {
+  const { voted, sentence } = await answer;
+  return [voted, sentence];
+}
+
+export const REPLICA_CASES: readonly ServerCase[] = [
+  serverCase('mirror.replica.none', 'Q6', 'A volume that is no replica is not opened under a term', async (target) => {
+    const path = await agreed(target);
+    const mirror = { mirror: newId(), number: 1 };
+    const body = encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: true, mirror });
+    await failed(path, { op: OP.OPEN, body }, 'REPLICA');
+  }),
+  serverCase('mirror.replica.ioctls', 'IOCTL', 'The handle of a plain volume has no term and no map', async (target) => {
+    const path = await agreed(target);
+    const handle = await target.handle();
+    for (const aux of [IOCTL.TERM, IOCTL.MIRROR_MAP, IOCTL.MIRROR_CLEAR]) await failed(path, { op: OP.IOCTL, handle, aux }, 'UNSUPPORTED');
+  }),
+  mirrorCase('replica.refused', 'Q8', 'PLACE needs its term, and a free volume in a pool', async (mirror, { options }) => {
+    await mirror.claim(1);
+    equals('The outcome for a higher term', (await mirror.place(2, options.volumes.plain)).voted, VOTED.UNCLAIMED);
+    equals('The outcome without a pool', (await mirror.place(1, options.volumes.plain)).voted, VOTED.REFUSED);
+    equals('The outcome without a volume', (await mirror.place(1, 'no-such-volume')).voted, VOTED.REFUSED);
+    equals('The outcome of UNPLACE without a replica', (await mirror.unplace(1)).voted, VOTED.DONE);
+    return 1;
+  }),
+  replicaCase(
+    'place',
+    'Q8',
+    'A placed volume is opened under its term only, and is a plain volume again after UNPLACE',
+    async (replica) => {
+      const { mirror, name } = replica;
+      const first = await replica.place();
+      equals('The replica in RECORD', (await mirror.record()).replica, first);
+      equals('Volume, universe', [first.volume, first.universe], [name, 0]);
+      holds((await replica.refuses(null, 'REPLICA')).includes(mirror.id), 'The refusal does not name the mirror');
+      await replica.refuses(1, 'REPLICA', mirror.path, { mirror: { mirror: newId(), number: 1 } });
+      const { body } = await answered(mirror.path, { op: OP.LIST });
+      const entry = decodeListAnswer(body, 0, body.length).volumes.find((one) => one.name === name);
+      equals('The mirror in LIST', entry?.mirror, mirror.id);
+      const { handle, life, sizeBytes } = await replica.opens(1);
+      equals('Incarnation and size', [life, sizeBytes], [first.incarnation, first.sizeBytes]);
+      await writes(mirror.path, handle, 0x11);
+      equals('The outcome of DISMISS', (await mirror.dismiss(1)).voted, VOTED.REFUSED);
+      const again = await replica.place();
+      holds(again.identity !== first.identity, 'A volume that was open keeps its identity');
+      await writes(mirror.path, handle, 0x12, 'STALE');
+      const other = await replica.opens(1);
+      await mirror.unplace(1);
+      await termIs(mirror.path, other.handle, 'STALE');
+      await replica.refuses(1, 'REPLICA');
+      const plain = await replica.opens(null);
+      equals('The outcome of PLACE while it is open', (await mirror.place(1, name)).voted, VOTED.REFUSED);
+      await answered(mirror.path, { op: OP.CLOSE, handle: plain.handle });
+      return 1;
+    },
+  ),
+  replicaCase('map', 'MIRROR_MAP', 'All regions of a new replica are set; a WRITE sets what was cleared', async (replica) => {
+    const { mirror } = replica;
+    const { handle, sizeBytes } = await replica.opens(1);
+    const map = async (): Promise<readonly number[]> => {
+      const asked = { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_MAP, body: encodeMirrorMapRequest({ first: 0 }) };
+      const { body } = await answered(mirror.path, asked);
+      const { regions, bits } = decodeMirrorMapAnswer(body, 0, body.length);
+      equals('The number of regions', regions, Math.ceil(sizeBytes / MIRROR_REGION_BYTES));
+      return Array.from({ length: regions }, (_, region) => region).filter((region) => (bits[region >> 3]! & (1 << (region & 7))) !== 0);
+    };
+    const all = await map();
+    equals('The regions that are set', all.length, Math.ceil(sizeBytes / MIRROR_REGION_BYTES));
+    const ranges = [0, all.length];
+    await answered(mirror.path, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_CLEAR, body: encodeMirrorClearRequest({ ranges }) });
+    equals('The regions that are set then', await map(), []);
+    await writes(mirror.path, handle, 0x41);
+    equals('The regions that are set after a WRITE', await map(), [Math.floor((SCRATCH * SECTOR_BYTES) / MIRROR_REGION_BYTES)]);
+    await answered(mirror.path, { op: OP.CLOSE, handle });
+    return 1;
+  }),
+  replicaCase('term', 'Q6', 'A replica is opened under exactly the promised term', async (replica) => {
+    const { mirror } = replica;
+    await replica.refuses(2, 'UNCLAIMED');
+    await mirror.claim(5);
+    await replica.refuses(4, 'TAKEN');
+    await replica.refuses(6, 'UNCLAIMED');
+    const { handle } = await replica.opens(5);
+    await termIs(mirror.path, handle, 'OK');
+    await answered(mirror.path, { op: OP.CLOSE, handle });
+    return 5;
+  }),
+  replicaCase('again', 'Q7', 'The same CLAIM again ends nothing, and a higher one of the same client ends its handle', async (replica) => {
+    const { mirror } = replica;
+    const { handle } = await replica.opens(1);
+    told(await mirror.claim(1));
+    await termIs(mirror.path, handle, 'OK');
+    await writes(mirror.path, handle, 0x21);
+    told(await mirror.claim(2));
+    await termIs(mirror.path, handle, 'STALE');
+    await writes(mirror.path, handle, 0x22, 'STALE');
+    const next = await replica.opens(2);
+    await answered(mirror.path, { op: OP.CLOSE, handle: next.handle });
+    return 2;
+  }),
+  replicaCase(
+    'claim',
+    'Q7',
+    'A CLAIM of another client ends the handle: what was answered is there, nothing more is executed, and the loser is TAKEN',
+    async (replica, target) => {
+      const { mirror } = replica;
+      const other = await second(target);
+      const first = await replica.place();
+      const mine = await replica.opens(1);
+      await writes(mirror.path, mine.handle, 0x31);
+      equals('The outcome without a take-over', (await mirror.claim(2, false, other)).voted, VOTED.HELD);
+      await termIs(mirror.path, mine.handle, 'OK');
+      const { identity } = told(await mirror.claim(2, true, other));
+      equals('The identity of the data', identity, first.identity);
+      await termIs(mirror.path, mine.handle, 'STALE');
+      await writes(mirror.path, mine.handle, 0x32, 'STALE');
+      await replica.refuses(1, 'TAKEN', mirror.path, { resume: mine.identity });
+      await replica.refuses(1, 'TAKEN', mirror.path, { take: TAKE.FORCE });
+      await replica.refuses(2, 'UNCLAIMED');
+      const theirs = await replica.opens(2, other);
+      const { body } = await answered(other, { op: OP.READ, handle: theirs.handle, lba: SCRATCH, count: BLOCK });
+      equals('What is there', body[0], 0x31);
+      told(await mirror.claim(3, true));
+      await termIs(other, theirs.handle, 'STALE');
+      return 3;
+    },
+    ['second node'],
+  ),
+  replicaCase(
+    'race',
+    'Q7',
+    'An OPEN that arrives with a higher CLAIM is refused, or its handle ends before the claim is answered',
+    async (replica, target) => {
+      const { mirror } = replica;
+      const other = await second(target);
+      let last = 1;
+      for (let times = 0; times < 10; times++) {
+        const claiming = mirror.claim(last + 1, true, other);
+        const { handle: status, body } = await mirror.path.call(replica.opening(last));
+        told(await claiming);
+        if (status === 0) await termIs(mirror.path, decodeOpenAnswer(body, 0, body.length).handle, 'STALE');
+        last += 2;
+        told(await mirror.claim(last, true));
+      }
+      return last;
+    },
+    ['second node'],
+  ),
+];
+
+/** For the end of the suite: the server is restarted. */
+export const REPLICA_RESTART_CASES: readonly ServerCase[] = [
+  replicaCase(
+    'restart',
+    'Q7',
+    'Replica, promise and hold survive a restart: the client of the term goes on, and lower terms are TAKEN',
+    async (replica, target) => {
+      const { mirror } = replica;
+      const { identity } = await replica.place();
+      told(await mirror.claim(4));
+      const before = await replica.opens(4);
+      target.leave();
+      await target.options.control?.restart();
+      mirror.path = await agreed(target);
+      await replica.refuses(3, 'TAKEN');
+      await replica.refuses(null, 'REPLICA');
+      equals('The identity in the answer to the same CLAIM', told(await mirror.claim(4)).identity, identity);
+      const after = await replica.opens(4, mirror.path, { resume: before.identity });
+      equals('The identity of the hold', after.identity, before.identity);
+      const other = await second(target);
+      told(await mirror.claim(5, true, other));
+      await termIs(mirror.path, after.handle, 'STALE');
+      await replica.refuses(4, 'TAKEN', mirror.path, { resume: before.identity });
+      told(await mirror.claim(6, true));
+      return 6;
+    },
+    ['control', 'second node'],
+  ),
+];

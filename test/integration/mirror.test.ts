@@ -1,0 +1,118 @@
+// A mirror with real daemons: two servers with pools, a server that only votes, and a client. What the client writes survives a server that
+// is killed, comes back and is copied, and afterwards both pools have the same bytes.
+// The rules of mirrors are tested in packages/protocol/src/mirror and, in every order of events, in test/sim.
+
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
+import { emptyPool } from '../support/hosts/empty-pool.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const MIB = 1024 * 1024;
+const SIZE = 16 * MIB;
+const PIECE = 64 * 1024;
+/** Within this a mirror goes on without a server, and copies what it has missed. */
+const SOON_MS = 30_000;
+const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
+
+const hosts = useHosts();
+let servers: Host[];
+let client: Host;
+let pools: string[];
+
+beforeEach(async (context) => {
+  // A pool without a lock is not used.
+  needPrograms(context, 'perl');
+  const network = await hosts.network(1);
+  const addresses = [10, 11, 12].map((last) => network.subnets[0]!.address(last));
+  servers = [];
+  pools = [];
+  for (const [index, address] of addresses.entries()) servers.push(await startServer(network, index, address));
+  client = hosts.host();
+  client.writeConfig('rsiod', clientConfig(network, { serverAddresses: addresses, defaults: QUICK }));
+  await client.start('rsiod');
+  await client.pathsUp(3);
+});
+
+/** Servers pi-1 and pi-2 have pools; pi-3 only votes. */
+async function startServer(network: TestNetwork, index: number, address: string): Promise<Host> {
+  const host = hosts.host();
+  const isWitness = index === 2;
+  if (!isWitness) pools.push(await emptyPool(host));
+  const text = serverConfig(
+    { port: network.port, serverAddresses: [address] },
+    {
+      name: `pi-${index + 1}`,
+      server: { serverid: String(index + 1), ...(isWitness ? { witness: 'yes' } : {}) },
+      volumes: {},
+      pools: isWitness ? {} : { fast: { path: pools[index]! } },
+      clients: { 'big-2': keyOf('big-2') },
+      rights: { 'big-2': 'manage' },
+    },
+  );
+  host.writeConfig('rssrv', text);
+  await host.start('rssrv');
+  return host;
+}
+
+async function createMirror(): Promise<void> {
+  const about = { namespace: null, name: 'db', universe: 0, sizeBytes: SIZE, blockSizeBytes: 512 };
+  await client.call('mirror-create', { ...about, servers: ['pi-1', 'pi-2'], witness: 'pi-3', pool: null, request: null });
+}
+
+/** Kills every process of a server. */
+function killServer(host: Host): void {
+  for (const pid of host.processes()) process.kill(pid, 'SIGKILL');
+}
+
+async function isInSync(): Promise<boolean> {
+  const { mirrors } = await client.call('mirrors', { namespace: null });
+  return mirrors.length === 1 && mirrors[0]!.replicas.length === 2 && mirrors[0]!.replicas.every(({ inSync }) => inSync);
+}
+
+/** The bytes of the replica in a pool: its only large file. */
+function bytesIn(pool: string): Buffer {
+  const files = readdirSync(pool, { recursive: true, encoding: 'utf8' }).map((name) => path.join(pool, name));
+  const data = files.filter((file) => statSync(file).isFile() && statSync(file).size === SIZE);
+  expect(data.length, `files of ${SIZE} bytes in ${pool}`).toBe(1);
+  return readFileSync(data[0]!);
+}
+
+it('writes survive a server that is killed and comes back, and then both servers have the same', { timeout: 120_000 }, async () => {
+  await createMirror();
+  expect(await client.rsconfigWell('-a', 'db')).toContain('osl:db@0');
+  const model = Buffer.alloc(SIZE);
+  let io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  const writeAt = async (offset: number): Promise<void> => {
+    const data = randomBytes(PIECE);
+    data.copy(model, offset);
+    await io.write(offset, data);
+  };
+  for (let offset = 0; offset < SIZE; offset += 2 * MIB) await writeAt(offset);
+  await io.flush();
+  killServer(servers[1]!);
+  for (let offset = MIB; offset < SIZE; offset += 2 * MIB) await writeAt(offset);
+  await writeAt(0);
+  expect((await io.read(0, SIZE / 2)).equals(model.subarray(0, SIZE / 2))).toBe(true);
+  await io.flush();
+  expect(await isInSync()).toBe(false);
+  await servers[1]!.start('rssrv');
+  await waitFor(isInSync, SOON_MS, 'the replica is in sync again');
+  await writeAt(3 * MIB);
+  io.close();
+  await client.rsconfigWell('-d', 'db');
+  expect(await client.rsconfigWell('-a', 'db')).toContain('osl:db@0');
+  io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  for (let offset = 0; offset < SIZE; offset += MIB) {
+    expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
+  }
+  io.close();
+  await client.rsconfigWell('-d', 'db');
+  for (const pool of pools) expect(bytesIn(pool).equals(model), pool).toBe(true);
+});
