@@ -86,7 +86,10 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   get pathCount(): number {
     let most = 0;
     const { all } = this.members;
-    for (let index = 0; index < all.length; index++) most = Math.max(most, all[index]!.replica?.trunk.paths.length ?? 0);
+    for (let index = 0; index < all.length; index++) {
+      const { replica } = all[index]!;
+      if (replica !== null && !replica.isGivenUp) most = Math.max(most, replica.trunk.paths.length);
+    }
     return most;
   }
 

@@ -15,9 +15,51 @@ export class LockEntry {
   place = 0;
 }
 
+/** Entries with copies of their ranges, because a search then reads consecutive memory only. */
+class HeldEntries {
+  private readonly entries: LockEntry[] = [];
+  private begins = new Float64Array(64);
+  private ends = new Float64Array(64);
+
+  add(entry: LockEntry): void {
+    const place = this.entries.length;
+    if (place === this.begins.length) this.grow();
+    this.entries.push(entry);
+    this.put(entry, place);
+  }
+
+  remove(entry: LockEntry): void {
+    const last = this.entries.pop()!;
+    if (last === entry) return;
+    this.entries[entry.place] = last;
+    this.put(last, entry.place);
+  }
+
+  overlapping(begin: number, end: number): number {
+    const { begins, ends } = this;
+    let count = 0;
+    for (let place = this.entries.length - 1; place >= 0; place--) if (begins[place]! < end && begin < ends[place]!) count++;
+    return count;
+  }
+
+  private put(entry: LockEntry, place: number): void {
+    entry.place = place;
+    this.begins[place] = entry.begin;
+    this.ends[place] = entry.end;
+  }
+
+  private grow(): void {
+    const [begins, ends] = [this.begins, this.ends];
+    this.begins = new Float64Array(begins.length * 2);
+    this.ends = new Float64Array(begins.length * 2);
+    this.begins.set(begins);
+    this.ends.set(ends);
+  }
+}
+
 export class SectorLock {
-  private readonly reads: LockEntry[] = [];
-  private readonly changes: LockEntry[] = [];
+  private readonly reads = new HeldEntries();
+  private readonly changes = new HeldEntries();
   private waiting: LockEntry[] = [];
   private readonly news: LockEntry[] = [];
   private isTelling = false;
@@ -30,8 +72,9 @@ export class SectorLock {
 
   /** Returns true if the entry is held now; otherwise, `granted` is called for it later. */
   enter(entry: LockEntry): boolean {
-    let blockers = conflicts(this.changes, entry);
-    if (entry.isExclusive) blockers += conflicts(this.reads, entry);
+    const { begin, end } = entry;
+    let blockers = this.changes.overlapping(begin, end);
+    if (entry.isExclusive) blockers += this.reads.overlapping(begin, end);
     if (this.waiting.length > 0) blockers += conflicts(this.waiting, entry);
     entry.blockers = blockers;
     if (blockers > 0) {
@@ -46,14 +89,8 @@ export class SectorLock {
   /** The entry, held or waiting, leaves. */
   leave(entry: LockEntry): void {
     let from = 0;
-    if (entry.lock === 'held') {
-      const list = entry.isExclusive ? this.changes : this.reads;
-      const last = list.pop()!;
-      if (last !== entry) {
-        list[entry.place] = last;
-        last.place = entry.place;
-      }
-    } else if (entry.lock === 'waiting') {
+    if (entry.lock === 'held') this.heldOf(entry).remove(entry);
+    else if (entry.lock === 'waiting') {
       from = this.waiting.indexOf(entry);
       this.waiting.splice(from, 1);
     } else return;
@@ -64,10 +101,12 @@ export class SectorLock {
   }
 
   private hold(entry: LockEntry): void {
-    const list = entry.isExclusive ? this.changes : this.reads;
     entry.lock = 'held';
-    entry.place = list.length;
-    list.push(entry);
+    this.heldOf(entry).add(entry);
+  }
+
+  private heldOf(entry: LockEntry): HeldEntries {
+    return entry.isExclusive ? this.changes : this.reads;
   }
 
   /** A held entry comes before all waiting ones that conflict with it; a waiting one comes before those behind it. */
