@@ -25,23 +25,30 @@ const hosts = useHosts();
 let servers: Host[];
 let client: Host;
 let pools: string[];
+let network: TestNetwork;
+let addresses: string[];
 
 beforeEach(async (context) => {
   // A pool without a lock is not used.
   needPrograms(context, 'perl');
-  const network = await hosts.network(1);
-  const addresses = [10, 11, 12].map((last) => network.subnets[0]!.address(last));
+  network = await hosts.network(1);
+  addresses = [10, 11, 12].map((last) => network.subnets[0]!.address(last));
   servers = [];
   pools = [];
-  for (const [index, address] of addresses.entries()) servers.push(await startServer(network, index, address));
-  client = hosts.host();
-  client.writeConfig('rsiod', clientConfig(network, { serverAddresses: addresses, defaults: QUICK }));
-  await client.start('rsiod');
-  await client.pathsUp(3);
+  for (const [index, address] of addresses.entries()) servers.push(await startServer(index, address));
+  client = await startClient('big-2', 0);
 });
 
+async function startClient(node: string, position: number): Promise<Host> {
+  const host = hosts.host();
+  host.writeConfig('rsiod', clientConfig(network, { node, client: position, serverAddresses: addresses, defaults: QUICK }));
+  await host.start('rsiod');
+  await host.pathsUp(3);
+  return host;
+}
+
 /** Servers pi-1 and pi-2 have pools; pi-3 only votes. */
-async function startServer(network: TestNetwork, index: number, address: string): Promise<Host> {
+async function startServer(index: number, address: string): Promise<Host> {
   const host = hosts.host();
   const isWitness = index === 2;
   if (!isWitness) pools.push(await emptyPool(host));
@@ -52,8 +59,8 @@ async function startServer(network: TestNetwork, index: number, address: string)
       server: { serverid: String(index + 1), ...(isWitness ? { witness: 'yes' } : {}) },
       volumes: {},
       pools: isWitness ? {} : { fast: { path: pools[index]! } },
-      clients: { 'big-2': keyOf('big-2') },
-      rights: { 'big-2': 'manage' },
+      clients: { 'big-2': keyOf('big-2'), venus: keyOf('venus') },
+      rights: { 'big-2': 'manage', venus: 'manage' },
     },
   );
   host.writeConfig('rssrv', text);
@@ -102,6 +109,7 @@ it('writes survive a server that is killed and comes back, and then both servers
   expect((await io.read(0, SIZE / 2)).equals(model.subarray(0, SIZE / 2))).toBe(true);
   await io.flush();
   expect(await isInSync()).toBe(false);
+  expect(await client.rsconfigWell('-m', 'status', '-v')).toContain('osl:db@0 is on pi-1 (in sync) and pi-2 (behind)\n');
   await servers[1]!.start('rssrv');
   await waitFor(isInSync, SOON_MS, 'the replica is in sync again');
   await writeAt(3 * MIB);
@@ -115,4 +123,38 @@ it('writes survive a server that is killed and comes back, and then both servers
   io.close();
   await client.rsconfigWell('-d', 'db');
   for (const pool of pools) expect(bytesIn(pool).equals(model), pool).toBe(true);
+});
+
+it('a client that ends or is killed attaches its mirror again, and another one needs --take-over', { timeout: 120_000 }, async () => {
+  await createMirror();
+  await client.rsconfigWell('-a', 'db');
+  const data = randomBytes(PIECE);
+  const writer = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  await writer.write(0, data);
+  writer.close();
+  const venus = await startClient('venus', 1);
+  const held = await venus.rsconfig('-a', 'db');
+  expect([held.code, held.stderr]).toEqual([1, expect.stringMatching(/Client big-2 .*\[E_HELD\]/)]);
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  // The next process attaches it again without a command.
+  const opened = async (): Promise<NbdIo | null> => await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db').catch(() => null);
+  const isBack = async (): Promise<boolean> => {
+    const io = await opened();
+    io?.close();
+    return io !== null;
+  };
+  await waitFor(isBack, SOON_MS, 'attached again after a crash');
+  await client.stop('rsiod');
+  await client.start('rsiod');
+  await waitFor(isBack, SOON_MS, 'attached again after an end');
+  const old = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  await venus.rsconfigWell('-a', 'db', '--take-over');
+  const io = await NbdIo.open(venus.rsiodPaths.nbdSocket, 'osl/db');
+  expect((await io.read(0, PIECE)).equals(data)).toBe(true);
+  await expect(old.write(0, data)).rejects.toThrow();
+  old.close();
+  io.close();
+  await venus.rsconfigWell('-d', 'db');
+  await client.rsconfigWell('-a', 'db');
 });

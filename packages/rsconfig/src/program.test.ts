@@ -65,7 +65,12 @@ async function run(argv: readonly string[], clock = new FakeClock(), input = '')
 
 const local = { attachments: [attachment()], awaited: [] };
 const query = { namespaces: [namespace()] };
-const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [], logs: [] };
+const status = {
+  interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }],
+  waiting: [],
+  logs: [],
+  mirrors: [],
+};
 const stats = { paths: [], volumes: [] };
 const events = { events: [] };
 
@@ -125,7 +130,7 @@ describe('views', () => {
     [['-q'], { query: () => ({ namespaces: [] }) }, 'No namespace is configured: add one to ROOT/etc/rscltcfg'],
     [
       ['-m', 'status'],
-      { status: () => ({ interfaces: [], waiting: [], logs: [] }) },
+      { status: () => ({ interfaces: [], waiting: [], logs: [], mirrors: [] }) },
       'No interface is configured: add one to ROOT/etc/rscltcfg',
     ],
     [['events'], { events: () => events }, 'No state has changed'],

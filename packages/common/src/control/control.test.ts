@@ -40,7 +40,7 @@ afterEach(async () => {
   await removeFolder(directory);
 });
 
-const status = () => ({ interfaces: [], waiting: [], logs: [] });
+const status = () => ({ interfaces: [], waiting: [], logs: [], mirrors: [] });
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<ControlServer> {
   const server = await startControlServer(path, CONTROL_METHODS, handlers, quietLog);
@@ -365,7 +365,7 @@ describe('a peer of another release', () => {
   });
 
   test('of the same version with later fields, words and envelope: understood', async () => {
-    const later = { interfaces: [], waiting: [], logs: [], later: [1] };
+    const later = { interfaces: [], waiting: [], logs: [], mirrors: [], later: [1] };
     await rsiod(`${JSON.stringify({ id: 1, version: 1, release: '2.0.0', result: later, took: 3 })}\n`);
     await expect(callControl(path, 'status', {})).resolves.toEqual(later);
   });

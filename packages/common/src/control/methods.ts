@@ -138,10 +138,30 @@ const LOG = object({
   flushedMs: orNull(number('Everything that was answered by then is flushed; null: no FLUSH has succeeded yet')),
 });
 
+const ATTACHED_MIRROR = object({
+  volume: text(),
+  term: count('Number of the claim'),
+  waitsFor: orNull(text(), 'What is missing; null: nothing is'),
+  replicas: list(
+    object({
+      server: text(),
+      state: word(
+        ['in sync', 'behind', 'copying'],
+        'behind: the mirror goes on without it; copying: it is back, and gets what it has missed',
+      ),
+      isOpen: flag('The client has a session with it'),
+      leftBytes: orNull(count('Still to be copied, in whole regions; null: nothing is to be copied')),
+      bytesPerSecond: orNull(number()),
+      etaMs: orNull(number('Time until all is copied; null: unknown')),
+    }),
+  ),
+});
+
 const STATUS = object({
   interfaces: list(INTERFACE),
   waiting: list(WAITING, 'Volumes whose I/O is stalled'),
   logs: list(LOG, 'Replay logs of the attached volumes; a volume without a log is written through'),
+  mirrors: list(ATTACHED_MIRROR, 'Mirrors that are attached'),
 });
 
 const LATENCY = object({ p50Us: number(), p99Us: number(), maxUs: number() });
@@ -223,6 +243,7 @@ export type AttachOutcome = Of<typeof ATTACH_OUTCOME>;
 export type RepView = Of<typeof REP>;
 export type InterfaceView = Of<typeof INTERFACE>;
 export type WaitingView = Of<typeof WAITING>;
+export type AttachedMirrorView = Of<typeof ATTACHED_MIRROR>;
 export type LogView = Of<typeof LOG>;
 export type StatusView = Of<typeof STATUS>;
 export type LatencyView = Of<typeof LATENCY>;

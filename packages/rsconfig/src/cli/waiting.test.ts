@@ -213,6 +213,7 @@ describe.each([
     interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep(), rep({ address: '192.168.10.8', state })] }],
     waiting: [],
     logs: [],
+    mirrors: [],
   });
 
   test('ends successfully when every path is up', async () => {

@@ -174,7 +174,7 @@ describe('formatStatus', () => {
   const second = { position: 1, name: 'if1', address: '192.168.20.1', port: 5000, reps: [rep({ position: 1, address: '192.168.20.9' })] };
 
   test('-m status prints the sample to the character', () => {
-    expect(formatStatus({ interfaces: [first, second], waiting: [], logs: [] }, 0)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
+    expect(formatStatus({ interfaces: [first, second], waiting: [], logs: [], mirrors: [] }, 0)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
 1 if1 IP(TCP) 192.168.20.1/5000
     rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok
@@ -187,7 +187,9 @@ describe('formatStatus', () => {
       rep({ position: 1, address: 'fd00::9', state: 'suspect', tx: 'ok', rx: 'fail' }),
     ];
     const idle = { ...second, reps: [] };
-    expect(formatStatus({ interfaces: [{ ...first, reps }, idle], waiting: [], logs: [] }, 0)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
+    expect(
+      formatStatus({ interfaces: [{ ...first, reps }, idle], waiting: [], logs: [], mirrors: [] }, 0),
+    ).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 down tx: - rx: -
     rep: 001 IP(TCP) [fd00::9]/5000 suspect tx: ok rx: fail
 1 if1 IP(TCP) 192.168.20.1/5000
@@ -196,7 +198,9 @@ describe('formatStatus', () => {
 
   test('-m status -v says whether each path is encrypted, and what a changed setting applies to', () => {
     const cipherOf = (changes: Parameters<typeof rep>[0]) =>
-      / cipher: (.*)$/m.exec(formatStatus({ interfaces: [{ ...first, reps: [rep(changes)] }], waiting: [], logs: [] }, 1))?.[1];
+      / cipher: (.*)$/m.exec(
+        formatStatus({ interfaces: [{ ...first, reps: [rep(changes)] }], waiting: [], logs: [], mirrors: [] }, 1),
+      )?.[1];
     const cipher = 'TLS_AES_128_GCM_SHA256';
     expect(cipherOf({ cipher, tls: true })).toBe(cipher);
     expect(cipherOf({ cipher: null, tls: false })).toBe('plain');
@@ -229,8 +233,15 @@ describe('formatStatus', () => {
       sinceMs: AT_MS,
       flushedMs: null,
     };
+    const replica = { server: 'pi-1', state: 'in sync', isOpen: true, leftBytes: null, bytesPerSecond: null, etaMs: null } as const;
+    const late = { ...replica, server: 'pi-2', state: 'copying', leftBytes: 64 << 20, bytesPerSecond: 8 << 20 } as const;
+    const away = { ...replica, server: 'pi-2', state: 'behind', isOpen: false } as const;
+    const mirrors = [
+      { volume: 'osl:db@0', term: 3, waitsFor: null, replicas: [replica, late] },
+      { volume: 'osl:www@0', term: 1, waitsFor: 'Waits for the replica on pi-2', replicas: [replica, away] },
+    ];
     const empty = { ...log, volume: 'osl:data@1', dataBytes: 0, rangeBytes: 0, usedBytes: 0, sinceMs: null, flushedMs: AT_MS };
-    const status = { interfaces: [{ ...first, reps: [rep(), broken] }], waiting, logs: [log, empty] };
+    const status = { interfaces: [{ ...first, reps: [rep(), broken] }], waiting, logs: [log, empty], mirrors };
     expect(formatStatus(status, 1)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
         path: 6  since: 2010_09_14-15:02:32 (GMT)  retries: 0  round trip: 0.212 ms  cipher: plain
@@ -244,6 +255,9 @@ osl:data@1 waits for a path to big-9
     since: 2010_09_14-15:02:32 (GMT)  until: for ever  requests: 0
 osl:oracle@0 keeps 8192 bytes written and 512 bytes zeroed or discarded that are not flushed yet, since: 2010_09_14-15:02:32 (GMT); last flush: -
 osl:data@1 has no unflushed data; last flush: 2010_09_14-15:02:32 (GMT)
+osl:db@0 is on pi-1 (in sync) and pi-2 (copying: 64.0M left, 8.0M/s)
+osl:www@0 is on pi-1 (in sync) and pi-2 (behind)
+    Waits for the replica on pi-2
 `);
     expect(formatStatus(status, 0)).not.toContain('waits');
   });

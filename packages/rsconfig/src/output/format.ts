@@ -2,6 +2,7 @@
 // character from a name reaches the terminal; no cell is truncated, and no line ends in white space.
 
 import {
+  type AttachedMirrorView,
   type AttachmentView,
   type AttachOutcome,
   type EventView,
@@ -18,6 +19,7 @@ import {
 } from '@rsio/common/control/methods';
 import { toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/common/log/log-line';
+import { shownSize } from '@rsio/common/manage/server-tables';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 
 // Forms of the output. TIME has the format of the log, 2010_09_14-15:02:32 (GMT). An unknown value is printed as `-`.
@@ -82,7 +84,11 @@ export function formatOutcome({ volume, device }: AttachOutcome, done: 'attached
 /** Formats the output of -m status; `verbosity` is the number of -v options. */
 export function formatStatus(status: StatusView, verbosity: number): string {
   const lines = status.interfaces.flatMap((view) => interfaceLines(view, verbosity));
-  return toText(verbosity === 0 ? lines : [...lines, ...status.waiting.flatMap(waitingLines), ...status.logs.map(logLine)]);
+  return toText(
+    verbosity === 0
+      ? lines
+      : [...lines, ...status.waiting.flatMap(waitingLines), ...status.logs.map(logLine), ...status.mirrors.flatMap(mirrorLines)],
+  );
 }
 
 /** Formats events, oldest first, as `TIME OBJECT: FROM -> TO: REASON`. */
@@ -207,6 +213,16 @@ function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView)
   const kept = sinceMs === null ? 'has no unflushed data' : `keeps ${dataBytes} bytes written${ranges} that are not flushed yet`;
   const since = sinceMs === null ? '' : `, since: ${formatTime(sinceMs)}`;
   return `${volume} ${kept}${since}; last flush: ${flushedMs === null ? '-' : formatTime(flushedMs)}`;
+}
+
+/** Returns a line such as `osl:db@0 is on pi-1 (in sync) and pi-2 (copying: 64M left, 8M/s)`, and one that says what is missing. */
+function mirrorLines({ volume, replicas, waitsFor }: AttachedMirrorView): string[] {
+  const shown = replicas.map(({ server, state, leftBytes, bytesPerSecond }) => {
+    const rate = bytesPerSecond === null || state !== 'copying' ? '' : `, ${shownSize(bytesPerSecond)}/s`;
+    return `${server} (${state}${leftBytes === null || leftBytes === 0 ? '' : `: ${shownSize(leftBytes)} left${rate}`})`;
+  });
+  const line = `${volume} is on ${shown.join(' and ')}`;
+  return waitsFor === null ? [line] : [line, `    ${waitsFor}`];
 }
 
 function threeDigits(position: number): string {

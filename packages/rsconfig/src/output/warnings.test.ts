@@ -41,7 +41,7 @@ test('the reason of waiting I/O reads well as a phrase and as a sentence', () =>
     untilMs: null,
     requests: 1,
   }));
-  expect(statusWarnings({ interfaces, waiting, logs: [] }, '/etc/rscltcfg')).toEqual([
+  expect(statusWarnings({ interfaces, waiting, logs: [], mirrors: [] }, '/etc/rscltcfg')).toEqual([
     'osl:oracle@0 waits for a path to server big-9: see rsconfig -m status -v',
     'osl:oracle@0 is waiting: The session was replaced: see rsconfig -m status -v',
   ]);

@@ -114,7 +114,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
         startedMs: AT_MS,
         configuredMs: AT_MS,
       },
-      status: { interfaces, waiting: [], logs: [] },
+      status: { interfaces, waiting: [], logs: [], mirrors: [] },
       socketMode: 0o600,
       isNbdSocketThere: true,
       livePid: 4711,

@@ -223,7 +223,13 @@ function policyText(policy: StallPolicy): string {
   return typeof policy === 'number' ? printDuration(policy) : policy;
 }
 
-export function statusView(config: RscltConfig, namespaces: readonly Namespace[], volumes: readonly Volume[], clock: Clock): StatusView {
+export function statusView(
+  config: RscltConfig,
+  namespaces: readonly Namespace[],
+  volumes: readonly Volume[],
+  mirrors: StatusView['mirrors'],
+  clock: Clock,
+): StatusView {
   const positions = remotePositions(namespaces);
   const interfaces: InterfaceView[] = config.interfaces.map((one, position) => ({
     position,
@@ -239,6 +245,7 @@ export function statusView(config: RscltConfig, namespaces: readonly Namespace[]
     interfaces,
     waiting: volumes.flatMap((volume) => waitingView(volume, clock)),
     logs: volumes.flatMap((volume) => logView(volume, clock)),
+    mirrors,
   };
 }
 

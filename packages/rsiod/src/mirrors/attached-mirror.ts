@@ -2,13 +2,13 @@
 // data path serves. What the data path and the copier report from within an event of a trunk takes effect after that event.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
+import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';
 import type { CopyBuffers } from '@rsio/protocol/mirror/copy/copy-buffers';
-import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
 import { MirrorCopyIo } from '@rsio/protocol/mirror/copy/mirror-copy-io';
 import { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';
 import { Replica } from '@rsio/protocol/mirror/io/replica';
@@ -18,9 +18,12 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { CLOSE_WAIT_MS } from './limits.ts';
 import type { DriverServer } from './driver-ports.ts';
 import { MirrorDriver } from './mirror-driver.ts';
+import { attachedMirrorView } from './mirror-view.ts';
 
 export interface AttachedMirrorPorts {
   readonly clock: Clock;
+  /** As users see the mirror. */
+  readonly label: string;
   /** A number from 0 to 1. */
   random(): number;
   servers(): readonly DriverServer[];
@@ -93,8 +96,10 @@ export class AttachedMirror {
     return this.driver.view;
   }
 
-  get progress(): ResyncProgress[] {
-    return this.copier.progress();
+  get status(): AttachedMirrorView {
+    const nameOf = (serverid: number): string =>
+      this.ports.servers().find((server) => server.serverid === serverid)?.name ?? `server ${serverid}`;
+    return attachedMirrorView(this.ports.label, this.view, this.copier.progress(), nameOf);
   }
 
   settingsChanged(): void {

@@ -111,6 +111,7 @@ export class Mirrors {
       { mirror: id, name, universe, me, takesOver, servers },
       {
         clock: ports.clock,
+        label,
         random: () => ports.random(),
         servers: () => namespace.orderedServers,
         newLog: () => ports.newLog(settings().logSizeBytes),

@@ -52,7 +52,12 @@ async function run(paths: readonly ProbeView[], words: readonly string[] = [], j
     call: async (method, params) => {
       asked.push([method, params]);
       if (method === 'status') {
-        return { interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps: [] }], waiting: [], logs: [] };
+        return {
+          interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps: [] }],
+          waiting: [],
+          logs: [],
+          mirrors: [],
+        };
       }
       return { paths, leftOut: [{ interface: null, section: 'big-9-3', address: '10.0.0.1', reason: 'not on a common subnet' }] };
     },

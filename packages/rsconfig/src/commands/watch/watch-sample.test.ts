@@ -14,7 +14,7 @@ function stats(address: string, changes: Partial<PathStats> = {}): PathStats {
 function look(monotonicMs: number, paths: readonly PathStats[]): Snapshot {
   const reps = paths.map((path) => rep({ address: path.address, port: path.port }));
   const interfaces = [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps }];
-  return { atMs: monotonicMs, monotonicMs, status: { interfaces, waiting: [], logs: [] }, stats: { paths, volumes: [] } };
+  return { atMs: monotonicMs, monotonicMs, status: { interfaces, waiting: [], logs: [], mirrors: [] }, stats: { paths, volumes: [] } };
 }
 
 const A = '192.168.10.9';

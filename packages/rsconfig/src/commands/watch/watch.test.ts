@@ -12,7 +12,12 @@ import { watch } from './watch.ts';
 const ENTER = '\x1b[?1049h\x1b[?25l';
 const LEAVE = '\x1b[?25h\x1b[?1049l';
 
-const STATUS = { interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }], waiting: [], logs: [] };
+const STATUS = {
+  interfaces: [{ position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] }],
+  waiting: [],
+  logs: [],
+  mirrors: [],
+};
 
 /** Runs watch against a daemon that answers until `isRunning` is false. */
 function scene(options: { readonly count?: number; readonly json?: boolean; readonly isTerminal?: boolean } = {}) {

@@ -282,7 +282,12 @@ describe('the server', () => {
   test('does not accept the key: a path that was tested without it is not reported as usable', () => {
     const wrong = refused({ failure: 'Server refused the connection: …', failureCode: 'E_AUTH' });
     const reps = [rep({ address: '192.168.46.10', state: 'down' })];
-    const status = { interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }], waiting: [], logs: [] };
+    const status = {
+      interfaces: [{ position: 1, name: 'if1', address: '192.168.46.20', port: 5000, reps }],
+      waiting: [],
+      logs: [],
+      mirrors: [],
+    };
     const daemon = { ...doctorFacts().daemon, status };
     expect(fault({ paths: [pathFacts(0, { report: wrong }), pathFacts(1, { report: refused({}) })], daemon }).object).toBe('server big-9');
   });
@@ -340,14 +345,19 @@ describe('the daemon', () => {
       port: 5000,
       reps: [rep({ address: '192.168.45.10', state: 'probation' })],
     };
-    const found = fault({ daemon: { ...daemon, status: { interfaces: [down], waiting: [], logs: [] } } });
+    const found = fault({ daemon: { ...daemon, status: { interfaces: [down], waiting: [], logs: [], mirrors: [] } } });
     expect(found.what).toContain('It works, but rsiod reports it as probation since 2010_09_14-15:02:32 (GMT)');
   });
 
   test('is refused because another machine has its name', () => {
     const lastError = 'Server refused the connection: Node big-2 is in use from 192.168.45.30: stop rsiod there [E_OTHER_MACHINE], then';
     const reps = [rep({ address: '192.168.45.10', state: 'down', lastError })];
-    const status = { interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps }], waiting: [], logs: [] };
+    const status = {
+      interfaces: [{ position: 0, name: 'if0', address: '192.168.45.20', port: 5000, reps }],
+      waiting: [],
+      logs: [],
+      mirrors: [],
+    };
     expect(fault({ daemon: { ...daemon, status } })).toMatchObject({ severity: 'error', remedy: 'stop rsiod there' });
   });
 

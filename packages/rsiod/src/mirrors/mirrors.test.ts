@@ -1,0 +1,32 @@
+// A request to attach a mirror whose servers do not answer: it ends within its time, says what is missing, and leaves nothing behind.
+// Mirrors whose servers answer are tested with real daemons, in test/integration/mirror.test.ts.
+
+import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
+import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, test } from 'vitest';
+import type { Namespace } from '../network/namespace.ts';
+import { Mirrors } from './mirrors.ts';
+
+test('a mirror whose servers are away is not attached, and the error says what is missing', async () => {
+  const clock = new FakeClock();
+  const away = { serverid: 1, name: 'pi-1', trunk: { paths: [], session: null } };
+  const namespace = { config: { name: 'osl', nodename: 'big-2' }, orderedServers: [away] } as unknown as Namespace;
+  const settings = { mirrorPatienceMs: MIRROR_PATIENCE_MS, resyncRateBytes: 0, mirrorReads: 'confirmed', logSizeBytes: 0 };
+  const mirrors = new Mirrors({
+    clock,
+    random: () => 0,
+    instance: 1,
+    newLog: () => null,
+    settings: () => settings as EffectiveVolume,
+    ended: () => expect.unreachable(),
+    note: () => undefined,
+  });
+  const about = { name: 'db', universe: 0, label: 'osl:db@0', takesOver: false, waitMs: 10_000 };
+  const asked = mirrors.attach({ namespace, mirror: 'a'.repeat(32), ...about });
+  clock.advance(9_999);
+  clock.advance(1);
+  await expect(asked).rejects.toThrow(/^Mirror osl:db@0 could not be attached within 10 s: .*[a-z]/);
+  clock.advance(60_000);
+  expect(clock.timersPending).toBe(0);
+});
