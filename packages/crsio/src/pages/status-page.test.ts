@@ -49,7 +49,8 @@ const status: StatusView = {
     },
   ],
   waiting: [{ volume: 'osl:oracle@0', waitsFor: 'a path to big-9', sinceMs: 0, untilMs: null, requests: 4 }],
-  logs: [], mirrors: [],
+  logs: [],
+  mirrors: [],
 };
 
 function statsAt(receivedBytes: number): StatsView {

@@ -4,7 +4,7 @@
 
 import { effectiveVolume, effectiveVolumeOf, wantsAttached } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
-import type { AttachedMirrorView, AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -115,11 +115,6 @@ export class Attachments {
   /** Attached volumes. */
   get list(): readonly Volume[] {
     return this.volumes;
-  }
-
-  /** The attached mirrors, in the order of `list`. */
-  get mirrorViews(): AttachedMirrorView[] {
-    return this.volumes.flatMap(({ target }) => this.mirrors.of(target)?.status ?? []);
   }
 
   get offers(): readonly ServerOffer[] {

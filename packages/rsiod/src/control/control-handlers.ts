@@ -80,7 +80,10 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return { outcomes: await attached.attach(names, readOnly, server, TAKES[take]) };
     },
     detach: async ({ names, force }) => ({ outcomes: await attached.detach(names, force) }),
-    status: () => statusView(ports.config(), namespaces(), attachments.list, attachments.mirrorViews, clock),
+    status: () => {
+      const mirrors = attachments.list.flatMap(({ target }) => attachments.mirrors.of(target)?.status ?? []);
+      return statusView(ports.config(), namespaces(), attachments.list, mirrors, clock);
+    },
     stats: () => statsView(namespaces(), attachments.list),
     events: ({ count }) => ({ events: notifications.last(count) }),
     reload: () => ({ applied: ports.reload() }),
