@@ -25,6 +25,8 @@ vi.mock('@rsio/common/files/durable-write', async (importOriginal) => ({
   },
 }));
 
+const SOON = { timeout: 30_000, interval: 5 };
+
 let folders: string[] = [];
 
 beforeEach(() => {
@@ -134,7 +136,7 @@ test('a CLAIM ends the handle of a lower term before its answer, and only then n
   scene.hung = [];
   let answer: VoteAnswer | null = null;
   const claiming = scene.claim(MARS, 2).then((one) => (answer = one));
-  await expect.poll(() => scene.hung?.length).toBe(1);
+  await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   expect(await scene.vote(MARS, { vote: 'confirm', number: 2 } as never), 'the voter does not wait').toMatchObject({ voted: VOTED.DONE });
   expect(answer).toBeNull();
   await scene.letGo();
@@ -169,13 +171,13 @@ test('storage that does not answer: the server votes without its replica, and gr
   await scene.open(BIG2, 1);
   scene.hung = [];
   const claiming = scene.claim(MARS, 2);
-  await expect.poll(() => scene.hung?.length).toBe(1);
+  await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   scene.clock.advance(REPLICA_WAIT_MS);
   expect(await claiming).toMatchObject({ voted: VOTED.DONE, replica: null, sentence: expect.stringMatching(/still executes/) });
   const openings = [scene.open(BIG2, 1), scene.open(MARS, 2)];
   // However often it is claimed, one fence runs and one waits.
   const claims = Array.from({ length: 20 }, () => scene.claim(MARS, 2));
-  await expect.poll(() => scene.hung?.length).toBe(1);
+  await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   await scene.letGo();
   expect(await Promise.all(openings)).toMatchObject([{ status: STATUS.TAKEN }, { granted: true }]);
   for (const answer of await Promise.all(claims)) expect(answer).toMatchObject({ voted: VOTED.DONE, replica: { volume: 'db' } });
@@ -195,9 +197,9 @@ test('a CLAIM that a higher one overtakes is answered SUPERSEDED', async () => {
   await scene.open(BIG2, 1);
   scene.hung = [];
   const lower = scene.claim(MARS, 2);
-  await expect.poll(() => scene.hung?.length).toBe(1);
+  await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   const higher = scene.claim(BIG2, 3);
-  await expect.poll(() => scene.voters.recordOf(MIRROR)?.promise?.number).toBe(3);
+  await expect.poll(() => scene.voters.recordOf(MIRROR)?.promise?.number, SOON).toBe(3);
   await scene.letGo();
   expect(await lower).toMatchObject({ voted: VOTED.SUPERSEDED, promise: { number: 3 }, replica: null });
   expect(await higher).toMatchObject({ voted: VOTED.DONE, replica: { volume: 'db' } });
@@ -208,7 +210,7 @@ test('a restart between the promise and the end of the handle: the lower term is
   const { identity } = (await scene.open(BIG2, 1)) as { identity: string };
   scene.hung = [];
   void scene.claim(MARS, 2);
-  await expect.poll(() => scene.hung?.length).toBe(1);
+  await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   await scene.start();
   expect(await scene.open(BIG2, 1, identity)).toMatchObject({ status: STATUS.TAKEN });
   expect(await scene.open(MARS, 2), 'the old hold is there').toMatchObject({ status: STATUS.UNCLAIMED });
