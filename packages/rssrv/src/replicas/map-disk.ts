@@ -36,7 +36,8 @@ export function descriptorDisk(descriptor: number, shares: ThreadShares, volumeI
     },
     close: async () => {
       shares.leave(volumeId);
-      await close(descriptor);
+      // What failed to be written before was reported when it was synced.
+      await close(descriptor).catch(() => undefined);
     },
   };
 }

@@ -143,6 +143,22 @@ it('what its mirror does not do to a replica is refused, with the mirror and the
   await scene.pools.close();
 });
 
+it('snapshots, clones and images of a replica are plain volumes', async () => {
+  const { scene, store } = await open();
+  const id = await idOf(scene);
+  await store.place(id, MIRROR);
+  const { snapshots, images } = scene;
+  await snapshots.snapshot([{ ...DB, snapshot: 'now' }], LOCAL_ASKER, null);
+  const clone = await snapshots.clone({ ...DB, snapshot: 'now' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null);
+  const image = await images.image(DB, 1, LOCAL_ASKER, null);
+  for (const { pool, manifest } of [clone, image]) {
+    expect(manifest.replica).toBeUndefined();
+    expect(fs.existsSync(path.join(pool.path, 'volumes', manifest.id, 'mirror.map'))).toBe(false);
+  }
+  expect(servedBy(scene)?.identity).toBe(identityOf(1));
+  await scene.pools.close();
+});
+
 it('a mark that cannot be read keeps the volume from being served', async () => {
   const { scene, store } = await open();
   const id = await idOf(scene);

@@ -203,3 +203,21 @@ describe('a stamp', () => {
     ]);
   });
 });
+
+test('a replica of a mirror whose file is not the one in its manifest is not served, although nobody holds it', async () => {
+  fs.writeFileSync(image(), Buffer.alloc(MIB));
+  const stamp = storageStamp(fs.statSync(image(), { bigint: true }), image());
+  const replica = { mirror: 'a'.repeat(32), identity: 'b'.repeat(32), mapPath: at('mirror.map') };
+  const pool = { name: 'fast', stamp, ids: [], isThick: false, replica };
+  const volume = oracle({ id: '11111111-2222-4333-8444-555555555555', pool });
+  await volumes.open({ volumes: [volume] });
+  expect(volumes.served[0]?.replica).toEqual(replica);
+  await volumes.close();
+  fs.copyFileSync(image(), at('older.img'));
+  fs.renameSync(at('older.img'), image());
+  await restart(volume);
+  expect(volumes.served).toEqual([]);
+  expect(failure()).toMatch(
+    /oracle\.img is not the file that it has as a replica \(i.*, not i.*\), and may have older data: restore that file; if it is lost, rsadm volume split oracle makes this an ordinary volume/,
+  );
+});
