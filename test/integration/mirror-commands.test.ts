@@ -95,6 +95,19 @@ it('a witness that refuses is named with its key, and nothing is left; removing 
   await pi1!.rsadmWell('reload');
 });
 
+it('a mirror that is attached names its holder, and is not removed', async () => {
+  expect(await client!.rsconfigWell(...CREATE, '--attach')).toContain('osl:db@0 attached nbd+unix:');
+  expect(await client!.rsconfigWell('mirror', 'list')).toMatch(/^osl:db@0 +16\.0M +big-9 big-8 +- +pi-1 +big-2$/m);
+  for (const more of [[], ['--force']]) {
+    const refused = await client!.rsconfig('mirror', 'remove', 'db', ...more);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('osl:db@0 is attached here') as string });
+  }
+  await client!.rsconfigWell('-d', 'db');
+  expect(await client!.rsconfigWell('mirror', 'list')).toMatch(/^osl:db@0 .* -$/m);
+  await client!.rsconfigWell('mirror', 'remove', 'db', '--volumes');
+  expect((await client!.rsconfig('volume', 'list')).stdout).toBe('');
+});
+
 it('a server that is gone is shown, and what it keeps is named', async () => {
   await client!.rsconfigWell(...CREATE);
   await big8!.stop('rssrv');

@@ -38,6 +38,25 @@ describe('mirror create', () => {
     });
   });
 
+  test('--attach attaches it, and says what to do if that fails', async () => {
+    await serve([], { 'mirror-create': () => ({ mirror: mirror(), warnings: [] }) });
+    expect(await run(`${CREATE} --attach`)).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/\nosl:db@0 attached \/dev\/av0\/db\n$/) as string,
+    });
+    expect(JSON.parse((await run(`${CREATE} --attach --json`)).out)).toMatchObject({ device: '/dev/av0/db', mirror: { name: 'db' } });
+    await daemon?.close();
+    const attach = (): never => {
+      throw new RsError('E_NO_PATH', 'No majority');
+    };
+    await serve([], { 'mirror-create': () => ({ mirror: mirror(), warnings: [] }), attach });
+    expect(await run(`${CREATE} --attach`)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('osl:db@0 created') as string,
+      err: 'rsconfig: osl:db@0 was created and is not attached: No majority; rsconfig -a osl:db@0 attaches it [E_NO_PATH]\n',
+    });
+  });
+
   test('prints the warning of a mirror without a witness', async () => {
     const good = mirror();
     const warnings = ['The mirror has no witness: if big-9 or big-8 fails, the volume stops'];

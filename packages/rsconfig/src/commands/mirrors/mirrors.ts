@@ -1,10 +1,15 @@
 // The commands about mirrors: create, list and remove. rsiod takes the steps on the servers, because each of them may have to be taken back.
-// Invariant: what rsiod could not remove is printed with the command that removes it, and the exit code is 1.
+// Invariants: what rsiod could not remove is printed with the command that removes it; what was only done in part ends with exit code 1.
 
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
+import { MIRROR } from '@rsio/common/control/mirror-methods';
+import { list, object, orNull, text } from '@rsio/common/control/shape';
+import { toRsError } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { formatOutcome } from '../../output/format.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 import { insistently } from '../server-volumes/servers.ts';
 import { createdText, mirrorTable, mirrorTroubles, removedText } from './mirror-texts.ts';
@@ -13,7 +18,7 @@ const NAMESPACE = { kind: 'text', value: 'N', help: 'use only servers of namespa
 
 export const MIRROR_CREATE = defineCommand({
   call: { by: 'words', words: 'mirror create' },
-  synopsis: 'mirror create NAME --size SIZE --servers A,B[,C] [--witness W]\n[--pool P] [--block-size N] [--namespace N]',
+  synopsis: 'mirror create NAME --size SIZE --servers A,B[,C] [--witness W]\n[--pool P] [--block-size N] [--attach] [--namespace N]',
   summary: 'creates a volume with replicas on two or three servers',
   details: `A mirror is one volume with a replica on each of these servers. The client that
 attaches it writes to all of them. Three servers vote which replicas are in sync
@@ -24,23 +29,26 @@ returns.
 
 The client needs the right manage in [rights] on the servers of the replicas. A
 witness needs that right or witness = yes in rssrvcfg(5). If a step fails, the
-command removes what it has made, and names what it could not remove.`,
+command removes what it has made, and names what it could not remove.
+
+With --attach, the command also attaches the mirror and prints its device.`,
   options: {
     size: { kind: 'text', value: 'SIZE', help: 'size of the mirror, such as 20g' },
     servers: { kind: 'text', value: 'LIST', help: 'servers of the replicas, with commas' },
     witness: { kind: 'text', value: 'W', help: 'server that votes and has no replica' },
     pool: { kind: 'text', value: 'P', help: 'pool of the replicas; default: each server chooses' },
     'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
+    attach: { kind: 'flag', short: 'a', help: 'attach the mirror, too' },
     namespace: NAMESPACE,
     json: JSON_OPTION,
   },
-  json: CONTROL_METHODS['mirror-create'].result,
+  json: object({ mirror: MIRROR, warnings: list(text()), device: orNull(text(), 'null: not attached, or no device') }),
   operands: { min: 1, max: 1 },
-  run: async (context, { size, servers, witness, pool, 'block-size': block, namespace, json }, [text = '']) => {
+  run: async (context, { size, servers, witness, pool, 'block-size': block, attach, namespace, json }, [written = '']) => {
     if (size === null) throw usageError('No --size: give the size of the mirror, such as 20g');
     if (servers === null) throw usageError('No --servers: give the servers of the replicas, such as big-9,big-8');
     if (block !== null && block !== '512' && block !== '4096') throw usageError(`Wrong --block-size ${block}: allowed is 512 or 4096`);
-    const named = namedVolume(text, given('--namespace', namespace));
+    const named = namedVolume(written, given('--namespace', namespace));
     const params = {
       ...named,
       sizeBytes: sizeOf('--size', size, 'rsconfig'),
@@ -51,10 +59,17 @@ command removes what it has made, and names what it could not remove.`,
       request: context.newId(),
     };
     const { mirror, warnings } = await insistently(context, true, () => context.call('mirror-create', params));
-    if (json) return printJson(context, { mirror, warnings });
-    context.out(createdText(mirror));
-    for (const warning of warnings) context.note(warning);
-    return undefined;
+    const outcome = attach ? await attached(context, volumeLabel(mirror)) : null;
+    if (json) printJson(context, { mirror, warnings, device: outcome?.device ?? null });
+    else {
+      context.out(createdText(mirror));
+      for (const warning of warnings) context.note(warning);
+      if (outcome?.done === true) context.out(formatOutcome(outcome, 'attached'));
+    }
+    if (outcome === null || outcome.done) return undefined;
+    const { code, message } = outcome.error ?? { code: 'E_INTERNAL', message: 'rsiod gave no reason: see its log (rsclogcat)' };
+    context.report(code, `${outcome.volume} was created and is not attached: ${message}; rsconfig -a ${outcome.volume} attaches it`);
+    return 1;
   },
 });
 
@@ -102,8 +117,8 @@ mirror all the same, and a client that has it loses it.`,
   json: CONTROL_METHODS['mirror-remove'].result,
   operands: { min: 1, max: 1 },
   completes: `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`,
-  run: async (context, { volumes, force, namespace, json }, [text = '']) => {
-    const named = namedVolume(text, given('--namespace', namespace));
+  run: async (context, { volumes, force, namespace, json }, [written = '']) => {
+    const named = namedVolume(written, given('--namespace', namespace));
     const removed = await context.call('mirror-remove', { ...named, volumes, force });
     if (json) printJson(context, removed);
     else context.out(removedText(removed));
@@ -111,6 +126,18 @@ mirror all the same, and a client that has it loses it.`,
     return removed.left.length === 0 ? 0 : 1;
   },
 });
+
+/** An error is the outcome, because the mirror is there. */
+async function attached({ call }: CommandContext, label: string): Promise<AttachOutcome> {
+  const failed = (error: AttachOutcome['error']): AttachOutcome => ({ volume: label, done: false, already: false, device: null, error });
+  try {
+    const { outcomes } = await call('attach', { names: [label], readOnly: false, server: null, take: 'no' });
+    return outcomes[0] ?? failed(null);
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    return failed({ code, message });
+  }
+}
 
 function leftOver({ note }: CommandContext, sentence: string): void {
   note(`Left behind: ${sentence}`);
