@@ -321,6 +321,7 @@ export class MirrorCopyWorld {
         return outstanding();
       },
       settled: (region) => this.unsettled.remove(region),
+      settledMany: () => {},
       lock: (begin, end, granted) => this.locks.take(begin / BLOCK_BYTES, end / BLOCK_BYTES, false, granted),
       tenureOf: (identity) => find(identity).tenure,
       loadOf: (identity) => find(identity).queue.length,

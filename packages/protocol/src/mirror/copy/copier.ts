@@ -266,7 +266,8 @@ export class Copier {
         this.otherEnded();
       });
     }
-    if (!survey.complete(members, (region) => io.settled(region))) return;
+    if (!survey.complete(members)) return;
+    io.settledMany();
     this.clear.watch();
     this.wantPump();
   }
@@ -420,7 +421,10 @@ export class Copier {
     this.wakeAt(this.rotateAtMs);
     if (nowMs < this.clearFromMs) return this.wakeAt(this.clearFromMs);
     const clearing = this.clear.next();
-    if (clearing === null) return;
+    if (clearing === null) {
+      this.clearFromMs = this.rotateAtMs;
+      return;
+    }
     this.othersUnderWay++;
     const run = new ClearRun(this.io, this.clock, {
       clearing,

@@ -19,6 +19,8 @@ export interface CopyIo {
   readonly outstanding: number;
   /** The region is equal in all of I: READs may go on. */
   settled(region: number): void;
+  /** Regions were removed from `unsettled`: READs may go on. */
+  settledMany(): void;
   /** Keeps changes of a range back, in turn with them. `granted` may be called before this method returns. READs may go on. */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock;
   /** Null unless the replica can execute a request now. See tenants.ts. */

@@ -37,6 +37,11 @@ export class MirrorCopyIo implements CopyIo {
     this.io.settled(region);
   }
 
+  settledMany(): void {
+    const region = this.io.unsettled.firstAbsentFrom(0);
+    this.io.settled(region);
+  }
+
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
     return this.io.lock(beginBytes, endBytes, granted);
   }

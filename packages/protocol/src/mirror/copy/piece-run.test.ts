@@ -29,6 +29,7 @@ class Scene {
       unsettled: new RegionSet(),
       outstanding: 0,
       settled: unused,
+      settledMany: unused,
       lock: (begin, end, granted) => {
         this.log.push(`lock ${begin} ${end}`);
         this.grant = granted;

@@ -75,3 +75,28 @@ test('a watcher gets what is added, members included, and another set can be add
   other.addAll(set);
   expect([other.has(7), other.has(40), other.count]).toEqual([true, true, 2]);
 });
+
+test('sets are joined, filled, cut down and compared as naive sets are', () => {
+  const regions = fc.uniqueArray(fc.nat(200), { maxLength: 120 });
+  fc.assert(
+    fc.property(regions, regions, regions, fc.nat(210), fc.nat(210), (some, others, kept, first, from) => {
+      const [set, other, third] = [some, others, kept].map((list) => {
+        const made = new RegionSet();
+        for (const one of list) made.add(one);
+        return made;
+      }) as [RegionSet, RegionSet, RegionSet];
+      const outside = some.filter((one) => one >= from && !others.includes(one));
+      expect(set.firstFromOutside(from, other)).toBe(outside.length === 0 ? -1 : Math.min(...outside));
+      set.watcher = new RegionSet();
+      set.addAll(other);
+      set.addFirst(first);
+      const all = new Set([...some, ...others, ...Array.from({ length: first }, (_, index) => index)]);
+      expect([set.count, [...all].every((one) => set.has(one))]).toEqual([all.size, true]);
+      expect([...others, ...(first > 0 ? [first - 1] : [])].every((one) => set.watcher!.has(one))).toBe(true);
+      set.keepOnly([other, third]);
+      const left = [...all].filter((one) => others.includes(one) || kept.includes(one));
+      expect([set.count, left.every((one) => set.has(one))]).toEqual([left.length, true]);
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -56,7 +56,27 @@ export class RegionSet {
 
   /** Adds the regions of another set. */
   addAll(other: RegionSet): void {
-    for (let region = other.firstFrom(0); region >= 0; region = other.firstFrom(region + 1)) this.add(region);
+    this.watcher?.addAll(other);
+    if (other.words.length > this.words.length) this.growTo(other.words.length);
+    for (let word = 0; word < other.words.length; word++) this.setWord(word, this.words[word]! | other.words[word]!);
+  }
+
+  /** Adds the first regions of a volume. */
+  addFirst(regions: number): void {
+    this.watcher?.addFirst(regions);
+    const full = regions >>> 5;
+    if (full + 1 > this.words.length) this.growTo(full + 1);
+    for (let word = 0; word < full; word++) this.setWord(word, 0xffffffff);
+    for (let region = full * WORD_BITS; region < regions; region++) this.add(region);
+  }
+
+  /** Removes every region that none of the other sets has. */
+  keepOnly(others: readonly RegionSet[]): void {
+    for (let word = 0; word < this.words.length; word++) {
+      let kept = 0;
+      for (const other of others) kept |= other.words[word] ?? 0;
+      this.setWord(word, this.words[word]! & kept);
+    }
   }
 
   /** True if the range touches a region of the set. */
@@ -84,6 +104,17 @@ export class RegionSet {
     return word * WORD_BITS + (31 - Math.clz32(bits & -bits));
   }
 
+  /** The first region from `from` on that is in this set and not in the other one; -1 if there is none. */
+  firstFromOutside(from: number, other: RegionSet): number {
+    let mask = -1 << (from & 31);
+    for (let word = from >>> 5; word < this.words.length; word++) {
+      const bits = this.words[word]! & ~(other.words[word] ?? 0) & mask;
+      if (bits !== 0) return word * WORD_BITS + (31 - Math.clz32(bits & -bits));
+      mask = -1;
+    }
+    return -1;
+  }
+
   /** The first region from `from` on that is not in the set. */
   firstAbsentFrom(from: number): number {
     let word = from >>> 5;
@@ -96,6 +127,11 @@ export class RegionSet {
     return word * WORD_BITS + (31 - Math.clz32(bits & -bits));
   }
 
+  private setWord(word: number, bits: number): void {
+    this.members += bitsIn(bits) - bitsIn(this.words[word]!);
+    this.words[word] = bits;
+  }
+
   private growTo(words: number): void {
     const larger = new Uint32Array(Math.max(words, this.words.length * 2));
     larger.set(this.words);
@@ -106,4 +142,10 @@ export class RegionSet {
 /** Regions of a volume. */
 export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
+}
+
+function bitsIn(word: number): number {
+  let pairs = word - ((word >>> 1) & 0x55555555);
+  pairs = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((pairs + (pairs >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

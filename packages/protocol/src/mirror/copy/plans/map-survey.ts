@@ -25,10 +25,8 @@ export class MapSurvey {
   constructor(touched: RegionSet, unsettled: RegionSet, regions: number, isClean: boolean) {
     this.touched = touched;
     this.unsettled = unsettled;
-    for (let region = 0; region < regions; region++) {
-      touched.add(region);
-      if (!isClean) unsettled.add(region);
-    }
+    touched.addFirst(regions);
+    if (!isClean) unsettled.addFirst(regions);
   }
 
   /** `members`: all replicas of I. Returns the pages that are to be asked for now. */
@@ -51,24 +49,17 @@ export class MapSurvey {
     return this.readers.get(identity)?.reader.read(page, answer, regions, this.found) ?? true;
   }
 
-  /** Returns true once: when the maps of all members are read. `settled` takes a region out of `unsettled`. */
-  complete(members: readonly Tenant[], settled: (region: number) => void): boolean {
+  /** Returns true once: when the maps of all members are read. READs may go on then that waited for regions that are not unsettled. */
+  complete(members: readonly Tenant[]): boolean {
     if (this.isComplete || members.length === 0 || !members.every((one) => this.hasMapOf(one))) return false;
     this.isComplete = true;
-    drop(this.unsettled, [this.found, this.diverged], settled);
-    drop(this.touched, [this.found, this.changed, this.unsettled], (region) => this.touched.remove(region));
+    this.unsettled.keepOnly([this.found, this.diverged]);
+    this.touched.keepOnly([this.found, this.changed, this.unsettled]);
     return true;
   }
 
   private hasMapOf({ identity, tenure }: Tenant): boolean {
     const entry = this.readers.get(identity);
     return entry !== undefined && entry.tenure === tenure && entry.reader.isComplete;
-  }
-}
-
-/** Calls `dropped` for each region of a set that none of the others has. */
-function drop(set: RegionSet, others: readonly RegionSet[], dropped: (region: number) => void): void {
-  for (let region = set.firstFrom(0); region >= 0; region = set.firstFrom(region + 1)) {
-    if (!others.some((other) => other.has(region))) dropped(region);
   }
 }

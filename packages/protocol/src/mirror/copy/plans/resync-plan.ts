@@ -115,8 +115,9 @@ export class ResyncPlan {
 
   private nextFree(): number {
     for (let turn = 0, from = this.cursor; turn < 2; turn++, from = 0) {
-      for (let region = this.toCopy.firstFrom(from); region >= 0; region = this.toCopy.firstFrom(region + 1)) {
-        if (this.unsettled.has(region) || this.pieces.has(region)) continue;
+      let region = this.toCopy.firstFromOutside(from, this.unsettled);
+      for (; region >= 0; region = this.toCopy.firstFromOutside(region + 1, this.unsettled)) {
+        if (this.pieces.has(region)) continue;
         this.cursor = region + 1;
         return region;
       }
