@@ -1,0 +1,103 @@
+// What the users of the explored volume have done, and which values a read may return now. The same oracle as in test/models/members: an
+// operation orders those that were issued after its answer, and a circle in that order is a violation. It observes and decides nothing.
+
+const READS = 16;
+
+interface Operation {
+  state: 'none' | 'issued' | 'answered' | 'void';
+  readonly block: number;
+  value: number;
+  readonly term: number;
+  /** Operations that were answered before this one was issued. */
+  before: Set<Operation>;
+  readonly isWrite: boolean;
+}
+
+export class History {
+  readonly writesMax: number;
+  readonly writes: Operation[] = [];
+  readonly reads: Operation[] = [];
+  /** Values that an acknowledged flush covers, and those that a crash has dropped. */
+  readonly flushed = new Set<number>();
+  readonly dropped = new Set<number>();
+  /** The largest size that was told to a user. */
+  toldBytes = 1;
+
+  constructor(writesMax: number) {
+    this.writesMax = writesMax;
+  }
+
+  canRead(): boolean {
+    return this.reads.length < READS;
+  }
+
+  answered(): Set<Operation> {
+    return new Set([...this.writes, ...this.reads].filter(({ state }) => state === 'answered'));
+  }
+
+  /** Returns the value of the new write. */
+  write(block: number, term: number): number {
+    const value = this.writes.length + 1;
+    this.writes.push({ state: 'issued', block, value, term, before: this.answered(), isWrite: true });
+    return value;
+  }
+
+  read(block: number, term: number): Operation {
+    const operation: Operation = { state: 'issued', block, value: -1, term, before: this.answered(), isWrite: false };
+    this.reads.push(operation);
+    return operation;
+  }
+
+  acknowledge(value: number): void {
+    const operation = this.writes[value - 1];
+    if (operation !== undefined) operation.state = 'answered';
+  }
+
+  /** For each value of the block, a mask of the values that must be later; null: the order has a circle. `next`: what a read would return. */
+  order(block: number, next: number | null): number[] | null {
+    const later = Array.from({ length: this.writes.length + 1 }, () => 0);
+    const edge = (before: Set<Operation>, to: number): void => {
+      for (const { block: at, value, state, isWrite } of before) {
+        if (at === block && value !== to && (state === 'answered' || (isWrite && state === 'issued')))
+          later[value] = (later[value] ?? 0) | (1 << to);
+      }
+    };
+    if (next !== null && next > this.writes.length) return null;
+    for (const one of this.writes) {
+      if (one.block !== block) continue;
+      later[0] = (later[0] ?? 0) | (1 << one.value);
+      edge(one.before, one.value);
+    }
+    for (const one of this.reads) {
+      if (one.block !== block || one.state !== 'answered') continue;
+      if (one.value > this.writes.length) return null;
+      edge(one.before, one.value);
+    }
+    if (next !== null) edge(this.answered(), next);
+    for (const middle of later.keys())
+      for (const from of later.keys()) if (((later[from] ?? 0) >> middle) & 1) later[from] = (later[from] ?? 0) | (later[middle] ?? 0);
+    return later.some((mask, value) => (mask >> value) & 1) ? null : later;
+  }
+
+  /** A write that was acknowledged, never flushed and dropped by a crash may be lost when its holder is replaced. */
+  excuse(servingTerm: number): void {
+    const mayGo = (value: number, term: number): boolean => this.dropped.has(value) && !this.flushed.has(value) && term < servingTerm;
+    const gone = new Set<Operation>();
+    for (const one of this.writes) {
+      if (one.state !== 'answered' || !mayGo(one.value, one.term)) continue;
+      one.state = 'issued';
+      gone.add(one);
+    }
+    for (const one of this.reads) {
+      const write = this.writes[one.value - 1];
+      if (one.state !== 'answered' || one.term >= servingTerm || write === undefined || write.state !== 'issued') continue;
+      if (!mayGo(one.value, write.term)) continue;
+      one.state = 'void';
+      gone.add(one);
+    }
+    if (gone.size === 0) return;
+    for (const one of [...this.writes, ...this.reads]) for (const other of gone) one.before.delete(other);
+  }
+}
+
+export type { Operation };

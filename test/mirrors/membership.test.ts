@@ -1,0 +1,50 @@
+// Two clients with the production decider, servers with the production rules of voters, and abstract replicas: random walks with messages that
+// are lost and come late, restarts, crashes, lost disks and records, and changes of members, voters and size. No flushed write is lost, no
+// read is stale, replicas in sync are equal, and after the faults the mirror serves. Each planted fault is found by a walk from its seed.
+// RSIO_MIRROR_WALKS=100000 makes more walks; RSIO_MIRROR_SEED is the first one.
+
+import { expect, test } from 'vitest';
+import { PLANTED } from './planted.ts';
+import { ANY, type WalkOptions, World } from './world.ts';
+
+const WALKS = Number(process.env['RSIO_MIRROR_WALKS'] ?? 60);
+const FIRST = Number(process.env['RSIO_MIRROR_SEED'] ?? 1);
+/** Walks from the seed of a fault of which one must find it: a change of the decider moves the walks. */
+const WALKS_PER_FAULT = 60;
+
+/** Mirrors with one to three replicas, two voters without witness, one voter alone, and one or two blocks. */
+function optionsOf(seed: number): WalkOptions {
+  const [replicas, voters] = (
+    [
+      [2, 3],
+      [3, 3],
+      [1, 1],
+      [2, 2],
+    ] as const
+  )[seed % 4] ?? [2, 3];
+  return {
+    ...ANY,
+    replicas,
+    voters,
+    blocks: 1 + (seed % 2),
+    losses: seed % 3 === 0,
+    changes: seed % 5 === 0 ? 0 : 3,
+    onlyCuts: seed % 7 === 0,
+  };
+}
+
+test('no walk loses, reverts or hangs', { timeout: 60_000 + WALKS * 1_000 }, () => {
+  let reads = 0;
+  for (let seed = FIRST; seed < FIRST + WALKS; seed += 1) {
+    const world = new World(seed, optionsOf(seed));
+    expect(world.walk(), `seed ${seed}`).toBe(null);
+    reads += world.history.reads.filter(({ state }) => state === 'answered').length;
+  }
+  expect(reads).toBeGreaterThan(WALKS);
+});
+
+test.each(PLANTED)('a planted fault is found: $name', ({ rules, options, seed }) => {
+  let found: string | null = null;
+  for (let at = seed; at < seed + WALKS_PER_FAULT && found === null; at += 1) found = new World(at, { ...ANY, ...options }, rules).walk();
+  expect(found).not.toBe(null);
+});

@@ -1,0 +1,95 @@
+// Servers of the explorer: each has the record of a voter, which production rules decide about, and may have a replica with one or two blocks.
+// A value is the number of a write. Records, maps and sizes are durable; a block may fall back to any value since its last flush.
+
+import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
+import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
+import { claim, confirm, type Decision, newRecord, store, type VoterRecord } from '@rsio/rssrv/voters/voter-rules';
+
+/** What a new or emptied replica contains: none of the values that were written. */
+export const GARBAGE = 30;
+export const MIRROR = 'f'.repeat(32);
+const FOUND = { mirror: MIRROR, name: 'db', universe: 0 };
+
+export interface Replica {
+  identity: string;
+  /** Incarnation: grows when unflushed values may be lost. */
+  life: number;
+  sizeBytes: number;
+  map: boolean;
+  readonly cache: number[];
+  readonly disk: number[];
+  /** Bits of the values that a crash of the machine may leave. */
+  readonly dirty: number[];
+}
+
+export class Server {
+  readonly serverid: number;
+  readonly blocks: number;
+  record: VoterRecord | null = null;
+  replica: Replica | null = null;
+  #records = 0;
+  #identities = 0;
+
+  constructor(serverid: number, blocks: number) {
+    this.serverid = serverid;
+    this.blocks = blocks;
+  }
+
+  found(founder: string): VoterRecord {
+    this.#records += 1;
+    this.record = newRecord(FOUND, `${this.serverid}${this.#records}`.padStart(32, 'a'), founder);
+    return this.record;
+  }
+
+  place(value: number): Replica {
+    this.#identities += 1;
+    const fill = (): number[] => Array.from({ length: this.blocks }, () => value);
+    const life = (this.replica?.life ?? 0) + 1;
+    const identity = `${this.serverid}${this.#identities}`.padStart(32, 'd');
+    this.replica = { identity, life, sizeBytes: 1, map: value === GARBAGE, cache: fill(), disk: fill(), dirty: fill().map(() => 0) };
+    return this.replica;
+  }
+
+  promised(): number {
+    return this.record?.promise?.number ?? 0;
+  }
+
+  vote(node: string, instance: number, request: VoteRequest): VoteAnswer {
+    if (this.record === null && request.kind === 'found') this.found(node);
+    const { record } = this;
+    if (record === null) return { voted: VOTED.UNKNOWN, sentence: 'No record', voter: null, promise: null, stored: null, replica: null };
+    const decision = decide(record, node, instance, request);
+    this.record = decision.record;
+    if (decision.voted === VOTED.DONE && request.kind === 'place') this.place(GARBAGE);
+    if (decision.voted === VOTED.DONE && request.kind === 'unplace') this.replica = null;
+    const { voter, promise, stored } = decision.record;
+    const shows = request.kind === 'record' || (decision.voted === VOTED.DONE && (request.kind === 'claim' || request.kind === 'place'));
+    const replica = this.replica === null || !shows ? null : { ...this.replica, incarnation: '', volume: 'db', universe: 0 };
+    return { voted: decision.voted, sentence: decision.sentence, voter, promise, stored, replica };
+  }
+
+  write(block: number, value: number): void {
+    const { replica } = this;
+    if (replica === null) return;
+    replica.cache[block] = value;
+    replica.dirty[block] = (replica.dirty[block] ?? 0) | (1 << value);
+    replica.map = true;
+  }
+
+  flush(): void {
+    const { replica } = this;
+    if (replica === null) return;
+    for (const [block, value] of replica.cache.entries()) {
+      replica.disk[block] = value;
+      replica.dirty[block] = 0;
+    }
+  }
+}
+
+function decide(record: VoterRecord, node: string, instance: number, request: VoteRequest): Decision {
+  const term = { number: 'number' in request ? request.number : 0, node, instance };
+  if (request.kind === 'claim') return claim(record, term, request.takesOver);
+  if (request.kind === 'config') return store(record, term, request.config);
+  if (request.kind === 'place' || request.kind === 'unplace') return confirm(record, term);
+  return { voted: VOTED.DONE, sentence: '', record };
+}
