@@ -102,6 +102,7 @@ export class Attachments {
     this.openings = new Openings(ports.clock);
     this.mirrors = new Mirrors({
       clock: ports.clock,
+      log: ports.log,
       random: () => ports.random(),
       instance: ports.instance,
       newLog: (sizeBytes) => this.replayLogOf(sizeBytes),

@@ -3,6 +3,7 @@
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
+import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { Namespace } from '../network/namespace.ts';
@@ -15,6 +16,7 @@ test('a mirror whose servers are away is not attached, and the error says what i
   const settings = { mirrorPatienceMs: MIRROR_PATIENCE_MS, resyncRateBytes: 0, mirrorReads: 'confirmed', logSizeBytes: 0 };
   const mirrors = new Mirrors({
     clock,
+    log: quietLog,
     random: () => 0,
     instance: 1,
     newLog: () => null,

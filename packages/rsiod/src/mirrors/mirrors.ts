@@ -4,6 +4,7 @@
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import type { VolumeTarget } from '@rsio/protocol/client/targets/volume-target';
@@ -13,6 +14,7 @@ import { AttachedMirror } from './attached-mirror.ts';
 
 export interface MirrorsPorts {
   readonly clock: Clock;
+  readonly log: Pick<Log, 'info'>;
   /** A number from 0 to 1. */
   random(): number;
   /** Instance of this client, as in its sessions. */
@@ -126,7 +128,10 @@ export class Mirrors {
           if (isServing) ports.ended(mirror.io, sentence);
           else refused(new RsError(code, sentence));
         },
-        note: (what, from, to, sentence) => ports.note(`volume ${label}`, `${what} ${from}`, to, sentence),
+        note: (what, from, to, sentence) => {
+          ports.log.info(`Volume ${label}: the ${what}, which was ${from}, is ${to}: ${sentence}`);
+          ports.note(`volume ${label}`, `${what}: ${from}`, to, sentence);
+        },
       },
     );
     return mirror;
