@@ -81,6 +81,7 @@ export class Attachments {
   /** The id by which a volume was offered. For a snapshot, it is the id of its volume. */
   private readonly offeredIds = new WeakMap<Volume, string>();
   private turnsGiven = 0;
+  private readonly notify = (volume: Volume, event: VolumeEvent): void => this.ports.stalled(volume, event);
   private readonly offerList = new OfferList();
   /** Detaches in progress; each volume has at most one. */
   private readonly leaving = new Map<Volume, Promise<void>>();
@@ -325,8 +326,7 @@ export class Attachments {
     const takesOver = ask.take !== TAKE.NO;
     const waitMs = takesOver ? TAKE_OVER_WAIT_MS : ATTACH_WAIT_MS;
     const { io } = await this.mirrors.attach({ namespace, mirror, name, universe, label, takesOver, waitMs });
-    const notify = (stalled: Volume, event: VolumeEvent): void => this.ports.stalled(stalled, event);
-    return new Volume(config, io, this.ports.clock, settings.stall, notify, () => `the servers of mirror ${label}`);
+    return new Volume(config, io, this.ports.clock, settings.stall, this.notify, () => `the servers of mirror ${label}`);
   }
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
@@ -337,14 +337,13 @@ export class Attachments {
     const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
     const { from } = offer;
     await this.openings.open(from, attachment, choice.label);
-    const notify = (stalled: Volume, event: VolumeEvent): void => this.ports.stalled(stalled, event);
     const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
     if (otherId) {
       from.opener.close(attachment, () => undefined);
       throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
     }
     const target = new SingleTarget(attachment, from.trunk);
-    const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, notify, () => `server ${from.name}`);
+    const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, () => `server ${from.name}`);
     this.offeredIds.set(volume, offer.id);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
     return volume;
@@ -447,10 +446,10 @@ export class Attachments {
 
   private async endMirror(mirror: AttachedMirror, label: string, isFlushed: boolean, force: boolean): Promise<void> {
     const isClean = isFlushed && (await mirror.detach(force ? MIRROR_FORCED_WAIT_MS : DETACH_WAIT_MS));
-    const { waitsFor } = mirror.view ?? { waitsFor: null };
     await this.mirrors.stop(mirror.io);
     if (isClean) return;
-    const reason = `${label} is detached here, but its servers have not stored that: ${waitsFor ?? 'its replicas were still made equal'}`;
+    const why = mirror.view?.waitsFor ?? 'its replicas were still made equal';
+    const reason = `${label} is detached here, but its servers have not stored that: ${why}`;
     throw new RsError('E_VOLUME', `${reason}. Nothing is lost; another client needs rsconfig -a --take-over ${label}`);
   }
 
