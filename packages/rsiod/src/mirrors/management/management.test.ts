@@ -30,7 +30,7 @@ beforeEach(() => {
   );
 });
 
-function management(namespaces = [{ name: 'osl', nodename: 'big-2', servers }]): MirrorManagement {
+function management(namespaces = [{ name: 'osl', nodename: 'big-2', servers, unreached: [] as string[] }]): MirrorManagement {
   let ids = 0;
   return new MirrorManagement({
     log: { info: () => undefined, warn: () => undefined },
@@ -81,6 +81,14 @@ describe('before anything is made', () => {
     expect(steps).toEqual([]);
   });
 
+  test('a server that may be one that was not reached yet is awaited by the caller', async () => {
+    const starting = [{ name: 'osl', nodename: 'big-2', servers: servers.slice(0, 2), unreached: ['pi-1-1'] }];
+    await expect(management(starting).create(WISH)).rejects.toMatchObject({
+      code: 'E_NO_PATH',
+      message: expect.stringContaining('Server "pi-1" of namespace osl was not reached yet, and neither was pi-1-1') as string,
+    });
+  });
+
   test('a volume of this name on another server makes the name ambiguous', async () => {
     await servers[3]?.callAdmin('volume-create', { name: 'db', universe: 0 });
     await expect(management().create(WISH)).rejects.toMatchObject({
@@ -91,8 +99,8 @@ describe('before anything is made', () => {
 
   test('servers of two namespaces', async () => {
     const two = [
-      { name: 'osl', nodename: 'big-2', servers: servers.slice(0, 2) },
-      { name: 'lab', nodename: 'big-2', servers: servers.slice(2) },
+      { name: 'osl', nodename: 'big-2', servers: servers.slice(0, 2), unreached: [] },
+      { name: 'lab', nodename: 'big-2', servers: servers.slice(2), unreached: [] },
     ];
     await expect(management(two).create(WISH)).rejects.toMatchObject({ code: 'E_USAGE' });
     await expect(management(two).create({ ...WISH, witness: null as never })).resolves.toBeDefined();

@@ -28,6 +28,8 @@ export interface MirrorNamespace {
   readonly nodename: string;
   /** The servers that have proved who they are. */
   readonly servers: readonly MirrorServer[];
+  /** Sections of servers that were not reached yet, so that their names are not known. */
+  readonly unreached: readonly string[];
 }
 
 export interface MirrorManagementPorts {
@@ -40,11 +42,16 @@ export interface MirrorManagementPorts {
 }
 
 export function mirrorNamespaces(namespaces: readonly Namespace[], clock: Clock): MirrorNamespace[] {
-  return namespaces.map(({ config, orderedServers }) => ({
-    name: config.name,
-    nodename: config.nodename,
-    servers: orderedServers.filter(({ isProved }) => isProved).map((server) => mirrorServer(server, clock)),
-  }));
+  return namespaces.map((namespace) => {
+    const { config, orderedServers } = namespace;
+    const reached = namespace.serversBySection();
+    return {
+      name: config.name,
+      nodename: config.nodename,
+      servers: orderedServers.filter(({ isProved }) => isProved).map((server) => mirrorServer(server, clock)),
+      unreached: config.servers.filter(({ position }) => reached.get(position) === undefined).map(({ name }) => name),
+    };
+  });
 }
 
 export class MirrorManagement {
@@ -178,13 +185,19 @@ function oneNamespace(namespaces: readonly MirrorNamespace[], names: readonly st
 }
 
 /** Throws E_NO_PATH, E_VERSION or E_USAGE. */
-function serverNamed({ name: namespace, servers }: MirrorNamespace, name: string): MirrorServer {
+function serverNamed({ name: namespace, servers, unreached }: MirrorNamespace, name: string): MirrorServer {
   const server = servers.find((one) => one.name === name);
   if (server !== undefined) {
     if (server.trouble !== null) throw server.trouble;
     return server;
   }
   const known = servers.map((one) => one.name).join(', ') || 'none';
+  // rsiod learns the name of a server when it reaches the server, for example a moment after its start.
+  if (unreached.length > 0)
+    throw new RsError(
+      'E_NO_PATH',
+      `Server ${quoteText(name)} of namespace ${namespace} was not reached yet, and neither was ${unreached.join(', ')}: rsconfig -m status -v shows the paths`,
+    );
   throw new RsError('E_USAGE', `No server ${quoteText(name)} of namespace ${namespace} was reached: known are ${known}`);
 }
 
