@@ -86,7 +86,7 @@ export class MirrorCopyWorld {
   proceed(): void {
     this.random.pick(this.replicas).step(this.random);
     if (this.joins.size > 0 && this.random.chance(0.3)) this.takeJoins();
-    this.clock.advance(this.random.chance(0.02) ? this.random.int(0, 6_000) : 0);
+    this.clock.advance(this.random.chance(0.06) ? this.random.int(0, 6_000) : 0);
   }
 
   write(): void {
