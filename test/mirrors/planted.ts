@@ -110,4 +110,14 @@ export const PLANTED: readonly Planted[] = [
   },
   { name: 'size-early: the size is told before the replicas have grown', rules: { hasGrown: () => true }, options: GROWTH, seed: 1 },
   { name: 'join-ungrown: a replica joins that is too small', rules: { isLargeEnough: () => true }, options: GROWTH, seed: 37 },
+  { name: 'read-unchecked: a read needs no confirmation of the term', rules: { confirming: () => new Set() }, options: FIXED, seed: 95 },
+  {
+    name: 'grow-in-sync: a replica that joins need not have grown',
+    rules: {
+      hasGrown: ({ base, replicas }, _, sizeBytes) =>
+        base !== null && base.config.inSync.every((one) => (replicas.get(one)?.sizeBytes ?? 0) >= sizeBytes),
+    },
+    options: GROWTH,
+    seed: 201,
+  },
 ];
