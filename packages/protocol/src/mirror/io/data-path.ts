@@ -303,18 +303,19 @@ export class DataPath implements RequestEvents {
 
   /**
    * A replica has refused the request. If another one has executed it, the replicas differ: those that refused are lost, unless the other one
-   * is away: if it is removed, the one that refused is all there is. If all that count have refused, the user gets the error, and those that
-   * do not count and executed the request are lost.
+   * is away: if it is removed, the one that refused is all there is. If all in sync have refused, those that executed the request are lost, a
+   * joining one included, and the user gets the error.
    */
   private refused(operation: Operation): void {
-    const { countsMask, recoveredMask } = this.members;
+    const { countsMask, inSyncMask, recoveredMask } = this.members;
     const { okMask, refusedMask, openMask, status } = operation;
-    if ((okMask & countsMask & recoveredMask) !== 0) {
+    if ((okMask & inSyncMask & recoveredMask) !== 0) {
       this.loseAll(refusedMask, `It refused a request that another replica executed: ${statusEntry(status).sentence}`);
       return;
     }
-    if (openMask !== 0 || countsMask === 0 || (countsMask & ~refusedMask) !== 0) return;
+    if (openMask !== 0 || inSyncMask === 0 || (inSyncMask & ~refusedMask) !== 0) return;
     this.loseAll(okMask, `It executed a request that the replicas in sync refused: ${statusEntry(status).sentence}`);
+    if ((countsMask & ~refusedMask) !== 0) return;
     const grew = operation.isChange && this.unsettle(operation);
     this.finish(operation, status);
     if (grew) this.ports.unsettledGrew();

@@ -62,6 +62,8 @@ export class Member {
 export class Members {
   all: readonly Member[] = [];
   countsMask = 0;
+  /** Members that count and are not just joining: they decide what the content of the mirror is. */
+  inSyncMask = 0;
   /** Members that have a session, lost ones included. */
   presentMask = 0;
   /** Members whose answers count (M10). */
@@ -109,11 +111,13 @@ export class Members {
   /** Computes the masks again. Called whenever a session or the state of one has changed. */
   update(): void {
     this.countsMask = 0;
+    this.inSyncMask = 0;
     this.presentMask = 0;
     this.recoveredMask = 0;
     for (const member of this.all) {
       const { replica, bit } = member;
       if (member.counts) this.countsMask |= bit;
+      if (member.counts && member.confirms) this.inSyncMask |= bit;
       if (replica === null || replica.isGivenUp) continue;
       this.presentMask |= bit;
       if (replica.hasRecovered && !member.isLost) this.recoveredMask |= bit;

@@ -173,3 +173,21 @@ test('EXTENTS is answered by one replica and confirmed by the other one; what is
   mirror.settle();
   expect(answers[1]!.bodies).toEqual([encodeExtentsAnswer({ extents: [8, EXTENT.DATA] })]);
 });
+
+test('a joining replica that executes what the replica in sync refuses is lost itself', () => {
+  const mirror = new Mirror();
+  const role = { counts: true, confirms: true, reads: true };
+  const replicas = [
+    { identity: 'A', ...role },
+    { identity: 'B', ...role, confirms: false, reads: false },
+  ];
+  mirror.io.setView({ term: 1, replicas, isServing: true, sizeBytes: 1 << 30, waitsFor: null });
+  mirror.settle();
+  const write = mirror.submit(OP.WRITE, 11);
+  mirror.answer(0, OP.WRITE, STATUS.NO_SPACE);
+  mirror.answer(1, OP.WRITE);
+  expect([mirror.lost, write.statuses]).toEqual([['B'], []]);
+  mirror.io.giveUp('B');
+  mirror.view('A');
+  expect([mirror.lost, write.statuses]).toEqual([['B'], [STATUS.NO_SPACE]]);
+});
