@@ -14,6 +14,7 @@ class Scene {
   readonly open: { readonly what: string; readonly done: Done; readonly buffer: Buffer | null }[] = [];
   result: PieceResult | null = null;
   isVoid = false;
+  life = 1;
   grant: (() => void) | null = null;
 
   constructor(sources: readonly string[], targets: readonly string[]) {
@@ -35,12 +36,12 @@ class Scene {
         this.grant = granted;
         return { release: () => this.log.push('unlock') };
       },
-      tenureOf: unused,
+      tenureOf: (identity) => `${identity} ${this.life}`,
       loadOf: unused,
       readAt: (identity, _position, _length, buffer, _offset, done) => add(`read ${identity}`, done, buffer),
       writeAt: (identity, _position, _length, _buffer, _offset, done) => add(`write ${identity}`, done),
       zeroAt: (identity, _position, _length, done) => add(`zero ${identity}`, done),
-      flushAt: unused,
+      flushAt: (identity, done) => add(`flush ${identity}`, done),
       readMap: unused,
       clearMap: unused,
     };
@@ -60,6 +61,12 @@ class Scene {
     this.grant?.();
   }
 
+  /** The source reads, and nothing of it was lost without a word. */
+  read(content = 1): void {
+    this.answer('read a', STATUS.OK, content);
+    this.answer('flush a', STATUS.OK);
+  }
+
   answer(what: string, status: number, content = 1): void {
     const index = this.open.findIndex((one) => one.what === what);
     const [one] = this.open.splice(index, 1);
@@ -70,16 +77,16 @@ class Scene {
 
 test('a piece is read once and written to all others, under a lock', () => {
   const scene = new Scene(['a', 'b'], ['a', 'b', 'c']);
-  scene.answer('read a', STATUS.OK);
+  scene.read();
   scene.answer('write c', STATUS.OK);
   expect(scene.result).toBeNull();
   scene.answer('write b', STATUS.OK);
-  expect(scene.log).toEqual([`lock 0 ${LENGTH}`, 'read a', 'write b', 'write c', 'copied', 'unlock']);
+  expect(scene.log).toEqual([`lock 0 ${LENGTH}`, 'read a', 'flush a', 'write b', 'write c', 'copied', 'unlock']);
 });
 
 test('zeros are sent as ZERO', () => {
   const scene = new Scene(['a'], ['b']);
-  scene.answer('read a', STATUS.OK, 0);
+  scene.read(0);
   scene.answer('zero b', STATUS.OK);
   expect(scene.result).toBe('copied');
 });
@@ -91,9 +98,19 @@ test('a source that cannot read is replaced, and without another one the piece f
   expect(scene.log.slice(1)).toEqual(['read a', 'read b', 'failed', 'unlock']);
 });
 
+test('what a source shows counts only after a flush of the same tenure, because its storage may have lost what it had not written back', () => {
+  const scene = new Scene(['a', 'b'], ['c']);
+  scene.answer('read a', STATUS.OK);
+  scene.life++;
+  scene.answer('flush a', STATUS.OK);
+  scene.answer('read b', STATUS.OK);
+  scene.answer('flush b', STATUS.STALE);
+  expect(scene.log.slice(1)).toEqual(['read a', 'flush a', 'read b', 'flush b', 'failed', 'unlock']);
+});
+
 test('a replica that refuses a copy is reported, and one whose session ended is not', () => {
   const scene = new Scene(['a'], ['b', 'c']);
-  scene.answer('read a', STATUS.OK);
+  scene.read();
   scene.answer('write b', STATUS.NO_SPACE);
   scene.answer('write c', STATUS.OUTCOME_UNKNOWN);
   expect(scene.log.slice(-3)).toEqual([`refused b ${STATUS.NO_SPACE}`, 'failed', 'unlock']);

@@ -55,8 +55,21 @@ export class PieceRun {
     if (source === undefined) return this.end('failed');
     this.tried.add(source);
     const { order, lengthBytes } = this;
+    const tenure = this.io.tenureOf(source);
     this.io.readAt(source, order.piece.beginBytes, lengthBytes, order.buffer, 0, (status) => {
-      if (status === STATUS.OK) this.write(source);
+      if (status === STATUS.OK && tenure !== null) this.confirm(source, tenure);
+      else this.read();
+    });
+  }
+
+  /**
+   * Storage that failed to write back may show older content before anybody has noticed (V1 in docs/PROTOCOL.md). A flush notices. So what was read
+   * is written to others only after a flush of the source in the same tenure.
+   */
+  private confirm(source: string, tenure: string): void {
+    if (this.order.isVoid()) return this.end('void');
+    this.io.flushAt(source, (status) => {
+      if (status === STATUS.OK && this.io.tenureOf(source) === tenure) this.write(source);
       else this.read();
     });
   }
