@@ -31,6 +31,8 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export interface ClientPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
+  /** Of what mirrors draw, so that worlds without them do not depend on it. */
+  readonly mirrorRandom: SeededRandom;
   readonly network: SimNetwork;
   readonly trace: Trace;
   readonly nodekey: string;
@@ -84,6 +86,8 @@ export interface ClientReader {
 /** What goes on when the client has started again. */
 export interface ClientFollower {
   begin(process: SimProcess): void;
+  /** The client's process has ended. */
+  killed(): void;
 }
 
 const REATTACH_MS = 100;
@@ -144,6 +148,7 @@ export class SimClient {
     this.retrying.clear();
     for (const { user } of this.uses) user.killed();
     for (const reader of this.readers) reader.killed();
+    for (const follower of this.followers) follower.killed();
     this.ports.clock.after(downMs, () => {
       if (this.isStopped) return;
       this.process = new SimProcess(this.ports.clock);
@@ -159,6 +164,7 @@ export class SimClient {
     this.isStopped = true;
     if (this.process.isKilled) return;
     this.attachments.logTrimmer.stop();
+    for (const { target } of this.attachments.list) void this.attachments.mirrors.stop(target);
     this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
   }
 
@@ -267,12 +273,12 @@ export class SimClient {
       namespaces: () => [namespace],
       frontends: new Frontends([]),
       cut: () => undefined,
-      random: () => this.ports.random.unit(),
+      random: () => this.ports.mirrorRandom.unit(),
       instance: identity.instance,
-      note: () => undefined,
+      note: (object, from, to) => this.ports.trace.say(`${this.name}: ${object}: ${from} -> ${to}`),
       stalled: (volume, word) => {
         // The client waits for a slow server, and an answer of its storage belongs to the request: neither is a breach.
-        if (isSnapshot(volume.name)) return;
+        if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },
     });
@@ -297,6 +303,11 @@ export class SimClient {
     if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: lost, status ${status}: ${sentence}`);
     if (user.volume !== null) user.lost();
+  }
+
+  /** The name of a mirror, whose user is none of these. */
+  private isMirrors(name: string): boolean {
+    return !this.users.some((user) => user.attachedName === name);
   }
 
   private userOf({ name }: Volume): SimUser {
@@ -364,7 +375,8 @@ export class SimClient {
         opened: (_server, attachment, _again, newLife) => void attachments.opened(attachment, newLife),
         openFailed: (server, attachment, status, sentence) => {
           attachments.failed(attachment, status, sentence);
-          if (attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);
+          const isPlain = attachment.mirror === null;
+          if (isPlain && attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);
         },
         openWaits: () => undefined,
         grown: () => undefined,

@@ -58,7 +58,7 @@ export class SimForms {
   /** A listener is about to start: its volumes are settled now. */
   starts(server: SimServer): void {
     const { random, clock, trace } = this;
-    const volumes = [...server.machine.volumes.values()].filter(({ isPooled }) => !isPooled);
+    const volumes = [...server.machine.volumes.values()].filter(({ isPooled, replica }) => !isPooled && replica === null);
     const changed = volumes.filter(({ form }) => form !== null);
     for (const volume of changed) volume.form = null;
     if (changed.length > 0 || this.isOver || volumes.length === 0 || !random.chance(START_CHANCE)) return;

@@ -188,7 +188,7 @@ export class SimHolds {
           }),
         sync: ({ id }) => this.sync(machine.volumes.get(id)!),
         incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
-        promiseOf: () => null,
+        promiseOf: (mirror) => machine.votes?.recordOf(mirror) ?? null,
         holdersChanged,
       },
     );

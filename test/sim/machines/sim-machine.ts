@@ -79,7 +79,8 @@ export class SimMachine {
   named(name: string): SimVolume | null {
     const fixed = this.volumes.get(name);
     if (fixed !== undefined) return fixed;
-    for (const volume of this.volumes.values()) if (volume.config?.name === name) return volume;
+    for (const volume of this.volumes.values())
+      if (volume.config?.name === name || (volume.replica !== null && volume.name === name)) return volume;
     return null;
   }
 
@@ -124,7 +125,9 @@ export class SimMachine {
   /** A client's wish for a volume is looked at. */
   claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
     const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.id));
-    this.claims.set(keyOf(volume, claimant), { client: claimant.client, how, unsettledSince });
+    // Of a replica, the claim of its mirror has ended what was there before.
+    const given = volume.replica === null ? { how, unsettledSince } : { how: 'force' as const, unsettledSince: null };
+    this.claims.set(keyOf(volume, claimant), { client: claimant.client, ...given });
   }
 
   /** The server has decided which client holds a volume. */

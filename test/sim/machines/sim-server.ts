@@ -170,7 +170,7 @@ export class SimServer implements SimHost {
     this.listChanged();
   }
 
-  private listChanged(grown: readonly GrownVolume[] = []): void {
+  listChanged(grown: readonly GrownVolume[] = []): void {
     this.generation++;
     for (const session of this.sessions.values()) session.listChanged(grown);
   }

@@ -227,8 +227,9 @@ export class SimSession {
       held: (number) => this.say(() => host.moments()?.held(this.id, number)),
       askSnapshot: (ask) => this.asked(async () => (await host.snapshots()?.answer(this.uses, ask)) ?? null),
       clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),
-      openBackend: (volume) =>
-        this.shortly(() => {
+      openBackend: async (volume) => {
+        const { replica } = host.machine.volumes.get(volume.id) ?? { replica: null };
+        const backend = await this.shortly(() => {
           const storage = storageOf(volume) ?? host.machine.volumes.get(volume.id)!.storageNow;
           const backend = new SimBackend(storage, process, {
             node: this.node,
@@ -237,7 +238,9 @@ export class SimSession {
           });
           this.backends.push(backend);
           return backend;
-        }),
+        });
+        return replica === null ? backend : replica.open(backend, process);
+      },
     };
   }
 
@@ -317,6 +320,7 @@ export function epochOf(identity: string): number {
 }
 
 function entryOf(volume: SimVolume): VolumeEntry {
-  const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = served(volume);
-  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, holders: [], waitsForSpace: false };
+  const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, replica } = served(volume);
+  const mirror = replica === undefined ? {} : { mirror: replica.mirror };
+  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, holders: [], waitsForSpace: false, ...mirror };
 }

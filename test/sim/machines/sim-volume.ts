@@ -9,8 +9,9 @@ import { Oracle } from '../judges/oracle.ts';
 import type { Form } from './sim-forms.ts';
 import { LossJudge } from '../judges/loss-judge.ts';
 import type { LossWatch } from '../storage/sim-cache.ts';
-import type { SimStorage } from '../storage/sim-storage.ts';
+import type { ExecutionWatch, SimStorage } from '../storage/sim-storage.ts';
 import type { SimUser } from './sim-user.ts';
+import type { SimReplica } from '../votes/sim-replica.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
 export class SimVolume implements LossWatch {
@@ -46,10 +47,16 @@ export class SimVolume implements LossWatch {
   isSuspended = false;
   /** Nodes that read its snapshots: it is shown to them, too. */
   readonly readers = new Set<string>();
+  /** It is, or may become, a replica of a mirror, whose oracle judges; null: it is a plain volume. */
+  readonly replica: SimReplica | null;
+  /** Of a replica: called when it may have lost what it had not written back. */
+  whenLost: () => void = () => undefined;
+  /** Of a replica: called when its storage has forgotten the content of a sector, which it may still show for a while. */
+  whenForgotten: (sector: number) => void = () => undefined;
   private readonly earlier = new Set<SimStorage>();
   private readonly trace: Trace;
 
-  /** `pooled`: it is in a pool, with this id and first size. */
+  /** `pooled`: it is in a pool, with this id and first size. `replica`: of a mirror. */
   constructor(
     name: string,
     serverid: number,
@@ -58,8 +65,10 @@ export class SimVolume implements LossWatch {
     other: SimStorage,
     trace: Trace,
     pooled: { readonly id: string; readonly sizeBytes: number } | null = null,
+    replica: SimReplica | null = null,
   ) {
-    this.id = pooled?.id ?? name;
+    this.replica = replica;
+    this.id = pooled?.id ?? replica?.id ?? name;
     this.isPooled = pooled !== null;
     this.name = name;
     this.serverid = serverid;
@@ -74,7 +83,7 @@ export class SimVolume implements LossWatch {
   }
 
   private follow(storage: SimStorage): void {
-    storage.watch = this.oracle;
+    storage.watch = this.replica === null ? this.oracle : { executes: (...change) => this.tells(change) };
     storage.holds = { acts: (epoch) => this.acts(epoch) };
     storage.cache.watch = this;
   }
@@ -154,8 +163,22 @@ export class SimVolume implements LossWatch {
   }
 
   forgets(sector: number, disk: Buffer, positionBytes: number): void {
+    if (this.trace.isOn) this.trace.say(`${this.id}: the storage forgets sector ${sector}`);
+    if (this.replica !== null) {
+      this.whenForgotten(sector);
+      return;
+    }
     if (this.trace.isOn) this.trace.say(`${this.name}: the storage forgets sector ${sector}, ${this.isAttached ? 'of a' : 'no'} holder`);
     this.oracle.forgets(sector, disk, positionBytes, this.isAttached);
+  }
+
+  /** Of a replica, for people: what is written. */
+  private tells([, sector, content, positionBytes, lengthBytes]: Parameters<ExecutionWatch['executes']>): void {
+    if (!this.trace.isOn) return;
+    const numbers = Array.from({ length: lengthBytes / SECTOR_BYTES }, (_unused, at) =>
+      content.readUInt32BE(positionBytes + at * SECTOR_BYTES + 4),
+    );
+    this.trace.say(`${this.id}: sectors from ${sector} on are written: ${[...new Set(numbers)].join(' ')}`);
   }
 
   /** Reads that are out may show either. */
@@ -180,6 +203,7 @@ export class SimVolume implements LossWatch {
   }
 
   private handedOver({ node, epoch, how }: Decided, from: string | null): void {
+    if (this.replica !== null) return;
     // Another instance of one node has no log of the first: as when a client is killed.
     if (how !== 'force' && node !== from && this.oracle.forgotten > 0)
       this.judge.breach(`V1: ${node} is given epoch ${epoch} while the storage has forgotten what nobody was told to be lost`);
@@ -191,6 +215,8 @@ export class SimVolume implements LossWatch {
   /** The machine of its server has crashed: none of its processes runs any more. */
   crashed(): void {
     this.storage.crashed();
+    this.replica?.map.crashed();
+    this.whenLost();
     this.losses.noticed();
     this.oracle.crashed(this.isAttached);
     for (const user of this.users) user.lower();
@@ -243,5 +269,8 @@ export function served(volume: SimVolume): ServedVolume {
     ...form?.says,
   };
   if (volume.isStored) described.set(one, storage);
-  return one;
+  if (volume.replica === null) return one;
+  const { mark } = volume.replica;
+  const pool = { ids: ['pool'], isThick: false };
+  return { ...one, pool, ...(mark === null ? {} : { replica: { ...mark, mapPath: volume.id } }) };
 }

@@ -67,6 +67,10 @@ export class SimClaimer {
     void this.live(process);
   }
 
+  killed(): void {
+    // Its claim stays.
+  }
+
   private async live(process: SimProcess): Promise<void> {
     const { isFounder, mirror, servers } = this.ports;
     while (isFounder && mirror.voters.size < servers.length) await this.found(process);

@@ -1,9 +1,13 @@
-// The records of mirrors of a simulated server, in one life of its listener: the production Voters on a simulated file system, which outlives
-// the listener. A crash of the machine keeps what was synced. Invariant: no VOTE is executed before the records were read, as a listener
-// admits no client before.
+// The votes of a simulated server in one life of its listener: the production Voters on a simulated file system, which outlives the listener,
+// and the production MirrorVotes, which fence and place replicas. A crash of the machine keeps what was synced. Invariant: no VOTE is
+// executed before the records were read, as a listener admits no client before.
 
 import { join } from 'node:path';
+import type { Clock } from '@rsio/common/lib/clock';
 import { STATUS } from '@rsio/protocol/wire/status';
+import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { Holds } from '@rsio/rssrv/holds/holds';
+import { MirrorVotes, type ReplicaStore } from '@rsio/rssrv/mirrors/mirror-votes';
 import { voterReplicas } from '@rsio/rssrv/mirrors/own-replicas';
 import type { VoteReply, VoteRequest } from '@rsio/rssrv/voters/session-votes';
 import { Voters, type VotingClient } from '@rsio/rssrv/voters/voters';
@@ -15,19 +19,56 @@ export function stateMount(server: string): string {
   return `${server}-state`;
 }
 
+export interface SimVotesPorts {
+  readonly server: string;
+  /** The listener's. */
+  readonly clock: Pick<Clock, 'after'>;
+  readonly store: ReplicaStore;
+  holds(): Holds;
+  served(): readonly ServedVolume[];
+  incarnationOf(id: string): string;
+  incarnationEnded(id: string): void;
+  /** Nodes whose sessions use the volume. */
+  usersOf(id: string): readonly string[];
+  revoke(node: string, id: string, epoch: number): Promise<boolean>;
+  listChanged(): void;
+}
+
 export class SimVotes {
   private readonly voters: Voters;
+  private readonly votes: MirrorVotes;
   private readonly loaded: Promise<void>;
 
-  constructor(server: string) {
-    const folder = join(mountPath(stateMount(server)), 'voters');
-    this.voters = new Voters({ folder, log: NO_LOG, mayFound: () => true, replicas: voterReplicas(() => []) });
-    this.loaded = this.voters.load();
+  constructor(ports: SimVotesPorts) {
+    const folder = join(mountPath(stateMount(ports.server)), 'voters');
+    const served = (): readonly ServedVolume[] => ports.served();
+    this.voters = new Voters({ folder, log: NO_LOG, mayFound: () => true, replicas: voterReplicas(served) });
+    const { voters } = this;
+    this.votes = new MirrorVotes({
+      ...{ clock: ports.clock, log: NO_LOG, voters, store: ports.store, served },
+      holds: {
+        endHolds: (...given) => ports.holds().endHolds(...given),
+        epochOf: (id) => ports.holds().epochOf(id),
+        holdersOf: (id) => ports.holds().holdersOf(id),
+      },
+      incarnationOf: ({ id }) => ports.incarnationOf(id),
+      incarnationEnded: async ({ id }) => ports.incarnationEnded(id),
+      order: (_node, work) => work(),
+      usersOf: (id) => ports.usersOf(id),
+      revoke: (node, id, epoch) => ports.revoke(node, id, epoch),
+      listChanged: () => ports.listChanged(),
+    });
+    this.loaded = voters.load();
+  }
+
+  /** The highest term that was promised, as in the record on disk. */
+  recordOf(mirror: string): ReturnType<Voters['recordOf']> {
+    return this.voters.recordOf(mirror);
   }
 
   async answer(client: VotingClient, request: VoteRequest, isWanted: () => boolean): Promise<VoteReply> {
     await this.loaded;
     if (!isWanted()) return { voteStatus: STATUS.SHUTTING_DOWN, sentence: 'The session ends' };
-    return this.voters.answer(client, request, isWanted);
+    return this.votes.answer(client, request, isWanted);
   }
 }

@@ -171,7 +171,8 @@ export class Judge {
 
   private volumesOf({ serverid }: SimServer, node: string): number {
     const { users } = this.world;
-    return new Set(users.filter((user) => user.node === node && user.target.serverid === serverid).map(({ target }) => target)).size;
+    const own = users.filter((user) => user.node === node && user.target.serverid === serverid).map(({ target }) => target);
+    return new Set(own).size + (this.world.mirrors?.replicasOf(serverid) ?? 0);
   }
 
   private lookAtLosses({ name, serverid, storage, losses }: SimVolume): void {

@@ -1,9 +1,11 @@
-// The mirrors of a simulated world: each server votes for them, and clients claim them. It draws from random numbers of its own, and decides
-// when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
+// The mirrors of a simulated world: each server votes for them, two or three have a replica, and clients claim and use them. It draws from
+// random numbers of its own, and decides when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
 
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { installCalls } from '../files/sim-calls.ts';
 import { SimFiles } from '../files/sim-files.ts';
 import { closeAll } from '../files/sim-handle.ts';
@@ -11,30 +13,35 @@ import { mount, unmountAll } from '../files/sim-mounts.ts';
 import { VoteJudge } from '../judges/vote-judge.ts';
 import type { SimClient } from '../machines/sim-client.ts';
 import type { SimServer } from '../machines/sim-server.ts';
+import { type SimVolume, served } from '../machines/sim-volume.ts';
 import { type BareMirror, SimClaimer } from '../mirrors/sim-claimer.ts';
-import { SimVotes, stateMount } from '../votes/sim-votes.ts';
+import { SimMirror } from '../mirrors/sim-mirror.ts';
 import { SimStorage } from '../storage/sim-storage.ts';
+import { SimVotes, stateMount } from '../votes/sim-votes.ts';
 import type { SimWorld } from './sim-world.ts';
 
 /** As far as seeds go, other draws than those of the world. */
 const SALT = 1_000_163;
 /** Mirrors without data, and how often each client claims each. */
-const BARE = 2;
-const CLAIMS = 12;
-/** How often a save of a record is followed by a crash, and how soon. */
-const CRASH_CHANCE = 0.01;
+const BARE = 1;
+const CLAIMS = 8;
+/** How often a call for a record is followed by a crash, and how soon. */
+const CRASH_CHANCE = 0.005;
 const CRASH_MAX_MS = 5;
 /** How often a crash of the machine takes its records with it, on one server of the world. */
 const RECORDS_LOST_CHANCE = 0.2;
 const SMALL_SECTORS = 64;
+/** Sectors of a mirror of two regions. */
+const TWO_REGIONS = MIRROR_REGION_BYTES / SECTOR_BYTES + SMALL_SECTORS;
 
 export class SimMirrorsOfWorld {
+  readonly mirror: SimMirror;
   private readonly world: SimWorld;
   private readonly random: SeededRandom;
   private readonly bare: readonly BareMirror[];
   private readonly claimers: readonly SimClaimer[];
-  /** The only server that may lose its records. */
-  private readonly forgetful: SimServer;
+  /** The only server that may lose its records: the witness, because a replica beside a lost record waits for an administrator (M18). */
+  private readonly forgetful: SimServer | null;
   private isOver = false;
 
   constructor(world: SimWorld, seed: number) {
@@ -47,29 +54,46 @@ export class SimMirrorsOfWorld {
     unmountAll();
     closeAll();
     for (const server of world.servers) this.openServer(server);
-    this.forgetful = random.pick(world.servers);
+    const { clock } = world;
     this.bare = Array.from({ length: BARE }, () => {
       const id = random.bytes(16).toString('hex');
-      return { id, judge: new VoteJudge(`mirror ${id.slice(0, 4)}`, () => world.clock.monotonicMs()), voters: new Map() };
+      return { id, judge: new VoteJudge(`mirror ${id.slice(0, 4)}`, () => clock.monotonicMs()), voters: new Map() };
     });
     this.claimers = world.clients.flatMap((client, at) => this.bare.map((mirror) => this.newClaimer(client, mirror, at === 0)));
+    const { trace, clients, servers, volumes, shape } = world;
+    const sectors = random.chance(0.4) ? TWO_REGIONS : SMALL_SECTORS;
+    const mirror = new SimMirror({ clock, trace, random, clients, servers, volumes, storage: shape.storage }, sectors);
+    this.mirror = mirror;
+    this.forgetful = servers.find(({ serverid }) => mirror.replicas.every((one) => one.serverid !== serverid)) ?? null;
   }
 
   get breaches(): string[] {
-    return this.bare.flatMap(({ judge }) => judge.breaches);
+    return [...this.bare.flatMap(({ judge }) => judge.breaches), ...this.mirror.breaches];
   }
 
+  /** Before all is well: nearly all is done. */
   get isDone(): boolean {
-    return this.claimers.every(({ isDone }) => isDone);
+    return this.claimers.every(({ isDone }) => isDone) && (this.isOver ? this.mirror.isDone : this.mirror.hasWorked);
   }
 
-  /** Claims that were held until their end. */
+  /** Claims that were held until their end, and take-overs. */
   get done(): number {
     return this.claimers.reduce((sum, { ended }) => sum + ended, 0);
   }
 
+  /** How many replicas the server has. */
+  replicasOf(serverid: number): number {
+    return this.mirror.replicas.filter((volume) => volume.serverid === serverid).length;
+  }
+
   heal(): void {
     this.isOver = true;
+    this.mirror.heal();
+  }
+
+  /** Nothing of it may go on for ever when all is well. */
+  judgeEnd(): void {
+    if (!this.isDone) this.mirror.judgeEnd();
   }
 
   private openServer(server: SimServer): void {
@@ -77,8 +101,34 @@ export class SimMirrorsOfWorld {
     const files = new SimFiles(() => new SimStorage(SMALL_SECTORS, world.shape.storage, random, world.clock));
     const stepMs = random.pick([0.1, 1, 5]);
     mount(stateMount(server.name), { files, random, stepMs, process: () => server.listener, stepped: () => this.stepped(server) });
-    server.machine.whenCrashed = () => this.crashed(server, files);
-    server.machine.openVotes(() => new SimVotes(server.name));
+    const { machine } = server;
+    machine.whenCrashed = () => this.crashed(server, files);
+    machine.openVotes(() => this.newVotes(server));
+  }
+
+  private newVotes(server: SimServer): SimVotes {
+    const { machine, listener } = server;
+    const replicaOf = (id: string): NonNullable<SimVolume['replica']> => machine.volumes.get(id)!.replica!;
+    return new SimVotes({
+      ...{ server: server.name, clock: listener },
+      store: {
+        place: (id, mirror) => replicaOf(id).place(listener, mirror),
+        unplace: (id) => replicaOf(id).unplace(listener),
+      },
+      holds: () => server.holds.holders,
+      served: () =>
+        [...machine.volumes.values()].filter(({ replica, isCut }) => replica !== null && !isCut).map((volume) => served(volume)),
+      incarnationOf: (id) => machine.incarnationOf(id),
+      incarnationEnded: (id) => machine.incarnationEnded(id),
+      usersOf: (id) => [...server.sessions.values()].filter(({ uses }) => uses.has(id)).map(({ node }) => node),
+      revoke: (node, id, epoch) =>
+        new Promise((resolve) => {
+          const session = server.sessions.get(node);
+          if (session === undefined) resolve(true);
+          else session.revoke(id, epoch, listener, resolve);
+        }),
+      listChanged: () => server.listChanged(),
+    });
   }
 
   private newClaimer(client: SimClient, mirror: BareMirror, isFounder: boolean): SimClaimer {

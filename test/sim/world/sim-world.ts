@@ -33,6 +33,7 @@ import { EVENT, Trace } from '../base/trace.ts';
 
 /** Machines are drawn from random numbers of their own, so that the rest of the world does not depend on them. */
 const STARTS_SEED = 16_000_009;
+const MIRRORS_SEED = 17_000_023;
 const NODEKEY = '0123456789abcdef';
 /** A world whose users are not done by then is healed too. */
 const TROUBLED_MAX_MS = 120_000;
@@ -71,6 +72,7 @@ export class SimWorld {
   private isHunt = false;
   private readonly promises = new PromiseWatch();
   private readonly starts: SeededRandom;
+  private readonly mirrorRandom: SeededRandom;
   private serverProcesses = 0;
   private processes = 0;
 
@@ -80,6 +82,7 @@ export class SimWorld {
     const random = new SeededRandom(seed);
     this.random = random;
     this.starts = new SeededRandom(seed + STARTS_SEED);
+    this.mirrorRandom = new SeededRandom(seed + MIRRORS_SEED);
     this.shape = drawShape(random, seed);
     setSeqModulus(this.shape.seqModulus);
     setMirrors(this.shape.hasMirrors);
@@ -161,6 +164,7 @@ export class SimWorld {
     this.mirrors?.heal();
     await this.runUntil(() => this.users.every((user) => !user.isBusy) && this.areOrdersDone, clock.monotonicMs() + CALM_MAX_MS);
     if (!this.areOrdersDone) this.breaches.push('M1: an order is not answered although all is well');
+    this.mirrors?.judgeEnd();
     this.rivals.stop();
     for (const user of this.users) user.stop();
     const lastMs = clock.monotonicMs() + RECOVERY_MAX_MS;
@@ -337,6 +341,7 @@ export class SimWorld {
     const ports = {
       clock,
       random,
+      mirrorRandom: this.mirrorRandom,
       network,
       trace,
       nodekey: NODEKEY,

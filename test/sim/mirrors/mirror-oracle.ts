@@ -1,0 +1,237 @@
+// What a mirror may contain, known from outside: a register for each sector, over all replicas and clients. Every written sector carries the
+// number of its write. Writes are ordered by the term of their client, then by number, because a claim ends all lower terms before it is
+// served. A read returns what was answered or seen before it was asked, or something later, whichever client asks. What was lost, or not,
+// at the end of a term is the same for all later reads. An answered change may be lost in one case only: it was not flushed, its client is no
+// holder any more, and the machine or the disk of a replica has lost what it had not written back.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+
+/** For each sector of a read, the oldest change that it may return. */
+export type MirrorTicket = Float64Array;
+
+export interface FlushTicket {
+  /** For each sector, the change that is covered. */
+  readonly acked: Float64Array;
+  /** Losses of replicas by then. */
+  readonly crashes: number;
+}
+
+const STAMP_BYTES = 16;
+const MAGIC = 0x52534d49;
+const BREACHES_MAX = 20;
+/** A change in the order of all: term and number. */
+const TERM_STEP = 2 ** 32;
+
+export class MirrorOracle {
+  readonly breaches: string[] = [];
+  readonly sectors: number;
+  /** Called with each breach. */
+  breached: (sentence: string) => void = () => undefined;
+  /** By number: the term of its client. */
+  private readonly terms: number[] = [0];
+  /** Newest change that was answered OK, or returned by an answered read. */
+  private readonly floors: Float64Array;
+  private readonly acked: Float64Array;
+  private readonly durable: Float64Array;
+  /** The change of a lower term that the holder of `pinTerms` has read. */
+  private readonly pins: Float64Array;
+  private readonly pinTerms: Float64Array;
+  /** Changes that make zeros. */
+  private readonly zeros: (number[] | undefined)[];
+  /** The highest term that has served, and whether its client still has its log. */
+  private served = 0;
+  private isLogged = false;
+  /** A replica has lost what it had not written back, since this term was served first. */
+  private hasCrashed = false;
+  /** How often changes that were answered are not owed any more. */
+  lowerings = 0;
+  /** Losses of replicas so far, and by number those before the change was submitted. */
+  private crashes = 0;
+  private readonly crashesBefore: number[] = [0];
+  /** By sector: when a replica has forgotten its content. */
+  private readonly forgotten = new Map<number, number>();
+  private readonly stamp = Buffer.alloc(STAMP_BYTES);
+
+  constructor(sectors: number) {
+    this.sectors = sectors;
+    this.floors = new Float64Array(sectors);
+    this.acked = new Float64Array(sectors);
+    this.durable = new Float64Array(sectors);
+    this.pins = new Float64Array(sectors);
+    this.pinTerms = new Float64Array(sectors);
+    this.zeros = new Array<number[] | undefined>(sectors);
+  }
+
+  /** A client serves under this term. */
+  serves(term: number): void {
+    if (term <= this.served) return;
+    this.endLog();
+    this.served = term;
+    this.isLogged = true;
+    this.hasCrashed = false;
+  }
+
+  /** The client of this term has lost its log: it was killed, has left by force, or lost the mirror. */
+  ended(term: number): void {
+    if (term === this.served) this.endLog();
+  }
+
+  /** A replica may have lost what it had not written back. */
+  crashed(): void {
+    this.hasCrashed = true;
+    this.crashes++;
+    this.lose();
+  }
+
+  /** A replica shows a sector that it has lost, until that is noticed (V1): its content is open until a flush that begins later is OK. */
+  forgets(sector: number): void {
+    this.crashed();
+    this.forgotten.set(sector, this.crashes);
+  }
+
+  /** A change is submitted: returns its number; `fill` gets its content at `offset`, unless it makes zeros. */
+  change(term: number, lba: number, count: number, fill: Buffer | null, offset: number): number {
+    const number = this.terms.length;
+    this.terms.push(term);
+    this.crashesBefore.push(this.crashes);
+    for (let index = 0; index < count; index++) {
+      if (fill === null) (this.zeros[lba + index] ??= []).push(number);
+      else this.stampSector(fill, offset + index * SECTOR_BYTES, number, lba + index);
+    }
+    return number;
+  }
+
+  /** A change was answered OK. */
+  changed(number: number, lba: number, count: number, isDurable: boolean): void {
+    const key = this.keyOf(number);
+    const term = this.terms[number]!;
+    // It may have been lost between its execution and this answer, which was on its way for long.
+    if (term < this.served && this.crashes > this.crashesBefore[number]! && !isDurable) return;
+    for (let sector = lba; sector < lba + count; sector++) {
+      if (term < this.pinTerms[sector]! && this.pins[sector]! < key)
+        this.breach(
+          `M16: ${this.say(number)} of sector ${sector} is answered after term ${this.pinTerms[sector]} has read what was before it`,
+        );
+      raise(this.floors, sector, key);
+      raise(this.acked, sector, key);
+      if (isDurable) raise(this.durable, sector, key);
+    }
+  }
+
+  /** What a FLUSH submitted now covers. */
+  flushBegins(): FlushTicket {
+    return { acked: this.acked.slice(), crashes: this.crashes };
+  }
+
+  flushed({ acked, crashes }: FlushTicket): void {
+    for (let sector = 0; sector < this.sectors; sector++) raise(this.durable, sector, acked[sector]!);
+    for (const [sector, crash] of this.forgotten) if (crash <= crashes) this.forgotten.delete(sector);
+  }
+
+  issueRead(lba: number, count: number, ticket: MirrorTicket): void {
+    for (let index = 0; index < count; index++) ticket[index] = this.floors[lba + index]!;
+  }
+
+  /** A read of a client of this term was answered OK with the content at `offset`. `ticket` null: something was lost meanwhile. */
+  readDone(term: number, ticket: MirrorTicket | null, lba: number, count: number, content: Buffer, offset: number): void {
+    for (let index = 0; index < count; index++) this.judge(term, ticket?.[index] ?? 0, lba + index, content, offset + index * SECTOR_BYTES);
+  }
+
+  breach(sentence: string): void {
+    this.breached(sentence);
+    if (this.breaches.length < BREACHES_MAX) this.breaches.push(sentence);
+  }
+
+  private judge(term: number, floor: number, sector: number, content: Buffer, offset: number): void {
+    const number = this.numberOf(content, offset, sector);
+    if (number === null || number >= this.terms.length) {
+      this.breach(`Sector ${sector} shows bytes of no write: ${content.toString('hex', offset, offset + STAMP_BYTES)}`);
+      return;
+    }
+    if (this.forgotten.has(sector)) return;
+    const key = number === 0 ? this.zerosFrom(sector, floor) : this.keyOf(number);
+    if (key === null || key < floor) {
+      this.breach(`M15: sector ${sector} shows ${this.say(number)} in term ${term}; it must be ${this.sayKey(floor)} or later`);
+      return;
+    }
+    // What an earlier holder has read may be lost by now.
+    if (term < this.served) return;
+    raise(this.floors, sector, key);
+    // Of zeros, it is not known which change they are.
+    if (number !== 0) this.pin(term, sector, number);
+  }
+
+  /** What earlier terms have left is settled before it is read, and never changes after that. */
+  private pin(term: number, sector: number, number: number): void {
+    const key = this.keyOf(number);
+    if (this.terms[number]! >= term) return;
+    if (this.pinTerms[sector] === term && this.pins[sector] !== key)
+      this.breach(
+        `M7: sector ${sector} shows ${this.say(number)} in term ${term}, and has shown ${this.sayKey(this.pins[sector]!)} in this term`,
+      );
+    if (this.pinTerms[sector]! > term) return;
+    this.pins[sector] = key;
+    this.pinTerms[sector] = term;
+    raise(this.durable, sector, key);
+    raise(this.acked, sector, key);
+  }
+
+  private endLog(): void {
+    this.isLogged = false;
+    if (this.hasCrashed) this.lose();
+  }
+
+  /** What no log has, and is not durable, is not owed any more. */
+  private lose(): void {
+    this.lowerings++;
+    for (let sector = 0; sector < this.sectors; sector++) {
+      const isLogged = this.isLogged && Math.floor(this.acked[sector]! / TERM_STEP) === this.served;
+      if (!isLogged) this.acked[sector] = Math.min(this.acked[sector]!, this.durable[sector]!);
+      this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.acked[sector]!, this.durable[sector]!));
+    }
+  }
+
+  /** The oldest zeros that may be read; null: none. */
+  private zerosFrom(sector: number, floor: number): number | null {
+    if (floor === 0) return 0;
+    let best: number | null = null;
+    for (const number of this.zeros[sector] ?? []) {
+      const key = this.keyOf(number);
+      if (key >= floor && (best === null || key < best)) best = key;
+    }
+    return best;
+  }
+
+  private keyOf(number: number): number {
+    return this.terms[number]! * TERM_STEP + number;
+  }
+
+  private say(number: number): string {
+    return number === 0 ? 'zeros' : `write ${number} of term ${this.terms[number]}`;
+  }
+
+  private sayKey(key: number): string {
+    return this.say(key % TERM_STEP);
+  }
+
+  private stampSector(buffer: Buffer, offset: number, number: number, sector: number): void {
+    const { stamp } = this;
+    stamp.writeUInt32BE(MAGIC, 0);
+    stamp.writeUInt32BE(number, 4);
+    stamp.writeUInt32BE(sector, 8);
+    stamp.writeUInt32BE(this.terms[number]!, 12);
+    buffer.fill(stamp, offset, offset + SECTOR_BYTES);
+  }
+
+  /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */
+  private numberOf(content: Buffer, at: number, sector: number): number | null {
+    if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;
+    const [magic, number, place, term] = [0, 4, 8, 12].map((offset) => content.readUInt32BE(at + offset));
+    if (magic === 0) return number === 0 && place === 0 && term === 0 ? 0 : null;
+    return magic === MAGIC && place === sector && number! > 0 ? number! : null;
+  }
+}
+
+function raise(keys: Float64Array, sector: number, key: number): void {
+  if (keys[sector]! < key) keys[sector] = key;
+}
