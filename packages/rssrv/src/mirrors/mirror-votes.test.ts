@@ -139,8 +139,10 @@ test('a CLAIM ends the handle of a lower term before its answer, and only then n
   await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   expect(await scene.vote(MARS, { vote: 'confirm', number: 2 } as never), 'the voter does not wait').toMatchObject({ voted: VOTED.DONE });
   expect(answer).toBeNull();
+  const { announced } = scene;
   await scene.letGo();
   expect(await claiming).toMatchObject({ voted: VOTED.DONE, replica: { incarnation: 'life-0' } });
+  expect(scene.announced, 'a loser that is idle hears of it').toBe(announced + 1);
   expect(scene.handlesOf(BIG2)).toBe(0);
   expect(await scene.open(BIG2, 1, 'id.1')).toMatchObject({ granted: false, status: STATUS.TAKEN });
   expect(await scene.open(MARS, 2)).toMatchObject({ granted: true });
@@ -150,8 +152,9 @@ test('a CLAIM ends the handle of a lower term before its answer, and only then n
 test('the same CLAIM again, also after a restart, leaves the handle and the hold of its own term alone', async () => {
   const scene = await placed();
   const grant = await scene.open(BIG2, 1);
+  const { announced } = scene;
   expect(await scene.claim(BIG2, 1)).toMatchObject({ voted: VOTED.DONE, replica: { volume: 'db' } });
-  expect(scene.handlesOf(BIG2)).toBe(1);
+  expect([scene.handlesOf(BIG2), scene.announced - announced]).toEqual([1, 0]);
   await scene.start();
   expect(await scene.claim(BIG2, 1)).toMatchObject({ voted: VOTED.DONE, replica: { volume: 'db' } });
   const { identity } = grant as Extract<typeof grant, { granted: true }>;

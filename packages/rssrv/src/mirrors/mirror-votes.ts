@@ -33,7 +33,6 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   incarnationOf(volume: ServedVolume): string;
   /** Executes what changes volumes for a client: not for a fenced one, and a fence waits for it. */
   order<T>(node: string, work: () => Promise<T>): Promise<T>;
-  listChanged(volumes: readonly ServedVolume[]): void;
 }
 
 /** A replica that was placed. The same PLACE again gets the same identity until the volume is opened. */

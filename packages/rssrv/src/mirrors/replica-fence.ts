@@ -22,6 +22,8 @@ export interface ReplicaFencePorts {
   revoke(node: string, volumeId: string, epoch: number, why: string): Promise<boolean>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
+  /** Called when a hold has ended: a client that sends no requests learns so that its handle was revoked. */
+  listChanged(volumes: readonly ServedVolume[]): void;
 }
 
 interface Fences {
@@ -62,22 +64,27 @@ export class ReplicaFence {
   async endNow<T>(volume: ServedVolume, losersOf: (holds: readonly Hold[]) => readonly Hold[], after: () => Promise<T>): Promise<T> {
     const { holds, log } = this.ports;
     let kept: readonly string[] = [];
+    let hasEnded = false;
     const choose = (all: readonly Hold[]): readonly Hold[] => {
       const losers = losersOf(all);
+      hasEnded = losers.length > 0;
       kept = all.filter((hold) => !losers.includes(hold)).map(({ node }) => node);
       return losers;
     };
     const revoke = async (losers: readonly Hold[], epoch: number): Promise<void> => {
       const nodes = new Set([...losers.map(({ node }) => node), ...this.ports.usersOf(volume.id).filter((node) => !kept.includes(node))]);
-      const why = `The mirror of volume ${volume.name} was claimed anew`;
-      if (losers.length > 0) log.info(`${why}: it is closed at ${[...nodes].join(', ')} first`, { volume: volume.name });
+      const why = `Replica ${volume.name} was claimed or placed by a client of its mirror`;
+      if (losers.length > 0) log.info(`${why}: it is closed at ${[...nodes].join(', ')} first`, { audit: true, volume: volume.name });
       const flushed = await Promise.all([...nodes].map((node) => this.ports.revoke(node, volume.id, epoch, why)));
       if (flushed.every(Boolean)) return;
       // The replica does not lose its place by that: the new holder copies what is marked.
       log.error(`${why}, and writes of its last holder may be lost: a flush failed`, { volume: volume.name });
       await this.ports.incarnationEnded(volume);
     };
-    return holds.endHolds(volume.id, choose, revoke, after);
+    return holds.endHolds(volume.id, choose, revoke, () => {
+      if (hasEnded) this.ports.listChanged([volume]);
+      return after();
+    });
   }
 
   private lower({ name, replica: { mirror } }: OwnReplica, holds: readonly Hold[]): readonly Hold[] {

@@ -45,6 +45,8 @@ export class ReplicaScene {
   readonly faults = { isFlushed: true, placeFails: false };
   volumes: ServedVolume[];
   life = 0;
+  /** How often the clients were told of a change. */
+  announced = 0;
   /** Revocations that do not end until the test lets them. */
   hung: (() => void)[] | null = null;
   holds!: Holds;
@@ -204,7 +206,7 @@ export class ReplicaScene {
       usersOf: () =>
         [...this.sessions.values()].flatMap(({ client, uses, handles }) => (uses.has(ID) || handles.length > 0 ? [client.node] : [])),
       revoke: (node, _id, epoch) => this.revoke(node, epoch),
-      listChanged: () => undefined,
+      listChanged: () => void this.announced++,
     };
   }
 
