@@ -72,6 +72,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   ],
   status: [['-m status', 0]],
   stats: [['-m stats', 0]],
+  'mirror-list': [['mirror list', 0]],
   test: [['-m test', 0]],
   events: [['events', 0]],
   watch: [['watch --count 1', 0]],
@@ -149,8 +150,9 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 });
 
 it('every command with --json is covered above', () => {
-  // What backup and restore print is read in test/interop/backup.test.ts, where there is a volume to save.
-  const elsewhere = ['backup', 'restore'];
+  // What backup and restore print is read in test/interop/backup.test.ts, where there is a volume to save. What is made and removed of mirrors
+  // is in mirror-commands.test.ts, where there are servers for it.
+  const elsewhere = ['backup', 'restore', 'mirror-create', 'mirror-remove'];
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);
 });
 
