@@ -13,6 +13,7 @@ import type {
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
 import type { MembershipRules } from '@rsio/protocol/mirror/membership/rules';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
 import type { History, Operation } from './history.ts';
 import { MIRROR, type Server } from './servers.ts';
 
@@ -267,7 +268,8 @@ export class Holder {
     const { identity, server } = session;
     const isSame = server.replica !== null && server.replica.identity === identity;
     if (!isSame || !this.promises(server)) {
-      const isHigher = server.promised() > this.term;
+      const promise = server.record?.promise ?? null;
+      const isHigher = promise !== null && compareTerms(promise, { number: this.term, node: this.node, instance: this.instance }) > 0;
       const isUnclaimed = isSame && !isHigher;
       if (session.isOpening) {
         session.isOpening = false;

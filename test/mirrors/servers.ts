@@ -50,10 +50,6 @@ export class Server {
     return this.replica;
   }
 
-  promised(): number {
-    return this.record?.promise?.number ?? 0;
-  }
-
   vote(node: string, instance: number, request: VoteRequest): VoteAnswer {
     if (this.record === null && request.kind === 'found') this.found(node);
     const { record } = this;

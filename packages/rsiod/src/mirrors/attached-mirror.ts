@@ -45,7 +45,6 @@ export class AttachedMirror {
   private isClean: boolean | null = null;
   private hasBegun = false;
   private hasToldServing = false;
-  private isPaused = false;
   /** Replicas that are being flushed before they count as in sync. */
   private readonly flushing = new Set<string>();
   private whenSettled: (() => void) | null = null;
@@ -114,20 +113,24 @@ export class AttachedMirror {
    */
   detach(waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
+      let isFinished = false;
       const timer = this.ports.clock.after(waitMs, () => finish(false));
       const finish = (isDone: boolean): void => {
         timer.cancel();
         this.whenSettled = null;
         this.whenDetached = null;
+        isFinished = true;
         resolve(isDone);
       };
       this.whenDetached = () => finish(true);
       const ask = (): void => {
         this.whenSettled = null;
-        this.isPaused = true;
-        if (this.view !== null) this.copier.setView(paused(this.view));
-        void this.driver.wish({ kind: 'detach' }).then((refusal) => {
-          if (refusal !== '') finish(false);
+        // Nothing is sent after the clean configuration, copies included.
+        this.copier.pause(() => {
+          if (isFinished) return;
+          void this.driver.wish({ kind: 'detach' }).then((refusal) => {
+            if (refusal !== '') finish(false);
+          });
         });
       };
       if (this.driver.hasEnded || !this.hasBegun) finish(false);
@@ -166,8 +169,7 @@ export class AttachedMirror {
       this.copier.begin(this.isClean === true, view.sizeBytes);
     }
     this.io.setView(view);
-    // While the mirror is detached, the copier begins nothing.
-    this.copier.setView(this.isPaused ? paused(view) : view);
+    this.copier.setView(view);
     for (const { identity, role, session } of view.replicas) {
       if (role === 'joining' && session === 'open') this.flush(identity);
     }
@@ -185,10 +187,11 @@ export class AttachedMirror {
   private flush(identity: string): void {
     if (this.flushing.has(identity)) return;
     this.flushing.add(identity);
-    const life = this.io.lifeOf(identity);
+    const tenure = this.io.tenureOf(identity);
     this.io.flushAt(identity, (status) => {
       this.flushing.delete(identity);
-      if (status === STATUS.OK && this.io.lifeOf(identity) === life) this.driver.report({ kind: 'joined-flushed', identity });
+      if (status === STATUS.OK && tenure !== null && this.io.tenureOf(identity) === tenure)
+        this.driver.report({ kind: 'joined-flushed', identity });
       else this.driver.lost(identity, 'It could not be flushed before it was in sync');
     });
   }
@@ -197,8 +200,4 @@ export class AttachedMirror {
     this.driver.look();
     this.copier.changed();
   }
-}
-
-function paused(view: MirrorView): MirrorView {
-  return { ...view, isServing: false };
 }

@@ -187,11 +187,6 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     this.copies.flush(this.replicaOf(identity), done);
   }
 
-  /** The incarnation of the replica's storage; null if the replica has no session. */
-  lifeOf(identity: string): string | null {
-    return this.replicaOf(identity)?.attachment.volume?.life ?? null;
-  }
-
   /** Changes with each OPEN that is granted and with each incarnation; null while the replica is not ready. */
   tenureOf(identity: string): string | null {
     const replica = this.replicaOf(identity);
