@@ -51,8 +51,8 @@ export class SimVolume implements LossWatch {
   readonly replica: SimReplica | null;
   /** Of a replica: called when it may have lost what it had not written back. */
   whenLost: () => void = () => undefined;
-  /** Of a replica: called when its storage has forgotten the content of a sector, which it may still show for a while. */
-  whenForgotten: (sector: number) => void = () => undefined;
+  /** Of a replica: sectors whose content its storage has forgotten, and may still show for a while. */
+  readonly forgotten = new Set<number>();
   private readonly earlier = new Set<SimStorage>();
   private readonly trace: Trace;
 
@@ -165,7 +165,8 @@ export class SimVolume implements LossWatch {
   forgets(sector: number, disk: Buffer, positionBytes: number): void {
     if (this.trace.isOn) this.trace.say(`${this.id}: the storage forgets sector ${sector}`);
     if (this.replica !== null) {
-      this.whenForgotten(sector);
+      this.forgotten.add(sector);
+      this.whenLost();
       return;
     }
     if (this.trace.isOn) this.trace.say(`${this.name}: the storage forgets sector ${sector}, ${this.isAttached ? 'of a' : 'no'} holder`);
@@ -188,6 +189,7 @@ export class SimVolume implements LossWatch {
   }
 
   renewed(firstSector: number, sectors: number): void {
+    for (let sector = firstSector; this.forgotten.size > 0 && sector < firstSector + sectors; sector++) this.forgotten.delete(sector);
     this.oracle.renewed(firstSector, sectors);
   }
 
@@ -216,6 +218,7 @@ export class SimVolume implements LossWatch {
   crashed(): void {
     this.storage.crashed();
     this.replica?.map.crashed();
+    this.forgotten.clear();
     this.whenLost();
     this.losses.noticed();
     this.oracle.crashed(this.isAttached);

@@ -9,13 +9,6 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 /** For each sector of a read, the oldest change that it may return. */
 export type MirrorTicket = Float64Array;
 
-export interface FlushTicket {
-  /** For each sector, the change that is covered. */
-  readonly acked: Float64Array;
-  /** Losses of replicas by then. */
-  readonly crashes: number;
-}
-
 const STAMP_BYTES = 16;
 const MAGIC = 0x52534d49;
 const BREACHES_MAX = 20;
@@ -48,12 +41,13 @@ export class MirrorOracle {
   /** Losses of replicas so far, and by number those before the change was submitted. */
   private crashes = 0;
   private readonly crashesBefore: number[] = [0];
-  /** By sector: when a replica has forgotten its content. */
-  private readonly forgotten = new Map<number, number>();
+  private readonly isForgotten: (sector: number) => boolean;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
 
-  constructor(sectors: number) {
+  /** `isForgotten`: a replica has lost what it may still show of a sector (V1), until that is written again. */
+  constructor(sectors: number, isForgotten: (sector: number) => boolean = () => false) {
     this.sectors = sectors;
+    this.isForgotten = isForgotten;
     this.floors = new Float64Array(sectors);
     this.acked = new Float64Array(sectors);
     this.durable = new Float64Array(sectors);
@@ -81,12 +75,6 @@ export class MirrorOracle {
     this.hasCrashed = true;
     this.crashes++;
     this.lose();
-  }
-
-  /** A replica shows a sector that it has lost, until that is noticed (V1): its content is open until a flush that begins later is OK. */
-  forgets(sector: number): void {
-    this.crashed();
-    this.forgotten.set(sector, this.crashes);
   }
 
   /** A change is submitted: returns its number; `fill` gets its content at `offset`, unless it makes zeros. */
@@ -119,13 +107,12 @@ export class MirrorOracle {
   }
 
   /** What a FLUSH submitted now covers. */
-  flushBegins(): FlushTicket {
-    return { acked: this.acked.slice(), crashes: this.crashes };
+  flushBegins(): Float64Array {
+    return this.acked.slice();
   }
 
-  flushed({ acked, crashes }: FlushTicket): void {
+  flushed(acked: Float64Array): void {
     for (let sector = 0; sector < this.sectors; sector++) raise(this.durable, sector, acked[sector]!);
-    for (const [sector, crash] of this.forgotten) if (crash <= crashes) this.forgotten.delete(sector);
   }
 
   issueRead(lba: number, count: number, ticket: MirrorTicket): void {
@@ -148,7 +135,7 @@ export class MirrorOracle {
       this.breach(`Sector ${sector} shows bytes of no write: ${content.toString('hex', offset, offset + STAMP_BYTES)}`);
       return;
     }
-    if (this.forgotten.has(sector)) return;
+    if (this.isForgotten(sector)) return;
     const key = number === 0 ? this.zerosFrom(sector, floor) : this.keyOf(number);
     if (key === null || key < floor) {
       this.breach(`M15: sector ${sector} shows ${this.say(number)} in term ${term}; it must be ${this.sayKey(floor)} or later`);

@@ -9,7 +9,7 @@ import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { Trace } from '../base/trace.ts';
-import type { FlushTicket, MirrorOracle } from './mirror-oracle.ts';
+import type { MirrorOracle } from './mirror-oracle.ts';
 import type { SimClient } from '../machines/sim-client.ts';
 
 export interface MirrorUserPorts {
@@ -57,7 +57,7 @@ class MirrorUserIo implements VolumeIo {
   isOut = false;
   volume: Volume | null = null;
   ticket: Float64Array = new Float64Array(COUNT_MAX);
-  covered: FlushTicket | null = null;
+  covered: Float64Array = new Float64Array(0);
   private readonly ended: (io: MirrorUserIo, status: Status) => void;
 
   constructor(ended: (io: MirrorUserIo, status: Status) => void) {
@@ -166,6 +166,7 @@ export class MirrorUser {
       return;
     }
     this.volume = volume;
+    this.waitedMs = null;
     this.isLeaving = false;
     if (this.verifyAt > 0) this.verifyAt = 0;
     oracle.serves(termOf(volume));
@@ -282,7 +283,7 @@ export class MirrorUser {
   private answered(io: MirrorUserIo, lba: number): void {
     const { oracle } = this.ports;
     const count = io.lengthBytes / SECTOR_BYTES;
-    if (io.op === 'flush') oracle.flushed(io.covered!);
+    if (io.op === 'flush') oracle.flushed(io.covered);
     else if (io.op !== 'read') oracle.changed(io.number, lba, count, io.fua);
     else oracle.readDone(io.term, io.lowerings === oracle.lowerings ? io.ticket : null, lba, count, io.buffer, io.bufferOffset);
   }

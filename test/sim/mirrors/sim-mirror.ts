@@ -49,7 +49,7 @@ export class SimMirror {
     this.world = world;
     const { random, servers, trace, clients } = world;
     this.id = random.bytes(16).toString('hex');
-    this.oracle = new MirrorOracle(sectors);
+    this.oracle = new MirrorOracle(sectors, (sector) => this.replicas.some(({ forgotten }) => forgotten.has(sector)));
     this.oracle.breached = (sentence) => {
       trace.say(`!! ${NAME}: ${sentence}`);
       this.breaches.push(`${NAME}: ${sentence}`);
@@ -107,7 +107,6 @@ export class SimMirror {
     const storage = new SimStorage(sectors, shape, random, clock);
     const volume = new SimVolume(NAME, server.serverid, volumes.length + 1, storage, storage, trace, null, replica);
     volume.whenLost = () => this.oracle.crashed();
-    volume.whenForgotten = (sector) => this.oracle.forgets(sector);
     for (const { names } of clients) volume.readers.add(names.node);
     volumes.push(volume);
     server.machine.add(volume);
