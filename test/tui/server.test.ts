@@ -130,7 +130,9 @@ it('pages of clients, pools and interfaces', async () => {
   await terminal.press('Down', 'Down', 'Enter');
   await terminal.sees('> - big-2');
   await expectScreen(terminal, 'server-clients', mask);
-  await terminal.press('Escape', 'Down', 'Enter');
+  await terminal.press('Escape');
+  await terminal.sees('> Clients');
+  await terminal.press('Down', 'Enter');
   await terminal.sees('> + fast');
   await expectScreen(terminal, 'server-pools', mask);
   await terminal.press('Enter');
