@@ -154,7 +154,7 @@ export class SimMirror {
     const stored = servers.flatMap(({ machine }) => machine.votes?.recordOf(this.id)?.stored ?? []);
     const highest = stored.reduce<StoredConfig | null>((best, one) => (best === null || isLater(one, best) ? one : best), null);
     if (highest === null || !highest.config.clean) {
-      this.world.trace.say(`${NAME}: the last client has detached, and the highest config is not clean`);
+      this.breaches.push(`${NAME}: M13: the last client has detached, and the highest config is not clean`);
       return;
     }
     const { inSync, members } = highest.config;
