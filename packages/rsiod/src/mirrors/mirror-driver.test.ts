@@ -267,6 +267,17 @@ test('voters confirm the term when a majority of each set has answered, and do n
   expect(await Promise.all(asked)).toEqual([true, false]);
 });
 
+test('a voter counts only in the set of voters that names it, although another set names the same server', async () => {
+  const scene = new Scene().start();
+  const [newOnes, others] = [1, 2].map((serverid) => [{ voter: `${serverid}`.repeat(32), serverid }]);
+  const old = [{ voter: '9'.repeat(32), serverid: 1 }];
+  scene.order({ kind: 'view', view: { ...view({}), voterSets: [old, [...newOnes!, ...others!]] } });
+  const asked = scene.driver.confirmByVoters();
+  for (const [at, server] of scene.servers.entries()) server.answer(0, { ...DONE, voter: `${at + 1}`.repeat(32) });
+  scene.clock.advance(10_000);
+  expect(await asked).toBe(false);
+});
+
 test('events tell that a replica falls behind, is copied and is in sync', () => {
   const scene = new Scene().start();
   for (const change of [{}, { role: 'returning', session: 'none' }, { role: 'returning' }, {}] as const)

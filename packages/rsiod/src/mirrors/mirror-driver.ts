@@ -138,18 +138,17 @@ export class MirrorDriver {
     if (view === null || this.isOver || view.voterSets.length === 0) return Promise.resolve(false);
     const { term, voterSets } = view;
     const servers = this.ports.servers();
-    const confirmed = new Set<number>();
+    const confirmed = new Set<string>();
     return new Promise((resolve) => {
       const timer = this.ports.clock.after(CONFIRM_WAIT_MS, () => resolve(false));
-      const isConfirmed = (): boolean =>
-        voterSets.every((set) => 2 * set.filter(({ serverid }) => confirmed.has(serverid)).length > set.length);
+      const isConfirmed = (): boolean => voterSets.every((set) => 2 * set.filter(({ voter }) => confirmed.has(voter)).length > set.length);
       for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
         const server = servers.find((one) => one.serverid === serverid);
         this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {
           if (answer?.voted !== VOTED.DONE || answer.voter === null) return;
           const { voter } = answer;
           if (!voterSets.some((set) => set.some((one) => one.voter === voter && one.serverid === serverid))) return;
-          confirmed.add(serverid);
+          confirmed.add(voter);
           if (!isConfirmed()) return;
           timer.cancel();
           resolve(true);
