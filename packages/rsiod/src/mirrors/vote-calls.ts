@@ -5,16 +5,14 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
-import * as codec from '@rsio/protocol/wire/mirror/codec';
-import { VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror/codec';
+import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
 import type { DriverServer } from './driver-ports.ts';
+import { type VoteCall, voteFrame } from './vote-frame.ts';
 
 /** Null: no answer is coming. Called once, and never before `send` has returned. */
 export type Voted = (answer: VoteAnswer | null) => void;
-
-export type VoteCall = VoteRequest | { readonly kind: 'confirm'; readonly number: number };
 
 class Line {
   /** The vote that is at the server; null: none. Its `voted` is null if nobody waits for the answer any more. */
@@ -74,7 +72,7 @@ export class VoteCalls {
     }
     const out = { voted: voted as Voted | null };
     line.out = out;
-    const { aux, body } = encoded(this.mirror, call);
+    const { aux, body } = voteFrame(this.mirror, call);
     callSession(server.trunk, { op: OP.VOTE, attachment: null, aux, body }, (answer) => {
       line.out = null;
       const { next } = line;
@@ -88,7 +86,7 @@ export class VoteCalls {
   private answer(voted: Voted, { status, bodies: [body] }: SessionAnswer): void {
     let answer: VoteAnswer | null = null;
     try {
-      if (status === STATUS.OK && body !== undefined) answer = codec.decodeVoteAnswer(body, 0, body.length);
+      if (status === STATUS.OK && body !== undefined) answer = decodeVoteAnswer(body, 0, body.length);
     } finally {
       this.tell(voted, answer);
     }
@@ -110,25 +108,4 @@ export class VoteCalls {
 function withoutMirrors(server: string): VoteAnswer {
   const sentence = `Server ${server} has no mirrors: update it`;
   return { voted: VOTED.UNKNOWN, sentence, voter: null, promise: null, stored: null, replica: null };
-}
-
-function encoded(mirror: string, call: VoteCall): { readonly aux: number; readonly body: Buffer } {
-  switch (call.kind) {
-    case 'record':
-      return { aux: VOTE.RECORD, body: codec.encodeVoteRecord({ mirror }) };
-    case 'found':
-      return { aux: VOTE.FOUND, body: codec.encodeVoteFound({ mirror, name: call.name, universe: call.universe }) };
-    case 'claim':
-      return { aux: VOTE.CLAIM, body: codec.encodeVoteClaim({ mirror, number: call.number, takesOver: call.takesOver }) };
-    case 'config':
-      return { aux: VOTE.CONFIG, body: codec.encodeVoteConfig({ mirror, number: call.number, config: call.config }) };
-    case 'confirm':
-      return { aux: VOTE.CONFIRM, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
-    case 'place': {
-      const { number, volume, universe } = call;
-      return { aux: VOTE.PLACE, body: codec.encodeVotePlace({ mirror, number, volume, universe }) };
-    }
-    case 'unplace':
-      return { aux: VOTE.UNPLACE, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
-  }
 }

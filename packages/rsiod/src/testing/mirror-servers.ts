@@ -87,7 +87,7 @@ export class ScriptedServer implements MirrorServer {
   }
 
   async vote(order: VoteOrder): Promise<VoteAnswer> {
-    return await this.step(order.vote, () => this.decide(order));
+    return await this.step(order.kind, () => this.decide(order));
   }
 
   private async step<T>(what: string, work: () => T): Promise<T> {
@@ -102,14 +102,14 @@ export class ScriptedServer implements MirrorServer {
 
   private decide(order: VoteOrder): VoteAnswer {
     const record = this.records.get(order.mirror);
-    if (order.vote === 'found') return this.found(order, record);
+    if (order.kind === 'found') return this.found(order, record);
     if (record === undefined || (record.stored === null && record.founder !== this.client.node))
       return this.answer(VOTED.UNKNOWN, 'No record');
-    if (order.vote === 'record') return this.answer(VOTED.DONE, '', order.mirror);
+    if (order.kind === 'record') return this.answer(VOTED.DONE, '', order.mirror);
     const term: Term = { number: order.number, ...this.client };
     const above = record.promise === null ? 1 : compareTerms(term, record.promise);
     if (above < 0) return this.answer(VOTED.SUPERSEDED, 'A higher term is promised', order.mirror);
-    if (order.vote === 'claim') {
+    if (order.kind === 'claim') {
       const { promise, stored } = record;
       const hasEnded = promise !== null && stored?.config.clean === true && compareTerms(stored.term, promise) === 0;
       if (above > 0 && promise !== null && promise.node !== term.node && !hasEnded && !order.takesOver)
@@ -118,11 +118,11 @@ export class ScriptedServer implements MirrorServer {
       return this.answer(VOTED.DONE, '', order.mirror);
     }
     if (above > 0) return this.answer(VOTED.UNCLAIMED, 'Claim first', order.mirror);
-    if (order.vote === 'config') record.stored = { term, config: order.config };
-    if (order.vote === 'place') return this.place(order.mirror, `${order.volume}@${order.universe}`);
-    if (order.vote === 'unplace') for (const volume of this.stock.values()) if (volume.mark?.mirror === order.mirror) volume.mark = null;
+    if (order.kind === 'config') record.stored = { term, config: order.config };
+    if (order.kind === 'place') return this.place(order.mirror, `${order.volume}@${order.universe}`);
+    if (order.kind === 'unplace') for (const volume of this.stock.values()) if (volume.mark?.mirror === order.mirror) volume.mark = null;
     const answer = this.answer(VOTED.DONE, '', order.mirror);
-    if (order.vote === 'dismiss') this.records.delete(order.mirror);
+    if (order.kind === 'dismiss') this.records.delete(order.mirror);
     return answer;
   }
 

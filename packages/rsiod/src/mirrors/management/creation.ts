@@ -93,8 +93,8 @@ async function makeVolume({ name, universe, sizeBytes, blockSizeBytes, pool, req
 /** A record that was founded before for this command has an id, and perhaps a promise, already. */
 async function found({ mirror, name, universe }: MirrorPlan, server: MirrorServer, made: Made): Promise<VoteAnswer> {
   made.records.add(server);
-  const first = await server.vote({ vote: 'found', mirror, name, universe }, VOTE_CHANGE_MS);
-  const answer = first.voted === VOTED.DIFFERENT ? await server.vote({ vote: 'record', mirror }, VOTE_CHANGE_MS) : first;
+  const first = await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS);
+  const answer = first.voted === VOTED.DIFFERENT ? await server.vote({ kind: 'record', mirror }, VOTE_CHANGE_MS) : first;
   if (answer.voted === VOTED.REFUSED) made.records.delete(server);
   if (answer.stored !== null) made.isUsable = true;
   return done(answer, server.name);
@@ -102,14 +102,14 @@ async function found({ mirror, name, universe }: MirrorPlan, server: MirrorServe
 
 async function claimAll({ mirror, voters }: MirrorPlan, number: number): Promise<void> {
   await atAll(voters, async (server) =>
-    done(await server.vote({ vote: 'claim', mirror, number, takesOver: false }, VOTE_CHANGE_MS), server.name),
+    done(await server.vote({ kind: 'claim', mirror, number, takesOver: false }, VOTE_CHANGE_MS), server.name),
   );
 }
 
 async function place(plan: MirrorPlan, server: MirrorServer, number: number, made: Made): Promise<MirrorMember> {
   const { mirror, name: volume, universe, sizeBytes } = plan;
   made.marks.add(server);
-  const answer = await server.vote({ vote: 'place', mirror, number, volume, universe }, VOTE_CHANGE_MS);
+  const answer = await server.vote({ kind: 'place', mirror, number, volume, universe }, VOTE_CHANGE_MS);
   const { replica } = done(answer, server.name);
   if (replica === null) throw new RsError('E_PROTOCOL', `Server ${server.name}: the answer names no replica`);
   if (replica.sizeBytes < sizeBytes)
@@ -118,7 +118,7 @@ async function place(plan: MirrorPlan, server: MirrorServer, number: number, mad
 }
 
 async function storeAtAll({ mirror, voters }: MirrorPlan, number: number, config: MirrorConfig): Promise<void> {
-  await atAll(voters, async (server) => done(await server.vote({ vote: 'config', mirror, number, config }, VOTE_CHANGE_MS), server.name));
+  await atAll(voters, async (server) => done(await server.vote({ kind: 'config', mirror, number, config }, VOTE_CHANGE_MS), server.name));
 }
 
 /** The command was sent again, and its first execution has stored the configuration at one voter at least. */

@@ -154,7 +154,7 @@ describe('the list', () => {
     expect(mirrors[0]?.replicas.map(({ isReachable }) => isReachable)).toEqual([true, false]);
     expect(mirrors[0]?.voters.map(({ trouble }) => trouble)).toEqual([null, 'Server big-8 of osl is not connected', 'No record']);
     expect(gaps).toEqual(['Server big-8 of osl is not connected']);
-    await servers[2]?.vote({ vote: 'found', mirror: mirrors[0]!.mirror, name: 'db', universe: 0 });
+    await servers[2]?.vote({ kind: 'found', mirror: mirrors[0]!.mirror, name: 'db', universe: 0 });
     const again = await management().list({ namespace: null });
     expect(again.mirrors[0]?.voters[2]?.trouble).toBe('The server has lost its record of the mirror');
   });

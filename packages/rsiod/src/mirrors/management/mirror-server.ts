@@ -8,37 +8,15 @@ import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-c
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import {
-  decodeVoteAnswer,
-  encodeVoteClaim,
-  encodeVoteConfig,
-  encodeVoteFound,
-  encodeVotePlace,
-  encodeVoteRecord,
-  encodeVoteTerm,
-} from '@rsio/protocol/wire/mirror/codec';
-import {
-  VOTE,
-  type VoteAnswer,
-  type VoteClaim,
-  type VoteConfig,
-  type VoteFound,
-  type VotePlace,
-  type VoteRecord,
-  type VoteTerm,
-} from '@rsio/protocol/wire/mirror/messages';
+import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror/codec';
+import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Server } from '../../network/server.ts';
+import { type VoteCall, voteFrame } from '../vote-frame.ts';
 import { VOTE_SENT_MAX } from './limits.ts';
 
 /** A VOTE that a command sends. */
-export type VoteOrder =
-  | ({ readonly vote: 'found' } & VoteFound)
-  | ({ readonly vote: 'record' } & VoteRecord)
-  | ({ readonly vote: 'claim' } & VoteClaim)
-  | ({ readonly vote: 'place' } & VotePlace)
-  | ({ readonly vote: 'config' } & VoteConfig)
-  | ({ readonly vote: 'unplace' | 'dismiss' } & VoteTerm);
+export type VoteOrder = VoteCall & { readonly mirror: string };
 
 export interface MirrorServer {
   readonly namespace: string;
@@ -88,7 +66,7 @@ export function sendVote(
   order: VoteOrder,
   limitMs: number,
 ): Promise<VoteAnswer> {
-  const { aux, body } = encoded(order);
+  const { aux, body } = voteFrame(order.mirror, order);
   return new Promise((resolve, reject) => {
     let isOver = false;
     let sent = 0;
@@ -128,26 +106,4 @@ export function sendVote(
 function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: string): VoteAnswer {
   if (status !== STATUS.OK || body === undefined) throw new RsError('E_SYSTEM', `${who}: ${sentence}`);
   return decodeVoteAnswer(body, 0, body.length);
-}
-
-function encoded(order: VoteOrder): { readonly aux: number; readonly body: Buffer } {
-  const { mirror } = order;
-  switch (order.vote) {
-    case 'found':
-      return { aux: VOTE.FOUND, body: encodeVoteFound({ mirror, name: order.name, universe: order.universe }) };
-    case 'record':
-      return { aux: VOTE.RECORD, body: encodeVoteRecord({ mirror }) };
-    case 'claim':
-      return { aux: VOTE.CLAIM, body: encodeVoteClaim({ mirror, number: order.number, takesOver: order.takesOver }) };
-    case 'place': {
-      const { number, volume, universe } = order;
-      return { aux: VOTE.PLACE, body: encodeVotePlace({ mirror, number, volume, universe }) };
-    }
-    case 'config':
-      return { aux: VOTE.CONFIG, body: encodeVoteConfig({ mirror, number: order.number, config: order.config }) };
-    case 'unplace':
-      return { aux: VOTE.UNPLACE, body: encodeVoteTerm({ mirror, number: order.number }) };
-    case 'dismiss':
-      return { aux: VOTE.DISMISS, body: encodeVoteTerm({ mirror, number: order.number }) };
-  }
 }

@@ -76,11 +76,11 @@ function check({ survey, nodename }: Removal): void {
 /** Claims the mirror at one server. With force, a server that lists a replica and has lost its record founds it, because marks need a claim. */
 async function claim({ survey, force }: Removal, server: MirrorServer, number: number): Promise<void> {
   const { mirror, name, universe } = survey;
-  const request = { vote: 'claim', mirror, number, takesOver: force } as const;
+  const request = { kind: 'claim', mirror, number, takesOver: force } as const;
   let answer: VoteAnswer = await server.vote(request, VOTE_CHANGE_MS);
   if (answer.voted === VOTED.UNKNOWN && !isListed(survey, server)) return;
   if (answer.voted === VOTED.UNKNOWN && force) {
-    done(await server.vote({ vote: 'found', mirror, name, universe }, VOTE_CHANGE_MS), server.name);
+    done(await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS), server.name);
     answer = await server.vote(request, VOTE_CHANGE_MS);
   }
   done(answer, server.name);
@@ -98,9 +98,9 @@ interface RemovedAt {
 async function removeAt(removal: Removal, server: MirrorServer, number: number, newId: () => string): Promise<RemovedAt> {
   const { survey, volumes: wanted } = removal;
   const volumes = replicasAt(survey, server);
-  const replica = volumes.length === 0 ? null : await refusal(server, { vote: 'unplace', mirror: survey.mirror, number });
+  const replica = volumes.length === 0 ? null : await refusal(server, { kind: 'unplace', mirror: survey.mirror, number });
   if (replica !== null) return { volumes: [], left: [leftReplica(removal, server, replica)] };
-  const record = await refusal(server, { vote: 'dismiss', mirror: survey.mirror, number });
+  const record = await refusal(server, { kind: 'dismiss', mirror: survey.mirror, number });
   const left =
     record === null
       ? []
@@ -114,7 +114,7 @@ async function removeAt(removal: Removal, server: MirrorServer, number: number, 
 async function refusal(server: MirrorServer, order: VoteOrder): Promise<string | null> {
   try {
     const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);
-    return voted === VOTED.DONE || (voted === VOTED.UNKNOWN && order.vote === 'dismiss') ? null : sentence;
+    return voted === VOTED.DONE || (voted === VOTED.UNKNOWN && order.kind === 'dismiss') ? null : sentence;
   } catch (thrown) {
     return toRsError(thrown).message;
   }

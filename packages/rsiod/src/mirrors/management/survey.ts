@@ -76,7 +76,7 @@ async function askOne(mirror: string, server: MirrorServer, silent: Map<number, 
   const trouble = silent.get(server.serverid) ?? server.trouble;
   if (trouble !== null) return { answer: null, trouble };
   try {
-    return { answer: await server.vote({ vote: 'record', mirror }, VOTE_ASK_MS), trouble: null };
+    return { answer: await server.vote({ kind: 'record', mirror }, VOTE_ASK_MS), trouble: null };
   } catch (thrown) {
     const error = toRsError(thrown);
     silent.set(server.serverid, error);

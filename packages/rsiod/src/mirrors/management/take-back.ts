@@ -30,7 +30,7 @@ async function claimAgain({ mirror }: MirrorPlan, made: Made, server: MirrorServ
   if (!made.records.has(server)) return 'none';
   try {
     if (server.trouble !== null) throw server.trouble;
-    const { voted, sentence } = await server.vote({ vote: 'claim', mirror, number: made.number, takesOver: false }, VOTE_CHANGE_MS);
+    const { voted, sentence } = await server.vote({ kind: 'claim', mirror, number: made.number, takesOver: false }, VOTE_CHANGE_MS);
     if (voted === VOTED.DONE) return 'ours';
     if (voted === VOTED.UNKNOWN) return 'none';
     return voted === VOTED.SUPERSEDED || voted === VOTED.HELD ? 'other' : { unknown: sentence };
@@ -66,10 +66,10 @@ async function takeBackAt(plan: MirrorPlan, made: Made, server: MirrorServer, cl
 async function dismissed({ mirror }: MirrorPlan, { number, marks }: Made, server: MirrorServer): Promise<string | null> {
   try {
     if (marks.has(server)) {
-      const unmarked = await server.vote({ vote: 'unplace', mirror, number }, VOTE_CHANGE_MS);
+      const unmarked = await server.vote({ kind: 'unplace', mirror, number }, VOTE_CHANGE_MS);
       if (unmarked.voted !== VOTED.DONE) return unmarked.sentence;
     }
-    const { voted, sentence } = await server.vote({ vote: 'dismiss', mirror, number }, VOTE_CHANGE_MS);
+    const { voted, sentence } = await server.vote({ kind: 'dismiss', mirror, number }, VOTE_CHANGE_MS);
     return voted === VOTED.DONE || voted === VOTED.UNKNOWN ? null : sentence;
   } catch (thrown) {
     return toRsError(thrown).message;

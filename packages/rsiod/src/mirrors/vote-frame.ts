@@ -1,0 +1,33 @@
+// A VOTE of this client as it is sent. The driver of an attached mirror (vote-calls.ts) and the commands about mirrors
+// (management/mirror-server.ts) send what is made here. Pure. Invariant: a kind of VOTE is encoded in this file only.
+
+import * as codec from '@rsio/protocol/wire/mirror/codec';
+import { VOTE } from '@rsio/protocol/wire/mirror/messages';
+import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
+
+/** What a voter is asked about a mirror. */
+export type VoteCall = VoteRequest | { readonly kind: 'confirm' | 'dismiss'; readonly number: number };
+
+/** Returns the kind of VOTE, for the field aux of the header, and the body. */
+export function voteFrame(mirror: string, call: VoteCall): { readonly aux: number; readonly body: Buffer } {
+  switch (call.kind) {
+    case 'record':
+      return { aux: VOTE.RECORD, body: codec.encodeVoteRecord({ mirror }) };
+    case 'found':
+      return { aux: VOTE.FOUND, body: codec.encodeVoteFound({ mirror, name: call.name, universe: call.universe }) };
+    case 'claim':
+      return { aux: VOTE.CLAIM, body: codec.encodeVoteClaim({ mirror, number: call.number, takesOver: call.takesOver }) };
+    case 'config':
+      return { aux: VOTE.CONFIG, body: codec.encodeVoteConfig({ mirror, number: call.number, config: call.config }) };
+    case 'place': {
+      const { number, volume, universe } = call;
+      return { aux: VOTE.PLACE, body: codec.encodeVotePlace({ mirror, number, volume, universe }) };
+    }
+    case 'confirm':
+      return { aux: VOTE.CONFIRM, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+    case 'unplace':
+      return { aux: VOTE.UNPLACE, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+    case 'dismiss':
+      return { aux: VOTE.DISMISS, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+  }
+}
