@@ -7,17 +7,20 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { addressKey } from '@rsio/common/lib/subnet';
+import { parseSize } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
-import type { ExploreRequest } from './model/command.ts';
+import type { ExploreRequest, MirrorWish } from './model/command.ts';
 import { probeSentences } from './model/report-text.ts';
 import type { Failure, Sample, SearchedServer, StoredFile } from './model/state.ts';
 import type { Action, Effect, ReloadOutcome } from './model/step.ts';
 import type { IdentifiedServer } from './server-identification.ts';
-import { STATUS_REFRESH_MS } from './widgets/limits.ts';
+import { MIRRORS_REFRESH_MS, STATUS_REFRESH_MS } from './widgets/limits.ts';
 
 /** Called after each pair of interfaces has been tried. */
 type OnReport = (report: ProbeReport, done: number, total: number) => void;
@@ -36,6 +39,8 @@ export interface Ports {
   /** Probes every candidate pair of a client interface and a server interface. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
+  /** An id for a request that must not be executed twice. */
+  newId(): string;
   /** Throws E_SYSTEM if rsiod does not start. */
   startDaemon(): Promise<void>;
   /** Shows the start page of crsio. */
@@ -69,6 +74,15 @@ export function runEffect(effect: Effect, ports: Ports, dispatch: (action: Actio
     case 'attach':
     case 'detach':
       return answer(changeVolume(effect, ports), dispatch, (failure) => ({ kind: 'failed', what: `Not ${effect.kind}ed`, failure }));
+    case 'ask-mirrors':
+      return answer(askMirrors(effect.run, ports), dispatch, (failure) => ({ kind: 'mirrors-heard', run: effect.run, answer: failure }));
+    case 'ask-mirrors-later':
+      ports.clock.after(MIRRORS_REFRESH_MS, () => dispatch({ kind: 'mirrors-due', run: effect.run }));
+      return;
+    case 'create-mirror':
+      return answer(createMirror(effect.wish, ports), dispatch, (failure) => ({ kind: 'failed', what: 'Mirror not created', failure }));
+    case 'remove-mirror':
+      return answer(removeMirror(effect.mirror, ports), dispatch, (failure) => ({ kind: 'failed', what: 'Not dissolved', failure }));
     case 'start-page':
       return ports.showStart();
     case 'end':
@@ -181,6 +195,31 @@ async function sample(run: number, ports: Ports): Promise<Action> {
     namespaces: query.namespaces,
   };
   return { kind: 'sampled', run, sample: taken };
+}
+
+async function askMirrors(run: number, ports: Ports): Promise<Action> {
+  const [status, { namespaces }, { mirrors, gaps }] = await Promise.all([
+    ports.call('status', {}),
+    ports.call('query', { refresh: false }),
+    ports.call('mirrors', { namespace: null }),
+  ]);
+  const servers = [...new Set(namespaces.flatMap((each) => each.servers.map(({ name }) => name)))];
+  return { kind: 'mirrors-heard', run, answer: { mirrors, gaps, attached: status.mirrors, servers } };
+}
+
+async function createMirror({ name, size, servers, witness, namespace, pool }: MirrorWish, ports: Ports): Promise<Action> {
+  const { mirror, warnings } = await ports.call('mirror-create', {
+    ...{ name, universe: 0, sizeBytes: parseSize(size), blockSizeBytes: SECTOR_BYTES, request: ports.newId() },
+    ...{ namespace: namespace === '' ? null : namespace, witness: witness === '' ? null : witness, pool: pool === '' ? null : pool },
+    servers: servers.split(',').map((one) => one.trim()),
+  });
+  return { kind: 'done', sentence: [`${volumeLabel(mirror)} created`, ...warnings].join('; ') };
+}
+
+async function removeMirror(mirror: Extract<Effect, { kind: 'remove-mirror' }>['mirror'], ports: Ports): Promise<Action> {
+  const { left } = await ports.call('mirror-remove', { ...mirror, volumes: false, force: false });
+  if (left.length > 0) return { kind: 'failed', what: 'Not dissolved to the end', failure: { code: 'E_SYSTEM', message: left.join('; ') } };
+  return { kind: 'done', sentence: `${volumeLabel(mirror)} is no mirror any more` };
 }
 
 async function testPaths(run: number, ports: Ports): Promise<Action> {

@@ -1,7 +1,7 @@
 // Implements the ports of effects.ts for the real program: configuration file, interfaces, sockets, and rsiod's control socket. Each port
 // is one library call; effects.ts decides the order of the calls.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
@@ -84,6 +84,7 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths, lea
       const namespace = namespaceOf(config, name);
       return identifyServer({ config, namespace, locals: probeLocals(config), ports: probePorts(namespace) }, address);
     },
+    newId: () => randomUUID(),
     startDaemon: async () => {
       const messages: string[] = [];
       await startDaemon(root, (sentence) => void messages.push(sentence)).catch((thrown: unknown) => {

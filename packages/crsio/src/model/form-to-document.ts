@@ -82,6 +82,7 @@ function withNewSection(document: IniDocument, purpose: FormPurpose, name: strin
       return addServer(document, purpose.namespace, name, values);
     case 'defaults':
     case 'explore':
+    case 'mirror':
       return document;
   }
 }

@@ -5,10 +5,12 @@ import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';
 import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
 import type { KeyEntry, KeyTable } from '@rsio/common/config/schema/entries';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
-import { address, keyText, name, port } from '@rsio/common/config/schema/value-types';
+import { address, keyText, name, port, size, type ValueType } from '@rsio/common/config/schema/value-types';
+import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { type FieldSpec, type Form, formOf, type Offer } from './form.ts';
 import type { FormPurpose } from './command.ts';
+import { PAIRED_SERVERS_MAX } from '../widgets/limits.ts';
 import { configOf, type FormScreen, type State } from './state.ts';
 
 const schema = SCHEMA.rscltcfg;
@@ -25,7 +27,7 @@ export function formScreen(state: State, purpose: FormPurpose): FormScreen {
   return { kind: 'form', purpose, form: formFor(state, purpose) };
 }
 
-/** Returns the section that a form changes. Returns null if the form creates a section or has the purpose `explore`. */
+/** Returns the section that a form changes. Returns null if the form creates a section or does not belong to the file. */
 export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
   switch (purpose.kind) {
     case 'defaults':
@@ -36,6 +38,7 @@ export function sectionRefOf(purpose: FormPurpose): SectionRef | null {
     case 'namespace':
       return purpose.name === null ? null : { type: purpose.kind, name: purpose.name };
     case 'explore':
+    case 'mirror':
       return null;
   }
 }
@@ -59,6 +62,8 @@ function formFor(state: State, purpose: FormPurpose): Form {
     }
     case 'explore':
       return formOf('Find NEW Namespace', EXPLORE_FIELDS);
+    case 'mirror':
+      return formOf('New mirror', mirrorFields(state));
   }
 }
 
@@ -70,6 +75,46 @@ const EXPLORE_FIELDS: readonly FieldSpec[] = [
   { key: 'port', entry: optionalEntry(port, 'Port of the namespace. Inherited from [defaults]') },
   { key: 'namespacekey', entry: optionalEntry(keyText, 'Key of the namespace; only answers that it signs are accepted') },
 ];
+
+function mirrorFields(state: State): readonly FieldSpec[] {
+  const namespaces = configOf(state).namespaces.map((each) => each.name);
+  const page = state.screens.find(({ kind }) => kind === 'mirrors');
+  const servers = (page?.kind === 'mirrors' ? page.now?.servers : undefined) ?? [];
+  const needed = (type: KeyEntry<unknown>['type'], help: string): KeyEntry<unknown> => ({ ...optionalEntry(type, help), isRequired: true });
+  const offered = (texts: readonly string[]): readonly Offer[] => texts.map((text) => ({ text, detail: '' }));
+  return [
+    { key: 'name', entry: needed(name, 'Name of the mirror, and of its volume on each server') },
+    { key: 'size', entry: needed(size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Size of the mirror, such as 20g') },
+    {
+      key: 'servers',
+      entry: needed(serverNames, 'Two or three servers that get a replica each'),
+      offers: offered(pairsOf(servers.slice(0, PAIRED_SERVERS_MAX))),
+    },
+    {
+      key: 'witness',
+      entry: optionalEntry(name, 'Server that votes and has no replica. Two replicas without a witness stop if either server fails'),
+      offers: offered(servers),
+    },
+    {
+      key: 'namespace',
+      entry: optionalEntry(name, 'Namespace of the servers'),
+      offers: offered(namespaces),
+      ...(namespaces.length === 1 ? { text: namespaces[0] ?? '' } : {}),
+    },
+    { key: 'pool', entry: optionalEntry(name, 'Pool of the replicas. Default: each server chooses'), isMore: true },
+  ];
+}
+
+/** `a,b`, `a,c`, `b,c` */
+function pairsOf(servers: readonly string[]): string[] {
+  return servers.flatMap((one, index) => servers.slice(index + 1).map((other) => `${one},${other}`));
+}
+
+const serverNames: ValueType<readonly string[]> = {
+  ...name,
+  allowed: 'names of two or three servers, with commas',
+  parse: (text) => text.split(',').map((one) => name.parse(one.trim())),
+};
 
 function optionalEntry(type: KeyEntry<unknown>['type'], help: string): KeyEntry<unknown> {
   return { type, isRequired: false, default: null, help };

@@ -7,7 +7,8 @@ import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/in
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -91,6 +92,24 @@ export interface StatusScreen {
   readonly failure: Failure | null;
 }
 
+/** What rsiod and, through it, the voters say of mirrors. */
+export interface MirrorsSample {
+  readonly mirrors: readonly MirrorSummary[];
+  /** What could not be asked, so that mirrors may be missing. */
+  readonly gaps: readonly string[];
+  readonly attached: readonly AttachedMirrorView[];
+  /** Names of the servers that rsiod knows, each once. */
+  readonly servers: readonly string[];
+}
+
+export interface MirrorsScreen {
+  readonly kind: 'mirrors';
+  readonly focus: number;
+  readonly run: number;
+  readonly now: MirrorsSample | null;
+  readonly failure: Failure | null;
+}
+
 export interface TestScreen {
   readonly kind: 'test';
   readonly focus: number;
@@ -111,6 +130,7 @@ export type ListScreen =
   | FoundScreen
   | SearchScreen
   | StatusScreen
+  | MirrorsScreen
   | TestScreen
   | DifferenceScreen;
 
@@ -201,8 +221,13 @@ export function isUnsaved(state: State): boolean {
   return printIni(state.document) !== state.clean || isFormTouched(state);
 }
 
+/** The form asks for something that does not go into the file. */
+export function isOutsideFile({ kind }: FormPurpose): boolean {
+  return kind === 'explore' || kind === 'mirror';
+}
+
 export function isFormTouched(state: State): boolean {
-  return state.screens.some((screen) => screen.kind === 'form' && screen.purpose.kind !== 'explore' && isTouched(screen.form));
+  return state.screens.some((screen) => screen.kind === 'form' && !isOutsideFile(screen.purpose) && isTouched(screen.form));
 }
 
 /**

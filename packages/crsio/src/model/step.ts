@@ -10,8 +10,8 @@ import type { MachineInterface } from '@rsio/protocol/explorer/network/interface
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import type { Size } from '../widgets/canvas.ts';
 import type { Input } from '../widgets/keys.ts';
-import type { ExploreRequest } from './command.ts';
-import type { Failure, Sample, SearchedServer, State, StoredFile } from './state.ts';
+import type { ExploreRequest, MirrorWish } from './command.ts';
+import type { Failure, MirrorsSample, Sample, SearchedServer, State, StoredFile } from './state.ts';
 
 export interface Step {
   readonly state: State;
@@ -35,8 +35,13 @@ export type Effect =
       readonly addresses: readonly string[];
     }
   | { readonly kind: 'sample' | 'test-paths'; readonly run: number }
-  | { readonly kind: 'sample-later'; readonly run: number }
+  | { readonly kind: 'sample-later' | 'ask-mirrors' | 'ask-mirrors-later'; readonly run: number }
   | { readonly kind: 'attach' | 'detach'; readonly volume: string }
+  | { readonly kind: 'create-mirror'; readonly wish: MirrorWish }
+  | {
+      readonly kind: 'remove-mirror';
+      readonly mirror: { readonly namespace: string; readonly name: string; readonly universe: number };
+    }
   | { readonly kind: 'start-page' | 'end' };
 
 export type ReloadOutcome =
@@ -61,6 +66,7 @@ export type Action =
   | { readonly kind: 'searched'; readonly run: number; readonly servers: readonly SearchedServer[]; readonly findings: readonly Finding[] }
   | { readonly kind: 'run-failed'; readonly run: number; readonly failure: Failure }
   | { readonly kind: 'sampled'; readonly run: number; readonly sample: Sample | Failure }
-  | { readonly kind: 'sample-due'; readonly run: number }
+  | { readonly kind: 'sample-due' | 'mirrors-due'; readonly run: number }
+  | { readonly kind: 'mirrors-heard'; readonly run: number; readonly answer: MirrorsSample | Failure }
   | { readonly kind: 'tested'; readonly run: number; readonly lines: readonly string[] }
   | { readonly kind: 'done'; readonly sentence: string };

@@ -5,7 +5,7 @@ import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { FormPurpose } from '../model/command.ts';
 import type { Choice, FormScreen } from '../model/state.ts';
 import { type Field, focused } from '../model/form.ts';
-import { KEYS_HELP } from './help-text.ts';
+import { KEYS_HELP, MIRRORS_HELP } from './help-text.ts';
 import type { HelpText, Page } from './page.ts';
 
 export function formPage({ form, purpose }: FormScreen): Page {
@@ -19,9 +19,11 @@ export function formPage({ form, purpose }: FormScreen): Page {
   };
 }
 
+const APPLY: { readonly [K in FormPurpose['kind']]?: string } = { explore: 'Explore now', mirror: 'Create mirror' };
+
 function actionsFor(purpose: FormPurpose): readonly Choice[] {
   const own: readonly Choice[] = [
-    { label: purpose.kind === 'explore' ? 'Explore now' : 'Apply', command: { do: 'accept-form' } },
+    { label: APPLY[purpose.kind] ?? 'Apply', command: { do: 'accept-form' } },
     { label: 'Discard', command: { do: 'drop-form' } },
   ];
   switch (purpose.kind) {
@@ -43,6 +45,7 @@ function actionsFor(purpose: FormPurpose): readonly Choice[] {
     case 'server':
     case 'defaults':
     case 'explore':
+    case 'mirror':
       return own;
   }
 }
@@ -53,5 +56,6 @@ function fieldHelp({ key, entry }: Field): HelpText {
 }
 
 function sectionHelp(purpose: FormPurpose): string {
+  if (purpose.kind === 'mirror') return `${MIRRORS_HELP}\n\n`;
   return purpose.kind === 'explore' ? '' : `[${purpose.kind}]: ${SCHEMA.rscltcfg[purpose.kind].help}.\n\n`;
 }

@@ -38,6 +38,12 @@ separately. The bars compare each path with the fastest one.
 
 Enter attaches a volume. On an attached volume, Enter asks and then detaches it.`;
 
+export const MIRRORS_HELP = `A mirror is one volume with a replica on each of two or three servers. Three servers vote, so that any one of \
+them may fail: with two replicas, the third voter is a witness.
+
++ is well, ! needs attention. Enter on a mirror attaches, detaches or dissolves it. F7 creates a mirror. rsconfig mirror has commands that add, \
+replace and compare replicas.`;
+
 export const DIFFERENCE_HELP = `Lines with - are only in the file on disk, lines with + only in your edited version; other lines are in both.
 
 F7 rereads the file, or overwrites it with your version.`;

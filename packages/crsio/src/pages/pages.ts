@@ -8,6 +8,7 @@ import { foundPage, searchPage } from './found-page.ts';
 import { interfacesPage } from './interfaces-page.ts';
 import { menuPage } from './menu-page.ts';
 import { namespacePage, namespacesPage } from './namespaces-page.ts';
+import { mirrorsPage } from './mirrors-page.ts';
 import type { Page } from './page.ts';
 import { statusPage, testPage } from './status-page.ts';
 
@@ -26,6 +27,8 @@ export function pageOf(state: State): Page {
       return foundPage(screen);
     case 'search':
       return searchPage(screen);
+    case 'mirrors':
+      return mirrorsPage(state, screen);
     case 'status':
       return statusPage(state, screen);
     case 'test':

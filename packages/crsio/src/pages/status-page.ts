@@ -37,7 +37,7 @@ function rowsOf(state: State, { now, before, failure }: StatusScreen): Row[] {
   return [...pathRows(now, before), EMPTY_ROW, ...volumeRows(now, rowColumns(state.size)), ...socketRows(now), ...waitingRows(now)];
 }
 
-function failureRows(state: State, { code, message }: { readonly code: string; readonly message: string }): Row[] {
+export function failureRows(state: State, { code, message }: { readonly code: string; readonly message: string }): Row[] {
   if (code !== 'E_NOT_RUNNING') return [textRow('! rsiod does not answer'), textRow(`${message} [${code}]`)];
   return [
     textRow('! rsiod is not running on this machine'),

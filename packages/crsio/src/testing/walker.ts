@@ -169,6 +169,7 @@ export class Walker {
         const answer = world.daemon[method];
         return answer === undefined ? Promise.reject(new RsError('E_INTERNAL', `No answer to ${method}`)) : Promise.resolve(answer(params));
       },
+      newId: () => 'id-1',
       startDaemon: () => {
         if (world.startError !== null) return Promise.reject(world.startError);
         world.daemon = {};

@@ -3,10 +3,11 @@
 
 import { acceptForm, addAllInterfaces, removeSection } from '../model/form-to-document.ts';
 import type { Command, Removable } from '../model/command.ts';
-import { fillField, formText, isTouched } from '../model/form.ts';
+import { checkForm, fillField, formText, isTouched } from '../model/form.ts';
 import { formScreen } from '../model/forms.ts';
 import {
   type FormScreen,
+  isOutsideFile,
   notice,
   popScreen,
   type Popup,
@@ -21,6 +22,7 @@ import { type Step, step } from '../model/step.ts';
 import { pageOf } from '../pages/pages.ts';
 import { findNamespace, findServers, takeFound, testPaths } from './exploring.ts';
 import { leave, readAgain, save } from './saving.ts';
+import { chooseForMirror, confirmDissolving, createMirror, dissolve, openMirrors } from './mirrors.ts';
 import { confirmDetach, attach, detach, openStatus } from './watching.ts';
 
 export function perform(before: State, command: Command): Step {
@@ -29,6 +31,7 @@ export function perform(before: State, command: Command): Step {
   if (!state.isWritable && isEdit(command)) return step(pushPopup(state, readOnlyNotice(state.configFile)));
   switch (command.do) {
     case 'open':
+      if (command.screen === 'mirrors') return openMirrors(state);
       return command.screen === 'status' ? openStatus(state) : step(pushScreen(state, { kind: command.screen, focus: 0 }));
     case 'open-namespace':
       return step(pushScreen(state, { kind: 'namespace', name: command.name, focus: 0 }));
@@ -60,6 +63,12 @@ export function perform(before: State, command: Command): Step {
       return confirmDetach(state, command.volume);
     case 'detach-now':
       return detach(state, command.volume);
+    case 'mirror-choices':
+      return chooseForMirror(state, command.volume);
+    case 'remove-mirror':
+      return confirmDissolving(state, command.volume);
+    case 'remove-mirror-now':
+      return dissolve(state, command.volume);
     default:
       return performOnFile(state, command);
   }
@@ -76,7 +85,7 @@ const EDITS: readonly Command['do'][] = [
 ];
 
 function isEdit(command: Command): boolean {
-  return command.do === 'edit' ? command.purpose.kind !== 'explore' : EDITS.includes(command.do);
+  return command.do === 'edit' ? !isOutsideFile(command.purpose) : EDITS.includes(command.do);
 }
 
 type FileCommand = Extract<
@@ -135,6 +144,7 @@ export function accept(state: State): Step {
   const screen = topScreen(state);
   if (screen.kind !== 'form') return step(state);
   if (screen.purpose.kind === 'explore') return explore(state, screen);
+  if (screen.purpose.kind === 'mirror') return makeMirror(state, screen);
   const accepted = acceptForm(state, screen);
   if ('form' in accepted) return step(withTop(state, { ...screen, form: accepted.form }));
   const name = formText(screen.form, 'name');
@@ -144,6 +154,12 @@ export function accept(state: State): Step {
   const own = { kind: 'namespace', name, focus: 0 } as const;
   // A renamed namespace is shown under its new name.
   return step(below.kind === 'namespace' ? withTop(done, { ...below, name }) : pushScreen(done, own));
+}
+
+/** The form stays if a field is wrong. */
+function makeMirror(state: State, screen: FormScreen): Step {
+  const checked = checkForm(screen.form);
+  return checked.problem === null ? createMirror(popScreen(state), screen.form) : step(withTop(state, { ...screen, form: checked }));
 }
 
 function explore(state: State, { form }: FormScreen): Step {
@@ -163,7 +179,7 @@ function explore(state: State, { form }: FormScreen): Step {
 /** Saves the document after accepting an open form for a section. If the form is not accepted, nothing is saved. */
 function saveAll(state: State, isLeaving: boolean): Step {
   const screen = topScreen(state);
-  if (screen.kind !== 'form' || screen.purpose.kind === 'explore') return save(state, isLeaving);
+  if (screen.kind !== 'form' || isOutsideFile(screen.purpose)) return save(state, isLeaving);
   const accepted = accept(state);
   return topScreen(accepted.state).kind === 'form' ? accepted : save(accepted.state, isLeaving);
 }

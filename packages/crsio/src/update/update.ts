@@ -22,6 +22,7 @@ import { popupFocus } from '../view/popup-view.ts';
 import { isLargeEnough, pageSize } from '../widgets/border.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';
 import { explored, found, runFailed, searched, searching, tested, tried } from './exploring.ts';
+import { mirrorsDue, mirrorsHeard } from './mirrors.ts';
 import { accept, dropForm, perform } from './perform.ts';
 import { fileRead, leave, notSaved, saved, reloaded } from './saving.ts';
 import { done, failed, sampled, sampleDue } from './watching.ts';
@@ -70,6 +71,10 @@ function hear(state: State, action: Extract<Action, { readonly run: number }>): 
       return sampled(state, action.run, action.sample);
     case 'sample-due':
       return sampleDue(state, action.run);
+    case 'mirrors-heard':
+      return mirrorsHeard(state, action.run, action.answer);
+    case 'mirrors-due':
+      return mirrorsDue(state, action.run);
     case 'tested':
       return tested(state, action.run, action.lines);
   }
@@ -151,7 +156,7 @@ function performOr(state: State, command: Command | null): Step {
   return command === null ? step(state) : perform(state, command);
 }
 
-export const MENU = { interfaces: 0, namespaces: 1, newNamespace: 2, defaults: 3, status: 4, save: 5, leave: 6 } as const;
+export const MENU = { interfaces: 0, namespaces: 1, newNamespace: 2, defaults: 3, mirrors: 4, status: 5, save: 6, leave: 7 } as const;
 
 /** Marks the line of the next step in the menu; leaves any other screen unchanged. */
 export function atNextStep(state: State): State {

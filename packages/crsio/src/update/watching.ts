@@ -3,6 +3,7 @@
 
 import { type Failure, notice, pushPopup, pushScreen, type Sample, type State, topScreen, withTop } from '../model/state.ts';
 import { type Step, step } from '../model/step.ts';
+import { mirrorsAgain } from './mirrors.ts';
 
 export function openStatus(state: State): Step {
   const run = state.runs + 1;
@@ -46,6 +47,7 @@ export function detach(state: State, volume: string): Step {
  * change.
  */
 export function done(state: State, sentence: string): Step {
+  if (state.screens.some(({ kind }) => kind === 'mirrors')) return mirrorsAgain({ ...state, note: sentence });
   const screen = state.screens.find(({ kind }) => kind === 'status');
   if (screen?.kind !== 'status') return step({ ...state, note: sentence });
   const run = state.runs + 1;

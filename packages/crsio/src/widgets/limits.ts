@@ -4,6 +4,10 @@
 export const SCREEN_COLUMNS_MIN = 80;
 export const SCREEN_ROWS_MIN = 24;
 export const STATUS_REFRESH_MS = 1_000;
+/** Interval between two looks at mirrors. Each asks the voters of all mirrors. */
+export const MIRRORS_REFRESH_MS = 3_000;
+/** Number of servers whose pairs the form of a mirror offers. */
+export const PAIRED_SERVERS_MAX = 6;
 export const FIELD_TEXT_MAX_CHARS = 4_096;
 /**
  * Maximum of m x n, where m and n count the differing lines of the old and the new text. Above this maximum, all differing lines are shown
