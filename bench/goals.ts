@@ -64,6 +64,7 @@ const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digit
 const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
 const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
+const MIRRORS = { section: 'mirrors', digits: 2, isLessBetter: false } as const;
 const GARBAGE = { section: 'garbage', bound: 200, unit: ' bytes', digits: 0, isLessBetter: true } as const;
 const PAUSE = { section: 'garbage', bound: 2, unit: ' ms', digits: 2, isLessBetter: true } as const;
 
@@ -92,6 +93,11 @@ export const FIGURE_GOALS = {
   },
   ownMemory: { ...MEMORY, what: 'private memory of an idle client, a process of its own', bound: 12 },
   sharedMemory: { ...MEMORY, what: 'private memory of an idle client, shared processes', bound: 1 },
+  mirrorReads: { ...MIRRORS, what: 'mirror, 1 Gbit/s to each server: 8 KiB reads, depth 32', bound: 1.3, unit: ' x one server' },
+  mirrorLargeReads: { ...MIRRORS, what: 'mirror, 2 x 1 Gbit/s to each server: 1 MiB reads', bound: 1.9, unit: ' x one server' },
+  mirrorWrites: { ...MIRRORS, what: 'mirror, 1 Gbit/s of the client: 8 KiB writes, depth 32', bound: 0.45, unit: ' x one server' },
+  mirrorWriteLatency: { ...MIRRORS, what: 'mirror: 8 KiB writes, depth 1, p50', bound: 1.3, unit: ' x one server', isLessBetter: true },
+  mirrorConfirmed: { ...MIRRORS, what: 'mirror: 8 KiB reads, depth 32, confirmed', bound: 0.9, unit: ' x local reads' },
   serverGarbage: { ...GARBAGE, what: 'heap allocated for each request, server process' },
   clientGarbage: { ...GARBAGE, what: 'heap allocated for each request, rsiod' },
   serverPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, server process' },

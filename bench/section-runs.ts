@@ -7,6 +7,7 @@ import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';
 import { measureEncryption } from './encryption/encryption.ts';
 import { measureGarbage } from './garbage/garbage.ts';
+import { measureMirrors } from './mirrors/mirrors.ts';
 import { measureClients } from './scale/clients.ts';
 import { measurePaths, measureVolumes } from './scale/cost.ts';
 import { measureRestart } from './scale/restart.ts';
@@ -24,6 +25,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   restart: measureRestart,
   volumes: measureVolumes,
   paths: measurePaths,
+  mirrors: measureMirrors,
   garbage: measureGarbage,
 };
 

@@ -1,7 +1,7 @@
 // The sections: everything that is measured besides the rows of the server. Each belongs to a part of the bench and has the name that `--only`
 // takes. Pure; the folder of a part has the code that measures.
 
-export const PARTS = ['server', 'encryption', 'client', 'scale', 'garbage'] as const;
+export const PARTS = ['server', 'encryption', 'client', 'scale', 'mirrors', 'garbage'] as const;
 export type Part = (typeof PARTS)[number];
 
 interface SectionShape {
@@ -20,6 +20,7 @@ export const SECTIONS = [
   { name: 'restart', part: 'scale', title: '1,000 clients come back to a server that was killed' },
   { name: 'volumes', part: 'scale', title: 'cost of a request with up to 1,024 volumes open' },
   { name: 'paths', part: 'scale', title: 'cost of a request over up to 8 paths' },
+  { name: 'mirrors', part: 'mirrors', title: 'a mirror over two servers beside a volume of one server' },
   { name: 'garbage', part: 'garbage', title: 'heap allocated for each request, and pauses' },
 ] as const satisfies readonly SectionShape[];
 
@@ -59,7 +60,7 @@ export const FULL_SECTIONS: SectionPlan = {
   sections: SECTIONS.map(({ name }) => name),
 };
 
-/** The sections that have goals. */
+/** The sections that have goals, except mirrors, which take three minutes. */
 export const QUICK_SECTIONS: SectionPlan = {
   ...FULL_SECTIONS,
   rounds: 1,

@@ -10,7 +10,12 @@ import type { Host } from './host.ts';
 export async function emptyPool(host: Host, name = 'pool'): Promise<string> {
   const folder = path.join(host.root, name);
   mkdirSync(folder);
+  await makeEmptyPool(folder);
+  return folder;
+}
+
+/** Makes a pool of an empty folder. */
+export async function makeEmptyPool(folder: string): Promise<void> {
   const allocate = (): Promise<void> => Promise.reject(new Error('An empty pool needs no space'));
   await new PoolFiles(folder, { allocate }).makePool({ id: crypto.randomUUID(), createdMs: Date.now() });
-  return folder;
 }
