@@ -5,11 +5,12 @@ import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
 import { addClient, changeRights, removeClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
-import { list, object, text } from '@rsio/common/control/shape';
+import { list, object, orNull, text } from '@rsio/common/control/shape';
 import { SESSION_PATH, type StatsView } from '@rsio/common/control/server/stats-views';
 import { CLIENT } from '@rsio/common/control/server/views';
 import { toRsError } from '@rsio/common/lib/errors';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
+import { keyFrom } from '../cli/key-file.ts';
 import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
 import { formatTime } from '@rsio/common/log/log-line';
 import { clientDetails, waitWarnings } from '@rsio/common/manage/server-stats';
@@ -45,21 +46,26 @@ function pathsOf({ sessions }: StatsView, name: string): StatsView['sessions'][n
 
 export const CLIENT_ADD = defineCommand({
   call: { by: 'words', words: 'client add' },
-  synopsis: 'client add NAME [--rights R]',
+  synopsis: 'client add NAME [--key-file F|-] [--rights R]',
   summary: 'lets a client connect, and prints its new key',
   details: `The key has ${KEY_NEW_CHARS} characters. Give it to rsconfig join on the client, for example
 through --key-file. If the server has tls = require, join encrypts by itself.
-R is use (default), admin, or manage with pool= and limit=, such as
-"manage pool=fast limit=500g".`,
-  options: { rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' }, json: JSON_OPTION },
-  json: object({ name: text(), key: text('Its new key; shown only here') }),
+A client has one key for all servers of a namespace: on a further server, give
+that key with --key-file, and nothing is printed. R is use (default), admin, or
+manage with pool= and limit=, such as "manage pool=fast limit=500g".`,
+  options: {
+    'key-file': { kind: 'text', value: 'F', help: 'file with the key of the client, or - for stdin' },
+    rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' },
+    json: JSON_OPTION,
+  },
+  json: object({ name: text(), key: orNull(text('Its new key; shown only here'), 'null: it was given') }),
   operands: { min: 1, max: 1 },
-  run: async (context, { rights, json }, [name = '']) => {
-    const key = newKey();
+  run: async (context, { 'key-file': file, rights, json }, [name = '']) => {
+    const key = file === null ? newKey() : keyFrom(file);
     // Only the key goes to stdout, so that a script can take it from there.
     await changeServerFile(context, (document) => setRights(addClient(document, name, key), name, rights), context.note);
-    if (json) return printJson(context, { name, key });
-    context.out(`${key}\n`);
+    if (json) return printJson(context, { name, key: file === null ? key : null });
+    if (file === null) context.out(`${key}\n`);
     return undefined;
   },
 });

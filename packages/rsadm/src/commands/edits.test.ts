@@ -30,6 +30,31 @@ describe('edits of rssrvcfg', () => {
     expect(JSON.parse(out)).toEqual({ name: 'mars', key: expect.stringMatching(/^[2-9a-z]{32}$/) });
   });
 
+  test('client add --key-file takes the key that the client has, and prints none', async () => {
+    await scene.serve();
+    const file = `${scene.configFile}.key`;
+    writeFileSync(file, '23456789abcdefghjkmnpqrstuvwyz23\n');
+    expect(await scene.run(['client', 'add', 'mars', '--key-file', file])).toEqual({ code: 0, out: '', err: 'rsadm: pool x is added\n' });
+    expect(scene.config()).toContain('\nmars 23456789abcdefghjkmnpqrstuvwyz23');
+    expect(JSON.parse((await scene.run(['client', 'add', 'venus', '--key-file', file, '--json'])).out)).toEqual({
+      name: 'venus',
+      key: null,
+    });
+    const before = scene.config();
+    for (const [content, code] of [
+      ['', 'E_USAGE'],
+      ['a\nb\n', 'E_USAGE'],
+      ['zu kurz', 'E_'],
+    ] as const) {
+      writeFileSync(file, content);
+      const refused = await scene.run(['client', 'add', 'pluto', '--key-file', file]);
+      expect(refused.err).toContain(code);
+      expect(refused.code).not.toBe(0);
+    }
+    expect((await scene.run(['client', 'add', 'pluto', '--key-file', `${file}.none`])).err).toContain('E_SYSTEM');
+    expect(scene.config()).toBe(before);
+  });
+
   test('client rights and client remove change only the lines of the client', async () => {
     await scene.serve();
     expect(await scene.run(['client', 'rights', 'big-2', 'manage', 'pool=fast'])).toEqual({ code: 0, out: 'pool x is added\n', err: '' });

@@ -1,16 +1,15 @@
 // The commands about the namespace of the server. They read and edit the file, so that they work without rssrv. Invariant: the key of the
 // namespace is never printed, and comes from a file, because every user can read the command line of a process.
 
-import { readFileSync } from 'node:fs';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { count, flag, object, text } from '@rsio/common/control/shape';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { changeServerFile } from '@rsio/common/manage/server-file';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { defineCommand, usageError } from '../../cli/context.ts';
+import { keyFrom } from '../../cli/key-file.ts';
 
 export const NAMESPACE_SHOW = defineCommand({
   call: { by: 'words', words: 'namespace show' },
@@ -63,11 +62,3 @@ namespaceid, because clients identify the server by it.`,
     return undefined;
   },
 });
-
-function keyFrom(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (thrown) {
-    throw new RsError('E_SYSTEM', `Cannot read the key from ${file} (${errnoName(thrown) ?? 'unknown'}): check the file`, { file }, thrown);
-  }
-}

@@ -1,0 +1,25 @@
+// Reads a key from a file or from stdin. A key never comes from the command line, because every user sees it there. Invariant: no error shows
+// a key.
+
+import { readFileSync } from 'node:fs';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { usageError } from './context.ts';
+
+const STDIN = '-';
+const STDIN_DESCRIPTOR = 0;
+
+/** Returns the one line of the file; `-` is stdin. Throws E_SYSTEM if it cannot be read, and E_USAGE if it is not one line. */
+export function keyFrom(file: string): string {
+  const lines = read(file).trim().split('\n');
+  const [key = ''] = lines;
+  if (lines.length === 1 && key !== '') return key;
+  throw usageError(`No key in ${file === STDIN ? 'stdin' : `file ${file}`}: it must hold one line, the key`);
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file === STDIN ? STDIN_DESCRIPTOR : file, 'utf8');
+  } catch (thrown) {
+    throw new RsError('E_SYSTEM', `Cannot read the key from ${file} (${errnoName(thrown) ?? 'unknown'}): check the file`, { file }, thrown);
+  }
+}
