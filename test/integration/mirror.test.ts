@@ -158,3 +158,42 @@ it('a client that ends or is killed attaches its mirror again, and another one n
   await venus.rsconfigWell('-d', 'db');
   await client.rsconfigWell('-a', 'db');
 });
+
+it('a mirror that is attached read-only refuses changes, also after a crash and a take-over, and is settled', {
+  timeout: 120_000,
+}, async () => {
+  await createMirror();
+  await client.rsconfigWell('-a', 'db');
+  const data = randomBytes(PIECE);
+  const writer = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  await writer.write(MIB, data);
+  writer.close();
+  // The end is not clean: the next holder settles the replicas, although its users may only read.
+  const venus = await startClient('venus', 1);
+  await venus.rsconfigWell('-a', 'db', '--read-only', '--take-over');
+  const check = async (): Promise<void> => {
+    const io = await NbdIo.open(venus.rsiodPaths.nbdSocket, 'osl/db');
+    expect((await io.read(MIB, PIECE)).equals(data)).toBe(true);
+    await expect(io.write(MIB, randomBytes(PIECE))).rejects.toThrow();
+    io.close();
+    expect(await venus.rsconfigWell('-lvv')).toMatch(/^osl:db@0 .*read-only/m);
+  };
+  await check();
+  const held = await client.rsconfig('-a', 'db', '--read-only');
+  expect([held.code, held.stderr]).toEqual([1, expect.stringMatching(/\[E_HELD\]/)]);
+  await venus.kill('rsiod');
+  await venus.start('rsiod');
+  await waitFor(async () => (await venus.rsconfigWell('-l')).includes('osl:db@0'), SOON_MS, 'attached again after a crash');
+  await check();
+  const other = await venus.rsconfig('-a', 'db');
+  expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/attached read-only: detach it first/)]);
+  await venus.rsconfigWell('-d', 'db');
+  expect(await venus.rsconfigWell('mirror', 'list')).toMatch(/^osl:db@0 +16\.0M +pi-1 pi-2 +- +pi-3 +-$/m);
+  for (const pool of pools)
+    expect(
+      bytesIn(pool)
+        .subarray(MIB, MIB + PIECE)
+        .equals(data),
+      pool,
+    ).toBe(true);
+});

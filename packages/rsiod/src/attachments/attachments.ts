@@ -319,13 +319,12 @@ export class Attachments {
     const { config, name, universe, from } = choice.offers[0]!;
     const { label } = choice;
     const settings = effectiveVolume(config, name);
-    if (wantsReadonly(ask, settings.readonly))
-      throw new RsError('E_VOLUME', `${label} is a mirror, which cannot be attached read-only yet`);
     const namespace = this.ports.namespaces().find((one) => one.config.name === config.name);
     if (namespace === undefined) throw new RsError('E_NO_PATH', `Server ${from.name} was removed from the configuration`);
     const takesOver = ask.take !== TAKE.NO;
+    const readonly = wantsReadonly(ask, settings.readonly);
     const waitMs = takesOver ? TAKE_OVER_WAIT_MS : ATTACH_WAIT_MS;
-    const { io } = await this.mirrors.attach({ namespace, mirror, name, universe, label, takesOver, waitMs });
+    const { io } = await this.mirrors.attach({ namespace, mirror, name, universe, label, readonly, takesOver, waitMs });
     return new Volume(config, io, this.ports.clock, settings.stall, this.notify, () => `the servers of mirror ${label}`);
   }
 

@@ -24,6 +24,8 @@ export interface AttachedMirrorPorts {
   readonly clock: Clock;
   /** As users see the mirror. */
   readonly label: string;
+  /** Changes of users are refused. The client is the holder all the same: it settles, copies and clears. */
+  readonly readonly: boolean;
   /** A number from 0 to 1. */
   random(): number;
   servers(): readonly DriverServer[];
@@ -55,7 +57,7 @@ export class AttachedMirror {
     const { clock } = ports;
     const { mirror, name, universe } = seed;
     this.io = new MirrorIo(
-      { mirror, name, universe, readonly: false },
+      { mirror, name, universe, readonly: ports.readonly },
       {
         clock,
         lost: (identity, why) => this.driver.lost(identity, why),

@@ -33,6 +33,7 @@ export interface MirrorAsk {
   readonly name: string;
   readonly universe: number;
   readonly label: string;
+  readonly readonly: boolean;
   readonly takesOver: boolean;
   readonly waitMs: number;
 }
@@ -103,7 +104,7 @@ export class Mirrors {
   }
 
   private make(ask: MirrorAsk, serving: () => void, refused: (error: RsError) => void): AttachedMirror {
-    const { namespace, mirror: id, name, universe, label, takesOver } = ask;
+    const { namespace, mirror: id, name, universe, label, readonly, takesOver } = ask;
     const { ports } = this;
     const settings = (): EffectiveVolume => ports.settings(namespace.config.name, name);
     let isServing = false;
@@ -114,6 +115,7 @@ export class Mirrors {
       {
         clock: ports.clock,
         label,
+        readonly,
         random: () => ports.random(),
         servers: () => namespace.orderedServers,
         newLog: () => ports.newLog(settings().logSizeBytes),

@@ -37,7 +37,8 @@ needs the right admin too.
 
 An attached volume stays read-only or read-write, even if rsiod restarts. To
 change the mode of an attached volume, detach the volume and attach it again.
-The output of rsconfig -l shows which volumes are read-only.
+The output of rsconfig -l shows which volumes are read-only. Several clients can
+attach a volume read-only, but only one client can attach a mirror.
 
 With --wait, the command keeps trying as long as the server of a volume is
 unreachable, no server offers the volume, or another client holds it. With
