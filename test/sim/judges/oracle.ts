@@ -110,7 +110,7 @@ export class Oracle {
     this.stamp.writeUInt32BE(volume, 12);
   }
 
-  /** M2: the volume has this many sectors now; the new ones show zeros until they are written. */
+  /** C2: the volume has this many sectors now; the new ones show zeros until they are written. */
   grow(sectors: number): void {
     this.sectors = Math.max(this.sectors, sectors);
   }

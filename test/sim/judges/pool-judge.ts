@@ -1,4 +1,4 @@
-// Judges from outside the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, M1 to M4).
+// Judges from outside the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to C4).
 // It knows each order that was asked, the answers, and the disk. What the volumes contain is the oracle's job. Invariant: it observes and
 // changes nothing.
 
@@ -53,20 +53,20 @@ export class PoolJudge {
     this.pending.set(request, { id, after });
   }
 
-  /** M1: what is answered is durable. */
+  /** C1: what is answered is durable. */
   answered(request: string, id: string): void {
     const { id: asked, after } = this.pending.get(request)!;
     this.pending.delete(request);
     this.done++;
     if (asked !== null && asked !== id) {
-      this.breach(`M1: an order for volume ${asked} is executed on ${id}`);
+      this.breach(`C1: an order for volume ${asked} is executed on ${id}`);
       return;
     }
     const folder = this.disk.durable.get(id);
     const lengthBytes = this.disk.durableLengthOf(id);
     if (folder === undefined || !isIn(folder, after))
-      this.breach(`M1: ${textOf(after)} is answered, and ${folder === undefined ? 'nothing' : textOf(stateIn(folder))} is durable`);
-    if (lengthBytes < after.sizeBytes) this.breach(`M1: ${textOf(after)} is answered, and ${lengthBytes} bytes of its file are durable`);
+      this.breach(`C1: ${textOf(after)} is answered, and ${folder === undefined ? 'nothing' : textOf(stateIn(folder))} is durable`);
+    if (lengthBytes < after.sizeBytes) this.breach(`C1: ${textOf(after)} is answered, and ${lengthBytes} bytes of its file are durable`);
     this.answeredStates.set(id, after);
   }
 
@@ -79,45 +79,45 @@ export class PoolJudge {
     const before = id === null ? null : this.stateOf(id);
     const made = id === null ? this.made(after) : this.disk.shown.get(id);
     if (made !== undefined && isIn(made, after) && (before === null || !isIn(made, before)))
-      this.breach(`M1: ${textOf(after)} is refused with ${code}, and is done all the same`);
+      this.breach(`C1: ${textOf(after)} is refused with ${code}, and is done all the same`);
   }
 
-  /** M4: the answer to a request that was answered before. */
+  /** C4: the answer to a request that was answered before. */
   repeated(request: string, id: string, answer: string): void {
-    if (answer !== id) this.breach(`M4: request ${request} is answered with ${id}, and with ${answer} when it is repeated`);
+    if (answer !== id) this.breach(`C4: request ${request} is answered with ${id}, and with ${answer} when it is repeated`);
     this.look('after a repeated request');
   }
 
-  /** M1: every volume is as it was answered last, or as an order that is not answered makes it. */
+  /** C1: every volume is as it was answered last, or as an order that is not answered makes it. */
   look(when: string): void {
     for (const [id, state] of this.answeredStates) {
       const folder = this.disk.shown.get(id);
       if (folder !== undefined && this.isRight(folder, id, state)) continue;
-      this.breach(`M1: ${textOf(state)} is ${folder === undefined ? 'gone' : textOf(stateIn(folder))} ${when}`);
+      this.breach(`C1: ${textOf(state)} is ${folder === undefined ? 'gone' : textOf(stateIn(folder))} ${when}`);
     }
     const created = [...this.pending.values()].filter(({ id }) => id === null);
     for (const [id, folder] of this.disk.shown) {
       if (this.disk.lengthOf(id) < folder.manifest.sizeBytes)
-        this.breach(`M1: ${textOf(stateIn(folder))} has a file of ${this.disk.lengthOf(id)} bytes ${when}`);
+        this.breach(`C1: ${textOf(stateIn(folder))} has a file of ${this.disk.lengthOf(id)} bytes ${when}`);
       if (this.answeredStates.has(id)) continue;
       const same = created.filter(({ after }) => isIn(folder, after));
-      if (same.length === 0) this.breach(`M1: ${textOf(stateIn(folder))} is there ${when}, and nobody made it`);
+      if (same.length === 0) this.breach(`C1: ${textOf(stateIn(folder))} is there ${when}, and nobody made it`);
     }
     for (const { after } of created)
       if ([...this.disk.shown].filter(([id, folder]) => !this.answeredStates.has(id) && isIn(folder, after)).length > 1)
-        this.breach(`M4: ${textOf(after)} was created more than once`);
+        this.breach(`C4: ${textOf(after)} was created more than once`);
   }
 
-  /** M1: clients are told of a size when that is durable. */
+  /** C1: clients are told of a size when that is durable. */
   serves(id: string, name: string, sizeBytes: number): void {
     const folder = this.disk.durable.get(id);
     const durableBytes = Math.min(folder?.manifest.sizeBytes ?? 0, this.disk.durableLengthOf(id));
-    if (durableBytes < sizeBytes) this.breach(`M1: volume ${name} is served with ${sizeBytes} bytes, of which ${durableBytes} are durable`);
+    if (durableBytes < sizeBytes) this.breach(`C1: volume ${name} is served with ${sizeBytes} bytes, of which ${durableBytes} are durable`);
   }
 
-  /** M3: a volume is not taken from its holder. */
+  /** C3: a volume is not taken from its holder. */
   takes(what: string, name: string, { holder }: JudgedUse): void {
-    if (holder !== null) this.breach(`M3: volume ${name} is ${what} while ${holder} holds it`);
+    if (holder !== null) this.breach(`C3: volume ${name} is ${what} while ${holder} holds it`);
   }
 
   breach(sentence: string): void {

@@ -1,4 +1,4 @@
-// Judges from outside the snapshots of one server (rule P2), what differs between them (N5), and where its volumes are (M5). It keeps what each
+// Judges from outside the snapshots of one server (rule P2), what differs between them (N5), and where its volumes are (C5). It keeps what each
 // snapshot contained when it was answered. Invariant: it observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -239,7 +239,7 @@ export class SimClient {
     if (process.isKilled || this.isStopped) return;
     user.isAttaching = false;
     const volume = attachments.list.find((one) => one.name === name);
-    if (volume !== undefined && user.target.isRemoved) this.ports.breach(`M3: ${user.name} has attached a removed volume`);
+    if (volume !== undefined && user.target.isRemoved) this.ports.breach(`C3: ${user.name} has attached a removed volume`);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: attach ${take}: ${outcome.error?.message ?? 'done'}`);
     if (volume !== undefined) user.attached(volume, process);
     else if (user.insists || user.target.isPooled || outcome.error?.code !== 'E_HELD' || !user.target.isFought) this.attachAgain(user);

@@ -99,7 +99,7 @@ export class SimVolume implements LossWatch {
     // What was asked under an earlier file is answered under this one.
     storage.failedMs = Math.max(storage.failedMs, before.failedMs);
     storage.syncedMs = Math.max(storage.syncedMs, before.syncedMs);
-    before.holds = { acts: () => this.judge.breach('M5: something is done on the file that the volume had before') };
+    before.holds = { acts: () => this.judge.breach('C5: something is done on the file that the volume had before') };
     this.storage = storage;
     this.follow(storage);
     if (this.trace.isOn) this.trace.say(`${this.name}: another file`);
@@ -125,10 +125,10 @@ export class SimVolume implements LossWatch {
     this.oracle.grow((config.sizeBytes ?? 0) / SECTOR_BYTES);
   }
 
-  /** M3: nothing is done on a removed volume. */
+  /** C3: nothing is done on a removed volume. */
   private acts(epoch: number): void {
     this.judge.acts(epoch);
-    if (this.isRemoved) this.judge.breach(`M3: something is done under epoch ${epoch} after the volume was removed`);
+    if (this.isRemoved) this.judge.breach(`C3: something is done under epoch ${epoch} after the volume was removed`);
   }
 
   /** The file that an OPEN finds now. */

@@ -112,7 +112,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
     const one = this.ports.volumes.get(volume.id!);
     this.held.delete(volumeKey(volume));
     if (one === undefined || next.some(({ id }) => id === volume.id)) return;
-    if (one.holder !== null) this.ports.machine.judge.breach(`M3: volume ${volume.name} is not served while ${one.holder} holds it`);
+    if (one.holder !== null) this.ports.machine.judge.breach(`C3: volume ${volume.name} is not served while ${one.holder} holds it`);
     one.serveAs(null);
   }
 
@@ -122,7 +122,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
     if (parts.some(({ trouble }) => trouble !== null)) return;
     const wrong = parts.find(({ path, stamp }) => dataAt(path ?? '')?.stamp !== stamp);
     if (wrong !== undefined)
-      this.ports.machine.judge.breach(`M1: volume ${config.name} is served with ${wrong.path}, and its manifest has another file`);
+      this.ports.machine.judge.breach(`C1: volume ${config.name} is served with ${wrong.path}, and its manifest has another file`);
     this.held.set(volumeKey(config), config);
   }
 
@@ -137,7 +137,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
     }
     const data = dataAt(path ?? '');
     if (data === null || data.stamp !== pool?.stamp || data.sizeBytes < (sizeBytes ?? 0)) {
-      machine.judge.breach(`M1: volume ${name} is served from ${path} (${data?.stamp}), and the file of its manifest is ${pool?.stamp}`);
+      machine.judge.breach(`C1: volume ${name} is served from ${path} (${data?.stamp}), and the file of its manifest is ${pool?.stamp}`);
       return;
     }
     this.held.set(volumeKey(config), config);

@@ -122,7 +122,7 @@ export class SimStore {
     this.answers = new SnapshotAnswers(this.served, this.comparisons);
     const moves = this.newMoves(ports, volumes);
     this.jobs = new Jobs({ clock, log: NO_LOG, file: `${mountPath(machine.stateMount)}/jobs.json`, run: (job) => moves.run(job) });
-    this.start(ports, volumes, moves).catch((thrown: unknown) => machine.judge.breach(`M1: no start: ${toRsError(thrown).stack}`));
+    this.start(ports, volumes, moves).catch((thrown: unknown) => machine.judge.breach(`C1: no start: ${toRsError(thrown).stack}`));
   }
 
   /** Executes an order when those before it have ended. Throws RsError. */

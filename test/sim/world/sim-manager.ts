@@ -166,7 +166,7 @@ export class SimManager {
       }
       if (answer !== null && answer.code !== 'E_POOL') {
         judge.refused(request, answer.code);
-        if (answer.code !== 'E_HELD') judge.breach(`M1: ${JSON.stringify(order)} is refused with ${answer.code}`);
+        if (answer.code !== 'E_HELD') judge.breach(`C1: ${JSON.stringify(order)} is refused with ${answer.code}`);
         return null;
       }
       await this.pause(this.random.unit() * RETRY_MAX_MS);

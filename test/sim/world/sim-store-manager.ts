@@ -138,7 +138,7 @@ export class SimStoreManager {
     if (found !== null) this.ports.judge.look(found, 'after a start');
     for (const one of [...this.fixed, ...(this.moving === null ? [] : [this.moving])]) {
       const pools = store.pools.states.filter(({ volumes }) => volumes.has(one.volume.id));
-      if (pools.length !== 1 && found !== null) this.ports.judge.breach(`M5: volume ${one.name} is in ${pools.length} pools after a start`);
+      if (pools.length !== 1 && found !== null) this.ports.judge.breach(`C5: volume ${one.name} is in ${pools.length} pools after a start`);
     }
   }
 
@@ -378,7 +378,7 @@ export class SimStoreManager {
     const { jobs, pools } = this.ports.server.store;
     const { state } = jobs.find(id);
     const where = pools.states.find(({ volumes }) => volumes.has(volume.id))?.name;
-    if ((state === 'done') !== (where === to)) judge.breach(`M5: the move of ${name} to ${to} is ${state}, and it is in ${where}`);
+    if ((state === 'done') !== (where === to)) judge.breach(`C5: the move of ${name} to ${to} is ${state}, and it is in ${where}`);
   }
 
   private compare(when: string): void {
@@ -420,7 +420,7 @@ export class SimStoreManager {
       }
       if (answer !== null && REFUSALS.includes(answer.code)) return null;
       if (answer !== null && answer.code !== 'E_POOL' && answer.code !== 'E_TIMEOUT')
-        this.ports.judge.breach(`M1: ${what} is refused with ${answer.code}: ${answer.why}`);
+        this.ports.judge.breach(`C1: ${what} is refused with ${answer.code}: ${answer.why}`);
       await this.pause(this.random.unit() * RETRY_MAX_MS);
     }
   }

@@ -163,7 +163,7 @@ export class SimWorld {
     this.stores?.heal();
     this.mirrors?.heal();
     await this.runUntil(() => this.users.every((user) => !user.isBusy) && this.areOrdersDone, clock.monotonicMs() + CALM_MAX_MS);
-    if (!this.areOrdersDone) this.breaches.push('M1: an order is not answered although all is well');
+    if (!this.areOrdersDone) this.breaches.push('C1: an order is not answered although all is well');
     this.mirrors?.judgeEnd();
     this.rivals.stop();
     for (const user of this.users) user.stop();
@@ -174,7 +174,7 @@ export class SimWorld {
     for (const { name, oracle } of this.forgetful)
       this.breaches.push(`V1: ${oracle.owed} sectors that the storage of ${name} has forgotten are not brought back`);
     await this.runUntil(() => this.users.every((user) => user.knowsSize), clock.monotonicMs() + RECOVERY_MAX_MS);
-    for (const user of this.users) if (!user.knowsSize) this.breaches.push(`M2: ${user.name} has not heard that its volume has grown`);
+    for (const user of this.users) if (!user.knowsSize) this.breaches.push(`C2: ${user.name} has not heard that its volume has grown`);
     const isVerified = (): boolean => this.volumes.every((volume) => this.isVerified(volume));
     await this.runUntil(() => isVerified() && this.users.every((user) => !user.isBusy), lastMs + RECOVERY_MAX_MS);
     for (const volume of this.volumes) if (!this.isVerified(volume)) this.breaches.push(`${volume.name} cannot be read to its end`);

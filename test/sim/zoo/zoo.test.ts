@@ -42,11 +42,11 @@ const RULES = [
   'H4',
   'H5',
   'V1',
-  'M1',
-  'M2',
-  'M3',
-  'M4',
-  'M5',
+  'C1',
+  'C2',
+  'C3',
+  'C4',
+  'C5',
   'P1',
   'P2',
   'N1',
@@ -63,7 +63,7 @@ const RULES = [
 function testLines(): Map<string, string> {
   const page = readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8');
   const found = new Map<string, string>();
-  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHVMPNQ]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHVMPNQ]\d+\. |^##)/gm)) {
+  for (const [, rule, rest] of page.matchAll(/^\*\*([SOLREHVCPNQ]\d+)\. ([\s\S]*?)(?=^\*\*[SOLREHVCPNQ]\d+\. |^##)/gm)) {
     found.set(rule!, rest!.slice(rest!.indexOf('- Tests:')));
   }
   return found;

@@ -1,4 +1,4 @@
-// Mutants of the rules for volumes of pools: M1 to M4, and what an OPEN beside a change owes (H1). What production does with files is broken
+// Mutants of the rules for volumes of pools: C1 to C4, and what an OPEN beside a change owes (H1). What production does with files is broken
 // in the simulated files; the unit tests of pool-files.ts prove the real ones.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
@@ -50,7 +50,7 @@ function fill({ storage: { cache } }: SimVolume, byte: number, from: number, to:
 const DURABILITY: readonly Mutant[] = [
   {
     name: 'manifest-before-file',
-    rule: 'M1',
+    rule: 'C1',
     breaks: 'The manifest of a grown volume is committed before its file is extended',
     apply: () => {
       const late: Extension[] = [];
@@ -71,7 +71,7 @@ const DURABILITY: readonly Mutant[] = [
   },
   {
     name: 'change-told-early',
-    rule: 'M1',
+    rule: 'C1',
     breaks: 'A change is announced to clients before it is durable',
     apply: () =>
       override<VerbsInner, [Found, Manifest], Promise<Found>>(PoolVerbs, 'replace', (original) => async (self, found, manifest) => {
@@ -81,13 +81,13 @@ const DURABILITY: readonly Mutant[] = [
   },
   {
     name: 'change-unsynced',
-    rule: 'M1',
+    rule: 'C1',
     breaks: 'A change is answered before the folder is synced',
     apply: () => override(SimDisk, 'sync', () => () => undefined),
   },
   {
     name: 'start-unsynced',
-    rule: 'M1',
+    rule: 'C1',
     breaks: 'A start serves what the server before had not synced yet (of the simulated pool)',
     apply: () => override(SimPools, 'makeDurable', () => () => undefined),
   },
@@ -96,7 +96,7 @@ const DURABILITY: readonly Mutant[] = [
 const CONTENT: readonly Mutant[] = [
   {
     name: 'grown-dirty',
-    rule: 'M2',
+    rule: 'C2',
     breaks: 'The grown part of a volume shows what was on the disk before',
     apply: () =>
       beforeServing((volume, { sizeBytes }) => {
@@ -105,13 +105,13 @@ const CONTENT: readonly Mutant[] = [
   },
   {
     name: 'grown-untold',
-    rule: 'M2',
+    rule: 'C2',
     breaks: 'Handles that are open do not grow with their volume',
     apply: () => override(SessionVolumes, 'grow', () => () => undefined),
   },
   {
     name: 'restored-empty',
-    rule: 'M2',
+    rule: 'C2',
     breaks: 'A restored volume gets a new file',
     apply: () =>
       beforeServing((volume) => {
@@ -123,7 +123,7 @@ const CONTENT: readonly Mutant[] = [
 const USE: readonly Mutant[] = [
   {
     name: 'held-removed',
-    rule: 'M3',
+    rule: 'C3',
     breaks: 'A volume is removed and renamed although clients use it',
     apply: () =>
       override<object, [ServerVolumeConfig], VolumeStanding>(ConfigInForce, 'standingOf', (original) => (self, volume) => ({
@@ -133,7 +133,7 @@ const USE: readonly Mutant[] = [
   },
   {
     name: 'removed-served',
-    rule: 'M3',
+    rule: 'C3',
     breaks: 'A volume is served after its removal is answered',
     apply: () =>
       override<object, [ServerVolumeConfig | null, ServerVolumeConfig | null], Promise<void>>(
@@ -168,7 +168,7 @@ const USE: readonly Mutant[] = [
 const ONCE: readonly Mutant[] = [
   {
     name: 'request-forgotten',
-    rule: 'M4',
+    rule: 'C4',
     breaks: 'The ids of requests are forgotten when the listener restarts',
     apply: () =>
       override<PoolsInner, [], void>(SimPools, 'scan', (original) => (self) => {
@@ -181,7 +181,7 @@ const ONCE: readonly Mutant[] = [
   },
   {
     name: 'request-again',
-    rule: 'M4',
+    rule: 'C4',
     breaks: 'A repeated request is executed again',
     apply: () => override(PoolVerbs, 'doneBy', () => () => null),
   },

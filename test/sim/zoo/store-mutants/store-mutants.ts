@@ -1,4 +1,4 @@
-// Mutants of snapshots on file systems (P2), of what differs between them (N5), and of moves between pools (M5). They break the production
+// Mutants of snapshots on file systems (P2), of what differs between them (N5), and of moves between pools (C5). They break the production
 // code that changes the files, and what it needs of a file system. The zoo runs them.
 
 import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
@@ -194,37 +194,37 @@ function unsyncedRounds(): () => void {
 const MOVES: readonly Mutant[] = [
   {
     name: 'moved-without-rest',
-    rule: 'M5',
+    rule: 'C5',
     breaks: 'What was written since the last round is not copied',
     apply: () => override(LastStep, 'copyRest', () => async () => true),
   },
   {
     name: 'moved-open',
-    rule: 'M5',
+    rule: 'C5',
     breaks: 'A move changes the pools while server processes have the old file open',
     apply: () => override(VolumeSwitch, 'close', () => async () => undefined),
   },
   {
     name: 'moved-served',
-    rule: 'M5',
+    rule: 'C5',
     breaks: 'A volume is served from its old file while the rest is copied',
     apply: () => override(VolumeSwitch, 'suspend', () => () => undefined),
   },
   {
     name: 'moved-unsynced',
-    rule: 'M5',
+    rule: 'C5',
     breaks: 'The new pool has the volume before the copy is durable',
     apply: () => unsyncedCopies(() => true),
   },
   {
     name: 'round-unsynced',
-    rule: 'M5',
+    rule: 'C5',
     breaks: 'A round is remembered before what it copied is durable',
     apply: () => unsyncedRounds(),
   },
   {
     name: 'moved-unmarked',
-    rule: 'M5',
+    rule: 'C5',
     breaks: 'The old pool does not name the new one before the commit point',
     apply: () =>
       override<PoolFiles, [Manifest], Promise<void>>(
@@ -235,7 +235,7 @@ const MOVES: readonly Mutant[] = [
   },
   {
     name: 'moved-and-kept',
-    rule: 'M5',
+    rule: 'C5',
     breaks: 'The old pool keeps the volume that was moved, as if it had not been',
     apply: () =>
       override<MovesInner, [string], Promise<void>>(MoveFiles, 'forget', () => async (self, id) => {
