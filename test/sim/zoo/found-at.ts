@@ -100,4 +100,24 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [477, ['no-opening-sync']],
 ];
 
-export const FOUND_AT: ReadonlyMap<string, number> = new Map(FINDERS.flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])));
+/** The same for mutants that an explorer finds: the seed is one of its worlds. */
+const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['clean-not-cleared', 'shrink-early', 'size-early']],
+  [2, ['any-replica']],
+  [5, ['minority']],
+  [7, ['join-noflush']],
+  [14, ['no-recommit']],
+  [19, ['clear-early']],
+  [33, ['grow-late']],
+  [37, ['join-ungrown']],
+  [95, ['read-unchecked']],
+  [201, ['grow-in-sync']],
+  [348, ['read-while-pending']],
+  [466, ['claim-first-voters']],
+  [483, ['reopen-leaving']],
+  [591, ['one-step']],
+];
+
+export const FOUND_AT: ReadonlyMap<string, number> = new Map(
+  [...FINDERS, ...EXPLORED].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
+);

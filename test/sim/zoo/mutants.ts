@@ -18,6 +18,7 @@ import { SPREAD_MUTANTS } from './spread-mutants/spread-mutants.ts';
 import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
 import { STORE_MUTANTS } from './store-mutants/store-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
+import { DECIDER_MUTANTS } from './mirror-mutants/decider-mutants.ts';
 import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -38,4 +39,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...READER_MUTANTS,
   ...SPREAD_MUTANTS,
   ...VOTER_MUTANTS,
+  ...DECIDER_MUTANTS,
 ];

@@ -1,11 +1,12 @@
 // Runs the mutants, each in a process of its own, against the same seeds 1, 2, 3, ... until one fails, and the unbroken code against as
-// many as the hardest mutant took. Quick: each begins at its seed in found-at.ts, and the unbroken code runs the seeds that found one. What
+// many as the hardest mutant took. A mutant of mirrors may name an explorer, whose worlds are then hunted instead. Quick: each begins at its seed in found-at.ts, and the unbroken code runs the seeds that found one. What
 // a seed does is the simulator's job; no mutant has a scenario of its own. Invariant: a mutant counts as found only if the simulator
 // reports a seed, never because its process died or was ended.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';
 import { FOUND_AT } from './found-at.ts';
+import { EXPLORED_MAX } from './mirror-mutants/explorers.ts';
 import { isMirrorSeed, isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';
@@ -21,6 +22,8 @@ export interface Verdict extends Hunted {
   readonly rule: string;
   readonly breaks: string;
   readonly found: boolean;
+  /** The seed is one of the simulator's. */
+  readonly isSimulated: boolean;
   readonly elapsedMs: number;
 }
 
@@ -53,9 +56,10 @@ export const UNBROKEN_SEEDS_MIN = 50;
 export async function runZoo(jobs: number, options: ZooOptions, told: (verdict: Verdict) => void): Promise<ZooReport> {
   const verdicts = await huntMutants(jobs, options, told);
   const { isQuick, from } = options;
-  const last = Math.max(from + UNBROKEN_SEEDS_MIN - 1, ...verdicts.map(({ seed }) => seed ?? 0));
+  const simulated = verdicts.filter(({ isSimulated }) => isSimulated);
+  const last = Math.max(from + UNBROKEN_SEEDS_MIN - 1, ...simulated.map(({ seed }) => seed ?? 0));
   const seeds = isQuick
-    ? [...new Set(verdicts.flatMap(({ seed }) => seed ?? []))].toSorted((a, b) => a - b)
+    ? [...new Set(simulated.flatMap(({ seed }) => seed ?? []))].toSorted((a, b) => a - b)
     : Array.from({ length: last - from + 1 }, (_unused, index) => from + index);
   const hunts = await Promise.all(runsOf(seeds, jobs).map((runs) => hunt(UNBROKEN, runs)));
   const unbroken = hunts.find(({ seed, breach }) => seed !== null || breach !== '') ?? { seed: null, breach: '' };
@@ -72,11 +76,19 @@ export async function huntMutants(
   const verdicts: Verdict[] = [];
   const next = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const { name, rule, breaks } = mutant;
+      const { name, rule, breaks, explorer } = mutant;
       const startMs = performance.now();
       const first = isQuick ? (FOUND_AT.get(name) ?? from) : from;
       const hunted = await hunt(name, runsFor(mutant, first));
-      const verdict = { name, rule, breaks, ...hunted, found: hunted.seed !== null, elapsedMs: performance.now() - startMs };
+      const verdict = {
+        name,
+        rule,
+        breaks,
+        ...hunted,
+        found: hunted.seed !== null,
+        isSimulated: explorer === undefined,
+        elapsedMs: performance.now() - startMs,
+      };
       verdicts.push(verdict);
       told(verdict);
     }
@@ -86,7 +98,8 @@ export async function huntMutants(
 }
 
 /** Worlds that cannot find it are passed over, because steps of production code that change move the seeds at which mutants are found. */
-function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors }: Mutant, first: number): Run[] {
+function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, explorer }: Mutant, first: number): Run[] {
+  if (explorer !== undefined) return [[first, first + EXPLORED_MAX - 1]];
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);
   if (needsMirrors === true) return mirrorSeeds(first, MIRROR_SEEDS_MAX).map((seed) => [seed, seed]);
   if (needsReaders === true) return seeds.filter((seed) => isReaderSeed(seed)).map((seed) => [seed, seed]);

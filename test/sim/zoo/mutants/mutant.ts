@@ -6,12 +6,16 @@ import type { Path } from '@rsio/protocol/client/paths/path';
 import type { Request } from '@rsio/protocol/client/requests/request';
 import type { Slots } from '@rsio/protocol/client/requests/slots';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
+import type { WalkOptions } from '../../../mirrors/world.ts';
 import { override } from '../../base/override.ts';
+import type { Explorer } from '../mirror-mutants/explorers.ts';
 
 export interface Mutant {
   readonly name: string;
   /** Of docs/PROTOCOL.md. */
   readonly rule: string;
+  /** Other rules that it breaks, too. */
+  readonly also?: readonly string[];
   readonly breaks: string;
   /** Only worlds with pools on simulated file systems can find it. */
   readonly needsStores?: true;
@@ -21,6 +25,10 @@ export interface Mutant {
   readonly needsSpread?: true;
   /** Only worlds with mirrors can find it. */
   readonly needsMirrors?: true;
+  /** These worlds are to find it, and not those of the simulator. */
+  readonly explorer?: Explorer;
+  /** Options of the explorer `walks`. */
+  readonly walk?: Partial<WalkOptions>;
   apply(): () => void;
 }
 

@@ -2,71 +2,11 @@
 // abandoned while regions are settled, copied and cleared. After each step, replicas in sync must be equal where they are settled, and a
 // region that no map has must be the same on every disk. In the end, everything must be in sync, settled and cleared.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
-import { BLOCK_BYTES } from '../../testing/mirror-replicas.ts';
-import { MirrorCopyWorld } from '../../testing/mirror-copy-world.ts';
-import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
+import { live } from '../../testing/mirror-copy-lives.ts';
 
 const SEEDS = Number(process.env['COPIER_SEEDS'] ?? 700);
 const FIRST_SEED = Number(process.env['COPIER_FIRST_SEED'] ?? 1);
-
-/** What an earlier holder has left: replicas that differ where their maps say so, in their caches and on their disks. */
-function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): void {
-  const regions = Math.ceil((world.blocks * BLOCK_BYTES) / MIRROR_REGION_BYTES);
-  for (let region = 0; region < regions; region++) {
-    if (random.chance(0.4)) continue;
-    for (const replica of world.replicas) {
-      if (random.chance(0.2)) continue;
-      replica.map.add(region);
-      for (let block = region * 8; block < Math.min((region + 1) * 8, world.blocks); block++) {
-        if (isClean || random.chance(0.5)) continue;
-        replica.cache[block] = 1_000_000 + random.int(0, 1_000);
-        if (random.chance(0.5)) replica.disk[block] = replica.cache[block]!;
-      }
-    }
-  }
-}
-
-/** A replica that is out of sync and has, where its own map says so, what no other replica has. */
-function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
-  const replica = world.replicas.at(-1)!;
-  world.setReturning(replica);
-  for (let block = 0; block < world.blocks; block++) if (random.chance(0.3)) replica.write(block, 2_000_000 + block);
-}
-
-function live(seed: number): string | null {
-  const random = new SeededRandom(seed);
-  const isClean = random.chance(0.3);
-  const world = new MirrorCopyWorld(random, random.int(1, 3), MIRROR_REGION_BYTES * random.int(1, 2) + BLOCK_BYTES * random.int(0, 7));
-  leave(world, random, isClean);
-  if (world.replicas.length > 1 && random.chance(0.3)) estrange(world, random);
-  if (random.chance(0.3)) world.copier.setRate(random.int(1, 64) * 1024 * 1024);
-  world.begin(isClean);
-  const faults = random.pick([0, 0.01, 0.04]);
-  const writes = random.pick([0, 0.02, 0.2]);
-  for (let step = 0; step < 250; step++) {
-    if (random.chance(writes)) world.write();
-    if (random.chance(faults)) world.crash();
-    if (random.chance(faults)) world.loseSession();
-    if (random.chance(faults)) world.remove();
-    if (random.chance(faults)) world.abandonWrite();
-    if (random.chance(0.05)) world.hurry();
-    if (random.chance(0.03)) world.setPending(random.chance(0.3));
-    if (random.chance(0.05)) world.settleRoles();
-    if (random.chance(0.02)) world.pause();
-    if (world.isPaused && random.chance(0.1)) world.resume();
-    world.proceed();
-    const wrong = world.check();
-    if (wrong !== null) return `seed ${seed}, step ${step}: ${wrong}`;
-  }
-  const isQuiet = world.quiesce();
-  const wrong = world.check();
-  if (wrong !== null) return `seed ${seed}, at the end: ${wrong}`;
-  if (!isQuiet)
-    return `seed ${seed}: does not come to rest: ${[...world.roles.values()].join(' ')}, ${world.unsettled.count} unsettled, ${world.touched.count} touched`;
-  return null;
-}
 
 test('replicas in sync are equal, and nothing is cleared that is not the same everywhere', () => {
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) expect(live(seed)).toBeNull();

@@ -2,7 +2,7 @@
 // takes the mirror over. Every answer is judged (testing/mirror-world.ts). Each planted fault must be found by the same worlds.
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { MirrorWorld, type WorldFaults } from '../../testing/mirror-world.ts';
+import { violationOf } from '../../testing/mirror-world.ts';
 import { Confirmations } from './confirmations.ts';
 import { DataPath } from './data-path.ts';
 import { Member, Members } from './members.ts';
@@ -10,23 +10,7 @@ import type { Operation } from './operation.ts';
 import { Replica } from './replica.ts';
 import { type LockEntry, SectorLock } from './sector-lock.ts';
 
-const STEPS = 250;
 const WORLDS = 1200;
-
-function faultsOf(seed: number): WorldFaults {
-  return {
-    replicas: seed % 3 === 0 ? 3 : 2,
-    isUnclean: seed % 4 === 0,
-    mayTakeOver: seed % 2 === 0,
-    mayAbandon: seed % 5 === 0,
-    areReadsLocal: false,
-  };
-}
-
-async function violationOf(seed: number): Promise<string | null> {
-  const [first] = await new MirrorWorld(seed, faultsOf(seed)).run(STEPS);
-  return first === undefined ? null : `seed ${seed}: ${first}`;
-}
 
 /** Returns the first world that finds something, or whose assertions fail; null if there is none. */
 async function firstViolation(): Promise<string | null> {

@@ -1,0 +1,15 @@
+// Mutants of the decider of a mirror's membership: the planted faults of its explorer, in the table of rules that production code uses.
+// test/mirrors/planted.ts has the faults.
+
+import { RULES } from '@rsio/protocol/mirror/membership/rules';
+import { PLANTED } from '../../../mirrors/planted.ts';
+import type { Mutant } from '../mutants/mutant.ts';
+
+export const DECIDER_MUTANTS: readonly Mutant[] = PLANTED.map(({ name, rule, breaks, rules, options }) => ({
+  ...{ name, rule, breaks, explorer: 'walks', walk: options },
+  apply: () => {
+    const before = { ...RULES };
+    Object.assign(RULES, rules);
+    return () => void Object.assign(RULES, before);
+  },
+}));
