@@ -3,7 +3,7 @@
 // no breach. The unbroken code passes the world of an explorer in which a mutant was found.
 
 import { runSeed } from '../runner/run-seed.ts';
-import { explore } from './mirror-mutants/explorers.ts';
+import { explore } from './explorers/explorers.ts';
 import { MUTANTS } from './mutants.ts';
 import { type Hunted, UNBROKEN } from './zoo.ts';
 

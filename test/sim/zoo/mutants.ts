@@ -19,6 +19,9 @@ import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
 import { STORE_MUTANTS } from './store-mutants/store-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
 import { DECIDER_MUTANTS } from './mirror-mutants/decider-mutants.ts';
+import { COPY_MUTANTS } from './mirror-mutants/copy-mutants.ts';
+import { DATA_MUTANTS } from './mirror-mutants/data-mutants.ts';
+import { REPLICA_MUTANTS } from './mirror-mutants/replica-mutants.ts';
 import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -39,5 +42,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...READER_MUTANTS,
   ...SPREAD_MUTANTS,
   ...VOTER_MUTANTS,
+  ...REPLICA_MUTANTS,
   ...DECIDER_MUTANTS,
+  ...DATA_MUTANTS,
+  ...COPY_MUTANTS,
 ];

@@ -58,6 +58,26 @@ const RULES = [
   'Q1',
   'Q2',
   'Q4',
+  'M1',
+  'M2',
+  'M3',
+  'M4',
+  'M5',
+  'M6',
+  'M7',
+  'M8',
+  'M9',
+  'M10',
+  'M11',
+  'M12',
+  'M13',
+  'M14',
+  'M15',
+  'M16',
+  'M17',
+  'M18',
+  'M20',
+  'M21',
 ];
 
 function rulesOf({ rule, also = [] }: Mutant): readonly string[] {
@@ -91,8 +111,8 @@ test('undoing a mutant leaves no trace', async () => {
 describe('docs/PROTOCOL.md', () => {
   const byRule = testLines();
   test.each(RULES)('%s names its mutants', (rule) => {
-    const named = [...(byRule.get(rule) ?? '').matchAll(/mutants?:? ((?:`[a-z-]+`,?\s*)+)/g)].flatMap(([, list]) =>
-      [...list!.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name!),
+    const named = [...(byRule.get(rule) ?? '').matchAll(/mutants?:? ((?:`[a-z0-9-]+`,?\s*)+)/g)].flatMap(([, list]) =>
+      [...list!.matchAll(/`([a-z0-9-]+)`/g)].map(([, name]) => name!),
     );
     expect(named).toEqual(MUTANTS.filter((mutant) => rulesOf(mutant).includes(rule)).map(({ name }) => name));
   });

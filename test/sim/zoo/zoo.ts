@@ -6,7 +6,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';
 import { FOUND_AT } from './found-at.ts';
-import { EXPLORED_MAX } from './mirror-mutants/explorers.ts';
+import { EXPLORED_MAX } from './explorers/explorers.ts';
 import { isMirrorSeed, isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';

@@ -34,7 +34,7 @@ class UserRequest extends Request {
   io: UserIo | null = null;
 }
 
-interface WorldFaults {
+export interface WorldFaults {
   readonly replicas: number;
   readonly isUnclean: boolean;
   readonly mayTakeOver: boolean;
@@ -42,7 +42,7 @@ interface WorldFaults {
   readonly areReadsLocal: boolean;
 }
 
-class MirrorWorld {
+export class MirrorWorld {
   readonly violations: string[] = [];
   readonly io: MirrorIo;
   private readonly random: SeededRandom;
@@ -451,22 +451,4 @@ class MirrorWorld {
     this.takenAt = this.at;
     for (const { store } of claimed) store.values = store.values.map(() => FOREIGN);
   }
-}
-
-const STEPS = 250;
-
-function faultsOf(seed: number): WorldFaults {
-  return {
-    replicas: seed % 3 === 0 ? 3 : 2,
-    isUnclean: seed % 4 === 0,
-    mayTakeOver: seed % 2 === 0,
-    mayAbandon: seed % 5 === 0,
-    areReadsLocal: false,
-  };
-}
-
-/** Runs the world of this seed. Returns what is wrong; null: nothing is. */
-export async function violationOf(seed: number): Promise<string | null> {
-  const [first] = await new MirrorWorld(seed, faultsOf(seed)).run(STEPS);
-  return first === undefined ? null : `seed ${seed}: ${first}`;
 }

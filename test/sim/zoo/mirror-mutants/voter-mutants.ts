@@ -35,6 +35,7 @@ const VOTERS: readonly Mutant[] = [
   {
     name: 'record-same-id',
     rule: 'Q1',
+    also: ['M1', 'M18'],
     breaks: 'A voter that has lost its record keeps its id',
     apply: () => {
       /** By folder and mirror. */
@@ -63,6 +64,7 @@ const VOTERS: readonly Mutant[] = [
   {
     name: 'promise-volatile',
     rule: 'Q2',
+    also: ['M1'],
     breaks: 'A voter answers a CLAIM before its promise is on disk',
     apply: () =>
       override<Voters, [Entry, VoterRecord], Promise<void>>(Voters, 'save', (original) => (self, entry, record) => {
@@ -96,6 +98,7 @@ const VOTERS: readonly Mutant[] = [
   {
     name: 'config-volatile',
     rule: 'Q4',
+    also: ['M1'],
     breaks: 'A voter answers a CONFIG before it is on disk',
     apply: () =>
       override<Voters, [Entry, VoterRecord], Promise<void>>(Voters, 'save', (original) => (self, entry, record) => {

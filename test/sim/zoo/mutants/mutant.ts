@@ -8,7 +8,7 @@ import type { Slots } from '@rsio/protocol/client/requests/slots';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import type { WalkOptions } from '../../../mirrors/world.ts';
 import { override } from '../../base/override.ts';
-import type { Explorer } from '../mirror-mutants/explorers.ts';
+import type { Explorer } from '../explorers/explorers.ts';
 
 export interface Mutant {
   readonly name: string;

@@ -1,5 +1,5 @@
 // Decides for a client who is in a mirror: how it becomes the holder, which replicas have sessions, which configuration is sent, and when it
-// serves. Rules M4 to M6, M11 to M13, M15 to M19 and M21 of test/models/README.md; interface.ts has its words. It has no clock and no I/O.
+// serves. Rules M4 to M6, M11 to M13, M15 to M19 and M21 of docs/PROTOCOL.md; interface.ts has its words. It has no clock and no I/O.
 // Liveness: each event is followed by all that can be done now. What failed is marked and tried again after `retry` or `server-up`. The driver
 // sends `retry` while `waitsFor` of the view says what is missing, and each vote gets an answer, or null.
 

@@ -1,4 +1,4 @@
-// Versions of configurations, and majorities of their voters (docs/PROTOCOL.md, Mirrors; rules M5 and M17 in test/models/README.md). Pure.
+// Versions of configurations, and majorities of their voters (docs/PROTOCOL.md, Mirrors; rules M5 and M17). Pure.
 // Invariant: a configuration that names two sets of voters has a majority only with a majority of each.
 
 import type { MirrorConfig, MirrorVoter, StoredConfig } from '../../wire/mirror/messages.ts';

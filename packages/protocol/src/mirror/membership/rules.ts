@@ -1,5 +1,5 @@
 // The rules of the holder's side as predicates and choices over a state: M4 to M6, M11 to M13, M15, M17 to M19 and M21 of
-// test/models/README.md. They change nothing. The explorer in test/mirrors replaces one of them at a time and shows that it is needed, so
+// docs/PROTOCOL.md. They change nothing. The explorer in test/mirrors replaces one of them at a time and shows that it is needed, so
 // the decider calls them through the table at the end.
 
 import type { MirrorConfig, MirrorMember, StoredConfig } from '../../wire/mirror/messages.ts';

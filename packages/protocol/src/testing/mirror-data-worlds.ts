@@ -1,0 +1,22 @@
+// The worlds of a mirror's data path by seed: how many replicas, which faults, and how long. mirror-world.ts is the world.
+// The unit tests run the first ones, and the zoo hunts mutants in them.
+
+import { MirrorWorld, type WorldFaults } from './mirror-world.ts';
+
+const STEPS = 250;
+
+function faultsOf(seed: number): WorldFaults {
+  return {
+    replicas: seed % 3 === 0 ? 3 : 2,
+    isUnclean: seed % 4 === 0,
+    mayTakeOver: seed % 2 === 0,
+    mayAbandon: seed % 5 === 0,
+    areReadsLocal: false,
+  };
+}
+
+/** Runs the world of this seed. Returns what is wrong; null: nothing is. */
+export async function violationOf(seed: number): Promise<string | null> {
+  const [first] = await new MirrorWorld(seed, faultsOf(seed)).run(STEPS);
+  return first === undefined ? null : `seed ${seed}: ${first}`;
+}
