@@ -40,6 +40,7 @@ export const PROGRAMS = {
   postgres: { run: 'source', entry: 'test/figures/postgres.ts', what: 'starts PostgreSQL from clones of a group of snapshots' },
   lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
+  'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },
 };
 
 /** The printed table of programs. */

@@ -1,0 +1,49 @@
+// pgbench in short runs, one after the other, until it is stopped. Each must end by itself without a failed transaction, except for the run
+// during which its machine is lost.
+
+import { type Running, start } from '../support/programs/programs.ts';
+
+const RUN_SECONDS = 10;
+const RUN_MS = 300_000;
+const CONNECTIONS = 4;
+/** Transactions a second. The machine is not to be busy all the time. */
+const RATE = 120;
+
+export class BenchLoad {
+  readonly failures: string[] = [];
+  private readonly command: readonly string[];
+  private readonly ended: Promise<void>;
+  private running: Running | null = null;
+  private isEnding = false;
+  private isDoomed = false;
+
+  /** `command`: pgbench on an open database. */
+  constructor(command: readonly string[]) {
+    this.command = command;
+    this.ended = this.go();
+  }
+
+  /** What happens from now on is no failure: the database is about to end. */
+  doom(): void {
+    [this.isDoomed, this.isEnding] = [true, true];
+  }
+
+  /** The present run ends by itself, or is killed if the database is lost. */
+  async stop(): Promise<void> {
+    this.isEnding = true;
+    if (this.isDoomed) this.running?.kill();
+    await this.ended;
+  }
+
+  private async go(): Promise<void> {
+    const [program = '', ...args] = this.command;
+    while (!this.isEnding) {
+      const words = ['-n', '-c', `${CONNECTIONS}`, '-R', `${RATE}`, '-T', `${RUN_SECONDS}`];
+      this.running = start(program, [...args, ...words], { timeoutMs: RUN_MS });
+      const { code, stdout, stderr, timedOut } = await this.running.ended;
+      const isWell = code === 0 && !timedOut && /^number of failed transactions: 0 /m.test(stdout);
+      if (!isWell && !this.isDoomed) this.failures.push(`pgbench ended with ${timedOut ? 'no end' : `code ${code}`}: ${stdout}${stderr}`);
+      if (!isWell) return;
+    }
+  }
+}

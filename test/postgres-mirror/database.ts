@@ -1,0 +1,158 @@
+// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror: made, opened after the loss of another machine,
+// judged, closed. The load is pgbench and the ledger. Invariant: what it reports as a problem is damage or a failed transaction; what keeps
+// it from going on is an error.
+
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import type { ClientMachine } from './machines.ts';
+import { BenchLoad } from './bench-load.ts';
+import type { Ledger, LedgerLanes } from './ledger.ts';
+
+const SERVER_DIRECTORY = '/usr/lib/postgresql';
+const PORT = '5501';
+const SCALE = '5';
+const SETTINGS = `
+shared_buffers = 16MB
+max_wal_size = 96MB
+min_wal_size = 64MB
+checkpoint_timeout = 30s
+max_connections = 30
+jit = off`;
+
+/** Shell functions; \`$1\`: folder of the work, \`$2\`: folder with the programs of PostgreSQL, \`$3\`: device. */
+const SHELL = `
+work=$1; bin=$2; device=$3; shift 3
+as() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
+sql() { as "$bin/psql" -qtAX -v ON_ERROR_STOP=1 -h "$work/run" -p ${PORT} -d bench -c "$1"; }
+begin() { as "$bin/pg_ctl" -s -w -t 50 -D "$work/mnt/pg" -l "$work/run/log" -o "-p ${PORT} -k $work/run -c listen_addresses=" start; }
+folders() {
+  mkdir -p "$work/run" "$work/mnt"; chown postgres "$work/run"
+  at=$work; while [ "$at" != / ]; do chmod o+x "$at"; at=$(dirname "$at"); done
+}
+`;
+
+const BALANCES = `select (select sum(abalance) from pgbench_accounts) = h and (select sum(tbalance) from pgbench_tellers) = h
+  and (select sum(bbalance) from pgbench_branches) = h from (select coalesce(sum(delta), 0) as h from pgbench_history) as of_history`;
+/** What PostgreSQL says only of damage and failed I/O. */
+const DAMAGE = 'PANIC|corrupt|invalid page|checksum|could not (read|write|fsync|open file)|Input/output|unexpected data';
+
+export class Database {
+  readonly client: ClientMachine;
+  private readonly bin: string;
+  private readonly work: string;
+  private readonly ledger: Ledger;
+  private lanes: LedgerLanes | null = null;
+  private bench: BenchLoad | null = null;
+
+  constructor(client: ClientMachine, ledger: Ledger) {
+    this.client = client;
+    this.ledger = ledger;
+    this.work = path.join(client.host.root, 'work');
+    this.bin = path.join(SERVER_DIRECTORY, readdirSync(SERVER_DIRECTORY).toSorted().at(-1) ?? '', 'bin');
+  }
+
+  /** Makes it on an empty device. */
+  async make(): Promise<void> {
+    await this.well(
+      `mkdir -p "$work"; folders; mkfs.ext4 -q -E nodiscard "$device"; mount "$device" "$work/mnt"; chown postgres "$work/mnt"
+       as "$bin/initdb" -k -D "$work/mnt/pg" > "$work/run/initdb"; echo "$1" >> "$work/mnt/pg/postgresql.conf"
+       begin; as "$bin/createdb" -h "$work/run" -p ${PORT} bench
+       as "$bin/pgbench" -q -i -s ${SCALE} -h "$work/run" -p ${PORT} bench 2> "$work/run/init"
+       sql 'create extension amcheck; create table ledger(number int primary key)'`,
+      SETTINGS,
+    );
+  }
+
+  /** Opens it after another machine was lost. */
+  async open(): Promise<void> {
+    await this.well(`mkdir -p "$work"; folders; mount "$device" "$work/mnt"; rm -f "$work/mnt/pg/postmaster.pid" "$work/run/log"; begin`);
+  }
+
+  startLoad(): void {
+    const [first = '', ...rest] = this.client.devices.command;
+    const as = [first, ...rest, 'setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups'];
+    const place = ['-h', path.join(this.work, 'run'), '-p', PORT];
+    this.lanes = this.ledger.begin([...as, `${this.bin}/psql`, '-qtAX', ...place, '-d', 'bench']);
+    this.bench = new BenchLoad([...as, `${this.bin}/pgbench`, ...place, 'bench']);
+  }
+
+  /** The load ends orderly. Returns the failures of all its time. */
+  async stopLoad(): Promise<string[]> {
+    await Promise.all([this.lanes?.stop(), this.bench?.stop()]);
+    return this.failures;
+  }
+
+  /** Failures of transactions that no loss of the machine explains. */
+  get failures(): string[] {
+    return [...(this.lanes?.failures ?? []), ...(this.bench?.failures ?? [])];
+  }
+
+  /** The machine is about to be lost. */
+  doom(): void {
+    this.lanes?.doom();
+    this.bench?.doom();
+  }
+
+  /** After the machine was lost. */
+  async loadGone(): Promise<void> {
+    await this.bench?.stop();
+  }
+
+  /** Reads all tables from the device, not from a cache: in one snapshot, all balances agree. */
+  async readAll(): Promise<string[]> {
+    const said = await this.well(
+      `find "$work/mnt/pg/base" -type f -exec dd if={} iflag=nocache count=0 status=none \\; 2> "$work/run/dropped" || true; sql "$1"`,
+      BALANCES,
+    );
+    return said === 't\n' ? [] : [`The balances of pgbench do not agree: ${said}`];
+  }
+
+  async compareLedger(): Promise<string[]> {
+    const found = await this.well('sql "select number from ledger"');
+    return this.ledger.compare(
+      found
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number),
+    );
+  }
+
+  async amcheck(): Promise<string[]> {
+    const words = '--heapallindexed --rootdescend -h "$work/run" -p 5501 -d bench';
+    const { code, stdout, stderr } = await this.shell(`as "$bin/pg_amcheck" ${words}`);
+    return code === 0 ? [] : [`pg_amcheck: ${stdout}${stderr}`];
+  }
+
+  /** Transactions of pgbench that were committed. */
+  async transactions(): Promise<number> {
+    return Number(await this.well('sql "select count(*) from pgbench_history"'));
+  }
+
+  /** What the log of PostgreSQL says of damage, since it was opened. */
+  async complaints(): Promise<string[]> {
+    const said = await this.well('grep -E "$1" "$work/run/log" || true', DAMAGE);
+    return said === '' ? [] : [`PostgreSQL on ${this.client.name}: ${said}`];
+  }
+
+  /** Closes it and looks at its pages and at the file system. Returns problems. */
+  async close(): Promise<string[]> {
+    await this.well('as "$bin/pg_ctl" -s -w -t 50 -m fast -D "$work/mnt/pg" stop');
+    const pages = await this.shell('as "$bin/pg_checksums" --check -D "$work/mnt/pg"');
+    await this.well('umount "$work/mnt"');
+    const files = await this.shell('e2fsck -fn "$device" 2>&1');
+    const errors = await this.well('dumpe2fs -h "$device" 2> "$work/run/dumpe2fs" | grep -E "^(FS Error count|First error)" || true');
+    return [
+      ...(pages.code === 0 ? [] : [`pg_checksums: ${pages.stdout}${pages.stderr}`]),
+      ...(files.code === 0 ? [] : [`e2fsck: ${files.stdout}`]),
+      ...(errors === '' ? [] : [`ext4 has seen errors: ${errors}`]),
+    ];
+  }
+
+  private shell(script: string, ...words: readonly string[]) {
+    return this.client.devices.shell(SHELL + script, this.work, this.bin, this.client.device, ...words);
+  }
+
+  private well(script: string, ...words: readonly string[]): Promise<string> {
+    return this.client.devices.well(SHELL + script, this.work, this.bin, this.client.device, ...words);
+  }
+}

@@ -1,0 +1,112 @@
+// A table of numbers, and outside of the database the list of those whose commit was acknowledged. Each lane is a psql that inserts one
+// number after another. Invariant: a number counts as acknowledged only when psql has printed it after its commit; what is in flight when a
+// lane ends may be in the table or not.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+
+const LANES = 3;
+/** Between two inserts of a lane. */
+const PACE_MS = 15;
+
+export class Ledger {
+  private readonly acknowledged = new Set<number>();
+  private next = 1;
+  /** Before the first commit, there is no gap. */
+  private lastMs = Infinity;
+  private longestMs = 0;
+
+  /** Lanes by this command, which is a psql on an open database. */
+  begin(command: readonly string[]): LedgerLanes {
+    return new LedgerLanes(this, command);
+  }
+
+  take(): number {
+    return this.next++;
+  }
+
+  acknowledge(number: number): void {
+    this.acknowledged.add(number);
+    const nowMs = performance.now();
+    this.longestMs = Math.max(this.longestMs, nowMs - this.lastMs);
+    this.lastMs = nowMs;
+  }
+
+  get commits(): number {
+    return this.acknowledged.size;
+  }
+
+  /** Longest time without an acknowledged commit since the last call, ms. */
+  takeGap(): number {
+    const gapMs = Math.max(this.longestMs, performance.now() - this.lastMs);
+    this.longestMs = 0;
+    return gapMs;
+  }
+
+  /** Problems of the table's numbers. No lane is open. */
+  compare(found: readonly number[]): string[] {
+    const there = new Set(found);
+    const lost = [...this.acknowledged].filter((number) => !there.has(number));
+    const foreign = found.filter((number) => number >= this.next);
+    return [
+      ...(lost.length === 0 ? [] : [`${lost.length} acknowledged commits are lost: ${lost.slice(0, 20).join(' ')}`]),
+      ...(foreign.length === 0 ? [] : [`The table has numbers that nobody has inserted: ${foreign.slice(0, 20).join(' ')}`]),
+      ...(there.size === found.length ? [] : ['The table has a number twice']),
+    ];
+  }
+}
+
+export class LedgerLanes {
+  /** What psql complained of, and lanes that ended by themselves. */
+  readonly failures: string[] = [];
+  private readonly ledger: Ledger;
+  private readonly lanes: readonly ChildProcess[];
+  private readonly closed: readonly Promise<unknown>[];
+  private isEnding = false;
+
+  constructor(ledger: Ledger, [program = '', ...args]: readonly string[]) {
+    this.ledger = ledger;
+    this.lanes = Array.from({ length: LANES }, () => spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] }));
+    this.closed = this.lanes.map((lane) => new Promise((resolve) => lane.once('close', resolve)));
+    for (const lane of this.lanes) this.follow(lane);
+  }
+
+  /** What happens from now on is no failure: the database is about to end. */
+  doom(): void {
+    this.isEnding = true;
+  }
+
+  /** Each lane finishes its insert. */
+  async stop(): Promise<void> {
+    this.isEnding = true;
+    for (const lane of this.lanes) lane.stdin?.end();
+    await Promise.all(this.closed);
+  }
+
+  private follow(lane: ChildProcess): void {
+    const insert = (): void => {
+      if (!this.isEnding) lane.stdin?.write(`insert into ledger values (${this.ledger.take()}) returning number;\n`);
+    };
+    let text = '';
+    lane.stdin?.on('error', () => undefined);
+    lane.stdout?.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece;
+      const lines = text.split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) this.acknowledge(line);
+      if (lines.length > 0) setTimeout(insert, PACE_MS);
+    });
+    lane.stderr?.setEncoding('utf8').on('data', (piece: string) => {
+      if (!this.isEnding) this.failures.push(`psql: ${piece.trim()}`);
+    });
+    lane.once('close', () => {
+      if (!this.isEnding) this.failures.push('A lane of the ledger ended');
+    });
+    insert();
+  }
+
+  private acknowledge(line: string): void {
+    if (!/^\d+$/.test(line)) return void this.failures.push(`psql printed ${line}`);
+    this.ledger.acknowledge(Number(line));
+  }
+}
