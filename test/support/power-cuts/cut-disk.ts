@@ -3,7 +3,7 @@
 // that starts again.
 
 import { spawnSync } from 'node:child_process';
-import { statfsSync } from 'node:fs';
+import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { isProgramThere } from '@rsio/common/testing/needs';
 import { makeReflinkDisk, type ReflinkKind } from '../devices/reflink-disk.ts';
@@ -12,6 +12,7 @@ import type { Hosts } from '../hosts/hosts.ts';
 import { runWell } from '../programs/programs.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
+const BLOCK_DEVICES = '/sys/block';
 const UNMOUNT_MS = 10_000;
 const RELEASED_MS = 30_000;
 /** Of the XFS below, for an image of a btrfs of 512 MiB. */
@@ -72,6 +73,16 @@ export class CutDisk {
   }
 }
 
+/** As `losetup` would say, which waits while the file of any other loop device is on a FUSE file system that hangs. */
 function hasDevice(image: string): boolean {
-  return spawnSync('losetup', ['--noheadings', '--associated', image], { encoding: 'utf8' }).stdout !== '';
+  return readdirSync(BLOCK_DEVICES).some((name) => textOf(path.join(BLOCK_DEVICES, name, 'loop/backing_file')) === `${image}\n`);
+}
+
+/** '' of what is not there; a device may lose its file meanwhile. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
