@@ -3,12 +3,11 @@
 // send outstanding requests again.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { release } from 'node:os';
 import path from 'node:path';
-import { expect, it, type TestContext } from 'vitest';
+import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import { DeviceScene } from '../support/devices/device-scene.ts';
-import { needDevices } from '../support/devices/devices.ts';
+import { needDevices, needResend } from '../support/devices/devices.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { isInUse, loopUseOf } from '../support/devices/loop-use.ts';
@@ -57,12 +56,6 @@ async function goesOn(scene: DeviceScene, before: number): Promise<number> {
 async function complaints(scene: DeviceScene, device: string): Promise<string[] | null> {
   const { code, stdout } = await scene.devices.shell('dmesg');
   return code !== 0 ? null : stdout.split('\n').filter((line) => line.includes(path.basename(device)) && /error|abort|corrupt/i.test(line));
-}
-
-function needResend(context: TestContext): void {
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  context.skip(major < 6 || (major === 6 && minor < 9), `needs Linux 6.9, this is ${release()}`);
-  needTool(context, 'perl', 'perl-base');
 }
 
 it(

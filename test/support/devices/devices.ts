@@ -4,11 +4,12 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import type { TestContext } from 'vitest';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts } from '../hosts/hosts.ts';
 import { RELEASE } from '../programs/reaper.ts';
-import { type RunResult, run, wellOf } from '../programs/programs.ts';
+import { needTool, type RunResult, run, wellOf } from '../programs/programs.ts';
 
 const RELEASE_MS = 20_000;
 const SHELL_SECONDS = '60';
@@ -31,6 +32,13 @@ export function whyNoDevices(): string | null {
 export function needDevices(context: TestContext): void {
   const reason = whyNoDevices();
   context.skip(reason !== null, reason ?? '');
+}
+
+/** Skips the test where the kernel cannot send outstanding requests again to the next process of rsiod. */
+export function needResend(context: TestContext): void {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  context.skip(major < 6 || (major === 6 && minor < 9), `needs Linux 6.9, this is ${release()}`);
+  needTool(context, 'perl', 'perl-base');
 }
 
 export class DeviceHost {
