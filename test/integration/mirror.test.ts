@@ -84,10 +84,10 @@ async function isInSync(): Promise<boolean> {
 }
 
 /** The bytes of the replica in a pool: its only large file. */
-function bytesIn(pool: string): Buffer {
+function bytesIn(pool: string, sizeBytes = SIZE): Buffer {
   const files = readdirSync(pool, { recursive: true, encoding: 'utf8' }).map((name) => path.join(pool, name));
-  const data = files.filter((file) => statSync(file).isFile() && statSync(file).size === SIZE);
-  expect(data.length, `files of ${SIZE} bytes in ${pool}`).toBe(1);
+  const data = files.filter((file) => statSync(file).isFile() && statSync(file).size === sizeBytes);
+  expect(data.length, `files of ${sizeBytes} bytes in ${pool}`).toBe(1);
   return readFileSync(data[0]!);
 }
 
@@ -123,6 +123,42 @@ it('writes survive a server that is killed and comes back, and then both servers
   io.close();
   await client.rsconfigWell('-d', 'db');
   for (const pool of pools) expect(bytesIn(pool).equals(model), pool).toBe(true);
+});
+
+it('a mirror grows under writes, also while a server is away, and then both servers have the same', { timeout: 120_000 }, async () => {
+  await createMirror();
+  await client.rsconfigWell('-a', 'db');
+  const model = Buffer.alloc(3 * SIZE);
+  const writeAt = async (io: NbdIo, offset: number): Promise<void> => {
+    const data = randomBytes(PIECE);
+    data.copy(model, offset);
+    await io.write(offset, data);
+  };
+  const plain = await client.rsconfig('volume', 'grow', 'db', `${2 * SIZE}`, '--server', 'pi-1');
+  expect([plain.code, plain.stderr]).toEqual([2, expect.stringContaining('rsconfig mirror grow db SIZE')]);
+  /** Writes until the mirror has grown. */
+  const grow = async (from: NbdIo, sizeBytes: number): Promise<NbdIo> => {
+    let isGrown = false;
+    const grown = client.rsconfigWell('mirror', 'grow', 'db', `${sizeBytes}`).finally(() => (isGrown = true));
+    for (let offset = 0; !isGrown; offset = (offset + PIECE) % SIZE) await writeAt(from, offset);
+    expect(await grown).toContain('osl:db@0 now has ');
+    await from.flush();
+    from.close();
+    const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+    await writeAt(io, sizeBytes - PIECE);
+    return io;
+  };
+  let io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  killServer(servers[1]!);
+  io = await grow(io, 2 * SIZE);
+  await servers[1]!.start('rssrv');
+  await waitFor(isInSync, SOON_MS, 'the replica has grown and is in sync again');
+  io = await grow(io, 3 * SIZE);
+  for (let offset = 0; offset < 3 * SIZE; offset += MIB)
+    expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
+  io.close();
+  await client.rsconfigWell('-d', 'db');
+  for (const pool of pools) expect(bytesIn(pool, 3 * SIZE).equals(model), pool).toBe(true);
 });
 
 it('a client that ends or is killed attaches its mirror again, and another one needs --take-over', { timeout: 120_000 }, async () => {

@@ -74,11 +74,16 @@ describe('each command sends its request and prints the answer', () => {
       },
       'oracle@0 created in pool fast, 20.0G\n',
     ],
-    [['volume', 'grow', 'oracle', '1t'], 'volume-grow', { ...name, sizeBytes: 2 ** 40, pool: null, request }, 'oracle@0 now has 1.0T\n'],
+    [
+      ['volume', 'grow', 'oracle', '1t'],
+      'volume-grow',
+      { ...name, sizeBytes: 2 ** 40, pool: null, mirror: null, request },
+      'oracle@0 now has 1.0T\n',
+    ],
     [
       ['volume', 'grow', 'oracle', '1t', '--pool', 'c'],
       'volume-grow',
-      { ...name, sizeBytes: 2 ** 40, pool: 'c', request },
+      { ...name, sizeBytes: 2 ** 40, pool: 'c', mirror: null, request },
       'oracle@0 now has 1.0T\n',
     ],
     [

@@ -417,7 +417,7 @@ export class ClientDaemon {
         },
         openWaits: (...event) => notifications.openWaits(...event),
         grown: (server, attachment, fromBytes) => {
-          notifications.grown(server, attachment, fromBytes);
+          if (!this.attachments.mirrors.replicaGrew(attachment)) notifications.grown(server, attachment, fromBytes);
           for (const volume of this.attachments.list) if (volume.target.attachments.includes(attachment)) void this.frontends.grown(volume);
         },
       },
@@ -428,12 +428,7 @@ export class ClientDaemon {
     const { clock, beganMs } = this.options;
     const { attachments, attached, notifications, probes } = this;
     return controlHandlers({
-      clock,
-      beganMs,
-      attachments,
-      attached,
-      notifications,
-      probes,
+      ...{ clock, beganMs, attachments, attached, notifications, probes },
       serverCalls: new ServerCalls({
         namespaces: () => this.namespaces,
         log: this.options.log,
@@ -444,6 +439,7 @@ export class ClientDaemon {
         log: this.options.log,
         namespaces: () => mirrorNamespaces(this.namespaces, clock),
         isAttached: (label) => attachments.list.some((volume) => labelOf(volume) === label),
+        attached: (label) => attachments.mirrors.serving(label),
         newId: randomUUID,
       }),
       config: () => this.config,

@@ -102,4 +102,10 @@ export const MIRROR_METHODS = {
     REMOVED_MIRROR,
     SERVER_CALL_MS,
   ),
+  'mirror-grow': method(
+    'Makes an attached mirror larger, also while it is used: first its replicas, then the mirror',
+    { namespace: namespaceOrNull, name: volumeName, universe, sizeBytes },
+    object({ namespace: text(), name: text(), universe: count(), fromBytes: count('Size before'), sizeBytes: count() }),
+    SERVER_CALL_MS,
+  ),
 } as const;

@@ -31,7 +31,9 @@ function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
 }
 
 /** Lives the life of this seed. Returns what is wrong; null: nothing is. */
-export function live(seed: number): string | null {
+/** `grows`: the volume grows at times that change nothing else of the life. */
+export function live(seed: number, grows = false): string | null {
+  const growth = new SeededRandom(seed);
   const random = new SeededRandom(seed);
   const isClean = random.chance(0.3);
   const world = new MirrorCopyWorld(random, random.int(1, 3), MIRROR_REGION_BYTES * random.int(1, 2) + BLOCK_BYTES * random.int(0, 7));
@@ -51,6 +53,7 @@ export function live(seed: number): string | null {
     if (random.chance(0.03)) world.setPending(random.chance(0.3));
     if (random.chance(0.05)) world.settleRoles();
     if (random.chance(0.02)) world.pause();
+    if (grows && growth.chance(0.02)) world.grow(growth.int(1, 3));
     if (world.isPaused && random.chance(0.1)) world.resume();
     world.proceed();
     const wrong = world.check();

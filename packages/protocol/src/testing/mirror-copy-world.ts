@@ -33,12 +33,12 @@ export class MirrorCopyWorld {
   readonly touched = new RegionSet();
   readonly unsettled = new RegionSet();
   readonly copier: Copier;
-  readonly blocks: number;
+  blocks: number;
   isPending = false;
   isPaused = false;
   private isIdle = false;
   private wrong: string | null = null;
-  private readonly sizeBytes: number;
+  private sizeBytes: number;
   private readonly random: SeededRandom;
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
@@ -168,6 +168,14 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
+  /** Every server has made its replica larger, and users are told: the new part is zero everywhere, and set in all maps. */
+  grow(blocks: number): void {
+    this.sizeBytes += blocks * BLOCK_BYTES;
+    this.blocks += blocks;
+    for (const replica of this.replicas) replica.grow(this.blocks);
+    this.tell();
+  }
+
   /** Pauses the copier, as before a detach. It must say that it is idle exactly when none of its requests is under way. */
   pause(): void {
     this.isPaused = true;
@@ -188,7 +196,7 @@ export class MirrorCopyWorld {
     this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
   }
 
-  /** Nothing goes wrong any more. True if everything is in sync, settled and cleared. */
+  /** Nothing goes wrong any more. True if everything is in sync, settled and cleared, in all maps. */
   quiesce(): boolean {
     this.resume();
     this.setPending(false);
@@ -197,7 +205,7 @@ export class MirrorCopyWorld {
       this.takeJoins();
       for (let step = 0; step < 60; step++) for (const replica of this.replicas) replica.step(this.random);
       this.clock.advance(1_500);
-      const isQuiet = this.writes.length === 0 && this.replicas.every((one) => one.queue.length === 0);
+      const isQuiet = this.writes.length === 0 && this.replicas.every(({ queue, map }) => queue.length === 0 && map.count === 0);
       if (isQuiet && this.inSync().length === this.replicas.length && this.copier.isSettled && this.touched.count === 0) return true;
     }
     return false;

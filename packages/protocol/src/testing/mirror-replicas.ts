@@ -3,7 +3,7 @@
 // Invariant: like a real replica, one that crashes loses any of its unsynced blocks, then gets the users' writes of its log again.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { RegionSet } from '../mirror/regions/region-set.ts';
+import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { STATUS } from '../wire/status.ts';
 
@@ -43,6 +43,14 @@ export class SimReplica {
   write(block: number, value: number): void {
     this.map.add(Math.floor((block * BLOCK_BYTES) / MIRROR_REGION_BYTES));
     this.cache[block] = value;
+  }
+
+  /** What is added has the content of a block that was never written. */
+  grow(blocks: number): void {
+    const regions = regionsOf(this.cache.length * BLOCK_BYTES);
+    for (let region = regions; region < regionsOf(blocks * BLOCK_BYTES); region++) this.map.add(region);
+    while (this.cache.length < blocks) this.cache.push(1);
+    while (this.disk.length < blocks) this.disk.push(1);
   }
 
   flush(): void {

@@ -109,6 +109,7 @@ export class Attachments {
       newLog: (sizeBytes) => this.replayLogOf(sizeBytes),
       settings: (namespace, name) => effectiveVolumeOf({ namespaces: ports.namespaces().map(({ config }) => config) }, { namespace, name }),
       ended: (target) => this.drop((volume) => volume.target === target),
+      grown: (target) => this.volumes.forEach((volume) => void (volume.target === target && ports.frontends.grown(volume))),
       note: (...event) => ports.note(...event),
     });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);

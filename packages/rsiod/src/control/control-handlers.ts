@@ -103,6 +103,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     mirrors: (request) => ports.mirrors.list(request),
     'mirror-create': (request) => ports.mirrors.create(request),
     'mirror-remove': (request) => ports.mirrors.remove(request),
+    'mirror-grow': (request) => ports.mirrors.grow(request),
   };
   return handlers;
 }

@@ -34,6 +34,8 @@ export interface AttachedMirrorPorts {
   readonly buffers: CopyBuffers;
   /** The mirror takes I/O, and its size is known. */
   serving(): void;
+  /** All replicas in sync and the voters have a larger size, and so has the volume of `io` now. */
+  grown(fromBytes: number): void;
   ended(code: ErrorCode, sentence: string): void;
   note(what: string, from: string, to: string, sentence: string): void;
 }
@@ -49,6 +51,8 @@ export class AttachedMirror {
   private hasToldServing = false;
   /** Replicas that are being flushed before they count as in sync. */
   private readonly flushing = new Set<string>();
+  /** The last growth that was begun by command and has not ended. */
+  private growing: { readonly sizeBytes: number; readonly answer: Promise<string> } | null = null;
   private whenSettled: (() => void) | null = null;
   private whenDetached: (() => void) | null = null;
 
@@ -91,6 +95,15 @@ export class AttachedMirror {
       note: (...note) => ports.note(...note),
     });
     this.settingsChanged();
+  }
+
+  get label(): string {
+    return this.ports.label;
+  }
+
+  /** It takes I/O, and its size is known. */
+  get isServing(): boolean {
+    return this.hasToldServing && !this.driver.hasEnded;
   }
 
   get view(): MirrorView | null {
@@ -141,6 +154,28 @@ export class AttachedMirror {
     });
   }
 
+  /**
+   * M21: grows all replicas that count, and then the mirror. Resolves with '' when users can use the new size, with a reason if a server
+   * refuses, and with null if the mirror has not grown after `waitMs`: the growth then goes on.
+   */
+  grow(sizeBytes: number, waitMs: number): Promise<string | null> {
+    if (this.growing?.sizeBytes !== sizeBytes) {
+      const growing = { sizeBytes, answer: this.driver.wish({ kind: 'grow', sizeBytes }) };
+      this.growing = growing;
+      void growing.answer.then(() => {
+        if (this.growing === growing) this.growing = null;
+      });
+    }
+    const { answer } = this.growing;
+    return new Promise((resolve) => {
+      const timer = this.ports.clock.after(waitMs, () => resolve(null));
+      void answer.then((refusal) => {
+        timer.cancel();
+        resolve(refusal);
+      });
+    });
+  }
+
   /** Ends all sessions, whether the mirror is detached or not. I/O fails from now on. */
   async stop(): Promise<void> {
     this.end(STATUS.IO_ERROR, 'Detached');
@@ -170,12 +205,15 @@ export class AttachedMirror {
       this.hasBegun = true;
       this.copier.begin(this.isClean === true, view.sizeBytes);
     }
-    this.io.setView(view);
+    const fromBytes = this.io.volume?.sizeBytes ?? null;
+    // The copier marks the new part of a volume that has grown before a user can write there.
     this.copier.setView(view);
+    this.io.setView(view);
     for (const { identity, role, session } of view.replicas) {
       if (role === 'joining' && session === 'open') this.flush(identity);
     }
     this.tellServing();
+    if (this.hasToldServing && fromBytes !== null && view.sizeBytes > fromBytes) this.ports.grown(fromBytes);
   }
 
   /** The sizes are known when a replica is open, which may be after the client has become the holder. */

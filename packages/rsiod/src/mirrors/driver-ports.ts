@@ -12,6 +12,8 @@ export interface DriverServer {
   readonly serverid: number;
   readonly name: string;
   readonly trunk: Trunk;
+  /** Throws the error of the server, E_TIMEOUT or E_UNREACHABLE. */
+  callAdmin(method: string, params: object, limitMs: number): Promise<unknown>;
   readonly opener: { add(attachment: Attachment): void; close(attachment: Attachment, closed: (problem: string | null) => void): void };
 }
 

@@ -1,6 +1,7 @@
 // The driver of a mirror with a decider that the test plays, servers in memory and a fake clock: what becomes of each order, and which
 // events the decider gets. The decider's own rules are tested in protocol/mirror/membership.
 
+import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { Request } from '@rsio/protocol/client/requests/request';
@@ -26,6 +27,13 @@ class FakeServer {
   readonly sent: Request[] = [];
   readonly added: Attachment[] = [];
   readonly closed: Attachment[] = [];
+  /** Requests to grow a replica, and what the server says. */
+  readonly asked: object[] = [];
+  refusal: RsError | null = null;
+  readonly callAdmin = (_method: string, params: object): Promise<unknown> => {
+    this.asked.push(params);
+    return this.refusal === null ? Promise.resolve({}) : Promise.reject(this.refusal);
+  };
   readonly trunk = {
     paths: [{}],
     session: { canVote: true } as object | null,
@@ -287,4 +295,66 @@ test('events tell that a replica falls behind, is copied and is in sync', () => 
     'note replica on server pi-1, behind, copying',
     'note replica on server pi-1, copying, in sync',
   ]);
+});
+
+/** Promises of the server are settled, and what follows from them is done. */
+async function settle(scene: Scene, ms = 0): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await Promise.resolve();
+  scene.clock.advance(ms);
+}
+
+const LARGER = 2 * OPEN_ANSWER.sizeBytes;
+const GROW = { kind: 'grow', identity: ID, sizeBytes: LARGER } as const;
+
+test('a replica has grown when its server says so and lists the new size', async () => {
+  const scene = new Scene().start();
+  const attachment = scene.open();
+  const [server] = scene.servers;
+  scene.order({ kind: 'view', view: view({}) });
+  scene.order(GROW, GROW);
+  expect(server!.asked).toEqual([{ name: 'db', universe: 0, sizeBytes: LARGER, pool: null, mirror: MIRROR }]);
+  await settle(scene);
+  expect(scene.take()).toEqual([]);
+  attachment.grow(LARGER);
+  scene.driver.look();
+  scene.clock.advance(0);
+  expect(scene.take()).toEqual([{ kind: 'grown', identity: ID, sizeBytes: LARGER }]);
+  await settle(scene, 60_000);
+  expect([server!.asked.length, scene.take()]).toEqual([1, []]);
+});
+
+test('a server that does not answer is asked again until the session ends; one that refuses is not', async () => {
+  const scene = new Scene().start();
+  scene.open();
+  const [server] = scene.servers;
+  scene.order({ kind: 'view', view: view({}) });
+  server!.refusal = new RsError('E_UNREACHABLE', 'Gone');
+  scene.order(GROW);
+  await settle(scene, 1_000);
+  await settle(scene, 1_000);
+  expect([server!.asked.length, scene.take()]).toEqual([3, []]);
+  server!.refusal = new RsError('E_SPACE', 'The pool is full');
+  await settle(scene, 1_000);
+  await settle(scene);
+  expect(scene.take()).toEqual([{ kind: 'grow-failed', identity: ID, sentence: 'Server pi-1: The pool is full' }]);
+  server!.refusal = new RsError('E_TIMEOUT', 'Gone');
+  scene.order(GROW);
+  scene.order({ kind: 'give-up', identity: ID, sentence: '' });
+  const asked = server!.asked.length;
+  await settle(scene, 60_000);
+  expect([server!.asked.length, scene.take()]).toEqual([asked, []]);
+});
+
+test('a replica that is smaller than the mirror is used when it has grown, and given up when the mirror grows without it', async () => {
+  const scene = new Scene().start();
+  scene.order({ kind: 'view', view: { ...view({ role: 'returning', session: 'none' }), sizeBytes: LARGER } });
+  const attachment = scene.open();
+  expect([scene.said, scene.take().map(({ kind }) => kind)]).toEqual([[], ['opened']]);
+  scene.order(GROW);
+  attachment.grow(LARGER);
+  await settle(scene);
+  await settle(scene);
+  expect([scene.said, scene.take().map(({ kind }) => kind)]).toEqual([['opened a'], ['grown']]);
+  scene.order({ kind: 'view', view: { ...view({ role: 'returning' }), sizeBytes: 2 * LARGER } });
+  expect([scene.said.at(-1), scene.servers[0]!.closed]).toEqual(['give up a', [attachment]]);
 });

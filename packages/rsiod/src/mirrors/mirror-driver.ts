@@ -11,6 +11,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { Decider, DriverPorts, DriverServer } from './driver-ports.ts';
 import { CONFIRM_WAIT_MS, RETRY_MIN_MS, RETRY_SPREAD_MS } from './limits.ts';
 import { changesOf } from './replica-changes.ts';
+import { ReplicaGrowth } from './replica-growth.ts';
 import { Patience, type Reach } from './patience.ts';
 import { VoteCalls } from './vote-calls.ts';
 
@@ -19,6 +20,8 @@ interface ReplicaSession {
   readonly attachment: Attachment;
   readonly server: DriverServer;
   isOpen: boolean;
+  /** The data path has it. A replica that is smaller than the mirror grows before (M21). */
+  isUsed: boolean;
 }
 
 type OpenOrder = Extract<MembershipOrder, { kind: 'open' }>;
@@ -33,6 +36,7 @@ export class MirrorDriver {
   private readonly votes: VoteCalls;
   private readonly confirms: VoteCalls;
   private readonly patience: Patience;
+  private readonly growth: ReplicaGrowth;
   private readonly sessions = new Map<string, ReplicaSession>();
   private readonly up = new Map<number, DriverServer['trunk']['session']>();
   private readonly events: MembershipEvent[] = [];
@@ -49,6 +53,11 @@ export class MirrorDriver {
     this.ports = ports;
     this.votes = new VoteCalls(mirror, ports.clock);
     this.confirms = new VoteCalls(mirror, ports.clock);
+    this.growth = new ReplicaGrowth(mirror, {
+      clock: ports.clock,
+      grown: (identity, sizeBytes) => this.grown(identity, sizeBytes),
+      failed: (identity, sentence) => this.report({ kind: 'grow-failed', identity, sentence }),
+    });
     this.patience = new Patience({
       clock: ports.clock,
       patienceMs: () => ports.patienceMs(),
@@ -79,6 +88,7 @@ export class MirrorDriver {
       this.isLookDue = false;
       if (this.isOver) return;
       this.lookAtServers();
+      this.growth.look();
       this.patience.look();
     });
   }
@@ -96,6 +106,7 @@ export class MirrorDriver {
     const session = this.sessionOf(attachment);
     if (session === null) return false;
     this.sessions.delete(session.identity);
+    this.growth.drop(session.identity);
     this.ports.clock.soon(() => this.takeFailed(session, status, sentence));
     return true;
   }
@@ -163,6 +174,7 @@ export class MirrorDriver {
     this.votes.end();
     this.confirms.end();
     this.patience.stop();
+    this.growth.stop();
     this.retry?.cancel();
     for (const resolve of this.wishes.values()) resolve('The mirror is not attached any more');
     this.wishes.clear();
@@ -197,9 +209,11 @@ export class MirrorDriver {
         if (session !== undefined) this.close(session);
         return;
       }
-      case 'grow':
-        this.report({ kind: 'grow-failed', identity: order.identity, sentence: 'A replica cannot be resized yet' });
+      case 'grow': {
+        const session = this.sessions.get(order.identity);
+        if (session !== undefined) this.growth.start(session, order.sizeBytes);
         return;
+      }
       case 'serve':
         return data.serve(order.isClean);
       case 'view':
@@ -222,6 +236,7 @@ export class MirrorDriver {
   private setView(view: MirrorView): void {
     const before = this.view;
     this.view = view;
+    this.giveUpSmall(view);
     this.ports.data.setView(view);
     for (const { replica, from, to, sentence } of changesOf(before, view))
       this.ports.note(`replica on server ${this.nameOf(replica.server)}`, from, to, sentence);
@@ -240,17 +255,17 @@ export class MirrorDriver {
     }
     const attachment = new Attachment(volume, universe, false, TAKE.NO, this.ports.newLog());
     attachment.mirror = { mirror: this.mirror, number };
-    this.sessions.set(identity, { identity, attachment, server, isOpen: false });
+    this.sessions.set(identity, { identity, attachment, server, isOpen: false, isUsed: false });
     server.opener.add(attachment);
     this.look();
   }
 
   private takeOpened(session: ReplicaSession, newLife: boolean): void {
-    const { identity, attachment, server } = session;
+    const { identity, attachment } = session;
     if (this.isOver || this.sessions.get(identity) !== session || attachment.volume === null) return;
     if (!session.isOpen) {
       session.isOpen = true;
-      this.ports.data.opened(identity, attachment, server);
+      if (!this.isSmall(session)) this.use(session);
       this.take({ kind: 'opened', identity, sizeBytes: attachment.volume.sizeBytes });
     } else if (newLife && this.mustStartAgain(identity)) {
       this.close(session);
@@ -259,15 +274,44 @@ export class MirrorDriver {
     this.look();
   }
 
+  private use(session: ReplicaSession): void {
+    const { identity, attachment, server } = session;
+    session.isUsed = true;
+    this.ports.data.opened(identity, attachment, server);
+  }
+
+  /** True if the replica lacks a part of the mirror, because it was away while the mirror grew. */
+  private isSmall({ attachment }: ReplicaSession): boolean {
+    return (attachment.volume?.sizeBytes ?? 0) < (this.view?.sizeBytes ?? 0);
+  }
+
+  /** A replica that is not in sync and has not grown with the mirror starts again, because it would refuse what is beyond its end. */
+  private giveUpSmall({ replicas }: MirrorView): void {
+    for (const session of this.sessions.values()) {
+      const role = replicas.find(({ identity }) => identity === session.identity)?.role;
+      if (session.isUsed && role === 'returning' && this.isSmall(session))
+        this.lost(session.identity, 'It has not grown with the mirror yet');
+    }
+  }
+
+  private grown(identity: string, sizeBytes: number): void {
+    this.ports.clock.soon(() => {
+      const session = this.sessions.get(identity);
+      if (this.isOver || session === undefined || !session.isOpen) return;
+      if (!session.isUsed && !this.isSmall(session)) this.use(session);
+      this.take({ kind: 'grown', identity, sizeBytes });
+    });
+  }
+
   /** M12: a replica that is not yet in sync starts again when its storage may have lost what was copied. */
   private mustStartAgain(identity: string): boolean {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
     return role === 'returning' || role === 'joining';
   }
 
-  private takeFailed({ identity, isOpen, attachment }: ReplicaSession, status: number, sentence: string): void {
+  private takeFailed({ identity, isOpen, isUsed, attachment }: ReplicaSession, status: number, sentence: string): void {
     if (this.isOver) return;
-    if (isOpen) this.ports.data.giveUp(identity);
+    if (isUsed) this.ports.data.giveUp(identity);
     const reason = status === STATUS.UNCLAIMED ? 'unclaimed' : status === STATUS.TAKEN ? 'taken' : 'refused';
     if (isOpen || attachment.volume !== null) this.take({ kind: 'lost', identity, sentence });
     this.take({ kind: 'open-failed', identity, reason, sentence });
@@ -279,10 +323,11 @@ export class MirrorDriver {
   }
 
   private close(session: ReplicaSession, closed: () => void = () => undefined): void {
-    const { identity, attachment, server, isOpen } = session;
+    const { identity, attachment, server, isUsed } = session;
     this.sessions.delete(identity);
+    this.growth.drop(identity);
     // Its requests are abandoned first, so that no buffer of the user's is in use when they are answered without this replica.
-    if (isOpen) this.ports.data.giveUp(identity);
+    if (isUsed) this.ports.data.giveUp(identity);
     server.opener.close(attachment, closed);
   }
 

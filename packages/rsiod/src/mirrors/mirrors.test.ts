@@ -22,6 +22,7 @@ test('a mirror whose servers are away is not attached, and the error says what i
     newLog: () => null,
     settings: () => settings as EffectiveVolume,
     ended: () => expect.unreachable(),
+    grown: () => undefined,
     note: () => undefined,
   });
   const about = { name: 'db', universe: 0, label: 'osl:db@0', readonly: false, takesOver: false, waitMs: 10_000 };

@@ -23,6 +23,8 @@ export interface MirrorsPorts {
   settings(namespace: string, name: string): EffectiveVolume;
   /** Another client has taken an attached mirror. Its I/O fails already. */
   ended(target: VolumeTarget, sentence: string): void;
+  /** An attached mirror has grown, and its users can be told. */
+  grown(target: VolumeTarget): void;
   /** Adds an event. */
   note(object: string, from: string, to: string, sentence: string): void;
 }
@@ -83,6 +85,18 @@ export class Mirrors {
     await mirror?.stop();
   }
 
+  /** The mirror of this label, such as osl:db@0, if it takes I/O. */
+  serving(label: string): AttachedMirror | null {
+    return [...this.attached.values()].find((one) => one.isServing && one.label === label) ?? null;
+  }
+
+  /** A server has enlarged a volume. Returns false unless it is a replica: its mirror tells its own size when all replicas have grown. */
+  replicaGrew(attachment: Attachment): boolean {
+    const owner = [...this.attached.values()].find(({ driver }) => driver.attachments.includes(attachment));
+    owner?.driver.look();
+    return owner !== undefined;
+  }
+
   /** Servers may have been connected or lost. */
   look(): void {
     for (const { driver } of this.attached.values()) driver.look();
@@ -124,6 +138,14 @@ export class Mirrors {
         serving: () => {
           isServing = true;
           serving();
+        },
+        grown: (fromBytes) => {
+          const toBytes = mirror.io.volume?.sizeBytes ?? fromBytes;
+          ports.log.info(
+            `Volume ${label} has grown from ${fromBytes} to ${toBytes} bytes on all servers: NBD clients must reconnect to see the new size`,
+          );
+          ports.note(`volume ${label}`, `${fromBytes} bytes`, `${toBytes} bytes`, 'All replicas in sync have grown');
+          ports.grown(mirror.io);
         },
         ended: (code, sentence) => {
           this.remove(mirror);

@@ -51,8 +51,8 @@ export function volumeOrders(
     'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
     'volume-show': (name) => inventory.show(name),
     'volume-create': ({ request, ...params }) => change('created', params, () => verbs.create(createRequest(params), asker, request)),
-    'volume-grow': ({ name, universe, sizeBytes, pool, request }) =>
-      change('grown', { name, universe }, () => verbs.grow({ name, universe }, sizeBytes, asker, request, pool)),
+    'volume-grow': ({ name, universe, sizeBytes, pool, mirror, request }) =>
+      change('grown', { name, universe }, () => verbs.grow({ name, universe }, sizeBytes, asker, request, pool, mirror)),
     'volume-rename': ({ name, universe, newName, newUniverse, request }) =>
       change(`renamed from ${volumeText({ name, universe })}`, { name: newName, universe: newUniverse }, () =>
         verbs.rename({ name, universe }, { name: newName, universe: newUniverse }, asker, request),

@@ -36,7 +36,7 @@ import { volumeConfigOf } from './pool-volume.ts';
 import { mayBeLeft } from './moves/move-repair.ts';
 import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
-import { checkNoReplica } from './replicas/replica-rules.ts';
+import { checkGrower, checkNoReplica } from './replicas/replica-rules.ts';
 import type { Settings } from './settings.ts';
 import { removalMs } from './removal-time.ts';
 import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';
@@ -120,13 +120,25 @@ export class PoolVerbs {
     return ({ pool, record }) => this.onDisk(pool, allocateMs(thick ? record.sizeBytes : 0), (files) => files.parts.create(record, thick));
   }
 
-  /** `sizeBytes`: the new size, more than the old one. `onto`: the pool in which a `concat` volume goes on; null: where it ends. */
-  async grow(name: VolumeName, sizeBytes: number, asker: Asker, requestId: string | null, onto: string | null = null): Promise<Found> {
+  /**
+   * `sizeBytes`: the new size, more than the old one; a replica may be as large already. `onto`: the pool in which a `concat` volume goes on;
+   * null: where it ends. `mirror`: id of the mirror that grows its replica; null: the volume is grown by itself.
+   */
+  async grow(
+    name: VolumeName,
+    sizeBytes: number,
+    asker: Asker,
+    requestId: string | null,
+    onto: string | null = null,
+    mirror: string | null = null,
+  ): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     await this.ports.pools.measure();
     const found = findVolume(this.catalogue, name);
     const { manifest: was } = found;
+    checkGrower(was, mirror);
+    if (mirror !== null && was.sizeBytes >= sizeBytes) return found;
     const { newId } = this.ports;
     const manifest = decideGrow(this.catalogue, found, sizeBytes, asker, requestId, onto === null ? null : { pool: onto, newId });
     this.check(found, manifest);

@@ -119,7 +119,7 @@ it('only a volume that one client may write to, in one pool, becomes a replica; 
   await scene.pools.close();
 });
 
-it('what its mirror does not do to a replica is refused, with the mirror and the remedy; it can grow', async () => {
+it('what its mirror does not do to a replica is refused, with the mirror and the remedy', async () => {
   const { scene, store } = await open();
   const id = await idOf(scene);
   await store.place(id, MIRROR);
@@ -135,11 +135,25 @@ it('what its mirror does not do to a replica is refused, with the mirror and the
   const stamp = { id: '', newId: () => '', request: null, nowMs: 0 };
   expect(() => decideOtherContent(catalogue, found, LOCAL_ASKER, stamp, 'rollback')).toThrow(sentence);
   expect(() => decideMove(catalogue, found, 'slow', LOCAL_ASKER)).toThrow(sentence);
-  const { manifest } = await verbs.grow(DB, 2 * SIZE, LOCAL_ASKER, null);
-  expect(manifest.replica).toEqual({ mirror: MIRROR, identity: identityOf(1) });
+  const grows = `replica of mirror ${MIRROR}, and grows with it: rsconfig mirror grow db SIZE`;
+  await expect(verbs.grow(DB, 2 * SIZE, LOCAL_ASKER, null)).rejects.toThrow(grows);
   expect((await store.split(DB, LOCAL_ASKER, 'request-1'))?.manifest.replica).toBeUndefined();
   expect(await store.split(DB, LOCAL_ASKER, 'request-1')).toBeNull();
   await verbs.remove(DB, LOCAL_ASKER, null);
+  await scene.pools.close();
+});
+
+it('a replica grows with its mirror alone, and repeating that changes nothing', async () => {
+  const { scene, store } = await open();
+  await store.place(await idOf(scene), MIRROR);
+  const { verbs } = scene;
+  const grow = async (sizeBytes: number, mirror: string): Promise<number> =>
+    (await verbs.grow(DB, sizeBytes, LOCAL_ASKER, null, null, mirror)).manifest.sizeBytes;
+  await expect(grow(2 * SIZE, 'b'.repeat(32))).rejects.toThrow('Volume db is no replica of mirror bbb');
+  expect([await grow(2 * SIZE, MIRROR), await grow(2 * SIZE, MIRROR), await grow(SIZE, MIRROR)]).toEqual([2 * SIZE, 2 * SIZE, 2 * SIZE]);
+  expect(servedBy(scene)).toMatchObject({ mirror: MIRROR, identity: identityOf(1) });
+  await scene.create({ name: 'plain', sizeBytes: SIZE });
+  await expect(verbs.grow({ name: 'plain', universe: 0 }, 2 * SIZE, LOCAL_ASKER, null, null, MIRROR)).rejects.toThrow('is no replica');
   await scene.pools.close();
 });
 

@@ -26,6 +26,12 @@ export const goesOnIn: Param<string | null | undefined> = {
   what: 'the name of a pool or null',
   default: null,
 };
+/** The mirror that grows its replica; null: a plain volume is grown. */
+export const ofMirror: Param<string | null | undefined> = {
+  shape: orNull(filledText()),
+  what: 'the id of a mirror or null',
+  default: null,
+};
 export const poolName: Param<string> = { shape: filledText(), what: 'the name of a pool' };
 /** Where a copy goes that makes no volume. */
 export const copyTarget: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };

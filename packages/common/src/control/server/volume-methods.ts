@@ -9,6 +9,7 @@ import {
   chunkBytes,
   clients,
   goesOnIn,
+  ofMirror,
   poolOrNull,
   poolsOrNull,
   request,
@@ -59,8 +60,8 @@ export const VOLUME_METHODS = {
     'manage',
   ),
   'volume-grow': method(
-    'Makes a volume larger',
-    { name: volumeName, universe, sizeBytes, pool: goesOnIn, request },
+    'Makes a volume larger. A replica grows only if its mirror is named, which the client of the mirror does',
+    { name: volumeName, universe, sizeBytes, pool: goesOnIn, mirror: ofMirror, request },
     changed,
     SERVER_CHANGE_MS,
     'manage',

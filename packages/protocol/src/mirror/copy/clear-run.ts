@@ -12,7 +12,6 @@ import type { Clearing } from './plans/clear-plan.ts';
 
 export interface ClearOrder {
   readonly clearing: Clearing;
-  readonly sizeBytes: number;
   /** True as long as all members are in sync, each in the tenure of the beginning. */
   isValid(): boolean;
   /** Called once, while changes of the regions are still kept back. */
@@ -47,8 +46,9 @@ export class ClearRun {
     this.missing = ranges.length / 2 + 1;
     for (let at = 0; at < ranges.length; at += 2) {
       const begin = ranges[at]! * MIRROR_REGION_BYTES;
+      // The last region as well is locked as a whole, because the volume may grow meanwhile.
       const end = begin + ranges[at + 1]! * MIRROR_REGION_BYTES;
-      this.locks.push(this.io.lock(begin, Math.min(end, this.order.sizeBytes), () => this.granted()));
+      this.locks.push(this.io.lock(begin, end, () => this.granted()));
     }
     this.granted();
   }

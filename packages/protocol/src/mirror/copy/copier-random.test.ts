@@ -11,3 +11,11 @@ const FIRST_SEED = Number(process.env['COPIER_FIRST_SEED'] ?? 1);
 test('replicas in sync are equal, and nothing is cleared that is not the same everywhere', () => {
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) expect(live(seed)).toBeNull();
 });
+
+test('that holds also while the volume grows', () => {
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS / 2; seed++) expect(live(seed, true)).toBeNull();
+});
+
+test('a clearing of the last region excludes changes of what is added to it', () => {
+  expect(live(1069, true)).toBeNull();
+});

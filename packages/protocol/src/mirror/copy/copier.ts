@@ -39,6 +39,8 @@ export class Copier {
   private readonly diverged = new RegionSet();
   private survey: MapSurvey | null = null;
   private view: CopyView | null = null;
+  /** Size of the volume that is marked as touched, or was. */
+  private sizeBytes = 0;
   private members: readonly Tenant[] | null = null;
   private underWay = 0;
   private urgentUnderWay = 0;
@@ -75,16 +77,25 @@ export class Copier {
     this.survey = new MapSurvey(this.io.touched, this.io.unsettled, regionsOf(sizeBytes), isClean);
     this.io.touched.watcher = this.survey.changed;
     this.io.unsettled.watcher = this.diverged;
+    this.sizeBytes = sizeBytes;
     this.wantPump();
   }
 
   setView(view: CopyView): void {
     this.view = view;
+    this.grow(view.sizeBytes);
     for (const { role, mayJoin, identity } of view.replicas) {
       const replica = this.returning.get(identity);
       if (role === 'returning' && mayJoin && replica !== undefined) replica.isToldCaughtUp = false;
     }
     this.wantPump();
+  }
+
+  /** The new part of a volume that has grown is zero in all replicas, and set in their maps (rule M21): it is cleared there when it is idle. */
+  private grow(sizeBytes: number): void {
+    if (this.survey === null || sizeBytes <= this.sizeBytes) return;
+    this.io.touched.addRange(this.sizeBytes, sizeBytes);
+    this.sizeBytes = sizeBytes;
   }
 
   /** A replica has gained or lost its session, users' I/O has begun or ended, or regions became unsettled. */
@@ -428,7 +439,6 @@ export class Copier {
     this.othersUnderWay++;
     const run = new ClearRun(this.io, this.clock, {
       clearing,
-      sizeBytes: view.sizeBytes,
       isValid: () => {
         if (this.view !== null) this.refresh(this.view);
         return !this.isPaused && this.clear.isValid(clearing);

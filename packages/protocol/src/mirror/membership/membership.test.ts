@@ -223,3 +223,52 @@ describe('a wish', () => {
     ]);
   });
 });
+
+describe('growth', () => {
+  const LARGER = 8192;
+  const grown = (digit: string): MembershipEvent => ({ kind: 'grown', identity: id(digit), sizeBytes: LARGER });
+
+  test('the size is told when all replicas that count have grown, and a majority of the voters knows it', () => {
+    const scene = new Scene().start().wish({ kind: 'grow', sizeBytes: LARGER });
+    expect(scene.of('grow').map(({ identity, sizeBytes }) => [identity, sizeBytes])).toEqual([
+      [id('0'), LARGER],
+      [id('1'), LARGER],
+    ]);
+    expect(scene.membership.view.waitsFor).toBe('Waits until the replicas on big-1 and big-2 have grown');
+    scene.send(grown('0'));
+    expect([scene.membership.view.sizeBytes, scene.membership.view.waitsFor]).toEqual([4096, 'Waits until the replica on big-2 has grown']);
+    scene.send(grown('1'));
+    expect([scene.membership.view.sizeBytes, scene.config?.sizeBytes, scene.of('wished').at(-1)?.sentence]).toEqual([LARGER, LARGER, '']);
+  });
+
+  test('a refusal ends the growth, nothing is told, and it can be repeated', () => {
+    const scene = new Scene().start().wish({ kind: 'grow', sizeBytes: LARGER });
+    scene.send(grown('0')).send({ kind: 'grow-failed', identity: id('1'), sentence: 'Server big-2: full' });
+    expect([scene.of('wished').at(-1)?.sentence, scene.membership.view.sizeBytes, scene.config?.sizeBytes]).toEqual([
+      'Server big-2: full',
+      4096,
+      4096,
+    ]);
+    scene.wish({ kind: 'grow', sizeBytes: LARGER }).send({ kind: 'retry' });
+    expect(scene.of('grow').slice(2)).toMatchObject([{ identity: id('1') }]);
+    scene.send(grown('1'));
+    expect(scene.membership.view.sizeBytes).toBe(LARGER);
+  });
+
+  test('a replica that is away does not stop it; it grows when it returns, and the view says why it is not copied', () => {
+    const scene = new Scene().start();
+    scene.down.add(1);
+    scene.send({ kind: 'server-down', server: 1 }).send({ kind: 'silent', identity: id('1'), sentence: 'No path' });
+    scene.wish({ kind: 'grow', sizeBytes: LARGER }).send(grown('0'));
+    expect([scene.membership.view.sizeBytes, scene.of('wished').at(-1)?.sentence]).toEqual([LARGER, '']);
+    scene.down.delete(1);
+    scene.send({ kind: 'server-up', server: 1, name: 'big-2' });
+    expect(scene.of('grow').at(-1)).toMatchObject({ identity: id('1'), sizeBytes: LARGER });
+    const waits = 'Waits for the replica on big-2, which is not in sync: ';
+    expect(scene.membership.view.waitsFor).toBe(`${waits}it grows to the size of the mirror`);
+    scene.send({ kind: 'grow-failed', identity: id('1'), sentence: 'Server big-2: full' });
+    expect([scene.membership.view.waitsFor, scene.membership.view.replicas[1]?.mayJoin]).toEqual([`${waits}Server big-2: full`, false]);
+    scene.send({ kind: 'retry' }).send(grown('1'));
+    expect(scene.membership.view.replicas[1]?.mayJoin).toBe(true);
+  });
+});

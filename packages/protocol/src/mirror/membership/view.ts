@@ -56,7 +56,7 @@ function replicaViews(state: MembershipState, rules: MembershipRules): ReplicaVi
 function waitsFor(state: MembershipState, rules: MembershipRules): string | null {
   if (state.phase === 'ended') return null;
   if (state.phase === 'asking' || state.phase === 'claiming') return attachWaitsFor(state, rules);
-  return waitsForMajority(state) ?? waitsForReplicas(state) ?? waitsForWish(state) ?? waitsForVoters(state);
+  return waitsForMajority(state) ?? waitsForReplicas(state, rules) ?? waitsForWish(state, rules) ?? waitsForVoters(state);
 }
 
 function waitsForMajority(state: MembershipState): string | null {
@@ -66,11 +66,15 @@ function waitsForMajority(state: MembershipState): string | null {
   return `Waits for a majority of the voters: ${missing.join(' and ')}`;
 }
 
-function waitsForReplicas(state: MembershipState): string | null {
+function waitsForReplicas(state: MembershipState, rules: MembershipRules): string | null {
   const inSync = latestOf(state)?.inSync ?? [];
   for (const { identity, serverid } of latestOf(state)?.members ?? []) {
-    const { session, isSilent, sentence } = replicaOf(state, identity);
-    if (session === 'open' && !isSilent) continue;
+    const replica = replicaOf(state, identity);
+    const { session, isSilent, sentence } = replica;
+    if (session === 'open' && !isSilent) {
+      if (state.base === null || inSync.includes(identity) || rules.isLargeEnough(state, replica)) continue;
+      return `Waits for the replica on ${nameOf(state, serverid)}, which is not in sync: ${sentence || 'it grows to the size of the mirror'}`;
+    }
     const server = state.servers.get(serverid);
     const reason = server?.isUp === true ? sentence || server.sentence || 'it is being opened' : 'the server does not answer';
     return `Waits for the replica on ${nameOf(state, serverid)}${inSync.includes(identity) ? '' : ', which is not in sync'}: ${reason}`;
@@ -78,10 +82,10 @@ function waitsForReplicas(state: MembershipState): string | null {
   return null;
 }
 
-function waitsForWish(state: MembershipState): string | null {
+function waitsForWish(state: MembershipState, rules: MembershipRules): string | null {
   const { wish } = state;
   if (wish === null) return null;
-  if (wish.wish.kind === 'grow') return 'Waits until every replica that counts has grown';
+  if (wish.wish.kind === 'grow') return waitsForGrowth(state, rules, wish.wish.sizeBytes);
   if (wish.wish.kind === 'remove') return 'Waits for another replica in sync, so that this one can be removed';
   const servers = wish.wish.kind === 'add' ? [wish.wish.server] : wish.wish.kind === 'voters' ? wish.wish.servers : [];
   const said = servers.flatMap((serverid) => {
@@ -90,6 +94,15 @@ function waitsForWish(state: MembershipState): string | null {
     return server.sentence === '' ? [] : [`${server.name}: ${server.sentence}`];
   });
   return `Waits for the servers of the change${said.length === 0 ? '' : `: ${said.join('; ')}`}`;
+}
+
+function waitsForGrowth(state: MembershipState, rules: MembershipRules, sizeBytes: number): string {
+  const counted = rules.counted(state);
+  const small = (latestOf(state)?.members ?? []).filter(
+    ({ identity }) => counted.has(identity) && replicaOf(state, identity).sizeBytes < sizeBytes,
+  );
+  const names = small.map(({ serverid }) => nameOf(state, serverid));
+  return `Waits until the replica${names.length > 1 ? 's' : ''} on ${names.join(' and ') || 'another server'} ${names.length > 1 ? 'have' : 'has'} grown`;
 }
 
 function hasStored({ stored }: MembershipState, { record }: ServerState, k: number): boolean {

@@ -168,6 +168,21 @@ describe('mirror list', () => {
   });
 });
 
+describe('mirror grow', () => {
+  test('says the new size, and wrong sizes are wrong usage', async () => {
+    const seen: unknown[] = [];
+    const grow: ControlHandlers['mirror-grow'] = (params) => {
+      seen.push(params);
+      return { namespace: 'osl', name: 'db', universe: 0, fromBytes: 20 * 1024 ** 3, sizeBytes: params.sizeBytes };
+    };
+    await serve([], { 'mirror-grow': grow });
+    expect(await run('mirror grow db 30g')).toEqual({ code: 0, out: 'osl:db@0 now has 30.0G\n', err: '' });
+    expect(seen).toEqual([{ namespace: null, name: 'db', universe: 0, sizeBytes: 30 * 1024 ** 3 }]);
+    expect(JSON.parse((await run('mirror grow osl:db 30g --json')).out)).toMatchObject({ fromBytes: 20 * 1024 ** 3 });
+    expect(await run('mirror grow db much')).toMatchObject({ code: 2 });
+  });
+});
+
 describe('mirror remove', () => {
   const removed = (changes: Partial<RemovedMirror> = {}): RemovedMirror => ({
     ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), left: [] },

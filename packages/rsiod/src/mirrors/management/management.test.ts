@@ -36,6 +36,7 @@ function management(namespaces = [{ name: 'osl', nodename: 'big-2', servers, unr
     log: { info: () => undefined, warn: () => undefined },
     namespaces: () => namespaces,
     isAttached: (label) => attached.includes(label),
+    attached: () => null,
     newId: () => `id-of-rsiod-${++ids}`,
   });
 }

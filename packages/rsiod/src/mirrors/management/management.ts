@@ -12,6 +12,7 @@ import type { Log } from '@rsio/common/log/log';
 import type { MirrorConfig, Term } from '@rsio/protocol/wire/mirror/messages';
 import type { Namespace } from '../../network/namespace.ts';
 import { createMirror } from './creation.ts';
+import { type GrowingMirror, growMirror } from './growth.ts';
 import { MIRROR_CHANGES_MAX, MIRROR_REPLICAS_MAX } from './limits.ts';
 import { type MirrorServer, mirrorServer } from './mirror-server.ts';
 import type { MirrorPlan } from './plan.ts';
@@ -19,7 +20,7 @@ import { removeMirror } from './removal.ts';
 import { surveyMirrors } from './survey.ts';
 import { mirrorView } from './views.ts';
 
-type Methods = Pick<ControlMethods, 'mirrors' | 'mirror-create' | 'mirror-remove'>;
+type Methods = Pick<ControlMethods, 'mirrors' | 'mirror-create' | 'mirror-remove' | 'mirror-grow'>;
 
 /** A namespace as the commands see it. */
 export interface MirrorNamespace {
@@ -37,6 +38,8 @@ export interface MirrorManagementPorts {
   namespaces(): readonly MirrorNamespace[];
   /** True if a volume of this label, such as osl:db@0, is attached on this machine. */
   isAttached(label: string): boolean;
+  /** The mirror of this label, if it is attached on this machine. */
+  attached(label: string): GrowingMirror | null;
   /** Returns a new random UUID. */
   readonly newId: () => string;
 }
@@ -109,6 +112,23 @@ export class MirrorManagement {
     if (this.ports.isAttached(label))
       throw new RsError('E_IN_USE', `Mirror ${label} is attached here: detach it first (rsconfig -d ${label})`);
     return await this.change(label, () => removeMirror({ ...only, volumes, force }, newId, log));
+  }
+
+  async grow({ namespace, name, universe, sizeBytes }: Methods['mirror-grow']['params']): Promise<Methods['mirror-grow']['result']> {
+    const named = this.chosen(namespace).map((one) => ({ namespace: one.name, name, universe }));
+    const labels = named.map(volumeLabel);
+    const [only, second] = named.filter((one) => this.ports.attached(volumeLabel(one)) !== null);
+    if (only !== undefined && second !== undefined)
+      throw new RsError('E_AMBIGUOUS', `${name} means more than one mirror: name the namespace, as in NAMESPACE:${name}`);
+    const label = only === undefined ? null : volumeLabel(only);
+    const mirror = label === null ? null : this.ports.attached(label);
+    if (only === undefined || label === null || mirror === null) {
+      const plain = labels.find((one) => this.ports.isAttached(one));
+      if (plain !== undefined) throw new RsError('E_VOLUME', `${plain} is no mirror: rsconfig volume grow makes it larger`);
+      const remedy = `attach it first (rsconfig -a ${labels[0] ?? name}), or use the client that has it`;
+      throw new RsError('E_VOLUME', `No mirror ${labels.join(' or ') || name} is attached here: ${remedy}`);
+    }
+    return await this.change(label, async () => ({ ...only, fromBytes: await growMirror(label, mirror, sizeBytes), sizeBytes }));
   }
 
   private chosen(namespace: string | null): readonly MirrorNamespace[] {

@@ -23,6 +23,26 @@ export function checkNoReplica(manifest: Pick<Manifest, 'name' | 'universe' | 'r
   );
 }
 
+/**
+ * Throws E_USAGE unless a plain volume is grown by itself, or a replica by its mirror. A mirror has its new size when all replicas in sync
+ * have it, so that only its client can grow them.
+ */
+export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'replica'>, mirror: string | null): void {
+  const { replica } = manifest;
+  const isOwn = mirror === (replica?.mirror ?? null);
+  if (isOwn) return;
+  const text = textOf(manifest);
+  const context = { volume: text, mirror: replica?.mirror ?? mirror };
+  if (replica === undefined || mirror !== null)
+    throw new RsError('E_USAGE', `Volume ${text} is no replica of mirror ${mirror}, and cannot grow with it`, context);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} is a replica of mirror ${replica.mirror}, and grows with it: rsconfig mirror grow ${text} SIZE, on the client that has ` +
+      'the mirror attached',
+    context,
+  );
+}
+
 /** Throws E_USAGE if a replica cannot have these settings. */
 export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sameContent }: Settings): void {
   if (shared === true || readonly === true) checkNoReplica(manifest, 'be shared or read-only');

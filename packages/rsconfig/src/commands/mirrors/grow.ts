@@ -1,0 +1,37 @@
+// The command `mirror grow`: a mirror becomes larger while it is used. rsiod grows the replicas on the servers, and then the mirror.
+// Invariant: the command succeeds only when users can use the new size.
+
+import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
+import { toText } from '@rsio/common/cli/table';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { shownSize } from '@rsio/common/manage/server-tables';
+import { sizeOf } from '@rsio/common/manage/volumes/values';
+import { defineCommand, usageError } from '../../cli/context.ts';
+import { namedVolume } from '../server-volumes/find.ts';
+
+const NAMESPACE = { kind: 'text', value: 'N', help: 'the mirror of namespace N' } as const satisfies OptionSpec;
+
+export const MIRROR_GROW = defineCommand({
+  call: { by: 'words', words: 'mirror grow' },
+  synopsis: 'mirror grow NAME SIZE [--namespace N]',
+  summary: 'makes an attached mirror larger, also while it is used',
+  details: `Every server with a replica in sync makes its replica larger first. Then the
+mirror and its device on this machine have the new size. If a server refuses,
+such as one whose pool is full, the users of the mirror see no change; the
+command can be repeated when the pool has room. A replica that is away grows
+when its server returns, before it is copied.
+
+The client needs the right manage in [rights] on the servers of the replicas.`,
+  options: { namespace: NAMESPACE, json: JSON_OPTION },
+  json: CONTROL_METHODS['mirror-grow'].result,
+  operands: { min: 2, max: 2 },
+  completes: `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`,
+  run: async (context, { namespace, json }, [written = '', size = '']) => {
+    if (namespace === '') throw usageError('--namespace has an empty name: give a name');
+    const named = namedVolume(written, namespace);
+    const grown = await context.call('mirror-grow', { ...named, sizeBytes: sizeOf('SIZE', size, 'rsconfig') });
+    if (json) printJson(context, grown);
+    else context.out(toText([`${volumeLabel(grown)} now has ${shownSize(grown.sizeBytes)}`]));
+  },
+});

@@ -1,0 +1,101 @@
+// Executes the order to grow a replica (M21): its server makes the volume larger, and the attachment learns the new size from the server's
+// list. A server that does not answer is asked again, because a replica that is away for good is given up. Invariants: a replica is reported
+// as grown only if the server has stored the new size and takes I/O up to it; nothing is reported about a session that was dropped.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { type ErrorCode, toRsError } from '@rsio/common/lib/errors';
+import type { Attachment } from '@rsio/protocol/client/attachment';
+import type { DriverServer } from './driver-ports.ts';
+import { GROW_CALL_MS, GROW_RETRY_MS } from './limits.ts';
+
+export interface ReplicaGrowthPorts {
+  readonly clock: Clock;
+  grown(identity: string, sizeBytes: number): void;
+  /** The server refuses. */
+  failed(identity: string, sentence: string): void;
+}
+
+/** The session of a replica that grows. */
+export interface Growing {
+  readonly identity: string;
+  readonly attachment: Attachment;
+  readonly server: DriverServer;
+}
+
+interface Growth {
+  readonly session: Growing;
+  readonly sizeBytes: number;
+  retry: Timer | null;
+}
+
+/** After these, the server may have grown the replica, or may do so later. */
+const TRY_AGAIN: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_BUSY', 'E_LIMIT', 'E_SHUTTING_DOWN'];
+
+export class ReplicaGrowth {
+  private readonly mirror: string;
+  private readonly ports: ReplicaGrowthPorts;
+  private readonly growths = new Map<string, Growth>();
+
+  constructor(mirror: string, ports: ReplicaGrowthPorts) {
+    this.mirror = mirror;
+    this.ports = ports;
+  }
+
+  /** Does nothing if the session grows to this size already. */
+  start(session: Growing, sizeBytes: number): void {
+    const { identity } = session;
+    const before = this.growths.get(identity);
+    if (before?.session === session && before.sizeBytes >= sizeBytes) return;
+    this.drop(identity);
+    const growth: Growth = { session, sizeBytes, retry: null };
+    this.growths.set(identity, growth);
+    this.ask(growth);
+  }
+
+  /** The session of the replica has ended. */
+  drop(identity: string): void {
+    this.growths.get(identity)?.retry?.cancel();
+    this.growths.delete(identity);
+  }
+
+  stop(): void {
+    for (const identity of [...this.growths.keys()]) this.drop(identity);
+  }
+
+  /** The list of a server may have a new size. */
+  look(): void {
+    for (const growth of [...this.growths.values()]) this.lookAt(growth);
+  }
+
+  private lookAt(growth: Growth): boolean {
+    const { session, sizeBytes } = growth;
+    if ((session.attachment.volume?.sizeBytes ?? 0) < sizeBytes) return false;
+    this.drop(session.identity);
+    this.ports.grown(session.identity, sizeBytes);
+    return true;
+  }
+
+  private ask(growth: Growth): void {
+    if (this.lookAt(growth)) return;
+    const { session, sizeBytes } = growth;
+    const { name, universe } = session.attachment;
+    const params = { name, universe, sizeBytes, pool: null, mirror: this.mirror };
+    session.server.callAdmin('volume-grow', params, GROW_CALL_MS).then(
+      () => this.answered(growth, null),
+      (thrown: unknown) => this.answered(growth, thrown),
+    );
+  }
+
+  /** `thrown`: null if the server has grown the replica. Its list says so at once, or when there is a session again. */
+  private answered(growth: Growth, thrown: unknown): void {
+    const { session } = growth;
+    if (this.growths.get(session.identity) !== growth || this.lookAt(growth)) return;
+    const error = thrown === null ? null : toRsError(thrown);
+    if (error === null || TRY_AGAIN.includes(error.code)) {
+      growth.retry = this.ports.clock.after(GROW_RETRY_MS, () => this.ask(growth));
+      return;
+    }
+    this.drop(session.identity);
+    this.ports.failed(session.identity, `Server ${session.server.name}: ${error.message}`);
+  }
+}
