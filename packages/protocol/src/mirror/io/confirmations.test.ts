@@ -43,7 +43,16 @@ class Scene {
 
   /** These replicas are in sync, and A alone executes READs. */
   view(...sessions: readonly FakeSession[]): void {
-    const replicas = sessions.map(({ store: { identity } }) => ({ identity, counts: true, confirms: true, reads: identity === 'A' }));
+    this.setView(sessions, (identity) => identity === 'A');
+  }
+
+  /** The same, and all execute READs. */
+  viewAll(...sessions: readonly FakeSession[]): void {
+    this.setView(sessions, () => true);
+  }
+
+  private setView(sessions: readonly FakeSession[], reads: (identity: string) => boolean): void {
+    const replicas = sessions.map(({ store: { identity } }) => ({ identity, counts: true, confirms: true, reads: reads(identity) }));
     this.io.setView({ term: 1, replicas, isServing: true, sizeBytes: 4 * SECTOR_BYTES, waitsFor: null });
     this.clock.advance(0);
   }
@@ -77,18 +86,42 @@ class Scene {
   }
 }
 
-test('one TERM confirms all READs that were submitted before it, and a later READ needs another one', () => {
+test('one TERM confirms all READs of the same event, and a later READ needs another one', () => {
   const scene = new Scene(2);
   const [a, b] = scene.sessions;
   const reads = [scene.submit(OP.READ, 0), scene.submit(OP.READ, 1), scene.submit(OP.READ, 2)];
   scene.settle(a!);
   expect([scene.terms, reads]).toEqual([['B'], [[], [], []]]);
   scene.settle(b!);
-  // The first TERM was sent with the first READ; the second one serves the others.
-  expect([scene.terms, reads]).toEqual([
-    ['B', 'B'],
-    [[0], [0], [0]],
-  ]);
+  expect([scene.terms, reads]).toEqual([['B'], [[0], [0], [0]]]);
+  const later = scene.submit(OP.READ, 3);
+  scene.settle(a!);
+  expect(later).toEqual([]);
+  scene.settle(b!);
+  expect([scene.terms, later, scene.votes]).toEqual([['B', 'B'], [0], []]);
+});
+
+test('a replica that was silent is not waited for until it answers, and executes no READs meanwhile', async () => {
+  const scene = new Scene(2);
+  const [a, b] = scene.sessions;
+  const first = scene.submit(OP.READ, 0);
+  scene.settle(a!);
+  scene.clock.advance(CONFIRM_PATIENCE_MS);
+  expect(scene.votes).toHaveLength(1);
+  await scene.answerVotes(true);
+  const second = scene.submit(OP.READ, 1);
+  scene.settle(a!);
+  expect([first, second, scene.votes.length]).toEqual([[0], [], 1]);
+  await scene.answerVotes(true);
+  scene.viewAll(...scene.sessions);
+  const queued = b!.queue.length;
+  const others = [scene.submit(OP.READ, 2), scene.submit(OP.READ, 3)];
+  expect([second, b!.queue.length]).toEqual([[0], queued]);
+  scene.settle(a!, b!);
+  const last = scene.submit(OP.READ, 0);
+  for (const session of [a!, b!, a!, b!]) scene.settle(session);
+  expect([...others, last]).toEqual([[0], [0], [0]]);
+  await scene.answerVotes(false);
   expect(scene.votes).toEqual([]);
 });
 

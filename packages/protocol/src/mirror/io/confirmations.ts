@@ -1,8 +1,8 @@
 // Confirms the term for READs (rule M15). The answer of a READ may leave when each replica that counts, or a majority of the voters, has
 // confirmed the term after the READ was submitted. Every request that a replica executes confirms, because the server executes nothing
 // under a revoked handle: the READ itself for its own replica, and other requests of users. Where nothing else was sent, this class sends
-// the ioctl TERM, one at a time to each replica, so that one round serves all READs that wait for it. If a replica has no session or is
-// silent, the voters are asked. Invariant: a confirmation counts for READs that were submitted before the confirming request was.
+// the ioctl TERM, one at a time to each replica and after all READs of the same event, so that one round serves all of them. If a replica has
+// no session or is silent, the voters are asked, and one that was silent for too long is silent until it answers anything. Invariant: a confirmation counts for READs that were submitted before the confirming request was.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { assert } from '@rsio/common/lib/assert';
@@ -45,6 +45,8 @@ export class Confirmations implements RequestEvents {
   private isAskingVoters = false;
   private timer: Timer | null = null;
   private lookedSequence = 0;
+  private isAskDue = false;
+  private readonly askNow = (): void => this.askWanted();
   private readonly tick = (): void => this.timePassed();
 
   constructor(members: Members, ports: ConfirmationPorts) {
@@ -60,7 +62,7 @@ export class Confirmations implements RequestEvents {
       const member = all[index]!;
       if (member === reader || !member.confirms || member.confirmedSequence >= operation.sequence) continue;
       if (member.wantedSequence < operation.sequence) member.wantedSequence = operation.sequence;
-      this.askMember(member);
+      this.wantAsks();
     }
   }
 
@@ -68,7 +70,10 @@ export class Confirmations implements RequestEvents {
   enter(operation: Operation): boolean {
     if (this.isConfirmed(operation.sequence)) return true;
     this.waiting.push(operation);
-    this.timer ??= this.ports.clock.after(CONFIRM_PATIENCE_MS, this.tick);
+    if (this.timer === null) {
+      this.lookedSequence = operation.sequence;
+      this.timer = this.ports.clock.after(CONFIRM_PATIENCE_MS, this.tick);
+    }
     if (this.needsVoters) this.askVoters();
     return false;
   }
@@ -139,9 +144,25 @@ export class Confirmations implements RequestEvents {
     return this.members.countsMask !== 0;
   }
 
-  /** True if a replica cannot be asked, so that the voters are asked at once. */
+  /** True if a replica cannot be asked or does not answer, so that the voters are asked at once. */
   private get needsVoters(): boolean {
-    return this.members.all.some((member) => member.confirms && member.replica?.isReady !== true);
+    return this.members.all.some((member) => member.confirms && (member.isSilent || member.replica?.isReady !== true));
+  }
+
+  /** At the end of the current event, so that a round serves all READs that arrived with it. */
+  private wantAsks(): void {
+    if (this.isAskDue) return;
+    this.isAskDue = true;
+    this.ports.clock.soon(this.askNow);
+  }
+
+  private askWanted(): void {
+    this.isAskDue = false;
+    const { all } = this.members;
+    for (let index = 0; index < all.length; index++) {
+      const member = all[index]!;
+      if (member.confirms && member.wantedSequence > member.confirmedSequence) this.askMember(member);
+    }
   }
 
   private askMember(member: Member): void {
@@ -164,7 +185,8 @@ export class Confirmations implements RequestEvents {
     this.timer = null;
     if (this.waiting.length === 0) return;
     for (const operation of this.waiting) this.ask(operation, null);
-    if (this.waiting.some(({ sequence }) => sequence <= this.lookedSequence) || this.needsVoters) this.askVoters();
+    for (const { sequence } of this.waiting) if (sequence <= this.lookedSequence) this.members.silent(sequence);
+    if (this.needsVoters) this.askVoters();
     this.lookedSequence = this.ports.sequence();
     this.timer = this.ports.clock.after(CONFIRM_PATIENCE_MS, this.tick);
   }

@@ -43,6 +43,8 @@ export class Member {
   /** The newest READ that waits for the confirmation of this member. */
   wantedSequence = 0;
   isAsked = false;
+  /** True if a READ has waited too long for its confirmation, until it confirms anything. Others execute READs meanwhile. */
+  isSilent = false;
 
   constructor(identity: string, number: number) {
     this.identity = identity;
@@ -51,6 +53,7 @@ export class Member {
   }
 
   confirm(startSequence: number): void {
+    this.isSilent = false;
     if (startSequence > this.confirmedSequence) this.confirmedSequence = startSequence;
   }
 
@@ -80,6 +83,7 @@ export class Members {
     member.replica = replica;
     member.isLost = false;
     member.isAsked = false;
+    member.isSilent = false;
     member.confirmedSequence = 0;
     this.update();
     return member;
@@ -129,13 +133,18 @@ export class Members {
     return this.countsMask & ~(okMask & this.recoveredMask);
   }
 
-  /** The replica with the least load that may read and is not in `triedMask`; null if there is none now. */
+  /** A READ with this number has waited too long for the members that have not confirmed it. */
+  silent(sequence: number): void {
+    for (const member of this.all) if (member.confirms && member.confirmedSequence < sequence) member.isSilent = true;
+  }
+
+  /** The replica with the least load that may read and is not in `triedMask`, rather none that is silent; null if there is none now. */
   reader(triedMask: number): Member | null {
     let best: Member | null = null;
     for (let index = 0; index < this.all.length; index++) {
       const member = this.all[index]!;
       if (!member.reads || (triedMask & member.bit) !== 0 || !member.isReady) continue;
-      if (best === null || member.load < best.load) best = member;
+      if (best === null || (member.isSilent === best.isSilent ? member.load < best.load : best.isSilent)) best = member;
     }
     return best;
   }
