@@ -24,6 +24,7 @@ export const PROGRAMS = {
   conformance: { run: 'compiled', entry: 'test/conformance/main.ts', what: 'checks a server against every rule of docs/PROTOCOL.md' },
   fuzz: { run: 'source', entry: 'test/fuzz/main.ts', what: 'sends wrong and hostile input of every kind' },
   gaps: { run: 'source', entry: 'test/figures/gaps.ts', what: 'measures how long I/O pauses when a path fails' },
+  'mirror-gaps': { run: 'source', entry: 'test/figures/mirrors/main.ts', what: 'measures what is noticed when a mirror loses a server' },
   middleman: { run: 'source', entry: 'test/figures/middleman.ts', what: 'changes bytes of one path under verified I/O' },
   restarts: { run: 'source', entry: 'test/figures/restarts.ts', what: 'kills, crashes and replaces a server under verified I/O' },
   devices: { run: 'source', entry: 'test/figures/devices.ts', what: 'measures the devices of a client beside nbdkit' },

@@ -12,8 +12,9 @@ export interface LoadShape {
   readonly order: 'random' | 'sequential';
   /** 0 to 100; the rest are writes. */
   readonly readPercent: number;
-  /** Part of the export that is used, from its beginning. */
+  /** Part of the export that is used: so many bytes from `beginBytes` on, default from its beginning. */
   readonly sizeBytes: number;
+  readonly beginBytes?: number;
 }
 
 /** The I/O since the last check. */
@@ -203,14 +204,14 @@ export class NbdLoad {
 
   private ask(index: number): void {
     const lane = this.lanes[index]!;
-    const { blockBytes, readPercent } = this.shape;
+    const { blockBytes, readPercent, beginBytes = 0 } = this.shape;
     const { buffer } = lane;
     lane.block = this.freeBlock();
     lane.isRead = Math.random() * 100 < readPercent;
     lane.isOut = true;
     this.busy[lane.block] = 1;
     this.out++;
-    const offset = lane.block * blockBytes;
+    const offset = beginBytes + lane.block * blockBytes;
     buffer.writeUInt32BE(REQUEST_MAGIC, 0);
     buffer.writeUInt32BE(lane.isRead ? READ : WRITE, 4);
     buffer.writeUInt32BE(0, 8);

@@ -1,0 +1,210 @@
+// `npm run mirror-gaps`: what applications notice of a server that a mirror loses, what is copied when it returns, and how fast. Real daemons
+// on machines of a netlab, so that root is needed. The tests judge data. Invariant: a failed request makes the exit code 1, and nothing is
+// left behind.
+
+import { loadavg, tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
+import { whyNoNetlab } from '../../support/netlab/netns.ts';
+import { table } from '../netlab/table.ts';
+import { copied, type Copied, type Outage, PATTERNS, powerCut, restart } from './outages.ts';
+import { resync, type Resync } from './resync.ts';
+import { boundMs, DEFAULT_TIMING, MIB, ONE_SECOND, type Timing } from './scene.ts';
+
+const PARTS = ['power', 'restart', 'copied', 'resync'] as const;
+const HELP = `usage: npm run mirror-gaps -- [--runs N] [--only PART] [--resync SIZE] [--dir DIR]
+                           [--json]
+
+Measures what applications notice when a mirror over two servers loses one.
+Needs root.
+
+  --runs N          runs of each outage (default 3)
+  --only PART       measure only ${PARTS.join(', ')}
+  --resync MIB      size of the replica that is copied (default 1024)
+  --dir DIR         folder of its pools (default: the temporary directory)
+  --json            print the figures of all runs as JSON instead of tables
+  --help            print this help and exit
+`;
+
+const GAP_GOAL_MS = 500;
+const COPIED_GOAL = 1.2;
+const SHARE_GOAL = 0.7;
+const P99_GOAL = 3;
+const HALF = 0.5;
+const SERVERS = 2;
+const TIMINGS: readonly Timing[] = [DEFAULT_TIMING, ONE_SECOND];
+
+function spread(values: readonly number[], digits = 0): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  return `${(sorted[sorted.length >> 1] ?? 0).toFixed(digits)}, ${(sorted.at(-1) ?? 0).toFixed(digits)}`;
+}
+
+function timingText({ deadMs, patienceMs }: Timing): string {
+  return `dead ${deadMs / 1000} s, patience ${patienceMs / 1000} s`;
+}
+
+function verdict(isMet: boolean): string {
+  return isMet ? 'met' : 'MISSED';
+}
+
+/** Each row: a timing. The part of a gap beyond the bound is what counts. */
+function powerRows(results: ReadonlyMap<Timing, readonly Outage[]>): string[][] {
+  return [...results].map(([timing, runs]) => {
+    const beyond = (value: (run: Outage) => number): number[] => runs.map((run) => Math.max(0, value(run) - boundMs(timing)));
+    const all = [...beyond((run) => run.readGapMs), ...beyond((run) => run.writeGapMs)];
+    return [
+      timingText(timing),
+      String(runs.length),
+      spread(runs.map(({ readGapMs }) => readGapMs)),
+      spread(runs.map(({ writeGapMs }) => writeGapMs)),
+      String(boundMs(timing)),
+      spread(beyond(({ writeGapMs }) => writeGapMs)),
+      verdict(Math.max(...all) <= GAP_GOAL_MS),
+      ...commonCells(runs),
+    ];
+  });
+}
+
+function restartRows(results: ReadonlyMap<Timing, readonly Outage[]>): string[][] {
+  return [...results].map(([timing, runs]) => [
+    timingText(timing),
+    String(runs.length),
+    spread(runs.map(({ readGapMs }) => readGapMs)),
+    spread(runs.map(({ writeGapMs }) => writeGapMs)),
+    ...commonCells(runs),
+  ]);
+}
+
+function commonCells(runs: readonly Outage[]): string[] {
+  const worst = (value: (run: Outage) => number): string => Math.max(...runs.map(value)).toFixed(0);
+  return [
+    worst(({ beforeMs }) => beforeMs),
+    worst(({ ownStallMs }) => ownStallMs),
+    String(runs.reduce((sum, { errors }) => sum + errors, 0)),
+  ];
+}
+
+function copiedRow(name: string, runs: readonly Copied[]): string[] {
+  const ratios = runs.map(({ copiedBytes, writtenBytes }) => copiedBytes / writtenBytes);
+  const mib = (value: (run: Copied) => number): string => spread(runs.map((run) => value(run) / MIB));
+  const isMet = Math.max(...ratios) <= COPIED_GOAL;
+  return [
+    name,
+    mib(({ writtenBytes }) => writtenBytes),
+    mib(({ copiedBytes }) => copiedBytes),
+    spread(ratios, 2),
+    verdict(isMet),
+    String(runs.reduce((sum, { errors }) => sum + errors, 0)),
+  ];
+}
+
+function resyncRow(what: string, { bytes, seconds, applicationBytes, share, p99Ms, aloneP99Ms, sentBytes }: Resync): string[] {
+  const isMet = share >= SHARE_GOAL && (aloneP99Ms === 0 || p99Ms <= P99_GOAL * aloneP99Ms);
+  return [
+    what,
+    (bytes / MIB).toFixed(0),
+    seconds.toFixed(1),
+    (bytes / seconds / 1e6).toFixed(1),
+    (applicationBytes / 1e6).toFixed(1),
+    share.toFixed(2),
+    p99Ms.toFixed(1),
+    aloneP99Ms.toFixed(1),
+    verdict(isMet),
+    (sentBytes / MIB).toFixed(0),
+  ];
+}
+
+async function measureOutages(play: (timing: Timing, server: number) => Promise<Outage>, runs: number): Promise<Map<Timing, Outage[]>> {
+  const results = new Map(TIMINGS.map((timing) => [timing, [] as Outage[]]));
+  // Round by round, so that what else the machine does meets every timing.
+  for (let run = 0; run < runs; run++) for (const [timing, list] of results) list.push(await play(timing, run % SERVERS));
+  return results;
+}
+
+const COMMON = ['gap before', 'own stall', 'errors'];
+const GAPS = ['reads: median, worst', 'writes: median, worst'];
+
+interface Part {
+  readonly title: string;
+  readonly headings: readonly string[];
+  /** The rows, and the figures for --json. */
+  measure(): Promise<{ readonly rows: readonly (readonly string[])[]; readonly figures: unknown; readonly errors: number }>;
+}
+
+function errorsOf(results: ReadonlyMap<unknown, readonly { readonly errors: number }[]>): number {
+  return [...results.values()].flat().reduce((sum, { errors }) => sum + errors, 0);
+}
+
+function partsOf(runs: number, resyncBytes: number, folder: string): Readonly<Record<(typeof PARTS)[number], Part>> {
+  return {
+    power: {
+      title: 'The power of a server is cut: longest time without an answer, ms. 8 KiB at random, 16 reads and 16 writes out',
+      headings: ['timing', 'runs', ...GAPS, 'bound', 'writes beyond it', `goal ${GAP_GOAL_MS}`, ...COMMON],
+      measure: async () => {
+        const results = await measureOutages(powerCut, runs);
+        return { rows: powerRows(results), figures: [...results], errors: errorsOf(results) };
+      },
+    },
+    restart: {
+      title: 'A server is killed and started again after 1 s: longest time without an answer, ms',
+      headings: ['timing', 'runs', ...GAPS, ...COMMON],
+      measure: async () => {
+        const results = await measureOutages(restart, runs);
+        return { rows: restartRows(results), figures: [...results], errors: errorsOf(results) };
+      },
+    },
+    copied: {
+      title: 'What is written while a server is away for 1 s, and what the client sends to it when it returns, MiB',
+      headings: ['writes', 'written', 'copied', 'ratio', `goal ${COPIED_GOAL}`, 'errors'],
+      measure: async () => {
+        const results = new Map(PATTERNS.map((pattern) => [pattern, [] as Copied[]]));
+        for (let run = 0; run < runs; run++) {
+          for (const [pattern, list] of results) list.push(await copied(DEFAULT_TIMING, pattern, run % SERVERS));
+        }
+        const rows = [...results].map(([{ name }, list]) => copiedRow(name, list));
+        return { rows, figures: [...results], errors: errorsOf(results) };
+      },
+    },
+    resync: {
+      title: 'A replica is copied over 1 Gbit/s; p99 of 8 KiB random writes',
+      headings: ['application', 'MiB', 's', 'MB/s', 'its MB/s', 'share of the rest', 'p99 ms', 'alone', 'goals', 'sent MiB'],
+      measure: async () => {
+        const [none, half] = [await resync(folder, resyncBytes, 0), await resync(folder, resyncBytes, HALF)];
+        return { rows: [resyncRow('none', none), resyncRow('half of the link', half)], figures: [none, half], errors: 0 };
+      },
+    },
+  };
+}
+
+const options = {
+  runs: { type: 'string', default: '3' },
+  only: { type: 'string', default: '' },
+  resync: { type: 'string', default: '1024' },
+  dir: { type: 'string', default: tmpdir() },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+const { values } = parseArgs({ options });
+const [runCount, resyncMib] = [Number(values.runs), Number(values.resync)];
+const wanted = PARTS.filter((part) => values.only === '' || part === values.only);
+const isSensible = Number.isInteger(runCount) && runCount >= 1 && runCount <= 1_000 && Number.isInteger(resyncMib) && resyncMib >= 64;
+const noNetlab = await whyNoNetlab();
+if (values.help === true || !isSensible || wanted.length === 0) {
+  process.stdout.write(HELP);
+  process.exitCode = values.help === true ? 0 : 2;
+} else if (noNetlab !== null) {
+  process.stderr.write(`mirror-gaps: ${noNetlab} [E_SYSTEM]\n`);
+  process.exitCode = 1;
+} else {
+  const parts = partsOf(runCount, resyncMib * MIB, values.dir);
+  const all: Record<string, unknown> = {};
+  for (const name of wanted) {
+    const part = parts[name];
+    const { rows, figures, errors } = await part.measure();
+    all[name] = figures;
+    if (errors > 0) process.exitCode = 1;
+    if (values.json !== true) process.stdout.write(`${part.title}\n${table([part.headings, ...rows])}\n`);
+  }
+  const load = loadavg().map((value) => value.toFixed(1));
+  if (values.json === true) process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
+  else process.stdout.write(`Processes that ran or waited, means of 1, 5 and 15 minutes: ${load.join(' ')}\n`);
+}
