@@ -142,11 +142,11 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [201, ['grow-in-sync']],
   [348, ['read-while-pending']],
   [380, ['read-unconfirmed']],
-  [466, ['claim-first-voters']],
   [483, ['reopen-leaving']],
   [522, ['confirmed-before']],
-  [591, ['one-step']],
   [1477, ['clear-other-life']],
+  [2457, ['one-step']],
+  [3619, ['claim-first-voters']],
 ];
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(

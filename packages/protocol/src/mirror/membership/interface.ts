@@ -46,6 +46,8 @@ export type MirrorWish =
   | { readonly kind: 'voters'; readonly servers: readonly number[] }
   /** Gives a change of voters up whose first step is not yet at a majority. Allowed while the wish `voters` is under way. */
   | { readonly kind: 'keep-voters' }
+  /** Gives the wish under way up, if no configuration of it was sent, or the voters can be kept. A detach is not given up. */
+  | { readonly kind: 'stop' }
   | { readonly kind: 'grow'; readonly sizeBytes: number };
 
 export type MembershipEvent =

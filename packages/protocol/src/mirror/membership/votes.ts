@@ -91,9 +91,13 @@ function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAn
   return { ...answer, stored: answer.stored ?? before.stored, replica: showsReplica ? answer.replica : before.replica };
 }
 
-/** M16: a holder that is told of a higher term ends. A client that only claims begins again with a higher number. */
-function meetsHigherTerm(state: MembershipState, server: ServerState, { promise }: VoteAnswer): boolean {
+/**
+ * M16: a holder that is told of a higher term ends. A client that only claims begins again with a higher number. A server that does not vote
+ * any more does not end the holder: a client that has claimed there alone has nothing.
+ */
+function meetsHigherTerm(state: MembershipState, server: ServerState, { promise, voter }: VoteAnswer): boolean {
   if (promise === null || state.phase === 'asking' || state.phase === 'ended' || compareTerms(promise, termOf(state)) <= 0) return false;
+  if (state.phase === 'serving' && (voter === null || !isNamed(state, voter))) return false;
   if (state.phase === 'claiming') {
     askAgain(state);
     for (const one of state.servers.values()) one.mustWait = true;

@@ -7,7 +7,7 @@ import { giveUp, send } from './configs.ts';
 import type { MirrorWish, VoteRequest } from './interface.ts';
 import { votersOf } from './quorums.ts';
 import type { MembershipRules } from './rules.ts';
-import { hasPromised, type MembershipState, nameOf, replicaOf, type ServerState } from './state.ts';
+import { hasPromised, latestOf, type MembershipState, nameOf, replicaOf, type ServerState } from './state.ts';
 
 export function answerWish(state: MembershipState, sentence: string): void {
   if (state.wish === null) return;
@@ -23,18 +23,28 @@ export function startWish(state: MembershipState, id: number, wish: MirrorWish):
   }
   const { base, pending } = state;
   const isFirstStep = pending !== null && pending.nextVoters !== null && base?.config.nextVoters === null;
-  const endsChange = wish.kind === 'keep-voters' || wish.kind === 'detach';
-  if (endsChange)
-    answerWish(state, wish.kind === 'detach' ? 'The mirror is being detached' : 'The change of voters was given up by command');
+  const isEnd = wish.kind === 'keep-voters' || wish.kind === 'stop';
+  const endsChange = isEnd || wish.kind === 'detach';
+  if (endsChange) answerWish(state, isEnd ? 'The change was given up by command' : 'The mirror is being detached');
   if (endsChange && isFirstStep && base !== null) send(state, { ...pending, voters: base.config.voters, nextVoters: null });
-  if (wish.kind === 'keep-voters') state.orders.push({ kind: 'wished', id, sentence: '' });
-  else state.wish = { id, wish, placed: null, hasUnplaced: false };
+  if (isEnd) state.orders.push({ kind: 'wished', id, sentence: '' });
+  else {
+    state.wish = { id, wish, placed: null, hasUnplaced: false };
+    askAgain(state, wish);
+  }
+}
+
+/** Their records may have been made or removed since the servers were asked. */
+function askAgain({ servers }: MembershipState, wish: MirrorWish): void {
+  if (wish.kind !== 'voters') return;
+  for (const serverid of wish.servers) Object.assign(servers.get(serverid) ?? {}, { isKnown: false, mustWait: false });
 }
 
 function refusalOf(state: MembershipState, wish: MirrorWish): string | null {
   const { base, phase } = state;
   if (phase !== 'serving' || base === null) return `Mirror ${state.seed.name} is not attached`;
   if (wish.kind === 'keep-voters') return refusalToKeep(state);
+  if (wish.kind === 'stop') return refusalToStop(state);
   if (wish.kind === 'detach') return state.wish?.wish.kind === 'detach' ? 'The mirror is being detached already' : null;
   if (state.wish !== null) return 'Another change of the mirror is under way';
   return refusalOfChange(state, base.config, wish);
@@ -47,6 +57,28 @@ function refusalToKeep({ wish, base, pending }: MembershipState): string | null 
   return isDecided ? 'A majority has agreed to the change of voters, so it is completed' : null;
 }
 
+function refusalToStop(state: MembershipState): string | null {
+  const { wish, base, pending } = state;
+  if (wish === null) return 'No change is under way';
+  const sent = 'The change was sent to the voters, so it is completed when most of them answer';
+  switch (wish.wish.kind) {
+    case 'voters':
+      return refusalToKeep(state);
+    case 'add':
+      return isMember(pending, wish.placed) || isMember(base?.config ?? null, wish.placed) ? sent : null;
+    case 'remove':
+      return isMember(latestOf(state), wish.wish.identity) ? null : sent;
+    case 'grow':
+      return (latestOf(state)?.sizeBytes ?? 0) >= wish.wish.sizeBytes ? sent : null;
+    default:
+      return 'The mirror is being detached';
+  }
+}
+
+function isMember(config: MirrorConfig | null, identity: string | null): boolean {
+  return config?.members.some((one) => one.identity === identity) ?? false;
+}
+
 function isChanged(from: MirrorConfig, { voters }: MirrorConfig): boolean {
   return !isSameSet(from.voters, voters);
 }
@@ -54,7 +86,7 @@ function isChanged(from: MirrorConfig, { voters }: MirrorConfig): boolean {
 function refusalOfChange(
   state: MembershipState,
   config: MirrorConfig,
-  wish: Exclude<MirrorWish, { kind: 'detach' | 'keep-voters' }>,
+  wish: Exclude<MirrorWish, { kind: 'detach' | 'keep-voters' | 'stop' }>,
 ): string | null {
   const { members, voters } = config;
   switch (wish.kind) {
@@ -142,6 +174,7 @@ function nextOfWish(state: MembershipState, rules: MembershipRules, config: Mirr
       if (config.sizeBytes >= wish.sizeBytes) return 'done';
       return rules.hasGrown(state, rules.counted(state), wish.sizeBytes) ? { ...config, sizeBytes: wish.sizeBytes } : null;
     case 'keep-voters':
+    case 'stop':
       return 'done';
   }
 }
@@ -184,9 +217,10 @@ function changeVoters(
   return isSameSet(config.voters, voters) ? 'done' : rules.firstStep(config, voters);
 }
 
-/** The voter of a server: the one that its record names, or the one that it had while the server does not answer. */
+/** The voter of a server: the one that its record names, or the one that it had while the server does not answer. Null: it is being asked. */
 function voterAt(state: MembershipState, config: MirrorConfig, serverid: number): MirrorVoter | null {
   const server = state.servers.get(serverid);
+  if (server?.isUp === true && !server.isKnown && !server.mustWait) return null;
   const voter = server?.isKnown === true ? (server.record?.voter ?? null) : null;
   if (voter !== null) return { voter, serverid };
   return server?.isKnown === true ? null : (votersOf(config).find((one) => one.serverid === serverid) ?? null);
