@@ -29,7 +29,7 @@ import { controlHandlers } from './control/control-handlers.ts';
 import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
-import { MirrorManagement, mirrorNamespaces } from './mirrors/management/management.ts';
+import { mirrorCommands } from './mirrors/changes/mirror-commands.ts';
 import { PathProbes } from './control/path-probes.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
 import { Frontends } from './frontends/frontends.ts';
@@ -425,23 +425,17 @@ export class ClientDaemon {
   }
 
   private handlers(): ControlHandlers {
-    const { clock, beganMs } = this.options;
+    const { clock, beganMs, log } = this.options;
     const { attachments, attached, notifications, probes } = this;
     return controlHandlers({
       ...{ clock, beganMs, attachments, attached, notifications, probes },
       serverCalls: new ServerCalls({
         namespaces: () => this.namespaces,
-        log: this.options.log,
+        log,
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
       snapshots: this.snapshots,
-      mirrors: new MirrorManagement({
-        log: this.options.log,
-        namespaces: () => mirrorNamespaces(this.namespaces, clock),
-        isAttached: (label) => attachments.list.some((volume) => labelOf(volume) === label),
-        attached: (label) => attachments.mirrors.serving(label),
-        newId: randomUUID,
-      }),
+      ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID }),
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,

@@ -13,6 +13,7 @@ import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limit
 import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
 import { DEVICE_FORCE_MS } from './frontends/devices/limits.ts';
 import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
+import { CHANGE_VOLUMES_MAX, CHANGE_VOTES_MAX, STEP_AGREED_MS, STEPS_MAX } from './mirrors/changes/limits.ts';
 import { REPLICA_VOLUME_MS, SURVEY_ROUNDS_MAX, VOTE_ASK_MS, VOTE_CHANGE_MS, VOTES_IN_TURN_MAX } from './mirrors/management/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
@@ -28,5 +29,9 @@ assert(SERVER_CALL_MS < SNAPSHOT_WHOLE_MS, 'The triggers of a snapshot must wait
 assert(
   VOTES_IN_TURN_MAX * VOTE_CHANGE_MS + 2 * REPLICA_VOLUME_MS < SERVER_CALL_MS,
   'A command that makes a mirror must wait until what was made is taken back',
+);
+assert(
+  CHANGE_VOTES_MAX * VOTE_CHANGE_MS + CHANGE_VOLUMES_MAX * REPLICA_VOLUME_MS + 2 * STEPS_MAX * STEP_AGREED_MS < SERVER_CALL_MS,
+  'A command that changes a mirror must wait for its steps',
 );
 assert(SURVEY_ROUNDS_MAX * VOTE_ASK_MS < CONTROL_TIMEOUT_MS, 'A list of mirrors must end although servers are silent');

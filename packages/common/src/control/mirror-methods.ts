@@ -4,7 +4,7 @@
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../lib/limits.ts';
 import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from './limits.ts';
 import { flagParam, method, type Param } from './method-table.ts';
-import { count, filledText, flag, list, object, type Of, orNull, text, whole, word } from './shape.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from './shape.ts';
 
 const REPLICA = object({
   server: text('Name of the server; `server N` with its serverid if this client never reached it'),
@@ -13,6 +13,15 @@ const REPLICA = object({
   universe: count(),
   inSync: flag('By the last configuration that the voters have'),
   isReachable: flag('The server answers, and can use the replica'),
+  copy: orNull(
+    object({
+      state: word(['behind', 'copying'], 'As in the status of the attached mirror'),
+      leftBytes: orNull(count('Still to be copied, in whole regions; null: not known')),
+      bytesPerSecond: orNull(number()),
+      etaMs: orNull(number('Time until all is copied; null: unknown')),
+    }),
+    'null: it is in sync, or the mirror is not attached on this machine',
+  ),
 });
 
 const VOTER = object({
@@ -65,12 +74,22 @@ export const REMOVED_MIRROR = object({
 
 export type RemovedMirror = Of<typeof REMOVED_MIRROR>;
 
+/** A mirror after a change of its replicas or voters. */
+export const CHANGED_MIRROR = object({
+  mirror: MIRROR,
+  warnings: list(text(), 'What to know, such as what a server that is away keeps'),
+  left: list(text(), 'What could not be removed, and what to do'),
+});
+
+export type ChangedMirror = Of<typeof CHANGED_MIRROR>;
+
 const volumeName: Param<string> = { shape: filledText(), what: `the name of a mirror, at most ${NAME_MAX_BYTES} characters` };
 const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
 const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };
 const poolOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a pool or null', default: null };
 const request: Param<string | null> = { shape: orNull(filledText()), what: 'an id of at most 64 characters or null', default: null };
+const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
 const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
 
 export const MIRROR_METHODS = {
@@ -106,6 +125,43 @@ export const MIRROR_METHODS = {
     'Makes an attached mirror larger, also while it is used: first its replicas, then the mirror',
     { namespace: namespaceOrNull, name: volumeName, universe, sizeBytes },
     object({ namespace: text(), name: text(), universe: count(), fromBytes: count('Size before'), sizeBytes: count() }),
+    SERVER_CALL_MS,
+  ),
+  'mirror-add': method(
+    'Makes a replica of an attached mirror on one more server, which votes from then on. Its data is copied afterwards',
+    { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, pool: poolOrNull, request },
+    CHANGED_MIRROR,
+    SERVER_CALL_MS,
+  ),
+  'mirror-detach': method(
+    'Removes the replica of a server from an attached mirror. Its volume becomes a plain one, or is removed',
+    { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, volume: flagParam },
+    CHANGED_MIRROR,
+    SERVER_CALL_MS,
+  ),
+  'mirror-replace': method(
+    'Replaces the replica and the vote of a server, which may be away, by those of another one',
+    {
+      namespace: namespaceOrNull,
+      name: volumeName,
+      universe,
+      server: serverName,
+      with: { shape: filledText(), what: 'the name of the new server' },
+      pool: poolOrNull,
+      request,
+    },
+    CHANGED_MIRROR,
+    SERVER_CALL_MS,
+  ),
+  'mirror-witness': method(
+    'Changes the server that votes for an attached mirror and has no replica of it; null: there is none',
+    {
+      namespace: namespaceOrNull,
+      name: volumeName,
+      universe,
+      witness: { shape: orNull(filledText()), what: 'the name of a server or null' },
+    },
+    CHANGED_MIRROR,
     SERVER_CALL_MS,
   ),
 } as const;

@@ -11,7 +11,15 @@ import { Walker } from '../testing/walker.ts';
 const GIB = 1024 ** 3;
 
 function mirror(change: Partial<MirrorSummary> = {}): MirrorSummary {
-  const replica = (server: string, serverid: number) => ({ server, serverid, volume: 'db', universe: 0, inSync: true, isReachable: true });
+  const replica = (server: string, serverid: number) => ({
+    server,
+    serverid,
+    volume: 'db',
+    universe: 0,
+    inSync: true,
+    isReachable: true,
+    copy: null,
+  });
   const voter = (server: string, serverid: number) => ({ server, serverid, answers: true, trouble: null });
   return {
     ...{

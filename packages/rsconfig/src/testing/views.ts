@@ -87,7 +87,7 @@ export function attachment(changes: Partial<AttachmentView> = {}): AttachmentVie
 /** A mirror on big-9 and big-8 with the witness pi-1, all in sync, held by nobody. */
 export function mirror(changes: Partial<MirrorSummary> = {}): MirrorSummary {
   const at = (server: string, serverid: number) => ({ server, serverid });
-  const replica = { volume: 'db', universe: 0, inSync: true, isReachable: true };
+  const replica = { volume: 'db', universe: 0, inSync: true, isReachable: true, copy: null };
   const voter = { answers: true, trouble: null };
   return {
     ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), state: 'known', sizeBytes: 20 * 1024 ** 3 },

@@ -15,6 +15,7 @@ import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
+import type { MirrorChanges } from '../mirrors/changes/changes.ts';
 import type { MirrorManagement } from '../mirrors/management/management.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
@@ -32,6 +33,7 @@ export interface ControlHandlersPorts {
   readonly serverCalls: ServerCalls;
   readonly snapshots: ClientSnapshots;
   readonly mirrors: MirrorManagement;
+  readonly mirrorChanges: MirrorChanges;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -104,6 +106,10 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     'mirror-create': (request) => ports.mirrors.create(request),
     'mirror-remove': (request) => ports.mirrors.remove(request),
     'mirror-grow': (request) => ports.mirrors.grow(request),
+    'mirror-add': (request) => ports.mirrorChanges.add(request),
+    'mirror-detach': (request) => ports.mirrorChanges.detach(request),
+    'mirror-replace': (request) => ports.mirrorChanges.replace(request),
+    'mirror-witness': (request) => ports.mirrorChanges.witness(request),
   };
   return handlers;
 }

@@ -51,6 +51,15 @@ export function createdText(mirror: MirrorSummary): string {
   return toText([`${volumeLabel(mirror)} created on ${servers}${witness.join('')}, ${shownSize(mirror.sizeBytes)}`]);
 }
 
+/** The mirror after a change: replicas in sync, those that are copied or behind, and the witness. */
+export function changedText(mirror: MirrorSummary): string {
+  const servers = (inSync: boolean): string => mirror.replicas.flatMap((one) => (one.inSync === inSync ? [one.server] : [])).join(' and ');
+  const others = servers(false) === '' ? '' : `, to be copied on ${servers(false)}`;
+  const witnesses = witnessesOf(mirror).map(({ server }) => server);
+  const votes = witnesses.length === 0 ? '' : `, witness ${witnesses.join(' and ')}`;
+  return toText([`${volumeLabel(mirror)} is in sync on ${servers(true) || 'no server'}${others}${votes}`]);
+}
+
 export function removedText(removed: RemovedMirror): string {
   const label = volumeLabel(removed);
   const lines = removed.volumes.map(({ server, volume, universe, inSync, isRemoved }) => {

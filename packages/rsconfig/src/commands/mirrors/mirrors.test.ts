@@ -226,3 +226,51 @@ describe('mirror remove', () => {
     });
   });
 });
+
+describe('changes of an attached mirror', () => {
+  const changed = (left: readonly string[] = []) => {
+    const good = mirror();
+    const [first, second] = good.replicas;
+    const third = { ...second!, server: 'big-7', serverid: 4, inSync: false };
+    return { mirror: { ...good, replicas: [first!, third] }, warnings: ['Server big-8 may keep a replica'], left };
+  };
+
+  test.each<[string, 'mirror-add' | 'mirror-detach' | 'mirror-replace' | 'mirror-witness', object]>([
+    ['mirror add db --server big-7 --pool fast', 'mirror-add', { server: 'big-7', pool: 'fast', request: 'id-1' }],
+    ['mirror detach db --server big-8 --volume', 'mirror-detach', { server: 'big-8', volume: true }],
+    ['mirror replace db --server big-8 --with big-7', 'mirror-replace', { server: 'big-8', with: 'big-7', pool: null, request: 'id-1' }],
+    ['mirror witness db --server pi-2', 'mirror-witness', { witness: 'pi-2' }],
+    ['mirror witness db --none', 'mirror-witness', { witness: null }],
+  ])('%s passes on what was asked, and says what there is', async (line, method, asked) => {
+    const seen: unknown[] = [];
+    const handler = (params: unknown) => {
+      seen.push(params);
+      return changed();
+    };
+    await serve([], { [method]: handler });
+    expect(await run(line)).toEqual({
+      code: 0,
+      out: 'osl:db@0 is in sync on big-9, to be copied on big-7, witness big-8 and pi-1\n',
+      err: 'rsconfig: Server big-8 may keep a replica\n',
+    });
+    expect(seen).toEqual([{ namespace: null, name: 'db', universe: 0, ...asked }]);
+  });
+
+  test('what is left ends with 1, and is in the JSON', async () => {
+    const left = ['server big-8 still has volume osl:db@0'];
+    await serve([], { 'mirror-detach': () => changed(left) });
+    const { code, out, err } = await run('mirror detach db --server big-8 --volume --json');
+    expect([code, err]).toEqual([1, `rsconfig: Left behind: ${left[0]}\n`]);
+    expect(JSON.parse(out)).toMatchObject({ left, mirror: { name: 'db' } });
+  });
+
+  test.each([
+    ['mirror add db', 'No --server'],
+    ['mirror replace db --server big-8', 'No --with'],
+    ['mirror witness db', 'Give either --server'],
+    ['mirror witness db --none --server pi-1', 'Give either --server'],
+  ])('%s is wrong usage', async (line, message) => {
+    await serve([]);
+    expect(await run(line)).toMatchObject({ code: 2, err: expect.stringContaining(message) as string });
+  });
+});

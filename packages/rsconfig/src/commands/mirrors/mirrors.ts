@@ -14,7 +14,10 @@ import { namedVolume } from '../server-volumes/find.ts';
 import { insistently } from '../server-volumes/servers.ts';
 import { createdText, mirrorTable, mirrorTroubles, removedText } from './mirror-texts.ts';
 
-const NAMESPACE = { kind: 'text', value: 'N', help: 'use only servers of namespace N' } as const satisfies OptionSpec;
+export const NAMESPACE = { kind: 'text', value: 'N', help: 'use only servers of namespace N' } as const satisfies OptionSpec;
+
+/** Completes the name of a mirror. */
+export const MIRROR_NAMES = `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`;
 
 export const MIRROR_CREATE = defineCommand({
   call: { by: 'words', words: 'mirror create' },
@@ -116,7 +119,7 @@ mirror all the same, and a client that has it loses it.`,
   },
   json: CONTROL_METHODS['mirror-remove'].result,
   operands: { min: 1, max: 1 },
-  completes: `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`,
+  completes: MIRROR_NAMES,
   run: async (context, { volumes, force, namespace, json }, [written = '']) => {
     const named = namedVolume(written, given('--namespace', namespace));
     const removed = await context.call('mirror-remove', { ...named, volumes, force });
@@ -139,12 +142,12 @@ async function attached({ call }: CommandContext, label: string): Promise<Attach
   }
 }
 
-function leftOver({ note }: CommandContext, sentence: string): void {
+export function leftOver({ note }: CommandContext, sentence: string): void {
   note(`Left behind: ${sentence}`);
 }
 
 /** Throws E_USAGE for an empty name. */
-function given(option: string, value: string | null): string | null {
+export function given(option: string, value: string | null): string | null {
   if (value === '') throw usageError(`${option} has an empty name: give a name`);
   return value;
 }

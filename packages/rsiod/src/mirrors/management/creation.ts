@@ -17,6 +17,9 @@ import { Made, type MirrorPlan } from './plan.ts';
 import { takeBack } from './take-back.ts';
 import { done, highestConfig, holderOf, highestPromise, nextNumber } from './verdicts.ts';
 
+type ReplicaVolume = Pick<MirrorPlan, 'name' | 'universe' | 'sizeBytes' | 'blockSizeBytes' | 'pool' | 'request'>;
+type FoundMirror = Pick<MirrorPlan, 'mirror' | 'name' | 'universe'>;
+
 /** Makes the mirror. Throws the error of the step that failed, with what could not be taken back. */
 export async function createMirror(plan: MirrorPlan, newId: () => string, log: Pick<Log, 'info' | 'warn'>): Promise<MirrorConfig> {
   const made = new Made();
@@ -72,7 +75,9 @@ async function atAll<R>(servers: readonly MirrorServer[], work: (server: MirrorS
   });
 }
 
-async function makeVolume({ name, universe, sizeBytes, blockSizeBytes, pool, request }: MirrorPlan, server: MirrorServer, made: Made) {
+/** Makes the volume of a replica. Throws the error of the server. */
+export async function makeVolume(plan: ReplicaVolume, server: MirrorServer, made: Made): Promise<void> {
+  const { name, universe, sizeBytes, blockSizeBytes, pool, request } = plan;
   const settings = { thick: false, readonly: false, shared: false, clients: null, takeOver: null, takeOverForce: false };
   const params = { name, universe, sizeBytes, blockSizeBytes, pool, ...settings, request };
   made.volumes.set(server, 'unsure');
@@ -91,7 +96,7 @@ async function makeVolume({ name, universe, sizeBytes, blockSizeBytes, pool, req
 }
 
 /** A record that was founded before for this command has an id, and perhaps a promise, already. */
-async function found({ mirror, name, universe }: MirrorPlan, server: MirrorServer, made: Made): Promise<VoteAnswer> {
+export async function found({ mirror, name, universe }: FoundMirror, server: MirrorServer, made: Made): Promise<VoteAnswer> {
   made.records.add(server);
   const first = await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS);
   const answer = first.voted === VOTED.DIFFERENT ? await server.vote({ kind: 'record', mirror }, VOTE_CHANGE_MS) : first;

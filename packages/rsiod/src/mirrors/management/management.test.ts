@@ -37,6 +37,7 @@ function management(namespaces = [{ name: 'osl', nodename: 'big-2', servers, unr
     namespaces: () => namespaces,
     isAttached: (label) => attached.includes(label),
     attached: () => null,
+    attachedMirror: () => null,
     newId: () => `id-of-rsiod-${++ids}`,
   });
 }

@@ -2,7 +2,7 @@
 // creation.ts and removal.ts. Invariants: changes of one mirror follow one another; at most MIRROR_CHANGES_MAX changes are in progress.
 
 import { createHash } from 'node:crypto';
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, ControlMethods } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -40,6 +40,8 @@ export interface MirrorManagementPorts {
   isAttached(label: string): boolean;
   /** The mirror of this label, if it is attached on this machine. */
   attached(label: string): GrowingMirror | null;
+  /** The mirror of this label as its driver sees it; null: it is not attached on this machine. */
+  attachedMirror(label: string): AttachedMirrorView | null;
   /** Returns a new random UUID. */
   readonly newId: () => string;
 }
@@ -72,7 +74,8 @@ export class MirrorManagement {
     const silent = namespaces.flatMap(({ servers }) =>
       servers.flatMap(({ trouble }) => (trouble?.code === 'E_NO_PATH' ? [trouble.message] : [])),
     );
-    return { mirrors: surveys.flat().map(mirrorView).sort(byName), gaps: silent };
+    const mirrors = surveys.flat().map((survey) => mirrorView(survey, this.ports.attachedMirror(volumeLabel(survey))));
+    return { mirrors: mirrors.sort(byName), gaps: silent };
   }
 
   async create(params: Methods['mirror-create']['params']): Promise<Methods['mirror-create']['result']> {
@@ -131,7 +134,8 @@ export class MirrorManagement {
     return await this.change(label, async () => ({ ...only, fromBytes: await growMirror(label, mirror, sizeBytes), sizeBytes }));
   }
 
-  private chosen(namespace: string | null): readonly MirrorNamespace[] {
+  /** The namespaces that a command means. Throws E_USAGE. */
+  chosen(namespace: string | null): readonly MirrorNamespace[] {
     const all = this.ports.namespaces();
     const chosen = all.filter(({ name }) => namespace === null || name === namespace);
     if (chosen.length > 0 || namespace === null) return chosen;
@@ -141,7 +145,8 @@ export class MirrorManagement {
     );
   }
 
-  private async change<T>(label: string, work: () => Promise<T>): Promise<T> {
+  /** Executes a change of a mirror. Throws E_BUSY during another one, and E_LIMIT. */
+  async change<T>(label: string, work: () => Promise<T>): Promise<T> {
     if (this.changing.has(label)) throw new RsError('E_BUSY', `Mirror ${label} is being changed: try again later`);
     if (this.changing.size >= MIRROR_CHANGES_MAX)
       throw new RsError('E_LIMIT', `${MIRROR_CHANGES_MAX} changes of mirrors are in progress: try again when one of them has ended`);
@@ -188,7 +193,7 @@ function mirrorId(facts: readonly (string | number)[]): string {
 }
 
 /** The namespace that has all of these servers. */
-function oneNamespace(namespaces: readonly MirrorNamespace[], names: readonly string[]): MirrorNamespace {
+export function oneNamespace(namespaces: readonly MirrorNamespace[], names: readonly string[]): MirrorNamespace {
   const [first, ...others] = namespaces;
   if (first === undefined) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
   if (others.length === 0) return first;
@@ -205,7 +210,7 @@ function oneNamespace(namespaces: readonly MirrorNamespace[], names: readonly st
 }
 
 /** Throws E_NO_PATH, E_VERSION or E_USAGE. */
-function serverNamed({ name: namespace, servers, unreached }: MirrorNamespace, name: string): MirrorServer {
+export function serverNamed({ name: namespace, servers, unreached }: MirrorNamespace, name: string): MirrorServer {
   const server = servers.find((one) => one.name === name);
   if (server !== undefined) {
     if (server.trouble !== null) throw server.trouble;

@@ -1,12 +1,14 @@
 // Converts a surveyed mirror to the view that the control methods return. Pure. Invariant: a voter counts only with the id that the
 // configuration names, so that a record that was made again is shown as lost.
 
+import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { VOTED } from '@rsio/protocol/wire/mirror/messages';
 import { records, type SurveyedMirror } from './survey.ts';
 import { holderOf, majorityOf } from './verdicts.ts';
 
-export function mirrorView(survey: SurveyedMirror): MirrorSummary {
+/** `attached`: the mirror as its driver sees it, if this client has it. */
+export function mirrorView(survey: SurveyedMirror, attached: AttachedMirrorView | null = null): MirrorSummary {
   const { namespace, mirror, name, universe, stored, promise } = survey;
   const config = stored?.config ?? null;
   return {
@@ -16,7 +18,7 @@ export function mirrorView(survey: SurveyedMirror): MirrorSummary {
     mirror,
     state: config !== null ? 'known' : records(survey.said).length > 0 ? 'unfinished' : 'unknown',
     sizeBytes: config?.sizeBytes ?? null,
-    replicas: config === null ? listedReplicas(survey) : memberReplicas(survey, config),
+    replicas: config === null ? listedReplicas(survey) : memberReplicas(survey, config, attached),
     voters: (config?.voters ?? []).map(({ voter, serverid }) => ({
       ...serverOf(survey, serverid),
       ...voterState(survey, serverid, voter),
@@ -28,14 +30,28 @@ export function mirrorView(survey: SurveyedMirror): MirrorSummary {
 
 type Config = NonNullable<SurveyedMirror['stored']>['config'];
 
-function memberReplicas(survey: SurveyedMirror, { members, inSync }: Config): MirrorSummary['replicas'] {
-  return members.map(({ identity, serverid, volume, universe }) => ({
-    ...serverOf(survey, serverid),
-    volume,
-    universe,
-    inSync: inSync.includes(identity),
-    isReachable: survey.said.get(serverid)?.answer?.replica?.identity === identity,
-  }));
+function memberReplicas(
+  survey: SurveyedMirror,
+  { members, inSync }: Config,
+  attached: AttachedMirrorView | null,
+): MirrorSummary['replicas'] {
+  return members.map(({ identity, serverid, volume, universe }) => {
+    const { server } = serverOf(survey, serverid);
+    const isInSync = inSync.includes(identity);
+    return {
+      ...{ server, serverid, volume, universe },
+      inSync: isInSync,
+      isReachable: survey.said.get(serverid)?.answer?.replica?.identity === identity,
+      copy: isInSync ? null : copyOf(attached, server),
+    };
+  });
+}
+
+function copyOf(attached: AttachedMirrorView | null, server: string): MirrorSummary['replicas'][number]['copy'] {
+  const replica = attached?.replicas.find((one) => one.server === server);
+  if (replica === undefined || replica.state === 'in sync') return null;
+  const { state, leftBytes, bytesPerSecond, etaMs } = replica;
+  return { state, leftBytes, bytesPerSecond, etaMs };
 }
 
 function listedReplicas({ listed }: SurveyedMirror): MirrorSummary['replicas'] {
@@ -43,6 +59,7 @@ function listedReplicas({ listed }: SurveyedMirror): MirrorSummary['replicas'] {
     ...{ server, serverid, volume, universe },
     inSync: false,
     isReachable: false,
+    copy: null,
   }));
 }
 

@@ -1,0 +1,106 @@
+// Each step of each change of an attached mirror fails at each server, executed or not: the change is completed all the same, or what it has
+// made is gone or named. The members stay usable, and the same command then does what it should. The steps are those of commands and decider.
+
+import { describe, expect, test } from 'vitest';
+import { ChangeScene } from '../../testing/change-scene.ts';
+import type { Failure } from '../../testing/mirror-servers.ts';
+
+interface Change {
+  readonly name: string;
+  readonly prepare: (scene: ChangeScene) => Promise<void>;
+  readonly run: (scene: ChangeScene) => Promise<unknown>;
+  /** Server on which the change makes something; null: on none. */
+  readonly joins: string | null;
+  readonly after: { readonly members: string; readonly voters: string };
+}
+
+const nothing = (): Promise<void> => Promise.resolve();
+
+const CHANGES: readonly Change[] = [
+  {
+    name: 'add',
+    prepare: nothing,
+    run: (scene) => scene.add('big-7'),
+    joins: 'big-7',
+    after: { members: 'big-9 big-8 big-7', voters: 'big-9 big-8 big-7' },
+  },
+  {
+    name: 'replace of a dead server',
+    prepare: (scene) => {
+      scene.held?.down(scene.server('big-8'));
+      return scene.until(() => scene.config.inSync.length === 1);
+    },
+    run: (scene) => scene.replace('big-8', 'big-7'),
+    joins: 'big-7',
+    after: { members: 'big-9 big-7', voters: 'big-9 big-7 pi-1' },
+  },
+  {
+    name: 'detach',
+    prepare: nothing,
+    run: (scene) => scene.detach('big-8', true),
+    joins: null,
+    after: { members: 'big-9', voters: 'big-9 big-8 pi-1' },
+  },
+  {
+    name: 'witness',
+    prepare: nothing,
+    run: (scene) => scene.witness('big-7'),
+    joins: 'big-7',
+    after: { members: 'big-9 big-8', voters: 'big-9 big-8 big-7' },
+  },
+];
+
+async function prepared({ prepare }: Change): Promise<ChangeScene> {
+  const scene = await ChangeScene.attached();
+  await prepare(scene);
+  scene.steps = [];
+  return scene;
+}
+
+/** The steps that change something, each once. Questions to voters change nothing. */
+async function stepsOf(change: Change): Promise<string[]> {
+  const scene = await prepared(change);
+  await change.run(scene);
+  expect(scene.shown).toMatchObject(change.after);
+  return [...new Set(scene.steps)].filter((step) => !step.endsWith(' record'));
+}
+
+const TABLE = await Promise.all(CHANGES.map(async (change) => ({ change, steps: await stepsOf(change) })));
+
+describe.each(TABLE.flatMap(({ change, steps }) => steps.map((step) => [change.name, step, change] as const)))(
+  '%s: %s fails',
+  (_, failing, change) => {
+    test.each<[string, Failure, number]>([
+      ['once', 'refused', 1],
+      ['once, executed', 'lost', 1],
+      ['always', 'refused', Number.POSITIVE_INFINITY],
+      ['always, executed', 'lost', Number.POSITIVE_INFINITY],
+    ])('%s', async (_often, failure, times) => {
+      const scene = await prepared(change);
+      let left = times;
+      scene.fails = (step) => (step === failing && left-- > 0 ? failure : null);
+      const outcome = await change.run(scene).then(
+        (value) => JSON.stringify(value),
+        (thrown: unknown) => thrown as Error,
+      );
+      if (outcome instanceof Error) {
+        const { joins } = change;
+        const has = joins === null ? [] : scene.server(joins).left;
+        if (has.length > 0) expect(outcome.message).toMatch(/server big-7 (may|votes)/);
+        else expect(outcome.message).toMatch(/nothing is left|was not removed|was not changed|were not changed/);
+      } else expect(scene.shown).toMatchObject(change.after);
+      scene.fails = () => null;
+      await scene.until(() => scene.config.nextVoters === null && scene.held?.view?.isPending === false);
+      scene.check();
+      if (scene.shown.members === change.after.members && scene.shown.voters === change.after.voters) return;
+      // What may have been created under a request that is not repeated is removed by the command that was named.
+      const volume = scene.server('big-7').stock.get('db@0');
+      if (volume?.mark === null) scene.server('big-7').stock.clear();
+      if (outcome instanceof Error && outcome.message.includes('rsconfig mirror add osl:db@0 --server big-7 goes on'))
+        await scene.add('big-7');
+      else await change.run(scene);
+      expect(scene.shown).toMatchObject(change.after);
+      scene.check();
+    });
+  },
+);

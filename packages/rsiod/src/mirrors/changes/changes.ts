@@ -1,0 +1,297 @@
+// The commands that change the replicas and voters of an attached mirror, under I/O: add, detach, replace and witness. The mirror's own decider
+// sends the configurations; what is made on servers before and removed afterwards is made here. Invariants: one change of a mirror at a time; a
+// step that fails is named, and what was made for it is taken back or named; a configuration that was sent is never taken for undone.
+
+import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
+import type { ControlMethods } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
+import { MIRROR_REPLICAS_MAX } from '../management/limits.ts';
+import { type MirrorManagement, type MirrorNamespace, serverNamed } from '../management/management.ts';
+import { type Cleared, clearServer } from './clearing.ts';
+import {
+  changeOf,
+  findMirrors,
+  isVoter,
+  memberAt,
+  type MirrorChange,
+  type NamedMirror,
+  nameOf,
+  serveridOf,
+  witnessesOf,
+} from './change.ts';
+import { grant, type HeldMirror } from './held-mirror.ts';
+import { NewServer } from './new-server.ts';
+import { votersFor } from './voter-choice.ts';
+
+type Methods = Pick<ControlMethods, 'mirror-add' | 'mirror-detach' | 'mirror-replace' | 'mirror-witness'>;
+
+export interface MirrorChangesPorts {
+  readonly clock: Pick<Clock, 'after'>;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly management: Pick<MirrorManagement, 'change' | 'chosen' | 'list'>;
+  /** The mirror of this label; null: it is not attached on this machine. */
+  heldMirror(label: string): HeldMirror | null;
+  /** Makes an attached plain volume a mirror under I/O; null: that cannot be done. */
+  readonly convert: ((params: Methods['mirror-add']['params']) => Promise<ChangedMirror>) | null;
+  /** Returns a new random UUID. */
+  readonly newId: () => string;
+}
+
+type Outcome = Omit<ChangedMirror, 'mirror'>;
+
+export class MirrorChanges {
+  private readonly ports: MirrorChangesPorts;
+
+  constructor(ports: MirrorChangesPorts) {
+    this.ports = ports;
+  }
+
+  async add(params: Methods['mirror-add']['params']): Promise<ChangedMirror> {
+    const { convert, management, newId } = this.ports;
+    const isMirror = (await findMirrors(management.chosen(params.namespace), params)).length > 0;
+    if (!isMirror && convert !== null) return await convert(params);
+    const volume = { pool: params.pool, request: params.request ?? newId() };
+    return await this.change(params, (change) => this.addReplica(change, params.server, volume));
+  }
+
+  async detach(params: Methods['mirror-detach']['params']): Promise<ChangedMirror> {
+    return await this.change(params, (change) => this.removeReplica(change, params.server, params.volume));
+  }
+
+  async replace(params: Methods['mirror-replace']['params']): Promise<ChangedMirror> {
+    const volume = { pool: params.pool, request: params.request ?? this.ports.newId() };
+    return await this.change(params, (change) => this.replaceServer(change, params.server, params.with, volume));
+  }
+
+  async witness(params: Methods['mirror-witness']['params']): Promise<ChangedMirror> {
+    return await this.change(params, (change) => this.changeWitness(change, params.witness));
+  }
+
+  private async change(named: NamedMirror, work: (change: MirrorChange) => Promise<Outcome>): Promise<ChangedMirror> {
+    const { management, log } = this.ports;
+    const find = async (): Promise<MirrorChange> => {
+      const namespaces = management.chosen(named.namespace);
+      const found = await findMirrors(namespaces, named);
+      if (found.length === 0) throw noMirror(named, namespaces);
+      return changeOf(found, (label) => this.ports.heldMirror(label));
+    };
+    const { label } = await find();
+    return await management.change(label, async () => {
+      // What was found before may have been changed by another command.
+      const change = await find();
+      const { warnings, left } = await work(change);
+      for (const sentence of left) log.warn(`Mirror ${label} was changed, and left behind: ${sentence}`);
+      const { mirrors } = await management.list({ namespace: change.namespace.name });
+      const mirror = mirrors.find((one) => one.mirror === change.held.mirror);
+      if (mirror === undefined) throw new RsError('E_NO_PATH', `Mirror ${label} was changed, and its servers do not answer now`);
+      return { mirror, warnings, left };
+    });
+  }
+
+  private async addReplica(change: MirrorChange, name: string, volume: { pool: string | null; request: string }): Promise<Outcome> {
+    const { label, config } = change;
+    const server = serverNamed(change.namespace, name);
+    const { serverid } = server;
+    if (memberAt(change, serverid) !== null) throw new RsError('E_EXISTS', `Server ${name} has a replica of mirror ${label} already`);
+    if (config.members.length >= MIRROR_REPLICAS_MAX)
+      throw new RsError('E_LIMIT', `Mirror ${label} has ${config.members.length} replicas, the most that commands give it`);
+    const replicas = [...config.members.map((one) => one.serverid), serverid];
+    const voters = votersFor(replicas, witnessesOf(change));
+    const joins = new NewServer(change, server);
+    await this.whole(change, joins, `No replica on server ${name} was added to mirror ${label}`, async () => {
+      await joins.makeVolume(volume);
+      await joins.found();
+      await this.vote(change, voters);
+      await this.wish(change, { kind: 'add', server: serverid, ...joins.volume });
+    });
+    this.ports.log.info(`Mirror ${label} has a replica on server ${name}, which is being copied`);
+    return merged(await this.dismissOthers(change, voters), warningsOf(change, voters));
+  }
+
+  private async removeReplica(change: MirrorChange, name: string, removesVolume: boolean): Promise<Outcome> {
+    const { label, config, held, survey } = change;
+    const serverid = serveridOf(change, name);
+    const member = memberAt(change, serverid);
+    if (member === null && isVoter(change, serverid))
+      throw new RsError(
+        'E_USAGE',
+        `Server ${name} has no replica of mirror ${label}, and only votes: rsconfig mirror witness changes that`,
+      );
+    const listed = survey.listed.find((one) => one.server.serverid === serverid)?.volume ?? null;
+    const hasRecord = survey.said.get(serverid)?.answer?.voter ?? null;
+    if (member === null && listed === null && hasRecord === null) {
+      const names = config.members.map((one) => nameOf(change, one.serverid)).join(' and ');
+      throw new RsError('E_USAGE', `Server ${quoteText(name)} has nothing of mirror ${label}, whose replicas are on ${names}`);
+    }
+    let voters = config.voters.map((one) => one.serverid);
+    if (member !== null) {
+      checkLast(change, member.identity, name);
+      const left = config.members.filter((one) => one !== member).map((one) => one.serverid);
+      await this.step(`The replica on server ${name} was not removed from mirror ${label}`, () =>
+        this.wish(change, { kind: 'remove', identity: member.identity }),
+      );
+      voters = votersFor(left, [...witnessesOf(change), serverid]);
+      await this.step(`Mirror ${label} has no replica on server ${name} any more, and its voters were not changed`, () =>
+        this.vote(change, voters),
+      );
+      this.ports.log.info(`Mirror ${label} (${held.mirror}) has no replica on server ${name} any more`);
+    }
+    const volume = removesVolume ? { name: member?.volume ?? listed?.name ?? survey.name, universe: survey.universe } : null;
+    const cleared = await clearServer(change, serverid, { record: !voters.includes(serverid), volume }, this.ports.newId);
+    const warnings = voters.includes(serverid) ? [`Server ${name} still votes for mirror ${label}, as a witness`] : [];
+    return merged(cleared, { warnings, left: [] }, warningsOf(change, voters));
+  }
+
+  private async replaceServer(
+    change: MirrorChange,
+    old: string,
+    name: string,
+    volume: { pool: string | null; request: string },
+  ): Promise<Outcome> {
+    const { label, config } = change;
+    const oldId = serveridOf(change, old);
+    const server = serverNamed(change.namespace, name);
+    const { serverid } = server;
+    const member = memberAt(change, oldId);
+    if (member === null && !isVoter(change, oldId))
+      throw new RsError(
+        'E_USAGE',
+        `Server ${old} has no replica of mirror ${label}: rsconfig mirror add ${label} --server ${name} adds the other one`,
+      );
+    if (serverid !== oldId && memberAt(change, serverid) !== null)
+      throw new RsError('E_EXISTS', `Server ${name} has a replica of mirror ${label} already`);
+    if (member === null && config.members.length >= MIRROR_REPLICAS_MAX)
+      throw new RsError('E_LIMIT', `Mirror ${label} has ${config.members.length} replicas, the most that commands give it`);
+    if (member !== null) checkLast(change, member.identity, old);
+    const others = config.members.filter((one) => one !== member).map((one) => one.serverid);
+    const voters = votersFor(
+      [...others, serverid],
+      witnessesOf(change).filter((one) => one !== oldId),
+    );
+    const joins = new NewServer(change, server);
+    let sofar = '';
+    const failed = (): string => `Server ${old} was not replaced by ${name} in mirror ${label}${sofar}`;
+    await this.whole(change, joins, failed, async () => {
+      await joins.makeVolume(volume);
+      await joins.found();
+      if (member !== null) await this.wish(change, { kind: 'remove', identity: member.identity });
+      sofar = `, which has no replica on ${old} any more; the same command goes on`;
+      await this.vote(change, voters);
+      sofar = `, to which ${old} does not belong any more; rsconfig mirror add ${label} --server ${name} goes on`;
+      await this.wish(change, { kind: 'add', server: serverid, ...joins.volume });
+    });
+    this.ports.log.info(`Server ${name} has replaced ${old} in mirror ${label}, and its replica is being copied`);
+    const cleared = await this.dismissOthers(change, voters);
+    const isLeft = serverid !== oldId && cleared.warnings.length === 0;
+    const plain =
+      isLeft && member !== null
+        ? [`The volume on server ${old} is a plain one now: rsconfig volume remove ${label} --server ${old} removes it`]
+        : [];
+    return merged(cleared, { warnings: plain, left: [] }, warningsOf(change, voters));
+  }
+
+  private async changeWitness(change: MirrorChange, witness: string | null): Promise<Outcome> {
+    const { label, config } = change;
+    const members = config.members.map((one) => one.serverid);
+    if (witness === null) return await this.onlyVoters(change, members);
+    const server = serverNamed(change.namespace, witness);
+    if (members.includes(server.serverid))
+      throw new RsError('E_USAGE', `Server ${witness} has a replica of mirror ${label}, so that it votes already: name another server`);
+    if (members.length !== 2)
+      throw new RsError(
+        'E_USAGE',
+        `Mirror ${label} has ${members.length} replica${members.length === 1 ? '' : 's'}: only a mirror with two of them needs a witness`,
+      );
+    const joins = new NewServer(change, server);
+    const voters = votersFor(members, [server.serverid]);
+    await this.whole(change, joins, `Server ${witness} does not vote for mirror ${label}`, async () => {
+      await joins.found();
+      await this.vote(change, voters);
+    });
+    return await this.dismissOthers(change, voters);
+  }
+
+  private async onlyVoters(change: MirrorChange, voters: readonly number[]): Promise<Outcome> {
+    await this.step(`The voters of mirror ${change.label} were not changed`, () => this.vote(change, voters));
+    return merged(await this.dismissOthers(change, voters), warningsOf(change, voters));
+  }
+
+  private async wish({ held }: MirrorChange, wish: Parameters<HeldMirror['wish']>[0]): Promise<void> {
+    await grant(held, this.ports.clock, wish);
+  }
+
+  /** A server that has lost its record becomes another voter, so that the same servers may be a change. */
+  private async vote(change: MirrorChange, servers: readonly number[]): Promise<void> {
+    await this.wish(change, { kind: 'voters', servers });
+  }
+
+  /** The records of servers that do not vote any more. */
+  private async dismissOthers(change: MirrorChange, voters: readonly number[]): Promise<Outcome> {
+    const gone = change.config.voters.map(({ serverid }) => serverid).filter((one) => !voters.includes(one));
+    const cleared: Cleared[] = [];
+    for (const serverid of gone) cleared.push(await clearServer(change, serverid, { record: true, volume: null }, this.ports.newId));
+    return merged(...cleared);
+  }
+
+  private async step(failed: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      throw new RsError(code, `${failed}: ${message}`);
+    }
+  }
+
+  /** Executes steps that make something on a new server, and takes back what they have made if one fails. */
+  private async whole(change: MirrorChange, joins: NewServer, failed: string | (() => string), work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      // A server that was replaced is not made a voter again.
+      const left = await joins.takeBack(typeof failed !== 'string', this.ports.clock, this.ports.newId);
+      for (const sentence of left) this.ports.log.warn(`Left behind of a change of mirror ${change.label}: ${sentence}`);
+      const rest = left.length === 0 ? `nothing is left on server ${joins.server.name}` : `left behind: ${left.join('; ')}`;
+      throw new RsError(code, `${typeof failed === 'string' ? failed : failed()}: ${message}; ${rest}`);
+    }
+  }
+}
+
+function noMirror({ name, universe }: NamedMirror, namespaces: readonly MirrorNamespace[]): RsError {
+  const plain = namespaces.find(({ servers }) =>
+    servers.some(({ volumes }) => volumes.some((one) => one.name === name && one.universe === universe && one.mirror === undefined)),
+  );
+  if (plain === undefined)
+    return new RsError(
+      'E_UNKNOWN_VOLUME',
+      `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
+    );
+  const label = volumeLabel({ namespace: plain.name, name, universe });
+  return new RsError('E_VOLUME', `Volume ${label} is no mirror: rsconfig mirror create makes a new one, to which its data can be copied`);
+}
+
+/** The last replica in sync has data that no other one has. */
+function checkLast({ config, label }: MirrorChange, identity: string, server: string): void {
+  if (config.members.length === 1)
+    throw new RsError('E_VOLUME', `Server ${server} has the only replica of mirror ${label}: rsconfig mirror remove dissolves the mirror`);
+  if (config.inSync.includes(identity) && config.inSync.length === 1)
+    throw new RsError(
+      'E_VOLUME',
+      `The replica on server ${server} is the last one of mirror ${label} that is in sync: wait until another one is copied (rsconfig mirror list)`,
+    );
+}
+
+function warningsOf(change: MirrorChange, voters: readonly number[]): Outcome {
+  if (voters.length !== 2) return { warnings: [], left: [] };
+  const names = voters.map((one) => nameOf(change, one)).join(' or ');
+  const what = `if ${names} fails, the volume stops until that server returns`;
+  return { warnings: [`Mirror ${change.label} has no witness: ${what}; rsconfig mirror witness adds a server that votes`], left: [] };
+}
+
+function merged(...outcomes: readonly (Cleared | Outcome)[]): Outcome {
+  return { warnings: outcomes.flatMap(({ warnings }) => warnings), left: outcomes.flatMap(({ left }) => left) };
+}

@@ -1,0 +1,118 @@
+// The servers of an attached mirror are changed by command, with real daemons and under writes: one is killed and replaced by another one, which
+// is copied; then the server that has had everything from the beginning is killed, too, and everything is there. The old server comes back.
+// The steps of the commands are tested in packages/rsiod/src/mirrors/changes.
+
+import { randomBytes } from 'node:crypto';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
+import { emptyPool } from '../support/hosts/empty-pool.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const MIB = 1024 * 1024;
+const SIZE = 16 * MIB;
+const PIECE = 64 * 1024;
+/** Within this a mirror goes on without a server, and copies a replica. */
+const SOON_MS = 30_000;
+const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
+
+const hosts = useHosts();
+let servers: Host[];
+let client: Host;
+let network: TestNetwork;
+
+beforeEach(async (context) => {
+  // A pool without a lock is not used.
+  needPrograms(context, 'perl');
+  network = await hosts.network(1);
+  const addresses = [10, 11, 12, 13].map((last) => network.subnets[0]!.address(last));
+  servers = [];
+  for (const [index, address] of addresses.entries()) servers.push(await startServer(index, address));
+  client = hosts.host();
+  client.writeConfig('rsiod', clientConfig(network, { node: 'big-2', client: 0, serverAddresses: addresses, defaults: QUICK }));
+  await client.start('rsiod');
+  await client.pathsUp(4);
+});
+
+/** Servers pi-1, pi-2 and pi-4 have pools; pi-3 only votes. */
+async function startServer(index: number, address: string): Promise<Host> {
+  const host = hosts.host();
+  const isWitness = index === 2;
+  const text = serverConfig(
+    { port: network.port, serverAddresses: [address] },
+    {
+      name: `pi-${index + 1}`,
+      server: { serverid: String(index + 1), ...(isWitness ? { witness: 'yes' } : {}) },
+      volumes: {},
+      pools: isWitness ? {} : { fast: { path: await emptyPool(host) } },
+      clients: { 'big-2': keyOf('big-2') },
+      rights: isWitness ? {} : { 'big-2': 'manage' },
+    },
+  );
+  host.writeConfig('rssrv', text);
+  await host.start('rssrv');
+  return host;
+}
+
+/** Kills every process of a server. */
+function killServer(host: Host): void {
+  for (const pid of host.processes()) process.kill(pid, 'SIGKILL');
+}
+
+/** The servers whose replicas are in sync. */
+async function inSync(): Promise<string> {
+  const { mirrors } = await client.call('mirrors', { namespace: null });
+  return (mirrors[0]?.replicas ?? []).flatMap((one) => (one.inSync ? [one.server] : [])).join(' ');
+}
+
+it('a killed server is replaced under writes, and the mirror then survives the other one', { timeout: 120_000 }, async () => {
+  await client.rsconfigWell('mirror', 'create', 'db', '--size', '16m', '--servers', 'pi-1,pi-2', '--witness', 'pi-3', '--attach');
+  const model = Buffer.alloc(SIZE);
+  const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  const writeAt = async (offset: number): Promise<void> => {
+    const data = randomBytes(PIECE);
+    data.copy(model, offset);
+    await io.write(offset, data);
+  };
+  for (let offset = 0; offset < SIZE; offset += MIB) await writeAt(offset);
+  await io.flush();
+  let isChanging = true;
+  const writing = (async () => {
+    for (let turn = 0; isChanging; turn++) await writeAt((turn * 7 * PIECE) % SIZE);
+  })();
+  killServer(servers[1]!);
+  const away = await client.rsconfig('mirror', 'detach', 'db', '--server', 'pi-9');
+  expect(away.stderr).toContain('its servers are pi-1, pi-2, pi-3');
+  await waitFor(async () => (await inSync()) === 'pi-1', SOON_MS, 'the mirror goes on without pi-2');
+  const replaced = await client.rsconfig('mirror', 'replace', 'db', '--server', 'pi-2', '--with', 'pi-4');
+  expect(replaced).toMatchObject({ code: 0, stdout: expect.stringContaining('osl:db@0 is in sync on pi-1') as string });
+  expect(replaced.stderr).toContain('rsconfig mirror detach osl:db@0 --server pi-2 removes what it has');
+  await waitFor(async () => (await inSync()) === 'pi-1 pi-4', SOON_MS, 'the new replica is copied');
+  // The old server is back, and nobody minds.
+  await servers[1]!.start('rssrv');
+  await client.pathsUp(4);
+  isChanging = false;
+  await writing;
+  expect(await client.rsconfigWell('mirror', 'detach', 'db', '--server', 'pi-2', '--volume')).toContain('in sync on pi-1 and pi-4');
+  expect((await servers[1]!.rsadm('witness', 'list')).stdout).toBe('');
+  expect((await servers[1]!.rsadm('volume', 'list')).stdout).not.toContain('db');
+  killServer(servers[0]!);
+  await writeAt(0);
+  await io.flush();
+  for (let offset = 0; offset < SIZE; offset += MIB)
+    expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
+  await waitFor(async () => (await inSync()) === 'pi-4', SOON_MS, 'the mirror goes on without pi-1');
+  // The witness and pi-4 are most of the voters, so the mirror is attached again with them alone.
+  io.close();
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  const opened = async (): Promise<NbdIo | null> => await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db').catch(() => null);
+  let again: NbdIo | null = null;
+  await waitFor(async () => (again = await opened()) !== null, SOON_MS, 'attached again after a crash');
+  const reader = again as NbdIo | null;
+  expect((await reader!.read(0, MIB)).equals(model.subarray(0, MIB))).toBe(true);
+  reader!.close();
+});
