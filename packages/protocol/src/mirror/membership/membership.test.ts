@@ -209,6 +209,35 @@ describe('a wish', () => {
     expect(answers(scene)).toEqual(['']);
   });
 
+  test('is given up while no configuration of it was sent', () => {
+    const scene = new Scene().start();
+    scene.wish({ kind: 'remove', identity: id('1') }).wish({ kind: 'voters', servers: [0, 2] });
+    scene.down.add(1);
+    scene.send({ kind: 'server-down', server: 1 });
+    scene.wish({ kind: 'voters', servers: [0, 1] });
+    scene.wish({ kind: 'add', server: 1, volume: 'db', universe: 0 }).wish({ kind: 'stop' }).wish({ kind: 'stop' });
+    expect(answers(scene)).toEqual([
+      '',
+      '',
+      'Another change of the mirror is under way',
+      'The change was given up by command',
+      '',
+      'No change is under way',
+    ]);
+    expect(scene.config?.voters).toEqual([VOTERS[0], VOTERS[2]]);
+  });
+
+  test('is not given up when its configuration was sent, and the server of a replica is not asked to join for it', () => {
+    const scene = new Scene().start().wish({ kind: 'remove', identity: id('1') });
+    scene.down.add(0).add(2);
+    scene.wish({ kind: 'add', server: 1, volume: 'db', universe: 0 }).wish({ kind: 'stop' });
+    expect(answers(scene)).toEqual(['', 'The change was sent to the voters, so it is completed when most of them answer']);
+    scene.down.clear();
+    scene.send({ kind: 'retry' });
+    expect(answers(scene).at(-1)).toBe('');
+    expect(scene.config?.members.map(({ identity }) => identity)).toEqual([id('0'), id('9')]);
+  });
+
   test('that cannot be done is answered with the reason', () => {
     const scene = new Scene().start();
     scene.wish({ kind: 'add', server: 1, volume: 'db', universe: 0 });

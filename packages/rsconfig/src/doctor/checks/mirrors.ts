@@ -60,6 +60,7 @@ function shortcomings({ voters, replicas, state }: MirrorSummary): string[] {
 }
 
 function remedyOf(mirror: MirrorSummary): string {
-  if (shortcomings(mirror).length === 0) return 'a mirror with a third server survives this: rsconfig mirror create has --witness';
-  return 'bring back the servers that do not answer; the client that has the mirror attached then copies what they lack';
+  if (shortcomings(mirror).length === 0)
+    return 'a mirror with a third server survives this: rsconfig mirror witness or add, on the client that has it attached, adds one';
+  return 'bring back the servers that do not answer, so that they are copied; rsconfig mirror replace puts another one in the place of one that is gone';
 }

@@ -97,6 +97,23 @@ describe('add', () => {
   });
 });
 
+test('a replica that may be a member is not taken back, and is one when the voters answer', async () => {
+  const scene = await ChangeScene.attached();
+  let isPlaced = false;
+  scene.fails = (step) => {
+    isPlaced ||= step === 'big-7 place';
+    return isPlaced && step.endsWith(' config') ? 'refused' : null;
+  };
+  const { code, message } = await scene.refusal(scene.add('big-7'));
+  expect(code).toBe('E_TIMEOUT');
+  expect(message).toMatch(/The change was sent to the voters.*server big-7 may have become a member: rsconfig mirror list/);
+  expect(scene.shown.has['big-7']).toBe('volume mark record');
+  scene.fails = () => null;
+  await scene.until(() => scene.held?.view?.isPending === false);
+  expect(scene.shown.members).toBe('big-9 big-8 big-7');
+  scene.check();
+});
+
 describe('replace', () => {
   test('puts another server in the place of one that is dead, which does no harm when it is back', async () => {
     const scene = await ChangeScene.attached();
