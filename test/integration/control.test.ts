@@ -152,7 +152,7 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 it('every command with --json is covered above', () => {
   // What backup and restore print is read in test/interop/backup.test.ts, where there is a volume to save. What is made and removed of mirrors
   // is in mirror-commands.test.ts, where there are servers for it.
-  const elsewhere = ['backup', 'restore', 'mirror-create', 'mirror-remove'];
+  const elsewhere = ['backup', 'restore', 'mirror-create', 'mirror-remove', 'mirror-force'];
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);
 });
 
@@ -180,7 +180,7 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
 };
 
 /** What they answer is seen in test/integration/keeper.test.ts, and in the tests of mirrors/management/. */
-const ELSEWHERE: readonly string[] = ['restart', 'stop', 'mirror-create', 'mirror-remove'];
+const ELSEWHERE: readonly string[] = ['restart', 'stop', 'mirror-create', 'mirror-remove', 'mirror-force'];
 
 it('a daemon without a keeper refuses a restart and continues', async () => {
   const { pid } = await client.call('daemon', {});

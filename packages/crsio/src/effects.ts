@@ -217,7 +217,7 @@ async function createMirror({ name, size, servers, witness, namespace, pool }: M
 }
 
 async function removeMirror(mirror: Extract<Effect, { kind: 'remove-mirror' }>['mirror'], ports: Ports): Promise<Action> {
-  const { left } = await ports.call('mirror-remove', { ...mirror, volumes: false, force: false });
+  const { left } = await ports.call('mirror-remove', { ...mirror, volumes: false, force: false, id: null });
   if (left.length > 0) return { kind: 'failed', what: 'Not dissolved to the end', failure: { code: 'E_SYSTEM', message: left.join('; ') } };
   return { kind: 'done', sentence: `${volumeLabel(mirror)} is no mirror any more` };
 }

@@ -37,6 +37,7 @@ import {
 import { VOLUME_CREATE } from './commands/server-volumes/create.ts';
 import { MIRROR_GROW } from './commands/mirrors/grow.ts';
 import { MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS } from './commands/mirrors/changes.ts';
+import { MIRROR_FORCE } from './commands/mirrors/force.ts';
 import { MIRROR_CREATE, MIRROR_LIST, MIRROR_REMOVE } from './commands/mirrors/mirrors.ts';
 import { ATTACH, DETACH } from './commands/volumes/attach.ts';
 import { BACKUP, RESTORE } from './commands/backups/backups.ts';
@@ -72,7 +73,10 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_JOBS_LIMIT,
     ],
   ],
-  ['Mirrors', [MIRROR_CREATE, MIRROR_LIST, MIRROR_GROW, MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS, MIRROR_REMOVE]],
+  [
+    'Mirrors',
+    [MIRROR_CREATE, MIRROR_LIST, MIRROR_GROW, MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS, MIRROR_REMOVE, MIRROR_FORCE],
+  ],
   ['Backups', [BACKUP, RESTORE]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],

@@ -14,6 +14,7 @@ import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
 import { DEVICE_FORCE_MS } from './frontends/devices/limits.ts';
 import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
 import { CHANGE_VOLUMES_MAX, CHANGE_VOTES_MAX, STEP_AGREED_MS, STEPS_MAX } from './mirrors/changes/limits.ts';
+import { FORCE_VOTES_IN_TURN_MAX } from './mirrors/forcing/limits.ts';
 import { REPLICA_VOLUME_MS, SURVEY_ROUNDS_MAX, VOTE_ASK_MS, VOTE_CHANGE_MS, VOTES_IN_TURN_MAX } from './mirrors/management/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
@@ -33,5 +34,9 @@ assert(
 assert(
   CHANGE_VOTES_MAX * VOTE_CHANGE_MS + CHANGE_VOLUMES_MAX * REPLICA_VOLUME_MS + 2 * STEPS_MAX * STEP_AGREED_MS < SERVER_CALL_MS,
   'A command that changes a mirror must wait for its steps',
+);
+assert(
+  FORCE_VOTES_IN_TURN_MAX * VOTE_CHANGE_MS + SURVEY_ROUNDS_MAX * VOTE_ASK_MS < SERVER_CALL_MS,
+  'A command that makes a mirror by force must wait until its replicas are plain volumes again',
 );
 assert(SURVEY_ROUNDS_MAX * VOTE_ASK_MS < CONTROL_TIMEOUT_MS, 'A list of mirrors must end although servers are silent');

@@ -83,6 +83,22 @@ export const CHANGED_MIRROR = object({
 
 export type ChangedMirror = Of<typeof CHANGED_MIRROR>;
 
+export const FORCED_MIRROR = object({
+  namespace: text(),
+  name: text(),
+  universe: count(),
+  replicas: list(object({ server: text(), inSync: flag('It counts as in sync from now on') }), 'The replicas of the mirror from now on'),
+  voters: list(text(), 'The servers that vote from now on'),
+  missing: list(text(), 'Servers of the old mirror that are no part of it any more'),
+  lost: list(text(), 'What may be lost, and what must not happen'),
+  warnings: list(text()),
+  seen: text('What the mirror is now; to be sent with the request that makes it'),
+  mirror: orNull(text('Id of the new mirror'), 'null: nothing was changed'),
+  left: list(text(), 'What could not be removed of the old mirror, and what to do'),
+});
+
+export type ForcedMirror = Of<typeof FORCED_MIRROR>;
+
 const volumeName: Param<string> = { shape: filledText(), what: `the name of a mirror, at most ${NAME_MAX_BYTES} characters` };
 const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
@@ -117,7 +133,14 @@ export const MIRROR_METHODS = {
   ),
   'mirror-remove': method(
     'Dissolves a mirror that nobody has attached. Its replicas become plain volumes, or are removed',
-    { namespace: namespaceOrNull, name: volumeName, universe, volumes: flagParam, force: flagParam },
+    {
+      namespace: namespaceOrNull,
+      name: volumeName,
+      universe,
+      volumes: flagParam,
+      force: flagParam,
+      id: { shape: orNull(filledText()), what: 'the id of the mirror or null', default: null },
+    },
     REMOVED_MIRROR,
     SERVER_CALL_MS,
   ),
@@ -125,6 +148,19 @@ export const MIRROR_METHODS = {
     'Makes an attached mirror larger, also while it is used: first its replicas, then the mirror',
     { namespace: namespaceOrNull, name: volumeName, universe, sizeBytes },
     object({ namespace: text(), name: text(), universe: count(), fromBytes: count('Size before'), sizeBytes: count() }),
+    SERVER_CALL_MS,
+  ),
+  'mirror-force': method(
+    'Makes a mirror of what is left of one whose voters are gone. With seen = null it only says what would be lost',
+    {
+      namespace: namespaceOrNull,
+      name: volumeName,
+      universe,
+      servers: { shape: list(filledText()), what: 'a list of server names' },
+      stale: flagParam,
+      seen: { shape: orNull(filledText()), what: 'the field seen of an answer or null', default: null },
+    },
+    FORCED_MIRROR,
     SERVER_CALL_MS,
   ),
   'mirror-add': method(

@@ -171,7 +171,7 @@ test('Enter attaches, detaches and dissolves, and asks before the last two', asy
   await walker.choose('Dissolve it');
   expect(seen).toHaveLength(1);
   await walker.choose('Dissolve osl:db@0');
-  expect(seen[1]).toEqual({ namespace: 'osl', name: 'db', universe: 0, volumes: false, force: false });
+  expect(seen[1]).toEqual({ namespace: 'osl', name: 'db', universe: 0, volumes: false, force: false, id: null });
   walker.world.daemon!.status = () => ({ interfaces: [], waiting: [], logs: [], mirrors: [attached('in sync', null)] });
   await walker.pass(3_000);
   await walker.choose('osl:db@0');

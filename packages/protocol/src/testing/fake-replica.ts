@@ -72,7 +72,7 @@ export class FakeSession {
     this.life = store.life;
     this.logLife = store.life;
     this.check = check;
-    this.replica = new Replica(store.identity, this.attachment(), this.trunk(), 1);
+    this.replica = new Replica(store.identity, this.attachment(), this.trunk(), 'big-1');
   }
 
   get live(): Request[] {

@@ -60,6 +60,7 @@ export class MirrorCopyWorld {
         throw new Error(`${identity} is lost: ${why}`);
       },
       allSettled: () => {},
+      readableChanged: () => {},
     });
   }
 

@@ -448,7 +448,7 @@ export class Attachments {
     const isClean = isFlushed && (await mirror.detach(force ? MIRROR_FORCED_WAIT_MS : DETACH_WAIT_MS));
     await this.mirrors.stop(mirror.io);
     if (isClean) return;
-    const why = mirror.view?.waitsFor ?? 'its replicas were still made equal';
+    const why = mirror.status.waitsFor ?? 'its replicas were still made equal';
     const reason = `${label} is detached here, but its servers have not stored that: ${why}`;
     throw new RsError('E_VOLUME', `${reason}. Nothing is lost; another client needs rsconfig -a --take-over ${label}`);
   }

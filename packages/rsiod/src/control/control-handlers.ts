@@ -16,6 +16,7 @@ import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
 import type { MirrorChanges } from '../mirrors/changes/changes.ts';
+import type { MirrorForcing } from '../mirrors/forcing/forcing.ts';
 import type { MirrorManagement } from '../mirrors/management/management.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
@@ -34,6 +35,7 @@ export interface ControlHandlersPorts {
   readonly snapshots: ClientSnapshots;
   readonly mirrors: MirrorManagement;
   readonly mirrorChanges: MirrorChanges;
+  readonly forcing: MirrorForcing;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -110,6 +112,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     'mirror-detach': (request) => ports.mirrorChanges.detach(request),
     'mirror-replace': (request) => ports.mirrorChanges.replace(request),
     'mirror-witness': (request) => ports.mirrorChanges.witness(request),
+    'mirror-force': (request) => ports.forcing.force(request),
   };
   return handlers;
 }

@@ -18,7 +18,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { CLOSE_WAIT_MS } from './limits.ts';
 import type { DriverServer } from './driver-ports.ts';
 import { MirrorDriver } from './mirror-driver.ts';
-import { attachedMirrorView } from './mirror-view.ts';
+import { attachedMirrorView, unreadableText } from './mirror-view.ts';
 
 export interface AttachedMirrorPorts {
   readonly clock: Clock;
@@ -76,6 +76,7 @@ export class AttachedMirror {
       fellBack: (identity, why) => this.driver.fellBack(identity, why),
       lost: (identity, why) => this.driver.lost(identity, why),
       allSettled: () => this.whenSettled?.(),
+      readableChanged: () => this.noteReadable(),
     });
     this.driver = new MirrorDriver(mirror, new Membership(seed), {
       clock,
@@ -113,7 +114,12 @@ export class AttachedMirror {
   get status(): AttachedMirrorView {
     const nameOf = (serverid: number): string =>
       this.ports.servers().find((server) => server.serverid === serverid)?.name ?? `server ${serverid}`;
-    return attachedMirrorView(this.ports.label, this.view, this.copier.progress(), nameOf);
+    return attachedMirrorView(
+      this.ports.label,
+      this.view,
+      { progress: this.copier.progress(), unreadable: this.copier.unreadable.first },
+      nameOf,
+    );
   }
 
   settingsChanged(): void {
@@ -194,8 +200,8 @@ export class AttachedMirror {
     this.io.end(status, sentence);
   }
 
-  private opened(identity: string, attachment: Attachment, { trunk, serverid }: DriverServer): void {
-    this.io.addReplica(new Replica(identity, attachment, trunk, serverid));
+  private opened(identity: string, attachment: Attachment, { trunk, name }: DriverServer): void {
+    this.io.addReplica(new Replica(identity, attachment, trunk, name));
     this.copier.changed();
     this.tellServing();
   }
@@ -234,6 +240,12 @@ export class AttachedMirror {
         this.driver.report({ kind: 'joined-flushed', identity });
       else this.driver.lost(identity, 'It could not be flushed before it was in sync');
     });
+  }
+
+  private noteReadable(): void {
+    const unreadable = this.copier.unreadable.first;
+    const [from, to] = unreadable === null ? ['stuck', 'going on'] : ['going on', 'stuck'];
+    this.ports.note('copying', from, to, unreadable === null ? 'All of it was read' : unreadableText(unreadable));
   }
 
   private standingChanged(): void {

@@ -7,11 +7,26 @@ import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { stateOf } from './replica-changes.ts';
 
+/** What the copier tells of itself. */
+export interface CopyFacts {
+  readonly progress: readonly ResyncProgress[];
+  readonly unreadable: Range | null;
+}
+
+interface Range {
+  readonly beginBytes: number;
+  readonly endBytes: number;
+}
+
+export function unreadableText({ beginBytes, endBytes }: Range): string {
+  return `No replica in sync can read ${endBytes - beginBytes} bytes at ${beginBytes}, so that they are not copied: check the storage of their servers; writing there helps, too`;
+}
+
 /** `serverName`: name of the server with a serverid. */
 export function attachedMirrorView(
   label: string,
   view: MirrorView | null,
-  progress: readonly ResyncProgress[],
+  { progress, unreadable }: CopyFacts,
   serverName: (serverid: number) => string,
 ): AttachedMirrorView {
   const replicas = (view?.replicas ?? []).map((replica) => {
@@ -26,5 +41,10 @@ export function attachedMirrorView(
       etaMs: copy?.etaMs ?? null,
     };
   });
-  return { volume: label, term: view?.term ?? 0, waitsFor: view?.waitsFor ?? null, replicas };
+  return {
+    volume: label,
+    term: view?.term ?? 0,
+    waitsFor: view?.waitsFor ?? (unreadable === null ? null : unreadableText(unreadable)),
+    replicas,
+  };
 }

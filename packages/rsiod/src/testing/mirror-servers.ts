@@ -122,6 +122,8 @@ export class ScriptedServer implements MirrorServer {
     if (order.kind === 'place') return this.place(order.mirror, `${order.volume}@${order.universe}`);
     if (order.kind === 'unplace') for (const volume of this.stock.values()) if (volume.mark?.mirror === order.mirror) volume.mark = null;
     const answer = this.answer(VOTED.DONE, '', order.mirror);
+    if (order.kind === 'dismiss' && answer.replica !== null)
+      return this.answer(VOTED.REFUSED, 'The replica must be removed first', order.mirror);
     if (order.kind === 'dismiss') this.records.delete(order.mirror);
     return answer;
   }
@@ -136,6 +138,8 @@ export class ScriptedServer implements MirrorServer {
   private place(mirror: string, key: string): VoteAnswer {
     const volume = this.stock.get(key);
     if (volume === undefined) return this.answer(VOTED.REFUSED, `No volume ${key}`, mirror);
+    if (volume.mark !== null && volume.mark.mirror !== mirror)
+      return this.answer(VOTED.DIFFERENT, `Volume ${key} is a replica of another mirror`, mirror);
     volume.mark = { mirror, identity: this.newId() };
     return this.answer(VOTED.DONE, '', mirror);
   }

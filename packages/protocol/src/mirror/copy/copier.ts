@@ -18,6 +18,7 @@ import type { Piece } from './plans/region-pieces.ts';
 import { SettlePlan } from './plans/settle-plan.ts';
 import type { Tenant } from './plans/tenants.ts';
 import { Returning } from './returning.ts';
+import { Unreadable } from './unreadable.ts';
 
 /** Cuts pieces: the plan of settling, or that of a replica that returns. */
 interface Cutter {
@@ -27,6 +28,7 @@ interface Cutter {
 }
 
 export class Copier {
+  readonly unreadable = new Unreadable();
   private readonly clock: Clock;
   private readonly io: CopyIo;
   private readonly buffers: CopyBuffers;
@@ -382,11 +384,14 @@ export class Copier {
 
   private pieceEnded(work: Cutter & SourceAndTargets, piece: Piece, result: PieceResult): void {
     work.pieceEnded(piece, result === 'copied');
-    if (result === 'failed') {
-      const untilMs = this.clock.monotonicMs() + COPY_RETRY_MS;
+    const wasReadable = this.unreadable.first === null;
+    if (result === 'copied') this.unreadable.copied(piece);
+    else if (result !== 'void') {
+      const untilMs = this.clock.monotonicMs() + (result === 'unreadable' ? this.unreadable.failed(piece) : COPY_RETRY_MS);
       work.failed(untilMs);
       this.wakeAt(untilMs);
     }
+    if (wasReadable !== (this.unreadable.first === null)) this.events.readableChanged();
     this.wantPump();
   }
 

@@ -61,6 +61,8 @@ export interface CopierEvents {
   lost(identity: string, why: string): void;
   /** Nothing is unsettled any more. */
   allSettled(): void;
+  /** Something cannot be copied, because no replica in sync can read it; or all of that was copied. */
+  readableChanged(): void;
 }
 
 export interface ResyncProgress {

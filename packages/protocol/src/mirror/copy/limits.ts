@@ -34,6 +34,9 @@ export const RATE_BURST_MS = 100;
 export const RATE_PIECE_MS = 1_000;
 /** Time until an attempt that failed is repeated, unless a replica comes back earlier. */
 export const COPY_RETRY_MS = 1_000;
+/** The longest such time, if no replica in sync can read what is left, and the number of regions that are remembered so. */
+export const COPY_RETRY_MAX_MS = 30_000;
+export const UNREADABLE_MAX = 64;
 /** A region is idle if nothing was changed in it for this time. It is noticed after at most twice this time. */
 export const CLEAR_IDLE_MS = 5_000;
 /** A clearing gives up if changes that are under way in its regions do not end within this time. */

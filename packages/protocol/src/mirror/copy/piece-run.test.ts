@@ -98,6 +98,13 @@ test('a source that cannot read is replaced, and without another one the piece f
   expect(scene.log.slice(1)).toEqual(['read a', 'read b', 'failed', 'unlock']);
 });
 
+test('a piece that every source refuses to read is told apart from one that a lost session holds up', () => {
+  const scene = new Scene(['a', 'b'], ['c']);
+  scene.answer('read a', STATUS.IO_ERROR);
+  scene.answer('read b', STATUS.IO_ERROR);
+  expect(scene.log.slice(1)).toEqual(['read a', 'read b', 'unreadable', 'unlock']);
+});
+
 test('what a source shows counts only after a flush of the same tenure, because its storage may have lost what it had not written back', () => {
   const scene = new Scene(['a', 'b'], ['c']);
   scene.answer('read a', STATUS.OK);

@@ -23,8 +23,8 @@ export interface PieceOrder {
   ended(result: PieceResult): void;
 }
 
-/** `void`: nobody needs the copy any more. `failed`: it is to be tried again later. */
-export type PieceResult = 'copied' | 'void' | 'failed';
+/** `void`: nobody needs the copy any more. `failed`: it is to be tried again later. `unreadable`: the same, because no source could read it. */
+export type PieceResult = 'copied' | 'void' | 'failed' | 'unreadable';
 
 export class PieceRun {
   private readonly io: CopyIo;
@@ -35,6 +35,8 @@ export class PieceRun {
   private isOver = false;
   private unanswered = 0;
   private isCopied = true;
+  /** Each source that was tried has answered that it cannot read. */
+  private isRefused = true;
 
   constructor(io: CopyIo, order: PieceOrder) {
     this.io = io;
@@ -52,13 +54,14 @@ export class PieceRun {
     if (this.isOver) return;
     if (this.order.isVoid()) return this.end('void');
     const source = this.order.sources().find((identity) => !this.tried.has(identity));
-    if (source === undefined) return this.end('failed');
+    if (source === undefined) return this.end(this.tried.size > 0 && this.isRefused ? 'unreadable' : 'failed');
     this.tried.add(source);
     const { order, lengthBytes } = this;
     const tenure = this.io.tenureOf(source);
     this.io.readAt(source, order.piece.beginBytes, lengthBytes, order.buffer, 0, (status) => {
-      if (status === STATUS.OK && tenure !== null) this.confirm(source, tenure);
-      else this.read();
+      if (status === STATUS.OK && tenure !== null) return this.confirm(source, tenure);
+      this.isRefused &&= isOfServer(status) && status !== STATUS.OK;
+      this.read();
     });
   }
 
@@ -69,8 +72,9 @@ export class PieceRun {
   private confirm(source: string, tenure: string): void {
     if (this.order.isVoid()) return this.end('void');
     this.io.flushAt(source, (status) => {
-      if (status === STATUS.OK && this.io.tenureOf(source) === tenure) this.write(source);
-      else this.read();
+      if (status === STATUS.OK && this.io.tenureOf(source) === tenure) return this.write(source);
+      this.isRefused = false;
+      this.read();
     });
   }
 

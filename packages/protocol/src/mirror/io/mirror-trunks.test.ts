@@ -44,7 +44,7 @@ class Mirror {
 
   constructor() {
     for (const [index, { attachment, scene }] of this.servers.entries()) {
-      this.io.addReplica(new Replica('AB'[index]!, attachment, scene.trunk, index));
+      this.io.addReplica(new Replica('AB'[index]!, attachment, scene.trunk, `big-${index}`));
     }
     this.view('A', 'B');
   }
@@ -141,6 +141,13 @@ test('a replica that was given up holds a WRITE up until it does not count, and 
   mirror.answer(0, OP.WRITE);
   expect([later.statuses, mirror.written(0), mirror.lost]).toEqual([[STATUS.OK], [7, 8], []]);
   expect(mirror.written(1).filter((first) => first !== 7)).toEqual([]);
+});
+
+test('a mirror that waits for a replica names its server', () => {
+  const mirror = new Mirror();
+  mirror.servers[1]!.loseSession();
+  mirror.settle();
+  expect(mirror.io.reason).toMatch(/^The replica on server big-1 does not answer: /);
 });
 
 test('a WRITE that one replica refuses makes it lost, and is acknowledged when it does not count', () => {

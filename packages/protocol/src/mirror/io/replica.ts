@@ -21,15 +21,16 @@ export class Replica {
   readonly identity: string;
   readonly attachment: Attachment;
   readonly trunk: Trunk;
-  readonly serverid: number;
+  /** Name of its server, for sentences. */
+  readonly server: string;
   /** True if no request is sent to this session any more. */
   isGivenUp = false;
 
-  constructor(identity: string, attachment: Attachment, trunk: Trunk, serverid: number) {
+  constructor(identity: string, attachment: Attachment, trunk: Trunk, server: string) {
     this.identity = identity;
     this.attachment = attachment;
     this.trunk = trunk;
-    this.serverid = serverid;
+    this.server = server;
   }
 
   /** False if answers say nothing about the replica any more. */

@@ -23,5 +23,5 @@ export function reasonOf(view: IoView | null, members: readonly Member[]): strin
   if (waiting === undefined) return '';
   const { replica, isLost } = waiting;
   if (replica === null || replica.isGivenUp || isLost) return view.waitsFor ?? 'A replica is being removed from those in sync';
-  return `The replica on server ${replica.serverid} does not answer: ${replica.attachment.reason || 'no path to the server is up'}`;
+  return `The replica on server ${replica.server} does not answer: ${replica.attachment.reason || 'no path to the server is up'}`;
 }

@@ -3,6 +3,7 @@
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';
+import { printDuration } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
 
@@ -14,11 +15,25 @@ export function mirrorTable(mirrors: readonly MirrorSummary[]): string {
     const inSync = replicas.filter((one) => one.inSync).map(({ server, isReachable }) => shown(server, isReachable));
     const others = replicas
       .filter((one) => !one.inSync)
-      .map(({ server, isReachable }) => shown(server, isReachable || mirror.state !== 'known'));
+      .map((one) => `${shown(one.server, one.isReachable || mirror.state !== 'known')}${copied(one.copy, sizeBytes)}`);
     const witnesses = witnessesOf(mirror).map(({ server, answers }) => shown(server, answers));
     return [volumeLabel(mirror), shownSize(sizeBytes), listed(inSync), listed(others), listed(witnesses), heldBy(mirror)];
   });
   return toText(alignColumns(HEADINGS, rows));
+}
+
+/** ` resync 41% 2m`: how much of the replica is like the others, and how long the rest takes. */
+function copied(copy: MirrorSummary['replicas'][number]['copy'], sizeBytes: number | null): string {
+  if (copy === null || copy.state !== 'copying') return '';
+  const { leftBytes, etaMs } = copy;
+  const percent = leftBytes === null || sizeBytes === null ? '' : ` ${Math.max(0, Math.floor(100 * (1 - leftBytes / sizeBytes)))}%`;
+  return ` resync${percent}${etaMs === null ? '' : ` ${printDuration(roughly(etaMs))}`}`;
+}
+
+/** Whole seconds, minutes or hours. */
+function roughly(ms: number): number {
+  const unitMs = ms < 120_000 ? 1_000 : ms < 7_200_000 ? 60_000 : 3_600_000;
+  return Math.max(1, Math.round(ms / unitMs)) * unitMs;
 }
 
 function shown(server: string, answers: boolean): string {
@@ -43,6 +58,21 @@ export function mirrorTroubles(mirror: MirrorSummary): string[] {
   if (mirror.state === 'unfinished')
     return [`Mirror ${label} was not made or removed to the end: rsconfig mirror remove ${label} removes what there is`];
   return mirror.voters.flatMap(({ server, trouble }) => (trouble === null ? [] : [`Mirror ${label}: ${server} does not vote: ${trouble}`]));
+}
+
+/** A sentence for each name of two mirrors: one of them was made by force, and what was thought to be gone is back. */
+export function twins(mirrors: readonly MirrorSummary[]): string[] {
+  const labels = mirrors.map((mirror) => volumeLabel(mirror));
+  const twice = new Set(labels.filter((label, index) => labels.indexOf(label) !== index));
+  return [...twice].map((label) => {
+    const each = mirrors.filter((mirror) => volumeLabel(mirror) === label).map((mirror) => `${mirror.mirror} on ${serversOf(mirror)}`);
+    return `${each.length} mirrors are called ${label}: ${each.join(', and ')}: rsconfig mirror remove ${label} --id ID --volumes --force removes the one that is not wanted, with its data`;
+  });
+}
+
+function serversOf({ replicas, state }: MirrorSummary): string {
+  const there = replicas.filter(({ isReachable }) => isReachable || state !== 'known').map(({ server }) => server);
+  return there.join(' and ') || 'no server that answers';
 }
 
 export function createdText(mirror: MirrorSummary): string {

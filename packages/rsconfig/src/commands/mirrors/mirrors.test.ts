@@ -138,6 +138,22 @@ describe('mirror list', () => {
     });
   });
 
+  test('shows how much of a replica is copied, and how long the rest takes', async () => {
+    const good = mirror({ holder: 'big-2' });
+    const [first, second] = good.replicas;
+    const copy = { state: 'copying' as const, leftBytes: Math.round(0.585 * good.sizeBytes!), bytesPerSecond: 1e8, etaMs: 121_000 };
+    const shown = async (changes: object): Promise<string> => {
+      await serve([], list([{ ...good, replicas: [first!, { ...second!, inSync: false, copy: { ...copy, ...changes } }] }]));
+      const { out } = await run('mirror list');
+      await daemon?.close();
+      return /big-9 {2,}(big-8.*?) {2,}pi-1/.exec(out)?.[1] ?? out;
+    };
+    expect(await shown({})).toBe('big-8 resync 41% 2m');
+    expect(await shown({ etaMs: null })).toBe('big-8 resync 41%');
+    expect(await shown({ leftBytes: null, etaMs: 59_400 })).toBe('big-8 resync 59s');
+    expect(await shown({ state: 'behind' })).toBe('big-8');
+  });
+
   test('marks what is silent, says why, and exits with 1 if a server is missing', async () => {
     const good = mirror();
     const down = mirror({
@@ -210,8 +226,8 @@ describe('mirror remove', () => {
     });
     await run('mirror remove osl:db@1 --volumes --force');
     expect(seen).toEqual([
-      { namespace: null, name: 'db', universe: 0, volumes: false, force: false },
-      { namespace: 'osl', name: 'db', universe: 1, volumes: true, force: true },
+      { namespace: null, name: 'db', universe: 0, volumes: false, force: false, id: null },
+      { namespace: 'osl', name: 'db', universe: 1, volumes: true, force: true, id: null },
     ]);
   });
 

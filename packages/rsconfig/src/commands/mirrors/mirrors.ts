@@ -12,7 +12,7 @@ import { type CommandContext, defineCommand, usageError } from '../../cli/contex
 import { formatOutcome } from '../../output/format.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 import { insistently } from '../server-volumes/servers.ts';
-import { createdText, mirrorTable, mirrorTroubles, removedText } from './mirror-texts.ts';
+import { createdText, mirrorTable, mirrorTroubles, removedText, twins } from './mirror-texts.ts';
 
 export const NAMESPACE = { kind: 'text', value: 'N', help: 'use only servers of namespace N' } as const satisfies OptionSpec;
 
@@ -92,7 +92,7 @@ server of one of its replicas is connected.`,
     if (json) printJson(context, answer);
     else {
       if (mirrors.length > 0) context.out(mirrorTable(mirrors));
-      for (const sentence of [...mirrors.flatMap(mirrorTroubles), ...gaps]) context.note(sentence);
+      for (const sentence of [...mirrors.flatMap(mirrorTroubles), ...twins(mirrors), ...gaps]) context.note(sentence);
       if (mirrors.length === 0 && gaps.length === 0) context.note('No mirror: rsconfig mirror create NAME makes one');
     }
     return gaps.length === 0 ? 0 : 1;
@@ -101,7 +101,7 @@ server of one of its replicas is connected.`,
 
 export const MIRROR_REMOVE = defineCommand({
   call: { by: 'words', words: 'mirror remove' },
-  synopsis: 'mirror remove NAME [--volumes] [--force] [--namespace N]',
+  synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID] [--namespace N]',
   summary: 'dissolves a mirror that no client has attached',
   details: `The replicas become plain volumes with the same name on each server, and the
 servers do not vote for the mirror any more. The output says which of the
@@ -110,19 +110,21 @@ rsconfig volume restore brings one back for some time.
 
 The command is refused while a client has the mirror, or has ended without
 detaching it, and while most voters do not answer. With --force, it removes the
-mirror all the same, and a client that has it loses it.`,
+mirror all the same, and a client that has it loses it. If two mirrors have this
+name, after rsconfig mirror force, --id chooses one of them.`,
   options: {
     volumes: { kind: 'flag', help: 'remove the volumes, too' },
     force: { kind: 'flag', help: 'remove it although a client may have it' },
+    id: { kind: 'text', value: 'ID', help: 'id of the mirror, if two have this name' },
     namespace: NAMESPACE,
     json: JSON_OPTION,
   },
   json: CONTROL_METHODS['mirror-remove'].result,
   operands: { min: 1, max: 1 },
   completes: MIRROR_NAMES,
-  run: async (context, { volumes, force, namespace, json }, [written = '']) => {
+  run: async (context, { volumes, force, id, namespace, json }, [written = '']) => {
     const named = namedVolume(written, given('--namespace', namespace));
-    const removed = await context.call('mirror-remove', { ...named, volumes, force });
+    const removed = await context.call('mirror-remove', { ...named, volumes, force, id: given('--id', id) });
     if (json) printJson(context, removed);
     else context.out(removedText(removed));
     for (const sentence of removed.left) leftOver(context, sentence);

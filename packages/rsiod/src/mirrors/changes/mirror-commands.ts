@@ -8,7 +8,8 @@ import { labelOf } from '../../attachments/offers.ts';
 import type { Namespace } from '../../network/namespace.ts';
 import type { Volume } from '../../volumes/volume.ts';
 import type { AttachedMirror } from '../attached-mirror.ts';
-import { MirrorManagement, mirrorNamespaces } from '../management/management.ts';
+import { MirrorForcing } from '../forcing/forcing.ts';
+import { MirrorManagement, type MirrorNamespace, mirrorNamespaces } from '../management/management.ts';
 import { MirrorChanges } from './changes.ts';
 import { heldMirror } from './held-mirror.ts';
 
@@ -21,17 +22,28 @@ export interface MirrorCommandsPorts {
   readonly newId: () => string;
 }
 
-export function mirrorCommands(ports: MirrorCommandsPorts): { readonly mirrors: MirrorManagement; readonly mirrorChanges: MirrorChanges } {
+export interface MirrorCommands {
+  readonly mirrors: MirrorManagement;
+  readonly mirrorChanges: MirrorChanges;
+  readonly forcing: MirrorForcing;
+}
+
+export function mirrorCommands(ports: MirrorCommandsPorts): MirrorCommands {
   const { clock, log, attachments, newId } = ports;
   const volumeAt = (label: string): Volume | undefined => attachments.list.find((volume) => labelOf(volume) === label);
   const mirrorAt = (label: string): AttachedMirror | null => {
     const volume = volumeAt(label);
     return volume === undefined ? null : attachments.mirrors.of(volume.target);
   };
+  const isAttached = (label: string, mirror: string | null = null): boolean => {
+    const volume = volumeAt(label);
+    return volume !== undefined && (mirror === null || volume.id === mirror);
+  };
+  const namespaces = (): readonly MirrorNamespace[] => mirrorNamespaces(ports.namespaces(), clock);
   const mirrors = new MirrorManagement({
     log,
-    namespaces: () => mirrorNamespaces(ports.namespaces(), clock),
-    isAttached: (label) => volumeAt(label) !== undefined,
+    namespaces,
+    isAttached,
     attached: (label) => attachments.mirrors.serving(label),
     attachedMirror: (label) => mirrorAt(label)?.status ?? null,
     newId,
@@ -47,5 +59,6 @@ export function mirrorCommands(ports: MirrorCommandsPorts): { readonly mirrors: 
     convert: null,
     newId,
   });
-  return { mirrors, mirrorChanges };
+  const forcing = new MirrorForcing({ log, namespaces, isAttached, newMirror: () => newId().replaceAll('-', '') });
+  return { mirrors, mirrorChanges, forcing };
 }

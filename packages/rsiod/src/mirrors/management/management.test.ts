@@ -11,7 +11,7 @@ const WISH = {
   ...{ namespace: null, name: 'db', universe: 0, sizeBytes: GIB, blockSizeBytes: 512, pool: null, request: 'id-1' },
   ...{ servers: ['big-9', 'big-8'], witness: 'pi-1' },
 };
-const NAMED = { namespace: null, name: 'db', universe: 0, volumes: false, force: false };
+const NAMED = { namespace: null, name: 'db', universe: 0, volumes: false, force: false, id: null };
 
 let servers: ScriptedServer[];
 let fails: (step: string) => Failure | null;

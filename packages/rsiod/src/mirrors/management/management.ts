@@ -36,12 +36,12 @@ export interface MirrorNamespace {
 export interface MirrorManagementPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   namespaces(): readonly MirrorNamespace[];
-  /** True if a volume of this label, such as osl:db@0, is attached on this machine. */
-  isAttached(label: string): boolean;
+  /** True if a volume of this label, such as osl:db@0, is attached on this machine. `mirror`: only if it is the mirror with this id. */
+  readonly isAttached: (label: string, mirror?: string) => boolean;
   /** The mirror of this label, if it is attached on this machine. */
   attached(label: string): GrowingMirror | null;
   /** The mirror of this label as its driver sees it; null: it is not attached on this machine. */
-  attachedMirror(label: string): AttachedMirrorView | null;
+  readonly attachedMirror: (label: string) => AttachedMirrorView | null;
   /** Returns a new random UUID. */
   readonly newId: () => string;
 }
@@ -74,7 +74,11 @@ export class MirrorManagement {
     const silent = namespaces.flatMap(({ servers }) =>
       servers.flatMap(({ trouble }) => (trouble?.code === 'E_NO_PATH' ? [trouble.message] : [])),
     );
-    const mirrors = surveys.flat().map((survey) => mirrorView(survey, this.ports.attachedMirror(volumeLabel(survey))));
+    const { isAttached, attachedMirror } = this.ports;
+    const mirrors = surveys.flat().map((survey) => {
+      const label = volumeLabel(survey);
+      return mirrorView(survey, isAttached(label, survey.mirror) ? attachedMirror(label) : null);
+    });
     return { mirrors: mirrors.sort(byName), gaps: silent };
   }
 
@@ -93,12 +97,15 @@ export class MirrorManagement {
     universe,
     volumes,
     force,
+    id,
   }: Methods['mirror-remove']['params']): Promise<Methods['mirror-remove']['result']> {
     const surveys = await Promise.all(
       this.chosen(namespace).map(async (one) => ({ nodename: one.nodename, found: await surveyMirrors(one.name, one.servers) })),
     );
     const named = surveys.flatMap(({ nodename, found }) =>
-      found.filter((one) => one.name === name && one.universe === universe).map((survey) => ({ nodename, survey })),
+      found
+        .filter((one) => one.name === name && one.universe === universe && (id === null || one.mirror === id))
+        .map((survey) => ({ nodename, survey })),
     );
     const [only, second] = named;
     if (only === undefined)
@@ -108,11 +115,14 @@ export class MirrorManagement {
       );
     if (second !== undefined) {
       const candidates = named.map(({ survey }) => `${volumeLabel(survey)} (${survey.mirror})`).join(', ');
-      throw new RsError('E_AMBIGUOUS', `${name} means more than one mirror: ${candidates}: name the namespace, as in NAMESPACE:${name}`);
+      throw new RsError(
+        'E_AMBIGUOUS',
+        `${name} means more than one mirror: ${candidates}: name the namespace, as in NAMESPACE:${name}, or the id with --id`,
+      );
     }
     const { newId, log } = this.ports;
     const label = volumeLabel(only.survey);
-    if (this.ports.isAttached(label))
+    if (this.ports.isAttached(label, only.survey.mirror))
       throw new RsError('E_IN_USE', `Mirror ${label} is attached here: detach it first (rsconfig -d ${label})`);
     return await this.change(label, () => removeMirror({ ...only, volumes, force }, newId, log));
   }

@@ -1,0 +1,41 @@
+// What no replica in sync could read when it was to be copied, and how long the copier waits before it tries again. Invariants: the wait grows
+// only while nothing else is copied, so that one bad block holds no other region up; what is told is true until all of it was copied.
+
+import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from './limits.ts';
+import type { Piece } from './plans/region-pieces.ts';
+
+interface Range {
+  beginBytes: number;
+  endBytes: number;
+  failures: number;
+}
+
+export class Unreadable {
+  /** By region. */
+  private readonly ranges = new Map<number, Range>();
+  private hasCopied = false;
+
+  /** The range that failed first, and how long the copier waits for it; null if there is none. */
+  get first(): { readonly beginBytes: number; readonly endBytes: number } | null {
+    for (const range of this.ranges.values()) return range;
+    return null;
+  }
+
+  /** Returns the time to wait. */
+  failed({ region, beginBytes, endBytes }: Piece): number {
+    const before = this.ranges.get(region)?.failures ?? 0;
+    if (before > 0 || this.ranges.size < UNREADABLE_MAX) this.ranges.set(region, { beginBytes, endBytes, failures: before + 1 });
+    const isAlone = !this.hasCopied;
+    this.hasCopied = false;
+    return isAlone ? Math.min(COPY_RETRY_MS * 2 ** before, COPY_RETRY_MAX_MS) : COPY_RETRY_MS;
+  }
+
+  copied({ region, beginBytes, endBytes }: Piece): void {
+    const range = this.ranges.get(region);
+    if (range === undefined) this.hasCopied = true;
+    else if (beginBytes <= range.beginBytes && endBytes > range.beginBytes) {
+      range.beginBytes = endBytes;
+      if (range.beginBytes >= range.endBytes) this.ranges.delete(region);
+    }
+  }
+}

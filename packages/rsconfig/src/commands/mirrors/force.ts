@@ -1,0 +1,81 @@
+// `mirror force`: makes a mirror of what is left of one whose voters are gone. Invariant: rsiod changes nothing before a person has read what may
+// be lost, or has given --yes.
+
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { toText } from '@rsio/common/cli/table';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import type { ForcedMirror } from '@rsio/common/control/mirror-methods';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { namedVolume } from '../server-volumes/find.ts';
+
+export const MIRROR_FORCE = defineCommand({
+  call: { by: 'words', words: 'mirror force' },
+  synopsis: 'mirror force NAME --servers A[,B[,C]] [--stale] [--yes] [--namespace N]',
+  summary: 'makes a mirror of what is left when most of its voters are gone',
+  details: `A mirror stops while most of its voters do not answer, because they may be alive
+and in use by another client. If they are gone for good, this command makes a
+mirror of the replicas on the servers that it names. These servers are its only
+voters. A named server without a replica becomes a witness. No client may have
+the mirror attached on this machine.
+
+The command says first what may be lost, and asks; elsewhere than on a terminal
+it needs --yes. It is refused if no named server has a replica in sync by what
+is known; with --stale, the replica on the first of these servers is used all
+the same, and what it lacks is lost.
+
+The new mirror has the name of the old one and another id. What comes back of
+the old mirror is therefore never used by the new one, and rsconfig mirror list
+says how to remove it. Nothing keeps a client from using the old mirror on
+servers that were thought to be gone: turn them off before.`,
+  options: {
+    servers: { kind: 'text', value: 'LIST', help: 'servers that are left, with commas' },
+    stale: { kind: 'flag', help: 'use a replica that is not in sync' },
+    yes: { kind: 'flag', help: 'do not ask' },
+    namespace: { kind: 'text', value: 'N', help: 'use only servers of namespace N' },
+    json: JSON_OPTION,
+  },
+  json: CONTROL_METHODS['mirror-force'].result,
+  operands: { min: 1, max: 1 },
+  completes: `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`,
+  run: async (context, { servers, stale, yes, namespace, json }, [written = '']) => {
+    if (servers === null) throw usageError('No --servers: name the servers that are left');
+    if (namespace === '') throw usageError('--namespace has an empty name: give a name');
+    const names = servers.split(',');
+    if (names.includes('')) throw usageError(`--servers has an empty name: ${servers}`);
+    if (!yes && context.ask === null) throw usageError('Forcing needs consent: give --yes');
+    const params = { ...namedVolume(written, namespace), servers: names, stale };
+    const plan = await context.call('mirror-force', { ...params, seen: null });
+    for (const sentence of plan.lost) context.note(sentence);
+    if (!yes && !(await consents(context, plan))) {
+      context.note('Nothing was changed');
+      return 1;
+    }
+    const forced = await context.call('mirror-force', { ...params, seen: plan.seen });
+    if (json) printJson(context, forced);
+    else context.out(forcedText(forced));
+    for (const sentence of forced.warnings) context.note(sentence);
+    for (const sentence of forced.left) context.note(`Left behind: ${sentence}`);
+    return forced.left.length === 0 ? 0 : 1;
+  },
+});
+
+async function consents({ ask }: CommandContext, plan: ForcedMirror): Promise<boolean> {
+  const answer = (await ask?.(`Make ${volumeLabel(plan)} anew of ${placesOf(plan)}? [y/N] `)) ?? '';
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function placesOf({ replicas }: ForcedMirror): string {
+  return replicas.map(({ server, inSync }) => `${server} (${inSync ? 'in sync' : 'not in sync'})`).join(' and ');
+}
+
+function forcedText(forced: ForcedMirror): string {
+  const { voters, replicas } = forced;
+  const witnesses = voters.filter((name) => !replicas.some(({ server }) => server === name));
+  const label = volumeLabel(forced);
+  // Until the servers that are gone leave the client's file, two volumes have this name.
+  return toText([
+    `${label} is on ${placesOf(forced)}${witnesses.map((name) => `, witness ${name}`).join('')}`,
+    `    rsconfig -a ${label} --server ${replicas[0]?.server ?? ''} attaches it`,
+  ]);
+}

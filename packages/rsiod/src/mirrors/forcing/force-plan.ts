@@ -1,0 +1,187 @@
+// Decides what a mirror is made of by force when most of its voters are gone: which servers vote, which replicas it has, what may be lost, and
+// whether force is needed at all. Pure: from a survey to a plan, or to an error. Invariant: the sentence that nothing is lost is only given
+// if no configuration can be at a majority without one of the voters that have answered.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { MirrorConfig, MirrorMember, MirrorVoter, StoredConfig } from '@rsio/protocol/wire/mirror/messages';
+import { MIRROR_REPLICAS_MAX } from '../management/limits.ts';
+import type { MirrorServer } from '../management/mirror-server.ts';
+import type { SurveyedMirror } from '../management/survey.ts';
+import { holderOf, majorityOf } from '../management/verdicts.ts';
+import { serverOf } from '../management/views.ts';
+
+export interface ForcedReplica {
+  readonly server: MirrorServer;
+  readonly volume: string;
+  readonly universe: number;
+  readonly sizeBytes: number;
+  /** It counts as in sync from now on. */
+  readonly inSync: boolean;
+}
+
+export interface ForcePlan {
+  readonly survey: SurveyedMirror;
+  readonly label: string;
+  /** The servers that vote from now on. */
+  readonly voters: readonly MirrorServer[];
+  readonly replicas: readonly ForcedReplica[];
+  readonly sizeBytes: number;
+  readonly clients: readonly string[] | null;
+  /** The former servers that are no part of the mirror any more. */
+  readonly missing: readonly string[];
+  /** What may be lost, and what must not happen: sentences for a person. */
+  readonly lost: readonly string[];
+  /** Changes if the mirror has changed. */
+  readonly seen: string;
+}
+
+/** `named`: the servers, in the order of the command. Throws E_USAGE, E_VOLUME, and what is wrong with a server. */
+export function forcePlan(survey: SurveyedMirror, named: readonly MirrorServer[], isStale: boolean): ForcePlan {
+  const label = volumeLabel(survey);
+  const { stored } = survey;
+  if (stored === null)
+    throw new RsError(
+      'E_VOLUME',
+      `No server that answers knows how mirror ${label} was made: rsconfig mirror remove ${label} --force makes its replicas plain volumes`,
+    );
+  checkNamed(named, label);
+  refuseNeedless(survey, stored.config, label);
+  const members = named.flatMap((server) => memberAt(survey, stored.config, server, label));
+  if (members.length === 0)
+    throw new RsError(
+      'E_USAGE',
+      `None of the servers ${namesOf(named)} has a replica of mirror ${label}: ${whereOf(survey, stored.config)}`,
+    );
+  const known = members.filter(({ member }) => stored.config.inSync.includes(member.identity));
+  if (known.length === 0 && !isStale)
+    throw new RsError(
+      'E_VOLUME',
+      `No replica of mirror ${label} on ${namesOf(named)} is in sync: ${whereOf(survey, stored.config)}; --stale uses that on ${members[0]?.server.name ?? ''} all the same, and what it lacks is lost`,
+    );
+  const inSync = known.length > 0 ? known : members.slice(0, 1);
+  const replicas = members.map((one) => {
+    const { server, member, sizeBytes } = one;
+    return { server, volume: member.volume, universe: member.universe, sizeBytes, inSync: inSync.includes(one) };
+  });
+  return {
+    ...{ survey, label, voters: named, replicas, clients: stored.config.clients },
+    sizeBytes: Math.min(stored.config.sizeBytes, ...inSync.map((one) => one.sizeBytes)),
+    missing: missingOf(survey, stored.config, named),
+    lost: [
+      ...lossOf(
+        survey,
+        stored,
+        known.length > 0,
+        inSync.map(({ server }) => server),
+      ),
+      ...dangers(survey, stored, named),
+    ],
+    seen: JSON.stringify([survey.mirror, survey.promise, stored.term, stored.config.k]),
+  };
+}
+
+function checkNamed(named: readonly MirrorServer[], label: string): void {
+  if (named.length === 0 || named.length > MIRROR_REPLICAS_MAX)
+    throw new RsError('E_USAGE', `Mirror ${label} can have 1 to ${MIRROR_REPLICAS_MAX} servers, not ${named.length}`);
+  const twice = named.find((one, index) => named.indexOf(one) !== index);
+  if (twice !== undefined) throw new RsError('E_USAGE', `Server ${twice.name} is named twice`);
+  for (const { trouble } of named) if (trouble !== null) throw trouble;
+}
+
+/** Force is for a mirror that no client can attach. */
+function refuseNeedless(survey: SurveyedMirror, config: MirrorConfig, label: string): void {
+  const answers = setsOf(config).every((voters) => answering(survey, voters).length >= majorityOf(voters.length));
+  const source = config.members.find((member) => config.inSync.includes(member.identity) && hasData(survey, member));
+  if (!answers || source === undefined) return;
+  const { server } = serverOf(survey, source.serverid);
+  throw new RsError(
+    'E_USAGE',
+    `Mirror ${label} needs no force: a majority of its voters answers, and the replica on ${server} is in sync: rsconfig -a ${label} attaches it (with --take-over if its client is gone)`,
+  );
+}
+
+function setsOf({ voters, nextVoters }: MirrorConfig): readonly (readonly MirrorVoter[])[] {
+  return nextVoters === null ? [voters] : [voters, nextVoters];
+}
+
+function answering({ said }: SurveyedMirror, voters: readonly MirrorVoter[]): readonly MirrorVoter[] {
+  return voters.filter(({ voter, serverid }) => said.get(serverid)?.answer?.voter === voter);
+}
+
+function hasData({ said }: SurveyedMirror, { identity, serverid }: MirrorMember): boolean {
+  return said.get(serverid)?.answer?.replica?.identity === identity;
+}
+
+interface NamedMember {
+  readonly server: MirrorServer;
+  readonly member: MirrorMember;
+  readonly sizeBytes: number;
+}
+
+/** The replica of a server that is named; none if the server is to vote only. */
+function memberAt(survey: SurveyedMirror, { members }: MirrorConfig, server: MirrorServer, label: string): NamedMember[] {
+  const { name, serverid } = server;
+  const said = survey.said.get(serverid);
+  const replica = said?.answer?.replica ?? null;
+  const member = members.find((one) => one.serverid === serverid && one.identity === replica?.identity);
+  if (member !== undefined && replica !== null) return [{ server, member, sizeBytes: replica.sizeBytes }];
+  const isListed = survey.listed.some((one) => one.server === server);
+  const wasMember = members.some((one) => one.serverid === serverid);
+  if (!isListed && !wasMember && replica === null) return [];
+  const why =
+    replica !== null
+      ? 'its data is not that which the mirror knows there'
+      : (said?.trouble?.message ?? said?.answer?.sentence ?? '') || 'the server does not show it';
+  throw new RsError('E_VOLUME', `The replica of mirror ${label} on server ${name} cannot be used: ${why}`);
+}
+
+function whereOf(survey: SurveyedMirror, { members, inSync }: MirrorConfig): string {
+  const at = (list: readonly MirrorMember[]): string =>
+    list.map(({ serverid }) => serverOf(survey, serverid).server).join(' and ') || 'none';
+  return `as far as is known, replicas are on ${at(members)}, in sync on ${at(members.filter(({ identity }) => inSync.includes(identity)))}`;
+}
+
+function missingOf(survey: SurveyedMirror, config: MirrorConfig, named: readonly MirrorServer[]): string[] {
+  const former = [...config.members, ...setsOf(config).flat()].map(({ serverid }) => serverid);
+  const left = [...new Set(former)].filter((serverid) => !named.some((server) => server.serverid === serverid));
+  return left.map((serverid) => serverOf(survey, serverid).server);
+}
+
+/** What the replicas that are taken may lack. */
+function lossOf(survey: SurveyedMirror, { config }: StoredConfig, isKnown: boolean, taken: readonly MirrorServer[]): string[] {
+  const names = namesOf(taken);
+  if (!isKnown)
+    return [
+      `The replica on ${names} is not in sync: all that was written since the mirror went on without it is lost, and its content may never have existed at one moment`,
+    ];
+  const decided = setsOf(config).flatMap((voters) => {
+    const there = answering(survey, voters);
+    const missing = voters.filter((one) => !there.includes(one));
+    return missing.length < majorityOf(voters.length) ? [] : [missing];
+  });
+  if (decided.length === 0) return [`${names} has every write that was acknowledged, because the mirror could not go on without it`];
+  const gone = [...new Set(decided.flat().map(({ serverid }) => serverOf(survey, serverid).server))];
+  return [
+    `${gone.join(' and ')} ${gone.length === 1 ? 'is' : 'are'} a majority of the voters and may have let the mirror go on without ${names}: all that was written after that is lost`,
+  ];
+}
+
+function dangers(survey: SurveyedMirror, { config }: StoredConfig, named: readonly MirrorServer[]): string[] {
+  const holder = holderOf(survey.stored, survey.promise);
+  const missing = missingOf(survey, config, named);
+  return [
+    ...(holder === null
+      ? []
+      : [`Client ${holder.node} has not detached the mirror: its I/O fails, and what it has not flushed may be lost`]),
+    ...(missing.length === 0
+      ? []
+      : [
+          `${missing.join(' and ')} must be off for good: a client that reaches only ${missing.length === 1 ? 'it' : 'them'} may still use the old mirror there, and neither mirror has what is written to the other`,
+        ]),
+  ];
+}
+
+function namesOf(servers: readonly MirrorServer[]): string {
+  return servers.map(({ name }) => name).join(' and ');
+}

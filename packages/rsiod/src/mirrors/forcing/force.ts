@@ -1,0 +1,179 @@
+// Makes a new mirror, with an id of its own, of the replicas that are left of one whose voters are gone. The new id keeps the two apart for
+// ever: what comes back of the old mirror is neither a voter nor a replica of the new one, and no holder of the old one can claim it.
+// Invariants: the old mirror is claimed at every named server before anything is changed, so that nothing of an older holder runs there; no
+// step changes data; a mirror that has a configuration is not taken back, because a client may have written to it.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
+import { type MirrorConfig, type MirrorMember, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { VOTE_CHANGE_MS } from '../management/limits.ts';
+import type { MirrorServer, VoteOrder } from '../management/mirror-server.ts';
+import { records } from '../management/survey.ts';
+import { done, nextNumber } from '../management/verdicts.ts';
+import type { ForcedReplica, ForcePlan } from './force-plan.ts';
+
+export interface Forced {
+  /** Id of the new mirror. */
+  readonly mirror: string;
+  readonly config: MirrorConfig;
+  /** What could not be removed of the old mirror on the named servers, with what to do. */
+  readonly left: readonly string[];
+}
+
+/** A new mirror has one term before a client attaches it. */
+const FIRST_NUMBER = 1;
+
+/** Throws the error of the step that failed, with what there is now. `mirror`: a new id. */
+export async function forceMirror(plan: ForcePlan, mirror: string, log: Pick<Log, 'info'>): Promise<Forced> {
+  const { label, survey, replicas } = plan;
+  const old = survey.mirror;
+  const number = nextNumber(records(survey.said));
+  await step(plan, `nothing was changed: try again`, async () => {
+    await atAll(plan.voters, (server) => claimOld(plan, server, number));
+  });
+  let voters: readonly VoteAnswer[] = [];
+  const undo = async (): Promise<string> => await withdrawn(plan, mirror);
+  await step(plan, undo, async () => {
+    voters = await atAll(plan.voters, (server) => foundNew(plan, server, mirror));
+  });
+  let members: readonly MirrorMember[] = [];
+  await step(
+    plan,
+    async () => await madePlain(plan, mirror, number),
+    async () => {
+      members = await atAll(replicas, (replica) => moveReplica(plan, replica, mirror, number));
+    },
+  );
+  const config = configOf(plan, voters, members);
+  await step(
+    plan,
+    `rsconfig -a ${label} attaches it as soon as most of its servers have stored that; if it does not, rsconfig mirror remove ${label} --force makes its replicas plain volumes`,
+    async () => {
+      await atAll(plan.voters, (server) => vote(server, { kind: 'config', mirror, number: FIRST_NUMBER, config }));
+    },
+  );
+  const left = await atAll(plan.voters, (server) => leftOfOld(plan, server, number));
+  log.info(`Mirror ${label} (${mirror}) was made of mirror ${old} by force, on ${replicas.map(({ server }) => server.name).join(' and ')}`);
+  return { mirror, config, left: left.flat() };
+}
+
+/** `then`: what there is after a failure, or finds it out. */
+async function step({ label }: ForcePlan, then: string | (() => Promise<string>), work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    throw new RsError(
+      code,
+      `Mirror ${label} was not made to the end by force: ${message}; ${typeof then === 'string' ? then : await then()}`,
+    );
+  }
+}
+
+/** Works at all, also if one of them fails, so that the servers are alike afterwards. Throws the first error. */
+async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const outcomes = await outcomesAtOnce(all, Math.max(1, all.length), work);
+  return outcomes.map(({ value, thrown }) => {
+    if (thrown !== null) throw toRsError(thrown);
+    return value;
+  });
+}
+
+async function vote(server: MirrorServer, order: VoteOrder): Promise<VoteAnswer> {
+  return done(await server.vote(order, VOTE_CHANGE_MS), server.name);
+}
+
+/** Ends what the holder of the old mirror does here. A server that has a replica and has lost its record founds one, because marks need a claim. */
+async function claimOld({ survey, replicas }: ForcePlan, server: MirrorServer, number: number): Promise<void> {
+  const { mirror, name, universe } = survey;
+  const order = { kind: 'claim', mirror, number, takesOver: true } as const;
+  const answer = await server.vote(order, VOTE_CHANGE_MS);
+  const hasReplica = replicas.some((one) => one.server === server);
+  if (answer.voted === VOTED.UNKNOWN) {
+    if (!hasReplica) return;
+    await vote(server, { kind: 'found', mirror, name, universe });
+    await vote(server, order);
+    return;
+  }
+  const { replica, sentence } = done(answer, server.name);
+  if (hasReplica && replica === null) throw new RsError('E_VOLUME', `Server ${server.name}: ${sentence}`);
+}
+
+async function foundNew({ survey: { name, universe } }: ForcePlan, server: MirrorServer, mirror: string): Promise<VoteAnswer> {
+  const record = await vote(server, { kind: 'found', mirror, name, universe });
+  await vote(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });
+  return record;
+}
+
+async function moveReplica(
+  { survey }: ForcePlan,
+  { server, volume, universe }: ForcedReplica,
+  mirror: string,
+  number: number,
+): Promise<MirrorMember> {
+  await vote(server, { kind: 'unplace', mirror: survey.mirror, number });
+  const { replica } = await vote(server, { kind: 'place', mirror, number: FIRST_NUMBER, volume, universe });
+  if (replica === null) throw new RsError('E_PROTOCOL', `Server ${server.name}: the answer names no replica`);
+  return { identity: replica.identity, serverid: server.serverid, volume, universe };
+}
+
+/** With one replica in sync, there is nothing to make equal. With several, the next holder settles them. */
+function configOf(
+  { replicas, voters, sizeBytes, clients }: ForcePlan,
+  records: readonly VoteAnswer[],
+  members: readonly MirrorMember[],
+): MirrorConfig {
+  const inSync = members.filter((_, index) => replicas[index]?.inSync === true).map(({ identity }) => identity);
+  return {
+    ...{ k: 1, inSync, clean: inSync.length === 1, members, sizeBytes, clients, nextVoters: null },
+    voters: voters.map(({ serverid }, index) => ({ voter: records[index]?.voter ?? '', serverid })),
+  };
+}
+
+/** Removes the new records. The old mirror is as it was, but for its promise. */
+async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string> {
+  const left = await atAll(voters, async (server) => {
+    await refusal(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });
+    const why = await refusal(server, { kind: 'dismiss', mirror, number: FIRST_NUMBER });
+    return why === null ? [] : [`on ${server.name} (${why}), rsadm witness remove ${mirror} removes a record that is not used`];
+  });
+  return ['the old mirror is as it was: try again', ...left.flat()].join('; ');
+}
+
+/** Some replicas may have left the old mirror, so all of them become plain volumes. Their data stays. */
+async function madePlain(plan: ForcePlan, mirror: string, number: number): Promise<string> {
+  const { survey, label, replicas, voters } = plan;
+  const told = await atAll(replicas, async ({ server, inSync }) => {
+    const whys = [
+      await refusal(server, { kind: 'unplace', mirror: survey.mirror, number }),
+      await refusal(server, { kind: 'unplace', mirror, number: FIRST_NUMBER }),
+    ].filter((why) => why !== null);
+    const data = inSync ? 'with the data' : 'which lacks writes';
+    return whys.length === 0
+      ? `${server.name} has ${label} as a plain volume, ${data}`
+      : `${server.name} may still have a replica (${whys.join(', ')}): on it, rsadm volume split ${survey.name} makes it a plain volume, ${data}`;
+  });
+  await atAll(voters, (server) => refusal(server, { kind: 'dismiss', mirror, number: FIRST_NUMBER }));
+  await atAll(voters, (server) => refusal(server, { kind: 'dismiss', mirror: survey.mirror, number }));
+  return `${told.join('; ')}; rsconfig mirror add ${label} --server NAME makes an attached volume a mirror`;
+}
+
+async function leftOfOld({ survey }: ForcePlan, server: MirrorServer, number: number): Promise<string[]> {
+  const why = await refusal(server, { kind: 'dismiss', mirror: survey.mirror, number });
+  return why === null
+    ? []
+    : [
+        `server ${server.name} may keep its record of the old mirror (${why}): on it, rsadm witness remove ${survey.mirror} --force removes it`,
+      ];
+}
+
+/** Returns why a VOTE may not have been executed; null if it was, or if there is nothing to remove. */
+async function refusal(server: MirrorServer, order: VoteOrder): Promise<string | null> {
+  try {
+    const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);
+    return voted === VOTED.DONE || voted === VOTED.UNKNOWN ? null : sentence;
+  } catch (thrown) {
+    return toRsError(thrown).message;
+  }
+}

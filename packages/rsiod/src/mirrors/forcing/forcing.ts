@@ -1,0 +1,109 @@
+// The control method `mirror-force`: finds the mirror and the servers, says what would be lost, and makes the mirror if the request knows
+// that. Invariants: nothing is changed for a request that has not seen what the mirror is now; one mirror is made by force at a time.
+
+import type { ControlMethods } from '@rsio/common/control/methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
+import type { MirrorNamespace } from '../management/management.ts';
+import type { MirrorServer } from '../management/mirror-server.ts';
+import { type SurveyedMirror, surveyMirrors } from '../management/survey.ts';
+import { forceMirror } from './force.ts';
+import { type ForcePlan, forcePlan } from './force-plan.ts';
+
+type Force = ControlMethods['mirror-force'];
+
+export interface MirrorForcingPorts {
+  readonly log: Pick<Log, 'info'>;
+  namespaces(): readonly MirrorNamespace[];
+  /** True if the mirror is attached on this machine. `label`: such as osl:db@0; `mirror`: its id. */
+  isAttached(label: string, mirror: string): boolean;
+  /** Returns a new random id of a mirror. */
+  readonly newMirror: () => string;
+}
+
+export class MirrorForcing {
+  private readonly ports: MirrorForcingPorts;
+  private isForcing = false;
+
+  constructor(ports: MirrorForcingPorts) {
+    this.ports = ports;
+  }
+
+  async force(params: Force['params']): Promise<Force['result']> {
+    const plan = await this.plan(params);
+    const { label, survey, replicas, voters, missing, lost, seen } = plan;
+    const told = {
+      ...{ namespace: survey.namespace, name: survey.name, universe: survey.universe, missing, lost, seen, warnings: warningsOf(plan) },
+      replicas: replicas.map(({ server, inSync }) => ({ server: server.name, inSync })),
+      voters: voters.map(({ name }) => name),
+    };
+    if (params.seen === null) return { ...told, mirror: null, left: [] };
+    if (params.seen !== seen) throw new RsError('E_BUSY', `Mirror ${label} has changed meanwhile: try again`);
+    if (this.isForcing) throw new RsError('E_BUSY', 'Another mirror is being made by force: try again later');
+    this.isForcing = true;
+    try {
+      const { mirror, left } = await forceMirror(plan, this.ports.newMirror(), this.ports.log);
+      return { ...told, mirror, left };
+    } finally {
+      this.isForcing = false;
+    }
+  }
+
+  private async plan({ namespace, name, universe, servers, stale }: Force['params']): Promise<ForcePlan> {
+    const { chosen, survey } = await this.surveyed(namespace, name, universe, servers);
+    const label = volumeLabel(survey);
+    if (this.ports.isAttached(label, survey.mirror))
+      throw new RsError('E_IN_USE', `Mirror ${label} is attached here: detach it first (rsconfig -d ${label} --force)`);
+    return forcePlan(
+      survey,
+      servers.map((one) => serverNamed(chosen, one)),
+      stale,
+    );
+  }
+
+  /** The mirror of this name. Of several, the one with a replica on a named server is meant. */
+  private async surveyed(
+    namespace: string | null,
+    name: string,
+    universe: number,
+    servers: readonly string[],
+  ): Promise<{ readonly chosen: MirrorNamespace; readonly survey: SurveyedMirror }> {
+    const namespaces = this.ports.namespaces().filter((one) => namespace === null || one.name === namespace);
+    const found = await Promise.all(
+      namespaces.map(async (chosen) => (await surveyMirrors(chosen.name, chosen.servers)).map((survey) => ({ chosen, survey }))),
+    );
+    const named = found.flat().filter(({ survey }) => survey.name === name && survey.universe === universe);
+    const near = named.filter(({ survey }) => survey.listed.some(({ server }) => servers.includes(server.name)));
+    const [only, second] = near.length > 0 ? near : named;
+    if (only === undefined)
+      throw new RsError(
+        'E_UNKNOWN_VOLUME',
+        `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
+      );
+    if (second === undefined) return only;
+    const candidates = named.map(({ survey }) => `${volumeLabel(survey)} (${survey.mirror})`).join(', ');
+    throw new RsError('E_AMBIGUOUS', `${name} means more than one mirror: ${candidates}: name servers of one of them`);
+  }
+}
+
+/** Throws E_USAGE. What is wrong with a server that is known, the plan says. */
+function serverNamed({ name: namespace, servers }: MirrorNamespace, name: string): MirrorServer {
+  const server = servers.find((one) => one.name === name);
+  if (server !== undefined) return server;
+  const known = servers.map((one) => one.name).join(', ') || 'none';
+  throw new RsError('E_USAGE', `No server ${quoteText(name)} of namespace ${namespace} was reached: known are ${known}`);
+}
+
+function warningsOf({ label, voters, replicas }: ForcePlan): string[] {
+  const several = replicas.filter(({ inSync }) => inSync).length > 1;
+  return [
+    ...(voters.length > 2
+      ? []
+      : [
+          `If ${voters.map(({ name }) => name).join(' or ')} fails, the volume stops: rsconfig mirror add ${label} --server NAME adds a replica, rsconfig mirror witness ${label} --server NAME a voter`,
+        ]),
+    ...(several ? [`The replicas may differ: the client that attaches ${label} makes them equal, and copies all of it`] : []),
+  ];
+}
