@@ -4,6 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
@@ -83,12 +84,16 @@ async function isInSync(): Promise<boolean> {
   return mirrors.length === 1 && mirrors[0]!.replicas.length === 2 && mirrors[0]!.replicas.every(({ inSync }) => inSync);
 }
 
-/** The bytes of the replica in a pool: its only large file. */
-function bytesIn(pool: string, sizeBytes = SIZE): Buffer {
+/** The replica in a pool: its only large file. */
+function dataFileIn(pool: string, sizeBytes = SIZE): string {
   const files = readdirSync(pool, { recursive: true, encoding: 'utf8' }).map((name) => path.join(pool, name));
   const data = files.filter((file) => statSync(file).isFile() && statSync(file).size === sizeBytes);
   expect(data.length, `files of ${sizeBytes} bytes in ${pool}`).toBe(1);
-  return readFileSync(data[0]!);
+  return data[0]!;
+}
+
+function bytesIn(pool: string, sizeBytes = SIZE): Buffer {
+  return readFileSync(dataFileIn(pool, sizeBytes));
 }
 
 it('writes survive a server that is killed and comes back, and then both servers have the same', { timeout: 120_000 }, async () => {
@@ -232,4 +237,39 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
         .equals(data),
       pool,
     ).toBe(true);
+});
+
+it('mirror verify finds the one byte that storage has changed, and repairs it, while the volume is written', {
+  timeout: 120_000,
+}, async () => {
+  await createMirror();
+  await client.rsconfigWell('-a', 'db');
+  const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  for (let offset = 0; offset < SIZE; offset += MIB) await io.write(offset, randomBytes(PIECE));
+  await io.write(9 * MIB, Buffer.alloc(PIECE, 9));
+  // What a discard leaves is the same at both servers.
+  await io.trim(12 * MIB + 512, MIB - 1024);
+  await io.flush();
+  expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('16.0M of osl:db@0 compared: the replicas are equal\n');
+  const file = dataFileIn(pools[1]!);
+  const at = 9 * MIB + 5_000;
+  const changed = await open(file, 'r+');
+  await changed.write(Buffer.from([8]), 0, 1, at);
+  await changed.close();
+  let isWriting = true;
+  const writing = (async () => {
+    for (let index = 0; isWriting; index++) await io.write((index % 8) * MIB, randomBytes(PIECE));
+  })();
+  const found = await client.rsconfig('mirror', 'verify', 'db');
+  const range = `bytes ${9 * MIB + 4096} to ${9 * MIB + 8191}: pi-2 differs`;
+  expect(found).toMatchObject({ code: 1, stdout: `16.0M of osl:db@0 compared: 4.0K differ\n    ${range}\n` });
+  const repaired = await client.rsconfigWell('mirror', 'verify', 'db', '--repair', '--from', 'pi-1');
+  expect(repaired).toBe(`16.0M of osl:db@0 compared: 4.0K differ, 4.0K repaired\n    ${range}, repaired\n`);
+  expect(await client.rsconfigWell('mirror', 'verify', 'db')).toContain('the replicas are equal');
+  isWriting = false;
+  await writing;
+  io.close();
+  await client.rsconfigWell('-d', 'db');
+  expect(bytesIn(pools[0]!).equals(bytesIn(pools[1]!))).toBe(true);
+  expect(bytesIn(pools[1]!)[at]).toBe(9);
 });

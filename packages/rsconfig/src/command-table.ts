@@ -39,6 +39,7 @@ import { MIRROR_GROW } from './commands/mirrors/grow.ts';
 import { MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS } from './commands/mirrors/changes.ts';
 import { MIRROR_FORCE } from './commands/mirrors/force.ts';
 import { MIRROR_CREATE, MIRROR_LIST, MIRROR_REMOVE } from './commands/mirrors/mirrors.ts';
+import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
 import { ATTACH, DETACH } from './commands/volumes/attach.ts';
 import { BACKUP, RESTORE } from './commands/backups/backups.ts';
 import { WATCH } from './commands/watch/watch.ts';
@@ -75,7 +76,18 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
   ],
   [
     'Mirrors',
-    [MIRROR_CREATE, MIRROR_LIST, MIRROR_GROW, MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS, MIRROR_REMOVE, MIRROR_FORCE],
+    [
+      MIRROR_CREATE,
+      MIRROR_LIST,
+      MIRROR_GROW,
+      MIRROR_ADD,
+      MIRROR_DETACH,
+      MIRROR_REPLACE,
+      MIRROR_WITNESS,
+      MIRROR_VERIFY,
+      MIRROR_REMOVE,
+      MIRROR_FORCE,
+    ],
   ],
   ['Backups', [BACKUP, RESTORE]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],

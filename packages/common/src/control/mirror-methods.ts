@@ -99,6 +99,32 @@ export const FORCED_MIRROR = object({
 
 export type ForcedMirror = Of<typeof FORCED_MIRROR>;
 
+const VERIFICATION = object({
+  volume: text(),
+  isRunning: flag(),
+  stopped: orNull(text(), 'Why it ended before everything was compared; null: it did not'),
+  waitsFor: orNull(text(), 'null: nothing'),
+  comparedBytes: count(),
+  sizeBytes: count(),
+  differentBytes: count('Bytes that differed, in units of 4 KiB'),
+  repairedBytes: count('Of these, bytes that were copied from the replica that is right'),
+  ranges: list(
+    object({
+      beginBytes: count(),
+      endBytes: count(),
+      servers: list(text(), 'Servers whose replica differs from that which is right'),
+      isRepaired: flag(),
+    }),
+    'The first 1000 ranges that differed',
+  ),
+});
+
+export type VerificationView = Of<typeof VERIFICATION>;
+
+export const VERIFIED = object({
+  verification: orNull(VERIFICATION, 'null: the replicas were not compared since the mirror was attached'),
+});
+
 const volumeName: Param<string> = { shape: filledText(), what: `the name of a mirror, at most ${NAME_MAX_BYTES} characters` };
 const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
@@ -106,6 +132,7 @@ const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096',
 const poolOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a pool or null', default: null };
 const request: Param<string | null> = { shape: orNull(filledText()), what: 'an id of at most 64 characters or null', default: null };
 const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
+const serverOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a server or null', default: null };
 const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
 
 export const MIRROR_METHODS = {
@@ -199,5 +226,23 @@ export const MIRROR_METHODS = {
     },
     CHANGED_MIRROR,
     SERVER_CALL_MS,
+  ),
+  'mirror-verify': method(
+    'Begins to compare the replicas in sync of a mirror that is attached here, by checksums on their servers',
+    { namespace: namespaceOrNull, name: volumeName, universe, repair: flagParam, from: serverOrNull },
+    VERIFIED,
+    CONTROL_TIMEOUT_MS,
+  ),
+  'mirror-verification': method(
+    'How far the last comparison of replicas is, and what it has found',
+    { namespace: namespaceOrNull, name: volumeName, universe },
+    VERIFIED,
+    CONTROL_TIMEOUT_MS,
+  ),
+  'mirror-verify-stop': method(
+    'Ends a comparison of replicas',
+    { namespace: namespaceOrNull, name: volumeName, universe },
+    VERIFIED,
+    CONTROL_TIMEOUT_MS,
   ),
 } as const;

@@ -6,9 +6,11 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Copier } from '../mirror/copy/copier.ts';
 import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
-import type { CopyIo, CopyView } from '../mirror/copy/copy-ports.ts';
+import type { CopyView } from '../mirror/copy/copy-ports.ts';
 import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
-import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
+import type { ByteRange } from '../mirror/verify/differences.ts';
+import type { VerifyIo } from '../mirror/verify/verifier.ts';
+import { MIRROR_REGION_BYTES, MIRROR_SUM_BYTES } from '../wire/limits.ts';
 import type { MirrorMapAnswer } from '../wire/mirror/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { BLOCK_BYTES, SimLocks, SimReplica, type UnderWay } from './mirror-replicas.ts';
@@ -33,6 +35,8 @@ export class MirrorCopyWorld {
   readonly touched = new RegionSet();
   readonly unsettled = new RegionSet();
   readonly copier: Copier;
+  /** The replicas as the copier and the verifier see them. */
+  readonly io: VerifyIo;
   blocks: number;
   isPending = false;
   isPaused = false;
@@ -43,6 +47,8 @@ export class MirrorCopyWorld {
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
   private lastValue = 1;
+  private lastView: CopyView | null = null;
+  private readonly followers: ((view: CopyView) => void)[] = [];
   /** Replicas that have caught up; the administrator takes his time. */
   private readonly joins = new Set<string>();
   private hasBegun = false;
@@ -53,7 +59,8 @@ export class MirrorCopyWorld {
     this.blocks = sizeBytes / BLOCK_BYTES;
     this.replicas = Array.from({ length: count }, (_, index) => new SimReplica(`r${index}`, this.blocks));
     for (const { identity } of this.replicas) this.roles.set(identity, 'member');
-    this.copier = new Copier(this.clock, this.io(), new CopyBuffers(), {
+    this.io = this.newIo();
+    this.copier = new Copier(this.clock, this.io, new CopyBuffers(), {
       caughtUp: (identity) => this.joins.add(identity),
       fellBack: (identity) => this.unjoin(identity),
       lost: (identity, why) => {
@@ -75,6 +82,12 @@ export class MirrorCopyWorld {
   setReturning(replica: SimReplica): void {
     this.roles.set(replica.identity, 'returning');
     replica.isUp = this.random.chance(0.5);
+  }
+
+  /** Calls `viewed` with the present view and each later one. */
+  follow(viewed: (view: CopyView) => void): void {
+    this.followers.push(viewed);
+    if (this.lastView !== null) viewed(this.lastView);
   }
 
   inSync(): SimReplica[] {
@@ -199,7 +212,7 @@ export class MirrorCopyWorld {
 
   /** Nothing goes wrong any more. True if everything is in sync, settled and cleared, in all maps. */
   quiesce(): boolean {
-    this.resume();
+    if (this.isPaused) this.resume();
     this.setPending(false);
     for (let round = 0; round < 40; round++) {
       this.settleRoles();
@@ -276,6 +289,8 @@ export class MirrorCopyWorld {
     });
     const view: CopyView = { isServing: this.hasBegun, isPending, isAllInSync: hasAll && !isPending, sizeBytes: this.sizeBytes, replicas };
     this.copier.setView(view);
+    this.lastView = view;
+    for (const follow of this.followers) follow(view);
   }
 
   private send(write: UserWrite, replica: SimReplica): void {
@@ -320,7 +335,7 @@ export class MirrorCopyWorld {
     };
   }
 
-  private io(): CopyIo {
+  private newIo(): VerifyIo {
     const find = (identity: string): SimReplica => this.replicas.find((one) => one.identity === identity)!;
     const outstanding = (): number => this.writes.length;
     return {
@@ -346,6 +361,8 @@ export class MirrorCopyWorld {
       flushAt: (identity, done) => this.enqueue(find(identity), 'flush', 0, 0, this.flushOf(find(identity)), done),
       readMap: (identity, first, done) => this.readMap(find(identity), first, done),
       clearMap: (identity, ranges, done) => this.clearMap(find(identity), ranges, done),
+      alone: (work) => this.copier.pause(() => work(() => this.copier.resume())),
+      readSums: (identity, range, pieceBytes, done) => this.readSums(find(identity), range, pieceBytes, done),
     };
   }
 
@@ -381,6 +398,23 @@ export class MirrorCopyWorld {
       return STATUS.OK;
     };
     this.enqueue(replica, 'map', 0, 0, execute, (status) => done(status === STATUS.OK ? answer : null));
+  }
+
+  private readSums(
+    replica: SimReplica,
+    { beginBytes, endBytes }: ByteRange,
+    pieceBytes: number,
+    done: (sums: Buffer | null) => void,
+  ): void {
+    const sums = Buffer.alloc(Math.ceil((endBytes - beginBytes) / pieceBytes) * MIRROR_SUM_BYTES);
+    const execute = (): number => {
+      for (let piece = 0; piece * MIRROR_SUM_BYTES < sums.length; piece++) {
+        const block = Math.floor((beginBytes + piece * pieceBytes) / BLOCK_BYTES);
+        sums.writeUInt32LE(replica.cache[block]!, piece * MIRROR_SUM_BYTES);
+      }
+      return STATUS.OK;
+    };
+    this.enqueue(replica, 'sums', 0, 0, execute, (status) => done(status === STATUS.OK ? sums : null));
   }
 
   private clearMap(replica: SimReplica, ranges: readonly number[], done: (status: number) => void): void {

@@ -10,7 +10,7 @@ import { STATUS } from '../wire/status.ts';
 export const BLOCK_BYTES = MIRROR_REGION_BYTES / 8;
 
 export interface UnderWay {
-  readonly kind: 'read' | 'write' | 'flush' | 'map' | 'clear' | 'user-write' | 'join-flush';
+  readonly kind: 'read' | 'write' | 'flush' | 'map' | 'clear' | 'sums' | 'user-write' | 'join-flush';
   readonly begin: number;
   readonly end: number;
   /** Executes the request and returns its status. */

@@ -20,6 +20,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [OP.READ]: 'READ',
   [OP.WRITE]: 'WRITE',
   [OP.FLUSH]: 'FLUSH',
+  [OP.ZERO]: 'ZERO',
 };
 
 export const REVOKED = 'waits: The server has revoked the handle: the client opens the volume again';
@@ -80,7 +81,7 @@ export class RevokeScene {
 
   /** Requests that the server has received but the test has not answered, each as name and handle (OPEN: only the name). */
   get waiting(): string[] {
-    return [OP.OPEN, OP.CLOSE, OP.IOCTL, OP.READ, OP.WRITE, OP.FLUSH].flatMap((op) =>
+    return [OP.OPEN, OP.CLOSE, OP.IOCTL, OP.READ, OP.WRITE, OP.FLUSH, OP.ZERO].flatMap((op) =>
       this.open(op).map(({ frame: { header } }) => (op === OP.OPEN ? 'OPEN' : `${NAMES[op]} ${header.handle}`)),
     );
   }
@@ -88,7 +89,7 @@ export class RevokeScene {
   answer(op: number, status: number, body: Buffer = EMPTY): void {
     const { path, frame } = this.open(op)[0]!;
     this.answered.add(frame);
-    if (op === OP.READ || op === OP.WRITE || op === OP.FLUSH) path.answerIo(frame, status, body);
+    if (op === OP.READ || op === OP.WRITE || op === OP.FLUSH || op === OP.ZERO) path.answerIo(frame, status, body);
     else path.answerMessage(frame, status, body);
     this.settle();
   }

@@ -83,6 +83,13 @@ export const MIRROR_REGIONS_MAX = Math.ceil(VOLUME_MAX_BYTES / MIRROR_REGION_BYT
 export const MIRROR_MAP_PART_MAX_BYTES = 32 * KIB;
 /** Most ranges of regions in one ioctl MIRROR_CLEAR. */
 export const MIRROR_CLEAR_RANGES_MAX = 512;
+/** Bytes of the checksum of a piece: the begin of its SHA-256. That many make two different pieces with one checksum impossible in practice. */
+export const MIRROR_SUM_BYTES = 16;
+/** Most sectors of a piece in the ioctl MIRROR_SUMS. */
+export const MIRROR_SUM_PIECE_SECTORS_MAX = (64 * KIB) / SECTOR_BYTES;
+/** Most sectors, and most pieces, in one ioctl MIRROR_SUMS. */
+export const MIRROR_SUMS_SECTORS_MAX = MIB / SECTOR_BYTES;
+export const MIRROR_SUMS_PIECES_MAX = 256;
 /** Most VOTEs of a session that the server executes or has waiting. Further ones are refused. */
 export const VOTES_PER_SESSION_MAX = 32;
 
@@ -110,4 +117,5 @@ assert(
 );
 assert(MIRROR_MAP_PART_MAX_BYTES + KIB < MESSAGE_MAX_BYTES, 'A part of a map must fit into a frame');
 assert(MIRROR_CLEAR_RANGES_MAX * 2 * 9 + KIB < MESSAGE_MAX_BYTES, 'The ranges of a MIRROR_CLEAR must fit into a frame');
+assert(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES + KIB < MESSAGE_MAX_BYTES, 'The sums of a MIRROR_SUMS must fit into a frame');
 assert(SLOTS_RESERVED < SLOTS / 4, 'Reserved slots leave too few for data');

@@ -186,6 +186,8 @@ export const IOCTL = {
   MIRROR_CLEAR: 7,
   /** Of a replica: OK as long as the term under which it was opened may use it; else STALE. No bodies. */
   TERM: 8,
+  /** Of a replica: checksums of a range, to compare it with another replica. Request: MirrorSumsRequest; answer: MirrorSumsAnswer. */
+  MIRROR_SUMS: 9,
 } as const;
 
 export interface IdentifyAnswer {

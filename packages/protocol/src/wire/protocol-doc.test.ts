@@ -167,6 +167,8 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### MIRROR_MAP', part(mirrors.encodeMirrorMapRequest({ first: 0 }))],
   ['#### MIRROR_MAP answer', part(mirrors.encodeMirrorMapAnswer({ regions: 1, first: 0, bits: nonce }))],
   ['#### MIRROR_CLEAR', part(mirrors.encodeMirrorClearRequest({ ranges: [0, 1] }))],
+  ['#### MIRROR_SUMS', part(mirrors.encodeMirrorSumsRequest({ lba: 0, sectors: 1, pieceSectors: 1 }))],
+  ['#### MIRROR_SUMS answer', part(mirrors.encodeMirrorSumsAnswer({ sums: nonce }))],
   ['#### ADMIN CALL', part(codec.encodeAdminCall({ request: 'r', method: 'm', params: nonce, withinMs: 1 }))],
   ['#### ADMIN REST', part(codec.encodeAdminRest({ answer: 1, offset: 0 }))],
   ['#### ADMIN answer', part(codec.encodeAdminAnswer({ answer: 0, totalBytes: 32, part: nonce }))],

@@ -44,3 +44,5 @@ export const DOCTOR_OPEN_FILES_MIN = 1_024;
 export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
 /** Number of the first routing table that doctor proposes in its remedies; tables that are in use are skipped. */
 export const ROUTE_TABLE_FIRST = 101;
+/** Interval at which a comparison of replicas is looked at. */
+export const VERIFY_LOOK_MS = 500;

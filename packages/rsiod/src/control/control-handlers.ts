@@ -3,6 +3,7 @@
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -104,6 +105,14 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     'snapshot-begin': (request) => ports.snapshots.begin(request),
     'snapshot-end': (request) => ports.snapshots.end(request),
     'await-volume': (request) => ports.serverCalls.awaitVolume(request),
+    ...mirrorHandlers(ports),
+  };
+  return handlers;
+}
+
+function mirrorHandlers(ports: ControlHandlersPorts): Pick<ControlHandlers, keyof typeof MIRROR_METHODS> {
+  const { mirrors } = ports.attachments;
+  return {
     mirrors: (request) => ports.mirrors.list(request),
     'mirror-create': (request) => ports.mirrors.create(request),
     'mirror-remove': (request) => ports.mirrors.remove(request),
@@ -113,6 +122,16 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     'mirror-replace': (request) => ports.mirrorChanges.replace(request),
     'mirror-witness': (request) => ports.mirrorChanges.witness(request),
     'mirror-force': (request) => ports.forcing.force(request),
+    'mirror-verify': ({ repair, from, ...named }) => {
+      const mirror = mirrors.named(named);
+      mirror.verify(repair, from);
+      return { verification: mirror.verification };
+    },
+    'mirror-verification': (named) => ({ verification: mirrors.named(named).verification }),
+    'mirror-verify-stop': (named) => {
+      const mirror = mirrors.named(named);
+      mirror.stopVerifying();
+      return { verification: mirror.verification };
+    },
   };
-  return handlers;
 }

@@ -3,8 +3,10 @@
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
+import type { VerificationView } from '@rsio/common/control/mirror-methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';
@@ -14,11 +16,12 @@ import { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';
 import { Replica } from '@rsio/protocol/mirror/io/replica';
 import type { MirrorSeed, MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
+import { Verifier, type VerifyIo } from '@rsio/protocol/mirror/verify/verifier';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { CLOSE_WAIT_MS } from './limits.ts';
 import type { DriverServer } from './driver-ports.ts';
 import { MirrorDriver } from './mirror-driver.ts';
-import { attachedMirrorView, unreadableText } from './mirror-view.ts';
+import { attachedMirrorView, unreadableText, verificationView } from './mirror-view.ts';
 
 export interface AttachedMirrorPorts {
   readonly clock: Clock;
@@ -44,6 +47,8 @@ export class AttachedMirror {
   readonly io: MirrorIo;
   readonly driver: MirrorDriver;
   private readonly copier: Copier;
+  private readonly copyIo: VerifyIo;
+  private verifier: Verifier | null = null;
   private readonly ports: AttachedMirrorPorts;
   /** Whether the former end was clean; null before the client is the holder. */
   private isClean: boolean | null = null;
@@ -71,7 +76,11 @@ export class AttachedMirror {
         standingChanged: () => this.standingChanged(),
       },
     );
-    this.copier = new Copier(clock, new MirrorCopyIo(this.io, clock), ports.buffers, {
+    const copyIo = new MirrorCopyIo(this.io, clock);
+    this.copyIo = Object.assign(copyIo, {
+      alone: (work: (done: () => void) => void) => this.copier.pause(() => work(() => this.copier.resume())),
+    });
+    this.copier = new Copier(clock, copyIo, ports.buffers, {
       caughtUp: (identity) => this.driver.report({ kind: 'caught-up', identity }),
       fellBack: (identity, why) => this.driver.fellBack(identity, why),
       lost: (identity, why) => this.driver.lost(identity, why),
@@ -98,6 +107,7 @@ export class AttachedMirror {
     this.settingsChanged();
   }
 
+  /** Such as osl:db@0. */
   get label(): string {
     return this.ports.label;
   }
@@ -112,19 +122,14 @@ export class AttachedMirror {
   }
 
   get status(): AttachedMirrorView {
-    const nameOf = (serverid: number): string =>
-      this.ports.servers().find((server) => server.serverid === serverid)?.name ?? `server ${serverid}`;
-    return attachedMirrorView(
-      this.ports.label,
-      this.view,
-      { progress: this.copier.progress(), unreadable: this.copier.unreadable.first },
-      nameOf,
-    );
+    const copies = { progress: this.copier.progress(), unreadable: this.copier.unreadable.first };
+    return attachedMirrorView(this.ports.label, this.view, copies, (serverid) => this.nameOf(serverid));
   }
 
   settingsChanged(): void {
     const { resyncRateBytes, mirrorReads } = this.ports.settings();
     this.copier.setRate(resyncRateBytes === 0 ? null : resyncRateBytes);
+    this.verifier?.setRate(resyncRateBytes === 0 ? null : resyncRateBytes);
     this.io.readsAreLocal = mirrorReads === 'local';
   }
 
@@ -147,7 +152,7 @@ export class AttachedMirror {
       const ask = (): void => {
         this.whenSettled = null;
         // Nothing is sent after the clean configuration, copies included.
-        this.copier.pause(() => {
+        this.quiesce(() => {
           if (isFinished) return;
           void this.driver.wish({ kind: 'detach' }).then((refusal) => {
             if (refusal !== '') finish(false);
@@ -182,6 +187,63 @@ export class AttachedMirror {
     });
   }
 
+  /**
+   * Begins to compare the replicas. `from`: server whose replica is right; null: the first one in sync. Throws E_BUSY while an earlier
+   * comparison goes on, and E_USAGE if the server has no replica in sync.
+   */
+  verify(isRepair: boolean, from: string | null): void {
+    const { clock, label, buffers } = this.ports;
+    if (this.verifier?.isIdle === false)
+      throw new RsError('E_BUSY', `The replicas of ${label} are being compared already: rsconfig mirror verify ${label} --stop ends that`);
+    const verifier = new Verifier(
+      clock,
+      this.copyIo,
+      buffers,
+      { isRepair, source: from === null ? null : this.inSyncAt(from) },
+      {
+        lost: (identity, why) => this.driver.lost(identity, why),
+      },
+    );
+    this.verifier = verifier;
+    this.settingsChanged();
+    if (this.view !== null) verifier.setView(this.view);
+  }
+
+  /** What the last comparison has found; null: there was none since the mirror was attached. */
+  get verification(): VerificationView | null {
+    const { verifier } = this;
+    return verifier === null ? null : verificationView(this.ports.label, verifier.report, (identity) => this.serverOf(identity));
+  }
+
+  stopVerifying(): void {
+    this.verifier?.stop('It was stopped');
+  }
+
+  private inSyncAt(server: string): string {
+    const replica = this.view?.replicas.find((one) => one.role === 'member' && this.nameOf(one.server) === server);
+    if (replica !== undefined) return replica.identity;
+    throw new RsError(
+      'E_USAGE',
+      `Server ${quoteText(server)} has no replica of ${this.ports.label} that is in sync: see rsconfig mirror list`,
+    );
+  }
+
+  private serverOf(identity: string): string {
+    const replica = this.view?.replicas.find((one) => one.identity === identity);
+    return replica === undefined ? 'a server that is no member any more' : this.nameOf(replica.server);
+  }
+
+  private nameOf(serverid: number): string {
+    return this.ports.servers().find((server) => server.serverid === serverid)?.name ?? `server ${serverid}`;
+  }
+
+  /** Nothing of what was begun here goes on: a comparison first, because a repair pauses the copier and lets it go on. */
+  private quiesce(then: () => void): void {
+    const pause = (): void => this.copier.pause(then);
+    if (this.verifier === null) pause();
+    else this.verifier.stop('The mirror is detached', pause);
+  }
+
   /** Ends all sessions, whether the mirror is detached or not. I/O fails from now on. */
   async stop(): Promise<void> {
     this.end(STATUS.IO_ERROR, 'Detached');
@@ -196,6 +258,7 @@ export class AttachedMirror {
   }
 
   private end(status: number, sentence: string): void {
+    this.verifier?.stop(sentence);
     this.copier.end();
     this.io.end(status, sentence);
   }
@@ -215,6 +278,7 @@ export class AttachedMirror {
     // The copier marks the new part of a volume that has grown before a user can write there.
     this.copier.setView(view);
     this.io.setView(view);
+    this.verifier?.setView(view);
     for (const { identity, role, session } of view.replicas) {
       if (role === 'joining' && session === 'open') this.flush(identity);
     }

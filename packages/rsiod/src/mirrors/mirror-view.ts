@@ -2,9 +2,11 @@
 // words for the states of replicas in replica-changes.ts.
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
+import type { VerificationView } from '@rsio/common/control/mirror-methods';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
+import type { VerifyReport } from '@rsio/protocol/mirror/verify/verifier';
 import { stateOf } from './replica-changes.ts';
 
 /** What the copier tells of itself. */
@@ -47,4 +49,10 @@ export function attachedMirrorView(
     waitsFor: view?.waitsFor ?? (unreadable === null ? null : unreadableText(unreadable)),
     replicas,
   };
+}
+
+/** `serverOf`: name of the server of a replica. */
+export function verificationView(label: string, report: VerifyReport, serverOf: (identity: string) => string): VerificationView {
+  const ranges = report.ranges.map(({ replicas, ...range }) => ({ ...range, servers: replicas.map(serverOf) }));
+  return { volume: label, ...report, ranges };
 }

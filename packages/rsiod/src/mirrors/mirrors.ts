@@ -53,6 +53,27 @@ export class Mirrors {
     return this.attached.get(target) ?? null;
   }
 
+  /** The attached mirror of this name. `namespace`: null if the name is enough. Throws E_UNKNOWN_VOLUME and E_AMBIGUOUS. */
+  named({
+    namespace,
+    name,
+    universe,
+  }: {
+    readonly namespace: string | null;
+    readonly name: string;
+    readonly universe: number;
+  }): AttachedMirror {
+    const volume = `${name}@${universe}`;
+    const isNamed = ({ label }: AttachedMirror): boolean =>
+      namespace === null ? label.endsWith(`:${volume}`) : label === `${namespace}:${volume}`;
+    const [only, second] = [...this.attached.values()].filter(isNamed);
+    const told = namespace === null ? volume : `${namespace}:${volume}`;
+    if (only === undefined)
+      throw new RsError('E_UNKNOWN_VOLUME', `No mirror ${told} is attached on this machine: give the command on the client that has it`);
+    if (second === undefined) return only;
+    throw new RsError('E_AMBIGUOUS', `${told} means ${only.label} and ${second.label}: name the namespace, as in NAMESPACE:${name}`);
+  }
+
   /** Resolves when the mirror takes I/O. Throws E_HELD, E_TAKEN, and E_TIMEOUT with a sentence about what is missing. */
   async attach(ask: MirrorAsk): Promise<AttachedMirror> {
     const { label, waitMs } = ask;

@@ -6,10 +6,13 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { decodeExtentsRequest, encodeExtentsAnswer, encodeIdentifyAnswer } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
+import { decodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror/codec';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from '../backends/io/backend.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
+import { SUMS_PER_HANDLE_MAX } from './limits.ts';
 import { isMirrorIoctl, mirrorIoctl } from './mirror-ioctls.ts';
+import { mirrorSums } from './mirror-sums.ts';
 import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshot-reads/snapshot-asks.ts';
 
 /** The listener's answer to a client's IOCTL SETTLED. */
@@ -32,6 +35,8 @@ export interface IoctlHandle {
   readonly epoch: number;
   readonly incarnation: string;
   readonly inFlight: InFlight;
+  /** MIRROR_SUMS that are under way. */
+  sumsUnderWay: number;
 }
 
 export interface IoctlEvents {
@@ -48,6 +53,7 @@ export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number
   else if (number === IOCTL.SETTLED) await settled(ports, open, events);
   else if (number === IOCTL.TERM) term(open, events);
   else if (isSnapshotIoctl(number)) await aboutSnapshot(ports, open, number, body, events);
+  else if (number === IOCTL.MIRROR_SUMS) sums(open, body, events);
   else if (isMirrorIoctl(number)) aboutMirror(open, number, body, events);
   else events.refused(STATUS.UNSUPPORTED, `There is no IOCTL ${number}`);
 }
@@ -74,6 +80,26 @@ function aboutMirror({ volume, backend }: IoctlHandle, number: number, body: Buf
   const { intents } = backend;
   if (intents === undefined) events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
   else events.done(mirrorIoctl(intents, number, body));
+}
+
+function sums(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
+  const { volume, backend, sizeBytes } = open;
+  if (volume.replica === undefined) return events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
+  const request = decodeMirrorSumsRequest(body, 0, body.length);
+  if ((request.lba + request.sectors) * SECTOR_BYTES > sizeBytes) return refuse(events, STATUS.PAST_END);
+  if (open.sumsUnderWay >= SUMS_PER_HANDLE_MAX)
+    return events.refused(
+      STATUS.OUT_OF_MEMORY,
+      `Volume ${volume.name} has ${SUMS_PER_HANDLE_MAX} requests for sums under way: ask again later`,
+    );
+  open.sumsUnderWay++;
+  open.inFlight.begin();
+  mirrorSums(backend, request, (status, answer) => {
+    if (status === STATUS.OK) events.done(answer);
+    else refuse(events, events.outcome(status));
+    open.sumsUnderWay--;
+    open.inFlight.end();
+  });
 }
 
 function refuse(events: IoctlEvents, status: Status): void {

@@ -35,6 +35,8 @@ export interface OpenVolume extends GatedHandle {
   changing: number;
   /** True if anything has been written since the last sync began, or may have been written before the handle was opened. */
   hasUnsynced: boolean;
+  /** MIRROR_SUMS that are under way. */
+  sumsUnderWay: number;
   readonly inFlight: InFlight;
   readonly counters: VolumeCounters;
 }

@@ -364,6 +364,7 @@ export class SessionVolumes {
       changing: 0,
       hasUnsynced: false,
       inFlight: new InFlight(),
+      sumsUnderWay: 0,
       counters: this.counters.of(volume.id),
     };
     growHandle(open, open.sizeBytes);

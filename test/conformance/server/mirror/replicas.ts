@@ -1,12 +1,19 @@
 // Replicas of mirrors: PLACE and UNPLACE, OPENs under terms, claims that end handles, and TERM (Q6 to Q9). Each case founds a mirror of its own,
 // makes the volume its replica, and makes it a plain volume again at the end. Votes without a replica are in votes.ts.
 
+import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
+import { MIRROR_REGION_BYTES, MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
 import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
-import { decodeMirrorMapAnswer, encodeMirrorClearRequest, encodeMirrorMapRequest } from '@rsio/protocol/wire/mirror/codec';
+import {
+  decodeMirrorMapAnswer,
+  decodeMirrorSumsAnswer,
+  encodeMirrorClearRequest,
+  encodeMirrorMapRequest,
+  encodeMirrorSumsRequest,
+} from '@rsio/protocol/wire/mirror/codec';
 import { VOTED, type VoteAnswer, type VoteReplica } from '@rsio/protocol/wire/mirror/messages';
 import type { RawClient, RawRequest } from '../../../support/peers/raw-peer.ts';
 import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
@@ -65,8 +72,8 @@ async function termIs(path: RawClient, handle: number, status: StatusName): Prom
   else await failed(path, request, status);
 }
 
-async function writes(path: RawClient, handle: number, byte: number, status: StatusName = 'OK'): Promise<void> {
-  await answered(path, { op: OP.WRITE, handle, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, byte) }, status);
+async function writes(path: RawClient, handle: number, byte: number, status: StatusName = 'OK', lba = SCRATCH): Promise<void> {
+  await answered(path, { op: OP.WRITE, handle, lba, count: BLOCK, body: filled(BLOCK, byte) }, status);
 }
 
 /** `run` returns the number of the last term of the first node. */
@@ -104,7 +111,8 @@ export const REPLICA_CASES: readonly ServerCase[] = [
   serverCase('mirror.replica.ioctls', 'IOCTL', 'The handle of a plain volume has no term and no map', async (target) => {
     const path = await agreed(target);
     const handle = await target.handle();
-    for (const aux of [IOCTL.TERM, IOCTL.MIRROR_MAP, IOCTL.MIRROR_CLEAR]) await failed(path, { op: OP.IOCTL, handle, aux }, 'UNSUPPORTED');
+    for (const aux of [IOCTL.TERM, IOCTL.MIRROR_MAP, IOCTL.MIRROR_CLEAR, IOCTL.MIRROR_SUMS])
+      await failed(path, { op: OP.IOCTL, handle, aux }, 'UNSUPPORTED');
   }),
   mirrorCase('replica.refused', 'Q8', 'PLACE needs its term, and a free volume in a pool', async (mirror, { options }) => {
     await mirror.claim(1);
@@ -162,6 +170,40 @@ export const REPLICA_CASES: readonly ServerCase[] = [
     equals('The regions that are set then', await map(), []);
     await writes(mirror.path, handle, 0x41);
     equals('The regions that are set after a WRITE', await map(), [Math.floor((SCRATCH * SECTOR_BYTES) / MIRROR_REGION_BYTES)]);
+    await answered(mirror.path, { op: OP.CLOSE, handle });
+    return 1;
+  }),
+  replicaCase('sums', 'MIRROR_SUMS', 'Equal pieces have equal sums, and a WRITE changes that of its piece alone', async (replica) => {
+    const { mirror } = replica;
+    const { handle, sizeBytes } = await replica.opens(1);
+    const asking = (lba: number, sectors: number, pieceSectors: number): RawRequest => ({
+      ...{ op: OP.IOCTL, handle, aux: IOCTL.MIRROR_SUMS },
+      body: encodeMirrorSumsRequest({ lba, sectors, pieceSectors }),
+    });
+    const sums = async (pieceSectors: number): Promise<string[]> => {
+      const { body } = await answered(mirror.path, asking(SCRATCH, 4 * BLOCK, pieceSectors));
+      const { sums: all } = decodeMirrorSumsAnswer(body, 0, body.length);
+      return Array.from({ length: all.length / MIRROR_SUM_BYTES }, (_, index) =>
+        all.subarray(index * MIRROR_SUM_BYTES, (index + 1) * MIRROR_SUM_BYTES).toString('hex'),
+      );
+    };
+    for (let index = 0; index < 4; index++) await writes(mirror.path, handle, 0x41, 'OK', SCRATCH + index * BLOCK);
+    const before = await sums(BLOCK);
+    equals('The number of sums', before.length, 4);
+    equals('The number of different sums', new Set(before).size, 1);
+    equals('The number of sums, the last piece shorter', (await sums(3 * BLOCK)).length, 2);
+    const expected = createHash('sha256')
+      .update(filled(BLOCK, 0x41))
+      .digest('hex')
+      .slice(0, 2 * MIRROR_SUM_BYTES);
+    equals('The sum', before[0], expected);
+    await writes(mirror.path, handle, 0x42, 'OK', SCRATCH + 2 * BLOCK);
+    equals(
+      'Which sums are as before',
+      (await sums(BLOCK)).map((one) => one === expected),
+      [true, true, false, true],
+    );
+    await failed(mirror.path, asking(sizeBytes / SECTOR_BYTES - BLOCK, 2 * BLOCK, BLOCK), 'PAST_END');
     await answered(mirror.path, { op: OP.CLOSE, handle });
     return 1;
   }),

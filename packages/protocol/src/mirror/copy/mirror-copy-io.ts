@@ -2,10 +2,17 @@
 // Invariant: an answer of a session that was given up is no answer.
 
 import type { Clock } from '@rsio/common/lib/clock';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { callSession, type SessionAnswer } from '../../client/session-call.ts';
 import { OP } from '../../wire/frames.ts';
 import { IOCTL } from '../../wire/messages.ts';
-import { decodeMirrorMapAnswer, encodeMirrorClearRequest, encodeMirrorMapRequest } from '../../wire/mirror/codec.ts';
+import {
+  decodeMirrorMapAnswer,
+  decodeMirrorSumsAnswer,
+  encodeMirrorClearRequest,
+  encodeMirrorMapRequest,
+  encodeMirrorSumsRequest,
+} from '../../wire/mirror/codec.ts';
 import type { MirrorMapAnswer } from '../../wire/mirror/messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { MirrorIo } from '../io/mirror-io.ts';
@@ -72,12 +79,29 @@ export class MirrorCopyIo implements CopyIo {
 
   readMap(identity: string, first: number, done: (answer: MirrorMapAnswer | null) => void): void {
     this.call(identity, IOCTL.MIRROR_MAP, encodeMirrorMapRequest({ first }), ({ status, bodies }) => {
-      done(status === STATUS.OK ? mapAnswerOf(bodies[0]) : null);
+      done(status === STATUS.OK ? decoded(bodies[0], (body) => decodeMirrorMapAnswer(body, 0, body.length)) : null);
     });
   }
 
   clearMap(identity: string, ranges: readonly number[], done: Done): void {
     this.call(identity, IOCTL.MIRROR_CLEAR, encodeMirrorClearRequest({ ranges: [...ranges] }), ({ status }) => done(status));
+  }
+
+  /** Sums of a range of one replica, piece by piece; null if there is no answer, or if it is not understood. */
+  readSums(
+    identity: string,
+    { beginBytes, endBytes }: { readonly beginBytes: number; readonly endBytes: number },
+    pieceBytes: number,
+    done: (sums: Buffer | null) => void,
+  ): void {
+    const [lba, sectors, pieceSectors] = [beginBytes, endBytes - beginBytes, pieceBytes].map((bytes) => bytes / SECTOR_BYTES) as [
+      number,
+      number,
+      number,
+    ];
+    this.call(identity, IOCTL.MIRROR_SUMS, encodeMirrorSumsRequest({ lba, sectors, pieceSectors }), ({ status, bodies }) => {
+      done(status === STATUS.OK ? decoded(bodies[0], (body) => decodeMirrorSumsAnswer(body, 0, body.length).sums) : null);
+    });
   }
 
   private call(identity: string, aux: number, body: Buffer, answered: (answer: SessionAnswer) => void): void {
@@ -92,10 +116,10 @@ export class MirrorCopyIo implements CopyIo {
   }
 }
 
-function mapAnswerOf(body: Buffer | undefined): MirrorMapAnswer | null {
+function decoded<T>(body: Buffer | undefined, decode: (body: Buffer) => T): T | null {
   if (body === undefined) return null;
   try {
-    return decodeMirrorMapAnswer(body, 0, body.length);
+    return decode(body);
   } catch {
     return null;
   }

@@ -66,9 +66,9 @@ class Mirror {
 
   submit(op: number, fill = 0): { request: Request; statuses: number[] } {
     const statuses: number[] = [];
-    const bodyBytes = op === OP.FLUSH ? 0 : SECTOR_BYTES;
+    const bodyBytes = op === OP.FLUSH || op === OP.DISCARD ? 0 : SECTOR_BYTES;
     const buffer = Buffer.alloc(bodyBytes, fill);
-    const request = Object.assign(new Request(), { op, lba: 0, count: bodyBytes / SECTOR_BYTES, bodyBytes, buffer });
+    const request = Object.assign(new Request(), { op, lba: 0, count: op === OP.FLUSH ? 0 : 1, bodyBytes, buffer });
     request.events = {
       requestDone: (done, status) => {
         statuses.push(status);
@@ -105,6 +105,14 @@ test('a WRITE goes to both replicas and is acknowledged when both have answered;
   expect(read.statuses).toEqual([]);
   mirror.answer(1, OP.IOCTL);
   expect(read.statuses).toEqual([STATUS.OK]);
+});
+
+test('a DISCARD is a ZERO to the replicas, because they would not be equal after it', () => {
+  const mirror = new Mirror();
+  const { statuses } = mirror.submit(OP.DISCARD);
+  expect(mirror.servers.map(({ waiting }) => waiting)).toEqual([['ZERO 7'], ['ZERO 7']]);
+  for (const server of [0, 1]) mirror.answer(server, OP.ZERO);
+  expect(statuses).toEqual([STATUS.OK]);
 });
 
 test('a WRITE is not acknowledged before a replica with a new incarnation has it again (M10)', () => {

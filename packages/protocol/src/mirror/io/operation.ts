@@ -4,6 +4,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
+import { OP } from '../../wire/frames.ts';
 import type { Member } from './members.ts';
 import type { Replica } from './replica.ts';
 import { LockEntry } from './sector-lock.ts';
@@ -64,7 +65,8 @@ export class Operation extends LockEntry {
     child.member = member;
     child.replica = replica;
     child.startSequence = sequence;
-    child.op = request.op;
+    // What a DISCARD leaves is undefined, and each replica would have its own. A ZERO makes a hole where the storage can, and is equal everywhere.
+    child.op = request.op === OP.DISCARD ? OP.ZERO : request.op;
     child.flags = request.flags;
     child.lba = request.lba;
     child.count = request.count;

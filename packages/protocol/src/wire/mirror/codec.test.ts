@@ -6,12 +6,17 @@ import { describe, expect, test } from 'vitest';
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
   MESSAGE_MAX_BYTES,
+  LBA_MAX,
   MIRROR_CLEAR_RANGES_MAX,
   MIRROR_CLIENTS_MAX,
   MIRROR_MAP_PART_MAX_BYTES,
   MIRROR_MEMBERS_MAX,
   MIRROR_REGION_BYTES,
   MIRROR_REGIONS_MAX,
+  MIRROR_SUM_BYTES,
+  MIRROR_SUM_PIECE_SECTORS_MAX,
+  MIRROR_SUMS_PIECES_MAX,
+  MIRROR_SUMS_SECTORS_MAX,
 } from '../limits.ts';
 import * as codec from './codec.ts';
 import { type MirrorConfig, VOTED } from './messages.ts';
@@ -68,6 +73,32 @@ test('an answer names the replica, also one of an empty volume', () => {
   const answer = { voted: VOTED.DONE, sentence: '', voter: id('c'), promise: null, stored: null, replica };
   const body = codec.encodeVoteAnswer(answer);
   expect(codec.decodeVoteAnswer(body, 0, body.length)).toEqual(answer);
+});
+
+describe('sums', () => {
+  test.each([
+    { lba: -1, sectors: 1, pieceSectors: 1 },
+    { lba: 0, sectors: 0, pieceSectors: 1 },
+    { lba: 0, sectors: MIRROR_SUMS_SECTORS_MAX + 1, pieceSectors: 128 },
+    { lba: 0, sectors: 128, pieceSectors: 0 },
+    { lba: 0, sectors: 128, pieceSectors: MIRROR_SUM_PIECE_SECTORS_MAX + 1 },
+    { lba: 0, sectors: MIRROR_SUMS_PIECES_MAX + 1, pieceSectors: 1 },
+  ])('$lba, $sectors, $pieceSectors is no request', (request) => {
+    const body = plain.pack(request);
+    expect(() => codec.decodeMirrorSumsRequest(body, 0, body.length)).toThrow(/MIRROR_SUMS/);
+  });
+
+  test('the largest request and its answer fit', () => {
+    const request = { lba: LBA_MAX, sectors: MIRROR_SUMS_SECTORS_MAX, pieceSectors: MIRROR_SUMS_SECTORS_MAX / MIRROR_SUMS_PIECES_MAX };
+    const body = codec.encodeMirrorSumsRequest(request);
+    expect(codec.decodeMirrorSumsRequest(body, 0, body.length)).toEqual(request);
+    const answer = codec.encodeMirrorSumsAnswer({ sums: Buffer.alloc(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES, 7) });
+    expect(codec.decodeMirrorSumsAnswer(answer, 0, answer.length).sums).toHaveLength(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES);
+    for (const length of [0, 1, MIRROR_SUM_BYTES + 1, (MIRROR_SUMS_PIECES_MAX + 1) * MIRROR_SUM_BYTES]) {
+      const wrong = plain.pack({ sums: Buffer.alloc(length) });
+      expect(() => codec.decodeMirrorSumsAnswer(wrong, 0, wrong.length)).toThrow(/sums must be/);
+    }
+  });
 });
 
 describe('the intent map', () => {

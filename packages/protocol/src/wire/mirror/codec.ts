@@ -21,11 +21,16 @@ import {
   universe,
 } from '../guards.ts';
 import {
+  LBA_MAX,
   MIRROR_CLEAR_RANGES_MAX,
   MIRROR_CLIENTS_MAX,
   MIRROR_MAP_PART_MAX_BYTES,
   MIRROR_MEMBERS_MAX,
   MIRROR_REGIONS_MAX,
+  MIRROR_SUM_BYTES,
+  MIRROR_SUM_PIECE_SECTORS_MAX,
+  MIRROR_SUMS_PIECES_MAX,
+  MIRROR_SUMS_SECTORS_MAX,
   SENTENCE_MAX_CHARS,
 } from '../limits.ts';
 import { codec } from '../message-codec.ts';
@@ -35,6 +40,8 @@ import type {
   MirrorMapAnswer,
   MirrorMapRequest,
   MirrorMember,
+  MirrorSumsAnswer,
+  MirrorSumsRequest,
   MirrorVoter,
   StoredConfig,
   Term,
@@ -171,3 +178,29 @@ function isWithin(first: number, count: number): boolean {
 }
 
 export const { encode: encodeMirrorClearRequest, decode: decodeMirrorClearRequest } = codec<MirrorClearRequest>('MIRROR_CLEAR', { ranges });
+
+const { encode: packSums, decode: unpackSums } = codec<MirrorSumsRequest>('MIRROR_SUMS', {
+  lba: integer(0, LBA_MAX),
+  sectors: integer(1, MIRROR_SUMS_SECTORS_MAX),
+  pieceSectors: integer(1, MIRROR_SUM_PIECE_SECTORS_MAX),
+});
+
+export function encodeMirrorSumsRequest(request: MirrorSumsRequest): Buffer {
+  return packSums(request);
+}
+
+/** Throws E_PROTOCOL, also if the request is about more than MIRROR_SUMS_PIECES_MAX pieces. */
+export function decodeMirrorSumsRequest(bytes: Buffer, offset: number, lengthBytes: number): MirrorSumsRequest {
+  const request = unpackSums(bytes, offset, lengthBytes);
+  if (request.sectors <= request.pieceSectors * MIRROR_SUMS_PIECES_MAX) return request;
+  throw new RsError('E_PROTOCOL', `MIRROR_SUMS must be about at most ${MIRROR_SUMS_PIECES_MAX} pieces`);
+}
+
+/** Whole sums. */
+const sums: Guard<Buffer> = (value, field) => {
+  const bytes = bytesUpTo(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES)(value, field);
+  if (bytes.length > 0 && bytes.length % MIRROR_SUM_BYTES === 0) return bytes;
+  throw new RsError('E_PROTOCOL', `${field} must be sums of ${MIRROR_SUM_BYTES} bytes`);
+};
+
+export const { encode: encodeMirrorSumsAnswer, decode: decodeMirrorSumsAnswer } = codec<MirrorSumsAnswer>('MIRROR_SUMS answer', { sums });

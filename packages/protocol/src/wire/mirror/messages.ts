@@ -168,3 +168,15 @@ export interface MirrorClearRequest {
   /** Pairs: first region, number of regions. */
   readonly ranges: readonly number[];
 }
+
+export interface MirrorSumsRequest {
+  readonly lba: number;
+  readonly sectors: number;
+  /** Sectors of a piece; the last piece may have fewer. */
+  readonly pieceSectors: number;
+}
+
+export interface MirrorSumsAnswer {
+  /** MIRROR_SUM_BYTES for each piece, in order: the begin of its SHA-256. */
+  readonly sums: Buffer;
+}

@@ -1,0 +1,136 @@
+// The verifier in random lives of a mirror, while users write and replicas crash, leave and return: what is equal is never said to differ, and
+// what was made to differ is found, all of it, and repaired. A verifier without the lock is red here.
+
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { expect, test } from 'vitest';
+import { BLOCK_BYTES } from '../../testing/mirror-replicas.ts';
+import { MirrorCopyWorld } from '../../testing/mirror-copy-world.ts';
+import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
+import { CopyBuffers } from '../copy/copy-buffers.ts';
+import { Verifier, type VerifyIo, type VerifyOrder } from './verifier.ts';
+
+const SEEDS = Number(process.env['VERIFY_SEEDS'] ?? 50);
+const CHECK: VerifyOrder = { isRepair: false, source: null };
+
+interface Life {
+  readonly world: MirrorCopyWorld;
+  readonly verifier: Verifier;
+  readonly random: SeededRandom;
+}
+
+function born(seed: number, order: VerifyOrder, ioOf: (io: VerifyIo) => VerifyIo = (io) => io): Life {
+  const random = new SeededRandom(seed);
+  const world = new MirrorCopyWorld(random, random.int(2, 3), MIRROR_REGION_BYTES + BLOCK_BYTES * random.int(0, 7));
+  world.begin(true);
+  const verifier = new Verifier(world.clock, ioOf(world.io), new CopyBuffers(), order, {
+    lost: (identity, why) => {
+      throw new Error(`${identity} is lost: ${why}`);
+    },
+  });
+  if (random.chance(0.3)) verifier.setRate(random.int(8, 64) * 1024 * 1024);
+  world.follow((view) => verifier.setView(view));
+  return { world, verifier, random };
+}
+
+/** Lives until the verifier has compared everything; then nothing goes wrong any more. */
+function live({ world, verifier, random }: Life, faults: number, writes: number): void {
+  for (let step = 0; step < 3_000 && verifier.report.isRunning; step++) {
+    if (random.chance(writes)) world.write();
+    if (random.chance(faults)) world.crash();
+    if (random.chance(faults)) world.loseSession();
+    if (random.chance(faults)) world.remove();
+    if (random.chance(faults)) world.abandonWrite();
+    if (random.chance(0.05)) world.settleRoles();
+    world.proceed();
+    if (random.chance(0.2)) world.clock.advance(random.int(0, 20));
+  }
+  for (let round = 0; round < 50 && verifier.report.isRunning; round++) world.quiesce();
+  expect(verifier.report).toMatchObject({ isRunning: false, stopped: null });
+}
+
+test('replicas that are equal are never said to differ', () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const life = born(seed, CHECK);
+    live(life, life.random.pick([0, 0.01, 0.03]), life.random.pick([0.05, 0.3]));
+    expect({ seed, ...life.verifier.report }).toMatchObject({ seed, differentBytes: 0, ranges: [] });
+    expect(life.verifier.report.comparedBytes).toBe(life.verifier.report.sizeBytes);
+  }
+});
+
+test('without the lock, they are', () => {
+  const free = { release: (): void => undefined };
+  const unlocked = (io: VerifyIo): VerifyIo => ({
+    ...io,
+    get outstanding() {
+      return io.outstanding;
+    },
+    lock: (_begin, _end, granted) => {
+      granted();
+      return free;
+    },
+  });
+  let alarms = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const life = born(seed, CHECK, unlocked);
+    live(life, 0, 0.3);
+    if (life.verifier.report.differentBytes > 0) alarms++;
+  }
+  expect(alarms).toBeGreaterThan(0);
+});
+
+/** Makes blocks of one replica differ, on the disk and in no map. */
+function corrupt({ world, random }: Life): number[] {
+  const victim = random.pick(world.replicas);
+  const blocks = [...victim.cache.keys()].filter(() => random.chance(0.2));
+  for (const block of blocks) {
+    victim.cache[block] = 7_000_000 + block;
+    victim.disk[block] = 7_000_000 + block;
+  }
+  return blocks;
+}
+
+test('what was made to differ is found, and nothing else', () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const life = born(seed, CHECK);
+    const blocks = corrupt(life);
+    live(life, 0, 0);
+    const { ranges, differentBytes } = life.verifier.report;
+    const found = blocks.filter((block) =>
+      ranges.some((one) => one.beginBytes <= block * BLOCK_BYTES && block * BLOCK_BYTES < one.endBytes),
+    );
+    expect({ seed, found }).toEqual({ seed, found: blocks });
+    expect({ seed, differentBytes }).toEqual({ seed, differentBytes: blocks.length * BLOCK_BYTES });
+  }
+});
+
+test('a repair makes them equal to the replica that is named, while users write and replicas crash', () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const random = new SeededRandom(seed);
+    const source = random.chance(0.5) ? 'r1' : null;
+    const life = born(seed, { isRepair: true, source });
+    const blocks = corrupt(life);
+    const right = life.world.replicas.find(({ identity }) => identity === (source ?? 'r0'))!;
+    const before = [...right.cache];
+    const hasUsers = random.chance(0.5);
+    live(life, 0, hasUsers ? 0.05 : 0);
+    life.world.quiesce();
+    const { differentBytes, repairedBytes } = life.verifier.report;
+    expect({ seed, repairedBytes }).toEqual({ seed, repairedBytes: differentBytes });
+    if (!hasUsers && blocks.length > 0) expect(repairedBytes).toBeGreaterThan(0);
+    for (const replica of life.world.replicas) expect({ seed, cache: replica.cache }).toEqual({ seed, cache: right.cache });
+    if (!hasUsers) expect(right.cache).toEqual(before);
+    expect(life.world.check()).toBeNull();
+  }
+});
+
+test('one that is stopped ends what is under way, and begins nothing', () => {
+  const life = born(3, CHECK);
+  life.world.clock.advance(1);
+  let isIdle = false;
+  life.verifier.stop('Detached', () => (isIdle = true));
+  expect(life.verifier.report).toMatchObject({ isRunning: false, stopped: 'Detached' });
+  for (let step = 0; step < 50; step++) life.world.proceed();
+  expect(isIdle).toBe(true);
+  life.world.clock.advance(60_000);
+  expect(life.world.replicas.flatMap(({ queue }) => queue.filter(({ kind }) => kind === 'sums'))).toEqual([]);
+});

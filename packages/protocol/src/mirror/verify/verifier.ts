@@ -1,0 +1,266 @@
+// Compares the replicas in sync of an attached mirror while users work: asks their servers for sums of one range after the other, and copies
+// what differs if it is to be repaired. Invariants: sums are asked for and answered while no change of the range is in flight, and in one
+// tenure of each replica, so that a difference that is told was there. What is unsettled is not compared.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { statusEntry } from '../../wire/status.ts';
+import type { BufferGrant, CopyBuffers } from '../copy/copy-buffers.ts';
+import type { CopierEvents, CopyIo, CopyLock, CopyView } from '../copy/copy-ports.ts';
+import { Pace } from '../copy/pace.ts';
+import { type PieceResult, PieceRun } from '../copy/piece-run.ts';
+import { areWhole, type ByteRange, differentPieces, Differences, type DifferentRange, type RangeSums } from './differences.ts';
+import { VERIFY_BUSY_CHUNK_BYTES, VERIFY_CHUNK_BYTES, VERIFY_FINE_BYTES, VERIFY_PIECE_BYTES, VERIFY_RETRY_MS } from './limits.ts';
+
+export interface VerifyIo extends CopyIo {
+  /** `sums`: null if there is no answer. The range is at most VERIFY_CHUNK_BYTES, in whole sectors. */
+  readSums(identity: string, range: ByteRange, pieceBytes: number, done: (sums: Buffer | null) => void): void;
+  /**
+   * Calls `work` when no copy and no clearing of bits is under way, possibly before this method returns. None begins until `work` calls `done`,
+   * because a clearing does not know of copies that are not the copier's (M3).
+   */
+  alone(work: (done: () => void) => void): void;
+}
+
+export interface VerifyOrder {
+  /** Copies what differs to the other replicas. */
+  readonly isRepair: boolean;
+  /** The replica that is right; null: the first one of the mirror in sync. */
+  readonly source: string | null;
+}
+
+export interface VerifyReport {
+  readonly isRunning: boolean;
+  /** Why it has ended before all was compared; null: it has not. */
+  readonly stopped: string | null;
+  /** What it waits for; null: nothing. */
+  readonly waitsFor: string | null;
+  readonly comparedBytes: number;
+  readonly sizeBytes: number;
+  readonly differentBytes: number;
+  readonly repairedBytes: number;
+  readonly ranges: readonly DifferentRange[];
+}
+
+interface Attempt {
+  readonly range: ByteRange;
+  readonly pieceBytes: number;
+  readonly tenures: ReadonlyMap<string, string>;
+  readonly sums: RangeSums[];
+  lock: CopyLock | null;
+  left: number;
+}
+
+export class Verifier {
+  private readonly clock: Clock;
+  private readonly io: VerifyIo;
+  private readonly buffers: CopyBuffers;
+  private readonly order: VerifyOrder;
+  private readonly events: Pick<CopierEvents, 'lost'>;
+  private readonly pace = new Pace();
+  private readonly found = new Differences();
+  private view: CopyView | null = null;
+  private positionBytes = 0;
+  private waitsFor: string | null = null;
+  private stopped: string | null = null;
+  private isOver = false;
+  private isBusy = false;
+  private whenIdle: (() => void) | null = null;
+  private timer: Timer | null = null;
+  private startedMs = 0;
+  /** Pieces of the present chunk that differ and are still to be looked at. */
+  private doubts: ByteRange[] = [];
+
+  constructor(clock: Clock, io: VerifyIo, buffers: CopyBuffers, order: VerifyOrder, events: Pick<CopierEvents, 'lost'>) {
+    this.clock = clock;
+    this.io = io;
+    this.buffers = buffers;
+    this.order = order;
+    this.events = events;
+  }
+
+  get report(): VerifyReport {
+    return {
+      isRunning: !this.isOver,
+      stopped: this.stopped,
+      waitsFor: this.waitsFor,
+      comparedBytes: this.positionBytes,
+      sizeBytes: this.view?.sizeBytes ?? 0,
+      differentBytes: this.found.bytes,
+      repairedBytes: this.found.repairedBytes,
+      ranges: this.found.ranges,
+    };
+  }
+
+  /** True if nothing of it is under way. It begins nothing any more once it has ended. */
+  get isIdle(): boolean {
+    return this.isOver && !this.isBusy;
+  }
+
+  /** `bytesPerSecond`: null if only users' I/O limits it. */
+  setRate(bytesPerSecond: number | null): void {
+    this.pace.bytesPerSecond = bytesPerSecond;
+  }
+
+  /** The first view starts the comparison. */
+  setView(view: CopyView): void {
+    const isFirst = this.view === null;
+    this.view = view;
+    if (isFirst) this.later(0);
+  }
+
+  /** Nothing is begun any more. `idle` is called when nothing is under way, possibly before this method returns. */
+  stop(why: string, idle: () => void = () => undefined): void {
+    if (!this.isOver) this.stopped = why;
+    this.isOver = true;
+    this.timer?.cancel();
+    this.whenIdle = idle;
+    this.tellIdle();
+  }
+
+  private tellIdle(): void {
+    if (this.isBusy || this.whenIdle === null) return;
+    const { whenIdle } = this;
+    this.whenIdle = null;
+    whenIdle();
+  }
+
+  private later(afterMs: number): void {
+    if (this.isOver) return;
+    this.timer?.cancel();
+    this.timer = this.clock.after(afterMs, () => this.step());
+  }
+
+  private retry(why: string): void {
+    this.waitsFor = why;
+    this.later(VERIFY_RETRY_MS);
+  }
+
+  private step(): void {
+    const { view, positionBytes } = this;
+    if (this.isOver || view === null) return;
+    const nowMs = this.clock.monotonicMs();
+    this.pace.usersSeen(nowMs, this.io.outstanding);
+    const waitMs = this.pace.waitMs(nowMs);
+    if (waitMs > 0) return this.later(waitMs);
+    if (positionBytes >= view.sizeBytes && this.doubts.length === 0) {
+      this.isOver = true;
+      return;
+    }
+    const chunkBytes = this.pace.isBusy(nowMs) ? VERIFY_BUSY_CHUNK_BYTES : VERIFY_CHUNK_BYTES;
+    const endBytes = Math.min((Math.floor(positionBytes / chunkBytes) + 1) * chunkBytes, view.sizeBytes);
+    const [doubt] = this.doubts;
+    this.compare(doubt ?? { beginBytes: positionBytes, endBytes }, doubt === undefined ? VERIFY_PIECE_BYTES : VERIFY_FINE_BYTES);
+  }
+
+  private compare(range: ByteRange, pieceBytes: number): void {
+    const tenures = this.tenants();
+    if (tenures === null) return;
+    if (this.io.unsettled.hasAny(range.beginBytes, range.endBytes)) return this.retry('Replicas are being made equal after an unclean end');
+    const attempt: Attempt = { range, pieceBytes, tenures, sums: [], lock: null, left: tenures.size };
+    this.isBusy = true;
+    this.startedMs = this.clock.monotonicMs();
+    this.pace.took(this.startedMs, range.endBytes - range.beginBytes);
+    let isGranted = false;
+    attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => {
+      isGranted = true;
+      // Granted before `lock` has returned: the answers come later in any case.
+      this.ask(attempt);
+    });
+    if (!isGranted) this.waitsFor = null;
+  }
+
+  /** The replicas in sync with their tenures, that which is right first; null if they cannot be compared now. */
+  private tenants(): ReadonlyMap<string, string> | null {
+    const { source } = this.order;
+    const members = this.view?.replicas.filter(({ role, counts }) => role === 'member' && counts) ?? [];
+    const identities = members.map(({ identity }) => identity);
+    if (source !== null) {
+      if (!identities.includes(source)) return this.notNow('The replica that is taken to be right is not in sync');
+      identities.sort((one, other) => Number(other === source) - Number(one === source));
+    }
+    if (this.view?.isPending === true || identities.length < 2) return this.notNow('Only one replica is in sync');
+    const tenures = identities.map((identity) => [identity, this.io.tenureOf(identity)] as const);
+    if (!tenures.every((pair): pair is readonly [string, string] => pair[1] !== null)) return this.notNow('A server does not answer');
+    return new Map(tenures);
+  }
+
+  private notNow(why: string): null {
+    this.retry(why);
+    return null;
+  }
+
+  private ask(attempt: Attempt): void {
+    for (const identity of attempt.tenures.keys()) {
+      this.io.readSums(identity, attempt.range, attempt.pieceBytes, (sums) => {
+        if (sums !== null) attempt.sums.push({ identity, sums });
+        if (--attempt.left === 0) this.answered(attempt);
+      });
+    }
+  }
+
+  private answered(attempt: Attempt): void {
+    const { range, pieceBytes, tenures } = attempt;
+    const isSame = [...tenures].every(([identity, tenure]) => this.io.tenureOf(identity) === tenure);
+    const isSettled = !this.io.unsettled.hasAny(range.beginBytes, range.endBytes);
+    attempt.lock?.release();
+    const order = [...tenures.keys()];
+    const sums = attempt.sums.toSorted((one, other) => order.indexOf(one.identity) - order.indexOf(other.identity));
+    if (!isSame || !isSettled || sums.length < tenures.size || !areWhole(range, pieceBytes, sums)) {
+      this.ended();
+      return this.retry('A server has not answered with sums');
+    }
+    this.waitsFor = null;
+    const different = differentPieces(range, pieceBytes, sums);
+    if (pieceBytes !== VERIFY_FINE_BYTES) {
+      this.doubts = different;
+      this.positionBytes = range.endBytes;
+      return this.goOn();
+    }
+    this.doubts.shift();
+    if (this.order.isRepair && different.length > 0) return this.repair(range, different);
+    for (const piece of different) this.found.add(piece);
+    this.goOn();
+  }
+
+  /** Gives users as much time as the last step took. */
+  private goOn(): void {
+    this.ended();
+    const nowMs = this.clock.monotonicMs();
+    this.later(this.pace.isBusy(nowMs) ? nowMs - this.startedMs : 0);
+  }
+
+  private ended(): void {
+    this.isBusy = false;
+    this.tellIdle();
+  }
+
+  /** Copies the range to the others, as a copy that settles does, and looks at it again. */
+  private repair(range: ByteRange, different: readonly DifferentRange[]): void {
+    const tenures = this.isOver ? null : this.tenants();
+    const grant = tenures === null ? null : this.buffers.take(VERIFY_PIECE_BYTES, true);
+    if (tenures === null || grant === null) {
+      for (const piece of different) this.found.add(piece);
+      return this.goOn();
+    }
+    const [source = '', ...targets] = tenures.keys();
+    const order = {
+      piece: { region: 0, ...range },
+      buffer: grant.buffer,
+      sources: () => [source],
+      targets: () => targets,
+      isVoid: () => [...tenures].some(([identity, tenure]) => this.io.tenureOf(identity) !== tenure),
+      refused: (identity: string, status: number) => this.events.lost(identity, `It refused a copy: ${statusEntry(status).sentence}`),
+    };
+    this.io.alone((done) => {
+      const run = new PieceRun(this.io, { ...order, ended: (result) => this.repaired(grant, different, result, done) });
+      run.start();
+    });
+  }
+
+  private repaired(grant: BufferGrant, different: readonly DifferentRange[], result: PieceResult, done: () => void): void {
+    this.buffers.release(grant);
+    done();
+    for (const piece of different) this.found.add({ ...piece, isRepaired: result === 'copied' });
+    this.goOn();
+  }
+}

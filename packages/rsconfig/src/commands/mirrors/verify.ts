@@ -1,0 +1,89 @@
+// The command that compares the replicas of a mirror. rsiod compares, and goes on if the command is stopped. Invariant: exit code 0 only if
+// everything was compared and no difference is left.
+
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { toText } from '@rsio/common/cli/table';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import type { VerificationView } from '@rsio/common/control/mirror-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { shownSize } from '@rsio/common/manage/server-tables';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { VERIFY_LOOK_MS } from '../../cli/limits.ts';
+import { namedVolume } from '../server-volumes/find.ts';
+
+export const MIRROR_VERIFY = defineCommand({
+  call: { by: 'words', words: 'mirror verify' },
+  synopsis: 'mirror verify NAME [--repair [--from SERVER]] [--stop]\n[--namespace N]',
+  summary: 'compares the replicas of an attached mirror',
+  details: `The servers compute checksums of what is in sync, and rsiod compares them while
+programs use the volume. resync-rate of rscltcfg(5) limits how fast. The command
+prints the ranges that differ, and ends with exit code 1 if there are any.
+
+Replicas in sync never differ unless storage has changed data behind the server,
+or a program has. Nobody but you can know which replica is right: look at what
+each has before you repair. With --repair, what differs is copied from the first
+replica in sync, or from that of --from, to the others.
+
+If the command is interrupted, rsiod goes on. The same command then waits for
+it again, and --stop ends it.`,
+  options: {
+    repair: { kind: 'flag', help: 'copy what differs to the other replicas' },
+    from: { kind: 'text', value: 'SERVER', help: 'server whose replica is right' },
+    stop: { kind: 'flag', help: 'end a comparison that is going on' },
+    namespace: { kind: 'text', value: 'N', help: 'use only servers of namespace N' },
+    json: JSON_OPTION,
+  },
+  json: CONTROL_METHODS['mirror-verification'].result,
+  operands: { min: 1, max: 1 },
+  completes: `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`,
+  run: async (context, { repair, from, stop, namespace, json }, [written = '']) => {
+    if (namespace === '') throw usageError('--namespace has an empty name: give a name');
+    if (from !== null && !repair) throw usageError('--from says what to repair from: give --repair, too');
+    if (stop && repair) throw usageError('--stop and --repair exclude each other: give one');
+    const named = namedVolume(written, namespace);
+    if (stop) await context.call('mirror-verify-stop', named);
+    else await begun(context, named, repair, from);
+    const verification = await ended(context, named);
+    if (json) printJson(context, { verification });
+    else context.out(verifiedText(verification));
+    if (verification.stopped !== null && !json) context.note(`${verification.volume} was not compared to the end: ${verification.stopped}`);
+    return verification.stopped === null && verification.differentBytes === verification.repairedBytes ? 0 : 1;
+  },
+});
+
+type Named = ReturnType<typeof namedVolume>;
+
+/** A comparison that goes on already is waited for, unless this one is to repair. */
+async function begun({ call }: CommandContext, named: Named, repair: boolean, from: string | null): Promise<void> {
+  const { verification } = await call('mirror-verification', named);
+  if (verification?.isRunning === true && !repair) return;
+  await call('mirror-verify', { ...named, repair, from });
+}
+
+async function ended(context: CommandContext, named: Named): Promise<VerificationView> {
+  let told: string | null = null;
+  for (;;) {
+    const { verification } = await context.call('mirror-verification', named);
+    if (verification === null) throw new RsError('E_UNKNOWN_VOLUME', 'Nothing is compared: rsconfig mirror verify NAME begins');
+    if (!verification.isRunning) return verification;
+    const { waitsFor, comparedBytes, sizeBytes, volume } = verification;
+    const tenths = Math.floor((10 * comparedBytes) / Math.max(1, sizeBytes));
+    const now = waitsFor === null ? `${tenths * 10}% of ${volume} is compared` : `${volume} waits: ${waitsFor}`;
+    if (told !== null && told !== now) context.note(now);
+    told = now;
+    await new Promise<void>((resolve) => context.clock.after(VERIFY_LOOK_MS, resolve));
+  }
+}
+
+function verifiedText({ volume, comparedBytes, differentBytes, repairedBytes, ranges }: VerificationView): string {
+  const compared = `${shownSize(comparedBytes)} of ${volume} compared`;
+  if (differentBytes === 0) return toText([`${compared}: the replicas are equal`]);
+  const lines = ranges.map(
+    ({ beginBytes, endBytes, servers, isRepaired }) =>
+      `    bytes ${beginBytes} to ${endBytes - 1}: ${servers.join(' and ')} ${servers.length === 1 ? 'differs' : 'differ'}${isRepaired ? ', repaired' : ''}`,
+  );
+  const shown = ranges.reduce((sum, { beginBytes, endBytes }) => sum + endBytes - beginBytes, 0);
+  const more = shown < differentBytes ? [`    and ${shownSize(differentBytes - shown)} more`] : [];
+  const repaired = repairedBytes === 0 ? '' : `, ${shownSize(repairedBytes)} repaired`;
+  return toText([`${compared}: ${shownSize(differentBytes)} differ${repaired}`, ...lines, ...more]);
+}
