@@ -1,6 +1,6 @@
 // The block device of a mirror, with real daemons: fio writes and verifies while a server stands still, wakes up and is copied, and while rsiod
-// is killed and restarted. fio sees no error and no difference, and afterwards both pools have the same bytes. Killed servers are in
-// mirror.test.ts, the device of a plain volume in keeper.test.ts; skipped where devices are impossible.
+// is killed and restarted, once while a server starts anew, which is reported. fio sees no error and no difference, and afterwards both pools
+// have the same bytes. Killed servers are in mirror.test.ts, devices of plain volumes in keeper.test.ts; skipped where devices are impossible.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -71,6 +71,17 @@ it('the device goes on when a server stands still, and when rsiod is killed or r
   await waitFor(isAnother, SOON_MS, 'another process of rsiod answers');
   await writesOn();
   expect(await client.rsconfigWell('restart')).toMatch(/^rsiod restarted as process \d+\n$/);
+  await writesOn();
+  await site.untilInSync();
+  expect(client.log('rsiod'), 'no alarm without a loss').not.toContain('may be lost');
+
+  // The keeper waits while the server's storage starts anew, so that the next process of rsiod finds its replica in sync.
+  process.kill(client.pid('rsiod'), 'SIGSTOP');
+  process.kill((await client.call('daemon', {})).pid, 'SIGKILL');
+  site.kill(0);
+  await site.startAgain(0);
+  process.kill(client.pid('rsiod'), 'SIGCONT');
+  await waitFor(() => client.log('rsiod').match(/osl:db@0: .*may be lost/), SOON_MS, 'the next process says what may be lost');
   await writesOn();
   await site.untilInSync();
 

@@ -3,6 +3,7 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
@@ -338,10 +339,9 @@ export class MirrorUser {
   }
 }
 
-/** The number of the claim under which a mirror is attached, with which its incarnation ends. */
-export function termOf(volume: Volume): number {
-  const life = volume.target.volume?.life ?? '';
-  return Number(life.slice(life.lastIndexOf('-') + 1));
+/** The number of the claim under which a mirror is attached. */
+export function termOf({ target }: Volume): number {
+  return target instanceof MirrorIo ? target.term : 0;
 }
 
 function wait(process: SimProcess, ms: number): Promise<void> {

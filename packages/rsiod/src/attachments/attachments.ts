@@ -108,6 +108,7 @@ export class Attachments {
       instance: ports.instance,
       newLog: (sizeBytes) => this.replayLogOf(sizeBytes),
       settings: (namespace, name) => effectiveVolumeOf({ namespaces: ports.namespaces().map(({ config }) => config) }, { namespace, name }),
+      renewed: (target) => this.volumes.filter((one) => one.target === target).forEach((one) => ports.frontends.incarnationChanged(one)),
       ended: (target) => this.drop((volume) => volume.target === target),
       grown: (target) => this.volumes.forEach((volume) => void (volume.target === target && ports.frontends.grown(volume))),
       note: (...event) => ports.note(...event),
@@ -317,8 +318,7 @@ export class Attachments {
   }
 
   private async openMirror(choice: Choice<ServerOffer>, mirror: string, ask: AttachRequest): Promise<Volume> {
-    const { config, name, universe, from } = choice.offers[0]!;
-    const { label } = choice;
+    const [{ label }, { config, name, universe, from }] = [choice, choice.offers[0]!];
     const settings = effectiveVolume(config, name);
     const namespace = this.ports.namespaces().find((one) => one.config.name === config.name);
     if (namespace === undefined) throw new RsError('E_NO_PATH', `Server ${from.name} was removed from the configuration`);

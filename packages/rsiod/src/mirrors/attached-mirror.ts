@@ -39,6 +39,8 @@ export interface AttachedMirrorPorts {
   serving(): void;
   /** All replicas in sync and the voters have a larger size, and so has the volume of `io` now. */
   grown(fromBytes: number): void;
+  /** The replicas in sync, or their incarnations, are others than before. */
+  renewed(): void;
   ended(code: ErrorCode, sentence: string): void;
   note(what: string, from: string, to: string, sentence: string): void;
 }
@@ -54,6 +56,7 @@ export class AttachedMirror {
   private isClean: boolean | null = null;
   private hasBegun = false;
   private hasToldServing = false;
+  private life = '';
   /** Replicas that are being flushed before they count as in sync. */
   private readonly flushing = new Set<string>();
   /** The last growth that was begun by command and has not ended. */
@@ -119,6 +122,14 @@ export class AttachedMirror {
 
   get view(): MirrorView | null {
     return this.driver.view;
+  }
+
+  /** A replica was opened, perhaps with another incarnation of its storage. */
+  lookAtLives(): void {
+    const life = this.io.volume?.life ?? '';
+    if (life === this.life) return;
+    this.life = life;
+    this.ports.renewed();
   }
 
   get status(): AttachedMirrorView {
@@ -267,6 +278,7 @@ export class AttachedMirror {
     this.io.addReplica(new Replica(identity, attachment, trunk, name));
     this.copier.changed();
     this.tellServing();
+    this.lookAtLives();
   }
 
   private setView(view: MirrorView): void {
@@ -284,6 +296,7 @@ export class AttachedMirror {
     }
     this.tellServing();
     if (this.hasToldServing && fromBytes !== null && view.sizeBytes > fromBytes) this.ports.grown(fromBytes);
+    this.lookAtLives();
   }
 
   /** The sizes are known when a replica is open, which may be after the client has become the holder. */

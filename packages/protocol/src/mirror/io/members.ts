@@ -73,6 +73,12 @@ export class Members {
   recoveredMask = 0;
   private numbers = 0;
 
+  /** Incarnations of the replicas in sync; null: it is not open yet. */
+  livesInSync(): (readonly [identity: string, life: string | null])[] {
+    const inSync = this.all.filter(({ bit }) => (bit & this.inSyncMask) !== 0);
+    return inSync.map(({ identity, replica }) => [identity, replica?.attachment.volume?.life ?? null]);
+  }
+
   find(identity: string): Member | null {
     return this.all.find((member) => member.identity === identity) ?? null;
   }

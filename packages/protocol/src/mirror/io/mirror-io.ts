@@ -15,6 +15,7 @@ import { EXTENT, IOCTL, type OpenAnswer } from '../../wire/messages.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
 import { type CopyDone, CopyRequests } from './copy-requests.ts';
 import { DataPath, type DataPathPorts } from './data-path.ts';
+import { mirrorLife } from './lives.ts';
 import type { IoView } from './members.ts';
 import type { Replica } from './replica.ts';
 import { reasonOf, standingOf } from './standing.ts';
@@ -65,6 +66,11 @@ export class MirrorIo extends DataPath implements VolumeTarget {
 
   get standing(): Standing {
     return standingOf(this.view, this.members.all, this.endStatus !== null);
+  }
+
+  /** Number of the claim; 0 before there is one. */
+  get term(): number {
+    return this.view?.term ?? 0;
   }
 
   get reason(): string {
@@ -202,7 +208,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
 
   /** The mirror is described when it begins to serve; then its size may grow, and its blocks stay as they are. */
   private describe(): void {
-    const { view, volume, mirror } = this;
+    const { view, volume, mirror, members } = this;
     const opened = this.attachments.flatMap((attachment) => attachment.volume ?? []);
     if (view === null || (volume === null && (!view.isServing || opened.length === 0))) return;
     this.volume = {
@@ -214,7 +220,9 @@ export class MirrorIo extends DataPath implements VolumeTarget {
       shared: false,
       canDiscard: opened.every(({ canDiscard }) => canDiscard),
       identity: mirror,
-      life: `${mirror}-${view.term}`,
+      get life() {
+        return mirrorLife(members.livesInSync());
+      },
     };
   }
 }

@@ -7,6 +7,7 @@ import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
+import { isLifeKnown, isNewLife } from '@rsio/protocol/mirror/io/lives';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from '../loop/loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
@@ -46,6 +47,8 @@ export class DeviceFrontend implements Frontend {
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
   /** Paths of the devices that exist or are being created. */
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
+  /** Incarnations that the previous process has noted of resumed volumes, until the present ones are known. */
+  private readonly former = new Map<FrontendVolume, string>();
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
   constructor(ports: DeviceFrontendPorts) {
@@ -98,6 +101,9 @@ export class DeviceFrontend implements Frontend {
 
   /** Updates the keeper's note about the volume, because the note contains the incarnation. */
   incarnationChanged(volume: FrontendVolume): void {
+    if (!isLifeKnown(volume.incarnation)) return;
+    const former = this.former.get(volume);
+    if (former !== undefined) this.compare(volume, former);
     this.made.get(volume)?.note();
   }
 
@@ -194,12 +200,22 @@ export class DeviceFrontend implements Frontend {
   private forget(volume: FrontendVolume): void {
     this.made.delete(volume);
     this.claims.delete(volume);
+    this.former.delete(volume);
+  }
+
+  /** `before`: the incarnation that the previous process has noted. That of a mirror is known when all replicas in sync are open. */
+  private compare(volume: FrontendVolume, before: string): void {
+    if (!isLifeKnown(volume.incarnation)) return void this.former.set(volume, before);
+    this.former.delete(volume);
+    if (isNewLife(before, volume.incarnation))
+      this.ports.log.error(
+        `${this.ports.label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
+      );
   }
 
   /** Resumes the device that the previous process left for this volume. Returns false if no device can be resumed. */
   private async resume(volume: FrontendVolume): Promise<boolean> {
-    const { kept, log, label } = this.ports;
-    const device = kept.leftOf(volume);
+    const device = this.ports.kept.leftOf(volume);
     if (device === null) return false;
     const { note } = device;
     if (note.readonly !== volume.readonly || note.blockSizeBytes !== volume.blockSizeBytes) {
@@ -210,10 +226,7 @@ export class DeviceFrontend implements Frontend {
     if (devices === null) return false;
     this.made.set(volume, devices);
     this.claims.set(volume, devices.places);
-    if (note.life !== volume.incarnation)
-      log.error(
-        `${label(volume)}: the server's storage has started a new incarnation while rsiod was not running, so that unflushed writes may be lost: check the data`,
-      );
+    this.compare(volume, note.life);
     // `resume` is not awaited, because `resume` may take long and would delay other volumes.
     void devices.resume(volume, () => this.made.get(volume) === devices);
     return true;
