@@ -108,13 +108,13 @@ export class Database {
   }
 
   async compareLedger(): Promise<string[]> {
+    const { present } = this.ledger;
     const found = await this.well('sql "select number from ledger"');
-    return this.ledger.compare(
-      found
-        .split('\n')
-        .filter((line) => line !== '')
-        .map(Number),
-    );
+    const numbers = found
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(Number);
+    return this.ledger.compare(numbers, present);
   }
 
   async amcheck(): Promise<string[]> {

@@ -32,6 +32,11 @@ export class Ledger {
     this.lastMs = nowMs;
   }
 
+  /** A copy of what is acknowledged now. */
+  get present(): ReadonlySet<number> {
+    return new Set(this.acknowledged);
+  }
+
   get commits(): number {
     return this.acknowledged.size;
   }
@@ -43,10 +48,10 @@ export class Ledger {
     return gapMs;
   }
 
-  /** Problems of the table's numbers. No lane is open. */
-  compare(found: readonly number[]): string[] {
+  /** Problems of the table's numbers. `acknowledged`: what was before the table was read. */
+  compare(found: readonly number[], acknowledged: ReadonlySet<number>): string[] {
     const there = new Set(found);
-    const lost = [...this.acknowledged].filter((number) => !there.has(number));
+    const lost = [...acknowledged].filter((number) => !there.has(number));
     const foreign = found.filter((number) => number >= this.next);
     return [
       ...(lost.length === 0 ? [] : [`${lost.length} acknowledged commits are lost: ${lost.slice(0, 20).join(' ')}`]),
