@@ -97,7 +97,12 @@ export const FIGURE_GOALS = {
   mirrorLargeReads: { ...MIRRORS, what: 'mirror, 2 x 1 Gbit/s to each server: 1 MiB reads', bound: 1.9, unit: ' x one server' },
   mirrorWrites: { ...MIRRORS, what: 'mirror, 1 Gbit/s of the client: 8 KiB writes, depth 32', bound: 0.45, unit: ' x one server' },
   mirrorWriteLatency: { ...MIRRORS, what: 'mirror: 8 KiB writes, depth 1, p50', bound: 1.3, unit: ' x one server', isLessBetter: true },
-  mirrorConfirmed: { ...MIRRORS, what: 'mirror: 8 KiB reads, depth 32, confirmed', bound: 0.9, unit: ' x local reads' },
+  mirrorConfirmed: {
+    ...MIRRORS,
+    what: 'mirror, 1 Gbit/s to each server: confirmed 8 KiB reads, depth 32',
+    bound: 0.9,
+    unit: ' x local reads',
+  },
   serverGarbage: { ...GARBAGE, what: 'heap allocated for each request, server process' },
   clientGarbage: { ...GARBAGE, what: 'heap allocated for each request, rsiod' },
   serverPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, server process' },

@@ -11,7 +11,7 @@ import { resync, type Resync } from './resync.ts';
 import { boundMs, DEFAULT_TIMING, MIB, ONE_SECOND, type Timing } from './scene.ts';
 
 const PARTS = ['power', 'restart', 'copied', 'resync'] as const;
-const HELP = `usage: npm run mirror-gaps -- [--runs N] [--only PART] [--resync SIZE] [--dir DIR]
+const HELP = `usage: npm run mirror-gaps -- [--runs N] [--only PART] [--resync MIB] [--dir DIR]
                            [--json]
 
 Measures what applications notice when a mirror over two servers loses one.
@@ -20,7 +20,8 @@ Needs root.
   --runs N          runs of each outage (default 3)
   --only PART       measure only ${PARTS.join(', ')}
   --resync MIB      size of the replica that is copied (default 1024)
-  --dir DIR         folder of its pools (default: the temporary directory)
+  --dir DIR         folder of its pools (default: the temporary directory);
+                    a disk that is slower than the link is what is measured
   --json            print the figures of all runs as JSON instead of tables
   --help            print this help and exit
 `;
