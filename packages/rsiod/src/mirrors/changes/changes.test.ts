@@ -66,7 +66,10 @@ describe('add', () => {
     const scene = await ChangeScene.attached();
     await scene.server('big-7').callAdmin('volume-create', { name: 'db', universe: 0, sizeBytes: 1, request: 'other' });
     const { code, message } = await scene.refusal(scene.add('big-7'));
-    expect([code, message]).toEqual(['E_EXISTS', expect.stringMatching(/Volume db@0 exists; nothing is left on server big-7/)]);
+    expect([code, message]).toEqual([
+      'E_EXISTS',
+      expect.stringMatching(/Volume db@0 exists \(rsconfig volume remove osl:db@0 --server big-7 .*\); nothing is left/),
+    ]);
     expect(scene.shown).toMatchObject({ voters: 'big-9 big-8 pi-1', has: { 'big-7': 'volume' } });
   });
 

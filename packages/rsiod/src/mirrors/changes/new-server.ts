@@ -42,7 +42,14 @@ export class NewServer {
     const { survey, config, held } = this.change;
     const { name, universe } = survey;
     const { blockSizeBytes } = held;
-    await makeVolume({ name, universe, sizeBytes: config.sizeBytes, blockSizeBytes, pool, request }, this.server, this.made);
+    try {
+      await makeVolume({ name, universe, sizeBytes: config.sizeBytes, blockSizeBytes, pool, request }, this.server, this.made);
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      if (code !== 'E_EXISTS') throw thrown;
+      const remedy = `rsconfig volume remove ${this.change.label} --server ${this.server.name}`;
+      throw new RsError(code, `${message} (${remedy} removes it, if a change of this mirror that was interrupted has made it)`);
+    }
   }
 
   /** Makes the record of a voter. The mirror claims it when a configuration names it. */
