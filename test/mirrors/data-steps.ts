@@ -70,14 +70,7 @@ export class DataSteps {
     );
     const isSettled = holder.blocks.every(({ settling }) => settling === 'settled');
     if (!holder.isIn(identity)) this.#resync(steps, holder, session, isIdle && isSettled && view.mayJoin);
-    if (view.role === 'joining' && holder.view?.isPending === false && isIdle) {
-      const joined = (): void => {
-        server.flush();
-        session.needsFlush = false;
-        holder.send({ kind: 'joined-flushed', identity });
-      };
-      steps.push([6, `${name} flushed for its joining`, joined]);
-    }
+    if (view.role === 'joining' && holder.view?.isPending === false) this.#joins(steps, holder, session, isIdle);
     if (view.role === 'member') this.#settles(steps, holder, session);
     if (flush !== null && view.counts && !flush.done.has(identity) && !session.replays.includes(true)) {
       const flushed = (): void => {
@@ -101,6 +94,23 @@ export class DataSteps {
       const { replica } = server;
       steps.push([4, `${name} clears its map`, () => void (replica.map = false)]);
     }
+  }
+
+  /** Changes may come between the flush and its answer. */
+  #joins(steps: Step[], holder: Holder, session: Session, isIdle: boolean): void {
+    const { identity, server } = session;
+    const name = `${holder.node}-s${server.serverid}`;
+    const flushed = (): void => {
+      server.flush();
+      session.hasJoinFlush = true;
+    };
+    const answered = (): void => {
+      session.hasJoinFlush = false;
+      session.needsFlush = false;
+      holder.send({ kind: 'joined-flushed', identity });
+    };
+    if (session.hasJoinFlush) steps.push([6, `${name} answers the flush for its joining`, answered]);
+    else if (isIdle) steps.push([6, `${name} flushes for its joining`, flushed]);
   }
 
   #resync(steps: Step[], holder: Holder, session: Session, mayJoin: boolean): void {

@@ -33,6 +33,8 @@ interface Session {
   life: number;
   wasUp: boolean;
   needsFlush: boolean;
+  /** The flush for its joining is executed, and not answered yet. */
+  hasJoinFlush: boolean;
   readonly queue: (Request | null)[];
   readonly replays: boolean[];
   readonly dirty: boolean[];
@@ -196,6 +198,7 @@ export class Holder {
       life: 0,
       wasUp: false,
       needsFlush: false,
+      hasJoinFlush: false,
       queue: this.blocks.map(() => null),
       replays: [...none],
       dirty: [...none],
@@ -237,6 +240,7 @@ export class Holder {
       session.queue[block] = null;
     }
     session.isUp = false;
+    session.hasJoinFlush = false;
   }
 
   #unsettle(identity: string): void {

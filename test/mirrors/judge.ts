@@ -1,7 +1,8 @@
 // Checks the state of an explored world after each step, from outside: what every later claim could choose, what a read could return now,
 // and whether replicas in sync are equal. The checks are those of test/models/members. It observes and changes nothing.
 
-import { hasMajority, highestOf } from '@rsio/protocol/mirror/membership/quorums';
+import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
+import type { MembershipRules } from '@rsio/protocol/mirror/membership/rules';
 import type { History } from './history.ts';
 import type { Holder } from './holder.ts';
 import { GARBAGE, type Server } from './servers.ts';
@@ -12,7 +13,11 @@ export class Judge {
   readonly #history: History;
   readonly #blocks: number;
 
-  constructor(servers: readonly Server[], holders: readonly Holder[], history: History, blocks: number) {
+  /** Those by which the clients of this world claim. */
+  readonly #rules: MembershipRules;
+
+  constructor(servers: readonly Server[], holders: readonly Holder[], history: History, blocks: number, rules: MembershipRules) {
+    this.#rules = rules;
     this.#servers = servers;
     this.#holders = holders;
     this.#history = history;
@@ -35,7 +40,7 @@ export class Judge {
     for (let set = 1; set < 1 << this.#servers.length; set += 1) {
       const answers = this.#servers.filter(({ serverid }) => (set >> serverid) & 1);
       const config = highestOf(answers.map(({ record }) => record?.stored ?? null))?.config ?? null;
-      if (config === null || !hasMajority(config, (voter) => answers.some(({ record }) => record?.voter === voter))) continue;
+      if (config === null || !this.#rules.isQuorum(config, (voter) => answers.some(({ record }) => record?.voter === voter))) continue;
       if (config.sizeBytes < this.#history.toldBytes) return 'A size was told that the next holder does not know';
       for (const identity of config.inSync) {
         const replica = this.#servers.find((server) => server.replica?.identity === identity)?.replica ?? null;

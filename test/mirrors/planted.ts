@@ -3,6 +3,7 @@
 
 import { highestOf, isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';
+import { DIRECTED } from './directed.ts';
 import type { WalkOptions } from './world.ts';
 
 /** As they are, whatever the zoo puts into the table. */
@@ -154,4 +155,14 @@ export const PLANTED: readonly Planted[] = [
     },
     options: GROWTH,
   },
+  {
+    name: 'join-late',
+    rule: 'M12',
+    breaks: 'A replica that joins counts only when the configuration with it is sent',
+    rules: {
+      counted: ({ base, pending, sentAny }) => new Set([...(base?.config.inSync ?? []), ...(pending === null ? [] : sentAny)]),
+    },
+    options: FIXED,
+  },
+  ...DIRECTED,
 ];

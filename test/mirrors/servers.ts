@@ -89,3 +89,13 @@ function decide(record: VoterRecord, node: string, instance: number, request: Vo
   if (request.kind === 'place' || request.kind === 'unplace') return confirm(record, term);
   return { voted: VOTED.DONE, sentence: '', record };
 }
+
+/** A configuration with the numbers of the servers: its voters, those of the second set, those in sync, and all members. */
+export function nameOfVote(request: VoteRequest): string {
+  if (request.kind !== 'config') return request.kind;
+  const { voters, nextVoters, inSync, members, clean } = request.config;
+  const of = (all: readonly { readonly serverid: number }[]): string => all.map(({ serverid }) => serverid).join('');
+  const next = nextVoters === null ? '' : `>${of(nextVoters)}`;
+  const those = of(members.filter(({ identity }) => inSync.includes(identity)));
+  return `config V${of(voters)}${next} I${those} M${of(members)}${clean ? ' clean' : ''}`;
+}

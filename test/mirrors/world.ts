@@ -9,7 +9,8 @@ import { DataSteps, type Step } from './data-steps.ts';
 import { type Ghost, Holder } from './holder.ts';
 import { Judge } from './judge.ts';
 import { History } from './history.ts';
-import { GARBAGE, Server } from './servers.ts';
+import { type Scene, Script } from './script.ts';
+import { GARBAGE, nameOfVote, Server } from './servers.ts';
 
 export interface WalkOptions {
   readonly replicas: number;
@@ -28,6 +29,8 @@ export interface WalkOptions {
   readonly onlyCuts: boolean;
   /** The wishes that are made. */
   readonly wishes: readonly ('remove' | 'add' | 'voters' | 'grow')[];
+  /** What leads the walk to a certain situation; empty: chance alone. */
+  readonly script: readonly Scene[];
 }
 
 export const ANY: WalkOptions = {
@@ -43,6 +46,7 @@ export const ANY: WalkOptions = {
   losses: true,
   onlyCuts: false,
   wishes: ['remove', 'add', 'voters', 'grow'],
+  script: [],
 };
 
 const MEND_STEPS = 3_000;
@@ -56,6 +60,7 @@ export class World {
   readonly trace: string[] = [];
   readonly #judge: Judge;
   readonly #data: DataSteps;
+  readonly #script: Script;
   readonly isTraced: boolean;
   #random: number;
   #faults = 0;
@@ -75,7 +80,8 @@ export class World {
     this.servers = Array.from({ length: options.servers }, (_, serverid) => new Server(serverid, options.blocks));
     this.#found();
     this.holders = ['x', 'y'].map((node) => new Holder(node, this.servers, this.history, { ...RULES, ...rules }));
-    this.#judge = new Judge(this.servers, this.holders, this.history, options.blocks);
+    this.#judge = new Judge(this.servers, this.holders, this.history, options.blocks, { ...RULES, ...rules });
+    this.#script = new Script(options.script);
     this.#data = new DataSteps(this.history, (bound) => this.#below(bound));
     this.#favourite = [this.#below(this.servers.length), this.#below(3), this.#below(3), this.#below(3)];
   }
@@ -111,6 +117,10 @@ export class World {
     return this.#random % bound;
   }
 
+  get scriptAt(): number {
+    return this.#script.at;
+  }
+
   /** Returns what is wrong; null: nothing was found. */
   walk(): string | null {
     for (let step = 0; step < this.options.steps; step += 1) {
@@ -122,7 +132,7 @@ export class World {
   }
 
   #step(): boolean {
-    const steps = this.#steps();
+    const steps = this.#isMending ? this.#steps() : this.#script.of(this.#steps());
     const weights = steps.map(([weight, name]) => (this.#isMending ? weight : weight * this.#taste(name)));
     let total = 0;
     for (const weight of weights) total += weight;
@@ -133,6 +143,7 @@ export class World {
       if (at >= 0) continue;
       if (this.isTraced) this.trace.push(name);
       run();
+      this.#script.made(name);
       if (this.isTraced) this.#traceViews();
       return true;
     }
@@ -223,18 +234,15 @@ export class World {
       return;
     }
     const vote = holder.votes.get(serverid);
+    const what = vote === undefined ? '' : nameOfVote(vote.request);
     if (vote !== undefined && vote.answer === null)
-      steps.push([
-        weight,
-        `${name} ${vote.request.kind}`,
-        () => void (vote.answer = server.vote(holder.node, holder.instance, vote.request)),
-      ]);
+      steps.push([weight, `${name} ${what}`, () => void (vote.answer = server.vote(holder.node, holder.instance, vote.request))]);
     else if (vote !== undefined) {
       const deliver = (): void => {
         holder.votes.delete(serverid);
         holder.send({ kind: 'voted', server: serverid, order: vote.order, answer: vote.answer });
       };
-      steps.push([weight, `${name} ${vote.request.kind} answered ${vote.answer?.voted}`, deliver]);
+      steps.push([weight, `${name} ${what} answered ${vote.answer?.voted}`, deliver]);
     }
     if (!this.#isMending && this.#mayFail() && !this.options.onlyCuts) {
       const cut = (): void => {
