@@ -24,7 +24,55 @@ const OTHER_CHANGES = 'changes the voters to (?!0,1,3$)|changes the voters to 0,
 /** The replica on server 1 is cut off and removed: by whom it is known decides whether it can be chosen again. */
 const BOUNDS = { losses: false, faults: 3, writes: 4, starts: 2, changes: 1, wishes: ['voters'] } as const;
 
+/** Server 0 never gets what it was asked last, because its session breaks; then the replica on server 1 is removed. */
+function awayFrom(voters: string): Scene[] {
+  const never = `-s[0123] config ${voters}|old config|^x-s0 silent`;
+  return [
+    scene('^x-s0 cut$', never),
+    scene('^x-s1 cut$', `${never}|heals`),
+    scene('^x-s1 silent$', `${never}|heals`),
+    scene(NOTHING_ENDS, `${never}|^x-s1 (?!silent)`),
+  ];
+}
+
 const CHANGES_OF_VOTERS: readonly Planted[] = [
+  {
+    name: 'one-step',
+    rule: 'M17',
+    breaks: 'A change of voters has one configuration',
+    rules: { firstStep: (base, voters) => ({ ...base, voters }) },
+    options: {
+      ...BOUNDS,
+      script: [
+        scene(CHANGE, OTHER_CHANGES),
+        scene('^x-s1 cut$', '-s[12] config'),
+        scene('^x-s1 silent$', '-s[12] config'),
+        scene(NOTHING_ENDS, '-s[12] config|^x-s1 '),
+      ],
+    },
+  },
+  {
+    name: 'claim-first-voters',
+    rule: 'M17',
+    breaks: 'A claim needs the voters that the client knew first',
+    rules: {
+      isQuorum: (_, has) =>
+        isMajority(
+          [0, 1, 2].map((serverid) => ({ voter: `${serverid}1`.padStart(32, 'a'), serverid })),
+          has,
+        ),
+    },
+    options: {
+      ...BOUNDS,
+      script: [
+        scene(CHANGE, OTHER_CHANGES),
+        scene('^x-s1 config V013 I01'),
+        scene('^x-s1 cut$'),
+        scene('^x-s1 silent$', ' heals'),
+        scene(NOTHING_ENDS, '^x-s1 '),
+      ],
+    },
+  },
   {
     name: 'joint-new-only',
     rule: 'M17',
@@ -82,12 +130,7 @@ const CHANGES_OF_VOTERS: readonly Planted[] = [
     rules: { isQuorum: ({ voters, nextVoters }, has) => isMajority(nextVoters ?? voters, has) },
     options: {
       ...BOUNDS,
-      script: [
-        scene(CHANGE, OTHER_CHANGES),
-        scene('^x-s3 config V012>013 ', '-s[012] config V012>'),
-        scene('^x-s1 cut$', '-s[0123] config V012>'),
-        scene(NOTHING_ENDS, '-s[0123] config V012>|^x-s1 (?!silent)'),
-      ],
+      script: [scene(CHANGE, OTHER_CHANGES), scene('^x-s3 config V012>013 ', '-s[012] config V012>'), ...awayFrom('V012>013 ')],
     },
   },
   {
@@ -103,17 +146,29 @@ const CHANGES_OF_VOTERS: readonly Planted[] = [
     },
     options: {
       ...BOUNDS,
-      script: [
-        scene(CHANGE, OTHER_CHANGES),
-        scene('^x-s3 config V013 ', '-s[012] config V013 '),
-        scene('^x-s1 cut$', '-s[0123] config V013 '),
-        scene(NOTHING_ENDS, '-s[0123] config V013 |^x-s1 (?!silent)'),
-      ],
+      script: [scene(CHANGE, OTHER_CHANGES), scene('^x-s3 config V013 ', '-s[012] config V013 '), ...awayFrom('V013 ')],
     },
   },
 ];
 
 const CHANGES_OF_MEMBERS: readonly Planted[] = [
+  {
+    name: 'reopen-leaving',
+    rule: 'M11',
+    breaks: 'A replica is opened again while its removal is pending',
+    rules: { isLeaving: () => false },
+    options: {
+      ...BOUNDS,
+      changes: 0,
+      script: [
+        scene('^x writes'),
+        scene('^x-s1 write', 'flushes| writes'),
+        scene('^s1: the machine crashes$', 'flushes| writes'),
+        scene('^x-s1 silent$', 'flushes| writes|-s[12] config|^x-s1 opens'),
+        scene(NOTHING_ENDS, '-s[12] config'),
+      ],
+    },
+  },
   {
     name: 'pending-last-only',
     rule: 'M8',
@@ -186,16 +241,28 @@ const CHANGES_OF_MEMBERS: readonly Planted[] = [
     options: {
       ...BOUNDS,
       losses: true,
+      steps: 500,
       script: [
-        scene('^x-s1 cut$', ' writes| reads'),
-        scene('^x-s1 silent$', ' writes| reads'),
-        scene('^x-s[02] config V012 I0 .*answered', ' writes| reads| heals'),
+        scene('^x-s1 config .* answered', ' writes| reads| changes|-s2 config'),
+        scene('^x-s2 config .* answered', ' writes| reads| changes'),
+        scene('^x-s1 cut$', ' writes| reads| changes'),
+        scene('^x-s1 silent$', ' writes| reads| changes'),
+        scene('^x-s0 config V012 I0 .*answered', ' writes| reads| changes| heals|-s2 config'),
+        scene('^x-s2 config V012 I0 .*answered', ' writes| reads| changes| heals'),
         { until: /^y takes over$/, never: /./ },
-        { until: /^y-s2 config V012 I01 .*answered/, never: /^x|crash|restarts|unreachable|cut$|lost$|detaches|changes/ },
+        { until: /^y-s2 config V012 I01 .*answered/, never: /^x|-s3 |crash|restarts|unreachable|cut$|lost$|detaches|changes/ },
         { until: /^s0: the record is lost$/, never: /./ },
-        { until: /^y writes/, never: /^x|crash|restarts|unreachable|cut$|lost$|detaches|changes| reads/ },
-        { until: /^x changes the voters to 0,1,2$/, never: /^x-s[12]|crash|restarts|unreachable|cut$|lost$|detaches|changes| keeps/ },
-        { until: /^$/, never: /^x-s[12]|crash|restarts|unreachable|cut$|lost$|detaches|changes|keeps/ },
+        { until: /^y writes/, never: /^x|-s3 |crash|restarts|unreachable|cut$|lost$|detaches|changes| reads/ },
+        {
+          until: /^x-s0 record answered 1$/,
+          never: /^x-s[12]|-s3 |^x-s0 silent|crash|restarts|unreachable|cut$|lost$|detaches|changes|keeps/,
+        },
+        { until: /^x changes the voters to 0,1,2$/, never: /^x-s[12]|-s3 |crash|restarts|unreachable|cut$|lost$|detaches|changes| keeps/ },
+        {
+          until: /^$/,
+          never: /^x-s[12]|-s3 |^x-s0 silent|crash|restarts|unreachable|cut$|lost$|detaches|changes|keeps/,
+          first: /^x-s0 (?!opens)/,
+        },
       ],
     },
   },

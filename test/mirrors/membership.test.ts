@@ -1,12 +1,15 @@
 // Two clients with the production decider, servers with the production rules of voters, and abstract replicas: random walks with messages that
 // are lost and come late, restarts, crashes, lost disks and records, and changes of members, voters and size. No flushed write is lost, no
-// read is stale, replicas in sync are equal, and after the faults the mirror serves. Each planted fault is found by a walk from its seed.
+// read is stale, replicas in sync are equal, and after the faults the mirror serves. The zoo (test/sim/zoo) finds each planted fault.
 // RSIO_MIRROR_WALKS=100000 makes more walks; RSIO_MIRROR_SEED is the first one.
 
 import { expect, test } from 'vitest';
+import { DIRECTED } from './directed.ts';
 import { ANY, type WalkOptions, World } from './world.ts';
 
 const WALKS = Number(process.env['RSIO_MIRROR_WALKS'] ?? 60);
+/** Of each script. */
+const DIRECTED_WALKS = 10;
 const FIRST = Number(process.env['RSIO_MIRROR_SEED'] ?? 1);
 
 /** Mirrors with one to three replicas, two voters without witness, one voter alone, and one or two blocks. */
@@ -38,4 +41,8 @@ test('no walk loses, reverts or hangs', { timeout: 60_000 + WALKS * 1_000 }, () 
     reads += world.history.reads.filter(({ state }) => state === 'answered').length;
   }
   expect(reads).toBeGreaterThan(WALKS);
+});
+
+test.each(DIRECTED)('directed walks lose, revert and hang as little: $name', ({ options }) => {
+  for (let seed = FIRST; seed < FIRST + DIRECTED_WALKS; seed += 1) expect(new World(seed, { ...ANY, ...options }).walk()).toBe(null);
 });

@@ -1,7 +1,7 @@
 // Faults of the decider: each replaces rules of its table by ones that drop a part, under the names of test/models/README.md. `options` are
 // bounds in which the explorer finds the fault soon. The zoo (test/sim/zoo) applies them and says at which walk they are found.
 
-import { highestOf, isMajority } from '@rsio/protocol/mirror/membership/quorums';
+import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';
 import { DIRECTED } from './directed.ts';
 import type { WalkOptions } from './world.ts';
@@ -19,7 +19,6 @@ export interface Planted {
 }
 
 const CUTS = { onlyCuts: true, losses: false, faults: 6, writes: 4, starts: 5 };
-const VOTERS = { ...CUTS, changes: 3, wishes: ['voters'] } as const;
 const GROWTH = { changes: 4, losses: false, wishes: ['grow'] } as const;
 const FIXED = { changes: 0, losses: false };
 
@@ -87,13 +86,6 @@ export const PLANTED: readonly Planted[] = [
   },
   { name: 'join-noflush', rule: 'M12', breaks: 'The copy is not flushed', rules: { isFlushed: () => true }, options: FIXED },
   {
-    name: 'reopen-leaving',
-    rule: 'M11',
-    breaks: 'A replica is opened again while its removal is pending',
-    rules: { isLeaving: () => false },
-    options: FIXED,
-  },
-  {
     name: 'clear-early',
     rule: 'M3',
     breaks: 'Bits are cleared while a member is not in I',
@@ -109,26 +101,6 @@ export const PLANTED: readonly Planted[] = [
       confirming: ({ base, pending }) => new Set(base?.config.inSync.filter((one) => pending?.inSync.includes(one) ?? true)),
     },
     options: { ...CUTS, changes: 0 },
-  },
-  {
-    name: 'one-step',
-    rule: 'M17',
-    breaks: 'A change of voters has one configuration',
-    rules: { firstStep: (base, voters) => ({ ...base, voters }) },
-    options: VOTERS,
-  },
-  {
-    name: 'claim-first-voters',
-    rule: 'M17',
-    breaks: 'A claim needs the voters that the client knew first',
-    rules: {
-      isQuorum: (_, has) =>
-        isMajority(
-          [0, 1, 2].map((serverid) => ({ voter: `${serverid}1`.padStart(32, 'a'), serverid })),
-          has,
-        ),
-    },
-    options: VOTERS,
   },
   {
     name: 'size-early',
@@ -163,6 +135,25 @@ export const PLANTED: readonly Planted[] = [
       counted: ({ base, pending, sentAny }) => new Set([...(base?.config.inSync ?? []), ...(pending === null ? [] : sentAny)]),
     },
     options: FIXED,
+  },
+  {
+    name: 'identity-ignored',
+    rule: 'M5',
+    breaks: 'A claim takes the data of a server for those that I names, whatever their identity is',
+    rules: {
+      chooseBase: (state) => {
+        const base = highestOf([...state.servers.values()].map(({ claim }) => claim?.stored ?? null));
+        if (base === null) return null;
+        const { members, inSync } = base.config;
+        const now = new Map(
+          members.map(({ identity, serverid }) => [identity, state.servers.get(serverid)?.claim?.replica?.identity ?? identity]),
+        );
+        const of = (identity: string): string => now.get(identity) ?? identity;
+        const all = members.map((one) => ({ ...one, identity: of(one.identity) }));
+        return { ...base, config: { ...base.config, members: all, inSync: inSync.map(of) } };
+      },
+    },
+    options: { changes: 0 },
   },
   ...DIRECTED,
 ];

@@ -30,10 +30,6 @@ export class Script {
     return wanted.length > 0 ? wanted : allowed;
   }
 
-  get at(): number {
-    return this.#at;
-  }
-
   made(name: string): void {
     if (this.#scenes[this.#at]?.until.test(name) === true) this.#at += 1;
   }

@@ -117,10 +117,6 @@ export class World {
     return this.#random % bound;
   }
 
-  get scriptAt(): number {
-    return this.#script.at;
-  }
-
   /** Returns what is wrong; null: nothing was found. */
   walk(): string | null {
     for (let step = 0; step < this.options.steps; step += 1) {
