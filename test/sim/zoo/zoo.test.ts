@@ -112,7 +112,7 @@ test('undoing a mutant leaves no trace', async () => {
 describe('docs/PROTOCOL.md', () => {
   const byRule = testLines();
   test.each(RULES)('%s names its mutants', (rule) => {
-    const named = [...(byRule.get(rule) ?? '').matchAll(/mutants?:? ((?:`[a-z0-9-]+`,?\s*)+)/g)].flatMap(([, list]) =>
+    const named = [...(byRule.get(rule) ?? '').matchAll(/mutants?:?\s+((?:`[a-z0-9-]+`,?\s*)+)/g)].flatMap(([, list]) =>
       [...list!.matchAll(/`([a-z0-9-]+)`/g)].map(([, name]) => name!),
     );
     expect(named).toEqual(MUTANTS.filter((mutant) => rulesOf(mutant).includes(rule)).map(({ name }) => name));
