@@ -51,6 +51,8 @@ export class AttachedMirror {
   private readonly copier: Copier;
   private readonly copyIo: VerifyIo;
   private verifier: Verifier | null = null;
+  /** M13: from the begin of a detach, no comparison is begun: its repair would let the copier go on after the clean configuration. */
+  private isDetaching = false;
   private readonly ports: AttachedMirrorPorts;
   /** Whether the former end was clean; null before the client is the holder. */
   private isClean: boolean | null = null;
@@ -204,6 +206,7 @@ export class AttachedMirror {
    */
   verify(isRepair: boolean, from: string | null): void {
     const { clock, label, buffers } = this.ports;
+    if (this.isDetaching) throw new RsError('E_BUSY', `${label} is being detached: attach it again to compare its replicas`);
     if (this.verifier?.isIdle === false)
       throw new RsError('E_BUSY', `The replicas of ${label} are being compared already: rsconfig mirror verify ${label} --stop ends that`);
     const verifier = new Verifier(
@@ -250,6 +253,7 @@ export class AttachedMirror {
 
   /** Nothing of what was begun here goes on: a comparison first, because a repair pauses the copier and lets it go on. */
   private quiesce(then: () => void): void {
+    this.isDetaching = true;
     const pause = (): void => this.copier.pause(then);
     if (this.verifier === null) pause();
     else this.verifier.stop('The mirror is detached', pause);

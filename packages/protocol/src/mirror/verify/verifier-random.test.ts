@@ -128,6 +128,9 @@ test('one that is stopped ends what is under way, and begins nothing', () => {
   life.world.clock.advance(1);
   let isIdle = false;
   life.verifier.stop('Detached', () => (isIdle = true));
+  expect(isIdle).toBe(false);
+  // A second end does not take the first one's answer away: a detach waits for it.
+  life.verifier.stop('It was stopped');
   expect(life.verifier.report).toMatchObject({ isRunning: false, stopped: 'Detached' });
   for (let step = 0; step < 50; step++) life.world.proceed();
   expect(isIdle).toBe(true);

@@ -64,7 +64,7 @@ export class Verifier {
   private stopped: string | null = null;
   private isOver = false;
   private isBusy = false;
-  private whenIdle: (() => void) | null = null;
+  private whenIdle: (() => void)[] = [];
   private timer: Timer | null = null;
   private startedMs = 0;
   /** Pieces of the present chunk that differ and are still to be looked at. */
@@ -109,19 +109,19 @@ export class Verifier {
   }
 
   /** Nothing is begun any more. `idle` is called when nothing is under way, possibly before this method returns. */
-  stop(why: string, idle: () => void = () => undefined): void {
+  stop(why: string, idle: (() => void) | null = null): void {
     if (!this.isOver) this.stopped = why;
     this.isOver = true;
     this.timer?.cancel();
-    this.whenIdle = idle;
+    if (idle !== null) this.whenIdle.push(idle);
     this.tellIdle();
   }
 
   private tellIdle(): void {
-    if (this.isBusy || this.whenIdle === null) return;
+    if (this.isBusy || this.whenIdle.length === 0) return;
     const { whenIdle } = this;
-    this.whenIdle = null;
-    whenIdle();
+    this.whenIdle = [];
+    for (const idle of whenIdle) idle();
   }
 
   private later(afterMs: number): void {
