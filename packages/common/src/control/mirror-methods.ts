@@ -117,6 +117,8 @@ const VERIFICATION = object({
     }),
     'The first 1000 ranges that differed',
   ),
+  unreadBytes: count('Bytes that were not compared, because a server could not read them'),
+  unread: orNull(text('The first such place'), 'null: there is none'),
 });
 
 export type VerificationView = Of<typeof VERIFICATION>;

@@ -9,7 +9,7 @@ import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
 import type { CopyView } from '../mirror/copy/copy-ports.ts';
 import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
 import type { ByteRange } from '../mirror/verify/differences.ts';
-import type { VerifyIo } from '../mirror/verify/verifier.ts';
+import type { SumsAnswer, VerifyIo } from '../mirror/verify/verifier.ts';
 import { MIRROR_REGION_BYTES, MIRROR_SUM_BYTES } from '../wire/limits.ts';
 import type { MirrorMapAnswer } from '../wire/mirror/messages.ts';
 import { STATUS } from '../wire/status.ts';
@@ -400,21 +400,18 @@ export class MirrorCopyWorld {
     this.enqueue(replica, 'map', 0, 0, execute, (status) => done(status === STATUS.OK ? answer : null));
   }
 
-  private readSums(
-    replica: SimReplica,
-    { beginBytes, endBytes }: ByteRange,
-    pieceBytes: number,
-    done: (sums: Buffer | null) => void,
-  ): void {
+  private readSums(replica: SimReplica, { beginBytes, endBytes }: ByteRange, pieceBytes: number, done: (answer: SumsAnswer) => void): void {
     const sums = Buffer.alloc(Math.ceil((endBytes - beginBytes) / pieceBytes) * MIRROR_SUM_BYTES);
     const execute = (): number => {
       for (let piece = 0; piece * MIRROR_SUM_BYTES < sums.length; piece++) {
         const block = Math.floor((beginBytes + piece * pieceBytes) / BLOCK_BYTES);
         sums.writeUInt32LE(replica.cache[block]!, piece * MIRROR_SUM_BYTES);
       }
-      return STATUS.OK;
+      return replica.badBlocks.some((block) => beginBytes <= block * BLOCK_BYTES && block * BLOCK_BYTES < endBytes)
+        ? STATUS.IO_ERROR
+        : STATUS.OK;
     };
-    this.enqueue(replica, 'sums', 0, 0, execute, (status) => done(status === STATUS.OK ? sums : null));
+    this.enqueue(replica, 'sums', 0, 0, execute, (status) => done({ status, sentence: '', sums: status === STATUS.OK ? sums : null }));
   }
 
   private clearMap(replica: SimReplica, ranges: readonly number[], done: (status: number) => void): void {

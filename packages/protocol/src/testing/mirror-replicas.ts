@@ -26,6 +26,8 @@ export class SimReplica {
   session = 0;
   life = 0;
   isUp = true;
+  /** Blocks of which no sum can be computed, because their first bytes cannot be read. */
+  badBlocks: number[] = [];
   /** Unflushed writes of users that were answered in this session. */
   log = new Map<number, number>();
   queue: UnderWay[] = [];

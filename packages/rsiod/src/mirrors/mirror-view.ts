@@ -54,5 +54,8 @@ export function attachedMirrorView(
 /** `serverOf`: name of the server of a replica. */
 export function verificationView(label: string, report: VerifyReport, serverOf: (identity: string) => string): VerificationView {
   const ranges = report.ranges.map(({ replicas, ...range }) => ({ ...range, servers: replicas.map(serverOf) }));
-  return { volume: label, ...report, ranges };
+  const { unread } = report;
+  const place =
+    unread === null ? null : `bytes ${unread.beginBytes} to ${unread.endBytes - 1} at ${serverOf(unread.replica)}: ${unread.sentence}`;
+  return { volume: label, ...report, ranges, unread: place };
 }

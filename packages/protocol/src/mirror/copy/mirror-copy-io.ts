@@ -87,20 +87,21 @@ export class MirrorCopyIo implements CopyIo {
     this.call(identity, IOCTL.MIRROR_CLEAR, encodeMirrorClearRequest({ ranges: [...ranges] }), ({ status }) => done(status));
   }
 
-  /** Sums of a range of one replica, piece by piece; null if there is no answer, or if it is not understood. */
+  /** Sums of a range of one replica, piece by piece; null if the status is not OK, or if the answer is not understood. */
   readSums(
     identity: string,
     { beginBytes, endBytes }: { readonly beginBytes: number; readonly endBytes: number },
     pieceBytes: number,
-    done: (sums: Buffer | null) => void,
+    done: (answer: { readonly status: number; readonly sentence: string; readonly sums: Buffer | null }) => void,
   ): void {
     const [lba, sectors, pieceSectors] = [beginBytes, endBytes - beginBytes, pieceBytes].map((bytes) => bytes / SECTOR_BYTES) as [
       number,
       number,
       number,
     ];
-    this.call(identity, IOCTL.MIRROR_SUMS, encodeMirrorSumsRequest({ lba, sectors, pieceSectors }), ({ status, bodies }) => {
-      done(status === STATUS.OK ? decoded(bodies[0], (body) => decodeMirrorSumsAnswer(body, 0, body.length).sums) : null);
+    this.call(identity, IOCTL.MIRROR_SUMS, encodeMirrorSumsRequest({ lba, sectors, pieceSectors }), ({ status, sentence, bodies }) => {
+      const sums = status === STATUS.OK ? decoded(bodies[0], (body) => decodeMirrorSumsAnswer(body, 0, body.length).sums) : null;
+      done({ status, sentence, sums });
     });
   }
 

@@ -3,22 +3,29 @@
 // tenure of each replica, so that a difference that is told was there. What is unsettled is not compared.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { statusEntry } from '../../wire/status.ts';
+import { STATUS, statusEntry } from '../../wire/status.ts';
 import type { BufferGrant, CopyBuffers } from '../copy/copy-buffers.ts';
 import type { CopierEvents, CopyIo, CopyLock, CopyView } from '../copy/copy-ports.ts';
 import { Pace } from '../copy/pace.ts';
-import { type PieceResult, PieceRun } from '../copy/piece-run.ts';
+import { PieceRun } from '../copy/piece-run.ts';
 import { areWhole, type ByteRange, differentPieces, Differences, type DifferentRange, type RangeSums } from './differences.ts';
 import { VERIFY_BUSY_CHUNK_BYTES, VERIFY_CHUNK_BYTES, VERIFY_FINE_BYTES, VERIFY_PIECE_BYTES, VERIFY_RETRY_MS } from './limits.ts';
 
 export interface VerifyIo extends CopyIo {
-  /** `sums`: null if there is no answer. The range is at most VERIFY_CHUNK_BYTES, in whole sectors. */
-  readSums(identity: string, range: ByteRange, pieceBytes: number, done: (sums: Buffer | null) => void): void;
+  /** The range is at most VERIFY_CHUNK_BYTES, in whole sectors. */
+  readSums(identity: string, range: ByteRange, pieceBytes: number, done: (answer: SumsAnswer) => void): void;
   /**
    * Calls `work` when no copy and no clearing of bits is under way, possibly before this method returns. None begins until `work` calls `done`,
    * because a clearing does not know of copies that are not the copier's (M3).
    */
   alone(work: (done: () => void) => void): void;
+}
+
+/** `sums`: null if the status is not OK, or if the answer is not understood. */
+export interface SumsAnswer {
+  readonly status: number;
+  readonly sentence: string;
+  readonly sums: Buffer | null;
 }
 
 export interface VerifyOrder {
@@ -39,13 +46,29 @@ export interface VerifyReport {
   readonly differentBytes: number;
   readonly repairedBytes: number;
   readonly ranges: readonly DifferentRange[];
+  /** Bytes that were not compared, because a replica could not be read there. */
+  readonly unreadBytes: number;
+  /** The first such place; null: there is none. */
+  readonly unread: UnreadRange | null;
 }
+
+export interface UnreadRange extends ByteRange {
+  readonly replica: string;
+  readonly sentence: string;
+}
+
+/** Statuses of a request that may be answered well later: its session has ended, or the server has too much to do. */
+const PASSING: ReadonlySet<number> = new Set([
+  ...[STATUS.OK, STATUS.OUTCOME_UNKNOWN, STATUS.STALE, STATUS.TAKEN, STATUS.OUT_OF_MEMORY, STATUS.SHUTTING_DOWN, STATUS.PAST_END],
+]);
 
 interface Attempt {
   readonly range: ByteRange;
   readonly pieceBytes: number;
   readonly tenures: ReadonlyMap<string, string>;
   readonly sums: RangeSums[];
+  /** What a server has refused for itself, and not because its session has ended. */
+  refusal: { readonly replica: string; readonly status: number; readonly sentence: string } | null;
   lock: CopyLock | null;
   left: number;
 }
@@ -66,6 +89,8 @@ export class Verifier {
   private isBusy = false;
   private whenIdle: (() => void)[] = [];
   private timer: Timer | null = null;
+  private unreadBytes = 0;
+  private unread: UnreadRange | null = null;
   private startedMs = 0;
   /** Pieces of the present chunk that differ and are still to be looked at. */
   private doubts: ByteRange[] = [];
@@ -88,6 +113,8 @@ export class Verifier {
       differentBytes: this.found.bytes,
       repairedBytes: this.found.repairedBytes,
       ranges: this.found.ranges,
+      unreadBytes: this.unreadBytes,
+      unread: this.unread,
     };
   }
 
@@ -156,7 +183,7 @@ export class Verifier {
     const tenures = this.tenants();
     if (tenures === null) return;
     if (this.io.unsettled.hasAny(range.beginBytes, range.endBytes)) return this.retry('Replicas are being made equal after an unclean end');
-    const attempt: Attempt = { range, pieceBytes, tenures, sums: [], lock: null, left: tenures.size };
+    const attempt: Attempt = { range, pieceBytes, tenures, sums: [], refusal: null, lock: null, left: tenures.size };
     this.isBusy = true;
     this.startedMs = this.clock.monotonicMs();
     this.pace.took(this.startedMs, range.endBytes - range.beginBytes);
@@ -191,8 +218,9 @@ export class Verifier {
 
   private ask(attempt: Attempt): void {
     for (const identity of attempt.tenures.keys()) {
-      this.io.readSums(identity, attempt.range, attempt.pieceBytes, (sums) => {
+      this.io.readSums(identity, attempt.range, attempt.pieceBytes, ({ status, sentence, sums }) => {
         if (sums !== null) attempt.sums.push({ identity, sums });
+        else if (!PASSING.has(status)) attempt.refusal ??= { replica: identity, status, sentence };
         if (--attempt.left === 0) this.answered(attempt);
       });
     }
@@ -205,6 +233,7 @@ export class Verifier {
     attempt.lock?.release();
     const order = [...tenures.keys()];
     const sums = attempt.sums.toSorted((one, other) => order.indexOf(one.identity) - order.indexOf(other.identity));
+    if (isSame && isSettled && attempt.refusal !== null) return this.refused(attempt.range, attempt.refusal);
     if (!isSame || !isSettled || sums.length < tenures.size || !areWhole(range, pieceBytes, sums)) {
       this.ended();
       return this.retry('A server has not answered with sums');
@@ -219,6 +248,19 @@ export class Verifier {
     this.doubts.shift();
     if (this.order.isRepair && different.length > 0) return this.repair(range, different);
     for (const piece of different) this.found.add(piece);
+    this.goOn();
+  }
+
+  private refused(range: ByteRange, { replica, status, sentence }: NonNullable<Attempt['refusal']>): void {
+    if (status === STATUS.UNSUPPORTED) {
+      this.ended();
+      return this.stop('A server cannot compute checksums: update it');
+    }
+    this.unread ??= { ...range, replica, sentence };
+    this.unreadBytes += range.endBytes - range.beginBytes;
+    if (this.doubts.length > 0) this.doubts.shift();
+    else this.positionBytes = range.endBytes;
+    this.waitsFor = null;
     this.goOn();
   }
 
@@ -252,15 +294,36 @@ export class Verifier {
       refused: (identity: string, status: number) => this.events.lost(identity, `It refused a copy: ${statusEntry(status).sentence}`),
     };
     this.io.alone((done) => {
-      const run = new PieceRun(this.io, { ...order, ended: (result) => this.repaired(grant, different, result, done) });
+      const ended = (isRepaired: boolean): void => {
+        done();
+        this.repaired(grant, different, isRepaired);
+      };
+      const run = new PieceRun(this.io, {
+        ...order,
+        ended: (result) => {
+          if (result === 'copied') this.flush(tenures, ended);
+          else ended(false);
+        },
+      });
       run.start();
     });
   }
 
-  private repaired(grant: BufferGrant, different: readonly DifferentRange[], result: PieceResult, done: () => void): void {
+  /** What was copied is said to be repaired when no crash of a server can undo it. */
+  private flush(tenures: ReadonlyMap<string, string>, flushed: (isDurable: boolean) => void): void {
+    let left = tenures.size;
+    let isDurable = true;
+    for (const [identity, tenure] of tenures) {
+      this.io.flushAt(identity, (status) => {
+        isDurable &&= status === STATUS.OK && this.io.tenureOf(identity) === tenure;
+        if (--left === 0) flushed(isDurable);
+      });
+    }
+  }
+
+  private repaired(grant: BufferGrant, different: readonly DifferentRange[], isRepaired: boolean): void {
     this.buffers.release(grant);
-    done();
-    for (const piece of different) this.found.add({ ...piece, isRepaired: result === 'copied' });
+    for (const piece of different) this.found.add({ ...piece, isRepaired });
     this.goOn();
   }
 }

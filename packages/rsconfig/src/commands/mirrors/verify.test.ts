@@ -11,7 +11,7 @@ useServerVolumes();
 const GIB = 1024 ** 3;
 const EQUAL: VerificationView = {
   ...{ volume: 'osl:db@0', isRunning: false, stopped: null, waitsFor: null, comparedBytes: 20 * GIB, sizeBytes: 20 * GIB },
-  ...{ differentBytes: 0, repairedBytes: 0, ranges: [] },
+  ...{ differentBytes: 0, repairedBytes: 0, ranges: [], unreadBytes: 0, unread: null },
 };
 const DIFFERENT: VerificationView = {
   ...EQUAL,
@@ -70,6 +70,16 @@ test('a comparison that goes on is waited for, and one that was ended is no succ
   const { code, err } = await run('mirror verify db');
   expect({ code, err }).toEqual({ code: 1, err: 'rsconfig: osl:db@0 was not compared to the end: It was stopped\n' });
   expect(seen).toEqual([]);
+});
+
+test('what could not be read is told, and is no success', async () => {
+  const unread = 'bytes 0 to 1048575 at big-8: I/O error';
+  await serve([], daemon([null, { ...EQUAL, unreadBytes: 1_048_576, unread }]));
+  expect(await run('mirror verify db')).toEqual({
+    code: 1,
+    out: '20.0G of osl:db@0 compared: what could be read is equal\n',
+    err: `rsconfig: 1.0M could not be read and were not compared, the first ${unread}\n`,
+  });
 });
 
 test('--stop ends it', async () => {

@@ -47,7 +47,10 @@ it again, and --stop ends it.`,
     if (json) printJson(context, { verification });
     else context.out(verifiedText(verification));
     if (verification.stopped !== null && !json) context.note(`${verification.volume} was not compared to the end: ${verification.stopped}`);
-    return verification.stopped === null && verification.differentBytes === verification.repairedBytes ? 0 : 1;
+    if (verification.unread !== null && !json)
+      context.note(`${shownSize(verification.unreadBytes)} could not be read and were not compared, the first ${verification.unread}`);
+    const isWhole = verification.stopped === null && verification.unreadBytes === 0;
+    return isWhole && verification.differentBytes === verification.repairedBytes ? 0 : 1;
   },
 });
 
@@ -75,9 +78,9 @@ async function ended(context: CommandContext, named: Named): Promise<Verificatio
   }
 }
 
-function verifiedText({ volume, comparedBytes, differentBytes, repairedBytes, ranges }: VerificationView): string {
+function verifiedText({ volume, comparedBytes, differentBytes, repairedBytes, ranges, unread }: VerificationView): string {
   const compared = `${shownSize(comparedBytes)} of ${volume} compared`;
-  if (differentBytes === 0) return toText([`${compared}: the replicas are equal`]);
+  if (differentBytes === 0) return toText([`${compared}: ${unread === null ? 'the replicas are equal' : 'what could be read is equal'}`]);
   const lines = ranges.map(
     ({ beginBytes, endBytes, servers, isRepaired }) =>
       `    bytes ${beginBytes} to ${endBytes - 1}: ${servers.join(' and ')} ${servers.length === 1 ? 'differs' : 'differ'}${isRepaired ? ', repaired' : ''}`,
