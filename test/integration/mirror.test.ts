@@ -166,6 +166,29 @@ it('a mirror grows under writes, also while a server is away, and then both serv
   for (const pool of pools) expect(bytesIn(pool, 3 * SIZE).equals(model), pool).toBe(true);
 });
 
+it('a volume with data becomes a mirror, and has it all when its first server is killed', { timeout: 120_000 }, async () => {
+  await client.rsconfigWell('volume', 'create', 'db', '--size', `${SIZE}`, '--server', 'pi-1', '--attach');
+  const model = randomBytes(SIZE);
+  let io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  for (let offset = 0; offset < SIZE; offset += MIB) await io.write(offset, model.subarray(offset, offset + MIB));
+  await io.flush();
+  io.close();
+  const inUse = await client.rsconfig('mirror', 'add', 'db', '--server', 'pi-2');
+  expect([inUse.code, inUse.stderr]).toEqual([1, expect.stringContaining('detach it (rsconfig -d osl:db@0)')]);
+  await client.rsconfigWell('-d', 'db');
+  expect(await client.rsconfigWell('mirror', 'add', 'db', '--server', 'pi-2')).toContain(
+    'osl:db@0 is in sync on pi-1, to be copied on pi-2',
+  );
+  await client.rsconfigWell('-a', 'db');
+  await client.rsconfigWell('mirror', 'witness', 'db', '--server', 'pi-3');
+  await waitFor(isInSync, SOON_MS, 'the volume is copied to the other server');
+  killServer(servers[0]!);
+  io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  for (let offset = 0; offset < SIZE; offset += MIB)
+    expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
+  io.close();
+});
+
 it('a client that ends or is killed attaches its mirror again, and another one needs --take-over', { timeout: 120_000 }, async () => {
   await createMirror();
   await client.rsconfigWell('-a', 'db');

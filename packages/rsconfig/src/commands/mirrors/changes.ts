@@ -16,12 +16,16 @@ const POOL = { kind: 'text', value: 'P', help: 'pool of the new replica; default
 export const MIRROR_ADD = defineCommand({
   call: { by: 'words', words: 'mirror add' },
   synopsis: 'mirror add NAME --server S [--pool P] [--namespace N]',
-  summary: 'adds a replica to a mirror that this client has attached',
+  summary: 'adds a replica to a mirror, or makes a volume a mirror',
   details: `The command makes a volume on server S, which becomes a replica of the
 mirror and is copied while applications write; rsconfig mirror list shows
 the progress. The server votes from then on. A third replica takes the
 place of the witness. A server that had a replica of the mirror before gets
-all data again.
+all data again. This client must have the mirror attached.
+
+A plain volume that no client has attached becomes a mirror: the volume
+keeps its data as the first replica, and the one on server S is copied when
+a client attaches the mirror. rsconfig mirror witness adds a third voter.
 
 If a step fails, the command removes what it has made on the server, and
 names what it could not remove.`,

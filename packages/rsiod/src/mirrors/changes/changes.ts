@@ -35,7 +35,7 @@ export interface MirrorChangesPorts {
   readonly management: Pick<MirrorManagement, 'change' | 'chosen' | 'list'>;
   /** The mirror of this label; null: it is not attached on this machine. */
   heldMirror(label: string): HeldMirror | null;
-  /** Makes an attached plain volume a mirror under I/O; null: that cannot be done. */
+  /** Makes a plain volume that no client has a mirror; null: that cannot be done. */
   readonly convert: ((params: Methods['mirror-add']['params']) => Promise<ChangedMirror>) | null;
   /** Returns a new random UUID. */
   readonly newId: () => string;
@@ -271,7 +271,10 @@ function noMirror({ name, universe }: NamedMirror, namespaces: readonly MirrorNa
       `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
     );
   const label = volumeLabel({ namespace: plain.name, name, universe });
-  return new RsError('E_VOLUME', `Volume ${label} is no mirror: rsconfig mirror create makes a new one, to which its data can be copied`);
+  return new RsError(
+    'E_VOLUME',
+    `Volume ${label} is no mirror: rsconfig mirror add ${label} --server S makes it one while no client has it`,
+  );
 }
 
 /** The last replica in sync has data that no other one has. */

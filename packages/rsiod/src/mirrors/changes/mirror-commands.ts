@@ -9,6 +9,7 @@ import type { Namespace } from '../../network/namespace.ts';
 import type { Volume } from '../../volumes/volume.ts';
 import type { AttachedMirror } from '../attached-mirror.ts';
 import { MirrorForcing } from '../forcing/forcing.ts';
+import { convertVolume } from '../management/conversion.ts';
 import { MirrorManagement, type MirrorNamespace, mirrorNamespaces } from '../management/management.ts';
 import { MirrorChanges } from './changes.ts';
 import { heldMirror } from './held-mirror.ts';
@@ -56,7 +57,7 @@ export function mirrorCommands(ports: MirrorCommandsPorts): MirrorCommands {
       const mirror = mirrorAt(label);
       return mirror === null ? null : heldMirror(mirror);
     },
-    convert: null,
+    convert: (params) => convertVolume({ log, management: mirrors, isAttached: (label) => volumeAt(label) !== undefined, newId }, params),
     newId,
   });
   const forcing = new MirrorForcing({ log, namespaces, isAttached, newMirror: () => newId().replaceAll('-', '') });

@@ -46,7 +46,7 @@ async function made(voters: readonly ScriptedServer[]): Promise<void> {
     blockSizeBytes: 512,
     pool: null,
   };
-  await createMirror({ ...about, request: 'id-1', replicas: [big9, big8], voters }, () => 'id-2', quiet);
+  await createMirror({ ...about, request: 'id-1', replicas: [big9, big8], voters, kept: null }, () => 'id-2', quiet);
   steps = [];
 }
 

@@ -26,7 +26,7 @@ class Scene {
     this.servers = ['big-9', 'big-8', 'pi-1'].map((name, index) => new ScriptedServer(name, index + 1, script));
     this.plan = {
       ...{ namespace: 'osl', nodename: 'big-2', name: 'db', universe: 0, mirror: MIRROR, sizeBytes: GIB, blockSizeBytes: 512, pool: null },
-      ...{ request: 'id-1', replicas: this.servers.slice(0, 2), voters: this.servers },
+      ...{ request: 'id-1', replicas: this.servers.slice(0, 2), voters: this.servers, kept: null },
     };
   }
 
@@ -180,4 +180,64 @@ test('a client that claims the mirror before the last voter has answered keeps a
     ['volume db@0', 'mark', 'record'],
     ['record'],
   ]);
+});
+
+const OLD = { sizeBytes: GIB, request: 'of-long-ago', mark: null };
+
+function conversion(): Scene {
+  const scene = new Scene();
+  const [kept] = scene.servers;
+  kept!.stock.set('db@0', { ...OLD });
+  return Object.assign(scene, { plan: { ...scene.plan, kept: kept! } });
+}
+
+const STEPS = await (async () => {
+  const scene = conversion();
+  await scene.create();
+  return scene.steps;
+})();
+
+describe('of a volume that is there', () => {
+  test('the volume alone is in sync, and it is not made again', async () => {
+    const scene = conversion();
+    const config = await scene.create();
+    expect(scene.steps).not.toContain('big-9 volume-create');
+    expect(scene.servers[0]?.stock.get('db@0')).toEqual({ ...OLD, mark: { mirror: MIRROR, identity: config.inSync[0] } });
+    expect(config).toMatchObject({ clean: true, inSync: [config.members[0]?.identity], members: [{ serverid: 1 }, { serverid: 2 }] });
+  });
+
+  test.each(STEPS.flatMap((step) => [[step, 'refused'] as const, [step, 'lost'] as const]))(
+    '%s fails (%s): the volume is as it was',
+    async (failing, failure) => {
+      const scene = conversion();
+      let isOver = false;
+      scene.fails = (step) => {
+        if (isOver || step !== failing) return null;
+        isOver = true;
+        return failure;
+      };
+      const { message } = await refused(scene.create());
+      expect(scene.servers[0]?.stock.get('db@0')).toEqual(OLD);
+      const isUnsure = failing.endsWith('volume-create') && failure === 'lost';
+      expect(scene.servers.slice(1).flatMap(({ left }) => left)).toEqual(isUnsure ? ['volume db@0'] : []);
+      if (!isUnsure) expect(message).toContain('the volume on server big-9 is as it was');
+    },
+  );
+
+  test.each(STEPS)('%s fails, and so does everything after it: no remedy removes the volume', async (failing) => {
+    const scene = conversion();
+    let hasFailed = false;
+    scene.fails = (step) => {
+      hasFailed ||= step === failing;
+      return hasFailed ? 'refused' : null;
+    };
+    const { message } = await refused(scene.create());
+    expect(scene.servers[0]?.stock.get('db@0')).toMatchObject({ sizeBytes: GIB, request: 'of-long-ago' });
+    expect(message).not.toContain('rsconfig volume remove osl:db@0 --server big-9');
+    expect(message).not.toMatch(/big-9 [^;]*--volumes/);
+    if (scene.servers[0]?.stock.get('db@0')?.mark !== null) expect(message).toContain('rsadm volume split');
+    scene.fails = () => null;
+    await scene.create();
+    expect(scene.servers[0]?.stock.get('db@0')?.request).toBe('of-long-ago');
+  });
 });

@@ -1,7 +1,7 @@
 // Makes a mirror, step by step: a volume on each server, a record at each voter, a claim, the marks of the replicas, and the first
 // configuration at all voters. Every step may be repeated, so a command that was sent again goes on where the first one ended. If a step
-// fails, take-back.ts removes what was made. Invariant: a mirror that has a configuration anywhere is never marked again or taken back,
-// because a client may have written to it.
+// fails, take-back.ts removes what was made. A volume that was there before is marked like a new one and has all of the data: it alone is in
+// sync. Invariant: a mirror that has a configuration anywhere is never marked again or taken back, because a client may have written to it.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
@@ -34,14 +34,18 @@ export async function createMirror(plan: MirrorPlan, newId: () => string, log: P
       throw new RsError(code, `Mirror ${label} was not made to the end: ${message}; rsconfig mirror remove ${label} removes it`);
     const left = await takeBack(plan, made, newId);
     for (const sentence of left) log.warn(`Left behind of mirror ${label}: ${sentence}`);
-    const rest = left.length === 0 ? 'nothing of it is left' : `left behind: ${left.join('; ')}`;
+    const none = plan.kept === null ? 'nothing of it is left' : `the volume on server ${plan.kept.name} is as it was`;
+    const rest = left.length === 0 ? none : `left behind: ${left.join('; ')}`;
     throw new RsError(code, `Mirror ${label} was not made: ${message}; ${rest}`);
   }
 }
 
 async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
-  const { replicas, voters } = plan;
-  await atAll(replicas, (server) => makeVolume(plan, server, made));
+  const { replicas, voters, kept } = plan;
+  await atAll(
+    replicas.filter((server) => server !== kept),
+    (server) => makeVolume(plan, server, made),
+  );
   const records = await atAll(voters, (server) => found(plan, server, made));
   const stored = highestConfig(records);
   if (stored !== null) return await finish(plan, made, stored, records);
@@ -51,7 +55,7 @@ async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
   const members = await atAll(replicas, (server) => place(plan, server, number, made));
   const config: MirrorConfig = {
     k: 1,
-    inSync: members.map(({ identity }) => identity),
+    inSync: members.filter(({ serverid }) => kept === null || serverid === kept.serverid).map(({ identity }) => identity),
     clean: true,
     members,
     voters: voters.map(({ serverid }, index) => ({ voter: records[index]?.voter ?? '', serverid })),

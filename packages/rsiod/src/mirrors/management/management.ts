@@ -193,12 +193,13 @@ export class MirrorManagement {
       mirror: mirrorId([request, namespace.name, namespace.nodename, name, universe, ...names]),
       replicas: voters.slice(0, servers.length),
       voters,
+      kept: null,
     };
   }
 }
 
 /** The same for a request that is sent again. */
-function mirrorId(facts: readonly (string | number)[]): string {
+export function mirrorId(facts: readonly (string | number)[]): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 32);
 }
 
@@ -244,7 +245,7 @@ function warningsOf({ replicas, voters }: MirrorPlan): string[] {
   ];
 }
 
-function createdView(plan: MirrorPlan, config: MirrorConfig): Methods['mirror-create']['result']['mirror'] {
+export function createdView(plan: MirrorPlan, config: MirrorConfig): Methods['mirror-create']['result']['mirror'] {
   const { namespace, mirror, name, universe, voters } = plan;
   const term: Term = { number: 1, node: plan.nodename, instance: 0 };
   const servers = new Map(voters.map((server) => [server.serverid, server]));

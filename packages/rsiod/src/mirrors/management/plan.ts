@@ -16,6 +16,8 @@ export interface MirrorPlan {
   /** Id of the request that makes the volumes. */
   readonly request: string;
   readonly replicas: readonly MirrorServer[];
+  /** The replica whose volume was there before and has the data; null: all replicas are new, and equal. */
+  readonly kept: MirrorServer | null;
   /** The servers of the replicas, and the witness if there is one. */
   readonly voters: readonly MirrorServer[];
   /** Name of this client on the servers. */

@@ -43,6 +43,10 @@ async function takeBackAt(plan: MirrorPlan, made: Made, server: MirrorServer, cl
   const { name } = server;
   const label = volumeLabel(plan);
   const why = claim === 'ours' ? await dismissed(plan, made, server) : typeof claim === 'object' ? claim.unknown : null;
+  if (why !== null && made.marks.has(server) && server === plan.kept)
+    return [
+      `server ${name} may still have a replica (${why}), which has the data of the volume: rsconfig mirror remove ${label} --force makes it a plain volume; if that finds no mirror, rsadm volume split does, on the server`,
+    ];
   if (why !== null && made.marks.has(server))
     return [
       `server ${name} may still have a replica (${why}): rsconfig mirror remove ${label} --volumes --force removes it; if that finds no mirror, rsconfig volume remove ${label} --server ${name} removes the volume`,

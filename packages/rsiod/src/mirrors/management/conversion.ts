@@ -1,0 +1,86 @@
+// Makes a plain volume that no client has a mirror: its volume becomes the first replica and keeps its data, and a new one on another server
+// becomes the second. The steps are those of creation.ts. Invariants: the volume alone is in sync in the first configuration, so that the
+// next client that attaches the mirror copies it to the other server; a step that fails leaves the volume as it was.
+
+import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
+import type { ControlMethods } from '@rsio/common/control/methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
+import { createMirror } from './creation.ts';
+import { createdView, type MirrorManagement, type MirrorNamespace, mirrorId, serverNamed } from './management.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { MirrorPlan } from './plan.ts';
+
+type Params = ControlMethods['mirror-add']['params'];
+
+export interface ConversionPorts {
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly management: Pick<MirrorManagement, 'change' | 'chosen'>;
+  /** True if a volume of this label, such as osl:db@0, is attached on this machine. */
+  isAttached(label: string): boolean;
+  /** Returns a new random UUID. */
+  readonly newId: () => string;
+}
+
+export async function convertVolume(ports: ConversionPorts, params: Params): Promise<ChangedMirror> {
+  const { management, newId, log } = ports;
+  const { plan, holders } = planOf(management.chosen(params.namespace), params, params.request ?? newId());
+  const label = volumeLabel(plan);
+  if (ports.isAttached(label) || holders.length > 0) throw inUse(label, ports.isAttached(label) ? null : holders);
+  return await management.change(label, async () => {
+    const config = await createMirror(plan, newId, log);
+    const names = plan.voters.map(({ name }) => name).join(' or ');
+    const copied = `Server ${params.server} gets the data when a client attaches the mirror: rsconfig -a ${label}`;
+    const witness = `The mirror has no witness: if ${names} fails, the volume stops until that server returns; rsconfig mirror witness adds a third voter`;
+    return { mirror: createdView(plan, config), warnings: [copied, witness], left: [] };
+  });
+}
+
+/** Throws E_UNKNOWN_VOLUME, E_AMBIGUOUS, E_USAGE, E_NO_PATH or E_VERSION. */
+function planOf(
+  namespaces: readonly MirrorNamespace[],
+  { name, universe, server: wanted, pool }: Params,
+  request: string,
+): { readonly plan: MirrorPlan; readonly holders: readonly string[] } {
+  const found = namespaces.flatMap((namespace) =>
+    namespace.servers.flatMap((server) => {
+      const volume = server.volumes.find((one) => one.name === name && one.universe === universe);
+      return volume === undefined ? [] : [{ namespace, server, volume }];
+    }),
+  );
+  const [only, second] = found;
+  if (only === undefined)
+    throw new RsError('E_UNKNOWN_VOLUME', `No connected server offers a volume ${name}@${universe}: rsconfig -q lists the volumes`);
+  if (second !== undefined)
+    throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${found.map(labelAt).join(', ')}: rename or remove the others`);
+  const { namespace, server: kept, volume } = only;
+  if (kept.trouble !== null) throw kept.trouble;
+  const label = volumeLabel({ namespace: namespace.name, name, universe });
+  if (volume.shared || volume.readonly)
+    throw new RsError('E_USAGE', `Volume ${label} is ${volume.shared ? 'shared' : 'read-only'}, which a mirror cannot be`);
+  const other = serverNamed(namespace, wanted);
+  if (other === kept)
+    throw new RsError('E_USAGE', `Server ${wanted} has volume ${label} itself: name another server for the second replica`);
+  const replicas = [kept, other];
+  const { nodename } = namespace;
+  const plan = {
+    ...{ namespace: namespace.name, nodename, name, universe, pool, request, replicas, kept, voters: replicas },
+    ...{ sizeBytes: volume.sizeBytes, blockSizeBytes: volume.blockSizeBytes },
+    mirror: mirrorId([request, namespace.name, nodename, name, universe, kept.name, other.name]),
+  };
+  return { plan, holders: volume.holders.map(({ node }) => node) };
+}
+
+function labelAt({ namespace, server }: { readonly namespace: MirrorNamespace; readonly server: MirrorServer }): string {
+  return `that of server ${server.name} of ${namespace.name}`;
+}
+
+/** `holders`: null if this machine has it attached. */
+function inUse(label: string, holders: readonly string[] | null): RsError {
+  const who = holders === null ? 'is attached here' : `is attached by client ${holders.join(' and ')}`;
+  return new RsError(
+    'E_IN_USE',
+    `Volume ${label} ${who}: it becomes a mirror while no client has it; detach it (rsconfig -d ${label}), and try again`,
+  );
+}
