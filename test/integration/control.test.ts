@@ -152,7 +152,8 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 it('every command with --json is covered above', () => {
   // What backup and restore print is read in test/interop/backup.test.ts, where there is a volume to save. What is made and removed of mirrors
   // is in mirror-commands.test.ts, where there are servers for it.
-  const elsewhere = ['backup', 'restore', 'mirror-create', 'mirror-remove', 'mirror-force'];
+  const changes = ['create', 'remove', 'force', 'grow', 'add', 'detach', 'replace', 'witness', 'verify'];
+  const elsewhere = ['backup', 'restore', ...changes.map((name) => `mirror-${name}`)];
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);
 });
 
@@ -179,8 +180,8 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   'await-volume': { namespace: 'osl', server: 'big-9' },
 };
 
-/** What they answer is seen in test/integration/keeper.test.ts, and in the tests of mirrors/management/. */
-const ELSEWHERE: readonly string[] = ['restart', 'stop', 'mirror-create', 'mirror-remove', 'mirror-force'];
+/** What they answer is seen in test/integration/keeper.test.ts, and in the tests of rsiod's mirrors/. */
+const isElsewhere = (method: string): boolean => ['restart', 'stop'].includes(method) || method.startsWith('mirror-');
 
 it('a daemon without a keeper refuses a restart and continues', async () => {
   const { pid } = await client.call('daemon', {});
@@ -190,7 +191,7 @@ it('a daemon without a keeper refuses a restart and continues', async () => {
   expect((await client.call('daemon', {})).pid).toBe(pid);
 });
 
-it.each((Object.keys(CONTROL_METHODS) as ControlMethodName[]).filter((method) => !ELSEWHERE.includes(method)))(
+it.each((Object.keys(CONTROL_METHODS) as ControlMethodName[]).filter((method) => !isElsewhere(method)))(
   'method %s answers as its table and docs/json/control.json say',
   async (method) => {
     const { namespaces } = await client.call('query', { refresh: false });

@@ -11,7 +11,7 @@ import { namedVolume } from '../server-volumes/find.ts';
 
 export const MIRROR_FORCE = defineCommand({
   call: { by: 'words', words: 'mirror force' },
-  synopsis: 'mirror force NAME --servers A[,B[,C]] [--stale] [--yes] [--namespace N]',
+  synopsis: 'mirror force NAME --servers A[,B[,C]] [--stale] [--yes]\n[--namespace N]',
   summary: 'makes a mirror of what is left when most of its voters are gone',
   details: `A mirror stops while most of its voters do not answer, because they may be alive
 and in use by another client. If they are gone for good, this command makes a

@@ -101,7 +101,7 @@ server of one of its replicas is connected.`,
 
 export const MIRROR_REMOVE = defineCommand({
   call: { by: 'words', words: 'mirror remove' },
-  synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID] [--namespace N]',
+  synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID]\n[--namespace N]',
   summary: 'dissolves a mirror that no client has attached',
   details: `The replicas become plain volumes with the same name on each server, and the
 servers do not vote for the mirror any more. The output says which of the
