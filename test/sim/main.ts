@@ -5,10 +5,11 @@ import { runCampaign } from './runner/campaign.ts';
 import { runSeed } from './runner/run-seed.ts';
 import { resultLine } from './runner/sums.ts';
 
-const USAGE = `usage: npm run sim -- --seed S [--trace] | --seeds A-B | --minutes N [--from S]
+const USAGE = `usage: npm run sim -- --seed S [--trace] | --seeds A-B | --minutes N [--from S] [--mirrors]
   --seed S      run one seed; --trace prints the events. The last line is the same in every run
   --seeds A-B   run these seeds
-  --minutes N   run consecutive seeds for N minutes, starting with seed S (default 1)`;
+  --minutes N   run consecutive seeds for N minutes, starting with seed S (default 1)
+  --mirrors     of these seeds, only the worlds with mirrors, and count the I/Os of mirrors`;
 
 interface Arguments {
   readonly seed: number | null;
@@ -16,15 +17,18 @@ interface Arguments {
   readonly from: number;
   readonly to: number;
   readonly minutes: number | null;
+  readonly onlyMirrors: boolean;
 }
 
 /** null: they make no sense. */
 function parse(words: readonly string[]): Arguments | null {
-  let [seed, minutes, from, to, trace]: [number | null, number | null, number, number, boolean] = [null, null, 1, 0, false];
+  let [seed, minutes, from, to]: [number | null, number | null, number, number] = [null, null, 1, 0];
+  let [trace, onlyMirrors] = [false, false];
   for (let at = 0; at < words.length; at++) {
     const value = words[at + 1] ?? '';
     const range = /^(\d+)-(\d+)$/.exec(value);
     if (words[at] === '--trace') trace = true;
+    else if (words[at] === '--mirrors') onlyMirrors = true;
     else if (words[at] === '--seed' && /^\d+$/.test(value)) seed = Number(words[++at]);
     else if (words[at] === '--from' && /^\d+$/.test(value)) from = Number(words[++at]);
     else if (words[at] === '--minutes' && Number(value) > 0) minutes = Number(words[++at]);
@@ -32,7 +36,7 @@ function parse(words: readonly string[]): Arguments | null {
     else if (words[at] !== '--') return null;
   }
   const modes = [seed !== null, minutes !== null, to > 0].filter(Boolean).length;
-  return modes === 1 ? { seed, trace, from, to, minutes } : null;
+  return modes === 1 ? { seed, trace, from, to, minutes, onlyMirrors } : null;
 }
 
 async function runOne(seed: number, trace: boolean): Promise<boolean> {
@@ -47,7 +51,6 @@ if (given === null) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
-  const isFine =
-    given.seed === null ? await runCampaign(given.from, given.to, given.minutes, console.log) : await runOne(given.seed, given.trace);
+  const isFine = given.seed === null ? await runCampaign(given, console.log) : await runOne(given.seed, given.trace);
   process.exitCode = isFine ? 0 : 1;
 }

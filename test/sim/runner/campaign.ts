@@ -23,8 +23,16 @@ const MS_PER_SECOND = 1000;
 /** A seed takes well under a second; one that takes this long hangs. */
 const SEED_MAX_MS = 120_000;
 
-/** Runs seeds `from` to `to`, or (`minutes` not null) from `from` on for so long. True: nothing was violated. */
-export async function runCampaign(from: number, to: number, minutes: number | null, say: (line: string) => void): Promise<boolean> {
+export interface CampaignOrder {
+  readonly from: number;
+  readonly to: number;
+  /** Not null: from `from` on for so long. */
+  readonly minutes: number | null;
+  readonly onlyMirrors: boolean;
+}
+
+/** Runs the seeds of the order. True: nothing was violated. */
+export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOrder, say: (line: string) => void): Promise<boolean> {
   const startMs = systemClock.monotonicMs();
   const sums = noSums();
   let violations = 0;
@@ -39,7 +47,7 @@ export async function runCampaign(from: number, to: number, minutes: number | nu
   const died = (seed: number, how: string): void => violated(`VIOLATION seed ${seed}: its worker ${how}`);
   const seconds = (): number => (systemClock.monotonicMs() - startMs) / MS_PER_SECOND;
   const report = setInterval(() => say(`${seconds().toFixed(0)} s: ${sumsLine(sums)}, ${violations} violations`), REPORT_MS);
-  await runSeeds(from, to, minutes === null ? 0 : minutes * MINUTE_MS, { finished, died });
+  await runSeeds(from, to, minutes === null ? 0 : minutes * MINUTE_MS, { finished, died }, onlyMirrors);
   clearInterval(report);
   say(`${seconds().toFixed(1)} s on ${availableParallelism()} cores: ${sumsLine(sums)}`);
   if (minutes !== null) say(perHourLine(sums, seconds()));

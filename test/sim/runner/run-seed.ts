@@ -36,6 +36,8 @@ export interface SeedCounts {
   readonly snapshotsRefused: number;
   /** Claims of mirrors that were held until their end. */
   readonly claims: number;
+  /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
+  readonly mirrorIos: number;
   readonly events: number;
   /** Simulated time, ms. */
   readonly simulatedMs: number;
@@ -91,6 +93,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     snapshots: world.snapshots?.taken ?? 0,
     snapshotsRefused: world.snapshots?.refused ?? 0,
     claims: world.mirrors?.done ?? 0,
+    mirrorIos: world.mirrors?.mirror.completed ?? 0,
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),
   };
