@@ -4,6 +4,7 @@
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { callServer } from '@rsio/common/control/server/call-server';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
@@ -94,7 +95,9 @@ it('the map of a replica has what was written, after a kill of the server, too',
   await body(client, { op: OP.WRITE, handle, lba: 3 * REGION_SECTORS, count: 2, body: data });
   await clear(client, handle, [7, 1]);
   expect(await marked(client, handle)).toEqual([2, 3]);
-  await host.rsadmWell('volume', 'grow', 'db', `${4 * (REGIONS + 2)}m`);
+  // As the client of the mirror does it.
+  const grown = { name: 'db', universe: 0, sizeBytes: (REGIONS + 2) * MIRROR_REGION_BYTES, pool: null, mirror: MIRROR, request: null };
+  await callServer(host.rssrvPaths.controlSocket, 'volume-grow', grown);
   // The server process is told of the new size beside the answer.
   await waitFor(async () => (await marked(client, handle)).length === 4, 5_000, 'the map of the new size');
   expect(await marked(client, handle)).toEqual([2, 3, REGIONS, REGIONS + 1]);
