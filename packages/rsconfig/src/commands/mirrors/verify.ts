@@ -10,6 +10,7 @@ import { shownSize } from '@rsio/common/manage/server-tables';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { VERIFY_LOOK_MS } from '../../cli/limits.ts';
 import { namedVolume } from '../server-volumes/find.ts';
+import { given, MIRROR_NAMES, NAMESPACE } from './mirrors.ts';
 
 export const MIRROR_VERIFY = defineCommand({
   call: { by: 'words', words: 'mirror verify' },
@@ -30,17 +31,16 @@ it again, and --stop ends it.`,
     repair: { kind: 'flag', help: 'copy what differs to the other replicas' },
     from: { kind: 'text', value: 'SERVER', help: 'server whose replica is right' },
     stop: { kind: 'flag', help: 'end a comparison that is going on' },
-    namespace: { kind: 'text', value: 'N', help: 'use only servers of namespace N' },
+    namespace: NAMESPACE,
     json: JSON_OPTION,
   },
   json: CONTROL_METHODS['mirror-verification'].result,
   operands: { min: 1, max: 1 },
-  completes: `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`,
+  completes: MIRROR_NAMES,
   run: async (context, { repair, from, stop, namespace, json }, [written = '']) => {
-    if (namespace === '') throw usageError('--namespace has an empty name: give a name');
     if (from !== null && !repair) throw usageError('--from says what to repair from: give --repair, too');
     if (stop && repair) throw usageError('--stop and --repair exclude each other: give one');
-    const named = namedVolume(written, namespace);
+    const named = namedVolume(written, given('--namespace', namespace));
     if (stop) await context.call('mirror-verify-stop', named);
     else await begun(context, named, repair, from);
     const verification = await ended(context, named);
