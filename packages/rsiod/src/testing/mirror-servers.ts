@@ -81,6 +81,14 @@ export class ScriptedServer implements MirrorServer {
       }
       if (there === undefined) throw new RsError('E_UNKNOWN_VOLUME', `No volume ${key}`);
       if (there.mark !== null) throw new RsError('E_IN_USE', `Volume ${key} is a replica`);
+      if (method === 'volume-rename') {
+        const { newName, newUniverse } = params as { newName: string; newUniverse: number };
+        const newKey = `${newName}@${newUniverse}`;
+        if (this.stock.has(newKey)) throw new RsError('E_EXISTS', `Volume ${newKey} exists`);
+        this.stock.set(newKey, there);
+        this.stock.delete(key);
+        return { volume: volumeView({ name: newName, universe: newUniverse, sizeBytes: there.sizeBytes }) };
+      }
       this.stock.delete(key);
       return { removed: {} };
     });

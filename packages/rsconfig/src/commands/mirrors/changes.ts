@@ -53,7 +53,8 @@ export const MIRROR_DETACH = defineCommand({
   synopsis: 'mirror detach NAME --server S [--volume] [--namespace N]',
   summary: 'removes a replica from a mirror that this client has attached',
   details: `The volume on server S becomes a plain volume with what was written until
-now. With --volume, the command removes it. The server stays a voter if the
+now, and gets the name NAME-detached, so that nobody takes it for the mirror.
+With --volume, the command removes it. The server stays a voter if the
 mirror has three voters. The last replica that is in sync cannot be
 removed.
 

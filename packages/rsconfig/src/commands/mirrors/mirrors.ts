@@ -103,10 +103,11 @@ export const MIRROR_REMOVE = defineCommand({
   call: { by: 'words', words: 'mirror remove' },
   synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID]\n[--namespace N]',
   summary: 'dissolves a mirror that no client has attached',
-  details: `The replicas become plain volumes with the same name on each server, and the
-servers do not vote for the mirror any more. The output says which of the
-volumes have all that was written. With --volumes, the command removes them;
-rsconfig volume restore brings one back for some time.
+  details: `The replicas become plain volumes with the same name on each server, and one
+that lacks writes gets the name NAME-detached. The servers do not vote for the
+mirror any more. The output says which of the volumes have all that was written.
+With --volumes, the command removes them; rsconfig volume restore brings one
+back for some time.
 
 The command is refused while a client has the mirror, or has ended without
 detaching it, and while most voters do not answer. With --force, it removes the

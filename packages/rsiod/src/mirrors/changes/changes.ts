@@ -11,9 +11,11 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
 import { MIRROR_REPLICAS_MAX } from '../management/limits.ts';
 import { type MirrorManagement, type MirrorNamespace, serverNamed } from '../management/management.ts';
+import { setAside } from '../management/take-back.ts';
 import { type Cleared, clearServer } from './clearing.ts';
 import {
   changeOf,
+  connected,
   findMirrors,
   isVoter,
   memberAt,
@@ -140,8 +142,9 @@ export class MirrorChanges {
       );
       this.ports.log.info(`Mirror ${label} (${held.mirror}) has no replica on server ${name} any more`);
     }
-    const volume = removesVolume ? { name: member?.volume ?? listed?.name ?? survey.name, universe: survey.universe } : null;
-    const cleared = await clearServer(change, serverid, { record: !voters.includes(serverid), volume }, this.ports.newId);
+    const known = member?.volume ?? listed?.name ?? (removesVolume ? survey.name : null);
+    const volume = known === null ? null : { name: known, universe: survey.universe };
+    const cleared = await clearServer(change, serverid, { record: !voters.includes(serverid), volume, removesVolume }, this.ports.newId);
     const warnings = voters.includes(serverid) ? [`Server ${name} still votes for mirror ${label}, as a witness`] : [];
     return merged(cleared, { warnings, left: [] }, warningsOf(change, voters));
   }
@@ -186,12 +189,15 @@ export class MirrorChanges {
     });
     this.ports.log.info(`Server ${name} has replaced ${old} in mirror ${label}, and its replica is being copied`);
     const cleared = await this.dismissOthers(change, voters);
-    const isLeft = serverid !== oldId && cleared.warnings.length === 0;
-    const plain =
-      isLeft && member !== null
-        ? [`The volume on server ${old} is a plain one now: rsconfig volume remove ${label} --server ${old} removes it`]
-        : [];
-    return merged(cleared, { warnings: plain, left: [] }, warningsOf(change, voters));
+    const left = serverid === oldId || cleared.warnings.length > 0 || member === null ? null : connected(change, oldId);
+    if (left === null || member === null) return merged(cleared, warningsOf(change, voters));
+    const { said, isSetAside } = await setAside(
+      left,
+      change.survey.namespace,
+      { name: member.volume, universe: member.universe },
+      this.ports.newId,
+    );
+    return merged(cleared, isSetAside ? { warnings: [said], left: [] } : { warnings: [], left: [said] }, warningsOf(change, voters));
   }
 
   private async changeWitness(change: MirrorChange, witness: string | null): Promise<Outcome> {
@@ -233,7 +239,8 @@ export class MirrorChanges {
   private async dismissOthers(change: MirrorChange, voters: readonly number[]): Promise<Outcome> {
     const gone = change.config.voters.map(({ serverid }) => serverid).filter((one) => !voters.includes(one));
     const cleared: Cleared[] = [];
-    for (const serverid of gone) cleared.push(await clearServer(change, serverid, { record: true, volume: null }, this.ports.newId));
+    for (const serverid of gone)
+      cleared.push(await clearServer(change, serverid, { record: true, volume: null, removesVolume: false }, this.ports.newId));
     return merged(...cleared);
   }
 

@@ -7,6 +7,7 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { REPLICA_VOLUME_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../management/limits.ts';
 import type { MirrorServer } from '../management/mirror-server.ts';
+import { setAside } from '../management/take-back.ts';
 import { done } from '../management/verdicts.ts';
 import { connected, type MirrorChange, nameOf } from './change.ts';
 import { mayBeMember } from './held-mirror.ts';
@@ -14,8 +15,10 @@ import { mayBeMember } from './held-mirror.ts';
 export interface Clearing {
   /** The server does not vote any more. */
   readonly record: boolean;
-  /** The volume is removed, too; null: it stays as a plain volume. */
+  /** The volume that is, or was, the replica; null: none is known, and none is touched. */
   readonly volume: { readonly name: string; readonly universe: number } | null;
+  /** The volume is removed. Otherwise, it stays as a plain volume with another name. */
+  readonly removesVolume: boolean;
 }
 
 export interface Cleared {
@@ -28,7 +31,7 @@ export interface Cleared {
 export async function clearServer(change: MirrorChange, serverid: number, wanted: Clearing, newId: () => string): Promise<Cleared> {
   const { label } = change;
   const name = nameOf(change, serverid);
-  const remedy = `rsconfig mirror detach ${label} --server ${name}${wanted.volume === null ? '' : ' --volume'}`;
+  const remedy = `rsconfig mirror detach ${label} --server ${name}${wanted.removesVolume ? ' --volume' : ''}`;
   const server = connected(change, serverid);
   const away = server === null ? 'it is not connected' : (server.trouble?.message ?? null);
   if (server === null || away !== null)
@@ -41,7 +44,10 @@ export async function clearServer(change: MirrorChange, serverid: number, wanted
   const why = await dissolve(change, server, wanted.record);
   if (why !== null)
     return { warnings: [], left: [`server ${name} may still belong to the mirror (${why}): ${remedy} removes what it has`] };
-  return { warnings: [], left: wanted.volume === null ? [] : await removeVolume(change, server, wanted.volume, newId) };
+  if (wanted.volume === null) return { warnings: [], left: [] };
+  if (wanted.removesVolume) return { warnings: [], left: await removeVolume(change, server, wanted.volume, newId) };
+  const { said, isSetAside } = await setAside(server, change.survey.namespace, wanted.volume, newId);
+  return isSetAside ? { warnings: [said], left: [] } : { warnings: [], left: [said] };
 }
 
 /** Returns why the mark or the record may still be there; null if neither is. */
@@ -59,7 +65,8 @@ async function dissolve({ survey, held, term: number }: MirrorChange, server: Mi
     if (isMarked) done(await server.vote({ kind: 'unplace', mirror, number }, VOTE_CHANGE_MS), server.name);
     if (!record && hasRecord) return null;
     const answer: VoteAnswer = await server.vote({ kind: 'dismiss', mirror, number }, VOTE_CHANGE_MS);
-    return answer.voted === VOTED.UNKNOWN ? null : (done(answer, server.name), null);
+    if (answer.voted !== VOTED.UNKNOWN) done(answer, server.name);
+    return null;
   } catch (thrown) {
     return toRsError(thrown).message;
   }

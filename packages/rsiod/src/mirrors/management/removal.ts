@@ -11,6 +11,7 @@ import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { REPLICA_VOLUME_MS, VOTE_CHANGE_MS } from './limits.ts';
 import type { MirrorServer, VoteOrder } from './mirror-server.ts';
 import { records, type SurveyedMirror } from './survey.ts';
+import { setAside } from './take-back.ts';
 import { done, holderOf, majorityOf, nextNumber } from './verdicts.ts';
 import { serverOf } from './views.ts';
 
@@ -105,7 +106,10 @@ async function removeAt(removal: Removal, server: MirrorServer, number: number, 
     record === null
       ? []
       : [`server ${server.name} may keep its record (${record}): on it, rsadm witness remove ${survey.mirror} removes it`];
-  if (!wanted) return { volumes, left };
+  if (!wanted) {
+    const kept = await severalAtOnce(volumes, Math.max(1, volumes.length), (volume) => keepVolume(survey, server, volume, newId));
+    return { volumes: kept.map(({ volume }) => volume), left: [...left, ...kept.flatMap((one) => one.left ?? [])] };
+  }
   const removed = await severalAtOnce(volumes, Math.max(1, volumes.length), (volume) => removeVolume(survey, server, volume, newId));
   return { volumes: removed.map(({ volume }) => volume), left: [...left, ...removed.flatMap((one) => one.left ?? [])] };
 }
@@ -136,6 +140,18 @@ function replicasAt({ listed, said, stored }: SurveyedMirror, server: MirrorServ
   const universe = answered?.universe ?? shown?.universe ?? 0;
   const inSync = answered !== null && stored?.config.inSync.includes(answered.identity) === true;
   return [{ server: server.name, volume, universe, inSync, isRemoved: false }];
+}
+
+/** A volume that has everything keeps its name. */
+async function keepVolume(
+  { namespace, stored }: SurveyedMirror,
+  server: MirrorServer,
+  volume: Volumes[number],
+  newId: () => string,
+): Promise<{ readonly volume: Volumes[number]; readonly left: string | null }> {
+  if (volume.inSync || stored === null) return { volume, left: null };
+  const { said, isSetAside, newName } = await setAside(server, namespace, { name: volume.volume, universe: volume.universe }, newId);
+  return { volume: { ...volume, volume: newName }, left: isSetAside ? null : said };
 }
 
 async function removeVolume(

@@ -3,12 +3,16 @@
 // it. Never throws.
 
 import { toRsError } from '@rsio/common/lib/errors';
+import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { VOTED } from '@rsio/protocol/wire/mirror/messages';
 import { REPLICA_VOLUME_MS, VOTE_CHANGE_MS } from './limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { Made, MirrorPlan } from './plan.ts';
+
+/** The end of the name of a volume that was a replica. */
+const ASIDE = '-detached';
 
 /** What is known of the record of a server: this command has claimed it, there is none, another client has claimed it, or why it is unknown. */
 type Claim = 'ours' | 'none' | 'other' | { readonly unknown: string };
@@ -77,5 +81,36 @@ async function dismissed({ mirror }: MirrorPlan, { number, marks }: Made, server
     return voted === VOTED.DONE || voted === VOTED.UNKNOWN ? null : sentence;
   } catch (thrown) {
     return toRsError(thrown).message;
+  }
+}
+
+/**
+ * Gives a volume that was a replica, and is out of date from now on, another name: with the name of the mirror, a client could attach it by
+ * mistake. `said`: its new name, or the command that renames it. Never throws.
+ */
+export async function setAside(
+  server: MirrorServer,
+  namespace: string,
+  { name, universe }: { readonly name: string; readonly universe: number },
+  newId: () => string,
+): Promise<{ readonly said: string; readonly isSetAside: boolean; readonly newName: string }> {
+  const newName = `${name.slice(0, NAME_MAX_BYTES - ASIDE.length)}${ASIDE}`;
+  const label = volumeLabel({ namespace, name, universe });
+  try {
+    await server.callAdmin('volume-rename', { name, universe, newName, newUniverse: universe, request: newId() }, REPLICA_VOLUME_MS);
+    const aside = volumeLabel({ namespace, name: newName, universe });
+    return {
+      said: `Server ${server.name} keeps what was its replica as volume ${aside}, which is out of date from now on`,
+      isSetAside: true,
+      newName,
+    };
+  } catch (thrown) {
+    const remedy = `rsconfig volume rename ${label} NEW --server ${server.name}, or rsconfig volume remove ${label} --server ${server.name}`;
+    const why = toRsError(thrown).message;
+    return {
+      said: `server ${server.name} offers volume ${label}, which has the name of the mirror and is out of date (${why}): ${remedy}`,
+      isSetAside: false,
+      newName: name,
+    };
   }
 }
