@@ -187,13 +187,8 @@ export class Verifier {
     this.isBusy = true;
     this.startedMs = this.clock.monotonicMs();
     this.pace.took(this.startedMs, range.endBytes - range.beginBytes);
-    let isGranted = false;
-    attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => {
-      isGranted = true;
-      // Granted before `lock` has returned: the answers come later in any case.
-      this.ask(attempt);
-    });
-    if (!isGranted) this.waitsFor = null;
+    // The lock may be granted before `lock` has returned. The answers come later in any case.
+    attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => this.ask(attempt));
   }
 
   /** The replicas in sync with their tenures, that which is right first; null if they cannot be compared now. */
@@ -276,7 +271,7 @@ export class Verifier {
     this.tellIdle();
   }
 
-  /** Copies the range to the others, as a copy that settles does, and looks at it again. */
+  /** Copies the range to the others, as a copy that settles does. */
   private repair(range: ByteRange, different: readonly DifferentRange[]): void {
     const tenures = this.isOver ? null : this.tenants();
     const grant = tenures === null ? null : this.buffers.take(VERIFY_PIECE_BYTES, true);
