@@ -157,7 +157,7 @@ it(
     expect((await devices.shell('umount "$1"', raw)).stderr).toContain('target is busy');
     await devices.well('losetup --detach "$(readlink "$2")"; umount "$1"', raw, block);
     await waitFor(() => host.log('rsiod').includes(`Raw device ${raw} of osl:oracle@0 is gone`), WAIT_MS, 'It is said');
-    expect(host.log('rsiod')).toMatch(/is gone \(.+\): restore it with rsconfig -d and -a/);
+    await host.logged('rsiod', /is gone \(.+\): restore it with rsconfig -d and -a/);
     // Programs that have it open continue until the last of them has ended.
     await devices.well('umount --lazy "$1"; dd if=/dev/urandom of="$2" bs=1M count=1 oflag=direct', scene.place('rother'), other);
     for (const [name, device] of [

@@ -124,9 +124,7 @@ it(
     const refused = await host.rsconfig('-d', 'oracle');
     expect(refused.stderr).toContain(`It is in use by process ${holder.pid} (sh): end that first, or use --force`);
     expect(await host.rsconfigWell('-d', 'oracle', '--force')).toBe('osl:oracle@0 detached\n');
-    expect(host.log('rsiod')).toContain(
-      `osl:oracle@0 was in use by process ${holder.pid} (sh): unwritten data is lost, and I/O fails from now on`,
-    );
+    await host.logged('rsiod', `osl:oracle@0 was in use by process ${holder.pid} (sh): unwritten data is lost, and I/O fails from now on`);
     expect(devices.mounts()).toEqual([]);
     await devices.shell('echo > "$1"', scene.fifo());
     expect((await holder.ended).stderr).toMatch(/error reading/);
@@ -147,7 +145,7 @@ it(
     const mount = scene.folder('mnt');
     await devices.well('mkfs.ext4 -q "$1"; mount "$1" "$2"; echo unsynced > "$2"/file', block, mount);
     expect(await host.rsconfigWell('-d', 'oracle', '--force')).toBe('osl:oracle@0 detached\n');
-    expect(host.log('rsiod')).toContain(`osl:oracle@0 was in use by mount point ${mount}: unwritten data is lost`);
+    await host.logged('rsiod', `osl:oracle@0 was in use by mount point ${mount}: unwritten data is lost`);
     expect((await devices.shell('echo more > "$1"/more; sync "$1"/more', mount)).code).not.toBe(0);
     await devices.well('umount "$1"', mount);
     await host.rsconfigWell('-a', 'oracle');
@@ -251,8 +249,8 @@ it(
     const loops = systems.map(({ block }) => loopUseOf(block));
     await host.start('rsiod');
     for (const { raw, mount } of systems) {
-      expect(host.log('rsiod')).toContain(`Raw device ${raw}, left by a crash, was removed`);
-      expect(host.log('rsiod')).toContain(`Everything on ${raw} is dead: mount point ${mount} must be ended`);
+      await host.logged('rsiod', `Raw device ${raw}, left by a crash, was removed`);
+      await host.logged('rsiod', `Everything on ${raw} is dead: mount point ${mount} must be ended`);
     }
     const areBack = async (): Promise<boolean> => {
       const shown = (await host.call('local', {})).attachments.map(({ blockDevice }) => blockDevice ?? '');

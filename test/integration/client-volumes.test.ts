@@ -96,7 +96,7 @@ describe('rights', () => {
     expect(await client.rsconfigWell('volume', 'list', '--removed')).toMatch(/\nosl:c@1 +100\.0M +big-9 +fast .* big-2 +23h 59m|24h 0m\n/);
     expect(await client.rsconfigWell('volume', 'restore', 'c@1')).toBe('osl:c@1 restored in pool fast of server big-9\n');
     expect(namesOf(await listed())).toEqual(['c@1']);
-    expect(server.log('rssrv')).toMatch(/Volume c@1 of pool fast, 100m: restored, by client big-2/);
+    await server.logged('rssrv', /Volume c@1 of pool fast, 100m: restored, by client big-2/);
   });
 
   it('a volume that is attached here is not removed, and one that another client holds is not either', async () => {

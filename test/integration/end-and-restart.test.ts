@@ -39,7 +39,7 @@ it('rssrv ends at once although a client has a session, and leaves nothing behin
   expect(elapsedMs).toBeLessThan(PROMPT_MS);
   expect(server.processes()).toEqual([]);
   expect(existsSync(server.rssrvPaths.pidFile)).toBe(false);
-  expect(server.log('rssrv')).toMatch(/Has ended$/);
+  await server.logged('rssrv', /Has ended$/);
   report('SIGTERM of rssrv', { 'ms until it was gone': elapsedMs });
 });
 
@@ -101,7 +101,7 @@ it('a killed and restarted rsiod replaces its old instance and attaches its volu
   await client.start('rsiod');
   expect(await client.rsconfigWell('-a')).toBe(`${VOLUME} attached ${client.nbdUri(EXPORT)}\n`);
   report('rsiod killed', { 'ms until it was attached again': performance.now() - startMs });
-  expect(client.log('rsiod')).toContain('Up: instance 2 of node big-2');
+  await client.logged('rsiod', 'Up: instance 2 of node big-2');
   expect(server.worker('big-2')).not.toBe(worker);
   await waitFor(() => !existsSync(`/proc/${worker}`), PROMPT_MS, 'The old server process is gone');
   expect(readFileSync(client.rsiodPaths.pidFile, 'utf8')).toContain(String(client.pid('rsiod')));

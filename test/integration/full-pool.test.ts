@@ -64,9 +64,7 @@ it('writes wait, the log and the list say so, and the load ends without a wrong 
 }, async () => {
   const fio = startFio(host, 'osl/db', { size: '40m', verifyBacklog: 64 });
   await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
-  expect(host.log('rssrv')).toMatch(
-    /^Volume db: its pool is full or has less than its reserve free, and writes wait until there is space/m,
-  );
+  await host.logged('rssrv', /^Volume db: its pool is full or has less than its reserve free, and writes wait until there is space/m);
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
   expect(pools[0]?.freeBytes).toBeLessThan(MIB);
   // The server answers, and refuses what has no room for its manifest. Nothing of it remains.

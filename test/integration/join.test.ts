@@ -192,6 +192,7 @@ describe('nothing is written', () => {
     expect(stderr).toMatch(/The server big-9 does not accept this name with this key: .*nothing was written \[E_AUTH\]\n$/);
     expect(stderr).not.toContain('0xnot-the-key');
     expect(existsSync(all.client.rsiodPaths.configFile)).toBe(false);
+    await all.server.logged('rssrv', /wrong key for node big-2/);
     expect(all.server.log('rssrv').match(/wrong key for node big-2/g)).toHaveLength(1);
   });
 

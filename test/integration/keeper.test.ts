@@ -93,6 +93,7 @@ it(
     await writesOn();
     await Promise.all([host.call('restart', {}), host.call('restart', {})]);
     pid = await goesOn(scene, pid);
+    await host.logged('rsiod', /Restarting, as requested/);
     expect(host.log('rsiod').match(/Restarting, as requested/g), 'one restart serves both').toHaveLength(1);
     expect(await host.rsconfigWell('restart')).toMatch(/^rsiod restarted as process \d+\n$/);
     await goesOn(scene, pid);
@@ -160,7 +161,8 @@ it(
     expect(await host.rsconfigWell('-d', '--force', 'second')).toBe('osl:second@0 detached\n');
     expect((await other!.ended).stderr).toContain('Input/output error');
     await waitFor(() => devices.mounts().length === 1, WAIT_MS, 'The device is taken away');
-    expect(host.log('rsiod')).toContain(
+    await host.logged(
+      'rsiod',
       `${second}, left by the previous process, were removed (detached by rsconfig -d): unwritten data of process`,
     );
     // A refused configuration delays a new process, and the log says so.

@@ -55,7 +55,7 @@ it('a server process that outlives its listener keeps the volumes of pools that 
 
   process.kill(pid, 'SIGKILL');
   for (const name of ['db', 'wide']) await waitFor(() => isServed(second, name), WAIT_MS, `${name} is served`);
-  expect(second.log('rssrv')).toMatch(/The state of volume db@0 was unavailable and is served/);
+  await second.logged('rssrv', /The state of volume db@0 was unavailable and is served/);
 });
 
 it('a server process whose listener ends before it has loaded its program ends, too', async () => {

@@ -186,7 +186,7 @@ describe('the client reloads its file', () => {
     await becomes(['if0 001 big-9-2 up']);
     await io.more(20);
     await io.end();
-    expect(client.log('rsiod')).toContain('Configuration: interface if1: configured -> removed\n');
+    await client.logged('rsiod', 'Configuration: interface if1: configured -> removed\n');
     expect(await client.rsconfigWell('events')).toMatch(/server big-9-2 of namespace osl: - -> added: The configuration was reloaded/);
   });
 

@@ -101,7 +101,7 @@ it('below the reserve, writes that need new space wait and all programs say so; 
   expect(status.code).toBe(1);
   expect(status.stdout).toMatch(/Warning: Pool fast has less than its reserve free .*writes that need new space wait/);
   expect(status.stdout).toMatch(/Warning: Writes to volume db@0 wait for space in pool fast/);
-  expect(host.log('rssrv')).toMatch(/^Pool fast has \S+ free, less than its reserve of \S+: writes that need new space wait/m);
+  await host.logged('rssrv', /^Pool fast has \S+ free, less than its reserve of \S+: writes that need new space wait/m);
   await waitFor(
     async () => (await host.rsconfigWell('-m', 'status', '-v')).includes('space on server big-9'),
     WAIT_MS,

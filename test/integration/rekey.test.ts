@@ -64,7 +64,7 @@ it('a client changes its key under load without an error, and its old key is wor
   thief.writeConfig('rsiod', clientConfig(network, { client: 1 }));
   await thief.start('rsiod');
   await waitFor(() => /does not accept this node's proof.*E_AUTH/s.test(thief.log('rsiod')), 20_000, 'The old key is refused');
-  expect(server.log('rssrv')).toMatch(/wrong key for node big-2/);
+  await server.logged('rssrv', /wrong key for node big-2/);
   for (const secret of [key, keyOf('big-2')]) expect(readFileSync(server.rssrvPaths.logFile, 'utf8')).not.toContain(secret);
 });
 

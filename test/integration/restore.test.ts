@@ -172,7 +172,7 @@ it('a volume that another client has taken meanwhile is reported once and not tr
   await venus.rsconfigWell('-a', 'oracle');
   await client.start('rsiod');
   await whenAttached(client, 'osl:tvol1');
-  expect(client.log('rsiod')).toMatch(/osl:oracle@0, attached before this daemon was started: .*venus.*: attach it with rsconfig -a/);
+  await client.logged('rsiod', /osl:oracle@0, attached before this daemon was started: .*venus.*: attach it with rsconfig -a/);
   await venus.rsconfigWell('-d');
   await client.kill('rsiod');
   await client.start('rsiod');
@@ -190,7 +190,7 @@ it('a volume that another client took over, while rsiod ran or was dead, stays w
   await client.start('rsiod');
   await waitFor(async () => (await awaited(client)).length === 0, BACK_MS, 'Nothing is awaited any more');
   expect(await attached(client)).toEqual([]);
-  expect(client.log('rsiod')).toMatch(/osl:tvol1@0, attached before this daemon was started: .*venus.*: attach it with rsconfig -a/);
+  await client.logged('rsiod', /osl:tvol1@0, attached before this daemon was started: .*venus.*: attach it with rsconfig -a/);
   expect(client.log('rsiod')).not.toContain('osl:oracle@0, attached before');
   expect(await attached(venus)).toEqual(['osl:oracle', 'osl:tvol1']);
 });

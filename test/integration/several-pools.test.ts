@@ -130,7 +130,7 @@ it('writes wait while one of the pools is full, the server says which one, and n
     (await callServer(server.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 })).volume;
   await waitFor(async () => (await shown()).waitsForSpace, WAIT_MS, 'Writes wait for space');
   expect((await shown()).fullPool).toBe('b');
-  expect(server.log('rssrv')).toMatch(/^Volume db: pool b is full or has less than its reserve free, and writes wait/m);
+  await server.logged('rssrv', /^Volume db: pool b is full or has less than its reserve free, and writes wait/m);
   expect(spawnSync('mount', ['-o', 'remount,size=96m', full]).status).toBe(0);
   await waitFor(async () => !(await shown()).waitsForSpace, WAIT_MS, 'Writes have space');
   fio.stop();

@@ -64,7 +64,7 @@ it(
       [goes, 'osl:mars@0'],
     ] as const) {
       expect((await volumeStats(host, volume)).errors).toBe(0);
-      expect(host.log('rsiod')).toMatch(/The storage has started a new incarnation/);
+      await host.logged('rsiod', /The storage has started a new incarnation/);
     }
     expect(clientHosts.get('venus')!.log('rsiod'), 'another process, another fate').not.toMatch(/is down|a new session/);
 

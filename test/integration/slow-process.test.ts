@@ -96,7 +96,7 @@ it('a WRITE that hangs in the storage waits longer than `stall`, and so do other
   await waitFor(() => outcomes.length === 2, BACK_MS, 'Both are written');
   expect(outcomes.toSorted()).toEqual(['hung: written', 'well: written']);
   for (const { nbd } of [hung, well]) expect(await nbd.read(0, BLOCK)).toEqual(filled(2));
-  expect(server.log('rssrv')).toMatch(/is blocked[^]*is running again after \d+ s/);
+  await server.logged('rssrv', /is blocked[^]*is running again after \d+ s/);
 }, 180_000);
 
 it('after one WRITE hung in the thread pool, none hangs in the event loop: other clients of the process continue', async (context) => {

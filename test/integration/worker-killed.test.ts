@@ -50,8 +50,8 @@ it('a killed server process costs its client a pause, and does not affect the ot
   expect(server.worker('venus')).toBe(workerOfSpared);
   // The storage's owner learns that unflushed writes are in question; the other client had no path die.
   for (const pid of killed)
-    expect(server.log('rssrv')).toContain(`Process ${pid} of node big-2 died: the storage of its volumes starts a new incarnation`);
-  expect(hit.log('rsiod')).toMatch(/The storage has started a new incarnation: \d+ unflushed bytes are sent again/);
+    await server.logged('rssrv', `Process ${pid} of node big-2 died: the storage of its volumes starts a new incarnation`);
+  await hit.logged('rsiod', /The storage has started a new incarnation: \d+ unflushed bytes are sent again/);
   expect(spared.log('rsiod')).not.toContain('has started a new incarnation');
   const { paths } = await spared.call('stats', {});
   expect(paths.map(({ deaths }) => deaths)).toEqual(pathsBefore.map(({ deaths }) => deaths));

@@ -86,7 +86,7 @@ it('with --test the log names the volumes with faults', async () => {
   configure({ 'test-throttle': '1m' });
   const { stderr } = await server.start('rssrv', ['--test']);
   expect(stderr).toBe('rssrv: Warning: Volumes with injected faults (test-... keys): oracle\n');
-  expect(server.log('rssrv')).toContain('Volumes with injected faults (test-... keys): oracle');
+  await server.logged('rssrv', 'Volumes with injected faults (test-... keys): oracle');
 });
 
 it('a storage error occurs while its file exists, and in its range', async () => {
@@ -99,7 +99,7 @@ it('a storage error occurs while its file exists, and in its range', async () =>
   await expect(nbd.read(0, 4096)).rejects.toThrow(`Errno ${EIO}`);
   rmSync(broken);
   await nbd.verify(0, 65_536);
-  expect(server.log('rssrv')).toMatch(/Volume oracle: write of .*oracle\.img failed \(ENOSPC\)/);
+  await server.logged('rssrv', /Volume oracle: write of .*oracle\.img failed \(ENOSPC\)/);
 });
 
 it('a volume that hangs keeps its requests and completes them later', async () => {
@@ -133,6 +133,7 @@ it('a volume that hangs keeps its requests and completes them later', async () =
   expect(await ofVolume()).toEqual(['- open', 'open waiting', 'waiting open']);
   expect((await client.call('status', {})).waiting).toEqual([]);
   const said = /Volume osl:oracle@0: No I\/O was answered for \d+ s: it waits for server big-9's storage: its oldest request/g;
+  await client.logged('rsiod', /No I\/O was answered for/);
   expect(client.log('rsiod').match(said)).toHaveLength(1);
   expect((await nbd.read(0, 4096)).equals(Buffer.alloc(4096, 7))).toBe(true);
 });

@@ -132,5 +132,5 @@ it('a server starts with the addresses that exist, reports the missing one, and 
   await client.host.pathsUp(1, FOLLOW_MS);
   await server.ip('address', 'add', '192.168.46.10/24', 'broadcast', '+', 'dev', 'eth1');
   await client.host.pathsUp(2, FOLLOW_MS);
-  expect(server.host.log('rssrv')).toMatch(/Interface if2: its address is there now/);
+  await server.host.logged('rssrv', /Interface if2: its address is there now/);
 });

@@ -24,6 +24,7 @@ const DAEMON_START_MS = 45_000;
 const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
+const LOGGED_MS = 5_000;
 
 export class Host {
   readonly root: string;
@@ -109,6 +110,14 @@ export class Host {
   /** All messages of a daemon's log so far, one per line, without time and level. A line that is not fully written yet is left out. */
   log(program: DaemonProgram): string {
     return this.logs[program].text();
+  }
+
+  /** Waits for a line in a daemon's log, which may come after the answer of the daemon. Fails with the whole log. */
+  async logged(program: DaemonProgram, said: string | RegExp): Promise<void> {
+    const has = (): boolean => (typeof said === 'string' ? this.log(program).includes(said) : said.test(this.log(program)));
+    await waitFor(has, LOGGED_MS, `The log of ${program} says ${said}`).catch((error: Error) => {
+      throw new Error(`${error.message}\n${this.log(program)}`);
+    });
   }
 
   /** Runs a launcher under this root to its end. */
