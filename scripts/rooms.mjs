@@ -24,7 +24,7 @@ const LAYERS = {
     files: ['lib'],
     daemon: ['lib', 'log', 'files'],
     config: ['lib', 'files'],
-    control: ['lib', 'log', 'daemon'],
+    control: ['lib', 'structures', 'log', 'daemon'],
     triggers: ['lib', 'log', 'files', 'config'],
     cli: ['lib', 'config', 'control'],
     manage: ['lib', 'log', 'config', 'control', 'cli'],

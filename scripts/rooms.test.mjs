@@ -17,7 +17,7 @@ const MAY_IMPORT = {
     files: ['lib'],
     daemon: ['lib', 'log', 'files'],
     config: ['lib', 'files'],
-    control: ['lib', 'log', 'daemon'],
+    control: ['lib', 'structures', 'log', 'daemon'],
   },
   protocol: { wire: [], auth: ['wire'], link: ['wire'], client: ['wire', 'auth', 'link'], explorer: ['wire', 'auth', 'link'] },
 };

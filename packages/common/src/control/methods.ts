@@ -6,6 +6,7 @@
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from './limits.ts';
+import { LATENCY } from './latency-shape.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { DAEMON, EVENT, eventCount, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from './shape.ts';
@@ -164,8 +165,6 @@ const STATUS = object({
   mirrors: list(ATTACHED_MIRROR, 'Mirrors that are attached'),
 });
 
-const LATENCY = object({ p50Us: number(), p99Us: number(), maxUs: number() });
-
 const PATH_STATS = object({
   interface: text(),
   address: text('Address of the remote endpoint'),
@@ -200,6 +199,7 @@ const VOLUME_STATS = object({
   outstanding: count(),
   readLatency: LATENCY,
   writeLatency: LATENCY,
+  flushLatency: LATENCY,
   longestGapMs: number('Longest time without a completion while requests were outstanding'),
 });
 

@@ -23,13 +23,13 @@ test('totals, rates between two samples, latencies, in 80 columns', () => {
   };
   const table = statsTable(before, now, 2_000, null) ?? '';
   expect(table).toBe(
-    `CLIENT  VOLUME    OP     TOTAL  OP/s  MB/s  p50 us  p99 us  p99.9 us  max us
-big-2   oracle@0  read    1500   250   2.0      80     210       400     900
-                  write    200     0   0.0      80     210       400     900
-                  flush      0     0     -       -       -         -       -
-big-2   new@1     read    1000     0   0.0      80     210       400     900
-                  write      0     0   0.0       -       -         -       -
-                  flush      0     0     -       -       -         -       -
+    `CLIENT  VOLUME    OP     TOTAL  OP/s  MB/s  us: p50  p99  p99.9  p99.99  max
+big-2   oracle@0  read    1500   250   2.0       80  210    400     700  900
+                  write    200     0   0.0       80  210    400     700  900
+                  flush      0     0     -        -    -      -       -    -
+big-2   new@1     read    1000     0   0.0       80  210    400     700  900
+                  write      0     0   0.0        -    -      -       -    -
+                  flush      0     0     -        -    -      -       -    -
 big-2 oracle@0: 4 outstanding, 1 failed
 `,
   );

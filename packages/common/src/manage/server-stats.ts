@@ -50,7 +50,7 @@ export function statsTable(before: StatsView, now: StatsView, elapsedMs: number,
     if (volumes.length > 0 || wanted === null || wanted === session.client) notes.push(...ageNotes(session));
   }
   if (rows.length === 0) return notes.length === 0 ? null : toText(notes);
-  const headings = ['CLIENT', 'VOLUME', 'OP', '>TOTAL', '>OP/s', '>MB/s', '>p50 us', '>p99 us', '>p99.9 us', '>max us'];
+  const headings = ['CLIENT', 'VOLUME', 'OP', '>TOTAL', '>OP/s', '>MB/s', '>us: p50', '>p99', '>p99.9', '>p99.99', '>max'];
   return toText([...alignColumns(headings, rows), ...notes]);
 }
 
@@ -62,8 +62,8 @@ function volumeRows(client: string, now: VolumeStatsView, was: VolumeStatsView |
   const rate = (key: 'reads' | 'writes' | 'flushes' | 'readBytes' | 'writtenBytes'): number =>
     was === undefined || seconds <= 0 ? 0 : Math.max(0, now[key] - was[key]) / seconds;
   const mb = (key: 'readBytes' | 'writtenBytes'): string => (rate(key) / BYTES_PER_MB).toFixed(1);
-  const times = ({ p50Us, p99Us, p999Us, maxUs }: VolumeStatsView['readLatency'], count: number): string[] =>
-    count === 0 ? ['-', '-', '-', '-'] : [p50Us, p99Us, p999Us, maxUs].map((us) => String(Math.round(us)));
+  const times = ({ p50Us, p99Us, p999Us, p9999Us, maxUs }: VolumeStatsView['readLatency'], count: number): string[] =>
+    count === 0 ? ['-', '-', '-', '-', '-'] : [p50Us, p99Us, p999Us, p9999Us, maxUs].map((us) => String(Math.round(us)));
   const row = (op: string, key: 'reads' | 'writes' | 'flushes', moved: string, latency: VolumeStatsView['readLatency']): string[] => [
     op === 'read' ? client : '',
     op === 'read' ? now.volume : '',

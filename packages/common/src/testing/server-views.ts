@@ -12,6 +12,7 @@ import type {
   RemovedVolumeView,
   SnapshotView,
 } from '../control/server/views.ts';
+import { NO_LATENCY } from '../structures/latency-figures.ts';
 
 const GIB = 1024 ** 3;
 
@@ -151,7 +152,7 @@ export function client(changes: Partial<ClientView> = {}): ClientView {
   };
 }
 
-const LATENCY = { p50Us: 80, p99Us: 210, p999Us: 400, maxUs: 900 };
+const LATENCY = { ...NO_LATENCY, p50Us: 80, p90Us: 120, p99Us: 210, p999Us: 400, p9999Us: 700, maxUs: 900 };
 
 export function volumeStats(changes: Partial<VolumeStatsView> = {}): VolumeStatsView {
   return {
@@ -171,7 +172,7 @@ export function volumeStats(changes: Partial<VolumeStatsView> = {}): VolumeStats
     writtenBytesPerSecond: 0,
     readLatency: LATENCY,
     writeLatency: LATENCY,
-    flushLatency: { p50Us: 0, p99Us: 0, p999Us: 0, maxUs: 0 },
+    flushLatency: NO_LATENCY,
     ...changes,
   };
 }

@@ -2,10 +2,10 @@
 // figures that it examines.
 
 import type { PathStats } from '@rsio/common/control/methods';
+import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 
 /** Returns the figures of an unused path, with `changes` applied. */
 export function pathStats(changes: Partial<PathStats> = {}): PathStats {
-  const latency = { p50Us: 0, p99Us: 0, maxUs: 0 };
   return {
     interface: 'if0',
     address: '192.168.10.9',
@@ -23,8 +23,8 @@ export function pathStats(changes: Partial<PathStats> = {}): PathStats {
     roundTripMs: null,
     receivingBytesPerSecond: null,
     sendingBytesPerSecond: null,
-    readLatency: latency,
-    writeLatency: latency,
+    readLatency: NO_LATENCY,
+    writeLatency: NO_LATENCY,
     ...changes,
   };
 }

@@ -14,8 +14,9 @@ export const STATS = defineCommand({
   summary: 'shows what clients do: totals, rates, latencies',
   details: `NAME is a client or a volume; default: all. The totals begin with the session
 of the client. A latency is the time from the arrival of a request until its
-answer is ready. The rates are those of the interval, 1s by default; with --json
-there is one sample, with the rates of the last seconds.`,
+answer is ready; p99.9 is met by all but one of a thousand requests. The rates
+are those of the interval, 1s by default; with --json there is one sample, with
+the rates of the last seconds.`,
   options: { interval: { kind: 'text', value: 'T', help: 'measure the rates over T, such as 10s' }, json: JSON_OPTION },
   json: SERVER_METHODS.stats.result,
   operands: { min: 0, max: 1 },

@@ -5,11 +5,12 @@
 //   path: if0 IP(TCP) 192.168.45.10/5000 connected
 //       requests: 1200 total, 100/s  resent: 0  hedged: 2  probed: 0  dropped: 1  deaths: 1  round trip: 0.212 ms
 //       sent: 4096 bytes, 0.1 MB/s  received: 9830400 bytes, 0.8 MB/s  unanswered: 65536 bytes
-//       read: p50 80 us, p99 210 us, max 900 us, rate 116.2 MB/s  write: p50 90 us, p99 310 us, max 950 us, rate -
+//       read: p50 80 us, p99 210 us, p99.9 400 us, p99.99 700 us, max 900 us, rate 116.2 MB/s  write: p50 90 us, p99 310 us, p99.9 500 us, p99.99 800 us, max 950 us, rate -
 //   vol: osl:oracle@0
-//       read: 1000 total, 100/s  8192000 bytes, 0.8 MB/s  p50 80 us, p99 210 us, max 900 us
-//       write: 200 total, 0/s  1638400 bytes, 0.0 MB/s  p50 90 us, p99 310 us, max 950 us
-//       flush: 3  discard: 0  zero: 0  errors: 0  outstanding: 4  longest gap: 12 ms
+//       read: 1000 total, 100/s  8192000 bytes, 0.8 MB/s  p50 80 us, p99 210 us, p99.9 400 us, p99.99 700 us, max 900 us
+//       write: 200 total, 0/s  1638400 bytes, 0.0 MB/s  p50 90 us, p99 310 us, p99.9 500 us, p99.99 800 us, max 950 us
+//       flush: 3 total, 0/s  p50 500 us, p99 610 us, p99.9 700 us, p99.99 800 us, max 990 us
+//       discard: 0  zero: 0  errors: 0  outstanding: 4  longest gap: 12 ms
 
 import type { LatencyView, PathStats, StatsView, VolumeStats } from '@rsio/common/control/methods';
 import { toText } from '@rsio/common/cli/table';
@@ -57,11 +58,13 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
   const readBytes = `${volume.readBytes} bytes, ${byteRate(volume.readBytes, before?.readBytes, seconds)}`;
   const writes = `${volume.writes} total, ${rate(volume.writes, before?.writes, seconds)}`;
   const writtenBytes = `${volume.writtenBytes} bytes, ${byteRate(volume.writtenBytes, before?.writtenBytes, seconds)}`;
-  const others = `flush: ${volume.flushes}  discard: ${volume.discards}  zero: ${volume.zeroes}  errors: ${volume.errors}`;
+  const flushes = `${volume.flushes} total, ${rate(volume.flushes, before?.flushes, seconds)}`;
+  const others = `discard: ${volume.discards}  zero: ${volume.zeroes}  errors: ${volume.errors}`;
   return [
     `vol: ${volume.volume}`,
     `    read: ${reads}  ${readBytes}  ${latency(volume.readLatency)}`,
     `    write: ${writes}  ${writtenBytes}  ${latency(volume.writeLatency)}`,
+    `    flush: ${flushes}  ${latency(volume.flushLatency)}`,
     `    ${others}  outstanding: ${volume.outstanding}  longest gap: ${Math.round(volume.longestGapMs)} ms`,
   ];
 }
@@ -85,6 +88,9 @@ function measured(bytesPerSecond: number | null): string {
   return bytesPerSecond === null ? '-' : `${(bytesPerSecond / BYTES_PER_MB).toFixed(1)} MB/s`;
 }
 
-function latency({ p50Us, p99Us, maxUs }: LatencyView): string {
-  return `p50 ${Math.round(p50Us)} us, p99 ${Math.round(p99Us)} us, max ${Math.round(maxUs)} us`;
+function latency({ p50Us, p99Us, p999Us, p9999Us, maxUs }: LatencyView): string {
+  const parts = { p50: p50Us, p99: p99Us, 'p99.9': p999Us, 'p99.99': p9999Us, max: maxUs };
+  return Object.entries(parts)
+    .map(([name, us]) => `${name} ${Math.round(us)} us`)
+    .join(', ');
 }

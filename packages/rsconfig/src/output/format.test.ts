@@ -1,6 +1,7 @@
 // Golden texts of every view: the samples of the product's description to the character, and our extensions. Names, counts and addresses
 // reach and exceed the width of their columns.
 
+import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { describe, expect, test } from 'vitest';
 import { formatEvents, formatLocal, formatOutcome, formatQuery, formatStatus } from './format.ts';
 import { formatStats } from './format-stats.ts';
@@ -290,8 +291,8 @@ describe('formatStats', () => {
     roundTripMs: 0.2116,
     receivingBytesPerSecond: 116_200_000,
     sendingBytesPerSecond: null,
-    readLatency: { p50Us: 80.4, p99Us: 210, maxUs: 900 },
-    writeLatency: { p50Us: 90, p99Us: 310, maxUs: 950 },
+    readLatency: { ...NO_LATENCY, p50Us: 80.4, p99Us: 210, p999Us: 400, p9999Us: 700, maxUs: 900 },
+    writeLatency: { ...NO_LATENCY, p50Us: 90, p99Us: 310, p999Us: 500, p9999Us: 800, maxUs: 950 },
   } as const;
   const volumeStats = {
     volume: 'osl:oracle@0',
@@ -304,8 +305,9 @@ describe('formatStats', () => {
     zeroes: 0,
     errors: 0,
     outstanding: 4,
-    readLatency: { p50Us: 80.4, p99Us: 210, maxUs: 900 },
-    writeLatency: { p50Us: 90, p99Us: 310, maxUs: 950 },
+    readLatency: { ...NO_LATENCY, p50Us: 80.4, p99Us: 210, p999Us: 400, p9999Us: 700, maxUs: 900 },
+    writeLatency: { ...NO_LATENCY, p50Us: 90, p99Us: 310, p999Us: 500, p9999Us: 800, maxUs: 950 },
+    flushLatency: { ...NO_LATENCY, p50Us: 500, p99Us: 610, p999Us: 700, p9999Us: 800, maxUs: 990 },
     longestGapMs: 12.3,
   };
 
@@ -318,11 +320,12 @@ describe('formatStats', () => {
     expect(formatStats(before, now, 500)).toBe(`path: if0 IP(TCP) 192.168.45.10/5000 suspect
     requests: 1200 total, 200/s  resent: 0  hedged: 2  probed: 3  dropped: 1  deaths: 1  round trip: 0.212 ms
     sent: 4096 bytes, 0.0 MB/s  received: 9830400 bytes, 1.7 MB/s  unanswered: 65536 bytes
-    read: p50 80 us, p99 210 us, max 900 us, rate 116.2 MB/s  write: p50 90 us, p99 310 us, max 950 us, rate -
+    read: p50 80 us, p99 210 us, p99.9 400 us, p99.99 700 us, max 900 us, rate 116.2 MB/s  write: p50 90 us, p99 310 us, p99.9 500 us, p99.99 800 us, max 950 us, rate -
 vol: osl:oracle@0
-    read: 1000 total, 200/s  8192000 bytes, 1.6 MB/s  p50 80 us, p99 210 us, max 900 us
-    write: 200 total, 0/s  1638400 bytes, 0.0 MB/s  p50 90 us, p99 310 us, max 950 us
-    flush: 3  discard: 0  zero: 0  errors: 0  outstanding: 4  longest gap: 12 ms
+    read: 1000 total, 200/s  8192000 bytes, 1.6 MB/s  p50 80 us, p99 210 us, p99.9 400 us, p99.99 700 us, max 900 us
+    write: 200 total, 0/s  1638400 bytes, 0.0 MB/s  p50 90 us, p99 310 us, p99.9 500 us, p99.99 800 us, max 950 us
+    flush: 3 total, 0/s  p50 500 us, p99 610 us, p99.9 700 us, p99.99 800 us, max 990 us
+    discard: 0  zero: 0  errors: 0  outstanding: 4  longest gap: 12 ms
 `);
   });
 

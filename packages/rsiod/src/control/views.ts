@@ -302,8 +302,8 @@ export function statsView(namespaces: readonly Namespace[], volumes: readonly Vo
       port,
       state: supervisor.state,
       ...supervisor.totals,
-      readLatency: supervisor.latencies.read.view(),
-      writeLatency: supervisor.latencies.write.view(),
+      readLatency: supervisor.latencies.read.figures(),
+      writeLatency: supervisor.latencies.write.figures(),
     })),
     volumes: volumes.map((volume) => volume.counters.view(labelOf(volume), volume.outstanding)),
   };

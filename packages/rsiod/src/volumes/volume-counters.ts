@@ -3,14 +3,17 @@
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import { Histogram } from '@rsio/common/structures/histogram';
+import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
 
 export class VolumeCounters {
   private readonly counts: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
   private readonly bytes: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
-  private readonly readLatency = new Histogram();
-  private readonly writeLatency = new Histogram();
+  /** Created by the first request of their kind. */
+  private readLatency: Histogram | null = null;
+  private writeLatency: Histogram | null = null;
+  private flushLatency: Histogram | null = null;
   private errors = 0;
   private longestGapMs = 0;
 
@@ -19,8 +22,9 @@ export class VolumeCounters {
     this.counts[io.op]++;
     this.bytes[io.op] += io.lengthBytes;
     if (status !== STATUS.OK) this.errors++;
-    if (io.op === 'read') this.readLatency.add(durationMs * 1000);
-    else if (io.op === 'write') this.writeLatency.add(durationMs * 1000);
+    if (io.op === 'read') (this.readLatency ??= new Histogram()).add(durationMs * 1000);
+    else if (io.op === 'write') (this.writeLatency ??= new Histogram()).add(durationMs * 1000);
+    else if (io.op === 'flush') (this.flushLatency ??= new Histogram()).add(durationMs * 1000);
     if (gapMs > this.longestGapMs) this.longestGapMs = gapMs;
   }
 
@@ -36,8 +40,9 @@ export class VolumeCounters {
       zeroes: this.counts.zero,
       errors: this.errors,
       outstanding,
-      readLatency: this.readLatency.view(),
-      writeLatency: this.writeLatency.view(),
+      readLatency: this.readLatency?.figures() ?? NO_LATENCY,
+      writeLatency: this.writeLatency?.figures() ?? NO_LATENCY,
+      flushLatency: this.flushLatency?.figures() ?? NO_LATENCY,
       longestGapMs: Math.round(this.longestGapMs),
     };
   }

@@ -2,13 +2,14 @@
 // The counting in a session is in session/.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
 import { FIGURES_WAIT_MS } from './limits.ts';
 import { StatsBook } from './stats-book.ts';
 import { statsView } from './stats-views.ts';
 
-const LATENCY = { p50Us: 1, p99Us: 2, p999Us: 3, maxUs: 4 };
+const LATENCY = { ...NO_LATENCY, p50Us: 1, p99Us: 2, p999Us: 3, maxUs: 4 };
 
 function volume(changes: Partial<VolumeFigures> = {}): VolumeFigures {
   return {

@@ -4,16 +4,10 @@
 // lives, and the counters of at most COUNTERS_CLOSED_MAX volumes without a handle are kept.
 
 import { Histogram } from '@rsio/common/structures/histogram';
+import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { COUNTERS_CLOSED_MAX } from './limits.ts';
-
-export interface LatencyFigures {
-  readonly p50Us: number;
-  readonly p99Us: number;
-  readonly p999Us: number;
-  readonly maxUs: number;
-}
 
 /** What a session reports of a volume: sums since the session first opened it, and what is going on now. */
 export interface VolumeFigures {
@@ -61,7 +55,6 @@ export interface SessionFigures {
   readonly opens: readonly { readonly name: string; readonly universe: number; readonly waitedMs: number }[];
 }
 
-const NO_LATENCY: LatencyFigures = { p50Us: 0, p99Us: 0, p999Us: 0, maxUs: 0 };
 const US_PER_MS = 1_000;
 
 export class VolumeCounters {
@@ -113,17 +106,12 @@ export class VolumeCounters {
       discards,
       zeroes,
       errors,
-      readLatency: latencyOf(this.readLatency),
-      writeLatency: latencyOf(this.writeLatency),
-      flushLatency: latencyOf(this.flushLatency),
+      readLatency: this.readLatency?.figures() ?? NO_LATENCY,
+      writeLatency: this.writeLatency?.figures() ?? NO_LATENCY,
+      flushLatency: this.flushLatency?.figures() ?? NO_LATENCY,
       ...now,
     };
   }
-}
-
-function latencyOf(histogram: Histogram | null): LatencyFigures {
-  if (histogram === null) return NO_LATENCY;
-  return { ...histogram.view(), p999Us: Math.round(histogram.quantileUs(0.999)) };
 }
 
 /** The counters of all volumes of a session, and the request whose end is not known yet. */

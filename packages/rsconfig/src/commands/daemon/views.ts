@@ -82,7 +82,8 @@ sent again on this path after another path fell silent or failed. The field
 hedged counts READs that were also sent on this path because another path was
 late. The field probed counts requests that were copied to this path only to
 measure its data rate. The field dropped counts answers that arrived after
-another path had delivered the result.`,
+another path had delivered the result. Latencies are those of all requests since
+rsiod was started; p99.9 is met by all but one of a thousand requests.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.stats.result,
   run: async (context, { json }) => {

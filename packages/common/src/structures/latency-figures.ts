@@ -1,0 +1,38 @@
+// What is told of the latencies of many requests: quantiles, their sum, and how many fell into each of a few buckets whose edges double. The
+// buckets are those of the metrics (metrics/). A reader computes the latencies of an interval from the buckets at its two ends. Invariant:
+// the edges never change within a version of the control interface.
+
+/** Requests up to this latency are in the first bucket. Each further edge is twice the one before. */
+export const LATENCY_FIRST_EDGE_US = 64;
+/** The last bucket has no upper edge. Prometheus' readers pay for each bucket of each volume. */
+export const LATENCY_BUCKETS = 20;
+
+/** Upper edges of all buckets but the last one, which has none. */
+export const LATENCY_EDGES_US: readonly number[] = Array.from(
+  { length: LATENCY_BUCKETS - 1 },
+  (_, index) => LATENCY_FIRST_EDGE_US * 2 ** index,
+);
+
+export interface LatencyFigures {
+  readonly p50Us: number;
+  readonly p90Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+  readonly p9999Us: number;
+  readonly maxUs: number;
+  readonly sumUs: number;
+  /** Requests in each bucket, not cumulated. */
+  readonly buckets: readonly number[];
+}
+
+/** Figures without any request. */
+export const NO_LATENCY: LatencyFigures = {
+  p50Us: 0,
+  p90Us: 0,
+  p99Us: 0,
+  p999Us: 0,
+  p9999Us: 0,
+  maxUs: 0,
+  sumUs: 0,
+  buckets: new Array<number>(LATENCY_BUCKETS).fill(0),
+};
