@@ -27,7 +27,13 @@ export const MANUAL = join(ROOT, 'dist/man');
 export const MANUAL_STAMP = join(MANUAL, '.made');
 
 /** Entry modules that are bundled (scripts/bundle.mjs), by package. */
-export const PROGRAMS = { rssrv: ['main', 'worker', 'logcat'], rsiod: ['main', 'logcat'], rsconfig: ['main'], rsadm: ['main'] };
+export const PROGRAMS = {
+  rssrv: ['main', 'worker', 'logcat'],
+  rsiod: ['main', 'logcat'],
+  rsconfig: ['main'],
+  rsadm: ['main'],
+  rsweb: ['main'],
+};
 
 /**
  * A hunt of the zoo (test/sim/zoo), bundled: each of its many processes would spend more time on loading modules than most of them on

@@ -14,6 +14,7 @@ const PACKAGES = {
   rsconfig: ['common', 'protocol'],
   rsadm: ['common'],
   crsio: ['common', 'protocol'],
+  rsweb: ['common'],
 };
 /** Layers: the folders directly below src/, and the layers that each may import. Programs have folders without a fixed order. */
 const LAYERS = {

@@ -13,8 +13,8 @@ import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts'
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
 const WRITABLE = { everybody: 0o002, group: 0o020 };
-/** Matches text that contains secret keys. A file without secret keys may be readable by every user. */
-const HAS_KEYS = /key\s*=|^\s*\[clients\]/m;
+/** True if the text of the server's or the client's file contains secret keys. A file without secret keys may be readable by every user. */
+const hasSecretKeys = (text: string): boolean => /key\s*=|^\s*\[clients\]/m.test(text);
 
 export interface ConfigText {
   readonly text: string;
@@ -23,9 +23,9 @@ export interface ConfigText {
 
 /**
  * Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS or E_SYSTEM. Throws E_CONFIG if the file is not a regular file, is too large or
- * is not UTF-8.
+ * is not UTF-8. `hasKeys`: whether only its owner should be able to read the text.
  */
-export function readConfigFile(path: string): ConfigText {
+export function readConfigFile(path: string, hasKeys: (text: string) => boolean = hasSecretKeys): ConfigText {
   const { bytes, stats } = readOpened(path);
   const text = decode(bytes, path);
   const warnings: ConfigWarning[] = [];
@@ -33,7 +33,7 @@ export function readConfigFile(path: string): ConfigText {
   if (process.geteuid?.() === ROOT_UID && uid !== ROOT_UID && String(uid) !== process.env['SUDO_UID']) {
     warnings.push({ file: path, line: 0, message: `User ${uid} owns ${path}, and decides what root does with it: run chown root ${path}` });
   }
-  const doubt = rightsDoubt(path, stats.mode, HAS_KEYS.test(text));
+  const doubt = rightsDoubt(path, stats.mode, hasKeys(text));
   if (doubt !== null) warnings.push({ file: path, line: 0, message: doubt });
   return { text, warnings };
 }
@@ -108,6 +108,7 @@ function readError(path: string, thrown: unknown): RsError {
 function remedyFor(path: string): string {
   if (path.endsWith('/rscltcfg')) return 'make one with crsio or rsconfig join, or by hand (see rscltcfg(5))';
   if (path.endsWith('/rssrvcfg')) return 'rsadm init makes one, or write one (see rssrvcfg(5))';
+  if (path.endsWith('/rswebcfg')) return 'rsweb token NAME prints a first section for it (see rswebcfg(5))';
   return 'check the name, or write the file';
 }
 

@@ -47,7 +47,11 @@ export interface RsiodPaths extends DaemonPaths {
   readonly attachedFile: string;
 }
 
-const CONFIG_FILES: Readonly<Record<DaemonProgram, string>> = { rssrv: '/etc/dvsc/rssrvcfg', rsiod: '/etc/rscltcfg' };
+const CONFIG_FILES: Readonly<Record<DaemonProgram | 'rsweb', string>> = {
+  rssrv: '/etc/dvsc/rssrvcfg',
+  rsiod: '/etc/rscltcfg',
+  rsweb: '/etc/rswebcfg',
+};
 
 /** Returns the root as an absolute path without a trailing slash. For the real root directory ('' or '/'), returns ''. */
 export function normalizeRoot(root: string): string {
@@ -55,7 +59,7 @@ export function normalizeRoot(root: string): string {
   return absolute === '/' ? '' : absolute;
 }
 
-export function daemonPaths(root: string, program: DaemonProgram): DaemonPaths {
+export function daemonPaths(root: string, program: DaemonProgram | 'rsweb'): DaemonPaths {
   const prefix = normalizeRoot(root);
   const runDir = `${prefix}/run/rsio/${program}`;
   const logDir = `${prefix}/var/log/rsio`;

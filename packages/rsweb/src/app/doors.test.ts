@@ -1,0 +1,145 @@
+// Logins: the right token in, wrong ones slowed down for their address only; cookies and their flags; the end of a login; and requests that a
+// page of another site has sent, or one under another name (DNS rebinding).
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { Answer } from '../http/answer.ts';
+import type { Request } from '../http/request.ts';
+import { SESSION_MAX_MS, SESSIONS_MAX, SOURCES_COUNTED_MAX, WRONG_AT_ONCE, WRONG_EACH_MS } from '../login/limits.ts';
+import { hashOf, newToken } from '../login/tokens.ts';
+import { Doors, type DoorSettings } from './doors.ts';
+
+const IDLE_MS = 60_000;
+const token = newToken();
+const anna = { name: 'anna', sha256: hashOf(token), rights: 'manage' } as const;
+const settings: DoorSettings = { isTls: false, names: ['big-9'], tokens: [anna], idleMs: IDLE_MS };
+
+let clock = new FakeClock();
+let doors = new Doors(settings, clock, quietLog);
+
+beforeEach(() => {
+  clock = new FakeClock();
+  doors = new Doors(settings, clock, quietLog);
+});
+
+function request(more: Partial<Omit<Request, 'form'>> & { form?: Record<string, string> } = {}): Request {
+  const { form = {}, ...rest } = more;
+  return {
+    method: 'GET',
+    path: '/',
+    query: new URLSearchParams(),
+    host: '127.0.0.1:5080',
+    origin: null,
+    cookies: new Map(),
+    bearer: null,
+    knownTag: '',
+    address: '127.0.0.1',
+    ...rest,
+    form: new URLSearchParams(form),
+  };
+}
+
+function loginFrom(address: string, shown = token, host = '127.0.0.1:5080'): Answer | string {
+  return doors.login(request({ form: { token: shown }, address, host }), '/');
+}
+
+function cookieOf(answer: Answer | string): string {
+  return typeof answer === 'string' ? '' : String(answer.headers?.['Set-Cookie'] ?? '');
+}
+
+function cookiesOf(answer: Answer | string): ReadonlyMap<string, string> {
+  const [name = '', value = ''] = cookieOf(answer).split(';')[0]?.split('=') ?? [];
+  return new Map([[name, value]]);
+}
+
+describe('a login', () => {
+  test('gives a cookie that scripts and other sites do not get', () => {
+    expect(cookieOf(loginFrom('127.0.0.1'))).toMatch(/^rsweb-5080=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+    doors.configure({ ...settings, isTls: true });
+    expect(cookieOf(loginFrom('127.0.0.1'))).toMatch(/^__Host-rsweb-5080=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure$/);
+  });
+
+  test('ends after idle time, at the latest after a day, and with its token', () => {
+    const cookies = cookiesOf(loginFrom('127.0.0.1'));
+    const isIn = (): boolean => doors.visitor(request({ cookies })) !== null;
+    for (let spentMs = 0; spentMs + IDLE_MS < SESSION_MAX_MS; spentMs += IDLE_MS) {
+      clock.advance(IDLE_MS);
+      expect(isIn()).toBe(true);
+    }
+    clock.advance(IDLE_MS);
+    clock.advance(1);
+    expect(isIn()).toBe(false);
+
+    const again = cookiesOf(loginFrom('127.0.0.1'));
+    clock.advance(IDLE_MS + 1);
+    expect(doors.visitor(request({ cookies: again }))).toBeNull();
+
+    const last = cookiesOf(loginFrom('127.0.0.1'));
+    doors.configure({ ...settings, tokens: [{ ...anna, rights: 'view' }] });
+    expect(doors.visitor(request({ cookies: last }))).toBeNull();
+  });
+
+  test('ends with a logout, and only that one', () => {
+    const [one, other] = [cookiesOf(loginFrom('127.0.0.1')), cookiesOf(loginFrom('127.0.0.1'))];
+    expect(cookieOf(doors.logout(request({ cookies: one })))).toContain('Max-Age=0');
+    expect(doors.visitor(request({ cookies: one }))).toBeNull();
+    expect(doors.visitor(request({ cookies: other }))).toMatchObject({ token: anna });
+  });
+
+  test('beyond the bound ends the one that is idle longest', () => {
+    const first = cookiesOf(loginFrom('127.0.0.1'));
+    clock.advance(1);
+    const second = cookiesOf(loginFrom('127.0.0.1'));
+    clock.advance(1);
+    for (let count = 2; count <= SESSIONS_MAX; count++) loginFrom('127.0.0.1');
+    expect(doors.visitor(request({ cookies: first }))).toBeNull();
+    expect(doors.visitor(request({ cookies: second }))).not.toBeNull();
+  });
+
+  test.each(['', 'x', `${token}x`, token.slice(1), anna.sha256])('fails with the wrong token %j', (shown) => {
+    expect(loginFrom('127.0.0.1', shown)).toBe('The token is wrong');
+    expect(doors.visitor(request({ bearer: shown }))).toMatchObject({ status: 401 });
+  });
+
+  test('after many wrong tokens waits, for that address only; logins that exist go on', () => {
+    const cookies = cookiesOf(loginFrom('10.0.0.1'));
+    for (let count = 0; count < WRONG_AT_ONCE; count++) loginFrom('10.0.0.1', 'wrong');
+    expect(loginFrom('10.0.0.1')).toMatch(/^Too many wrong tokens/);
+    expect(doors.visitor(request({ bearer: token, address: '10.0.0.1' }))).toMatchObject({ status: 401 });
+    expect(doors.visitor(request({ cookies, address: '10.0.0.1' }))).toMatchObject({ token: anna });
+    expect(cookieOf(loginFrom('10.0.0.2'))).not.toBe('');
+    clock.advance(WRONG_EACH_MS);
+    expect(cookieOf(loginFrom('10.0.0.1'))).not.toBe('');
+  });
+
+  test('from very many addresses keeps the table bounded', () => {
+    for (let count = 0; count < WRONG_AT_ONCE; count++) loginFrom('10.0.0.1', 'wrong');
+    for (let count = 0; count < SOURCES_COUNTED_MAX * 2; count++) loginFrom(`2001:db8:${count.toString(16)}::1`, 'wrong');
+    expect(loginFrom('10.0.0.1')).toMatch(/^Too many wrong tokens/);
+  });
+});
+
+describe('a request', () => {
+  test('is refused if it is meant for another host, or a page of another site sends it', () => {
+    const statusOf = (more: Partial<Request>): number | undefined => doors.refusal(request({ ...more, form: {} }))?.status;
+    expect(statusOf({})).toBeUndefined();
+    expect(statusOf({ origin: 'http://127.0.0.1:5080' })).toBeUndefined();
+    expect(statusOf({ host: 'evil.example:5080', origin: 'http://evil.example:5080' })).toBe(421);
+    expect(statusOf({ origin: 'http://evil.example' })).toBe(403);
+    expect(statusOf({ origin: 'null' })).toBe(403);
+  });
+
+  test('changes something only with the csrf value of its login and an origin, or with a token in a header', () => {
+    const visitor = { token: anna, csrf: 'c'.repeat(43) };
+    const origin = 'http://127.0.0.1:5080';
+    const statusOf = (more: { origin?: string; form?: Record<string, string> }): number | undefined =>
+      doors.doubt(request(more), visitor)?.status;
+    expect(statusOf({ origin, form: { csrf: visitor.csrf } })).toBeUndefined();
+    expect(statusOf({ form: { csrf: visitor.csrf } })).toBe(403);
+    expect(statusOf({ origin })).toBe(403);
+    expect(statusOf({ origin, form: { csrf: '' } })).toBe(403);
+    expect(statusOf({ origin, form: { csrf: 'd'.repeat(43) } })).toBe(403);
+    expect(doors.doubt(request(), { token: anna, csrf: null })).toBeNull();
+  });
+});

@@ -1,0 +1,135 @@
+// Who may enter: logs in and out, finds the login of a request, and checks that a request comes from where it claims. Invariants: no wrong token
+// tells more than that it is wrong; every login, logout and wrong token is logged, wrong ones at a bounded rate; a changing request of a
+// browser has the csrf value of its login and this server as its origin.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Log } from '@rsio/common/log/log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { WebToken } from '../config/rswebcfg.ts';
+import { type Answer, plain, redirect } from '../http/answer.ts';
+import { isOwnHost, isOwnOrigin } from '../http/hosts.ts';
+import type { Request } from '../http/request.ts';
+import { Attempts } from '../login/attempts.ts';
+import { isSame, Sessions } from '../login/sessions.ts';
+import { tokenOf } from '../login/tokens.ts';
+
+/** What a request may do. */
+export interface Visitor {
+  readonly token: WebToken;
+  /** Null: a program with a token in its header, which no page of another site can send. */
+  readonly csrf: string | null;
+}
+
+export interface DoorSettings {
+  readonly isTls: boolean;
+  /** Names under which this server may be reached, in lower case. */
+  readonly names: readonly string[];
+  readonly tokens: readonly WebToken[];
+  readonly idleMs: number;
+}
+
+const TOKEN_WRONG = 'The token is wrong';
+
+export class Doors {
+  readonly sessions: Sessions;
+  private readonly attempts: Attempts;
+  private readonly log: Log;
+  private readonly refusals: RateLimitedLog;
+  private settings: DoorSettings;
+
+  constructor(settings: DoorSettings, clock: Clock, log: Log) {
+    this.settings = settings;
+    this.log = log;
+    this.refusals = new RateLimitedLog(clock, log);
+    this.attempts = new Attempts(clock);
+    this.sessions = new Sessions(clock, settings.idleMs);
+  }
+
+  /** A configuration comes into force. */
+  configure(settings: DoorSettings): void {
+    this.settings = settings;
+    this.sessions.configure(settings.tokens, settings.idleMs);
+  }
+
+  close(): void {
+    this.refusals.close();
+  }
+
+  /** The refusal of a request that is meant for another server or comes from a page of another site; null if there is no reason for one. */
+  refusal({ host, origin, address }: Request): Answer | null {
+    const { names, isTls } = this.settings;
+    if (!isOwnHost(host, names)) {
+      this.refusals.note(`Requests for other hosts from ${address}`, () => {
+        this.log.warn(`A request from ${address} was meant for host ${host}: add it to names in [web] if it leads here`);
+      });
+      return plain(421, 'This server does not have that name: add it to names in [web] of rswebcfg');
+    }
+    return origin === null || isOwnOrigin(origin, host, isTls) ? null : plain(403, 'A page of another site has sent this request');
+  }
+
+  /** Who sends the request; null if nobody is logged in; an answer if its token is wrong. */
+  visitor(request: Request): Visitor | Answer | null {
+    if (request.bearer !== null) {
+      const token = this.checked(request.bearer, request.address);
+      return typeof token === 'string' ? plain(401, token, { 'WWW-Authenticate': 'Bearer' }) : { token, csrf: null };
+    }
+    const id = this.idOf(request);
+    return id === null ? null : this.sessions.use(id);
+  }
+
+  /** Logs in with the token of the form: the answer, or a sentence that says why not. */
+  login(request: Request, next: string): Answer | string {
+    const token = this.checked(request.form.get('token')?.trim() ?? '', request.address);
+    if (typeof token === 'string') return token;
+    const before = this.idOf(request);
+    if (before !== null) this.sessions.end(before);
+    const id = this.sessions.begin(token);
+    this.log.info(`Token ${token.name} has logged in from ${request.address}`, {
+      audit: true,
+      login: token.name,
+      address: request.address,
+    });
+    return redirect(next, { 'Set-Cookie': this.cookie(request, id) });
+  }
+
+  logout(request: Request): Answer {
+    const id = this.idOf(request);
+    const session = id === null ? null : this.sessions.use(id);
+    if (id !== null) this.sessions.end(id);
+    if (session !== null) this.log.info(`Token ${session.token.name} has logged out`, { audit: true, login: session.token.name });
+    return redirect('/login', { 'Set-Cookie': `${this.cookie(request, '')}; Max-Age=0` });
+  }
+
+  /** The refusal of a changing request that its visitor may not have meant; null if there is no reason for one. */
+  doubt({ origin, form }: Request, { csrf }: Visitor): Answer | null {
+    if (csrf === null) return null;
+    // Browsers send Origin with each form. A request without one is from a program, which has a token instead of a cookie.
+    if (origin !== null && isSame(form.get('csrf') ?? '', csrf)) return null;
+    return plain(403, 'The form is not one of this login: load the page again, and repeat the order there');
+  }
+
+  /** The configured token, or a sentence that says why it is not accepted. */
+  private checked(shown: string, address: string): WebToken | string {
+    const waitMs = this.attempts.waitMs(address);
+    if (waitMs > 0) return `Too many wrong tokens came from your address: try again in ${Math.ceil(waitMs / 1_000)} s`;
+    const token = shown === '' ? null : tokenOf(shown, this.settings.tokens);
+    if (token !== null) return token;
+    this.attempts.wrong(address);
+    this.refusals.note(`Wrong tokens from ${address}`, () => this.log.warn(`A wrong token came from ${address}`, { audit: true, address }));
+    return TOKEN_WRONG;
+  }
+
+  private idOf(request: Request): string | null {
+    return request.cookies.get(this.cookieName(request)) ?? null;
+  }
+
+  private cookie(request: Request, id: string): string {
+    return `${this.cookieName(request)}=${id}; Path=/; HttpOnly; SameSite=Strict${this.settings.isTls ? '; Secure' : ''}`;
+  }
+
+  /** Cookies are shared between the ports of a host: the port keeps several rswebs behind tunnels apart. */
+  private cookieName({ host }: Request): string {
+    const port = /:(\d+)$/.exec(host)?.[1] ?? '0';
+    return `${this.settings.isTls ? '__Host-' : ''}rsweb-${port}`;
+  }
+}

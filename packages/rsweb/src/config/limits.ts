@@ -1,0 +1,14 @@
+// Bounds of /etc/rswebcfg and of the files that it names. Units are in the names.
+// The bounds of the server itself are in http/limits.ts and login/limits.ts.
+
+export const LISTEN_DEFAULT = '127.0.0.1:5080';
+export const IDLE_DEFAULT = '30m';
+export const IDLE_MIN_MS = 60_000;
+export const IDLE_MAX_MS = 7 * 24 * 3_600_000;
+export const TOKENS_MAX = 256;
+export const SOURCES_MAX = 64;
+export const NAMES_MAX = 64;
+export const HOST_NAME_MAX_CHARS = 253;
+export const URL_MAX_CHARS = 1_024;
+/** A chain of certificates, or a private key. */
+export const PEM_MAX_BYTES = 256 * 1_024;

@@ -1,0 +1,67 @@
+// The table of all sections and keys of /etc/rswebcfg, with type, range, default and help text of each key. The reader, its error messages and
+// the manual page are derived from it. Combinations of keys are checked in rswebcfg.ts.
+
+import { needed, optional, withDefault } from '@rsio/common/config/schema/entries';
+import * as types from '@rsio/common/config/schema/value-types';
+import { IDLE_DEFAULT, IDLE_MAX_MS, IDLE_MIN_MS, LISTEN_DEFAULT } from './limits.ts';
+import { endpoint, hostNames, sha256, sourceUrl } from './value-types.ts';
+
+export const RIGHTS = ['view', 'manage'] as const;
+export type WebRight = (typeof RIGHTS)[number];
+
+export const WEB_SCHEMA = {
+  web: {
+    hasName: false,
+    occurs: 'at most once',
+    below: null,
+    lines: null,
+    help: 'Where rsweb listens, and how it proves its identity',
+    keys: {
+      listen: withDefault(
+        endpoint,
+        LISTEN_DEFAULT,
+        'Address and port of the pages. Unless it is a loopback address, certificate and key are required',
+      ),
+      certificate: optional(
+        types.path,
+        'File with the certificate of the server and those between it and its root (PEM). With it, rsweb speaks HTTPS only',
+      ),
+      key: optional(types.path, 'File with the private key of the certificate (PEM)'),
+      names: optional(
+        hostNames,
+        'Further names under which browsers reach rsweb. It refuses requests for other names, except addresses, localhost, the name of the machine and the names in the certificate',
+      ),
+      idle: withDefault(types.duration(IDLE_MIN_MS, IDLE_MAX_MS), IDLE_DEFAULT, 'Time without a request after which a login ends'),
+    },
+  },
+  token: {
+    hasName: true,
+    occurs: 'any number',
+    below: null,
+    lines: null,
+    help: 'A token that permits to log in. NAME stands in the log with each order. rsweb token NAME prints a new token and its section',
+    keys: {
+      sha256: needed(sha256, 'SHA-256 of the token; the token itself is stored nowhere'),
+      rights: withDefault(
+        types.choice(...RIGHTS),
+        'view',
+        'What the token permits (view: look; manage: also orders, if rsweb was started with --manage)',
+      ),
+    },
+  },
+  source: {
+    hasName: true,
+    occurs: 'any number',
+    below: null,
+    lines: null,
+    help: 'Another machine that runs rsweb, and whose servers and clients are shown too',
+    keys: {
+      url: needed(sourceUrl, 'Where the rsweb of that machine listens'),
+      'token-file': needed(types.path, 'File with a token of that rsweb; rights = view suffice'),
+      'certificate-authority': optional(
+        types.path,
+        'File with the certificate that the certificate of that rsweb stands on, or with that certificate itself (PEM). Without it, those of Node apply',
+      ),
+    },
+  },
+} as const;

@@ -1,0 +1,66 @@
+// Answers, and the headers that each answer has. Pure. Invariant: every answer forbids scripts and styles that are not files of this server,
+// frames, guesses of the type, and copies in caches unless it is an asset.
+
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+}
+
+export const HTML = 'text/html; charset=utf-8';
+export const TEXT = 'text/plain; charset=utf-8';
+export const JSON_TYPE = 'application/json';
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Half a year, in seconds. */
+const STRICT_TRANSPORT = 'max-age=15768000';
+
+/** Headers of every answer. `isTls`: the browser may from now on use HTTPS only. */
+export function securityHeaders(isTls: boolean): Readonly<Record<string, string>> {
+  return {
+    'Content-Security-Policy': POLICY,
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    // With no-referrer, browsers would send no usable Origin with a form.
+    'Referrer-Policy': 'same-origin',
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+    'Cache-Control': 'no-store',
+    ...(isTls ? { 'Strict-Transport-Security': STRICT_TRANSPORT } : {}),
+  };
+}
+
+export function page(text: string, status = 200, headers: Answer['headers'] = {}): Answer {
+  return { status, type: HTML, body: text, headers };
+}
+
+export function plain(status: number, sentence: string, headers: Answer['headers'] = {}): Answer {
+  return { status, type: TEXT, body: `${sentence}\n`, headers };
+}
+
+export function json(value: unknown, status = 200): Answer {
+  return { status, type: JSON_TYPE, body: JSON.stringify(value) };
+}
+
+/** Sends the browser to a path of this server, with GET. */
+export function redirect(path: string, headers: Answer['headers'] = {}): Answer {
+  return { status: 303, type: TEXT, body: `See ${path}\n`, headers: { ...headers, Location: encodeURI(path) } };
+}
+
+/** A path of this server to which a form may send the browser; '/' for anything else. */
+export function ownPath(path: string): string {
+  return /^\/(?![/\\])[\w/.@:%?=&-]{0,512}$/.test(path) ? path : '/';
+}

@@ -1,0 +1,55 @@
+// The files that pages load: scripts, styles, pictures. Invariant: all are read when rsweb starts, so that no request names a file of the
+// system.
+
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { assert } from '@rsio/common/lib/assert';
+import { type Answer, plain } from './answer.ts';
+import { ASSETS_MAX, ASSETS_MAX_BYTES } from './limits.ts';
+
+const TYPES: Readonly<Record<string, string>> = {
+  css: 'text/css; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  png: 'image/png',
+  svg: 'image/svg+xml',
+  woff2: 'font/woff2',
+};
+
+interface Asset {
+  readonly type: string;
+  readonly bytes: Uint8Array;
+  readonly tag: string;
+}
+
+export class Assets {
+  private readonly assets: ReadonlyMap<string, Asset>;
+
+  /** Reads the files of a folder that have a known type. */
+  constructor(folder = new URL('../../assets/', import.meta.url)) {
+    const names = readdirSync(folder).filter((name) => typeOf(name) !== undefined);
+    const read = names.map((name): [string, Asset] => {
+      const bytes = readFileSync(new URL(name, folder));
+      const tag = `"${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}"`;
+      return [name, { type: typeOf(name) ?? '', bytes, tag }];
+    });
+    const sizeBytes = read.reduce((sum, [, { bytes }]) => sum + bytes.length, 0);
+    assert(read.length <= ASSETS_MAX && sizeBytes <= ASSETS_MAX_BYTES, `${read.length} assets with ${sizeBytes} bytes`);
+    this.assets = new Map(read);
+  }
+
+  /** `knownTag`: the header If-None-Match. */
+  answer(name: string, knownTag: string): Answer {
+    const asset = this.assets.get(name);
+    if (asset === undefined) return plain(404, 'No such file');
+    const { type, bytes, tag } = asset;
+    // The browser asks each time whether the file has changed, because another release may answer the next time.
+    const headers = { 'Cache-Control': 'no-cache', ETag: tag };
+    if (knownTag.split(/\s*,\s*/).includes(tag)) return { status: 304, type, body: '', headers };
+    return { status: 200, type, body: bytes, headers };
+  }
+}
+
+function typeOf(name: string): string | undefined {
+  const ending = /\.([a-z0-9]+)$/.exec(name)?.[1] ?? '';
+  return Object.hasOwn(TYPES, ending) ? TYPES[ending] : undefined;
+}

@@ -1,0 +1,65 @@
+// A request as the pages see it: checked and bounded, without sockets. Pure. Invariant: whatever a browser or a program sends, reading it
+// throws nothing; what is malformed is missing.
+
+import { COOKIES_MAX, FORM_FIELDS_MAX } from './limits.ts';
+
+export interface Request {
+  readonly method: 'GET' | 'POST';
+  /** Decoded path, such as /volume/oracle. It begins with a slash. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Header Host as it was sent. */
+  readonly host: string;
+  /** Header Origin; null if there is none. */
+  readonly origin: string | null;
+  readonly cookies: ReadonlyMap<string, string>;
+  /** Text behind `Authorization: Bearer`; null if there is none. */
+  readonly bearer: string | null;
+  /** Header If-None-Match; '' if there is none. */
+  readonly knownTag: string;
+  /** Address of the peer. */
+  readonly address: string;
+  /** Fields of a form; empty if the request has no body. */
+  readonly form: URLSearchParams;
+}
+
+/** The cookies of a header. Of several with one name, the first counts. Cookies beyond the bound and malformed ones are left out. */
+export function parseCookies(header: string): ReadonlyMap<string, string> {
+  const cookies = new Map<string, string>();
+  for (const part of header.split(';', COOKIES_MAX)) {
+    const [, name, value] = /^\s*([\w!#$%&'*+.^`|~-]{1,64})="?([\w!#-+./:<=>?@[\]^`{|}~-]{0,256})"?\s*$/.exec(part) ?? [];
+    if (name !== undefined && value !== undefined && !cookies.has(name)) cookies.set(name, value);
+  }
+  return cookies;
+}
+
+/** The token of a header Authorization; null if the header is missing or of another form. */
+export function parseBearer(header: string): string | null {
+  return /^Bearer +([\x21-\x7e]{1,512})$/i.exec(header)?.[1] ?? null;
+}
+
+/** The decoded path; null if it cannot be decoded or contains control characters or empty, `.` or `..` parts. */
+export function parsePath(raw: string): string | null {
+  if (!raw.startsWith('/')) return null;
+  let path: string;
+  try {
+    path = decodeURIComponent(raw);
+  } catch {
+    return null;
+  }
+  // A decoded slash would make another path than the one that was sent.
+  if (path.split('/').length !== raw.split('/').length || hasControls(path) || path.includes('\\')) return null;
+  const parts = path.slice(1).split('/');
+  if (parts.some((part) => part === '.' || part === '..')) return null;
+  return path === '/' || parts.every((part) => part !== '') ? path : null;
+}
+
+function hasControls(text: string): boolean {
+  return Array.from(text).some((char) => char < ' ' || char === '\x7f');
+}
+
+/** The fields of a form; null if there are too many. */
+export function parseForm(body: string): URLSearchParams | null {
+  const form = new URLSearchParams(body);
+  return form.size <= FORM_FIELDS_MAX ? form : null;
+}

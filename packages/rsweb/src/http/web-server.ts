@@ -1,0 +1,220 @@
+// The HTTP or HTTPS server: sockets, time-outs and bounds around a handler. It turns what arrives into a Request, and a Reply into bytes; what
+// a request may do is decided by the handler. Invariants: every connection, header, body and wait is bounded; a peer that is slow or sends
+// nonsense costs its own connection only.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { sourceKey } from '@rsio/common/lib/subnet';
+import { printEndpoint } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import type { Credentials } from '../config/credentials.ts';
+import type { Listen } from '../config/value-types.ts';
+import { type Answer, plain, securityHeaders } from './answer.ts';
+import { readBody } from './body.ts';
+import {
+  CLOSE_MS,
+  CONNECTIONS_MAX,
+  CONNECTIONS_PER_SOURCE_MAX,
+  HANDSHAKE_MS,
+  HEADERS_MAX,
+  HEADERS_MAX_BYTES,
+  HEADERS_MS,
+  KEEP_ALIVE_MS,
+  LOOK_MS,
+  REQUEST_MS,
+  REQUESTS_PER_CONNECTION_MAX,
+  SILENCE_MS,
+  URL_MAX_CHARS,
+} from './limits.ts';
+import type { EventStream, Handler } from './reply.ts';
+import { parseBearer, parseCookies, parseForm, parsePath, type Request } from './request.ts';
+
+export interface WebServerPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly handler: Handler;
+}
+
+const BOUNDS = {
+  maxHeaderSize: HEADERS_MAX_BYTES,
+  headersTimeout: HEADERS_MS,
+  requestTimeout: REQUEST_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  connectionsCheckingInterval: LOOK_MS,
+  requireHostHeader: true,
+  insecureHTTPParser: false,
+} as const;
+
+const METHODS = 'GET, HEAD, POST';
+
+export class WebServer {
+  readonly isTls: boolean;
+  private readonly ports: WebServerPorts;
+  private readonly server: Server | TlsServer;
+  private readonly sources = new Map<string, number>();
+
+  /** `credentials`: null for plain HTTP. Throws E_CONFIG if they cannot be used. */
+  constructor(credentials: Credentials | null, ports: WebServerPorts) {
+    this.ports = ports;
+    this.isTls = credentials !== null;
+    const take = (message: IncomingMessage, response: ServerResponse): void => void this.take(message, response);
+    this.server =
+      credentials === null
+        ? createServer(BOUNDS, take)
+        : createTlsServer({ ...BOUNDS, handshakeTimeout: HANDSHAKE_MS, ...tlsOptions(credentials) }, take);
+    this.server.maxConnections = CONNECTIONS_MAX;
+    this.server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
+    this.server.maxHeadersCount = HEADERS_MAX;
+    this.server.timeout = SILENCE_MS;
+    this.server.on('connection', (socket: Socket) => this.count(socket));
+  }
+
+  /** Port on which it listens; 0 before. */
+  get port(): number {
+    const address = this.server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  /** Throws E_ADDRESS_IN_USE, E_ADDRESS_MISSING, E_RIGHTS or E_SYSTEM. */
+  listen({ address, port }: Listen): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: Error): void => reject(listenError(error, printEndpoint(address, port)));
+      this.server.once('error', failed);
+      this.server.listen({ host: address, port }, () => {
+        this.server.off('error', failed);
+        this.server.on('error', (error) => this.ports.log.error(`The server of the pages has failed: ${error.message}`));
+        resolve();
+      });
+    });
+  }
+
+  /** From now on, new connections get these credentials. Throws E_CONFIG if they cannot be used. */
+  renew(credentials: Credentials): void {
+    if ('setSecureContext' in this.server) this.server.setSecureContext(tlsOptions(credentials));
+  }
+
+  /** Ends open connections after a short time. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.ports.clock.after(CLOSE_MS, () => this.server.closeAllConnections());
+      this.server.close(() => {
+        timer.cancel();
+        resolve();
+      });
+      this.server.closeIdleConnections();
+    });
+  }
+
+  private count(socket: Socket): void {
+    const key = sourceKey(socket.remoteAddress ?? '');
+    const count = (this.sources.get(key) ?? 0) + 1;
+    if (count > CONNECTIONS_PER_SOURCE_MAX) {
+      socket.destroy();
+      return;
+    }
+    this.sources.set(key, count);
+    socket.once('close', () => {
+      const left = (this.sources.get(key) ?? 1) - 1;
+      if (left > 0) this.sources.set(key, left);
+      else this.sources.delete(key);
+    });
+  }
+
+  /** Answers one request. Never rejects. */
+  private async take(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on('error', () => {});
+    try {
+      const request = await this.read(message);
+      const reply = 'status' in request ? request : await this.ports.handler(request);
+      if ('open' in reply) this.stream(reply, message, response);
+      else this.send(reply, message, response);
+    } catch (thrown) {
+      const { message: sentence, stack } = toRsError(thrown);
+      if (!message.destroyed) this.ports.log.error(`A request failed: ${sentence}`, { error: thrown, stack });
+      this.send(plain(500, 'An internal error: the log of rsweb says which'), message, response);
+    }
+  }
+
+  /** The request, or the answer to one that is refused before its meaning is looked at. */
+  private async read(message: IncomingMessage): Promise<Request | Answer> {
+    const { method = '', url = '', headers, rawHeaders } = message;
+    if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') return plain(405, 'No such method', { Allow: METHODS });
+    if (url.length > URL_MAX_CHARS) return plain(414, `A URL may have ${URL_MAX_CHARS} characters`);
+    const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
+    const [rawPath = '', ...rest] = url.split('?');
+    const path = parsePath(rawPath);
+    if (path === null || hosts !== 1) return plain(400, 'The request is malformed');
+    const body = method === 'POST' ? await readBody(message) : '';
+    if (typeof body !== 'string') return body;
+    const form = parseForm(body);
+    if (form === null) return plain(413, 'The form has too many fields');
+    return {
+      method: method === 'POST' ? 'POST' : 'GET',
+      path,
+      query: new URLSearchParams(rest.join('?')),
+      host: headers.host ?? '',
+      origin: headers.origin ?? null,
+      cookies: parseCookies(headers.cookie ?? ''),
+      bearer: parseBearer(headers.authorization ?? ''),
+      knownTag: headers['if-none-match'] ?? '',
+      address: message.socket.remoteAddress ?? '',
+      form,
+    };
+  }
+
+  private send({ status, type, body, headers = {} }: Answer, message: IncomingMessage, response: ServerResponse): void {
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    for (const [name, value] of Object.entries({ ...securityHeaders(this.isTls), ...headers })) {
+      response.setHeader(name, typeof value === 'string' ? value : [...value]);
+    }
+    // The rest of a body that was not read would be taken for the next request.
+    if (!message.complete) response.setHeader('Connection', 'close');
+    if (status !== 304) {
+      response.setHeader('Content-Type', type);
+      response.setHeader('Content-Length', Buffer.byteLength(body));
+    }
+    response.statusCode = status;
+    response.end(body);
+  }
+
+  private stream(stream: EventStream, message: IncomingMessage, response: ServerResponse): void {
+    if (message.method === 'HEAD') {
+      this.send(plain(405, 'A stream of events has no HEAD', { Allow: 'GET' }), message, response);
+      return;
+    }
+    const headers = { ...securityHeaders(this.isTls), 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
+    response.writeHead(200, headers);
+    const closed = stream.open({
+      get backlogBytes() {
+        return response.writableLength + (message.socket.writableLength ?? 0);
+      },
+      write: (text) => void response.write(text),
+      end: () => void response.destroy(),
+    });
+    response.once('close', closed);
+  }
+}
+
+function tlsOptions(credentials: Credentials): Credentials & { readonly minVersion: 'TLSv1.2' } {
+  return { ...credentials, minVersion: 'TLSv1.2' };
+}
+
+function listenError(error: Error, endpoint: string): RsError {
+  const errno = errnoName(error);
+  if (errno === 'EADDRINUSE') {
+    return new RsError('E_ADDRESS_IN_USE', `Another program listens on ${endpoint}: stop it, or set another listen in [web]`, { endpoint });
+  }
+  if (errno === 'EADDRNOTAVAIL') {
+    return new RsError('E_ADDRESS_MISSING', `This machine does not have the address of ${endpoint}: correct listen in [web]`, { endpoint });
+  }
+  if (errno === 'EACCES' || errno === 'EPERM') {
+    return new RsError('E_RIGHTS', `No permission to listen on ${endpoint}: choose a port above 1023 in [web]`, { endpoint });
+  }
+  return new RsError('E_SYSTEM', `Cannot listen on ${endpoint} (${errno ?? error.message}): correct listen in [web]`, { endpoint }, error);
+}

@@ -1,0 +1,25 @@
+// Tokens: how a new one is made, and which one a request has shown. Invariant: the time of a comparison says nothing about a token, and no
+// token is stored.
+
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { WebToken } from '../config/rswebcfg.ts';
+import { TOKEN_BYTES } from './limits.ts';
+
+/** Makes tokens recognizable in files and logs. */
+const PREFIX = 'rsweb_';
+
+export function newToken(): string {
+  return PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
+}
+
+export function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/** The configured token that was shown; null if there is none. Each is compared, in constant time. */
+export function tokenOf(shown: string, tokens: readonly WebToken[]): WebToken | null {
+  const hash = createHash('sha256').update(shown).digest();
+  let found: WebToken | null = null;
+  for (const token of tokens) if (timingSafeEqual(hash, Buffer.from(token.sha256, 'hex'))) found = token;
+  return found;
+}

@@ -1,0 +1,95 @@
+// rsweb: pages about the servers and clients of this machine and others. This file handles arguments, the configuration and the process; the
+// work itself is done in web-service.ts.
+
+import './limits.ts';
+
+import { mkdirSync } from 'node:fs';
+import { warningSentences } from '@rsio/common/config/load-config';
+import { type DaemonPaths, daemonPaths } from '@rsio/common/config/root-paths';
+import { runProgram } from '@rsio/common/daemon/arguments';
+import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
+import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
+import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { systemClock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { parseName, plural } from '@rsio/common/lib/units';
+import { copyToStderr, openLog } from '@rsio/common/log/log';
+import { hostname } from 'node:os';
+import { serverIdentity } from './config/credentials.ts';
+import { loadWebConfig, type WebConfig } from './config/rswebcfg.ts';
+import { hashOf, newToken } from './login/tokens.ts';
+import { urlOf, WebService } from './web-service.ts';
+
+const HELP = `usage: rsweb [--foreground] [--check] [--manage] [--root DIR]
+       rsweb token NAME [--manage]
+
+Shows the servers and clients of this machine in a browser, as /etc/rswebcfg says.
+Returns to the prompt once it listens. With token NAME, prints a new token and its section.
+
+  --foreground      stay in the foreground and also log to stderr
+  --check           check the configuration file and the certificate, and exit
+  --manage          permit orders by tokens with rights = manage; with token: make such a token
+`;
+
+interface Setup {
+  readonly config: WebConfig;
+  readonly paths: DaemonPaths;
+  readonly foreground: boolean;
+}
+
+async function run(daemon: Daemon, { config, paths, foreground }: Setup): Promise<void> {
+  nameProcess('rsweb');
+  mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
+  const copy = foreground ? copyToStderr : undefined;
+  const log = openLog({ file: paths.logFile, node: hostname(), copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });
+  await loggedWork(log, async () => {
+    reportCrash(log, 'rsweb', daemon);
+    const warn = warner(daemon, log);
+    warningSentences(config.warnings).forEach(warn);
+    await runService(daemon, log, new WebService(config, { clock: systemClock, log, warn }), 'The pages are shutting down');
+  });
+}
+
+function makeToken(words: readonly string[], isManaging: boolean, out: (text: string) => void): void {
+  const [word, name, ...rest] = words;
+  if (word !== 'token' || name === undefined || rest.length > 0) {
+    throw new RsError('E_USAGE', `Unexpected argument ${word === 'token' ? (rest[0] ?? 'token') : word}: see rsweb --help`);
+  }
+  const token = newToken();
+  const section = `[token ${parseName(name)}]\nsha256 = ${hashOf(token)}\nrights = ${isManaging ? 'manage' : 'view'}\n`;
+  out(`Token, which is shown only now and logs in: ${token}\n\nAdd this to rswebcfg, and reload rsweb:\n\n${section}`);
+}
+
+runProgram(
+  {
+    name: 'rsweb',
+    help: HELP,
+    options: { foreground: { type: 'boolean' }, check: { type: 'boolean' }, manage: { type: 'boolean' } },
+    takesPositionals: true,
+  },
+  async ({ values, positionals, root, out, note }) => {
+    const isManaging = values.manage === true;
+    if (positionals.length > 0) {
+      makeToken(positionals, isManaging, out);
+      return;
+    }
+    const paths = daemonPaths(root, 'rsweb');
+    const config = loadWebConfig(paths.configFile);
+    if (values.check === true) {
+      serverIdentity(config);
+      for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
+      out(
+        `${paths.configFile}: ${urlOf(config)}, ${plural(config.tokens.length, 'token')} and ${plural(config.sources.length, 'source')}: good\n`,
+      );
+      return;
+    }
+    const foreground = values.foreground === true;
+    await startDaemon({
+      program: 'rsweb',
+      foreground,
+      pidFile: paths.pidFile,
+      note,
+      main: (daemon) => run(daemon, { config, paths, foreground }),
+    });
+  },
+);

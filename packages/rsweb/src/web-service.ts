@@ -1,0 +1,94 @@
+// The daemon: puts configuration, server and pages together, and takes a changed configuration into force. Invariant: a configuration that
+// cannot be used changes nothing, so that a reload never ends the pages.
+
+import { hostname } from 'node:os';
+import { warningSentences } from '@rsio/common/config/load-config';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Service } from '@rsio/common/daemon/daemon-service';
+import { toRsError } from '@rsio/common/lib/errors';
+import { printEndpoint } from '@rsio/common/lib/units';
+import type { DaemonLog } from '@rsio/common/log/log';
+import { App } from './app/app.ts';
+import { Doors, type DoorSettings } from './app/doors.ts';
+import { serverIdentity, type ServerIdentity } from './config/credentials.ts';
+import { loadWebConfig, type WebConfig } from './config/rswebcfg.ts';
+import { Assets } from './http/assets.ts';
+import { WebServer } from './http/web-server.ts';
+
+export interface WebServicePorts {
+  readonly clock: Clock;
+  readonly log: DaemonLog;
+  readonly warn: (sentence: string) => void;
+}
+
+export class WebService implements Service {
+  private config: WebConfig;
+  private identity: ServerIdentity | null;
+  private readonly ports: WebServicePorts;
+  private readonly doors: Doors;
+  private readonly app: App;
+  private server: WebServer | null = null;
+  /** Reloads happen one after the other. */
+  private reloads: Promise<void> = Promise.resolve();
+
+  /** Throws E_CONFIG if the certificate cannot be used. */
+  constructor(config: WebConfig, ports: WebServicePorts) {
+    this.config = config;
+    this.ports = ports;
+    this.identity = serverIdentity(config);
+    this.doors = new Doors(settingsOf(config, this.identity), ports.clock, ports.log);
+    this.app = new App({ doors: this.doors, assets: new Assets() });
+  }
+
+  async start(): Promise<void> {
+    this.server = await this.listening(this.config, this.identity);
+    this.ports.log.info(`Up: ${urlOf(this.config)}`);
+  }
+
+  async stop(): Promise<void> {
+    await this.reloads;
+    await this.server?.close();
+    this.doors.close();
+  }
+
+  reload(): void {
+    this.ports.log.reopen();
+    this.reloads = this.reloads
+      .then(() => this.apply())
+      .catch((thrown: unknown) => {
+        const { message, code } = toRsError(thrown);
+        this.ports.log.error(`The configuration stays as it was: ${message} [${code}]`);
+      });
+  }
+
+  private async apply(): Promise<void> {
+    const config = loadWebConfig(this.config.file);
+    const identity = serverIdentity(config);
+    const before = this.server;
+    const moves = urlOf(config) !== urlOf(this.config);
+    // A new address is listened on first: if that fails, the old one stays.
+    if (moves || before === null) this.server = await this.listening(config, identity);
+    else if (identity !== null) before.renew(identity.credentials);
+    this.config = config;
+    this.identity = identity;
+    this.doors.configure(settingsOf(config, identity));
+    if (moves) void before?.close();
+    for (const warning of warningSentences(config.warnings)) this.ports.log.warn(warning);
+    this.ports.log.info(`The configuration was read again: ${urlOf(config)}`);
+  }
+
+  private async listening(config: WebConfig, identity: ServerIdentity | null): Promise<WebServer> {
+    const { clock, log } = this.ports;
+    const server = new WebServer(identity?.credentials ?? null, { clock, log, handler: (request) => this.app.handle(request) });
+    await server.listen(config.listen);
+    return server;
+  }
+}
+
+export function urlOf({ listen, certificate }: WebConfig): string {
+  return `${certificate === null ? 'http' : 'https'}://${printEndpoint(listen.address, listen.port)}`;
+}
+
+function settingsOf({ names, tokens, idleMs }: WebConfig, identity: ServerIdentity | null): DoorSettings {
+  return { isTls: identity !== null, names: [...names, hostname().toLowerCase(), ...(identity?.names ?? [])], tokens, idleMs };
+}
