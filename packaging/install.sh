@@ -35,7 +35,7 @@ if [ "${1:-}" = --remove ]; then
   fi
   for program in $programs fence_rsio; do rm -f "$sbin/$program"; done
   for page in $(pages); do rm -f "$man/$page"; done
-  rm -f "$users/rsio.conf" "$units/rssrv.service" "$units/rsiod.service" "$rotation/rsio" "$completions/rsconfig" "$completions/rsadm"
+  rm -f "$users/rsio.conf" "$units/rssrv.service" "$units/rsiod.service" "$rotation/rssrv" "$rotation/rsiod" "$completions/rsconfig" "$completions/rsadm"
   exit 0
 fi
 
@@ -52,4 +52,4 @@ ln -sf "$here/fence_rsio" "$sbin/fence_rsio"
 for page in $(pages); do install -D -m 644 "$checkout/dist/man/$page" "$man/$page"; done
 install -m 644 "$here/rssrv.service" "$here/rsiod.service" "$units/"
 install -m 644 "$here/rsio.sysusers" "$users/rsio.conf"
-install -m 644 "$here/rsio.logrotate" "$rotation/rsio"
+for daemon in rssrv rsiod; do install -m 644 "$here/$daemon.logrotate" "$rotation/$daemon"; done

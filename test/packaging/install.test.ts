@@ -31,7 +31,7 @@ it('install.sh installs everything and removes it again', async (context) => {
     const name = page.replace(/\.md$/, '');
     expect(installed).toContain(`usr/share/man/man${name.slice(-1)}/${name}`);
   }
-  expect(installed).toEqual(expect.arrayContaining(['usr/lib/systemd/system/rssrv.service', 'etc/logrotate.d/rsio']));
+  expect(installed).toEqual(expect.arrayContaining(['usr/lib/systemd/system/rssrv.service', 'etc/logrotate.d/rssrv']));
   const completion = path.join(folder, 'usr/share/bash-completion/completions/rsconfig');
   await runWell('bash', ['-n', completion]);
   expect(readFileSync(completion, 'utf8')).toContain('complete');

@@ -1,0 +1,44 @@
+// `npm run package`: builds the Debian packages, the archive for other systems and, with --images, OCI images into dist/packages.
+// `--version V` builds them under another version, for tests of upgrades. scripts/packages/contents.mjs says what each contains.
+// Invariant: the same commit gives the same bytes; files of an earlier build do not remain.
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { prepare, ROOT } from './prepare.mjs';
+import { PRODUCTS } from './packages/contents.mjs';
+import { packDeb } from './packages/deb.mjs';
+import { stage } from './packages/stage.mjs';
+import { packTarball } from './packages/tarball.mjs';
+
+const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
+
+const { values } = parseArgs({ options: { version: { type: 'string' }, out: { type: 'string' } } });
+prepare();
+const out = values.out ?? join(ROOT, 'dist/packages');
+const release = {
+  version: values.version ?? JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version,
+  epoch: Number(process.env.SOURCE_DATE_EPOCH ?? lastCommit()),
+  architecture: ARCHITECTURES[process.arch] ?? process.arch,
+};
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+const work = mkdtempSync(join(tmpdir(), 'rsio-package-'));
+try {
+  const all = join(work, 'all');
+  for (const [name, product] of Object.entries(PRODUCTS)) {
+    const tree = join(work, name);
+    await stage(name, product, release.version, tree);
+    cpSync(tree, all, { recursive: true, errorOnExist: true, force: false });
+    console.log(relative(process.cwd(), packDeb(name, product, release, tree, out)));
+  }
+  console.log(relative(process.cwd(), packTarball(release, all, out)));
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+
+function lastCommit() {
+  return execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: ROOT, encoding: 'utf8' });
+}

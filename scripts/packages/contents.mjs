@@ -1,0 +1,54 @@
+// The packages that `npm run package` builds: programs, manual pages and other files of each. stage.mjs lays them out, deb.mjs and tarball.mjs
+// pack them.
+// Invariant: every program of bin/, every manual page and every unit belongs to exactly one package.
+
+/** Where the files of a program lie on the target, and which launcher runs which of its files. */
+export const LIBRARY = 'usr/lib/rsio';
+
+/**
+ * `programs`: launcher -> [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: source -> place.
+ * `settings`: the first configuration file, which the maintainer scripts copy to its place if there is none.
+ */
+export const PRODUCTS = {
+  'rsio-server': {
+    summary: 'server of RSIO, multipath block storage over TCP',
+    description: [
+      'RSIO offers volumes over several network interfaces at once. It does',
+      'connection set-up, supervision, trunking, failover and error recovery itself.',
+      'This package contains the server rssrv and its commands rsadm and rsslogcat.',
+    ],
+    packages: ['rssrv', 'rsadm'],
+    programs: { rssrv: ['rssrv', 'main'], rsslogcat: ['rssrv', 'logcat'], rsadm: ['rsadm', 'main'] },
+    pages: ['rssrv.8', 'rssrvcfg.5', 'rsadm.8', 'fence_rsio.8'],
+    completion: ['rsadm'],
+    units: ['rssrv'],
+    settings: 'rssrvcfg',
+    files: { 'packaging/rsio.sysusers': 'usr/lib/sysusers.d/rsio-server.conf' },
+    scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio' },
+    depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser', 'perl:any'],
+    recommends: ['logrotate', 'qemu-utils'],
+    suggests: ['xfsprogs'],
+    isNative: true,
+  },
+  'rsio-client': {
+    summary: 'client of RSIO, multipath block storage over TCP',
+    description: [
+      'RSIO makes volumes of RSIO servers local block devices, over several network',
+      'interfaces at once.',
+      'This package contains the daemon rsiod and its commands rsconfig, crsio and',
+      'rsclogcat.',
+    ],
+    packages: ['rsiod', 'rsconfig', 'crsio'],
+    programs: { rsiod: ['rsiod', 'main'], rsclogcat: ['rsiod', 'logcat'], rsconfig: ['rsconfig', 'main'], crsio: ['crsio', 'main'] },
+    pages: ['rsiod.8', 'rscltcfg.5', 'rsconfig.8', 'crsio.8', 'rsclogcat.8', 'rsio.7'],
+    completion: ['rsconfig'],
+    units: ['rsiod'],
+    settings: 'rscltcfg',
+    files: {},
+    scripts: {},
+    depends: ['nodejs (>= 20.19)', 'mount', 'perl:any'],
+    recommends: ['logrotate'],
+    suggests: ['qemu-utils', 'nbd-client'],
+    isNative: false,
+  },
+};

@@ -1,0 +1,112 @@
+// Lays out the files of a package below a folder, as they lie on the target: bundled programs, launchers, manual pages, units, completion,
+// log rotation, the first configuration file, licences. Nothing in it needs the checkout or a node_modules.
+// Invariant: the same commit gives the same bytes, modes and names.
+
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { gzipSync } from 'node:zlib';
+import { PROGRAMS, programFile, ROOT } from '../prepare.mjs';
+import { bundledTerminalProgram, TERMINAL_PROGRAM } from './terminal-program.mjs';
+import { LIBRARY } from './contents.mjs';
+
+const PROGRAM = 0o755;
+const FILE = 0o644;
+const MAIN_THREADS = "process.env.UV_THREADPOOL_SIZE ??= '48';\n";
+/** How the bundles ask for the library that calls functions of libc. On the target it lies in a folder of its own. */
+const FFI_BY_NAME = /\(import\.meta\.url\)\("koffi"\)/g;
+const FFI_BY_PLACE = '(import.meta.url)("../../ffi/koffi/index.cjs")';
+
+export async function stage(name, product, version, folder) {
+  rmSync(folder, { recursive: true, force: true });
+  const put = (place, content, mode = FILE) => {
+    const file = join(folder, place);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
+    chmodSync(file, mode);
+  };
+  const putFile = (source, place, mode = FILE) => put(place, readFileSync(join(ROOT, source)), mode);
+  for (const one of product.packages) await stageProgram(one, version, put);
+  for (const [launcher, [one, entry]] of Object.entries(product.programs))
+    put(`usr/sbin/${launcher}`, launcherText(launcher, one, entry), PROGRAM);
+  for (const page of product.pages) {
+    const section = page.slice(-1);
+    put(`usr/share/man/man${section}/${page}.gz`, gzipSync(readFileSync(join(ROOT, `dist/man/man${section}/${page}`)), { level: 9 }));
+  }
+  for (const command of product.completion) {
+    const text = execFileSync(join(ROOT, 'bin', command), ['completion', 'bash'], { encoding: 'utf8' });
+    put(`usr/share/bash-completion/completions/${command}`, text);
+  }
+  for (const unit of product.units) putFile(`packaging/${unit}.service`, `usr/lib/systemd/system/${unit}.service`);
+  for (const unit of product.units) putFile(`packaging/${unit}.logrotate`, `etc/logrotate.d/${name}`);
+  putFile(`packaging/${product.settings}`, `usr/share/${name}/${product.settings}`);
+  for (const [source, place] of Object.entries(product.files)) putFile(source, place);
+  for (const [source, place] of Object.entries(product.scripts)) putFile(source, place, PROGRAM);
+  if (product.isNative) stageFfi(folder);
+  tidyModes(folder);
+}
+
+/** The launchers are CommonJS, because every supported Node takes a file without ending for that. */
+function launcherText(launcher, name, entry) {
+  const threads = launcher === 'rssrv' ? MAIN_THREADS : '';
+  return `#!/usr/bin/node
+// Runs ${launcher}.
+${threads}const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+import(pathToFileURL(join(__dirname, '../lib/rsio/${name}/dist/program/${entry}.js')).href).catch((error) => {
+  console.error(\`${launcher}: \${error.stack}\`);
+  process.exit(1);
+});
+`;
+}
+
+async function stageProgram(name, version, put) {
+  const place = `${LIBRARY}/${name}`;
+  put(
+    `${place}/package.json`,
+    `${JSON.stringify({ name: `@rsio/${name}`, version, license: 'Apache-2.0', private: true, type: 'module' })}\n`,
+  );
+  if (name === TERMINAL_PROGRAM) {
+    for (const [file, content] of Object.entries(await bundledTerminalProgram())) put(`${place}/${file}`, content);
+    return;
+  }
+  for (const entry of PROGRAMS[name]) {
+    const text = readFileSync(programFile(name, entry), 'utf8').replaceAll(FFI_BY_NAME, FFI_BY_PLACE);
+    put(`${place}/dist/program/${entry}.js`, text);
+  }
+  const helpers = join(ROOT, 'packages', name, 'helpers');
+  for (const file of listOf(helpers)) put(`${place}/helpers/${file}`, readFileSync(join(helpers, file)));
+}
+
+function listOf(folder) {
+  try {
+    return readdirSync(folder).toSorted();
+  } catch (error) {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** koffi finds its binary beside its own folder, so that no node_modules is needed. */
+function stageFfi(folder) {
+  const from = realpathSync(join(ROOT, 'packages/rssrv/node_modules/koffi'));
+  const to = join(folder, LIBRARY, 'rssrv/ffi');
+  for (const file of ['index.cjs', 'package.json', 'LICENSE.txt', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs'])
+    cpSync(join(from, file), join(to, 'koffi', file));
+  const binaries = join(from, '../@koromix');
+  for (const one of listOf(binaries)) {
+    const source = realpathSync(join(binaries, one));
+    for (const file of ['index.js', 'package.json']) cpSync(join(source, file), join(to, '@koromix', one, file));
+    for (const libc of listOf(source).filter((part) => part.startsWith('linux_')))
+      cpSync(join(source, libc), join(to, '@koromix', one, libc), { recursive: true });
+  }
+}
+
+function tidyModes(folder) {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath, entry.name);
+    if (entry.isDirectory()) chmodSync(file, PROGRAM);
+    else chmodSync(file, readFileSync(file).subarray(0, 2).toString() === '#!' ? PROGRAM : FILE);
+  }
+  chmodSync(folder, PROGRAM);
+}

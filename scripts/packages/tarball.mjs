@@ -1,0 +1,14 @@
+// Packs the staged trees of all packages as one archive for systems without dpkg: `tar -C / -xf` installs it, with README.packages beside.
+// Invariant: the same trees give the same bytes.
+
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+/** Returns the file. `trees`: one below the other, so that a later one may not replace a file of an earlier one. */
+export function packTarball(release, tree, folder) {
+  const { version, epoch, architecture } = release;
+  const file = join(folder, `rsio-${version}-linux-${architecture}.tar.gz`);
+  const order = ['--sort=name', `--mtime=@${epoch}`, '--owner=0', '--group=0', '--numeric-owner', '--format=gnu'];
+  execFileSync('tar', [...order, '--use-compress-program=gzip -n9', '-cf', file, '-C', tree, '.']);
+  return file;
+}

@@ -1,0 +1,42 @@
+// Bundles crsio for a package. In a checkout it runs from its modules, because its terminal library loads its widgets by computed names and
+// its terminal descriptions from its own folder. Here the names are completed, and the descriptions lie beside the program.
+// Invariant: no module is left that would be looked for on the target, but the two that blessed asks for only in a widget that crsio lacks.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { ROOT } from '../prepare.mjs';
+
+export const TERMINAL_PROGRAM = 'crsio';
+
+const LIBRARY = join(ROOT, 'packages/crsio/node_modules/blessed');
+const DESCRIPTIONS = ['xterm', 'xterm-256color', 'linux', 'xterm.termcap'];
+/** CommonJS libraries call `require` and ask for their folder, which an ES module does not have. */
+const BANNER = [
+  "import { createRequire as requireFrom } from 'node:module';",
+  "import { fileURLToPath as pathOf } from 'node:url';",
+  'const require = requireFrom(import.meta.url);',
+  "const __dirname = pathOf(new URL('.', import.meta.url));",
+].join('\n');
+const COMPUTED = "require('./widgets/' + file)";
+
+/** Files below the folder of the program, with their content. */
+export async function bundledTerminalProgram() {
+  const { outputFiles } = await build({
+    entryPoints: [join(ROOT, 'packages/crsio/dist/main.js')],
+    ...{ bundle: true, platform: 'node', format: 'esm', target: 'node20', banner: { js: BANNER }, write: false, logLevel: 'error' },
+    external: ['term.js', 'pty.js'],
+    plugins: [{ name: 'widgets', setup: completeNames }],
+  });
+  const [program] = outputFiles;
+  const descriptions = DESCRIPTIONS.map((name) => [`dist/usr/${name}`, readFileSync(join(LIBRARY, 'usr', name))]);
+  return Object.fromEntries([['dist/program/main.js', program.contents], ...descriptions]);
+}
+
+function completeNames({ onLoad }) {
+  onLoad({ filter: /blessed\/lib\/widget\.js$/ }, ({ path }) => {
+    const text = readFileSync(path, 'utf8');
+    if (!text.includes(COMPUTED)) throw new Error(`${path} loads its widgets in a way of its own: look at terminal-program.mjs`);
+    return { contents: text.replace(COMPUTED, "require('./widgets/' + file + '.js')"), loader: 'js' };
+  });
+}
