@@ -41,7 +41,7 @@ const DETACH_CHANCE = 0.01;
 const DETACH_FORCE_CHANCE = 0.2;
 const AGAIN_MS = 200;
 /** When all is well, every replica returns within this time. */
-const RETURN_MAX_MS = 60_000;
+export const RETURN_MAX_MS = 60_000;
 
 class MirrorUserIo implements VolumeIo {
   op: VolumeOp = 'read';
@@ -79,6 +79,8 @@ export class MirrorUser {
   /** It takes the mirror by force until it has read all of it and has detached. */
   isLast = false;
   isDone = false;
+  /** It has given replicas their time to return. */
+  hasWaited = false;
   /** It is being attached. */
   isAttaching = false;
   private process: SimProcess | null = null;
@@ -104,6 +106,22 @@ export class MirrorUser {
   get oldestMs(): number {
     for (const { submittedMs } of this.out) return submittedMs;
     return Number.POSITIVE_INFINITY;
+  }
+
+  get isGood(): boolean {
+    return this.ports.client.isGood;
+  }
+
+  /** The mirror says what it waits for. */
+  get isTold(): boolean {
+    const { volume } = this;
+    if (volume === null) return true;
+    const { target } = volume;
+    return (
+      target.standing !== 'ready' ||
+      target.reason !== '' ||
+      (this.ports.client.attachments.mirrors.of(target)?.view?.waitsFor ?? null) !== null
+    );
   }
 
   /** For people. */
@@ -218,7 +236,8 @@ export class MirrorUser {
     const view = this.ports.client.attachments.mirrors.of(volume.target)?.view ?? null;
     if (view?.isAllInSync === true) return true;
     this.waitedMs ??= process.monotonicMs();
-    return process.monotonicMs() - this.waitedMs > RETURN_MAX_MS;
+    this.hasWaited = process.monotonicMs() - this.waitedMs > RETURN_MAX_MS;
+    return this.hasWaited;
   }
 
   private act(volume: Volume): void {

@@ -4,17 +4,19 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { COPY_RETRY_MAX_MS } from '@rsio/protocol/mirror/copy/limits';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import type { StoredConfig } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
 import type { SimClock } from '../base/sim-clock.ts';
 import type { Trace } from '../base/trace.ts';
+import { HangJudge } from './hang-judge.ts';
 import { MirrorOracle } from './mirror-oracle.ts';
 import type { SimClient } from '../machines/sim-client.ts';
 import type { SimServer } from '../machines/sim-server.ts';
 import { SimVolume } from '../machines/sim-volume.ts';
 import { SimStorage, type StorageShape } from '../storage/sim-storage.ts';
-import { MirrorUser } from './mirror-user.ts';
+import { MirrorUser, RETURN_MAX_MS } from './mirror-user.ts';
 import { SimFounder } from './sim-founder.ts';
 import { SimReplica } from '../votes/sim-replica.ts';
 
@@ -27,23 +29,40 @@ export interface MirrorWorld {
   /** All volumes of the world: the replicas are added. */
   readonly volumes: SimVolume[];
   readonly storage: StorageShape;
+  /** Its routes lose packets all the time. */
+  readonly isLossy: boolean;
+  /** Its users have many I/Os out at a time, and pause little. */
+  readonly isDense: boolean;
 }
 
 const NAME = 'm0';
-/** I/Os of all users together, and the share that comes after the last fault. */
+/** I/Os of all users together. */
 const IOS = 600;
-/** An I/O that waits for longer, while all is well, waits for ever. */
+const DENSE_IOS = 20_000;
+/** Sectors between the places of most I/O in a dense world. */
+const DENSE_STEP = 32;
+/** See sim-judge.ts. */
+const HANG_MS = 25_000;
+const LOSSY_HANG_MS = 25_000;
+/** On a new disk. */
+const NOT_WRITTEN = 0x77;
 const THREE_REPLICAS_CHANCE = 0.3;
 
 export class SimMirror {
   readonly replicas: readonly SimVolume[];
   readonly users: readonly MirrorUser[];
   readonly breaches: string[] = [];
+  /** Replicas that had not returned when the last user detached. */
+  late = 0;
+  disksLost = 0;
+  private readonly lost = new Set<string>();
+  private readonly hangs: HangJudge[];
   private readonly id: string;
   private readonly world: MirrorWorld;
   private readonly oracle: MirrorOracle;
   private isFounded = false;
   private isCompared = false;
+  private isHealed = false;
 
   constructor(world: MirrorWorld, sectors: number) {
     this.world = world;
@@ -57,6 +76,7 @@ export class SimMirror {
     const chosen = random.chance(THREE_REPLICAS_CHANCE) ? servers : servers.slice(0, 2);
     this.replicas = chosen.map((server) => this.addReplica(server, sectors));
     this.users = clients.map((client) => this.addUser(client, sectors));
+    this.hangs = clients.map(() => new HangJudge(HANG_MS + (world.isLossy ? LOSSY_HANG_MS : 0), COPY_RETRY_MAX_MS));
     this.found(sectors * SECTOR_BYTES);
   }
 
@@ -66,6 +86,7 @@ export class SimMirror {
 
   get isDone(): boolean {
     const last = this.users.find(({ isLast }) => isLast);
+    if (this.isHealed && this.isDead) return true;
     if (!this.hasWorked) return false;
     if (last === undefined) {
       const chosen = this.users.find(({ volume }) => volume !== null) ?? this.users[0]!;
@@ -91,13 +112,51 @@ export class SimMirror {
     return this.users.reduce((sum, { completed }) => sum + completed, 0);
   }
 
+  /** Nothing hangs without a reason that is told. */
+  look(nowMs: number): void {
+    const isGood = this.replicas.every(({ storage }) => storage.isGood);
+    const failedMs = this.failedMs;
+    for (const [at, user] of this.users.entries()) {
+      const { oldestMs, isTold } = user;
+      const hangsMs = this.hangs[at]!.hangsMs({ oldestMs, isTold, failedMs, isGood: isGood && user.isGood }, nowMs);
+      if (hangsMs !== null) this.breaches.push(`${NAME}: an I/O waits for ${Math.round(hangsMs)} ms, and nobody says why: ${user.state}`);
+    }
+  }
+
+  /** The machine of this server has crashed, and with it the disk of its replica is gone, unless it was the last one in sync. */
+  loseDisk(serverid: number): void {
+    const { trace } = this.world;
+    const volume = this.replicas.find((one) => one.serverid === serverid);
+    const inSync = this.highest()?.config.inSync ?? [];
+    const isAnotherThere = this.replicas.some((one) => one !== volume && inSync.includes(one.replica?.mark?.identity ?? ''));
+    if (volume === undefined || !isAnotherThere) return;
+    const identity = volume.replica?.replaced() ?? null;
+    if (identity === null) return;
+    this.lost.add(identity);
+    this.disksLost++;
+    for (const buffer of [volume.storage.content, volume.storage.cache.disk]) buffer.fill(NOT_WRITTEN);
+    if (trace.isOn) trace.say(`-- the disk of ${volume.id} is lost, identity ${identity}`);
+  }
+
+  /** All disks with a replica in sync are lost: a holder had just given the others up. */
+  private get isDead(): boolean {
+    const inSync = this.highest()?.config.inSync ?? [];
+    return inSync.length > 0 && inSync.every((identity) => this.lost.has(identity));
+  }
+
   heal(): void {
+    this.isHealed = true;
     // What the users have not done by now is not waited for.
     for (const user of this.users) user.stop();
   }
 
   judgeEnd(): void {
+    if (this.isDead) return;
     this.breaches.push(`${NAME}: is not read and detached although all is well: ${this.users.map(({ state }) => state).join('; ')}`);
+  }
+
+  private get failedMs(): number {
+    return Math.max(...this.replicas.map(({ storage }) => storage.failedMs));
   }
 
   private addReplica(server: SimServer, sectors: number): SimVolume {
@@ -114,18 +173,18 @@ export class SimMirror {
   }
 
   private addUser(client: SimClient, sectors: number): MirrorUser {
-    const { random, trace, clients } = this.world;
+    const { random, trace, clients, isDense } = this.world;
     const boundary = MIRROR_REGION_BYTES / SECTOR_BYTES;
     const user = new MirrorUser(
       {
         ...{ random, trace, client, name: NAME, oracle: this.oracle },
         isFounded: () => this.isFounded,
-        failedMs: () => Math.max(...this.replicas.map(({ storage }) => storage.failedMs)),
-        hot: sectors > boundary ? [0, boundary - 12, boundary + 4] : [0],
-        depth: random.pick([1, 4, 8]),
-        thinkMs: random.pick([5, 20, 60]),
+        failedMs: () => this.failedMs,
+        hot: isDense ? everyPlace(sectors) : sectors > boundary ? [0, boundary - 12, boundary + 4] : [0],
+        depth: random.pick(isDense ? [8, 32, 64] : [1, 4, 8]),
+        thinkMs: random.pick(isDense ? [0.5, 1, 2] : [5, 20, 60]),
       },
-      Math.ceil(IOS / clients.length),
+      Math.ceil((isDense ? DENSE_IOS : IOS) / clients.length),
     );
     client.followers.add(user);
     user.begin(client.process);
@@ -148,11 +207,16 @@ export class SimMirror {
     founder.begin(client!.process);
   }
 
-  /** After a clean end: the config of the highest version is clean, and what it says is in sync is equal. */
-  private compare(): void {
+  /** The highest config that a server has. */
+  private highest(): StoredConfig | null {
     const { servers } = this.world;
     const stored = servers.flatMap(({ machine }) => machine.votes?.recordOf(this.id)?.stored ?? []);
-    const highest = stored.reduce<StoredConfig | null>((best, one) => (best === null || isLater(one, best) ? one : best), null);
+    return stored.reduce<StoredConfig | null>((best, one) => (best === null || isLater(one, best) ? one : best), null);
+  }
+
+  /** After a clean end: the config of the highest version is clean, and what it says is in sync is equal. */
+  private compare(): void {
+    const highest = this.highest();
     if (highest === null || !highest.config.clean) {
       this.breaches.push(`${NAME}: M13: the last client has detached, and the highest config is not clean`);
       return;
@@ -166,9 +230,22 @@ export class SimMirror {
         this.breaches.push(`${NAME}: M7: the replicas of server ${first.serverid} and ${other.serverid} are in sync and differ`);
     for (const { storage, serverid } of equal)
       if (storage.cache.hasDirty) this.breaches.push(`${NAME}: M13: server ${serverid} has not written everything back after a clean end`);
-    if (inSync.length < members.length)
-      this.world.trace.say(`${NAME}: ${members.length - inSync.length} replicas had not returned when it was detached`);
+    const late = members.filter(({ identity }) => !inSync.includes(identity) && !this.lost.has(identity)).length;
+    if (late > 0) this.judgeLate(late);
   }
+
+  /** A copy begins anew when its path has failed, so that it may take for ever where packets are lost all the time. */
+  private judgeLate(count: number): void {
+    this.late = count;
+    const what = `${NAME}: ${count} replicas had not returned when it was detached`;
+    this.world.trace.say(what);
+    if (!this.world.isLossy && this.users.some((user) => user.isLast && user.hasWaited))
+      this.breaches.push(`M12: ${what}, although all was well for ${RETURN_MAX_MS} ms`);
+  }
+}
+
+function everyPlace(sectors: number): number[] {
+  return Array.from({ length: Math.ceil(sectors / DENSE_STEP) }, (_unused, at) => at * DENSE_STEP);
 }
 
 function isLater(one: StoredConfig, than: StoredConfig): boolean {

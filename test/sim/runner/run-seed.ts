@@ -38,6 +38,10 @@ export interface SeedCounts {
   readonly claims: number;
   /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
   readonly mirrorIos: number;
+  /** Replicas that had not returned at the end. */
+  readonly lateReplicas: number;
+  /** Disks of replicas that were lost. */
+  readonly disksLost: number;
   readonly events: number;
   /** Simulated time, ms. */
   readonly simulatedMs: number;
@@ -94,6 +98,8 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     snapshotsRefused: world.snapshots?.refused ?? 0,
     claims: world.mirrors?.done ?? 0,
     mirrorIos: world.mirrors?.mirror.completed ?? 0,
+    lateReplicas: world.mirrors?.mirror.late ?? 0,
+    disksLost: world.mirrors?.mirror.disksLost ?? 0,
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),
   };

@@ -30,6 +30,8 @@ export interface Sums {
   snapshotsRefused: number;
   claims: number;
   mirrorIos: number;
+  lateReplicas: number;
+  disksLost: number;
   events: number;
   simulatedMs: number;
 }
@@ -64,6 +66,8 @@ export function noSums(): Sums {
     snapshotsRefused: 0,
     claims: 0,
     mirrorIos: 0,
+    lateReplicas: 0,
+    disksLost: 0,
     events: 0,
     simulatedMs: 0,
   };
@@ -96,6 +100,8 @@ export function addTo(sums: Sums, counts: SeedCounts): void {
   sums.snapshotsRefused += counts.snapshotsRefused;
   sums.claims += counts.claims;
   sums.mirrorIos += counts.mirrorIos;
+  sums.lateReplicas += counts.lateReplicas;
+  sums.disksLost += counts.disksLost;
   sums.events += counts.events;
   sums.simulatedMs += counts.simulatedMs;
 }
@@ -110,14 +116,14 @@ export function sumsLine(sums: Sums): string {
   const { seeds, ios, abandoned, detached, takeOvers, losses, pathFailures } = sums;
   const { processCrashes, listenerCrashes, machineCrashes, clientCrashes, pauses } = sums;
   const { writeBackErrors, sectorsForgotten, lostIncarnations, recoveries, replayFaults, doubleCrashes, crashTakeOvers, poolOrders } = sums;
-  const { storeOrders, snapshots, snapshotsRefused, claims, mirrorIos } = sums;
+  const { storeOrders, snapshots, snapshotsRefused, claims, mirrorIos, lateReplicas, disksLost } = sums;
   const hours = (sums.simulatedMs / 1000 / HOUR_SECONDS).toFixed(1);
   return (
     `${seeds} seeds, ${ios} I/Os (${abandoned} abandoned), ${detached} detaches, ${takeOvers} take-overs (${losses} heard), ` +
     `${pathFailures} path failures, ` +
     `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${machineCrashes} machine crashes, ${clientCrashes} client crashes, ${pauses} pauses, ` +
     `${writeBackErrors} write-back errors (${sectorsForgotten} sectors forgotten, ${lostIncarnations} incarnations ended by a sync), ${recoveries} recoveries ` +
-    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${poolOrders} orders for volumes, ${storeOrders} for snapshots and moves of files, ${snapshots} snapshots (${snapshotsRefused} refused), ${claims} claims of mirrors, ${mirrorIos} I/Os of mirrors, ${hours} h simulated`
+    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${poolOrders} orders for volumes, ${storeOrders} for snapshots and moves of files, ${snapshots} snapshots (${snapshotsRefused} refused), ${claims} claims of mirrors, ${mirrorIos} I/Os of mirrors (${lateReplicas} replicas late, ${disksLost} disks lost), ${hours} h simulated`
   );
 }
 

@@ -111,6 +111,7 @@ export class Judge {
     this.nextLookMs = nowMs + LOOK_MS;
     for (const watch of this.watches) this.lookAt(watch, nowMs);
     for (const volume of this.world.volumes) this.lookAtLosses(volume);
+    this.world.mirrors?.look(nowMs);
     for (const client of this.world.clients) {
       for (const user of client.users) {
         this.lookAtStall(client, user, nowMs);

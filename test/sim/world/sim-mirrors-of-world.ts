@@ -18,6 +18,7 @@ import { type BareMirror, SimClaimer } from '../mirrors/sim-claimer.ts';
 import { SimMirror } from '../mirrors/sim-mirror.ts';
 import { SimStorage } from '../storage/sim-storage.ts';
 import { SimVotes, stateMount } from '../votes/sim-votes.ts';
+import { isDenseSeed } from './sim-shape.ts';
 import type { SimWorld } from './sim-world.ts';
 
 /** As far as seeds go, other draws than those of the world. */
@@ -30,7 +31,10 @@ const CRASH_CHANCE = 0.005;
 const CRASH_MAX_MS = 5;
 /** How often a crash of the machine takes its records with it, on one server of the world. */
 const RECORDS_LOST_CHANCE = 0.2;
+/** How often a crash of the machine takes the disk of its replica with it, in a dense world. */
+const DISK_LOST_CHANCE = 0.2;
 const SMALL_SECTORS = 64;
+const DENSE_SECTORS = 512;
 /** Sectors of a mirror of two regions. */
 const TWO_REGIONS = MIRROR_REGION_BYTES / SECTOR_BYTES + SMALL_SECTORS;
 
@@ -42,11 +46,13 @@ export class SimMirrorsOfWorld {
   private readonly claimers: readonly SimClaimer[];
   /** The only server that may lose its records: the witness, because a replica beside a lost record waits for an administrator (M18). */
   private readonly forgetful: SimServer | null;
+  private readonly isDense: boolean;
   private isOver = false;
 
   constructor(world: SimWorld, seed: number) {
     this.world = world;
     const random = new SeededRandom(seed * SALT + 13);
+    this.isDense = isDenseSeed(seed);
     this.random = random;
     installCalls();
     seedIds(new SeededRandom(seed * SALT + 17));
@@ -61,8 +67,11 @@ export class SimMirrorsOfWorld {
     });
     this.claimers = world.clients.flatMap((client, at) => this.bare.map((mirror) => this.newClaimer(client, mirror, at === 0)));
     const { trace, clients, servers, volumes, shape } = world;
-    const sectors = random.chance(0.4) ? TWO_REGIONS : SMALL_SECTORS;
-    const mirror = new SimMirror({ clock, trace, random, clients, servers, volumes, storage: shape.storage }, sectors);
+    const { isDense } = this;
+    const smallSectors = isDense ? DENSE_SECTORS : SMALL_SECTORS;
+    const sectors = random.chance(0.4) ? TWO_REGIONS : smallSectors;
+    const { isLossy, storage } = shape;
+    const mirror = new SimMirror({ clock, trace, random, clients, servers, volumes, storage, isLossy, isDense }, sectors);
     this.mirror = mirror;
     this.forgetful = servers.find(({ serverid }) => mirror.replicas.every((one) => one.serverid !== serverid)) ?? null;
   }
@@ -84,6 +93,10 @@ export class SimMirrorsOfWorld {
   /** How many replicas the server has. */
   replicasOf(serverid: number): number {
     return this.mirror.replicas.filter((volume) => volume.serverid === serverid).length;
+  }
+
+  look(nowMs: number): void {
+    this.mirror.look(nowMs);
   }
 
   heal(): void {
@@ -145,6 +158,7 @@ export class SimMirrorsOfWorld {
   private crashed(server: SimServer, files: SimFiles): void {
     const { random, world } = this;
     files.crashed(random);
+    if (this.isDense && !this.isOver && random.chance(DISK_LOST_CHANCE)) this.mirror.loseDisk(server.serverid);
     if (this.isOver || server !== this.forgetful || !random.chance(RECORDS_LOST_CHANCE)) return;
     if (world.trace.isOn) world.trace.say(`-- ${server.name} has lost its records of mirrors`);
     if (files.has(['voters'])) files.remove(['voters']);

@@ -79,6 +79,9 @@ const SPREAD_SEED = 3;
 const MIRROR_SEEDS_AFTER = 300;
 const MIRROR_SEEDS = 14;
 const MIRROR_SEEDS_TAKEN: readonly number[] = [6, 12, 13];
+/** Worlds with mirrors after this seed are dense: many more I/Os for each fault. */
+const DENSE_SEEDS_AFTER = 10_000;
+const DENSE_FAULT_GAPS_MS = [500, 1000, 3000];
 /** As far as seeds go, other draws than those of the world. */
 const MIRROR_SALT = 1_000_159;
 /** I/Os of each server there, beside those to mirrors. */
@@ -122,9 +125,19 @@ export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
 }
 
+/** The same, and most of what happens there is I/O of mirrors. */
+export function isDenseSeed(seed: number): boolean {
+  return seed > DENSE_SEEDS_AFTER && isMirrorSeed(seed);
+}
+
 export function drawShape(random: SeededRandom, seed: number): WorldShape {
   const shape = drawPlainShape(random, seed);
-  return isMirrorSeed(seed) ? { ...shape, ...drawMirrorShape(new SeededRandom(seed * MIRROR_SALT + 5)) } : shape;
+  if (!isMirrorSeed(seed)) return shape;
+  const mirrorRandom = new SeededRandom(seed * MIRROR_SALT + 5);
+  const mirrors = { ...shape, ...drawMirrorShape(mirrorRandom) };
+  return isDenseSeed(seed)
+    ? { ...mirrors, isLossy: mirrorRandom.chance(0.1), faultGapMs: mirrorRandom.pick(DENSE_FAULT_GAPS_MS) }
+    : mirrors;
 }
 
 /** What is different in a world with mirrors: a volume of its own for each client and server, and some I/O to it, beside the mirrors. */
