@@ -3,6 +3,7 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 import { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
@@ -21,6 +22,8 @@ export interface MirrorUserPorts {
   readonly oracle: MirrorOracle;
   /** The mirror is there. */
   isFounded(): boolean;
+  /** The disk of this replica is lost, and it does not return. */
+  isLost(identity: string): boolean;
   /** When a replica's storage last failed. */
   failedMs(): number;
   /** Sectors at which most I/O begins. */
@@ -234,7 +237,8 @@ export class MirrorUser {
   /** All replicas have returned; or they had time for that. */
   private isInSync(process: SimProcess, volume: Volume): boolean {
     const view = this.ports.client.attachments.mirrors.of(volume.target)?.view ?? null;
-    if (view?.isAllInSync === true) return true;
+    const isThere = (one: ReplicaView): boolean => one.role === 'member' || this.ports.isLost(one.identity);
+    if (view?.isServing === true && !view.isPending && view.replicas.every(isThere)) return true;
     this.waitedMs ??= process.monotonicMs();
     this.hasWaited = process.monotonicMs() - this.waitedMs > RETURN_MAX_MS;
     return this.hasWaited;

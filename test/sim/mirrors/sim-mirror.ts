@@ -129,7 +129,8 @@ export class SimMirror {
     const volume = this.replicas.find((one) => one.serverid === serverid);
     const inSync = this.highest()?.config.inSync ?? [];
     const isAnotherThere = this.replicas.some((one) => one !== volume && inSync.includes(one.replica?.mark?.identity ?? ''));
-    if (volume === undefined || !isAnotherThere) return;
+    // A holder has the volume by its id, which another disk would not have: it would not find the new replica under its hold.
+    if (volume === undefined || volume.holder !== null || !isAnotherThere) return;
     const identity = volume.replica?.replaced() ?? null;
     if (identity === null) return;
     this.lost.add(identity);
@@ -179,6 +180,7 @@ export class SimMirror {
       {
         ...{ random, trace, client, name: NAME, oracle: this.oracle },
         isFounded: () => this.isFounded,
+        isLost: (identity) => this.lost.has(identity),
         failedMs: () => this.failedMs,
         hot: isDense ? everyPlace(sectors) : sectors > boundary ? [0, boundary - 12, boundary + 4] : [0],
         depth: random.pick(isDense ? [8, 32, 64] : [1, 4, 8]),
