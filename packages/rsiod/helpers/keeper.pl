@@ -47,6 +47,16 @@ sub complain {
   my ($text) = @_;
   $text =~ s/[^\x20-\x7e]+/ /g;
   $text =~ s/([\\"])/\\$1/g;
+  if ($file =~ /^(journal|syslog):(.*)/) {
+    my ($kind, $to) = ($1, $2);
+    my $entry = $kind eq 'syslog' ? "<27>rsiod[$$]: $text"
+      # The last argument of the command is the root.
+      : "MESSAGE=$text\nPRIORITY=3\nSYSLOG_IDENTIFIER=rsiod\nSYSLOG_PID=$$\nRSIO_ROOT=$command[-1]\nRSIO_NODE=$node\nRSIO_PATH=main\nRSIO_TIME=" . time() * 1000 . "\n";
+    # 64: MSG_DONTWAIT. The keeper must never wait for the journal.
+    socket(my $out, Socket::PF_UNIX(), Socket::SOCK_DGRAM(), 0) or return;
+    send($out, $entry, 64, Socket::pack_sockaddr_un($to));
+    return;
+  }
   open(my $log, '>>', $file) or return;
   my $time = time() * 1000;
   syswrite($log, qq({"level":"error","time":$time,"pid":$$,"node":"$node","msg":"$text"}\n));

@@ -60,6 +60,8 @@ export interface ClientDaemonOptions {
   /** Wall-clock time at which this process started. */
   readonly beganMs: number;
   readonly log: DaemonLog;
+  /** Makes the log go where this configuration says. */
+  readonly relog: (config: RscltConfig) => void;
   /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
   /**
@@ -249,6 +251,7 @@ export class ClientDaemon {
     const { identity, log } = this.options;
     const before = this.namespaces;
     this.config = next;
+    this.options.relog(next);
     this.configuredMs = this.options.clock.wallMs();
     this.attachments.logTotal.limitBytes = next.logTotalBytes;
     this.locals = this.localsOf(next);

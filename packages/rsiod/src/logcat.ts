@@ -4,4 +4,4 @@
 import { daemonPaths } from '@rsio/common/config/root-paths';
 import { runLogcat } from '@rsio/common/daemon/logcat';
 
-runLogcat({ name: 'rsclogcat', daemon: 'rsiod', file: (root) => daemonPaths(root, 'rsiod').logFile });
+runLogcat({ name: 'rsclogcat', daemon: 'rsiod', paths: (root) => daemonPaths(root, 'rsiod') });

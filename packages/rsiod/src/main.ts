@@ -10,6 +10,7 @@ import { type RsiodPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
+import { isUnderJournal, keeperLog, LogPlace } from '@rsio/common/daemon/log-place';
 import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -39,18 +40,26 @@ interface Setup {
   readonly above: { readonly fd: number; readonly life: number } | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
+  /** True if systemd has connected the output to the journal. */
+  readonly isJournal: boolean;
 }
 
 async function run(daemon: Daemon, setup: Setup): Promise<void> {
-  const { paths, config, foreground } = setup;
+  const { paths, config, foreground, isJournal } = setup;
   nameProcess('rsiod');
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
-  const copy = foreground ? copyToStderr : undefined;
-  const log = openLog({ file: paths.logFile, node: nodeOf(config), copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });
-  await loggedWork(log, () => work(daemon, setup, log));
+  const warn = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
+  const place = new LogPlace({ program: 'rsiod', paths, clock: systemClock, isJournal, warn });
+  const { way } = place.choose(config);
+  const copy = foreground && !place.isOutput ? copyToStderr : undefined;
+  const log = openLog({ ...way, node: nodeOf(config), copy, warn, flushed: () => place.flushSync() });
+  await loggedWork(log, () => work(daemon, setup, log, (next) => place.redirect(log, next)));
+  place.close();
 }
 
-async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup, log: DaemonLog): Promise<void> {
+type Relog = (config: RscltConfig) => void;
+
+async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup, log: DaemonLog, relog: Relog): Promise<void> {
   reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
@@ -88,6 +97,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     // The monotonic clock is 0 when the process starts, so the difference of the clocks is the start time.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
+    relog,
     warn,
     keeper,
     keeperLack,
@@ -146,15 +156,22 @@ runProgram(
       return;
     }
     const foreground = values.foreground === true;
+    const isJournal = isUnderJournal(above !== null);
     const isKept = above !== null || wantsKeeper(config, deviceFacts(paths.root));
-    const keeper = keeperFor({ life: above?.life ?? 0, root: paths.root, logFile: paths.logFile, node: nodeOf(config) });
+    const keeper = keeperFor({
+      life: above?.life ?? 0,
+      root: paths.root,
+      logFile: keeperLog(paths, config.log, isJournal),
+      node: nodeOf(config),
+    });
     await startDaemon({
       program: 'rsiod',
       foreground,
       pidFile: paths.pidFile,
       note,
       keeper: isKept && typeof keeper !== 'string' ? keeper : null,
-      main: (daemon) => run(daemon, { config, paths, foreground, above, keeperLack: typeof keeper === 'string' ? keeper : null }),
+      main: (daemon) =>
+        run(daemon, { config, paths, foreground, above, keeperLack: typeof keeper === 'string' ? keeper : null, isJournal }),
     });
   },
 );

@@ -4,4 +4,4 @@
 import { daemonPaths } from '@rsio/common/config/root-paths';
 import { runLogcat } from '@rsio/common/daemon/logcat';
 
-runLogcat({ name: 'rsslogcat', daemon: 'rssrv', file: (root) => daemonPaths(root, 'rssrv').logFile });
+runLogcat({ name: 'rsslogcat', daemon: 'rssrv', paths: (root) => daemonPaths(root, 'rssrv') });

@@ -10,6 +10,7 @@ import { type RssrvPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
+import { isUnderJournal, LogPlace } from '@rsio/common/daemon/log-place';
 import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -35,15 +36,25 @@ Returns to the prompt once it listens.
 interface ServeOptions {
   readonly foreground: boolean;
   readonly mayInjectFaults: boolean;
+  /** True if systemd has connected the output to the journal. */
+  readonly isJournal: boolean;
 }
 
-async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { foreground, mayInjectFaults }: ServeOptions): Promise<void> {
+async function serve(
+  daemon: Daemon,
+  config: RssrvConfig,
+  paths: RssrvPaths,
+  { foreground, mayInjectFaults, isJournal }: ServeOptions,
+): Promise<void> {
   nameProcess('rssrv: listener');
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const { name, logLevel } = config.server;
-  const copy = foreground ? copyToStderr : undefined;
   const warn = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
-  const log = openLog({ file: paths.logFile, node: name, level: logLevel as LogLevel, copy, warn });
+  const place = new LogPlace({ program: 'rssrv', paths, clock: systemClock, isJournal, warn });
+  const { way } = place.choose(config.server);
+  const copiesLog = foreground && !place.isOutput;
+  const copy = copiesLog ? copyToStderr : undefined;
+  const log = openLog({ ...way, node: name, level: logLevel as LogLevel, copy, warn, flushed: () => place.flushSync() });
   reportCrash(log, 'rssrv', daemon);
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
@@ -55,11 +66,13 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
     paths,
     clock: systemClock,
     log,
-    foreground,
+    foreground: copiesLog,
     mayInjectFaults,
+    relog: ({ server }) => place.redirect(log, server),
     warn: (sentence) => daemon.warn(sentence),
   });
   await loggedWork(log, () => runService(daemon, log, listener, 'The server is shutting down'));
+  place.close();
 }
 
 runProgram(
@@ -95,12 +108,13 @@ runProgram(
       return 0;
     }
     const foreground = values.foreground === true;
+    const isJournal = isUnderJournal(false);
     await startDaemon({
       program: 'rssrv',
       foreground,
       pidFile: paths.pidFile,
       note,
-      main: (daemon) => serve(daemon, config, paths, { foreground, mayInjectFaults }),
+      main: (daemon) => serve(daemon, config, paths, { foreground, mayInjectFaults, isJournal }),
     });
     return 0;
   },

@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
-import { copyToStderr, type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
+import { copyToStderr, type DaemonLog, isSamePlace, type LogLevel, openLog } from '@rsio/common/log/log';
+import type { LogWay } from '@rsio/common/log/log-form';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
@@ -68,7 +69,7 @@ class WorkerProcess {
         this.receiveFor(message.session, message.message, socket);
         return;
       case 'reopen-log':
-        if (this.given === null || message.logTag !== null) this.reopenLog(message.logTag);
+        if (this.given === null || message.logTag !== null) this.reopenLog(message.logTag, message.way);
         this.log?.setLevel(message.level as LogLevel);
         return;
       case 'ping':
@@ -103,14 +104,19 @@ class WorkerProcess {
     }
   }
 
-  private reopenLog(logTag: number | null): void {
+  private reopenLog(logTag: number | null, way: LogWay): void {
     if (this.given !== null && logTag !== null) {
       const fresh = this.takenLog(this.given.receiver, logTag);
       if (fresh === null) return;
       if (this.passedLog !== null) closeAll([this.passedLog]);
       this.passedLog = fresh;
     }
-    this.log?.reopen();
+    // The log reopens by itself if its place has changed.
+    const { log } = this;
+    if (log === null) return;
+    const isSame = isSamePlace(log.way, way);
+    log.redirect(way);
+    if (isSame) log.reopen();
   }
 
   /** Returns null if this process has no descriptor left: it then keeps its log. */
@@ -122,14 +128,14 @@ class WorkerProcess {
     }
   }
 
-  private openLog({ file, node, level, copiesToStderr: copy }: WorkerLog): DaemonLog {
+  private openLog({ way, node, level, copiesToStderr: copy }: WorkerLog): DaemonLog {
     const open = (): number => {
       const { passedLog } = this;
       this.passedLog = null;
       if (passedLog === null) throw new Error('the listener could not open it');
       return passedLog;
     };
-    const options = { file, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined };
+    const options = { ...way, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined };
     return openLog(this.given === null ? options : { ...options, open });
   }
 

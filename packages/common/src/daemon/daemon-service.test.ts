@@ -1,6 +1,7 @@
 // A service under a daemon whose signals the test sends: the order of its actions and reports, and a start that fails.
 // Real processes and signals are tested in daemon-process.test.ts.
 
+import { PLAIN_FORM } from '../log/log-form.ts';
 import { beforeEach, expect, test } from 'vitest';
 import type { Daemon } from './daemon-process.ts';
 import { loggedWork, runService, reportCrash, type Service, warner } from './daemon-service.ts';
@@ -28,6 +29,8 @@ const daemon: Daemon = {
 };
 
 const log: DaemonLog = {
+  redirect: () => undefined,
+  way: { file: '', form: PLAIN_FORM },
   ...quietLog,
   info: (message) => void seen.push(`log: ${message}`),
   warn: (message) => void seen.push(`log: ${message}`),

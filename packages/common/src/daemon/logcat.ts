@@ -4,13 +4,15 @@
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
-import { LogReader } from '../log/log-reader.ts';
+import { JournalReader } from '../log/readers/journal-reader.ts';
+import { LogReader } from '../log/readers/log-reader.ts';
+import { notedSink } from './log-place.ts';
 
 interface LogcatProgram {
   readonly name: string;
   readonly daemon: string;
-  /** Returns the path of the log file for an absolute root directory. */
-  readonly file: (root: string) => string;
+  /** Returns the places of the daemon for an absolute root directory. */
+  readonly paths: (root: string) => { readonly root: string; readonly logFile: string; readonly stateDir: string };
 }
 
 const OPTIONS = {
@@ -24,11 +26,11 @@ export function runLogcat(program: LogcatProgram): void {
     name: program.name,
     help: `usage: ${program.name} [-f] [-n N] [--local] [--root DIR]
 
-Prints the log of ${program.daemon}.
+Prints the log of ${program.daemon}, from the file or from the journal, where it is.
 
   -f, --follow      print new lines as they arrive, across log rotation
   -n, --lines N     start with the last N lines (default: all)
-  --local           show local time (default: GMT)
+  --local           show local time (default: as log-time says)
 `,
     options: OPTIONS,
     takesPositionals: false,
@@ -40,15 +42,15 @@ async function printLog(program: LogcatProgram, invocation: Invocation<typeof OP
   const { values, root, out } = invocation;
   const { follow = false, local = false } = values;
   const lines = values.lines === undefined ? null : countOf(program.name, values.lines);
-  const reader = new LogReader({
-    file: program.file(root),
-    daemon: program.daemon,
-    lines,
-    follow,
-    isLocal: local,
-    clock: systemClock,
-    out,
-  });
+  const paths = program.paths(root);
+  const { daemon } = program;
+  const sink = notedSink(paths.stateDir);
+  if (sink === 'syslog') throw new RsError('E_NO_LOG', `The log of ${daemon} goes to syslog: read it there, or set log = file and reload`);
+  const options = { daemon, lines, follow, isLocal: local, out };
+  const reader =
+    sink === 'journal'
+      ? new JournalReader({ ...options, root: paths.root })
+      : new LogReader({ ...options, file: paths.logFile, clock: systemClock });
   const stop = () => reader.stop();
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {

@@ -20,7 +20,7 @@ const SECRETS: ReadonlySet<string> = new Set([
 /**
  * Names of the fields that the log itself adds to each record. If a caller's field has one of these names, the log appends `_` to the name.
  */
-const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'node']);
+const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'node', 'zone']);
 
 /** Returns a copy of the caller's fields that is safe to log. */
 export function cleanFields(fields: LogFields): Record<string, unknown> {

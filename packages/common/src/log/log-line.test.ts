@@ -87,3 +87,10 @@ test('formatTime accepts years of any length', () => {
   expect(formatTime(0)).toBe('1970_01_01-00:00:00 (GMT)');
   expect(formatTime(8.64e15)).toBe('+275760_09_13-00:00:00 (GMT)');
 });
+
+test('a record that names a zone is printed in it, and a wrong zone is GMT', () => {
+  const record = { level: 'info', time: Date.UTC(2010, 8, 14, 15, 2, 32), node: 'big-2', msg: 'x' };
+  const line = (zone: unknown): string => formatLogLine(JSON.stringify({ ...record, zone }));
+  expect(line('-03:30')).toBe('big-2@rsio 2010_09_14-11:32:32 (-03:30) INFO (main): x');
+  expect(line('Mars')).toBe('big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (main): x');
+});

@@ -7,10 +7,13 @@
 import { escapeControls } from '../lib/printable.ts';
 
 const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error']);
+const ZONE = /^([+-])(\d\d):(\d\d)$/;
 /** The latest time that a JavaScript Date can represent. */
 export const TIME_MAX_MS = 8.64e15;
 
 interface LogRecord {
+  /** Offset such as `+02:00`; '' for GMT. */
+  readonly zone: string;
   readonly node: string;
   readonly time: number;
   readonly level: string;
@@ -26,20 +29,41 @@ export function formatTime(wallMs: number): string {
 
 /** Formats a time in this machine's time zone, for example `2010_09_14-17:02:32 (+02:00)`. */
 export function formatLocalTime(wallMs: number): string {
-  const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
-  const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
-  const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
-    String(part).padStart(2, '0'),
-  );
-  return formatTime(shiftedMs).replace('GMT', `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`);
+  return formatZonedTime(wallMs, -new Date(wallMs).getTimezoneOffset());
 }
 
-/** Returns one record as a formatted line without a line end. */
-export function formatLogLine(line: string, timeText: (wallMs: number) => string = formatTime): string {
+/** Returns the offset of this machine's time zone at a time, for example `+02:00`. */
+export function zoneOf(wallMs: number): string {
+  return zoneText(-new Date(wallMs).getTimezoneOffset());
+}
+
+/**
+ * Returns one record as a formatted line without a line end. Without `timeText`, the time is in the zone that the record names, else GMT.
+ */
+export function formatLogLine(line: string, timeText?: (wallMs: number) => string): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);
   const level = record.level.toUpperCase();
-  return escapeControls(`${record.node}@rsio ${timeText(record.time)} ${level} (${record.path}): ${record.msg}`);
+  return escapeControls(`${record.node}@rsio ${timeOf(record, timeText)} ${level} (${record.path}): ${record.msg}`);
+}
+
+function timeOf({ time, zone }: LogRecord, timeText?: (wallMs: number) => string): string {
+  if (timeText !== undefined) return timeText(time);
+  const [, sign, hours, minutes] = ZONE.exec(zone) ?? [];
+  if (sign === undefined) return formatTime(time);
+  return formatZonedTime(time, (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -1 : 1));
+}
+
+function formatZonedTime(wallMs: number, offsetMinutes: number): string {
+  const shiftedMs = Math.max(-TIME_MAX_MS, Math.min(TIME_MAX_MS, wallMs + offsetMinutes * 60_000));
+  return formatTime(shiftedMs).replace('GMT', zoneText(offsetMinutes));
+}
+
+function zoneText(offsetMinutes: number): string {
+  const [hours, minutes] = [Math.floor(Math.abs(offsetMinutes) / 60), Math.abs(offsetMinutes) % 60].map((part) =>
+    String(part).padStart(2, '0'),
+  );
+  return `${offsetMinutes < 0 ? '-' : '+'}${hours}:${minutes}`;
 }
 
 function parseRecord(line: string): LogRecord | undefined {
@@ -51,9 +75,9 @@ function parseRecord(line: string): LogRecord | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { node, time, level, path, msg } = value as Record<string, unknown>;
+  const { node, time, level, path, msg, zone } = value as Record<string, unknown>;
   if (typeof node !== 'string' || typeof msg !== 'string') return undefined;
   if (typeof level !== 'string' || !LEVELS.has(level)) return undefined;
   if (typeof time !== 'number' || !(Math.abs(time) <= TIME_MAX_MS)) return undefined;
-  return { node, time, level, path: typeof path === 'string' ? path : 'main', msg };
+  return { node, time, level, path: typeof path === 'string' ? path : 'main', msg, zone: typeof zone === 'string' ? zone : '' };
 }

@@ -1,11 +1,14 @@
-// Writes a daemon's log. JSON records (pino) are appended to a file. In the foreground, the records are also formatted and written to
-// stderr. Invariants: a program never stops because its log cannot be written; individual I/O requests are not logged.
+// Writes a daemon's log. JSON records (pino) are appended to a file, or written as entries to the pipe of the sender (sinks/). In the
+// foreground, the records are also formatted and written to stderr. Invariants: a program never stops because its log cannot be written; individual I/O requests are not logged.
 
 import { type Logger, pino } from 'pino';
-import { AppendFile, type AppendFileEvents } from './append-file.ts';
+import { AppendFile, type AppendFileEvents, openForAppending } from './append-file.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { cleanFields, type LogFields } from './log-fields.ts';
-import { formatLogLine } from './log-line.ts';
+import { formatLogLine, zoneOf } from './log-line.ts';
+import { logEntry } from './log-entry.ts';
+import { type LogForm, type LogWay, PLAIN_FORM } from './log-form.ts';
+import { openPipe, PipeSink } from './pipe-sink.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -27,6 +30,10 @@ export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
   /** Reopens the file; called on SIGHUP, after a log rotation. */
   reopen(): void;
+  /** Writes to another place, or in another form, from now on. */
+  redirect(way: LogWay): void;
+  /** Where the log is written now. */
+  readonly way: LogWay;
   /** Writes all waiting lines before returning; also called when the process exits. */
   flushSync(): void;
   close(): void;
@@ -34,6 +41,8 @@ export interface DaemonLog extends Log {
 
 export interface LogOptions {
   readonly file: string;
+  /** How the file is written; by default, as JSON. In any other form it is the pipe of a sender. */
+  readonly form?: LogForm;
   /** The client's node name or the server's name. Printed before `@rsio`. */
   readonly node: string;
   /** The default is `info`. */
@@ -43,40 +52,53 @@ export interface LogOptions {
   /** Called once, with a message, if the log file cannot be written. By default, the message is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
-  /** Opens `file` for appending, at once and at each `reopen`. Used by a process that is given descriptors instead. */
+  /** Opens `file`, at once and at each `reopen`. Used by a process that is given descriptors instead. */
   readonly open?: () => number;
+  /** Called after the waiting lines of a process that ends have been written. */
+  readonly flushed?: () => void;
 }
 
 /** Opens or creates the log file. Never throws: if the file cannot be opened, records go only to `copy`. */
 export function openLog(options: LogOptions): DaemonLog {
-  const { file, copy, open, clock = systemClock, warn = (sentence: string) => process.stderr.write(`${sentence}\n`) } = options;
+  const { copy, open, flushed, clock = systemClock, warn = (sentence: string) => process.stderr.write(`${sentence}\n`) } = options;
+  let way: LogWay = { file: options.file, form: options.form ?? PLAIN_FORM };
   let warned = false;
   const events: AppendFileEvents = {
     failed: (error) => {
       if (warned) return;
       warned = true;
-      warn(`Cannot write log ${file} (${error.message}): continuing without it; make it writable and send SIGHUP`);
+      warn(`Cannot write log ${way.file} (${error.message}): continuing without it; make it writable and send SIGHUP`);
     },
     recovered: (lines) => log.warn(`${lines} log lines were lost while the log could not be written`),
   };
-  const sink = new AppendFile(file, events, open);
-  const stream = {
-    write: (line: string) => {
-      sink.write(line);
-      copy?.(formatLogLine(line.trimEnd()));
-    },
+  const openSink = (): Sink => {
+    const { file, form } = way;
+    if (form.format === 'json') return new AppendFile(file, events, open ?? (() => openForAppending(file)));
+    return new PipeSink(clock, events, open ?? (() => openPipe(file)));
+  };
+  let sink = openSink();
+  const write = (line: string): void => {
+    sink.write(way.form.format === 'json' ? line : `${logEntry(line, way.form)}\n`);
+    copy?.(formatLogLine(line.trimEnd()));
+  };
+  const timestamp = (): string => {
+    const nowMs = clock.wallMs();
+    return way.form.isLocal ? `,"time":${nowMs},"zone":"${zoneOf(nowMs)}"` : `,"time":${nowMs}`;
   };
   const root: Logger = pino(
     {
       base: { pid: process.pid, node: options.node },
       level: options.level ?? 'info',
-      timestamp: () => `,"time":${clock.wallMs()}`,
+      timestamp,
       formatters: { level: (label) => ({ level: label }) },
     },
-    stream,
+    { write },
   );
   const log = new PinoLog(root, root);
-  const flush = () => sink.flushSync();
+  const flush = () => {
+    sink.flushSync();
+    flushed?.();
+  };
   process.on('exit', flush);
   // Write the reason for the exit to the log, because the stderr of a background process is discarded.
   const ends = (thrown: unknown, origin: string): void => {
@@ -85,18 +107,39 @@ export function openLog(options: LogOptions): DaemonLog {
     flush();
   };
   process.on('uncaughtExceptionMonitor', ends);
-  return Object.assign(log, {
+  const daemonLog = Object.assign(log, {
     setLevel: (level: LogLevel) => {
       root.level = level;
     },
     reopen: () => sink.reopen(),
+    redirect: (next: LogWay) => {
+      const old = sink;
+      const isSame = isSamePlace(next, way);
+      way = next;
+      if (!isSame) sink = openSink();
+      if (!isSame) old.close();
+    },
     flushSync: flush,
     close: () => {
       process.off('exit', flush);
       process.off('uncaughtExceptionMonitor', ends);
+      flush();
       sink.close();
     },
   });
+  return Object.defineProperty(daemonLog, 'way', { get: () => way }) as typeof daemonLog & { readonly way: LogWay };
+}
+
+/** True if both name the same file, written in the same format. */
+export function isSamePlace(one: LogWay, other: LogWay): boolean {
+  return one.file === other.file && one.form.format === other.form.format;
+}
+
+interface Sink {
+  write(line: string): void;
+  reopen(): void;
+  flushSync(): void;
+  close(): void;
 }
 
 class PinoLog implements Log {

@@ -82,10 +82,12 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   mirrorReads: ['mirror-reads', plain],
 };
 
-const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes'>> = {
+const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes' | 'log' | 'logTime'>> = {
   defaultPort: ['port', plain],
   nbdGroup: ['nbd-group', plain],
   logTotalBytes: ['log-total', size],
+  log: ['log', plain],
+  logTime: ['log-time', plain],
 };
 
 /**

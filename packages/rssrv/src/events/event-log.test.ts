@@ -2,6 +2,7 @@
 // The list of events itself is in server-events.test.ts.
 
 import { type DaemonLog, quietLog } from '@rsio/common/log/log';
+import { PLAIN_FORM } from '@rsio/common/log/log-form';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { EventLog, eventOf } from './event-log.ts';
@@ -18,6 +19,8 @@ test('a line with an event is logged and becomes an event, and others are only l
     child: () => ({ ...quietLog, warn: write }),
     setLevel: nothing,
     reopen: nothing,
+    redirect: nothing,
+    way: { file: '', form: PLAIN_FORM },
     flushSync: nothing,
     close: nothing,
   };

@@ -4,6 +4,7 @@
 
 import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
 import type { LogFields } from '@rsio/common/log/log-fields';
+import type { LogWay } from '@rsio/common/log/log-form';
 import type { Change, ServerEvents } from './server-events.ts';
 
 /**
@@ -59,6 +60,14 @@ export class EventLog implements DaemonLog {
 
   reopen(): void {
     this.daemon.reopen();
+  }
+
+  get way(): LogWay {
+    return this.daemon.way;
+  }
+
+  redirect(way: LogWay): void {
+    this.daemon.redirect(way);
   }
 
   flushSync(): void {

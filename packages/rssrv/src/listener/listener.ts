@@ -30,6 +30,7 @@ import { DiscoveryService } from '../discovery/discovery-service.ts';
 import { sendRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../sys/file-system.ts';
 import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
+import { ServerLogs } from '../reload/server-logs.ts';
 import { announceList, checkTls, identityOf, identityWith } from './offered-volumes.ts';
 import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../probes/probe-connections.ts';
@@ -58,6 +59,8 @@ export interface ListenerOptions {
   readonly paths: RssrvPaths;
   readonly clock: Clock;
   readonly log: DaemonLog;
+  /** Makes the log go where this configuration says. */
+  readonly relog: (config: RssrvConfig) => void;
   /** True if workers also log to stderr. */
   readonly foreground: boolean;
   /** True if rssrv was started with --test, which permits the `test-...` keys of volumes. */
@@ -71,6 +74,7 @@ export class Listener {
   private readonly events: ServerEvents;
   private readonly stats: Statistics;
   private readonly rights: WorkerRights;
+  private readonly logs: ServerLogs;
   private readonly inForce: ConfigInForce;
   private readonly identity: ServerIdentity;
   private readonly sockets: ListeningSockets;
@@ -104,8 +108,9 @@ export class Listener {
     const options = { ...given, log: new EventLog(given.log, this.events) };
     const { config, paths, clock, log } = options;
     this.options = options;
+    this.logs = new ServerLogs({ log, relog: given.relog, config: () => this.config, pool: () => this.pool });
     this.identity = identityOf(config);
-    this.rights = new WorkerRights({ ...options, logFile: paths.logFile, served: (id) => this.requests.served(id) });
+    this.rights = new WorkerRights({ ...options, served: (id) => this.requests.served(id) });
     this.sockets = new ListeningSockets({
       clock,
       log,
@@ -216,8 +221,7 @@ export class Listener {
 
   /** Called on SIGHUP. Reopens the logs at once; reads the configuration as soon as the server is up. */
   reload(): void {
-    this.options.log.reopen();
-    this.pool.reopenLogs(this.config.server.logLevel);
+    this.logs.reopen();
     this.reloadLater('SIGHUP');
   }
 
@@ -333,11 +337,8 @@ export class Listener {
       examine: (next) => this.inForce.examine(next),
       exclusive: (work) => this.changes.runOwn(work, 'a reload'),
       standingOf: (volume) => this.inForce.standingOf(volume),
-      apply: (plan, next) => this.inForce.apply(plan, next),
-      setLevel: (level) => {
-        log.setLevel(level);
-        this.pool.reopenLogs(this.config.server.logLevel);
-      },
+      apply: (plan, next) => this.logs.along(() => this.inForce.apply(plan, next)),
+      setLevel: (level) => this.logs.setLevel(level),
     });
   }
 
@@ -419,13 +420,13 @@ export class Listener {
   }
 
   private beginMessage(): Extract<ToSession, { type: 'begin' }> {
-    const { paths, foreground } = this.options;
+    const { log, foreground } = this.options;
     const { name, logLevel } = this.config.server;
     return {
       type: 'begin',
       interfaces: this.interfaces,
       generation: this.lists.generation,
-      log: { file: paths.logFile, node: name, level: logLevel, copiesToStderr: foreground },
+      log: { way: log.way, node: name, level: logLevel, copiesToStderr: foreground },
       shortPools: this.administration.shortPools,
     };
   }

@@ -203,6 +203,8 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (old.server.witness !== next.server.witness) changes.push(`witness is ${next.server.witness ? 'yes' : 'no, for mirrors to come'}`);
   if (old.server.processes !== next.server.processes) changes.push(`processes is ${next.server.processes}, for new sessions`);
   if (old.server.logLevel !== next.server.logLevel) changes.push(`log-level is ${next.server.logLevel}`);
+  if (old.server.log !== next.server.log) changes.push(`log is ${next.server.log}`);
+  if (old.server.logTime !== next.server.logTime) changes.push(`log-time is ${next.server.logTime}`);
   const [had, has] = [old, next].map(({ server }) => server.controlGroup?.name ?? null);
   const [was, is] = [old, next].map(({ server }) => server.user?.name ?? null);
   if (was !== is) changes.push(`user is ${is ?? 'the default'}, for server processes that start from now on`);

@@ -2,6 +2,7 @@
 // messages are plain data; a `path` message also carries a socket. Invariants: each `ask` gets exactly one `answer` with the same number,
 // even after a failure; `ended` is a session's last message.
 
+import type { LogWay } from '@rsio/common/log/log-form';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { BridgeAnswer, BridgeAsk } from '../bridges/bridges.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
@@ -27,7 +28,7 @@ export interface ClientIdentity {
 
 /** The log to which the listener and all its workers write. */
 export interface WorkerLog {
-  readonly file: string;
+  readonly way: LogWay;
   readonly node: string;
   readonly level: string;
   readonly copiesToStderr: boolean;
@@ -78,7 +79,7 @@ export type ToWorker =
   /** `session` is the session id in hex. */
   | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
   /** `logTag`: the tag of the log's new descriptor; null if there is none, or the worker opens the log itself. */
-  | { readonly type: 'reopen-log'; readonly level: string; readonly logTag: number | null }
+  | { readonly type: 'reopen-log'; readonly level: string; readonly way: LogWay; readonly logTag: number | null }
   /** The worker answers with `pong` as soon as its event loop runs. */
   | { readonly type: 'ping' }
   /** The worker must exit, because it has no session and will get none. */

@@ -1,9 +1,12 @@
 // The worker that a new session is given, with simulated processes that report how many sessions they have. Real processes are tested in
 // test/integration.
 
+import { PLAIN_FORM } from '@rsio/common/log/log-form';
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
 import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
+
+const WAY = { file: '', form: PLAIN_FORM };
 
 /** A simulated process: reports its number of sessions, and can be gone. */
 class Stand {
@@ -85,10 +88,10 @@ test('every process reopens the log, also those on standby, which may have been 
   const { pool, all } = poolOf(3);
   pool.take('a');
   pool.take('b');
-  pool.reopenLogs('debug');
+  pool.reopenLogs('debug', WAY);
   expect(all.map(({ levels }) => levels)).toEqual([['debug'], ['debug']]);
   pool.fill();
-  pool.reopenLogs('info');
+  pool.reopenLogs('info', WAY);
   expect(all.map(({ levels }) => levels)).toEqual([['debug', 'info'], ['debug', 'info'], ['info']]);
 });
 

@@ -12,6 +12,8 @@ import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
 import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from './limits.ts';
 import { openForAppending } from '@rsio/common/log/append-file';
+import type { LogWay } from '@rsio/common/log/log-form';
+import { openPipe } from '@rsio/common/log/pipe-sink';
 import type { Confinement } from '../confinement/confine.ts';
 import { closeAll, DescriptorSender } from '../confinement/descriptor-passing.ts';
 import type { SystemCalls } from '../confinement/system-calls.ts';
@@ -185,10 +187,10 @@ export class Worker implements WorkerSessionPorts {
   }
 
   /** Makes the worker use a newly opened log and the given level. */
-  reopenLog(level: string): void {
-    const fresh = this.hasExited ? null : openedLog(this.confining);
+  reopenLog(level: string, way: LogWay): void {
+    const fresh = this.hasExited ? null : openedLog(this.confining, way);
     const logTag = fresh === null ? null : (this.sender?.passNow([fresh]) ?? null);
-    this.send({ type: 'reopen-log', level, logTag });
+    this.send({ type: 'reopen-log', level, way, logTag });
   }
 
   kill(): void {
@@ -199,7 +201,7 @@ export class Worker implements WorkerSessionPorts {
 /** What a worker is given instead of rights. Null for a worker that opens files itself. */
 export interface Confining extends Confinement {
   readonly calls: SystemCalls;
-  readonly logFile: string;
+  readonly logWay: LogWay;
   /** Called when a worker has started, with sentences about protection that this machine does not offer. */
   started(unprotected: readonly string[]): void;
 }
@@ -213,7 +215,7 @@ function descriptorsFor(confining: Confining | null): (number | null)[] {
   } catch {
     // The listener has no descriptor left. The process cannot be given files, and says so at each OPEN.
   }
-  return [...pair, openedLog(confining)];
+  return [...pair, openedLog(confining, confining.logWay)];
 }
 
 /** Returns the environment of a worker. libuv must not use io_uring for files, because that would pass by the filter of system calls. */
@@ -235,9 +237,10 @@ function forked(confining: Confining | null, given: readonly (number | null)[]):
   }
 }
 
-function openedLog(confining: Confining | null): number | null {
+function openedLog(confining: Confining | null, { file, form }: LogWay): number | null {
   try {
-    return confining === null ? null : openForAppending(confining.logFile);
+    if (confining === null) return null;
+    return form.format === 'json' ? openForAppending(file) : openPipe(file);
   } catch {
     // The listener's own log reports this.
     return null;
@@ -286,9 +289,9 @@ export class WorkerPool {
   }
 
   /** Makes every worker reopen the log and use the given log level. */
-  reopenLogs(level: string): void {
+  reopenLogs(level: string, way: LogWay): void {
     this.removeEnded();
-    for (const worker of [...this.used, ...this.standby]) worker.reopenLog(level);
+    for (const worker of [...this.used, ...this.standby]) worker.reopenLog(level, way);
   }
 
   /** Replaces the standby workers, because workers start with other rights from now on. */

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { DaemonLog } from '@rsio/common/log/log';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { type SystemCalls, systemCalls } from '../confinement/system-calls.ts';
 import { chooseWorkerUser, type WorkerUserChoice } from '../confinement/worker-user.ts';
@@ -13,12 +13,11 @@ import { type Confining, Worker } from './worker-pool.ts';
 
 export interface WorkerRightsOptions {
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: DaemonLog;
   /** True if workers also log to stderr. */
   readonly foreground: boolean;
   /** Returns the volume or the snapshot with this id as it is served, or null. */
   served(id: string): ServedVolume | null;
-  readonly logFile: string;
   readonly mayInjectFaults: boolean;
 }
 
@@ -89,7 +88,7 @@ export class WorkerRights {
     const started = (unprotected: readonly string[]): void => {
       for (const what of unprotected) this.say(`Server processes run ${what}: check the kernel, or what the container forbids`);
     };
-    return { user: this.choice.user, calls, logFile: this.options.logFile, started };
+    return { user: this.choice.user, calls, logWay: this.options.log.way, started };
   }
 
   private say(sentence: string): void {

@@ -55,6 +55,8 @@ describe('the sample', () => {
       defaultPort: 5000,
       defaultTls: false,
       nbdGroup: null,
+      log: 'auto',
+      logTime: 'gmt',
       logTotalBytes: 512 * 1024 * 1024,
       interfaces: [
         { name: 'if0', address: '192.168.45.20', prefixLength: null, port: 5000, portGiven: null },

@@ -89,6 +89,8 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   }
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
+  const log = defaults.value('log');
+  const logTime = defaults.value('log-time');
   const defaultTls = defaults.value('tls');
   const triggers = readTriggers(
     sections.filter(({ type }) => type === 'trigger').map((section) => new SectionReader(section, schema.trigger.keys, schema, findings)),
@@ -96,7 +98,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   );
   // Only now: what was found before is all that these lists have.
   const { problems, warnings } = findings;
-  const config = { file, defaultPort, defaultTls, nbdGroup, logTotalBytes, interfaces, namespaces, triggers, warnings };
+  const config = { file, defaultPort, defaultTls, nbdGroup, log, logTime, logTotalBytes, interfaces, namespaces, triggers, warnings };
   return { config: problems.length === 0 ? config : null, problems, warnings };
 }
 

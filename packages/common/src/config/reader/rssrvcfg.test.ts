@@ -45,6 +45,8 @@ describe('the sample', () => {
         serverid: 1,
         serverkey: null,
         logLevel: 'info',
+        log: 'auto',
+        logTime: 'gmt',
         controlGroup: null,
         user: null,
         processes: PROCESSES_PER_CORE * availableParallelism(),

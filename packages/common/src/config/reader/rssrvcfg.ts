@@ -99,6 +99,8 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
       serverid,
       serverkey: servers[0].value('serverkey'),
       logLevel: servers[0].value('log-level'),
+      log: servers[0].value('log'),
+      logTime: servers[0].value('log-time'),
       controlGroup: nameOf(servers[0], 'control-group'),
       user: nameOf(servers[0], 'user'),
       processes: servers[0].value('processes') ?? processesDefault(),

@@ -55,7 +55,7 @@ test('The keys of the manual', () => {
   const ordinary = (keys: KeyTable) => Object.keys(keys).filter((key) => keys[key]?.isForTests !== true);
   expect(keysOf('rssrvcfg')).toEqual([
     'namespace: namespaceid protocol port namespacekey explore tls',
-    'server: serverid serverkey log-level control-group user processes witness',
+    'server: serverid serverkey log-level log log-time control-group user processes witness',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content',
     'pool: path limit reserve',
@@ -64,7 +64,7 @@ test('The keys of the manual', () => {
     'rights: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([
-    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total nbd-group',
+    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total log log-time nbd-group',
     'interface: address port protocol',
     'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads',
     'server: address port protocol serverkey',

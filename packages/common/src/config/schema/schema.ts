@@ -52,6 +52,8 @@ const logSize = types.size(0, REPLAY_LOG_MAX_BYTES);
 const explore = types.choice('yes', 'signed', 'no');
 const tlsPolicy = types.choice('off', 'allow', 'require');
 const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal');
+const logPlace = types.choice('auto', 'journal', 'syslog', 'file');
+const logTime = types.choice('gmt', 'local');
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
@@ -69,6 +71,8 @@ const HELP = {
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',
   mirrorPatience: 'How long a mirror waits for a replica to which no path leads before it goes on without it; a slow server is waited for',
   resyncRate: 'Bytes a second that a mirror may copy to a replica that returns (0: as many as possible)',
+  log: 'Where the daemon logs (auto: to the journal if systemd starts the daemon with the journal as its output, else to the file in /var/log/rsio)',
+  logTime: 'Time zone in which log lines are printed',
   mirrorReads: 'Reads of a mirror (confirmed: the other servers confirm the claim; local: not, so that reads may be outdated)',
 } as const;
 
@@ -115,6 +119,8 @@ export const SCHEMA = {
           'info',
           'Lowest level that rssrv logs; at debug and trace, rssrv does not rate-limit its log messages',
         ),
+        log: withDefault(logPlace, 'auto', HELP.log),
+        'log-time': withDefault(logTime, 'gmt', HELP.logTime),
         'control-group': optional(
           types.name,
           'User group whose members may read what rssrv shows: a second control socket answers them, and refuses every change',
@@ -262,6 +268,8 @@ export const SCHEMA = {
           printSize(LOG_TOTAL_BYTES),
           'Total memory for unflushed writes. When half is used, rsiod flushes the volume that uses most; when all is used, writes go straight to storage',
         ),
+        log: withDefault(logPlace, 'auto', HELP.log),
+        'log-time': withDefault(logTime, 'gmt', HELP.logTime),
         'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
       },
     },

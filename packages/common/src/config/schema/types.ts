@@ -164,6 +164,11 @@ export interface ServerClientConfig {
   readonly newKey: string | null;
 }
 
+/** Where a daemon logs; `auto` depends on how the daemon was started. */
+export type LogChoice = 'auto' | 'journal' | 'syslog' | 'file';
+/** Time zone in which the lines of a log are printed. */
+export type LogTime = 'gmt' | 'local';
+
 export interface RssrvConfig {
   readonly file: string;
   readonly namespace: {
@@ -180,6 +185,8 @@ export interface RssrvConfig {
     readonly serverid: number;
     readonly serverkey: string | null;
     readonly logLevel: string;
+    readonly log: LogChoice;
+    readonly logTime: LogTime;
     /** The group that may read through a control socket of its own, and its line in the file; null: no group. */
     readonly controlGroup: { readonly name: string; readonly line: number } | null;
     /** The user as whom worker processes run, and its line in the file; null: the default. */
@@ -266,6 +273,8 @@ export interface RscltConfig {
   /** Whether namespaces that do not say otherwise have encrypted paths. */
   readonly defaultTls: boolean;
   readonly nbdGroup: string | null;
+  readonly log: LogChoice;
+  readonly logTime: LogTime;
   readonly logTotalBytes: number;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];

@@ -5,10 +5,10 @@ import { appendFileSync, mkdtempSync, renameSync, truncateSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
-import { FakeClock } from '../testing/fake-clock.ts';
+import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from '../limits.ts';
+import { FakeClock } from '../../testing/fake-clock.ts';
 import { LogReader } from './log-reader.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { removeFolder } from '../../testing/remove-folder.ts';
 
 let directory: string;
 let file: string;

@@ -3,10 +3,10 @@
 // printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from './limits.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
-import { errnoName, RsError } from '../lib/errors.ts';
-import { formatLocalTime, formatLogLine, formatTime } from './log-line.ts';
+import { LOG_LINE_MAX_BYTES, LOG_POLL_MS, LOG_READ_BYTES } from '../limits.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { errnoName, RsError } from '../../lib/errors.ts';
+import { formatLocalTime, formatLogLine } from '../log-line.ts';
 
 const LINE_END = 0x0a;
 
@@ -17,7 +17,7 @@ export interface LogReaderOptions {
   /** Number of lines to print from the end of the existing log; null to print all lines. */
   readonly lines: number | null;
   readonly follow: boolean;
-  /** True for times in the local time zone; by default, times are in GMT. */
+  /** True for times in the local time zone; by default, times are as they were logged. */
   readonly isLocal?: boolean;
   readonly clock: Clock;
   /** Called with formatted lines, including their line ends. */
@@ -126,7 +126,7 @@ export class LogReader {
   }
 
   private shown(line: string): string {
-    return `${formatLogLine(line, this.options.isLocal === true ? formatLocalTime : formatTime)}\n`;
+    return `${formatLogLine(line, this.options.isLocal === true ? formatLocalTime : undefined)}\n`;
   }
 }
 

@@ -1,0 +1,172 @@
+// Decides where a daemon logs, as the keys `log` and `log-time` say, and starts the sender if it is not a file. Commands that read the log
+// learn the place from a small file beside the daemon's state. Invariant: a place that this machine does not have never stops a daemon: the
+// log then goes to the file, and a warning says why.
+
+import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { BACKGROUND_VARIABLE } from './background-start.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { LogWay } from '../log/log-form.ts';
+import type { DaemonLog } from '../log/log.ts';
+import { Sender } from '../log/sender.ts';
+
+/** The keys `log` and `log-time`. */
+export interface LogSettings {
+  readonly log: 'auto' | LogSink;
+  readonly logTime: 'gmt' | 'local';
+}
+
+type LogSink = 'journal' | 'syslog' | 'file';
+
+const SOCKETS = { journal: '/run/systemd/journal/socket', syslog: '/dev/log' } as const;
+/** Says to the process in the background that the starting process had the journal as its output. */
+const JOURNAL_VARIABLE = 'RSIO_JOURNAL';
+
+interface PlacePaths {
+  readonly root: string;
+  readonly logFile: string;
+  readonly runDir: string;
+  readonly stateDir: string;
+}
+
+/**
+ * Returns true if systemd has connected the output of this process, or of the process that has started it in the background, to the
+ * journal. `isStarted`: true in a process that another one of the daemon has started.
+ */
+export function isUnderJournal(isStarted: boolean, environment: NodeJS.ProcessEnv = process.env): boolean {
+  const stream = environment['JOURNAL_STREAM'];
+  const given = environment[JOURNAL_VARIABLE];
+  delete environment[JOURNAL_VARIABLE];
+  const isJournal =
+    stream !== undefined && (isStarted || environment[BACKGROUND_VARIABLE] !== undefined ? given === stream : hasOutput(stream));
+  if (isJournal) environment[JOURNAL_VARIABLE] = stream;
+  return isJournal;
+}
+
+/** JOURNAL_STREAM is inherited by programs whose output goes elsewhere, so the device and inode that it names are compared. */
+function hasOutput(stream: string): boolean {
+  return [1, 2].some((descriptor) => {
+    try {
+      const { dev, ino } = fstatSync(descriptor);
+      return `${dev}:${ino}` === stream;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Returns the socket of the journal or of syslog: below the root of the daemon if there is one, else that of the machine. */
+function socketOf(sink: 'journal' | 'syslog', root: string): string {
+  const own = `${root}${SOCKETS[sink]}`;
+  return existsSync(own) ? own : SOCKETS[sink];
+}
+
+function sinkOf(choice: LogSettings['log'], isJournal: boolean): LogSink {
+  if (choice !== 'auto') return choice;
+  return isJournal ? 'journal' : 'file';
+}
+
+/** Where the keeper of rsiod writes its few lines: a file, or `journal:SOCKET` or `syslog:SOCKET`. */
+export function keeperLog({ root, logFile }: PlacePaths, choice: LogSettings['log'], isJournal: boolean): string {
+  const sink = sinkOf(choice, isJournal);
+  return sink === 'file' ? logFile : `${sink}:${socketOf(sink, root)}`;
+}
+
+interface LogPlaceOptions {
+  readonly program: 'rssrv' | 'rsiod';
+  readonly paths: PlacePaths;
+  readonly clock: Clock;
+  readonly isJournal: boolean;
+  readonly warn: (sentence: string) => void;
+}
+
+export class LogPlace {
+  private readonly options: LogPlaceOptions;
+  private sender: Sender | null = null;
+  private sink: LogSink = 'file';
+
+  constructor(options: LogPlaceOptions) {
+    this.options = options;
+  }
+
+  /** True if the log goes where the output of this process goes, too. */
+  get isOutput(): boolean {
+    return this.options.isJournal && this.sink === 'journal';
+  }
+
+  /**
+   * Chooses. If the place has changed, the sender of the old place is returned with the new way; it is to be closed when the log writes to
+   * the new one.
+   */
+  choose({ log, logTime }: LogSettings): { readonly way: LogWay; readonly closeOld: () => void } {
+    const { program, paths, isJournal } = this.options;
+    const sink = sinkOf(log, isJournal);
+    const old = this.sender;
+    let closeOld = (): void => undefined;
+    if (sink !== this.sink) {
+      closeOld = () => old?.close();
+      this.sender = sink === 'file' ? null : this.newSender(sink);
+      this.sink = this.sender === null ? 'file' : sink;
+    }
+    this.note();
+    const format = this.sink === 'file' ? 'json' : this.sink;
+    const form = { format, isLocal: logTime === 'local', program, root: paths.root } as const;
+    return { way: { file: this.sender?.pipe ?? paths.logFile, form }, closeOld };
+  }
+
+  /** Makes the log go where the keys say now. */
+  redirect(log: Pick<DaemonLog, 'redirect'>, settings: LogSettings): void {
+    const { way, closeOld } = this.choose(settings);
+    log.redirect(way);
+    closeOld();
+  }
+
+  /** Waits for the sender, for a bounded time. Called when the process ends, after the last line. */
+  flushSync(): void {
+    this.sender?.flushSync();
+  }
+
+  close(): void {
+    this.sender?.close();
+    this.sender = null;
+  }
+
+  private newSender(sink: 'journal' | 'syslog'): Sender | null {
+    const { paths, clock, warn } = this.options;
+    const socket = socketOf(sink, paths.root);
+    try {
+      if (!existsSync(socket)) throw new Error(`there is no ${socket}`);
+      return new Sender(clock, `${paths.runDir}/log-${sink}`, socket);
+    } catch (thrown) {
+      const why = (thrown as Error).message;
+      warn(
+        `The log goes to ${paths.logFile}, not to ${sink === 'journal' ? 'the journal' : 'syslog'} (${why}): correct it, or set log = file`,
+      );
+      return null;
+    }
+  }
+
+  private note(): void {
+    const { stateDir } = this.options.paths;
+    if (this.sink === notedSink(stateDir)) return;
+    try {
+      mkdirSync(stateDir, { recursive: true });
+      writeFileSync(noteFile(stateDir), `${JSON.stringify({ log: this.sink })}\n`, { mode: 0o644 });
+    } catch {
+      // Only commands that print the log read it, and they look into the file then.
+    }
+  }
+}
+
+function noteFile(stateDir: string): string {
+  return `${stateDir}/log.json`;
+}
+
+/** Returns where the daemon with this state logs, or last logged. */
+export function notedSink(stateDir: string): LogSink {
+  try {
+    const { log } = JSON.parse(readFileSync(noteFile(stateDir), 'utf8')) as { log?: unknown };
+    return log === 'journal' || log === 'syslog' ? log : 'file';
+  } catch {
+    return 'file';
+  }
+}
