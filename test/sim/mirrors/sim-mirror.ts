@@ -128,13 +128,15 @@ export class SimMirror {
     const { trace } = this.world;
     const volume = this.replicas.find((one) => one.serverid === serverid);
     const inSync = this.highest()?.config.inSync ?? [];
-    const isAnotherThere = this.replicas.some((one) => one !== volume && inSync.includes(one.replica?.mark?.identity ?? ''));
-    // A holder has the volume by its id, which another disk would not have: it would not find the new replica under its hold.
-    if (volume === undefined || volume.holder !== null || !isAnotherThere) return;
-    const identity = volume.replica?.replaced() ?? null;
+    const isAnotherThere = this.replicas.some(
+      (one) => one !== volume && !one.isSuspended && inSync.includes(one.replica?.mark?.identity ?? ''),
+    );
+    if (volume === undefined || volume.isSuspended || !isAnotherThere) return;
+    const identity = volume.replica?.mark?.identity ?? null;
     if (identity === null) return;
     this.lost.add(identity);
     this.disksLost++;
+    volume.suspend(true);
     for (const buffer of [volume.storage.content, volume.storage.cache.disk]) buffer.fill(NOT_WRITTEN);
     if (trace.isOn) trace.say(`-- the disk of ${volume.id} is lost, identity ${identity}`);
   }

@@ -60,18 +60,6 @@ export class SimReplica {
     });
   }
 
-  /** Its disk was lost, and an empty replica of the same mirror is in its place. Returns the lost identity; null: it was no replica. */
-  replaced(): string | null {
-    const { mark, map } = this;
-    if (mark === null) return null;
-    this.mark = { ...mark, identity: this.random.bytes(16).toString('hex') };
-    for (const buffer of [map.content, map.cache.disk]) {
-      encodeHeader({ identity: this.mark.identity, regions: this.regions }).copy(buffer);
-      buffer.fill(ONES, MAP_HEADER_BYTES, MAP_HEADER_BYTES + MAP_PAGE_BYTES);
-    }
-    return mark.identity;
-  }
-
   /** A process of the server opens the replica. */
   async open(inner: Backend, process: SimProcess): Promise<Backend> {
     const { mark, regions } = this;
