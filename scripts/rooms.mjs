@@ -26,6 +26,7 @@ const LAYERS = {
     daemon: ['lib', 'log', 'files'],
     config: ['lib', 'files'],
     control: ['lib', 'structures', 'log', 'daemon'],
+    metrics: ['lib', 'structures', 'log'],
     triggers: ['lib', 'log', 'files', 'config'],
     cli: ['lib', 'config', 'control'],
     manage: ['lib', 'log', 'config', 'control', 'cli'],

@@ -333,7 +333,16 @@ describe('each command sends its request and prints the answer', () => {
 
   test('client list --json adds the paths of each session to the answer', async () => {
     const paths = [{ interface: 'if1', address: '192.168.10.2', sinceMs: 0, requests: 7, cipher: 'TLS_AES_128_GCM_SHA256' }];
-    const session = { client: 'big-2', address: '192.168.10.2', sinceMs: 0, ageMs: 0, isBlocked: false, paths, volumes: [] };
+    const session = {
+      client: 'big-2',
+      address: '192.168.10.2',
+      sinceMs: 0,
+      ageMs: 0,
+      isBlocked: false,
+      holesOff: false,
+      paths,
+      volumes: [],
+    };
     const clients = [client({ name: 'big-2' }), client({ name: 'venus' })];
     await scene.serve({ 'client-list': () => ({ clients }), stats: () => ({ sessions: [session], waits: [] }) });
     const { code, out, err } = await scene.run(['client', 'list', '--json']);

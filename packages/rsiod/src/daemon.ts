@@ -14,8 +14,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { Triggers } from '@rsio/common/triggers/triggers';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
-import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
@@ -30,7 +29,9 @@ import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
 import { mirrorCommands } from './mirrors/changes/mirror-commands.ts';
-import { PathProbes } from './control/path-probes.ts';
+import type { PathProbes } from './control/path-probes.ts';
+import { systemPathProbes } from './control/system-probes.ts';
+import { ClientMetrics } from './metrics/client-metrics.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
 import { Frontends } from './frontends/frontends.ts';
 import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
@@ -91,6 +92,7 @@ export class ClientDaemon {
   private readonly ports: NamespacePorts;
   private readonly watcher: InterfaceWatcher;
   private readonly probes: PathProbes;
+  private readonly metrics: ClientMetrics;
   private configuredMs: number;
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
@@ -111,7 +113,10 @@ export class ClientDaemon {
       triggers: () => this.config.triggers,
     });
     this.snapshots = new ClientSnapshots({ clock, triggers: this.triggers });
-    this.notifications.heard = (event) => this.triggers.event(event);
+    this.notifications.heard = (event) => {
+      this.metrics.events.note(event.object);
+      this.triggers.event(event);
+    };
     this.config = config;
     this.locals = this.localsOf(config);
     this.frontends = this.makeFrontends();
@@ -141,7 +146,8 @@ export class ClientDaemon {
       this.locals.map(({ address }) => address),
       { clock, log, source: interfaceSource, changed: (event) => this.interfaceChanged(event) },
     );
-    this.probes = this.pathProbes();
+    this.probes = systemPathProbes(clock, () => this.namespaces);
+    this.metrics = this.newMetrics();
     this.ports = this.namespacePorts();
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }
@@ -161,6 +167,7 @@ export class ClientDaemon {
       await this.frontends.close();
       throw error;
     }
+    await this.metrics.follow(this.config);
     this.watcher.start();
     for (const namespace of this.namespaces) namespace.start();
     this.state = 'running';
@@ -185,6 +192,7 @@ export class ClientDaemon {
     await this.frontends.handOver();
     await flushAll(this.attachments.list, clock, log);
     await this.control?.close();
+    await this.metrics.close();
   }
 
   /** Resolves with the reason if devices in use prevent a stop; null if the daemon may stop. */
@@ -204,6 +212,7 @@ export class ClientDaemon {
     await this.frontends.stop();
     for (const namespace of this.namespaces) namespace.stop(STATUS.IO_ERROR, reason);
     await this.control?.close();
+    await this.metrics.close();
   }
 
   /** Handles SIGHUP: reopens the log and reloads the configuration. The result of the reload appears in the log and the events. */
@@ -265,6 +274,7 @@ export class ClientDaemon {
       if (before.includes(namespace)) namespace.change(setups[index]!);
       else namespace.start();
     }
+    void this.metrics.follow(next);
     this.watcher.watch(this.locals.map(({ address }) => address));
     this.reportUnreached((sentence) => log.warn(sentence));
     const { warning } = this.unkept(next);
@@ -295,19 +305,13 @@ export class ClientDaemon {
     if (volume !== null) this.notifications.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
   }
 
-  private pathProbes(): PathProbes {
-    const { clock } = this.options;
-    return new PathProbes({
+  private newMetrics(): ClientMetrics {
+    const { clock, log, beganMs, keeper } = this.options;
+    const { attachments, attached } = this;
+    return new ClientMetrics({
+      ...{ clock, log, beganMs, attachments, attached, restarts: (keeper?.inheritance.life ?? 1) - 1 },
+      configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,
-      probePorts: (namespacekey) => ({
-        connector: tcpConnector,
-        clock,
-        random: randomBytes,
-        sockets: udpSockets,
-        namespacekey,
-        machine: machineInterfaces(systemFacts),
-        counters: () => allCounters(systemFacts),
-      }),
     });
   }
 

@@ -19,6 +19,7 @@ interface Stat {
   readonly name: string;
   readonly session: number;
   readonly startTicks: string;
+  readonly cpuTicks: number;
 }
 
 /**
@@ -56,6 +57,22 @@ export function processesNamed(
   });
 }
 
+/** What a process uses. */
+export interface ProcessUsage {
+  readonly cpuSeconds: number;
+  readonly memoryBytes: number;
+}
+
+/** Clock ticks of /proc in a second, the same on every Linux. */
+const TICKS_PER_SECOND = 100;
+
+/** Returns what a process uses, with its threads; undefined if it is gone or hidden from this user. */
+export function usageOf(pid: number): ProcessUsage | undefined {
+  const ticks = statOf(pid)?.cpuTicks;
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/status`) ?? '')?.[1];
+  return ticks === undefined || kib === undefined ? undefined : { cpuSeconds: ticks / TICKS_PER_SECOND, memoryBytes: Number(kib) * 1_024 };
+}
+
 /** Returns how often threads of this process have gone to sleep to wait; 0 if the kernel does not count sleeps. */
 export function ownSleeps(): number {
   return process.resourceUsage().voluntaryContextSwitches;
@@ -71,10 +88,11 @@ function statOf(pid: number): Stat | undefined {
   // The process name is in parentheses and may itself contain parentheses.
   const nameEnd = text.lastIndexOf(')');
   const fields = text.slice(nameEnd + 2).split(' ');
+  const cpuTicks = Number(fields[11]) + Number(fields[12]);
   const [state, session, threads, startTicks] = [fields[0] ?? '', Number(fields[3]), Number(fields[17]), fields[19] ?? ''];
   // A process with the state Z (zombie) may still have other threads that run or are stuck in a write.
   const isOver = state === 'X' || (state === 'Z' && threads <= 1);
-  return isOver ? undefined : { state, name: text.slice(text.indexOf('(') + 1, nameEnd), session, startTicks };
+  return isOver ? undefined : { state, name: text.slice(text.indexOf('(') + 1, nameEnd), session, startTicks, cpuTicks };
 }
 
 function readIfThere(path: string): string | undefined {

@@ -68,6 +68,11 @@ export function isLoopback4(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
+/** Returns true if only this machine can reach the address. */
+export function isLoopback(address: string): boolean {
+  return isLoopback4(address) || addressKey(address) === addressKey('::1');
+}
+
 /** Returns the 4 or 16 bytes of a valid address that has no zone. */
 function addressBytes(address: string): readonly number[] {
   if (isIPv4(address)) return address.split('.').map(Number);

@@ -184,6 +184,7 @@ export function sessionStats(changes: Partial<SessionStatsView> = {}): SessionSt
     sinceMs: 0,
     ageMs: 10,
     isBlocked: false,
+    holesOff: false,
     paths: [{ interface: 'if1', address: '192.168.10.2', sinceMs: 0, requests: 1_200, cipher: null }],
     volumes: [volumeStats()],
     ...changes,

@@ -276,7 +276,8 @@ function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, n
   return positions;
 }
 
-function waitingView(volume: Volume, clock: Clock): WaitingView[] {
+/** What the I/O of a volume waits for; empty if it does not wait. */
+export function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   if (reason === null || volume.waitingSinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();

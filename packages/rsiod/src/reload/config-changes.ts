@@ -11,7 +11,7 @@ import type {
   TriggerConfig,
   VolumeOverride,
 } from '@rsio/common/config/schema/types';
-import { printDuration, printSize } from '@rsio/common/lib/units';
+import { printDuration, printEndpoint, printSize } from '@rsio/common/lib/units';
 
 /** One difference, which an event shows as OBJECT: FROM -> TO. */
 export interface ConfigChange {
@@ -82,6 +82,11 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   mirrorReads: ['mirror-reads', plain],
 };
 
+const METRICS: Shown<{ readonly place: string; readonly token: string | null }> = {
+  place: ['metrics', plain],
+  token: ['metrics-token', null],
+};
+
 const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes' | 'log' | 'logTime'>> = {
   defaultPort: ['port', plain],
   nbdGroup: ['nbd-group', plain],
@@ -97,6 +102,7 @@ const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBy
 export function configChanges(before: RscltConfig, after: RscltConfig): ConfigChange[] {
   return [
     ...valueChanges('defaults', DEFAULTS, before, after),
+    ...valueChanges('defaults', METRICS, metricsOf(before), metricsOf(after)),
     ...sectionChanges('interface', INTERFACE, before.interfaces, after.interfaces),
     ...after.namespaces.flatMap((namespace) => {
       const old = before.namespaces.find(({ name }) => name === namespace.name);
@@ -138,6 +144,11 @@ export function changeObstacles(before: RscltConfig, after: RscltConfig, inUse: 
     );
   }
   return sentences;
+}
+
+/** The address and the token are two keys of the file. */
+function metricsOf({ metrics }: RscltConfig): { readonly place: string; readonly token: string | null } {
+  return metrics === null ? { place: 'off', token: null } : { place: printEndpoint(metrics.address, metrics.port), token: metrics.token };
 }
 
 function added(object: string): ConfigChange {

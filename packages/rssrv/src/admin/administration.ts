@@ -9,6 +9,7 @@ import type { PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/c
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import type { ServerEventView } from '@rsio/common/control/server/views';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
@@ -35,6 +36,8 @@ import { Journal } from '../requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../locks/file-locks.ts';
+import { ServerMetrics } from '../metrics/server-metrics.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { WorkerRights } from '../workers/worker-rights.ts';
 import type { Voters } from '../voters/voters.ts';
 import { witnessOrders } from '../voters/witness-orders.ts';
@@ -51,7 +54,7 @@ import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limi
 import { type ObservedServer, observingOrders } from './observing-orders.ts';
 import { poolOrders } from './pool-orders.ts';
 import { ReadSocket } from './read-socket.ts';
-import type { SessionStatus, VolumeStatus } from './server-views.ts';
+import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 import { imageOrders, snapshotOrders, volumeOrders } from './volume-orders.ts';
 
 export interface AdministrationPorts extends ObservedServer {
@@ -69,6 +72,7 @@ export interface AdministrationPorts extends ObservedServer {
   configuredMs(): number;
   /** As whom server processes run, and why with more rights than they need. */
   readonly rights: Pick<WorkerRights, 'user' | 'userIds' | 'warning'>;
+  readonly workers: Pick<WorkerPool, 'pids'>;
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   /** Throws E_HELD if this change of a volume is not possible while clients use it. Null: the volume does not exist. */
@@ -113,6 +117,7 @@ export class Administration {
   private readonly startedMs: number;
   /** The control socket for a group that may read. */
   readonly readSocket: ReadSocket;
+  readonly metrics: ServerMetrics;
   private control: ControlServer | null = null;
   private readonly storageWatch = new StorageWatch();
   private isLookWanted = false;
@@ -179,7 +184,7 @@ export class Administration {
       machine: () => ({ server: ports.config().server.name }),
       triggers: () => ports.config().triggers,
     });
-    ports.events.heard = (event) => this.triggers.event(event);
+    ports.events.heard = (event) => this.heard(event);
     this.schedules = new ScheduleRunner({
       ...{ clock, log, snapshots: this.snapshots },
       pools: () => pools.states,
@@ -187,6 +192,7 @@ export class Administration {
       change: (work, what) => ports.changes.runOwn(work, what),
     });
     this.jobs = this.newJobs();
+    this.metrics = this.newMetrics();
   }
 
   private newReplicas(): ReplicaStore {
@@ -214,6 +220,16 @@ export class Administration {
         ports.config().volumes.flatMap(({ name, path, pool }) => (path === null || pool !== undefined ? [] : [{ name, path }])),
       reached: stepReached,
       askerOf: (node) => (node === null ? LOCAL_ASKER : clientAsker(node, ports.config().rights)),
+    });
+  }
+
+  private newMetrics(): ServerMetrics {
+    const { ports, pools, startedMs, inventory } = this;
+    return new ServerMetrics({
+      ...{ ...ports, startedMs, jobs: () => this.jobs.jobs.list, snapshotsOf: (volume) => inventory.snapshotTimes(volume) },
+      pools: () => pools.states.map((pool) => poolView(pool, pools.states, pools.space.of(pool))),
+      isFenced: (client) => ports.clients.fences.get(client) !== null,
+      workerPids: () => ports.workers.pids,
     });
   }
 
@@ -274,6 +290,7 @@ export class Administration {
     this.measureLater();
     this.purgeLater();
     void this.schedules.look();
+    await this.metrics.follow(this.ports.config());
   }
 
   /** Closes the control sockets. No further change begins. */
@@ -281,6 +298,7 @@ export class Administration {
     this.measureTimer?.cancel();
     this.purgeTimer?.cancel();
     this.schedules.close();
+    await this.metrics.close();
     await this.readSocket.close();
     await this.control?.close();
     this.remote.close();
@@ -301,6 +319,11 @@ export class Administration {
 
   sessionEnded(id: string): void {
     this.remote.sessionEnded(id);
+  }
+
+  private heard(event: ServerEventView): void {
+    this.metrics.events.note(event);
+    this.triggers.event(event);
   }
 
   private async answersAgain(name: string): Promise<void> {

@@ -94,6 +94,18 @@ export class Inventory {
     return found.map((one, index) => snapshotView(one, used[index] ?? null));
   }
 
+  /** When the snapshots of a volume of a pool were made, and its schedule; null for another volume. */
+  snapshotTimes({
+    pool,
+    id,
+  }: ServerVolumeConfig): { readonly createdMs: readonly number[]; readonly schedule: ScheduleState | null } | null {
+    const state = this.ports.pools.states.find(({ name }) => name === pool?.name);
+    const manifest = id === null ? undefined : state?.volumes.get(id);
+    if (state === undefined || manifest === undefined) return null;
+    const found = { pool: state, manifest };
+    return { createdMs: snapshotsOf(found).list.map(({ createdMs }) => createdMs), schedule: this.ports.scheduleOf(found) };
+  }
+
   async viewOf(pool: PoolState, manifest: Manifest): Promise<ManagedVolumeView> {
     const volume = volumeConfigOf(pool, manifest, this.ports.pools.states);
     const [used = null] = await this.usedBytesOf([volume]);

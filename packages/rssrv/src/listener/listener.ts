@@ -366,7 +366,7 @@ export class Listener {
       isListening: (one) => this.sockets.listening([one]).length > 0,
       checkConfig: (text) => this.reloader.check(text),
       reloadLater: (by) => this.reloadLater(by),
-      rights: this.rights,
+      ...{ rights: this.rights, workers: this.pool },
       shortPoolsChanged: (ids) => this.admissions.tell({ type: 'short-pools', ids }),
     });
   }

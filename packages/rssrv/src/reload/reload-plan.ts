@@ -3,6 +3,7 @@
 // the whole file is refused; no message shows a secret key.
 
 import type {
+  MetricsConfig,
   PoolConfig,
   RssrvConfig,
   ServerInterfaceConfig,
@@ -205,6 +206,7 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (old.server.logLevel !== next.server.logLevel) changes.push(`log-level is ${next.server.logLevel}`);
   if (old.server.log !== next.server.log) changes.push(`log is ${next.server.log}`);
   if (old.server.logTime !== next.server.logTime) changes.push(`log-time is ${next.server.logTime}`);
+  changes.push(...metricsChanges(old.server.metrics, next.server.metrics));
   const [had, has] = [old, next].map(({ server }) => server.controlGroup?.name ?? null);
   const [was, is] = [old, next].map(({ server }) => server.user?.name ?? null);
   if (was !== is) changes.push(`user is ${is ?? 'the default'}, for server processes that start from now on`);
@@ -213,6 +215,12 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
     interfaces.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join();
   if (listText(old) === listText(next) && subnets(old) !== subnets(next)) changes.push('subnets of the interfaces changed');
   return changes;
+}
+
+function metricsChanges(old: MetricsConfig | null, next: MetricsConfig | null): string[] {
+  const [before, after] = [old, next].map((one) => (one === null ? 'off' : printEndpoint(one.address, one.port)));
+  if (before !== after) return [`metrics is ${after}`];
+  return old?.token === next?.token ? [] : ['metrics-token has changed'];
 }
 
 function byEndpoint(interfaces: readonly ServerInterfaceConfig[]): ReadonlyMap<string, ServerInterfaceConfig> {

@@ -163,7 +163,7 @@ export class Session implements ServerPathEvents {
   }
 
   /** What the session has done, and does now, for the statistics. `isWhole`: also of volumes that have not changed since the last call. */
-  figures(isWhole: boolean): SessionFigures {
+  figures(isWhole: boolean): Omit<SessionFigures, 'holesOff'> {
     const nowMs = this.ports.clock.monotonicMs();
     return {
       ...this.volumes.figures(nowMs, isWhole, (handle) => this.slots.oldestOfMs(handle, nowMs)),

@@ -19,6 +19,7 @@ export interface VolumeRecord {
 export interface SessionRecord {
   /** Monotonic time of its last report. */
   readonly atMs: number;
+  readonly holesOff: boolean;
   readonly paths: SessionFigures['paths'];
   readonly opens: SessionFigures['opens'];
   /** Id of a volume -> what the session has reported of it. */
@@ -40,7 +41,7 @@ export class StatsBook {
     this.ask = ask;
   }
 
-  received(session: string, { volumes, paths, opens }: SessionFigures): void {
+  received(session: string, { volumes, paths, opens, holesOff }: SessionFigures): void {
     const atMs = this.clock.monotonicMs();
     const records = new Map(this.sessions.get(session)?.volumes);
     const reported = new Set(volumes.map(({ volumeId }) => volumeId));
@@ -48,7 +49,7 @@ export class StatsBook {
     for (const [id, record] of records)
       if (!reported.has(id) && record.now.outstanding > 0) records.set(id, { ...record, now: { ...record.now, ...IDLE } });
     for (const now of volumes) records.set(now.volumeId, recordOf(records.get(now.volumeId), now, atMs));
-    this.sessions.set(session, { atMs, paths, opens, volumes: records });
+    this.sessions.set(session, { atMs, holesOff, paths, opens, volumes: records });
     for (const wake of [...this.waiters]) wake(session);
   }
 

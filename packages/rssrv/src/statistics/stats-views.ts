@@ -42,6 +42,7 @@ function sessionView({ node, address, beganMs, blockedMs, record }: StatsSession
     sinceMs: beganMs,
     ageMs: record === null ? null : Math.round(monotonicMs - record.atMs),
     isBlocked: blockedMs !== null,
+    holesOff: record?.holesOff ?? false,
     paths: record?.paths ?? [],
     volumes: volumes.map(([id, one]) => volumeStats(nameOf(id), one, record?.atMs ?? 0)),
   };

@@ -39,7 +39,7 @@ class Scene {
   readonly book = new StatsBook(this.clock, () => this.asked);
 
   report(volumes: readonly VolumeFigures[], more: Partial<SessionFigures> = {}): void {
-    this.book.received('s1', { volumes, paths: [], opens: [], ...more });
+    this.book.received('s1', { volumes, paths: [], opens: [], holesOff: false, ...more });
   }
 
   view(blockedMs: number | null = null): ReturnType<typeof statsView> {

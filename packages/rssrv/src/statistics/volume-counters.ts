@@ -49,6 +49,8 @@ export interface PathFigures {
 
 /** The report of a session. */
 export interface SessionFigures {
+  /** The process of the session cannot punch holes. */
+  readonly holesOff: boolean;
   readonly volumes: readonly VolumeFigures[];
   readonly paths: readonly PathFigures[];
   /** Volumes that the client waits to open, for example during a take-over. */

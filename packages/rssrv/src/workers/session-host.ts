@@ -156,7 +156,7 @@ export class SessionHost {
 
   /** Reports the figures of volumes that have changed or are not idle. */
   report(): void {
-    this.ports.send({ type: 'figures', figures: this.session.figures(false) });
+    this.ports.send({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
   }
 
   /** Ends the session, because the listener has exited. */

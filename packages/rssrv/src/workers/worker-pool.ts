@@ -272,6 +272,10 @@ export class WorkerPool {
     this.processesMax = count;
   }
 
+  get pids(): readonly number[] {
+    return [...this.used, ...this.standby].flatMap((worker) => (worker.isGone ? [] : [worker.pid]));
+  }
+
   fill(): void {
     this.removeEnded();
     while (!this.isStopped && this.standby.length < STANDBY_WORKERS && this.used.length + this.standby.length < this.processesMax) {

@@ -58,6 +58,7 @@ describe('the sample', () => {
       log: 'auto',
       logTime: 'gmt',
       logTotalBytes: 512 * 1024 * 1024,
+      metrics: null,
       interfaces: [
         { name: 'if0', address: '192.168.45.20', prefixLength: null, port: 5000, portGiven: null },
         { name: 'if1', address: '192.168.46.20', prefixLength: null, port: 5000, portGiven: null },

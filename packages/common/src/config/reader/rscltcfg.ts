@@ -11,6 +11,7 @@ import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings
 import { type IniSection, parseIni } from '../ini/ini-document.ts';
 import type { KeyDemand } from './short-keys.ts';
 import { SCHEMA } from '../schema/schema.ts';
+import { readMetrics } from './metrics.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
 import { readTriggers } from './triggers.ts';
@@ -92,13 +93,27 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   const log = defaults.value('log');
   const logTime = defaults.value('log-time');
   const defaultTls = defaults.value('tls');
+  const metrics = readMetrics(defaults.value('metrics'), defaults.value('metrics-token'), defaults, findings);
   const triggers = readTriggers(
     sections.filter(({ type }) => type === 'trigger').map((section) => new SectionReader(section, schema.trigger.keys, schema, findings)),
     findings,
   );
   // Only now: what was found before is all that these lists have.
   const { problems, warnings } = findings;
-  const config = { file, defaultPort, defaultTls, nbdGroup, log, logTime, logTotalBytes, interfaces, namespaces, triggers, warnings };
+  const config = {
+    file,
+    defaultPort,
+    defaultTls,
+    nbdGroup,
+    log,
+    logTime,
+    logTotalBytes,
+    metrics,
+    interfaces,
+    namespaces,
+    triggers,
+    warnings,
+  };
   return { config: problems.length === 0 ? config : null, problems, warnings };
 }
 

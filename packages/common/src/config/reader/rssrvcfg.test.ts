@@ -51,6 +51,7 @@ describe('the sample', () => {
         user: null,
         processes: PROCESSES_PER_CORE * availableParallelism(),
         witness: false,
+        metrics: null,
       },
       interfaces: [
         { name: 'if1', address: '192.168.45.10', prefixLength: null, port: 5000 },

@@ -14,6 +14,7 @@ import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.
 import type { KeyEntry } from '../schema/entries.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
+import { readMetrics } from './metrics.ts';
 import { readPools, readRights } from './storage-sections.ts';
 import { readTriggers } from './triggers.ts';
 import { knownSections } from './sections.ts';
@@ -76,6 +77,7 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
   );
   for (const reader of namespaces) checkNamespace(reader, findings);
   for (const reader of servers) findings.checkLength(reader.lineOf('serverkey'), 'serverkey', reader.value('serverkey'));
+  const [metrics = null] = servers.map((reader) => readMetrics(reader.value('metrics'), reader.value('metrics-token'), reader, findings));
   warnOfUnknownClients(volumes, clients, findings);
   const { problems, warnings } = findings;
   if (problems.length > 0) return { config: null, problems, warnings };
@@ -105,6 +107,7 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
       user: nameOf(servers[0], 'user'),
       processes: servers[0].value('processes') ?? processesDefault(),
       witness: servers[0].value('witness'),
+      metrics,
     },
     interfaces,
     volumes,

@@ -27,8 +27,8 @@ describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) =>
     }
   });
 
-  test('secrets are keys, and all keys are secret', () => {
-    for (const { key, entry } of entries) expect(entry.type.isSecret, key).toBe(key.endsWith('key'));
+  test('secrets are keys and tokens, and all of them are secret', () => {
+    for (const { key, entry } of entries) expect(entry.type.isSecret, key).toBe(/(key|token)$/.test(key));
   });
 
   test('rows give the whole table in order', () => {
@@ -55,7 +55,7 @@ test('The keys of the manual', () => {
   const ordinary = (keys: KeyTable) => Object.keys(keys).filter((key) => keys[key]?.isForTests !== true);
   expect(keysOf('rssrvcfg')).toEqual([
     'namespace: namespaceid protocol port namespacekey explore tls',
-    'server: serverid serverkey log-level log log-time control-group user processes witness',
+    'server: serverid serverkey log-level log log-time control-group user processes witness metrics metrics-token',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content',
     'pool: path limit reserve',
@@ -64,7 +64,7 @@ test('The keys of the manual', () => {
     'rights: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([
-    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total log log-time nbd-group',
+    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total log log-time nbd-group metrics metrics-token',
     'interface: address port protocol',
     'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads',
     'server: address port protocol serverkey',

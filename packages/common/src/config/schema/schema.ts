@@ -73,6 +73,9 @@ const HELP = {
   resyncRate: 'Bytes a second that a mirror may copy to a replica that returns (0: as many as possible)',
   log: 'Where the daemon logs (auto: to the journal if systemd starts the daemon with the journal as its output, else to the file in /var/log/rsio)',
   logTime: 'Time zone in which log lines are printed',
+  metrics:
+    'Address and port at which /metrics has the figures of this daemon for Prometheus. An address that is not loopback needs a metrics-token',
+  metricsToken: 'Token that a reader of the metrics sends as Authorization: Bearer TOKEN; at least 16 characters',
   mirrorReads: 'Reads of a mirror (confirmed: the other servers confirm the claim; local: not, so that reads may be outdated)',
 } as const;
 
@@ -138,6 +141,8 @@ export const SCHEMA = {
           'no',
           'Whether all clients may make this server a voter of mirrors; a client that may create volumes here needs no witness = yes',
         ),
+        metrics: withDefault(types.endpoint, 'off', HELP.metrics),
+        'metrics-token': optional(types.keyText, HELP.metricsToken),
       },
     },
     interface: {
@@ -271,6 +276,8 @@ export const SCHEMA = {
         log: withDefault(logPlace, 'auto', HELP.log),
         'log-time': withDefault(logTime, 'gmt', HELP.logTime),
         'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
+        metrics: withDefault(types.endpoint, 'off', HELP.metrics),
+        'metrics-token': optional(types.keyText, HELP.metricsToken),
       },
     },
     interface: {

@@ -169,6 +169,18 @@ export type LogChoice = 'auto' | 'journal' | 'syslog' | 'file';
 /** Time zone in which the lines of a log are printed. */
 export type LogTime = 'gmt' | 'local';
 
+/** An address and a port of this machine. */
+export interface EndpointConfig {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Where a daemon offers its metrics. */
+export interface MetricsConfig extends EndpointConfig {
+  /** What a reader has to send; null only for a loopback address, which needs none. */
+  readonly token: string | null;
+}
+
 export interface RssrvConfig {
   readonly file: string;
   readonly namespace: {
@@ -195,6 +207,8 @@ export interface RssrvConfig {
     readonly processes: number;
     /** True if clients may found records of mirrors here. */
     readonly witness: boolean;
+    /** Null: metrics are not offered. */
+    readonly metrics: MetricsConfig | null;
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
   readonly volumes: readonly ServerVolumeConfig[];
@@ -276,6 +290,8 @@ export interface RscltConfig {
   readonly log: LogChoice;
   readonly logTime: LogTime;
   readonly logTotalBytes: number;
+  /** Null: metrics are not offered. */
+  readonly metrics: MetricsConfig | null;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];
   readonly triggers: readonly TriggerConfig[];

@@ -21,7 +21,7 @@ import {
   SIZE_ALLOWED,
 } from '../../lib/units.ts';
 import { isSingleHost } from '../../lib/subnet.ts';
-import type { AttachChoice, StallPolicy } from './types.ts';
+import type { AttachChoice, EndpointConfig, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
   readonly kind: string;
@@ -115,6 +115,19 @@ export const address: ValueType<string> = plain('address', HOST_ADDRESS_ALLOWED,
 export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', HOST_PREFIXED_ALLOWED, (text) => {
   const parsed = orElse(() => parsePrefixedAddress(text), text, interfaceAddress.allowed);
   return isSingleHost(parsed.address) ? parsed : refuse('address', text, interfaceAddress.allowed);
+});
+
+const ENDPOINT_ALLOWED = 'off, or an address of this machine and a port, such as 127.0.0.1:9510 or [::1]:9510';
+
+/** Address and port on which a daemon listens, or `off`, which is null. */
+export const endpoint: ValueType<EndpointConfig | null> = plain('endpoint', ENDPOINT_ALLOWED, (text) => {
+  if (text === 'off') return null;
+  const [, host = '', digits = ''] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  const isBracketed = host.startsWith('[');
+  const found = orElse(() => parseAddress(host), text, ENDPOINT_ALLOWED);
+  // Without brackets, the end of an IPv6 address could be mistaken for a port.
+  const isUsable = isBracketed === found.includes(':') && Number(digits) >= 1 && Number(digits) <= PORT_MAX;
+  return isUsable ? { address: found, port: Number(digits) } : refuse('address and port', text, ENDPOINT_ALLOWED);
 });
 
 const KEY_TEXT = new RegExp(`^[\\x21-\\x7e]{1,${KEY_MAX_CHARS}}$`);

@@ -38,6 +38,7 @@ const SESSION_STATS = object({
   sinceMs: number('When its session began; the counters begin there'),
   ageMs: orNull(number('Age of these figures; null: the server process has not reported yet')),
   isBlocked: flag('The server process hangs in a call to storage, and reports nothing'),
+  holesOff: flag('The server process cannot punch holes, so that discarded blocks keep their space'),
   paths: list(SESSION_PATH),
   volumes: list(VOLUME_STATS),
 });

@@ -127,6 +127,11 @@ export class RangeHelper {
   }
 
   /** Used by RangeFile only. */
+  /** True while holes cannot be punched, because the helper process has failed. */
+  get isOff(): boolean {
+    return this.isLost;
+  }
+
   get nowMs(): number {
     return this.ports.clock.monotonicMs();
   }

@@ -1,0 +1,31 @@
+// Reads where a daemon offers its metrics, for both files. Invariant: an address that other machines can reach needs a token, so that nobody
+// publishes names and figures by one wrong word. No text shows the token.
+
+import { isLoopback } from '../../lib/subnet.ts';
+import { printEndpoint, quoteText } from '../../lib/units.ts';
+import type { EndpointConfig, MetricsConfig } from '../schema/types.ts';
+import type { Findings } from './findings.ts';
+
+interface MetricsReader {
+  lineOf(key: 'metrics' | 'metrics-token'): number;
+}
+
+/** `endpoint`, `token`: values of the two keys. */
+export function readMetrics(
+  endpoint: EndpointConfig | null,
+  token: string | null,
+  reader: MetricsReader,
+  findings: Findings,
+): MetricsConfig | null {
+  if (endpoint === null) return null;
+  const line = reader.lineOf('metrics');
+  const place = printEndpoint(endpoint.address, endpoint.port);
+  if (token === null && !isLoopback(endpoint.address))
+    findings.problem(
+      line,
+      `metrics = ${quoteText(place)} without metrics-token: other machines can reach this address. Add "metrics-token = TEXT" (rsconfig key new makes one), or use 127.0.0.1`,
+    );
+  const demand = { setting: `metrics = ${place}`, line, remedy: 'and Prometheus gets it as credentials_file' };
+  findings.checkLength(reader.lineOf('metrics-token'), 'metrics-token', token, demand);
+  return { ...endpoint, token };
+}

@@ -1,0 +1,89 @@
+// Collects the metrics of a daemon when they are asked for. Invariants: one collection runs at a time, and everybody who asks meanwhile gets
+// its text; the work is cut into slices, so that the I/O of the process goes on; no collection begins within COLLECT_INTERVAL_MS of the one
+// before.
+
+import type { Clock } from '../lib/clock.ts';
+import { RsError } from '../lib/errors.ts';
+import { Exposition } from './exposition.ts';
+import { COLLECT_INTERVAL_MS, COLLECT_MAX_MS, SERIES_MAX, SLICE_MS } from './limits.ts';
+import type { MetricTable } from './metric-table.ts';
+
+/** Lets the I/O of the process go on if this collection has kept it waiting. Call it after each volume, path or pool. */
+export type Pause = () => Promise<void>;
+
+export interface CollectionPorts<T extends MetricTable> {
+  readonly clock: Clock;
+  readonly table: T;
+  /** Adds everything to the exposition, what matters most first. */
+  collect(exposition: Exposition<T>, pause: Pause): Promise<void>;
+  /** Adds what is known only after the collection: the series that were left out, and how long it took. */
+  summarize(exposition: Exposition<T>, leftOut: number, tookMs: number): void;
+}
+
+/** Series that `summarize` may add. */
+const SUMMARY_SERIES = 2;
+
+export class Collection<T extends MetricTable> {
+  private readonly ports: CollectionPorts<T>;
+  private running: Promise<Buffer> | null = null;
+  private last: { readonly text: Buffer; readonly atMs: number } | null = null;
+
+  constructor(ports: CollectionPorts<T>) {
+    this.ports = ports;
+  }
+
+  /** Returns the text of all metrics. Throws E_TIMEOUT if the collection takes too long. */
+  text(): Promise<Buffer> {
+    const { last, ports } = this;
+    if (last !== null && ports.clock.monotonicMs() - last.atMs < COLLECT_INTERVAL_MS) return Promise.resolve(last.text);
+    this.running ??= this.run().finally(() => {
+      this.running = null;
+    });
+    return this.inTime(this.running);
+  }
+
+  private async run(): Promise<Buffer> {
+    const { clock, table } = this.ports;
+    const beganMs = clock.monotonicMs();
+    const exposition = new Exposition(table, SERIES_MAX);
+    const pause = this.pauses();
+    await this.ports.collect(exposition, pause);
+    const texts: string[] = [];
+    for (const text of exposition.texts()) {
+      texts.push(text);
+      await pause();
+    }
+    const summary = new Exposition(table, SUMMARY_SERIES);
+    this.ports.summarize(summary, exposition.leftOut, clock.monotonicMs() - beganMs);
+    const text = Buffer.from([...texts, ...summary.texts()].join(''));
+    this.last = { text, atMs: clock.monotonicMs() };
+    return text;
+  }
+
+  private pauses(): Pause {
+    const { clock } = this.ports;
+    let sinceMs = clock.monotonicMs();
+    return async () => {
+      if (clock.monotonicMs() - sinceMs < SLICE_MS) return;
+      await new Promise<void>((resolve) => void clock.after(0, resolve));
+      sinceMs = clock.monotonicMs();
+    };
+  }
+
+  private inTime(running: Promise<Buffer>): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const late = new RsError('E_TIMEOUT', `The metrics were not collected within ${COLLECT_MAX_MS / 1_000} s: see the log`);
+      const timer = this.ports.clock.after(COLLECT_MAX_MS, () => reject(late));
+      running.then(
+        (text) => {
+          timer.cancel();
+          resolve(text);
+        },
+        (error: Error) => {
+          timer.cancel();
+          reject(error);
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,98 @@
+// Writes metrics in the text format of Prometheus, version 0.0.4. Values are added in any order; the text has the order of the table, with
+// all series of a metric together, as the format demands. Invariants: the text never has more than `seriesMax` series, and never the same
+// series twice, because a reader would refuse the whole text.
+
+import { LATENCY_EDGES_US, type LatencyFigures } from '../structures/latency-figures.ts';
+import type { LabelValues, MetricTable } from './metric-table.ts';
+
+export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+const US_PER_SECOND = 1e6;
+/** Values of the label `le`, in seconds. */
+const EDGES: readonly string[] = [...LATENCY_EDGES_US.map((us) => String(us / US_PER_SECOND)), '+Inf'];
+/** A histogram has one series for each bucket, the sum and the count. */
+const HISTOGRAM_SERIES = EDGES.length + 2;
+
+interface Family {
+  readonly lines: string[];
+  /** The labels of the series that were added. */
+  readonly known: Set<string>;
+}
+
+export class Exposition<T extends MetricTable> {
+  /** Series that were left out, because there are too many or a series has the same name and labels as another. */
+  leftOut = 0;
+  private readonly table: T;
+  private readonly seriesMax: number;
+  private readonly families = new Map<string, Family>();
+  private series = 0;
+
+  constructor(table: T, seriesMax: number) {
+    this.table = table;
+    this.seriesMax = seriesMax;
+  }
+
+  /** `value`: null if it is unknown; the series is then absent. */
+  add<N extends keyof T & string>(name: N, value: number | boolean | null, ...labels: LabelValues<T[N]['labels']>): void {
+    if (value === null) return;
+    const text = this.labelsOf(name, labels);
+    this.take(name, text, 1)?.lines.push(`${name}${text === '' ? '' : `{${text}}`} ${printValue(Number(value))}`);
+  }
+
+  /** A histogram without samples is left out. */
+  addLatency<N extends keyof T & string>(name: N, latency: LatencyFigures, ...labels: LabelValues<T[N]['labels']>): void {
+    const { buckets, sumUs } = latency;
+    const count = buckets.reduce((sum, one) => sum + one, 0);
+    if (count === 0) return;
+    const text = this.labelsOf(name, labels);
+    const family = this.take(name, text, HISTOGRAM_SERIES);
+    if (family === null) return;
+    const before = text === '' ? '' : `${text},`;
+    const after = text === '' ? '' : `{${text}}`;
+    let below = 0;
+    for (const [index, edge] of EDGES.entries()) {
+      below += buckets[index] ?? 0;
+      family.lines.push(`${name}_bucket{${before}le="${edge}"} ${below}`);
+    }
+    family.lines.push(`${name}_sum${after} ${printValue(sumUs / US_PER_SECOND)}`, `${name}_count${after} ${count}`);
+  }
+
+  /** The lines of one metric after the other. */
+  *texts(): Generator<string> {
+    for (const [name, { type, help }] of Object.entries(this.table)) {
+      const lines = this.families.get(name)?.lines;
+      if (lines !== undefined) yield `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n${lines.join('\n')}\n`;
+    }
+  }
+
+  /** Returns null if the series must be left out. */
+  private take(name: string, labels: string, count: number): Family | null {
+    let family = this.families.get(name);
+    if (family === undefined) this.families.set(name, (family = { lines: [], known: new Set() }));
+    if (this.series + count > this.seriesMax || family.known.has(labels)) {
+      this.leftOut += count;
+      return null;
+    }
+    this.series += count;
+    family.known.add(labels);
+    return family;
+  }
+
+  private labelsOf(name: string, values: readonly string[]): string {
+    const names = this.table[name]?.labels ?? [];
+    return names.map((label, index) => `${label}="${escapeValue(values[index] ?? '')}"`).join(',');
+  }
+}
+
+function printValue(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+}
+
+function escapeValue(text: string): string {
+  return /[\\"\n]/.test(text) ? escapeHelp(text).replaceAll('"', '\\"') : text;
+}

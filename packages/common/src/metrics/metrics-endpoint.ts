@@ -1,0 +1,87 @@
+// Offers the metrics of a daemon at the address that the configuration names, or not at all. A reload moves it. Invariants: an address that
+// cannot be used never stops the daemon; it is reported once, with its remedy, and tried again.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { type RsError, toRsError } from '../lib/errors.ts';
+import { printEndpoint } from '../lib/units.ts';
+import type { Log } from '../log/log.ts';
+import { LISTEN_RETRY_MS } from './limits.ts';
+import { type MetricsAddress, MetricsServer } from './metrics-server.ts';
+
+export interface MetricsEndpointPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'error'>;
+  text(): Promise<Buffer>;
+}
+
+export class MetricsEndpoint {
+  private readonly ports: MetricsEndpointPorts;
+  private wanted: MetricsAddress | null = null;
+  private server: MetricsServer | null = null;
+  private retry: Timer | null = null;
+  /** Why requests cannot be answered; null: they can. */
+  private failure: string | null = null;
+  /** Changes are made one after the other. */
+  private turn: Promise<void> = Promise.resolve();
+
+  constructor(ports: MetricsEndpointPorts) {
+    this.ports = ports;
+  }
+
+  /** Offers the metrics at this address from now on; null: nowhere. Resolves when that is so, or has failed. Never rejects. */
+  follow(config: MetricsAddress | null): Promise<void> {
+    if (isDeepStrictEqual(config, this.wanted)) return this.turn;
+    this.wanted = config;
+    this.retry?.cancel();
+    this.retry = null;
+    this.turn = this.turn.then(() => this.move(true));
+    return this.turn;
+  }
+
+  close(): Promise<void> {
+    return this.follow(null);
+  }
+
+  private async move(isFirst: boolean): Promise<void> {
+    const { wanted } = this;
+    if (isDeepStrictEqual(this.server?.config ?? null, wanted)) return;
+    this.server?.close();
+    this.server = null;
+    if (wanted === null) return;
+    try {
+      const server = await MetricsServer.open(wanted, {
+        clock: this.ports.clock,
+        text: () => this.text(),
+        failed: (error) => this.failed(error),
+      });
+      if (this.wanted === wanted) this.server = server;
+      else server.close();
+      this.ports.log.info(`Metrics are offered on http://${printEndpoint(wanted.address, wanted.port)}/metrics`);
+    } catch (thrown) {
+      const { message, code } = toRsError(thrown);
+      if (isFirst) this.ports.log.error(`${message}; rsio tries again every ${LISTEN_RETRY_MS / 1_000} s [${code}]`);
+      this.tryAgain(wanted);
+    }
+  }
+
+  private tryAgain(wanted: MetricsAddress): void {
+    if (this.wanted !== wanted) return;
+    this.retry = this.ports.clock.after(LISTEN_RETRY_MS, () => {
+      this.turn = this.turn.then(() => this.move(false));
+    });
+  }
+
+  private async text(): Promise<Buffer> {
+    const text = await this.ports.text();
+    this.failure = null;
+    return text;
+  }
+
+  /** Readers come again and again, so that each reason is logged once. */
+  private failed({ message, code }: RsError): void {
+    if (this.failure === message) return;
+    this.failure = message;
+    this.ports.log.error(`Metrics: ${message} [${code}]`);
+  }
+}

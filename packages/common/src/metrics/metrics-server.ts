@@ -1,0 +1,145 @@
+// The HTTP server that answers GET /metrics on one address. Node's parser reads the requests; this file bounds everything that a peer could
+// use up. Invariants: a slow peer costs its own connection only; every connection ends in bounded time; a request without the token learns
+// nothing, not even which paths exist.
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../lib/clock.ts';
+import { errnoName, RsError, toRsError } from '../lib/errors.ts';
+import { printEndpoint } from '../lib/units.ts';
+import { CONTENT_TYPE } from './exposition.ts';
+import { ANSWER_MAX_MS, CONNECTIONS_MAX, HEADERS_MAX, HEADERS_MAX_BYTES, IDLE_MAX_MS, REQUEST_MAX_MS } from './limits.ts';
+
+export interface MetricsServerPorts {
+  readonly clock: Clock;
+  /** The text of all metrics. */
+  text(): Promise<Buffer>;
+  /** Called when a request could not be answered. */
+  failed(error: RsError): void;
+}
+
+export interface MetricsAddress {
+  readonly address: string;
+  readonly port: number;
+  /** What a reader has to send; null: nothing. */
+  readonly token: string | null;
+}
+
+export class MetricsServer {
+  readonly config: MetricsAddress;
+  private readonly ports: MetricsServerPorts;
+  private readonly server: Server;
+  /** The open connections, the oldest first. */
+  private readonly sockets = new Set<Socket>();
+
+  private constructor(config: MetricsAddress, ports: MetricsServerPorts) {
+    this.config = config;
+    this.ports = ports;
+    this.server = createServer(
+      {
+        maxHeaderSize: HEADERS_MAX_BYTES,
+        headersTimeout: REQUEST_MAX_MS,
+        requestTimeout: REQUEST_MAX_MS,
+        keepAliveTimeout: IDLE_MAX_MS,
+        connectionsCheckingInterval: REQUEST_MAX_MS,
+      },
+      (request, response) => void this.answer(request, response),
+    );
+    this.server.maxHeadersCount = HEADERS_MAX;
+    this.server.on('connection', (socket) => this.connected(socket));
+    this.server.on('clientError', (_error, socket) => socket.destroy());
+    // A body that waits for permission is never wanted.
+    this.server.on('checkContinue', (request, response) => void this.answer(request, response));
+    for (const event of ['upgrade', 'connect'] as const) this.server.on(event, (_request, socket) => socket.destroy());
+  }
+
+  /** Throws E_ADDRESS_IN_USE, E_ADDRESS_MISSING, E_RIGHTS or E_SYSTEM. */
+  static async open(config: MetricsAddress, ports: MetricsServerPorts): Promise<MetricsServer> {
+    const made = new MetricsServer(config, ports);
+    await made.listen();
+    return made;
+  }
+
+  close(): void {
+    this.server.close();
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  private listen(): Promise<void> {
+    const { server, config, ports } = this;
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => reject(listenError(error, config));
+      server.once('error', fail);
+      server.listen({ host: config.address, port: config.port, ipv6Only: true }, () => {
+        server.off('error', fail);
+        server.on('error', (error) => ports.failed(toRsError(error)));
+        resolve();
+      });
+    });
+  }
+
+  private connected(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on('close', () => this.sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    if (this.sockets.size <= CONNECTIONS_MAX) return;
+    const [oldest] = this.sockets;
+    oldest?.destroy();
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const timer = this.ports.clock.after(ANSWER_MAX_MS, () => request.socket.destroy());
+    response.on('close', () => timer.cancel());
+    const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
+    if (hasBody) response.setHeader('connection', 'close');
+    if (!this.isAllowed(request.headers.authorization)) {
+      response.setHeader('www-authenticate', 'Bearer');
+      return send(request, response, 401, 'Send the metrics-token as Authorization: Bearer TOKEN');
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      return send(request, response, 405, 'The only method is GET');
+    }
+    const [path] = (request.url ?? '').split('?', 1);
+    if (path !== '/metrics') return send(request, response, 404, 'The metrics are at /metrics');
+    try {
+      const text = await this.ports.text();
+      response.setHeader('content-type', CONTENT_TYPE);
+      send(request, response, 200, text);
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      this.ports.failed(error);
+      send(request, response, 503, error.message);
+    }
+  }
+
+  private isAllowed(authorization: string | undefined): boolean {
+    const { token } = this.config;
+    return token === null || timingSafeEqual(digest(authorization ?? ''), digest(`Bearer ${token}`));
+  }
+}
+
+/** Texts of any length become comparable in constant time. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function send(request: IncomingMessage, response: ServerResponse, status: number, body: Buffer | string): void {
+  const bytes = typeof body === 'string' ? Buffer.from(`${body}\n`) : body;
+  if (status !== 200) response.setHeader('content-type', 'text/plain; charset=utf-8');
+  response.writeHead(status, { 'content-length': bytes.length, 'cache-control': 'no-store' });
+  response.end(request.method === 'HEAD' ? undefined : bytes);
+}
+
+function listenError(error: Error, { address, port }: MetricsAddress): RsError {
+  const place = printEndpoint(address, port);
+  const [code, why] = REASONS[errnoName(error) ?? ''] ?? ['E_SYSTEM', error.message];
+  return new RsError(code, `Cannot offer metrics on ${place}: ${why}`, { address, port }, error);
+}
+
+const REASONS: Readonly<Record<string, readonly ['E_ADDRESS_IN_USE' | 'E_ADDRESS_MISSING' | 'E_RIGHTS', string]>> = {
+  EADDRINUSE: ['E_ADDRESS_IN_USE', 'another program uses the port. Find it with ss -ltnp, stop it, or set another port'],
+  EADDRNOTAVAIL: ['E_ADDRESS_MISSING', 'this machine does not have the address. Correct it, or bring the interface up'],
+  EACCES: ['E_RIGHTS', 'no permission for this port. Set a port of 1024 or above'],
+};

@@ -1,0 +1,35 @@
+// What the server processes of clients use together. Invariant: the CPU time never decreases when a process ends, because a reader would take
+// that for a restart.
+
+import type { ProcessUsage } from '@rsio/common/daemon/process-facts';
+
+export class WorkerUsage {
+  private readonly usageOf: (pid: number) => ProcessUsage | undefined;
+  /** CPU seconds of each process at the last look. */
+  private known = new Map<number, number>();
+  /** CPU seconds of processes that have ended. */
+  private endedSeconds = 0;
+
+  constructor(usageOf: (pid: number) => ProcessUsage | undefined) {
+    this.usageOf = usageOf;
+  }
+
+  look(pids: readonly number[]): ProcessUsage {
+    const now = new Map<number, number>();
+    let memoryBytes = 0;
+    for (const pid of pids) {
+      const usage = this.usageOf(pid);
+      // A process that cannot be read, such as one that is just ending, keeps what it had.
+      const cpuSeconds = usage?.cpuSeconds ?? this.known.get(pid);
+      if (cpuSeconds !== undefined) now.set(pid, cpuSeconds);
+      memoryBytes += usage?.memoryBytes ?? 0;
+    }
+    for (const [pid, seconds] of this.known) {
+      // A pid with less CPU time than before is that of a new process.
+      const left = now.get(pid);
+      if (left === undefined || left < seconds) this.endedSeconds += seconds;
+    }
+    this.known = now;
+    return { cpuSeconds: this.endedSeconds + [...now.values()].reduce((sum, seconds) => sum + seconds, 0), memoryBytes };
+  }
+}
