@@ -29,7 +29,7 @@ export function confine({ user }: Confinement, calls: SystemCalls): string[] {
       troubles.push(`${what} (${toRsError(thrown).message})`);
     }
   };
-  if (user !== null) become(user);
+  if (user !== null) become(user, calls);
   attempt('without protection from core dumps and new privileges', () => calls.giveUpRights());
   const usesRing = hasRing();
   const program = callFilter(process.arch, usesRing);
@@ -54,10 +54,8 @@ function hasRing(): boolean {
 }
 
 /** Changes the user of all threads. The capabilities of the process go with the user. */
-function become({ name, uid, gid }: WorkerUser): void {
-  process.setgroups?.([]);
-  process.setgid?.(gid);
-  process.setuid?.(uid);
+function become({ name, uid, gid }: WorkerUser, calls: SystemCalls): void {
+  calls.becomeUser(uid, gid);
   const is = [process.getuid?.(), process.geteuid?.(), process.getgid?.(), process.getegid?.()];
   if (is.join() !== [uid, uid, gid, gid].join()) throw new Error(`The process did not become user ${name}`);
 }

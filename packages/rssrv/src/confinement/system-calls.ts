@@ -21,6 +21,11 @@ export interface SystemCalls {
   send(socket: number, tag: number, descriptors: readonly number[]): boolean;
   /** Returns the next message, or null if there is none. Throws an error with the errno in `code`. */
   receive(socket: number): ReceivedDescriptors | null;
+  /**
+   * Changes user and group of all threads and removes all other groups. Not by Node: the Node of Debian 13 refuses, because its libuv could
+   * use an io_uring.
+   */
+  becomeUser(uid: number, gid: number): void;
   /** Sets the name of the process, which a process without rights cannot change in /proc. */
   setName(name: string): void;
   /** Forbids new rights for programs that this process starts, core dumps, and tracing by processes of the same user. */
@@ -74,6 +79,9 @@ function bind(): SystemCalls {
   const prctlText = library.func('prctl', 'int', ['int', 'str', 'uint64_t', 'uint64_t', 'uint64_t']);
   const setrlimit = library.func('setrlimit', 'int', ['int', koffi.pointer(limit)]);
   const syscall = library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', koffi.pointer(filter)]);
+  const setgroups = library.func('setgroups', 'int', ['size_t', 'void *']);
+  const setresgid = library.func('setresgid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
+  const setresuid = library.func('setresuid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
   const seccomp = SECCOMP_CALLS[process.arch] ?? 0;
 
   const failed = (what: string): Error => {
@@ -112,6 +120,11 @@ function bind(): SystemCalls {
       // This process had no number left for some of them, which the kernel has closed.
       for (const descriptor of descriptors) closeSync(descriptor);
       return { tag, descriptors: [] };
+    },
+    becomeUser: (uid, gid) => {
+      check(setgroups(0, null), 'setgroups');
+      check(setresgid(gid, gid, gid), 'setresgid');
+      check(setresuid(uid, uid, uid), 'setresuid');
     },
     setName: (name) => void prctlText(PR_SET_NAME, Buffer.from(name).subarray(0, NAME_MAX_BYTES).toString(), 0, 0, 0),
     giveUpRights: () => {
