@@ -70,19 +70,9 @@ function bind(): SystemCalls {
     ...{ name: 'void *', nameLength: 'uint32_t', pieces: koffi.pointer(iovec), count: 'size_t' },
     ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
   });
-  const filter = koffi.struct({ length: 'uint16_t', program: 'void *' });
-  const limit = koffi.struct({ soft: 'uint64_t', hard: 'uint64_t' });
   const socketpair = library.func('socketpair', 'int', ['int', 'int', 'int', koffi.out(koffi.pointer('int'))]);
   const sendmsg = library.func('sendmsg', 'int64_t', ['int', koffi.pointer(message), 'int']);
   const recvmsg = library.func('recvmsg', 'int64_t', ['int', koffi.inout(koffi.pointer(message)), 'int']);
-  const prctl = library.func('prctl', 'int', ['int', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t']);
-  const prctlText = library.func('prctl', 'int', ['int', 'str', 'uint64_t', 'uint64_t', 'uint64_t']);
-  const setrlimit = library.func('setrlimit', 'int', ['int', koffi.pointer(limit)]);
-  const syscall = library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', koffi.pointer(filter)]);
-  const setgroups = library.func('setgroups', 'int', ['size_t', 'void *']);
-  const setresgid = library.func('setresgid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
-  const setresuid = library.func('setresuid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
-  const seccomp = SECCOMP_CALLS[process.arch] ?? 0;
 
   const failed = (what: string): Error => {
     const code = util.getSystemErrorName(-koffi.errno());
@@ -121,6 +111,27 @@ function bind(): SystemCalls {
       for (const descriptor of descriptors) closeSync(descriptor);
       return { tag, descriptors: [] };
     },
+    ...rightsCalls(koffi, library, check),
+  };
+}
+
+/** The calls with which a process gives up rights. */
+function rightsCalls(
+  koffi: typeof Koffi,
+  library: ReturnType<typeof Koffi.load>,
+  check: (result: number, what: string) => void,
+): Pick<SystemCalls, 'becomeUser' | 'setName' | 'giveUpRights' | 'filterCalls'> {
+  const filter = koffi.struct({ length: 'uint16_t', program: 'void *' });
+  const limit = koffi.struct({ soft: 'uint64_t', hard: 'uint64_t' });
+  const prctl = library.func('prctl', 'int', ['int', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t']);
+  const prctlText = library.func('prctl', 'int', ['int', 'str', 'uint64_t', 'uint64_t', 'uint64_t']);
+  const setrlimit = library.func('setrlimit', 'int', ['int', koffi.pointer(limit)]);
+  const setgroups = library.func('setgroups', 'int', ['size_t', 'void *']);
+  const setresgid = library.func('setresgid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
+  const setresuid = library.func('setresuid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
+  const syscall = library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', koffi.pointer(filter)]);
+  const seccomp = SECCOMP_CALLS[process.arch] ?? 0;
+  return {
     becomeUser: (uid, gid) => {
       check(setgroups(0, null), 'setgroups');
       check(setresgid(gid, gid, gid), 'setresgid');

@@ -2,7 +2,7 @@
 // kernel does the I/O. Invariant: rsiod changes a loop device only while the backing file is rsiod's raw device. After a detach, another
 // program may already be using the loop device.
 
-import { lstat, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
+import { lstat, readdir, readFile, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from './limits.ts';
@@ -59,6 +59,7 @@ export class LoopDevice {
       if ((await ofLoop(device, 'dio')) !== '1')
         throw new RsError('E_SYSTEM', `Loop device ${device} cannot do direct I/O on ${rawFile}: use device = raw, or nbd-socket`);
       await symlink(device, node);
+      await announce(device);
       return loop;
     } catch (thrown) {
       await loop.remove().catch(() => undefined);
@@ -118,6 +119,14 @@ export class LoopDevice {
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
     if (this.isNew) nodes.release(this.device);
   }
+}
+
+/**
+ * Makes the kernel announce the loop device once more, now that its link is there: the rule of udev in packaging/rsio.rules then tells
+ * systemd under which name to wait for the device. Does nothing where the rule cannot be, as in a container.
+ */
+export async function announce(device: string, sysBlock = '/sys/block'): Promise<void> {
+  await writeFile(`${sysBlock}/${baseName(device)}/uevent`, 'change', { flag: 'r+' }).catch(() => undefined);
 }
 
 /** Returns the error to throw when losetup has made no device. */

@@ -1,0 +1,51 @@
+// The rule of udev that gives systemd a device unit for each block device: the little program in it, run by sh as udev would run it, and the
+// event that rsiod asks for. That systemd waits for the device and mounts it is seen by npm run vm-boot.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { announce } from '@rsio/rsiod/frontends/loop/loop-device';
+
+const RULE = readFileSync(new URL('../../packaging/rsio.rules', import.meta.url), 'utf8');
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rsio-udev-'));
+});
+
+afterEach(() => removeFolder(folder));
+
+/** The name that the rule gives a loop device, or an empty text. */
+function aliasOf(backingFile: string, device: string): string {
+  const [, quoted = ''] = /^PROGRAM=="\/bin\/sh -c '(.*)' sh \$attr\{loop\/backing_file\} \$devnode"/m.exec(RULE) ?? [];
+  expect(quoted).not.toBe('');
+  // What udev makes of the text of a rule.
+  const script = quoted.replaceAll('\\"', '"').replaceAll('$$', '$').replaceAll('%%', '%');
+  return spawnSync('/bin/sh', ['-c', script, 'sh', backingFile, device], { encoding: 'utf8' }).stdout.trimEnd();
+}
+
+it('a loop device on a raw device has the name of the link that leads to it, and no other has a name', () => {
+  for (const name of ['db', 'rdb', 'a-b.c_d', 'db@monday']) {
+    symlinkSync('/dev/loop7', path.join(folder, name));
+    const raw = path.join(folder, `r${name}`);
+    expect(aliasOf(raw, '/dev/loop7')).toBe(path.join(folder, name));
+    // Another loop device on the same file; a file of someone else.
+    expect(aliasOf(raw, '/dev/loop8')).toBe('');
+  }
+  writeFileSync(path.join(folder, 'other'), '');
+  expect(aliasOf(path.join(folder, 'rother'), '/dev/loop7')).toBe('');
+  expect(aliasOf(path.join(folder, 'rmissing'), '/dev/loop7')).toBe('');
+});
+
+it('rsiod asks for an event of the device that its link leads to, and goes on where it cannot', async () => {
+  mkdirSync(path.join(folder, 'loop7'));
+  const event = path.join(folder, 'loop7', 'uevent');
+  writeFileSync(event, '');
+  await announce('/dev/loop7', folder);
+  expect(readFileSync(event, 'utf8')).toBe('change');
+  await announce('/dev/loop8', folder);
+});
