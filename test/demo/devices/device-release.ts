@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/loop/loop-device';
 import { mountTable } from '@rsio/common/daemon/mount-table';
-import { RAW_TYPE } from '@rsio/rsiod/frontends/fuse/raw-device';
+import { isRawMount } from '@rsio/rsiod/frontends/fuse/raw-device';
 import { findTool } from '../machine/machine-tools.ts';
 import type { Screen } from '../machine/screen.ts';
 import type { Shell } from '../machine/shell.ts';
@@ -38,13 +38,13 @@ export async function stillMounted(root: string): Promise<string[]> {
 async function mountsOn(root: string): Promise<string[]> {
   const numbers = await Promise.all((await loopsBelow(root)).map((loop) => ofBlock(loop, 'dev')));
   const mounts = (await mountTable()).filter(
-    ({ device, mountPoint, type }) => type !== RAW_TYPE && (numbers.includes(device) || isBelow(root, mountPoint)),
+    (entry) => !isRawMount(entry) && (numbers.includes(entry.device) || isBelow(root, entry.mountPoint)),
   );
   return mounts.map(({ mountPoint }) => mountPoint).reverse();
 }
 
 async function rawsBelow(root: string): Promise<string[]> {
-  const mounts = (await mountTable()).filter(({ mountPoint, type }) => type === RAW_TYPE && isBelow(root, mountPoint));
+  const mounts = (await mountTable()).filter((entry) => isRawMount(entry) && isBelow(root, entry.mountPoint));
   return mounts.map(({ mountPoint }) => mountPoint);
 }
 

@@ -290,7 +290,7 @@ export class Holds {
     ports: GrantPorts,
     own: HoldChanges,
   ): Promise<Grant> {
-    if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`);
+    if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`, STATUS.SHUTTING_DOWN, []);
     const volume = ports.find();
     if (volume?.id !== id) return this.unknownVolume(id, request);
     const entry = this.entryOf(id);
@@ -308,7 +308,8 @@ export class Holds {
     // Meanwhile, the configuration may have changed, or the client may have left.
     const still = ports.find();
     if (still?.id !== id) return this.unknownVolume(id, request);
-    if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${volume.name} was taken over`);
+    if (!ports.isWanted())
+      return this.refuse(id, `The session ended before volume ${volume.name} was taken over`, STATUS.SHUTTING_DOWN, []);
     return this.give(still, client, opening, ports);
   }
 

@@ -72,6 +72,6 @@ export class Opens {
     // If this session ends, do not wait for the take-over, because the take-over depends on another client's worker.
     if (request.take === TAKE.NO || ending === null) return granting;
     const sentence = `The session ended before volume ${name} was taken over`;
-    return Promise.race([granting, ending.then((): Grant => ({ granted: false, status: STATUS.HELD, sentence, holders: [] }))]);
+    return Promise.race([granting, ending.then((): Grant => ({ granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] }))]);
   }
 }

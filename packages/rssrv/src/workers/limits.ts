@@ -15,7 +15,8 @@ const UNSHARED_THREADS = 14;
 export const POOL_THREADS = STORAGE_THREADS + UNSHARED_THREADS;
 
 export const STANDBY_WORKERS = 1;
-export const WORKER_START_TIMEOUT_MS = 10_000;
+/** A machine that boots, or emulates its processors, needs ten seconds and more: killing the process then would only begin again. */
+export const WORKER_START_TIMEOUT_MS = 60_000;
 /** Time within which a worker must answer the requests in progress, flush and exit. The listener kills a slower worker. */
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
 /** A worker delays its exit by this time, so that it can send its last frames and messages. */

@@ -14,7 +14,7 @@ import { type FrontendEvents, inUse } from '../frontend.ts';
 import { deviceUsers } from './device-users.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
-import { RAW_TYPE, removeFile, unmountLazily } from '../fuse/raw-device.ts';
+import { isRawMount, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
 export interface LeftDevicesPorts extends VolumeDevicesPorts {
@@ -46,8 +46,13 @@ export class InheritedDevices {
    */
   async clean(): Promise<void> {
     const { clock, log, kept, sourcePrefix, events } = this.ports;
-    const ours = (await mountTable().catch(() => [])).filter(({ type, source }) => type === RAW_TYPE && source.startsWith(sourcePrefix));
+    const table = await mountTable().catch(() => null);
+    const ours = table === null ? null : table.filter((entry) => isRawMount(entry) && entry.source.startsWith(sourcePrefix));
     await this.dropStale(ours);
+    if (ours === null) {
+      log.warn('The mount table cannot be read: devices that a crash has left are not removed');
+      return;
+    }
     const left = ours.filter(({ mountPoint }) => !kept.left.some(({ note }) => note.raw === mountPoint));
     for (const { mountPoint: rawFile } of left) {
       const loops = await loopDevicesOn(rawFile);
@@ -93,8 +98,11 @@ export class InheritedDevices {
     else this.ports.log.warn(sentence);
   }
 
-  /** Drops devices that are no longer mounted or have an unreadable note, and serves the remaining devices. */
-  private async dropStale(ours: readonly MountEntry[]): Promise<void> {
+  /**
+   * Drops devices that are no longer mounted or have an unreadable note, and serves the remaining devices. `ours`: null if it is unknown what
+   * is mounted.
+   */
+  private async dropStale(ours: readonly MountEntry[] | null): Promise<void> {
     const { kept, log } = this.ports;
     for (const { id, fd } of kept.unreadable.splice(0)) {
       closeSync(fd);
@@ -102,10 +110,11 @@ export class InheritedDevices {
       log.warn('A device of another version of rsiod cannot be resumed: it is taken away');
     }
     for (const device of [...kept.left]) {
-      if (ours.some(({ mountPoint }) => mountPoint === device.note.raw)) continue;
+      if (ours === null || ours.some(({ mountPoint }) => mountPoint === device.note.raw)) continue;
       kept.take(device);
       closeSync(device.fd);
       await kept.drop(device.id);
+      log.warn(`${device.note.raw}, left by the previous process, is no longer mounted: its device is dropped`);
     }
     for (const device of kept.left) this.serveMeanwhile(device);
   }

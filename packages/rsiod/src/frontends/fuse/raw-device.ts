@@ -11,13 +11,21 @@ import { DEVICE_COMMAND_TIMEOUT_MS } from '../system/limits.ts';
 import { FUSE_DATA_MAX_BYTES } from './limits.ts';
 import { runCommand } from '../system/device-commands.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { mountTable } from '@rsio/common/daemon/mount-table';
+import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { MODE_REGULAR } from './fuse-constants.ts';
 import { FuseDevice, openFuse } from './fuse-device.ts';
 import { type FuseFile, FuseSession } from './fuse-session.ts';
 
-export const RAW_TYPE = 'fuse.rsio';
+const RAW_TYPE = 'fuse';
+
+/**
+ * True for the mount of a raw device of any rsiod. Earlier releases mounted them with type fuse.rsio, of which mount(8) of util-linux 2.39 and
+ * later makes the type fuse.
+ */
+export function isRawMount({ type, source }: Pick<MountEntry, 'type' | 'source'>): boolean {
+  return (type === RAW_TYPE || type === `${RAW_TYPE}.rsio`) && source.startsWith('rsio:');
+}
 
 export interface RawDeviceOptions {
   readonly volume: FrontendVolume;
