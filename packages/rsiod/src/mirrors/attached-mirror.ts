@@ -22,6 +22,7 @@ import { CLOSE_WAIT_MS } from './limits.ts';
 import type { DriverServer } from './driver-ports.ts';
 import { MirrorDriver } from './mirror-driver.ts';
 import { attachedMirrorView, unreadableText, verificationView } from './mirror-view.ts';
+import { votersGone } from './replica-changes.ts';
 
 export interface AttachedMirrorPorts {
   readonly clock: Clock;
@@ -56,6 +57,8 @@ export class AttachedMirror {
   private readonly ports: AttachedMirrorPorts;
   /** Whether the former end was clean; null before the client is the holder. */
   private isClean: boolean | null = null;
+  /** Names of the servers of the namespace, as the configuration had them last. */
+  private servers = new Map<number, string>();
   private hasBegun = false;
   private hasToldServing = false;
   private life = '';
@@ -139,7 +142,9 @@ export class AttachedMirror {
     return attachedMirrorView(this.ports.label, this.view, copies, (serverid) => this.nameOf(serverid));
   }
 
+  /** The configuration was changed. */
   settingsChanged(): void {
+    this.noteVotersGone();
     const { resyncRateBytes, mirrorReads } = this.ports.settings();
     this.copier.setRate(resyncRateBytes === 0 ? null : resyncRateBytes);
     this.verifier?.setRate(resyncRateBytes === 0 ? null : resyncRateBytes);
@@ -321,6 +326,16 @@ export class AttachedMirror {
         this.driver.report({ kind: 'joined-flushed', identity });
       else this.driver.lost(identity, 'It could not be flushed before it was in sync');
     });
+  }
+
+  /** A server with a replica cannot leave the configuration while the mirror is attached, but a witness can. */
+  private noteVotersGone(): void {
+    const before = this.servers;
+    this.servers = new Map(this.ports.servers().map(({ serverid, name }) => [serverid, name]));
+    const remedy = 'add it again, or name another one with rsconfig mirror witness';
+    const sentence = `The server votes for the mirror, and this client cannot reach it any more: ${remedy}`;
+    for (const name of votersGone(this.view, before, this.servers))
+      this.ports.note(`voter on server ${name}`, 'configured', 'removed', sentence);
   }
 
   private noteReadable(): void {

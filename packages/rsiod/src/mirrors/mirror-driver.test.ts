@@ -275,6 +275,17 @@ test('voters confirm the term when a majority of each set has answered, and do n
   expect(await Promise.all(asked)).toEqual([true, false]);
 });
 
+test('a voter that has promised a higher term is asked for its record, by which an idle client hears of its end', async () => {
+  const scene = new Scene().start();
+  scene.order({ kind: 'view', view: view({}) });
+  const asked = scene.driver.confirmByVoters();
+  scene.heard.length = 0;
+  scene.servers[0]!.answer(0, { ...DONE, voted: VOTED.SUPERSEDED } as unknown as typeof DONE);
+  expect(scene.heard).toEqual([{ kind: 'server-up', server: 1, name: 'pi-1' }]);
+  scene.clock.advance(10_000);
+  expect(await asked).toBe(false);
+});
+
 test('a voter counts only in the set of voters that names it, although another set names the same server', async () => {
   const scene = new Scene().start();
   const [newOnes, others] = [1, 2].map((serverid) => [{ voter: `${serverid}`.repeat(32), serverid }]);

@@ -156,6 +156,9 @@ export class MirrorDriver {
       for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
         const server = servers.find((one) => one.serverid === serverid);
         this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {
+          // The decider asks for the record, and ends the mirror if another client has taken it (M16).
+          if (answer?.voted === VOTED.SUPERSEDED && server !== undefined)
+            this.take({ kind: 'server-up', server: serverid, name: server.name });
           if (answer?.voted !== VOTED.DONE || answer.voter === null) return;
           const { voter } = answer;
           if (!voterSets.some((set) => set.some((one) => one.voter === voter && one.serverid === serverid))) return;

@@ -34,3 +34,9 @@ export function changesOf(before: MirrorView | null, after: MirrorView): Replica
     return [{ replica, from: stateOf(old), to, sentence: SENTENCES[to] }];
   });
 }
+
+/** Names of the voters that were in the configuration and are not any more. `before`, `now`: names of its servers by serverid. */
+export function votersGone(view: MirrorView | null, before: ReadonlyMap<number, string>, now: ReadonlyMap<number, string>): string[] {
+  const voters = new Set((view?.voterSets ?? []).flat().map(({ serverid }) => serverid));
+  return [...voters].flatMap((serverid) => (now.has(serverid) ? [] : (before.get(serverid) ?? [])));
+}
