@@ -30,9 +30,9 @@ try {
   const all = join(work, 'all');
   for (const [name, product] of Object.entries(PRODUCTS)) {
     const tree = join(work, name);
-    await stage(name, product, release.version, tree);
+    const libraries = await stage(name, product, release.version, tree);
     cpSync(tree, all, { recursive: true, errorOnExist: true, force: false });
-    console.log(relative(process.cwd(), packDeb(name, product, release, tree, out)));
+    console.log(relative(process.cwd(), packDeb(name, product, release, libraries, tree, out)));
   }
   console.log(relative(process.cwd(), packTarball(release, all, out)));
 } finally {

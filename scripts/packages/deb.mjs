@@ -8,13 +8,14 @@ import { dirname, join, relative } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { ROOT } from '../prepare.mjs';
+import { copyrightOf } from './copyright.mjs';
 
 const MAINTAINER = 'The RSIO authors <maintainers@rsio.example.org>';
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
 const WIDTH = 2;
 
-/** Returns the file of the package. `release`: { version, epoch (seconds), architecture }. */
-export function packDeb(name, product, release, tree, folder) {
+/** Returns the file of the package. `release`: { version, epoch (seconds), architecture }. `libraries`: what stage returned. */
+export function packDeb(name, product, release, libraries, tree, folder) {
   const { version, epoch, architecture } = release;
   const write = (place, content, mode = 0o644) => {
     const file = join(tree, place);
@@ -25,7 +26,7 @@ export function packDeb(name, product, release, tree, folder) {
   };
   const documents = `usr/share/doc/${name}`;
   write(`${documents}/changelog.gz`, gzipSync(changelog(name, version, epoch), { level: 9 }));
-  write(`${documents}/copyright`, readFileSync(join(ROOT, 'packaging/deb/copyright')));
+  write(`${documents}/copyright`, copyrightOf(libraries));
   const files = filesOf(tree);
   const kibibytes = files.reduce((sum, file) => sum + Math.ceil(statSync(join(tree, file)).size / 1024), 0);
   const isNative = product.isNative === true;

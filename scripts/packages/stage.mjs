@@ -6,8 +6,9 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, 
 import { dirname, join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
-import { PROGRAMS, programFile, ROOT } from '../prepare.mjs';
+import { MANUAL, PROGRAMS, programFile, ROOT } from '../prepare.mjs';
 import { bundledTerminalProgram, TERMINAL_PROGRAM } from './terminal-program.mjs';
+import { librariesIn } from './copyright.mjs';
 import { LIBRARY } from './contents.mjs';
 
 const PROGRAM = 0o755;
@@ -17,6 +18,7 @@ const MAIN_THREADS = "process.env.UV_THREADPOOL_SIZE ??= '48';\n";
 const FFI_BY_NAME = /\(import\.meta\.url\)\("koffi"\)/g;
 const FFI_BY_PLACE = '(import.meta.url)("../../ffi/koffi/index.cjs")';
 
+/** Returns the names of the libraries that the programs contain. */
 export async function stage(name, product, version, folder) {
   rmSync(folder, { recursive: true, force: true });
   const put = (place, content, mode = FILE) => {
@@ -26,12 +28,12 @@ export async function stage(name, product, version, folder) {
     chmodSync(file, mode);
   };
   const putFile = (source, place, mode = FILE) => put(place, readFileSync(join(ROOT, source)), mode);
-  for (const one of product.packages) await stageProgram(one, version, put);
+  const libraries = [];
+  for (const one of product.packages) libraries.push(...(await stageProgram(one, version, put)));
   for (const [launcher, [one, entry]] of Object.entries(product.programs))
     put(`usr/sbin/${launcher}`, launcherText(launcher, one, entry), PROGRAM);
   for (const page of product.pages) {
-    const section = page.slice(-1);
-    put(`usr/share/man/man${section}/${page}.gz`, gzipSync(readFileSync(join(ROOT, `dist/man/man${section}/${page}`)), { level: 9 }));
+    put(`usr/share/man/man${page.slice(-1)}/${page}.gz`, gzipSync(manualPage(`man${page.slice(-1)}/${page}`), { level: 9 }));
   }
   for (const command of product.completion) {
     const text = execFileSync(join(ROOT, 'bin', command), ['completion', 'bash'], { encoding: 'utf8' });
@@ -43,7 +45,17 @@ export async function stage(name, product, version, folder) {
   for (const [source, place] of Object.entries(product.files)) putFile(source, place);
   for (const [source, place] of Object.entries(product.scripts)) putFile(source, place, PROGRAM);
   if (product.isNative) stageFfi(folder);
+  for (const source of product.folders)
+    cpSync(join(ROOT, source), join(folder, LIBRARY, source.replace(/^packages\//, '')), { recursive: true });
   tidyModes(folder);
+  return [...libraries, ...(product.isNative ? ['koffi'] : [])];
+}
+
+/** A page that only refers to another one becomes a copy of it, because the other one may be in another package. */
+function manualPage(file) {
+  const text = readFileSync(join(MANUAL, file), 'utf8');
+  const [, other] = /^\.so (\S+)\s*$/.exec(text) ?? [];
+  return other === undefined ? text : readFileSync(join(MANUAL, other), 'utf8');
 }
 
 /** The launchers are CommonJS, because every supported Node takes a file without ending for that. */
@@ -67,15 +79,19 @@ async function stageProgram(name, version, put) {
     `${JSON.stringify({ name: `@rsio/${name}`, version, license: 'Apache-2.0', private: true, type: 'module' })}\n`,
   );
   if (name === TERMINAL_PROGRAM) {
-    for (const [file, content] of Object.entries(await bundledTerminalProgram())) put(`${place}/${file}`, content);
-    return;
+    const files = await bundledTerminalProgram();
+    for (const [file, content] of Object.entries(files)) put(`${place}/${file}`, content);
+    return librariesIn(Buffer.from(files['dist/program/main.js']).toString());
   }
+  const libraries = [];
   for (const entry of PROGRAMS[name]) {
     const text = readFileSync(programFile(name, entry), 'utf8').replaceAll(FFI_BY_NAME, FFI_BY_PLACE);
     put(`${place}/dist/program/${entry}.js`, text);
+    libraries.push(...librariesIn(text));
   }
   const helpers = join(ROOT, 'packages', name, 'helpers');
   for (const file of listOf(helpers)) put(`${place}/helpers/${file}`, readFileSync(join(helpers, file)));
+  return libraries;
 }
 
 function listOf(folder) {

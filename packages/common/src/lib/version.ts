@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 
-/** Returns the version, such as `0.1.0`. */
+/** Returns the version, such as `0.2.0`. */
 export function programVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const { version } = JSON.parse(text) as { version: string };

@@ -118,6 +118,12 @@ Next:
     expect(() => statSync(scene.configFile)).toThrow('ENOENT');
   });
 
+  test('a file that has only comments, as a package installs it, is replaced', async () => {
+    writeFileSync(scene.configFile, '# rssrvcfg(5) has every section and key.\n\n; rsadm init makes it\n', { mode: 0o600 });
+    expect(await scene.run(OPTIONS)).toMatchObject({ code: 0, err: '' });
+    expect(parseRssrvConfig(scene.config(), 'f')).toMatchObject({ server: { name: 'big-9' }, namespace: { namespaceid: 200 } });
+  });
+
   test('an existing file is never changed', async () => {
     const err = `rsadm: ${FILE} exists: rsadm interface, pool and client change it; rsadm check checks it [E_EXISTS]\n`;
     expect(await scene.run(OPTIONS)).toEqual({ code: 1, out: '', err });

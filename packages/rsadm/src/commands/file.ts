@@ -1,5 +1,5 @@
 // The commands about rssrvcfg as a whole: `check` reports every fault, `init` makes a first file. Neither needs rssrv; if it is running,
-// `check` asks it whether it would accept the file. Invariant: `init` never changes an existing file, and a new file is readable by its
+// `check` asks it whether it would accept the file. Invariant: `init` never changes a file with sections, and a new file is readable by its
 // owner only.
 
 import { createHash } from 'node:crypto';
@@ -85,7 +85,7 @@ export const INIT = defineCommand({
   summary: 'makes a first configuration file',
   details: `On a terminal, the command asks for what is not given. The default namespaceid
 is derived from the name of the namespace, so that two servers of one namespace
-get the same. The new file has mode 0600. An existing file is never changed.`,
+get the same. The new file has mode 0600. A file with sections is never changed.`,
   options: {
     name: { kind: 'text', value: 'N', help: 'name of this server; default: the host name' },
     namespace: { kind: 'text', value: 'N', help: 'name of the namespace, such as osl' },
@@ -96,7 +96,8 @@ get the same. The new file has mode 0600. An existing file is never changed.`,
   operands: { min: 0, max: 0 },
   run: async (context, given) => {
     const { configFile, out } = context;
-    if (openConfigFile(configFile).fingerprint !== null)
+    const { document: present, fingerprint } = openConfigFile(configFile);
+    if (present.sections.length > 0 || present.preamble.length > 0)
       throw new RsError('E_EXISTS', `${configFile} exists: rsadm interface, pool and client change it; rsadm check checks it`, {});
     const [host = ''] = context.machine.hostName.split('.');
     const name = nameOf('--name', await answer(context, given.name, 'Name of this server', isName(host) ? host : null, '--name'));
@@ -104,12 +105,12 @@ get the same. The new file has mode 0600. An existing file is never changed.`,
     const derived = String(namespaceidOf(namespace));
     const namespaceid = wholeOf('--namespaceid', await answer(context, given.namespaceid, 'Number of the namespace', derived, null));
     const serverid = wholeOf('--serverid', await answer(context, given.serverid, 'Number of this server in it', '1', null));
-    const { addresses: present } = context.machine;
-    const only = present.length === 1 || context.ask !== null ? present.join(',') || null : null;
-    const wanted = await answer(context, given.address, 'Addresses to listen on', only, `--address ${present.join(',') || 'A'}`);
+    const { addresses: own } = context.machine;
+    const only = own.length === 1 || context.ask !== null ? own.join(',') || null : null;
+    const wanted = await answer(context, given.address, 'Addresses to listen on', only, `--address ${own.join(',') || 'A'}`);
     const addresses = wanted.split(/[,\s]+/).filter((one) => one !== '');
     const document = newRssrvcfg({ name, namespace, namespaceid, serverid, addresses });
-    saveConfigFile(configFile, document, null, undefined, examineRssrvConfig);
+    saveConfigFile(configFile, document, fingerprint, undefined, examineRssrvConfig);
     out(`${configFile} made: server ${name} in namespace ${namespace}, namespaceid ${namespaceid}, listening on ${addresses.join(', ')}\n`);
     out(nextSteps(configFile));
     return undefined;
