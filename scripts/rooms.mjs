@@ -27,6 +27,7 @@ const LAYERS = {
     config: ['lib', 'files'],
     control: ['lib', 'structures', 'log', 'daemon'],
     metrics: ['lib', 'structures', 'log'],
+    events: ['lib', 'structures', 'log', 'control'],
     triggers: ['lib', 'log', 'files', 'config'],
     cli: ['lib', 'config', 'control'],
     manage: ['lib', 'log', 'config', 'control', 'cli'],

@@ -5,7 +5,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import type { StatsView } from '@rsio/common/control/server/stats-views';
-import type { ServerEventView } from '@rsio/common/control/server/views';
+import type { EventView } from '@rsio/common/control/method-table';
 import { beforeEach, expect, it } from 'vitest';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -32,7 +32,7 @@ async function stats(): Promise<StatsView> {
 }
 
 async function events(): Promise<string[]> {
-  const { events: list } = JSON.parse(await server.rsadmWell('events', '--json')) as { events: ServerEventView[] };
+  const { events: list } = JSON.parse(await server.rsadmWell('events', '--json')) as { events: EventView[] };
   return list.map(({ object, from, to }) => `${object}: ${from} -> ${to}`);
 }
 
@@ -94,12 +94,44 @@ it('events of clients and reloads, and -f sees what happens while it runs', { ti
   const lines = seen()
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as ServerEventView);
+    .map((line) => JSON.parse(line) as EventView);
   expect(new Set(lines.map(({ number }) => number)).size, 'each event once').toBe(lines.length);
   follow.kill();
   const all = await events();
   expect(all).toEqual(expect.arrayContaining(['client big-2: absent -> connected', 'configuration: - -> applied']));
   expect(all.at(-1)).toMatch(/^client big-2: (connected|silent) -> absent$/);
+});
+
+it('events outlive daemons: a follower sees each once, over a restart and over a kill', { timeout: TEST_MS }, async () => {
+  await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '1m' } } });
+  await startClient(client, network);
+  const follow = server.beside('rsadm', ['events', '-f', '-n', '1000', '--json']);
+  const seen = async (name: string): Promise<void> => {
+    await server.rsadmWell('client', 'add', name);
+    await waitFor(() => follow.stdout().includes(`client ${name} is added`), KNOWN_MS, `The follower sees ${name}`);
+  };
+  await seen('mars');
+  await client.stop('rsiod');
+  await client.start('rsiod');
+  await server.stop('rssrv');
+  await server.start('rssrv');
+  await seen('saturn');
+  await waitFor(() => readFileSync(server.rssrvPaths.eventsFile, 'utf8').includes('saturn'), KNOWN_MS, 'The event is saved');
+  await server.kill('rssrv');
+  await server.start('rssrv');
+  await seen('pluto');
+  follow.kill();
+  const { stdout, stderr } = await follow.ended;
+  const numbers = stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as EventView).number);
+  expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+  expect(stderr).not.toMatch(/missed|anew/);
+  const all = await server.rsadmWell('events', '--since', '1h');
+  for (const name of ['mars', 'saturn', 'pluto']) expect(all).toContain(`client ${name} is added`);
+  const sessions = (await client.rsconfigWell('events')).match(/server \S+: - -> session/g);
+  expect(sessions, 'one before and one after the restart of rsiod').toHaveLength(2);
 });
 
 it('a newcomer needs no editor, and what rssrv refuses never reaches the file', { timeout: TEST_MS }, async () => {

@@ -10,6 +10,7 @@ import { type ControlHandlers, type ControlServer, startControlServer } from '@r
 import { FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { CONTROL_METHODS, CUT_STATE } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
+import type { EventStore } from '@rsio/common/events/event-history';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { Triggers } from '@rsio/common/triggers/triggers';
@@ -61,6 +62,8 @@ export interface ClientDaemonOptions {
   /** Wall-clock time at which this process started. */
   readonly beganMs: number;
   readonly log: DaemonLog;
+  /** Where events are kept over restarts. */
+  readonly store: EventStore;
   /** Makes the log go where this configuration says. */
   readonly relog: (config: RscltConfig) => void;
   /** Reports a warning to the process that started the daemon, and to the log. */
@@ -104,7 +107,7 @@ export class ClientDaemon {
     const { config, paths, identity, clock, log } = options;
     this.options = options;
     this.configuredMs = clock.wallMs();
-    this.notifications = new Notifications(log, clock);
+    this.notifications = new Notifications(log, clock, options.store);
     this.triggers = new Triggers({
       clock,
       log,

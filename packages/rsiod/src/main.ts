@@ -13,6 +13,7 @@ import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
 import { isUnderJournal, keeperLog, LogPlace } from '@rsio/common/daemon/log-place';
 import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
@@ -89,6 +90,8 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     process.exit(0);
   };
   const stop = (): void => void process.kill(process.pid, 'SIGTERM');
+  const store = new EventFile(paths.eventsFile, systemClock, log);
+  process.once('exit', () => store.close());
   const client = new ClientDaemon({
     config,
     paths,
@@ -97,6 +100,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     // The monotonic clock is 0 when the process starts, so the difference of the clocks is the start time.
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     log,
+    store,
     relog,
     warn,
     keeper,

@@ -13,6 +13,7 @@ import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
 import { isUnderJournal, LogPlace } from '@rsio/common/daemon/log-place';
 import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
@@ -61,11 +62,14 @@ async function serve(
   if (faulty.length > 0) warner(daemon, log)(`Volumes with injected faults (test-... keys): ${faulty.join(', ')}`);
   const filesWarning = openFilesWarning(config, openFilesLimit());
   if (filesWarning !== null) warner(daemon, log)(filesWarning);
+  const store = new EventFile(paths.eventsFile, systemClock, log);
+  process.once('exit', () => store.close());
   const listener = new Listener({
     config,
     paths,
     clock: systemClock,
     log,
+    store,
     foreground: copiesLog,
     mayInjectFaults,
     relog: ({ server }) => place.redirect(log, server),

@@ -17,6 +17,8 @@ export interface DaemonPaths {
   readonly logFile: string;
   /** Folder for state that survives a reboot. */
   readonly stateDir: string;
+  /** File with the latest events, which a restart keeps. */
+  readonly eventsFile: string;
   readonly devDir: string;
 }
 
@@ -72,6 +74,7 @@ export function daemonPaths(root: string, program: DaemonProgram | 'rsweb'): Dae
     logDir,
     logFile: `${logDir}/${program}.log`,
     stateDir: `${prefix}/var/lib/rsio/${program}`,
+    eventsFile: `${prefix}/var/lib/rsio/${program}/events.jsonl`,
     devDir: `${prefix}/dev`,
   };
 }

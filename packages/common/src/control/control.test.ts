@@ -103,7 +103,9 @@ describe('callControl and startControlServer', () => {
 
   test('carry an answer far longer than the limit of a request', async () => {
     const text = 'x'.repeat(CONTROL_LINE_MAX_BYTES);
-    await serve({ events: () => ({ events: [{ atMs: 1, object: text, from: text, to: 'up', reason: '' }] }) });
+    await serve({
+      events: () => ({ missed: 0, last: 1, beganMs: 0, events: [{ number: 1, atMs: 1, object: text, from: text, to: 'up', reason: '' }] }),
+    });
     expect((await callControl(path, 'events', { count: 5 })).events[0]?.from).toHaveLength(CONTROL_LINE_MAX_BYTES);
   });
 

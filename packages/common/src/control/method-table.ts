@@ -1,7 +1,7 @@
 // How a table of control methods is written: the parameters of each method, the shape of its result, and the time that it may take. Each
 // daemon has a table of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
 
-import { CONTROL_ANSWER_MS, EVENTS_KEPT } from './limits.ts';
+import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
 import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from './shape.ts';
 
 /**
@@ -49,14 +49,39 @@ export type MethodsOf<T extends MethodTable> = {
 };
 
 export const flagParam: Param<boolean> = { shape: flag(), what: 'true or false', default: false };
-export const eventCount: Param<number> = {
+const eventCount: Param<number> = {
   shape: whole(1, EVENTS_KEPT),
   what: `a whole number from 1 to ${EVENTS_KEPT}`,
   default: EVENTS_KEPT,
 };
 
 export const HOLDER = object({ node: text(), address: text(), sinceMs: number() });
-export const EVENT = object({ atMs: number(), object: text(), from: text(), to: text(), reason: text() });
+export const EVENT = object({
+  number: count('Ascending, also over restarts of the daemon; no number is used twice'),
+  atMs: number(),
+  object: text('What has changed, such as volume oracle@0'),
+  from: text(),
+  to: text(),
+  reason: text(),
+});
+export type EventView = Of<typeof EVENT>;
+
+/** Parameters and answer of the method `events` of both daemons. */
+export const EVENTS_PARAMS = {
+  count: eventCount,
+  after: { shape: orNull(whole(0, null)), what: 'the number of an event or null', default: null } as Param<number | null | undefined>,
+  waitMs: { shape: whole(0, EVENTS_WAIT_MAX_MS), what: `a whole number from 0 to ${EVENTS_WAIT_MAX_MS}`, default: 0 } as Param<
+    number | undefined
+  >,
+};
+export const EVENTS_RESULT = object({
+  events: list(EVENT),
+  missed: count('Events after that number that are no longer kept'),
+  last: count('Number of the last event of this answer; 0: there was none yet'),
+  beganMs: number('When the daemon began to count; it differs if the kept events were lost'),
+});
+export type EventsParams = ParamsOf<typeof EVENTS_PARAMS>;
+export type EventsResult = Of<typeof EVENTS_RESULT>;
 
 /**
  * The result of the method `daemon`. Daemons return this result to clients of every version, so no field may ever be removed or change its

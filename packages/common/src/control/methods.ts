@@ -8,7 +8,7 @@ import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from './limits.ts';
 import { LATENCY } from './latency-shape.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
-import { DAEMON, EVENT, eventCount, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
+import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from './shape.ts';
 
 /** Largest process id of Linux. */
@@ -250,7 +250,6 @@ export type LatencyView = Of<typeof LATENCY>;
 export type PathStats = Of<typeof PATH_STATS>;
 export type VolumeStats = Of<typeof VOLUME_STATS>;
 export type StatsView = Of<typeof STATS>;
-export type EventView = Of<typeof EVENT>;
 export type ProbeView = Of<typeof PROBE>;
 export type LeftOutView = Of<typeof LEFT_OUT>;
 export type DaemonView = Of<typeof DAEMON>;
@@ -295,7 +294,11 @@ export const CONTROL_METHODS = {
   ),
   status: method('Interfaces, paths, and stalled volumes', {}, STATUS),
   stats: method('Counters and latencies', {}, STATS),
-  events: method('The last state changes, the oldest first', { count: eventCount }, object({ events: list(EVENT) })),
+  events: method(
+    'The last state changes, or those after a number, the oldest first; with waitMs, the answer waits for one after that number',
+    EVENTS_PARAMS,
+    EVENTS_RESULT,
+  ),
   reload: method(
     'Reads the configuration file again; an error says why nothing was changed',
     {},

@@ -44,8 +44,15 @@ test('lists events, oldest first, with their reasons', async () => {
 
 test('an empty list says so, and a wrong number is refused', async () => {
   await serveInTurn(answer([]));
-  expect(await scene.run(['events'])).toEqual({ code: 0, out: '', err: 'rsadm: Nothing has happened since rssrv was started\n' });
+  expect(await scene.run(['events'])).toEqual({ code: 0, out: '', err: 'rsadm: Nothing has happened yet\n' });
   for (const wrong of ['x', '1001', '-1']) expect((await scene.run(['events', `-n${wrong}`])).code).toBe(2);
+});
+
+test('--since leaves out what was before', async () => {
+  await serveInTurn(answer([EVENT, CREATED]), answer([EVENT]));
+  expect((await scene.run(['events', '--since', '1970-01-01 00:00:01'])).out).toBe(LINE_CREATED);
+  expect(await scene.run(['events', '--since', '2h'])).toEqual({ code: 0, out: '', err: 'rsadm: Nothing has happened since then\n' });
+  expect((await scene.run(['events', '--since', 'soon'])).code).toBe(2);
 });
 
 test('-f asks for what comes after the last event, and shows it', async () => {
@@ -61,13 +68,13 @@ test('-f asks for what comes after the last event, and shows it', async () => {
   ]);
 });
 
-test('-f begins anew after a restart of rssrv, and says what it missed', async () => {
+test('-f goes on over a restart of rssrv, begins anew if its events were lost, and says what it missed', async () => {
   const again = { ...EVENT, number: 7 };
   await serveInTurn(answer([CREATED]), answer([], { last: 0, beganMs: 9 }), answer([again], { beganMs: 9, missed: 6 }));
   const { out, err } = await scene.run(['events', '-f', '-n', '0']);
   expect(out).toBe(LINE);
   expect(err).toBe(
-    'rsadm: rssrv was restarted: its events begin anew; rsslogcat shows what happened before\n' +
+    'rsadm: The events of rssrv begin anew, because the ones before were lost; rsslogcat shows them\n' +
       'rsadm: 6 events were missed: rsslogcat shows them\nrsadm: No more answers [E_INTERNAL]\n',
   );
   expect(scene.asked[2]?.[1]).toMatchObject({ after: 0 });

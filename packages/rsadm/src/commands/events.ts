@@ -2,10 +2,11 @@
 // there is one, so that -f shows an event at once and costs little. Invariant: -f shows each event once, also over a restart of rssrv, and
 // says so if it may have missed some.
 
+import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { ServerEventView } from '@rsio/common/control/server/views';
+import type { EventView } from '@rsio/common/control/method-table';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { parseWhole, quoteText } from '@rsio/common/lib/units';
@@ -19,28 +20,32 @@ const SHOWN_FIRST = 10;
 
 export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
-  synopsis: 'events [-n N] [-f]',
+  synopsis: 'events [-n N] [--since TIME] [-f]',
   summary: 'shows what has changed on the server, and why',
   details: `Clients that connect and go silent, refused connections, changes of volumes and
-pools, take-overs, reloads. rssrv keeps the last ${EVENTS_KEPT} events in memory; after a
-restart it has none, but rsslogcat shows the log, which has them all. With -f
+pools, take-overs, reloads. rssrv keeps the last ${EVENTS_KEPT} events, also over
+restarts; the log, which rsslogcat shows, has them all. With -f
 and --json, each event is a JSON document in a line of its own.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: `show the last N events; default: all, with -f the last ${SHOWN_FIRST}` },
+    since: { kind: 'text', value: 'TIME', help: SINCE_HELP },
     follow: { kind: 'flag', short: 'f', help: 'wait for further events and show them, until Ctrl-C' },
     json: JSON_OPTION,
   },
   json: SERVER_METHODS.events.result,
-  run: async (context, { number, follow, json }) => {
-    const count = countOf(number, follow ? SHOWN_FIRST : EVENTS_KEPT);
-    const show = (events: readonly ServerEventView[]): void => {
+  run: async (context, { number, since, follow, json }) => {
+    const sinceMs = parseSince(since, context.clock.wallMs());
+    const count = countOf(number, follow && since === null ? SHOWN_FIRST : EVENTS_KEPT);
+    const show = (events: readonly EventView[]): void => {
       for (const event of events) context.out(json ? `${JSON.stringify(event)}\n` : eventLine(event));
     };
     const answer = await context.call('events', { count: Math.max(1, count), after: null, waitMs: 0 });
-    if (json && !follow) return printJson(context, answer);
-    show(count === 0 ? [] : answer.events);
+    const events = answer.events.filter(({ atMs }) => sinceMs === null || atMs >= sinceMs);
+    if (json && !follow) return printJson(context, { ...answer, events });
+    show(count === 0 ? [] : events);
     if (follow) return follows(context, answer, show);
-    if (answer.events.length === 0) context.note('Nothing has happened since rssrv was started');
+    if (answer.events.length === 0) context.note('Nothing has happened yet');
+    else if (events.length === 0) context.note('Nothing has happened since then');
     return undefined;
   },
 });
@@ -53,7 +58,7 @@ function countOf(text: string | null, preset: number): number {
 }
 
 /** Ends only with an error. */
-async function follows(context: AdmContext, first: Answer, show: (events: readonly ServerEventView[]) => void): Promise<never> {
+async function follows(context: AdmContext, first: Answer, show: (events: readonly EventView[]) => void): Promise<never> {
   let { last, beganMs } = first;
   let isAway = false;
   for (;;) {
@@ -62,7 +67,7 @@ async function follows(context: AdmContext, first: Answer, show: (events: readon
       if (isAway) context.note('rssrv answers again');
       isAway = false;
       if (answer.beganMs !== beganMs) {
-        context.note('rssrv was restarted: its events begin anew; rsslogcat shows what happened before');
+        context.note('The events of rssrv begin anew, because the ones before were lost; rsslogcat shows them');
         // The number belongs to the events of the process before.
         ({ beganMs } = answer);
         last = 0;
@@ -85,7 +90,7 @@ function isPassing({ code }: RsError): boolean {
   return code === 'E_NOT_RUNNING' || code === 'E_RESET' || code === 'E_TIMEOUT' || code === 'E_LIMIT';
 }
 
-function eventLine({ atMs, object, from, to, reason }: ServerEventView): string {
+function eventLine({ atMs, object, from, to, reason }: EventView): string {
   const change = from === '-' ? to : `${from} -> ${to}`;
   return `${escapeControls(`${formatTime(atMs)} ${object}: ${change}${reason === '' ? '' : `: ${reason}`}`)}\n`;
 }

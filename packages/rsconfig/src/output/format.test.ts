@@ -265,7 +265,7 @@ osl:www@0 is on pi-1 (in sync) and pi-2 (behind)
 });
 
 test('formatEvents prints a line each', () => {
-  const event = { atMs: AT_MS, object: '6-if0 192.168.10.9/5000', from: 'proving', to: 'up', reason: '' };
+  const event = { number: 1, atMs: AT_MS, object: '6-if0 192.168.10.9/5000', from: 'proving', to: 'up', reason: '' };
   expect(formatEvents([event, { ...event, from: 'up', to: 'down', reason: 'nothing heard for 3000 ms\n' }])).toBe(
     `2010_09_14-15:02:32 (GMT) 6-if0 192.168.10.9/5000: proving -> connected
 2010_09_14-15:02:32 (GMT) 6-if0 192.168.10.9/5000: connected -> down: nothing heard for 3000 ms\\n

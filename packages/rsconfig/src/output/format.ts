@@ -1,11 +1,11 @@
 // Formats the daemon's answers as text and tables. Invariants: a higher verbosity adds lines and leaves the others unchanged; no control
 // character from a name reaches the terminal; no cell is truncated, and no line ends in white space.
 
+import type { EventView } from '@rsio/common/control/method-table';
 import {
   type AttachedMirrorView,
   type AttachmentView,
   type AttachOutcome,
-  type EventView,
   type InterfaceView,
   type LogView,
   type NamespaceView,

@@ -90,7 +90,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return statusView(ports.config(), namespaces(), attachments.list, mirrors, clock);
     },
     stats: () => statsView(namespaces(), attachments.list),
-    events: ({ count }) => ({ events: notifications.last(count) }),
+    events: (wanted) => notifications.read(wanted),
     reload: () => ({ applied: ports.reload() }),
     restart: () => {
       ports.restart();

@@ -1,13 +1,12 @@
-// Reports each change in the daemon as an event and as a line in the log. The list of events is bounded: when it is full, a new event
-// replaces the oldest one. Invariants: each change is reported once. While attempts to open a path keep failing, only a failure for a new
+// Reports each change in the daemon as an event and as a line in the log. Invariants: each change is reported once. While attempts to open a path keep failing, only a failure for a new
 // reason is reported.
 
-import { EVENTS_KEPT } from '@rsio/common/control/limits';
-import { CUT_STATE, type EventView } from '@rsio/common/control/methods';
+import type { EventsParams, EventsResult, EventView } from '@rsio/common/control/method-table';
+import { CUT_STATE } from '@rsio/common/control/methods';
+import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { Clock } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { PathState } from '@rsio/common/lib/path-states';
 import { labelOf } from '../attachments/offers.ts';
@@ -19,16 +18,16 @@ import { BatchedLines, IncarnationEvents } from './batched-lines.ts';
 import { stallNotification } from './views.ts';
 
 export class Notifications {
-  /** Hears of each event. */
-  heard: (event: EventView) => void = () => undefined;
-  private readonly events = new EventList();
+  private readonly events: EventHistory;
   private readonly pathEvents = new PathEvents();
   private readonly log: Log;
   private readonly clock: Clock;
   private readonly incarnationEvents: IncarnationEvents;
   private readonly lines: BatchedLines;
 
-  constructor(log: Log, clock: Clock) {
+  /** `store`: where events are kept over restarts; null: nowhere. */
+  constructor(log: Log, clock: Clock, store: EventStore | null = null) {
+    this.events = new EventHistory(clock, store);
     this.log = log;
     this.clock = clock;
     this.lines = new BatchedLines(clock);
@@ -38,15 +37,19 @@ export class Notifications {
     });
   }
 
-  last(count: number): EventView[] {
-    return this.events.last(count);
+  /** Sets who hears of each event. */
+  set heard(heard: (event: EventView) => void) {
+    this.events.heard = heard;
+  }
+
+  /** Throws E_LIMIT. */
+  read(wanted: EventsParams): Promise<EventsResult> {
+    return this.events.read(wanted);
   }
 
   /** Adds an event, but writes no line to the log. */
   add(object: string, from: string, to: string, reason: string): void {
-    const event = { atMs: this.clock.wallMs(), object, from, to, reason };
-    this.events.add(event);
-    this.heard(event);
+    this.events.add({ object, from, to, reason });
   }
 
   /** The file namespace.ts logs the errors of paths, so this method does not. */
@@ -140,20 +143,6 @@ function sentAgain({ phase, log }: Attachment): string | null {
   if (phase !== 'replaying' || log === null) return null;
   const ranges = log.rangeBytes > 0 ? `, and ${log.rangeBytes} bytes are zeroed or discarded again` : '';
   return `${log.dataBytes} unflushed bytes are sent again${ranges}`;
-}
-
-export class EventList {
-  private readonly kept = new FixedQueue<EventView>(EVENTS_KEPT);
-
-  add(event: EventView): void {
-    if (this.kept.isFull) this.kept.shift();
-    this.kept.push(event);
-  }
-
-  /** Returns the last `count` events, oldest first. */
-  last(count: number): EventView[] {
-    return this.kept.toArray().slice(-count);
-  }
 }
 
 export class PathEvents {

@@ -1,6 +1,7 @@
 // Attachments with the production namespace, trunk and notifications, against a scripted server, for tests. The test steps the time.
 // Invariant: the server answers only what the test tells it to.
 
+import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
 import { RsError } from '@rsio/common/lib/errors';
@@ -38,6 +39,7 @@ export class Scene {
   readonly namespace: Namespace;
   readonly attachments: Attachments;
   readonly stalls: string[] = [];
+  private readonly happened: EventView[] = [];
   holders: readonly Holder[] = [];
   /** Universes in which the server has a volume oracle. */
   universes: readonly number[] = [0];
@@ -45,6 +47,7 @@ export class Scene {
 
   /** `attach`: the value of that key in rscltcfg. */
   constructor(attach = 'none', frontends: readonly Frontend[] = []) {
+    this.notifications.heard = (event) => void this.happened.push(event);
     this.scripted.answersPings = true;
     this.network.addRoute('192.168.10.1', '192.168.10.9');
     const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\nattach = ${attach}\n[server big-9]\naddress = 192.168.10.9\n`;
@@ -161,9 +164,7 @@ export class Scene {
   }
 
   get events(): string[] {
-    return this.notifications
-      .last(100)
-      .flatMap(({ object, from, to, reason }) => (object === 'volume n:oracle@0' ? [`${from} > ${to} ${reason}`] : []));
+    return this.happened.flatMap(({ object, from, to, reason }) => (object === 'volume n:oracle@0' ? [`${from} > ${to} ${reason}`] : []));
   }
 
   notify(): void {

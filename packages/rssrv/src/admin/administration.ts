@@ -7,9 +7,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
-import { CONTROL_VERSION } from '@rsio/common/control/method-table';
+import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
-import type { ServerEventView } from '@rsio/common/control/server/views';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
@@ -44,7 +43,7 @@ import { witnessOrders } from '../voters/witness-orders.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
-import type { ServerEvents } from '../events/server-events.ts';
+import type { EventHistory } from '@rsio/common/events/event-history';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { byText } from './audit.ts';
 import type { ChangeQueue } from './change-queue.ts';
@@ -66,7 +65,7 @@ export interface AdministrationPorts extends ObservedServer {
   /** Clients that read snapshots. */
   readonly readers: Pick<SnapshotVerbsPorts, 'whileUnread'>;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
-  readonly events: ServerEvents;
+  readonly events: EventHistory;
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
   configuredMs(): number;
@@ -321,7 +320,7 @@ export class Administration {
     this.remote.sessionEnded(id);
   }
 
-  private heard(event: ServerEventView): void {
+  private heard(event: EventView): void {
     this.metrics.events.note(event);
     this.triggers.event(event);
   }

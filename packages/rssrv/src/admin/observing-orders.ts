@@ -5,7 +5,7 @@ import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS } from '@rsio/common/control/server/observing-methods';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
-import type { ServerEvents } from '../events/server-events.ts';
+import type { EventHistory } from '@rsio/common/events/event-history';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { interfaceView } from './server-views.ts';
 
@@ -24,7 +24,7 @@ export interface ObservedServer {
 }
 
 export interface ObservingOrdersPorts {
-  readonly events: ServerEvents;
+  readonly events: EventHistory;
   readonly server: ObservedServer;
 }
 

@@ -1,12 +1,12 @@
 // Which lines of the log become events, also those of a child and below the level of the log.
-// The list of events itself is in server-events.test.ts.
+// The list of events itself is in packages/common/src/events.
 
 import { type DaemonLog, quietLog } from '@rsio/common/log/log';
 import { PLAIN_FORM } from '@rsio/common/log/log-form';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { EventLog, eventOf } from './event-log.ts';
-import { ServerEvents } from './server-events.ts';
+import { EventHistory } from '@rsio/common/events/event-history';
 
 test('a line with an event is logged and becomes an event, and others are only logged', async () => {
   const lines: string[] = [];
@@ -24,7 +24,7 @@ test('a line with an event is logged and becomes an event, and others are only l
     flushSync: nothing,
     close: nothing,
   };
-  const events = new ServerEvents(new FakeClock());
+  const events = new EventHistory(new FakeClock());
   const log = new EventLog(sink, events);
   log.info('plain');
   log.info('Client a came', eventOf('client a', 'absent', 'connected'));

@@ -1,11 +1,11 @@
-// The log of the listener, which also makes events: a line with the field `event` is added to the list of events (server-events.ts). A line
+// The log of the listener, which also makes events: a line with the field `event` is added to the list of events (EventHistory). A line
 // that a rate limit suppresses is therefore no event either, so that no peer can push other events out of the list. Invariant: the log has
 // every event, whatever its level.
 
 import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
 import type { LogFields } from '@rsio/common/log/log-fields';
 import type { LogWay } from '@rsio/common/log/log-form';
-import type { Change, ServerEvents } from './server-events.ts';
+import type { Change, EventHistory } from '@rsio/common/events/event-history';
 
 /**
  * Fields that make a log line an event. `reason`: default: the text of the line.
@@ -17,10 +17,10 @@ export function eventOf(object: string, from: string, to: string, reason?: strin
 export class EventLog implements DaemonLog {
   private readonly log: Log;
   private readonly daemon: DaemonLog;
-  private readonly events: ServerEvents;
+  private readonly events: EventHistory;
 
   /** `log`: `daemon`, or a child of it. */
-  constructor(daemon: DaemonLog, events: ServerEvents, log: Log = daemon) {
+  constructor(daemon: DaemonLog, events: EventHistory, log: Log = daemon) {
     this.daemon = daemon;
     this.events = events;
     this.log = log;

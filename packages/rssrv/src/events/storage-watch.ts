@@ -4,7 +4,7 @@
 
 import { plural } from '@rsio/common/lib/units';
 import { VOLUMES_NAMED_MAX } from './limits.ts';
-import type { Change } from './server-events.ts';
+import type { Change } from '@rsio/common/events/event-history';
 
 export interface StoragePicture {
   /** Name of a pool -> why it cannot be used; null if it can. */

@@ -39,7 +39,7 @@ import { systemVoters } from '../mirrors/own-replicas.ts';
 import { Moments } from '../moments/moments.ts';
 import { Statistics } from '../statistics/statistics.ts';
 import { EventLog, eventOf } from '../events/event-log.ts';
-import { ServerEvents } from '../events/server-events.ts';
+import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import { Fences } from '../fences/fences.ts';
 import { Reloader } from '../reload/reloader.ts';
 import { type SnapshotAnswers, systemAnswers } from '../snapshot-reads/snapshot-answers.ts';
@@ -59,6 +59,8 @@ export interface ListenerOptions {
   readonly paths: RssrvPaths;
   readonly clock: Clock;
   readonly log: DaemonLog;
+  /** Where events are kept over restarts. */
+  readonly store: EventStore;
   /** Makes the log go where this configuration says. */
   readonly relog: (config: RssrvConfig) => void;
   /** True if workers also log to stderr. */
@@ -71,7 +73,7 @@ export interface ListenerOptions {
 
 export class Listener {
   private readonly options: ListenerOptions;
-  private readonly events: ServerEvents;
+  private readonly events: EventHistory;
   private readonly stats: Statistics;
   private readonly rights: WorkerRights;
   private readonly logs: ServerLogs;
@@ -104,7 +106,7 @@ export class Listener {
   private reloadWantedBy: string | null = null;
 
   constructor(given: ListenerOptions) {
-    this.events = new ServerEvents(given.clock);
+    this.events = new EventHistory(given.clock, given.store);
     const options = { ...given, log: new EventLog(given.log, this.events) };
     const { config, paths, clock, log } = options;
     this.options = options;
@@ -420,13 +422,12 @@ export class Listener {
   }
 
   private beginMessage(): Extract<ToSession, { type: 'begin' }> {
-    const { log, foreground } = this.options;
     const { name, logLevel } = this.config.server;
     return {
       type: 'begin',
       interfaces: this.interfaces,
       generation: this.lists.generation,
-      log: { way: log.way, node: name, level: logLevel, copiesToStderr: foreground },
+      log: { way: this.options.log.way, node: name, level: logLevel, copiesToStderr: this.options.foreground },
       shortPools: this.administration.shortPools,
     };
   }

@@ -2,7 +2,7 @@
 // events/. Invariant: counts never decrease while rssrv runs.
 
 import { KindCounts } from '@rsio/common/metrics/kind-counts';
-import type { Change } from '../events/server-events.ts';
+import type { Change } from '@rsio/common/events/event-history';
 
 const KINDS = ['client', 'volume', 'pool', 'mirror', 'address', 'configuration'] as const;
 /** How an event shows the holder of a volume (holds/). */

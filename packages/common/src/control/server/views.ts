@@ -132,16 +132,6 @@ export const INTERFACE = object({
   reason: orNull(text('Why it does not listen')),
 });
 
-export const SERVER_EVENT = object({
-  number: count('Consecutive since rssrv was started'),
-  atMs: number(),
-  object: text('What has changed, such as volume oracle@0'),
-  from: text(),
-  to: text(),
-  reason: text(),
-});
-
-export type ServerEventView = Of<typeof SERVER_EVENT>;
 export type PoolView = Of<typeof POOL>;
 export type ManagedVolumeView = Of<typeof VOLUME>;
 export type SnapshotView = Of<typeof SNAPSHOT>;

@@ -1,6 +1,9 @@
 // Implements the commands that only show state: -l, -q, -m status, -m stats and events. Invariant: stdout contains only the requested
 // information; warnings go to stderr and never change the exit code.
 
+import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
+import { RsError } from '@rsio/common/lib/errors';
+import { parseWhole, quoteText } from '@rsio/common/lib/units';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CONTROL_METHODS } from '@rsio/common/control/methods';
 import { JSON_OPTION, printJson, VERBOSE_OPTION, WAIT_OPTION } from '@rsio/common/cli/command';
@@ -100,14 +103,25 @@ rsiod was started; p99.9 is met by all but one of a thousand requests.`,
 
 export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
-  synopsis: 'events',
+  synopsis: 'events [--number N] [--since TIME]',
   summary: 'lists the latest state changes of paths and volumes',
-  options: { json: JSON_OPTION },
+  details: `rsiod keeps the last ${EVENTS_KEPT} events, also over restarts.`,
+  options: {
+    number: { kind: 'text', short: 'n', value: 'N', help: 'show the last N events; default: all' },
+    since: { kind: 'text', value: 'TIME', help: SINCE_HELP },
+    json: JSON_OPTION,
+  },
   json: CONTROL_METHODS.events.result,
-  run: async (context, { json }) => {
-    const result = await context.call('events', { count: EVENTS_KEPT });
-    if (json) return printJson(context, result);
-    context.out(formatEvents(result.events));
-    if (result.events.length === 0) context.note('No state has changed since rsiod was started');
+  run: async (context, { number, since, json }) => {
+    const sinceMs = parseSince(since, context.clock.wallMs());
+    const count = number === null ? EVENTS_KEPT : parseWhole(number);
+    if (count === undefined || count < 1 || count > EVENTS_KEPT)
+      throw new RsError('E_USAGE', `Wrong -n ${quoteText(number ?? '')}: allowed is 1 to ${EVENTS_KEPT}`);
+    const result = await context.call('events', { count });
+    const events = result.events.filter(({ atMs }) => sinceMs === null || atMs >= sinceMs);
+    if (json) return printJson(context, { ...result, events });
+    context.out(formatEvents(events));
+    if (result.events.length === 0) context.note('No state has changed yet');
+    else if (events.length === 0) context.note('No state has changed since then');
   },
 });

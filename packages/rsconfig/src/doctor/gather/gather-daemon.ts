@@ -5,7 +5,7 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
-import type { EventView } from '@rsio/common/control/methods';
+import type { EventView } from '@rsio/common/control/method-table';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -40,11 +40,16 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
  */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };
+  // Events of the process before say nothing about the storage now.
+  const { startedMs } = daemon.view;
   try {
     const { events } = await call('events', { count: EVENTS_KEPT }, DOCTOR_ANSWER_TIMEOUT_MS);
     const { attachments } = await call('local', {}, DOCTOR_ANSWER_TIMEOUT_MS);
     const attached = attachments.flatMap(({ rawDevice }) => rawDevice ?? []);
-    return { failing: failingIn(events), deadMounts: deadMounts({ file: textOfFile, devDir: paths.devDir, attached }) };
+    return {
+      failing: failingIn(events.filter(({ atMs }) => atMs >= startedMs)),
+      deadMounts: deadMounts({ file: textOfFile, devDir: paths.devDir, attached }),
+    };
   } catch {
     return { failing: [], deadMounts: [] };
   }

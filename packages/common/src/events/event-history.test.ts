@@ -1,17 +1,17 @@
 // The list of events: its bound, the numbers, requests that wait, and what a request for events after a number gets.
 // Which lines of the log are events is in event-log.test.ts.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '../testing/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
-import { ServerEvents } from './server-events.ts';
+import { EventHistory } from './event-history.ts';
 
-function change(object: string, reason = ''): Parameters<ServerEvents['add']>[0] {
+function change(object: string, reason = ''): Parameters<EventHistory['add']>[0] {
   return { object, from: '-', to: 'x', reason };
 }
 
 test('the last events, oldest first, and what is missed when the list is full', async () => {
-  const events = new ServerEvents(new FakeClock(), 3);
+  const events = new EventHistory(new FakeClock(), null, 3);
   expect(await events.read({ count: 9, after: null, waitMs: 0 })).toMatchObject({ events: [], last: 0, missed: 0 });
   for (const name of ['a', 'b', 'c', 'd', 'e']) events.add(change(name));
   const all = await events.read({ count: 9, after: null, waitMs: 0 });
@@ -25,7 +25,7 @@ test('the last events, oldest first, and what is missed when the list is full', 
 
 test('a request waits for the next event, at most its time', async () => {
   const clock = new FakeClock();
-  const events = new ServerEvents(clock);
+  const events = new EventHistory(clock);
   const first = events.read({ count: 9, after: 0, waitMs: 1_000 });
   events.add(change('a'));
   expect((await first).events).toMatchObject([{ object: 'a' }]);
@@ -37,7 +37,7 @@ test('a request waits for the next event, at most its time', async () => {
 
 test('only some requests may wait, and one that was answered makes room', async () => {
   const clock = new FakeClock();
-  const events = new ServerEvents(clock);
+  const events = new EventHistory(clock);
   const waiting = Array.from({ length: EVENT_WAITERS_MAX }, () => events.read({ count: 1, after: 0, waitMs: 10 }));
   await expect(events.read({ count: 1, after: 0, waitMs: 10 })).rejects.toMatchObject({ code: 'E_LIMIT' });
   clock.advance(10);
@@ -48,7 +48,7 @@ test('only some requests may wait, and one that was answered makes room', async 
 });
 
 test('a long reason is cut', async () => {
-  const events = new ServerEvents(new FakeClock());
+  const events = new EventHistory(new FakeClock());
   events.add(change('a', 'x'.repeat(EVENT_REASON_MAX_CHARS + 1)));
   expect((await events.read({ count: 1, after: null, waitMs: 0 })).events[0]?.reason).toHaveLength(EVENT_REASON_MAX_CHARS + 3);
 });

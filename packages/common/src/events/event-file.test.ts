@@ -1,0 +1,130 @@
+// Tests the events that are kept over restarts: their numbers, both files and their bounds, torn and foreign lines, and disks that take
+// nothing. No number may come twice, and nobody may wait.
+
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { FakeClock } from '../testing/fake-clock.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
+import { EventFile } from './event-file.ts';
+import { EventHistory } from './event-history.ts';
+import { EVENT_FILE_LINES_MAX, EVENT_NUMBERS_SKIPPED, EVENTS_RETRY_MS, EVENTS_SAVE_MS, EVENTS_UNSAVED_MAX } from './limits.ts';
+
+let folder: string;
+let file: string;
+let clock: FakeClock;
+let said: string[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-events-'));
+  file = join(folder, 'var/lib/rsio/rssrv/events.jsonl');
+  clock = new FakeClock();
+  said = [];
+});
+
+afterEach(() => removeFolder(folder));
+
+class Life {
+  readonly store: EventFile;
+  readonly events: EventHistory;
+
+  constructor() {
+    const say = (text: string): void => void said.push(text);
+    this.store = new EventFile(file, clock, { warn: say, info: say });
+    this.events = new EventHistory(clock, this.store);
+  }
+
+  happen(...objects: readonly string[]): this {
+    for (const object of objects) this.events.add({ object, from: '-', to: 'x', reason: '' });
+    return this;
+  }
+
+  async read(after: number | null = null): Promise<Awaited<ReturnType<EventHistory['read']>>> {
+    return await this.events.read({ count: 1_000, after });
+  }
+
+  async shown(): Promise<string[]> {
+    return (await this.read()).events.map(({ number, object }) => `${number}${object}`);
+  }
+}
+
+const textOf = (name = file): string => readFileSync(name, 'utf8');
+
+/** Lets the batch be saved. */
+async function saved(until: () => boolean): Promise<void> {
+  await vi.waitFor(() => {
+    clock.advance(EVENTS_SAVE_MS);
+    expect(until()).toBe(true);
+  });
+}
+
+test('a clean restart keeps events and goes on with the next number, so that a follower misses nothing', async () => {
+  const first = new Life().happen('a', 'b');
+  const { beganMs } = await first.read();
+  first.store.close();
+  clock.advance(5_000);
+  const second = new Life().happen('c');
+  expect(await second.shown()).toEqual(['1a', '2b', '3c']);
+  expect(await second.read(2)).toMatchObject({ events: [{ number: 3 }], missed: 0, last: 3, beganMs });
+});
+
+test('after an unclean end no number comes twice, and a follower is told of nothing that it has not missed', async () => {
+  const first = new Life().happen('a');
+  await saved(() => textOf().includes('"a"'));
+  // This one is shown, but not saved.
+  expect((await first.happen('b').read(1)).last).toBe(2);
+  const second = new Life().happen('c');
+  expect(await second.shown()).toEqual(['1a', `${2 + EVENT_NUMBERS_SKIPPED}c`]);
+  expect(await second.read(2)).toMatchObject({ events: [{ object: 'c' }], missed: 0 });
+});
+
+test('damaged, torn and foreign lines cost only themselves', async () => {
+  new Life().happen('a').store.close();
+  appendFileSync(
+    file,
+    '{"number":2,"atMs":1,"object":"x"}\nnull\n[]\nrubbish\n{"number":1,"atMs":1,"object":"again","from":"","to":"","reason":""}\n{"numb',
+  );
+  const life = new Life().happen('b');
+  await saved(() => textOf().includes('"b"'));
+  life.store.close();
+  expect(await new Life().shown()).toEqual(['1a', '2b']);
+});
+
+test('the files are bounded: a full one takes the place of the one before', async () => {
+  const life = new Life();
+  for (let round = 0; round < 5; round++) {
+    const name = `round${round}`;
+    life.happen(...Array.from({ length: EVENT_FILE_LINES_MAX / 2 }, () => name));
+    await saved(() => textOf().includes(name));
+  }
+  const [now, before] = [textOf(), textOf(`${file}.1`)].map((text) => text.split('\n').length - 1);
+  expect([now, before]).toEqual([EVENT_FILE_LINES_MAX / 2 + 1, EVENT_FILE_LINES_MAX + 1]);
+  life.store.close();
+  const again = new Life();
+  expect((await again.read()).events.at(-1)).toMatchObject({ number: (EVENT_FILE_LINES_MAX / 2) * 5, object: 'round4' });
+  expect((await again.read(1)).missed, 'what is no longer kept').toBeGreaterThan(0);
+});
+
+test('a disk that takes nothing is said once, and what can be saved later is saved', async () => {
+  const life = new Life();
+  mkdirSync(file, { recursive: true });
+  life.happen('a');
+  await saved(() => said.length === 1);
+  expect(said[0]).toMatch(
+    /^Events cannot be saved in \S+ \(EISDIR.*\): they will be missing after a restart; make room or correct its rights$/,
+  );
+  life.happen(...Array.from({ length: EVENTS_UNSAVED_MAX }, () => 'b'));
+  rmSync(file, { recursive: true });
+  await vi.waitFor(() => {
+    clock.advance(EVENTS_RETRY_MS);
+    expect(said).toEqual([said[0], 'Events are saved again; 1 were not, and will be missing after a restart']);
+  });
+  expect(textOf().match(/"b"/g)).toHaveLength(EVENTS_UNSAVED_MAX);
+});
+
+test('a file of another size or kind is left out, and the daemon starts', async () => {
+  mkdirSync(join(file, '..'), { recursive: true });
+  writeFileSync(file, 'x'.repeat(3 << 20));
+  expect(await new Life().happen('a').shown()).toEqual(['1a']);
+});

@@ -1,0 +1,202 @@
+// Keeps the events of a daemon over restarts, in two files in turn: `events.jsonl`, and `events.jsonl.1` with the ones before. Events are
+// appended together, by one write at a time, and nobody waits for it. Invariants: both files are bounded in lines and bytes; a damaged or
+// torn line costs only that line; a disk that is full or fails costs events, is reported once, and never stops the daemon; no number is
+// used twice.
+
+import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { appendFile, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { EventView } from '../control/method-table.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { errnoName } from '../lib/errors.ts';
+import type { Log } from '../log/log.ts';
+import type { EventStore } from './event-history.ts';
+import {
+  EVENT_FILE_LINES_MAX,
+  EVENT_FILE_MAX_BYTES,
+  EVENT_NUMBERS_SKIPPED,
+  EVENTS_RETRY_MS,
+  EVENTS_SAVE_MS,
+  EVENTS_UNSAVED_MAX,
+} from './limits.ts';
+
+const FILE_MODE = 0o640;
+
+// {"beganMs":1284476552000}                                         first line of each file
+// {"number":7,"atMs":...,"object":"volume db@0","from":"-","to":"created","reason":""}
+// {"closed":7}                                                      clean end: no event after it was lost
+
+interface Kept {
+  readonly events: EventView[];
+  beganMs: number | null;
+  /** Number of the last event before a clean end; null after an unclean one. */
+  closed: number | null;
+}
+
+export class EventFile implements EventStore {
+  private readonly file: string;
+  private readonly clock: Clock;
+  private readonly log: Pick<Log, 'warn' | 'info'>;
+  private readonly unsaved: string[] = [];
+  private beganMs = 0;
+  private last = 0;
+  private lines = 0;
+  private lost = 0;
+  private timer: Timer | null = null;
+  private isSaving = false;
+  /** True if the file may end within a line. */
+  private isTorn = false;
+  private isFailing = false;
+  private isClosed = false;
+
+  constructor(file: string, clock: Clock, log: Pick<Log, 'warn' | 'info'>) {
+    this.file = file;
+    this.clock = clock;
+    this.log = log;
+  }
+
+  /** Reads both files. What cannot be read is left out. */
+  load(): ReturnType<EventStore['load']> {
+    const kept: Kept = { events: [], beganMs: null, closed: null };
+    for (const file of [`${this.file}.1`, this.file]) this.read(file, kept);
+    const last = kept.events.at(-1)?.number ?? 0;
+    const isClean = kept.closed !== null && kept.closed >= last;
+    this.last = isClean || last === 0 ? Math.max(last, kept.closed ?? 0) : last + EVENT_NUMBERS_SKIPPED;
+    this.beganMs = kept.beganMs ?? this.clock.wallMs();
+    return { events: kept.events, next: this.last + 1, beganMs: this.beganMs };
+  }
+
+  add(event: EventView): void {
+    this.last = event.number;
+    if (this.isClosed) return;
+    if (this.unsaved.length >= EVENTS_UNSAVED_MAX) {
+      this.unsaved.shift();
+      this.lost++;
+    }
+    this.unsaved.push(`${JSON.stringify(event)}\n`);
+    if (!this.isSaving) this.timer ??= this.clock.after(EVENTS_SAVE_MS, () => this.saveLater());
+  }
+
+  /** Saves what is left, and marks the end as clean. Called when the process exits. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.timer?.cancel();
+    // A batch that is being written may still fail: then its events are missing, and so is the mark of a clean end.
+    if (this.isSaving || this.isFailing) return;
+    try {
+      const text = `${this.heading()}${this.unsaved.join('')}${JSON.stringify({ closed: this.last })}\n`;
+      mkdirSync(dirname(this.file), { recursive: true });
+      appendFileSync(this.file, text, { mode: FILE_MODE });
+    } catch {
+      // The next start takes the end for an unclean one.
+    }
+  }
+
+  private saveLater(): void {
+    this.timer = null;
+    void this.save();
+  }
+
+  private async save(): Promise<void> {
+    this.isSaving = true;
+    const batch = this.unsaved.splice(0);
+    try {
+      if (this.lines >= EVENT_FILE_LINES_MAX || (await this.sizeBytes()) >= EVENT_FILE_MAX_BYTES) await this.turn();
+      await appendFile(this.file, `${this.heading()}${batch.join('')}`, { mode: FILE_MODE });
+      this.lines += batch.length;
+      this.isTorn = false;
+      this.saved();
+    } catch (error) {
+      this.isTorn = true;
+      this.unsaved.unshift(...batch);
+      const tooMany = Math.max(0, this.unsaved.length - EVENTS_UNSAVED_MAX);
+      this.unsaved.splice(0, tooMany);
+      this.lost += tooMany;
+      this.failed(error as Error);
+    }
+    this.isSaving = false;
+    if (this.unsaved.length > 0 && !this.isClosed)
+      this.timer ??= this.clock.after(this.isFailing ? EVENTS_RETRY_MS : EVENTS_SAVE_MS, () => this.saveLater());
+  }
+
+  private async sizeBytes(): Promise<number> {
+    try {
+      return (await stat(this.file)).size;
+    } catch (error) {
+      if (errnoName(error) !== 'ENOENT') throw error;
+      this.lines = 0;
+      mkdirSync(dirname(this.file), { recursive: true });
+      return 0;
+    }
+  }
+
+  private async turn(): Promise<void> {
+    await rename(this.file, `${this.file}.1`);
+    this.lines = 0;
+    this.isTorn = false;
+  }
+
+  /** What comes before the next lines: the end of a torn line, and the first line of a new file. */
+  private heading(): string {
+    return `${this.isTorn ? '\n' : ''}${this.lines === 0 ? `${JSON.stringify({ beganMs: this.beganMs })}\n` : ''}`;
+  }
+
+  private saved(): void {
+    const { lost } = this;
+    this.lost = 0;
+    if (this.isFailing)
+      this.log.info(`Events are saved again${lost === 0 ? '' : `; ${lost} were not, and will be missing after a restart`}`);
+    this.isFailing = false;
+  }
+
+  private failed({ message }: Error): void {
+    if (!this.isFailing)
+      this.log.warn(
+        `Events cannot be saved in ${this.file} (${message}): they will be missing after a restart; make room or correct its rights`,
+      );
+    this.isFailing = true;
+  }
+
+  private read(file: string, kept: Kept): void {
+    let text: string;
+    try {
+      // A file that somebody has put here may be of any size.
+      if (statSync(file).size > 2 * EVENT_FILE_MAX_BYTES) return;
+      text = readFileSync(file, 'utf8');
+    } catch (error) {
+      if (errnoName(error) !== 'ENOENT') this.failed(error as Error);
+      return;
+    }
+    const lines = text.split('\n');
+    this.isTorn = lines.pop() !== '';
+    this.lines = lines.length;
+    for (const line of lines) take(line, kept);
+  }
+}
+
+/** Takes what a line says. Lines that are no line of ours, and events that come again, are left out. */
+function take(line: string, kept: Kept): void {
+  let value: Record<string, unknown>;
+  try {
+    value = Object(JSON.parse(line)) as Record<string, unknown>;
+  } catch {
+    return;
+  }
+  const { beganMs, closed } = value;
+  if (isCount(beganMs)) kept.beganMs ??= beganMs;
+  if (isCount(closed)) kept.closed = closed;
+  if (!isEvent(value) || value.number <= (kept.events.at(-1)?.number ?? 0)) return;
+  const { number, atMs, object, from, to, reason } = value;
+  kept.events.push({ number, atMs, object, from, to, reason });
+  kept.closed = null;
+}
+
+function isEvent(value: object): value is EventView {
+  const { number, atMs, object, from, to, reason } = value as Record<string, unknown>;
+  return isCount(number) && number > 0 && isCount(atMs) && [object, from, to, reason].every((text) => typeof text === 'string');
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,107 @@
+// The latest events of a daemon: what changed from which state to which, and why. The list is bounded: when it is full, a new event replaces
+// the oldest one. A file keeps the events over restarts (event-file.ts). Invariants: numbers of events ascend, also over restarts, and no
+// number is used twice; a request that waits for an event is answered at the latest after its time.
+
+import { EVENTS_KEPT } from '../control/limits.ts';
+import type { EventsParams, EventsResult, EventView } from '../control/method-table.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { RsError } from '../lib/errors.ts';
+import { FixedQueue } from '../structures/fixed-queue.ts';
+import { EVENT_NAME_MAX_CHARS, EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
+
+/** Where events are kept over restarts. */
+export interface EventStore {
+  /** What was kept: the events, oldest first, the number of the next one, and when the numbers began. */
+  load(): { readonly events: readonly EventView[]; readonly next: number; readonly beganMs: number };
+  add(event: EventView): void;
+}
+
+export interface Change {
+  /** What has changed, such as `volume oracle@0`. */
+  readonly object: string;
+  readonly from: string;
+  readonly to: string;
+  readonly reason: string;
+}
+
+export class EventHistory {
+  private readonly clock: Clock;
+  private readonly kept: FixedQueue<EventView>;
+  private readonly beganMs: number;
+  private readonly waiters = new Set<() => void>();
+  private readonly store: EventStore | null;
+  private last = 0;
+  /** Number of the last event that is no longer in the list. */
+  private dropped = 0;
+  /** Called with each event. */
+  heard: ((event: EventView) => void) | null = null;
+
+  constructor(clock: Clock, store: EventStore | null = null, capacity = EVENTS_KEPT) {
+    this.clock = clock;
+    this.store = store;
+    this.kept = new FixedQueue(capacity);
+    const { events, next, beganMs } = store?.load() ?? { events: [], next: 1, beganMs: clock.wallMs() };
+    for (const event of events) this.keep(event);
+    const [oldest] = events;
+    this.dropped = Math.max(this.dropped, (oldest?.number ?? next) - 1);
+    this.last = next - 1;
+    this.beganMs = beganMs;
+  }
+
+  add({ object, from, to, reason }: Change): void {
+    const [what, before, after] = [object, from, to].map((text) => cut(text, EVENT_NAME_MAX_CHARS)) as [string, string, string];
+    const event = {
+      number: ++this.last,
+      atMs: this.clock.wallMs(),
+      object: what,
+      from: before,
+      to: after,
+      reason: cut(reason, EVENT_REASON_MAX_CHARS),
+    };
+    this.keep(event);
+    this.store?.add(event);
+    this.heard?.(event);
+    for (const wake of this.waiters) wake();
+  }
+
+  /**
+   * Returns the last events, or those after a number, oldest first. If there is none after that number, waits for one, at most `waitMs`.
+   * Throws E_LIMIT if too many requests wait.
+   */
+  async read({ count, after = null, waitMs = 0 }: EventsParams): Promise<EventsResult> {
+    if (after !== null && after >= this.last && waitMs > 0) await this.next(waitMs);
+    const all = this.kept.toArray();
+    if (after === null) return this.result(all.slice(-count), 0);
+    const newer = all.filter(({ number }) => number > after);
+    // Numbers that were left out after an unclean end are not missed.
+    return this.result(newer.slice(0, count), Math.max(0, this.dropped - after));
+  }
+
+  private keep(event: EventView): void {
+    if (this.kept.isFull) this.dropped = this.kept.shift()?.number ?? this.dropped;
+    this.kept.push(event);
+  }
+
+  private result(events: readonly EventView[], missed: number): EventsResult {
+    return { events, missed, last: events.at(-1)?.number ?? this.last, beganMs: this.beganMs };
+  }
+
+  private next(waitMs: number): Promise<void> {
+    if (this.waiters.size >= EVENT_WAITERS_MAX)
+      throw new RsError('E_LIMIT', `${EVENT_WAITERS_MAX} programs already wait for events: close one`);
+    return new Promise((resolve) => {
+      let timer: Timer | null = null;
+      const wake = (): void => {
+        this.waiters.delete(wake);
+        timer?.cancel();
+        resolve();
+      };
+      this.waiters.add(wake);
+      timer = this.clock.after(waitMs, wake);
+    });
+  }
+}
+
+function cut(text: string, maxChars: number): string {
+  return text.length > maxChars ? `${text.slice(0, maxChars)}...` : text;
+}
