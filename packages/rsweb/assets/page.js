@@ -1,0 +1,305 @@
+// @ts-check
+// Keeps an open page up to date: hears from /live that something has changed, loads the page again and puts what differs into place, so that
+// focus, selection and scroll position stay. It draws the plots with uPlot, offers to copy commands, and announces new faults to screen readers.
+// Without it, the page shows everything, as of the moment when it was loaded.
+
+/** @typedef {{ stepMs: number, timesMs: number[], series: Record<string, (number | null)[]> }} Ring */
+/** @typedef {{ setData(data: (number | null)[][]): void, setSize(size: { width: number, height: number }): void, destroy(): void }} Chart */
+/** @typedef {{ element: HTMLElement, chart: Chart }} Plot */
+
+const REFRESH_MS = 1_000;
+/** The next load waits this many times as long as the last one took, so that a slow link carries other things too. */
+const LOAD_SHARE = 4;
+const PLOTS_MS = 2_000;
+const RECONNECT_MS = 2_000;
+const RECONNECT_MAX_MS = 30_000;
+const SAID_MS = 8_000;
+const PLOT_HEIGHT = 168;
+const DASHES = [[], [6, 3], [2, 3]];
+
+const stillness = matchMedia('(prefers-reduced-motion: reduce)');
+const darkness = matchMedia('(prefers-color-scheme: dark)');
+/** @type {Plot[]} */
+let plots = [];
+/** Ids of the findings that were announced, or shown when the page was loaded. */
+let known = new Set(findings().map(({ id }) => id));
+let isLoading = false;
+let isStale = false;
+let reconnectMs = RECONNECT_MS;
+
+// ---- the page
+
+/** Loads the page again as soon as it may, once for many changes. */
+function refresh() {
+  isStale = true;
+  if (isLoading || document.hidden) return;
+  isLoading = true;
+  isStale = false;
+  const startMs = performance.now();
+  void load().finally(() => {
+    const restMs = Math.max(REFRESH_MS, LOAD_SHARE * (performance.now() - startMs)) - (performance.now() - startMs);
+    setTimeout(() => {
+      isLoading = false;
+      if (isStale) refresh();
+    }, restMs);
+  });
+}
+
+async function load() {
+  const answer = await fetch(location.href, { headers: { Accept: 'text/html' }, credentials: 'same-origin' }).catch(() => null);
+  if (answer === null) return;
+  // The login has ended: the browser shows the page for a new one.
+  if (answer.redirected || answer.status === 401) return location.reload();
+  if (!answer.ok) return;
+  const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  document.title = next.title;
+  for (const name of ['main', 'footer']) {
+    const [old, fresh] = [document.querySelector(name), next.querySelector(name)];
+    if (old !== null && fresh !== null) renew(old, fresh);
+  }
+  offerCopies();
+  announce();
+}
+
+/**
+ * Makes an element like another one, and touches only what differs.
+ * @param {Element} old
+ * @param {Element} fresh
+ */
+function renew(old, fresh) {
+  if (old instanceof HTMLElement && old.dataset['plot'] !== undefined && plots.some(({ element }) => element === old)) {
+    renewAttributes(old, fresh);
+    return;
+  }
+  renewAttributes(old, fresh);
+  const kept = [...old.childNodes].filter((node) => !(node instanceof HTMLElement && node.classList.contains('copy')));
+  const wanted = [...fresh.childNodes];
+  const named = new Map(kept.flatMap((node) => (node instanceof Element && node.id !== '' ? [[node.id, node]] : [])));
+  /** @type {ChildNode | null} */
+  let place = kept[0] ?? null;
+  for (const node of wanted) {
+    const match = node instanceof Element && node.id !== '' ? (named.get(node.id) ?? null) : place !== null && isAlike(place, node) ? place : null;
+    if (match === null) {
+      old.insertBefore(document.importNode(node, true), place);
+      continue;
+    }
+    if (match === place) place = nextOf(place);
+    else old.insertBefore(match, place);
+    if (node instanceof Element && match instanceof Element) renew(match, node);
+    else if (match.nodeValue !== node.nodeValue) match.nodeValue = node.nodeValue;
+  }
+  while (place !== null) {
+    const gone = place;
+    place = nextOf(place);
+    gone.remove();
+  }
+}
+
+/** @param {ChildNode} node */
+function nextOf(node) {
+  const next = node.nextSibling;
+  return next instanceof HTMLElement && next.classList.contains('copy') ? next.nextSibling : next;
+}
+
+/**
+ * @param {Node} old
+ * @param {Node} fresh
+ */
+function isAlike(old, fresh) {
+  if (old.nodeName !== fresh.nodeName) return false;
+  return !(old instanceof Element) || old.id === '';
+}
+
+/**
+ * @param {Element} old
+ * @param {Element} fresh
+ */
+function renewAttributes(old, fresh) {
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+}
+
+// ---- new faults
+
+/** @returns {{ id: string, text: string }[]} */
+function findings() {
+  return [...document.querySelectorAll('.finding')].map((element) => ({ id: element.id, text: element.querySelector('.what')?.textContent?.trim() ?? '' }));
+}
+
+function announce() {
+  const now = findings();
+  const fresh = now.filter(({ id }) => !known.has(id));
+  known = new Set(now.map(({ id }) => id));
+  const announcer = document.getElementById('announcer');
+  if (fresh.length === 0 || announcer === null) return;
+  announcer.textContent = `New: ${fresh.map(({ text }) => text).join('. ')}`;
+  setTimeout(() => (announcer.textContent = ''), SAID_MS);
+}
+
+// ---- commands
+
+function offerCopies() {
+  for (const command of document.querySelectorAll('.command')) {
+    if (command.querySelector('.copy') !== null) continue;
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'copy';
+    button.textContent = 'Copy';
+    button.setAttribute('aria-label', `Copy ${command.textContent}`);
+    button.addEventListener('click', () => void copy(command, button));
+    command.append(button);
+  }
+}
+
+/**
+ * @param {Element} command
+ * @param {HTMLElement} button
+ */
+async function copy(command, button) {
+  const code = command.querySelector('code');
+  if (code === null) return;
+  try {
+    await navigator.clipboard.writeText(code.textContent ?? '');
+    button.textContent = 'Copied';
+  } catch {
+    // Without the right to the clipboard, the text is selected for the keys of the browser.
+    getSelection()?.selectAllChildren(code);
+    button.textContent = 'Selected';
+  }
+  setTimeout(() => (button.textContent = 'Copy'), PLOTS_MS);
+}
+
+// ---- plots
+
+/** @type {Record<string, (value: number) => string>} */
+const UNITS = {
+  speed: (value) => `${short(value / 1e6)} MB/s`,
+  rate: (value) => short(value),
+  latency: (value) => (value < 1_000 ? `${short(value)} us` : value < 1e6 ? `${short(value / 1_000)} ms` : `${short(value / 1e6)} s`),
+  size: (value) => {
+    const power = Math.min(5, Math.max(0, Math.floor(Math.log2(Math.max(1, value)) / 10)));
+    return `${short(value / 1024 ** power)}${['', 'K', 'M', 'G', 'T', 'P'][power]}`;
+  },
+};
+
+/** @param {number} value */
+function short(value) {
+  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
+}
+
+async function drawPlots() {
+  for (const { chart } of plots) chart.destroy();
+  plots = [];
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-plot]'))) {
+    const ring = await ringOf(element);
+    if (ring === null || ring.timesMs.length < 2 || !element.isConnected) continue;
+    element.replaceChildren();
+    plots.push({ element, chart: chartIn(element, ring) });
+  }
+}
+
+/** @type {Map<string, Promise<{ rings: Ring[] } | null>>} */
+const asked = new Map();
+
+/**
+ * Plots of the same object share one request.
+ * @param {HTMLElement} element
+ * @returns {Promise<Ring | null>}
+ */
+async function ringOf(element) {
+  const of = element.dataset['plot'] ?? '';
+  let answer = asked.get(of);
+  if (answer === undefined) {
+    answer = fetch(`/history.json?of=${encodeURIComponent(of)}`)
+      .then((response) => (response.ok ? response.json() : null))
+      .catch(() => null);
+    asked.set(of, answer);
+    setTimeout(() => asked.delete(of), PLOTS_MS / 2);
+  }
+  return (await answer)?.rings[Number(element.dataset['ring'] ?? 0)] ?? null;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Ring} ring
+ * @returns {Chart}
+ */
+function chartIn(element, ring) {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const text = UNITS[element.dataset['unit'] ?? 'rate'] ?? String;
+  const labels = (element.dataset['labels'] ?? '').split(' ');
+  const axis = { stroke: colour('--muted'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
+  const names = (element.dataset['series'] ?? '').split(' ');
+  const options = {
+    width: Math.max(200, element.clientWidth),
+    height: PLOT_HEIGHT,
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false } },
+    scales: { y: { range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(1, 1.1 * (most ?? 0))] } },
+    // The clock of the page is GMT, like that of the logs.
+    tzDate: (/** @type {number} */ seconds) => {
+      const date = new Date(seconds * 1_000);
+      return new Date(date.getTime() + date.getTimezoneOffset() * 60_000);
+    },
+    axes: [
+      { ...axis, size: 24, gap: 4, space: 70, values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 0], [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 0]] },
+      { ...axis, size: 66, space: 30, values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => ticks.map(text) },
+    ],
+    series: [{}, ...labels.map((label, index) => ({ label, stroke: colour(`--line-${index}`), width: 1.8, dash: DASHES[index], points: { show: false } }))],
+  };
+  // @ts-expect-error uPlot is a global of its own file.
+  return new uPlot(options, dataOf(ring, names), element);
+}
+
+/**
+ * @param {Ring} ring
+ * @param {string[]} names
+ */
+function dataOf({ timesMs, series }, names) {
+  return [timesMs.map((ms) => ms / 1_000), ...names.map((name) => series[name] ?? timesMs.map(() => null))];
+}
+
+async function renewPlots() {
+  if (document.hidden) return;
+  for (const { element, chart } of plots) {
+    const ring = await ringOf(element);
+    if (ring !== null) chart.setData(dataOf(ring, (element.dataset['series'] ?? '').split(' ')));
+  }
+  if (plots.length === 0 && document.querySelector('[data-plot]') !== null) await drawPlots();
+}
+
+// ---- what is live
+
+function listen() {
+  const link = document.getElementById('link');
+  const source = new EventSource('/live');
+  const says = (/** @type {string} */ state) => {
+    if (link !== null) link.dataset['state'] = state;
+  };
+  source.addEventListener('open', () => {
+    reconnectMs = RECONNECT_MS;
+    says('on');
+  });
+  for (const name of ['picture', 'changes', 'findings']) source.addEventListener(name, refresh);
+  source.addEventListener('error', () => {
+    says('lost');
+    source.close();
+    setTimeout(listen, reconnectMs);
+    reconnectMs = Math.min(RECONNECT_MAX_MS, 2 * reconnectMs);
+  });
+}
+
+if (document.body.dataset['page'] === 'live') {
+  offerCopies();
+  void drawPlots();
+  listen();
+  setInterval(() => void renewPlots(), stillness.matches ? 5 * PLOTS_MS : PLOTS_MS);
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden && isStale) refresh();
+  });
+  darkness.addEventListener('change', () => void drawPlots());
+  new ResizeObserver(() => {
+    for (const { element, chart } of plots) chart.setSize({ width: Math.max(200, element.clientWidth), height: PLOT_HEIGHT });
+  }).observe(document.body);
+}

@@ -1,0 +1,44 @@
+// States as a sign, a word and a colour, so that the colour is never the only sign. Pure. Invariant: a state that no table names is shown with its
+// own word, as neutral.
+
+import { type Html, html } from './html.ts';
+
+export type Tone = 'good' | 'bad' | 'warn' | 'idle';
+
+const TONES: Readonly<Record<string, Tone>> = {
+  up: 'good',
+  connected: 'good',
+  served: 'good',
+  ready: 'good',
+  listening: 'good',
+  'in sync': 'good',
+  answers: 'good',
+  known: 'good',
+  connecting: 'warn',
+  proving: 'warn',
+  suspect: 'warn',
+  probation: 'warn',
+  copying: 'warn',
+  paused: 'warn',
+  stopped: 'warn',
+  waiting: 'warn',
+  unfinished: 'warn',
+  down: 'bad',
+  silent: 'bad',
+  unavailable: 'bad',
+  behind: 'bad',
+  fenced: 'bad',
+  error: 'bad',
+  warning: 'warn',
+};
+/** Signs that differ in form, for readers who do not see their colours. */
+const SIGNS: Readonly<Record<Tone, string>> = { good: '\u25cf', bad: '\u2716', warn: '\u25b2', idle: '\u25cb' };
+
+export function toneOf(state: string): Tone {
+  return TONES[state] ?? 'idle';
+}
+
+export function stateBadge(state: string): Html {
+  const tone = toneOf(state);
+  return html`<span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${state}</span>`;
+}

@@ -1,0 +1,221 @@
+// What rsweb knows about machines at one moment, in the form in which pages, /picture.json and /live have it. The sources fill it; this file
+// has only types. Invariants: plain JSON; every element of a list has an `id` that is unique in its list and the same while the object exists;
+// fields of the form `server`, `client`, `pool`, `mirror` and `volume` are such ids; an unknown value is null.
+
+import type { Direction, PathState } from '@rsio/common/lib/path-states';
+
+export interface Picture {
+  readonly takenMs: number;
+  readonly machines: readonly Machine[];
+  readonly servers: readonly Server[];
+  readonly clients: readonly Client[];
+  readonly paths: readonly Path[];
+  readonly volumes: readonly Volume[];
+  readonly pools: readonly Pool[];
+  readonly mirrors: readonly Mirror[];
+  readonly snapshots: number;
+  /** Errors first, each group in the order in which the faults began. */
+  readonly findings: readonly Finding[];
+  /** The oldest first. */
+  readonly events: readonly Event[];
+}
+
+/** The lists of a picture whose elements have an id. */
+export type ListName = 'machines' | 'servers' | 'clients' | 'paths' | 'volumes' | 'pools' | 'mirrors' | 'findings' | 'events';
+
+/** A machine that a source speaks to: this one, or another one's rsweb. */
+export interface Machine {
+  readonly id: string;
+  readonly name: string;
+  readonly isLocal: boolean;
+  /** silent: nothing on it answers, and `reason` says why. */
+  readonly state: 'answers' | 'silent';
+  readonly reason: string | null;
+  readonly programs: readonly {
+    readonly program: 'rssrv' | 'rsiod';
+    readonly version: string;
+    readonly startedMs: number;
+  }[];
+}
+
+/** What an object has done in the last interval, as rates. */
+export interface Load {
+  readonly readsPerSecond: number;
+  readonly writesPerSecond: number;
+  readonly readBytesPerSecond: number;
+  readonly writtenBytesPerSecond: number;
+  /** Of the READs that were answered in the interval; null: there was none, or it is not known. */
+  readonly readLatency: Percentiles | null;
+  readonly writeLatency: Percentiles | null;
+}
+
+export interface Percentiles {
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+}
+
+export interface Server {
+  readonly id: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly serverid: number | null;
+  /** Machine that tells of it at first hand; null: only clients know it. */
+  readonly machine: string | null;
+  readonly state: 'up' | 'connecting' | 'down';
+  readonly reason: string | null;
+  readonly version: string | null;
+  readonly startedMs: number | null;
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly port: number;
+    readonly state: 'listening' | 'waiting' | 'off' | 'unknown';
+    readonly reason: string | null;
+  }[];
+  readonly load: Load;
+}
+
+export interface Client {
+  readonly id: string;
+  readonly name: string;
+  /** Machine that tells of it at first hand; null: only servers know it. */
+  readonly machine: string | null;
+  /** silent: it has a session without a path. */
+  readonly state: 'connected' | 'silent' | 'absent';
+  readonly address: string | null;
+  readonly sinceMs: number | null;
+  readonly version: string | null;
+  /** Right on its servers; null: not known. */
+  readonly role: 'use' | 'manage' | 'admin' | null;
+  readonly fencedMs: number | null;
+  /** Volumes that it has attached or holds. */
+  readonly volumes: readonly string[];
+  readonly load: Load;
+}
+
+export interface Path {
+  readonly id: string;
+  readonly client: string;
+  readonly server: string;
+  /** Interface of the client; null if only the server tells of the path. */
+  readonly interface: string | null;
+  readonly localAddress: string | null;
+  /** Remote endpoint, at the server. */
+  readonly address: string;
+  readonly port: number | null;
+  readonly state: PathState;
+  readonly tx: Direction;
+  readonly rx: Direction;
+  readonly sinceMs: number;
+  readonly lastError: string | null;
+  readonly roundTripMs: number | null;
+  /** Cipher suite; null: the path is plain or not connected. */
+  readonly cipher: string | null;
+  /** Null: not known. */
+  readonly sentBytesPerSecond: number | null;
+  readonly receivedBytesPerSecond: number | null;
+}
+
+/** served: clients can use it; paused, stopped: by command; unavailable: `reason` says why. */
+export type VolumeState = 'served' | 'paused' | 'stopped' | 'unavailable';
+
+export interface Volume {
+  readonly id: string;
+  readonly name: string;
+  readonly universe: number;
+  /** Server that offers it; of a namespace with several, the first. */
+  readonly server: string;
+  /** Null: a section [volume] configures it. */
+  readonly pool: string | null;
+  readonly state: VolumeState;
+  readonly reason: string | null;
+  readonly sizeBytes: number | null;
+  readonly usedBytes: number | null;
+  readonly readonly: boolean;
+  readonly shared: boolean;
+  readonly holders: readonly { readonly client: string; readonly sinceMs: number }[];
+  /** I/O that waits, at the server or at a client. `waitsFor` is a phrase or sentence, such as `a path to server big-9`. */
+  readonly waits: readonly { readonly client: string; readonly waitsFor: string; readonly requests: number; readonly sinceMs: number }[];
+  readonly snapshots: number;
+  readonly lastSnapshotMs: number | null;
+  /** Such as hourly keep 24. */
+  readonly schedule: string | null;
+  readonly mirror: string | null;
+  /** Limits of bandwidth control; null: none. */
+  readonly iopsLimit: number | null;
+  readonly bandwidthLimitBytes: number | null;
+  readonly load: Load;
+}
+
+export interface Pool {
+  readonly id: string;
+  readonly name: string;
+  readonly server: string;
+  readonly path: string;
+  readonly state: 'ready' | 'unavailable';
+  readonly reason: string | null;
+  readonly totalBytes: number | null;
+  readonly freeBytes: number | null;
+  readonly promisedBytes: number;
+  readonly limitBytes: number | null;
+  /** Share of the file system, from 0 to 1, that is kept free. */
+  readonly reserve: number;
+  readonly isShort: boolean;
+  readonly volumes: number;
+  readonly removed: number;
+}
+
+export interface Mirror {
+  readonly id: string;
+  readonly name: string;
+  readonly universe: number;
+  readonly namespace: string;
+  readonly state: 'known' | 'unfinished' | 'unknown';
+  readonly sizeBytes: number | null;
+  readonly replicas: readonly {
+    /** Null: the server is not in the picture. */
+    readonly server: string | null;
+    readonly serverName: string;
+    /** Id of the volume; null: it is not in the picture. */
+    readonly volume: string | null;
+    readonly state: 'in sync' | 'behind' | 'copying';
+    readonly isReachable: boolean;
+    readonly leftBytes: number | null;
+    readonly bytesPerSecond: number | null;
+    readonly etaMs: number | null;
+  }[];
+  readonly voters: readonly { readonly serverName: string; readonly answers: boolean; readonly trouble: string | null }[];
+  readonly majority: number;
+  /** Client that has it attached. */
+  readonly holder: string | null;
+}
+
+/** Something that is wrong. */
+export interface Finding {
+  readonly id: string;
+  readonly severity: 'error' | 'warning';
+  readonly what: string;
+  /** Machine or object, such as `server big-9`. */
+  readonly where: string;
+  /** A sentence. */
+  readonly remedy: string;
+  /** Commands for root, in order, that can be copied and run unchanged. */
+  readonly commands: readonly string[];
+  /** Page of the object, such as /volume/ID; null: there is none. */
+  readonly href: string | null;
+  /** Since when; null: not known. */
+  readonly sinceMs: number | null;
+}
+
+export interface Event {
+  readonly id: string;
+  readonly atMs: number;
+  /** Machine that has told it. */
+  readonly machine: string;
+  readonly object: string;
+  readonly from: string;
+  readonly to: string;
+  readonly reason: string;
+  readonly href: string | null;
+}

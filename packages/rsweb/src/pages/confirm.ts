@@ -1,0 +1,28 @@
+// The question before an order that destroys something. Pure. Invariant: the order is sent by a form
+// of this page only, with all of its fields.
+
+import { csrfField, framed } from '../markup/frame.ts';
+import { type Html, html } from '../markup/html.ts';
+import type { View } from '../markup/view.ts';
+import type { Picture } from '../model/picture.ts';
+
+export interface Order {
+  /** Such as `Remove volume oracle@0`; also the name of the button. */
+  readonly title: string;
+  readonly what: string;
+  readonly consequence: string;
+  /** Fields of the order, without csrf and confirm. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** Address to which the form is sent, such as /orders/volume-remove. */
+  readonly action: string;
+  /** Page to go back to. */
+  readonly href: string;
+}
+
+export function confirmPage({ title, what, consequence, fields, action, href }: Order, picture: Picture, view: View): Html {
+  const body = html`<form class="card" method="post" action="${action}">${csrfField(view)}<input type="hidden" name="confirm" value="yes">
+${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
+<p><strong>${what}</strong></p><p>${consequence}</p>
+<p class="row"><button class="danger">${title}</button> <a class="button" href="${href}">Do nothing</a></p></form>`;
+  return framed({ title, heading: `${title}?`, body }, picture, view);
+}

@@ -1,0 +1,186 @@
+// Tests of the pages as texts: no text of a machine becomes markup, what is wrong comes first with its remedy, tables are sorted and filtered by
+// links, faults show in the picture, and objects that are gone have no page.
+
+import { describe, expect, test } from 'vitest';
+import type { View } from '../markup/view.ts';
+import type { Picture } from '../model/picture.ts';
+import { MARKUP } from '../testing/sample-faults.ts';
+import { sampleHistory } from '../testing/sample-history.ts';
+import { SAMPLE_MS, samplePicture, volumeIdAt } from '../testing/sample-picture.ts';
+import { clientPage } from './client.ts';
+import { confirmPage } from './confirm.ts';
+import { errorPage } from './error.ts';
+import { eventsPage } from './events.ts';
+import { loginPage } from './login.ts';
+import { mirrorPage } from './mirror.ts';
+import { overviewPage } from './overview.ts';
+import { poolPage } from './pool.ts';
+import { serverPage } from './server.ts';
+import { volumePage } from './volume.ts';
+
+const picture = samplePicture();
+
+function view(query = '', more: Partial<View> = {}): View {
+  return {
+    nowMs: SAMPLE_MS,
+    path: '/',
+    token: 'anna',
+    mayManage: false,
+    csrf: 'csrf',
+    notice: null,
+    history: sampleHistory(),
+    query: new URLSearchParams(query),
+    ...more,
+  };
+}
+
+/** Every text that machines tell becomes one with markup in it; ids and names of states stay. */
+function hostile(value: unknown, key = ''): unknown {
+  if (Array.isArray(value)) return value.map((element) => hostile(element, key));
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, hostile(part, name)]));
+  const isKept = ['id', 'server', 'client', 'pool', 'mirror', 'volume', 'volumes', 'state', 'severity', 'tx', 'rx', 'role'].includes(key);
+  return typeof value === 'string' && !isKept ? MARKUP : value;
+}
+
+function pagesOf(of: Picture, seen: View): string[] {
+  const volume = volumeIdAt(33);
+  return [
+    overviewPage(of, seen),
+    volumePage(of, seen, volume),
+    clientPage(of, seen, 'web-07'),
+    serverPage(of, seen, 'themis'),
+    poolPage(of, seen, 'rhea:fast'),
+    mirrorPage(of, seen, 'mirror-1'),
+    eventsPage(of, seen),
+    loginPage({ csrf: MARKUP, next: MARKUP, trouble: MARKUP, host: MARKUP }),
+    errorPage({ status: 500, title: MARKUP, what: MARKUP, remedy: MARKUP }),
+    confirmPage({ title: MARKUP, what: MARKUP, consequence: MARKUP, fields: { [MARKUP]: MARKUP }, action: '/x', href: '/' }, of, seen),
+  ].map(String);
+}
+
+function rowsOf(page: string, id: string): string[] {
+  return [...page.matchAll(new RegExp(`<tr id="${id}-[^"]*"><th scope="row"><a [^>]*>([^<]*)</a>`, 'g'))].map(([, name = '']) => name);
+}
+
+test('no text of a machine, a query or a token becomes markup on any page', () => {
+  const seen = view(`name=${encodeURIComponent(MARKUP)}&text=${encodeURIComponent(MARKUP)}&x=${encodeURIComponent(MARKUP)}`, {
+    mayManage: true,
+    csrf: MARKUP,
+    notice: MARKUP,
+    token: MARKUP,
+  });
+  for (const page of pagesOf(hostile(picture) as Picture, seen)) {
+    expect(page).toContain('&lt;img src=x');
+    expect(page).not.toContain('<img');
+    expect(page).not.toMatch(/\son\w+="/);
+    expect(page).not.toMatch(/\sstyle=|<style|<script>|javascript:/);
+  }
+});
+
+test('every page is a document with a title, a main part and one first heading', () => {
+  for (const page of pagesOf(picture, view())) {
+    expect(page).toMatch(/^<!doctype html>\n<html lang="en">/);
+    for (const part of ['<meta charset="utf-8"><title>', '<main id="main"', '<h1>']) expect(page.split(part)).toHaveLength(2);
+  }
+});
+
+describe('the overview', () => {
+  const page = overviewPage(picture, view()).text;
+
+  test('begins with what is wrong, errors first, each with a remedy and commands alone on their lines', () => {
+    expect(page.indexOf('id="findings"')).toBeLessThan(page.indexOf('id="totals"'));
+    expect(page).toContain('2 errors, 2 warnings');
+    expect(page).toContain('<pre class="command"><code>rsadm volume list --pool fast</code></pre>');
+    expect(page).toContain('<title>(2) ');
+    expect(overviewPage(samplePicture({ isWell: true }), view()).text).toContain('Nothing is wrong.');
+  });
+
+  test('draws each client, server, pool and volume, and marks what has a fault', () => {
+    expect([...page.matchAll(/class="box client/g)]).toHaveLength(50);
+    expect([...page.matchAll(/class="box server/g)]).toHaveLength(4);
+    expect([...page.matchAll(/class="cell /g)]).toHaveLength(200);
+    expect(page).toContain('aria-label="Client web-07: silent, 4 of 4 paths down, 0.0 MB/s"');
+    expect(page).toContain('aria-label="Pool fast: ready, 96% used"');
+    expect([...page.matchAll(/class="trunk (part|cut)"/g)].length).toBeGreaterThan(0);
+    expect(overviewPage(samplePicture({ isWell: true }), view()).text).not.toMatch(/class="trunk (part|cut)"/);
+  });
+
+  test('keeps clients with a fault in the picture when there are too many to draw', () => {
+    const many = Array.from({ length: 80 }, (_, index) => ({
+      ...picture.clients[index % 50]!,
+      id: `c${index}`,
+      name: `c${index}`,
+      state: 'connected' as const,
+    }));
+    const broken = { ...many[0]!, id: 'z-broken', name: 'z-broken', state: 'silent' as const };
+    const crowded = overviewPage({ ...picture, clients: [...many, broken] }, view()).text;
+    expect(crowded).toContain('aria-label="Client z-broken: silent');
+    expect(crowded).toContain('21 further clients without a fault');
+  });
+
+  test('sorts each table by links that keep the rest of the query', () => {
+    const sorted = rowsOf(overviewPage(picture, view('clients=-name&name=web')).text, 'clients');
+    expect(sorted.slice(0, 3)).toEqual(['web-10', 'web-09', 'web-08']);
+    const bySize = overviewPage(picture, view('volumes=-size&name=web')).text;
+    expect(bySize).toMatch(/aria-sort="descending"><a href="\/\?volumes=size&amp;name=web#volumes">Size/);
+    expect(bySize).toContain('href="/?volumes=name&amp;name=web#volumes"');
+  });
+
+  test('filters volumes by name, server, pool, client and state, and says how many it hides', () => {
+    const names = (query: string): string[] => rowsOf(overviewPage(picture, view(query)).text, 'volumes');
+    expect(names('')).toHaveLength(200);
+    expect(names('name=WIKI-0').every((name) => name.startsWith('wiki-0'))).toBe(true);
+    expect(names('state=unavailable')).toHaveLength(1);
+    expect(names('name=rhea')).toHaveLength(50);
+    expect(overviewPage(picture, view('state=paused')).text).toContain('1 volume of 200');
+    expect(overviewPage(picture, view('name=nothing')).text).toContain('No volume matches.');
+  });
+
+  test('shows further rows on further pages', () => {
+    const volumes = Array.from({ length: 1_001 }, (_, index) => ({ ...picture.volumes[0]!, id: `v${index}`, name: `v${index}` }));
+    const shown = (query: string): string[] => rowsOf(overviewPage({ ...picture, volumes }, view(query)).text, 'volumes');
+    expect(shown('')).toHaveLength(500);
+    expect(shown('volumes-page=3&volumes=name')).toEqual(['v1000@0']);
+    expect(shown('volumes-page=99&volumes=name')).toEqual(['v1000@0']);
+    expect(shown('volumes-page=x')).toHaveLength(500);
+  });
+});
+
+describe('the page of an object', () => {
+  test('has what concerns it: findings, waits, events, links', () => {
+    const waiting = volumePage(picture, view(), volumeIdAt(33))!.text;
+    expect(waiting).toMatch(/I\/O of client <a [^>]*>\S+<\/a> waits for a path to server rhea \(12 requests, for 1 min\)/);
+    const lost = volumePage(picture, view(), volumeIdAt(42))!.text;
+    expect(lost).toContain('rsadm reload');
+    expect(poolPage(picture, view(), 'rhea:fast')!.text).toContain('more than 95% full');
+    expect(clientPage(picture, view(), 'web-07')!.text).toContain('No answer within 3000 ms');
+    expect(mirrorPage(picture, view(), 'mirror-1')!.text).toContain('325.1 MB/s');
+  });
+
+  test('does not exist if the object does not', () => {
+    for (const page of [volumePage, clientPage, serverPage, poolPage, mirrorPage]) expect(page(picture, view(), '__proto__')).toBeNull();
+  });
+
+  test('offers orders to visitors who may manage, and to no others', () => {
+    expect(volumePage(picture, view(), volumeIdAt(3))!.text).not.toContain('/orders/');
+    const page = volumePage(picture, view('', { mayManage: true }), volumeIdAt(3))!.text;
+    const forms = page.match(/<form method="post"[\s\S]*?<\/form>/g) ?? [];
+    expect(forms.length).toBeGreaterThan(3);
+    expect(forms.every((form) => form.includes('name="csrf" value="csrf"'))).toBe(true);
+  });
+
+  test('plots its history as SVG with a name, also without figures', () => {
+    const page = volumePage(picture, view(), volumeIdAt(3))!.text;
+    expect(page).toMatch(/role="img" aria-label="Latency: p50 \d+ us, p99 [\d.]+ ms, p99.9 [\d.]+ ms"/);
+    const empty = volumePage(picture, view('', { history: { ringsOf: () => [] } }), volumeIdAt(3))!.text;
+    expect(empty).toContain('No figures yet');
+  });
+});
+
+test('events are filtered by text, the newest first', () => {
+  const page = eventsPage(picture, view('text=wiki-05')).text;
+  expect([...page.matchAll(/<tr id="events-/g)]).toHaveLength(1);
+  const all = eventsPage(picture, view()).text;
+  expect(all.indexOf('web-07')).toBeLessThan(all.indexOf('wiki-05'));
+});

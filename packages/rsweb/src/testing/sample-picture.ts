@@ -1,0 +1,286 @@
+// A picture as of a small data centre, for tests of pages: 4 servers, 50 clients, 200 volumes, mirrors, and a few faults. Every value follows from
+// its place, without chance, so that two calls give the same picture.
+
+import type { Client, Finding, Load, Machine, Mirror, Path, Percentiles, Picture, Pool, Server, Volume } from '../model/picture.ts';
+import { FINDINGS, sampleEvents } from './sample-faults.ts';
+
+const SERVERS = 4;
+const CLIENTS = 50;
+const VOLUMES = 200;
+const POOLS_EACH = 2;
+const MIRRORS = 8;
+const LINKS = 2;
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+const TIB = 1024 ** 4;
+const DAY_MS = 86_400_000;
+/** 2026-03-02, 09:30 GMT. */
+export const SAMPLE_MS = Date.UTC(2026, 2, 2, 9, 30);
+const SERVICES = ['oracle', 'mail', 'web', 'archive', 'build', 'wiki', 'metrics', 'home', 'git', 'shop'];
+const SERVER_NAMES = ['atlas', 'rhea', 'themis', 'hyperion'];
+const CLIENT_WORDS = ['db', 'app', 'mail', 'web', 'build'];
+const POOL_WORDS = ['fast', 'bulk'];
+
+export interface SampleOptions {
+  readonly takenMs?: number;
+  /** Everything is well: no faults, no findings. */
+  readonly isWell?: boolean;
+  /** Shifts the loads, as in a later second. */
+  readonly tick?: number;
+}
+
+export function samplePicture({ takenMs = SAMPLE_MS, isWell = false, tick = 0 }: SampleOptions = {}): Picture {
+  const volumes = Array.from({ length: VOLUMES }, (_, index) => volumeAt(index, takenMs, isWell, tick));
+  return {
+    takenMs,
+    machines: [
+      machineOf('atlas', true, takenMs),
+      ...SERVER_NAMES.slice(1).map((name) => machineOf(name, false, takenMs)),
+      { id: 'db-01', name: 'db-01', isLocal: false, state: 'answers', reason: null, programs: [program('rsiod', takenMs)] },
+    ],
+    servers: SERVER_NAMES.map((name, index) => serverAt(index, name, volumes, takenMs)),
+    clients: Array.from({ length: CLIENTS }, (_, index) => clientAt(index, volumes, takenMs, isWell)),
+    paths: pathsOf(takenMs, isWell),
+    volumes,
+    pools: SERVER_NAMES.flatMap((server, index) =>
+      POOL_WORDS.map((word, which) => poolAt(server, word, index * POOLS_EACH + which, isWell)),
+    ),
+    mirrors: Array.from({ length: MIRRORS }, (_, index) => mirrorAt(index, isWell)),
+    snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
+    findings: isWell ? [] : FINDINGS.map((finding) => finding(takenMs)),
+    events: sampleEvents(takenMs, isWell),
+  };
+}
+
+/** The same picture with one more fault, as when it happens while a page is open. */
+export function withFault(picture: Picture, finding: Finding): Picture {
+  return { ...picture, findings: [finding, ...picture.findings] };
+}
+
+export function volumeIdAt(index: number): string {
+  return `5f3a${index.toString(16).padStart(4, '0')}`;
+}
+
+function clientName(index: number): string {
+  const place = String(Math.floor(index / CLIENT_WORDS.length) + 1).padStart(2, '0');
+  return `${CLIENT_WORDS[index % CLIENT_WORDS.length] ?? ''}-${place}`;
+}
+
+function serverName(index: number): string {
+  return SERVER_NAMES[index % SERVERS] ?? '';
+}
+
+function program(name: 'rssrv' | 'rsiod', takenMs: number): Machine['programs'][number] {
+  return { program: name, version: '0.2.0', startedMs: takenMs - 12 * DAY_MS };
+}
+
+function machineOf(name: string, isLocal: boolean, takenMs: number): Machine {
+  return { id: name, name, isLocal, state: 'answers', reason: null, programs: [program('rssrv', takenMs)] };
+}
+
+/** A number from 0 to 1 that belongs to a place. */
+function share(index: number): number {
+  const wave = Math.sin(index * 12.9898) * 43_758.5453;
+  return wave - Math.floor(wave);
+}
+
+function percentiles(index: number, factor: number): Percentiles {
+  const p50Us = Math.round((180 + 240 * share(index)) * factor);
+  return { p50Us, p99Us: Math.round(p50Us * (4 + 3 * share(index + 7))), p999Us: Math.round(p50Us * (11 + 9 * share(index + 13))) };
+}
+
+function loadAt(index: number, tick: number): Load {
+  if (index % 5 === 4) return IDLE;
+  const beat = 1 + 0.4 * Math.sin((tick + index) / 3);
+  const readsPerSecond = Math.round(2_400 * share(index) ** 3 * beat);
+  const writesPerSecond = Math.round(900 * share(index + 31) ** 3 * beat);
+  return {
+    readsPerSecond,
+    writesPerSecond,
+    readBytesPerSecond: readsPerSecond * 16_384,
+    writtenBytesPerSecond: writesPerSecond * 12_288,
+    readLatency: readsPerSecond === 0 ? null : percentiles(index, 1),
+    writeLatency: writesPerSecond === 0 ? null : percentiles(index + 3, 1.7),
+  };
+}
+
+const IDLE: Load = {
+  readsPerSecond: 0,
+  writesPerSecond: 0,
+  readBytesPerSecond: 0,
+  writtenBytesPerSecond: 0,
+  readLatency: null,
+  writeLatency: null,
+};
+
+function sumOf(loads: readonly Load[], index: number): Load {
+  const sum = (key: 'readsPerSecond' | 'writesPerSecond' | 'readBytesPerSecond' | 'writtenBytesPerSecond'): number =>
+    loads.reduce((total, load) => total + load[key], 0);
+  return {
+    readsPerSecond: sum('readsPerSecond'),
+    writesPerSecond: sum('writesPerSecond'),
+    readBytesPerSecond: sum('readBytesPerSecond'),
+    writtenBytesPerSecond: sum('writtenBytesPerSecond'),
+    readLatency: loads.length === 0 ? null : percentiles(index, 1),
+    writeLatency: loads.length === 0 ? null : percentiles(index + 3, 1.7),
+  };
+}
+
+function serverAt(index: number, name: string, volumes: readonly Volume[], takenMs: number): Server {
+  return {
+    id: name,
+    name,
+    namespace: 'osl',
+    serverid: index + 1,
+    machine: name,
+    state: 'up',
+    reason: null,
+    version: '0.2.0',
+    startedMs: takenMs - 12 * DAY_MS,
+    interfaces: Array.from({ length: LINKS }, (_, link) => ({
+      name: `if${link}`,
+      address: `192.168.${45 + link}.${10 + index}`,
+      port: 5000,
+      state: 'listening' as const,
+      reason: null,
+    })),
+    load: sumOf(
+      volumes.filter(({ server }) => server === name).map(({ load }) => load),
+      index,
+    ),
+  };
+}
+
+function clientAt(index: number, volumes: readonly Volume[], takenMs: number, isWell: boolean): Client {
+  const name = clientName(index);
+  const own = volumes.filter(({ holders }) => holders.some(({ client }) => client === name));
+  const state = isWell || index !== 33 ? (index % 17 === 15 ? 'absent' : 'connected') : 'silent';
+  return {
+    id: name,
+    name,
+    machine: name === 'db-01' ? 'db-01' : null,
+    state,
+    address: state === 'absent' ? null : `192.168.45.${100 + index}`,
+    sinceMs: state === 'absent' ? null : takenMs - Math.round((1 + 9 * share(index)) * DAY_MS),
+    version: name === 'db-01' ? '0.2.0' : null,
+    role: index % 9 === 0 ? 'manage' : 'use',
+    fencedMs: null,
+    volumes: own.map(({ id }) => id),
+    load: sumOf(
+      own.map(({ load }) => load),
+      index,
+    ),
+  };
+}
+
+function pathsOf(takenMs: number, isWell: boolean): Path[] {
+  return Array.from({ length: CLIENTS }, (_, client) => client)
+    .filter((client) => client % 17 !== 15)
+    .flatMap((client) =>
+      Array.from({ length: 2 * LINKS }, (_, place): Path => {
+        const server = (client + (place >> 1)) % SERVERS;
+        const link = place % LINKS;
+        const isCut = !isWell && (client === 33 || (server === 2 && link === 1 && client < 12));
+        return {
+          id: `${clientName(client)}:if${link}>${serverName(server)}:if${link}`,
+          client: clientName(client),
+          server: serverName(server),
+          interface: `if${link}`,
+          localAddress: `192.168.${45 + link}.${100 + client}`,
+          address: `192.168.${45 + link}.${10 + server}`,
+          port: 5000,
+          state: isCut ? 'down' : 'up',
+          tx: isCut ? 'fail' : 'ok',
+          rx: isCut ? 'fail' : 'ok',
+          sinceMs: takenMs - (isCut ? 140_000 : 3 * DAY_MS),
+          lastError: isCut ? 'No answer within 3000 ms' : null,
+          roundTripMs: isCut ? null : 0.18 + 0.1 * share(client),
+          cipher: isCut ? null : 'TLS_AES_128_GCM_SHA256',
+          sentBytesPerSecond: isCut ? 0 : Math.round(40 * MIB * share(client + place) ** 2),
+          receivedBytesPerSecond: isCut ? 0 : Math.round(90 * MIB * share(client + place + 5) ** 2),
+        };
+      }),
+    );
+}
+
+function volumeAt(index: number, takenMs: number, isWell: boolean, tick: number): Volume {
+  const server = serverName(index);
+  const isMirrored = index < 2 * MIRRORS;
+  const name = isMirrored
+    ? `ledger-${String((index >> 1) + 1).padStart(2, '0')}`
+    : `${SERVICES[index % SERVICES.length] ?? ''}-${String(Math.floor(index / SERVICES.length) + 1).padStart(2, '0')}`;
+  const sizeBytes = (1 + (index % 16)) * 64 * GIB;
+  const holder = clientName((index * 7) % CLIENTS);
+  const isLost = !isWell && index === 42;
+  const waits =
+    !isWell && index === 33 ? [{ client: holder, waitsFor: 'a path to server rhea', requests: 12, sinceMs: takenMs - 95_000 }] : [];
+  return {
+    id: volumeIdAt(index),
+    name,
+    universe: 0,
+    server,
+    pool: `${server}:${POOL_WORDS[(index >> 2) % POOLS_EACH] ?? ''}`,
+    state: isLost ? 'unavailable' : index === 77 ? 'paused' : 'served',
+    reason: isLost ? 'its file is locked by another program' : null,
+    sizeBytes,
+    usedBytes: Math.round(sizeBytes * (0.1 + 0.8 * share(index))),
+    readonly: index % 41 === 40,
+    shared: index % 29 === 28,
+    holders: index % 6 === 5 || isLost ? [] : [{ client: holder, sinceMs: takenMs - Math.round((1 + 9 * share(index)) * DAY_MS) }],
+    waits,
+    snapshots: index % 4 === 0 ? 24 : 0,
+    lastSnapshotMs: index % 4 === 0 ? takenMs - 1_800_000 : null,
+    schedule: index % 4 === 0 ? 'hourly keep 24' : null,
+    mirror: isMirrored ? `mirror-${index >> 1}` : null,
+    iopsLimit: index % 25 === 3 ? 5_000 : null,
+    bandwidthLimitBytes: index % 25 === 3 ? 200 * MIB : null,
+    load: isLost || waits.length > 0 || index === 77 ? IDLE : loadAt(index, tick),
+  };
+}
+
+function poolAt(server: string, word: string, index: number, isWell: boolean): Pool {
+  const totalBytes = (word === 'fast' ? 12 : 60) * TIB;
+  const isFull = !isWell && server === 'rhea' && word === 'fast';
+  return {
+    id: `${server}:${word}`,
+    name: word,
+    server,
+    path: `/srv/${word}`,
+    state: 'ready',
+    reason: null,
+    totalBytes,
+    freeBytes: Math.round(totalBytes * (isFull ? 0.04 : 0.25 + 0.5 * share(index))),
+    promisedBytes: Math.round(totalBytes * 1.2),
+    limitBytes: word === 'bulk' ? 2 * totalBytes : null,
+    reserve: 0.02,
+    isShort: false,
+    volumes: VOLUMES / (SERVERS * POOLS_EACH),
+    removed: index % 3,
+  };
+}
+
+function mirrorAt(index: number, isWell: boolean): Mirror {
+  const isCopying = !isWell && index === 1;
+  const name = `ledger-${String(index + 1).padStart(2, '0')}`;
+  return {
+    id: `mirror-${index}`,
+    name,
+    universe: 0,
+    namespace: 'osl',
+    state: 'known',
+    sizeBytes: 64 * GIB,
+    replicas: [0, 1].map((which) => ({
+      server: serverName(2 * index + which),
+      serverName: serverName(2 * index + which),
+      volume: volumeIdAt(2 * index + which),
+      state: isCopying && which === 1 ? 'copying' : 'in sync',
+      isReachable: true,
+      leftBytes: isCopying && which === 1 ? 9 * GIB : null,
+      bytesPerSecond: isCopying && which === 1 ? 310 * MIB : null,
+      etaMs: isCopying && which === 1 ? 30_000 : null,
+    })),
+    voters: [0, 1, 2].map((which) => ({ serverName: serverName(2 * index + which), answers: true, trouble: null })),
+    majority: 2,
+    holder: clientName((index * 14) % CLIENTS),
+  };
+}

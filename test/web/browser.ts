@@ -1,0 +1,15 @@
+// Starts the system's Chromium without a window. playwright-core downloads none.
+// A machine without it skips the tests that need it.
+
+import { existsSync } from 'node:fs';
+import { type Browser, chromium } from 'playwright-core';
+
+/** Where Debian and others have it. */
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+export const CHROMIUM = PLACES.find((path) => existsSync(path)) ?? null;
+
+export async function startBrowser(): Promise<Browser> {
+  if (CHROMIUM === null) throw new Error(`There is no Chromium: install it, such as with apt install chromium (${PLACES.join(', ')})`);
+  // Root may not use Chromium's sandbox; the pages are our own.
+  return chromium.launch({ executablePath: CHROMIUM, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+}

@@ -1,0 +1,114 @@
+// A small HTTP server that shows the pages of rsweb over the sample picture, with the headers and assets of rsweb. For tests and screenshots of
+// pages; sources, logins and orders are rsweb's. Invariant: it listens on a loopback address and a free port.
+
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { securityHeaders } from '@rsio/rsweb/http/answer';
+import { Assets } from '@rsio/rsweb/http/assets';
+import type { Html } from '@rsio/rsweb/markup/html';
+import type { View } from '@rsio/rsweb/markup/view';
+import type { HistoryName } from '@rsio/rsweb/model/history';
+import type { Picture } from '@rsio/rsweb/model/picture';
+import { clientPage } from '@rsio/rsweb/pages/client';
+import { confirmPage } from '@rsio/rsweb/pages/confirm';
+import { errorPage } from '@rsio/rsweb/pages/error';
+import { eventsPage } from '@rsio/rsweb/pages/events';
+import { loginPage } from '@rsio/rsweb/pages/login';
+import { mirrorPage } from '@rsio/rsweb/pages/mirror';
+import { overviewPage } from '@rsio/rsweb/pages/overview';
+import { poolPage } from '@rsio/rsweb/pages/pool';
+import { serverPage } from '@rsio/rsweb/pages/server';
+import { volumePage } from '@rsio/rsweb/pages/volume';
+import { sampleHistory } from '@rsio/rsweb/testing/sample-history';
+import { samplePicture } from '@rsio/rsweb/testing/sample-picture';
+
+type ObjectPage = (picture: Picture, view: View, id: string) => Html | null;
+
+const OBJECT_PAGES: Readonly<Record<string, ObjectPage>> = {
+  volume: volumePage,
+  client: clientPage,
+  server: serverPage,
+  pool: poolPage,
+  mirror: mirrorPage,
+};
+
+export interface SampleServer {
+  readonly url: string;
+  /** Shows another picture from now on, and tells the open pages. */
+  show(picture: Picture): void;
+  close(): Promise<void>;
+}
+
+export async function startSampleServer(first: Picture = samplePicture()): Promise<SampleServer> {
+  const assets = new Assets();
+  const open = new Set<ServerResponse>();
+  let picture = first;
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://sample');
+    const [, kind = '', name = ''] = url.pathname.split('/');
+    const send = (status: number, type: string, body: string | Uint8Array): void => {
+      response.writeHead(status, { ...securityHeaders(false), 'Content-Type': type }).end(body);
+    };
+    if (kind === 'assets') {
+      const { status, type, body } = assets.answer(name, '');
+      send(status, type, body);
+    } else if (url.pathname === '/live') {
+      response.writeHead(200, { ...securityHeaders(false), 'Content-Type': 'text/event-stream' });
+      response.write('event: picture\ndata: {}\n\n');
+      open.add(response);
+      response.on('close', () => open.delete(response));
+    } else if (url.pathname === '/history.json') {
+      const of = (url.searchParams.get('of') ?? 'all') as HistoryName;
+      send(200, 'application/json', JSON.stringify({ of, rings: sampleHistory().ringsOf(of) }));
+    } else {
+      const page = pageOf(picture, url, kind, decodeURIComponent(name));
+      send(page === null ? 404 : 200, 'text/html; charset=utf-8', String(page ?? NO_PAGE));
+    }
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    show: (next) => {
+      picture = next;
+      for (const response of open) response.write('event: changes\ndata: {}\n\n');
+    },
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((closed) => server.close(() => closed()));
+    },
+  };
+}
+
+const NO_PAGE = errorPage({
+  status: 404,
+  title: 'There is no such page',
+  what: 'The object may have been removed or renamed',
+  remedy: 'Look for it on the overview.',
+});
+
+function pageOf(picture: Picture, url: URL, kind: string, id: string): Html | null {
+  const view: View = {
+    nowMs: picture.takenMs,
+    path: url.pathname,
+    token: 'anna',
+    mayManage: true,
+    csrf: 'csrf-of-tests',
+    notice: url.searchParams.get('notice'),
+    history: sampleHistory(),
+    query: url.searchParams,
+  };
+  if (kind === '') return overviewPage(picture, view);
+  if (kind === 'events') return eventsPage(picture, view);
+  if (kind === 'login') return loginPage({ csrf: null, next: '/', trouble: null, host: 'atlas' });
+  if (kind === 'confirm') return confirmPage(REMOVAL, picture, view);
+  return Object.hasOwn(OBJECT_PAGES, kind) ? (OBJECT_PAGES[kind]?.(picture, view, id) ?? null) : null;
+}
+
+const REMOVAL = {
+  title: 'Remove volume web-03@0',
+  what: 'Volume web-03@0 of server themis is removed, with its 24 snapshots.',
+  consequence: 'It can be restored for a day: rsadm volume restore web-03',
+  fields: { volume: 'x' },
+  action: '/orders/volume-remove',
+  href: '/',
+};

@@ -1,0 +1,47 @@
+// Writes a screenshot of each page into docs/screens, over the sample picture, in headless Chromium. `npm run web-screens`.
+// Where pngquant is installed, it makes the files smaller.
+
+import { mkdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { samplePicture, volumeIdAt } from '@rsio/rsweb/testing/sample-picture';
+import { startBrowser } from './browser.ts';
+import { startSampleServer } from './sample-server.ts';
+
+const FOLDER = fileURLToPath(new URL('../../docs/screens/', import.meta.url));
+const SHOTS = [
+  { name: 'overview', path: '/', height: 1500 },
+  { name: 'overview-dark', path: '/', height: 1500, scheme: 'dark' },
+  { name: 'overview-narrow', path: '/', width: 400, height: 1500 },
+  { name: 'volume', path: `/volume/${volumeIdAt(3)}`, height: 1100 },
+  { name: 'volume-waiting', path: `/volume/${volumeIdAt(33)}`, height: 700 },
+  { name: 'client', path: '/client/web-07', height: 1000 },
+  { name: 'server', path: '/server/themis', height: 1300 },
+  { name: 'pool', path: '/pool/rhea%3Afast', height: 1000 },
+  { name: 'mirror', path: '/mirror/mirror-1', height: 800 },
+  { name: 'events', path: '/events', height: 800 },
+  { name: 'login', path: '/login', height: 520 },
+  { name: 'confirm', path: '/confirm', height: 480 },
+] as const;
+
+const out = process.argv[2] ?? FOLDER;
+mkdirSync(out, { recursive: true });
+const browser = await startBrowser();
+const server = await startSampleServer(samplePicture());
+try {
+  for (const shot of SHOTS) {
+    const scheme = 'scheme' in shot ? shot.scheme : 'light';
+    const page = await browser.newPage({
+      viewport: { width: 'width' in shot ? shot.width : 1280, height: shot.height },
+      colorScheme: scheme,
+    });
+    await page.goto(server.url + shot.path);
+    if (shot.path !== '/login' && (await page.locator('[data-plot]').count()) > 0) await page.locator('.uplot').first().waitFor();
+    const file = `${out}/${shot.name}.png`;
+    await page.screenshot({ path: file });
+    console.log(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
+    await page.close();
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
