@@ -9,6 +9,7 @@ import { type DaemonPaths, daemonPaths } from '@rsio/common/config/root-paths';
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
 import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
+import { isUnderJournal, LogPlace, type LogSettings } from '@rsio/common/daemon/log-place';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -35,19 +36,28 @@ interface Setup {
   readonly config: WebConfig;
   readonly paths: DaemonPaths;
   readonly foreground: boolean;
+  readonly isManaging: boolean;
+  /** True if systemd has connected the output to the journal. */
+  readonly isJournal: boolean;
 }
 
-async function run(daemon: Daemon, { config, paths, foreground }: Setup): Promise<void> {
+async function run(daemon: Daemon, { config, paths, foreground, isManaging, isJournal }: Setup): Promise<void> {
   nameProcess('rsweb');
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
-  const copy = foreground ? copyToStderr : undefined;
-  const log = openLog({ file: paths.logFile, node: hostname(), copy, warn: (sentence) => daemon.warn(`Warning: ${sentence}`) });
+  const note = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
+  const place = new LogPlace({ program: 'rsweb', paths, clock: systemClock, isJournal, warn: note });
+  const { way } = place.choose(config);
+  const copy = foreground && !place.isOutput ? copyToStderr : undefined;
+  const log = openLog({ ...way, node: hostname(), copy, warn: note, flushed: () => place.flushSync() });
   await loggedWork(log, async () => {
     reportCrash(log, 'rsweb', daemon);
     const warn = warner(daemon, log);
     warningSentences(config.warnings).forEach(warn);
-    await runService(daemon, log, new WebService(config, { clock: systemClock, log, warn }), 'The pages are shutting down');
+    const relog = (settings: LogSettings): void => place.redirect(log, settings);
+    const service = new WebService(config, { clock: systemClock, log, relog, root: paths.root, isManaging });
+    await runService(daemon, log, service, 'The pages are shutting down');
   });
+  place.close();
 }
 
 function makeToken(words: readonly string[], isManaging: boolean, out: (text: string) => void): void {
@@ -84,12 +94,13 @@ runProgram(
       return;
     }
     const foreground = values.foreground === true;
+    const isJournal = isUnderJournal(false);
     await startDaemon({
       program: 'rsweb',
       foreground,
       pidFile: paths.pidFile,
       note,
-      main: (daemon) => run(daemon, { config, paths, foreground }),
+      main: (daemon) => run(daemon, { config, paths, foreground, isManaging, isJournal }),
     });
   },
 );

@@ -3,7 +3,9 @@
 
 import { hostname } from 'node:os';
 import { warningSentences } from '@rsio/common/config/load-config';
+import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { Clock } from '@rsio/common/lib/clock';
+import type { LogSettings } from '@rsio/common/daemon/log-place';
 import type { Service } from '@rsio/common/daemon/daemon-service';
 import { toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
@@ -14,11 +16,25 @@ import { serverIdentity, type ServerIdentity } from './config/credentials.ts';
 import { loadWebConfig, type WebConfig } from './config/rswebcfg.ts';
 import { Assets } from './http/assets.ts';
 import { WebServer } from './http/web-server.ts';
+import { Live } from './live/live.ts';
+import { HistoryRings } from './model/history-rings.ts';
+import { Desk } from './orders/desk.ts';
+import { orderTable } from './orders/order-table.ts';
+import { Hub } from './sources/hub.ts';
+import { LocalClient } from './sources/local-client.ts';
+import { LocalServer } from './sources/local-server.ts';
+import { Remote } from './sources/remote.ts';
+import type { Source } from './sources/source.ts';
 
 export interface WebServicePorts {
   readonly clock: Clock;
   readonly log: DaemonLog;
-  readonly warn: (sentence: string) => void;
+  /** Makes the log go where the configuration says. */
+  readonly relog: (settings: LogSettings) => void;
+  /** Prefix of the paths of the daemons of this machine. */
+  readonly root: string;
+  /** Orders are taken. */
+  readonly isManaging: boolean;
 }
 
 export class WebService implements Service {
@@ -26,6 +42,8 @@ export class WebService implements Service {
   private identity: ServerIdentity | null;
   private readonly ports: WebServicePorts;
   private readonly doors: Doors;
+  private readonly hub: Hub;
+  private readonly live: Live;
   private readonly app: App;
   private server: WebServer | null = null;
   /** Reloads happen one after the other. */
@@ -37,16 +55,44 @@ export class WebService implements Service {
     this.ports = ports;
     this.identity = serverIdentity(config);
     this.doors = new Doors(settingsOf(config, this.identity), ports.clock, ports.log);
-    this.app = new App({ doors: this.doors, assets: new Assets() });
+    const { clock, root, isManaging } = ports;
+    const history = new HistoryRings();
+    const live = new Live(clock);
+    this.live = live;
+    this.hub = new Hub({
+      clock,
+      isWatched: () => live.isWatched,
+      changed: (picture) => {
+        history.record(picture);
+        live.show(picture);
+      },
+    });
+    const desk = isManaging ? this.newDesk(root) : null;
+    this.app = new App({ clock, doors: this.doors, assets: new Assets(), hub: this.hub, history, live, desk });
+  }
+
+  private newDesk(root: string): Desk {
+    const orders = orderTable({ server: rssrvPaths(root).controlSocket, client: rsiodPaths(root).controlSocket });
+    const { clock, log } = this.ports;
+    return new Desk({ clock, log, orders, picture: () => this.hub.picture, changed: () => this.hub.look() });
+  }
+
+  private sourcesOf(config: WebConfig): Source[] {
+    const { clock, root } = this.ports;
+    const own = [new LocalServer(rssrvPaths(root), clock), new LocalClient(rsiodPaths(root), clock)];
+    return [...own, ...config.sources.map((source) => new Remote(source, clock))];
   }
 
   async start(): Promise<void> {
     this.server = await this.listening(this.config, this.identity);
+    this.hub.take(this.sourcesOf(this.config));
     this.ports.log.info(`Up: ${urlOf(this.config)}`);
   }
 
   async stop(): Promise<void> {
     await this.reloads;
+    this.hub.close();
+    this.live.close();
     await this.server?.close();
     this.doors.close();
   }
@@ -69,9 +115,11 @@ export class WebService implements Service {
     // A new address is listened on first: if that fails, the old one stays.
     if (moves || before === null) this.server = await this.listening(config, identity);
     else if (identity !== null) before.renew(identity.credentials);
+    this.ports.relog(config);
     this.config = config;
     this.identity = identity;
     this.doors.configure(settingsOf(config, identity));
+    this.hub.take(this.sourcesOf(config));
     if (moves) void before?.close();
     for (const warning of warningSentences(config.warnings)) this.ports.log.warn(warning);
     this.ports.log.info(`The configuration was read again: ${urlOf(config)}`);

@@ -16,6 +16,8 @@ export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
+  /** On whose behalf this program asks, for the daemon's log; left out if it asks for itself. */
+  readonly by?: string;
 }
 
 const REQUEST_ID = 1;
@@ -46,13 +48,13 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
 ): Promise<MethodsOf<T>[M]['result']> {
   const { waitMs, result } = table[method]!;
   checkSocketPath(socketPath);
-  const { timeoutMs = waitMs, clock = systemClock } = options;
+  const { timeoutMs = waitMs, clock = systemClock, by } = options;
   const daemon = daemonOf(socketPath);
   const socket = connect(socketPath);
   const patience = new Patience(clock, timeoutMs, () => socket.destroy());
   try {
     const greeting = timeoutMs > CONTROL_ANSWER_MS ? requestLine(GREETING_ID, 'daemon', {}) : '';
-    const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params), daemon, () => patience.heard());
+    const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params, by), daemon, () => patience.heard());
     return resultOf(line, method, result, daemon) as MethodsOf<T>[M]['result'];
   } catch (error) {
     if (patience.endedAfterMs === null) throw explain(error, socketPath, daemon);
@@ -95,8 +97,8 @@ class Patience {
   }
 }
 
-function requestLine(id: number, method: string, params: unknown): string {
-  return `${JSON.stringify({ id, method, version: CONTROL_VERSION, params })}\n`;
+function requestLine(id: number, method: string, params: unknown, by?: string): string {
+  return `${JSON.stringify({ id, method, version: CONTROL_VERSION, params, by })}\n`;
 }
 
 interface Daemon {

@@ -6,9 +6,16 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenOnSocket } from '../daemon/unix-socket.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
+import { escapeControls } from '../lib/printable.ts';
 import { programVersion } from '../lib/version.ts';
 import type { Log } from '../log/log.ts';
-import { CONTROL_ANSWER_MAX_BYTES, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_MAX_BYTES, CONTROL_REQUESTS_OUT_MAX } from './limits.ts';
+import {
+  BY_MAX_CHARS,
+  CONTROL_ANSWER_MAX_BYTES,
+  CONTROL_CONNECTIONS_MAX,
+  CONTROL_LINE_MAX_BYTES,
+  CONTROL_REQUESTS_OUT_MAX,
+} from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
 import type { CONTROL_METHODS } from './methods.ts';
@@ -165,6 +172,8 @@ async function handleLine(service: Service, line: string, log: Log): Promise<str
     const request = parseRequest(line);
     id = request.id;
     checkVersion(request);
+    // A program such as rsweb asks on behalf of people that this daemon does not know.
+    if (request.by !== null) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
     const answer = answerLine(id, { result: await dispatch(service, request.method, request.params) });
     const bytes = Buffer.byteLength(answer);
     if (bytes <= CONTROL_ANSWER_MAX_BYTES) return answer;
@@ -182,6 +191,8 @@ interface Request {
   /** Version of the client's control interface. A request without a version is accepted. */
   readonly version: unknown;
   readonly params: unknown;
+  /** On whose behalf the caller asks; null: for itself. */
+  readonly by: string | null;
 }
 
 function parseRequest(line: string): Request {
@@ -191,11 +202,11 @@ function parseRequest(line: string): Request {
   } catch {
     throw new RsError('E_USAGE', 'Request is not JSON: send {"id": 1, "method": "status"} and a line end');
   }
-  const { id = null, method, version, params } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  const { id = null, method, version, params, by } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   if (typeof method !== 'string' || !(id === null || typeof id === 'string' || typeof id === 'number')) {
     throw new RsError('E_USAGE', 'Request lacks a method, or its id is not a number or text: send {"id": 1, "method": "status"}');
   }
-  return { id, method, version, params };
+  return { id, method, version, params, by: typeof by === 'string' ? escapeControls(by.slice(0, BY_MAX_CHARS)) : null };
 }
 
 /**

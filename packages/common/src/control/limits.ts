@@ -8,6 +8,8 @@ export const LIST_WAIT_MS = 2_000;
 
 export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
 export const CONTROL_CONNECTIONS_MAX = 64;
+/** Longest name of those on whose behalf a program asks; the rest of it is cut off. */
+export const BY_MAX_CHARS = 128;
 /** Answers may be longer than requests, because an answer may list every volume of a namespace. */
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
 /** Maximum number of requests in progress on one control connection. */

@@ -27,7 +27,8 @@ export function witnessWarnings(records: ServerMethods['witness-list']['result']
   return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
 }
 
-function poolWarnings(pool: PoolView): string[] {
+/** Each ends with a remedy, behind the last colon. */
+export function poolWarnings(pool: PoolView): string[] {
   const { name, reason, freeBytes, findings, isShort, fullPercent } = pool;
   if (reason !== null) return [`Pool ${name} cannot be used: ${reason}`];
   const warnings =
@@ -39,7 +40,7 @@ function poolWarnings(pool: PoolView): string[] {
   return warnings;
 }
 
-function volumeWarnings(volume: ManagedVolumeView): string[] {
+export function volumeWarnings(volume: ManagedVolumeView): string[] {
   const name = volumeText(volume);
   if (volume.state !== 'served') return [`Volume ${name} is not served: ${volume.reason ?? 'see rsslogcat'}`];
   const warnings = [...scheduleWarnings(volume), ...bridgeWarnings(volume)];

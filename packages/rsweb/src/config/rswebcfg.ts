@@ -8,6 +8,7 @@ import { Findings, throwProblems, Uniques } from '@rsio/common/config/reader/fin
 import { SectionReader } from '@rsio/common/config/reader/section-reader';
 import { knownSections } from '@rsio/common/config/reader/sections';
 import type { ConfigWarning } from '@rsio/common/config/schema/types';
+import type { LogSettings } from '@rsio/common/daemon/log-place';
 import { quoteText } from '@rsio/common/lib/units';
 import { isLoopback } from './addresses.ts';
 import { IDLE_DEFAULT, LISTEN_DEFAULT, SOURCES_MAX, TOKENS_MAX } from './limits.ts';
@@ -40,6 +41,8 @@ export interface WebConfig {
   /** Names of hosts in lower case. */
   readonly names: readonly string[];
   readonly idleMs: number;
+  readonly log: LogSettings['log'];
+  readonly logTime: LogSettings['logTime'];
   readonly tokens: readonly WebToken[];
   readonly sources: readonly WebSource[];
   readonly warnings: readonly ConfigWarning[];
@@ -68,6 +71,8 @@ export function parseWebConfig(text: string, file: string): WebConfig {
     certificate,
     names: web?.value('names') ?? [],
     idleMs: web?.value('idle') ?? WEB_SCHEMA.web.keys.idle.type.parse(IDLE_DEFAULT),
+    log: web?.value('log') ?? 'auto',
+    logTime: web?.value('log-time') ?? 'gmt',
     tokens,
     sources,
     warnings: findings.warnings,

@@ -31,6 +31,12 @@ export const WEB_SCHEMA = {
         hostNames,
         'Further names under which browsers reach rsweb. It refuses requests for other names, except addresses, localhost, the name of the machine and the names in the certificate',
       ),
+      log: withDefault(
+        types.choice('auto', 'journal', 'syslog', 'file'),
+        'auto',
+        'Where rsweb logs (auto: to the journal if systemd starts it with the journal as its output, else to the file in /var/log/rsio)',
+      ),
+      'log-time': withDefault(types.choice('gmt', 'local'), 'gmt', 'Time zone in which log lines are printed'),
       idle: withDefault(types.duration(IDLE_MIN_MS, IDLE_MAX_MS), IDLE_DEFAULT, 'Time without a request after which a login ends'),
     },
   },

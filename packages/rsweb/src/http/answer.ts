@@ -55,12 +55,13 @@ export function json(value: unknown, status = 200): Answer {
   return { status, type: JSON_TYPE, body: JSON.stringify(value) };
 }
 
-/** Sends the browser to a path of this server, with GET. */
-export function redirect(path: string, headers: Answer['headers'] = {}): Answer {
-  return { status: 303, type: TEXT, body: `See ${path}\n`, headers: { ...headers, Location: encodeURI(path) } };
+/** Sends the browser to a path of this server, with GET. `path`: encoded. `query`: such as `notice=KEY`. */
+export function redirect(path: string, headers: Answer['headers'] = {}, query = ''): Answer {
+  const location = query === '' ? path : `${path}?${query}`;
+  return { status: 303, type: TEXT, body: `See ${location}\n`, headers: { ...headers, Location: location } };
 }
 
 /** A path of this server to which a form may send the browser; '/' for anything else. */
 export function ownPath(path: string): string {
-  return /^\/(?![/\\])[\w/.@:%?=&-]{0,512}$/.test(path) ? path : '/';
+  return /^\/(?![/\\])[\w/.@:~+%?=&-]{0,512}$/.test(path) ? path : '/';
 }

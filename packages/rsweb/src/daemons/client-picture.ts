@@ -1,0 +1,225 @@
+// What an rsiod has told of itself becomes a part of a picture: the client, its paths, the servers and volumes that it knows, mirrors that it has
+// attached. Pure but for the meters. What is wrong is found in client-findings.ts.
+
+import type { ControlMethods, NamespaceView, PathView, ServerView, VolumeView } from '@rsio/common/control/methods';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { hrefOf, clientId, namedVolume, pathId, serverId, volumeId } from '../model/ids.ts';
+import { type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';
+import type { Client, Event, Mirror, Path, Server, Volume } from '../model/picture.ts';
+import { countersOf, type Part } from './server-picture.ts';
+
+type Results = ControlMethods;
+
+/** The last answers of one rsiod. */
+export interface ClientFacts {
+  readonly daemon: Results['daemon']['result'];
+  readonly namespaces: readonly NamespaceView[];
+  readonly attachments: Results['local']['result']['attachments'];
+  readonly awaited: Results['local']['result']['awaited'];
+  readonly status: Results['status']['result'];
+  readonly stats: Results['stats']['result'];
+  readonly events: Results['events']['result']['events'];
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+/** A path with the server to which it leads, as the status has it now. */
+export interface ClientPath {
+  readonly server: ServerView;
+  readonly namespace: NamespaceView;
+  readonly path: PathView;
+}
+
+export function clientPart(facts: ClientFacts, machine: string, meters: Meters): Part {
+  const { daemon, namespaces, attachments, stats, monotonicMs } = facts;
+  const client = clientId(namespaces[0]?.nodename ?? daemon.nodename);
+  const flows = new Map(stats.volumes.map((one) => [one.volume, meters.flow(`volume ${one.volume}`, monotonicMs, countersOf(one))]));
+  const servers = namespaces.flatMap((namespace) => namespace.servers.map((server) => serverOf(server, namespace)));
+  const volumes = namespaces.flatMap((namespace) =>
+    namespace.servers.flatMap((server) => server.volumes.map((volume) => volumeOf(volume, server, namespace, facts, flows))),
+  );
+  const ids = new Map(attachments.map((one) => [volumeLabel(one), one.id]));
+  return {
+    takenMs: facts.wallMs,
+    machines: [],
+    servers,
+    clients: [clientOf(facts, client, machine, [...flows.values()])],
+    paths: pathsIn(facts).map((one) => pathOf(one, client, facts, meters)),
+    volumes: distinct(volumes),
+    pools: [],
+    mirrors: facts.status.mirrors.map((one) => mirrorOf(one, facts, client, ids)),
+    snapshots: 0,
+    events: facts.events.map((event) => eventOf(event, client, machine, ids)),
+  };
+}
+
+/** Several servers of a namespace may offer the same volume: the first counts. */
+function distinct(volumes: readonly Volume[]): Volume[] {
+  return [...new Map(volumes.toReversed().map((volume) => [volume.id, volume])).values()].toReversed();
+}
+
+function clientOf({ daemon, namespaces, attachments }: ClientFacts, id: string, machine: string, flows: readonly Flow[]): Client {
+  const isConnected = namespaces.some(({ servers }) => servers.some(({ state }) => state === 'connected'));
+  return {
+    id,
+    name: id,
+    machine,
+    state: isConnected ? 'connected' : 'silent',
+    address: namespaces[0]?.servers[0]?.paths[0]?.localAddress ?? null,
+    sinceMs: daemon.startedMs,
+    version: daemon.version,
+    role: null,
+    fencedMs: null,
+    volumes: attachments.map((one) => one.id),
+    load: flows.length === 0 ? NO_LOAD : loadOf(sumOf(flows)),
+  };
+}
+
+function serverOf(server: ServerView, namespace: NamespaceView): Server {
+  return {
+    id: serverId(server.name),
+    name: server.name,
+    namespace: namespace.name,
+    serverid: server.serverid,
+    machine: null,
+    state: server.state === 'connected' ? 'up' : server.state,
+    reason: server.state === 'connected' ? null : (server.paths.find(({ lastError }) => lastError !== null)?.lastError ?? null),
+    version: null,
+    startedMs: null,
+    interfaces: server.addresses.map(({ section, address, port }) => ({ name: section, address, port, state: 'unknown', reason: null })),
+    load: NO_LOAD,
+  };
+}
+
+function volumeOf(
+  volume: VolumeView,
+  server: ServerView,
+  namespace: NamespaceView,
+  { status, namespaces }: ClientFacts,
+  flows: ReadonlyMap<string, Flow>,
+): Volume {
+  const label = volumeLabel({ namespace: namespace.name, name: volume.name, universe: volume.universe });
+  const flow = flows.get(label);
+  const client = clientId(namespace.nodename === '' ? (namespaces[0]?.nodename ?? '') : namespace.nodename);
+  return {
+    id: volumeId(volume.id, serverId(server.name), volume.name, volume.universe),
+    name: volume.name,
+    universe: volume.universe,
+    server: serverId(server.name),
+    pool: null,
+    state: 'served',
+    reason: null,
+    sizeBytes: volume.blocks * volume.blockSizeBytes,
+    usedBytes: null,
+    readonly: volume.readonly,
+    shared: volume.shared,
+    holders: volume.holders.map(({ node, sinceMs }) => ({ client: clientId(node), sinceMs })),
+    waits: status.waiting
+      .filter((wait) => wait.volume === label)
+      .map(({ waitsFor, requests, sinceMs }) => ({ client, waitsFor, requests, sinceMs })),
+    snapshots: 0,
+    lastSnapshotMs: null,
+    schedule: null,
+    mirror: volume.mirror,
+    iopsLimit: null,
+    bandwidthLimitBytes: null,
+    load: flow === undefined ? NO_LOAD : loadOf(flow),
+  };
+}
+
+/** All paths. Those of `query` may be older than those of `status`, which is asked more often: the latter count. */
+export function pathsIn({ namespaces, status }: ClientFacts): ClientPath[] {
+  const fresh = new Map(
+    status.interfaces.flatMap((one) => one.reps.map((rep) => [`${one.name} ${rep.address} ${rep.port}`, rep] as const)),
+  );
+  return namespaces.flatMap((namespace) =>
+    namespace.servers.flatMap((server) =>
+      server.paths.map((path) => ({ namespace, server, path: fresh.get(`${path.interface} ${path.address} ${path.port}`) ?? path })),
+    ),
+  );
+}
+
+function pathOf({ server, path }: ClientPath, client: string, { stats, monotonicMs }: ClientFacts, meters: Meters): Path {
+  const { interface: name, localAddress, address, port, state, tx, rx, sinceMs, lastError, roundTripMs, cipher } = path;
+  const figures = stats.paths.find((one) => one.interface === name && one.address === address && one.port === port);
+  const none: readonly number[] = [];
+  const flow =
+    figures === undefined
+      ? null
+      : meters.flow(`path ${name} ${address} ${port}`, monotonicMs, {
+          reads: 0,
+          writes: 0,
+          readBytes: figures.receivedBytes,
+          writtenBytes: figures.sentBytes,
+          readBuckets: none,
+          writeBuckets: none,
+        });
+  return {
+    id: pathId(client, localAddress, serverId(server.name), address),
+    client,
+    server: serverId(server.name),
+    interface: name,
+    localAddress,
+    address,
+    port,
+    state,
+    tx,
+    rx,
+    sinceMs,
+    lastError,
+    roundTripMs,
+    cipher,
+    sentBytesPerSecond: flow?.writtenBytesPerSecond ?? null,
+    receivedBytesPerSecond: flow?.readBytesPerSecond ?? null,
+  };
+}
+
+function mirrorOf(
+  mirror: Results['status']['result']['mirrors'][number],
+  { namespaces }: ClientFacts,
+  client: string,
+  ids: ReadonlyMap<string, string>,
+): Mirror {
+  const { name, universe } = namedVolume(mirror.volume);
+  const colon = mirror.volume.indexOf(':');
+  const namespace = colon < 0 ? '' : mirror.volume.slice(0, colon);
+  const servers = namespaces.find((one) => one.name === namespace)?.servers ?? [];
+  const id = ids.get(mirror.volume) ?? mirror.volume;
+  return {
+    id,
+    name,
+    universe,
+    namespace,
+    state: 'known',
+    sizeBytes: null,
+    replicas: mirror.replicas.map((replica) => {
+      const server = servers.find((one) => one.name === replica.server);
+      const volume = server?.volumes.find((one) => one.mirror === id);
+      return {
+        server: server === undefined ? null : serverId(server.name),
+        serverName: replica.server,
+        volume: volume?.id ?? null,
+        state: replica.state,
+        isReachable: replica.isOpen,
+        leftBytes: replica.leftBytes,
+        bytesPerSecond: replica.bytesPerSecond,
+        etaMs: replica.etaMs,
+      };
+    }),
+    voters: [],
+    majority: 0,
+    holder: client,
+  };
+}
+
+function eventOf(
+  { atMs, object, from, to, reason }: ClientFacts['events'][number],
+  client: string,
+  machine: string,
+  ids: ReadonlyMap<string, string>,
+): Event {
+  const volume = ids.get(object);
+  const href = volume === undefined ? hrefOf('client', client) : hrefOf('volume', volume);
+  // Events of rsiod have no numbers. Several at one moment are told apart by what they say.
+  return { id: `${client} ${atMs} ${object} ${from} ${to}`, atMs, machine, object, from, to, reason, href };
+}

@@ -1,0 +1,230 @@
+// What an rssrv has told of itself becomes a part of a picture: the server, its pools, volumes, clients and their paths, and what waits. Pure but
+// for the meters. What is wrong is found in server-findings.ts.
+
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { SessionStatsView, WaitView } from '@rsio/common/control/server/stats-views';
+import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/common/control/server/views';
+import type { LatencyFigures } from '@rsio/common/structures/latency-figures';
+import { hrefOf, clientId, namedVolume, pathId, poolId, serverId, volumeId } from '../model/ids.ts';
+import { type Counters, type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';
+import type { Client, Event, Load, Path, Picture, Pool, Volume } from '../model/picture.ts';
+
+type Results = ServerMethods;
+
+/** The last answers of one rssrv. */
+export interface ServerFacts {
+  readonly daemon: Results['daemon']['result'];
+  readonly interfaces: Results['interface-list']['result']['interfaces'];
+  readonly pools: readonly PoolView[];
+  readonly volumes: readonly ManagedVolumeView[];
+  readonly clients: readonly ClientView[];
+  readonly stats: Results['stats']['result'];
+  readonly change: Results['change-show']['result']['change'];
+  readonly witnesses: Results['witness-list']['result']['records'];
+  readonly events: Results['events']['result']['events'];
+  /** When these answers came, by the clock that people see and by the one that never goes backwards. */
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+/** Findings are added by the caller. */
+export type Part = Omit<Picture, 'findings'>;
+
+export function serverPart(facts: ServerFacts, machine: string, meters: Meters): Part {
+  const { daemon, interfaces, stats } = facts;
+  const server = serverId(daemon.nodename);
+  const flows = flowsOf(facts, meters);
+  const byVolume = grouped(flows, ({ volume }) => volume);
+  const byClient = grouped(flows, ({ client }) => client);
+  const waits = grouped(stats.waits, ({ volume }) => volume);
+  const volumes = facts.volumes.map((volume) => volumeOf(volume, server, byVolume, waits));
+  const ids = new Map(volumes.map(({ name, universe, id }) => [`${name}@${universe}`, id]));
+  return {
+    takenMs: facts.wallMs,
+    machines: [],
+    servers: [
+      {
+        id: server,
+        name: daemon.nodename,
+        namespace: '',
+        serverid: null,
+        machine,
+        state: 'up',
+        reason: null,
+        version: daemon.version,
+        startedMs: daemon.startedMs,
+        interfaces: interfaces.map(({ name, address, port, state, reason }) => ({
+          name,
+          address,
+          port,
+          state: interfaceState(state),
+          reason,
+        })),
+        load: loadOf(sumOf(flows.map(({ flow }) => flow))),
+      },
+    ],
+    clients: facts.clients.map((client) => clientOf(client, byClient, ids)),
+    paths: stats.sessions.flatMap((session) => pathsOf(session, facts, server)),
+    volumes,
+    pools: facts.pools.map((pool) => poolOf(pool, server)),
+    mirrors: [],
+    snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
+    events: facts.events.map((event) => eventOf(event, facts, machine, ids)),
+  };
+}
+
+interface MeteredFlow {
+  readonly client: string;
+  /** Such as oracle@0. */
+  readonly volume: string;
+  readonly flow: Flow;
+}
+
+function flowsOf({ stats, monotonicMs }: ServerFacts, meters: Meters): readonly MeteredFlow[] {
+  return stats.sessions.flatMap(({ client, ageMs, sinceMs, volumes }) =>
+    volumes.map((volume) => {
+      const key = `${client} ${sinceMs} ${volume.volume}`;
+      return { client, volume: volume.volume, flow: meters.flow(key, monotonicMs - (ageMs ?? 0), countersOf(volume)) };
+    }),
+  );
+}
+
+/** Counters as both daemons have them. */
+export function countersOf(stats: {
+  readonly reads: number;
+  readonly writes: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  readonly readLatency: Pick<LatencyFigures, 'buckets'>;
+  readonly writeLatency: Pick<LatencyFigures, 'buckets'>;
+}): Counters {
+  const { reads, writes, readBytes, writtenBytes, readLatency, writeLatency } = stats;
+  return { reads, writes, readBytes, writtenBytes, readBuckets: readLatency.buckets, writeBuckets: writeLatency.buckets };
+}
+
+type Flows = ReadonlyMap<string, readonly MeteredFlow[]>;
+
+function volumeOf(volume: ManagedVolumeView, server: string, flows: Flows, waits: ReadonlyMap<string, readonly WaitView[]>): Volume {
+  const { name, universe, schedule } = volume;
+  const label = `${name}@${universe}`;
+  return {
+    id: volumeId(volume.id, server, name, universe),
+    name,
+    universe,
+    server,
+    pool: volume.pool === null ? null : poolId(server, volume.pool),
+    state: volume.state === 'served' ? 'served' : 'unavailable',
+    reason: volume.reason,
+    sizeBytes: volume.sizeBytes,
+    usedBytes: volume.usedBytes,
+    readonly: volume.readonly,
+    shared: volume.shared,
+    holders: volume.holders.map(({ node, sinceMs }) => ({ client: clientId(node), sinceMs })),
+    waits: (waits.get(label) ?? []).map(waitOf),
+    snapshots: volume.snapshots,
+    lastSnapshotMs: schedule?.lastMs ?? null,
+    schedule: schedule?.text ?? null,
+    mirror: volume.mirror,
+    iopsLimit: null,
+    bandwidthLimitBytes: null,
+    load: loadOfFlows(flows.get(label)),
+  };
+}
+
+const WAITS_FOR = {
+  space: 'space in its pool',
+  storage: 'its storage',
+  hold: 'the client that holds it',
+  snapshot: 'a snapshot',
+} as const;
+
+function waitOf({ client, why, requests, sinceMs }: WaitView): Volume['waits'][number] {
+  // A later release may have further reasons.
+  return { client: clientId(client), waitsFor: Object.hasOwn(WAITS_FOR, why) ? WAITS_FOR[why] : why, requests, sinceMs };
+}
+
+function loadOfFlows(flows: readonly MeteredFlow[] | undefined): Load {
+  return flows === undefined ? NO_LOAD : loadOf(sumOf(flows.map(({ flow }) => flow)));
+}
+
+function clientOf(client: ClientView, flows: Flows, ids: ReadonlyMap<string, string>): Client {
+  return {
+    id: clientId(client.name),
+    name: client.name,
+    machine: null,
+    state: client.state,
+    address: client.address,
+    sinceMs: client.sinceMs,
+    version: null,
+    role: client.role,
+    fencedMs: client.fencedMs,
+    volumes: client.volumes.flatMap((label) => ids.get(label) ?? []),
+    load: loadOfFlows(flows.get(client.name)),
+  };
+}
+
+function pathsOf({ client, paths }: SessionStatsView, { interfaces }: ServerFacts, server: string): Path[] {
+  return paths.map((path) => {
+    const own = interfaces.find(({ name }) => name === path.interface);
+    const address = own?.address ?? path.interface;
+    return {
+      id: pathId(clientId(client), path.address, server, address),
+      client: clientId(client),
+      server,
+      interface: null,
+      localAddress: path.address,
+      address,
+      port: own?.port ?? null,
+      state: 'up',
+      tx: '-',
+      rx: '-',
+      sinceMs: path.sinceMs,
+      lastError: null,
+      roundTripMs: null,
+      cipher: path.cipher,
+      sentBytesPerSecond: null,
+      receivedBytesPerSecond: null,
+    };
+  });
+}
+
+function poolOf(pool: PoolView, server: string): Pool {
+  const { name, path, state, reason, totalBytes, freeBytes, promisedBytes, limitBytes, reserve, isShort, volumes, removed } = pool;
+  const id = poolId(server, name);
+  return { id, name, server, path, state, reason, totalBytes, freeBytes, promisedBytes, limitBytes, reserve, isShort, volumes, removed };
+}
+
+function interfaceState(state: string): 'listening' | 'waiting' | 'off' | 'unknown' {
+  return state === 'listening' || state === 'waiting' || state === 'off' ? state : 'unknown';
+}
+
+function eventOf(
+  { number, atMs, object, from, to, reason }: ServerFacts['events'][number],
+  { daemon }: ServerFacts,
+  machine: string,
+  ids: ReadonlyMap<string, string>,
+): Event {
+  const id = `${daemon.nodename} ${daemon.startedMs} ${number}`;
+  return { id, atMs, machine, object, from, to, reason, href: eventHref(object, serverId(daemon.nodename), ids) };
+}
+
+/** `object`: such as `volume oracle@0`. */
+function eventHref(object: string, server: string, ids: ReadonlyMap<string, string>): string | null {
+  const [, kind, name = ''] = /^(volume|client|pool) (\S+)$/.exec(object) ?? [];
+  if (kind === 'client') return hrefOf('client', clientId(name));
+  if (kind === 'pool') return hrefOf('pool', poolId(server, name));
+  if (kind !== 'volume') return null;
+  const { name: volume, universe } = namedVolume(name);
+  const id = ids.get(`${volume}@${universe}`);
+  return id === undefined ? null : hrefOf('volume', id);
+}
+
+function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) {
+    const group = groups.get(keyOf(one));
+    if (group === undefined) groups.set(keyOf(one), [one]);
+    else group.push(one);
+  }
+  return groups;
+}

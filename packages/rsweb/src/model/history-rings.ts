@@ -1,0 +1,138 @@
+// Keeps the figures of the last minutes and hours in memory. Pure but for what it keeps. Invariants: the memory is bounded over all objects
+// (HISTORY_BYTES_MAX); a volume that does nothing takes none of it.
+
+import { type HistoryName, type HistoryView, type Ring, SERIES, type SeriesName } from './history.ts';
+import { HISTORY_OBJECTS_MAX, RINGS } from './limits.ts';
+import type { Load, Percentiles, Picture } from './picture.ts';
+
+type Figures = { readonly [K in SeriesName]?: number | null };
+
+/** Series of which the largest value of a step is kept; of the others, the mean. */
+const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
+
+export class HistoryRings implements HistoryView {
+  /** The object that was active longest ago first. */
+  private readonly objects = new Map<HistoryName, readonly ObjectRing[]>();
+
+  ringsOf(of: HistoryName): readonly Ring[] {
+    return (this.objects.get(of) ?? []).map((ring) => ring.view());
+  }
+
+  record({ takenMs, servers, clients, volumes, pools }: Picture): void {
+    const sources = servers.some(({ machine }) => machine !== null) ? servers.filter(({ machine }) => machine !== null) : clients;
+    this.add('all', takenMs, figuresOf(sources.map(({ load }) => load)), true);
+    for (const { id, load } of servers) this.add(`server:${id}`, takenMs, figuresOf([load]), isActive(load));
+    for (const { id, load } of clients) this.add(`client:${id}`, takenMs, figuresOf([load]), isActive(load));
+    for (const { id, load } of volumes) this.add(`volume:${id}`, takenMs, figuresOf([load]), isActive(load));
+    for (const { id, totalBytes, freeBytes } of pools) {
+      const usedBytes = totalBytes === null || freeBytes === null ? null : totalBytes - freeBytes;
+      this.add(`pool:${id}`, takenMs, { usedBytes, totalBytes }, true);
+    }
+  }
+
+  private add(name: HistoryName, atMs: number, figures: Figures, isBusy: boolean): void {
+    let rings = this.objects.get(name);
+    if (rings === undefined && !isBusy) return;
+    if (rings === undefined || isBusy) {
+      rings ??= RINGS.map(({ stepMs, length }) => new ObjectRing(stepMs, length));
+      // The map keeps its order: what is busy goes to its end.
+      this.objects.delete(name);
+      this.objects.set(name, rings);
+    }
+    for (const ring of rings) ring.add(atMs, figures);
+    if (this.objects.size <= HISTORY_OBJECTS_MAX) return;
+    const [first] = this.objects.keys();
+    if (first !== undefined) this.objects.delete(first);
+  }
+}
+
+/** One ring of one object. A value is kept at the number of its step, modulo the length. */
+class ObjectRing {
+  private readonly stepMs: number;
+  private readonly length: number;
+  private readonly values = new Map<SeriesName, Float32Array>();
+  private last = -1;
+  private first = -1;
+  /** Samples in the last step. */
+  private samples = 0;
+
+  constructor(stepMs: number, length: number) {
+    this.stepMs = stepMs;
+    this.length = length;
+  }
+
+  add(atMs: number, figures: Figures): void {
+    const step = Math.floor(atMs / this.stepMs);
+    if (this.last < 0 || step < this.last || step - this.last >= this.length) this.clear(step);
+    while (this.last < step) {
+      this.last++;
+      this.samples = 0;
+      for (const values of this.values.values()) values[this.last % this.length] = Number.NaN;
+    }
+    this.samples++;
+    for (const name of SERIES) {
+      const value = figures[name];
+      if (value !== undefined && value !== null) this.put(name, value);
+    }
+  }
+
+  view(): Ring {
+    const count = this.last < 0 ? 0 : Math.min(this.length, this.last - this.first + 1);
+    const steps = Array.from({ length: count }, (_, at) => this.last - count + 1 + at);
+    const series = [...this.values].map(([name, values]) => {
+      const list = steps.map((step) => values[step % this.length] ?? Number.NaN);
+      return [name, list.map((value) => (Number.isNaN(value) ? null : value))] as const;
+    });
+    return { stepMs: this.stepMs, timesMs: steps.map((step) => step * this.stepMs), series: Object.fromEntries(series) };
+  }
+
+  private put(name: SeriesName, value: number): void {
+    let values = this.values.get(name);
+    if (values === undefined) {
+      values = new Float32Array(this.length).fill(Number.NaN);
+      this.values.set(name, values);
+    }
+    const at = this.last % this.length;
+    const before = values[at] ?? Number.NaN;
+    if (Number.isNaN(before)) values[at] = value;
+    else values[at] = LARGEST.has(name) ? Math.max(before, value) : before + (value - before) / this.samples;
+  }
+
+  /** Begins again: there was nothing before, the clock was set back, or everything is too old. */
+  private clear(step: number): void {
+    for (const values of this.values.values()) values.fill(Number.NaN);
+    this.first = step;
+    this.last = step;
+    this.samples = 0;
+  }
+}
+
+function isActive(load: Load): boolean {
+  return load.readsPerSecond > 0 || load.writesPerSecond > 0;
+}
+
+/** Of several loads: the rates together, the mean of the middle latencies, and the worst of the high ones. */
+function figuresOf(loads: readonly Load[]): Figures {
+  const sum = (key: 'readsPerSecond' | 'writesPerSecond' | 'readBytesPerSecond' | 'writtenBytesPerSecond'): number =>
+    loads.reduce((total, load) => total + load[key], 0);
+  const latencies = loads.flatMap(({ readLatency, writeLatency, readsPerSecond, writesPerSecond }) => [
+    ...weighted(readLatency, readsPerSecond),
+    ...weighted(writeLatency, writesPerSecond),
+  ]);
+  const weight = latencies.reduce((total, [, share]) => total + share, 0);
+  const worst = (key: keyof Percentiles): number | null =>
+    latencies.length === 0 ? null : Math.max(...latencies.map(([percentiles]) => percentiles[key]));
+  return {
+    readBytesPerSecond: sum('readBytesPerSecond'),
+    writtenBytesPerSecond: sum('writtenBytesPerSecond'),
+    readsPerSecond: sum('readsPerSecond'),
+    writesPerSecond: sum('writesPerSecond'),
+    p50Us: weight === 0 ? null : latencies.reduce((total, [{ p50Us }, share]) => total + p50Us * share, 0) / weight,
+    p99Us: worst('p99Us'),
+    p999Us: worst('p999Us'),
+  };
+}
+
+function weighted(percentiles: Percentiles | null, share: number): [Percentiles, number][] {
+  return percentiles === null ? [] : [[percentiles, share]];
+}

@@ -1,0 +1,32 @@
+// Bounds of what rsweb knows at a time. Units are in the names.
+// Invariant: what one source tells cannot fill the memory.
+
+import { assert } from '@rsio/common/lib/assert';
+
+/** Elements of each list of a picture. */
+export const ELEMENTS_MAX = 20_000;
+/** Findings that are shown; the first ones, errors before warnings. */
+export const FINDINGS_MAX = 500;
+export const EVENTS_MAX = 200;
+/** Texts from other machines are cut at this length. */
+export const TEXT_MAX_CHARS = 2_048;
+/** Elements of the lists inside of an element, such as the holders of a volume. */
+export const INNER_MAX = 4_096;
+
+/** A pool that is fuller than this is reported as a warning, and as an error. */
+export const POOL_WARNING = 0.8;
+export const POOL_ERROR = 0.95;
+
+/** History: steps and lengths of the rings of an object, the finest first. */
+export const RINGS = [
+  { stepMs: 5_000, length: 180 },
+  { stepMs: 60_000, length: 360 },
+] as const;
+/** Series of an object that are kept, 4 bytes for each step. */
+const SERIES_KEPT = 9;
+/** Objects with a history. Beyond it, the one that has done nothing for the longest time loses its own. */
+export const HISTORY_OBJECTS_MAX = 3_000;
+export const HISTORY_BYTES_MAX = 64 * 1_024 * 1_024;
+const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
+
+assert(HISTORY_OBJECTS_MAX * RING_STEPS * SERIES_KEPT * 4 <= HISTORY_BYTES_MAX, 'The history must fit into its memory');

@@ -1,0 +1,140 @@
+// Pictures: several sources become one without repeating objects, a picture of another machine is taken only in its shape and without foreign
+// links, releases that differ are found, and histories stay within their memory.
+
+import { describe, expect, test } from 'vitest';
+import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';
+import { HistoryRings } from './history-rings.ts';
+import { HISTORY_OBJECTS_MAX, RINGS, TEXT_MAX_CHARS } from './limits.ts';
+import { merged } from './merge.ts';
+import type { Picture } from './picture.ts';
+import { checkedPicture } from './picture-shape.ts';
+import { finding } from './remedies.ts';
+import { versionFindings } from './versions.ts';
+
+const sample = samplePicture();
+const LISTS = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'findings', 'events'] as const;
+
+/** What clients alone would tell. */
+function bySecondHand(picture: Picture): Picture {
+  const servers = picture.servers.map((server) => ({ ...server, machine: null, version: null, namespace: 'osl', serverid: 7 }));
+  const volumes = picture.volumes.map((volume) => ({ ...volume, pool: null, usedBytes: null, waits: [] }));
+  return { ...picture, machines: [], servers, volumes, pools: [] };
+}
+
+describe('merging', () => {
+  test('a picture with itself changes nothing but the order', () => {
+    const once = merged([sample], SAMPLE_MS);
+    const twice = merged([sample, sample], SAMPLE_MS);
+    for (const list of LISTS) expect(twice[list].length).toBe(once[list].length);
+    expect(twice.volumes).toEqual(once.volumes);
+  });
+
+  test.each([[[sample, bySecondHand(sample)]], [[bySecondHand(sample), sample]]])(
+    'what a server tells of itself counts, in any order',
+    (parts) => {
+      const whole = merged(parts, SAMPLE_MS);
+      const poolOf = (volumes: Picture['volumes']) => new Map(volumes.map(({ id, pool }) => [id, pool]));
+      expect(poolOf(whole.volumes)).toEqual(poolOf(sample.volumes));
+      expect(whole.servers.every(({ machine, serverid }) => machine !== null && serverid !== null)).toBe(true);
+      expect(whole.pools.length).toBe(sample.pools.length);
+    },
+  );
+
+  test('findings are in order, errors first', () => {
+    const severities = merged([sample], SAMPLE_MS).findings.map(({ severity }) => severity);
+    expect(severities).toEqual(severities.toSorted());
+    expect(severities).toContain('warning');
+  });
+});
+
+describe('a picture of another machine', () => {
+  test('passes unchanged, and loses what this release does not know', () => {
+    const text = JSON.stringify({ ...sample, more: { deep: [[[1]]] }, volumes: sample.volumes.map((one) => ({ ...one, secret: 'x' })) });
+    const taken = checkedPicture(JSON.parse(text));
+    expect(typeof taken).toBe('object');
+    expect(JSON.stringify(taken)).not.toContain('secret');
+    expect(taken).toMatchObject({ volumes: JSON.parse(JSON.stringify(sample.volumes)) as unknown[] });
+  });
+
+  test.each([
+    [null, 'it is not an object'],
+    [[], 'it is not an object'],
+    [{}, 'takenMs is not a number'],
+    [{ ...sample, volumes: {} }, 'volumes is not a list'],
+    [{ ...sample, volumes: [{}] }, 'volumes[0].id is not text'],
+    [{ ...sample, paths: sample.paths.map((one) => ({ ...one, state: 'sideways' })) }, 'paths[0].state is not one of'],
+    [{ ...sample, snapshots: '7' }, 'snapshots is not a number'],
+  ])('is refused with the place of what is wrong: %#', (value, trouble) => {
+    expect(checkedPicture(value)).toContain(trouble);
+  });
+
+  test('cannot lead to other sites, nor send endless texts', () => {
+    const hostile = {
+      ...sample,
+      findings: sample.findings.map((one) => ({ ...one, href: 'https://evil.example/', what: 'x'.repeat(1_000_000) })),
+      events: sample.events.map((one) => ({ ...one, href: '//evil.example/volume/a' })),
+    };
+    const taken = checkedPicture(hostile);
+    if (typeof taken === 'string') throw new Error(taken);
+    expect(new Set([...taken.findings, ...taken.events].map(({ href }) => href))).toEqual(new Set([null]));
+    expect(taken.findings.every(({ what }) => what.length === TEXT_MAX_CHARS)).toBe(true);
+  });
+});
+
+test('servers and clients that lag behind the newest release are named', () => {
+  const [server, client] = [sample.servers[0], sample.clients[0]];
+  if (server === undefined || client === undefined) throw new Error('The sample has none');
+  const found = (versions: readonly (string | null)[]): string[] =>
+    versionFindings({ servers: [{ ...server, version: versions[0] ?? null }], clients: [{ ...client, version: versions[1] ?? null }] }).map(
+      ({ where }) => where.split(' ')[0] ?? '',
+    );
+  expect(found(['0.2.0', '0.2.0'])).toEqual([]);
+  expect(found(['0.2.0', null])).toEqual([]);
+  expect(found(['0.10.0', '0.9.0'])).toEqual(['client']);
+  expect(found(['0.1.0', '0.2.0'])).toEqual(['server']);
+});
+
+test('a sentence becomes a finding with its remedy, which stands behind the last colon', () => {
+  const place = { where: 'pool fast', href: null };
+  expect(finding('error', 'full', 'Pool fast (a: b) is full: remove volumes', place)).toMatchObject({
+    id: 'full pool fast',
+    what: 'Pool fast (a: b) is full',
+    remedy: 'Remove volumes',
+  });
+  expect(finding('error', 'full', 'It is full', place)).toMatchObject({ what: 'It is full', remedy: '' });
+});
+
+describe('the history', () => {
+  const [fine] = RINGS;
+
+  test('has a step for each time, without values where nothing was measured', () => {
+    const history = new HistoryRings();
+    history.record(samplePicture({ takenMs: SAMPLE_MS }));
+    history.record(samplePicture({ takenMs: SAMPLE_MS + fine.stepMs * 3, tick: 1 }));
+    const [ring] = history.ringsOf('all');
+    expect(ring?.timesMs.length).toBe(4);
+    expect(ring?.series.readsPerSecond?.map((value) => value !== null)).toEqual([true, false, false, true]);
+    expect(history.ringsOf('volume:none')).toEqual([]);
+  });
+
+  test('forgets what is older than its ring, and begins again when the clock is set back', () => {
+    const history = new HistoryRings();
+    for (let at = 0; at < fine.length + 10; at++) history.record({ ...sample, takenMs: SAMPLE_MS + at * fine.stepMs });
+    expect(history.ringsOf('all')[0]?.timesMs.length).toBe(fine.length);
+    history.record({ ...sample, takenMs: SAMPLE_MS - 86_400_000 });
+    expect(history.ringsOf('all')[0]?.timesMs.length).toBe(1);
+  });
+
+  test('of very many volumes is bounded; those that were busy last are kept', () => {
+    const [volume] = sample.volumes;
+    if (volume === undefined) throw new Error('The sample has none');
+    const busy = { ...volume.load, readsPerSecond: 1 };
+    const volumes = Array.from({ length: HISTORY_OBJECTS_MAX + 100 }, (_, at) => ({ ...volume, id: String(at), load: busy }));
+    const history = new HistoryRings();
+    history.record({ ...sample, servers: [], clients: [], pools: [], volumes });
+    expect(history.ringsOf('volume:0')).toEqual([]);
+    expect(history.ringsOf(`volume:${HISTORY_OBJECTS_MAX + 99}`).length).toBe(RINGS.length);
+    history.record({ ...sample, volumes: [{ ...volume, id: 'idle', load: { ...busy, readsPerSecond: 0, writesPerSecond: 0 } }] });
+    expect(history.ringsOf('volume:idle')).toEqual([]);
+  });
+});

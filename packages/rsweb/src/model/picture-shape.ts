@@ -1,0 +1,228 @@
+// The shape of a picture that another machine's rsweb sends, and the guard that takes only what has this shape. Pure. Invariants: a picture that
+// passes has no field that the type lacks, and no text or list beyond its bound; the shape and the type of picture.ts are the same.
+
+import { count, flag, type Form, list, number, object, type Of, orNull, type Shape, text, whole, word } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/control/shape';
+import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
+import { ELEMENTS_MAX, INNER_MAX, TEXT_MAX_CHARS } from './limits.ts';
+import type { Picture } from './picture.ts';
+
+/** Version of the form. It increases when a reader of the old one would misread the new one. */
+export const PICTURE_FORMAT = 1;
+
+const PERCENTILES = orNull(object({ p50Us: number(), p99Us: number(), p999Us: number() }));
+const LOAD = object({
+  readsPerSecond: number(),
+  writesPerSecond: number(),
+  readBytesPerSecond: number(),
+  writtenBytesPerSecond: number(),
+  readLatency: PERCENTILES,
+  writeLatency: PERCENTILES,
+});
+const texts = orNull(text());
+const numbers = orNull(number());
+
+const PICTURE = object({
+  takenMs: number(),
+  machines: list(
+    object({
+      id: text(),
+      name: text(),
+      isLocal: flag(),
+      state: word(['answers', 'silent']),
+      reason: texts,
+      programs: list(object({ program: word(['rssrv', 'rsiod']), version: text(), startedMs: number() })),
+    }),
+  ),
+  servers: list(
+    object({
+      id: text(),
+      name: text(),
+      namespace: text(),
+      serverid: orNull(count()),
+      machine: texts,
+      state: word(['up', 'connecting', 'down']),
+      reason: texts,
+      version: texts,
+      startedMs: numbers,
+      interfaces: list(
+        object({
+          name: text(),
+          address: text(),
+          port: count(),
+          state: word(['listening', 'waiting', 'off', 'unknown']),
+          reason: texts,
+        }),
+      ),
+      load: LOAD,
+    }),
+  ),
+  clients: list(
+    object({
+      id: text(),
+      name: text(),
+      machine: texts,
+      state: word(['connected', 'silent', 'absent']),
+      address: texts,
+      sinceMs: numbers,
+      version: texts,
+      role: orNull(word(['use', 'manage', 'admin'])),
+      fencedMs: numbers,
+      volumes: list(text()),
+      load: LOAD,
+    }),
+  ),
+  paths: list(
+    object({
+      id: text(),
+      client: text(),
+      server: text(),
+      interface: texts,
+      localAddress: texts,
+      address: text(),
+      port: orNull(count()),
+      state: word(PATH_STATES),
+      tx: word(DIRECTIONS),
+      rx: word(DIRECTIONS),
+      sinceMs: number(),
+      lastError: texts,
+      roundTripMs: numbers,
+      cipher: texts,
+      sentBytesPerSecond: numbers,
+      receivedBytesPerSecond: numbers,
+    }),
+  ),
+  volumes: list(
+    object({
+      id: text(),
+      name: text(),
+      universe: whole(0, 9),
+      server: text(),
+      pool: texts,
+      state: word(['served', 'paused', 'stopped', 'unavailable']),
+      reason: texts,
+      sizeBytes: numbers,
+      usedBytes: numbers,
+      readonly: flag(),
+      shared: flag(),
+      holders: list(object({ client: text(), sinceMs: number() })),
+      waits: list(object({ client: text(), waitsFor: text(), requests: number(), sinceMs: number() })),
+      snapshots: number(),
+      lastSnapshotMs: numbers,
+      schedule: texts,
+      mirror: texts,
+      iopsLimit: numbers,
+      bandwidthLimitBytes: numbers,
+      load: LOAD,
+    }),
+  ),
+  pools: list(
+    object({
+      id: text(),
+      name: text(),
+      server: text(),
+      path: text(),
+      state: word(['ready', 'unavailable']),
+      reason: texts,
+      totalBytes: numbers,
+      freeBytes: numbers,
+      promisedBytes: number(),
+      limitBytes: numbers,
+      reserve: number(),
+      isShort: flag(),
+      volumes: number(),
+      removed: number(),
+    }),
+  ),
+  mirrors: list(
+    object({
+      id: text(),
+      name: text(),
+      universe: whole(0, 9),
+      namespace: text(),
+      state: word(['known', 'unfinished', 'unknown']),
+      sizeBytes: numbers,
+      replicas: list(
+        object({
+          server: texts,
+          serverName: text(),
+          volume: texts,
+          state: word(['in sync', 'behind', 'copying']),
+          isReachable: flag(),
+          leftBytes: numbers,
+          bytesPerSecond: numbers,
+          etaMs: numbers,
+        }),
+      ),
+      voters: list(object({ serverName: text(), answers: flag(), trouble: texts })),
+      majority: number(),
+      holder: texts,
+    }),
+  ),
+  snapshots: number(),
+  findings: list(
+    object({
+      id: text(),
+      severity: word(['error', 'warning']),
+      what: text(),
+      where: text(),
+      remedy: text(),
+      commands: list(text()),
+      href: texts,
+      sinceMs: numbers,
+    }),
+  ),
+  events: list(
+    object({ id: text(), atMs: number(), machine: text(), object: text(), from: text(), to: text(), reason: text(), href: texts }),
+  ),
+});
+
+/** Fails to compile if the shape and the type differ. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
+const isSameAsType: Same<Of<typeof PICTURE>, Picture> = true;
+
+/** The picture in an answer, or why it is none. */
+export function checkedPicture(value: unknown): Picture | string {
+  const pruned = isSameAsType && prune(PICTURE, value, ELEMENTS_MAX);
+  const wrong = misfit(PICTURE, pruned, 'exactly');
+  return wrong === null ? withOwnLinks(pruned as Picture) : wrong;
+}
+
+/** A link of another machine leads to a page of this one, or nowhere. */
+function withOwnLinks(picture: Picture): Picture {
+  const own = (href: string | null): string | null =>
+    href !== null && /^\/(volume|client|server|pool|mirror)\/[^/\s]+$/.test(href) ? href : null;
+  return {
+    ...picture,
+    findings: picture.findings.map((one) => ({ ...one, href: own(one.href) })),
+    events: picture.events.map((one) => ({ ...one, href: own(one.href) })),
+  };
+}
+
+/** A copy with the fields of the shape only. What does not fit is copied as null, so that the check finds it. */
+function prune({ form }: Shape, value: unknown, listMax: number): unknown {
+  switch (form.kind) {
+    case 'text':
+    case 'word':
+      return typeof value === 'string' ? value.slice(0, TEXT_MAX_CHARS) : null;
+    case 'number':
+    case 'flag':
+      return typeof value === 'number' || typeof value === 'boolean' ? value : null;
+    case 'or-null':
+      return value === null ? null : prune(form.of, value, listMax);
+    case 'list':
+      return Array.isArray(value) ? value.slice(0, listMax).map((one) => prune(form.of, one, INNER_MAX)) : null;
+    case 'record':
+      return {};
+    case 'object':
+      return pruneFields(form, value, listMax);
+  }
+}
+
+function pruneFields({ fields }: Form & { kind: 'object' }, value: unknown, listMax: number): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const given = value as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, shape]) => [name, Object.hasOwn(given, name) ? prune(shape, given[name], listMax) : null]),
+  );
+}

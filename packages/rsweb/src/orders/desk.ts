@@ -1,0 +1,129 @@
+// Takes orders: asks for a confirmation where one is needed, carries the order out, logs it with the name of the token, and keeps what the next
+// page says of it. Invariants: an order is logged before it begins and when it has ended; a page never waits longer than the bound for one.
+
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { Picture } from '../model/picture.ts';
+import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from './limits.ts';
+import type { Fields, OrderKind, Work } from './order.ts';
+
+/** A question that a page asks before an order is carried out, as pages/confirm.ts takes it. */
+export interface Confirmation {
+  readonly title: string;
+  readonly what: string;
+  readonly consequence: string;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly action: string;
+  readonly href: string;
+}
+
+export type Outcome =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'confirm'; readonly confirmation: Confirmation }
+  /** `notice`: a key for the query of the page, such as `notice=KEY`. */
+  | { readonly kind: 'done'; readonly href: string; readonly notice: string; readonly text: string; readonly isDone: boolean };
+
+export interface DeskPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly orders: Readonly<Record<string, OrderKind>>;
+  readonly picture: () => Picture;
+  /** The picture is old after an order. */
+  readonly changed: () => void;
+}
+
+export class Desk {
+  private readonly ports: DeskPorts;
+  private readonly notices = new Map<string, { readonly text: string; readonly atMs: number }>();
+  private running = 0;
+
+  constructor(ports: DeskPorts) {
+    this.ports = ports;
+  }
+
+  /** `token`: the name of the token that orders. */
+  async take(name: string, form: URLSearchParams, token: string): Promise<Outcome> {
+    const { orders, picture } = this.ports;
+    const kind = Object.hasOwn(orders, name) ? orders[name] : undefined;
+    if (kind === undefined) return { kind: 'unknown' };
+    let work: Work;
+    try {
+      work = kind.prepare(fieldsOf(form), picture());
+    } catch (thrown) {
+      return this.refused(backOf(form), toRsError(thrown).message);
+    }
+    if (kind.confirm !== null && form.get('confirm') !== 'yes') {
+      const fields = Object.fromEntries([...form].filter(([field]) => field !== 'csrf' && field !== 'confirm'));
+      const { verb, consequence } = kind.confirm;
+      const common = { consequence, fields, action: `/orders/${name}`, href: backOf(form) };
+      return { kind: 'confirm', confirmation: { ...common, title: `${verb} ${work.object}`, what: work.done } };
+    }
+    if (this.running >= ORDERS_MAX) return this.refused(work.href, `${ORDERS_MAX} orders run already: try again`);
+    return this.carryOut(name, work, token);
+  }
+
+  /** The text for a key; null if it is unknown or old. */
+  notice(key: string | null): string | null {
+    const found = key === null ? undefined : this.notices.get(key);
+    return found === undefined || this.ports.clock.monotonicMs() - found.atMs > NOTICE_MS ? null : found.text;
+  }
+
+  private async carryOut(name: string, work: Work, token: string): Promise<Outcome> {
+    const { clock, log, changed } = this.ports;
+    const by = `rsweb token ${token}`;
+    log.info(`Token ${token} orders ${name}: ${work.done}`, { audit: true, login: token, order: name });
+    this.running++;
+    const run = work.run(by).then(
+      () => {
+        log.info(`Order ${name} of token ${token} is done: ${work.done}`, { audit: true, login: token, order: name });
+        return null;
+      },
+      (thrown: unknown) => {
+        const { message } = toRsError(thrown);
+        log.warn(`Order ${name} of token ${token} has failed: ${message}`, { audit: true, login: token, order: name });
+        return message;
+      },
+    );
+    const ended = run.finally(() => {
+      this.running--;
+      changed();
+    });
+    const trouble = await Promise.race([ended, this.patience(clock)]);
+    if (trouble === null) return this.outcome(work.href, `Done: ${work.done}`, true);
+    if (trouble === LASTING) return this.outcome(work.href, 'The order takes longer: the log of rsweb tells its outcome', true);
+    return this.refused(work.href, trouble);
+  }
+
+  private patience(clock: Clock): Promise<string> {
+    return new Promise((resolve) => void clock.after(ORDER_SHOWN_MS, () => resolve(LASTING)));
+  }
+
+  private refused(href: string, message: string): Outcome {
+    return this.outcome(href, `Not done: ${message}`, false);
+  }
+
+  private outcome(href: string, text: string, isDone: boolean): Outcome {
+    const notice = randomBytes(12).toString('base64url');
+    this.notices.set(notice, { text, atMs: this.ports.clock.monotonicMs() });
+    const [oldest] = this.notices.keys();
+    if (this.notices.size > NOTICES_MAX && oldest !== undefined) this.notices.delete(oldest);
+    return { kind: 'done', href, notice, text, isDone };
+  }
+}
+
+const LASTING = 'lasting';
+
+function fieldsOf(form: URLSearchParams): Fields {
+  return { get: (name) => (form.get(name) ?? '').trim().slice(0, FIELD_MAX_CHARS) };
+}
+
+/** The page of the object that the form names. */
+function backOf(form: URLSearchParams): string {
+  for (const kind of ['volume', 'client', 'server'] as const) {
+    const id = form.get(kind);
+    if (id !== null && id !== '') return `/${kind}/${encodeURIComponent(id)}`;
+  }
+  return '/';
+}

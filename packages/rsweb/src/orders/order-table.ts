@@ -1,0 +1,164 @@
+// All orders: which fields each has, what it acts upon, and which request it becomes. Only objects of this machine take orders, because other
+// machines have their own rsweb, tokens and logs. Invariant: an order has the same effect and the same limits as the command of rsadm or rsconfig.
+
+import { randomUUID } from 'node:crypto';
+import { callControl } from '@rsio/common/control/control-client';
+import { callServer } from '@rsio/common/control/server/call-server';
+import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { parseName, parseSize } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { hrefOf } from '../model/ids.ts';
+import type { Client, Picture, Server, Volume } from '../model/picture.ts';
+import type { Fields, OrderKind, Work } from './order.ts';
+
+export interface OrderSockets {
+  readonly server: string;
+  readonly client: string;
+}
+
+const SETTINGS = ['clients', 'readonly', 'shared', 'snapshots', 'iops', 'bandwidth', 'burst'] as const;
+
+export function orderTable(sockets: OrderSockets): Readonly<Record<string, OrderKind>> {
+  const ask =
+    <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) =>
+    async (by: string): Promise<void> =>
+      void (await callServer(sockets.server, method, params, { by }));
+  /** An order about a volume of this machine's server. */
+  const ofVolume = (work: (volume: Volume, fields: Fields) => Work, confirm: OrderKind['confirm'] = null): OrderKind => ({
+    confirm,
+    prepare: (fields, picture) => work(servedVolume(fields, picture), fields),
+  });
+  const request = (): string => randomUUID();
+  return {
+    'volume-create': { confirm: null, prepare: (fields, picture) => creation(fields, picture, ask) },
+    'volume-grow': ofVolume((volume, fields) => {
+      const sizeBytes = parseSize(fields.get('size'));
+      return {
+        ...on(volume, 'is grown'),
+        run: ask('volume-grow', { ...named(volume), sizeBytes, pool: null, mirror: null, request: request() }),
+      };
+    }),
+    'volume-rename': ofVolume((volume, fields) => {
+      const newName = parseName(fields.get('newName'));
+      return {
+        ...on(volume, `is called ${newName}`),
+        run: ask('volume-rename', { ...named(volume), newName, newUniverse: volume.universe, request: request() }),
+      };
+    }),
+    'volume-snapshot': ofVolume((volume, fields) => {
+      const snapshots = [{ ...named(volume), snapshot: fields.get('snapshot') }];
+      return { ...on(volume, `has snapshot ${fields.get('snapshot')}`), run: ask('volume-snapshot', { snapshots, request: request() }) };
+    }),
+    'volume-set': ofVolume((volume, fields) => {
+      const settings = SETTINGS.flatMap((key) => (fields.get(key) === '' ? [] : `${key}=${fields.get(key)}`));
+      if (settings.length === 0) throw new RsError('E_USAGE', 'No setting is given: fill in at least one field');
+      return {
+        ...on(volume, `is changed (${settings.join(' ')})`),
+        run: ask('volume-set', { ...named(volume), settings, request: request() }),
+      };
+    }),
+    'volume-remove': ofVolume(
+      (volume) => ({ ...on(volume, 'is removed'), href: '/', run: ask('volume-remove', { ...named(volume), request: request() }) }),
+      { verb: 'Remove', consequence: 'Clients cannot use it any more. It can be restored for some time with rsadm volume restore.' },
+    ),
+    'client-kick': {
+      confirm: { verb: 'End the session of', consequence: 'Its I/O waits until it has connected again, which it does by itself.' },
+      prepare: (fields, picture) => {
+        const client = found<Client>('client', picture.clients, fields.get('client'));
+        return {
+          object: `client ${client.name}`,
+          done: `The session of client ${client.name} has ended`,
+          href: hrefOf('client', client.id),
+          run: ask('client-kick', { name: client.name }),
+        };
+      },
+    },
+    attach: { confirm: null, prepare: (fields, picture) => attachment(fields, picture, 'attach', sockets) },
+    detach: {
+      confirm: { verb: 'Detach', consequence: 'Its device disappears. rsiod refuses while a program uses it.' },
+      prepare: (fields, picture) => attachment(fields, picture, 'detach', sockets),
+    },
+  };
+}
+
+type Ask = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => (by: string) => Promise<void>;
+
+function creation(fields: Fields, picture: Picture, ask: Ask): Work {
+  const server = found<Server>('server', picture.servers, fields.get('server'));
+  checkLocal(server.machine, `server ${server.name}`, picture);
+  const name = parseName(fields.get('name'));
+  const universe = Number(fields.get('universe') || '0');
+  const pool = picture.pools.find(({ id }) => id === fields.get('pool'))?.name ?? (fields.get('pool') || null);
+  const order = ask('volume-create', {
+    name,
+    universe,
+    sizeBytes: parseSize(fields.get('size')),
+    blockSizeBytes: 512,
+    pool,
+    thick: fields.get('thick') === 'yes',
+    readonly: false,
+    shared: false,
+    clients: null,
+    takeOver: null,
+    takeOverForce: false,
+    request: randomUUID(),
+  });
+  return {
+    object: `volume ${name}@${universe}`,
+    done: `Volume ${name}@${universe} is created`,
+    href: hrefOf('server', server.id),
+    run: order,
+  };
+}
+
+function attachment(fields: Fields, picture: Picture, method: 'attach' | 'detach', { client: socket }: OrderSockets): Work {
+  const volume = found<Volume>('volume', picture.volumes, fields.get('volume'));
+  const local = picture.machines.find(({ isLocal }) => isLocal)?.id;
+  if (!picture.clients.some(({ machine }) => machine !== null && machine === local)) {
+    throw new RsError('E_NOT_RUNNING', 'No rsiod runs on this machine: start it, or order this at the rsweb of the client');
+  }
+  const namespace = picture.servers.find(({ id }) => id === volume.server)?.namespace ?? '';
+  const label = volumeLabel({ namespace, name: volume.name, universe: volume.universe });
+  const names = [namespace === '' ? `${volume.name}@${volume.universe}` : label];
+  const run = async (by: string): Promise<void> => {
+    const { outcomes } =
+      method === 'attach'
+        ? await callControl(socket, 'attach', { names, readOnly: false, server: null, take: 'no' }, { by })
+        : await callControl(socket, 'detach', { names, force: false }, { by });
+    const failed = outcomes.find(({ error }) => error !== null)?.error;
+    if (failed !== undefined && failed !== null) throw new RsError('E_VOLUME', failed.message);
+  };
+  return { ...on(volume, `is ${method}ed on this machine`), run };
+}
+
+/** Every object of a list has an id. */
+function found<T extends { readonly id: string }>(what: string, all: readonly T[], id: string): T {
+  const one = all.find((each) => each.id === id);
+  if (one === undefined) throw new RsError('E_USAGE', `There is no such ${what} any more: load the page again`);
+  return one;
+}
+
+function servedVolume(fields: Fields, picture: Picture): Volume {
+  const volume = found<Volume>('volume', picture.volumes, fields.get('volume'));
+  const server = picture.servers.find(({ id }) => id === volume.server);
+  checkLocal(server?.machine ?? null, `volume ${volume.name}@${volume.universe}`, picture);
+  return volume;
+}
+
+function checkLocal(machine: string | null, what: string, picture: Picture): void {
+  const local = picture.machines.find(({ isLocal }) => isLocal)?.id;
+  if (machine !== null && machine === local) return;
+  throw new RsError(
+    'E_USAGE',
+    `${what.charAt(0).toUpperCase()}${what.slice(1)} is not on this machine: give the order at the rsweb of its server`,
+  );
+}
+
+function named({ name, universe }: Volume): { readonly name: string; readonly universe: number } {
+  return { name, universe };
+}
+
+function on({ name, universe, id }: Volume, is: string): Pick<Work, 'object' | 'done' | 'href'> {
+  return { object: `volume ${name}@${universe}`, done: `Volume ${name}@${universe} ${is}`, href: hrefOf('volume', id) };
+}

@@ -1,0 +1,117 @@
+// Asks all sources, each at its own pace, and makes one picture of what they tell. Invariants: no source waits for another one, and nobody who
+// looks waits for a source; each source is asked once at a time; only own sources are told to other machines, so that machines that look at one
+// another do not tell each other their own words.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { merged, inOrder } from '../model/merge.ts';
+import type { Picture } from '../model/picture.ts';
+import { versionFindings } from '../model/versions.ts';
+import { IDLE_MS, LOOK_LASTS_MS, LOOKING_MS, MERGE_MS } from './limits.ts';
+import { NOTHING, type Source } from './source.ts';
+
+interface Entry {
+  readonly source: Source;
+  /** Null: it is not there. */
+  picture: Picture | null;
+  timer: Timer | null;
+  hasEnded: boolean;
+}
+
+export interface HubPorts {
+  readonly clock: Clock;
+  /** Called with each new picture. */
+  readonly changed: (picture: Picture) => void;
+  /** True while somebody looks at the live picture. */
+  readonly isWatched: () => boolean;
+}
+
+export class Hub {
+  private readonly ports: HubPorts;
+  private entries: readonly Entry[] = [];
+  private latest: Picture = NOTHING;
+  private lookedMs = Number.NEGATIVE_INFINITY;
+  private merging: Timer | null = null;
+
+  constructor(ports: HubPorts) {
+    this.ports = ports;
+  }
+
+  /** The last picture of all sources. */
+  get picture(): Picture {
+    return this.latest;
+  }
+
+  /** The last picture of this machine's sources alone. */
+  ownPicture(): Picture {
+    return merged(picturesOf(this.entries.filter(({ source }) => source.isOwn)), this.ports.clock.wallMs());
+  }
+
+  /** Begins to ask these sources, and ends asking the others. */
+  take(sources: readonly Source[]): void {
+    for (const entry of this.entries) end(entry);
+    this.entries = sources.map((source) => ({ source, picture: null, timer: null, hasEnded: false }));
+    for (const entry of this.entries) void this.ask(entry);
+  }
+
+  /** Somebody looks: the sources are asked more often for a while. */
+  look(): void {
+    const wasLooking = this.isLooking();
+    this.lookedMs = this.ports.clock.monotonicMs();
+    if (wasLooking) return;
+    for (const entry of this.entries) {
+      if (entry.timer === null) continue;
+      entry.timer.cancel();
+      entry.timer = null;
+      void this.ask(entry);
+    }
+  }
+
+  close(): void {
+    this.merging?.cancel();
+    for (const entry of this.entries) end(entry);
+    this.entries = [];
+  }
+
+  private isLooking(): boolean {
+    return this.ports.isWatched() || this.ports.clock.monotonicMs() - this.lookedMs < LOOK_LASTS_MS;
+  }
+
+  /** Never rejects. */
+  private async ask(entry: Entry): Promise<void> {
+    const { clock } = this.ports;
+    const { source } = entry;
+    const beganMs = clock.monotonicMs();
+    try {
+      entry.picture = await source.sample();
+    } catch (thrown) {
+      entry.picture = source.failed(thrown, entry.picture);
+    }
+    if (entry.hasEnded) return;
+    this.mergeSoon();
+    const intervalMs = this.isLooking() ? LOOKING_MS : IDLE_MS;
+    entry.timer = clock.after(Math.max(0, beganMs + intervalMs - clock.monotonicMs()), () => {
+      entry.timer = null;
+      void this.ask(entry);
+    });
+  }
+
+  private mergeSoon(): void {
+    this.merging ??= this.ports.clock.after(MERGE_MS, () => {
+      this.merging = null;
+      const picture = merged(picturesOf(this.entries), this.ports.clock.wallMs());
+      this.latest = { ...picture, findings: inOrder([...picture.findings, ...versionFindings(picture)]) };
+      this.ports.changed(this.latest);
+    });
+  }
+}
+
+function picturesOf(entries: readonly Entry[]): Picture[] {
+  return entries.flatMap(({ picture }) => picture ?? []);
+}
+
+function end(entry: Entry): void {
+  entry.hasEnded = true;
+  entry.timer?.cancel();
+  entry.timer = null;
+  entry.source.close();
+}

@@ -1,0 +1,28 @@
+// Looks at the text of a JSON document before it is parsed: how deep it is nested, and how many values it has at most. Pure. Invariant: parsing a
+// text that passes takes memory in proportion to its bounds.
+
+const DEPTH_MAX = 12;
+const CONTAINERS_MAX = 500_000;
+const VALUES_MAX = 4_000_000;
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA] = Buffer.from('"\\[]{},');
+
+/** Returns what is wrong; null if the text may be parsed. It need not be JSON. */
+export function jsonTrouble(bytes: Uint8Array): string | null {
+  let [depth, containers, values, isText] = [0, 0, 0, false];
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (isText) {
+      if (byte === BACKSLASH) at++;
+      else if (byte === QUOTE) isText = false;
+    } else if (byte === QUOTE) isText = true;
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      containers++;
+      depth++;
+      if (depth > DEPTH_MAX) return `it is nested deeper than ${DEPTH_MAX}`;
+      if (containers > CONTAINERS_MAX) return `it has more than ${CONTAINERS_MAX} lists and objects`;
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--;
+    else if (byte === COMMA && ++values > VALUES_MAX) return `it has more than ${VALUES_MAX} values`;
+  }
+  return null;
+}

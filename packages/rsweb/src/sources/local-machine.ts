@@ -1,0 +1,23 @@
+// What the daemons of this machine have in common as sources: the machine itself, and what their silence means.
+// Invariant: a daemon that is not running, hangs, or may not be asked is a finding with its remedy.
+
+import { hostname } from 'node:os';
+import type { RsError } from '@rsio/common/lib/errors';
+import type { Machine, Picture } from '../model/picture.ts';
+import { finding } from '../model/remedies.ts';
+import { withoutAnswer } from './source.ts';
+
+type Program = 'rssrv' | 'rsiod';
+
+export function localMachine(program: Program, { version, startedMs }: { readonly version: string; readonly startedMs: number }): Machine {
+  const name = hostname();
+  return { id: name, name, isLocal: true, state: 'answers', reason: null, programs: [{ program, version, startedMs }] };
+}
+
+const COMMANDS: Readonly<Record<Program, readonly string[]>> = { rssrv: ['rsslogcat -n 20'], rsiod: ['rsclogcat -n 20'] };
+
+export function localFailure(program: Program, error: RsError, last: Picture | null, nowMs: number): Picture {
+  const place = { where: `${program} on ${hostname()}`, href: null, commands: COMMANDS[program] };
+  const told = finding('error', error.code === 'E_TIMEOUT' ? 'hung' : 'silent', error.message, place);
+  return { ...withoutAnswer(last, told.what, [told]), takenMs: nowMs };
+}

@@ -1,0 +1,85 @@
+// The rssrv of this machine as a source, over its control socket. What changes rarely is asked less often. Invariant: nothing is asked that the
+// readers' socket refuses, so that rsweb can look without the rights of root.
+
+import { existsSync } from 'node:fs';
+import type { RssrvPaths } from '@rsio/common/config/root-paths';
+import { callServer } from '@rsio/common/control/server/call-server';
+import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { serverFindings } from '../daemons/server-findings.ts';
+import { Meters } from '../daemons/meters.ts';
+import type { Picture } from '../model/picture.ts';
+import { type ServerFacts, serverPart } from '../daemons/server-picture.ts';
+import { EVENTS_ASKED, LOCAL_ANSWER_MS, SLOW_FACTS_MS } from './limits.ts';
+import { localFailure, localMachine } from './local-machine.ts';
+import type { Source } from './source.ts';
+
+type Slow = Pick<ServerFacts, 'daemon' | 'interfaces' | 'volumes' | 'witnesses'>;
+
+export class LocalServer implements Source {
+  readonly name = 'rssrv';
+  readonly isOwn = true;
+  private readonly paths: RssrvPaths;
+  private readonly clock: Clock;
+  private readonly meters = new Meters();
+  private slow: { readonly facts: Slow; readonly atMs: number } | null = null;
+
+  constructor(paths: RssrvPaths, clock: Clock) {
+    this.paths = paths;
+    this.clock = clock;
+  }
+
+  async sample(): Promise<Picture | null> {
+    if (!existsSync(this.paths.controlSocket) && !existsSync(this.paths.configFile)) return null;
+    const [slow, pools, clients, stats, change, events] = await Promise.all([
+      this.slowFacts(),
+      this.ask('pool-list', {}),
+      this.ask('client-list', {}),
+      this.ask('stats', {}),
+      this.ask('change-show', {}),
+      this.ask('events', { count: EVENTS_ASKED, after: null, waitMs: 0 }),
+    ]);
+    const facts: ServerFacts = {
+      ...slow,
+      pools: pools.pools,
+      clients: clients.clients,
+      stats,
+      change: change.change,
+      events: events.events,
+      wallMs: this.clock.wallMs(),
+      monotonicMs: this.clock.monotonicMs(),
+    };
+    const machine = localMachine('rssrv', facts.daemon);
+    const part = serverPart(facts, machine.id, this.meters);
+    this.meters.endRound();
+    return { ...part, machines: [machine], findings: serverFindings(facts) };
+  }
+
+  failed(thrown: unknown, last: Picture | null): Picture {
+    this.slow = null;
+    return localFailure('rssrv', toRsError(thrown), last, this.clock.wallMs());
+  }
+
+  close(): void {
+    this.slow = null;
+  }
+
+  private async slowFacts(): Promise<Slow> {
+    const nowMs = this.clock.monotonicMs();
+    if (this.slow !== null && nowMs - this.slow.atMs < SLOW_FACTS_MS) return this.slow.facts;
+    const [daemon, interfaces, volumes, witnesses] = await Promise.all([
+      this.ask('daemon', {}),
+      this.ask('interface-list', {}),
+      this.ask('volume-list', { pool: null }),
+      this.ask('witness-list', {}),
+    ]);
+    const facts = { daemon, interfaces: interfaces.interfaces, volumes: volumes.volumes, witnesses: witnesses.records };
+    this.slow = { facts, atMs: nowMs };
+    return facts;
+  }
+
+  private ask<M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']): Promise<ServerMethods[M]['result']> {
+    return callServer(this.paths.controlSocket, method, params, { timeoutMs: LOCAL_ANSWER_MS, clock: this.clock });
+  }
+}
