@@ -17,10 +17,12 @@ async function makeParts() {
   const { SCHEMA } = await source('common/src/config/schema/schema.ts');
   const rsconfig = await source('rsconfig/src/command-table.ts');
   const rsadm = await source('rsadm/src/command-table.ts');
+  const { WEB_SCHEMA } = await source('rsweb/src/config/schema.ts');
   const parts = {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),
     'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
     rscltcfg: keysPart(SCHEMA.rscltcfg),
+    rswebcfg: keysPart(WEB_SCHEMA),
     rsconfig: commandsPart('rsconfig', rsconfig.COMMANDS),
     rsadm: commandsPart('rsadm', rsadm.COMMANDS),
   };

@@ -31,10 +31,12 @@ async function parts() {
   const { SCHEMA } = await source('common/src/config/schema/schema.ts');
   const { COMMANDS } = await source('rsconfig/src/command-table.ts');
   const rsadm = await source('rsadm/src/command-table.ts');
+  const { WEB_SCHEMA } = await source('rsweb/src/config/schema.ts');
   return {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),
     'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
     rscltcfg: keysPart(SCHEMA.rscltcfg),
+    rswebcfg: keysPart(WEB_SCHEMA),
     rsconfig: commandsPart('rsconfig', COMMANDS),
     rsadm: commandsPart('rsadm', rsadm.COMMANDS),
   };
@@ -63,7 +65,7 @@ function section(page, name) {
 }
 
 test('there is a page for every program and file', () => {
-  const expected = 'crsio.8 fence_rsio.8 rsadm.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsiod.8 rssrv.8 rssrvcfg.5';
+  const expected = 'crsio.8 fence_rsio.8 rsadm.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
   expect(new Set(pages.keys())).toEqual(new Set(expected.split(' ')));
 });
 
@@ -101,6 +103,7 @@ describe.each([...pages.keys()])('%s', (page) => {
 describe.each([
   ['rssrv', 'rssrv.8', 'rssrv/src/main.ts'],
   ['rsiod', 'rsiod.8', 'rsiod/src/main.ts'],
+  ['rsweb', 'rsweb.8', 'rsweb/src/main.ts'],
   ['rsclogcat', 'rsclogcat.8', 'rsiod/src/logcat.ts'],
   ['rsslogcat', 'rsclogcat.8', 'rssrv/src/logcat.ts'],
   ['crsio', 'crsio.8', 'crsio/src/main.ts', ['blessed']],

@@ -74,9 +74,9 @@ class Web {
 }
 
 async function tokenOf(host: Host, name: string, ...args: string[]): Promise<{ token: string; section: string }> {
-  const text = wellOf('rsweb token', await host.run('rsweb', ['token', name, ...args]));
-  const [token = ''] = /rsweb_[\w-]{43}/.exec(text) ?? [];
-  return { token, section: text.slice(text.indexOf('[token')) };
+  const result = await host.run('rsweb', ['token', name, ...args]);
+  const [token = ''] = /rsweb_[\w-]{43}/.exec(result.stderr) ?? [];
+  return { token, section: wellOf('rsweb token', result) };
 }
 
 function writeWeb(host: Host, text: string): void {

@@ -117,3 +117,21 @@ it('the rotation script signals only a process that is the daemon', async (conte
   const { stdout } = await run('bash', ['-c', lines.join('\n')]);
   expect(stdout).toBe('stranger lives\n');
 });
+
+it.for(['rsweb'])('%s.service runs without rights, and systemd understands it', async (program, context) => {
+  needTool(context, 'systemd-analyze', 'systemd');
+  const unit = packaged(`${program}.service`);
+  expect(unit).toMatch(/^User=rsio-web$/m);
+  expect(unit).toMatch(/^CapabilityBoundingSet=$/m);
+  expect(packaged('rsweb.sysusers')).toMatch(/^u rsio-web /m);
+  const file = path.join(folder, `${program}.service`);
+  // In their place programs and users that are there: the unit is looked at, not this machine.
+  const inPlace = (_: string, key: string, name: string): string => `${key}=${launcher(name)}`;
+  writeFileSync(file, unit.replaceAll(/^(Exec(?:Start|Stop))=\S*\/(\w+)/gm, inPlace).replaceAll('rsio-web', 'root'));
+  const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);
+  const about = `${stdout}${stderr}`.split('\n').filter((line) => line.includes(`${program}.service`));
+  expect({ code, about }).toEqual({ code: 0, about: [] });
+  const security = await run('systemd-analyze', ['security', '--offline=true', '--threshold=14', '--no-pager', file]);
+  expect(packaged('README.md')).toContain(`| ${program} | 1.4 |`);
+  expect(security.stdout).toContain('rsweb.service');
+});

@@ -60,14 +60,22 @@ async function run(daemon: Daemon, { config, paths, foreground, isManaging, isJo
   place.close();
 }
 
-function makeToken(words: readonly string[], isManaging: boolean, out: (text: string) => void): void {
+interface Output {
+  readonly out: (text: string) => void;
+  readonly note: (sentence: string) => void;
+}
+
+/** The section goes to stdout, so that it can be appended to the file; the token does not. */
+function makeToken(words: readonly string[], isManaging: boolean, { out, note }: Output): void {
   const [word, name, ...rest] = words;
   if (word !== 'token' || name === undefined || rest.length > 0) {
     throw new RsError('E_USAGE', `Unexpected argument ${word === 'token' ? (rest[0] ?? 'token') : word}: see rsweb --help`);
   }
+  const section = `[token ${parseName(name)}]`;
   const token = newToken();
-  const section = `[token ${parseName(name)}]\nsha256 = ${hashOf(token)}\nrights = ${isManaging ? 'manage' : 'view'}\n`;
-  out(`Token, which is shown only now and logs in: ${token}\n\nAdd this to rswebcfg, and reload rsweb:\n\n${section}`);
+  note(`The token ${name}, shown only now: ${token}`);
+  note('Add the section to rswebcfg, and reload rsweb');
+  out(`${section}\nsha256 = ${hashOf(token)}\nrights = ${isManaging ? 'manage' : 'view'}\n`);
 }
 
 runProgram(
@@ -80,7 +88,7 @@ runProgram(
   async ({ values, positionals, root, out, note }) => {
     const isManaging = values.manage === true;
     if (positionals.length > 0) {
-      makeToken(positionals, isManaging, out);
+      makeToken(positionals, isManaging, { out, note });
       return;
     }
     const paths = daemonPaths(root, 'rsweb');

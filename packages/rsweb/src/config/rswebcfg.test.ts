@@ -79,7 +79,7 @@ describe('each problem is reported with its line and what is allowed', () => {
     [`[token a]\nsha256 = ${HASH}\nrights = all`, 'allowed is view or manage'],
     [
       '[source a]\nurl = http://10.0.0.1:5080\ntoken-file = /t',
-      ':2: Wrong value "http://10.0.0.1:5080" for url: allowed is https://HOST:PORT',
+      ':2: Wrong value "http://10.0.0.1:5080" for url: allowed is an origin such as https://big-9:5080',
     ],
     ['[source a]\nurl = https://a:1/x\ntoken-file = /t', 'for url'],
     ['[source a]\nurl = https://u:p@a:1\ntoken-file = /t', 'for url'],

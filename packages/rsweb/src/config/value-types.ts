@@ -56,7 +56,7 @@ function isHostName(name: string): boolean {
 /** The origin of another rsweb, without a slash at the end. */
 export const sourceUrl: ValueType<string> = {
   kind: 'url',
-  allowed: 'https://HOST:PORT, or http://ADDRESS:PORT with a loopback address',
+  allowed: 'an origin such as https://big-9:5080; plain http only with a loopback address, such as http://127.0.0.1:5080',
   isSecret: false,
   parse: (text) => {
     const url = text.length <= URL_MAX_CHARS && URL.canParse(text) ? new URL(text) : null;

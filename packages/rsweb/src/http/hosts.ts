@@ -20,7 +20,10 @@ export function isOwnHost(header: string, names: readonly string[]): boolean {
   return names.some((own) => own === name || (own.startsWith('*.') && name.replace(/^[^.]+/, '*') === own));
 }
 
-/** Returns true if a page of this server sent the request. `host`: an accepted header Host. */
+/**
+ * Returns true if a page of this server sent the request. `host`: an accepted header Host. A proxy in front of a plain server may speak HTTPS.
+ */
 export function isOwnOrigin(origin: string, host: string, isTls: boolean): boolean {
-  return origin.toLowerCase() === `${isTls ? 'https' : 'http'}://${host.toLowerCase()}`;
+  const schemes = isTls ? ['https'] : ['http', 'https'];
+  return schemes.some((scheme) => origin.toLowerCase() === `${scheme}://${host.toLowerCase()}`);
 }

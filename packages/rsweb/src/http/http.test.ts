@@ -94,9 +94,12 @@ describe('the host of a request', () => {
 
   test('an origin is the own one if scheme, host and port are the same', () => {
     expect(isOwnOrigin('http://Big-9:5080', 'big-9:5080', false)).toBe(true);
-    for (const origin of ['null', 'https://big-9:5080', 'http://big-9', 'http://big-9:5081', 'http://evil.example', '']) {
+    for (const origin of ['null', 'ftp://big-9:5080', 'http://big-9', 'http://big-9:5081', 'http://evil.example', '']) {
       expect(isOwnOrigin(origin, 'big-9:5080', false)).toBe(false);
     }
+    // A plain server may stand behind a proxy with TLS; a page without TLS never orders from a server with it.
+    expect(isOwnOrigin('https://big-9:5080', 'big-9:5080', false)).toBe(true);
+    expect(isOwnOrigin('http://big-9:5080', 'big-9:5080', true)).toBe(false);
   });
 });
 
