@@ -65,6 +65,7 @@ const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, is
 const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
 const MIRRORS = { section: 'mirrors', digits: 2, isLessBetter: false } as const;
+const METRICS = { section: 'metrics', bound: 0.98, unit: ' x without', digits: 3, isLessBetter: false } as const;
 const GARBAGE = { section: 'garbage', bound: 200, unit: ' bytes', digits: 0, isLessBetter: true } as const;
 const PAUSE = { section: 'garbage', bound: 2, unit: ' ms', digits: 2, isLessBetter: true } as const;
 
@@ -103,6 +104,8 @@ export const FIGURE_GOALS = {
     bound: 0.9,
     unit: ' x local reads',
   },
+  metricsClient: { ...METRICS, what: 'rsiod with 100 volumes, metrics read every second: IOPS per core of rsiod' },
+  metricsServer: { ...METRICS, what: 'rssrv, metrics read every second: IOPS per server core' },
   serverGarbage: { ...GARBAGE, what: 'heap allocated for each request, server process' },
   clientGarbage: { ...GARBAGE, what: 'heap allocated for each request, rsiod' },
   serverPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, server process' },

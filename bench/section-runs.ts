@@ -10,6 +10,7 @@ import { measureGarbage } from './garbage/garbage.ts';
 import { measureMirrors } from './mirrors/mirrors.ts';
 import { measureClients } from './scale/clients.ts';
 import { measurePaths, measureVolumes } from './scale/cost.ts';
+import { measureMetrics } from './scale/metrics.ts';
 import { measureRestart } from './scale/restart.ts';
 import type { SectionContext, SectionResult } from './section-run.ts';
 import type { Section, SectionName } from './sections.ts';
@@ -25,6 +26,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   restart: measureRestart,
   volumes: measureVolumes,
   paths: measurePaths,
+  metrics: measureMetrics,
   mirrors: measureMirrors,
   garbage: measureGarbage,
 };

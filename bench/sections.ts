@@ -20,6 +20,7 @@ export const SECTIONS = [
   { name: 'restart', part: 'scale', title: '1,000 clients come back to a server that was killed' },
   { name: 'volumes', part: 'scale', title: 'cost of a request with up to 1,024 volumes open' },
   { name: 'paths', part: 'scale', title: 'cost of a request over up to 8 paths' },
+  { name: 'metrics', part: 'scale', title: 'what it costs that Prometheus reads both daemons every second' },
   { name: 'mirrors', part: 'mirrors', title: 'a mirror over two servers beside a volume of one server' },
   { name: 'garbage', part: 'garbage', title: 'heap allocated for each request, and pauses' },
 ] as const satisfies readonly SectionShape[];
@@ -69,7 +70,7 @@ export const QUICK_SECTIONS: SectionPlan = {
   hasBlockOverLinks: false,
   clients: [10, 1_000],
   encrypted: { clients: [1], blockBytes: [8 * KIB] },
-  sections: ['encryption', 'links', 'unshaped', 'end-to-end', 'clients', 'restart', 'garbage'],
+  sections: ['encryption', 'links', 'unshaped', 'end-to-end', 'clients', 'restart', 'metrics', 'garbage'],
 };
 
 /** Sections of these parts, selected by name or by a part of the name. */
