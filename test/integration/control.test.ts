@@ -173,6 +173,7 @@ function raw(request: object): Promise<Record<string, unknown>> {
 
 const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   attach: { names: ['nosuch'] },
+  'backup-done': { namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' },
   detach: { names: ['nosuch'] },
   'server-call': { method: 'volume-list' },
   'snapshot-begin': { snapshots: [{ namespace: 'osl', name: 'oracle', universe: 0, snapshot: 'monday' }] },

@@ -127,6 +127,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   const changed = Math.floor((SIZE_MIB * MIB) / BLOCK / 100);
   for (let block = 0; block < changed; block++) await nbd.write(block * 100 * BLOCK, Buffer.alloc(BLOCK, `second ${block} `));
   await snapshotDb('tuesday');
+  expect((await client.call('backups', {})).backups).toMatchObject([{ namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' }]);
   const { readBytes } = JSON.parse(await client.rsconfigWell('backup', 'db@tuesday', backups, '--since', 'monday', '--json')) as {
     readonly readBytes: number;
   };

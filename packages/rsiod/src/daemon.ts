@@ -24,6 +24,7 @@ import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { labelOf } from './attachments/offers.ts';
+import { Backups } from './backups/backups.ts';
 import { ClientSnapshots } from './control/client-snapshots.ts';
 import { controlHandlers } from './control/control-handlers.ts';
 import { ServerCalls } from './control/server-calls.ts';
@@ -96,6 +97,7 @@ export class ClientDaemon {
   private readonly watcher: InterfaceWatcher;
   private readonly probes: PathProbes;
   private readonly metrics: ClientMetrics;
+  private readonly backups: Backups;
   private configuredMs: number;
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
@@ -150,6 +152,7 @@ export class ClientDaemon {
       { clock, log, source: interfaceSource, changed: (event) => this.interfaceChanged(event) },
     );
     this.probes = systemPathProbes(clock, () => this.namespaces);
+    this.backups = new Backups({ clock, log, folder: paths.stateDir });
     this.metrics = this.newMetrics();
     this.ports = this.namespacePorts();
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
@@ -162,7 +165,7 @@ export class ClientDaemon {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
     if (warning !== null) warn(warning);
-    await this.attached.load(warn);
+    await Promise.all([this.attached.load(warn), this.backups.load()]);
     await this.frontends.start();
     try {
       this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
@@ -195,7 +198,6 @@ export class ClientDaemon {
     await this.frontends.handOver();
     await flushAll(this.attachments.list, clock, log);
     await this.control?.close();
-    await this.metrics.close();
   }
 
   /** Resolves with the reason if devices in use prevent a stop; null if the daemon may stop. */
@@ -310,11 +312,10 @@ export class ClientDaemon {
 
   private newMetrics(): ClientMetrics {
     const { clock, log, beganMs, keeper } = this.options;
-    const { attachments, attached } = this;
+    const { attachments, attached, backups } = this;
     return new ClientMetrics({
-      ...{ clock, log, beganMs, attachments, attached, restarts: (keeper?.inheritance.life ?? 1) - 1 },
-      configuredMs: () => this.configuredMs,
-      namespaces: () => this.namespaces,
+      ...{ clock, log, beganMs, attachments, attached, backups, restarts: (keeper?.inheritance.life ?? 1) - 1 },
+      ...{ configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
     });
   }
 
@@ -444,7 +445,7 @@ export class ClientDaemon {
         log,
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
-      snapshots: this.snapshots,
+      ...{ snapshots: this.snapshots, backups: this.backups },
       ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID }),
       config: () => this.config,
       configuredMs: () => this.configuredMs,

@@ -205,6 +205,14 @@ const VOLUME_STATS = object({
 
 const STATS = object({ paths: list(PATH_STATS), volumes: list(VOLUME_STATS) }, "Sums since the daemon's start");
 
+const BACKUP = object({
+  namespace: text(),
+  name: text(),
+  universe: count(),
+  snapshot: text('Name of the snapshot that was copied'),
+  atMs: number('When the backup was complete'),
+});
+
 const PROBE = object(
   {
     interface: text(),
@@ -252,6 +260,7 @@ export type VolumeStats = Of<typeof VOLUME_STATS>;
 export type StatsView = Of<typeof STATS>;
 export type ProbeView = Of<typeof PROBE>;
 export type LeftOutView = Of<typeof LEFT_OUT>;
+export type BackupView = Of<typeof BACKUP>;
 export type DaemonView = Of<typeof DAEMON>;
 
 const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of names' };
@@ -351,6 +360,21 @@ export const CONTROL_METHODS = {
       error: { shape: orNull(text()), what: 'why no snapshot was made, or null', default: null },
     },
     object({ ended: flag('false: they were started already') }),
+  ),
+  backups: method(
+    'When rsconfig backup has last made a backup of each volume on this machine',
+    {},
+    object({ backups: list(BACKUP, 'The oldest first; one for each volume') }),
+  ),
+  'backup-done': method(
+    'Notes that a backup of a snapshot is complete',
+    {
+      namespace: namespaceName,
+      name: { shape: filledText(), what: 'the name of a volume' },
+      universe: { shape: whole(0, null), what: 'a whole number' },
+      snapshot: { shape: filledText(), what: 'the name of a snapshot' },
+    },
+    object({}),
   ),
   'await-volume': method(
     'Waits until a server lists a volume for this client, so that it can be attached',

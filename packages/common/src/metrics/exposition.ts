@@ -14,6 +14,7 @@ const EDGES: readonly string[] = [...LATENCY_EDGES_US.map((us) => String(us / US
 const HISTOGRAM_SERIES = EDGES.length + 2;
 
 interface Family {
+  /** Texts of one or several lines. */
   readonly lines: string[];
   /** The labels of the series that were added. */
   readonly known: Set<string>;
@@ -44,17 +45,20 @@ export class Exposition<T extends MetricTable> {
     const { buckets, sumUs } = latency;
     const count = buckets.reduce((sum, one) => sum + one, 0);
     if (count === 0) return;
-    const text = this.labelsOf(name, labels);
-    const family = this.take(name, text, HISTOGRAM_SERIES);
+    const own = this.labelsOf(name, labels);
+    const family = this.take(name, own, HISTOGRAM_SERIES);
     if (family === null) return;
-    const before = text === '' ? '' : `${text},`;
-    const after = text === '' ? '' : `{${text}}`;
+    const before = own === '' ? '' : `${own},`;
+    const after = own === '' ? '' : `{${own}}`;
+    const beginning = `${name}_bucket{${before}le="`;
+    // One text for all buckets, because histograms are most of an answer.
+    let text = '';
     let below = 0;
-    for (const [index, edge] of EDGES.entries()) {
+    for (let index = 0; index < EDGES.length; index++) {
       below += buckets[index] ?? 0;
-      family.lines.push(`${name}_bucket{${before}le="${edge}"} ${below}`);
+      text += `${beginning}${EDGES[index]}"} ${below}\n`;
     }
-    family.lines.push(`${name}_sum${after} ${printValue(sumUs / US_PER_SECOND)}`, `${name}_count${after} ${count}`);
+    family.lines.push(`${text}${name}_sum${after} ${printValue(sumUs / US_PER_SECOND)}\n${name}_count${after} ${count}`);
   }
 
   /** The lines of one metric after the other. */

@@ -13,6 +13,7 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { isOffer } from '../attachments/offers.ts';
 import type { AttachedList } from '../attachments/attached-list.ts';
 import type { Attachments } from '../attachments/attachments.ts';
+import type { Backups } from '../backups/backups.ts';
 import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
@@ -34,6 +35,7 @@ export interface ControlHandlersPorts {
   readonly probes: PathProbes;
   readonly serverCalls: ServerCalls;
   readonly snapshots: ClientSnapshots;
+  readonly backups: Backups;
   readonly mirrors: MirrorManagement;
   readonly mirrorChanges: MirrorChanges;
   readonly forcing: MirrorForcing;
@@ -104,6 +106,11 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     'server-call': (request) => ports.serverCalls.call(request),
     'snapshot-begin': (request) => ports.snapshots.begin(request),
     'snapshot-end': (request) => ports.snapshots.end(request),
+    backups: () => ({ backups: ports.backups.list }),
+    'backup-done': async (request) => {
+      await ports.backups.done(request);
+      return {};
+    },
     'await-volume': (request) => ports.serverCalls.awaitVolume(request),
     ...mirrorHandlers(ports),
   };

@@ -2,7 +2,7 @@
 // translates them. Invariants: a collection changes nothing and asks no server; I/O goes on between any two volumes or paths of it.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AttachedMirrorView } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, BackupView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import { printEndpoint } from '@rsio/common/lib/units';
@@ -30,6 +30,7 @@ export interface ClientMetricsPorts {
   readonly restarts: number;
   readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal'>;
   readonly attached: { readonly awaited: readonly unknown[] };
+  readonly backups: { readonly list: readonly BackupView[] };
   configuredMs(): number;
   namespaces(): readonly Namespace[];
 }
@@ -75,6 +76,8 @@ export class ClientMetrics {
       addPath(out, route, labels);
       await pause();
     }
+    for (const { namespace, atMs, ...volume } of this.ports.backups.list)
+      out.add('rsio_client_volume_last_backup_timestamp_seconds', atMs / MS_PER_SECOND, namespace, nameInUniverse(volume));
     for (const volume of attachments.list) {
       this.addVolume(out, volume);
       const mirror = attachments.mirrors.of(volume.target);

@@ -51,6 +51,10 @@ export const CLIENT_METRICS = {
   rsio_client_mirror_replica_connected: gauge('1 if this client has a session with the replica on this server', ...REPLICA),
   rsio_client_mirror_resync_left_bytes: gauge('Bytes that the replica lacks, in whole regions; absent if it lacks nothing', ...REPLICA),
   rsio_client_mirror_resync_bytes_per_second: gauge('Rate at which data is copied to the replica; absent if nothing is copied', ...REPLICA),
+  rsio_client_volume_last_backup_timestamp_seconds: gauge(
+    'When the last backup of the volume was complete, in seconds since 1970',
+    ...VOLUME,
+  ),
   rsio_client_process_resident_memory_bytes: gauge('Memory of rsiod'),
   rsio_client_process_cpu_seconds_total: counter('CPU time of rsiod'),
   rsio_client_volume_operations_total: counter('Requests that have ended', ...VOLUME, 'operation'),

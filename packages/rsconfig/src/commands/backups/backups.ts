@@ -5,7 +5,7 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { count, object, orNull, text } from '@rsio/common/control/shape';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
-import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { isSnapshot, parseVolumeName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import { backUp, writeBack } from '../../backup/backup.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
@@ -43,7 +43,11 @@ snapshot, and detaches it again.`,
     if (directory === '') throw usageError('The directory is empty: name one');
     if (since === '') throw usageError('--since is empty: name a snapshot');
     const label = await snapshotOf(context, name);
-    const done = await whileAttached(context, label, true, (view) => backUp(context, view, { directory, since, verifies: verify }));
+    const done = await whileAttached(context, label, true, async (view) => {
+      const made = await backUp(context, view, { directory, since, verifies: verify });
+      await note(context, view);
+      return made;
+    });
     if (json) return printJson(context, { snapshot: label, ...done });
     const what = done.readBytes === null ? shownSize(done.sizeBytes) : `${shownSize(done.readBytes)} changed since ${since ?? ''}`;
     context.out(`${label} is backed up as ${done.file}: ${what}\n`);
@@ -99,6 +103,16 @@ async function snapshotOf(context: CommandContext, name: string): Promise<string
   const call = withTriggers(context, String(target.place['namespace']), target.call);
   await call('volume-snapshot', { snapshots: [{ ...target.volume, snapshot }], request: context.newId() });
   return `${volumeLabel({ namespace: String(target.place['namespace']), ...target.volume })}@${snapshot}`;
+}
+
+/** Tells rsiod, which remembers when each volume was backed up. The backup is complete, whatever becomes of this. */
+async function note(context: CommandContext, { namespace, name, universe }: AttachmentView): Promise<void> {
+  const { volume, snapshot } = servedNameParts(name);
+  try {
+    if (snapshot !== null) await context.call('backup-done', { namespace, name: volume, universe, snapshot });
+  } catch (thrown) {
+    context.note(`rsiod does not know of the backup: ${toRsError(thrown).message}`);
+  }
 }
 
 /** Attaches the volume or snapshot, and detaches it again. A snapshot that is attached stays so; a volume must not be. */

@@ -1,0 +1,59 @@
+// What rsiod remembers of backups, over restarts: one for each volume, the newest, and a bounded number.
+// rsconfig backup, which reports them, is in test/interop/backup.test.ts.
+
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Backups } from './backups.ts';
+import { BACKUPS_KEPT_MAX } from './limits.ts';
+
+const DB = { namespace: 'osl', name: 'db', universe: 0 };
+const clock = new FakeClock();
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-backups-'));
+});
+
+afterEach(() => removeFolder(folder));
+
+async function loaded(warnings: string[] = []): Promise<Backups> {
+  const backups = new Backups({ clock, log: { ...quietLog, warn: (sentence) => void warnings.push(sentence) }, folder });
+  await backups.load();
+  return backups;
+}
+
+test('the newest backup of each volume is remembered over a restart', async () => {
+  const backups = await loaded();
+  await backups.done({ ...DB, snapshot: 'monday' });
+  await backups.done({ ...DB, universe: 1, snapshot: 'monday' });
+  clock.advance(5_000);
+  await backups.done({ ...DB, snapshot: 'tuesday' });
+  const { list } = await loaded();
+  expect(list.map(({ universe, snapshot }) => [universe, snapshot])).toEqual([
+    [1, 'monday'],
+    [0, 'tuesday'],
+  ]);
+  expect((list[1]?.atMs ?? 0) - (list[0]?.atMs ?? 0)).toBe(5_000);
+});
+
+test('the oldest ones are forgotten beyond the bound', async () => {
+  const backups = await loaded();
+  await Promise.all(
+    Array.from({ length: BACKUPS_KEPT_MAX + 2 }, (_unused, index) => backups.done({ ...DB, name: `v${index}`, snapshot: 's' })),
+  );
+  const { list } = await loaded();
+  expect([list.length, list[0]?.name]).toEqual([BACKUPS_KEPT_MAX, 'v2']);
+});
+
+test('a damaged file is reported with a remedy, and stops nothing', async () => {
+  writeFileSync(join(folder, 'backups.json'), '{');
+  const warnings: string[] = [];
+  const backups = await loaded(warnings);
+  expect(backups.list).toEqual([]);
+  expect(warnings).toEqual([expect.stringMatching(/backups\.json.*: remove it/)]);
+});
