@@ -26,6 +26,8 @@ export const PRODUCTS = {
     files: {
       'packaging/rsio.sysusers': 'usr/lib/sysusers.d/rsio-server.conf',
       'packaging/deb/rsio-server/users-of-volumes.cjs': 'usr/share/rsio-server/users-of-volumes.cjs',
+      'packaging/prometheus/rsio.rules.yml': 'usr/share/rsio/prometheus/rsio.rules.yml',
+      'packaging/grafana/rsio.json': 'usr/share/rsio/grafana/rsio.json',
     },
     folders: [],
     scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio' },
@@ -51,7 +53,7 @@ export const PRODUCTS = {
     files: {},
     folders: [],
     scripts: {},
-    depends: ['nodejs (>= 20.19)', 'mount', 'perl:any'],
+    depends: ['nodejs (>= 20.19)', 'iproute2', 'mount', 'perl:any'],
     recommends: ['logrotate'],
     suggests: ['qemu-utils', 'nbd-client'],
     isNative: false,
