@@ -10,12 +10,18 @@ import { parseArgs } from 'node:util';
 import { prepare, ROOT } from './prepare.mjs';
 import { PRODUCTS } from './packages/contents.mjs';
 import { packDeb } from './packages/deb.mjs';
+import { IMAGES, missingForImages, packImage } from './packages/image.mjs';
 import { stage } from './packages/stage.mjs';
 import { packTarball } from './packages/tarball.mjs';
 
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 
-const { values } = parseArgs({ options: { version: { type: 'string' }, out: { type: 'string' } } });
+const { values } = parseArgs({ options: { version: { type: 'string' }, out: { type: 'string' }, images: { type: 'boolean' } } });
+const missing = values.images === true ? missingForImages() : '';
+if (missing !== '') {
+  console.error(`package: Images need ${missing}: install it`);
+  process.exit(1);
+}
 prepare();
 const out = values.out ?? join(ROOT, 'dist/packages');
 const release = {
@@ -32,7 +38,9 @@ try {
     const tree = join(work, name);
     const libraries = await stage(name, product, release.version, tree);
     cpSync(tree, all, { recursive: true, errorOnExist: true, force: false });
-    console.log(relative(process.cwd(), packDeb(name, product, release, libraries, tree, out)));
+    const deb = packDeb(name, product, release, libraries, tree, out);
+    console.log(relative(process.cwd(), deb));
+    if (values.images === true && name in IMAGES) console.log(relative(process.cwd(), packImage(name, release, deb, work, out)));
   }
   console.log(relative(process.cwd(), packTarball(release, all, out)));
 } finally {
