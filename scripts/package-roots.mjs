@@ -46,7 +46,8 @@ const root = join(work, 'root');
 try {
   const packages = join(work, 'packages');
   mkdirSync(packages);
-  if (values.old === undefined) well(process.execPath, [join(ROOT, 'scripts/package.mjs'), '--version', '0.1.0', '--out', join(packages, 'old')]);
+  if (values.old === undefined)
+    well(process.execPath, [join(ROOT, 'scripts/package.mjs'), '--version', '0.1.0', '--out', join(packages, 'old')]);
   else cpSync(values.old, join(packages, 'old'), { recursive: true });
   well(process.execPath, [join(ROOT, 'scripts/package.mjs'), '--out', join(packages, 'new')]);
   console.log(`package-roots: makes a root of ${values.suite}`);

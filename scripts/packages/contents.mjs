@@ -50,7 +50,7 @@ export const PRODUCTS = {
     completion: ['rsconfig'],
     units: ['rsiod'],
     settings: 'rscltcfg',
-    files: {},
+    files: { 'packaging/rsio.rules': 'usr/lib/udev/rules.d/60-rsio.rules' },
     folders: [],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'iproute2', 'mount', 'perl:any'],
