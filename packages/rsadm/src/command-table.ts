@@ -5,7 +5,7 @@ import { completionCommand } from '@rsio/common/cli/completion-command';
 import { listed, shownCall } from '@rsio/common/cli/command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
-import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RIGHTS } from './commands/clients.ts';
+import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
 import { CLIENT_FENCE, CLIENT_KICK, CLIENT_RELEASE, CLIENT_UNFENCE } from './commands/client-fences.ts';
 import { CLIENT_REKEY } from './commands/client-keys.ts';
 import { CONTROL_GROUP_SET, CONTROL_GROUP_SHOW } from './commands/settings/control-group.ts';
@@ -30,10 +30,14 @@ import {
   VOLUME_SPLIT,
   VOLUME_LIST,
   VOLUME_MOVE,
+  VOLUME_PAUSE,
   VOLUME_REMOVE,
   VOLUME_RENAME,
   VOLUME_RESTORE,
+  VOLUME_RESUME,
   VOLUME_SET,
+  VOLUME_START,
+  VOLUME_STOP,
   VOLUME_ROLLBACK,
   VOLUME_SNAPSHOT,
   VOLUME_CLONE,
@@ -54,6 +58,10 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
       VOLUME_GROW,
       VOLUME_RENAME,
       VOLUME_SET,
+      VOLUME_PAUSE,
+      VOLUME_RESUME,
+      VOLUME_STOP,
+      VOLUME_START,
       VOLUME_REMOVE,
       VOLUME_RESTORE,
       VOLUME_SNAPSHOT,
@@ -72,7 +80,10 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
   ],
   [
     'Clients',
-    [CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_REKEY, CLIENT_KICK, CLIENT_FENCE, CLIENT_UNFENCE, CLIENT_RELEASE, CLIENT_REMOVE],
+    [
+      ...[CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_SET, CLIENT_REKEY],
+      ...[CLIENT_KICK, CLIENT_FENCE, CLIENT_UNFENCE, CLIENT_RELEASE, CLIENT_REMOVE],
+    ],
   ],
   ['Mirrors', [WITNESS_LIST, WITNESS_REMOVE]],
   ['Shell', [completionCommand('rsadm', '/etc/dvsc/rssrvcfg', () => COMMANDS)]],

@@ -224,6 +224,7 @@ export class SimSession {
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
       cut: () => assert(false, 'Storage that nobody cut was found cut'),
       waitsForSpace: () => undefined,
+      throttled: () => undefined,
       held: (number) => this.say(() => host.moments()?.held(this.id, number)),
       askSnapshot: (ask) => this.asked(async () => (await host.snapshots()?.answer(this.uses, ask)) ?? null),
       clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),

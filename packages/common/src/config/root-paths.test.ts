@@ -24,6 +24,7 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     jobsFile: '/var/lib/rsio/rssrv/jobs.json',
     holdersFile: '/var/lib/rsio/rssrv/holders.json',
     fencesFile: '/var/lib/rsio/rssrv/fences.json',
+    haltsFile: '/var/lib/rsio/rssrv/halts.json',
     votersDir: '/var/lib/rsio/rssrv/voters',
     recordsFile: '/run/rsio/rssrv/records.json',
     memoryDir: `/dev/shm/rsio-${process.geteuid?.()}`,

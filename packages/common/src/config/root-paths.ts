@@ -36,6 +36,8 @@ export interface RssrvPaths extends DaemonPaths {
   readonly holdersFile: string;
   /** File with the clients that are fenced. */
   readonly fencesFile: string;
+  /** File with the volumes that are stopped. */
+  readonly haltsFile: string;
   /** Folder with the records of the mirrors for which the server votes, one file for each. */
   readonly votersDir: string;
   /** File that records the workers and the incarnations of volumes. A reboot removes this file, because it is below /run. */
@@ -90,6 +92,7 @@ export function rssrvPaths(root: string): RssrvPaths {
     jobsFile: `${paths.stateDir}/jobs.json`,
     holdersFile: `${paths.stateDir}/holders.json`,
     fencesFile: `${paths.stateDir}/fences.json`,
+    haltsFile: `${paths.stateDir}/halts.json`,
     votersDir: `${paths.stateDir}/voters`,
     recordsFile: `${paths.runDir}/records.json`,
     memoryDir: `/dev/shm/rsio-${process.geteuid?.() ?? 0}`,

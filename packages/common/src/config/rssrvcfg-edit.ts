@@ -6,6 +6,7 @@ import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import { type IniDocument, parseIni } from './ini/ini-document.ts';
 import { appendLine, appendSection, changeLines, removeEntry, removeLines, removeSection, setValue } from './ini/ini-edit.ts';
+import { isLimitKey, LIMIT_KEYS, limitAllowed, NO_IO_LIMITS, withLimit } from './schema/io-limits.ts';
 import type { KeyTable } from './schema/entries.ts';
 import { SCHEMA } from './schema/schema.ts';
 import { isKeyText, keyText } from './schema/value-types.ts';
@@ -145,10 +146,36 @@ export function removeClient(document: IniDocument, name: string): IniDocument {
   return setRights(without, name, null);
 }
 
-/** Sets what a client may do, such as `manage pool=fast`. Throws E_CONFIG if there is no such client. */
+/** Sets what a client may do, such as `manage pool=fast`; its limits of I/O stay. Throws E_CONFIG if there is no such client. */
 export function changeRights(document: IniDocument, name: string, rights: string): IniDocument {
   checkClient(document, name, ['clients']);
-  return setRights(document, name, rights);
+  const given = rights.split(/\s+/).map(keyOf);
+  const limits = rightsLine(document, name)
+    .slice(1)
+    .filter((word) => isLimitKey(keyOf(word)) && !given.includes(keyOf(word)));
+  return setRights(document, name, [rights, ...limits].join(' '));
+}
+
+/** Changes limits of the I/O of a client, such as `iops=500`; `off` ends one. Throws E_CONFIG if there is no such client, or a wrong limit. */
+export function changeClientLimits(
+  document: IniDocument,
+  name: string,
+  changes: readonly (readonly [key: string, value: string])[],
+): IniDocument {
+  checkClient(document, name, ['clients']);
+  const [role = 'use', ...settings] = rightsLine(document, name);
+  const kept = settings.filter((setting) => !changes.some(([key]) => setting.startsWith(`${key}=`)));
+  const added = changes.flatMap(([key, value]) => {
+    if (!isLimitKey(key)) throw new RsError('E_CONFIG', `No setting ${quoteText(key)} of a client: allowed are ${LIMIT_KEYS.join(', ')}`);
+    try {
+      withLimit(NO_IO_LIMITS, key, value);
+    } catch {
+      throw new RsError('E_CONFIG', `Wrong ${key} ${quoteText(value)} of client ${name}: allowed is ${limitAllowed(key)}`);
+    }
+    return value === 'off' ? [] : [`${key}=${value}`];
+  });
+  const rights = [role, ...kept, ...added].join(' ');
+  return setRights(document, name, rights === 'use' ? null : rights);
 }
 
 /** `types`: the sections of which one has a line of the client. */
@@ -172,6 +199,17 @@ function withSection(document: IniDocument, type: string): { readonly whole: Ini
   const isPresent = document.sections.some((section) => section.type === type);
   const whole = isPresent ? document : appendSection(document, type, null, []);
   return { whole, index: whole.sections.findIndex((section) => section.type === type) };
+}
+
+/** The words of the line of a client in [rights] behind its name; none if it has no line. */
+function rightsLine({ sections }: IniDocument, name: string): string[] {
+  const lines = sections.flatMap(({ type, contents }) => (type === 'rights' ? contents : []));
+  const line = lines.find(({ text }) => nameOf(text) === name);
+  return line === undefined ? [] : line.text.trim().split(/\s+/).slice(1);
+}
+
+function keyOf(word: string): string {
+  return word.replace(/=.*$/s, '');
 }
 
 function nameOf(text: string): string {

@@ -38,3 +38,9 @@ export const CONTROL_TIMEOUT_MS = 60_000;
 export const EVENTS_KEPT = 1_000;
 /** Longest time for which rssrv holds back the answer of the method `events` until there is an event. */
 export const EVENTS_WAIT_MAX_MS = 8_000;
+
+/** For how long a volume is paused, if the command does not tell. */
+export const PAUSE_MS = 30_000;
+export const PAUSE_MIN_MS = 1_000;
+/** Longest pause. Programs on the clients wait all that time. */
+export const PAUSE_MAX_MS = 3_600_000;

@@ -393,5 +393,6 @@ export type ControlMethodName = keyof ControlMethods;
  * big-9`) or a sentence (`The server ...`).
  */
 export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
+  if (waitsFor.startsWith('held by ')) return `is ${waitsFor}`;
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;
 }

@@ -6,7 +6,7 @@ import { sessionStats, volumeStats } from '../testing/server-views.ts';
 import { clientDetails, ratesOf, statsTable, waitWarnings } from './server-stats.ts';
 
 const NOW_MS = 60_000;
-const WAIT = { client: 'big-2', volume: 'db@0', requests: 3, sinceMs: NOW_MS - 12_000 };
+const WAIT = { heldBy: null, client: 'big-2', volume: 'db@0', requests: 3, sinceMs: NOW_MS - 12_000 };
 
 test('totals, rates between two samples, latencies, in 80 columns', () => {
   const before = { sessions: [sessionStats()], waits: [] };

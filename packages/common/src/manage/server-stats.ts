@@ -40,6 +40,7 @@ export function statsTable(before: StatsView, now: StatsView, elapsedMs: number,
       rows.push(...volumeRows(session.client, volume, was, seconds));
       const others = [
         [volume.outstanding, 'outstanding'],
+        [volume.held, 'held by limits'],
         [volume.errors, 'failed'],
         [volume.discards, 'discards'],
         [volume.zeroes, 'zeroes'],
@@ -112,9 +113,16 @@ export function clientDetails({ sessions, waits }: StatsView, nowMs: number, tim
   return toText(lines);
 }
 
-const REASONS = { space: 'space in its pool', storage: 'its storage', hold: 'the client that holds it', snapshot: 'a snapshot' } as const;
+const REASONS = {
+  limit: 'a limit',
+  space: 'space in its pool',
+  storage: 'its storage',
+  hold: 'the client that holds it',
+  snapshot: 'a snapshot',
+} as const;
 
-function waitText({ volume, why, requests, sinceMs }: WaitView, nowMs: number): string {
+function waitText({ volume, why, heldBy, requests, sinceMs }: WaitView, nowMs: number): string {
+  if (why === 'limit') return `volume ${volume}: ${requests} held by ${heldBy ?? 'a limit'}, for ${seconds(nowMs - sinceMs)}`;
   const reason = Object.hasOwn(REASONS, why) ? REASONS[why] : why;
   return `volume ${volume}: ${requests === 0 ? 'I/O' : requests} waiting for ${reason}, for ${seconds(nowMs - sinceMs)}`;
 }

@@ -2,6 +2,7 @@
 // reaches the terminal; `-` stands for an unknown or missing value.
 
 import { alignColumns, toText } from '../cli/table.ts';
+import { limitsText } from '../config/schema/io-limits.ts';
 import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '../control/server/views.ts';
 import { plural, printSize } from '../lib/units.ts';
 import type { StatsView } from '../control/server/stats-views.ts';
@@ -94,15 +95,25 @@ function layoutText({ chunkBytes, parts }: NonNullable<ManagedVolumeView['layout
 }
 
 /** Clients that hold the volume, and whether their writes wait; or why it is not served. */
-export function heldText({ state, holders, reason, waitsForSpace, mirror }: ManagedVolumeView): string {
+export function heldText({ state, holders, reason, waitsForSpace, mirror, halt }: ManagedVolumeView): string {
   if (state !== 'served') return `unavailable: ${reason ?? '-'}`;
   const replica = mirror === null ? '' : ` (replica of mirror ${mirror})`;
-  return `${holders.map(({ node }) => node).join(', ') || '-'}${replica}${waitsForSpace ? ' (writes wait for space)' : ''}`;
+  return `${holders.map(({ node }) => node).join(', ') || '-'}${replica}${waitsForSpace ? ' (writes wait for space)' : ''}${halt === null ? '' : ` (${halt.kind})`}`;
 }
 
-function stateText({ state, reason, waitsForSpace, fullPool, pool }: ManagedVolumeView): string {
+function stateText(volume: ManagedVolumeView): string {
+  const { state, reason, waitsForSpace, fullPool, pool } = volume;
   if (state !== 'served') return `unavailable: ${reason ?? '-'}`;
+  const halt = haltText(volume);
+  if (halt !== null) return halt;
   return waitsForSpace ? `served; writes wait for space in pool ${fullPool ?? pool ?? '-'}` : 'served';
+}
+
+/** Such as `paused until 2010_09_14-15:02:32 (GMT)`; null if the I/O of the volume goes on. */
+export function haltText({ halt }: Pick<ManagedVolumeView, 'halt'>): string | null {
+  if (halt === null) return null;
+  if (halt.kind === 'stopped') return `stopped since ${formatTime(halt.sinceMs)}`;
+  return halt.untilMs === null ? 'paused' : `paused until ${formatTime(halt.untilMs)}`;
 }
 
 /** Output of `volume list --removed`. */
@@ -151,6 +162,7 @@ export function volumeDetails(
     ['mode', `${volume.readonly ? 'read-only' : 'read-write'}${volume.shared ? ', shared' : ''}${volume.thick ? ', thick' : ''}`],
     ['clients', names(volume.clients, 'all')],
     ['take-over', `${names(volume.takeOver, 'all')}${volume.takeOverForce ? ', also by force' : ''}`],
+    ...(volume.limits === null ? [] : [['limits', limitsText(volume.limits)] as const]),
     ['owner', volume.owner ?? '-'],
     ['created', volume.createdMs === null ? '-' : formatTime(volume.createdMs)],
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
@@ -231,7 +243,11 @@ export function clientStateText({ state, keys, sessionKey, fencedMs }: ClientVie
   return parts.join(', ');
 }
 
-export function rightsText({ role, pools, limitBytes, ownedBytes }: ClientView): string {
+export function rightsText(client: ClientView): string {
+  return client.limits === null ? roleText(client) : `${roleText(client)}, ${limitsText(client.limits)}`;
+}
+
+function roleText({ role, pools, limitBytes, ownedBytes }: ClientView): string {
   if (role !== 'manage') return role;
   const limit = limitBytes === null ? '' : ` ${shownSize(ownedBytes)} of ${shownSize(limitBytes)}`;
   return `manage ${pools === null ? 'all pools' : pools.join(',')}${limit}`;

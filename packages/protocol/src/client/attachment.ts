@@ -5,6 +5,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
+import type { HeldBy } from '../link/heartbeat.ts';
 import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
 import { statusEntry } from '../wire/status.ts';
 import { LogAdmission } from './replay/log-admission.ts';
@@ -66,6 +67,8 @@ export class Attachment {
   isOpenRequested = false;
   /** True while the server's list says that changes of the volume wait for space. */
   waitsForSpace = false;
+  /** What the server's list says that I/O of the volume is held by; null: nothing. */
+  heldBy: HeldBy | null = null;
   slotsHeld = 0;
   bytesHeld = 0;
   /** True while the server may still execute abandoned I/O of the handle (S11). */

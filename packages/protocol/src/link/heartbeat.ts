@@ -18,6 +18,12 @@ export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
+/** What the server says that it holds I/O by, in words that complete "held by", and since when; monotonic ms. */
+export interface HeldBy {
+  readonly text: string;
+  readonly sinceMs: number;
+}
+
 /** The peer's report about the requests that it is executing. */
 export interface StorageReport {
   /** Age in ms of the oldest request that was being executed when the peer sent the report; 0 if there was none. */

@@ -37,6 +37,7 @@ interface Entry {
   /** Small result of a message request; kept because the request must not be executed twice. */
   result: Buffer | null;
   resultAux: number;
+  /** When its execution began; Infinity while the request is held. */
   startedMs: number;
   bodyBytes: number;
   /**
@@ -112,6 +113,15 @@ export class SlotTable {
     if (entry.owedFirst === path || entry.owedMore.includes(path)) return 'violation';
     entry.owedMore.push(path);
     return 'executing';
+  }
+
+  /** A request that is held is not in execution: it has no age, until `begins` is called. Copies of it are answered as usual. */
+  hold(slot: number): void {
+    this.at(slot).startedMs = Number.POSITIVE_INFINITY;
+  }
+
+  begins(slot: number, nowMs: number): void {
+    this.at(slot).startedMs = nowMs;
   }
 
   /** Records that a request has been executed, and returns the paths that are owed an answer, in order of arrival. */

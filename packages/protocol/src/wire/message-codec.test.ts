@@ -47,6 +47,7 @@ const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/);
 const volume = fc.record({
   ...{ name, id: token, universe, sizeBytes, blockSizeBytes, readonly: flag, shared: flag, holders },
   waitsForSpace: fc.constant(true),
+  heldBy: fc.stringMatching(/^[a-z][a-z0-9' ]{0,61}[a-z]$/),
   mirror: hex32,
 });
 const extents = fc
@@ -54,7 +55,7 @@ const extents = fc
   .map((pairs) => pairs.flat());
 
 /** Of OPEN, REFUSE, HELLO and LIST: peers of the first builds do not send them. */
-const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'waitsForSpace', 'mirror']);
+const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'waitsForSpace', 'heldBy', 'mirror']);
 
 interface Case {
   name: string;

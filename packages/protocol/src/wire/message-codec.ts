@@ -223,6 +223,7 @@ const volume = record<VolumeEntry>({
   shared: flag,
   holders,
   waitsForSpace: setFlag,
+  heldBy: addedLater<string | undefined>(text(SHORT_TEXT_MAX_CHARS), undefined),
   mirror: addedLater<string | undefined>(mirrorId, undefined),
 });
 

@@ -103,6 +103,8 @@ export interface VolumeEntry {
   readonly holders: readonly Holder[];
   /** True if changes of the volume wait, because there is no space for them on the server; else it is left out. */
   readonly waitsForSpace?: boolean | undefined;
+  /** What holds the I/O of this client on the volume, in words that complete "held by"; else it is left out. */
+  readonly heldBy?: string | undefined;
   /** Id of the mirror whose replica the volume is; else it is left out. */
   readonly mirror?: string | undefined;
 }

@@ -82,6 +82,7 @@ const volume = {
   shared: false,
   holders: [holder],
   waitsForSpace: true,
+  heldBy: 'its limit of 500 iops',
   mirror: '0'.repeat(32),
 };
 const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;

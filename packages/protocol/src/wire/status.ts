@@ -22,6 +22,7 @@ export const STATUS = {
   VOLUME_UNAVAILABLE: 17,
   REPLICA: 18,
   UNCLAIMED: 19,
+  STOPPED: 20,
 } as const;
 
 export type Status = (typeof STATUS)[keyof typeof STATUS];
@@ -69,6 +70,7 @@ export const STATUSES: readonly StatusEntry[] = [
     sentence: 'The volume is a replica of a mirror, or is not one of this mirror',
   },
   { status: STATUS.UNCLAIMED, name: 'UNCLAIMED', errno: 'ENOLCK', sentence: 'The server has not promised this term of the mirror' },
+  { status: STATUS.STOPPED, name: 'STOPPED', errno: 'ENOMEDIUM', sentence: 'An administrator of the server has stopped the volume' },
 ];
 
 /** Returns the entry of a status number. An unknown number from a newer peer counts as an I/O error, but keeps its number. */

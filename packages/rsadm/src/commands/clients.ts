@@ -4,7 +4,8 @@
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
-import { addClient, changeRights, removeClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
+import { assignmentsOf } from '@rsio/common/cli/assignments';
+import { addClient, changeClientLimits, changeRights, removeClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
 import { list, object, orNull, text } from '@rsio/common/control/shape';
 import { SESSION_PATH, type StatsView } from '@rsio/common/control/server/stats-views';
 import { CLIENT } from '@rsio/common/control/server/views';
@@ -81,6 +82,32 @@ limit=500g". The command takes effect at once.`,
   completes: COMPLETES_CLIENTS,
   run: async (context, _, [name = '', ...rights]) => {
     await changeServerFile(context, (document) => changeRights(document, name, rights.join(' ')));
+    return undefined;
+  },
+});
+
+export const CLIENT_SET = defineCommand({
+  call: { by: 'words', words: 'client set' },
+  synopsis: 'client set NAME KEY=VALUE...',
+  summary: 'limits the I/O of a client',
+  details: `The keys are iops, bandwidth and burst, as in "iops=500 bandwidth=50m". They
+hold for all volumes of the client together, beside the limits of each
+volume, and take effect at once, under I/O. off ends a limit. The limits are
+in the line of the client in [rights] of rssrvcfg(5), and stay when client
+rights changes its right.`,
+  options: {},
+  operands: { min: 2, max: 4 },
+  completes: COMPLETES_CLIENTS,
+  run: async (context, _, [name = '', ...words]) => {
+    const changes = assignmentsOf(words, 'rsadm').map(([key, value]) => [key, value ?? 'off'] as const);
+    let isFirst = false;
+    await changeServerFile(context, (document) => {
+      const changed = changeClientLimits(document, name, changes);
+      const has = ({ sections }: typeof document): boolean => sections.some(({ type }) => type === 'rights');
+      isFirst = has(changed) && !has(document);
+      return changed;
+    });
+    if (isFirst) context.note('The file now has a section [rights], so that only clients with the right admin may force a take-over');
     return undefined;
   },
 });

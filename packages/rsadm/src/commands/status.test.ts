@@ -49,7 +49,7 @@ describe('status', () => {
       'change-show': () => ({ change: { what: 'the creation of volume db', sinceMs: nowMs, waiting: 2 } }),
       stats: () => ({
         sessions: [sessionStats()],
-        waits: [{ client: 'big-2', volume: 'oracle@0', why: 'storage', requests: 3, sinceMs: nowMs - 12_000 }],
+        waits: [{ client: 'big-2', volume: 'oracle@0', why: 'storage', heldBy: null, requests: 3, sinceMs: nowMs - 12_000 }],
       }),
     });
     const { code, out } = await scene.run(['status']);
@@ -93,7 +93,7 @@ describe('status', () => {
 describe('clients and statistics', () => {
   test('client list has rates, and -v paths and waits', async () => {
     const nowMs = new FakeClock().wallMs();
-    const waits = [{ client: 'big-2', volume: 'oracle@0', why: 'storage' as const, requests: 3, sinceMs: nowMs - 12_000 }];
+    const waits = [{ client: 'big-2', volume: 'oracle@0', why: 'storage' as const, heldBy: null, requests: 3, sinceMs: nowMs - 12_000 }];
     await scene.serve({ stats: () => ({ sessions: [sessionStats()], waits }) });
     const warning = 'rsadm: I/O of client big-2 on volume oracle@0 has waited 12s for the storage: check its disks and rsslogcat -n 20\n';
     expect(await scene.run(['client', 'list'])).toEqual({ code: 0, out: CLIENTS, err: warning });

@@ -92,7 +92,7 @@ export function interfacesTable(interfaces: readonly InterfaceView[]): string {
 /** How many volumes there are, and those that wait or are not served. */
 function volumesPart(volumes: readonly ManagedVolumeView[], nowMs: number): string {
   if (volumes.length === 0) return toText([NO_VOLUME]);
-  const bad = volumes.filter(({ state, waitsForSpace }) => state !== 'served' || waitsForSpace);
+  const bad = volumes.filter(({ state, waitsForSpace, halt }) => state !== 'served' || waitsForSpace || halt !== null);
   const sizeBytes = volumes.reduce((sum, volume) => sum + (volume.sizeBytes ?? 0), 0);
   const held = volumes.filter(({ holders }) => holders.length > 0).length;
   const counts = [

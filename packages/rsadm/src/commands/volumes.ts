@@ -8,6 +8,7 @@ import { copyAnywhereVerb } from '@rsio/common/manage/volumes/copy';
 import { CREATE, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
+import { haltVerbs } from '@rsio/common/manage/volumes/halts';
 import { imageVerbs } from '@rsio/common/manage/volumes/images';
 import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
@@ -51,6 +52,12 @@ const IMAGES = imageVerbs(PROGRAM, 'jobs');
 export const VOLUME_IMAGE = onThisServer(IMAGES.image);
 export const VOLUME_REFRESH = onThisServer(IMAGES.refresh);
 export const VOLUME_SPLIT = onThisServer(IMAGES.split);
+
+const HALTS = haltVerbs(PROGRAM);
+export const VOLUME_PAUSE = onThisServer(HALTS.pause);
+export const VOLUME_RESUME = onThisServer(HALTS.resume);
+export const VOLUME_STOP = onThisServer(HALTS.stop);
+export const VOLUME_START = onThisServer(HALTS.start);
 
 const JOB_VERBS = jobVerbs(PROGRAM, 'jobs');
 export const VOLUME_MOVE = onThisServer(JOB_VERBS.move);

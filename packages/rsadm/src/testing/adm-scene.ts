@@ -38,6 +38,8 @@ big-2 z2bqehhz57cbs2vh8e9vvyhue9sfr8eb`;
 
 const NOW_MS = new FakeClock().wallMs();
 
+const STOPPED = { kind: 'stopped', sinceMs: 0, untilMs: null, by: null } as const;
+
 export const ANSWERS: Handlers = {
   daemon: () => DAEMON_ANSWER,
   'pool-make': () => ({ isNew: true, volumes: 0 }),
@@ -49,6 +51,10 @@ export const ANSWERS: Handlers = {
   'volume-grow': () => ({ volume: volume({ sizeBytes: 2 ** 40 }) }),
   'volume-rename': () => ({ volume: volume({ name: 'data', universe: 1 }) }),
   'volume-set': () => ({ volume: volume({ readonly: true }) }),
+  'volume-pause': () => ({ volume: volume({ halt: STOPPED }) }),
+  'volume-resume': () => ({ volume: volume() }),
+  'volume-stop': () => ({ volume: volume({ halt: STOPPED }) }),
+  'volume-start': () => ({ volume: volume() }),
   'volume-remove': () => ({ removed: removedVolume() }),
   'volume-restore': () => ({ volume: volume() }),
   'volume-snapshot': ({ snapshots }) => ({ snapshots: snapshots.map((one) => snapshot(one)) }),

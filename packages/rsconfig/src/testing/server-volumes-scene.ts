@@ -27,6 +27,8 @@ export const WITHOUT_ADMIN = (): never => {
   throw new RsError('E_VERSION', 'The server takes no commands from clients: update the server');
 };
 
+const STOPPED = { kind: 'stopped', sinceMs: 0, untilMs: null, by: null } as const;
+
 export const ORDERS: Orders = {
   'pool-list': () => ({ pools: [pool()] }),
   'volume-list': () => ({ volumes: [volume()], removed: [removedVolume({ untilMs: 5_400_000 })] }),
@@ -37,6 +39,10 @@ export const ORDERS: Orders = {
   'volume-grow': () => ({ volume: volume({ sizeBytes: 40 * GIB }) }),
   'volume-rename': () => ({ volume: volume({ name: 'data', universe: 1 }) }),
   'volume-set': () => ({ volume: volume({ readonly: true }) }),
+  'volume-pause': () => ({ volume: volume({ halt: STOPPED }) }),
+  'volume-resume': () => ({ volume: volume() }),
+  'volume-stop': () => ({ volume: volume({ halt: STOPPED }) }),
+  'volume-start': () => ({ volume: volume() }),
   'volume-remove': () => ({ removed: removedVolume() }),
   'volume-restore': () => ({ volume: volume() }),
   'volume-snapshot': ({ snapshots }: { snapshots: readonly object[] }) => ({ snapshots: snapshots.map((one) => snapshot(one)) }),

@@ -156,6 +156,7 @@ function waitsFor(volume: Volume): string | null {
 /** Returns the reason for the current storage stall if the stall has been reported; otherwise null. */
 function storageStallOf(volume: Volume, clock: Clock): string | null {
   const { waitingSinceMs, storageStall, target, serverText } = volume;
+  if (target.heldBy !== null) return `held by ${target.heldBy.text} on ${serverText}`;
   if (waitingSinceMs !== null && target.waitsForSpace)
     return `space on ${serverText}, because the pool of the volume is full: enlarge its file system there, or remove volumes (rsadm)`;
   if (waitingSinceMs === null || storageStall.reportedSinceMs !== waitingSinceMs) return null;
@@ -182,7 +183,11 @@ export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clo
     case 'stands-still': {
       const waitedMs = clock.monotonicMs() - (volume.waitingSinceMs ?? clock.monotonicMs());
       const reason = storageStallOf(volume, clock) ?? volume.serverText;
-      return { from: 'open', to: 'waiting', sentence: `No I/O was answered for ${secondsOf(waitedMs)}: it waits for ${reason}` };
+      return {
+        from: 'open',
+        to: 'waiting',
+        sentence: `No I/O was answered for ${secondsOf(waitedMs)}: it ${waitingText({ waitsFor: reason })}`,
+      };
     }
     case 'moves':
     case 'goes-on':
@@ -198,7 +203,8 @@ function storageNotification(
 ): { from: string; to: string; sentence: string } {
   const { op, status, count } = reported ?? { op: 'read', status: STATUS.IO_ERROR, count: 0 };
   const { errno, sentence } = statusEntry(status);
-  const remedy = status === STATUS.NO_SPACE ? 'free space on the server' : 'repair the storage';
+  const remedy =
+    status === STATUS.NO_SPACE ? 'free space on the server' : status === STATUS.STOPPED ? 'rsadm volume start' : 'repair the storage';
   switch (event) {
     case 'storage-fails':
       return {
@@ -279,7 +285,8 @@ function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, n
 /** What the I/O of a volume waits for; empty if it does not wait. */
 export function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
-  if (reason === null || volume.waitingSinceMs === null) return [];
+  const sinceMs = volume.target.heldBy?.sinceMs ?? volume.waitingSinceMs;
+  if (reason === null || sinceMs === null) return [];
   const toWallMs = clock.wallMs() - clock.monotonicMs();
   // While the server reports that it is slow, I/O has no deadline, because the stall policy does not apply.
   const untilMs = volume.stall.serverMessage === null ? volume.stall.untilMs : null;
@@ -287,7 +294,7 @@ export function waitingView(volume: Volume, clock: Clock): WaitingView[] {
     {
       volume: labelOf(volume),
       waitsFor: reason,
-      sinceMs: toWallMs + volume.waitingSinceMs,
+      sinceMs: toWallMs + sinceMs,
       untilMs: untilMs === null ? null : toWallMs + untilMs,
       requests: volume.outstanding,
     },

@@ -278,7 +278,11 @@ export class Server {
     for (const look of [...this.volumeWaiters]) look();
     for (const attachment of this.trunk.attachments) {
       this.growTo(attachment);
-      attachment.waitsForSpace = this.listedById.get(attachment.volume?.id ?? '')?.waitsForSpace === true;
+      const listed = this.listedById.get(attachment.volume?.id ?? '');
+      attachment.waitsForSpace = listed?.waitsForSpace === true;
+      const text = listed?.heldBy ?? null;
+      const sinceMs = attachment.heldBy?.sinceMs ?? this.clock.monotonicMs();
+      attachment.heldBy = text === null ? null : { text, sinceMs };
     }
     this.verifyAttached();
     const [first] = parts;

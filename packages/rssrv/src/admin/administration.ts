@@ -46,6 +46,8 @@ import { eventOf } from '../events/event-log.ts';
 import type { EventHistory } from '@rsio/common/events/event-history';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { byText } from './audit.ts';
+import { haltOrders } from '../bandwidth/halt-orders.ts';
+import type { Halts } from '../bandwidth/halts.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type ClientPorts, clientOrders } from './client-orders.ts';
 import { Inventory } from './inventory.ts';
@@ -80,6 +82,7 @@ export interface AdministrationPorts extends ObservedServer {
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
   readonly clients: ClientPorts;
   readonly voters: Voters;
+  readonly halts: Halts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
   reload(by: string): Promise<readonly string[]>;
   inForce(): ReplacedVolumes;
@@ -131,9 +134,7 @@ export class Administration {
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
       measured: () => this.judgeSpace(),
-      clock,
-      log,
-      takeLocks,
+      ...{ clock, log, takeLocks },
       allocate: allocateSpace,
       reached: stepReached,
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
@@ -381,6 +382,7 @@ export class Administration {
       ...this.jobs.orders(asker, turns),
       ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
       ...imageOrders({ log, changes: turns, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
+      ...haltOrders({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),
       ...witnessOrders({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),

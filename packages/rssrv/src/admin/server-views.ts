@@ -19,6 +19,8 @@ import type {
   SnapshotView,
 } from '@rsio/common/control/server/views';
 import type { Holder } from '@rsio/protocol/wire/messages';
+import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
+import type { HaltFacts } from '../bandwidth/halts.ts';
 import type { Fences } from '../fences/fences.ts';
 import { clientAsker } from '../pools/asker.ts';
 import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
@@ -43,6 +45,8 @@ export interface VolumeStatus {
   readonly waitsForSpace: boolean;
   /** The pool for which a volume over several pools waits. */
   readonly fullPool?: string | null;
+  /** Set if its I/O is paused or stopped. */
+  readonly halt?: HaltFacts | null;
   /** What images have answered for it. */
   readonly bridged?: { readonly reads: number; readonly lastMs: number } | null;
 }
@@ -120,6 +124,8 @@ export function volumeView(
     createdMs: manifest?.createdMs ?? null,
     holders: status.holders,
     waitsForSpace: status.waitsForSpace,
+    limits: limitsOrNull(volume.limits),
+    halt: status.halt ?? null,
     fullPool: status.fullPool ?? null,
     bridged: status.bridged ?? null,
     snapshots,
@@ -181,6 +187,7 @@ export function clientViews(
       role,
       pools,
       limitBytes,
+      limits: limitsOrNull(rights.find((one) => one.name === name)?.limits),
       ownedBytes: owned.get(name) ?? 0,
       state: session === undefined ? 'absent' : session.isSilent ? 'silent' : 'connected',
       address: session?.address ?? null,

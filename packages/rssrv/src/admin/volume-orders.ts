@@ -17,7 +17,7 @@ import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
-import { parseSettings } from '../pools/settings.ts';
+import { parseLimits, parseSettings } from '../pools/settings.ts';
 import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
 import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
@@ -228,8 +228,8 @@ function logChange(log: Pick<Log, 'info'>, asker: Asker, verb: string, { pool, m
 }
 
 function createRequest(params: Omit<ServerMethods['volume-create']['params'], 'request'>): CreateRequest {
-  const { blockSizeBytes, pools = null, chunkBytes = null } = params;
+  const { blockSizeBytes, pools = null, chunkBytes = null, settings = [], ...others } = params;
   if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
     throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
-  return { ...params, blockSizeBytes, pools, chunkBytes };
+  return { ...others, blockSizeBytes, pools, chunkBytes, ...parseLimits(settings) };
 }

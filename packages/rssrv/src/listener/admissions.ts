@@ -15,6 +15,7 @@ import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REV
 import type { Holder, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { AskingSession } from '../remote/remote-requests.ts';
+import type { Bandwidth } from '../bandwidth/bandwidth.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
 import type { SessionRequest, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
 import { eventOf } from '../events/event-log.ts';
@@ -42,6 +43,7 @@ export interface AdmissionPorts {
   checkFence(node: string): void;
   /** Throws E_TLS if a connection with these features is plain and the server accepts encrypted ones only. */
   checkTls(features: readonly string[]): void;
+  readonly bandwidth: Bandwidth;
   /** Called with each report of a session. */
   figures(session: string, figures: SessionFigures): void;
   /** Called when writes to a volume may be lost. */
@@ -291,6 +293,7 @@ export class Admissions {
     // Its first connection may fail before it is a path.
     this.linger(served);
     served.workerSession.send(begin);
+    this.ports.bandwidth.began(served);
     served.workerSession.send({ type: 'path', admission }, socket);
     const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.workerSession.pid}`;
     this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () =>
@@ -377,7 +380,11 @@ export class Admissions {
 
   private onMessage(session: ServedSession, message: FromSession): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
-    if (message.type === 'figures') this.ports.figures(session.id, message.figures);
+    if (message.type === 'figures') {
+      this.ports.figures(session.id, message.figures);
+      this.ports.bandwidth.figures(session.id, session.client.node, message.figures);
+    }
+    if (message.type === 'throttled') this.ports.bandwidth.report(session, message.report);
     if (message.type === 'lost') this.ports.lost(message.volumeId);
     if (message.type === 'cut') this.ports.cut(message.volumeId);
     if (message.type === 'space') this.ports.waitsForSpace(session, message.volumeId, message.isWaiting, message.poolId);

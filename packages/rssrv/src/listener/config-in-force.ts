@@ -12,6 +12,8 @@ import type { Log } from '@rsio/common/log/log';
 import type { Administration } from '../admin/administration.ts';
 import type { ReadSocketChange } from '../admin/read-socket.ts';
 import type { VolumeStatus } from '../admin/server-views.ts';
+import type { Bandwidth } from '../bandwidth/bandwidth.ts';
+import type { Halts } from '../bandwidth/halts.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Holds } from '../holds/holds.ts';
 import type { PoolsChange } from '../pools/pools.ts';
@@ -47,6 +49,8 @@ export interface ConfigInForcePorts {
   readonly holds: Holds;
   readonly snapshots: Pick<ServedSnapshots, 'readersOf'>;
   readonly shortage: SpaceShortage;
+  readonly bandwidth: Pick<Bandwidth, 'refresh'>;
+  readonly halts: Pick<Halts, 'facts'>;
   readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
   /** How server processes are confined. */
   readonly rights: Pick<WorkerRights, 'choose'>;
@@ -122,6 +126,7 @@ export class ConfigInForce {
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.ports.log.warn(filesWarning);
     this.current = next;
+    this.ports.bandwidth.refresh();
     this.sinceMs = this.ports.clock.wallMs();
     this.ports.workers.processes = next.server.processes;
     if (this.ports.rights.choose(next.server)) this.ports.workers.renewStandby();
@@ -180,7 +185,7 @@ export class ConfigInForce {
     const reason = sizeBytes === null ? this.failureOf(volume) : null;
     const holders = id === null ? [] : this.ports.holds.holdersOf(id);
     const { shortage } = this.ports;
-    const waiting = id === null ? {} : { fullPool: shortage.poolOf(id), bridged: this.ports.bridged(id) };
+    const waiting = id === null ? {} : { fullPool: shortage.poolOf(id), bridged: this.ports.bridged(id), halt: this.ports.halts.facts(id) };
     return { id, sizeBytes, reason, holders, waitsForSpace: id !== null && shortage.has(id), ...waiting };
   }
 
@@ -232,6 +237,7 @@ export class ConfigInForce {
     const { grown, isListChanged } = change;
     change.commit();
     this.current = { ...this.current, volumes: next };
+    this.ports.bandwidth.refresh();
     if (isListChanged) this.ports.listChanged(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.ports.startIncarnation(id);
     // The new file may lack the last writes, which the holder then sends again.
@@ -253,6 +259,7 @@ export class ConfigInForce {
     change.commit();
     this.ports.volumes.replaced(now.id ?? '');
     this.current = { ...this.current, volumes: next };
+    this.ports.bandwidth.refresh();
     this.ports.listChanged(change.grown, [before, now]);
     await this.afterReload('closing what was replaced', () => change.finish());
   }
@@ -271,6 +278,7 @@ export class ConfigInForce {
       const plan: VolumePlan = { added: [], retried: volumes, kept: [], removed: [], isPartial: true };
       const change = await this.ports.volumes.prepare(plan, this.current.volumes);
       change.commit();
+      this.ports.bandwidth.refresh();
       if (change.isListChanged) this.ports.listChanged([], volumes);
     } catch (thrown) {
       this.ports.log.error(`Volumes could not be opened again: ${toRsError(thrown).message}`);

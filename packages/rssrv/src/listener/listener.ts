@@ -20,6 +20,8 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { plural } from '@rsio/common/lib/units';
 import { Administration } from '../admin/administration.ts';
+import { Bandwidth } from '../bandwidth/bandwidth.ts';
+import { Halts } from '../bandwidth/halts.ts';
 import { ChangeQueue } from '../admin/change-queue.ts';
 import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
 import { ConfigInForce, type LoadedListenerConfig } from './config-in-force.ts';
@@ -99,6 +101,8 @@ export class Listener {
   private readonly incarnations: Incarnations;
   private readonly administration: Administration;
   private readonly shortage: SpaceShortage;
+  private readonly halts: Halts;
+  private readonly bandwidth: Bandwidth;
   private readonly changes = new ChangeQueue();
   private readonly lists: ListAnnouncements;
   private isServing = false;
@@ -114,8 +118,7 @@ export class Listener {
     this.identity = identityOf(config);
     this.rights = new WorkerRights({ ...options, served: (id) => this.requests.served(id) });
     this.sockets = new ListeningSockets({
-      clock,
-      log,
+      ...{ clock, log },
       connected: (socket, listeningSocket) => this.unproven.connected(socket, listeningSocket),
       addressCame: () => void this.explore(this.config),
     });
@@ -126,6 +129,8 @@ export class Listener {
     this.reloader = this.newReloader();
     this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
     this.fences = new Fences(clock, paths.fencesFile, this.holds);
+    this.halts = new Halts(clock, paths.haltsFile);
+    this.bandwidth = this.newBandwidth();
     this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
     this.volumes = new Volumes({
       ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
@@ -140,13 +145,16 @@ export class Listener {
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
     this.snapshots = this.newSnapshots();
     this.snapshotAnswers = systemAnswers(this.snapshots, clock);
-    this.stats = new Statistics({ clock, sessions: () => this.admissions.sessions, volumes: this.volumes, snapshots: this.snapshots });
-    this.admissions = new Admissions({
-      figures: (session, figures) => this.stats.book.received(session, figures),
+    this.stats = new Statistics({
       clock,
-      log,
-      limitedLog: this.limitedLog,
-      holds: this.holds,
+      sessions: () => this.admissions.sessions,
+      volumes: this.volumes,
+      snapshots: this.snapshots,
+      bandwidth: this.bandwidth,
+    });
+    this.admissions = new Admissions({
+      ...{ clock, log, limitedLog: this.limitedLog, holds: this.holds, bandwidth: this.bandwidth },
+      figures: (session, figures) => this.stats.book.received(session, figures),
       takeWorkerSession: (session) => this.pool.take(session),
       beginMessage: (node) => ({ ...this.beginMessage(), node }),
       isClient: (node) => keysOf(this.config.clients, node).length > 0,
@@ -177,11 +185,12 @@ export class Listener {
     const { paths, clock, log, warn } = this.options;
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.endOldWorkers(clock, log);
-    for (const state of [this.holds, this.fences, this.voters, this.administration]) await state.load();
+    for (const state of [this.holds, this.fences, this.halts, this.voters, this.administration]) await state.load();
     await this.inForce.openPools();
     const { config } = this;
     this.holds.keepNodes(config.clients.map(({ name }) => name));
     await this.volumes.open(config);
+    this.bandwidth.refresh();
     for (const trouble of this.administration.troubles) this.warn(trouble);
     for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
     try {
@@ -207,6 +216,7 @@ export class Listener {
     this.sockets.closeAll();
     this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
     this.moments.stop();
+    this.bandwidth.close();
     await this.administration.stop();
     await this.changes.idle(clock, CHANGE_STOP_WAIT_MS);
     this.probes.close('E_SHUTTING_DOWN', sentence);
@@ -260,6 +270,15 @@ export class Listener {
     return this.config.interfaces.map(toInterface);
   }
 
+  private newBandwidth(): Bandwidth {
+    return new Bandwidth({
+      ...{ clock: this.options.clock, log: this.options.log, halts: this.halts, config: () => this.config },
+      sessions: () => this.admissions.sessions,
+      volumes: () => this.volumes,
+      heldChanged: (volumes) => this.lists.changed([], volumes),
+    });
+  }
+
   private newIncarnations(): Incarnations {
     return new Incarnations({
       log: this.options.log,
@@ -273,8 +292,7 @@ export class Listener {
   private newMoments(): Moments {
     return new Moments({
       ...this.options,
-      sessions: () => this.admissions.sessions,
-      nameOf: (id) => this.volumes.nameOf(id),
+      ...{ sessions: () => this.admissions.sessions, nameOf: (id) => this.volumes.nameOf(id) },
       incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
       unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
       sync: (id) => this.volumes.sync(id),
@@ -292,13 +310,11 @@ export class Listener {
   }
 
   private newRequests(): SessionRequests {
-    const { holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers, voters, fences } = this;
+    const { holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences } = this;
     return new SessionRequests({
-      ...{ ...this.options, holds, volumes, shortage, rights, moments, snapshots, snapshotAnswers, voters, fences },
+      ...{ ...this.options, holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences },
       server: this.identity.server,
-      admissions: () => this.admissions,
-      administration: () => this.administration,
-      config: () => this.config,
+      ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
       incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
@@ -310,20 +326,11 @@ export class Listener {
   private newConfigInForce(): ConfigInForce {
     const { clock, log, paths, mayInjectFaults } = this.options;
     return new ConfigInForce(this.options.config, {
-      clock,
-      log,
-      configFile: paths.configFile,
-      mayInjectFaults,
-      sockets: this.sockets,
-      volumes: this.volumes,
-      holds: this.holds,
-      snapshots: this.snapshots,
-      shortage: this.shortage,
+      ...{ clock, log, configFile: paths.configFile, mayInjectFaults },
+      ...{ sockets: this.sockets, volumes: this.volumes, holds: this.holds, snapshots: this.snapshots },
+      ...{ shortage: this.shortage, bandwidth: this.bandwidth, halts: this.halts, workers: this.pool, rights: this.rights },
       bridged: (id) => this.requests.bridges.of(id),
-      workers: this.pool,
-      rights: this.rights,
-      admissions: () => this.admissions,
-      administration: () => this.administration,
+      ...{ admissions: () => this.admissions, administration: () => this.administration },
       listChanged: (grown, seenBy) => this.lists.changed(grown, seenBy),
       startIncarnation: (id) => this.incarnations.start(id),
       explore: (next) => this.explore(next),
@@ -331,9 +338,8 @@ export class Listener {
   }
 
   private newReloader(): Reloader<LoadedListenerConfig> {
-    const { log } = this.options;
     return new Reloader({
-      log,
+      log: this.options.log,
       current: () => this.config,
       load: (text) => this.inForce.load(text),
       examine: (next) => this.inForce.examine(next),
@@ -347,11 +353,9 @@ export class Listener {
   private newAdministration(): Administration {
     const { clock, log, paths } = this.options;
     return new Administration({
-      ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters },
+      ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters, halts: this.halts },
       ...{ readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
-      config: () => this.config,
-      configuredMs: () => this.inForce.configuredMs,
-      sessions: () => this.admissions.statuses,
+      ...{ config: () => this.config, configuredMs: () => this.inForce.configuredMs, sessions: () => this.admissions.statuses },
       statusOf: (volume) => this.inForce.statusOf(volume),
       check: (was, now) => void this.inForce.checkChange(was, now),
       apply: (was, now) => this.inForce.applyVolume(was, now),
@@ -361,13 +365,10 @@ export class Listener {
         incarnationEnded: ({ id }) => this.incarnations.start(id),
         holdersChanged: () => this.lists.changed([], null),
       },
-      reload: (by) => this.reloader.request(by),
-      events: this.events,
-      volumeFailures: () => this.volumes.failures,
-      statistics: () => this.stats.view(),
+      ...{ reload: (by) => this.reloader.request(by), reloadLater: (by) => this.reloadLater(by), events: this.events },
+      ...{ volumeFailures: () => this.volumes.failures, statistics: () => this.stats.view() },
       isListening: (one) => this.sockets.listening([one]).length > 0,
       checkConfig: (text) => this.reloader.check(text),
-      reloadLater: (by) => this.reloadLater(by),
       ...{ rights: this.rights, workers: this.pool },
       shortPoolsChanged: (ids) => this.admissions.tell({ type: 'short-pools', ids }),
     });
@@ -376,8 +377,7 @@ export class Listener {
   private newUnprovenLimiter(): UnprovenLimiter {
     const { clock, log } = this.options;
     return new UnprovenLimiter({
-      clock,
-      log,
+      ...{ clock, log },
       newHandshake: () => new ServerHandshake(identityWith(this.identity, this.config.namespace.tls), randomBytes),
       keysOf: (node) => keysOf(this.config.clients, node),
       secretOf: (session, node) => this.admissions.secretOf(session, node),
@@ -440,6 +440,7 @@ export class Listener {
 
   private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
     this.shortage.sessionEnded(session.id);
+    this.bandwidth.sessionEnded(session.id);
     this.stats.book.sessionEnded(session.id);
     this.moments.sessionEnded(session.id);
     this.administration.sessionEnded(session.id);

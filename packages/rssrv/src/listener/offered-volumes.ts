@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { servedNameParts } from '@rsio/common/lib/volume-name';
 import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
-import type { Holder, ListAnswer, OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
+import type { ListAnswer, OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { isFor, type ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
@@ -25,7 +25,7 @@ export function listFor(
   { client: { node }, generation }: ServedSession,
   interfaces: readonly ServerInterface[],
   served: readonly ServedVolume[],
-  factsOf: (volume: ServedVolume) => { readonly holders: readonly Holder[]; readonly waitsForSpace: boolean },
+  factsOf: (volume: ServedVolume) => Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>,
 ): ListAnswer {
   return { generation, interfaces, volumes: offeredTo(node, served).map((volume) => volumeEntry(volume, factsOf(volume))) };
 }
@@ -43,7 +43,7 @@ export function announceList(
   }
 }
 
-function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 'waitsForSpace'>): VolumeEntry {
+function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>): VolumeEntry {
   const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = volume;
   const mirror = volume.replica?.mirror;
   return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts, ...(mirror === undefined ? {} : { mirror }) };

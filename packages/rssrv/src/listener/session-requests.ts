@@ -1,5 +1,6 @@
 // Answers what sessions ask of the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Each answer is the job
-// of another module. Invariant: a session that is granted a volume while changes of it are held for a snapshot learns of the hold first.
+// of another module. Invariant: a session that is granted a volume learns first of its limits, and of a
+// snapshot for which changes of it are held.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -7,6 +8,7 @@ import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Administration } from '../admin/administration.ts';
+import type { Bandwidth } from '../bandwidth/bandwidth.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { type BridgeAnswer, type Bridges, systemBridges } from '../bridges/bridges.ts';
 import type { Fences } from '../fences/fences.ts';
@@ -39,6 +41,7 @@ export interface SessionRequestPorts {
   readonly holds: Holds;
   readonly volumes: Volumes;
   readonly shortage: SpaceShortage;
+  readonly bandwidth: Pick<Bandwidth, 'granted' | 'heldBy'>;
   readonly rights: WorkerRights;
   readonly moments: Moments;
   readonly snapshots: ServedSnapshots;
@@ -81,7 +84,7 @@ export class SessionRequests {
     session: ServedSession,
     request: SessionRequest,
   ): Promise<ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
-    const { holds, rights, volumes, shortage, moments } = this.ports;
+    const { holds, rights, volumes, shortage, moments, bandwidth } = this.ports;
     switch (request.what) {
       case 'files':
         return rights.files.answer(session, request.volumeId);
@@ -89,6 +92,7 @@ export class SessionRequests {
         return listFor(session, this.ports.interfaces(), volumes.served, ({ id }) => ({
           holders: holds.holdersOf(id),
           waitsForSpace: shortage.has(id),
+          ...heldField(bandwidth.heldBy(session.id, id)),
         }));
       case 'grant':
         return this.grant(session, request.request);
@@ -144,7 +148,10 @@ export class SessionRequests {
     const { client, uses, workerSession } = session;
     const opening = { client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending };
     const grant = await this.opens.grant(opening, request);
-    if (grant.granted) this.ports.moments.granted(session, grant.volume.id);
+    if (grant.granted) {
+      this.ports.moments.granted(session, grant.volume.id);
+      this.ports.bandwidth.granted(session, grant.volume.id);
+    }
     return grant;
   }
 
@@ -169,6 +176,10 @@ export class SessionRequests {
       holdersChanged: () => this.ports.listChanged(null),
     });
   }
+}
+
+function heldField(heldBy: string | null): { readonly heldBy?: string } {
+  return heldBy === null ? {} : { heldBy };
 }
 
 /** The administration is made after the requests of sessions. */

@@ -93,3 +93,16 @@ export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): v
     { node, askedBytes: moreBytes, hasBytes, limitBytes },
   );
 }
+
+/** Throws E_RIGHTS if the asker has a limit, and the volume counts towards the limit of somebody else. */
+export function checkOwner(
+  { role, limitBytes, node }: Asker,
+  { owner, name }: { readonly owner: string | null; readonly name: string },
+): void {
+  if (role === 'admin' || limitBytes === null || owner === node) return;
+  throw new RsError(
+    'E_RIGHTS',
+    `Client ${node} has a limit, and may not take space for volume ${name}, which ${owner ?? 'an administrator'} created: ask ${owner ?? 'an administrator'}`,
+    { volume: name, node, owner },
+  );
+}

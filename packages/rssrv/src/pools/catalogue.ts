@@ -2,9 +2,10 @@
 // carries the decision out. Invariants: a name is used once in a universe, over all pools and all sections [volume]; the volumes of a pool
 // never promise more than the limit of the pool; a refusal for lack of space gives the numbers.
 
+import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
-import { type Asker, checkLimit, checkOwnAccess, checkPool, checkRole, mayAttach, mayUsePool } from './asker.ts';
+import { type Asker, checkLimit, checkOwnAccess, checkOwner, checkPool, checkRole, mayAttach, mayUsePool } from './asker.ts';
 import { PARTS_MAX } from './disk/limits.ts';
 import { POOL_VOLUMES_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
@@ -13,7 +14,7 @@ import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import { checkReplicaSettings } from './replicas/replica-rules.ts';
 import { ownedByNode } from './snapshots/owned-bytes.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
-import type { Settings } from './settings.ts';
+import { hasLimits, type Settings, withLimits } from './settings.ts';
 import { checkSize, grownLayout, newConcat, newStripe } from './parts/layouts.ts';
 
 const MIB = 1024 * 1024;
@@ -77,6 +78,8 @@ export interface CreateRequest extends VolumeName {
   readonly clients: readonly string[] | null;
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
+  /** Limits of its I/O; absent: none. */
+  readonly limits?: IoLimits;
 }
 
 export interface Found {
@@ -150,6 +153,7 @@ export function decideCreate(
 ): { readonly pool: PoolState; readonly manifest: Omit<Manifest, 'stamps'>; readonly parts: readonly PlacedPart[] } {
   checkRole(asker, 'manage', 'create volumes');
   if (request.takeOverForce) checkRole(asker, 'admin', 'permit forced take-over');
+  if (request.limits !== undefined) checkRole(asker, 'admin', 'set limits of I/O');
   const { pool: wantedPool, pools: wantedPools = null, chunkBytes = null, clients, ...settings } = request;
   checkSize(request.sizeBytes, request.blockSizeBytes);
   checkName(catalogue, request, null);
@@ -292,9 +296,11 @@ export function decideSet(
   checkChange(catalogue, asker, pool, manifest, 'change volumes');
   checkReplicaSettings(manifest, settings);
   if (settings.takeOverForce === true) checkRole(asker, 'admin', 'permit forced take-over');
-  const { sameContent, schedule, ...others } = settings;
+  // A client that may manage volumes must not lift the limits that an administrator has set.
+  if (hasLimits(settings)) checkRole(asker, 'admin', 'set limits of I/O');
+  const { sameContent, schedule, iops: _iops, bytesPerSecond: _bytes, burstMs: _burst, ...others } = settings;
   const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
-  const next = withSchedule({ ...manifest, ...others, stamps, request }, schedule);
+  const next = withSchedule({ ...withLimits(manifest, settings), ...others, stamps, request }, schedule);
   checkOwnAccess(asker, manifest.name, next.clients);
   return next;
 }
@@ -389,16 +395,6 @@ function closed(poolId: string): RsError {
 export function checkCount(catalogue: Catalogue): void {
   if (catalogue.pools.reduce((sum, { volumes }) => sum + volumes.size, 0) >= POOL_VOLUMES_MAX)
     throw new RsError('E_LIMIT', `The pools have ${POOL_VOLUMES_MAX} volumes, and no more are allowed: remove one`);
-}
-
-/** Throws E_RIGHTS if the asker has a limit, and the volume counts towards the limit of somebody else. */
-function checkOwner({ role, limitBytes, node }: Asker, { owner, name }: Manifest): void {
-  if (role === 'admin' || limitBytes === null || owner === node) return;
-  throw new RsError(
-    'E_RIGHTS',
-    `Client ${node} has a limit, and may not take space for volume ${name}, which ${owner ?? 'an administrator'} created: ask ${owner ?? 'an administrator'}`,
-    { volume: name, node, owner },
-  );
 }
 
 /** Chooses the usable pool with the most room among those that the asker may use. Throws E_UNKNOWN_POOL or E_SPACE. */

@@ -13,7 +13,7 @@ export function volumeConfigOf(
   manifest: Manifest,
   pools: readonly PoolState[],
 ): ServerVolumeConfig {
-  const { id, name, universe, sizeBytes, blockSizeBytes, readonly, shared, clients, takeOver, takeOverForce } = manifest;
+  const { id, name, universe, sizeBytes, blockSizeBytes, readonly, shared, clients, takeOver, takeOverForce, limits } = manifest;
   return {
     name,
     universe,
@@ -28,6 +28,7 @@ export function volumeConfigOf(
     takeOverForce,
     id,
     sameContent: null,
+    ...(limits === undefined ? {} : { limits }),
     line: 0,
     pool: {
       name: pool.name,

@@ -2,6 +2,16 @@
 // all settings of a request are valid, or none is used.
 
 import { clientNames, mayChoice, stamp, type ValueType, yesNo } from '@rsio/common/config/schema/value-types';
+import type { IoLimits } from '@rsio/common/config/schema/types';
+import {
+  bandwidthType,
+  burstType,
+  iopsType,
+  isLimitKey,
+  LIMIT_KEYS,
+  limitsField,
+  NO_IO_LIMITS,
+} from '@rsio/common/config/schema/io-limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { scheduleText } from '../schedules/schedule.ts';
@@ -17,6 +27,10 @@ export interface Settings {
   readonly schedule?: string | null;
   /** Stamp of the present data file, which confirms that it has the content that was served before. */
   readonly sameContent?: string;
+  /** Limits of its I/O. Those that are missing stay as they are. */
+  readonly iops?: number | null;
+  readonly bytesPerSecond?: number | null;
+  readonly burstMs?: number;
 }
 
 /** Key in rssrvcfg -> field of the manifest and type of its value. */
@@ -28,6 +42,9 @@ const KEYS = {
   'take-over-force': ['takeOverForce', yesNo],
   'same-content': ['sameContent', stamp],
   snapshots: ['schedule', scheduleText],
+  iops: ['iops', iopsType],
+  bandwidth: ['bytesPerSecond', bandwidthType],
+  burst: ['burstMs', burstType],
 } as const satisfies Readonly<Record<string, readonly [keyof Settings, ValueType<unknown>]>>;
 
 /** Parses settings such as `readonly=yes`. Throws E_USAGE, which names the setting and the allowed values. */
@@ -49,4 +66,25 @@ export function parseSettings(words: readonly string[]): Settings {
     }
   }
   return settings;
+}
+
+export function hasLimits({ iops, bytesPerSecond, burstMs }: Settings): boolean {
+  return iops !== undefined || bytesPerSecond !== undefined || burstMs !== undefined;
+}
+
+/** Returns the same with the limits of I/O that the settings give; the other limits stay. */
+export function withLimits<T extends { readonly limits?: IoLimits }>(
+  volume: T,
+  settings: Settings,
+): Omit<T, 'limits'> & { readonly limits?: IoLimits } {
+  const { limits: before = NO_IO_LIMITS, ...others } = volume;
+  const { iops = before.iops, bytesPerSecond = before.bytesPerSecond, burstMs = before.burstMs } = settings;
+  return { ...others, ...limitsField({ iops, bytesPerSecond, burstMs }) };
+}
+
+/** Parses the limits of a new volume. Throws E_USAGE, also for other settings. */
+export function parseLimits(words: readonly string[]): { readonly limits?: IoLimits } {
+  const other = words.find((word) => !isLimitKey(word.replace(/=.*$/s, '')));
+  if (other === undefined) return withLimits({}, parseSettings(words));
+  throw new RsError('E_USAGE', `Wrong setting ${quoteText(other)} of a new volume: allowed are ${LIMIT_KEYS.join(', ')}`);
 }

@@ -156,7 +156,7 @@ function triggerChanges(old: RssrvConfig, next: RssrvConfig): string[] {
 /** The changes of rights of clients that stay, and of what a forced take-over needs. */
 function rightsChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const rights = ({ rights: lines }: RssrvConfig): Map<string, string> =>
-    new Map(lines.map(({ name, role, pools, limitBytes }) => [name, JSON.stringify([role, pools, limitBytes])]));
+    new Map(lines.map(({ name, role, pools, limitBytes, limits }) => [name, JSON.stringify([role, pools, limitBytes, limits])]));
   const [had, has] = [rights(old), rights(next)];
   const stays = (name: string): boolean => [old, next].every(({ clients }) => clients.some((client) => client.name === name));
   const changed = [...new Set([...had.keys(), ...has.keys()])].filter((name) => stays(name) && had.get(name) !== has.get(name));

@@ -1,6 +1,7 @@
 // Validates an I/O request from a client, starts its execution on the backend, and encodes its answer.
 // The session decides which paths get the answer.
 
+import type { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
@@ -10,13 +11,14 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { Backend } from '../backends/io/backend.ts';
 import type { VolumeCounters } from '../statistics/volume-counters.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { ThrottledHandle, VolumeThrottle } from '../bandwidth/volume-throttle.ts';
 import type { GatedHandle, VolumeGate } from '../moments/change-gates.ts';
 import type { ServerPath } from './server-path.ts';
 
 const EMPTY = Buffer.alloc(0);
 
 /** A volume that a session has opened. */
-export interface OpenVolume extends GatedHandle {
+export interface OpenVolume extends GatedHandle, ThrottledHandle {
   readonly handle: number;
   readonly volume: ServedVolume;
   readonly backend: Backend;
@@ -32,6 +34,7 @@ export interface OpenVolume extends GatedHandle {
   /** True while less than the reserve is free in a pool of the volume, so that changes that need new space wait. */
   isShort: boolean;
   gate: VolumeGate | null;
+  throttle: VolumeThrottle | null;
   changing: number;
   /** True if anything has been written since the last sync began, or may have been written before the handle was opened. */
   hasUnsynced: boolean;
@@ -61,7 +64,8 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
   const sectors = sectorsOf(op, flags, count);
   const blockSectors = open.volume.blockSizeBytes / SECTOR_BYTES;
   if (lba % blockSectors !== 0 || sectors % blockSectors !== 0) return STATUS.MISALIGNED;
-  return (lba + sectors) * SECTOR_BYTES > open.sizeBytes ? STATUS.PAST_END : STATUS.OK;
+  if ((lba + sectors) * SECTOR_BYTES > open.sizeBytes) return STATUS.PAST_END;
+  return open.throttle?.isStopped === true ? STATUS.STOPPED : STATUS.OK;
 }
 
 /**
@@ -107,6 +111,14 @@ export function isFua(open: OpenVolume, flags: number): boolean {
 function flushAfter(backend: Backend, status: Status, done: (status: Status) => void): void {
   if (status === STATUS.OK) backend.flush(done);
   else done(status);
+}
+
+/** Returns a buffer of the pool with the body of a request, because the given one is valid during the call only. */
+export function copiedBody(bodies: Pick<BufferPool, 'take'>, body: Buffer, offset: number, lengthBytes: number): Buffer {
+  if (lengthBytes === 0) return EMPTY;
+  const buffer = bodies.take(lengthBytes);
+  body.copy(buffer, 0, offset, offset + lengthBytes);
+  return buffer;
 }
 
 export function answerIo(path: ServerPath, header: Header, status: number): void {

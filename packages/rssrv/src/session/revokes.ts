@@ -2,34 +2,74 @@
 // that delivered a REVOKE gets one REVOKED, after the last request on the handle has ended. Only the tags (slot and seq) in the first
 // REVOKE of a handle are used. The slots in a later REVOKE may already be in use for other handles.
 
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { SlotTable } from '@rsio/protocol/link/slot-table';
+
+interface RevokingPath {
+  readonly number: number;
+  violation(what: string): void;
+  revoked(handle: number): void;
+}
+
+export interface RevokePorts {
+  readonly slots: Pick<SlotTable, 'abandon'>;
+  readonly volumes: { wasGiven(handle: number): boolean; revokeHandle(handle: number): Promise<unknown> };
+  readonly log: Pick<Log, 'error'>;
+  readonly pathOf: (number: number) => RevokingPath | undefined;
+}
+
 export class Revokes {
+  private readonly ports: RevokePorts;
   /** All handles that have been revoked in this session. Handle numbers are never reused in a session. */
   private readonly seen = new Set<number>();
   /** The paths that are waiting for REVOKED, keyed by handle. */
   private readonly owed = new Map<number, Set<number>>();
 
-  /**
-   * `first`: the caller must abandon the tags in this REVOKE. `more`: the revocation is already in progress or complete. `twice`: this path
-   * is already waiting for the answer.
-   */
-  asked(handle: number, path: number): 'first' | 'more' | 'twice' {
-    const paths = this.owed.get(handle) ?? new Set<number>();
-    if (paths.has(path)) return 'twice';
-    paths.add(path);
-    this.owed.set(handle, paths);
-    if (this.seen.has(handle)) return 'more';
-    this.seen.add(handle);
-    return 'first';
+  constructor(ports: RevokePorts) {
+    this.ports = ports;
   }
 
-  /** Must be called as soon as no request on the handle is running. Returns the paths on which REVOKED must be sent. */
-  over(handle: number): number[] {
-    const paths = [...(this.owed.get(handle) ?? [])];
-    this.owed.delete(handle);
-    return paths;
+  /** Takes a REVOKE that a path has brought: ends the handle, and answers when nothing runs on it. `tags`: pairs of slot and seq. */
+  received(path: RevokingPath, handle: number, tags: readonly number[]): void {
+    const { volumes, log, pathOf } = this.ports;
+    const wrong = volumes.wasGiven(handle) ? this.note(handle, path.number, tags) : `REVOKE of handle ${handle}, which was never given`;
+    if (wrong !== null) {
+      path.violation(wrong);
+      return;
+    }
+    const over = (): void => {
+      for (const number of this.over(handle)) pathOf(number)?.revoked(handle);
+    };
+    volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
+      // A request on this handle may still be running, so do not send REVOKED. Without REVOKED, the handle stays fenced at the client.
+      log.error(`Handle ${handle}, which the client revoked, cannot be closed: ${toRsError(thrown).message}`);
+    });
   }
 
   pathClosed(path: number): void {
     for (const paths of this.owed.values()) paths.delete(path);
+  }
+
+  /** Abandons the tags of the first REVOKE of the handle. Returns what is wrong, or null. */
+  private note(handle: number, path: number, tags: readonly number[]): string | null {
+    const paths = this.owed.get(handle) ?? new Set<number>();
+    if (paths.has(path)) return `REVOKE of handle ${handle}, for which this path is already waiting for REVOKED`;
+    paths.add(path);
+    this.owed.set(handle, paths);
+    if (this.seen.has(handle)) return null;
+    this.seen.add(handle);
+    for (let at = 0; at < tags.length; at += 2) {
+      if (this.ports.slots.abandon(tags[at]!, tags[at + 1]!, handle)) continue;
+      return `REVOKE of handle ${handle} names slot ${tags[at]} seq ${tags[at + 1]}, which it cannot have sent`;
+    }
+    return null;
+  }
+
+  /** Returns the paths on which REVOKED must be sent. */
+  private over(handle: number): number[] {
+    const paths = [...(this.owed.get(handle) ?? [])];
+    this.owed.delete(handle);
+    return paths;
   }
 }

@@ -13,7 +13,7 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
-import { SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
+import { OUTPUT_HARD_MAX_BYTES, SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import type { AgreedTls } from '@rsio/protocol/link/tls-starts';
 import { buildWelcome, type Proven } from '@rsio/protocol/auth/handshake-server';
@@ -186,6 +186,11 @@ export class ServerPath implements ConnectionEvents {
 
   violation(what: string): void {
     this.connection.close(`Protocol error of the client: ${what}`, true);
+  }
+
+  /** Closes the path, because it has brought a second copy of a request while it is owed the answer. */
+  duplicated({ op, slot, seq }: Header): void {
+    this.violation(`A second copy of ${frameName(op)} in slot ${slot} seq ${seq}, which this path is already waiting for`);
   }
 
   // --- ConnectionEvents
@@ -367,6 +372,20 @@ export class ServerPath implements ConnectionEvents {
       }
     }
   }
+}
+
+/**
+ * If the unread answers of all paths exceed OUTPUT_HARD_MAX_BYTES, closes the path with the most unread answers. The bound limits the memory
+ * for answers that a client does not read.
+ */
+export function relieve(paths: Iterable<ServerPath>): void {
+  let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
+  for (const path of paths) {
+    const ownBytes = path.connection.encoder.queuedBytes;
+    queuedBytes += ownBytes;
+    if (fullest === null || ownBytes > fullest.connection.encoder.queuedBytes) fullest = path;
+  }
+  if (queuedBytes > OUTPUT_HARD_MAX_BYTES) fullest?.connection.close('The client does not read its answers', true);
 }
 
 export class PathLog {

@@ -63,6 +63,7 @@ class Scene {
     },
     clock: new FakeClock(),
     waitsForSpace: () => undefined,
+    throttled: () => undefined,
     held: () => undefined,
     askSnapshot: () => Promise.resolve(null),
     clone: () => Promise.resolve(null),

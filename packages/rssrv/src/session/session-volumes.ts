@@ -13,6 +13,8 @@ import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAn
 import type { Holder, ListAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend } from '../backends/io/backend.ts';
+import { SessionThrottles } from '../bandwidth/session-throttles.ts';
+import type { ThrottleReport } from '../bandwidth/throttle-messages.ts';
 import { type ChangeGatePorts, ChangeGates } from '../moments/change-gates.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
@@ -20,7 +22,7 @@ import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts'
 import { ioctl, type IoctlPorts } from '../ioctls/ioctls.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
-import { SessionCounters, type SessionFigures, type VolumeFigures } from '../statistics/volume-counters.ts';
+import { SessionCounters, type SessionFigures, type VolumeNow } from '../statistics/volume-counters.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 
 export type Grant =
@@ -46,6 +48,8 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
+  /** Tells the listener about shares of limits. */
+  throttled(report: ThrottleReport): void;
   /**
    * Reports that a sync of the volume has failed and that acknowledged writes may therefore be lost. The listener starts a new incarnation
    * of the storage and revokes every handle of the volume. The listener gets this report before any later request from this session.
@@ -77,6 +81,7 @@ export class SessionVolumes {
   readonly syncs: VolumeSyncs;
   readonly space: SpaceWaits;
   readonly gates: ChangeGates;
+  readonly throttles: SessionThrottles;
   readonly counters = new SessionCounters();
   private readonly ports: VolumePorts;
   private readonly open = new Map<number, OpenVolume>();
@@ -109,6 +114,12 @@ export class SessionVolumes {
       held: (number) => ports.held(number),
       clone: (request) => ports.clone(request),
     });
+    this.throttles = new SessionThrottles({
+      clock: ports.clock,
+      handles: () => this.open.values(),
+      isOpening: () => this.opening.size > 0,
+      report: (report) => ports.throttled(report),
+    });
     this.syncs = new VolumeSyncs(
       (volumeId) => ports.lost(volumeId),
       (open) => this.cut(open),
@@ -118,6 +129,7 @@ export class SessionVolumes {
   /** Syncs volumes that have had unsynced writes for too long. */
   tick(nowMs: number): void {
     for (const open of this.open.values()) this.syncs.tick(open, nowMs);
+    this.throttles.tick();
   }
 
   whyEnd(oldestMs: number): string | null {
@@ -131,13 +143,14 @@ export class SessionVolumes {
   /** OPENs in progress, the oldest first, and figures of the volumes. `oldestMs`: age of the oldest request of a handle. */
   figures(nowMs: number, isWhole: boolean, oldestMs: (handle: number) => number): Pick<SessionFigures, 'volumes' | 'opens'> {
     this.counters.closed((id) => this.handlesOf(id).length > 0);
-    const nowOf = (id: string): Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'> => {
+    const nowOf = (id: string): VolumeNow => {
       const handles = this.handlesOf(id);
       return {
         outstanding: handles.reduce((sum, { inFlight }) => sum + inFlight.count, 0),
         oldestMs: handles.reduce((oldest, { handle }) => Math.max(oldest, oldestMs(handle)), 0),
         waitingForSpace: this.space.count(id),
         heldForSnapshot: this.gates.count(id),
+        ...this.throttles.figures(id, nowMs),
       };
     };
     return {
@@ -236,8 +249,9 @@ export class SessionVolumes {
     void this.revokeHandle(handle);
   }
 
-  /** Ends the changes of a closing handle that wait for space or for a snapshot. */
+  /** Ends the requests of a closing handle that wait for a limit, and the changes that wait for space or for a snapshot. */
   private release(open: OpenVolume): void {
+    this.throttles.release(open);
     this.space.release(open);
     this.gates.release(open);
   }
@@ -361,6 +375,7 @@ export class SessionVolumes {
       isClosing: false,
       isShort: false,
       gate: null,
+      throttle: null,
       changing: 0,
       hasUnsynced: false,
       inFlight: new InFlight(),
@@ -371,6 +386,7 @@ export class SessionVolumes {
     this.syncs.opened(open);
     this.space.opened(open);
     this.gates.opened(open);
+    this.throttles.opened(open);
     this.open.set(open.handle, open);
     this.revoked.delete(volume.id);
     const body = encodeOpenAnswer({

@@ -68,6 +68,7 @@ async function sessionWithOpenVolume(): Promise<{ transport: PathTransport; writ
     cut: () => undefined,
     release: () => Promise.resolve(),
     waitsForSpace: () => undefined,
+    throttled: () => undefined,
     held: () => undefined,
     askSnapshot: () => Promise.resolve(null),
     clone: () => Promise.resolve(null),

@@ -5,11 +5,10 @@
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Log } from '@rsio/common/log/log';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
-import { OUTPUT_HARD_MAX_BYTES, PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { TlsStarts } from '@rsio/protocol/link/tls-starts';
@@ -20,12 +19,25 @@ import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from '../backends/io/backend.ts';
-import { answerIo, answerMessage, answerRead, execute, isFua, isSync, neededSpace, type OpenVolume, validate } from './request.ts';
+import type { VolumeThrottle } from '../bandwidth/volume-throttle.ts';
+import {
+  answerIo,
+  answerMessage,
+  answerRead,
+  copiedBody,
+  execute,
+  isFua,
+  isSync,
+  neededSpace,
+  type OpenVolume,
+  validate,
+} from './request.ts';
+import { heldRequest, type HeldRequestPorts } from '../bandwidth/held-requests.ts';
 import { ReExecutions } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
-import { type Admission, PathLog, ServerPath, type ServerPathEvents } from './server-path.ts';
+import { type Admission, PathLog, relieve, ServerPath, type ServerPathEvents } from './server-path.ts';
 import { type ListenerPorts, ListenerRequests } from './session-admin.ts';
 import type { SessionFigures } from '../statistics/volume-counters.ts';
 import { type Answered, SessionVolumes, type VolumePorts } from './session-volumes.ts';
@@ -49,7 +61,7 @@ export class Session implements ServerPathEvents {
   private readonly slots: SlotTable;
   private readonly paths = new Map<number, ServerPath>();
   private readonly tlsStarts: TlsStarts;
-  private readonly revokes = new Revokes();
+  private readonly revokes: Revokes;
   private interfaces: readonly ServerInterface[];
   private listGeneration: number;
   private nextPath = 0;
@@ -68,6 +80,7 @@ export class Session implements ServerPathEvents {
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
   private readonly pathLog: PathLog;
+  private readonly holding: HeldRequestPorts;
 
   /** `slotCount`: number of slots that WELCOME grants. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
@@ -79,7 +92,16 @@ export class Session implements ServerPathEvents {
     this.volumes = new SessionVolumes(ports);
     this.toListener = new ListenerRequests(ports);
     this.pathLog = new PathLog(ports);
+    this.holding = {
+      ...{ clock: ports.clock, slots: this.slots, bodies: ports.pools.bodies, now: () => this.nowMs },
+      begins: (nowMs) => void (this.nowMs = nowMs),
+      answered: (header, status) => {
+        this.answerAll(header, status);
+        this.checkIdle();
+      },
+    };
     this.tlsStarts = new TlsStarts(ports.clock);
+    this.revokes = new Revokes({ slots: this.slots, volumes: this.volumes, log: ports.log, pathOf: (number) => this.paths.get(number) });
     this.ticker = ports.clock.after(HEARTBEAT_INTERVAL_MS, () => this.tick());
   }
 
@@ -157,6 +179,7 @@ export class Session implements ServerPathEvents {
       this.checkIdle();
     });
     await this.volumes.closeAll();
+    this.volumes.throttles.close();
     this.pathLog.close();
     this.ticker.cancel();
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
@@ -197,18 +220,8 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.takeWaiting();
   }
 
-  /**
-   * If the unread answers of all paths exceed OUTPUT_HARD_MAX_BYTES, closes the path with the most unread answers. The bound limits the
-   * memory for answers that a client does not read.
-   */
   relieve(): void {
-    let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];
-    for (const path of this.paths.values()) {
-      const ownBytes = path.connection.encoder.queuedBytes;
-      queuedBytes += ownBytes;
-      if (fullest === null || ownBytes > fullest.connection.encoder.queuedBytes) fullest = path;
-    }
-    if (queuedBytes > OUTPUT_HARD_MAX_BYTES) fullest?.connection.close('The client does not read its answers', true);
+    relieve(this.paths.values());
   }
 
   fence(path: ServerPath, number: number): void {
@@ -221,27 +234,7 @@ export class Session implements ServerPathEvents {
   }
 
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void {
-    if (!this.volumes.wasGiven(handle)) {
-      path.violation(`REVOKE of handle ${handle}, which was never given`);
-      return;
-    }
-    const kind = this.revokes.asked(handle, path.number);
-    if (kind === 'twice') {
-      path.violation(`REVOKE of handle ${handle}, for which this path is already waiting for REVOKED`);
-      return;
-    }
-    for (let at = 0; kind === 'first' && at < tags.length; at += 2) {
-      if (this.slots.abandon(tags[at]!, tags[at + 1]!, handle)) continue;
-      path.violation(`REVOKE of handle ${handle} names slot ${tags[at]} seq ${tags[at + 1]}, which it cannot have sent`);
-      return;
-    }
-    const over = (): void => {
-      for (const number of this.revokes.over(handle)) this.paths.get(number)?.revoked(handle);
-    };
-    this.volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
-      // A request on this handle may still be running, so do not send REVOKED. Without REVOKED, the handle stays fenced at the client.
-      this.ports.log.error(`Handle ${handle}, which the client revoked, cannot be closed: ${toRsError(thrown).message}`);
-    });
+    this.revokes.received(path, handle, tags);
   }
 
   clientEnds(sentence: string): void {
@@ -311,7 +304,7 @@ export class Session implements ServerPathEvents {
       const kind = this.reexecutedMessages.begin(header, path.number, 0);
       if (kind === 'begun') this.message(header, body, offset, false);
       else if (kind === 'full') path.violation(`More than ${SLOTS} message requests are executed again at once`);
-      else if (kind === 'twice') this.duplicateViolation(path, header);
+      else if (kind === 'twice') path.duplicated(header);
     } else if (result !== null) {
       path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
     } else if (frameEntry(header.op)?.shape === 'message') {
@@ -335,12 +328,13 @@ export class Session implements ServerPathEvents {
     }
     const { encoder } = path.connection;
     const lengthBytes = header.count * SECTOR_BYTES;
+    if (first && open.throttle !== null && !open.throttle.admits(lengthBytes, this.nowMs)) {
+      const kept = { ...header };
+      return this.hold(open, open.throttle, kept, lengthBytes, EMPTY, () => this.readFromPool(open, path, kept, true));
+    }
     const at = encoder.beginIo(lengthBytes);
     const status = open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
-    if (status === WOULD_WAIT) {
-      this.readFromPool(open, path, { ...header }, first);
-      return;
-    }
+    if (status === WOULD_WAIT) return this.readFromPool(open, path, { ...header }, first);
     const outcome = this.volumes.outcome(open, status);
     if (first) {
       this.slots.finishAtOnce(header.slot, outcome);
@@ -360,7 +354,7 @@ export class Session implements ServerPathEvents {
     open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
       path.owe(-lengthBytes);
       const status = this.volumes.outcome(open, ended);
-      if (first) this.counted(open, OP.READ, lengthBytes, status, sinceMs);
+      if (first) open.counters.ended(OP.READ, lengthBytes, status, this.ports.clock.monotonicMs() - sinceMs);
       const owed = first ? this.slots.finish(header.slot, status) : this.reexecutedReads.end(header);
       for (const number of owed) {
         const to = this.paths.get(number);
@@ -383,14 +377,8 @@ export class Session implements ServerPathEvents {
   private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
     const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
     if (kind === 'full') path.defer(header);
-    else if (kind === 'twice') this.duplicateViolation(path, header);
+    else if (kind === 'twice') path.duplicated(header);
     return kind === 'begun';
-  }
-
-  private duplicateViolation(path: ServerPath, header: Header): void {
-    path.violation(
-      `A second copy of ${frameName(header.op)} in slot ${header.slot} seq ${header.seq}, which this path is already waiting for`,
-    );
   }
 
   private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {
@@ -402,6 +390,14 @@ export class Session implements ServerPathEvents {
       return;
     }
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
+    const { throttle } = open;
+    // FLUSH never waits: it makes durable what was answered, which no limit may delay.
+    if (throttle !== null && header.op !== OP.FLUSH && !throttle.admits(lengthBytes, this.nowMs)) {
+      const kept = { ...header };
+      const held = copiedBody(this.ports.pools.bodies, body, offset, lengthBytes);
+      this.hold(open, throttle, kept, lengthBytes, held, () => this.changeInPool(open, kept, held, lengthBytes));
+      return;
+    }
     if (header.op === OP.WRITE && open.gate === null && !open.isShort && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
       // A full pool makes the write wait, in changeInPool.
@@ -414,12 +410,25 @@ export class Session implements ServerPathEvents {
         return;
       }
     }
-    this.changeInPool(open, { ...header }, body, offset, lengthBytes);
+    this.changeInPool(open, { ...header }, copiedBody(this.ports.pools.bodies, body, offset, lengthBytes), lengthBytes);
   }
 
-  private changeInPool(open: OpenVolume, header: Header, body: Buffer, offset: number, lengthBytes: number): void {
-    const buffer = lengthBytes > 0 ? this.ports.pools.bodies.take(lengthBytes) : EMPTY;
-    if (lengthBytes > 0) body.copy(buffer, 0, offset, offset + lengthBytes);
+  private hold(open: OpenVolume, throttle: VolumeThrottle, header: Header, bytes: number, body: Buffer, begin: () => void): void {
+    this.volumes.throttles.hold(throttle, heldRequest(this.holding, open, header, bytes, body, begin));
+  }
+
+  /** Answers a change on all paths that are owed the answer. */
+  private answerAll(header: Header, status: Status): void {
+    for (const number of this.slots.finish(header.slot, status)) {
+      const to = this.paths.get(number);
+      if (to === undefined) continue;
+      answerIo(to, header, status);
+      to.flushSoon();
+    }
+  }
+
+  /** `buffer`: the body, which belongs to the pool of bodies. */
+  private changeInPool(open: OpenVolume, header: Header, buffer: Buffer, lengthBytes: number): void {
     const sinceMs = this.nowMs;
     open.inFlight.begin();
     if (header.op === OP.FLUSH) this.volumes.syncs.begins(open);
@@ -429,26 +438,15 @@ export class Session implements ServerPathEvents {
     const end = (ended: Status): void => {
       this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
       const status = this.volumes.outcome(open, ended);
-      this.counted(open, header.op, lengthBytes, status, sinceMs);
+      open.counters.ended(header.op, lengthBytes, status, this.ports.clock.monotonicMs() - sinceMs);
       if (lengthBytes > 0) this.ports.pools.bodies.giveBack(buffer);
-      for (const number of this.slots.finish(header.slot, status)) {
-        const to = this.paths.get(number);
-        if (to === undefined) continue;
-        answerIo(to, header, status);
-        to.flushSoon();
-      }
+      this.answerAll(header, status);
       open.inFlight.end();
       this.checkIdle();
     };
     // A sync that had no space has lost writes, and the next one would report success.
     if (isSync(header.op, isFua(open, header.flags))) start(end);
     else this.volumes.space.execute(open, neededSpace(header), start, end);
-  }
-
-  /** Counts a request that the storage has executed in its own time. */
-  private counted({ counters }: OpenVolume, op: number, bytes: number, status: Status, sinceMs: number): void {
-    counters.count(op, bytes, status);
-    counters.took(op, this.ports.clock.monotonicMs() - sinceMs);
   }
 
   /** `first`: false if the request is executed again for late copies. */

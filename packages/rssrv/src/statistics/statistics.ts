@@ -4,9 +4,10 @@
 import { nameInUniverse } from '@rsio/common/lib/volume-name';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
+import type { Bandwidth } from '../bandwidth/bandwidth.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { StatsBook } from './stats-book.ts';
-import { statsView } from './stats-views.ts';
+import { type StatsMoment, statsView } from './stats-views.ts';
 
 interface ObservedSession {
   readonly id: string;
@@ -24,6 +25,7 @@ export interface StatisticsPorts {
   sessions(): readonly ObservedSession[];
   readonly volumes: { readonly served: readonly ServedVolume[]; nameOf(id: string): string };
   readonly snapshots: { byId(id: string): ServedVolume | null };
+  readonly bandwidth: Pick<Bandwidth, 'textOf'>;
 }
 
 export class Statistics {
@@ -37,7 +39,7 @@ export class Statistics {
 
   async view(): Promise<ServerMethods['stats']['result']> {
     await this.book.refresh();
-    const { clock, volumes, snapshots } = this.ports;
+    const { clock, volumes, snapshots, bandwidth } = this.ports;
     const sessions = this.ports.sessions().map(({ id, client: { node, address }, beganMs, workerSession: { blockedMs } }) => {
       return { node, address, beganMs, blockedMs, record: this.book.of(id) };
     });
@@ -46,7 +48,8 @@ export class Statistics {
       const snapshot = names.has(id) ? null : snapshots.byId(id);
       return names.get(id) ?? (snapshot === null ? volumes.nameOf(id) : nameInUniverse(snapshot));
     };
-    return statsView(sessions, { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs(), nameOf });
+    const heldBy: StatsMoment['heldBy'] = (node, volumeId, by) => bandwidth.textOf(node, volumeId, by);
+    return statsView(sessions, { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs(), nameOf, heldBy });
   }
 
   /** Returns the ids of the sessions that were asked. */

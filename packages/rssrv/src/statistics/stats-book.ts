@@ -3,6 +3,7 @@
 // age; a session that has ended leaves nothing behind.
 
 import type { Clock } from '@rsio/common/lib/clock';
+import { NOTHING_HELD } from '../bandwidth/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
 import { FIGURES_WAIT_MS, RATE_OVER_MS } from './limits.ts';
 
@@ -26,7 +27,7 @@ export interface SessionRecord {
   readonly volumes: ReadonlyMap<string, VolumeRecord>;
 }
 
-const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0 } as const;
+const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0, ...NOTHING_HELD } as const;
 
 export class StatsBook {
   private readonly clock: Clock;
@@ -47,7 +48,8 @@ export class StatsBook {
     const reported = new Set(volumes.map(({ volumeId }) => volumeId));
     // What a session does not report has not changed, and is idle.
     for (const [id, record] of records)
-      if (!reported.has(id) && record.now.outstanding > 0) records.set(id, { ...record, now: { ...record.now, ...IDLE } });
+      if (!reported.has(id) && record.now.outstanding + record.now.heldByLimit > 0)
+        records.set(id, { ...record, now: { ...record.now, ...IDLE } });
     for (const now of volumes) records.set(now.volumeId, recordOf(records.get(now.volumeId), now, atMs));
     this.sessions.set(session, { atMs, holesOff, paths, opens, volumes: records });
     for (const wake of [...this.waiters]) wake(session);

@@ -2,6 +2,7 @@
 // idle volume has rates of zero, and every wait names its reason.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { HeldBy } from '../bandwidth/throttle-messages.ts';
 import type { SessionFigures } from './volume-counters.ts';
 import { HOLD_WAIT_MS, RATE_IDLE_MS, SLOW_IO_MS } from './limits.ts';
 import type { SessionRecord, VolumeRecord } from './stats-book.ts';
@@ -25,6 +26,8 @@ export interface StatsMoment {
   readonly wallMs: number;
   /** Name of a volume, such as `oracle@0`, by its id. */
   readonly nameOf: (volumeId: string) => string;
+  /** What holds the I/O of a client on a volume, in words that complete "held by". */
+  readonly heldBy: (node: string, volumeId: string, by: HeldBy | null) => string | null;
 }
 
 export function statsView(sessions: readonly StatsSession[], moment: StatsMoment): Stats {
@@ -49,7 +52,16 @@ function sessionView({ node, address, beganMs, blockedMs, record }: StatsSession
 }
 
 function volumeStats(volume: string, { now, nowMs, before, beforeMs }: VolumeRecord, atMs: number): SessionStats['volumes'][number] {
-  const { volumeId: _id, oldestMs: _oldest, waitingForSpace: _space, heldForSnapshot: _held, ...counters } = now;
+  const {
+    volumeId: _id,
+    oldestMs: _oldest,
+    waitingForSpace: _space,
+    heldForSnapshot: _snapshot,
+    heldByLimit,
+    heldForMs: _for,
+    heldBy: _by,
+    ...counters
+  } = now;
   const isIdle = atMs - nowMs > RATE_IDLE_MS;
   const seconds = (Math.max(atMs, nowMs) - beforeMs) / 1_000;
   const rate = (key: 'reads' | 'writes' | 'readBytes' | 'writtenBytes'): number =>
@@ -57,6 +69,7 @@ function volumeStats(volume: string, { now, nowMs, before, beforeMs }: VolumeRec
   return {
     volume,
     ...counters,
+    held: heldByLimit,
     readsPerSecond: rate('reads'),
     writesPerSecond: rate('writes'),
     readBytesPerSecond: rate('readBytes'),
@@ -64,14 +77,16 @@ function volumeStats(volume: string, { now, nowMs, before, beforeMs }: VolumeRec
   };
 }
 
-function waitsOf({ node, blockedMs, record }: StatsSession, { monotonicMs, wallMs, nameOf }: StatsMoment): WaitView[] {
+function waitsOf({ node, blockedMs, record }: StatsSession, { monotonicMs, wallMs, nameOf, heldBy }: StatsMoment): WaitView[] {
   if (record === null) return [];
   const sinceReportMs = monotonicMs - record.atMs;
   const since = (ageMs: number): number => Math.round(wallMs - ageMs - sinceReportMs);
   const waits: WaitView[] = [];
-  for (const [id, { now }] of record.volumes) {
-    const { outstanding, oldestMs, waitingForSpace, heldForSnapshot } = now;
-    const common = { client: node, volume: nameOf(id), requests: outstanding, sinceMs: since(oldestMs) };
+  for (const [volumeId, { now }] of record.volumes) {
+    const { heldByLimit, heldForMs, outstanding, oldestMs, waitingForSpace, heldForSnapshot } = now;
+    const common = { client: node, volume: nameOf(volumeId), requests: outstanding, sinceMs: since(oldestMs), heldBy: null };
+    if (heldByLimit > 0)
+      waits.push({ ...common, why: 'limit', requests: heldByLimit, sinceMs: since(heldForMs), heldBy: heldBy(node, volumeId, now.heldBy) });
     if (waitingForSpace > 0) waits.push({ ...common, why: 'space', requests: waitingForSpace });
     else if (heldForSnapshot > 0 && oldestMs + sinceReportMs >= SLOW_IO_MS)
       waits.push({ ...common, why: 'snapshot', requests: heldForSnapshot });
@@ -79,7 +94,7 @@ function waitsOf({ node, blockedMs, record }: StatsSession, { monotonicMs, wallM
   }
   waits.push(...holdWaits(node, record.opens, since));
   if (blockedMs !== null && blockedMs >= SLOW_IO_MS)
-    waits.push({ client: node, volume: '-', why: 'storage', requests: 0, sinceMs: Math.round(wallMs - blockedMs) });
+    waits.push({ client: node, volume: '-', why: 'storage', heldBy: null, requests: 0, sinceMs: Math.round(wallMs - blockedMs) });
   return waits;
 }
 
@@ -90,6 +105,7 @@ function holdWaits(node: string, opens: SessionFigures['opens'], since: (ageMs: 
       client: node,
       volume: `${name}@${universe}`,
       why: 'hold' as const,
+      heldBy: null,
       requests: 1,
       sinceMs: since(waitedMs),
     }));

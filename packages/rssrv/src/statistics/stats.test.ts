@@ -4,6 +4,7 @@
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
+import { NOTHING_HELD } from '../bandwidth/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
 import { FIGURES_WAIT_MS } from './limits.ts';
 import { StatsBook } from './stats-book.ts';
@@ -29,6 +30,8 @@ function volume(changes: Partial<VolumeFigures> = {}): VolumeFigures {
     oldestMs: 0,
     waitingForSpace: 0,
     heldForSnapshot: 0,
+    heldMs: 0,
+    ...NOTHING_HELD,
     ...changes,
   };
 }
@@ -45,7 +48,7 @@ class Scene {
   view(blockedMs: number | null = null): ReturnType<typeof statsView> {
     const session = { node: 'big-2', address: '10.0.0.2', beganMs: 5, blockedMs, record: this.book.of('s1') };
     const [monotonicMs, wallMs] = [this.clock.monotonicMs(), this.clock.wallMs()];
-    return statsView([session], { monotonicMs, wallMs, nameOf: (id) => `${id}@0` });
+    return statsView([session], { monotonicMs, wallMs, nameOf: (id) => `${id}@0`, heldBy: (_node, _id, by) => by });
   }
 
   rates(): readonly (number | undefined)[] {
@@ -93,10 +96,10 @@ test('each wait has its reason and its beginning', () => {
     { opens: [{ name: 'db', universe: 1, waitedMs: 4_000 }] },
   );
   expect(scene.view().waits).toEqual([
-    { client: 'big-2', volume: 'a@0', why: 'space', requests: 2, sinceMs: wallMs - 12_000 },
-    { client: 'big-2', volume: 'b@0', why: 'storage', requests: 1, sinceMs: wallMs - 6_000 },
-    { client: 'big-2', volume: 'held@0', why: 'snapshot', requests: 4, sinceMs: wallMs - 7_000 },
-    { client: 'big-2', volume: 'db@1', why: 'hold', requests: 1, sinceMs: wallMs - 4_000 },
+    { client: 'big-2', volume: 'a@0', why: 'space', heldBy: null, requests: 2, sinceMs: wallMs - 12_000 },
+    { client: 'big-2', volume: 'b@0', why: 'storage', heldBy: null, requests: 1, sinceMs: wallMs - 6_000 },
+    { client: 'big-2', volume: 'held@0', why: 'snapshot', heldBy: null, requests: 4, sinceMs: wallMs - 7_000 },
+    { client: 'big-2', volume: 'db@1', why: 'hold', heldBy: null, requests: 1, sinceMs: wallMs - 4_000 },
   ]);
 });
 

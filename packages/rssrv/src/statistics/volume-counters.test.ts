@@ -4,10 +4,11 @@
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
+import { NOTHING_HELD } from '../bandwidth/throttle-messages.ts';
 import { COUNTERS_CLOSED_MAX } from './limits.ts';
 import { SessionCounters } from './volume-counters.ts';
 
-const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0 };
+const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0, ...NOTHING_HELD };
 
 test('a request that is answered at once ends with the next request or the end of the event', () => {
   const all = new SessionCounters();

@@ -7,10 +7,11 @@ import { Histogram } from '@rsio/common/structures/histogram';
 import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
+import type { HeldFigures } from '../bandwidth/throttle-messages.ts';
 import { COUNTERS_CLOSED_MAX } from './limits.ts';
 
 /** What a session reports of a volume: sums since the session first opened it, and what is going on now. */
-export interface VolumeFigures {
+export interface VolumeFigures extends HeldFigures {
   readonly volumeId: string;
   readonly reads: number;
   readonly readBytes: number;
@@ -23,6 +24,8 @@ export interface VolumeFigures {
   readonly readLatency: LatencyFigures;
   readonly writeLatency: LatencyFigures;
   readonly flushLatency: LatencyFigures;
+  /** Time for which limits and pauses have held requests, all of them together. */
+  readonly heldMs: number;
   /** Requests in the storage, or waiting for space or a snapshot. */
   readonly outstanding: number;
   /** Age of the oldest of them; 0 if there is none. */
@@ -33,7 +36,7 @@ export interface VolumeFigures {
 }
 
 /** What a volume is doing now, which its counters do not know. */
-export type VolumeNow = Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
+export type VolumeNow = HeldFigures & Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
 
 export interface PathFigures {
   /** Name of the interface of the server. */
@@ -70,6 +73,7 @@ export class VolumeCounters {
   private discards = 0;
   private zeroes = 0;
   private errors = 0;
+  private heldMs = 0;
   private readLatency: Histogram | null = null;
   private writeLatency: Histogram | null = null;
   private flushLatency: Histogram | null = null;
@@ -89,6 +93,18 @@ export class VolumeCounters {
     else this.zeroes++;
   }
 
+  /** Counts a request that the storage has executed in its own time. */
+  ended(op: number, bytes: number, status: number, ms: number): void {
+    this.count(op, bytes, status);
+    this.took(op, ms);
+  }
+
+  /** Counts the time for which a request was held, whether it was executed then or not. */
+  held(ms: number): void {
+    this.isChanged = true;
+    this.heldMs += ms;
+  }
+
   took(op: number, ms: number): void {
     if (op === OP.READ) (this.readLatency ??= new Histogram()).add(ms * US_PER_MS);
     else if (op === OP.WRITE) (this.writeLatency ??= new Histogram()).add(ms * US_PER_MS);
@@ -97,7 +113,7 @@ export class VolumeCounters {
 
   figures(volumeId: string, now: VolumeNow): VolumeFigures {
     this.isChanged = false;
-    const { reads, readBytes, writes, writtenBytes, flushes, discards, zeroes, errors } = this;
+    const { reads, readBytes, writes, writtenBytes, flushes, discards, zeroes, errors, heldMs } = this;
     return {
       volumeId,
       reads,
@@ -108,6 +124,7 @@ export class VolumeCounters {
       discards,
       zeroes,
       errors,
+      heldMs,
       readLatency: this.readLatency?.figures() ?? NO_LATENCY,
       writeLatency: this.writeLatency?.figures() ?? NO_LATENCY,
       flushLatency: this.flushLatency?.figures() ?? NO_LATENCY,
@@ -161,7 +178,7 @@ export class SessionCounters {
     const figures: VolumeFigures[] = [];
     for (const [id, counters] of this.byVolume) {
       const now = nowOf(id);
-      if (isWhole || counters.isChanged || now.outstanding > 0) figures.push(counters.figures(id, now));
+      if (isWhole || counters.isChanged || now.outstanding + now.heldByLimit > 0) figures.push(counters.figures(id, now));
     }
     return figures;
   }

@@ -13,6 +13,7 @@ import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Backend, IoDone } from '../backends/io/backend.ts';
 import { WOULD_WAIT } from '../backends/io/backend.ts';
+import type { ThrottleReport } from '../bandwidth/throttle-messages.ts';
 import type { CloneRequest } from '../moments/hold-messages.ts';
 import { Session } from '../session/session.ts';
 import type { AdminPorts } from '../session/session-admin.ts';
@@ -138,6 +139,8 @@ export class SessionScene {
   readonly ends: string[] = [];
   /** Numbers of the moments for which the session reported that it executes no change. */
   readonly held: number[] = [];
+  /** What the session has told about limits. */
+  readonly throttled: ThrottleReport[] = [];
   /** Chunks that the session wants to be cloned. */
   readonly clones: { readonly request: CloneRequest; answer(isCloned: boolean): void }[] = [];
   readonly session: Session;
@@ -183,6 +186,7 @@ export class SessionScene {
         this.released.push(volumeId);
       },
       waitsForSpace: () => undefined,
+      throttled: (report) => this.throttled.push(report),
       held: (number) => this.held.push(number),
       askSnapshot: () => Promise.resolve(null),
       clone: (request) => new Promise((resolve) => this.clones.push({ request, answer: (isCloned) => resolve({ isCloned }) })),

@@ -59,13 +59,22 @@ const KEYS: Readonly<Record<Field, string>> = {
   sameContent: 'same-content',
   takeOver: 'take-over',
   takeOverForce: 'take-over-force',
+  limits: 'limits',
   test: 'test-...',
   layout: 'its files',
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
 /** Fields that may change while the volume is held. These fields are checked separately, or do not affect the holder. */
-const ALWAYS_CHANGED: ReadonlySet<Field> = new Set(['sizeBytes', 'clients', 'unlocked', 'sameContent', 'takeOver', 'takeOverForce']);
+const ALWAYS_CHANGED: ReadonlySet<Field> = new Set([
+  'sizeBytes',
+  'clients',
+  'unlocked',
+  'sameContent',
+  'takeOver',
+  'takeOverForce',
+  'limits',
+]);
 
 /** Compares the volumes in `old` and `next`. `standingOf` is called only for volumes in `old`. */
 export function volumeChanges(

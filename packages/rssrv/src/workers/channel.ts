@@ -4,6 +4,7 @@
 
 import type { LogWay } from '@rsio/common/log/log-form';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { ThrottleMessage, ThrottleReport } from '../bandwidth/throttle-messages.ts';
 import type { BridgeAnswer, BridgeAsk } from '../bridges/bridges.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import type { Cloned, CloneRequest, HoldMessage } from '../moments/hold-messages.ts';
@@ -43,6 +44,7 @@ type Answer = ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswe
 
 export type ToSession =
   | HoldMessage
+  | ThrottleMessage
   | {
       readonly type: 'begin';
       /** The session's node, for the title of the process. */
@@ -113,6 +115,7 @@ export type FromSession =
    * file that had no space, if the volume has several files; null if it is not known.
    */
   | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean; readonly poolId: string | null }
+  | { readonly type: 'throttled'; readonly report: ThrottleReport }
   /** Sent once after `hold`, when no change of the held volumes is being executed. */
   | { readonly type: 'held'; readonly number: number }
   /** Sent at an interval, and in answer to `figures`. */

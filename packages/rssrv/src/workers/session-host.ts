@@ -77,6 +77,7 @@ export class SessionHost {
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
       held: (number) => ports.send({ type: 'held', number }),
+      throttled: (report) => ports.send({ type: 'throttled', report }),
       clone: async (request) => clonedFrom(await this.ask(request)),
       askSnapshot: async (ask) => snapshotReplyFrom(await this.ask(ask)),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
@@ -128,6 +129,10 @@ export class SessionHost {
       case 'hold':
       case 'go-on':
         this.session.volumes.gates.receive(message);
+        return;
+      case 'throttle':
+      case 'client-rates':
+        this.session.volumes.throttles.receive(message);
         return;
       case 'figures':
         this.report();

@@ -125,8 +125,8 @@ function volumeOf(volume: ManagedVolumeView, server: string, flows: Flows, waits
     lastSnapshotMs: schedule?.lastMs ?? null,
     schedule: schedule?.text ?? null,
     mirror: volume.mirror,
-    iopsLimit: null,
-    bandwidthLimitBytes: null,
+    iopsLimit: volume.limits?.iops ?? null,
+    bandwidthLimitBytes: volume.limits?.bytesPerSecond ?? null,
     load: loadOfFlows(flows.get(label)),
   };
 }
@@ -136,11 +136,12 @@ const WAITS_FOR = {
   storage: 'its storage',
   hold: 'the client that holds it',
   snapshot: 'a snapshot',
+  limit: 'a limit',
 } as const;
 
-function waitOf({ client, why, requests, sinceMs }: WaitView): Volume['waits'][number] {
+function waitOf({ client, why, heldBy, requests, sinceMs }: WaitView): Volume['waits'][number] {
   // A later release may have further reasons.
-  return { client: clientId(client), waitsFor: Object.hasOwn(WAITS_FOR, why) ? WAITS_FOR[why] : why, requests, sinceMs };
+  return { client: clientId(client), waitsFor: heldBy ?? (Object.hasOwn(WAITS_FOR, why) ? WAITS_FOR[why] : why), requests, sinceMs };
 }
 
 function loadOfFlows(flows: readonly MeteredFlow[] | undefined): Load {

@@ -67,6 +67,7 @@ class Scene {
       lost: () => undefined,
       cut: () => undefined,
       waitsForSpace: () => undefined,
+      throttled: () => undefined,
       held: () => undefined,
       askSnapshot: () => Promise.resolve(null),
       clone: () => Promise.resolve(null),

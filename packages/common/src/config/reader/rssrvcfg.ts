@@ -8,6 +8,7 @@ import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '../../lib/units.
 import { addressKey } from '../../lib/subnet.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
 import { clientKeys } from '../schema/client-keys.ts';
+import { limitsField } from '../schema/io-limits.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.ts';
@@ -198,6 +199,7 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
     unlocked: reader.value('unlocked'),
     id: reader.value('id'),
     sameContent: reader.value('same-content'),
+    ...limitsField({ iops: reader.value('iops'), bytesPerSecond: reader.value('bandwidth'), burstMs: reader.value('burst') }),
     line: reader.line,
   };
 }

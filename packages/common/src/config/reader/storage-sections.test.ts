@@ -57,7 +57,8 @@ test('a client with rights and without a key is a warning, because its line may 
   expect(warnings).toContainEqual({ file: 'rssrvcfg', line: 13, message: 'Client mars in [rights] is not listed in [clients]' });
 });
 
-const FORM = 'allowed is NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin';
+const FORM =
+  'allowed is NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin, each optionally followed by iops=N, bandwidth=SIZE and burst=TIME';
 
 describe('what is wrong', () => {
   test.each([

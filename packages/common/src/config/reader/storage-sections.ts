@@ -6,9 +6,10 @@ import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';
 import { CLIENTS_MAX, POOLS_MAX } from '../schema/limits.ts';
 import { type Findings, Uniques } from './findings.ts';
 import type { IniContent, IniSection } from '../ini/ini-document.ts';
+import { isLimitKey, limitAllowed, type LimitKey, limitsField, NO_IO_LIMITS, withLimit } from '../schema/io-limits.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import type { SectionReader } from './section-reader.ts';
-import { type ClientRights, CLIENT_ROLES, type ClientRole, type PoolConfig } from '../schema/types.ts';
+import { type ClientRights, CLIENT_ROLES, type ClientRole, type IoLimits, type PoolConfig } from '../schema/types.ts';
 
 const schema = SCHEMA.rssrvcfg;
 
@@ -71,8 +72,15 @@ function readLine({ text, line }: IniContent, findings: Findings): ClientRights 
   if (!isName(name)) return wrong(`Wrong client name ${quoteText(name)} in [rights], NAME being ${NAME_ALLOWED}`);
   if (!isRole(role)) return wrong(`Client ${name} in [rights] has the right ${quoteText(role)}`);
   let [pools, limitBytes]: [readonly string[] | null, number | null] = [null, null];
+  let limits = NO_IO_LIMITS;
   for (const setting of settings) {
     const [, key = '', value = ''] = /^([a-z]+)=(.+)$/.exec(setting) ?? [];
+    if (isLimitKey(key)) {
+      const changed = limitOrNull(limits, key, value);
+      if (changed === null) return wrong(`Client ${name} in [rights] has ${quoteText(setting)}, where ${limitAllowed(key)} is needed`);
+      limits = changed;
+      continue;
+    }
     if (role !== 'manage' || (key !== 'pool' && key !== 'limit')) return wrong(`Client ${name} in [rights] has ${quoteText(setting)}`);
     if (key === 'pool') {
       pools = value.split(',');
@@ -82,11 +90,19 @@ function readLine({ text, line }: IniContent, findings: Findings): ClientRights 
       limitBytes = bytes;
     }
   }
-  return { name, role, pools, limitBytes, line };
+  return { name, role, pools, limitBytes, ...limitsField(limits), line };
 }
 
 function isRole(word: string): word is ClientRole {
   return (CLIENT_ROLES as readonly string[]).includes(word);
+}
+
+function limitOrNull(limits: IoLimits, key: LimitKey, value: string): IoLimits | null {
+  try {
+    return withLimit(limits, key, value);
+  } catch {
+    return null;
+  }
 }
 
 function sizeOrNull(text: string): number | null {

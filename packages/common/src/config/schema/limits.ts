@@ -53,6 +53,16 @@ export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
 
+/** Limits of the I/O of volumes and clients. The smallest ones let the largest queue of a client end before its user despairs. */
+export const IOPS_MIN = 10;
+export const IOPS_MAX = 10_000_000;
+export const BANDWIDTH_MIN_BYTES = 64 * 1024;
+export const BANDWIDTH_MAX_BYTES = 1024 * 1024 * MIB;
+/** How long unused allowance is kept. A shorter time than a busy process may be late would cost a part of the rate. */
+export const BURST_MS = 1_000;
+export const BURST_MIN_MS = 100;
+export const BURST_MAX_MS = 60_000;
+
 /** Largest share of a pool's file system, in percent, that can be kept free. */
 export const RESERVE_MAX_PERCENT = 50;
 

@@ -4,6 +4,7 @@
 
 import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import {
+  BURST_MS,
   CLIENTS_MAX,
   DEAD_AFTER_MS,
   DEAD_MAX_MS,
@@ -31,6 +32,7 @@ import {
 } from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
 import { type FileSchema, forTests, needed, optional, type SectionEntry, withDefault } from './entries.ts';
+import { bandwidthType, burstType, iopsType } from './io-limits.ts';
 import { testDelays, testErrors } from './test-values.ts';
 import { triggerSection } from './trigger-section.ts';
 import * as types from './value-types.ts';
@@ -192,6 +194,17 @@ export const SCHEMA = {
           types.stamp,
           'Mark from the log of rssrv; it confirms that the present file or device has the same content as the one that was served before',
         ),
+        iops: withDefault(
+          iopsType,
+          'off',
+          'Most READ, WRITE, DISCARD and ZERO requests per second, of all clients together; further ones wait. A reload changes it under I/O',
+        ),
+        bandwidth: withDefault(
+          bandwidthType,
+          'off',
+          'Most bytes per second that READ and WRITE requests move, of all clients together; further ones wait. A reload changes it under I/O',
+        ),
+        burst: withDefault(burstType, printDuration(BURST_MS), 'For how long unused allowance of iops and bandwidth is kept'),
         'test-delay': forTests(
           testDelays,
           'Extra time that operations take; within a range, each delay is random and uniformly distributed',
@@ -240,8 +253,9 @@ export const SCHEMA = {
       hasName: false,
       occurs: 'at most once',
       below: null,
-      lines: 'NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin',
-      help: 'What each client may do, one per line. A client without a line may use the volumes that it may attach (use). A client with manage may also create and change volumes in these pools, up to the limit, and admin permits everything. With this section, only clients with admin may force a take-over',
+      lines:
+        'NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin, each optionally followed by iops=N, bandwidth=SIZE and burst=TIME',
+      help: 'What each client may do, one per line. A client without a line may use the volumes that it may attach (use). A client with manage may also create and change volumes in these pools, up to the limit, and admin permits everything. The keys iops, bandwidth and burst limit the I/O of the client over all its volumes, as they limit that of a volume in [volume]. With this section, only clients with admin may force a take-over',
       keys: {},
     },
   },

@@ -27,6 +27,16 @@ export interface ServerInterfaceConfig {
   readonly port: number;
 }
 
+/** Limits of the I/O of a volume or of a client. Null: no limit. */
+export interface IoLimits {
+  /** Requests per second: READ, WRITE, DISCARD and ZERO. */
+  readonly iops: number | null;
+  /** Bytes per second that READ and WRITE move. */
+  readonly bytesPerSecond: number | null;
+  /** Unused allowance is kept for this time. */
+  readonly burstMs: number;
+}
+
 export interface ServerVolumeConfig {
   readonly name: string;
   readonly type: 'auto' | 'file' | 'block' | 'memory' | 'null';
@@ -46,6 +56,8 @@ export interface ServerVolumeConfig {
   readonly id: string | null;
   /** Mark by which the administrator confirms that the content of the storage is unchanged; null if the key is not set. */
   readonly sameContent: string | null;
+  /** Absent: the volume has the limits of NO_IO_LIMITS. */
+  readonly limits?: IoLimits;
   readonly test?: VolumeTests;
   /** Set for a volume of a pool, which a manifest describes instead of a section. */
   readonly pool?: PoolMembership;
@@ -124,6 +136,8 @@ export interface ClientRights {
   readonly pools: readonly string[] | null;
   /** The most bytes that the volumes of a client with the role `manage` may have together; null for no limit. */
   readonly limitBytes: number | null;
+  /** Limits of the I/O of the client, over all its volumes. Absent: none. */
+  readonly limits?: IoLimits;
   readonly line: number;
 }
 

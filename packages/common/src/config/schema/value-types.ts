@@ -69,6 +69,12 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
+/** A value of another type, or the word `off`, which is null. */
+export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
+  const allowed = `off, or ${type.allowed}`;
+  return plain(type.kind, allowed, (text) => (text === 'off' ? null : orElse(() => type.parse(text), text, allowed)));
+}
+
 /** A word from `table`, which contains the value of each word. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);

@@ -76,3 +76,9 @@ export const clients: Param<readonly string[] | null> = { shape: NAMES_OR_NULL, 
 export const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };
 
 export const settings: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of KEY=VALUE' };
+/** Limits of the I/O of a new volume. */
+export const newSettings: Param<readonly string[] | undefined> = {
+  shape: list(filledText()),
+  what: 'a list of KEY=VALUE, KEY being iops, bandwidth or burst',
+  default: [],
+};

@@ -10,7 +10,7 @@ import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
 import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
-import { VOLUME_METHODS } from './volume-methods.ts';
+import { HALT_METHODS, VOLUME_METHODS } from './volume-methods.ts';
 import { WITNESS_METHODS } from './mirror/witness-methods.ts';
 
 export const SERVER_METHODS = {
@@ -19,6 +19,7 @@ export const SERVER_METHODS = {
   ...VOLUME_METHODS,
   ...SNAPSHOT_METHODS,
   ...IMAGE_METHODS,
+  ...HALT_METHODS,
   ...JOB_METHODS,
   ...CLIENT_METHODS,
   ...OBSERVING_METHODS,

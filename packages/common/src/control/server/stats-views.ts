@@ -15,6 +15,8 @@ const VOLUME_STATS = object({
   zeroes: count(),
   errors: count('Requests that ended with another status than OK'),
   outstanding: count('Requests in the storage, or waiting for space'),
+  held: count('Requests that a limit or a pause holds'),
+  heldMs: number('Time in ms for which limits and pauses have held requests, all of them together'),
   readsPerSecond: number(),
   writesPerSecond: number(),
   readBytesPerSecond: number(),
@@ -47,9 +49,10 @@ export const WAIT = object({
   client: text(),
   volume: text('-: any volume of the client'),
   why: word(
-    ['space', 'storage', 'hold', 'snapshot'],
-    'space: the pool is full; storage: it does not answer; hold: another client has the volume; snapshot: one is being taken',
+    ['space', 'storage', 'hold', 'snapshot', 'limit'],
+    'space: the pool is full; storage: it does not answer; hold: another client has the volume; snapshot: one is being taken; limit: see heldBy',
   ),
+  heldBy: orNull(text('The limit or pause that holds it, in words that complete "held by"')),
   requests: count(),
   sinceMs: number(),
 });

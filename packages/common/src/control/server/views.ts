@@ -54,6 +54,19 @@ const BRIDGED = object({
   lastMs: number('When the last one was answered'),
 });
 
+const IO_LIMITS = object({
+  iops: orNull(count('Requests per second; null: no limit')),
+  bytesPerSecond: orNull(count('null: no limit')),
+  burstMs: count('For how long unused allowance is kept'),
+});
+
+const HALT = object({
+  kind: word(['paused', 'stopped'], 'paused: I/O waits; stopped: I/O is refused'),
+  sinceMs: number(),
+  untilMs: orNull(number('When it ends by itself; null: never')),
+  by: orNull(text('Client that has ordered it; null: an administrator on the server')),
+});
+
 export const VOLUME = object({
   name: text(),
   universe: count(),
@@ -77,6 +90,8 @@ export const VOLUME = object({
   holders: list(HOLDER, 'Clients that hold it'),
   waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
   fullPool: orNull(text('Pool for which they wait, if it has several; null: not known, or one pool')),
+  limits: orNull(IO_LIMITS, 'Limits of its I/O; null: none'),
+  halt: orNull(HALT, 'Why its I/O does not go on; null: it does'),
   bridged: orNull(BRIDGED, 'READs that failed and got their data from an image; null: none in the last 24 hours'),
   snapshots: count(),
   schedule: orNull(SCHEDULE, 'By which the server makes and removes snapshots; null: there is none'),
@@ -114,6 +129,7 @@ export const CLIENT = object({
   role: word(['use', 'manage', 'admin']),
   pools: orNull(list(text()), 'Pools that it may use; null: all'),
   limitBytes: orNull(count()),
+  limits: orNull(IO_LIMITS, 'Limits of its I/O, over all volumes; null: none'),
   ownedBytes: count('What counts towards its limit: the sizes of the volumes that it created, and what the files of its snapshots took'),
   state: word(['connected', 'silent', 'absent'], 'silent: it has a session without a path'),
   address: orNull(text()),

@@ -1,14 +1,15 @@
 // The methods of rssrv about volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each method
 // (admin/volume-orders.ts), and each method that changes something takes the id of the request.
 
-import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { flagParam, method } from '../method-table.ts';
-import { list, object } from '../shape.ts';
+import { CONTROL_ANSWER_MS, PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
+import { flagParam, method, type Param } from '../method-table.ts';
+import { list, object, whole } from '../shape.ts';
 import {
   blockSize,
   chunkBytes,
   clients,
   goesOnIn,
+  newSettings,
   ofMirror,
   poolOrNull,
   poolsOrNull,
@@ -53,6 +54,7 @@ export const VOLUME_METHODS = {
       clients,
       takeOver: clients,
       takeOverForce: flagParam,
+      settings: newSettings,
       request,
     },
     changed,
@@ -93,4 +95,30 @@ export const VOLUME_METHODS = {
     'manage',
   ),
   'volume-restore': method('Brings back a removed volume', { name: volumeName, universe, request }, changed, SERVER_CHANGE_MS, 'manage'),
+} as const;
+
+const forMs: Param<number> = {
+  shape: whole(PAUSE_MIN_MS, PAUSE_MAX_MS),
+  what: `a time in ms from ${PAUSE_MIN_MS} to ${PAUSE_MAX_MS}`,
+  default: PAUSE_MS,
+};
+
+/** What holds or refuses the I/O of a volume. Each of them may be executed twice without harm. */
+export const HALT_METHODS = {
+  'volume-pause': method(
+    'Holds all I/O of a volume until volume-resume, for the given time at most',
+    { name: volumeName, universe, forMs },
+    changed,
+    CONTROL_ANSWER_MS,
+    'admin',
+  ),
+  'volume-resume': method('Ends a pause', { name: volumeName, universe }, changed, CONTROL_ANSWER_MS, 'admin'),
+  'volume-stop': method(
+    'Refuses all I/O of a volume until volume-start, also after a restart of the server',
+    { name: volumeName, universe },
+    changed,
+    CONTROL_ANSWER_MS,
+    'admin',
+  ),
+  'volume-start': method('Ends a stop', { name: volumeName, universe }, changed, CONTROL_ANSWER_MS, 'admin'),
 } as const;

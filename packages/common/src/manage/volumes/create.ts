@@ -2,6 +2,7 @@
 // an id, so that it is never executed twice.
 
 import { type GivenOptions, type OptionSpecs, usageError } from '../../cli/command.ts';
+import { LIMIT_KEYS, limitAllowed, type LimitKey, NO_IO_LIMITS, withLimit } from '../../config/schema/io-limits.ts';
 import type { ServerMethods } from '../../control/server/server-methods.ts';
 import type { ManagedVolumeView } from '../../control/server/views.ts';
 import { toText } from '../../cli/table.ts';
@@ -14,7 +15,7 @@ import { clientsOf, poolNameOf, sizeOf } from './values.ts';
 /** Usage, summary and options of `volume create`. */
 export const CREATE = {
   synopsis:
-    'volume create NAME --size SIZE [--pool P] [--clients LIST]\n[--stripe SIZE --pools LIST | --concat --pools LIST]\n[--thick] [--read-only] [--shared] [--block-size N]',
+    'volume create NAME --size SIZE [--pool P] [--clients LIST]\n[--stripe SIZE --pools LIST | --concat --pools LIST]\n[--thick] [--read-only] [--shared] [--block-size N]\n[--iops N] [--bandwidth SIZE] [--burst TIME]',
   summary: 'creates a volume in a pool',
   details: `The content of a new volume is zeros. Without --pool, rssrv chooses the pool
 with the most room. A volume takes space only for what is written to it; with
@@ -33,6 +34,9 @@ all of its pools.`,
     'read-only': { kind: 'flag', help: 'refuse writes' },
     shared: { kind: 'flag', help: 'let several clients write at the same time' },
     'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
+    iops: { kind: 'text', value: 'N', help: 'most requests per second, of all clients together' },
+    bandwidth: { kind: 'text', value: 'SIZE', help: 'most bytes per second, such as 50m' },
+    burst: { kind: 'text', value: 'TIME', help: 'how long unused allowance is kept; default: 1s' },
   },
 } as const satisfies { readonly synopsis: string; readonly summary: string; readonly details: string; readonly options: OptionSpecs };
 
@@ -61,11 +65,27 @@ export async function createVolume(door: VolumeDoor, options: CreateOptions, nam
     clients: clients === null ? null : clientsOf('--clients', clients, program),
     takeOver: null,
     takeOverForce: false,
+    ...limitSettings(options, program),
   };
   const targets = await door.choose(name, { pools: settings.pools ?? (settings.pool === null ? [] : [settings.pool]) });
   const created = await createAtFirst(door, targets, settings);
   if (clients !== null) await noteUnknownClients(door, created.target, created.volume);
   return created;
+}
+
+/** Limits of the I/O of the volume, as settings. Throws E_USAGE. */
+function limitSettings(options: CreateOptions, program: string): Pick<Settings, 'settings'> {
+  const settings = LIMIT_KEYS.flatMap((key) => (options[key] === null ? [] : [limitSetting(key, options[key], program)]));
+  return settings.length === 0 ? {} : { settings };
+}
+
+function limitSetting(key: LimitKey, value: string, program: string): string {
+  try {
+    withLimit(NO_IO_LIMITS, key, value);
+  } catch {
+    throw usageError(`Wrong --${key} ${quoteText(value)}: allowed is ${limitAllowed(key)}`, program);
+  }
+  return `${key}=${value}`;
 }
 
 /** `--stripe` and `--concat` need `--pools`. Throws E_USAGE. */

@@ -132,8 +132,11 @@ hourly-20261122T1000Z. If the server was down or a snapshot failed, the
 server makes up for the present period only. It removes the oldest snapshots
 of the rule itself, and never one that a command made or a client has
 attached. Snapshots of a rule that no longer exists stay. none ends the
-schedule.`,
-    operands: { min: 2, max: 8 },
+schedule.
+The keys iops, bandwidth and burst limit the I/O of the volume, as in
+"iops=500 bandwidth=50m burst=2s"; off ends a limit. They take effect at
+once, under I/O, and need the right admin.`,
+    operands: { min: 2, max: 11 },
     run: async (door: VolumeDoor, { json }, [name = '', ...settings]) => {
       const target = await door.find(name, 'change');
       const answer = await target.call('volume-set', { ...target.volume, settings, request: door.newId() });

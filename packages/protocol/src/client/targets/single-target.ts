@@ -1,7 +1,7 @@
 // The target of an ordinary volume: one attachment on one trunk. Invariant: a request costs one call more than with the trunk itself, and no
 // memory.
 
-import type { StorageReport } from '../../link/heartbeat.ts';
+import type { HeldBy, StorageReport } from '../../link/heartbeat.ts';
 import { OP } from '../../wire/frames.ts';
 import type { OpenAnswer } from '../../wire/messages.ts';
 import type { Attachment, AttachmentEvents, Standing } from '../attachment.ts';
@@ -53,6 +53,10 @@ export class SingleTarget implements VolumeTarget {
 
   get waitsForSpace(): boolean {
     return this.attachment.waitsForSpace;
+  }
+
+  get heldBy(): HeldBy | null {
+    return this.attachment.heldBy;
   }
 
   get storageReport(): StorageReport | null {

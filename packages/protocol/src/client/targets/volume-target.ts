@@ -1,7 +1,7 @@
 // What a volume of the client sends its requests to: one attachment on one trunk (single-target.ts), or the replicas of a mirror. Invariant:
 // the caller owns a request again as soon as `requestDone` is called or `abandon` has returned it, and nothing refers to its buffer then.
 
-import type { StorageReport } from '../../link/heartbeat.ts';
+import type { HeldBy, StorageReport } from '../../link/heartbeat.ts';
 import type { OpenAnswer } from '../../wire/messages.ts';
 import type { Attachment, AttachmentEvents, Standing } from '../attachment.ts';
 import type { Request } from '../requests/request.ts';
@@ -33,6 +33,8 @@ export interface VolumeTarget {
   /** Number of live paths that a large I/O can use; 0 if nothing can be sent. */
   readonly pathCount: number;
   readonly waitsForSpace: boolean;
+  /** What the server holds I/O by, such as a limit; null: nothing. */
+  readonly heldBy: HeldBy | null;
   /** See Trunk. */
   readonly storageReport: StorageReport | null;
   /** Null if changes are durable when they are answered. */

@@ -8,7 +8,7 @@ import { Request } from '../../client/requests/request.ts';
 import type { SessionAnswer } from '../../client/session-call.ts';
 import type { LogFacts, VolumeTarget } from '../../client/targets/volume-target.ts';
 import type { Trunk } from '../../client/trunk.ts';
-import type { StorageReport } from '../../link/heartbeat.ts';
+import type { HeldBy, StorageReport } from '../../link/heartbeat.ts';
 import { OP } from '../../wire/frames.ts';
 import { decodeExtentsRequest, encodeExtentsAnswer } from '../../wire/message-codec.ts';
 import { EXTENT, IOCTL, type OpenAnswer } from '../../wire/messages.ts';
@@ -101,6 +101,11 @@ export class MirrorIo extends DataPath implements VolumeTarget {
 
   get waitsForSpace(): boolean {
     return this.replicas.some(({ attachment }) => attachment.waitsForSpace);
+  }
+
+  /** A mirror is as slow as its slowest replica. */
+  get heldBy(): HeldBy | null {
+    return this.replicas.find(({ attachment }) => attachment.heldBy !== null)?.attachment.heldBy ?? null;
   }
 
   /** The report of the server whose oldest request is the oldest. */

@@ -57,9 +57,18 @@ export interface UnreadRange extends ByteRange {
   readonly sentence: string;
 }
 
-/** Statuses of a request that may be answered well later: its session has ended, or the server has too much to do. */
+/** Statuses of a request that may be answered well later: its session has ended, the server has too much to do, or the volume is stopped. */
 const PASSING: ReadonlySet<number> = new Set([
-  ...[STATUS.OK, STATUS.OUTCOME_UNKNOWN, STATUS.STALE, STATUS.TAKEN, STATUS.OUT_OF_MEMORY, STATUS.SHUTTING_DOWN, STATUS.PAST_END],
+  ...[
+    STATUS.OK,
+    STATUS.OUTCOME_UNKNOWN,
+    STATUS.STALE,
+    STATUS.TAKEN,
+    STATUS.OUT_OF_MEMORY,
+    STATUS.SHUTTING_DOWN,
+    STATUS.PAST_END,
+    STATUS.STOPPED,
+  ],
 ]);
 
 interface Attempt {

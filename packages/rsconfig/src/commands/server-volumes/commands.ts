@@ -7,6 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { copyVerb } from '@rsio/common/manage/volumes/copy';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
+import { haltVerbs } from '@rsio/common/manage/volumes/halts';
 import { imageVerbs } from '@rsio/common/manage/volumes/images';
 import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
@@ -124,6 +125,12 @@ const IMAGES = imageVerbs(PROGRAM, 'volume jobs');
 export const VOLUME_IMAGE = atServer(IMAGES.image);
 export const VOLUME_REFRESH = atServer(IMAGES.refresh);
 export const VOLUME_SPLIT = atServer(IMAGES.split);
+
+const HALTS = haltVerbs(PROGRAM);
+export const VOLUME_PAUSE = atServer(HALTS.pause);
+export const VOLUME_RESUME = atServer(HALTS.resume);
+export const VOLUME_STOP = atServer(HALTS.stop);
+export const VOLUME_START = atServer(HALTS.start);
 
 const JOB_VERBS = jobVerbs(PROGRAM, 'volume jobs');
 export const VOLUME_MOVE = atServer(JOB_VERBS.move);

@@ -77,6 +77,8 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
     holders,
     waitsForSpace: false,
     fullPool: null,
+    limits: null,
+    halt: null,
     bridged: null,
     snapshots: 0,
     schedule: null,

@@ -4,7 +4,17 @@
 
 import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
+import {
+  BANDWIDTH_MAX_BYTES,
+  BANDWIDTH_MIN_BYTES,
+  BURST_MAX_MS,
+  BURST_MIN_MS,
+  CLIENTS_MAX,
+  IOPS_MAX,
+  IOPS_MIN,
+  STORAGE_STAMP_MAX_CHARS,
+} from '@rsio/common/config/schema/limits';
+import type { IoLimits } from '@rsio/common/config/schema/types';
 import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { isName } from '@rsio/common/lib/units';
 import { isScheduleText } from '../../schedules/schedule.ts';
@@ -123,6 +133,8 @@ export interface Manifest {
   readonly takeOverForce: boolean;
   /** Schedule of its snapshots in its canonical form (schedules/schedule.ts); absent if it has none. */
   readonly schedule?: string;
+  /** Limits of its I/O; absent if it has none. An older rssrv forgets them. */
+  readonly limits?: IoLimits;
   /** Client that created the volume, and whose limit the volume counts towards; null if an administrator created it on the server. */
   readonly owner: string | null;
   readonly createdMs: number;
@@ -195,6 +207,7 @@ export function parseManifest(file: string, text: string): Manifest {
     takeOver: check('takeOver', isNamesOrNull, 'a list of names or null'),
     takeOverForce: check('takeOverForce', isFlag, 'true or false'),
     ...(fields['schedule'] === undefined ? {} : { schedule: check('schedule', isSchedule, 'a schedule of snapshots') }),
+    ...(fields['limits'] === undefined ? {} : { limits: check('limits', isLimits, 'limits of I/O') }),
     owner: check('owner', isNameOrNull, 'a name or null'),
     createdMs: check('createdMs', isTime, 'a time'),
     stamps: check('stamps', areStamps, 'a list of stamps'),
@@ -319,6 +332,17 @@ export function damagedFile(file: string, what: string, cause?: unknown): RsErro
 
 function isFlag(value: unknown): value is boolean {
   return typeof value === 'boolean';
+}
+
+function isLimits(value: unknown): value is IoLimits {
+  if (!isRecord(value)) return false;
+  const isIn = (number: unknown, min: number, max: number): boolean => isWhole(number) && number >= min && number <= max;
+  const { iops, bytesPerSecond, burstMs } = value;
+  return (
+    (iops === null || isIn(iops, IOPS_MIN, IOPS_MAX)) &&
+    (bytesPerSecond === null || isIn(bytesPerSecond, BANDWIDTH_MIN_BYTES, BANDWIDTH_MAX_BYTES)) &&
+    isIn(burstMs, BURST_MIN_MS, BURST_MAX_MS)
+  );
 }
 
 function isSchedule(value: unknown): value is string {

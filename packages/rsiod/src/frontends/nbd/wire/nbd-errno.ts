@@ -36,6 +36,7 @@ const BY_STATUS = {
   [STATUS.VOLUME_UNAVAILABLE]: NBD_ERRNO.EIO,
   [STATUS.REPLICA]: NBD_ERRNO.EIO,
   [STATUS.UNCLAIMED]: NBD_ERRNO.EIO,
+  [STATUS.STOPPED]: NBD_ERRNO.EIO,
 } as const satisfies Record<Status, number>;
 
 /**

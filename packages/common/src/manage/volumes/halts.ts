@@ -1,0 +1,98 @@
+// The commands that pause and stop volumes, which rsadm and rsconfig have in common. rssrv decides whether the order is permitted. Invariant: a
+// wrong time is refused before anything is sent.
+
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
+import { toText } from '../../cli/table.ts';
+import { PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS } from '../../control/limits.ts';
+import type { ManagedVolumeView } from '../../control/server/views.ts';
+import { parseDuration, printDuration, quoteText } from '../../lib/units.ts';
+import { haltText } from '../server-tables.ts';
+import type { VolumeDoor, VolumeProgram } from './door.ts';
+import { volumeShape } from './verbs.ts';
+
+type HaltVerb = Command<VolumeDoor>;
+
+export interface HaltVerbs {
+  readonly pause: HaltVerb;
+  readonly resume: HaltVerb;
+  readonly stop: HaltVerb;
+  readonly start: HaltVerb;
+}
+
+export function haltVerbs(program: VolumeProgram): HaltVerbs {
+  return {
+    pause: pauseVerb(program),
+    resume: plainVerb(program, 'resume', 'ends a pause', ''),
+    stop: plainVerb(
+      program,
+      'stop',
+      'refuses all I/O of a volume',
+      `I/O fails on the clients until volume start, also after a restart of the server
+or a reload. What was written before stays, and can still be flushed.`,
+    ),
+    start: plainVerb(program, 'start', 'ends a stop', ''),
+  };
+}
+
+function pauseVerb(given: VolumeProgram): HaltVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume pause' },
+    synopsis: 'volume pause NAME [--for TIME]',
+    summary: 'makes all I/O of a volume wait',
+    details: `Programs on the clients wait until volume resume or until TIME is over, from
+${printDuration(PAUSE_MIN_MS)} to ${printDuration(PAUSE_MAX_MS)}; the default is ${printDuration(PAUSE_MS)}. I/O in progress ends as usual, and a flush does
+not wait. A restart of the server ends the pause, and a reload does not.`,
+    options: { for: { kind: 'text', value: 'TIME', help: 'at most this long, such as 2m' }, json: JSON_OPTION },
+    json: volumeShape(given),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { for: time, json }, [name = '']) => {
+      const forMs = time === null ? PAUSE_MS : timeOf(time, given.program);
+      const { call, volume, label, place } = await door.find(name, 'change');
+      const answer = await call('volume-pause', { ...volume, forMs });
+      return print(door, json, place, label, answer.volume);
+    },
+  });
+}
+
+function plainVerb(given: VolumeProgram, verb: 'resume' | 'stop' | 'start', summary: string, details: string): HaltVerb {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: `volume ${verb}` },
+    synopsis: `volume ${verb} NAME`,
+    summary,
+    ...(details === '' ? {} : { details }),
+    options: { json: JSON_OPTION },
+    json: volumeShape(given),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { json }, [name = '']) => {
+      const { call, volume, label, place } = await door.find(name, 'change');
+      const answer = await call(`volume-${verb}`, volume);
+      return print(door, json, place, label, answer.volume);
+    },
+  });
+}
+
+function print(
+  door: VolumeDoor,
+  json: boolean,
+  place: object,
+  label: (volume: ManagedVolumeView) => string,
+  volume: ManagedVolumeView,
+): undefined {
+  if (json) printJson(door, { ...place, volume });
+  else door.out(toText([`${label(volume)} is ${haltText(volume) ?? 'served'}`]));
+  return undefined;
+}
+
+function timeOf(text: string, program: string): number {
+  const allowed = `${printDuration(PAUSE_MIN_MS)} to ${printDuration(PAUSE_MAX_MS)}, such as 30s or 2m`;
+  let ms: number;
+  try {
+    ms = parseDuration(text);
+  } catch {
+    ms = -1;
+  }
+  if (ms >= PAUSE_MIN_MS && ms <= PAUSE_MAX_MS) return ms;
+  throw usageError(`Wrong --for ${quoteText(text)}: allowed is ${allowed}`, program);
+}

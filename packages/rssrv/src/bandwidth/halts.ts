@@ -1,0 +1,161 @@
+// Volumes whose I/O an administrator has paused or stopped. Invariants: a stop that was answered is on disk, and lasts over restarts until it is
+// ended; a pause ends by itself after its time, and with the server.
+
+import { isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { TIME_MAX_MS } from '@rsio/common/log/log-line';
+import { STOPPED_MAX } from './limits.ts';
+import type { Halt } from './throttle-messages.ts';
+
+interface Stop {
+  readonly sinceMs: number;
+  /** Client that has ordered it; null for an administrator on the server. */
+  readonly by: string | null;
+}
+
+/** The content of the file of stopped volumes. What is written can be read by the next start. */
+interface HaltsFileContent {
+  /** Maps the id of each stopped volume to its stop. */
+  readonly volumes: Readonly<Record<string, Stop>>;
+}
+
+const HALTS_FILE: StateForm<HaltsFileContent> = {
+  version: 1,
+  accepts: (content): content is HaltsFileContent =>
+    isRecord(content) && isRecordOf(content['volumes'], isStop) && Object.keys(content['volumes']).length <= STOPPED_MAX,
+  remedy: 'restore it, or move it away if no volume is to be stopped',
+};
+
+function isStop(value: unknown): value is Stop {
+  if (!isRecord(value)) return false;
+  const { sinceMs, by } = value;
+  return isWhole(sinceMs) && sinceMs >= 0 && sinceMs <= TIME_MAX_MS && (by === null || isText(by));
+}
+
+/** What people are shown of a halt. */
+export interface HaltFacts {
+  readonly kind: 'paused' | 'stopped';
+  readonly sinceMs: number;
+  /** When it ends by itself; null: an administrator ends it. */
+  readonly untilMs: number | null;
+  /** Client that has ordered it; null for an administrator on the server. */
+  readonly by: string | null;
+}
+
+interface Pause extends Stop {
+  readonly untilMs: number;
+  /** On the monotonic clock. */
+  readonly endMs: number;
+  readonly timer: Timer;
+}
+
+export class Halts {
+  /** Called when a volume is halted, or goes on. `isOver`: true if a pause has ended by itself. */
+  changed: (volumeId: string, isOver: boolean) => void = () => undefined;
+  private readonly clock: Clock;
+  private readonly file: StateFile<HaltsFileContent>;
+  private readonly stopped = new Map<string, Stop>();
+  private readonly paused = new Map<string, Pause>();
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(clock: Clock, path: string) {
+    this.clock = clock;
+    this.file = new StateFile(path, HALTS_FILE, () => ({ volumes: Object.fromEntries(this.stopped) }));
+  }
+
+  /** Throws E_SYSTEM if the file cannot be used. */
+  async load(): Promise<void> {
+    const content = await this.file.load();
+    for (const [id, stop] of Object.entries(content?.volumes ?? {})) this.stopped.set(id, stop);
+  }
+
+  get ids(): readonly string[] {
+    return [...new Set([...this.stopped.keys(), ...this.paused.keys()])];
+  }
+
+  /** What a session is told; null: nothing. */
+  of(volumeId: string): Halt | null {
+    if (this.stopped.has(volumeId)) return { kind: 'stopped' };
+    const pause = this.paused.get(volumeId);
+    return pause === undefined ? null : { kind: 'paused', leftMs: Math.max(0, pause.endMs - this.clock.monotonicMs()) };
+  }
+
+  facts(volumeId: string): HaltFacts | null {
+    const stop = this.stopped.get(volumeId);
+    if (stop !== undefined) return { kind: 'stopped', ...stop, untilMs: null };
+    const pause = this.paused.get(volumeId);
+    return pause === undefined ? null : { kind: 'paused', sinceMs: pause.sinceMs, untilMs: pause.untilMs, by: pause.by };
+  }
+
+  /** Holds all I/O for this time from now. A volume that is paused already is paused for the new time. */
+  pause(volumeId: string, forMs: number, by: string | null): void {
+    const before = this.paused.get(volumeId);
+    before?.timer.cancel();
+    const [wallMs, nowMs] = [this.clock.wallMs(), this.clock.monotonicMs()];
+    this.paused.set(volumeId, {
+      ...{ sinceMs: before?.sinceMs ?? wallMs, by, untilMs: wallMs + forMs, endMs: nowMs + forMs },
+      timer: this.clock.after(forMs, () => {
+        this.paused.delete(volumeId);
+        this.changed(volumeId, true);
+      }),
+    });
+    this.changed(volumeId, false);
+  }
+
+  /** Ends a pause. Returns false if there was none. */
+  resume(volumeId: string): boolean {
+    const pause = this.paused.get(volumeId);
+    if (pause === undefined) return false;
+    pause.timer.cancel();
+    this.paused.delete(volumeId);
+    this.changed(volumeId, false);
+    return true;
+  }
+
+  /** Refuses all I/O, durably, and ends a pause. Returns false if it was stopped. Throws E_SYSTEM, and stops nothing, if it cannot be saved. */
+  stop(volumeId: string, by: string | null): Promise<boolean> {
+    return this.inTurn(async () => {
+      if (this.stopped.has(volumeId)) return false;
+      if (this.stopped.size >= STOPPED_MAX) throw new RsError('E_LIMIT', `${STOPPED_MAX} volumes are stopped already: start some`);
+      this.stopped.set(volumeId, { sinceMs: this.clock.wallMs(), by });
+      try {
+        await this.file.save();
+      } catch (error) {
+        this.stopped.delete(volumeId);
+        throw error;
+      }
+      this.resume(volumeId);
+      this.changed(volumeId, false);
+      return true;
+    });
+  }
+
+  /** Ends a stop, durably. Returns false if there was none. Throws E_SYSTEM, and starts nothing, if it cannot be saved. */
+  start(volumeId: string): Promise<boolean> {
+    return this.inTurn(async () => {
+      const stop = this.stopped.get(volumeId);
+      if (stop === undefined) return false;
+      this.stopped.delete(volumeId);
+      try {
+        await this.file.save();
+      } catch (error) {
+        this.stopped.set(volumeId, stop);
+        throw error;
+      }
+      this.changed(volumeId, false);
+      return true;
+    });
+  }
+
+  close(): void {
+    for (const { timer } of this.paused.values()) timer.cancel();
+    this.paused.clear();
+  }
+
+  private inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.last.then(change);
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+}

@@ -1,0 +1,49 @@
+// Requests that their throttle does not let begin yet. Until it does, a request counts as received and not as begun: copies of it are answered
+// together with it, nothing takes its wait for slow storage, and the end of its handle ends it with STALE. Invariant: the buffer of a request
+// goes to what begins it, or back to its pool.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import type { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { SlotTable } from '@rsio/protocol/link/slot-table';
+import type { Header } from '@rsio/protocol/wire/header';
+import type { Status } from '@rsio/protocol/wire/status';
+import type { HeldRequest, ThrottledHandle } from './volume-throttle.ts';
+
+export interface HeldRequestPorts {
+  readonly clock: Clock;
+  readonly slots: SlotTable;
+  readonly bodies: Pick<BufferPool, 'giveBack'>;
+  /** When the request that is received now has arrived. */
+  now(): number;
+  /** Called before a request begins. */
+  begins(nowMs: number): void;
+  /** Answers the request on all paths that are owed the answer. */
+  answered(header: Header, status: Status): void;
+}
+
+/** A request that begins later. `body`: its buffer, empty if it has none. */
+export function heldRequest(
+  ports: HeldRequestPorts,
+  open: ThrottledHandle & { readonly counters: { held(ms: number): void } },
+  header: Header,
+  bytes: number,
+  body: Buffer,
+  begin: () => void,
+): HeldRequest {
+  const sinceMs = ports.now();
+  ports.slots.hold(header.slot);
+  return {
+    ...{ open, bytes, sinceMs },
+    start: (nowMs) => {
+      ports.begins(nowMs);
+      ports.slots.begins(header.slot, nowMs);
+      open.counters.held(nowMs - sinceMs);
+      begin();
+    },
+    end: (status) => {
+      open.counters.held(ports.clock.monotonicMs() - sinceMs);
+      if (body.length > 0) ports.bodies.giveBack(body);
+      ports.answered(header, status);
+    },
+  };
+}

@@ -1,0 +1,39 @@
+// What holds the I/O of a client on a volume, in words that complete "held by", and of which the client learns in its list. Pure. Invariant:
+// the text is no longer than a short text of the protocol.
+
+import type { IoLimits } from '@rsio/common/config/schema/types';
+import { printSize } from '@rsio/common/lib/units';
+import { formatTime } from '@rsio/common/log/log-line';
+import type { HaltFacts } from './halts.ts';
+import type { HeldBy } from './throttle-messages.ts';
+
+/** `own`: limits of the volume; `ofClient`: of the client. */
+export function heldText(by: HeldBy | 'stop', own: IoLimits | null, ofClient: IoLimits | null, halt: HaltFacts | null): string {
+  switch (by) {
+    case 'stop':
+      return 'a stop by an administrator of the server';
+    case 'pause':
+      return halt?.untilMs === undefined || halt.untilMs === null ? 'a pause' : `a pause until ${formatTime(halt.untilMs)}`;
+    case 'iops':
+      return limitText('its', iopsText(own));
+    case 'bandwidth':
+      return limitText('its', bandwidthText(own));
+    case 'client-iops':
+      return limitText("the client's", iopsText(ofClient));
+    case 'client-bandwidth':
+      return limitText("the client's", bandwidthText(ofClient));
+  }
+}
+
+/** The limit may have gone since. */
+function limitText(whose: string, what: string | null): string {
+  return what === null ? `${whose} limit` : `${whose} limit of ${what}`;
+}
+
+function iopsText(limits: IoLimits | null): string | null {
+  return limits === null || limits.iops === null ? null : `${limits.iops} iops`;
+}
+
+function bandwidthText(limits: IoLimits | null): string | null {
+  return limits === null || limits.bytesPerSecond === null ? null : `${printSize(limits.bytesPerSecond)} bytes per second`;
+}

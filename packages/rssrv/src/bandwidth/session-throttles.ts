@@ -1,0 +1,172 @@
+// The limits of one session: those of its client, and its shares of the limits of its volumes. It knows which requests wait, and begins them
+// with one timer for the whole session. Invariants: a volume waits only for its own limits and those of the client, never for another volume;
+// a handle without a limit has no throttle and costs nothing; a request that waits while its handle is closed ends with STALE, unexecuted, and
+// the client sends it again; the listener hears once of each setting that it is in force.
+
+import type { IoLimits } from '@rsio/common/config/schema/types';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { Allowance } from './allowance.ts';
+import { HELD_WAIT_MIN_MS } from './limits.ts';
+import { type HeldFigures, NOTHING_HELD, type ShareUse, type ThrottleMessage, type ThrottleReport } from './throttle-messages.ts';
+import { type HeldRequest, type ThrottledHandle, VolumeThrottle } from './volume-throttle.ts';
+
+export interface ThrottlePorts {
+  readonly clock: Clock;
+  /** All open handles. */
+  handles(): Iterable<ThrottledHandle>;
+  /** True while an OPEN is in progress, which may be of any volume. */
+  isOpening(): boolean;
+  report(report: ThrottleReport): void;
+}
+
+export class SessionThrottles {
+  private readonly ports: ThrottlePorts;
+  private readonly ofClient = new Allowance();
+  private readonly byVolume = new Map<string, VolumeThrottle>();
+  /** The throttles with requests that wait. The one that was served last is the last one. */
+  private readonly waiting = new Set<VolumeThrottle>();
+  private wake: Timer | null = null;
+  private wakeAtMs = Number.POSITIVE_INFINITY;
+  private reporter: Timer | null = null;
+  private reportedMs = 0;
+
+  constructor(ports: ThrottlePorts) {
+    this.ports = ports;
+  }
+
+  receive(message: ThrottleMessage): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    if (message.type === 'client-rates') this.setClient(message.rates, nowMs);
+    else this.set(message, nowMs);
+    this.pump();
+  }
+
+  /** Must be called for a new handle, before it is used. */
+  opened(open: ThrottledHandle): void {
+    const known = this.byVolume.get(open.volume.id);
+    open.throttle = known !== undefined && this.isNeeded(known) ? known : null;
+    if (open.throttle === null && !this.ofClient.isUnlimited) open.throttle = known ?? this.added(open.volume.id);
+  }
+
+  /** Makes a request wait that its throttle did not admit. */
+  hold(throttle: VolumeThrottle, request: HeldRequest): void {
+    throttle.hold(request);
+    this.waiting.add(throttle);
+    this.wakeIn(throttle.waitMs(request.sinceMs), request.sinceMs);
+  }
+
+  /** Called when a handle is being closed: its requests that wait end with STALE. */
+  release(open: ThrottledHandle): void {
+    const { throttle } = open;
+    if (throttle === null || throttle.held === 0) return;
+    throttle.endHeld(open, STATUS.STALE);
+    if (throttle.held > 0) return;
+    this.waiting.delete(throttle);
+    this.assign(throttle);
+  }
+
+  /** How many requests of a volume wait, for how long the first one has, and for what. */
+  figures(volumeId: string, nowMs: number): HeldFigures {
+    const throttle = this.byVolume.get(volumeId);
+    const sinceMs = throttle?.heldSinceMs ?? null;
+    if (throttle === undefined || sinceMs === null) return NOTHING_HELD;
+    return { heldByLimit: throttle.held, heldForMs: nowMs - sinceMs, heldBy: throttle.heldBy(nowMs) };
+  }
+
+  /** Forgets the volumes of which no handle is open, and tells the listener. */
+  tick(): void {
+    if (this.byVolume.size === 0 || this.ports.isOpening()) return;
+    const open = new Set([...this.ports.handles()].map(({ volume }) => volume.id));
+    for (const [volumeId, { number }] of [...this.byVolume]) {
+      if (open.has(volumeId)) continue;
+      this.byVolume.delete(volumeId);
+      if (number >= 0) this.ports.report({ what: 'unused', volumeId, number });
+    }
+  }
+
+  close(): void {
+    this.wake?.cancel();
+    this.reporter?.cancel();
+    this.wake = null;
+    this.reporter = null;
+  }
+
+  private set({ volumeId, number, setting }: Extract<ThrottleMessage, { type: 'throttle' }>, nowMs: number): void {
+    const throttle = this.byVolume.get(volumeId) ?? this.added(volumeId);
+    throttle.number = number;
+    throttle.set(setting, nowMs);
+    if (throttle.isStopped) throttle.endHeld(null, STATUS.STOPPED);
+    this.assign(throttle);
+    this.ports.report({ what: 'in-force', volumeId, number });
+    this.reportLater(nowMs);
+  }
+
+  private setClient(rates: IoLimits | null, nowMs: number): void {
+    this.ofClient.set(rates, nowMs);
+    for (const { volume } of this.ports.handles()) if (!this.byVolume.has(volume.id)) this.added(volume.id);
+    for (const throttle of this.byVolume.values()) this.assign(throttle);
+  }
+
+  private added(volumeId: string): VolumeThrottle {
+    const throttle = new VolumeThrottle(volumeId, this.ofClient);
+    this.byVolume.set(volumeId, throttle);
+    return throttle;
+  }
+
+  private isNeeded(throttle: VolumeThrottle): boolean {
+    return !throttle.isFree || !this.ofClient.isUnlimited || throttle.held > 0;
+  }
+
+  private assign(throttle: VolumeThrottle): void {
+    const needed = this.isNeeded(throttle) ? throttle : null;
+    for (const open of this.ports.handles()) if (open.volume.id === throttle.volumeId) open.throttle = needed;
+  }
+
+  /** Begins the requests that may begin: of each volume in order, and one of each volume in turn. */
+  private pump(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const throttle of this.waiting) {
+      if (throttle.held > 0 && !throttle.release(nowMs)) continue;
+      this.waiting.delete(throttle);
+      if (throttle.held > 0) this.waiting.add(throttle);
+      else this.assign(throttle);
+    }
+    for (const throttle of this.waiting) this.wakeIn(throttle.waitMs(nowMs), nowMs);
+  }
+
+  private wakeIn(waitMs: number, nowMs: number): void {
+    if (waitMs === Number.POSITIVE_INFINITY) return;
+    const atMs = nowMs + Math.max(HELD_WAIT_MIN_MS, waitMs);
+    if (atMs >= this.wakeAtMs) return;
+    this.wake?.cancel();
+    this.wakeAtMs = atMs;
+    this.wake = this.ports.clock.after(atMs - nowMs, () => {
+      this.wake = null;
+      this.wakeAtMs = Number.POSITIVE_INFINITY;
+      this.pump();
+    });
+  }
+
+  /** Of several volumes, the one with the longest interval decides, so that a session reports once for all of them. */
+  private reportLater(nowMs: number): void {
+    const divided = this.divided;
+    if (this.reporter !== null || divided.length === 0) return;
+    const reportMs = Math.max(...divided.map((throttle) => throttle.reportMs ?? 0));
+    this.reportedMs = nowMs;
+    this.reporter = this.ports.clock.after(reportMs, () => this.reportUse());
+  }
+
+  private get divided(): VolumeThrottle[] {
+    return [...this.byVolume.values()].filter(({ reportMs }) => reportMs !== null);
+  }
+
+  /** Tells the listener what was used of limits that other sessions share. */
+  private reportUse(): void {
+    this.reporter = null;
+    const nowMs = this.ports.clock.monotonicMs();
+    const volumes = this.divided.map((throttle) => throttle.used(nowMs)).filter((use): use is ShareUse => use !== null);
+    if (volumes.length > 0) this.ports.report({ what: 'used', overMs: nowMs - this.reportedMs, volumes });
+    this.reportLater(nowMs);
+  }
+}

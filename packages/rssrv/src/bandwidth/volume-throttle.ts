@@ -1,0 +1,146 @@
+// What one session may do on one volume: its share of the limits of the volume, and whether the volume is paused or stopped. What has to
+// wait is in a queue. Invariants: requests of a volume begin in the order of their arrival, so that none is overtaken; a request that waits
+// begins once or ends once with a status, never both; there are no more of them than slots of the session.
+
+import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import { SLOTS } from '@rsio/protocol/wire/limits';
+import type { Status } from '@rsio/protocol/wire/status';
+import { Allowance } from './allowance.ts';
+import type { HeldBy, ShareUse, ThrottleSetting } from './throttle-messages.ts';
+
+/** An open handle, as far as limits matter. */
+export interface ThrottledHandle {
+  readonly handle: number;
+  readonly volume: { readonly id: string };
+  /** Null while nothing limits the I/O of the handle. */
+  throttle: VolumeThrottle | null;
+}
+
+/** A request that waits. Either `start` or `end` is called, once. */
+export interface HeldRequest {
+  readonly open: ThrottledHandle;
+  readonly bytes: number;
+  /** When it began to wait. */
+  readonly sinceMs: number;
+  start(nowMs: number): void;
+  /** Answers it unexecuted. */
+  end(status: Status): void;
+}
+
+export class VolumeThrottle {
+  readonly volumeId: string;
+  /** Number of the last setting; -1: there is none, and only the client is limited. */
+  number = -1;
+  isStopped = false;
+  reportMs: number | null = null;
+  private pausedUntilMs: number | null = null;
+  private readonly own = new Allowance();
+  /** That of the client, over all its volumes. */
+  private readonly ofClient: Allowance;
+  private readonly queue = new FixedQueue<HeldRequest>(SLOTS);
+  private usedRequests = 0;
+  private usedBytes = 0;
+  private isHungry = false;
+  /** A session that has got a share tells first that it uses nothing. */
+  private wasReported = true;
+
+  constructor(volumeId: string, ofClient: Allowance) {
+    this.volumeId = volumeId;
+    this.ofClient = ofClient;
+  }
+
+  set({ rates, reportMs, halt }: ThrottleSetting, nowMs: number): void {
+    this.own.set(rates, nowMs);
+    this.reportMs = reportMs;
+    this.isStopped = halt?.kind === 'stopped';
+    this.pausedUntilMs = halt?.kind === 'paused' ? nowMs + halt.leftMs : null;
+  }
+
+  /** True if the volume has no limit of its own, and is neither paused nor stopped. */
+  get isFree(): boolean {
+    return this.own.isUnlimited && !this.isStopped && this.pausedUntilMs === null;
+  }
+
+  get held(): number {
+    return this.queue.length;
+  }
+
+  /** Since when the request waits that has waited longest; null: none waits. */
+  get heldSinceMs(): number | null {
+    return this.queue.peek()?.sinceMs ?? null;
+  }
+
+  /** Returns true if a request may begin now, and takes it from the allowance. Otherwise the caller has to give it to `hold`. */
+  admits(bytes: number, nowMs: number): boolean {
+    if (this.queue.length > 0 || !this.lets(nowMs)) return false;
+    this.take(bytes);
+    return true;
+  }
+
+  hold(request: HeldRequest): void {
+    this.queue.push(request);
+  }
+
+  /** Begins the first request that waits, if it may begin. */
+  release(nowMs: number): boolean {
+    if (this.queue.length === 0 || !this.lets(nowMs)) return false;
+    const request = this.queue.shift()!;
+    this.take(request.bytes);
+    request.start(nowMs);
+    return true;
+  }
+
+  /** Ends the requests that wait, those of a handle or all. */
+  endHeld(open: ThrottledHandle | null, status: Status): void {
+    const ended: HeldRequest[] = [];
+    for (let left = this.queue.length; left > 0; left--) {
+      const request = this.queue.shift()!;
+      if (open === null || request.open === open) ended.push(request);
+      else this.queue.push(request);
+    }
+    for (const request of ended) request.end(status);
+  }
+
+  /** Time until the first request that waits may begin. */
+  waitMs(nowMs: number): number {
+    const pauseMs = this.pausedUntilMs === null ? 0 : this.pausedUntilMs - nowMs;
+    return Math.max(pauseMs, this.own.waitMs(nowMs), this.ofClient.waitMs(nowMs));
+  }
+
+  /** What the first request that waits is waiting for. */
+  heldBy(nowMs: number): HeldBy {
+    if (this.pausedUntilMs !== null) return 'pause';
+    if (this.ofClient.waitMs(nowMs) > this.own.waitMs(nowMs) || this.own.isUnlimited) return `client-${this.ofClient.heldBy(nowMs)}`;
+    return this.own.heldBy(nowMs);
+  }
+
+  /** What was used since the last call; null: nothing, as before. */
+  used(nowMs: number): ShareUse | null {
+    const { volumeId, usedRequests: requests, usedBytes: bytes } = this;
+    const isHungry = this.isHungry || (this.queue.length > 0 && !this.own.lets(nowMs));
+    const isUsed = requests > 0 || isHungry;
+    if (!isUsed && !this.wasReported) return null;
+    this.usedRequests = 0;
+    this.usedBytes = 0;
+    this.isHungry = false;
+    this.wasReported = isUsed;
+    return { volumeId, requests, bytes, isHungry };
+  }
+
+  private lets(nowMs: number): boolean {
+    if (this.pausedUntilMs !== null) {
+      if (nowMs < this.pausedUntilMs) return false;
+      this.pausedUntilMs = null;
+    }
+    if (this.own.lets(nowMs)) return this.ofClient.lets(nowMs);
+    this.isHungry = true;
+    return false;
+  }
+
+  private take(bytes: number): void {
+    this.own.take(bytes);
+    this.ofClient.take(bytes);
+    this.usedRequests++;
+    this.usedBytes += bytes;
+  }
+}
