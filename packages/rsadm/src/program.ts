@@ -44,7 +44,7 @@ const processPorts: Ports = {
 /** Returns the exit code. Throws E_USAGE and the errors of the command. */
 export async function rsadm(invocation: Invocation<typeof COMMAND_LINE.options>, ports: Ports = processPorts): Promise<number | undefined> {
   const { command, words } = COMMAND_LINE.commandOf(invocation.values, invocation.positionals);
-  const { controlSocket, configFile } = rssrvPaths(invocation.root);
+  const { controlSocket, configFile, root } = rssrvPaths(invocation.root);
   const { out, note } = invocation;
   const { clock, ask, newId, machine } = ports;
   const context = {
@@ -54,6 +54,7 @@ export async function rsadm(invocation: Invocation<typeof COMMAND_LINE.options>,
     machine,
     call: (method, params) => callServer(controlSocket, method, params),
     configFile,
+    root,
     out,
     note,
   } satisfies Parameters<typeof command.run>[0];

@@ -55,6 +55,8 @@ const SERVER = object({
   sections: list(text(), 'Names of its sections in rscltcfg'),
   serverid: orNull(count(), 'null: never connected'),
   instance: orNull(text()),
+  release: orNull(text(), 'Release of the server; null: not connected, or older than 0.2.0'),
+  clockOffMs: orNull(number(), 'By how much its clock was ahead of that of this machine, when the session began'),
   state: word(['connected', 'connecting', 'down']),
   addresses: list(object({ section: text(), address: text(), port: count() })),
   limits: orNull(object({ slots: count(), windowBytes: count() })),

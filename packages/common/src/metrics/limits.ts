@@ -23,6 +23,6 @@ export const ANSWER_MAX_MS = 30_000;
 /** Time between two requests of a connection. Prometheus scrapes every minute by default. */
 export const IDLE_MAX_MS = 75_000;
 /** Interval at which an address that could not be used is tried again. */
-export const LISTEN_RETRY_MS = 10_000;
+export const METRICS_LISTEN_RETRY_MS = 10_000;
 
 assert(COLLECT_MAX_MS < ANSWER_MAX_MS, 'A reader gets the reason why a collection has failed');

@@ -6,7 +6,7 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import { type RsError, toRsError } from '../lib/errors.ts';
 import { printEndpoint } from '../lib/units.ts';
 import type { Log } from '../log/log.ts';
-import { LISTEN_RETRY_MS } from './limits.ts';
+import { METRICS_LISTEN_RETRY_MS } from './limits.ts';
 import { type MetricsAddress, MetricsServer } from './metrics-server.ts';
 
 export interface MetricsEndpointPorts {
@@ -60,14 +60,14 @@ export class MetricsEndpoint {
       this.ports.log.info(`Metrics are offered on http://${printEndpoint(wanted.address, wanted.port)}/metrics`);
     } catch (thrown) {
       const { message, code } = toRsError(thrown);
-      if (isFirst) this.ports.log.error(`${message}; rsio tries again every ${LISTEN_RETRY_MS / 1_000} s [${code}]`);
+      if (isFirst) this.ports.log.error(`${message}; rsio tries again every ${METRICS_LISTEN_RETRY_MS / 1_000} s [${code}]`);
       this.tryAgain(wanted);
     }
   }
 
   private tryAgain(wanted: MetricsAddress): void {
     if (this.wanted !== wanted) return;
-    this.retry = this.ports.clock.after(LISTEN_RETRY_MS, () => {
+    this.retry = this.ports.clock.after(METRICS_LISTEN_RETRY_MS, () => {
       this.turn = this.turn.then(() => this.move(false));
     });
   }

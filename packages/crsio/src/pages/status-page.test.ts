@@ -92,6 +92,8 @@ const namespaces: readonly NamespaceView[] = [
         state: 'connected',
         addresses: [],
         limits: null,
+        release: null,
+        clockOffMs: null,
         volumes: [
           { ...volume, name: 'oracle', shared: false, holders: [], mirror: null },
           { ...volume, name: 'tvol1', shared: false, holders: [{ node: 'venus', address: '192.168.45.21', sinceMs: 0 }], mirror: null },

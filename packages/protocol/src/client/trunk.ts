@@ -50,6 +50,10 @@ interface Session {
   readonly id: Buffer;
   readonly secret: Buffer;
   readonly serverInstance: string;
+  /** Release of the server; null: it did not say. */
+  readonly release: string | null;
+  /** By how much the clock of the server is ahead of this one, when the session began; null: it did not say. */
+  readonly clockOffMs: number | null;
   readonly slots: number;
   readonly windowBytes: number;
   readonly canRevoke: boolean;
@@ -176,6 +180,8 @@ export class Trunk implements PathEvents, LivenessEvents {
       serverInstance: challenge.instance,
       slots,
       windowBytes,
+      release: welcome.release ?? null,
+      clockOffMs: welcome.wallMs === undefined ? null : welcome.wallMs - this.clock.wallMs(),
       canRevoke: has(FEATURE.REVOKE),
       canAdminister: has(FEATURE.ADMIN),
       canVote: has(FEATURE.MIRROR),

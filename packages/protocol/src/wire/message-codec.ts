@@ -184,6 +184,8 @@ export const { encode: encodeWelcome, decode: decodeWelcome } = codec<Welcome>('
   windowBytes: integer(2 * BODY_MAX_BYTES, Number.MAX_SAFE_INTEGER),
   interfaces,
   generation: counter,
+  release: addedLater<string | undefined>(text(SHORT_TEXT_MAX_CHARS), undefined),
+  wallMs: addedLater<number | undefined>(counter, undefined),
 });
 
 export const { encode: encodeFarewell, decode: decodeFarewell } = codec<Farewell>('REFUSE or BYE', { code: errorCode, sentence });

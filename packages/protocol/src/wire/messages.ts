@@ -55,6 +55,10 @@ export interface Welcome {
   readonly interfaces: readonly ServerInterface[];
   /** Generation of the server's list (volumes, sizes, interfaces). */
   readonly generation: number;
+  /** Release of the server. */
+  readonly release?: string | undefined;
+  /** The server's time of day, in ms since 1970. */
+  readonly wallMs?: number | undefined;
 }
 
 /** Fields of BYE, which REFUSE has as well. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed unchanged. */

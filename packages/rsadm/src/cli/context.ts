@@ -16,6 +16,8 @@ export interface AdmContext {
   readonly newId: () => string;
   readonly machine: Machine;
   readonly configFile: string;
+  /** Prefix of every path; '' for the real root. */
+  readonly root: string;
   readonly out: (text: string) => void;
   readonly note: (sentence: string) => void;
 }

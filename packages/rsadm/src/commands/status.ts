@@ -12,6 +12,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 import { waitWarnings } from '@rsio/common/manage/server-stats';
 import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, shownSize, volumesTable } from '@rsio/common/manage/server-tables';
 import { changeWarnings, warningsOf, witnessWarnings } from '@rsio/common/manage/server-warnings';
+import { gatherUpkeep, upkeepFaults } from '@rsio/common/manage/upkeep';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
 /** Volumes that need attention are listed up to this number. */
@@ -43,6 +44,9 @@ export const STATUS = defineCommand({
       ...witnessWarnings(records),
       ...waitWarnings(stats.waits, context.clock.wallMs()),
       ...changeWarnings(change, context.clock.wallMs()),
+      ...upkeepFaults(gatherUpkeep(context.root), context.clock.wallMs()).map(
+        ({ object, what, remedy, commands }) => `${object}: ${what}: ${[remedy, ...commands].join(': ')}`,
+      ),
     ];
     const code = warnings.length === 0 ? 0 : 1;
     if (json) return printJson(context, { daemon, interfaces, pools, volumes, clients, stats, change, warnings }) ?? code;

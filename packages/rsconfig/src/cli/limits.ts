@@ -46,3 +46,5 @@ export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
 export const ROUTE_TABLE_FIRST = 101;
 /** Interval at which a comparison of replicas is looked at. */
 export const VERIFY_LOOK_MS = 500;
+/** Clocks of a server and of this machine that differ by less are no finding: the time of the handshake is part of the difference. */
+export const CLOCKS_DIFFER_MS = 5_000;

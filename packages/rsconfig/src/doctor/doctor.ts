@@ -14,6 +14,7 @@ import { checkProof } from './checks/authentication.ts';
 import { checkReach } from './checks/reach.ts';
 import { checkRoutes } from './checks/routes.ts';
 import { checkFrontends, checkLimits } from './checks/system.ts';
+import { checkUpkeep } from './checks/upkeep.ts';
 import { checkVolumes } from './checks/volumes.ts';
 import { checkWire } from './checks/packet-sizes.ts';
 import type { DoctorFacts } from './facts/facts.ts';
@@ -25,10 +26,11 @@ export const DOCTOR = defineCommand({
   synopsis: 'doctor',
   summary: 'finds faults and names the remedy for each fault',
   details: `Checks rscltcfg and its permissions, addresses, cables, routes, rsiod and system
-limits. On every path to every server, checks the connection, the keys, the
-encryption, the round trip, packet sizes, and which network card the data
-actually uses. The checks do not need a running rsiod. The exit code is 1 if the
-command finds an error, and 0 if it finds only warnings.`,
+limits, the releases and clocks of the servers, free space for state and logs,
+and the certificate of rsweb. On every path to every server, checks the
+connection, the keys, the encryption, the round trip, packet sizes, and which
+network card the data actually uses. The checks do not need a running rsiod. The
+exit code is 1 if the command finds an error, and 0 if it finds only warnings.`,
   options: { json: { kind: 'flag', help: 'print the findings as JSON' } },
   json: FINDINGS_SHAPE,
   run: async (context, { json }) => {
@@ -51,6 +53,7 @@ const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkDaemon,
   checkVolumes,
   checkMirrors,
+  checkUpkeep,
   checkLimits,
   checkFrontends,
 ];

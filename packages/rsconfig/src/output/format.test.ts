@@ -91,6 +91,8 @@ describe('formatQuery', () => {
       instance: null,
       state: 'down',
       limits: null,
+      release: null,
+      clockOffMs: null,
       volumes: [],
       paths: [],
     });

@@ -122,6 +122,9 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     },
     volumes: { failing: [], deadMounts: [] },
     mirrors: [],
+    servers: [],
+    upkeep: { disks: [], certificate: null },
+    nowMs: AT_MS,
     system: {
       programs: ['nbd-client'],
       hasKernelNbd: true,

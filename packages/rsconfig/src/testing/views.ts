@@ -53,6 +53,8 @@ export function server(changes: Partial<ServerView> = {}): ServerView {
     sections: ['big-5-1'],
     serverid: 1,
     instance: '0011223344556677',
+    release: '1.0.0',
+    clockOffMs: 0,
     state: 'connected',
     addresses: [{ section: 'big-5-1', address: '192.168.10.9', port: 5000 }],
     limits: { slots: 256, windowBytes: 33_554_432 },

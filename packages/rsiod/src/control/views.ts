@@ -94,6 +94,8 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
     sections: sections.map(({ name }) => name),
     serverid: server?.serverid ?? null,
     instance: session?.serverInstance ?? null,
+    release: session?.release ?? null,
+    clockOffMs: session?.clockOffMs ?? null,
     state: server?.isConnected === true ? 'connected' : isTrying ? 'connecting' : 'down',
     addresses: addressesOf(namespace, sections, routes),
     limits: session === null ? null : { slots: session.slots, windowBytes: session.windowBytes },

@@ -3,8 +3,9 @@
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
-import type { DaemonView, StatusView } from '@rsio/common/control/methods';
+import type { DaemonView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { Upkeep } from '@rsio/common/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
@@ -29,6 +30,11 @@ export interface DoctorFacts {
   /** The mirrors as rsiod knows them; null if it did not say. */
   readonly mirrors: readonly MirrorSummary[] | null;
   readonly system: SystemFacts;
+  /** The servers as rsiod knows them; empty if it did not say. */
+  readonly servers: readonly Pick<ServerView, 'name' | 'release' | 'clockOffMs'>[];
+  readonly upkeep: Upkeep;
+  /** The time of this machine. */
+  readonly nowMs: number;
   /** Version of rsconfig. */
   readonly version: string;
 }

@@ -11,7 +11,7 @@ import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';
 import { DOCTOR_ANSWER_TIMEOUT_MS, DOCTOR_MIRRORS_TIMEOUT_MS } from '../../cli/limits.ts';
-import type { DaemonFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
+import type { DaemonFacts, DoctorFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
 
 const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];
 const ELSEWHERE = ['/usr/sbin', '/sbin', '/usr/local/sbin'];
@@ -62,6 +62,17 @@ export async function gatherMirrors({ call }: CommandContext, { view }: DaemonFa
     return (await call('mirrors', { namespace: null }, DOCTOR_MIRRORS_TIMEOUT_MS)).mirrors;
   } catch {
     return null;
+  }
+}
+
+/** Returns no servers if the daemon does not say. */
+export async function gatherServers({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['servers']> {
+  if (view === null) return [];
+  try {
+    const { namespaces } = await call('query', { refresh: false }, DOCTOR_ANSWER_TIMEOUT_MS);
+    return namespaces.flatMap(({ servers }) => servers);
+  } catch {
+    return [];
   }
 }
 

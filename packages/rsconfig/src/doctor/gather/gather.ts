@@ -10,13 +10,14 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { startCommand } from '@rsio/common/control/start-daemon';
 import { toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
+import { gatherUpkeep } from '@rsio/common/manage/upkeep';
 import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import type { CommandContext } from '../../cli/context.ts';
 import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
 import type { DoctorFacts, FileFacts } from '../facts/facts.ts';
-import { gatherDaemon, gatherMirrors, gatherSystem, gatherVolumes } from './gather-daemon.ts';
+import { gatherDaemon, gatherMirrors, gatherServers, gatherSystem, gatherVolumes } from './gather-daemon.ts';
 import { tryPaths } from './gather-paths.ts';
 import { cardsBelow, routersOfDevices, silentAddresses, tablesInUse } from './network-facts.ts';
 
@@ -47,6 +48,9 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
     volumes,
     mirrors,
     system: gatherSystem(),
+    servers: await gatherServers(context, daemon),
+    upkeep: gatherUpkeep(root),
+    nowMs: context.clock.wallMs(),
     version: programVersion(),
   };
 }

@@ -1,0 +1,38 @@
+// What doctor says of servers with another release or another time, and of disks without room. What counts as too little room is tested in
+// packages/common/src/manage/upkeep.test.ts.
+
+import { expect, test } from 'vitest';
+import { CLOCKS_DIFFER_MS } from '../../cli/limits.ts';
+import { doctorFacts } from '../../testing/facts.ts';
+import { diagnose } from '../doctor.ts';
+import type { DoctorFacts } from '../facts/facts.ts';
+
+function said(changes: Partial<DoctorFacts>): string[] {
+  const found = diagnose(doctorFacts(changes)).filter(({ check, severity }) => check === 'upkeep' && severity !== 'ok');
+  return found.map(({ severity, object, what }) => `${severity}: ${object}: ${what}`);
+}
+
+test('a server with another release, and one that does not say', () => {
+  const servers = [
+    { name: 'big-9', release: '0.9.0', clockOffMs: 0 },
+    { name: 'old', release: null, clockOffMs: null },
+    { name: 'same', release: '1.0.0', clockOffMs: CLOCKS_DIFFER_MS - 1 },
+  ];
+  expect(said({ servers })).toEqual(['warning: server big-9: It has release 0.9.0, and rsiod has 1.0.0']);
+});
+
+test('clocks that differ, in both directions', () => {
+  const servers = [
+    { name: 'ahead', release: null, clockOffMs: CLOCKS_DIFFER_MS },
+    { name: 'behind', release: null, clockOffMs: -3_600_000 },
+  ];
+  expect(said({ servers })).toEqual([
+    'warning: server ahead: Its clock is 5 s ahead of the one of this machine',
+    'warning: server behind: Its clock is 3600 s behind the one of this machine',
+  ]);
+});
+
+test('a disk without room is an error', () => {
+  const disks = [{ path: '/var/lib/rsio', freeBytes: 0, totalBytes: 1 << 30 }];
+  expect(said({ upkeep: { disks, certificate: null } })).toEqual(['error: /var/lib/rsio: Its file system has 0 of 1.0G free']);
+});
