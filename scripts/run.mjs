@@ -41,6 +41,8 @@ export const PROGRAMS = {
   postgres: { run: 'source', entry: 'test/figures/postgres.ts', what: 'starts PostgreSQL from clones of a group of snapshots' },
   lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
+  'web-load': { run: 'source', entry: 'test/web/load.ts', what: 'measures how fast the pages of rsweb load in Chromium' },
+  'web-screens': { run: 'source', entry: 'test/web/screens.ts', what: 'writes screenshots of the pages of rsweb into docs/screens' },
   'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },
 };
 

@@ -69,8 +69,9 @@ export async function startSampleServer(first: Picture = samplePicture()): Promi
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     show: (next) => {
+      const hasNews = JSON.stringify(next.findings) !== JSON.stringify(picture.findings);
       picture = next;
-      for (const response of open) response.write('event: changes\ndata: {}\n\n');
+      for (const response of open) response.write(`event: ${hasNews ? 'findings' : 'changes'}\ndata: {}\n\n`);
     },
     close: async () => {
       server.closeAllConnections();

@@ -25,24 +25,41 @@ let plots = [];
 let known = new Set(findings().map(({ id }) => id));
 let isLoading = false;
 let isStale = false;
+/** Findings have changed since the last load began. */
+let isHurried = false;
+/**
+ * Until it ends, only what is urgent is loaded. The page is new when it opens.
+ * @type {ReturnType<typeof setTimeout> | null}
+ */
+let rest = setTimeout(endRest, REFRESH_MS);
 let reconnectMs = RECONNECT_MS;
 
 // ---- the page
 
-/** Loads the page again as soon as it may, once for many changes. */
-function refresh() {
+/**
+ * Loads the page again: at once if it is urgent, else when the rest after the last load has passed. Many changes are one load.
+ * @param {boolean} isUrgent
+ */
+function refresh(isUrgent) {
   isStale = true;
-  if (isLoading || document.hidden) return;
+  isHurried ||= isUrgent;
+  if (isLoading || document.hidden || (rest !== null && !isHurried)) return;
+  if (rest !== null) clearTimeout(rest);
   isLoading = true;
   isStale = false;
+  isHurried = false;
   const startMs = performance.now();
   void load().finally(() => {
-    const restMs = Math.max(REFRESH_MS, LOAD_SHARE * (performance.now() - startMs)) - (performance.now() - startMs);
-    setTimeout(() => {
-      isLoading = false;
-      if (isStale) refresh();
-    }, restMs);
+    isLoading = false;
+    const restMs = Math.max(REFRESH_MS, LOAD_SHARE * (performance.now() - startMs));
+    rest = setTimeout(endRest, restMs);
+    if (isHurried) refresh(true);
   });
+}
+
+function endRest() {
+  rest = null;
+  if (isStale) refresh(false);
 }
 
 async function load() {
@@ -281,7 +298,8 @@ function listen() {
     reconnectMs = RECONNECT_MS;
     says('on');
   });
-  for (const name of ['picture', 'changes', 'findings']) source.addEventListener(name, refresh);
+  for (const name of ['picture', 'changes']) source.addEventListener(name, () => refresh(false));
+  source.addEventListener('findings', () => refresh(true));
   source.addEventListener('error', () => {
     says('lost');
     source.close();
@@ -296,7 +314,7 @@ if (document.body.dataset['page'] === 'live') {
   listen();
   setInterval(() => void renewPlots(), stillness.matches ? 5 * PLOTS_MS : PLOTS_MS);
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden && isStale) refresh();
+    if (!document.hidden && isStale) refresh(true);
   });
   darkness.addEventListener('change', () => void drawPlots());
   new ResizeObserver(() => {

@@ -40,7 +40,7 @@ export function tableOf<T>({ id, caption, columns, rows, rowId, none }: Table<T>
   const page = Math.min(pages, Math.max(1, Math.floor(Number(view.query.get(`${id}-page`))) || 1));
   const shown = ordered.slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE);
   const head = columns.map((column) => header(column, id, sorted === column ? (isDown ? 'descending' : 'ascending') : null, view));
-  return html`<div class="scroll" id="${id}" role="region" aria-label="${caption}" tabindex="0"><table>
+  return html`<div class="scroll" id="${id}" role="group" aria-label="${caption}" tabindex="0"><table>
 <caption>${caption}</caption><thead><tr>${head}</tr></thead>
 <tbody>${shown.map((row) => html`<tr id="${id}-${rowId(row)}">${columns.map((column, place) => cellOf(column, row, place))}</tr>\n`)}</tbody></table></div>
 ${pages > 1 && pageLinks(id, page, pages, view)}`;

@@ -7,6 +7,7 @@ import { findingsPart } from '../parts/findings.ts';
 import { framed } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 import { clientState, pathsTable } from '../parts/object-tables.ts';
+import { clientOrders } from '../parts/orders.ts';
 import { loadPlots } from '../parts/plot.ts';
 import { relatedEvents, relatedFindings } from '../parts/related.ts';
 import { stateBadge } from '../markup/state.ts';
@@ -38,6 +39,7 @@ ${loadPlots(`client:${id}`, view)}
     ['Rights', client.role ?? 'not known here'],
     ['Fenced', client.fencedMs === null ? 'no' : `since ${timeText(client.fencedMs)}`],
   ])}</section>
+${clientOrders(client, picture, view)}
 ${relatedEvents(picture, view, href, `client ${client.name}`)}`;
   return framed(
     { title: `Client ${client.name}`, heading: html`Client ${client.name} ${stateBadge(clientState(client))}`, body },

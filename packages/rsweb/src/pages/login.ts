@@ -21,6 +21,7 @@ export function loginPage({ csrf, next, trouble, host }: Login): Html {
     html`<h1>Log in to ${host}</h1>
 <form class="card" method="post" action="/login">${csrf !== null && html`<input type="hidden" name="csrf" value="${csrf}">`}<input type="hidden" name="next" value="${next}">
 ${trouble !== null && html`<p class="reason bad" role="alert" id="trouble">${trouble}</p>`}
+<input type="text" name="user" value="rsweb" autocomplete="username" aria-label="User name" hidden>
 <label for="token">Token</label>
 <input id="token" name="token" type="password" required autocomplete="current-password" autofocus${trouble !== null && html` aria-invalid="true" aria-describedby="trouble"`}>
 <button class="first">Log in</button></form>

@@ -100,8 +100,8 @@ describe('the overview', () => {
     expect([...page.matchAll(/class="box client/g)]).toHaveLength(50);
     expect([...page.matchAll(/class="box server/g)]).toHaveLength(4);
     expect([...page.matchAll(/class="cell /g)]).toHaveLength(200);
-    expect(page).toContain('aria-label="Client web-07: silent, 4 of 4 paths down, 0.0 MB/s"');
-    expect(page).toContain('aria-label="Pool fast: ready, 96% used"');
+    expect(page).toContain('<title>Client web-07: silent, 4 of 4 paths down, 0.0 MB/s</title>');
+    expect(page).toContain('<title>Pool fast: ready, 96% used</title>');
     expect([...page.matchAll(/class="trunk (part|cut)"/g)].length).toBeGreaterThan(0);
     expect(overviewPage(samplePicture({ isWell: true }), view()).text).not.toMatch(/class="trunk (part|cut)"/);
   });
@@ -115,7 +115,7 @@ describe('the overview', () => {
     }));
     const broken = { ...many[0]!, id: 'z-broken', name: 'z-broken', state: 'silent' as const };
     const crowded = overviewPage({ ...picture, clients: [...many, broken] }, view()).text;
-    expect(crowded).toContain('aria-label="Client z-broken: silent');
+    expect(crowded).toContain('<title>Client z-broken: silent');
     expect(crowded).toContain('21 further clients without a fault');
   });
 
@@ -163,11 +163,22 @@ describe('the page of an object', () => {
   });
 
   test('offers orders to visitors who may manage, and to no others', () => {
-    expect(volumePage(picture, view(), volumeIdAt(3))!.text).not.toContain('/orders/');
-    const page = volumePage(picture, view('', { mayManage: true }), volumeIdAt(3))!.text;
+    expect(volumePage(picture, view(), volumeIdAt(4))!.text).not.toContain('/orders/');
+    const managing = view('', { mayManage: true });
+    const page = volumePage(picture, managing, volumeIdAt(4))!.text;
     const forms = page.match(/<form method="post"[\s\S]*?<\/form>/g) ?? [];
     expect(forms.length).toBeGreaterThan(3);
     expect(forms.every((form) => form.includes('name="csrf" value="csrf"'))).toBe(true);
+    expect(serverPage(picture, managing, 'atlas')!.text).toContain('action="/orders/volume-create"');
+    expect(clientPage(picture, managing, 'web-07')!.text).toContain('action="/orders/client-kick"');
+  });
+
+  test('offers no orders about objects of other machines, and says where to give them', () => {
+    const managing = view('', { mayManage: true });
+    const page = volumePage(picture, managing, volumeIdAt(3))!.text;
+    expect(page).not.toContain('/orders/');
+    expect(page).toContain('at the rsweb of server hyperion');
+    expect(serverPage(picture, managing, 'themis')!.text).not.toContain('/orders/');
   });
 
   test('plots its history as SVG with a name, also without figures', () => {

@@ -7,6 +7,7 @@ import { findingsPart } from '../parts/findings.ts';
 import { framed } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 import { pathsTable, poolsTable } from '../parts/object-tables.ts';
+import { serverOrders } from '../parts/orders.ts';
 import { loadPlots } from '../parts/plot.ts';
 import { relatedEvents, relatedFindings } from '../parts/related.ts';
 import { stateBadge } from '../markup/state.ts';
@@ -43,6 +44,7 @@ ${loadPlots(`server:${id}`, view)}
     ['Version', server.version ?? 'not known here'],
     ['Running for', sinceText(server.startedMs, view.nowMs)],
   ])}</section>
+${serverOrders(server, picture, view)}
 ${relatedEvents(picture, view, href, `server ${server.name}`)}`;
   return framed({ title: `Server ${server.name}`, heading: html`Server ${server.name} ${stateBadge(server.state)}`, body }, picture, view);
 }

@@ -6,7 +6,7 @@ import { numberText, perSecondText, sinceText, sizeText, speedText, timeText } f
 import { findingsPart } from '../parts/findings.ts';
 import { framed } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
-import { ordersPart } from '../parts/orders.ts';
+import { volumeOrders } from '../parts/orders.ts';
 import { linkTo, mirrorState } from '../parts/object-tables.ts';
 import { relatedEvents, relatedFindings } from '../parts/related.ts';
 import { loadPlots } from '../parts/plot.ts';
@@ -27,7 +27,7 @@ ${waitsPart(volume, view)}
 ${loadTiles(volume.load)}
 ${loadPlots(`volume:${id}`, view)}
 <section aria-labelledby="facts-head"><h2 id="facts-head">Settings and space</h2>${factsPart(factsOf(volume, picture, view))}</section>
-${view.mayManage && ordersPart(volume, view)}
+${volumeOrders(volume, picture, view)}
 ${relatedEvents(picture, view, href, `volume ${name}`)}`;
   return framed({ title: `Volume ${name}`, heading: html`Volume ${name} ${stateBadge(stateText(volume))}`, body }, picture, view);
 }

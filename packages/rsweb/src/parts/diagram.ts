@@ -57,8 +57,8 @@ function clientBox({ client, x, y, width, height, down, paths }: PlacedClient): 
   const tone = down > 0 && client.state === 'connected' ? 'warn' : toneOf(client.state);
   const reach = paths === 0 ? 'no path' : down > 0 ? `${down} of ${plural(paths, 'path')} down` : `${plural(paths, 'path')} up`;
   const name = `Client ${client.name}: ${client.state}, ${reach}, ${speedText(speedOf(client.load))}`;
-  return html`<a href="${hrefOf('client', client.id)}" aria-label="${name}"><title>${name}</title>
-<g class="box client ${tone}"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="4"/>${signOf(tone, x + 10, y + height / 2)}
+  return html`<a href="${hrefOf('client', client.id)}"><title>${name}</title>
+<g class="box client ${tone}" aria-hidden="true"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="4"/>${signOf(tone, x + 10, y + height / 2)}
 <text x="${x + 20}" y="${y + height / 2 + 4}">${shortened(client.name, 15)}</text>${
     client.state !== 'absent' &&
     html`<text class="figure" x="${x + width - 6}" y="${y + height / 2 + 4}">${speedText(speedOf(client.load))}</text>`
@@ -69,13 +69,13 @@ function serverBox({ server, x, y, width, height, pools }: PlacedServer): Html {
   const tone = toneOf(server.state);
   const name = `Server ${server.name}: ${server.state}, ${speedText(server.load.readBytesPerSecond)} read, ${speedText(server.load.writtenBytesPerSecond)} written`;
   return html`<g class="box server ${tone}"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="8"/>
-<a href="${hrefOf('server', server.id)}" aria-label="${name}"><title>${name}</title>${signOf(tone, x + 16, y + 18)}
+<a href="${hrefOf('server', server.id)}"><title>${name}</title><g aria-hidden="true">${signOf(tone, x + 16, y + 18)}
 <text class="name" x="${x + 28}" y="${y + 23}">${shortened(server.name, 24)}</text>
 <text class="figure" x="${x + width - 12}" y="${y + 23}">${
     server.state === 'up'
       ? `\u2193 ${speedText(server.load.writtenBytesPerSecond)}  \u2191 ${speedText(server.load.readBytesPerSecond)}`
       : server.state
-  }</text></a>
+  }</text></g></a>
 ${pools.map(poolPart)}</g>\n`;
 }
 
@@ -91,10 +91,10 @@ function poolPart({ pool, name, volumes, x, y, width, perRow, left }: PlacedPool
   const label =
     pool === null
       ? html`<text class="pool" x="${x}" y="${y + 10}">${name}</text>`
-      : html`<a href="${hrefOf('pool', pool.id)}" aria-label="Pool ${name}: ${pool.state}, ${percentText(share)} used"><title>Pool ${name}: ${percentText(share)} used</title>
-<text class="pool" x="${x}" y="${y + 10}">${shortened(name, 20)}</text><rect class="bar" x="${x + width - bar - 40}" y="${y + 2}" width="${bar}" height="8" rx="4"/>
+      : html`<a href="${hrefOf('pool', pool.id)}"><title>Pool ${name}: ${pool.state}, ${percentText(share)} used</title>
+<g aria-hidden="true"><text class="pool" x="${x}" y="${y + 10}">${shortened(name, 20)}</text><rect class="bar" x="${x + width - bar - 40}" y="${y + 2}" width="${bar}" height="8" rx="4"/>
 <rect class="fill ${kind}" x="${x + width - bar - 40}" y="${y + 2}" width="${(bar * (share ?? 0)).toFixed(1)}" height="8" rx="4"/>
-<text class="figure ${kind}" x="${x + width}" y="${y + 10}">${kind === 'bad' ? '\u2716 ' : ''}${percentText(share)}</text></a>`;
+<text class="figure ${kind}" x="${x + width}" y="${y + 10}">${kind === 'bad' ? '\u2716 ' : ''}${percentText(share)}</text></g></a>`;
   // The table of volumes has them for the keyboard and for screen readers.
   const cells = volumes.map((volume, index) =>
     volumeCell(volume, x + (index % perRow) * CELL_PITCH, y + 18 + Math.floor(index / perRow) * CELL_PITCH),

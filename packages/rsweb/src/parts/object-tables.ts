@@ -177,7 +177,7 @@ export function eventsTable(rows: readonly Event[], view: View): Html {
   const columns: Column<Event>[] = [
     {
       key: 'time',
-      title: 'Time (GMT)',
+      title: 'Time',
       sortBy: ({ atMs }) => atMs,
       cell: ({ atMs }) => html`<time datetime="${new Date(atMs).toISOString()}">${timeText(atMs)}</time>`,
     },

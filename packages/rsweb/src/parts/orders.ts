@@ -1,21 +1,64 @@
-// Forms for orders about a volume, which visitors with the right to manage get. Pure. Invariant: every form carries the value that proves that this
-// page made it; an order that destroys something is asked about on a page of its own.
+// Forms for orders, which visitors with the right to manage get about objects of this machine; for others, a sentence says where to give them.
+// Pure. Invariants: every form carries the value that proves that this page made it; the orders and their fields are those of orders/order-table.ts.
 
 import { csrfField } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 import type { View } from '../markup/view.ts';
-import type { Volume } from '../model/picture.ts';
+import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 
-export function ordersPart(volume: Volume, view: View): Html {
-  const { state } = volume;
-  return html`<section aria-labelledby="orders-head"><h2 id="orders-head">Orders</h2><div class="orders">
-${form('volume-snapshot', volume, view, html`<label>Name of the snapshot <input name="snapshot" autocomplete="off"></label> <button>Make a snapshot</button>`)}
-${form('volume-grow', volume, view, html`<label>New size, such as 20g <input name="size" required autocomplete="off" pattern="[0-9]+[kmgtp]?"></label> <button>Grow</button>`)}
-${state === 'paused' ? form('volume-resume', volume, view, html`<button>Resume</button>`) : state === 'served' && form('volume-pause', volume, view, html`<button>Pause</button>`)}
-${form('volume-remove', volume, view, html`<button class="danger">Remove \u2026</button>`)}
-</div></section>`;
+const SIZE = html`pattern="[0-9]+[kmgtpKMGTP]?" required autocomplete="off" size="10"`;
+const NAME = html`pattern="[A-Za-z0-9_.\\-]+" required autocomplete="off"`;
+
+export function volumeOrders(volume: Volume, picture: Picture, view: View): Html | null {
+  if (!view.mayManage) return null;
+  const machine = picture.servers.find(({ id }) => id === volume.server)?.machine ?? null;
+  const order = (name: string, fields: Html): Html => form(name, 'volume', volume.id, view, fields);
+  const isServed = isLocal(machine, picture);
+  const isAttachable = picture.clients.some((client) => isLocal(client.machine, picture));
+  const isAttached = picture.clients.some((client) => isLocal(client.machine, picture) && client.volumes.includes(volume.id));
+  return ordersPart(html`${
+    isServed
+      ? html`${order('volume-snapshot', html`<label>Name of the snapshot <input name="snapshot" ${NAME}></label> <button>Make a snapshot</button>`)}
+${order('volume-grow', html`<label>New size, such as 20g <input name="size" ${SIZE}></label> <button>Grow</button>`)}
+${order('volume-rename', html`<label>New name <input name="newName" ${NAME}></label> <button>Rename</button>`)}
+${order('volume-remove', html`<button class="danger">Remove \u2026</button>`)}`
+      : html`<p>Orders about this volume are given at the rsweb of server ${volume.server}.</p>`
+  }
+${isAttachable && !isAttached && order('attach', html`<button>Attach to this machine</button>`)}
+${isAttached && order('detach', html`<button class="danger">Detach from this machine \u2026</button>`)}`);
 }
 
-function form(order: string, { id }: Volume, view: View, fields: Html): Html {
-  return html`<form method="post" action="/orders/${order}">${csrfField(view)}<input type="hidden" name="volume" value="${id}">${fields}</form>\n`;
+export function serverOrders({ id, machine }: Server, picture: Picture, view: View): Html | null {
+  if (!view.mayManage || !isLocal(machine, picture)) return null;
+  const pools = picture.pools.filter(({ server }) => server === id);
+  if (pools.length === 0) return null;
+  const choice = pools.map((pool) => html`<option value="${pool.id}">${pool.name}</option>`);
+  return ordersPart(
+    form(
+      'volume-create',
+      'server',
+      id,
+      view,
+      html`<label>Name of the volume <input name="name" ${NAME}></label> <label>Size, such as 20g <input name="size" ${SIZE}></label>
+<label>Pool <select name="pool">${choice}</select></label> <button>Create a volume</button>`,
+    ),
+  );
+}
+
+export function clientOrders({ id, state }: Client, picture: Picture, view: View): Html | null {
+  if (!view.mayManage || state === 'absent' || !picture.servers.some(({ machine }) => isLocal(machine, picture))) return null;
+  return ordersPart(form('client-kick', 'client', id, view, html`<button class="danger">End its session \u2026</button>`));
+}
+
+function isLocal(machine: string | null, { machines }: Picture): boolean {
+  return machine !== null && machines.some((one) => one.isLocal && one.id === machine);
+}
+
+function ordersPart(forms: Html): Html {
+  return html`<section id="orders" aria-labelledby="orders-head"><h2 id="orders-head">Orders</h2><div class="orders">
+${forms}</div></section>`;
+}
+
+function form(order: string, field: string, id: string, view: View, fields: Html): Html {
+  return html`<form method="post" action="/orders/${order}">${csrfField(view)}<input type="hidden" name="${field}" value="${id}">${fields}</form>\n`;
 }

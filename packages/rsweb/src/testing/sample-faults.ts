@@ -32,7 +32,7 @@ export const FINDINGS: readonly FindingAt[] = [
   (takenMs) => ({
     id: 'full pool rhea:fast',
     severity: 'warning',
-    what: 'Pool fast is more than 95% full, 492G are free',
+    what: 'Pool fast is more than 95% full, 491.5G are free',
     where: 'server rhea',
     remedy: 'Enlarge its file system, or remove volumes',
     commands: ['rsadm pool list', 'rsadm volume list --pool fast'],

@@ -1,0 +1,206 @@
+// The pages of rsweb in a real browser, Chromium without a window, over the sample picture: nothing is refused or complained of, rules of
+// accessibility hold in light and dark, the keyboard reaches everything, everything can be read without script, and changes appear by themselves.
+
+import axe from 'axe-core';
+import { type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { samplePicture, volumeIdAt, withFault } from '@rsio/rsweb/testing/sample-picture';
+import { CHROMIUM, startBrowser } from './browser.ts';
+import { type SampleServer, startSampleServer } from './sample-server.ts';
+
+const WAIT_MS = 20_000;
+const NARROW = 400;
+const TABS_MAX = 120;
+const PATHS = [
+  '/',
+  `/volume/${volumeIdAt(33)}`,
+  '/client/web-07',
+  '/server/themis',
+  '/pool/rhea%3Afast',
+  '/mirror/mirror-1',
+  '/events',
+  '/login',
+  '/confirm',
+  '/gone',
+];
+const CUT = {
+  id: 'path db-01 themis if0',
+  severity: 'error',
+  what: 'The last path of client db-01 to server themis is down',
+  where: 'client db-01',
+  remedy: 'Check the cable of if0',
+  commands: ['rsconfig doctor'],
+  href: '/client/db-01',
+  sinceMs: null,
+} as const;
+
+let browser: Browser;
+let server: SampleServer;
+let pages: Page[] = [];
+/** What the browser complained of. */
+let complaints: string[] = [];
+
+beforeAll(async () => {
+  if (CHROMIUM === null) return;
+  [browser, server] = await Promise.all([startBrowser(), startSampleServer()]);
+});
+
+beforeEach((context) => {
+  context.skip(CHROMIUM === null, 'needs chromium: install chromium');
+  complaints = [];
+  server.show(samplePicture());
+});
+
+afterEach(async () => {
+  await Promise.all(pages.map((page) => page.context().close()));
+  pages = [];
+});
+
+afterAll(async () => {
+  if (CHROMIUM === null) return;
+  await browser.close();
+  await server.close();
+});
+
+async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
+  pages.push(page);
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('response', (answer) => {
+    if (answer.status() >= 400 && !answer.url().endsWith('/gone')) complaints.push(`${answer.status()} ${answer.url()}`);
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(server.url)) complaints.push(`A request to elsewhere: ${request.url()}`);
+  });
+  await page.goto(server.url + path);
+  const hasPlots = options.javaScriptEnabled !== false && (await page.locator('[data-plot]').count()) > 0;
+  if (hasPlots) await page.locator('.uplot canvas').first().waitFor();
+  return page;
+}
+
+/** Complaints without what Chromium says of the page that is missing on purpose. */
+function real(all: readonly string[]): string[] {
+  return all.filter((text) => !/404 \(Not Found\)/.test(text));
+}
+
+/** `rules`: null: all. */
+async function violations(page: Page, rules: readonly string[] | null): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const options = { resultTypes: ['violations'], ...(rules === null ? {} : { runOnly: rules }) };
+  const found = await page.evaluate(`axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations)`);
+  return (found as axe.Result[]).flatMap(({ id, nodes }) =>
+    nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary ?? ''}`),
+  );
+}
+
+/** The main part as the server sends it, without what scripts add. */
+async function shown(page: Page): Promise<string> {
+  const text = await page.evaluate(`(() => {
+    const copy = document.querySelector('main').cloneNode(true);
+    for (const element of copy.querySelectorAll('.copy')) element.remove();
+    for (const plot of copy.querySelectorAll('[data-plot]')) plot.replaceChildren();
+    return copy.innerHTML;
+  })()`);
+  return String(text);
+}
+
+describe.each(PATHS)('%s', (path) => {
+  test('loads without a complaint, keeps the rules of axe-core in both colour schemes, and fits a narrow window', async () => {
+    const page = await open(path);
+    expect(await violations(page, null)).toEqual([]);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await violations(page, ['color-contrast'])).toEqual([]);
+    await page.setViewportSize({ width: NARROW, height: 800 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(NARROW);
+    expect(real(complaints)).toEqual([]);
+  });
+});
+
+test('everything can be read, sorted and filtered without script', async () => {
+  const page = await open('/', { javaScriptEnabled: false });
+  expect(await page.locator('.finding').count()).toBe(4);
+  expect(await page.locator('figure svg path').count()).toBeGreaterThan(5);
+  await page.locator('#volumes').getByRole('link', { name: 'Read', exact: true }).click();
+  expect(new URL(page.url()).search).toBe('?volumes=-read');
+  await page.getByLabel('Name, server, pool or client').fill('wiki');
+  await page.getByRole('button', { name: 'Filter' }).click();
+  expect(new URL(page.url()).searchParams.get('volumes')).toBe('-read');
+  expect(await page.locator('#volumes tbody tr').count()).toBe(18);
+  await page.locator('#volumes tbody a').first().click();
+  expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(/^Volume wiki-/);
+});
+
+test('the keyboard reaches everything on a page, visibly, and the content first if wanted', async () => {
+  const page = await open(`/volume/${volumeIdAt(4)}`);
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to the content');
+  expect(await page.evaluate('document.activeElement.getBoundingClientRect().left')).toBeGreaterThanOrEqual(0);
+  await page.keyboard.press('Enter');
+  expect(await page.evaluate('document.activeElement.id')).toBe('main');
+  await page.reload();
+  const reached = new Set<string>();
+  for (let count = 0; count < TABS_MAX; count++) {
+    await page.keyboard.press('Tab');
+    const at = (await page.evaluate(`(() => {
+      const element = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      const name = element.getAttribute('aria-label') ?? (element.labels?.[0] ?? element).textContent.trim();
+      return { name, tag: element.tagName, outline: outlineStyle + ' ' + outlineWidth };
+    })()`)) as { name: string; tag: string; outline: string };
+    if (at.tag === 'BODY') break;
+    expect(at.name, `a name of ${at.tag}`).not.toBe('');
+    expect(at.outline, `the focus of ${at.name}`).toMatch(/^(solid|auto) [^0]/);
+    reached.add(at.name);
+  }
+  for (const name of ['Overview', 'Log out', 'Make a snapshot', 'Grow', 'Remove \u2026', 'atlas']) expect(reached).toContain(name);
+});
+
+test('parts of the picture and tables have names for screen readers', async () => {
+  const page = await open('/');
+  const tree = await page.locator('main').ariaSnapshot();
+  for (const part of [
+    'link "Client web-07: silent, 4 of 4 paths down, 0.0 MB/s"',
+    'link "Pool fast: ready, 96% used"',
+    'table "Volumes"',
+    'columnheader "READ p99"',
+    'rowheader "wiki-05@0"',
+    'region "What is wrong 2 errors, 2 warnings"',
+    'img "Latency: p50',
+  ])
+    expect(tree.includes(part), part).toBe(true);
+  const frame = await page.locator('body').ariaSnapshot();
+  for (const part of ['banner', 'navigation "Pages"', 'main', 'contentinfo']) expect(frame.includes(part), part).toBe(true);
+});
+
+test('a new fault appears by itself, is announced, and moves neither the focus nor what is open', async () => {
+  const page = await open('/');
+  const filter = page.getByLabel('Name, server, pool or client');
+  await filter.fill('half a wor');
+  const startMs = performance.now();
+  server.show(withFault(samplePicture({ tick: 5 }), CUT));
+  const fault = page.locator('.finding').first().getByText(CUT.what);
+  await fault.waitFor();
+  console.log(`web: a fault was seen ${Math.round(performance.now() - startMs)} ms after the picture had it`);
+  await page.locator('#announcer').getByText(`New: `, { exact: false }).waitFor({ state: 'attached' });
+  expect(await page.locator('#announcer').textContent()).toContain(CUT.what);
+  expect(await page.title()).toMatch(/^\(3\) /);
+  expect(await filter.inputValue()).toBe('half a wor');
+  expect(await page.evaluate('document.activeElement.name')).toBe('name');
+  const [fresh, live] = [await shown(await open('/')), await shown(page)];
+  expect(live).toBe(fresh);
+  expect(await page.locator('.finding .copy').count()).toBe(8);
+  server.show(samplePicture({ isWell: true }));
+  await page.getByText('Nothing is wrong.').waitFor();
+  expect(await shown(page)).toBe(await shown(await open('/')));
+  expect(complaints).toEqual([]);
+});
+
+test('a command is copied with a click', async () => {
+  const page = await open('/client/web-07', { permissions: ['clipboard-read', 'clipboard-write'] });
+  await page.getByRole('button', { name: 'Copy rsconfig doctor' }).click();
+  await page.getByText('Copied').waitFor();
+  expect(await page.evaluate('navigator.clipboard.readText()')).toBe('rsconfig doctor');
+});
