@@ -170,6 +170,19 @@ it('Prometheus scrapes both daemons and evaluates our rules on them', { timeout:
   expect(await query('/api/v1/alerts')).toContain('"alerts":[]');
 });
 
+it('a server process that does not report delays no answer, and the age of its figures grows', { timeout: TEST_MS }, async () => {
+  const ageOf = async (): Promise<number> =>
+    seriesOf((await ask(onServer)).body, 'rsio_server_client_report_age_seconds')['{client="big-2"}'] ?? 0;
+  const pid = server.worker('big-2');
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await waitFor(async () => (await ageOf()) > 1, TEST_MS, 'The figures are old');
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await waitFor(async () => (await ageOf()) < 1, TEST_MS, 'The figures are new');
+});
+
 describe('who may read', () => {
   it('only GET and HEAD of /metrics are answered', async () => {
     expect(await ask(onServer, '/metrics?x=1')).toMatchObject({ status: 200 });

@@ -43,11 +43,12 @@ const US_PER_SECOND = 1e6;
 export class ClientMetrics {
   readonly events = new KindCounts(KINDS);
   private readonly ports: ClientMetricsPorts;
+  private readonly collection: Collection<typeof CLIENT_METRICS>;
   private readonly endpoint: MetricsEndpoint;
 
   constructor(ports: ClientMetricsPorts) {
     this.ports = ports;
-    const collection = new Collection({
+    this.collection = new Collection({
       clock: ports.clock,
       table: CLIENT_METRICS,
       collect: (out, pause) => this.collect(out, pause),
@@ -56,12 +57,17 @@ export class ClientMetrics {
         out.add('rsio_client_scrape_duration_seconds', tookMs / MS_PER_SECOND);
       },
     });
-    this.endpoint = new MetricsEndpoint({ ...ports, text: () => collection.text() });
+    this.endpoint = new MetricsEndpoint({ ...ports, text: () => this.text() });
   }
 
   /** Offers the metrics as the configuration says. Resolves when that is so, or has failed and is logged. */
   follow({ metrics }: Pick<RscltConfig, 'metrics'>): Promise<void> {
     return this.endpoint.follow(metrics);
+  }
+
+  /** The text of all metrics. */
+  text(): Promise<Buffer> {
+    return this.collection.text();
   }
 
   close(): Promise<void> {

@@ -56,13 +56,14 @@ const US_PER_SECOND = 1e6;
 
 export class ServerMetrics {
   private readonly ports: ServerMetricsPorts;
+  private readonly collection: Collection<typeof SERVER_METRICS>;
   private readonly endpoint: MetricsEndpoint;
   readonly events = new EventCounts();
   private readonly workers = new WorkerUsage(usageOf);
 
   constructor(ports: ServerMetricsPorts) {
     this.ports = ports;
-    const collection = new Collection({
+    this.collection = new Collection({
       clock: ports.clock,
       table: SERVER_METRICS,
       collect: (out, pause) => this.collect(out, pause),
@@ -71,12 +72,17 @@ export class ServerMetrics {
         out.add('rsio_server_scrape_duration_seconds', tookMs / MS_PER_SECOND);
       },
     });
-    this.endpoint = new MetricsEndpoint({ ...ports, text: () => collection.text() });
+    this.endpoint = new MetricsEndpoint({ ...ports, text: () => this.text() });
   }
 
   /** Offers the metrics as the configuration says. Resolves when that is so, or has failed and is logged. */
   follow({ server: { metrics } }: Pick<RssrvConfig, 'server'>): Promise<void> {
     return this.endpoint.follow(metrics);
+  }
+
+  /** The text of all metrics. */
+  text(): Promise<Buffer> {
+    return this.collection.text();
   }
 
   close(): Promise<void> {

@@ -1,0 +1,99 @@
+// The metrics of rsiod about mirrors, replay logs and backups, from parts of the test: names, values, and what is absent.
+// Paths, I/O and the text itself are those of real daemons in test/integration/metrics.test.ts.
+
+import type { AttachedMirrorView, BackupView } from '@rsio/common/control/methods';
+import { quietLog } from '@rsio/common/log/log';
+import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { VolumeCounters } from '../volumes/volume-counters.ts';
+import { ClientMetrics, type ClientMetricsPorts } from './client-metrics.ts';
+
+const REPLICA = { isOpen: true, leftBytes: null, bytesPerSecond: null, etaMs: null } as const;
+const LOG = { dataBytes: 4_096, rangeBytes: 0, usedBytes: 5_000, sizeBytes: 65_536, sinceMs: 0, flushedMs: null } as const;
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly backups: BackupView[] = [];
+  mirror: AttachedMirrorView | null = null;
+  readonly metrics: ClientMetrics;
+
+  constructor() {
+    const target = { pathCount: 1, reason: '', log: LOG, waitsForSpace: false };
+    const counters = new VolumeCounters();
+    counters.ended({ op: 'write', lengthBytes: 512 } as Parameters<VolumeCounters['ended']>[0], 0, 0.1, 0);
+    const volume = {
+      namespace: 'osl',
+      name: 'db',
+      universe: 1,
+      sizeBytes: 1 << 20,
+      outstanding: 0,
+      waitingSinceMs: null,
+      target,
+      counters,
+    };
+    this.metrics = new ClientMetrics({
+      clock: this.clock,
+      log: quietLog,
+      beganMs: 5_000,
+      restarts: 2,
+      attached: { awaited: [] },
+      backups: { list: this.backups },
+      attachments: {
+        list: [volume],
+        mirrors: { of: () => (this.mirror === null ? null : { status: this.mirror }) },
+        logTotal: { bytes: 5_000, limitBytes: 1 << 20 },
+      } as unknown as ClientMetricsPorts['attachments'],
+      configuredMs: () => 6_000,
+      namespaces: () => [],
+    });
+  }
+
+  /** Lines of the metrics whose names begin so. */
+  async lines(beginning: string): Promise<string[]> {
+    this.clock.advance(COLLECT_INTERVAL_MS);
+    const text = (await this.metrics.text()).toString();
+    return text.split('\n').filter((line) => line.startsWith(beginning));
+  }
+}
+
+test('a mirror shows its replicas, what waits and what is left to copy', async () => {
+  const scene = new Scene();
+  expect(await scene.lines('rsio_client_mirror')).toEqual([]);
+  scene.mirror = {
+    volume: 'osl:db@1',
+    term: 7,
+    waitsFor: 'A majority of its voters',
+    replicas: [
+      { ...REPLICA, server: 'big-9', state: 'in sync' },
+      { ...REPLICA, server: 'big-8', state: 'copying', isOpen: false, leftBytes: 1_024, bytesPerSecond: 10 },
+    ],
+  };
+  const labels = 'namespace="osl",volume="db@1"';
+  expect(await scene.lines('rsio_client_mirror')).toEqual([
+    `rsio_client_mirror_replicas{${labels}} 2`,
+    `rsio_client_mirror_replicas_in_sync{${labels}} 1`,
+    `rsio_client_mirror_waits{${labels}} 1`,
+    `rsio_client_mirror_term{${labels}} 7`,
+    `rsio_client_mirror_replica_in_sync{${labels},server="big-9"} 1`,
+    `rsio_client_mirror_replica_in_sync{${labels},server="big-8"} 0`,
+    `rsio_client_mirror_replica_connected{${labels},server="big-9"} 1`,
+    `rsio_client_mirror_replica_connected{${labels},server="big-8"} 0`,
+    `rsio_client_mirror_resync_left_bytes{${labels},server="big-8"} 1024`,
+    `rsio_client_mirror_resync_bytes_per_second{${labels},server="big-8"} 10`,
+  ]);
+});
+
+test('the replay log and the last backup have their clocks', async () => {
+  const scene = new Scene();
+  scene.clock.advance(3_000 - COLLECT_INTERVAL_MS - scene.clock.monotonicMs());
+  expect(await scene.lines('rsio_client_volume_log_oldest')).toEqual([
+    'rsio_client_volume_log_oldest_seconds{namespace="osl",volume="db@1"} 3',
+  ]);
+  expect(await scene.lines('rsio_client_volume_last_backup')).toEqual([]);
+  scene.backups.push({ namespace: 'osl', name: 'gone', universe: 0, snapshot: 'monday', atMs: 9_000 });
+  expect(await scene.lines('rsio_client_volume_last_backup')).toEqual([
+    'rsio_client_volume_last_backup_timestamp_seconds{namespace="osl",volume="gone@0"} 9',
+  ]);
+  expect(await scene.lines('rsio_client_restarts_total')).toEqual(['rsio_client_restarts_total 2']);
+});
