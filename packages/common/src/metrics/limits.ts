@@ -21,7 +21,7 @@ export const REQUEST_MAX_MS = 5_000;
 /** Time in which a reader must have taken its answer. */
 export const ANSWER_MAX_MS = 30_000;
 /** Time between two requests of a connection. Prometheus scrapes every minute by default. */
-export const IDLE_MAX_MS = 75_000;
+export const METRICS_IDLE_MAX_MS = 75_000;
 /** Interval at which an address that could not be used is tried again. */
 export const METRICS_LISTEN_RETRY_MS = 10_000;
 

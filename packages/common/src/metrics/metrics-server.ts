@@ -9,7 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import { errnoName, RsError, toRsError } from '../lib/errors.ts';
 import { printEndpoint } from '../lib/units.ts';
 import { CONTENT_TYPE } from './exposition.ts';
-import { ANSWER_MAX_MS, CONNECTIONS_MAX, HEADERS_MAX, HEADERS_MAX_BYTES, IDLE_MAX_MS, REQUEST_MAX_MS } from './limits.ts';
+import { ANSWER_MAX_MS, CONNECTIONS_MAX, HEADERS_MAX, HEADERS_MAX_BYTES, METRICS_IDLE_MAX_MS, REQUEST_MAX_MS } from './limits.ts';
 
 export interface MetricsServerPorts {
   readonly clock: Clock;
@@ -41,7 +41,7 @@ export class MetricsServer {
         maxHeaderSize: HEADERS_MAX_BYTES,
         headersTimeout: REQUEST_MAX_MS,
         requestTimeout: REQUEST_MAX_MS,
-        keepAliveTimeout: IDLE_MAX_MS,
+        keepAliveTimeout: METRICS_IDLE_MAX_MS,
         connectionsCheckingInterval: REQUEST_MAX_MS,
       },
       (request, response) => void this.answer(request, response),

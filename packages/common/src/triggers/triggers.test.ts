@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { TriggerConfig } from '../config/schema/types.ts';
 import { systemClock } from '../lib/clock.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { Triggers } from './triggers.ts';
@@ -130,6 +130,25 @@ test('a program that others can write is not started', async () => {
   await expect(triggersOf([open]).around(WANTED, async () => 1)).rejects.toThrow('can be written by other users');
 });
 
+test('of equal events that wait, the newest starts the programs, once, and says how many there were', async () => {
+  const inputs: string[] = [];
+  const ends: (() => void)[] = [];
+  const slow: RunProgram = async (_file, input) => {
+    inputs.push(input);
+    await new Promise<void>((resolve) => void ends.push(resolve));
+    return { failure: null, output: '' };
+  };
+  const triggers = triggersOf([program('slow', 'event', '')], slow);
+  for (let number = 1; number <= 100; number++) triggers.event({ ...EVENT, number, to: number % 2 === 0 ? 'up' : 'down' });
+  for (let round = 0; round < 3; round++) await vi.waitFor(() => (expect(ends).toHaveLength(round + 1), ends[round]?.()));
+  const seen = inputs.map((input) => JSON.parse(input) as { number: number; repeated: number });
+  expect(seen.map(({ number, repeated }) => [number, repeated])).toEqual([
+    [1, 0],
+    [100, 49],
+    [99, 48],
+  ]);
+});
+
 test('events that come too fast are lost and counted, and snapshots that wait are bounded', async () => {
   let release: () => void = () => undefined;
   const inputs: string[] = [];
@@ -139,13 +158,13 @@ test('events that come too fast are lost and counted, and snapshots that wait ar
     return { failure: null, output: '' };
   };
   const triggers = triggersOf([program('slow', 'event', ''), program('before', 'snapshot-before', '')], slow);
-  for (let number = 1; number <= TRIGGER_EVENTS_MAX + 5; number++) triggers.event({ ...EVENT, number });
+  for (let number = 1; number <= TRIGGER_EVENTS_MAX + 5; number++) triggers.event({ ...EVENT, number, object: `pool fast${number}` });
   while (inputs.length < TRIGGER_EVENTS_MAX + 1) {
     release();
     await Promise.resolve();
   }
   expect(logged).toEqual(['4 events did not start their triggers, because the programs are too slow']);
-  expect(JSON.parse(inputs[1] ?? '')).toMatchObject({ event: 'event', object: 'pool fast', number: 2, lost: 4 });
+  expect(JSON.parse(inputs[1] ?? '')).toMatchObject({ event: 'event', object: 'pool fast2', number: 2, lost: 4 });
   const all = Array.from({ length: TRIGGER_SNAPSHOTS_MAX + 1 }, () => triggers.around(WANTED, async () => 1));
   await expect(all.at(-1)).rejects.toMatchObject({ code: 'E_LIMIT' });
 });

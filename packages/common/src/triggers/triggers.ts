@@ -36,12 +36,19 @@ export interface SnapshotsToMake {
   readonly isScheduled: boolean;
 }
 
+/** An event as daemons list it. */
+interface TriggerEvent {
+  readonly number: number;
+  readonly object: string;
+  readonly to: string;
+}
+
 export class Triggers {
   private readonly ports: TriggersPorts;
   private readonly run: RunProgram;
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
-  private readonly events: object[] = [];
+  private readonly events: (TriggerEvent & { readonly repeated: number })[] = [];
   private lost = 0;
   private isDraining = false;
 
@@ -62,10 +69,13 @@ export class Triggers {
   }
 
   /** Starts the triggers of an event when those before have ended. */
-  event(event: object): void {
+  event(event: TriggerEvent): void {
     if (!this.has('event')) return;
-    if (this.events.length >= TRIGGER_EVENTS_MAX) this.lost++;
-    else this.events.push(event);
+    const again = this.events.findIndex(({ object, to }) => object === event.object && to === event.to);
+    // In a storm, such as a path that comes and goes, only the newest of equal events starts its programs.
+    if (again >= 0) this.events[again] = { ...event, repeated: this.events[again]!.repeated + 1 };
+    else if (this.events.length >= TRIGGER_EVENTS_MAX) this.lost++;
+    else this.events.push({ ...event, repeated: 0 });
     if (!this.isDraining) void this.drain();
   }
 
