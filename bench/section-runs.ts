@@ -7,6 +7,7 @@ import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';
 import { measureEncryption } from './encryption/encryption.ts';
 import { measureGarbage } from './garbage/garbage.ts';
+import { measureLimits } from './limits/limits.ts';
 import { measureMirrors } from './mirrors/mirrors.ts';
 import { measureClients } from './scale/clients.ts';
 import { measurePaths, measureVolumes } from './scale/cost.ts';
@@ -27,6 +28,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   volumes: measureVolumes,
   paths: measurePaths,
   metrics: measureMetrics,
+  limits: measureLimits,
   mirrors: measureMirrors,
   garbage: measureGarbage,
 };

@@ -21,6 +21,7 @@ export const SECTIONS = [
   { name: 'volumes', part: 'scale', title: 'cost of a request with up to 1,024 volumes open' },
   { name: 'paths', part: 'scale', title: 'cost of a request over up to 8 paths' },
   { name: 'metrics', part: 'scale', title: 'what it costs that Prometheus reads both daemons every second' },
+  { name: 'limits', part: 'scale', title: 'limits of I/O: how exactly they are met, and their cost' },
   { name: 'mirrors', part: 'mirrors', title: 'a mirror over two servers beside a volume of one server' },
   { name: 'garbage', part: 'garbage', title: 'heap allocated for each request, and pauses' },
 ] as const satisfies readonly SectionShape[];
