@@ -7,6 +7,7 @@ export const LIBRARY = 'usr/lib/rsio';
 
 /**
  * `programs`: launcher -> [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: source -> place.
+ * `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: whose files are copied, besides those in the programs.
  * `settings`: the first configuration file, which the maintainer scripts copy to its place if there is none.
  */
 export const PRODUCTS = {
@@ -30,6 +31,7 @@ export const PRODUCTS = {
       'packaging/grafana/rsio.json': 'usr/share/rsio/grafana/rsio.json',
     },
     folders: [],
+    libraries: ['koffi'],
     scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio' },
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser', 'perl:any'],
     recommends: ['logrotate', 'qemu-utils'],
@@ -52,10 +54,33 @@ export const PRODUCTS = {
     settings: 'rscltcfg',
     files: { 'packaging/rsio.rules': 'usr/lib/udev/rules.d/60-rsio.rules' },
     folders: [],
+    libraries: [],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'iproute2', 'mount', 'perl:any'],
     recommends: ['logrotate'],
     suggests: ['qemu-utils', 'nbd-client'],
+    isNative: false,
+  },
+  'rsio-web': {
+    summary: 'pages about servers and clients of RSIO',
+    description: [
+      'RSIO offers volumes over several network interfaces at once.',
+      'This package contains the daemon rsweb, which shows servers, clients and',
+      'volumes in a browser. It runs without rights.',
+    ],
+    packages: ['rsweb'],
+    programs: { rsweb: ['rsweb', 'main'] },
+    pages: ['rsweb.8', 'rswebcfg.5'],
+    completion: [],
+    units: ['rsweb'],
+    settings: 'rswebcfg',
+    files: { 'packaging/rsweb.sysusers': 'usr/lib/sysusers.d/rsio-web.conf' },
+    folders: ['packages/rsweb/assets'],
+    libraries: ['uplot'],
+    scripts: {},
+    depends: ['nodejs (>= 20.19)', 'adduser'],
+    recommends: ['logrotate'],
+    suggests: ['rsio-server', 'rsio-client'],
     isNative: false,
   },
 };

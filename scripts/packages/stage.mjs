@@ -48,7 +48,7 @@ export async function stage(name, product, version, folder) {
   for (const source of product.folders)
     cpSync(join(ROOT, source), join(folder, LIBRARY, source.replace(/^packages\//, '')), { recursive: true });
   tidyModes(folder);
-  return [...libraries, ...(product.isNative ? ['koffi'] : [])];
+  return [...libraries, ...product.libraries];
 }
 
 /** A page that only refers to another one becomes a copy of it, because the other one may be in another package. */

@@ -77,12 +77,11 @@ it('lintian has no errors and no warnings', async (context) => {
 
 it('every program, manual page and unit of the product is in a package, and nothing else of the checkout', () => {
   const files = filesBelow(path.join(folder, 'root'));
-  const programs = readdirSync(path.join(PROJECT, 'bin')).filter((name) => !name.includes('.') && name !== 'rsweb');
+  const programs = readdirSync(path.join(PROJECT, 'bin')).filter((name) => !name.includes('.'));
   expect(files).toEqual(expect.arrayContaining(programs.map((name) => `usr/sbin/${name}`)));
   const pages = readdirSync(path.join(PROJECT, 'docs/man')).map((page) => page.replace(/\.md$/, ''));
-  for (const page of pages.filter((one) => !one.startsWith('rsweb')))
-    expect(files).toContain(`usr/share/man/man${page.slice(-1)}/${page}.gz`);
-  const units = readdirSync(path.join(PROJECT, 'packaging')).filter((name) => name.endsWith('.service') && name !== 'rsweb.service');
+  for (const page of pages) expect(files).toContain(`usr/share/man/man${page.slice(-1)}/${page}.gz`);
+  const units = readdirSync(path.join(PROJECT, 'packaging')).filter((name) => name.endsWith('.service'));
   expect(files).toEqual(expect.arrayContaining(units.map((name) => `usr/lib/systemd/system/${name}`)));
   expect(files.filter((name) => /node_modules|\.ts$|\.map$|\.test\./.test(name))).toEqual([]);
   expect(files.filter((name) => name.startsWith('etc/') && !name.startsWith('etc/logrotate.d/'))).toEqual([]);

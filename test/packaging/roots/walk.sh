@@ -97,7 +97,7 @@ must rsconfig -q
 must rsconfig stop
 
 step 'purges'
-must apt-get purge -y rsio-client rsio-server
+must apt-get purge -y rsio-client rsio-server rsio-web
 must apt-get autoremove -y
 files | grep -v '^/storage' > /tmp/after
 ls /storage/fast/volumes/*/data > /dev/null || fail 'a purge took the volumes'
