@@ -18,6 +18,8 @@ import { needTool, run, runWell } from '../support/programs/programs.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const BLOCK_BYTES = 4096;
+/** A busy machine needs minutes to pack and check. */
+const SLOW_MS = 170_000;
 /** Libraries that a program asks for and does without: speed of msgpackr, terminals within a terminal. */
 const OPTIONAL = /^(@msgpackr-extract\/|msgpackr-extract$|term\.js$|pty\.js$|koffi$)/;
 const BUILTIN = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]));
@@ -30,7 +32,7 @@ let built: string[] = [];
 
 function build(into: string): Promise<string> {
   const args = [path.join(PROJECT, 'scripts/package.mjs'), '--out', path.join(folder, into)];
-  return runWell(process.execPath, args, { cwd: folder, env: { SOURCE_DATE_EPOCH: '1795400000' } });
+  return runWell(process.execPath, args, { cwd: folder, env: { SOURCE_DATE_EPOCH: '1795400000' }, timeoutMs: SLOW_MS });
 }
 
 function filesBelow(where: string): string[] {
@@ -71,7 +73,7 @@ it('lintian has no errors and no warnings', async (context) => {
   needTool(context, 'lintian', 'lintian');
   const debs = built.filter((name) => name.endsWith('.deb')).map((name) => path.join(folder, 'first', name));
   const asRoot = process.getuid?.() === 0 ? ['--allow-root'] : [];
-  const { stdout, stderr } = await run('lintian', [...asRoot, '--fail-on', 'error,warning', ...debs], { cwd: folder });
+  const { stdout, stderr } = await run('lintian', [...asRoot, '--fail-on', 'error,warning', ...debs], { cwd: folder, timeoutMs: SLOW_MS });
   expect(`${stdout}${stderr}`).toBe('');
 });
 
@@ -96,6 +98,13 @@ it('no program asks for a library that would be looked for on the target', () =>
     const missing = asked.filter((name) => !BUILTIN.has(name) && !OPTIONAL.test(name));
     expect({ program, missing }).toEqual({ program, missing: [] });
   }
+});
+
+it('a server process of another release than its listener ends, and says so', async () => {
+  const worker = path.join(folder, 'root/usr/lib/rsio/rssrv/dist/program/worker.js');
+  const { code, stderr } = await run(NODE, [worker], { env: { RSIO_LISTENER_VERSION: '0.0.1' } });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^rssrv 0\.0\.1 is running, but its files are those of \d.*: restart rssrv$/m);
 });
 
 it('server and client run from the unpacked packages, and keep what is written', async (context) => {

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
+import { programVersion } from '@rsio/common/lib/version';
 import { copyToStderr, type DaemonLog, isSamePlace, type LogLevel, openLog } from '@rsio/common/log/log';
 import type { LogWay } from '@rsio/common/log/log-form';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -17,7 +18,7 @@ import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './confinem
 import { closeAll, DescriptorReceiver } from './confinement/descriptor-passing.ts';
 import { type SystemCalls, systemCalls } from './confinement/system-calls.ts';
 import { FIGURES_INTERVAL_MS } from './statistics/limits.ts';
-import type { FromWorker, ToSession, ToWorker, WorkerLog } from './workers/channel.ts';
+import { type FromWorker, LISTENER_VERSION, type ToSession, type ToWorker, type WorkerLog } from './workers/channel.ts';
 import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
 import { SessionHost } from './workers/session-host.ts';
 
@@ -183,11 +184,19 @@ function confined(argument: string | undefined): Given | null {
   return { calls, script, unprotected, receiver: new DescriptorReceiver(calls, PASSED_SOCKET) };
 }
 
+/** An upgrade replaces this file before it restarts the listener. A listener of another release may mean something else by its messages. */
+function endIfReplaced(listenerVersion: string | undefined): void {
+  if (listenerVersion === undefined || listenerVersion === programVersion()) return;
+  process.stderr.write(`rssrv ${listenerVersion} is running, but its files are those of ${programVersion()}: restart rssrv\n`);
+  process.exit(1);
+}
+
 /** Exits after a short delay, so that the process can still send its last messages. */
 function exitSoon(code: number): void {
   systemClock.after(WORKER_FAREWELL_MS, () => process.exit(code));
 }
 
+endIfReplaced(process.env[LISTENER_VERSION]);
 const given = confined(process.argv[2]);
 const worker = new WorkerProcess(given);
 worker.setName('rssrv: standby');

@@ -16,6 +16,9 @@ import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
 import type { Settled } from '../ioctls/ioctls.ts';
 import type { Grant } from '../session/session-volumes.ts';
 
+/** Environment variable of a worker: the release of the listener, whose messages the worker understands only if it is of the same release. */
+export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
+
 /** A client whose identity the listener has verified. */
 export interface ClientIdentity {
   readonly node: string;

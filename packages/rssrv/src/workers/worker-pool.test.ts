@@ -4,6 +4,7 @@
 import { PLAIN_FORM } from '@rsio/common/log/log-form';
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
+import { programVersion } from '@rsio/common/lib/version';
 import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
 
 const WAY = { file: '', form: PLAIN_FORM };
@@ -106,4 +107,8 @@ test('after a change of rights, the standby process is replaced, and those with 
 
 test('a process does not use io_uring, whatever the listener was started with', () => {
   expect(workerEnvironment({ HOME: '/root', UV_USE_IO_URING: '1' })).toMatchObject({ HOME: '/root', UV_USE_IO_URING: '0' });
+});
+
+test('a process is told the release of the listener', () => {
+  expect(workerEnvironment({})['RSIO_LISTENER_VERSION']).toBe(programVersion());
 });

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
 import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from './limits.ts';
@@ -17,7 +18,7 @@ import { openPipe } from '@rsio/common/log/pipe-sink';
 import type { Confinement } from '../confinement/confine.ts';
 import { closeAll, DescriptorSender } from '../confinement/descriptor-passing.ts';
 import type { SystemCalls } from '../confinement/system-calls.ts';
-import type { FromWorker, ToWorker } from './channel.ts';
+import { type FromWorker, LISTENER_VERSION, type ToWorker } from './channel.ts';
 import { WorkerWatch } from './worker-watch.ts';
 import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
 
@@ -220,7 +221,7 @@ function descriptorsFor(confining: Confining | null): (number | null)[] {
 
 /** Returns the environment of a worker. libuv must not use io_uring for files, because that would pass by the filter of system calls. */
 export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0' };
+  return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0', [LISTENER_VERSION]: programVersion() };
 }
 
 /** Starts the process. `given`: descriptors that it inherits, from 4 on; they are closed here. */
