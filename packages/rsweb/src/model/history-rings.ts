@@ -2,7 +2,7 @@
 // (HISTORY_BYTES_MAX); a volume that does nothing takes none of it.
 
 import { type HistoryName, type HistoryView, type Ring, SERIES, type SeriesName } from './history.ts';
-import { HISTORY_OBJECTS_MAX, RINGS } from './limits.ts';
+import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, REORDER_MS, RINGS } from './limits.ts';
 import type { Load, Percentiles, Picture } from './picture.ts';
 
 type Figures = { readonly [K in SeriesName]?: number | null };
@@ -12,10 +12,10 @@ const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
 
 export class HistoryRings implements HistoryView {
   /** The object that was active longest ago first. */
-  private readonly objects = new Map<HistoryName, readonly ObjectRing[]>();
+  private readonly objects = new Map<HistoryName, Kept>();
 
   ringsOf(of: HistoryName): readonly Ring[] {
-    return (this.objects.get(of) ?? []).map((ring) => ring.view());
+    return (this.objects.get(of)?.rings ?? []).map((ring) => ring.view());
   }
 
   record({ takenMs, servers, clients, volumes, pools }: Picture): void {
@@ -31,19 +31,33 @@ export class HistoryRings implements HistoryView {
   }
 
   private add(name: HistoryName, atMs: number, figures: Figures, isBusy: boolean): void {
-    let rings = this.objects.get(name);
-    if (rings === undefined && !isBusy) return;
-    if (rings === undefined || isBusy) {
-      rings ??= RINGS.map(({ stepMs, length }) => new ObjectRing(stepMs, length));
+    let kept = this.objects.get(name);
+    if (kept === undefined) {
+      if (!isBusy || !this.hasPlace(atMs)) return;
+      kept = { rings: RINGS.map(({ stepMs, length }) => new ObjectRing(stepMs, length)), busyMs: atMs };
+      this.objects.set(name, kept);
+    } else if (isBusy && atMs - kept.busyMs >= REORDER_MS) {
       // The map keeps its order: what is busy goes to its end.
+      kept.busyMs = atMs;
       this.objects.delete(name);
-      this.objects.set(name, rings);
+      this.objects.set(name, kept);
     }
-    for (const ring of rings) ring.add(atMs, figures);
-    if (this.objects.size <= HISTORY_OBJECTS_MAX) return;
-    const [first] = this.objects.keys();
-    if (first !== undefined) this.objects.delete(first);
+    for (const ring of kept.rings) ring.add(atMs, figures);
   }
+
+  /** True if there is a place for another object. One that was busy a short time ago keeps its own. */
+  private hasPlace(atMs: number): boolean {
+    if (this.objects.size < HISTORY_OBJECTS_MAX) return true;
+    const [oldest] = this.objects;
+    if (oldest === undefined || Math.abs(atMs - oldest[1].busyMs) < HISTORY_IDLE_MS) return false;
+    return this.objects.delete(oldest[0]);
+  }
+}
+
+interface Kept {
+  readonly rings: readonly ObjectRing[];
+  /** When it was busy last, to REORDER_MS. */
+  busyMs: number;
 }
 
 /** One ring of one object. A value is kept at the number of its step, modulo the length. */

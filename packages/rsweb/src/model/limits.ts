@@ -24,9 +24,13 @@ export const RINGS = [
 ] as const;
 /** Series of an object that are kept, 4 bytes for each step. */
 const SERIES_KEPT = 9;
-/** Objects with a history. Beyond it, the one that has done nothing for the longest time loses its own. */
+/** Objects with a history. Beyond it, one that has done nothing for HISTORY_IDLE_MS loses its own to one that is busy. */
 export const HISTORY_OBJECTS_MAX = 3_000;
+export const HISTORY_IDLE_MS = 300_000;
+/** How exactly it is known when an object was busy last. */
+export const REORDER_MS = 60_000;
 export const HISTORY_BYTES_MAX = 64 * 1_024 * 1_024;
 const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
 
+assert(REORDER_MS < HISTORY_IDLE_MS, 'An object that is busy must not lose its history');
 assert(HISTORY_OBJECTS_MAX * RING_STEPS * SERIES_KEPT * 4 <= HISTORY_BYTES_MAX, 'The history must fit into its memory');

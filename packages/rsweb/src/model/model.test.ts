@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';
 import { HistoryRings } from './history-rings.ts';
-import { HISTORY_OBJECTS_MAX, RINGS, TEXT_MAX_CHARS } from './limits.ts';
+import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, RINGS, TEXT_MAX_CHARS } from './limits.ts';
 import { merged } from './merge.ts';
 import type { Picture } from './picture.ts';
 import { checkedPicture } from './picture-shape.ts';
@@ -125,13 +125,17 @@ describe('the history', () => {
     expect(history.ringsOf('all')[0]?.timesMs.length).toBe(1);
   });
 
-  test('of very many volumes is bounded; those that were busy last are kept', () => {
+  test('of very many volumes is bounded; one that has been idle for long makes room for one that is busy', () => {
     const [volume] = sample.volumes;
     if (volume === undefined) throw new Error('The sample has none');
     const busy = { ...volume.load, readsPerSecond: 1 };
     const volumes = Array.from({ length: HISTORY_OBJECTS_MAX + 100 }, (_, at) => ({ ...volume, id: String(at), load: busy }));
     const history = new HistoryRings();
     history.record({ ...sample, servers: [], clients: [], pools: [], volumes });
+    expect(history.ringsOf('volume:0').length).toBe(RINGS.length);
+    expect(history.ringsOf(`volume:${HISTORY_OBJECTS_MAX + 99}`)).toEqual([]);
+    const later = { ...sample, servers: [], clients: [], pools: [], takenMs: sample.takenMs + HISTORY_IDLE_MS };
+    history.record({ ...later, volumes: volumes.slice(-1) });
     expect(history.ringsOf('volume:0')).toEqual([]);
     expect(history.ringsOf(`volume:${HISTORY_OBJECTS_MAX + 99}`).length).toBe(RINGS.length);
     history.record({ ...sample, volumes: [{ ...volume, id: 'idle', load: { ...busy, readsPerSecond: 0, writesPerSecond: 0 } }] });
