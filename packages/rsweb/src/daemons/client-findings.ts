@@ -3,6 +3,7 @@
 
 import { waitingText } from '@rsio/common/control/methods';
 import { printEndpoint } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { PathState } from '@rsio/common/lib/path-states';
 import type { ClientFacts, ClientPath } from './client-picture.ts';
 import { pathsIn } from './client-picture.ts';
@@ -14,11 +15,18 @@ const DOCTOR = ['rsconfig doctor'];
 const STATUS = ['rsconfig -m status -v'];
 /** A path that is connecting for this time does not come up by itself. */
 const CONNECTING_LASTS_MS = 3_000;
+/** A backup that is older is late, as in the alert rules (packaging/prometheus). */
+const BACKUP_LATE_MS = 26 * 3_600_000;
 const CARRYING: ReadonlySet<PathState> = new Set(['up', 'probation']);
 
 export function clientFindings(facts: ClientFacts): Finding[] {
   const client = clientId(facts.namespaces[0]?.nodename ?? facts.daemon.nodename);
-  return [...pathFindings(facts, client), ...waitFindings(facts, client), ...mirrorFindings(facts, client)];
+  return [
+    ...pathFindings(facts, client),
+    ...waitFindings(facts, client),
+    ...mirrorFindings(facts, client),
+    ...backupFindings(facts, client),
+  ];
 }
 
 function pathFindings(facts: ClientFacts, client: string): Finding[] {
@@ -112,5 +120,18 @@ function mirrorFindings({ status, attachments }: ClientFacts, client: string): F
       ];
     });
     return [...stops, ...behind];
+  });
+}
+
+/** Only a volume that has had a backup from this machine can be late. */
+function backupFindings({ backups, wallMs }: ClientFacts, client: string): Finding[] {
+  return backups.flatMap(({ namespace, name, universe, atMs }) => {
+    if (wallMs - atMs <= BACKUP_LATE_MS) return [];
+    const label = volumeLabel({ namespace, name, universe });
+    const hours = Math.floor((wallMs - atMs) / 3_600_000);
+    const sentence = `The newest backup of ${label} by client ${client} is ${hours} h old: run rsconfig backup, and look at what should have run it`;
+    return [
+      finding('warning', `backup by ${client}`, sentence, { where: `volume ${label}`, href: hrefOf('client', client), sinceMs: atMs }),
+    ];
   });
 }

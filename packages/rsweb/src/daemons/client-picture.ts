@@ -19,6 +19,7 @@ export interface ClientFacts {
   readonly status: Results['status']['result'];
   readonly stats: Results['stats']['result'];
   readonly events: Results['events']['result']['events'];
+  readonly backups: Results['backups']['result']['backups'];
   readonly wallMs: number;
   readonly monotonicMs: number;
 }

@@ -3,7 +3,7 @@
 
 import { waitWarnings } from '@rsio/common/manage/server-stats';
 import { changeWarnings, poolWarnings, volumeWarnings, witnessWarnings } from '@rsio/common/manage/server-warnings';
-import type { PoolView } from '@rsio/common/control/server/views';
+import type { ManagedVolumeView, PoolView } from '@rsio/common/control/server/views';
 import { hrefOf, clientId, poolId, serverId, volumeId } from '../model/ids.ts';
 import { POOL_ERROR, POOL_WARNING } from '../model/limits.ts';
 import type { Finding } from '../model/picture.ts';
@@ -74,5 +74,24 @@ function waitFindings({ stats, volumes, daemon, wallMs }: ServerFacts): Finding[
       const place = { where: `client ${client}`, href: hrefOf('client', clientId(client)), commands: ['rsslogcat -n 20'] };
       return finding('error', 'hung', sentence, place);
     });
-  return [...hung, ...waits];
+  const holes = stats.sessions
+    .filter(({ holesOff }) => holesOff)
+    .map(({ client }) => {
+      const what = `Volumes of client ${client} keep the space of discarded blocks, because server ${daemon.nodename} cannot punch holes for it`;
+      const place = { where: `server ${daemon.nodename}`, href: hrefOf('server', server), commands: ['rsslogcat -n 20'] };
+      return finding('warning', `holes ${client}`, `${what}: see that Perl is installed, then rsslogcat`, place);
+    });
+  return [...hung, ...waits, ...holes, ...haltFindings(volumes, server)];
+}
+
+function haltFindings(volumes: readonly ManagedVolumeView[], server: string): Finding[] {
+  return volumes.flatMap(({ id, name, universe, halt }) => {
+    if (halt === null) return [];
+    const label = `${name}@${universe}`;
+    const end = `rsadm volume ${halt.kind === 'stopped' ? 'start' : 'resume'} ${label}`;
+    const is = halt.kind === 'stopped' ? 'is stopped, and its I/O is refused' : 'is paused, and its I/O waits';
+    const href = hrefOf('volume', volumeId(id, server, name, universe));
+    const place = { where: `volume ${label}`, href, sinceMs: halt.sinceMs, commands: [end] };
+    return [finding('warning', halt.kind, `Volume ${label} ${is}: ${end} ends this`, place)];
+  });
 }

@@ -113,7 +113,7 @@ function volumeOf(volume: ManagedVolumeView, server: string, flows: Flows, waits
     universe,
     server,
     pool: volume.pool === null ? null : poolId(server, volume.pool),
-    state: volume.state === 'served' ? 'served' : 'unavailable',
+    state: volume.state === 'served' ? (volume.halt?.kind ?? 'served') : 'unavailable',
     reason: volume.reason,
     sizeBytes: volume.sizeBytes,
     usedBytes: volume.usedBytes,

@@ -3,10 +3,11 @@
 
 import { randomUUID } from 'node:crypto';
 import { callControl } from '@rsio/common/control/control-client';
+import { PAUSE_MS } from '@rsio/common/control/limits';
 import { callServer } from '@rsio/common/control/server/call-server';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { parseName, parseSize } from '@rsio/common/lib/units';
+import { parseDuration, parseName, parseSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { hrefOf } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
@@ -58,6 +59,7 @@ export function orderTable(sockets: OrderSockets): Readonly<Record<string, Order
         run: ask('volume-set', { ...named(volume), settings, request: request() }),
       };
     }),
+    ...haltOrders(ofVolume, ask),
     'volume-remove': ofVolume(
       (volume) => ({ ...on(volume, 'is removed'), href: '/', run: ask('volume-remove', { ...named(volume), request: request() }) }),
       { verb: 'Remove', consequence: 'Clients cannot use it any more. It can be restored for some time with rsadm volume restore.' },
@@ -83,6 +85,24 @@ export function orderTable(sockets: OrderSockets): Readonly<Record<string, Order
 }
 
 type Ask = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => (by: string) => Promise<void>;
+
+type OfVolume = (work: (volume: Volume, fields: Fields) => Work, confirm?: OrderKind['confirm']) => OrderKind;
+
+/** What holds or refuses the I/O of a volume. */
+function haltOrders(ofVolume: OfVolume, ask: Ask): Readonly<Record<string, OrderKind>> {
+  return {
+    'volume-pause': ofVolume((volume, fields) => {
+      const forMs = fields.get('for') === '' ? PAUSE_MS : parseDuration(fields.get('for'));
+      return { ...on(volume, 'is paused'), run: ask('volume-pause', { ...named(volume), forMs }) };
+    }),
+    'volume-resume': ofVolume((volume) => ({ ...on(volume, 'goes on'), run: ask('volume-resume', named(volume)) })),
+    'volume-stop': ofVolume((volume) => ({ ...on(volume, 'is stopped'), run: ask('volume-stop', named(volume)) }), {
+      verb: 'Stop',
+      consequence: 'Its I/O is refused until the volume is started again, also after a restart of the server.',
+    }),
+    'volume-start': ofVolume((volume) => ({ ...on(volume, 'is started'), run: ask('volume-start', named(volume)) })),
+  };
+}
 
 function creation(fields: Fields, picture: Picture, ask: Ask): Work {
   const server = found<Server>('server', picture.servers, fields.get('server'));

@@ -29,13 +29,14 @@ export class LocalClient implements Source {
 
   async sample(): Promise<Picture | null> {
     if (!existsSync(this.paths.controlSocket) && !existsSync(this.paths.configFile)) return null;
-    const [daemon, query, local, status, stats, events] = await Promise.all([
+    const [daemon, query, local, status, stats, events, backups] = await Promise.all([
       this.ask('daemon', {}),
       this.ask('query', { refresh: false }),
       this.ask('local', {}),
       this.ask('status', {}),
       this.ask('stats', {}),
       this.ask('events', { count: EVENTS_ASKED }),
+      this.ask('backups', {}),
     ]);
     const facts: ClientFacts = {
       daemon,
@@ -45,6 +46,7 @@ export class LocalClient implements Source {
       status,
       stats,
       events: events.events,
+      backups: backups.backups,
       wallMs: this.clock.wallMs(),
       monotonicMs: this.clock.monotonicMs(),
     };

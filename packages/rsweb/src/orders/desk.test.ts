@@ -1,0 +1,107 @@
+// Orders: which become which request, which are refused before a daemon is asked, which are asked for again; that they are logged with the token,
+// and that a page does not wait for one that hangs.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Log } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { samplePicture } from '../testing/sample-picture.ts';
+import { Desk, type Outcome } from './desk.ts';
+import { ORDER_SHOWN_MS, ORDERS_MAX } from './limits.ts';
+import type { OrderKind } from './order.ts';
+import { orderTable } from './order-table.ts';
+
+const picture = samplePicture();
+const local = picture.machines.find(({ isLocal }) => isLocal)?.id;
+const own = new Set(picture.servers.filter(({ machine }) => machine === local).map(({ id }) => id));
+const [here, far] = [picture.volumes.find(({ server }) => own.has(server)), picture.volumes.find(({ server }) => !own.has(server))];
+
+let clock = new FakeClock();
+let said: string[] = [];
+let ran: string[] = [];
+const log: Log = { ...quietLog, info: (line) => void said.push(line), warn: (line) => void said.push(line) };
+
+beforeEach(() => {
+  clock = new FakeClock();
+  said = [];
+  ran = [];
+});
+
+function kind(run: (by: string) => Promise<void>, isAsked = false): OrderKind {
+  const confirm = isAsked ? { verb: 'Remove', consequence: 'It is gone.' } : null;
+  return { confirm, prepare: () => ({ object: 'volume a@0', done: 'Volume a@0 is removed', href: '/', run }) };
+}
+
+function deskOf(orders: Readonly<Record<string, OrderKind>>): Desk {
+  return new Desk({ clock, log, orders, picture: () => picture, changed: () => ran.push('changed') });
+}
+
+function take(desk: Desk, name: string, fields: Record<string, string> = {}): Promise<Outcome> {
+  return desk.take(name, new URLSearchParams(fields), 'anna');
+}
+
+describe('the desk', () => {
+  test('carries an order out for a token, which the log and the daemon are told', async () => {
+    const desk = deskOf({ remove: kind(async (by) => void ran.push(by)) });
+    const outcome = await take(desk, 'remove');
+    expect(outcome).toMatchObject({ kind: 'done', href: '/', text: 'Done: Volume a@0 is removed', isDone: true });
+    expect(ran).toEqual(['rsweb token anna', 'changed']);
+    expect(said).toEqual(['Token anna orders remove: Volume a@0 is removed', 'Order remove of token anna is done: Volume a@0 is removed']);
+    expect(desk.notice(outcome.kind === 'done' ? outcome.notice : null)).toBe('Done: Volume a@0 is removed');
+    expect([desk.notice('x'), desk.notice(null)]).toEqual([null, null]);
+  });
+
+  test('asks again before something is destroyed, with the same fields', async () => {
+    const desk = deskOf({ remove: kind(async (by) => void ran.push(by), true) });
+    const outcome = await take(desk, 'remove', { volume: 'v', csrf: 'secret' });
+    expect(outcome).toMatchObject({
+      kind: 'confirm',
+      confirmation: { title: 'Remove volume a@0', fields: { volume: 'v' }, action: '/orders/remove', href: '/volume/v' },
+    });
+    expect(ran).toEqual([]);
+    expect(await take(desk, 'remove', { volume: 'v', confirm: 'yes' })).toMatchObject({ kind: 'done', isDone: true });
+  });
+
+  test('says why an order has failed, and knows no other orders', async () => {
+    const desk = deskOf({ remove: kind(() => Promise.reject(new Error('Volume a is held: detach it'))) });
+    expect(await take(desk, 'remove')).toMatchObject({ text: 'Not done: Volume a is held: detach it', isDone: false });
+    expect(said.at(-1)).toBe('Order remove of token anna has failed: Volume a is held: detach it');
+    for (const name of ['other', '__proto__', 'constructor']) expect(await take(desk, name)).toEqual({ kind: 'unknown' });
+  });
+
+  test('lets a page go on when an order hangs, and bounds those that do', async () => {
+    const desk = deskOf({ remove: kind(() => new Promise(() => {})) });
+    const hanging = Array.from({ length: ORDERS_MAX }, () => take(desk, 'remove'));
+    expect(await take(desk, 'remove')).toMatchObject({ text: `Not done: ${ORDERS_MAX} orders run already: try again` });
+    clock.advance(ORDER_SHOWN_MS);
+    expect((await Promise.all(hanging)).map((outcome) => outcome.kind)).toEqual(hanging.map(() => 'done'));
+  });
+});
+
+describe('an order', () => {
+  const orders = orderTable({ server: '/nowhere/run/rsio/rssrv/control', client: '/nowhere/run/rsio/rsiod/control' });
+  const prepare = (name: string, fields: Record<string, string>) => orders[name]?.prepare({ get: (key) => fields[key] ?? '' }, picture);
+
+  test.each([
+    ['volume-grow', { size: '1t' }, 'is grown'],
+    ['volume-rename', { newName: 'other' }, 'is called other'],
+    ['volume-snapshot', { snapshot: 'monday' }, 'has snapshot monday'],
+    ['volume-set', { iops: '100', clients: 'a,b' }, 'is changed (clients=a,b iops=100)'],
+    ['volume-pause', { for: '10s' }, 'is paused'],
+    ['volume-remove', {}, 'is removed'],
+  ])('%s about a volume of this machine can be carried out', (name, fields, done) => {
+    expect(prepare(name, { volume: here?.id ?? '', ...fields })?.done).toBe(`Volume ${here?.name}@${here?.universe} ${done}`);
+  });
+
+  test.each<[string, Record<string, string>, RegExp]>([
+    ['volume-grow', { volume: 'none', size: '1t' }, /no such volume any more/],
+    ['volume-grow', { volume: far?.id ?? '', size: '1t' }, /is not on this machine: give the order at the rsweb of its server/],
+    ['volume-grow', { volume: here?.id ?? '', size: 'much' }, /size/],
+    ['volume-rename', { volume: here?.id ?? '', newName: 'a b' }, /name/],
+    ['volume-set', { volume: here?.id ?? '' }, /No setting is given/],
+    ['client-kick', { client: 'nobody' }, /no such client any more/],
+    ['volume-create', { server: 'none', name: 'a', size: '1g' }, /no such server any more/],
+  ])('%s is refused before a daemon is asked: %j', (name, fields, trouble) => {
+    expect(() => prepare(name, fields)).toThrow(trouble);
+  });
+});
