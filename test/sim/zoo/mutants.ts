@@ -20,6 +20,7 @@ import { STORE_MUTANTS } from './store-mutants/store-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
 import { DECIDER_MUTANTS } from './mirror-mutants/decider-mutants.ts';
 import { COPY_MUTANTS } from './mirror-mutants/copy-mutants.ts';
+import { LACK_MUTANTS } from './mirror-mutants/lack-mutants.ts';
 import { DATA_MUTANTS } from './mirror-mutants/data-mutants.ts';
 import { REPLICA_MUTANTS } from './mirror-mutants/replica-mutants.ts';
 import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
@@ -46,4 +47,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DECIDER_MUTANTS,
   ...DATA_MUTANTS,
   ...COPY_MUTANTS,
+  ...LACK_MUTANTS,
 ];

@@ -43,12 +43,15 @@ export function live(seed: number, grows = false): string | null {
   world.begin(isClean);
   const faults = random.pick([0, 0.01, 0.04]);
   const writes = random.pick([0, 0.02, 0.2]);
+  const flushes = random.pick([0, 0.05]);
   for (let step = 0; step < 250; step++) {
     if (random.chance(writes)) world.write();
     if (random.chance(faults)) world.crash();
     if (random.chance(faults)) world.loseSession();
     if (random.chance(faults)) world.remove();
     if (random.chance(faults)) world.abandonWrite();
+    if (random.chance(flushes)) world.flush();
+    if (random.chance(0.05)) world.squeeze();
     if (random.chance(0.05)) world.hurry();
     if (random.chance(0.03)) world.setPending(random.chance(0.3));
     if (random.chance(0.05)) world.settleRoles();

@@ -7,6 +7,8 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Copier } from '../mirror/copy/copier.ts';
 import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
 import type { CopyView } from '../mirror/copy/copy-ports.ts';
+import { TimesBudget } from '../mirror/lacks/change-times.ts';
+import { Lacks } from '../mirror/lacks/lacks.ts';
 import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
 import type { ByteRange } from '../mirror/verify/differences.ts';
 import type { SumsAnswer, VerifyIo } from '../mirror/verify/verifier.ts';
@@ -34,6 +36,7 @@ export class MirrorCopyWorld {
   readonly roles = new Map<string, Role>();
   readonly touched = new RegionSet();
   readonly unsettled = new RegionSet();
+  readonly lacks: Lacks;
   readonly copier: Copier;
   /** The replicas as the copier and the verifier see them. */
   readonly io: VerifyIo;
@@ -47,6 +50,11 @@ export class MirrorCopyWorld {
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
   private lastValue = 1;
+  /** Each look at it is a later time. */
+  private tick = 0;
+  private readonly budget: TimesBudget;
+  /** Regions for which other mirrors have the memory. */
+  private taken = 0;
   private lastView: CopyView | null = null;
   private readonly followers: ((view: CopyView) => void)[] = [];
   /** Replicas that have caught up; the administrator takes his time. */
@@ -59,6 +67,8 @@ export class MirrorCopyWorld {
     this.blocks = sizeBytes / BLOCK_BYTES;
     this.replicas = Array.from({ length: count }, (_, index) => new SimReplica(`r${index}`, this.blocks));
     for (const { identity } of this.replicas) this.roles.set(identity, 'member');
+    this.budget = new TimesBudget(random.pick([0, 1, 2, 100]));
+    this.lacks = new Lacks(this.touched, this.budget, () => ++this.tick);
     this.io = this.newIo();
     this.copier = new Copier(this.clock, this.io, new CopyBuffers(), {
       caughtUp: (identity) => this.joins.add(identity),
@@ -69,6 +79,7 @@ export class MirrorCopyWorld {
       allSettled: () => {},
       readableChanged: () => {},
     });
+    this.copier.checkpointBytes = random.pick([1, 6]) * 1024 * 1024;
   }
 
   /** Becomes the holder. What an earlier holder has left is up to the test. */
@@ -122,6 +133,19 @@ export class MirrorCopyWorld {
     this.judge(write);
   }
 
+  /** Users flush: all that have a session. */
+  flush(): void {
+    for (const replica of this.replicas) this.enqueue(replica, 'join-flush', 0, 0, this.flushOf(replica), () => {});
+  }
+
+  /** Other mirrors take or give back memory for the times of changes. */
+  squeeze(): void {
+    if (this.random.chance(0.5)) {
+      this.budget.giveBack(this.taken);
+      this.taken = 0;
+    } else if (this.budget.take()) this.taken++;
+  }
+
   /** Takes a write back that is under way: some replicas have executed it. */
   abandonWrite(): void {
     const write = this.writes.find((one) => one.isGranted);
@@ -155,7 +179,9 @@ export class MirrorCopyWorld {
     const victim = this.random.pick(this.replicas);
     const role = this.roles.get(victim.identity);
     if (role === 'leaving' || (role === 'member' && (members.length < 2 || this.isPending))) return;
+    if (role === 'member' && victim.isUp) this.lacks.left(victim.identity, victim.flushed, String(victim.life));
     victim.giveUp(this.random);
+    if (this.random.chance(0.5)) victim.losePower(this.random);
     this.roles.set(victim.identity, role === 'member' ? 'leaving' : 'returning');
     for (const write of [...this.writes]) {
       write.unanswered.delete(victim.identity);
@@ -312,6 +338,7 @@ export class MirrorCopyWorld {
 
   private finish(write: UserWrite): void {
     write.isOver = true;
+    this.lacks.changed(write.block * BLOCK_BYTES, (write.block + 1) * BLOCK_BYTES);
     this.writes.splice(this.writes.indexOf(write), 1);
     write.lock?.release();
   }
@@ -329,8 +356,12 @@ export class MirrorCopyWorld {
   }
 
   private flushOf(replica: SimReplica): () => number {
+    const { tenure } = replica;
+    const tick = ++this.tick;
     return () => {
       replica.flush();
+      // A FLUSH of an earlier session or incarnation covers nothing.
+      if (replica.tenure === tenure) replica.flushed = tick;
       return STATUS.OK;
     };
   }
@@ -341,6 +372,7 @@ export class MirrorCopyWorld {
     return {
       touched: this.touched,
       unsettled: this.unsettled,
+      lacks: this.lacks,
       get outstanding() {
         return outstanding();
       },
@@ -348,12 +380,17 @@ export class MirrorCopyWorld {
       settledMany: () => {},
       lock: (begin, end, granted) => this.locks.take(begin / BLOCK_BYTES, end / BLOCK_BYTES, false, granted),
       tenureOf: (identity) => find(identity).tenure,
+      lifeOf: (identity) => String(find(identity).life),
       loadOf: (identity) => find(identity).queue.length,
       readAt: (identity, position, length, buffer, offset, done) =>
         this.transfer('read', find(identity), position, length, buffer, offset, done),
       writeAt: (identity, position, length, buffer, offset, done) => {
         this.touched.addRange(position, position + length);
-        this.transfer('write', find(identity), position, length, buffer, offset, done);
+        const counts = this.roles.get(identity) !== 'returning';
+        this.transfer('write', find(identity), position, length, buffer, offset, (status) => {
+          if (counts) this.lacks.changed(position, position + length);
+          done(status);
+        });
       },
       zeroAt: () => {
         throw new Error('No block of this world is zero');

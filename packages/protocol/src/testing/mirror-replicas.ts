@@ -26,6 +26,8 @@ export class SimReplica {
   session = 0;
   life = 0;
   isUp = true;
+  /** When the last FLUSH was submitted that it has answered in one session and incarnation. */
+  flushed = 0;
   /** Blocks of which no sum can be computed, because their first bytes cannot be read. */
   badBlocks: number[] = [];
   /** Unflushed writes of users that were answered in this session. */
@@ -69,6 +71,15 @@ export class SimReplica {
       this.cache[block] = this.disk[block]!;
     }
     for (const [block, value] of this.log) this.write(block, value);
+  }
+
+  /** Without a session, nobody sends again what it has lost. */
+  losePower(random: SeededRandom): void {
+    this.life++;
+    for (let block = 0; block < this.cache.length; block++) {
+      if (random.chance(0.5)) this.disk[block] = this.cache[block]!;
+      this.cache[block] = this.disk[block]!;
+    }
   }
 
   /** The session ends for good: nothing of it is executed any more, or all of it was without an answer. */

@@ -14,6 +14,7 @@ import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { STATUS } from '../wire/status.ts';
 import { FakeSession, FakeStore, valuesOf } from './fake-replica.ts';
 import { ageOf, RegisterOracle, type UserIo } from './register-oracle.ts';
+import { TimesBudget } from '../mirror/lacks/change-times.ts';
 
 const BLOCKS = 4;
 const BLOCKS_PER_REGION = 2;
@@ -67,6 +68,7 @@ export class MirrorWorld {
       { mirror: 'mirror', name: 'oracle', universe: 0, readonly: false },
       {
         clock: this.clock,
+        timesBudget: new TimesBudget(),
         lost: () => {},
         settleSoon: () => {},
         unsettledGrew: () => {},

@@ -77,6 +77,7 @@ export class AttachedMirror {
       { mirror, name, universe, readonly: ports.readonly },
       {
         clock,
+        timesBudget: ports.buffers.times,
         lost: (identity, why) => this.driver.lost(identity, why),
         settleSoon: (region) => this.copier.hurry(region),
         unsettledGrew: () => this.copier.changed(),

@@ -9,6 +9,7 @@ import { ClearPlan, type Clearing } from '@rsio/protocol/mirror/copy/plans/clear
 import type { Piece } from '@rsio/protocol/mirror/copy/plans/region-pieces';
 import { ResyncPlan, type ResyncPhase } from '@rsio/protocol/mirror/copy/plans/resync-plan';
 import { SettlePlan } from '@rsio/protocol/mirror/copy/plans/settle-plan';
+import { BlockSet } from '@rsio/protocol/mirror/lacks/block-set';
 import { RegionSet } from '@rsio/protocol/mirror/regions/region-set';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
@@ -22,7 +23,7 @@ interface ResyncInner {
   phase: ResyncPhase;
   tenure: string | null;
   readonly unsettled: PrivateAs<ResyncPlan['unsettled'], RegionSet>;
-  toCopy: PrivateAs<ResyncPlan['toCopy'], RegionSet>;
+  toCopy: PrivateAs<ResyncPlan['toCopy'], BlockSet>;
 }
 
 interface SettleInner {
@@ -144,7 +145,7 @@ const RETURNING: readonly Mutant[] = [
       override<ResyncInner, [string], void>(ResyncPlan, 'setTenure', (original) => (self, tenure) => {
         const isNew = tenure !== self.tenure;
         original(self, tenure);
-        if (isNew) self.toCopy = new RegionSet();
+        if (isNew) self.toCopy = new BlockSet();
       }),
   },
   {

@@ -4,31 +4,26 @@
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { statusEntry } from '../../wire/status.ts';
+import { CHECKPOINT_BYTES } from '../lacks/limits.ts';
 import { RegionSet, regionsOf } from '../regions/region-set.ts';
 import { ClearRun } from './clear-run.ts';
 import type { CopyBuffers } from './copy-buffers.ts';
-import type { CopierEvents, CopyIo, CopyView, ResyncProgress } from './copy-ports.ts';
+import type { CopierEvents, CopyIo, CopyView, Cutter, ResyncProgress, SourceAndTargets } from './copy-ports.ts';
 import { flushAll } from './flush-run.ts';
 import { CLEAR_IDLE_MS, COPY_RETRY_MS, PIECE_MAX_BYTES, PIECES_URGENT_MAX } from './limits.ts';
 import { Pace } from './pace.ts';
 import { PieceRun, type PieceResult } from './piece-run.ts';
 import { ClearPlan } from './plans/clear-plan.ts';
 import { MapSurvey } from './plans/map-survey.ts';
-import type { Piece } from './plans/region-pieces.ts';
+import { bytesOf, type Piece } from './plans/region-pieces.ts';
 import { SettlePlan } from './plans/settle-plan.ts';
-import type { Tenant } from './plans/tenants.ts';
+import { isTenant, type Tenant } from './plans/tenants.ts';
 import { Returning } from './returning.ts';
 import { Unreadable } from './unreadable.ts';
 
-/** Cuts pieces: the plan of settling, or that of a replica that returns. */
-interface Cutter {
-  nextPiece(maxBytes: number): Piece | null;
-  isVoid(piece: Piece): boolean;
-  pieceEnded(piece: Piece, isCopied: boolean): void;
-}
-
 export class Copier {
   readonly unreadable = new Unreadable();
+  checkpointBytes = CHECKPOINT_BYTES;
   private readonly clock: Clock;
   private readonly io: CopyIo;
   private readonly buffers: CopyBuffers;
@@ -68,7 +63,7 @@ export class Copier {
     this.buffers = buffers;
     this.events = events;
     this.settle = new SettlePlan(io.unsettled);
-    this.clear = new ClearPlan(io.touched, io.unsettled);
+    this.clear = new ClearPlan(io.touched, io.unsettled, io.lacks);
   }
 
   /**
@@ -97,6 +92,7 @@ export class Copier {
   private grow(sizeBytes: number): void {
     if (this.survey === null || sizeBytes <= this.sizeBytes) return;
     this.io.touched.addRange(this.sizeBytes, sizeBytes);
+    this.io.lacks.allChanged();
     this.sizeBytes = sizeBytes;
   }
 
@@ -188,6 +184,7 @@ export class Copier {
     if (!survey.isComplete) return;
     this.startPieces(nowMs);
     this.startFlush(nowMs);
+    this.startCheckpoints();
     this.tellCaughtUp(view, nowMs);
     this.startClearing(view, nowMs);
     if (!this.hasToldSettled && this.isSettled) this.events.allSettled();
@@ -280,6 +277,7 @@ export class Copier {
       });
     }
     if (!survey.complete(members)) return;
+    io.lacks.allChanged();
     io.settledMany();
     this.clear.watch();
     this.wantPump();
@@ -361,7 +359,7 @@ export class Copier {
     if (!grant.isShared) this.ownBuffers++;
     if (isUrgent) this.urgentUnderWay++;
     else this.underWay++;
-    this.pace.took(this.clock.monotonicMs(), piece.endBytes - piece.beginBytes);
+    this.pace.took(this.clock.monotonicMs(), bytesOf(piece));
     const run = new PieceRun(this.io, {
       piece,
       buffer: grant.buffer,
@@ -410,10 +408,21 @@ export class Copier {
       }
       // What has diverged since the last turn must not count as settled.
       if (this.survey !== null) this.drainDiverged(this.survey);
-      for (const region of this.settle.flushEnded(flush, isFlushed)) this.io.settled(region);
+      for (const region of this.settle.flushEnded(flush, isFlushed)) {
+        this.io.lacks.settled(region);
+        this.io.settled(region);
+      }
       this.wantPump();
       this.otherEnded();
     });
+  }
+
+  private startCheckpoints(): void {
+    for (const replica of this.returning.values()) {
+      if (!replica.isCheckpointDue(this.checkpointBytes)) continue;
+      this.othersUnderWay++;
+      replica.checkpoint(() => this.otherEnded());
+    }
   }
 
   private tellCaughtUp(view: CopyView, nowMs: number): void {
@@ -457,16 +466,4 @@ export class Copier {
     });
     run.start();
   }
-}
-
-/** Where pieces are copied from and to. */
-interface SourceAndTargets {
-  sources(): readonly string[];
-  targets(source: string): readonly string[];
-  /** Copying has failed: it is tried again at this time. */
-  failed(untilMs: number): void;
-}
-
-function isTenant(one: { readonly identity: string; readonly tenure: string | null }): one is Tenant {
-  return one.tenure !== null;
 }

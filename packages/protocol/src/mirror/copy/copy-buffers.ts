@@ -1,7 +1,8 @@
-// The buffers of the copies of all mirrors of a process. A server that hangs keeps the buffers of its mirrors, so that a mirror that gets
+// The buffers of the copies of all mirrors of a process, and their memory of changes. A server that hangs keeps the buffers of its mirrors, so that a mirror that gets
 // none of the shared ones may have one small buffer of its own. Invariant: a grant is released once, after the last use of its buffer.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { TimesBudget } from '../lacks/change-times.ts';
 import { BUFFERS_KEPT_BYTES, BUFFERS_MAX_BYTES, PIECE_SMALL_BYTES } from './limits.ts';
 
 export interface BufferGrant {
@@ -11,6 +12,8 @@ export interface BufferGrant {
 }
 
 export class CopyBuffers {
+  /** What the mirrors remember of their changes. */
+  readonly times = new TimesBudget();
   private readonly pool = new BufferPool(BUFFERS_KEPT_BYTES);
   private sharedBytes = 0;
 

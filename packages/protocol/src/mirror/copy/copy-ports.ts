@@ -2,7 +2,9 @@
 // Positions and lengths are in bytes and multiples of a sector. Each `done` is called once, and never before the call has returned.
 
 import type { MirrorMapAnswer } from '../../wire/mirror/messages.ts';
+import type { Lacks } from '../lacks/lacks.ts';
 import type { RegionSet } from '../regions/region-set.ts';
+import type { Piece } from './plans/region-pieces.ts';
 
 /** A status is that of the answer, or OUTCOME_UNKNOWN if there is no answer because the session was given up or its I/O abandoned. */
 export type Done = (status: number) => void;
@@ -15,6 +17,8 @@ export interface CopyLock {
 export interface CopyIo {
   readonly touched: RegionSet;
   readonly unsettled: RegionSet;
+  /** What replicas that are not in sync may lack. */
+  readonly lacks: Lacks;
   /** Users' requests without an answer. */
   readonly outstanding: number;
   /** The region is equal in all of I: READs may go on. */
@@ -25,6 +29,8 @@ export interface CopyIo {
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock;
   /** Null unless the replica can execute a request now. See tenants.ts. */
   tenureOf(identity: string): string | null;
+  /** Incarnation of the replica's storage in its present session. */
+  lifeOf(identity: string): string | null;
   /** Requests that the replica has without an answer. */
   loadOf(identity: string): number;
   readAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: Done): void;
@@ -72,4 +78,19 @@ export interface ResyncProgress {
   readonly bytesPerSecond: number;
   /** Null while it cannot be estimated. */
   readonly etaMs: number | null;
+}
+
+/** Cuts pieces: the plan of settling, or that of a replica that returns. */
+export interface Cutter {
+  nextPiece(maxBytes: number): Piece | null;
+  isVoid(piece: Piece): boolean;
+  pieceEnded(piece: Piece, isCopied: boolean): void;
+}
+
+/** Where pieces are copied from and to. */
+export interface SourceAndTargets {
+  sources(): readonly string[];
+  targets(source: string): readonly string[];
+  /** Copying has failed: it is tried again at this time. */
+  failed(untilMs: number): void;
 }

@@ -16,6 +16,7 @@ import {
 import type { MirrorMapAnswer } from '../../wire/mirror/messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { MirrorIo } from '../io/mirror-io.ts';
+import type { Lacks } from '../lacks/lacks.ts';
 import type { RegionSet } from '../regions/region-set.ts';
 import type { CopyIo, CopyLock, Done } from './copy-ports.ts';
 
@@ -34,6 +35,10 @@ export class MirrorCopyIo implements CopyIo {
 
   get unsettled(): RegionSet {
     return this.io.unsettled;
+  }
+
+  get lacks(): Lacks {
+    return this.io.lacks;
   }
 
   get outstanding(): number {
@@ -55,6 +60,10 @@ export class MirrorCopyIo implements CopyIo {
 
   tenureOf(identity: string): string | null {
     return this.io.tenureOf(identity);
+  }
+
+  lifeOf(identity: string): string | null {
+    return this.io.replicaOf(identity)?.attachment.volume?.life ?? null;
   }
 
   loadOf(identity: string): number {

@@ -3,6 +3,8 @@
 
 import { expect, test } from 'vitest';
 import { STATUS } from '../../wire/status.ts';
+import { TimesBudget } from '../lacks/change-times.ts';
+import { Lacks } from '../lacks/lacks.ts';
 import { RegionSet } from '../regions/region-set.ts';
 import type { CopyIo, Done } from './copy-ports.ts';
 import { PieceRun, type PieceResult } from './piece-run.ts';
@@ -28,6 +30,7 @@ class Scene {
     const io: CopyIo = {
       touched: new RegionSet(),
       unsettled: new RegionSet(),
+      lacks: new Lacks(new RegionSet(), new TimesBudget(), () => 0),
       outstanding: 0,
       settled: unused,
       settledMany: unused,
@@ -37,6 +40,7 @@ class Scene {
         return { release: () => this.log.push('unlock') };
       },
       tenureOf: (identity) => `${identity} ${this.life}`,
+      lifeOf: unused,
       loadOf: unused,
       readAt: (identity, _position, _length, buffer, _offset, done) => add(`read ${identity}`, done, buffer),
       writeAt: (identity, _position, _length, _buffer, _offset, done) => add(`write ${identity}`, done),
@@ -46,7 +50,7 @@ class Scene {
       clearMap: unused,
     };
     const run = new PieceRun(io, {
-      piece: { region: 0, beginBytes: 0, endBytes: LENGTH },
+      piece: { region: 0, beginBytes: 0, endBytes: LENGTH, runs: [0, LENGTH] },
       buffer: Buffer.alloc(2 * LENGTH, 7),
       sources: () => sources,
       targets: (source) => targets.filter((one) => one !== source),

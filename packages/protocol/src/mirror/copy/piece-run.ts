@@ -30,7 +30,6 @@ export class PieceRun {
   private readonly io: CopyIo;
   private readonly order: PieceOrder;
   private readonly tried = new Set<string>();
-  private readonly lengthBytes: number;
   private lock: CopyLock | null = null;
   private isOver = false;
   private unanswered = 0;
@@ -41,7 +40,6 @@ export class PieceRun {
   constructor(io: CopyIo, order: PieceOrder) {
     this.io = io;
     this.order = order;
-    this.lengthBytes = order.piece.endBytes - order.piece.beginBytes;
   }
 
   start(): void {
@@ -56,13 +54,26 @@ export class PieceRun {
     const source = this.order.sources().find((identity) => !this.tried.has(identity));
     if (source === undefined) return this.end(this.tried.size > 0 && this.isRefused ? 'unreadable' : 'failed');
     this.tried.add(source);
-    const { order, lengthBytes } = this;
+    const { order } = this;
     const tenure = this.io.tenureOf(source);
-    this.io.readAt(source, order.piece.beginBytes, lengthBytes, order.buffer, 0, (status) => {
-      if (status === STATUS.OK && tenure !== null) return this.confirm(source, tenure);
-      this.isRefused &&= isOfServer(status) && status !== STATUS.OK;
-      this.read();
-    });
+    const { runs } = order.piece;
+    let failure: number = STATUS.OK;
+    this.unanswered = runs.length / 2;
+    for (let at = 0; at < runs.length; at += 2) {
+      const begin = runs[at]!;
+      this.io.readAt(source, begin, runs[at + 1]! - begin, order.buffer, this.offsetOf(begin), (status) => {
+        if (status !== STATUS.OK && (failure === STATUS.OK || !isOfServer(status))) failure = status;
+        if (--this.unanswered > 0) return;
+        if (failure === STATUS.OK && tenure !== null) return this.confirm(source, tenure);
+        this.isRefused &&= isOfServer(failure) && failure !== STATUS.OK;
+        this.read();
+      });
+    }
+  }
+
+  /** Where the byte is in the buffer. */
+  private offsetOf(positionBytes: number): number {
+    return positionBytes - this.order.piece.beginBytes;
   }
 
   /**
@@ -79,16 +90,22 @@ export class PieceRun {
   }
 
   private write(source: string): void {
-    const { order, lengthBytes, io } = this;
+    const { order, io } = this;
+    const { runs } = order.piece;
     if (order.isVoid()) return this.end('void');
     const targets = order.targets(source);
     if (targets.length === 0) return this.end('failed');
-    const isZero = order.buffer.compare(ZEROS, 0, lengthBytes, 0, lengthBytes) === 0;
-    this.unanswered = targets.length;
-    for (const target of targets) {
-      const done = (status: number): void => this.written(target, status);
-      if (isZero) io.zeroAt(target, order.piece.beginBytes, lengthBytes, done);
-      else io.writeAt(target, order.piece.beginBytes, lengthBytes, order.buffer, 0, done);
+    this.unanswered = (targets.length * runs.length) / 2;
+    for (let at = 0; at < runs.length; at += 2) {
+      const begin = runs[at]!;
+      const lengthBytes = runs[at + 1]! - begin;
+      const offset = this.offsetOf(begin);
+      const isZero = order.buffer.compare(ZEROS, 0, lengthBytes, offset, offset + lengthBytes) === 0;
+      for (const target of targets) {
+        const done = (status: number): void => this.written(target, status);
+        if (isZero) io.zeroAt(target, begin, lengthBytes, done);
+        else io.writeAt(target, begin, lengthBytes, order.buffer, offset, done);
+      }
     }
   }
 

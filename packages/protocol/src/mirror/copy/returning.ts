@@ -5,6 +5,7 @@ import type { CopyIo, ResyncProgress } from './copy-ports.ts';
 import { ResyncPlan } from './plans/resync-plan.ts';
 import { ProgressMeter } from './progress-meter.ts';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
+import { STATUS } from '../../wire/status.ts';
 
 export class Returning {
   readonly identity: string;
@@ -15,11 +16,43 @@ export class Returning {
   isToldCaughtUp = false;
   /** Nothing is copied before this time, because it failed. */
   failedUntilMs = 0;
+  private readonly io: CopyIo;
   private readonly meter = new ProgressMeter();
+  /** What was copied when the last checkpoint began. */
+  private checkpointAt = 0;
+  private isCheckpointing = false;
 
   constructor(identity: string, io: CopyIo) {
     this.identity = identity;
-    this.plan = new ResyncPlan(identity, io.touched, io.unsettled);
+    this.io = io;
+    this.plan = new ResyncPlan(identity, {
+      touched: io.touched,
+      unsettled: io.unsettled,
+      lacking: () => io.lacks.of(identity, io.lifeOf(identity)),
+    });
+  }
+
+  /** `afterBytes`: what is copied between two checkpoints. */
+  isCheckpointDue(afterBytes: number): boolean {
+    const { phase, tenure, copiedInAll } = this.plan;
+    if (phase !== 'copying' || this.isCheckpointing || copiedInAll < this.checkpointAt + afterBytes) return false;
+    return tenure !== null && this.io.tenureOf(this.identity) === tenure;
+  }
+
+  /** Flushes what was copied: a copy that starts again need not send it again. Calls `ended` once. */
+  checkpoint(ended: () => void): void {
+    const { identity, plan, io } = this;
+    const { tenure } = plan;
+    const remaining = plan.remaining();
+    const { tick } = io.lacks;
+    this.isCheckpointing = true;
+    this.checkpointAt = plan.copiedInAll;
+    io.flushAt(identity, (status) => {
+      this.isCheckpointing = false;
+      // A flush of another session, handle or incarnation covers nothing.
+      if (status === STATUS.OK && io.tenureOf(identity) === tenure && plan.tenure === tenure) io.lacks.flushed(identity, remaining, tick);
+      ended();
+    });
   }
 
   measure(nowMs: number): void {

@@ -2,7 +2,7 @@
 // only while nothing else is copied, so that one bad block holds no other region up; what is told is true until all of it was copied.
 
 import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from './limits.ts';
-import type { Piece } from './plans/region-pieces.ts';
+import type { PieceRange } from './plans/region-pieces.ts';
 
 interface Range {
   beginBytes: number;
@@ -22,7 +22,7 @@ export class Unreadable {
   }
 
   /** Returns the time to wait. */
-  failed({ region, beginBytes, endBytes }: Piece): number {
+  failed({ region, beginBytes, endBytes }: PieceRange): number {
     const before = this.ranges.get(region)?.failures ?? 0;
     if (before > 0 || this.ranges.size < UNREADABLE_MAX) this.ranges.set(region, { beginBytes, endBytes, failures: before + 1 });
     const isAlone = !this.hasCopied;
@@ -30,7 +30,7 @@ export class Unreadable {
     return isAlone ? Math.min(COPY_RETRY_MS * 2 ** before, COPY_RETRY_MAX_MS) : COPY_RETRY_MS;
   }
 
-  copied({ region, beginBytes, endBytes }: Piece): void {
+  copied({ region, beginBytes, endBytes }: PieceRange): void {
     const range = this.ranges.get(region);
     if (range === undefined) this.hasCopied = true;
     else if (beginBytes <= range.beginBytes && endBytes > range.beginBytes) {

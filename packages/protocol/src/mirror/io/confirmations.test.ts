@@ -10,6 +10,7 @@ import { FakeSession, FakeStore } from '../../testing/fake-replica.ts';
 import { OP } from '../../wire/frames.ts';
 import { CONFIRM_PATIENCE_MS } from './limits.ts';
 import { MirrorIo } from './mirror-io.ts';
+import { TimesBudget } from '../lacks/change-times.ts';
 
 class Scene {
   readonly clock = new FakeClock();
@@ -21,6 +22,7 @@ class Scene {
     { mirror: 'mirror', name: 'oracle', universe: 0, readonly: false },
     {
       clock: this.clock,
+      timesBudget: new TimesBudget(),
       lost: () => {},
       settleSoon: () => {},
       unsettledGrew: () => {},

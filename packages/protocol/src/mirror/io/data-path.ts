@@ -13,6 +13,9 @@ import type { Request, RequestEvents } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { sectorsOf } from '../../wire/header.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
+import type { TimesBudget } from '../lacks/change-times.ts';
+import { Lacks } from '../lacks/lacks.ts';
+import { TICK_MS } from '../lacks/limits.ts';
 import { RegionSet } from '../regions/region-set.ts';
 import { Confirmations } from './confirmations.ts';
 import { CopyLock } from './copy-lock.ts';
@@ -24,6 +27,8 @@ import { type LockEntry, SectorLock } from './sector-lock.ts';
 /** Each port may be called within an event of a trunk: it must not change attachments, give replicas up or set a view before that is over. */
 export interface DataPathPorts {
   readonly clock: Clock;
+  /** Shared with the other mirrors of the process. */
+  readonly timesBudget: TimesBudget;
   /** The data of the replica differs from that of the others: it has to be removed. Called once for each session. */
   lost(identity: string, why: string): void;
   /** A READ waits for this region. `settled` ends that. Called again for each further READ. */
@@ -42,6 +47,7 @@ export class DataPath implements RequestEvents {
   /** READs of these regions wait (M7). The owner adds what the maps of the claim have, before the view says that the mirror serves. */
   readonly unsettled = new RegionSet();
   readonly members = new Members();
+  readonly lacks: Lacks;
   /** The last view; null before the first one. */
   view: IoView | null = null;
   events: AttachmentEvents | null = null;
@@ -55,12 +61,15 @@ export class DataPath implements RequestEvents {
   private readonly free: Operation[] = [];
   /** Requests that wait until the mirror serves, in order of arrival. */
   private gated: Operation[] = [];
+  private readonly beganMs: number;
   private sequence = 0;
   private isSweepDue = false;
   private readonly sweepNow = (): void => this.sweep();
 
   constructor(ports: DataPathPorts) {
     this.ports = ports;
+    this.beganMs = ports.clock.monotonicMs();
+    this.lacks = new Lacks(this.touched, ports.timesBudget, () => this.tickOf(ports.clock.monotonicMs()));
     this.sectorLock = new SectorLock((entry) => this.granted(entry));
     this.confirmations = new Confirmations(this.members, {
       clock: ports.clock,
@@ -120,6 +129,7 @@ export class DataPath implements RequestEvents {
   setView(view: IoView): void {
     this.view = view;
     const freed = this.members.setView(view);
+    this.lacks.keepOnly((identity) => view.replicas.some((one) => one.identity === identity));
     if (freed !== 0) for (const operation of this.operations) operation.forget(freed);
     this.changed();
   }
@@ -131,11 +141,29 @@ export class DataPath implements RequestEvents {
   giveUp(identity: string): void {
     const replica = this.replicaOf(identity);
     if (replica === null) return;
+    this.noteLeft(replica);
     replica.isGivenUp = true;
     replica.attachment.events = null;
     this.members.update();
     abandonAll(replica);
     this.changed();
+  }
+
+  /** Before anything that is under way to the replica ends without its answer. */
+  private noteLeft(replica: Replica): void {
+    const member = this.members.find(replica.identity);
+    if (member === null || !member.isWhole) return;
+    member.isWhole = false;
+    const flushedMs = member.isLost ? member.flushedMs : (replica.attachment.log?.flushedMs ?? null);
+    this.lacks.left(replica.identity, flushedMs === null ? 0 : this.tickOf(flushedMs), member.isLost ? null : member.life);
+  }
+
+  private tickOf(ms: number): number {
+    return Math.min(0xffffffff, Math.max(0, Math.floor((ms - this.beganMs) / TICK_MS)));
+  }
+
+  private noteChanged({ begin, end }: Operation): void {
+    this.lacks.changed(begin * SECTOR_BYTES, end * SECTOR_BYTES);
   }
 
   /** The session of a replica; null if it has none. */
@@ -174,7 +202,10 @@ export class DataPath implements RequestEvents {
     // All of them are over before anything else happens: one that is granted the lock by another that leaves must not be sent.
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);
-      if (operation.phase === 'running' && operation.isChange) grew = this.unsettle(operation) || grew;
+      if (operation.phase === 'running' && operation.isChange) {
+        grew = this.unsettle(operation) || grew;
+        this.noteChanged(operation);
+      }
       if (operation.phase === 'confirming') this.confirmations.leave(operation);
       operation.phase = 'free';
     }
@@ -192,6 +223,7 @@ export class DataPath implements RequestEvents {
     const requests = this.abandon();
     this.endStatus = status;
     this.confirmations.stop();
+    this.lacks.end();
     for (const { replica } of this.members.all) {
       if (replica === null) continue;
       replica.isGivenUp = true;
@@ -330,6 +362,8 @@ export class DataPath implements RequestEvents {
     const member = this.members.find(identity);
     if (member === null || member.isLost || member.replica?.isGivenUp !== false) return;
     member.isLost = true;
+    // A later flush says nothing about a change that it has refused.
+    member.flushedMs = member.replica.attachment.log?.flushedMs ?? null;
     this.changed();
     this.ports.lost(identity, why);
   }
@@ -342,6 +376,7 @@ export class DataPath implements RequestEvents {
   private finish(operation: Operation, status: number): void {
     const { request } = operation;
     assert(request !== null && operation.phase !== 'free', 'A request of a mirror ended twice');
+    if (operation.isChange) this.noteChanged(operation);
     operation.phase = 'free';
     const last = this.operations.pop()!;
     if (last !== operation) {

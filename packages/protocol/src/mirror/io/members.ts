@@ -36,6 +36,12 @@ export class Member {
   /** True if its data differs from that of the others, or may differ. Its answers no longer count. */
   isLost = false;
   isInView = false;
+  /** True if the replica has everything, and gets everything by its session. It is copied only if it returns after that. */
+  isWhole = false;
+  /** The last FLUSH that it had answered when it was found to be lost. */
+  flushedMs: number | null = null;
+  /** Incarnation of the storage in which the replica was last ready; null: it was not yet. All that it has answered is in it. */
+  life: string | null = null;
   /** Number of requests that the replica has to answer. */
   load = 0;
   /** The member has executed a request that was submitted after the user request of this number: its handle was valid then. */
@@ -91,6 +97,8 @@ export class Members {
     member.isAsked = false;
     member.isSilent = false;
     member.confirmedSequence = 0;
+    member.life = null;
+    member.isWhole = false;
     this.update();
     return member;
   }
@@ -129,6 +137,8 @@ export class Members {
       if (member.counts) this.countsMask |= bit;
       if (member.counts && member.confirms) this.inSyncMask |= bit;
       if (replica === null || replica.isGivenUp) continue;
+      if (member.counts && member.reads) member.isWhole = true;
+      if (replica.isReady) member.life = replica.attachment.volume?.life ?? null;
       this.presentMask |= bit;
       if (replica.hasRecovered && !member.isLost) this.recoveredMask |= bit;
     }

@@ -7,6 +7,7 @@ import { Request } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
 import { MirrorIo } from './mirror-io.ts';
+import { TimesBudget } from '../lacks/change-times.ts';
 
 function scene(): { io: MirrorIo; clock: FakeClock; read: () => number[] } {
   const clock = new FakeClock();
@@ -14,6 +15,7 @@ function scene(): { io: MirrorIo; clock: FakeClock; read: () => number[] } {
     { mirror: 'm', name: 'oracle', universe: 0, readonly: false },
     {
       clock,
+      timesBudget: new TimesBudget(),
       lost: () => {},
       settleSoon: () => {},
       unsettledGrew: () => {},

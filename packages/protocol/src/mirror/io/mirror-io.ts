@@ -185,13 +185,23 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   /** Writes to one replica; otherwise as `readAt`. */
   writeAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
     this.touched.addRange(positionBytes, positionBytes + lengthBytes);
-    this.copies.transfer(OP.WRITE, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, done);
+    const noted = this.noted(identity, positionBytes, lengthBytes, done);
+    this.copies.transfer(OP.WRITE, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, noted);
   }
 
   /** Makes whole sectors of one replica zero. */
   zeroAt(identity: string, positionBytes: number, lengthBytes: number, done: CopyDone): void {
     this.touched.addRange(positionBytes, positionBytes + lengthBytes);
-    this.copies.zero(this.replicaOf(identity), positionBytes, lengthBytes, done);
+    this.copies.zero(this.replicaOf(identity), positionBytes, lengthBytes, this.noted(identity, positionBytes, lengthBytes, done));
+  }
+
+  /** What is copied to a replica that counts, to settle or to repair it, changes what others may lack. A copy to one that returns does not. */
+  private noted(identity: string, positionBytes: number, lengthBytes: number, done: CopyDone): CopyDone {
+    if (this.members.find(identity)?.counts !== true) return done;
+    return (status) => {
+      this.lacks.changed(positionBytes, positionBytes + lengthBytes);
+      done(status);
+    };
   }
 
   flushAt(identity: string, done: CopyDone): void {
@@ -201,7 +211,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   /** Changes with each OPEN that is granted and with each incarnation; null while the replica is not ready. */
   tenureOf(identity: string): string | null {
     const replica = this.replicaOf(identity);
-    if (replica === null || !replica.isReady) return null;
+    if (replica === null || !replica.isReady || this.members.find(identity)?.isLost === true) return null;
     const { trunk, attachment } = replica;
     return `${trunk.session?.id.toString('hex')} ${attachment.handle} ${attachment.volume?.life}`;
   }

@@ -18,6 +18,7 @@ import { EXTENT, IOCTL, TAKE } from '../../wire/messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import { MirrorIo } from './mirror-io.ts';
 import { Replica } from './replica.ts';
+import { TimesBudget } from '../lacks/change-times.ts';
 
 const LOG_BYTES = SLOTS * REPLAY_RANGE_COST_BYTES + 16 * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES);
 
@@ -34,6 +35,7 @@ class Mirror {
     { mirror: 'mirror', name: 'oracle', universe: 0, readonly: false },
     {
       clock: this.clock,
+      timesBudget: new TimesBudget(),
       lost: (identity) => this.lost.push(identity),
       settleSoon: () => {},
       unsettledGrew: () => {},

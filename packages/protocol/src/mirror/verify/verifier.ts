@@ -290,7 +290,7 @@ export class Verifier {
     }
     const [source = '', ...targets] = tenures.keys();
     const order = {
-      piece: { region: 0, ...range },
+      piece: { region: 0, ...range, runs: [range.beginBytes, range.endBytes] },
       buffer: grant.buffer,
       sources: () => [source],
       targets: () => targets,

@@ -2,6 +2,7 @@
 // executes a clearing: it keeps changes of the regions back, flushes all replicas, and clears the bits. Invariants: only one clearing is
 // under way. Nothing of it counts if a replica has left, or has another tenure, or if not all members are in sync any more.
 
+import type { Lacks } from '../../lacks/lacks.ts';
 import { RegionSet } from '../../regions/region-set.ts';
 import { CLEAR_REGIONS_MAX, CLEAR_RUNS_MAX } from './limits.ts';
 import { isSame, type Tenant } from './tenants.ts';
@@ -15,6 +16,7 @@ export interface Clearing {
 export class ClearPlan {
   private readonly touched: RegionSet;
   private readonly unsettled: RegionSet;
+  private readonly lacks: Pick<Lacks, 'cleared'>;
   /** Regions that were changed since the last call of `rotate`, and since the last but one. */
   private recent = new RegionSet();
   private before = new RegionSet();
@@ -22,9 +24,10 @@ export class ClearPlan {
   private clearing: Clearing | null = null;
   private cursor = 0;
 
-  constructor(touched: RegionSet, unsettled: RegionSet) {
+  constructor(touched: RegionSet, unsettled: RegionSet, lacks: Pick<Lacks, 'cleared'>) {
     this.touched = touched;
     this.unsettled = unsettled;
+    this.lacks = lacks;
   }
 
   /** From now on, the plan watches what is changed. Before, nothing is cleared. */
@@ -71,7 +74,10 @@ export class ClearPlan {
     if (!isCleared) return;
     const { ranges } = clearing;
     for (let at = 0; at < ranges.length; at += 2) {
-      for (let count = 0; count < ranges[at + 1]!; count++) this.touched.remove(ranges[at]! + count);
+      for (let count = 0; count < ranges[at + 1]!; count++) {
+        this.touched.remove(ranges[at]! + count);
+        this.lacks.cleared(ranges[at]! + count);
+      }
     }
   }
 

@@ -11,6 +11,9 @@ export const SETTLE_ALONE_MAX = 4_096;
 /** Regions that users' READs wait for and that are remembered. Further ones are settled in their turn. */
 export const URGENT_REGIONS_MAX = 1_024;
 
+/** Runs of blocks that are copied together at most: each is read, and then written, by a request of its own. */
+export const PIECE_RUNS_MAX = 16;
+
 /** Runs of regions, and regions, that are cleared at a time. Changes of these regions wait meanwhile. */
 export const CLEAR_RUNS_MAX = 32;
 export const CLEAR_REGIONS_MAX = 4_096;

@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../../wire/limits.ts';
+import { BlockSet } from '../../lacks/block-set.ts';
 import { RegionSet } from '../../regions/region-set.ts';
 import { ClearPlan } from './clear-plan.ts';
 import { CLEAR_REGIONS_MAX, SETTLE_REGIONS_MAX } from './limits.ts';
@@ -123,7 +124,7 @@ test('one replica alone is settled by a flush, apart from what diverged meanwhil
 });
 
 test('a replica that returns starts again when the volume has grown', () => {
-  const plan = new ResyncPlan('b', setOf(), setOf());
+  const plan = new ResyncPlan('b', { touched: setOf(), unsettled: setOf(), lacking: () => new BlockSet() });
   plan.setSize(MIRROR_REGION_BYTES);
   plan.setTenure('1');
   plan.pageRead(plan.nextPage()!, { regions: 1, first: 0, bits: Buffer.from([0]) }, 1);
@@ -136,7 +137,7 @@ test('a replica that returns starts again when the volume has grown', () => {
 test('idle regions are cleared in bounded runs, and those of the last seconds are not', () => {
   const touched = setOf(1, 2, 3, 9);
   for (let region = 100; region < 200 + CLEAR_REGIONS_MAX; region++) touched.add(region);
-  const plan = new ClearPlan(touched, setOf(3));
+  const plan = new ClearPlan(touched, setOf(3), { cleared: () => {} });
   plan.watch();
   plan.setMembers(MEMBERS);
   touched.add(9);

@@ -1,37 +1,54 @@
-// Decides what is copied to one replica that returns, and when it has caught up (rule M12): everything that is set in a map of I, in its own
-// map, or that this holder has sent to I. The copier executes the orders. Invariants: the copy starts again whenever the replica's session,
-// handle or incarnation changes. An unsettled region is not copied. The replica has caught up only when every region was copied while the
-// replica got all changes, and no region has diverged since.
+// Decides what is copied to one replica that returns, and when it has caught up (rule M12): what it may lack, everything that is unsettled,
+// and what is set in its own map alone. The copier executes the orders. Invariants: what is to be copied is determined anew whenever the
+// replica's session, handle or incarnation changes. An unsettled region is not copied. The replica has caught up only when all of that was
+// copied while the replica got all changes, and no region has diverged since.
 
 import type { MirrorMapAnswer } from '../../../wire/mirror/messages.ts';
+import { BlockSet } from '../../lacks/block-set.ts';
 import { RegionSet } from '../../regions/region-set.ts';
 import { type MapPage, MapReader } from './map-reader.ts';
-import { type Piece, RegionPieces } from './region-pieces.ts';
+import { bytesOf, type Piece, RegionPieces } from './region-pieces.ts';
 
 //   away --the replica has a session--> map --its whole map is read--> copying --all copied--> caught-up
 //   map, copying, caught-up --another session, handle or incarnation--> map        caught-up --a region diverged--> copying
 export type ResyncPhase = 'away' | 'map' | 'copying' | 'caught-up';
+
+export interface ResyncSource {
+  readonly touched: RegionSet;
+  readonly unsettled: RegionSet;
+  /** What the replica may lack in its present incarnation. */
+  lacking(identity: string): BlockSet;
+}
 
 export class ResyncPlan {
   readonly identity: string;
   phase: ResyncPhase = 'away';
   tenure: string | null = null;
   bytesCopied = 0;
-  private readonly touched: RegionSet;
+  /** Grows with each copy that is answered, and never falls. */
+  copiedInAll = 0;
+  private readonly source: ResyncSource;
   private readonly unsettled: RegionSet;
   private readonly pieces = new RegionPieces();
   private readonly map = new MapReader();
-  private toCopy = new RegionSet();
+  private toCopy = new BlockSet();
+  /** What was touched when `toCopy` was determined. */
+  private considered = new RegionSet();
   private cursor = 0;
 
-  constructor(identity: string, touched: RegionSet, unsettled: RegionSet) {
+  constructor(identity: string, source: ResyncSource) {
     this.identity = identity;
-    this.touched = touched;
-    this.unsettled = unsettled;
+    this.source = source;
+    this.unsettled = source.unsettled;
   }
 
   get regionsLeft(): number {
-    return this.toCopy.count;
+    return this.toCopy.regions.count;
+  }
+
+  /** What is not copied yet, or not as a whole region. */
+  remaining(): BlockSet {
+    return this.toCopy.clone();
   }
 
   get underWay(): number {
@@ -46,16 +63,18 @@ export class ResyncPlan {
   }
 
   /**
-   * The replica has a session. From now on, changes go to it, too: therefore, what was touched is looked up now and not earlier. The pages of
-   * its map come later, because a map only grows while its replica is not in sync.
+   * The replica has a session, to which changes go since it began. Therefore, what it lacks is looked up now and not earlier. The pages of its
+   * map come later, because a map only grows while its replica is not in sync.
    */
   setTenure(tenure: string): void {
     if (tenure === this.tenure) return;
     this.tenure = tenure;
     this.pieces.voidAll();
-    this.toCopy = new RegionSet();
-    this.toCopy.addAll(this.touched);
-    this.toCopy.addAll(this.unsettled);
+    this.toCopy = this.source.lacking(this.identity);
+    this.considered = new RegionSet();
+    this.considered.addAll(this.source.touched);
+    for (let region = this.unsettled.firstFrom(0); region >= 0; region = this.unsettled.firstFrom(region + 1))
+      this.toCopy.add(region, 'whole');
     this.map.begin();
     this.cursor = 0;
     this.bytesCopied = 0;
@@ -70,7 +89,12 @@ export class ResyncPlan {
   /** See MapReader.read. */
   pageRead(page: MapPage, answer: MirrorMapAnswer | null, regions: number): boolean {
     if (this.phase !== 'map') return true;
-    const isRight = this.map.read(page, answer, regions, this.toCopy);
+    const found = new RegionSet();
+    const isRight = this.map.read(page, answer, regions, found);
+    // What the holder has changed is to be copied already, as far as it is lacking. The rest is the replica's alone.
+    const { considered } = this;
+    for (let region = found.firstFromOutside(0, considered); region >= 0; region = found.firstFromOutside(region + 1, considered))
+      this.toCopy.add(region, 'whole');
     if (isRight && this.map.isComplete) this.phase = 'copying';
     return isRight;
   }
@@ -78,7 +102,7 @@ export class ResyncPlan {
   /** The region differs again in I: a change was executed at some of the replicas only. */
   diverged(region: number): void {
     if (this.phase === 'away') return;
-    this.toCopy.add(region);
+    this.toCopy.add(region, 'whole');
     this.pieces.void(region);
     if (this.phase === 'caught-up') this.phase = 'copying';
   }
@@ -89,7 +113,7 @@ export class ResyncPlan {
     let region = this.pieces.uncut(() => true);
     if (region < 0) region = this.nextFree();
     if (region < 0) return null;
-    if (!this.pieces.has(region)) this.pieces.begin(region);
+    if (!this.pieces.has(region)) this.pieces.begin(region, this.toCopy.blocksOf(region));
     return this.pieces.cut(region, maxBytes);
   }
 
@@ -100,7 +124,10 @@ export class ResyncPlan {
 
   /** `isCopied`: the replica has answered the copy with OK. */
   pieceEnded(piece: Piece, isCopied: boolean): void {
-    if (isCopied) this.bytesCopied += piece.endBytes - piece.beginBytes;
+    if (isCopied) {
+      this.bytesCopied += bytesOf(piece);
+      this.copiedInAll += bytesOf(piece);
+    }
     if (this.pieces.ended(piece, isCopied) === 'copied') this.toCopy.remove(piece.region);
   }
 
@@ -109,14 +136,15 @@ export class ResyncPlan {
    * for its answer, and the copy of a region has waited for older ones.
    */
   hasCaughtUp(): boolean {
-    if (this.phase === 'copying' && this.toCopy.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';
+    if (this.phase === 'copying' && this.toCopy.regions.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';
     return this.phase === 'caught-up';
   }
 
   private nextFree(): number {
     for (let turn = 0, from = this.cursor; turn < 2; turn++, from = 0) {
-      let region = this.toCopy.firstFromOutside(from, this.unsettled);
-      for (; region >= 0; region = this.toCopy.firstFromOutside(region + 1, this.unsettled)) {
+      const { regions } = this.toCopy;
+      let region = regions.firstFromOutside(from, this.unsettled);
+      for (; region >= 0; region = regions.firstFromOutside(region + 1, this.unsettled)) {
         if (this.pieces.has(region)) continue;
         this.cursor = region + 1;
         return region;

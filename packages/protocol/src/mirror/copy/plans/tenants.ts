@@ -12,3 +12,7 @@ export function isSame(some: readonly Tenant[], others: readonly Tenant[]): bool
     some.every((one, index) => one.identity === others[index]?.identity && one.tenure === others[index].tenure)
   );
 }
+
+export function isTenant(one: { readonly identity: string; readonly tenure: string | null }): one is Tenant {
+  return one.tenure !== null;
+}

@@ -1,0 +1,100 @@
+// When each block of a volume was last changed, for the regions that were changed lately. Memory is bounded over all mirrors: a region
+// without times of its own has one time together with all others of this kind. Times are ticks of the owner's clock. Invariant: the time
+// of a block is never before the end of its last change; it may be later.
+
+import { assert } from '@rsio/common/lib/assert';
+import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
+import type { Blocks } from './block-set.ts';
+import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES, LACK_BLOCKS, TIMED_REGIONS_MAX } from './limits.ts';
+
+/** How many regions may have times of their own: shared by all mirrors of a process. */
+export class TimesBudget {
+  private left: number;
+
+  constructor(regions = TIMED_REGIONS_MAX) {
+    this.left = regions;
+  }
+
+  take(): boolean {
+    if (this.left === 0) return false;
+    this.left--;
+    return true;
+  }
+
+  giveBack(regions: number): void {
+    this.left += regions;
+  }
+}
+
+export class ChangeTimes {
+  private readonly timed = new Map<number, Uint32Array>();
+  private readonly budget: TimesBudget;
+  /** Of all regions without times of their own. */
+  private common = 0;
+  private isEnded = false;
+
+  constructor(budget: TimesBudget) {
+    this.budget = budget;
+  }
+
+  /** A change of a range has ended at this time. */
+  mark(beginBytes: number, endBytes: number, tick: number): void {
+    const first = Math.floor(beginBytes / MIRROR_REGION_BYTES);
+    const last = Math.ceil(endBytes / MIRROR_REGION_BYTES) - 1;
+    const isWide = last - first >= CHANGE_REGIONS_MAX;
+    if (isWide) this.common = tick;
+    for (let region = first; region <= last; region++) {
+      const times = this.timed.get(region) ?? (isWide ? null : this.begin(region));
+      if (times === null) this.common = tick;
+      else {
+        const base = region * MIRROR_REGION_BYTES;
+        const from = Math.max(0, Math.floor((beginBytes - base) / LACK_BLOCK_BYTES));
+        times.fill(tick, from, Math.min(LACK_BLOCKS, Math.ceil((endBytes - base) / LACK_BLOCK_BYTES)));
+      }
+    }
+  }
+
+  /** Everything counts as changed at this time. */
+  markAll(tick: number): void {
+    this.forget();
+    this.common = tick;
+  }
+
+  /** The region is equal everywhere, and durable. */
+  drop(region: number): void {
+    if (this.timed.delete(region)) this.budget.giveBack(1);
+  }
+
+  /** Nothing is asked any more. */
+  end(): void {
+    this.forget();
+    this.isEnded = true;
+  }
+
+  private forget(): void {
+    this.budget.giveBack(this.timed.size);
+    this.timed.clear();
+  }
+
+  /** Blocks of the region whose last change may have ended at `tick` or later. */
+  changedSince(region: number, tick: number): Blocks {
+    const times = this.timed.get(region);
+    if (times === undefined) return this.common >= tick ? 'whole' : null;
+    const bits = new Uint32Array(LACK_BLOCKS / 32);
+    let isAny = false;
+    for (let block = 0; block < LACK_BLOCKS; block++) {
+      if (times[block]! < tick) continue;
+      bits[block >>> 5]! |= 1 << (block & 31);
+      isAny = true;
+    }
+    return isAny ? bits : null;
+  }
+
+  private begin(region: number): Uint32Array | null {
+    if (this.isEnded || !this.budget.take()) return null;
+    const times = new Uint32Array(LACK_BLOCKS).fill(this.common);
+    assert(!this.timed.has(region), 'A region has two times');
+    this.timed.set(region, times);
+    return times;
+  }
+}
