@@ -4,7 +4,7 @@
 // bundled, because its terminal library loads parts by name at run time. Invariant: a program's file is replaced as a whole, so that a
 // process that starts during the replacement runs the old or the new file.
 
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -35,6 +35,9 @@ function writeAll() {
     writeFileSync(`${path}.new`, contents);
     renameSync(`${path}.new`, path);
   }
+  // A hunt reads its version there, two folders above its bundle.
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  writeFileSync(join(ROOT, 'test/dist/package.json'), JSON.stringify({ type: 'module', version }));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeAll();
