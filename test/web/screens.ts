@@ -13,7 +13,7 @@ const SHOTS = [
   { name: 'overview', path: '/', height: 1500 },
   { name: 'overview-dark', path: '/', height: 1500, scheme: 'dark' },
   { name: 'overview-narrow', path: '/', width: 400, height: 1500 },
-  { name: 'volume', path: `/volume/${volumeIdAt(4)}`, height: 1100 },
+  { name: 'volume', path: `/volume/${volumeIdAt(8)}`, height: 1100 },
   { name: 'volume-waiting', path: `/volume/${volumeIdAt(33)}`, height: 700 },
   { name: 'client', path: '/client/web-07', height: 1000 },
   { name: 'server', path: '/server/themis', height: 1300 },

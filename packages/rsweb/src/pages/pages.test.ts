@@ -185,7 +185,7 @@ describe('the page of an object', () => {
     const page = volumePage(picture, view(), volumeIdAt(3))!.text;
     expect(page).toMatch(/role="img" aria-label="Latency: p50 \d+ us, p99 [\d.]+ ms, p99.9 [\d.]+ ms"/);
     const empty = volumePage(picture, view('', { history: { ringsOf: () => [] } }), volumeIdAt(3))!.text;
-    expect(empty).toContain('No figures yet');
+    expect(empty).toContain('No I/O was seen yet');
   });
 });
 

@@ -7,6 +7,7 @@ import type { View } from '../markup/view.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 
 const SIZE = html`pattern="[0-9]+[kmgtpKMGTP]?" required autocomplete="off" size="10"`;
+const LIMIT = html`pattern="off|[0-9]+[kmgtpKMGTP]?" autocomplete="off" size="10"`;
 const NAME = html`pattern="[A-Za-z0-9_.\\-]+" required autocomplete="off"`;
 
 export function volumeOrders(volume: Volume, picture: Picture, view: View): Html | null {
@@ -21,6 +22,7 @@ export function volumeOrders(volume: Volume, picture: Picture, view: View): Html
       ? html`${order('volume-snapshot', html`<label>Name of the snapshot <input name="snapshot" ${NAME}></label> <button>Make a snapshot</button>`)}
 ${order('volume-grow', html`<label>New size, such as 20g <input name="size" ${SIZE}></label> <button>Grow</button>`)}
 ${order('volume-rename', html`<label>New name <input name="newName" ${NAME}></label> <button>Rename</button>`)}
+${order('volume-set', html`<label>Requests per second, or off <input name="iops" ${LIMIT}></label> <label>Bytes per second, such as 100m, or off <input name="bandwidth" ${LIMIT}></label> <button>Limit</button>`)}
 ${order('volume-remove', html`<button class="danger">Remove \u2026</button>`)}`
       : html`<p>Orders about this volume are given at the rsweb of server ${volume.server}.</p>`
   }

@@ -91,7 +91,7 @@ function plotFigure({ of, title, unit, series }: Plot, ring: Ring | undefined, p
   const labels = series.map(({ label }) => label).join(' ');
   return html`<figure class="plot"><figcaption><b>${title}</b> <span class="legend">${legend}</span></figcaption>
 <div class="canvas" role="img" aria-label="${name}" data-plot="${of}" data-ring="${place}" data-unit="${unit}" data-series="${names}" data-labels="${labels}">${
-    ring === undefined || ring.timesMs.length < 2 ? html`<p class="none">No figures yet</p>` : drawing(values, ring, text)
+    ring === undefined || ring.timesMs.length < 2 ? html`<p class="none">No I/O was seen yet</p>` : drawing(values, ring, text)
   }</div></figure>`;
 }
 
