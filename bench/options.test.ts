@@ -24,7 +24,7 @@ test('each part can be chosen alone, and is in the help', () => {
     const expected = part === 'server' ? FULL_PLAN.rows : SECTIONS.filter((section) => section.part === part);
     expect(names(`--${part}`), part).toEqual(expected.map(({ name }) => name));
   }
-  expect(names('--scale', '--garbage')).toEqual(['clients', 'restart', 'volumes', 'paths', 'metrics', 'garbage']);
+  expect(names('--scale', '--garbage')).toEqual(['clients', 'restart', 'volumes', 'paths', 'metrics', 'limits', 'garbage']);
   expect(names('--mirrors')).toEqual(['mirrors']);
 });
 

@@ -193,6 +193,8 @@ export class SimPool {
       log: NO_LOG,
       volumes: served,
       shortage: { has: () => false },
+      bandwidth: { refresh: () => undefined },
+      halts: { facts: () => null },
       holds: { holdersOf: (id: string) => holds().holdersOf(id) },
       snapshots: { readersOf: () => [] },
       admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),

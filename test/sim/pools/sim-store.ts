@@ -207,6 +207,8 @@ function newConfigInForce(
 ): ConfigInForce {
   const ports: unknown = {
     ...{ clock: process, log: NO_LOG, volumes, shortage: { has: () => false } },
+    bandwidth: { refresh: () => undefined },
+    halts: { facts: () => null },
     holds: { holdersOf: (id: string) => holds().holdersOf(id) },
     snapshots,
     admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),

@@ -52,6 +52,7 @@ class Scene {
       takeWorkerSession: () => this.workerSession(),
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
       isClient: () => true,
+      bandwidth: { began: () => undefined },
       checkFence: () => undefined,
       checkTls: () => undefined,
       sessionEnded: () => Promise.resolve(),

@@ -69,6 +69,7 @@ function admissionsOf(
     takeWorkerSession: () => sessionOf(`session ${++started}`),
     beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
     isClient: () => true,
+    bandwidth: { began: () => undefined },
     checkFence: (node: string) => {
       if (FENCED.has(node)) throw new RsError('E_FENCED', `Node ${node} is fenced`);
     },

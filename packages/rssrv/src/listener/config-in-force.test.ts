@@ -77,6 +77,8 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     volumes,
     shortage: { has: () => false, poolOf: () => null },
     bridged: () => null,
+    bandwidth: { refresh: () => undefined },
+    halts: { facts: () => null },
     holds: { holdersOf: (id: string) => (held.has(id) ? [HOLDER] : []) },
     snapshots: { readersOf: () => readers },
     admissions: () => ({ sessions: [{ client: HOLDER, uses }] }),
