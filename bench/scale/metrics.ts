@@ -3,6 +3,8 @@
 // and once on rssrv itself.
 
 import { get } from 'node:http';
+import { setTimeout as after } from 'node:timers/promises';
+import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
 import { startClient, startServer } from '@rsio/test/support/hosts/configs';
 import type { Host } from '@rsio/test/support/hosts/host';
 import type { Hosts, TestNetwork } from '@rsio/test/support/hosts/hosts';
@@ -11,7 +13,7 @@ import type { FigureName } from '../goals.ts';
 import { LoadClient } from '../load/load-client.ts';
 import type { LoadShape, Measured, Target } from '../load/orders.ts';
 import { measure } from '../measure.ts';
-import { processTree } from '../proc.ts';
+import { cpuSecondsBetween, cpuTimeOf, processTree } from '../proc.ts';
 import { dataFile, EXPORT, inScene, NAMESPACE, VOLUME } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
@@ -28,6 +30,8 @@ const SCRAPE_MS = 1_000;
 const WINDOW_SECONDS = 2;
 const PAIRS_PER_ROUND = 4;
 const WARM_WINDOWS = 2;
+const IDLE_WARM_ANSWERS = 10;
+const IDLE_ANSWERS = 20;
 const WARM_UP_MS = 200;
 const NODE = 'venus';
 const NODEKEY = '0xvenus-secret-of-the-lab';
@@ -41,6 +45,8 @@ interface Scraped {
 
 interface Side {
   readonly title: string;
+  /** Where its metrics are. */
+  readonly address: string;
   readonly figure: FigureName;
   readonly load: LoadClient;
   readonly pids: readonly number[];
@@ -51,10 +57,11 @@ export function measureMetrics(context: SectionContext): Promise<SectionResult> 
     const { addresses, sides } = await start(hosts, context);
     const lines: Line[] = [];
     const figures: Partial<Record<FigureName, Spread>> = {};
-    for (const { title, figure, load, pids } of sides) {
+    for (const { title, figure, load, pids, address } of sides) {
+      const cpuMs = await cpuOfAnswer(address, pids);
       for (const shape of [READS, WRITES]) {
         const { line, ratio } = await compare(`${shape.title}: ${title}`, load, shape, pids, addresses, context);
-        lines.push(line);
+        lines.push({ ...line, values: [...line.values, once(cpuMs)] });
         const worst = figures[figure];
         if (worst === undefined || ratio.median < worst.median) figures[figure] = ratio;
       }
@@ -66,6 +73,7 @@ export function measureMetrics(context: SectionContext): Promise<SectionResult> 
       { heading: 'ratio of IOPS per core', digits: 3 },
       { heading: 'time of an answer, ms', digits: 1 },
       { heading: 'KiB of both answers', digits: 0 },
+      { heading: 'CPU of an answer without load, ms', digits: 1 },
     ];
     const notes = [`${VOLUMES} volumes with figures are attached; all programs share the cores of this machine`];
     return { sheets: [{ name: 'metrics', title: 'Cost of metrics on the data path', columns, lines, notes }], figures, absent: [] };
@@ -93,8 +101,14 @@ async function start(hosts: Hosts, { parent, cores }: SectionContext): Promise<{
   return {
     addresses: [onServer, onClient],
     sides: [
-      { title: 'rsiod', figure: 'metricsClient', load: await open(nbd), pids: processTree(client.pid('rsiod')) },
-      { title: 'rssrv alone', figure: 'metricsServer', load: await open(direct(network)), pids: processTree(server.pid('rssrv')) },
+      { title: 'rsiod', address: onClient, figure: 'metricsClient', load: await open(nbd), pids: processTree(client.pid('rsiod')) },
+      {
+        title: 'rssrv alone',
+        address: onServer,
+        figure: 'metricsServer',
+        load: await open(direct(network)),
+        pids: processTree(server.pid('rssrv')),
+      },
     ],
   };
 }
@@ -146,6 +160,14 @@ async function compare(
     once(bytes / KIB),
   ];
   return { line: { what, values }, ratio };
+}
+
+/** CPU time that an answer costs all processes of the daemon. Others who use the machine change it little. */
+async function cpuOfAnswer(address: string, pids: readonly number[]): Promise<number> {
+  for (let turn = 0; turn < IDLE_WARM_ANSWERS; turn++) await bytesOf(address).then(() => after(COLLECT_INTERVAL_MS));
+  const before = cpuTimeOf(pids);
+  for (let turn = 0; turn < IDLE_ANSWERS; turn++) await bytesOf(address).then(() => after(COLLECT_INTERVAL_MS));
+  return (cpuSecondsBetween(before, cpuTimeOf(pids)) * 1000) / IDLE_ANSWERS;
 }
 
 /** Reads all addresses at once, now and every second, until `end`. */
