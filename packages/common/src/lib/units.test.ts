@@ -14,6 +14,7 @@ import {
   parseSize,
   printDuration,
   printEndpoint,
+  printRoundedSize,
   printSize,
   quoteText,
 } from './units.ts';
@@ -155,4 +156,15 @@ test('Foreign text in a message is cut and has no control characters', () => {
 
 test('an invalid value that changes the direction of text, or drives a terminal, is shown escaped', () => {
   expect(quoteText('\u202ea\u009bb\u2028c\n')).toBe('"\\u202ea\\x9bb\\u2028c\\n"');
+});
+
+test('a size for people is exact if that is short, and else has one decimal', () => {
+  expect([0, 512, 65_536, 100 << 20, 8_918_560 * 1_024, 5 * 2 ** 30 + 1].map(printRoundedSize)).toEqual([
+    '0',
+    '512',
+    '64k',
+    '100m',
+    '8.5g',
+    '5.0g',
+  ]);
 });

@@ -26,6 +26,8 @@ const DURATION_UNITS = [
 
 const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${NAME_MAX_BYTES}}$`);
 
+/** A size that is printed exactly for people has at most this many characters. */
+const EXACT_SIZE_MAX_CHARS = 5;
 export const SIZE_ALLOWED = 'a whole number of bytes, or a whole number with the unit k, m, g, t or p (powers of 1024)';
 export const DURATION_ALLOWED = 'a whole number with the unit ms, s, m or h, such as 200ms or 3s';
 export const NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . - (but not "." or "..")`;
@@ -69,6 +71,13 @@ export function parseSize(text: string): number {
 export function printSize(sizeBytes: number): string {
   const unit = sizeBytes === 0 ? undefined : SIZE_UNITS.find(([, factor]) => sizeBytes % factor === 0);
   return unit === undefined ? String(sizeBytes) : `${sizeBytes / unit[1]}${unit[0]}`;
+}
+
+/** Prints a size in bytes for people: exactly if that is short, else with one decimal, such as `8.5g`. */
+export function printRoundedSize(sizeBytes: number): string {
+  const exact = printSize(sizeBytes);
+  const unit = SIZE_UNITS.filter(([, factor]) => factor <= sizeBytes).toSorted(([, one], [, other]) => other - one)[0];
+  return exact.length <= EXACT_SIZE_MAX_CHARS || unit === undefined ? exact : `${(sizeBytes / unit[1]).toFixed(1)}${unit[0]}`;
 }
 
 /** Parses a duration such as `200ms`, `3s`, `10m` or `1h` into ms. The unit is required. Throws E_USAGE. */

@@ -43,9 +43,19 @@ export async function readBackup(file: string): Promise<BackupRecord> {
   throw new RsError('E_USAGE', `${record} does not describe a backup: restore it, or make a full backup`);
 }
 
+/** Throws E_USAGE if there is no file with this name. */
+export async function findBackup(file: string): Promise<void> {
+  try {
+    await stat(file);
+  } catch (thrown) {
+    throw new RsError('E_USAGE', `There is no backup ${file} (${errnoName(thrown) ?? '?'}): name a file that rsconfig backup has made`);
+  }
+}
+
 /** Makes an empty file for a backup that is being written, which only this user can read. Throws E_EXISTS if the backup exists. */
-export async function beginBackup(file: string): Promise<string> {
-  await mkdir(path.dirname(file), { recursive: true });
+export async function beginBackup(file: string, note: (sentence: string) => void): Promise<string> {
+  const made = await mkdir(path.dirname(file), { recursive: true });
+  if (made !== undefined) note(`Directory ${made} did not exist and was made: mount the disk for backups first if it belongs there`);
   if ((await stat(file).catch(() => null)) !== null)
     throw new RsError('E_EXISTS', `Backup ${file} exists: choose another directory, or remove it`);
   const part = `${file}.part`;

@@ -29,7 +29,7 @@ export interface Backup {
   readonly base: string | null;
 }
 
-type Ports = Pick<CommandContext, 'call' | 'clock' | 'paths'>;
+type Ports = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note'>;
 
 /** Backs an attached snapshot up. Throws E_EXISTS, E_SYSTEM, E_USAGE and E_UNKNOWN_SNAPSHOT. */
 export async function backUp(ports: Ports, snapshot: AttachmentView, request: BackupRequest): Promise<Backup> {
@@ -42,7 +42,7 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
   const before = baseFile === null ? null : await readBackup(baseFile);
   const base = baseFile === null ? null : path.basename(baseFile);
   const uri = exportUri(ports.paths.nbdSocket, exportName(snapshot));
-  const part = await beginBackup(file);
+  const part = await beginBackup(file, ports.note);
   try {
     let readBytes: number | null = null;
     if (base === null || before === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);

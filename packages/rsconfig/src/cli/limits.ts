@@ -48,3 +48,5 @@ export const ROUTE_TABLE_FIRST = 101;
 export const VERIFY_LOOK_MS = 500;
 /** Clocks of a server and of this machine that differ by less are no finding: the time of the handshake is part of the difference. */
 export const CLOCKS_DIFFER_MS = 5_000;
+/** Age of the newest backup of a volume from which on it is late: a day, and what a backup may take. As the alert rule RsioBackupOld. */
+export const BACKUP_LATE_MS = 26 * 3_600_000;

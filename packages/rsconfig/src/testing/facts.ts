@@ -123,6 +123,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     volumes: { failing: [], deadMounts: [] },
     mirrors: [],
     servers: [],
+    backups: [],
     upkeep: { disks: [], certificate: null },
     nowMs: AT_MS,
     system: {

@@ -3,7 +3,7 @@
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import { printSize } from '@rsio/common/lib/units';
+import { printRoundedSize } from '@rsio/common/lib/units';
 
 export interface Asker {
   /** Null for a program on the server itself, which may do everything. */
@@ -88,7 +88,7 @@ export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): v
   if (asker.role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
   throw new RsError(
     'E_RIGHTS',
-    `${askerText(asker)} asks for ${printSize(moreBytes)} and has ${printSize(hasBytes)} of its limit ${printSize(limitBytes)}: ` +
+    `${askerText(asker)} asks for ${printRoundedSize(moreBytes)} and has ${printRoundedSize(hasBytes)} of its limit ${printRoundedSize(limitBytes)}: ` +
       'remove a volume or a snapshot, or raise limit= in its line in [rights] of rssrvcfg',
     { node, askedBytes: moreBytes, hasBytes, limitBytes },
   );

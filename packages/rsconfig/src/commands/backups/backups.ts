@@ -7,6 +7,7 @@ import { count, object, orNull, text } from '@rsio/common/control/shape';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
 import { isSnapshot, parseVolumeName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
+import { findBackup } from '../../backup/backup-files.ts';
 import { backUp, writeBack } from '../../backup/backup.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { withTriggers } from '../../freeze/client-triggers.ts';
@@ -75,6 +76,7 @@ again.`,
     const parts = parseVolumeName(name);
     if (parts === null || parts.snapshot !== null)
       throw usageError(`${name} is not the name of a volume: give NAME, such as oracle or osl:oracle@0`);
+    await findBackup(file);
     if (!yes) await confirm(context, file, name);
     const result = await whileAttached(context, name, false, async (view) => {
       if (isSnapshot(view.name) || view.readonly) throw new RsError('E_USAGE', `${volumeLabel(view)} is read-only: choose another volume`);

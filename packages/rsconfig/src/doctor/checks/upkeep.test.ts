@@ -2,7 +2,7 @@
 // packages/common/src/manage/upkeep.test.ts.
 
 import { expect, test } from 'vitest';
-import { CLOCKS_DIFFER_MS } from '../../cli/limits.ts';
+import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../cli/limits.ts';
 import { doctorFacts } from '../../testing/facts.ts';
 import { diagnose } from '../doctor.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
@@ -30,6 +30,16 @@ test('clocks that differ, in both directions', () => {
     'warning: server ahead: Its clock is 5 s ahead of the one of this machine',
     'warning: server behind: Its clock is 3600 s behind the one of this machine',
   ]);
+});
+
+test('a backup that is late', () => {
+  const { nowMs } = doctorFacts({});
+  const backup = { namespace: 'osl', name: 'oracle', universe: 0 };
+  const backups = [
+    { ...backup, atMs: nowMs - BACKUP_LATE_MS },
+    { ...backup, name: 'www', atMs: nowMs - BACKUP_LATE_MS - 1 },
+  ];
+  expect(said({ backups })).toEqual(['warning: volume osl:www@0: Its newest backup by rsconfig backup was made 2010_09_13-13:02:31 (GMT)']);
 });
 
 test('a disk without room is an error', () => {

@@ -1,12 +1,14 @@
-// Checks what changes with time: releases of the servers, clocks, room for state and logs, the certificate of rsweb. That rsiod has the release
+// Checks what changes with time: releases of the servers, clocks, backups, room for state and logs, the certificate of rsweb. That rsiod has the release
 // of rsconfig is checked in daemon.ts. Invariant: a server that does not say its release or time is left out.
 
 import { upkeepFaults } from '@rsio/common/manage/upkeep';
-import { CLOCKS_DIFFER_MS } from '../../cli/limits.ts';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { formatTime } from '@rsio/common/log/log-line';
+import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../cli/limits.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 
-export function checkUpkeep({ servers, upkeep, nowMs, daemon }: DoctorFacts): Finding[] {
+export function checkUpkeep({ servers, backups, upkeep, nowMs, daemon }: DoctorFacts): Finding[] {
   const findings = new FindingList('upkeep');
   const own = daemon.view?.version ?? null;
   for (const { name, release, clockOffMs } of servers) {
@@ -25,10 +27,20 @@ export function checkUpkeep({ servers, upkeep, nowMs, daemon }: DoctorFacts): Fi
       );
     }
   }
+  for (const { atMs, ...volume } of backups.filter((one) => nowMs - one.atMs > BACKUP_LATE_MS)) {
+    const what = `Its newest backup by rsconfig backup was made ${formatTime(atMs)}`;
+    findings.warning(
+      `volume ${volumeLabel(volume)}`,
+      what,
+      null,
+      'look at what runs rsconfig backup (cron, a systemd timer), or run it now',
+    );
+  }
   for (const { isError, object, what, where, remedy, commands } of upkeepFaults(upkeep, nowMs)) {
     if (isError) findings.error(object, what, where, remedy, commands);
     else findings.warning(object, what, where, remedy, commands);
   }
-  if (findings.list.length === 0) findings.ok('upkeep', 'Releases and clocks agree, and there is room for state and logs');
+  if (findings.list.length === 0)
+    findings.ok('upkeep', 'Releases and clocks agree, no backup is late, and there is room for state and logs');
   return findings.list;
 }

@@ -3,7 +3,7 @@
 
 import type { IniDocument } from '@rsio/common/config/ini/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
-import type { DaemonView, ServerView, StatusView } from '@rsio/common/control/methods';
+import type { BackupView, DaemonView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import type { Upkeep } from '@rsio/common/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
@@ -32,6 +32,8 @@ export interface DoctorFacts {
   readonly system: SystemFacts;
   /** The servers as rsiod knows them; empty if it did not say. */
   readonly servers: readonly Pick<ServerView, 'name' | 'release' | 'clockOffMs'>[];
+  /** The newest backup of each volume that rsconfig backup has backed up on this machine. */
+  readonly backups: readonly Pick<BackupView, 'namespace' | 'name' | 'universe' | 'atMs'>[];
   readonly upkeep: Upkeep;
   /** The time of this machine. */
   readonly nowMs: number;

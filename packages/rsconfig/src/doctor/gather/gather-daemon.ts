@@ -65,6 +65,15 @@ export async function gatherMirrors({ call }: CommandContext, { view }: DaemonFa
   }
 }
 
+export async function gatherBackups({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['backups']> {
+  if (view === null || !view.methods.includes('backups')) return [];
+  try {
+    return (await call('backups', {}, DOCTOR_ANSWER_TIMEOUT_MS)).backups;
+  } catch {
+    return [];
+  }
+}
+
 /** Returns no servers if the daemon does not say. */
 export async function gatherServers({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['servers']> {
   if (view === null) return [];
