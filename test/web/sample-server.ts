@@ -3,7 +3,7 @@
 
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { securityHeaders } from '@rsio/rsweb/http/answer';
+import { SECURITY_HEADERS } from '@rsio/rsweb/http/answer';
 import { Assets } from '@rsio/rsweb/http/assets';
 import type { Html } from '@rsio/rsweb/markup/html';
 import type { View } from '@rsio/rsweb/markup/view';
@@ -47,13 +47,13 @@ export async function startSampleServer(first: Picture = samplePicture()): Promi
     const url = new URL(request.url ?? '/', 'http://sample');
     const [, kind = '', name = ''] = url.pathname.split('/');
     const send = (status: number, type: string, body: string | Uint8Array): void => {
-      response.writeHead(status, { ...securityHeaders(false), 'Content-Type': type }).end(body);
+      response.writeHead(status, { ...SECURITY_HEADERS, 'Content-Type': type }).end(body);
     };
     if (kind === 'assets') {
       const { status, type, body } = assets.answer(name, '');
       send(status, type, body);
     } else if (url.pathname === '/live') {
-      response.writeHead(200, { ...securityHeaders(false), 'Content-Type': 'text/event-stream' });
+      response.writeHead(200, { ...SECURITY_HEADERS, 'Content-Type': 'text/event-stream' });
       response.write('event: picture\ndata: {}\n\n');
       open.add(response);
       response.on('close', () => open.delete(response));

@@ -42,8 +42,8 @@ afterEach(async () => {
 
 const status = () => ({ interfaces: [], waiting: [], logs: [], mirrors: [] });
 
-async function serve(handlers: Partial<ControlHandlers>): Promise<ControlServer> {
-  const server = await startControlServer(path, CONTROL_METHODS, handlers, quietLog);
+async function serve(handlers: Partial<ControlHandlers>, log = quietLog): Promise<ControlServer> {
+  const server = await startControlServer(path, CONTROL_METHODS, handlers, log);
   closing.push(() => server.close());
   return server;
 }
@@ -126,6 +126,22 @@ describe('callControl and startControlServer', () => {
     });
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({ code: 'E_INTERNAL', message: 'x is undefined' });
     await expect(callControl(path, 'status', {})).rejects.toMatchObject({ code: 'E_INTERNAL' });
+  });
+
+  test('on whose behalf a program asks is logged, on one line and with a bound, and changes nothing else', async () => {
+    const said: [string, unknown][] = [];
+    await serve({ status }, { ...quietLog, info: (line, fields) => void said.push([line, fields]) });
+    const long = `anna\n${'x'.repeat(1_000)}`;
+    const answers = await ask(
+      `${JSON.stringify({ id: 1, method: 'status', by: 'rsweb token anna' })}\n${JSON.stringify({ id: 2, method: 'status', by: long })}\n`,
+      2,
+    );
+    expect(answers.map(({ error }) => error)).toEqual([undefined, undefined]);
+    expect(said[0]).toEqual(['rsweb token anna asks for status', { audit: true, by: 'rsweb token anna' }]);
+    expect(said[1]?.[0]).toMatch(/^anna\\nx+ asks for status$/);
+    expect(said[1]?.[0].length).toBeLessThan(200);
+    expect(await ask('{"id":3,"method":"status","by":{}}\n', 1)).toMatchObject([{ id: 3 }]);
+    expect(said.length).toBe(2);
   });
 
   test('requests of one connection are answered in order of completion, by id', async () => {

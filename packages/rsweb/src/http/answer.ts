@@ -24,24 +24,21 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Half a year, in seconds. */
-const STRICT_TRANSPORT = 'max-age=15768000';
-
-/** Headers of every answer. `isTls`: the browser may from now on use HTTPS only. */
-export function securityHeaders(isTls: boolean): Readonly<Record<string, string>> {
-  return {
-    'Content-Security-Policy': POLICY,
-    'X-Content-Type-Options': 'nosniff',
-    'X-Frame-Options': 'DENY',
-    // With no-referrer, browsers would send no usable Origin with a form.
-    'Referrer-Policy': 'same-origin',
-    'Cross-Origin-Opener-Policy': 'same-origin',
-    'Cross-Origin-Resource-Policy': 'same-origin',
-    'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
-    'Cache-Control': 'no-store',
-    ...(isTls ? { 'Strict-Transport-Security': STRICT_TRANSPORT } : {}),
-  };
-}
+/**
+ * Headers of every answer. Strict-Transport-Security is not among them: it would hold for all ports of the host, and browsers would refuse plain
+ * pages of other programs there. This server speaks HTTPS only if it has a certificate.
+ */
+export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  'Content-Security-Policy': POLICY,
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  // With no-referrer, browsers would send no usable Origin with a form.
+  'Referrer-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+  'Cache-Control': 'no-store',
+};
 
 export function page(text: string, status = 200, headers: Answer['headers'] = {}): Answer {
   return { status, type: HTML, body: text, headers };

@@ -12,7 +12,7 @@ import { printEndpoint } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { Credentials } from '../config/credentials.ts';
 import type { Listen } from '../config/value-types.ts';
-import { type Answer, plain, securityHeaders } from './answer.ts';
+import { type Answer, plain, SECURITY_HEADERS } from './answer.ts';
 import { readBody } from './body.ts';
 import {
   CLOSE_MS,
@@ -170,7 +170,7 @@ export class WebServer {
       response.destroy();
       return;
     }
-    for (const [name, value] of Object.entries({ ...securityHeaders(this.isTls), ...headers })) {
+    for (const [name, value] of Object.entries({ ...SECURITY_HEADERS, ...headers })) {
       response.setHeader(name, typeof value === 'string' ? value : [...value]);
     }
     // The rest of a body that was not read would be taken for the next request.
@@ -188,7 +188,7 @@ export class WebServer {
       this.send(plain(405, 'A stream of events has no HEAD', { Allow: 'GET' }), message, response);
       return;
     }
-    const headers = { ...securityHeaders(this.isTls), 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
+    const headers = { ...SECURITY_HEADERS, 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
     response.writeHead(200, headers);
     const closed = stream.open({
       get backlogBytes() {
