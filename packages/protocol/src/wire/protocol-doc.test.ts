@@ -94,6 +94,8 @@ const welcome = codec.encodeWelcome({
   windowBytes: 2 ** 25,
   interfaces: [port],
   generation: 1,
+  release: '0.2.0',
+  wallMs: 1,
 });
 
 const id = '0'.repeat(32);

@@ -19,7 +19,7 @@ class Scene {
   readonly metrics: ClientMetrics;
 
   constructor() {
-    const target = { pathCount: 1, reason: '', log: LOG, waitsForSpace: false };
+    const target = { pathCount: 1, reason: '', log: LOG, waitsForSpace: false, heldBy: null };
     const counters = new VolumeCounters();
     counters.ended({ op: 'write', lengthBytes: 512 } as Parameters<VolumeCounters['ended']>[0], 0, 0.1, 0);
     const volume = {

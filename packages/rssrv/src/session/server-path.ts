@@ -3,7 +3,6 @@
 // is held back counts as not yet received. The path processes a held READ when there is room, or drops the READ if the path closes first.
 // Invariant: log lines about paths on one interface never suppress log lines about paths on another interface.
 
-import { programVersion } from '@rsio/common/lib/version';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -146,8 +145,6 @@ export class ServerPath implements ConnectionEvents {
       buildWelcome(welcomeKey, transcript, {
         ...welcome,
         path: this.number,
-        release: programVersion(),
-        wallMs: Math.floor(this.clock.wallMs()),
       }),
     );
     encoder.flush();

@@ -45,6 +45,8 @@ import { type Answered, SessionVolumes, type VolumePorts } from './session-volum
 export interface SessionPorts extends VolumePorts, ListenerPorts {
   readonly log: Log;
   readonly pools: ConnectionPools;
+  /** What clients are told of the release, beside the time; missing: neither is told, as by servers of before. */
+  readonly version?: string;
   /** The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
@@ -126,7 +128,9 @@ export class Session implements ServerPathEvents {
     this.paths.set(path.number, path);
     path.listed(this.interfaces);
     const { id: session, interfaces, listGeneration: generation } = this;
-    path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation });
+    const { version, clock } = this.ports;
+    const about = version === undefined ? {} : { release: version, wallMs: Math.floor(clock.wallMs()) };
+    path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation, ...about });
     this.pathLog.report(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
     this.ports.pathsChanged(this.paths.size);
   }

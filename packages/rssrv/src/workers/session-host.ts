@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
@@ -65,6 +66,7 @@ export class SessionHost {
       clock: systemClock,
       log,
       pools,
+      version: programVersion(),
       pathsChanged: (count) => ports.send({ type: 'paths', count }),
       clientEnds: (sentence) => void this.end('E_NO_SESSION', sentence),
       list: async () => listFrom(await this.ask({ what: 'list' })),

@@ -5,7 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { PEM_MAX_BYTES, TOKEN_FILE_MAX_BYTES, TOKEN_MAX_CHARS } from './limits.ts';
+import { PEM_MAX_BYTES, TOKEN_FILE_MAX_BYTES, WEB_TOKEN_MAX_CHARS } from './limits.ts';
 import type { WebConfig } from './rswebcfg.ts';
 
 /** Texts of PEM files. */
@@ -73,7 +73,7 @@ function readText(file: string, maxBytes: number, what: string): string {
 /** The token in a file. Throws E_CONFIG if the file cannot be used. */
 export function readToken(file: string): string {
   const text = readText(file, TOKEN_FILE_MAX_BYTES, 'token-file').trim();
-  if (/^[\x21-\x7e]+$/.test(text) && text.length <= TOKEN_MAX_CHARS) return text;
+  if (/^[\x21-\x7e]+$/.test(text) && text.length <= WEB_TOKEN_MAX_CHARS) return text;
   throw new RsError('E_CONFIG', `The token-file ${file} contains no token: it has to be one line of printable ASCII characters`, { file });
 }
 

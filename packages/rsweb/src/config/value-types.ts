@@ -4,7 +4,7 @@
 import type { ValueType } from '@rsio/common/config/schema/value-types';
 import { ENDPOINT_ALLOWED, type Endpoint, parseEndpoint, refuse } from '@rsio/common/lib/units';
 import { isLoopback } from './addresses.ts';
-import { HOST_NAME_MAX_CHARS, NAMES_MAX, URL_MAX_CHARS } from './limits.ts';
+import { HOST_NAME_MAX_CHARS, NAMES_MAX, SOURCE_URL_MAX_CHARS } from './limits.ts';
 
 export interface Listen {
   readonly address: string;
@@ -59,7 +59,7 @@ export const sourceUrl: ValueType<string> = {
   allowed: 'an origin such as https://big-9:5080; plain http only with a loopback address, such as http://127.0.0.1:5080',
   isSecret: false,
   parse: (text) => {
-    const url = text.length <= URL_MAX_CHARS && URL.canParse(text) ? new URL(text) : null;
+    const url = text.length <= SOURCE_URL_MAX_CHARS && URL.canParse(text) ? new URL(text) : null;
     const isBare =
       url !== null && url.username === '' && url.password === '' && url.pathname === '/' && url.search === '' && url.hash === '';
     const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1')));

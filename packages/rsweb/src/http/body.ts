@@ -3,21 +3,21 @@
 
 import type { IncomingMessage } from 'node:http';
 import { type Answer, plain } from './answer.ts';
-import { BODY_MAX_BYTES } from './limits.ts';
+import { WEB_BODY_MAX_BYTES } from './limits.ts';
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
 /** The text of the body, or the answer to a request whose body is not acceptable. Rejects if the peer goes away. */
 export async function readBody(message: IncomingMessage): Promise<string | Answer> {
-  const tooLarge = plain(413, `A form may have ${BODY_MAX_BYTES} bytes`);
+  const tooLarge = plain(413, `A form may have ${WEB_BODY_MAX_BYTES} bytes`);
   if (!FORM_TYPE.test(message.headers['content-type'] ?? '')) return plain(415, 'Send a form: application/x-www-form-urlencoded');
-  if (Number(message.headers['content-length'] ?? 0) > BODY_MAX_BYTES) return tooLarge;
+  if (Number(message.headers['content-length'] ?? 0) > WEB_BODY_MAX_BYTES) return tooLarge;
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   // The connection stays for the answer, also if the body is too large.
   for await (const chunk of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
-    if (sizeBytes > BODY_MAX_BYTES) return tooLarge;
+    if (sizeBytes > WEB_BODY_MAX_BYTES) return tooLarge;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -3,16 +3,16 @@
 
 import { assert } from '@rsio/common/lib/assert';
 
-export const CONNECTIONS_MAX = 512;
+export const WEB_CONNECTIONS_MAX = 512;
 /** Connections of one address; of an IPv6 address, of its /64 network. A proxy on this machine counts as one address. */
 export const CONNECTIONS_PER_SOURCE_MAX = 128;
 export const REQUESTS_PER_CONNECTION_MAX = 10_000;
 /** The request line and all headers. */
-export const HEADERS_MAX_BYTES = 16 * 1_024;
-export const HEADERS_MAX = 64;
-export const URL_MAX_CHARS = 2_048;
+export const WEB_HEADERS_MAX_BYTES = 16 * 1_024;
+export const WEB_HEADERS_MAX = 64;
+export const WEB_URL_MAX_CHARS = 2_048;
 export const COOKIES_MAX = 32;
-export const BODY_MAX_BYTES = 16 * 1_024;
+export const WEB_BODY_MAX_BYTES = 16 * 1_024;
 export const FORM_FIELDS_MAX = 64;
 /** Time for a TLS handshake, for the headers of a request, and for the whole request. */
 export const HANDSHAKE_MS = 5_000;
@@ -28,5 +28,5 @@ export const CLOSE_MS = 2_000;
 export const ASSETS_MAX = 64;
 export const ASSETS_MAX_BYTES = 1_024 * 1_024;
 
-assert(CONNECTIONS_PER_SOURCE_MAX * 2 <= CONNECTIONS_MAX, 'One address must not take all connections');
+assert(CONNECTIONS_PER_SOURCE_MAX * 2 <= WEB_CONNECTIONS_MAX, 'One address must not take all connections');
 assert(HEADERS_MS <= REQUEST_MS && REQUEST_MS < SILENCE_MS, 'A request must not outlive its connection');

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
 import { quietLog } from '@rsio/common/log/log';
 import { plain } from './answer.ts';
-import { BODY_MAX_BYTES, CONNECTIONS_PER_SOURCE_MAX, FORM_FIELDS_MAX, HEADERS_MAX_BYTES, URL_MAX_CHARS } from './limits.ts';
+import { WEB_BODY_MAX_BYTES, CONNECTIONS_PER_SOURCE_MAX, FORM_FIELDS_MAX, WEB_HEADERS_MAX_BYTES, WEB_URL_MAX_CHARS } from './limits.ts';
 import type { Reply } from './reply.ts';
 import type { Request } from './request.ts';
 import { WebServer } from './web-server.ts';
@@ -73,9 +73,9 @@ test.each([
   ['400', `POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n${END}0\r\n\r\n`],
   ['405', `DELETE / HTTP/1.1\r\n${END}`],
   ['405', `OPTIONS / HTTP/1.1\r\n${END}`],
-  ['414', `GET /${'a'.repeat(URL_MAX_CHARS)} HTTP/1.1\r\n${END}`],
-  ['431', `GET / HTTP/1.1\r\nA: ${'a'.repeat(HEADERS_MAX_BYTES)}\r\n${END}`],
-  ['413', post('a'.repeat(BODY_MAX_BYTES + 1))],
+  ['414', `GET /${'a'.repeat(WEB_URL_MAX_CHARS)} HTTP/1.1\r\n${END}`],
+  ['431', `GET / HTTP/1.1\r\nA: ${'a'.repeat(WEB_HEADERS_MAX_BYTES)}\r\n${END}`],
+  ['413', post('a'.repeat(WEB_BODY_MAX_BYTES + 1))],
   ['413', post('a=1&'.repeat(FORM_FIELDS_MAX + 1))],
   ['415', `POST / HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n${END}{}`],
 ])('answers %s to a hostile request', async (status, text) => {

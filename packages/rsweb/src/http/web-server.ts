@@ -16,18 +16,18 @@ import { type Answer, plain, SECURITY_HEADERS } from './answer.ts';
 import { readBody } from './body.ts';
 import {
   CLOSE_MS,
-  CONNECTIONS_MAX,
+  WEB_CONNECTIONS_MAX,
   CONNECTIONS_PER_SOURCE_MAX,
   HANDSHAKE_MS,
-  HEADERS_MAX,
-  HEADERS_MAX_BYTES,
+  WEB_HEADERS_MAX,
+  WEB_HEADERS_MAX_BYTES,
   HEADERS_MS,
   KEEP_ALIVE_MS,
   LOOK_MS,
   REQUEST_MS,
   REQUESTS_PER_CONNECTION_MAX,
   SILENCE_MS,
-  URL_MAX_CHARS,
+  WEB_URL_MAX_CHARS,
 } from './limits.ts';
 import type { EventStream, Handler } from './reply.ts';
 import { parseBearer, parseCookies, parseForm, parsePath, type Request } from './request.ts';
@@ -39,7 +39,7 @@ export interface WebServerPorts {
 }
 
 const BOUNDS = {
-  maxHeaderSize: HEADERS_MAX_BYTES,
+  maxHeaderSize: WEB_HEADERS_MAX_BYTES,
   headersTimeout: HEADERS_MS,
   requestTimeout: REQUEST_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
@@ -65,9 +65,9 @@ export class WebServer {
       credentials === null
         ? createServer(BOUNDS, take)
         : createTlsServer({ ...BOUNDS, handshakeTimeout: HANDSHAKE_MS, ...tlsOptions(credentials) }, take);
-    this.server.maxConnections = CONNECTIONS_MAX;
+    this.server.maxConnections = WEB_CONNECTIONS_MAX;
     this.server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
-    this.server.maxHeadersCount = HEADERS_MAX;
+    this.server.maxHeadersCount = WEB_HEADERS_MAX;
     this.server.timeout = SILENCE_MS;
     this.server.on('connection', (socket: Socket) => this.count(socket));
   }
@@ -142,7 +142,7 @@ export class WebServer {
   private async read(message: IncomingMessage): Promise<Request | Answer> {
     const { method = '', url = '', headers, rawHeaders } = message;
     if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') return plain(405, 'No such method', { Allow: METHODS });
-    if (url.length > URL_MAX_CHARS) return plain(414, `A URL may have ${URL_MAX_CHARS} characters`);
+    if (url.length > WEB_URL_MAX_CHARS) return plain(414, `A URL may have ${WEB_URL_MAX_CHARS} characters`);
     const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
     const [rawPath = '', ...rest] = url.split('?');
     const path = parsePath(rawPath);

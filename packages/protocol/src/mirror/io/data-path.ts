@@ -15,7 +15,7 @@ import { sectorsOf } from '../../wire/header.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
 import type { TimesBudget } from '../lacks/change-times.ts';
 import { Lacks } from '../lacks/lacks.ts';
-import { TICK_MS } from '../lacks/limits.ts';
+import { LACK_TICK_MS } from '../lacks/limits.ts';
 import { RegionSet } from '../regions/region-set.ts';
 import { Confirmations } from './confirmations.ts';
 import { CopyLock } from './copy-lock.ts';
@@ -159,7 +159,7 @@ export class DataPath implements RequestEvents {
   }
 
   private tickOf(ms: number): number {
-    return Math.min(0xffffffff, Math.max(0, Math.floor((ms - this.beganMs) / TICK_MS)));
+    return Math.min(0xffffffff, Math.max(0, Math.floor((ms - this.beganMs) / LACK_TICK_MS)));
   }
 
   private noteChanged({ begin, end }: Operation): void {

@@ -12,7 +12,7 @@ export const TIMED_REGIONS_MAX = 8_192;
 /** A change of more regions than this is not remembered block by block. */
 export const CHANGE_REGIONS_MAX = 64;
 /** Unit of the times. 32 bits of it are two years; after that, everything counts as just changed. */
-export const TICK_MS = 16;
+export const LACK_TICK_MS = 16;
 /** A replica that is copied is flushed each time it has got so much. A copy that starts again goes on from there. */
 export const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 
