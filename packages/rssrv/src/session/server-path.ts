@@ -139,14 +139,11 @@ export class ServerPath implements ConnectionEvents {
     return { interface: arrivedAt.name, address, sinceMs, requests, cipher };
   }
 
-  welcome({ welcomeKey, transcript, digest }: Admission, welcome: Omit<Welcome, 'path'>): void {
+  /** `version`: the release that the client is told, beside the time. */
+  welcome({ welcomeKey, transcript, digest }: Admission, welcome: Omit<Welcome, 'path'>, version?: string): void {
     const { encoder, decoder } = this.connection;
-    encoder.raw(
-      buildWelcome(welcomeKey, transcript, {
-        ...welcome,
-        path: this.number,
-      }),
-    );
+    const about = version === undefined ? {} : { release: version, wallMs: Math.floor(this.clock.wallMs()) };
+    encoder.raw(buildWelcome(welcomeKey, transcript, { ...welcome, path: this.number, ...about }));
     encoder.flush();
     encoder.digest = digest;
     decoder.digest = digest;

@@ -128,9 +128,7 @@ export class Session implements ServerPathEvents {
     this.paths.set(path.number, path);
     path.listed(this.interfaces);
     const { id: session, interfaces, listGeneration: generation } = this;
-    const { version, clock } = this.ports;
-    const about = version === undefined ? {} : { release: version, wallMs: Math.floor(clock.wallMs()) };
-    path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation, ...about });
+    path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation }, this.ports.version);
     this.pathLog.report(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
     this.ports.pathsChanged(this.paths.size);
   }
