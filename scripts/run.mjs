@@ -43,6 +43,7 @@ export const PROGRAMS = {
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
   'web-load': { run: 'source', entry: 'test/web/load.ts', what: 'measures how fast the pages of rsweb load in Chromium' },
   'web-screens': { run: 'source', entry: 'test/web/screens.ts', what: 'writes screenshots of the pages of rsweb into docs/screens' },
+  'vm-boot': { run: 'source', entry: 'test/vm/main.ts', what: 'the packages under systemd in two virtual machines' },
   'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },
 };
 

@@ -1,0 +1,79 @@
+// The disk from which the virtual machines boot: a bare Debian root made by mmdebstrap, with its kernel and initrd beside it. It has systemd, fio
+// and an agent, and nothing that RSIO needs: the packages that RSIO depends on lie in the cache of apt, where a newcomer's apt would
+// download them to. Invariant: an image is made once for each recipe, and machines write to overlays of it, never to it.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from '../support/programs/programs.ts';
+
+/** A disk with its kernel and initrd. */
+export interface Image {
+  readonly disk: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  /** For the report: the release of Debian. */
+  readonly suite: string;
+}
+
+const GUEST = fileURLToPath(new URL('guest', import.meta.url));
+const MIRROR = 'http://deb.debian.org/debian';
+/** What a machine of a data centre has, and what the test itself uses (fio). */
+const PRESENT = ['systemd-sysv', 'udev', 'dbus', 'kmod', 'linux-image-amd64', 'initramfs-tools', 'e2fsprogs', 'fio', 'procps'];
+/** What packages of RSIO may depend on or recommend. */
+const CACHED = ['nodejs', 'fuse3', 'iproute2', 'logrotate', 'perl', 'adduser', 'qemu-utils'];
+const DISK_SIZE = '4g';
+const MAKE_TIMEOUT_MS = 1_200_000;
+
+const SETUP = [
+  'echo LABEL=vm / ext4 defaults 0 1 > "$1/etc/fstab"',
+  'echo bare > "$1/etc/hostname"; : > "$1/etc/machine-id"; mkdir -p "$1/var/log/journal"',
+  'chroot "$1" passwd -d root; chroot "$1" systemctl enable agent.service systemd-networkd.service',
+  `chroot "$1" apt-get install --yes --download-only -o APT::Install-Recommends=true ${CACHED.join(' ')}`,
+  // Nothing of apt may run at a time of its own.
+  'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer',
+];
+
+/** Takes the image of this recipe from the folder, or makes it there; `say` is told what takes long. */
+export async function imageIn(folder: string, suite: string, say: (text: string) => void): Promise<Image> {
+  const recipe = [suite, MIRROR, ...PRESENT, ...CACHED, DISK_SIZE, ...SETUP, ...['agent.sh', 'agent.service'].map(guestFile)].join('\n');
+  const place = path.join(folder, `${suite}-${createHash('sha256').update(recipe).digest('hex').slice(0, 12)}`);
+  if (!existsSync(place)) {
+    say(`Making a bare root of Debian ${suite} in ${place}`);
+    await make(`${place}.new`, suite);
+    renameSync(`${place}.new`, place);
+  }
+  return { disk: path.join(place, 'disk.img'), kernel: path.join(place, 'vmlinuz'), initrd: path.join(place, 'initrd.img'), suite };
+}
+
+function guestFile(name: string): string {
+  return readFileSync(path.join(GUEST, name), 'utf8');
+}
+
+async function make(place: string, suite: string): Promise<void> {
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(place, { recursive: true });
+  const hooks = [
+    `upload "${path.join(GUEST, 'agent.sh')}" /usr/local/sbin/agent`,
+    `upload "${path.join(GUEST, 'agent.service')}" /etc/systemd/system/agent.service`,
+    'chmod 755 "$1/usr/local/sbin/agent"',
+    ...SETUP,
+  ].map((hook) => `--customize-hook=${hook}`);
+  const options = ['--variant=minbase', '--skip=cleanup/apt', `--include=${PRESENT.join(',')}`, ...hooks];
+  await mustRun('mmdebstrap', [...options, suite, path.join(place, 'root.tar'), MIRROR]);
+  // Without root, the helper of mmdebstrap unpacks in a user namespace, in which the owners are what they are in the archive.
+  const steps = [
+    'cd "$1" && mkdir root && tar -C root -xf root.tar',
+    'cp root/boot/vmlinuz-* vmlinuz && cp root/boot/initrd.img-* initrd.img',
+    `PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -L vm -d root disk.img ${DISK_SIZE} && rm -r root root.tar`,
+  ];
+  const shell = ['sh', '-ec', steps.join('\n'), 'sh', place];
+  const [program = '', ...args] = process.getuid?.() === 0 ? shell : ['mmdebstrap', '--unshare-helper', ...shell];
+  await mustRun(program, args);
+}
+
+async function mustRun(program: string, args: readonly string[]): Promise<void> {
+  const { code, stderr, timedOut } = await run(program, args, { timeoutMs: MAKE_TIMEOUT_MS });
+  if (code !== 0) throw new Error(`${program} failed${timedOut ? ' in time' : ''}: ${stderr.slice(-2_000)}`);
+}
