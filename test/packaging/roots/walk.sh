@@ -29,7 +29,6 @@ install /packages/old/*.deb
 [ "$(stat -c %a /etc/dvsc/rssrvcfg /etc/rscltcfg | sort -u)" = 600 ] || fail 'a configuration file can be read by others'
 getent passwd rsio > /dev/null || fail 'there is no user rsio'
 for program in rssrv rsadm rsslogcat rsiod rsconfig rsclogcat crsio; do must "$program" --version; done
-must test -s /usr/share/man/man8/rsslogcat.8.gz
 [ -e /run/rsio/rssrv/pid ] && fail 'rssrv was started without a configuration'
 refused rssrv
 says 'rssrvcfg: No section'
@@ -61,6 +60,7 @@ install /packages/new/*.deb
 cp /tmp/out /tmp/upgrade
 cat /tmp/upgrade
 grep -q 'rssrv runs on with the old version' /tmp/upgrade || fail 'the upgrade does not say that rssrv runs on'
+must test -s /usr/share/man/man8/rsslogcat.8.gz
 version=$(rsconfig --version | sed 's/.* //')
 must rsconfig -q --json
 step "the packages have version $version; rssrv is started again"
