@@ -15,6 +15,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { needTool, run, runWell } from '../support/programs/programs.ts';
+import { TmuxTerminal } from '../tui/tmux-terminal.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const BLOCK_BYTES = 4096;
@@ -105,6 +106,16 @@ it('a server process of another release than its listener ends, and says so', as
   const { code, stderr } = await run(NODE, [worker], { env: { RSIO_LISTENER_VERSION: '0.0.1' } });
   expect(code).toBe(1);
   expect(stderr).toMatch(/^rssrv 0\.0\.1 is running, but its files are those of \d.*: restart rssrv$/m);
+});
+
+it('crsio draws its screen and ends, with the terminal library and the terminal descriptions of the package', async (context) => {
+  needTool(context, 'tmux', 'tmux');
+  const host = hosts.host();
+  const commandLine = [NODE, path.join(folder, 'root/usr/sbin/crsio'), '--root', host.root];
+  const terminal = await TmuxTerminal.start(host, { commandLine });
+  await terminal.sees('RSIO client');
+  await terminal.press('F10');
+  await terminal.ended(0);
 });
 
 it('server and client run from the unpacked packages, and keep what is written', async (context) => {

@@ -17,6 +17,8 @@ const RUNNER = 'cd /; "$@"; echo "exit code $?"; stty -a | grep -oE -- "-?icanon
 
 export interface TerminalOptions {
   readonly args?: readonly string[];
+  /** The whole command line, in the place of the launcher in bin/ and `args`. */
+  readonly commandLine?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly columns?: number;
   readonly rows?: number;
@@ -33,14 +35,15 @@ export class TmuxTerminal {
     this.#socket = host.file(`tui/tmux-${TmuxTerminal.#count}`);
   }
 
-  /** Starts `crsio --root ROOT ARGS` in a new terminal, 80x24 by default. */
+  /** Starts `crsio --root ROOT ARGS`, or another command line, in a new terminal, 80x24 by default. */
   static async start(host: Host, options: TerminalOptions = {}): Promise<TmuxTerminal> {
     const terminal = new TmuxTerminal(host);
     const config = host.file('tui/tmux.conf');
     writeFileSync(config, TMUX_CONFIG);
     const { args = [], env = {}, columns = 80, rows = 24 } = options;
+    const commandLine = options.commandLine ?? host.commandLine('crsio', args);
     const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
-    const program = ['env', ...variables, ...host.commandLine('crsio', args)];
+    const program = ['env', ...variables, ...commandLine];
     const size = ['-x', String(columns), '-y', String(rows)];
     await terminal.#tmux('-f', config, 'new-session', '-d', ...size, 'sh', '-c', RUNNER, 'sh', ...program);
     return terminal;
