@@ -40,3 +40,20 @@ test('any text keeps the width of every row, and no control characters pass', ()
     }),
   );
 });
+
+test('a wide character that something is drawn over leaves blanks, and every row keeps its width', () => {
+  const canvas = new Canvas({ columns: 8, rows: 2 });
+  canvas.put(0, 0, '日本語');
+  canvas.put(0, 3, '+');
+  canvas.put(1, 0, '日本語');
+  canvas.put(1, 2, '-+');
+  expect(textOf(canvas)).toEqual(['日 +語  ', '日-+語  ']);
+  const some = fc.array(fc.tuple(fc.constantFrom('日本', '+', '--', 'a語'), fc.integer({ min: 0, max: 9 })), { maxLength: 8 });
+  fc.assert(
+    fc.property(some, (puts) => {
+      const drawn = new Canvas({ columns: 10, rows: 1 });
+      for (const [text, column] of puts) drawn.put(0, column, text);
+      expect(textWidth(textOf(drawn)[0] ?? '')).toBe(10);
+    }),
+  );
+});

@@ -46,6 +46,7 @@ export class Canvas {
       if (at + columns > end) break;
       const before = cells[at - 1];
       if (columns === 0 && before !== undefined) cells[at - 1] = { ...before, text: before.text + grapheme };
+      if (columns > 0) blankCut(cells, at, at + columns);
       for (let offset = 0; offset < columns; offset++) cells[at + offset] = { text: offset === 0 ? grapheme : '', style };
       at += columns;
     }
@@ -66,4 +67,14 @@ export class Canvas {
       return runs;
     });
   }
+}
+
+/** Blanks what the columns from `start` to below `end` cut off: the first columns of a wide grapheme before them, the last ones behind. */
+function blankCut(cells: Cell[], start: number, end: number): void {
+  let first = start;
+  while (first > 0 && cells[first]?.text === '') first -= 1;
+  cells.fill(BLANK, first, start);
+  let behind = end;
+  while (cells[behind]?.text === '') behind += 1;
+  cells.fill(BLANK, end, behind);
 }
