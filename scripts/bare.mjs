@@ -1,12 +1,13 @@
-// Runs the unit tests as on a machine with only Node and the coreutils: PATH is a folder that contains only these programs. A test that
-// needs another program must be skipped with a reason. Arguments replace vitest's `--project unit`. Invariant: the exit code is 0 exactly
-// if nothing failed; the reasons for skips are printed with their counts.
+// Runs the unit tests that can start a program (program-tests.mjs) as on a machine with only Node and the coreutils: PATH is a folder that
+// contains only these programs. A test that needs another program must be skipped with a reason. Arguments replace vitest's own.
+// Invariant: the exit code is 0 exactly if nothing failed; the reasons for skips are printed with their counts.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { install, ROOT } from './prepare.mjs';
+import { programTests } from './program-tests.mjs';
 import { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
 const NODE = ['npm', 'npx'];
@@ -19,7 +20,7 @@ const given = process.argv.slice(2);
 if (given.includes('--help') || given.includes('-h')) {
   console.log(
     'usage: npm run bare -- [ARGUMENT...]\n' +
-      "Runs the unit tests with a PATH of Node and the coreutils alone. Arguments replace vitest's own:\n" +
+      "Runs the unit tests that can start a program, with a PATH of Node and the coreutils alone. Arguments replace vitest's own:\n" +
       '  npm run bare -- --project integration test/integration/keeper.test.ts',
   );
   process.exit(0);
@@ -36,7 +37,7 @@ const { status } = spawnSync(
   [
     join(ROOT, 'node_modules/vitest/vitest.mjs'),
     'run',
-    ...(given.length > 0 ? given : ['--project', 'unit']),
+    ...(given.length > 0 ? given : ['--project', 'unit', ...programTests(sources())]),
     '--reporter=dot',
     `--reporter=${join(ROOT, 'scripts/summary-reporter.mjs')}`,
   ],
@@ -53,6 +54,19 @@ for (const [reason, times] of reasons) console.log(`skipped: ${times} times: ${r
 for (const line of failureLines(failures)) console.log(line);
 console.log(`bare: ${passed} passed, ${failures.length} failed, ${skipped.length} skipped`);
 process.exitCode = status === 0 && failures.length === 0 && passed > 0 ? 0 : 1;
+
+/** The sources of everything that a unit test can import, as a Map from the path below the root to the text. */
+function sources() {
+  const found = new Map();
+  for (const top of ['packages', 'bench', 'scripts', 'test']) {
+    for (const { name, parentPath } of readdirSync(join(ROOT, top), { recursive: true, withFileTypes: true })) {
+      const path = relative(ROOT, join(parentPath, name));
+      if (/\.(?:ts|mjs)$/.test(name) && !/(?:^|\/)(?:node_modules|dist)\//.test(path))
+        found.set(path, readFileSync(join(ROOT, path), 'utf8'));
+    }
+  }
+  return found;
+}
 
 function link(program) {
   for (const at of (process.env['PATH'] ?? '').split(delimiter)) {
