@@ -318,7 +318,7 @@ async function serverAway(centre: DataCentre): Promise<void> {
 async function statsAndEvents(centre: DataCentre): Promise<void> {
   const { venus } = centre.site.clients;
   const number = '\\d+(?:\\.\\d+)?';
-  const latency = `p50 ${number} us, p99 ${number} us, max ${number} us`;
+  const latency = `p50 ${number} us, p99 ${number} us, p99\\.9 ${number} us, p99\\.99 ${number} us, max ${number} us`;
   const rate = `(?:${number} MB/s|-)`;
   const path = (near: string, far: string): string =>
     [
@@ -329,7 +329,7 @@ async function statsAndEvents(centre: DataCentre): Promise<void> {
     ].join('\n');
   const io = `${number} total, ${number}/s  ${number} bytes, ${number} MB/s  ${latency}`;
   const volume = (label: string): string =>
-    `vol: ${label}\n    read: ${io}\n    write: ${io}\n    flush: ${number}  discard: ${number}  zero: ${number}  errors: 0  outstanding: 0  longest gap: ${number} ms\n`;
+    `vol: ${label}\n    read: ${io}\n    write: ${io}\n    flush: ${number} total, ${number}/s  ${latency}\n    discard: ${number}  zero: ${number}  errors: 0  outstanding: 0  longest gap: ${number} ms\n`;
   const paths = [path('if0', '{A.11}'), path('if0', '{A.10}'), path('if1', '{B.11}'), path('if1', '{B.10}')].join('');
   const shape = `^${paths}${volume('osl:ora_db@0')}${volume('osl:pool@2')}${volume('osl:archive@0')}$`;
   const stats = await centre.host(venus).rsconfigWell('-m', 'stats');

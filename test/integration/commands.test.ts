@@ -177,8 +177,12 @@ it('rsconfig -m stats and events', async () => {
   await client.rsconfigWell('-a', 'oracle');
   const stats = await printed('-m', 'stats');
   expect(stats).toContain(`path: if0 IP(TCP) ${network.serverAddresses[0]}/${network.port} connected\n    requests: `);
-  expect(stats).toMatch(/^vol: osl:oracle@0\n {4}read: \d+ total, \d+\/s {2}\d+ bytes, .+ MB\/s {2}p50 \d+ us, p99 \d+ us, max \d+ us\n/m);
-  expect(stats).toMatch(/ {4}flush: \d+ {2}discard: 0 {2}zero: 0 {2}errors: 0 {2}outstanding: 0 {2}longest gap: \d+ ms\n$/);
+  const latency = String.raw`p50 \d+ us, p99 \d+ us, p99\.9 \d+ us, p99\.99 \d+ us, max \d+ us\n`;
+  expect(stats).toMatch(new RegExp(String.raw`^vol: osl:oracle@0\n {4}read: \d+ total, \d+/s {2}\d+ bytes, .+ MB/s {2}${latency}`, 'm'));
+  expect(stats).toMatch(
+    new RegExp(String.raw` {4}flush: \d+ total, \d+/s {2}${latency} {4}discard: 0 {2}zero: 0 {2}errors: 0 {2}outstanding`),
+  );
+  expect(stats).toMatch(/errors: 0 {2}outstanding: 0 {2}longest gap: \d+ ms\n$/);
   expect(await printed('events')).toMatch(/^TIME path if0 \S+: proving -> connected/m);
   await detachAll();
 });
