@@ -83,10 +83,11 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [185, ['round-unsynced']],
   [190, ['diff-first-only']],
   [210, ['replaced-elsewhere']],
-  [217, ['moved-unmarked', 'described-before-cloned']],
+  [217, ['described-before-cloned']],
   [218, ['moved-unsynced']],
   [230, ['replay-error-ignored']],
   [260, ['group-in-part']],
+  [274, ['moved-unmarked']],
   [279, ['given-up-receives']],
   [307, ['no-revoke', 'confirm-unchecked', 'config-unpromised']],
   [315, ['removal-unsynced']],
@@ -96,9 +97,10 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [348, ['settle-reachable']],
   [355, ['reads-in-resend']],
   [365, ['revoke-unawaited']],
-  [385, ['opened-while-removed', 'diff-unsynced']],
-  [456, ['moved-without-rest']],
+  [385, ['diff-unsynced']],
   [477, ['no-opening-sync']],
+  [609, ['moved-without-rest']],
+  [735, ['opened-while-removed']],
 ];
 
 /** The same for mutants that an explorer finds: the seed is one of its worlds. */
