@@ -20,14 +20,18 @@ const JOB = [
 const ENDED_S = 300;
 
 export async function beginLoad(machine: Machine): Promise<void> {
-  await machine.run(`rm -f /root/load.json; systemd-run --quiet --unit=load --property=RemainAfterExit=yes fio ${JOB}; sleep 5`);
+  // A unit whose program was interrupted stays as failed, and its name is taken until it is reset.
+  const unit = 'systemd-run --quiet --unit=load --property=RemainAfterExit=yes';
+  await machine.run(`rm -f /root/load.json; systemctl reset-failed load 2>/dev/null; ${unit} fio ${JOB} && sleep 5`);
 }
 
 /** Ends the load and returns what it has seen. */
 export async function endLoad(machine: Machine): Promise<LoadResult> {
   const wait = `for i in $(seq ${ENDED_S}); do systemctl show load -p SubState | grep -q running || break; sleep 1; done`;
   await machine.try(`systemctl kill --signal=INT load; ${wait}; sleep 1`, (ENDED_S + 60) * 1_000);
-  const output = await machine.run('cat /root/load.json; systemctl show load -p Result -p SubState; systemctl stop load');
+  const output = await machine.run(
+    'cat /root/load.json; systemctl show load -p Result -p SubState; systemctl stop load; journalctl --unit=load --lines=5 --no-pager',
+  );
   const json = /^\{[\s\S]*^\}/m.exec(output)?.[0] ?? '{}';
   const job = (JSON.parse(json) as FioOutput).jobs?.[0];
   if (job === undefined) throw new Error(`fio has left no result: ${output.slice(-500)}`);
