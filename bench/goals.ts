@@ -61,6 +61,8 @@ export const GOALS: readonly Goal[] = [
 ];
 
 const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digits: 2, isLessBetter: false } as const;
+const RELAY = { section: 'relay', unit: ' x relay', digits: 2, isLessBetter: false } as const;
+const RELAY_LATENCY = { section: 'relay-latency', unit: ' x relay', digits: 2, isLessBetter: true } as const;
 const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
 const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
@@ -74,6 +76,11 @@ export const FIGURE_GOALS = {
   tlsBesideNbdkit: { ...ENCRYPTION, what: 'TLS on both, the worst load: IOPS per server core', bound: 1.5, unit: ' x nbdkit' },
   endToEndReads: { ...END_TO_END, what: 'fio, NBD frontend, one path, rssrv: 8 KiB reads, depth 32, IOPS' },
   endToEndWrites: { ...END_TO_END, what: 'fio, NBD frontend, one path, rssrv: 8 KiB writes, depth 32, IOPS' },
+  endToEndBlockWrites: { ...END_TO_END, bound: 0.6, what: 'fio, block device, one path, rssrv: 8 KiB writes, depth 32, IOPS' },
+  relayReads: { ...RELAY, bound: 0.75, what: 'rsiod alone, NBD to rssrv: 8 KiB reads, depth 32, IOPS per core of rsiod' },
+  relayWrites: { ...RELAY, bound: 0.7, what: 'rsiod alone, NBD to rssrv: 8 KiB writes, depth 32, IOPS per core of rsiod' },
+  relayNbdLatency: { ...RELAY_LATENCY, bound: 1.25, what: 'NBD frontend: 4 KiB, depth 1, p50, the worse of reads and writes' },
+  relayBlockLatency: { ...RELAY_LATENCY, bound: 1.6, what: 'block device: 4 KiB, depth 1, p50, the worse of reads and writes' },
   clientCores: {
     section: 'links',
     what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',
@@ -106,8 +113,17 @@ export const FIGURE_GOALS = {
   },
   metricsClient: { ...METRICS, what: 'rsiod with 100 volumes, metrics read every second: IOPS per core of rsiod' },
   metricsServer: { ...METRICS, what: 'rssrv, metrics read every second: IOPS per server core' },
+  limitsServer: {
+    section: 'limits',
+    bound: 0.98,
+    unit: ' x without',
+    digits: 3,
+    isLessBetter: false,
+    what: 'rssrv, limits set that are never reached: IOPS per server core',
+  },
   serverGarbage: { ...GARBAGE, what: 'heap allocated for each request, server process' },
-  clientGarbage: { ...GARBAGE, what: 'heap allocated for each request, rsiod' },
+  clientGarbageReads: { ...GARBAGE, bound: 300, what: 'heap allocated for each read, rsiod' },
+  clientGarbageWrites: { ...GARBAGE, bound: 300, what: 'heap allocated for each write, rsiod' },
   serverPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, server process' },
   clientPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, rsiod' },
 } as const satisfies Readonly<Record<string, FigureGoal>>;

@@ -3,6 +3,7 @@
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
+import { measureRelay, measureRelayLatency } from './client/beside-relay.ts';
 import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';
 import { measureEncryption } from './encryption/encryption.ts';
@@ -23,6 +24,8 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   unshaped: measureUnshaped,
   latency: measureLatency,
   'end-to-end': measureEndToEnd,
+  relay: measureRelay,
+  'relay-latency': measureRelayLatency,
   clients: measureClients,
   restart: measureRestart,
   volumes: measureVolumes,

@@ -16,6 +16,8 @@ export const SECTIONS = [
   { name: 'unshaped', part: 'client', title: '1 MiB reads and writes through the NBD frontend, no link in between' },
   { name: 'latency', part: 'client', title: '4 KiB at depth 1 through each frontend, beside nbdkit over TCP' },
   { name: 'end-to-end', part: 'client', title: '8 KiB at depth 32 from fio to the file, beside nbdkit over TCP' },
+  { name: 'relay', part: 'client', title: 'rsiod beside a relay in C that only forwards: 8 KiB, depth 32, per core' },
+  { name: 'relay-latency', part: 'client', title: 'the NBD socket and the block device beside that relay: 4 KiB, depth 1' },
   { name: 'clients', part: 'scale', title: 'memory, IOPS and cost of up to 1,000 clients' },
   { name: 'restart', part: 'scale', title: '1,000 clients come back to a server that was killed' },
   { name: 'volumes', part: 'scale', title: 'cost of a request with up to 1,024 volumes open' },
@@ -71,7 +73,7 @@ export const QUICK_SECTIONS: SectionPlan = {
   hasBlockOverLinks: false,
   clients: [10, 1_000],
   encrypted: { clients: [1], blockBytes: [8 * KIB] },
-  sections: ['encryption', 'links', 'unshaped', 'end-to-end', 'clients', 'restart', 'metrics', 'garbage'],
+  sections: ['encryption', 'links', 'unshaped', 'end-to-end', 'relay', 'relay-latency', 'clients', 'restart', 'metrics', 'garbage'],
 };
 
 /** Sections of these parts, selected by name or by a part of the name. */

@@ -6,28 +6,31 @@ import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { start } from '@rsio/test/support/programs/programs';
 import { waitFor } from '@rsio/test/support/programs/wait-for';
 import { connects, freePort } from '../child.ts';
+import type { FigureName } from '../goals.ts';
 import { inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
-import type { SectionPlan } from '../sections.ts';
 import type { Line } from '../sheet.ts';
 import { roundsRatio, type Spread, spreadOf } from '../summary.ts';
 import { missingFio, missingTool } from '../tools.ts';
-import { type FioTarget, type FioFigures, nbdTarget, runFioAt } from './fio-targets.ts';
+import { type FioTarget, type FioFigures, inTurn, nbdTarget } from './fio-targets.ts';
 import { localPair } from './local-pair.ts';
 
 const NBDKIT_HOST = '127.0.0.1';
 const START_MS = 10_000;
 /** Longer than the whole section. */
 const NBDKIT_MS = 3_600_000;
-const SIZE = '512m';
-/** During this time, programs that have just started compile their code. */
-const WARM_SECONDS = 3;
 
 const LATENCY_WORDS = ['--rw=randread', '--bs=4k', '--iodepth=1'];
-const END_TO_END = [
-  { what: 'reads', figure: 'endToEndReads', words: ['--rw=randread', '--bs=8k', '--iodepth=32'] },
-  { what: 'writes', figure: 'endToEndWrites', words: ['--rw=randwrite', '--bs=8k', '--iodepth=32'] },
-] as const;
+/** What it is measured with: nbdkit first. */
+const WAYS = ['nbdkit over TCP', 'NBD socket, rsiod, one path, rssrv', 'block device, rsiod, one path, rssrv'] as const;
+const END_TO_END: readonly {
+  readonly what: string;
+  readonly figures: readonly (FigureName | null)[];
+  readonly words: readonly string[];
+}[] = [
+  { what: 'reads', figures: [null, 'endToEndReads', null], words: ['--rw=randread', '--bs=8k', '--iodepth=32'] },
+  { what: 'writes', figures: [null, 'endToEndWrites', 'endToEndBlockWrites'], words: ['--rw=randwrite', '--bs=8k', '--iodepth=32'] },
+];
 
 export async function measureLatency(context: SectionContext): Promise<SectionResult> {
   const reason = missing();
@@ -62,40 +65,32 @@ export async function measureEndToEnd(context: SectionContext): Promise<SectionR
   const reason = missing();
   if (reason !== null) return { sheets: [], figures: {}, absent: [`end to end: ${reason}`] };
   return inScene(context, async ({ hosts }) => {
-    const pair = await localPair(hosts, context.parent, { wantsDevices: false });
-    const targets = [await nbdkitTarget(hosts, pair.file), pair.nbd];
+    const pair = await localPair(hosts, context.parent, { wantsDevices: true });
+    const [, block] = pair.devices;
+    const targets = [await nbdkitTarget(hosts, pair.file), pair.nbd, ...(block === undefined ? [] : [block])];
     const lines: Line[] = [];
-    const figures: Record<string, Spread> = {};
-    for (const { what, figure, words } of END_TO_END) {
-      const [theirs = [], ours = []] = (await inTurn(targets, words, context.plan)).map((rounds) => rounds.map(({ iops }) => iops));
-      const ratio = roundsRatio(ours, theirs);
-      lines.push({ what: `${what}, nbdkit over TCP`, values: [spreadOf(theirs), null] });
-      lines.push({ what: `${what}, NBD socket, rsiod, one path, rssrv`, values: [spreadOf(ours), ratio] });
-      figures[figure] = ratio;
+    const figures: Partial<Record<FigureName, Spread>> = {};
+    for (const { what, figures: names, words } of END_TO_END) {
+      const all = (await inTurn(targets, words, context.plan)).map((rounds) => rounds.map(({ iops }) => iops));
+      const [theirs = []] = all;
+      for (const [index, ours] of all.entries()) {
+        const ratio = index === 0 ? null : roundsRatio(ours, theirs);
+        lines.push({ what: `${what}, ${WAYS[index] ?? ''}`, values: [spreadOf(ours), ratio] });
+        const name = names[index] ?? null;
+        if (ratio !== null && name !== null) figures[name] = ratio;
+      }
     }
     const columns = [
       { heading: 'IOPS', digits: 0 },
       { heading: 'x nbdkit', digits: 2 },
     ];
     const sheet = { name: 'end-to-end', title: 'fio, 8 KiB at random, depth 32, to one file', columns, lines, notes: [] };
-    return { sheets: [sheet], figures, absent: [] };
+    return { sheets: [sheet], figures, absent: pair.noDevices === null ? [] : [`the block device end to end: ${pair.noDevices}`] };
   });
 }
 
 function missing(): string | null {
   return missingFio() ?? missingTool('nbdkit', 'nbdkit');
-}
-
-/** The rounds of each target. */
-async function inTurn(targets: readonly FioTarget[], words: readonly string[], { rounds, seconds }: SectionPlan): Promise<FioFigures[][]> {
-  const window = (target: FioTarget, length: number): Promise<FioFigures> =>
-    runFioAt(target, { words, size: SIZE, seconds: length, rampSeconds: 0 }, []);
-  for (const target of targets) await window(target, WARM_SECONDS);
-  const all: FioFigures[][] = targets.map(() => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, target] of targets.entries()) all[index]?.push(await window(target, seconds));
-  }
-  return all;
 }
 
 async function nbdkitTarget(hosts: Hosts, file: string): Promise<FioTarget> {

@@ -3,6 +3,11 @@
 
 import { type FioRun, type FioSide, onlySide, runFio } from '@rsio/test/support/io/fio-figures';
 import { cpuSecondsBetween, cpuTimeOf } from '../proc.ts';
+import type { SectionPlan } from '../sections.ts';
+
+const SIZE = '512m';
+/** During this time, programs that have just started compile their code. */
+const WARM_SECONDS = 3;
 
 export interface FioTarget {
   readonly title: string;
@@ -29,4 +34,20 @@ export async function runFioAt({ command, where }: FioTarget, run: Omit<FioRun, 
   const before = cpuTimeOf(pids);
   const side = onlySide(await runFio(command, { ...run, where }));
   return { ...side, cpuSeconds: cpuSecondsBetween(before, cpuTimeOf(pids)) };
+}
+
+/** The rounds of each target, in turn. */
+export async function inTurn(
+  targets: readonly FioTarget[],
+  words: readonly string[],
+  { rounds, seconds }: SectionPlan,
+): Promise<FioFigures[][]> {
+  const window = (target: FioTarget, length: number): Promise<FioFigures> =>
+    runFioAt(target, { words, size: SIZE, seconds: length, rampSeconds: 0 }, []);
+  for (const target of targets) await window(target, WARM_SECONDS);
+  const all: FioFigures[][] = targets.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, target] of targets.entries()) all[index]?.push(await window(target, seconds));
+  }
+  return all;
 }

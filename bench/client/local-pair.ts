@@ -1,11 +1,11 @@
 // A server and a client on this machine with one path over loopback, and the data file as the volume of both, so that no link is measured.
 // The client has the volume as NBD export and, if the machine allows devices, as raw and block device.
 
-import { startClient, startServer } from '@rsio/test/support/hosts/configs';
+import { keyOf, startClient, startServer } from '@rsio/test/support/hosts/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';
 import type { Host } from '@rsio/test/support/hosts/host';
-import type { Hosts } from '@rsio/test/support/hosts/hosts';
-import type { Target } from '../load/orders.ts';
+import type { Hosts, TestNetwork } from '@rsio/test/support/hosts/hosts';
+import type { Place, RsioVolume, Target } from '../load/orders.ts';
 import { dataFile, EXPORT, VOLUME } from '../scene.ts';
 import { deviceTarget, type FioTarget, nbdTarget } from './fio-targets.ts';
 
@@ -13,6 +13,7 @@ export interface LocalPair {
   readonly file: string;
   /** The host of both programs. */
   readonly host: Host;
+  readonly network: TestNetwork;
   /** The NBD socket, for the bench's own load generator. */
   readonly target: Target;
   readonly nbd: FioTarget;
@@ -22,20 +23,32 @@ export interface LocalPair {
 }
 
 export const NBD_SOCKET = 'rsiod, NBD socket';
+const NAMESPACEID = 200;
+const NODE = 'venus';
 
-/** `wantsDevices`: a client with devices runs below a keeper. `command`: prefix of all command lines of a client without devices. */
+interface PairPlan {
+  /** A client with devices runs below a keeper. */
+  readonly wantsDevices: boolean;
+  /** Prefix of all command lines of a client without devices. */
+  readonly command?: readonly string[];
+  /** Volumes of the server besides: name -> keys. */
+  readonly besides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Default: 1. */
+  readonly paths?: number;
+}
+
 export async function localPair(
   hosts: Hosts,
   parent: string,
-  { wantsDevices, command = [] }: { readonly wantsDevices: boolean; readonly command?: readonly string[] },
+  { wantsDevices, command = [], besides = {}, paths = 1 }: PairPlan,
 ): Promise<LocalPair> {
   const noDevices = wantsDevices ? whyNoDevices() : null;
   const machine = wantsDevices && noDevices === null ? new DeviceHost(hosts) : null;
   await machine?.ready;
   const host = machine?.host ?? hosts.host(command);
-  const network = await hosts.network(1);
+  const network = await hosts.network(paths);
   const file = dataFile(hosts, parent);
-  await startServer(host, network, { volumes: { [VOLUME]: { path: file } } });
+  await startServer(host, network, { volumes: { [VOLUME]: { path: file }, ...besides } });
   await startClient(host, network, { defaults: { device: machine === null ? 'nbd-socket' : 'block' } });
   await host.rsconfigWell('-a', VOLUME);
   const place = (name: string): string => `${host.root}/dev/av0/${name}`;
@@ -47,5 +60,11 @@ export async function localPair(
           deviceTarget('rsiod, block device', machine.command, place(VOLUME)),
         ];
   const target = { host: host.rsiodPaths.nbdSocket, port: null, volume: { kind: 'nbd', export: EXPORT } } as const;
-  return { file, host, target, nbd: nbdTarget(NBD_SOCKET, host.nbdUri(EXPORT)), devices, noDevices };
+  return { file, host, network, target, nbd: nbdTarget(NBD_SOCKET, host.nbdUri(EXPORT)), devices, noDevices };
+}
+
+/** A volume of the pair's server for another client, which opens it itself. */
+export function besideTarget({ serverAddresses, port }: TestNetwork, volume: string): Place & { readonly volume: RsioVolume } {
+  const login = { namespaceid: NAMESPACEID, nodes: [NODE], nodekey: keyOf(NODE) };
+  return { host: serverAddresses[0] ?? '', port, volume: { kind: 'rsio', ...login, volumes: [volume] } };
 }

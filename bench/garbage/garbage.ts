@@ -79,14 +79,15 @@ export function measureGarbage(context: SectionContext): Promise<SectionResult> 
   });
 }
 
-/** The worse of reads and writes; pauses of both. */
+/** Of the server the worse of reads and writes; pauses of both. */
 function figuresOf(
   [server = [], client = []]: Spread[][],
   [serverPauses = [], clientPauses = []]: HeapHistory[][],
 ): SectionResult['figures'] {
+  const [reads, writes] = client;
   return {
     serverGarbage: worstOf(server),
-    clientGarbage: worstOf(client),
+    ...(reads === undefined || writes === undefined ? {} : { clientGarbageReads: reads, clientGarbageWrites: writes }),
     serverPauses: once(pauseMs(serverPauses, 999)),
     clientPauses: once(pauseMs(clientPauses, 999)),
   };

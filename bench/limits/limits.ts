@@ -35,14 +35,17 @@ export async function measureLimits(context: SectionContext): Promise<SectionRes
   const lines: Line[] = [];
   if (noFio === null)
     await inScene(context, async ({ hosts }) => void lines.push(...(await ratesOf(await sceneOf(hosts), context.plan.rounds))));
-  lines.push(await costLine(context));
+  const cost = await costLine(context);
+  lines.push(cost);
   const columns = [
     { heading: 'measured', digits: 1 },
     { heading: 'wanted', digits: 1 },
     { heading: 'ratio', digits: 3 },
   ];
   const title = `Limits of I/O; fio for ${WINDOW_SECONDS} s after ${RAMP_SECONDS} s, through NBD`;
-  return { sheets: [{ name: 'limits', title, columns, lines, notes: [] }], figures: {}, absent: noFio === null ? [] : [noFio] };
+  const [, , ratio] = cost.values;
+  const figures = ratio === null || ratio === undefined ? {} : { limitsServer: ratio };
+  return { sheets: [{ name: 'limits', title, columns, lines, notes: [] }], figures, absent: noFio === null ? [] : [noFio] };
 }
 
 async function sceneOf(hosts: Parameters<Parameters<typeof inScene>[1]>[0]['hosts']): Promise<Scene> {

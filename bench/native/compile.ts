@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RsError } from '@rsio/common/lib/errors';
 
-export type NativeProgram = 'load' | 'epoll-server' | 'tls-relay';
+export type NativeProgram = 'load' | 'epoll-server' | 'relay' | 'tls-relay';
 
 interface Recipe {
   readonly sources: readonly string[];
@@ -21,6 +21,7 @@ const C_ONLY = { libraries: [], packages: 'gcc and libc6-dev' };
 const PROGRAMS: Readonly<Record<NativeProgram, Recipe>> = {
   load: { sources: ['load.c', 'nbd.c', 'rsio.c', 'iscsi.c'], ...C_ONLY },
   'epoll-server': { sources: ['epoll-server.c'], ...C_ONLY },
+  relay: { sources: ['relay.c', 'nbd.c', 'rsio.c'], ...C_ONLY },
   'tls-relay': { sources: ['tls-relay.c'], libraries: ['-lssl', '-lcrypto'], packages: 'gcc, libc6-dev and libssl-dev' },
 };
 

@@ -18,15 +18,13 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "dialect.h"
+#include "nbd-greeting.h"
 
-enum { INPUT_BYTES = 256 * 1024, OUTPUT_BYTES = 256 * 1024, REQUEST_BYTES = 28, REPLY_BYTES = 16, OPTION_BYTES = 16, NAME_MAX_BYTES = 4096 };
+enum { INPUT_BYTES = 256 * 1024, OUTPUT_BYTES = 256 * 1024, REQUEST_BYTES = 28, REPLY_BYTES = 16 };
 enum { REQUEST_MAGIC = 0x25609513, REPLY_MAGIC = 0x67446698, READ = 0, WRITE = 1, DISCONNECT = 2, FLUSH = 3 };
-enum { OPTION_EXPORT_NAME = 1, OPTION_ABORT = 2, OPTION_GO = 7, REPLY_ACK = 1, REPLY_INFO = 3, EINVAL_OF_NBD = 22, EIO_OF_NBD = 5 };
+enum { EINVAL_OF_NBD = 22, EIO_OF_NBD = 5 };
 /** HAS_FLAGS, SEND_FLUSH, CAN_MULTI_CONN */
 enum { EXPORT_FLAGS = 1 << 0 | 1 << 2 | 1 << 8 };
-
-static const uint8_t OPTION_REPLY_MAGIC[8] = { 0x00, 0x03, 0xe8, 0x89, 0x04, 0x55, 0x65, 0xa9 };
 
 struct peer {
   int fd;
@@ -80,35 +78,15 @@ static void put_reply(struct peer *peer, uint32_t error) {
   peer->output_end += REPLY_BYTES;
 }
 
-static void put_option_reply(struct peer *peer, uint32_t option, uint32_t type, const uint8_t *data, uint32_t length) {
-  uint8_t *to = peer->output + peer->output_end;
-  memcpy(to, OPTION_REPLY_MAGIC, 8);
-  put32(to + 8, option);
-  put32(to + 12, type);
-  put32(to + 16, length);
-  memcpy(to + 20, data, length);
-  peer->output_end += 20 + length;
-}
-
 /** Takes one option; gives the bytes used, 0 when it is not whole, -1 to close. */
 static ssize_t take_option(struct peer *peer, const uint8_t *at, size_t there) {
-  if (there < OPTION_BYTES) return 0;
-  const uint32_t option = get32(at + 8), length = get32(at + 12);
-  if (length > NAME_MAX_BYTES || memcmp(at, "IHAVEOPT", 8) != 0) return -1;
-  if (there < OPTION_BYTES + length) return 0;
-  uint8_t export[12] = { 0 };
-  if (option == OPTION_GO) {
-    put64(export + 2, file_bytes);
-    put16(export + 10, EXPORT_FLAGS);
-    put_option_reply(peer, option, REPLY_INFO, export, sizeof export);
-    put_option_reply(peer, option, REPLY_ACK, export, 0);
-    peer->stage = SERVING;
-  } else if (option == OPTION_ABORT || option == OPTION_EXPORT_NAME) {
-    return -1;
-  } else {
-    put_option_reply(peer, option, 0x80000001u, export, 0);
-  }
-  return OPTION_BYTES + (ssize_t)length;
+  const struct nbd_export volume = { .bytes = file_bytes, .flags = EXPORT_FLAGS };
+  size_t answered;
+  int serves = 0;
+  const ssize_t used = take_nbd_option(&volume, at, there, peer->output + peer->output_end, &answered, &serves);
+  peer->output_end += answered;
+  if (serves) peer->stage = SERVING;
+  return used;
 }
 
 /** Goes on with a read as far as the output has room. */
@@ -216,13 +194,12 @@ static int handle(struct peer *peer, uint32_t events) {
 }
 
 static void accept_peer(int listener) {
-  static const uint8_t greeting[18] = "NBDMAGICIHAVEOPT\0\1";
   const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
   if (fd < 0) return;
   const int yes = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   struct peer *peer = calloc(1, sizeof *peer);
-  if (peer == NULL || send(fd, greeting, sizeof greeting, MSG_NOSIGNAL) != sizeof greeting) {
+  if (peer == NULL || send(fd, NBD_GREETING, GREETING_BYTES, MSG_NOSIGNAL) != GREETING_BYTES) {
     free(peer);
     close(fd);
     return;

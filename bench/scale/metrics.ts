@@ -7,8 +7,9 @@ import { setTimeout as after } from 'node:timers/promises';
 import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
 import { startClient, startServer } from '@rsio/test/support/hosts/configs';
 import type { Host } from '@rsio/test/support/hosts/host';
-import type { Hosts, TestNetwork } from '@rsio/test/support/hosts/hosts';
+import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { NbdIo } from '@rsio/test/support/io/nbd-io';
+import { besideTarget } from '../client/local-pair.ts';
 import type { FigureName } from '../goals.ts';
 import { LoadClient } from '../load/load-client.ts';
 import type { LoadShape, Measured, Target } from '../load/orders.ts';
@@ -22,7 +23,6 @@ import { row } from '../workload.ts';
 
 const KIB = 1024;
 const BLOCK_BYTES = 4 * KIB;
-const NAMESPACEID = 200;
 const VOLUMES = 100;
 const PORT = 9_510;
 const SCRAPE_MS = 1_000;
@@ -33,8 +33,6 @@ const WARM_WINDOWS = 2;
 const IDLE_WARM_ANSWERS = 10;
 const IDLE_ANSWERS = 20;
 const WARM_UP_MS = 200;
-const NODE = 'venus';
-const NODEKEY = '0xvenus-secret-of-the-lab';
 const READS = row('read', 8 * KIB, 32);
 const WRITES = row('write', 8 * KIB, 32);
 
@@ -106,16 +104,11 @@ async function start(hosts: Hosts, { parent, cores }: SectionContext): Promise<{
         title: 'rssrv alone',
         address: onServer,
         figure: 'metricsServer',
-        load: await open(direct(network)),
+        load: await open(besideTarget(network, 'direct')),
         pids: processTree(server.pid('rssrv')),
       },
     ],
   };
-}
-
-function direct({ serverAddresses, port }: TestNetwork): Target {
-  const login = { namespaceid: NAMESPACEID, nodes: [NODE], nodekey: NODEKEY };
-  return { host: serverAddresses[0] ?? '', port, volume: { kind: 'rsio', ...login, volumes: ['direct'] } };
 }
 
 /** A volume has histograms from its first request on. */
