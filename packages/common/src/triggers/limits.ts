@@ -10,3 +10,5 @@ export const TRIGGER_OUTPUT_MAX_BYTES = 4_096;
 export const TRIGGER_OUTPUT_LINES_MAX = 20;
 /** Time after which a killed program is not waited for. */
 export const TRIGGER_KILL_WAIT_MS = 2_000;
+/** Time after which the log says that something waits for a program. */
+export const TRIGGER_SLOW_MS = 5_000;

@@ -5,7 +5,7 @@ import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TriggerConfig } from '../config/schema/types.ts';
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
@@ -32,10 +32,10 @@ function program(name: string, on: TriggerConfig['on'], script: string, timeoutM
   return { name, on, run, timeoutMs, line: 1 };
 }
 
-function triggersOf(triggers: readonly TriggerConfig[], run?: RunProgram): Triggers {
+function triggersOf(triggers: readonly TriggerConfig[], run?: RunProgram, clock: Clock = systemClock): Triggers {
   const write = (text: string): void => void logged.push(text);
   return new Triggers({
-    clock: systemClock,
+    clock,
     log: { info: write, warn: write },
     daemon: 'rssrv',
     machine: () => ({ server: 'big-9' }),
@@ -167,4 +167,23 @@ test('events that come too fast are lost and counted, and snapshots that wait ar
   expect(JSON.parse(inputs[1] ?? '')).toMatchObject({ event: 'event', object: 'pool fast2', number: 2, lost: 4 });
   const all = Array.from({ length: TRIGGER_SNAPSHOTS_MAX + 1 }, () => triggers.around(WANTED, async () => 1));
   await expect(all.at(-1)).rejects.toMatchObject({ code: 'E_LIMIT' });
+});
+
+test('the log says that snapshots wait while a program takes long, once, and nothing of one that was fast', async () => {
+  const clock = new FakeClock();
+  const ends: (() => void)[] = [];
+  const slow: RunProgram = async () => {
+    await new Promise<void>((resolve) => void ends.push(resolve));
+    return { failure: null, output: '' };
+  };
+  const triggers = triggersOf([program('slow', 'snapshot-before', '')], slow, clock);
+  const made = triggers.around(WANTED, async () => 1);
+  await vi.waitFor(() => expect(ends).toHaveLength(1));
+  clock.advance(4_999);
+  expect(logged).toEqual([]);
+  clock.advance(40_000);
+  expect(logged).toEqual([`Trigger slow: ${root}/slow has run for 5s, and the snapshot and those after it wait: it is killed after 1m`]);
+  ends[0]?.();
+  await expect(made).resolves.toBe(1);
+  expect(clock.timersPending).toBe(0);
 });

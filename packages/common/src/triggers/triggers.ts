@@ -6,9 +6,10 @@ import type { TriggerConfig } from '../config/schema/types.ts';
 import { unsafeProgram } from '../files/safe-program.ts';
 import type { Clock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
+import { printDuration } from '../lib/units.ts';
 import type { Log } from '../log/log.ts';
-import { TRIGGER_EVENTS_MAX, TRIGGER_OUTPUT_LINES_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
-import { programRunner, type RunProgram } from './run-program.ts';
+import { TRIGGER_EVENTS_MAX, TRIGGER_OUTPUT_LINES_MAX, TRIGGER_SLOW_MS, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
+import { type ProgramResult, programRunner, type RunProgram } from './run-program.ts';
 
 export interface TriggersPorts {
   readonly clock: Clock;
@@ -123,11 +124,12 @@ export class Triggers {
     return null;
   }
 
-  private async startOne({ name, run, timeoutMs }: TriggerConfig, input: string): Promise<string | null> {
+  private async startOne(trigger: TriggerConfig, input: string): Promise<string | null> {
     const { log } = this.ports;
+    const { name, run } = trigger;
     // It may have been replaced since the configuration was read.
     const why = unsafeProgram(run);
-    const { failure, output } = why === null ? await this.run(run, input, timeoutMs) : { failure: `it ${why}`, output: '' };
+    const { failure, output } = why === null ? await this.watched(trigger, input) : { failure: `it ${why}`, output: '' };
     for (const line of output
       .split('\n')
       .filter((one) => one.trim() !== '')
@@ -137,6 +139,21 @@ export class Triggers {
     const text = `trigger ${name} (${run}) failed: ${failure}`;
     log.warn(`T${text.slice(1)}`);
     return text;
+  }
+
+  /** Runs a program, and says so in the log while it takes long: snapshots wait for it. */
+  private async watched({ name, run, on, timeoutMs }: TriggerConfig, input: string): Promise<ProgramResult> {
+    const { clock, log } = this.ports;
+    const slow = clock.after(TRIGGER_SLOW_MS, () => {
+      const waits = on === 'event' ? 'the events after it wait' : 'the snapshot and those after it wait';
+      const end = printDuration(timeoutMs);
+      log.warn(`Trigger ${name}: ${run} has run for ${printDuration(TRIGGER_SLOW_MS)}, and ${waits}: it is killed after ${end}`);
+    });
+    try {
+      return await this.run(run, input, timeoutMs);
+    } finally {
+      slow.cancel();
+    }
   }
 
   has(on: TriggerConfig['on']): boolean {
