@@ -48,7 +48,8 @@ interface Scene {
   readonly relay: Relay;
 }
 
-async function relayScene(hosts: Hosts, parent: string, wantsDevices: boolean): Promise<Scene> {
+/** `wantsDevices`: as of localPair. */
+export async function relayScene(hosts: Hosts, parent: string, wantsDevices: boolean): Promise<Scene> {
   const pair = await localPair(hosts, parent, { wantsDevices, besides: { [DIRECT]: { path: dataFile(hosts, parent) } } });
   const folder = mkdtempSync(join(os.tmpdir(), 'rsio-relay-'));
   hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));

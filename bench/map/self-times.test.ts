@@ -1,0 +1,24 @@
+// A profile of four samples: shares are of the time that is not idle, functions of one name in two files stay apart, and the greatest is
+// first. Without a sample that is not idle there is nothing to say.
+
+import { expect, test } from 'vitest';
+import { selfTimes } from './self-times.ts';
+
+const frame = (functionName: string, url: string, lineNumber: number): { readonly callFrame: object } => ({
+  callFrame: { functionName, url, lineNumber, columnNumber: 0, scriptId: '1' },
+});
+const nodes = [
+  { id: 1, ...frame('(idle)', '', -1) },
+  { id: 2, ...frame('send', 'file:///a/one.js', 9) },
+  { id: 3, ...frame('send', 'file:///a/two.js', 4) },
+] as Parameters<typeof selfTimes>[0]['nodes'];
+
+test('shares are of the time that is not idle, the greatest first', () => {
+  const samples = [1, 2, 3, 3];
+  const found = selfTimes({ nodes, startTime: 0, endTime: 10, samples, timeDeltas: [600, 100, 200, 100] });
+  expect(found).toEqual([
+    { name: 'send two.js:5', share: 0.75 },
+    { name: 'send one.js:10', share: 0.25 },
+  ]);
+  expect(selfTimes({ nodes, startTime: 0, endTime: 10, samples: [1], timeDeltas: [5] })).toEqual([]);
+});

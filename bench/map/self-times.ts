@@ -1,0 +1,27 @@
+// A profile of V8 into the functions that took most time themselves, as shares of the time in which the process was not idle. Pure.
+
+import type { Profiler } from 'node:inspector';
+import { basename } from 'node:path';
+import type { FunctionShare } from './probed.ts';
+
+const IDLE = '(idle)';
+const MOST = 12;
+
+export function selfTimes({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): FunctionShare[] {
+  const names = new Map(nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [id, nameOf(functionName, url, lineNumber)]));
+  const times = new Map<string, number>();
+  for (const [index, id] of samples.entries()) {
+    const name = names.get(id) ?? '(unknown)';
+    times.set(name, (times.get(name) ?? 0) + (timeDeltas[index] ?? 0));
+  }
+  times.delete(IDLE);
+  const whole = [...times.values()].reduce((sum, one) => sum + one, 0);
+  const shares = [...times].map(([name, time]) => ({ name, share: whole > 0 ? time / whole : 0 }));
+  return shares.sort((a, b) => b.share - a.share).slice(0, MOST);
+}
+
+/** Lines count from 0 in a profile. */
+function nameOf(functionName: string, url: string, line: number): string {
+  if (url === '') return functionName === '' ? '(anonymous)' : functionName;
+  return `${functionName === '' ? '(anonymous)' : functionName} ${basename(url)}:${line + 1}`;
+}
