@@ -60,17 +60,6 @@ function scheduledSeconds(pid: number): number | null {
   return nanoseconds / NANOSECONDS;
 }
 
-/** Processor time so far, in ticks of a hundredth of a second. */
-export interface SplitTime {
-  readonly userSeconds: number;
-  readonly kernelSeconds: number;
-}
-
-export function splitTimeOf(pids: readonly number[]): SplitTime {
-  const ticks = (field: number): number => pids.reduce((sum, pid) => sum + Number(statFields(pid)[field] ?? 0), 0);
-  return { userSeconds: ticks(11) / TICKS_PER_SECOND, kernelSeconds: ticks(12) / TICKS_PER_SECOND };
-}
-
 /** How often threads of them went to sleep so far, and so were woken. */
 export function wakeUpsOf(pids: readonly number[]): number {
   const paths = pids.flatMap((pid) => threadsOf(pid).map((thread) => `/proc/${pid}/task/${thread}/status`));

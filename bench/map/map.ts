@@ -13,7 +13,7 @@ import { type FioTarget, runFioAt } from '../client/fio-targets.ts';
 import { LoadClient } from '../load/load-client.ts';
 import type { Target } from '../load/orders.ts';
 import { benchFolder } from '../native/compile.ts';
-import { processTree, type SplitTime, splitTimeOf, wakeUpsOf } from '../proc.ts';
+import { cpuSecondsBetween, cpuTimeOf, processTree, wakeUpsOf } from '../proc.ts';
 import { inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line, Sheet } from '../sheet.ts';
@@ -21,6 +21,7 @@ import { once, spreadOf } from '../summary.ts';
 import { missingFio, missingTool } from '../tools.ts';
 import { row } from '../workload.ts';
 import type { Probed } from './probed.ts';
+import { SAMPLE_KINDS, samplesDuring } from './samples.ts';
 import { type Calls, callsDuring } from './syscalls.ts';
 
 interface Shape {
@@ -42,7 +43,7 @@ interface Way {
 interface Cost {
   readonly calls: Calls;
   readonly wakeUps: number;
-  readonly time: SplitTime;
+  readonly cpuUs: number;
 }
 
 const KIB = 1024;
@@ -68,8 +69,12 @@ const COLUMNS = [
   { heading: 'futexes', digits: 2 },
   { heading: 'wake-ups', digits: 2 },
   { heading: 'turns of the loop', digits: 2 },
-  { heading: 'kernel us', digits: 1 },
-  { heading: 'user us', digits: 1 },
+  { heading: 'CPU us', digits: 1 },
+  { heading: 'kernel: copies', digits: 1 },
+  { heading: 'kernel: rest', digits: 1 },
+  { heading: 'memory copies', digits: 1 },
+  { heading: 'JavaScript', digits: 1 },
+  { heading: 'other code', digits: 1 },
   { heading: 'bytes copied per byte', digits: 2 },
 ];
 
@@ -98,7 +103,8 @@ export async function measureMap(context: SectionContext): Promise<SectionResult
     const lines: Line[] = [];
     for (const shape of SHAPES) for (const way of ways) lines.push(await lineOf(way, shape, folder, context.plan.rounds));
     const notes = [
-      'medians for each I/O, of all processes of the client; the kernel works for the block device in threads that are not counted',
+      'for each I/O, of all processes of the client; the five columns behind CPU us are its parts, in us',
+      'work of the kernel for the block device in threads of its own is not counted',
     ];
     const sheet: Sheet = { name: 'map', title: 'What one I/O costs the client', columns: COLUMNS, lines, notes };
     const profiles: Sheet[] = [];
@@ -145,6 +151,8 @@ async function lineOf(way: Way, shape: Shape, folder: string, rounds: number): P
   const costs: Cost[] = [];
   for (let round = 0; round < rounds; round++) costs.push(await costOf(way, shape, folder));
   const median = (value: (cost: Cost) => number) => once(spreadOf(costs.map(value)).median);
+  const { median: cpuUs } = spreadOf(costs.map((one) => one.cpuUs));
+  const shares = await samplesDuring(way.pids(), join(folder, 'samples'), async () => void (await way.run(shape, SECONDS)));
   const found = way.probed().length === 0 ? null : await probe(way, shape, folder, false);
   const { kind, blockBytes, depth } = shape;
   return {
@@ -157,8 +165,8 @@ async function lineOf(way: Way, shape: Shape, folder: string, rounds: number): P
       median(({ calls }) => calls.futexes),
       median(({ wakeUps }) => wakeUps),
       found === null ? null : once(found.turns / found.requests),
-      median(({ time }) => time.kernelSeconds * MICROSECONDS),
-      median(({ time }) => time.userSeconds * MICROSECONDS),
+      once(cpuUs),
+      ...SAMPLE_KINDS.map((kind) => once(shares[kind] * cpuUs)),
       found === null ? once(0) : once(found.copiedBytes / (found.requests * blockBytes)),
     ],
   };
@@ -167,19 +175,15 @@ async function lineOf(way: Way, shape: Shape, folder: string, rounds: number): P
 /** For each request. */
 async function costOf(way: Way, shape: Shape, folder: string): Promise<Cost> {
   const pids = way.pids();
-  const [before, wokenBefore] = [splitTimeOf(pids), wakeUpsOf(pids)];
+  const [before, wokenBefore] = [cpuTimeOf(pids), wakeUpsOf(pids)];
   const requests = await way.run(shape, SECONDS);
-  const [then, woken] = [splitTimeOf(pids), wakeUpsOf(pids)];
+  const [then, woken] = [cpuTimeOf(pids), wakeUpsOf(pids)];
   let counted = 0;
   const calls = await callsDuring(pids, join(folder, 'calls'), async () => {
     counted = await way.run(shape, SECONDS);
   });
   const each = Object.fromEntries(Object.entries(calls).map(([kind, count]) => [kind, count / counted])) as Calls;
-  const time = {
-    userSeconds: (then.userSeconds - before.userSeconds) / requests,
-    kernelSeconds: (then.kernelSeconds - before.kernelSeconds) / requests,
-  };
-  return { calls: each, wakeUps: (woken - wokenBefore) / requests, time };
+  return { calls: each, wakeUps: (woken - wokenBefore) / requests, cpuUs: (cpuSecondsBetween(before, then) * MICROSECONDS) / requests };
 }
 
 /** What the probe found, in all processes of the client together; functions of the busiest of them. */

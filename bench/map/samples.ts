@@ -1,0 +1,56 @@
+// Where the CPU time of processes goes while something runs: samples of `perf record`, sorted into a few kinds by symbol and file. The kernel's own
+// split of a process's time is no use here, because it attributes the receiving side of loopback, which runs inside a send, to neither part.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as after } from 'node:timers/promises';
+
+export const SAMPLE_KINDS = ['kernelCopies', 'kernel', 'copies', 'javascript', 'native'] as const;
+export type SampleKind = (typeof SAMPLE_KINDS)[number];
+/** Each a share of the CPU time. */
+export type Shares = Readonly<Record<SampleKind, number>>;
+
+const BEGIN_MS = 300;
+const HERTZ = '1999';
+const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
+/** Addresses of the kernel are the highest. */
+const KERNEL = /^\s*f{6}/;
+const KERNEL_COPY = /copy_user|rep_movs|_copy_(?:to|from)_iter|copy_page|memcpy/;
+const COPY = /\b_*mem(?:move|cpy)/;
+
+/** `file`: for perf's samples. */
+export async function samplesDuring(pids: readonly number[], file: string, load: () => Promise<void>): Promise<Shares> {
+  const args = ['record', '-q', '-e', 'cpu-clock', '-F', HERTZ, '-o', file, '-p', pids.join(',')];
+  const perf = spawn('perf', args, { stdio: 'ignore' });
+  const ended = once(perf, 'exit');
+  await after(BEGIN_MS);
+  await load();
+  perf.kill('SIGINT');
+  await ended;
+  const { stdout } = spawnSync('perf', ['script', '-i', file, '-F', 'ip,sym,dso'], { encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
+  return sharesIn(stdout);
+}
+
+/** Of the lines of `perf script -F ip,sym,dso`: address, symbol, file in brackets. */
+export function sharesIn(text: string): Shares {
+  const counts: Record<SampleKind, number> = { kernelCopies: 0, kernel: 0, copies: 0, javascript: 0, native: 0 };
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  for (const line of lines) counts[kindOf(line)]++;
+  const whole = Math.max(1, lines.length);
+  const share = (kind: SampleKind): number => counts[kind] / whole;
+  return {
+    kernelCopies: share('kernelCopies'),
+    kernel: share('kernel'),
+    copies: share('copies'),
+    javascript: share('javascript'),
+    native: share('native'),
+  };
+}
+
+function kindOf(line: string): SampleKind {
+  if (KERNEL.test(line)) return KERNEL_COPY.test(line) ? 'kernelCopies' : 'kernel';
+  if (COPY.test(line)) return 'copies';
+  // Compiled code lies in memory that belongs to no file; the parts of JavaScript that V8 brings have this prefix.
+  if (line.includes('Builtins_') || /\((?:\/\/anon|\[unknown\]|[^)]*perf-\d+\.map)\)/.test(line)) return 'javascript';
+  return 'native';
+}
