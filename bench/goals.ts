@@ -63,6 +63,7 @@ export const GOALS: readonly Goal[] = [
 const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digits: 2, isLessBetter: false } as const;
 const RELAY = { section: 'relay', unit: ' x relay', digits: 2, isLessBetter: false } as const;
 const RELAY_LATENCY = { section: 'relay-latency', unit: ' x relay', digits: 2, isLessBetter: true } as const;
+const MANY = { section: 'many', bound: 1.2, digits: 2, isLessBetter: true } as const;
 const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
 const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
@@ -81,6 +82,9 @@ export const FIGURE_GOALS = {
   relayWrites: { ...RELAY, bound: 0.7, what: 'rsiod alone, NBD to rssrv: 8 KiB writes, depth 32, IOPS per core of rsiod' },
   relayNbdLatency: { ...RELAY_LATENCY, bound: 1.25, what: 'NBD frontend: 4 KiB, depth 1, p50, the worse of reads and writes' },
   relayBlockLatency: { ...RELAY_LATENCY, bound: 1.6, what: 'block device: 4 KiB, depth 1, p50, the worse of reads and writes' },
+  manyPaths: { ...MANY, what: 'rsiod, 8 KiB, 8 paths: CPU time of rsiod for an I/O', unit: ' x one path' },
+  manyConnections: { ...MANY, what: 'rsiod, 8 KiB, 64 connections of NBD: CPU time of rsiod for an I/O', unit: ' x one' },
+  manyVolumes: { ...MANY, what: 'rsiod, 8 KiB, 100 volumes: CPU time of rsiod for an I/O', unit: ' x one volume' },
   clientCores: {
     section: 'links',
     what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',

@@ -9,6 +9,7 @@ import { measureUnshaped } from './client/unshaped.ts';
 import { measureEncryption } from './encryption/encryption.ts';
 import { measureGarbage } from './garbage/garbage.ts';
 import { measureLimits } from './limits/limits.ts';
+import { measureMany } from './client/many.ts';
 import { measureMap } from './map/map.ts';
 import { measureMirrors } from './mirrors/mirrors.ts';
 import { measureClients } from './scale/clients.ts';
@@ -27,6 +28,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   'end-to-end': measureEndToEnd,
   relay: measureRelay,
   'relay-latency': measureRelayLatency,
+  many: measureMany,
   map: measureMap,
   clients: measureClients,
   restart: measureRestart,

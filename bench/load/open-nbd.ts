@@ -22,6 +22,7 @@ const OPTION_STARTTLS = 5;
 /** `cores`: of what carries TLS for the load. */
 export async function openNbd(place: Place, volume: NbdVolume, connections: number, cores: readonly number[]): Promise<OpenConnection[]> {
   const streams: ByteStream[] = [];
+  const names = [volume.export, ...(volume.others ?? [])];
   try {
     for (let index = 0; index < connections; index++) {
       let stream = await ByteStream.connect(place);
@@ -33,7 +34,7 @@ export async function openNbd(place: Place, volume: NbdVolume, connections: numb
         stream = await throughTls(stream, volume.tls, cores);
         streams[index] = stream;
       }
-      stream.send(goOption(volume.export));
+      stream.send(goOption(names[index % names.length] ?? ''));
       await acknowledged(stream);
     }
   } catch (error) {

@@ -24,6 +24,8 @@ export interface RsioVolume {
 export interface NbdVolume {
   readonly kind: 'nbd';
   readonly export: string;
+  /** The connections open this and the others in turn. */
+  readonly others?: readonly string[];
   /** With TLS, which the server requires. */
   readonly tls?: SharedKey;
 }

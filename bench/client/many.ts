@@ -1,0 +1,143 @@
+// What an I/O costs rsiod when there are many of something: 8 paths, 100 volumes, 64 connections of NBD, each beside one of it, and the relay in C with
+// 64 connections beside itself with one, because a connection more means a receive and a send more. All in one scene, in turn, round by round; all
+// programs share the machine's cores. The cost is the CPU time of all processes of rsiod.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { clientConfig, keyOf, startServer } from '@rsio/test/support/hosts/configs';
+import type { Host } from '@rsio/test/support/hosts/host';
+import type { Hosts } from '@rsio/test/support/hosts/hosts';
+import type { FigureName } from '../goals.ts';
+import { LoadClient } from '../load/load-client.ts';
+import type { Measured, Target } from '../load/orders.ts';
+import { measure } from '../measure.ts';
+import { processTree } from '../proc.ts';
+import { inScene, NAMESPACE } from '../scene.ts';
+import type { SectionContext, SectionResult } from '../section-run.ts';
+import type { Line } from '../sheet.ts';
+import { perRequestUs, roundsRatio, type Spread, spreadOf, worstOf } from '../summary.ts';
+import { row } from '../workload.ts';
+import { besideTarget } from './local-pair.ts';
+import { Relay } from './relay.ts';
+
+const KIB = 1024;
+const VOLUME_BYTES = 4 * KIB * KIB;
+const VOLUMES = 100;
+const PATHS = 8;
+const CONNECTIONS = 64;
+const DEPTH = 128;
+const WARM_UP_MS = 200;
+const WARM_MS = 1_500;
+const NARROW = 'big-2';
+const WIDE = 'saturn';
+const RELAY = 'venus';
+const SHAPES = [row('read', 8 * KIB, DEPTH), row('write', 8 * KIB, DEPTH)];
+
+interface Way {
+  readonly title: string;
+  readonly pids: readonly number[];
+  readonly load: LoadClient;
+  /** Title of the way that it is compared with. */
+  readonly beside: string | null;
+  readonly figure: FigureName | null;
+}
+
+export function measureMany(context: SectionContext): Promise<SectionResult> {
+  return inScene(context, async ({ hosts }) => {
+    const ways = await start(hosts, context);
+    const lines: Line[] = [];
+    const ratios = new Map<FigureName, Spread[]>();
+    for (const shape of SHAPES) {
+      const rounds = await roundsOf(ways, shape, context);
+      const costs = new Map(ways.map(({ title }, index) => [title, (rounds[index] ?? []).map(perRequestUs)]));
+      for (const [index, { title, beside, figure }] of ways.entries()) {
+        const cost = costs.get(title) ?? [];
+        const ratio = beside === null ? null : roundsRatio(cost, costs.get(beside) ?? []);
+        const iops = spreadOf((rounds[index] ?? []).map((one) => one.iops));
+        lines.push({ what: `${shape.title}: ${title}`, values: [iops, spreadOf(cost), ratio] });
+        if (figure !== null && ratio !== null) ratios.set(figure, [...(ratios.get(figure) ?? []), ratio]);
+      }
+    }
+    const columns = [
+      { heading: 'IOPS', digits: 0 },
+      { heading: 'CPU us of the client per request', digits: 2 },
+      { heading: 'x one of it', digits: 2 },
+    ];
+    const notes = [`100 volumes with a connection each are compared with 100 connections to one volume`];
+    const figures = Object.fromEntries([...ratios].map(([figure, both]) => [figure, worstOf(both)]));
+    return { sheets: [{ name: 'many', title: 'The cost of many', columns, lines, notes }], figures, absent: [] };
+  });
+}
+
+async function roundsOf(ways: readonly Way[], shape: (typeof SHAPES)[number], { plan }: SectionContext): Promise<Measured[][]> {
+  const all: Measured[][] = ways.map(() => []);
+  const window = ({ load, pids }: Way, round: number, windowMs: number): Promise<Measured> =>
+    measure([load], shape, round, { warmUpMs: WARM_UP_MS, windowMs }, pids);
+  for (const way of ways) await window(way, 0, WARM_MS);
+  for (let round = 1; round <= plan.rounds; round++) {
+    for (const [index, way] of ways.entries()) all[index]?.push(await window(way, round, plan.seconds * 1000));
+  }
+  return all;
+}
+
+async function start(hosts: Hosts, { cores }: SectionContext): Promise<Way[]> {
+  const [server, narrow, wide, network] = [hosts.host(), hosts.host(), hosts.host(), await hosts.network(PATHS)];
+  const names = Array.from({ length: VOLUMES }, (_unused, index) => `v${index}`);
+  const memory = { type: 'memory', size: String(VOLUME_BYTES) };
+  await startServer(server, network, {
+    volumes: Object.fromEntries(['one', 'wide', 'direct', ...names].map((name) => [name, memory])),
+    clients: Object.fromEntries([NARROW, WIDE, RELAY].map((node) => [node, keyOf(node)])),
+  });
+  await attach(narrow, clientConfig(network, { node: NARROW, serverAddresses: network.serverAddresses.slice(0, 1) }), 1, ['one', ...names]);
+  await attach(wide, clientConfig(network, { node: WIDE, client: 1 }), PATHS, ['wide']);
+  const folder = mkdtempSync(join(os.tmpdir(), 'rsio-relay-'));
+  hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));
+  const relay = await Relay.start(besideTarget(network, 'direct'), join(folder, 'relay.socket'), VOLUME_BYTES);
+  hosts.onClean(() => relay.stop());
+  const open = async (target: Target, connections: number): Promise<LoadClient> => {
+    const plan = { client: 0, connections, isReadonly: false, cores: [cores.server, cores.load] };
+    const load = await LoadClient.open(target, plan, VOLUME_BYTES);
+    hosts.onClean(() => load.stop());
+    return load;
+  };
+  const way = async (
+    title: string,
+    host: Host,
+    volumes: readonly string[],
+    connections: number,
+  ): Promise<Omit<Way, 'beside' | 'figure'>> => {
+    const load = await open(nbdOf(host, volumes), connections);
+    return { title, pids: processTree(host.pid('rsiod')), load };
+  };
+  const one = 'one path, one connection';
+  const hundred = `${VOLUMES} connections to one volume`;
+  const single = 'relay in C, one connection';
+  return [
+    { ...(await way(one, narrow, ['one'], 1)), beside: null, figure: null },
+    { ...(await way(`${PATHS} paths`, wide, ['wide'], 1)), beside: one, figure: 'manyPaths' },
+    { ...(await way(`${CONNECTIONS} connections`, narrow, ['one'], CONNECTIONS)), beside: one, figure: 'manyConnections' },
+    { ...(await way(hundred, narrow, ['one'], VOLUMES)), beside: one, figure: null },
+    { ...(await way(`${VOLUMES} volumes`, narrow, names, VOLUMES)), beside: hundred, figure: 'manyVolumes' },
+    { title: single, pids: [relay.pid], load: await open(relay.target, 1), beside: null, figure: null },
+    {
+      title: `relay in C, ${CONNECTIONS} connections`,
+      pids: [relay.pid],
+      load: await open(relay.target, CONNECTIONS),
+      beside: single,
+      figure: null,
+    },
+  ];
+}
+
+async function attach(host: Host, config: string, paths: number, volumes: readonly string[]): Promise<void> {
+  host.writeConfig('rsiod', config);
+  await host.start('rsiod');
+  await host.pathsUp(paths);
+  await host.rsconfigWell('-a', ...volumes);
+}
+
+function nbdOf(host: Host, volumes: readonly string[]): Target {
+  const [first = '', ...others] = volumes.map((name) => `${NAMESPACE}/${name}`);
+  return { host: host.rsiodPaths.nbdSocket, port: null, volume: { kind: 'nbd', export: first, others } };
+}
