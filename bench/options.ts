@@ -18,8 +18,8 @@ many clients, volumes and paths on one server; and garbage collection of both.
 It names what it cannot measure here, and the Debian package to install.
 Needs a C compiler. Links and devices need root.
 
-  --quick           measure only what has goals, without mirrors, in less than
-                    three minutes
+  --quick           measure only what has goals, without mirrors and limits, in
+                    less than five minutes
   --server          measure the rows beside other servers
   --encryption      measure what digests and TLS cost the server
   --client          measure rsiod: over links, through its frontends, end to end

@@ -66,7 +66,7 @@ export const FULL_SECTIONS: SectionPlan = {
   sections: SECTIONS.map(({ name }) => name),
 };
 
-/** The sections that have goals, except mirrors, which take three minutes. */
+/** The sections that have goals, except mirrors and limits, which take minutes. */
 export const QUICK_SECTIONS: SectionPlan = {
   ...FULL_SECTIONS,
   rounds: 1,
