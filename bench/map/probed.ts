@@ -1,4 +1,5 @@
-// What the probe finds in a process (map-probe.ts). Plain data.
+// What the probe finds in a process between two signals (map-probe.ts), as it writes it for the bench (map.ts). Plain data.
+// Invariant: either copies and turns were counted, or functions were profiled; the rest is empty.
 
 export interface FunctionShare {
   /** `name file:line`, or a name in brackets: (idle), (program), (garbage collector). */

@@ -1,4 +1,5 @@
-// What perf stat prints for programs, read into calls of each kind: calls of several names are added, and what perf could not count is none.
+// What perf stat prints for programs, read into calls of each kind: calls of several names are added, and what perf could not count is
+// none. perf itself is not run.
 
 import { expect, test } from 'vitest';
 import { callsIn } from './syscalls.ts';

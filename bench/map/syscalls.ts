@@ -1,4 +1,5 @@
 // System calls of processes while something runs, counted by the kernel's tracepoints (`perf stat`), which slows them down far less than strace.
+// The load is the job of the caller.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
