@@ -226,6 +226,24 @@ test('lost sectors may show old content until they are restored, and not afterwa
   expect(oracle.breaches[1]).toContain('shows write 1');
 });
 
+test('forgotten zeros are owed only while the disk shows something else than zeros', () => {
+  oracle.attached();
+  const { number, body } = written(0, 2);
+  execute(1, 0, body);
+  oracle.changed(number, 0, 2, true);
+  oracle.flushed(oracle.flushBegins());
+  // The zeros of sector 0 are durable, as with FUA. Another discard is under way when the cache loses both sectors.
+  const disk = Buffer.from(content);
+  disk.fill(0, 0, SECTOR_BYTES);
+  oracle.changed(oracle.change(0, 2, null, 0), 0, 2, true);
+  oracle.change(0, 2, null, 0);
+  for (const sector of [0, 1]) oracle.forgets(sector, disk, sector * SECTOR_BYTES, true);
+  expect([oracle.forgotten, oracle.owed(disk)], 'sector 1 shows the write').toEqual([2, 1]);
+  oracle.incarnationEnded();
+  oracle.recovered(disk);
+  expect(oracle.breaches).toEqual([expect.stringContaining('R2: change 2 of sector 1')]);
+});
+
 test('a flush answered OK although something that it covers is not on disk', () => {
   const { number } = written(3, 1);
   oracle.changed(number, 3, 1, true);

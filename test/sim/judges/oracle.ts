@@ -180,12 +180,18 @@ export class Oracle {
     return this.losses.count;
   }
 
-  /** Of these, sectors whose last acknowledged content somebody has to bring back. */
-  get owed(): number {
+  /** Of these, sectors whose last acknowledged content is not on disk, so that somebody has to bring it back. */
+  owed(disk: Buffer): number {
     let count = 0;
     for (let sector = 0; this.losses.count > 0 && sector < this.sectors; sector++)
-      if (this.losses.isForgotten(sector) && this.floors[sector]! > this.losses.levelOf(sector)) count++;
+      if (this.losses.isForgotten(sector) && this.isMissing(disk, sector)) count++;
     return count;
+  }
+
+  /** The level alone does not tell: of zeros on disk, nobody knows which change has made them. */
+  private isMissing(disk: Buffer, sector: number): boolean {
+    const floor = this.floors[sector]!;
+    return floor > this.losses.levelOf(sector) && !this.isAsLate(disk, sector, floor);
   }
 
   /** Everything that an OK flush covers is on disk, whatever a sector shows. */
@@ -245,10 +251,9 @@ export class Oracle {
   recovered(disk: Buffer): void {
     this.isPending = false;
     this.losses.end(this.incarnations, (sector) => {
-      const floor = this.floors[sector]!;
-      if (floor > this.losses.levelOf(sector) && !this.isAsLate(disk, sector, floor))
+      if (this.isMissing(disk, sector))
         this.breach(
-          `R2: change ${floor} of sector ${sector}, which the storage has forgotten, is not brought back: ${this.losses.levelOf(sector)} is there`,
+          `R2: change ${this.floors[sector]} of sector ${sector}, which the storage has forgotten, is not brought back: ${this.losses.levelOf(sector)} is there`,
         );
     });
   }
@@ -273,7 +278,8 @@ export class Oracle {
     for (let sector = 0; sector < this.sectors; sector++) {
       const number = this.numberOf(content, sector * SECTOR_BYTES, sector) ?? 0;
       for (const numbers of [this.floors, this.acked, this.durable, this.answered, this.newest]) numbers[sector] = number;
-      this.zeros[sector] = undefined;
+      // The zeros that it shows may still be those of any change that made zeros.
+      if (number > 0) this.zeros[sector] = undefined;
     }
   }
 

@@ -33,6 +33,11 @@ class Scene {
     this.answer(this.submit(lba, count, isWrite), lba, count);
   }
 
+  rollBack(content: Buffer): void {
+    content.copy(this.content);
+    this.oracle.rolledBack(content);
+  }
+
   copy(): { oracle: Oracle; name: string; content: Buffer } {
     return { oracle: this.oracle, name: 'v', content: Buffer.from(this.content) };
   }
@@ -114,6 +119,25 @@ test('a torn write', () => {
   const torn = one.copy();
   torn.content.fill(0, SECTOR_BYTES, 2 * SECTOR_BYTES);
   expect(breaches(take, torn)).toEqual(['P1: the snapshot of v holds write 1 in sector 0, and not in sector 1']);
+});
+
+test('a volume that was rolled back shows zeros of changes from before, in the place of a part of a write', () => {
+  one.write(0, 3);
+  one.write(1, 1, false);
+  const kept = one.copy();
+  expect(breaches(asks(), kept)).toEqual([]);
+  one.write(2, 1, false);
+  one.rollBack(kept.content);
+  expect(breaches(asks(), one.copy())).toEqual([]);
+  const lost = one.copy();
+  lost.content.fill(0, 2 * SECTOR_BYTES, 3 * SECTOR_BYTES);
+  expect(breaches(asks(), lost), 'zeros that were taken back').toContain(
+    'P1: the snapshot of v holds write 1 in sector 0, and not in sector 2',
+  );
+  one.write(0, 2);
+  const torn = one.copy();
+  torn.content.fill(0, SECTOR_BYTES, 2 * SECTOR_BYTES);
+  expect(breaches(asks(), torn)).toContain('P1: the snapshot of v holds write 4 in sector 0, and not in sector 1');
 });
 
 test('bytes of no write', () => {

@@ -171,8 +171,8 @@ export class SimWorld {
     await this.runUntil(() => this.judge.isQuiet, lastMs);
     this.judge.quiet();
     await this.runUntil(() => this.forgetful.length === 0, clock.monotonicMs() + RECOVERY_MAX_MS);
-    for (const { name, oracle } of this.forgetful)
-      this.breaches.push(`V1: ${oracle.owed} sectors that the storage of ${name} has forgotten are not brought back`);
+    for (const volume of this.forgetful)
+      this.breaches.push(`V1: ${owedOf(volume)} sectors that the storage of ${volume.name} has forgotten are not brought back`);
     await this.runUntil(() => this.users.every((user) => user.knowsSize), clock.monotonicMs() + RECOVERY_MAX_MS);
     for (const user of this.users) if (!user.knowsSize) this.breaches.push(`C2: ${user.name} has not heard that its volume has grown`);
     const isVerified = (): boolean => this.volumes.every((volume) => this.isVerified(volume));
@@ -186,7 +186,7 @@ export class SimWorld {
 
   /** Volumes whose storage has lost what their holders are to send again. */
   private get forgetful(): SimVolume[] {
-    return this.volumes.filter(({ oracle, users }) => oracle.owed > 0 && users.some((user) => user.isHolder && !user.isReplaced));
+    return this.volumes.filter((volume) => owedOf(volume) > 0 && volume.users.some((user) => user.isHolder && !user.isReplaced));
   }
 
   /** The user of the volume reads all of it, else one that may have it takes it; true: it is read, or no client may have it. */
@@ -443,4 +443,8 @@ export class SimWorld {
     await this.runWhile(() => !isOver && clock.monotonicMs() <= endMs);
     this.judge.closed();
   }
+}
+
+function owedOf({ oracle, storage }: SimVolume): number {
+  return oracle.owed(storage.cache.disk);
 }
