@@ -23,6 +23,7 @@ import { COPY_MUTANTS } from './mirror-mutants/copy-mutants.ts';
 import { LACK_MUTANTS } from './mirror-mutants/lack-mutants.ts';
 import { DATA_MUTANTS } from './mirror-mutants/data-mutants.ts';
 import { REPLICA_MUTANTS } from './mirror-mutants/replica-mutants.ts';
+import { LIMIT_MUTANTS } from './limit-mutants/limit-mutants.ts';
 import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -48,4 +49,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DATA_MUTANTS,
   ...COPY_MUTANTS,
   ...LACK_MUTANTS,
+  ...LIMIT_MUTANTS,
 ];

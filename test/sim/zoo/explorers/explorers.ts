@@ -6,10 +6,11 @@
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
 import { violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
+import { limitedSeed } from './limited-seeds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
-/** `walks`: test/mirrors. `data`: the data path. `copies`: the copier. `maps`: the intent map of a replica. */
-export type Explorer = 'walks' | 'data' | 'copies' | 'maps';
+/** `walks`: test/mirrors. `data`: the data path. `copies`: the copier. `maps`: the intent map of a replica. `limits`: seeds with limits. */
+export type Explorer = 'walks' | 'data' | 'copies' | 'maps' | 'limits';
 
 /** Worlds of an explorer take milliseconds: a mutant that passes this many of them has survived. */
 export const EXPLORED_MAX = 3000;
@@ -18,6 +19,7 @@ export const EXPLORED_MAX = 3000;
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();
+    if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'maps') return await walk(seed);
     return explorer === 'data' ? await violationOf(seed) : live(seed);
   } catch (error) {
