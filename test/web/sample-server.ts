@@ -1,9 +1,9 @@
 // A small HTTP server that shows the pages of rsweb over the sample picture, with the headers and assets of rsweb. For tests and screenshots of
 // pages; sources, logins and orders are rsweb's. Invariant: it listens on a loopback address and a free port.
 
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { SECURITY_HEADERS } from '@rsio/rsweb/http/answer';
+import { type Answer, SECURITY_HEADERS } from '@rsio/rsweb/http/answer';
 import { Assets } from '@rsio/rsweb/http/assets';
 import type { Html } from '@rsio/rsweb/markup/html';
 import type { View } from '@rsio/rsweb/markup/view';
@@ -46,12 +46,12 @@ export async function startSampleServer(first: Picture = samplePicture()): Promi
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://sample');
     const [, kind = '', name = ''] = url.pathname.split('/');
-    const send = (status: number, type: string, body: string | Uint8Array): void => {
-      response.writeHead(status, { ...SECURITY_HEADERS, 'Content-Type': type }).end(body);
+    const send = (status: number, type: string, body: string | Uint8Array, headers: Answer['headers'] = {}): void => {
+      response.writeHead(status, { ...SECURITY_HEADERS, ...headers, 'Content-Type': type } as OutgoingHttpHeaders).end(body);
     };
     if (kind === 'assets') {
-      const { status, type, body } = assets.answer(name, '');
-      send(status, type, body);
+      const { status, type, body, headers } = assets.answer(name, request.headers['if-none-match'] ?? '');
+      send(status, type, body, headers);
     } else if (url.pathname === '/live') {
       response.writeHead(200, { ...SECURITY_HEADERS, 'Content-Type': 'text/event-stream' });
       response.write('event: picture\ndata: {}\n\n');

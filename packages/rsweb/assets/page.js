@@ -204,9 +204,34 @@ function short(value) {
   return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
 }
 
+/** @type {Promise<boolean> | null} */
+let plotter = null;
+
+/**
+ * Loads uPlot when the first plot needs it, so that no page waits for it. False: it cannot be loaded now, and the drawing of the server stays.
+ * @returns {Promise<boolean>}
+ */
+function hasPlotter() {
+  plotter ??= new Promise((resolve) => {
+    const [style, script] = [document.createElement('link'), document.createElement('script')];
+    style.rel = 'stylesheet';
+    style.href = '/assets/uPlot.min.css';
+    script.src = '/assets/uPlot.iife.min.js';
+    script.addEventListener('load', () => resolve(true));
+    script.addEventListener('error', () => {
+      for (const element of [style, script]) element.remove();
+      plotter = null;
+      resolve(false);
+    });
+    document.head.append(style, script);
+  });
+  return plotter;
+}
+
 async function drawPlots() {
   for (const { chart } of plots) chart.destroy();
   plots = [];
+  if (document.querySelector('[data-plot]') === null || !(await hasPlotter())) return;
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-plot]'))) {
     const ring = await ringOf(element);
     if (ring === null || ring.timesMs.length < 2 || !element.isConnected) continue;
@@ -308,8 +333,8 @@ function listen() {
   });
 }
 
-if (document.body.dataset['page'] === 'live') {
-  offerCopies();
+/** What can wait until the page is shown. */
+function start() {
   void drawPlots();
   listen();
   setInterval(() => void renewPlots(), stillness.matches ? 5 * PLOTS_MS : PLOTS_MS);
@@ -320,4 +345,10 @@ if (document.body.dataset['page'] === 'live') {
   new ResizeObserver(() => {
     for (const { element, chart } of plots) chart.setSize({ width: Math.max(200, element.clientWidth), height: PLOT_HEIGHT });
   }).observe(document.body);
+}
+
+if (document.body.dataset['page'] === 'live') {
+  offerCopies();
+  if (document.readyState === 'complete') start();
+  else addEventListener('load', start);
 }

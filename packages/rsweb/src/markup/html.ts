@@ -40,6 +40,10 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 // What a browser would not show as it is: control characters, and those that turn the direction of text, by which a name could lie.
 const UNSEEN = /[^\P{Cc}\t\n\r]|[\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
+/** Most texts are plain, and a page has thousands of them. */
+const PLAIN = /^[ \w.,:;@%/()+*?=#![\]{}|~^$-]*$/;
+
 function escaped(text: string): string {
+  if (PLAIN.test(text)) return text;
   return text.replace(UNSEEN, '\ufffd').replace(/[&<>"'`]/g, (character) => ENTITIES[character] ?? '');
 }

@@ -111,7 +111,7 @@ function volumeCell(volume: Volume, x: number, y: number): Html {
     kind === 'bad'
       ? html`<path class="cross" d="M${x + 2} ${y + 2}l${CELL - 4} ${CELL - 4}m0 -${CELL - 4}l-${CELL - 4} ${CELL - 4}"/>`
       : kind === 'warn' && html`<path class="cross" d="M${x + 4} ${y + 3}v${CELL - 6}m3 -${CELL - 6}v${CELL - 6}"/>`;
-  return html`<a href="${hrefOf('volume', volume.id)}" tabindex="-1"><title>${volume.name}: ${volume.state}, ${speedText(speedOf(volume.load))}</title><g class="cell ${kind}"><rect x="${x}" y="${y}" width="${CELL}" height="${CELL}" rx="2"/>${form}</g></a>`;
+  return html`<a class="cell ${kind}" href="${hrefOf('volume', volume.id)}" tabindex="-1"><title>${volume.name}: ${volume.state}, ${speedText(speedOf(volume.load))}</title><rect x="${x}" y="${y}" width="${CELL}" height="${CELL}" rx="2"/>${form}</a>`;
 }
 
 function signOf(tone: string, x: number, y: number): Html {
