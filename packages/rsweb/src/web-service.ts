@@ -74,7 +74,7 @@ export class WebService implements Service {
   private newDesk(root: string): Desk {
     const orders = orderTable({ server: rssrvPaths(root).controlSocket, client: rsiodPaths(root).controlSocket });
     const { clock, log } = this.ports;
-    return new Desk({ clock, log, orders, picture: () => this.hub.picture, changed: () => this.hub.look() });
+    return new Desk({ clock, log, orders, picture: () => this.hub.picture, changed: () => this.hub.renew() });
   }
 
   private sourcesOf(config: WebConfig): Source[] {

@@ -88,9 +88,18 @@ describe('an order', () => {
     ['volume-snapshot', { snapshot: 'monday' }, 'has snapshot monday'],
     ['volume-set', { iops: '100', clients: 'a,b' }, 'is changed (clients=a,b iops=100)'],
     ['volume-pause', { for: '10s' }, 'is paused'],
+    ['volume-pause', { for: '' }, 'is paused'],
+    ['volume-resume', {}, 'goes on'],
+    ['volume-stop', {}, 'is stopped'],
+    ['volume-start', {}, 'is started'],
     ['volume-remove', {}, 'is removed'],
   ])('%s about a volume of this machine can be carried out', (name, fields, done) => {
     expect(prepare(name, { volume: here?.id ?? '', ...fields })?.done).toBe(`Volume ${here?.name}@${here?.universe} ${done}`);
+  });
+
+  test('is asked for again if programs notice it: of those that hold I/O, only a stop is', () => {
+    const halts = ['volume-pause', 'volume-resume', 'volume-stop', 'volume-start'];
+    expect(halts.filter((name) => orders[name]?.confirm !== null)).toEqual(['volume-stop']);
   });
 
   test.each<[string, Record<string, string>, RegExp]>([
@@ -98,6 +107,8 @@ describe('an order', () => {
     ['volume-grow', { volume: far?.id ?? '', size: '1t' }, /is not on this machine: give the order at the rsweb of its server/],
     ['volume-grow', { volume: here?.id ?? '', size: 'much' }, /size/],
     ['volume-rename', { volume: here?.id ?? '', newName: 'a b' }, /name/],
+    ['volume-pause', { volume: here?.id ?? '', for: 'long' }, /duration/],
+    ['volume-stop', { volume: far?.id ?? '' }, /is not on this machine/],
     ['volume-set', { volume: here?.id ?? '' }, /No setting is given/],
     ['client-kick', { client: 'nobody' }, /no such client any more/],
     ['volume-create', { server: 'none', name: 'a', size: '1g' }, /no such server any more/],

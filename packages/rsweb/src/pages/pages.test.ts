@@ -175,6 +175,18 @@ describe('the page of an object', () => {
     expect(clientPage(picture, managing, 'web-07')!.text).toContain('action="/orders/client-kick"');
   });
 
+  test.each([
+    ['served', ['pause', 'stop']],
+    ['paused', ['resume', 'stop']],
+    ['stopped', ['start']],
+    ['unavailable', []],
+  ] as const)('offers what can hold or let go the I/O of a volume that is %s', (state, offered) => {
+    const volumes = picture.volumes.map((volume) => ({ ...volume, state }));
+    const page = volumePage({ ...picture, volumes }, view('', { mayManage: true }), volumeIdAt(4))!.text;
+    expect([...page.matchAll(/\/orders\/volume-(pause|resume|stop|start)"/g)].map(([, order]) => order)).toEqual(offered);
+    expect(volumePage({ ...picture, volumes }, view(), volumeIdAt(4))!.text).not.toContain('/orders/');
+  });
+
   test('offers no orders about objects of other machines, and says where to give them', () => {
     const managing = view('', { mayManage: true });
     const page = volumePage(picture, managing, volumeIdAt(3))!.text;

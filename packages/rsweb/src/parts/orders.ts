@@ -1,6 +1,8 @@
 // Forms for orders, which visitors with the right to manage get about objects of this machine; for others, a sentence says where to give them.
 // Pure. Invariants: every form carries the value that proves that this page made it; the orders and their fields are those of orders/order-table.ts.
 
+import { PAUSE_MS } from '@rsio/common/control/limits';
+import { printDuration } from '@rsio/common/lib/units';
 import { csrfField } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 import type { View } from '../markup/view.ts';
@@ -8,6 +10,7 @@ import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 
 const SIZE = html`pattern="[0-9]+[kmgtpKMGTP]?" required autocomplete="off" size="10"`;
 const LIMIT = html`pattern="off|[0-9]+[kmgtpKMGTP]?" autocomplete="off" size="10"`;
+const DURATION = html`pattern="[0-9]+(ms|s|m|h)" autocomplete="off" size="10"`;
 const NAME = html`pattern="[A-Za-z0-9_.\\-]+" required autocomplete="off"`;
 
 export function volumeOrders(volume: Volume, picture: Picture, view: View): Html | null {
@@ -23,11 +26,21 @@ export function volumeOrders(volume: Volume, picture: Picture, view: View): Html
 ${order('volume-grow', html`<label>New size, such as 20g <input name="size" ${SIZE}></label> <button>Grow</button>`)}
 ${order('volume-rename', html`<label>New name <input name="newName" ${NAME}></label> <button>Rename</button>`)}
 ${order('volume-set', html`<label>Requests per second, or off <input name="iops" ${LIMIT}></label> <label>Bytes per second, such as 100m, or off <input name="bandwidth" ${LIMIT}></label> <button>Limit</button>`)}
+${haltOrders(volume, order)}
 ${order('volume-remove', html`<button class="danger">Remove \u2026</button>`)}`
       : html`<p>Orders about this volume are given at the rsweb of server ${volume.server}.</p>`
   }
 ${isAttachable && !isAttached && order('attach', html`<button>Attach to this machine</button>`)}
 ${isAttached && order('detach', html`<button class="danger">Detach from this machine \u2026</button>`)}`);
+}
+
+/** What holds or refuses the I/O of a volume, as its state permits. */
+function haltOrders({ state }: Volume, order: (name: string, fields: Html) => Html): Html {
+  const stop = order('volume-stop', html`<button class="danger">Stop \u2026</button>`);
+  if (state === 'unavailable') return html``;
+  if (state === 'stopped') return order('volume-start', html`<button>Start</button>`);
+  if (state === 'paused') return html`${order('volume-resume', html`<button>Resume</button>`)}${stop}`;
+  return html`${order('volume-pause', html`<label>For at most, such as 1m; empty: ${printDuration(PAUSE_MS)} <input name="for" ${DURATION}></label> <button>Pause</button>`)}${stop}`;
 }
 
 export function serverOrders({ id, machine }: Server, picture: Picture, view: View): Html | null {

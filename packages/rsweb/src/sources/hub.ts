@@ -57,13 +57,14 @@ export class Hub {
   look(): void {
     const wasLooking = this.isLooking();
     this.lookedMs = this.ports.clock.monotonicMs();
-    if (wasLooking) return;
-    for (const entry of this.entries) {
-      if (entry.timer === null) continue;
-      entry.timer.cancel();
-      entry.timer = null;
-      void this.ask(entry);
-    }
+    if (!wasLooking) this.askWaiting();
+  }
+
+  /** Something was ordered: all sources are asked as soon as they can be. */
+  renew(): void {
+    this.lookedMs = this.ports.clock.monotonicMs();
+    for (const { source } of this.entries) source.renew?.();
+    this.askWaiting();
   }
 
   close(): void {
@@ -74,6 +75,15 @@ export class Hub {
 
   private isLooking(): boolean {
     return this.ports.isWatched() || this.ports.clock.monotonicMs() - this.lookedMs < LOOK_LASTS_MS;
+  }
+
+  private askWaiting(): void {
+    for (const entry of this.entries) {
+      if (entry.timer === null) continue;
+      entry.timer.cancel();
+      entry.timer = null;
+      void this.ask(entry);
+    }
   }
 
   /** Never rejects. */

@@ -24,6 +24,8 @@ export class LocalServer implements Source {
   private readonly clock: Clock;
   private readonly meters = new Meters();
   private slow: { readonly facts: Slow; readonly atMs: number } | null = null;
+  /** An answer from before the last one is not kept. */
+  private renewals = 0;
 
   constructor(paths: RssrvPaths, clock: Clock) {
     this.paths = paths;
@@ -61,6 +63,11 @@ export class LocalServer implements Source {
     return localFailure('rssrv', toRsError(thrown), last, this.clock.wallMs());
   }
 
+  renew(): void {
+    this.slow = null;
+    this.renewals++;
+  }
+
   close(): void {
     this.slow = null;
   }
@@ -68,6 +75,7 @@ export class LocalServer implements Source {
   private async slowFacts(): Promise<Slow> {
     const nowMs = this.clock.monotonicMs();
     if (this.slow !== null && nowMs - this.slow.atMs < SLOW_FACTS_MS) return this.slow.facts;
+    const asked = this.renewals;
     const [daemon, interfaces, volumes, witnesses] = await Promise.all([
       this.ask('daemon', {}),
       this.ask('interface-list', {}),
@@ -75,7 +83,7 @@ export class LocalServer implements Source {
       this.ask('witness-list', {}),
     ]);
     const facts = { daemon, interfaces: interfaces.interfaces, volumes: volumes.volumes, witnesses: witnesses.records };
-    this.slow = { facts, atMs: nowMs };
+    if (asked === this.renewals) this.slow = { facts, atMs: nowMs };
     return facts;
   }
 

@@ -187,4 +187,15 @@ describe('the hub', () => {
     expect(most).toBe(1);
     hub.close();
   });
+
+  test('asks its sources at once after an order, and they forget what they kept', async () => {
+    let [asks, renewals] = [0, 0];
+    const own = source('own', true, () => Promise.resolve((asks++, NOTHING)));
+    const hub = new Hub({ clock: new FakeClock(), changed: () => {}, isWatched: () => true });
+    hub.take([{ ...own, renew: () => void renewals++ }, source('other', false, () => Promise.resolve(NOTHING))]);
+    await new Promise((resolve) => setImmediate(resolve));
+    hub.renew();
+    expect([asks, renewals]).toEqual([2, 1]);
+    hub.close();
+  });
 });

@@ -12,6 +12,8 @@ export interface Source {
   sample(): Promise<Picture | null>;
   /** What is known while it fails. `last`: what it has told before; null: nothing yet. */
   failed(thrown: unknown, last: Picture | null): Picture;
+  /** Forgets what it keeps of earlier answers, because something was ordered. */
+  renew?(): void;
   /** Ends what is open. */
   close(): void;
 }
