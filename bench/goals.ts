@@ -84,7 +84,7 @@ export const FIGURE_GOALS = {
   relayBlockLatency: { ...RELAY_LATENCY, bound: 1.6, what: 'block device: 4 KiB, depth 1, p50, the worse of reads and writes' },
   manyPaths: { ...MANY, what: 'rsiod, 8 KiB, 8 paths: CPU time of rsiod for an I/O', unit: ' x one path' },
   manyConnections: { ...MANY, what: 'rsiod, 8 KiB, 64 connections of NBD: CPU time of rsiod for an I/O', unit: ' x one' },
-  manyVolumes: { ...MANY, what: 'rsiod, 8 KiB, 100 volumes: CPU time of rsiod for an I/O', unit: ' x one volume' },
+  manyVolumes: { ...MANY, what: 'rsiod, 8 KiB, 100 volumes, 64 of them loaded: CPU time of rsiod for an I/O', unit: ' x one volume' },
   clientCores: {
     section: 'links',
     what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',

@@ -64,7 +64,7 @@ export function measureMany(context: SectionContext): Promise<SectionResult> {
       { heading: 'CPU us of the client per request', digits: 2 },
       { heading: 'x one of it', digits: 2 },
     ];
-    const notes = [`100 volumes with a connection each are compared with 100 connections to one volume`];
+    const notes = [`${VOLUMES} volumes are attached; those with load are compared with as many connections to one volume`];
     const figures = Object.fromEntries([...ratios].map(([figure, both]) => [figure, worstOf(both)]));
     return { sheets: [{ name: 'many', title: 'The cost of many', columns, lines, notes }], figures, absent: [] };
   });
@@ -111,14 +111,13 @@ async function start(hosts: Hosts, { cores }: SectionContext): Promise<Way[]> {
     return { title, pids: processTree(host.pid('rsiod')), load };
   };
   const one = 'one path, one connection';
-  const hundred = `${VOLUMES} connections to one volume`;
+  const many = `${CONNECTIONS} connections`;
   const single = 'relay in C, one connection';
   return [
     { ...(await way(one, narrow, ['one'], 1)), beside: null, figure: null },
     { ...(await way(`${PATHS} paths`, wide, ['wide'], 1)), beside: one, figure: 'manyPaths' },
-    { ...(await way(`${CONNECTIONS} connections`, narrow, ['one'], CONNECTIONS)), beside: one, figure: 'manyConnections' },
-    { ...(await way(hundred, narrow, ['one'], VOLUMES)), beside: one, figure: null },
-    { ...(await way(`${VOLUMES} volumes`, narrow, names, VOLUMES)), beside: hundred, figure: 'manyVolumes' },
+    { ...(await way(many, narrow, ['one'], CONNECTIONS)), beside: one, figure: 'manyConnections' },
+    { ...(await way(`${CONNECTIONS} connections to as many volumes`, narrow, names, CONNECTIONS)), beside: many, figure: 'manyVolumes' },
     { title: single, pids: [relay.pid], load: await open(relay.target, 1), beside: null, figure: null },
     {
       title: `relay in C, ${CONNECTIONS} connections`,
