@@ -166,7 +166,7 @@ async function lineOf(way: Way, shape: Shape, folder: string, rounds: number): P
       median(({ wakeUps }) => wakeUps),
       found === null ? null : once(found.turns / found.requests),
       once(cpuUs),
-      ...SAMPLE_KINDS.map((kind) => once(shares[kind] * cpuUs)),
+      ...SAMPLE_KINDS.map((kind) => (shares === null ? null : once(shares[kind] * cpuUs))),
       found === null ? once(0) : once(found.copiedBytes / (found.requests * blockBytes)),
     ],
   };

@@ -12,14 +12,16 @@ export type Shares = Readonly<Record<SampleKind, number>>;
 
 const BEGIN_MS = 300;
 const HERTZ = '1999';
+/** Fewer samples say nothing about shares. */
+const LEAST = 100;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 /** Addresses of the kernel are the highest. */
 const KERNEL = /^\s*f{6}/;
 const KERNEL_COPY = /copy_user|rep_movs|_copy_(?:to|from)_iter|copy_page|memcpy/;
 const COPY = /\b_*mem(?:move|cpy)/;
 
-/** `file`: for perf's samples. */
-export async function samplesDuring(pids: readonly number[], file: string, load: () => Promise<void>): Promise<Shares> {
+/** `file`: for perf's samples. null: too few samples to say. */
+export async function samplesDuring(pids: readonly number[], file: string, load: () => Promise<void>): Promise<Shares | null> {
   const args = ['record', '-q', '-e', 'cpu-clock', '-F', HERTZ, '-o', file, '-p', pids.join(',')];
   const perf = spawn('perf', args, { stdio: 'ignore' });
   const ended = once(perf, 'exit');
@@ -31,13 +33,13 @@ export async function samplesDuring(pids: readonly number[], file: string, load:
   return sharesIn(stdout);
 }
 
-/** Of the lines of `perf script -F ip,sym,dso`: address, symbol, file in brackets. */
-export function sharesIn(text: string): Shares {
+/** Of the lines of `perf script -F ip,sym,dso`: address, symbol, file in brackets. null: they are too few. */
+export function sharesIn(text: string, least = LEAST): Shares | null {
   const counts: Record<SampleKind, number> = { kernelCopies: 0, kernel: 0, copies: 0, javascript: 0, native: 0 };
   const lines = text.split('\n').filter((line) => line.trim() !== '');
+  if (lines.length < least) return null;
   for (const line of lines) counts[kindOf(line)]++;
-  const whole = Math.max(1, lines.length);
-  const share = (kind: SampleKind): number => counts[kind] / whole;
+  const share = (kind: SampleKind): number => counts[kind] / lines.length;
   return {
     kernelCopies: share('kernelCopies'),
     kernel: share('kernel'),

@@ -1,5 +1,5 @@
-// A profile of four samples: shares are of the time that is not idle, functions of one name in two files stay apart, and the greatest is
-// first. Without a sample that is not idle there is nothing to say.
+// A profile of five samples: shares are of the time that is not idle nor the profiler's, functions of one name in two files stay apart, and the
+// greatest is first. Without a sample that is not idle there is nothing to say.
 
 import { expect, test } from 'vitest';
 import { selfTimes } from './self-times.ts';
@@ -11,11 +11,12 @@ const nodes = [
   { id: 1, ...frame('(idle)', '', -1) },
   { id: 2, ...frame('send', 'file:///a/one.js', 9) },
   { id: 3, ...frame('send', 'file:///a/two.js', 4) },
+  { id: 4, ...frame('dispatch', '', -1) },
 ] as Parameters<typeof selfTimes>[0]['nodes'];
 
 test('shares are of the time that is not idle, the greatest first', () => {
-  const samples = [1, 2, 3, 3];
-  const found = selfTimes({ nodes, startTime: 0, endTime: 10, samples, timeDeltas: [600, 100, 200, 100] });
+  const samples = [1, 2, 3, 3, 4];
+  const found = selfTimes({ nodes, startTime: 0, endTime: 10, samples, timeDeltas: [600, 100, 200, 100, 300] });
   expect(found).toEqual([
     { name: 'send two.js:5', share: 0.75 },
     { name: 'send one.js:10', share: 0.25 },

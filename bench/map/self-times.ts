@@ -5,7 +5,8 @@ import type { Profiler } from 'node:inspector';
 import { basename } from 'node:path';
 import type { FunctionShare } from './probed.ts';
 
-const IDLE = '(idle)';
+/** Not work of the process: waiting, and the profiler's own start and end. */
+const OTHERS = ['(idle)', 'dispatch'];
 const MOST = 12;
 
 export function selfTimes({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): FunctionShare[] {
@@ -15,7 +16,7 @@ export function selfTimes({ nodes, samples = [], timeDeltas = [] }: Profiler.Pro
     const name = names.get(id) ?? '(unknown)';
     times.set(name, (times.get(name) ?? 0) + (timeDeltas[index] ?? 0));
   }
-  times.delete(IDLE);
+  for (const name of OTHERS) times.delete(name);
   const whole = [...times.values()].reduce((sum, one) => sum + one, 0);
   const shares = [...times].map(([name, time]) => ({ name, share: whole > 0 ? time / whole : 0 }));
   return shares.sort((a, b) => b.share - a.share).slice(0, MOST);
