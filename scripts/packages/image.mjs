@@ -4,45 +4,81 @@
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { imageFaults, ROOT_LABEL } from './image-check.mjs';
 
 const SUITE = 'trixie';
 const MIRROR = 'http://deb.debian.org/debian';
 /** What the packages depend on, and what is needed to install them. */
 const INCLUDED = 'nodejs,perl,iproute2,mount,adduser';
 
-/** `runs`: what the container runs. `keeps`: folders that outlive it. */
+/** `runs`: what the container runs. `keeps`: folders that outlive it. `root`: why it starts as root. */
 export const IMAGES = {
-  'rsio-server': { runs: ['/usr/sbin/rssrv', '--foreground'], keeps: ['/etc/dvsc', '/var/lib/rsio', '/var/log/rsio'], port: '5000' },
-  'rsio-client': { runs: ['/usr/sbin/rsiod', '--foreground'], keeps: ['/var/lib/rsio', '/var/log/rsio'], port: null },
+  'rsio-server': {
+    what: 'rssrv, which serves volumes over the network',
+    runs: ['/usr/sbin/rssrv', '--foreground'],
+    keeps: ['/etc/dvsc', '/var/lib/rsio', '/var/log/rsio'],
+    port: '5000',
+    root: 'rssrv opens disks and gives each process that serves a client a user of its own',
+  },
+  'rsio-client': {
+    what: 'rsiod, which attaches volumes of rssrv as block devices',
+    runs: ['/usr/sbin/rsiod', '--foreground'],
+    keeps: ['/var/lib/rsio', '/var/log/rsio'],
+    port: null,
+    root: 'rsiod makes device nodes and mounts',
+  },
 };
+
+export function isProgramThere(program) {
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], { stdio: 'ignore' }).status === 0;
+}
 
 /** Says which programs are missing; '' if none. */
 export function missingForImages() {
-  return ['mmdebstrap', 'buildah']
-    .filter((program) => spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], { stdio: 'ignore' }).status !== 0)
-    .join(', ');
+  return ['mmdebstrap', 'buildah'].filter((program) => !isProgramThere(program)).join(', ');
 }
 
-/** Returns the file of the image. `deb`: the file of the package. */
+/** Arguments of `buildah config`. */
+export function settingsOf(name, { version, epoch }) {
+  const { what, runs, keeps, port, root } = IMAGES[name];
+  const labels = {
+    'org.opencontainers.image.title': name,
+    'org.opencontainers.image.description': what,
+    'org.opencontainers.image.version': version,
+    'org.opencontainers.image.licenses': 'Apache-2.0',
+    'org.opencontainers.image.created': new Date(epoch * 1_000).toISOString(),
+    [ROOT_LABEL]: root,
+  };
+  return [
+    ...['--entrypoint', JSON.stringify(runs), '--stop-signal', 'SIGTERM', '--env', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
+    ...Object.entries(labels).flatMap(([label, text]) => ['--label', `${label}=${text}`]),
+    ...keeps.flatMap((one) => ['--volume', one]),
+    ...(port === null ? [] : ['--port', port]),
+  ];
+}
+
+/** Returns the file of the image. Throws if the image has faults. `deb`: the file of the package. */
 export function packImage(name, release, deb, work, folder) {
   const { version, epoch } = release;
-  const { runs, keeps, port } = IMAGES[name];
   const env = { ...process.env, SOURCE_DATE_EPOCH: String(epoch) };
   const tree = join(work, `${name}.tar`);
   const install = `cp "${deb}" "$1/var/tmp/one.deb" && chroot "$1" dpkg -i /var/tmp/one.deb && rm "$1/var/tmp/one.deb"`;
-  const tidy = 'rm -rf "$1"/usr/share/doc/[!r]* "$1"/usr/share/locale "$1"/var/log/*.log "$1"/var/log/apt';
-  const hooks = [install, tidy].map((hook) => `--customize-hook=${hook}`);
+  const left =
+    '/usr/share/doc/[!r]* /usr/share/locale /var/log/*.log /var/log/apt /var/lib/apt/lists/*_* /var/cache/apt/*.bin /tmp/* /var/tmp/*';
+  const tidy = `cd "$1" && rm -rf ${left.replaceAll(' /', ' ./').replace(/^/, '.')}`;
+  // What a container runs has the rights of its root already; no other user of it needs more.
+  const plain = 'find "$1" -xdev -type f -perm /6000 -exec chmod ug-s {} +';
+  const hooks = [install, tidy, plain].map((hook) => `--customize-hook=${hook}`);
   run('mmdebstrap', ['--quiet', '--variant=minbase', `--include=${INCLUDED}`, ...hooks, SUITE, tree, MIRROR], env);
   const storage = ['--storage-driver', 'vfs', '--root', join(work, 'images'), '--runroot', join(work, 'images-run')];
   const buildah = (...args) => run('buildah', [...storage, ...args], env);
   const container = buildah('from', 'scratch').trim();
   buildah('add', container, tree, '/');
-  const settings = ['--entrypoint', JSON.stringify(runs), '--label', `org.opencontainers.image.title=${name}`];
-  settings.push('--label', `org.opencontainers.image.version=${version}`, '--label', 'org.opencontainers.image.licenses=Apache-2.0');
-  settings.push('--stop-signal', 'SIGTERM', ...keeps.flatMap((one) => ['--volume', one]), ...(port === null ? [] : ['--port', port]));
-  buildah('config', ...settings, container);
+  buildah('config', ...settingsOf(name, release), container);
   const file = join(folder, `${name}_${version}_${release.architecture}.oci.tar`);
   buildah('commit', '--timestamp', String(epoch), '--rm', '--format', 'oci', container, `oci-archive:${file}:${name}:${version}`);
+  const faults = imageFaults(file, IMAGES[name].port);
+  if (faults.length > 0) throw new Error(`Image ${name} has faults: ${faults.join('; ')}`);
   return file;
 }
 
