@@ -1,36 +1,18 @@
 // The real rsweb in a real browser: a wrong token and the right one, the pages of what a server and a client do, orders by forms with a question
 // before a removal, and a fault that an open page shows by itself. What pages look like is tested over the sample picture (pages.test.ts).
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { daemonPaths } from '@rsio/common/config/root-paths';
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
-import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
-import { freePort } from '../support/hosts/loopback.ts';
-import { wellOf } from '../support/programs/programs.ts';
 import { CHROMIUM, startBrowser } from './browser.ts';
+import { logIn, startWeb } from './real-web.ts';
 
 const TEST_MS = 120_000;
 const WAIT_MS = 30_000;
-const ADDRESS = '127.0.0.1';
 
 const hosts = useHosts();
-
-async function startWeb(host: Host): Promise<{ readonly url: string; readonly token: string }> {
-  const made = await host.run('rsweb', ['token', 'anna', '--manage']);
-  const section = wellOf('rsweb token', made);
-  const [token = ''] = /rsweb_[\w-]{43}/.exec(made.stderr) ?? [];
-  const { configFile } = daemonPaths(host.root, 'rsweb');
-  const port = await freePort(ADDRESS);
-  mkdirSync(path.dirname(configFile), { recursive: true });
-  writeFileSync(configFile, `[web]\nlisten = ${ADDRESS}:${port}\n${section}`, { mode: 0o600 });
-  wellOf('rsweb', await host.run('rsweb', ['--manage']));
-  return { url: `http://${ADDRESS}:${port}`, token };
-}
 
 /** What the browser complains of, without answers that a test asks for. */
 function complaintsOf(page: Page): string[] {
@@ -58,11 +40,9 @@ it('a browser logs in, looks at everything, gives orders and sees a fault', { ti
     const complaints = complaintsOf(page);
 
     await page.goto(url);
-    await page.getByLabel('Token', { exact: true }).fill('wrong');
-    await page.getByRole('button', { name: 'Log in' }).click();
+    await logIn(page, 'wrong');
     await page.getByRole('alert').getByText('The token is wrong').waitFor();
-    await page.getByLabel('Token', { exact: true }).fill(token);
-    await page.getByRole('button', { name: 'Log in' }).click();
+    await logIn(page, token);
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
 
     // The picture fills by itself, and each part of it leads to its page.
