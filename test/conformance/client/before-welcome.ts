@@ -160,6 +160,8 @@ const WELCOME_CASES: readonly ClientCase[] = [
   }),
   welcomeField('interface-address', 'with an interface without an address', { interfaces: [{ name: 'if1', address: 'here', port: 1 }] }),
   welcomeField('generation', 'with generation -1', { generation: -1 }),
+  welcomeField('release', 'with a number as its release', { release: 2 }),
+  welcomeField('time', 'with the time -1', { wallMs: -1 }),
 ];
 
 const REFUSALS: readonly ErrorCode[] = [

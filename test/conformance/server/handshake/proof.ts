@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { FAILED_PROOFS_AT_ONCE, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
-import { DEAD_PATHS_NAMED_MAX, SESSION_ID_BYTES, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
+import { DEAD_PATHS_NAMED_MAX, SESSION_ID_BYTES, SHORT_TEXT_MAX_CHARS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { asBytes, frameBytes, RawClient, type RawIdentity } from '../../../support/peers/raw-peer.ts';
@@ -117,6 +117,24 @@ export const PROOF_CASES: readonly ServerCase[] = [
       const { address, port } = target.options;
       const isNamed = welcome.interfaces.some((one) => one.address === address && one.port === port);
       holds(isNamed || !target.has('addresses'), `WELCOME does not name ${address} port ${port}`);
+    },
+  ),
+  serverCase(
+    'handshake.welcome.display',
+    'WELCOME',
+    'WELCOME tells the release as a text and the time of day as a counter, if at all, and no other time than its last one or later',
+    async (target) => {
+      target.leave();
+      const told = async (): Promise<{ readonly release?: string | undefined; readonly wallMs?: number | undefined }> => {
+        const greeted = await greet(target);
+        greeted.peer.send(proofFrame(greeted.keys, pack(NEW_SESSION)));
+        return (await welcomed(greeted)).welcome;
+      };
+      const [first, second] = [await told(), await told()];
+      equals('The release of the second WELCOME', second.release, first.release);
+      holds(first.release !== '' && (first.release ?? '').length <= SHORT_TEXT_MAX_CHARS, `WELCOME tells release '${first.release}'`);
+      equals('WELCOME tells the time', second.wallMs === undefined, first.wallMs === undefined);
+      holds((second.wallMs ?? 0) >= (first.wallMs ?? 0), `The time of day goes from ${first.wallMs} to ${second.wallMs}`);
     },
   ),
   serverCase(
