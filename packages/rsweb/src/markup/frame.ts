@@ -18,6 +18,9 @@ const PAGES = [
   ['/events', 'Events'],
 ] as const;
 
+/** The answer to an order, such as a question, cannot be loaded again. */
+const ORDERS = '/orders/';
+
 /** A page for a visitor who is logged in. */
 export function framed({ title, heading = title, body }: Frame, picture: Picture, view: View): Html {
   const errors = picture.findings.filter(({ severity }) => severity === 'error').length;
@@ -26,7 +29,7 @@ export function framed({ title, heading = title, body }: Frame, picture: Picture
   );
   return document(
     `${errors > 0 ? `(${errors}) ` : ''}${title} - RSIO`,
-    html`<body data-page="live">
+    html`<body data-page="${view.path.startsWith(ORDERS) ? 'still' : 'live'}">
 <a class="skip" href="#main">Skip to the content</a>
 <header class="top"><a class="brand" href="/">${BRAND}<span>RSIO</span></a>
 <nav aria-label="Pages"><ul>${links}</ul></nav>

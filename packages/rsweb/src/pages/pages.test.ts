@@ -203,6 +203,12 @@ describe('the page of an object', () => {
   });
 });
 
+test('pages are live, but a question about an order is not, because it cannot be loaded again', () => {
+  const order = { title: 'x', what: 'x', consequence: 'x', fields: {}, action: '/orders/volume-stop', href: '/' };
+  expect(confirmPage(order, picture, view('', { path: '/orders/volume-stop' })).text).toContain('<body data-page="still">');
+  expect(overviewPage(picture, view()).text).toContain('<body data-page="live">');
+});
+
 test('events are filtered by text, the newest first', () => {
   const page = eventsPage(picture, view('text=wiki-05')).text;
   expect([...page.matchAll(/<tr id="events-/g)]).toHaveLength(1);
