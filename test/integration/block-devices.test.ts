@@ -299,7 +299,10 @@ it(
       process.kill(host.pid('rssrv'), 'SIGHUP');
       // Nobody looks at the raw device meanwhile, which would tell the kernel once more.
       const size = async (): Promise<string> => await devices.well('blockdev --getsize64 "$1"', block);
-      await waitFor(async () => (await size()) === `${mebibytes * MIB}\n`, WAIT_MS, 'It has grown again');
+      const told = async (thrown: unknown): Promise<never> => {
+        throw new Error(`${String(thrown)}; ${await host.rsconfigWell('-lvv')}${host.log('rsiod')}${host.log('rssrv')}`);
+      };
+      await waitFor(async () => (await size()) === `${mebibytes * MIB}\n`, WAIT_MS, 'It has grown again').catch(told);
       const read = 'dd if="$1" bs=1M skip="$2" iflag=direct | wc -c';
       for (const device of [block, raw]) expect(await devices.well(read, device, String(mebibytes - 1))).toBe(`${MIB}\n`);
     }
