@@ -251,7 +251,8 @@ export class Turmoil {
 
   private async applied(server: SiteServer): Promise<void> {
     const said = await this.centre.reloadServer(server);
-    if (/refused|\[E_/.test(said)) throw new Error(`${server.name} did not take its file: ${said}`);
+    // A client that is refused meanwhile says nothing about the file.
+    if (/^Reload refused|^Reload: .*\[E_/m.test(said)) throw new Error(`${server.name} did not take its file: ${said}`);
   }
 
   private async appliedAt(client: SiteClient): Promise<void> {
