@@ -142,10 +142,10 @@ export class ConfigInForce {
     for (const id of change.cut) void this.ports.startIncarnation(id);
     for (const problem of missing) this.ports.log.warn(addressMissingText(problem));
     await this.afterReload('the control socket of the group', () => readers.commit());
-    await this.ports.administration().metrics.follow(next);
+    await this.afterReload('the listener for metrics', () => this.ports.administration().metrics.follow(next));
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());
-    await this.ports.explore(next);
+    await this.afterReload('exploration', () => this.ports.explore(next));
   }
 
   /**

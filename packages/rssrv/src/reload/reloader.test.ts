@@ -161,6 +161,25 @@ test('requests during a reload cause exactly one more reload afterwards', async 
   expect(scene.applied).toEqual(['10.0.0.2', '10.0.0.3']);
 });
 
+test('a corrected file is read although the reload before it, which was still in progress, is refused', async () => {
+  const scene = new Scene();
+  scene.isHeld = true;
+  scene.text = fileWith('10.0.0.2');
+  const refused = scene.reloader.request('SIGHUP').catch((thrown: unknown) => {
+    scene.failure = null;
+    throw thrown;
+  });
+  await expect.poll(() => scene.isWaiting).toBe(true);
+  scene.text = fileWith('10.0.0.3');
+  const corrected = scene.reloader.request('SIGHUP');
+  scene.failure = new RsError('E_ADDRESS_MISSING', 'Cannot listen on 10.0.0.2: correct it');
+  scene.isHeld = false;
+  scene.release();
+  await expect(refused).rejects.toMatchObject({ code: 'E_ADDRESS_MISSING' });
+  expect(await corrected).toContain('interface if1 (10.0.0.3:5000) was added');
+  expect(scene.applied).toEqual(['10.0.0.3']);
+});
+
 test('a request that follows the answer to another one at once is answered too', async () => {
   const scene = new Scene();
   for (const address of ['10.0.0.2', '10.0.0.3', '10.0.0.4']) {

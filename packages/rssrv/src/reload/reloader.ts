@@ -117,7 +117,9 @@ export class Reloader<Loaded extends LoadedConfig> {
       const error = toRsError(thrown);
       for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
       this.ports.log.error(`Reload refused: ${KEPT}`, eventOf('configuration', '-', 'refused', problemTexts(error).join('; ')));
-      for (const { reject } of [...waiters, ...this.waiters.splice(0)]) reject(error);
+      // A request that came after the file was read may be about a corrected file, and gets a reload of its own.
+      const refused = waiters.length > 0 ? waiters : this.waiters.splice(0);
+      for (const { reject } of refused) reject(error);
     }
   }
 
