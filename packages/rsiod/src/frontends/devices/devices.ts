@@ -11,6 +11,7 @@ import { isLifeKnown, isNewLife } from '@rsio/protocol/mirror/io/lives';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from '../loop/loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
+import { DeviceGrowth } from './device-growth.ts';
 import { type DevicePlaces, devicePlaces, overlaps } from './device-paths.ts';
 import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
 import { releaseAll } from '../../keeper/device-release.ts';
@@ -43,6 +44,7 @@ export class DeviceFrontend implements Frontend {
   private readonly ofVolume: VolumeDevicesPorts;
   private readonly nodes: LoopNodes;
   private readonly swaps: SwapWatch;
+  private readonly growth: DeviceGrowth;
   private readonly left: InheritedDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
   /** Paths of the devices that exist or are being created. */
@@ -69,6 +71,12 @@ export class DeviceFrontend implements Frontend {
       clock,
       devices: () => this.loops(),
       report: (name, sentence) => log.error(`Volume ${name}: ${sentence}`),
+    });
+    this.growth = new DeviceGrowth({
+      clock,
+      log,
+      label,
+      grow: (volume) => this.inTurn(volume, async () => await this.made.get(volume)?.grow()),
     });
     this.left = new InheritedDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events });
   }
@@ -114,12 +122,14 @@ export class DeviceFrontend implements Frontend {
 
   handOver(): Promise<void> {
     this.swaps.stop();
+    this.growth.stop();
     for (const devices of [...this.made.values(), ...this.left.list]) devices.pause();
     return Promise.resolve();
   }
 
   async stop(): Promise<void> {
     this.swaps.stop();
+    this.growth.stop();
     await this.nodes.settle();
   }
 
@@ -154,15 +164,7 @@ export class DeviceFrontend implements Frontend {
   }
 
   async grown(volume: FrontendVolume): Promise<void> {
-    await this.inTurn(volume, async () => {
-      const devices = this.made.get(volume);
-      try {
-        await devices?.grow();
-        devices?.note();
-      } catch (thrown) {
-        this.ports.log.warn(`Block device of ${this.ports.label(volume)} keeps its old size: ${toRsError(thrown).message}`);
-      }
-    });
+    await this.growth.grow(volume);
   }
 
   /** With `force`, programs that use the devices get I/O errors and lose their unwritten data. */
@@ -228,7 +230,7 @@ export class DeviceFrontend implements Frontend {
     this.claims.set(volume, devices.places);
     this.compare(volume, note.life);
     // `resume` is not awaited, because `resume` may take long and would delay other volumes.
-    void devices.resume(volume, () => this.made.get(volume) === devices);
+    void devices.resume(volume, () => this.made.get(volume) === devices).then((hasGrown) => (hasGrown ? this.grown(volume) : undefined));
     return true;
   }
 

@@ -14,3 +14,6 @@ export const DEVICE_USERS_AGAIN_MS = 150;
 
 /** Interval at which rsiod checks whether there is swap space on its devices. */
 export const SWAP_LOOK_MS = 10_000;
+
+/** Pause before devices are grown again, because a program that grows them has failed. */
+export const DEVICE_GROW_AGAIN_MS = 5_000;

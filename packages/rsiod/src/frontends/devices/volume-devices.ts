@@ -151,10 +151,15 @@ export class VolumeDevices {
     this.rawDevice.fail();
   }
 
+  /**
+   * Shows the current size of the volume. The keeper's note keeps the old size until then, so that after a crash the next process grows the
+   * devices. Throws E_SYSTEM if one of the programs that grow them fails.
+   */
   async grow(): Promise<void> {
     if (this.isUnmounted) return;
     await this.rawDevice.grow();
     await this.loop?.grow();
+    this.note();
   }
 
   async users(): Promise<string[]> {
@@ -166,31 +171,28 @@ export class VolumeDevices {
   /**
    * Resumes the devices after their volume has been attached. The replay log, which contained the acknowledged but unflushed writes, was
    * lost with the previous process. The volume is therefore flushed before unanswered requests are executed again. `isTheirs` returns false
-   * once the devices have been removed.
+   * once the devices have been removed. Returns true if the volume has grown, and the caller must call `grow`.
    */
-  async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<void> {
+  async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<boolean> {
     const { log, label, clock } = this.ports;
     const startMs = clock.monotonicMs();
     const status = volume.readonly ? STATUS.OK : await flushed(volume);
     if (status !== STATUS.OK)
       log.error(`${label(volume)}: writes that were not flushed before rsiod restarted may be lost: ${statusEntry(status).sentence}`);
+    // If the devices were removed during the flush, the I/O that was waiting has already failed.
+    if (!isTheirs()) return false;
+    const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
     try {
-      // If the devices were removed during the flush, the I/O that was waiting has already failed.
-      if (!isTheirs()) return;
-      const isSame = this.shownVolume.sizeBytes === volume.sizeBytes;
       this.standIn?.become(volume);
       this.shownVolume = volume;
       if (isSame) this.note();
       log.info(`${label(volume)} is resumed, ${Math.round(clock.monotonicMs() - startMs)} ms after it was attached again`);
       await this.repairLoop();
-      // The devices are grown only if the size has changed, because growing runs two programs. The note keeps the old size until the
-      // devices have been grown, so that after a crash the next process grows them.
-      if (isSame) return;
-      await this.grow();
-      this.note();
     } catch (thrown) {
       log.warn(`${label(volume)}: ${toRsError(thrown).message}`);
     }
+    // The devices are grown only if the size has changed, because growing runs two programs.
+    return !isSame;
   }
 
   /**
