@@ -110,6 +110,11 @@ export class Oracle {
     this.stamp.writeUInt32BE(volume, 12);
   }
 
+  /** Changes so far. */
+  get submitted(): number {
+    return this.nextNumber - 1;
+  }
+
   /** C2: the volume has this many sectors now; the new ones show zeros until they are written. */
   grow(sectors: number): void {
     this.sectors = Math.max(this.sectors, sectors);

@@ -49,6 +49,8 @@ export class SimVolume implements LossWatch {
   readonly readers = new Set<string>();
   /** It is, or may become, a replica of a mirror, whose oracle judges; null: it is a plain volume. */
   readonly replica: SimReplica | null;
+  /** Called when it has got another file. */
+  whenReplaced: () => void = () => undefined;
   /** Of a replica: called when it may have lost what it had not written back. */
   whenLost: () => void = () => undefined;
   /** Of a replica: sectors whose content its storage has forgotten, and may still show for a while. */
@@ -103,6 +105,7 @@ export class SimVolume implements LossWatch {
     this.storage = storage;
     this.follow(storage);
     if (this.trace.isOn) this.trace.say(`${this.name}: another file`);
+    this.whenReplaced();
   }
 
   suspend(isSuspended: boolean): void {
