@@ -49,6 +49,7 @@ export class ReturningClient {
     });
     const opener = new Opener(this.trunk, systemClock, {
       opened: () => undefined,
+      grown: () => undefined,
       failed: (_attachment, _status, sentence) => {
         this.failure = sentence;
       },

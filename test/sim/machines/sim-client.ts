@@ -379,7 +379,7 @@ export class SimClient {
           if (isPlain && attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);
         },
         openWaits: () => undefined,
-        grown: () => undefined,
+        grown: (_server, attachment) => this.users.forEach((user) => user.grown(attachment)),
       },
     };
   }

@@ -6,6 +6,7 @@
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
+import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
@@ -101,6 +102,8 @@ export class SimUser {
   private left: number;
   private verifyAt = -1;
   private isForced = false;
+  /** Sectors of the volume as its client has shown it; a program cannot use more. */
+  private shownSectors = 0;
   private readonly lostOnes = new WeakSet<Volume>();
 
   constructor(
@@ -198,6 +201,7 @@ export class SimUser {
     this.volume = volume;
     this.process = process;
     if (this.isHolder) this.oracle.attached();
+    this.shownSectors = this.sectors;
     this.isAttaching = false;
     this.isLeaving = false;
     if (this.verifyAt >= 0) this.verifyNext();
@@ -269,9 +273,14 @@ export class SimUser {
     return target.isPooled ? (volume?.target.volume?.sizeBytes ?? 0) / SECTOR_BYTES : oracle.sectors;
   }
 
-  /** Its client knows the size that the volume has. */
+  /** The client says that its volume has grown. */
+  grown(attachment: Attachment): void {
+    if (this.volume?.target.attachments.includes(attachment) === true) this.shownSectors = this.sectors;
+  }
+
+  /** Its client knows the size that the volume has, and has shown it. */
   get knowsSize(): boolean {
-    return this.volume === null || this.sectors >= this.oracle.sectors;
+    return this.volume === null || Math.min(this.sectors, this.shownSectors) >= this.oracle.sectors;
   }
 
   /** No I/O any more but one read of everything. */

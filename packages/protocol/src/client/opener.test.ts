@@ -19,6 +19,7 @@ class OpenerScene {
   readonly failed: string[] = [];
   readonly opener = new Opener(this.scene.trunk, this.scene.clock, {
     opened: () => {},
+    grown: () => {},
     failed: (_attachment, status, sentence) => this.failed.push(`${status}: ${sentence}`),
     waits: () => {},
   });

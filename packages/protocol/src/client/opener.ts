@@ -23,6 +23,8 @@ export interface OpenerEvents {
    * and may have lost unflushed writes.
    */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
+  /** Called when an OPEN has told that the volume has grown from `fromBytes` to its current size. */
+  grown(attachment: Attachment, fromBytes: number): void;
   /**
    * Called when an attachment has failed, for example because its first OPEN was refused or another client has taken the volume. The opener
    * has removed the attachment from the trunk and has answered its requests.
@@ -214,6 +216,7 @@ export class Opener {
     const isNewIncarnation = before !== null && before.life !== answer.life;
     // If the server keeps revoking new handles, do not report each of them as open.
     if (isNewIncarnation || (opening?.revokedInARow ?? 0) < 2) this.events.opened(attachment, before !== null, isNewIncarnation);
+    if (before !== null && answer.sizeBytes > before.sizeBytes) this.events.grown(attachment, before.sizeBytes);
   }
 
   private waitUntilFit(attachment: Attachment, handle: number, sentence: string): void {

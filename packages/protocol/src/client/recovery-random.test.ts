@@ -97,6 +97,7 @@ class World {
       opened: () => {
         if (this.attachment.phase === 'replaying') this.replays++;
       },
+      grown: () => undefined,
       failed: () => this.breaches.push('The attachment failed'),
       waits: () => undefined,
     });

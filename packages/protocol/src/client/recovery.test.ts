@@ -50,6 +50,7 @@ class RecoveryScene {
     const opener = new Opener(this.scene.trunk, this.scene.clock, {
       opened: (_attachment, again, isNewIncarnation) =>
         this.said.push(`open${again ? ' again' : ''}${isNewIncarnation ? ', new incarnation' : ''}`),
+      grown: ({ volume }, fromBytes) => this.said.push(`grown from ${fromBytes} to ${volume?.sizeBytes}`),
       failed: (_attachment, status) => this.said.push(`failed ${status}`),
       waits: (_attachment, sentence) => this.said.push(`waits: ${sentence}`),
     });

@@ -102,7 +102,7 @@ class World {
     scene.start();
     scene.trunk.removeAttachment(scene.attachment);
     const nothing = (): void => {};
-    this.opener = new Opener(scene.trunk, scene.clock, { opened: nothing, failed: nothing, waits: nothing });
+    this.opener = new Opener(scene.trunk, scene.clock, { opened: nothing, grown: nothing, failed: nothing, waits: nothing });
     scene.whenSession = () => this.opener.openAll();
     this.opener.add(this.attachment);
     this.settle(1);

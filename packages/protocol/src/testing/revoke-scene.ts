@@ -41,6 +41,7 @@ export class RevokeScene {
     this.attachment = attachment;
     this.opener = new Opener(this.scene.trunk, this.scene.clock, {
       opened: (_attachment, again) => this.said.push(again ? 'open again' : 'open'),
+      grown: () => undefined,
       failed: (_attachment, status, sentence) => this.said.push(`failed ${status}: ${sentence}`),
       waits: (_attachment, sentence) => this.said.push(`waits: ${sentence}`),
     });

@@ -175,6 +175,18 @@ test('a volume keeps its size in a new session, whatever OPEN returns there', ()
   expect([scene.mib, scene.said]).toEqual([5, ['1 > 4', '4 > 5']]);
 });
 
+// Regression: a block device kept its old size, because OPEN had told the new size before the list.
+test('a volume that has grown while its server was away is reported as grown, once', () => {
+  const scene = new Scene();
+  scene.answerList(1);
+  scene.answerOpen(1);
+  scene.loseSession();
+  scene.answerOpen(4);
+  expect([scene.mib, scene.said]).toEqual([4, ['1 > 4']]);
+  scene.answerList(4);
+  expect([scene.mib, scene.said]).toEqual([4, ['1 > 4']]);
+});
+
 test('the list of the last session does not apply to volumes attached in this one', () => {
   const scene = new Scene();
   scene.answerList(4);

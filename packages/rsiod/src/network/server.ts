@@ -118,6 +118,7 @@ export class Server {
         this.growTo(attachment);
         if (this.openedOver.delete(attachment) && this.isListed) this.verify(attachment);
       },
+      grown: (attachment, fromBytes) => ports.grown(this, attachment, fromBytes),
       failed: (attachment, status, sentence) => ports.openFailed(this, attachment, status, sentence),
       waits: (attachment, sentence) => ports.openWaits(this, attachment, sentence),
     });
