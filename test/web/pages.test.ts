@@ -198,6 +198,34 @@ test('a new fault appears by itself, is announced, and moves neither the focus n
   expect(complaints).toEqual([]);
 });
 
+// Regression: the orders of a volume that had just been started moved, so that a click on "Remove" reached "Stop".
+test('nothing moves under a pressed pointer, and the page changes after that', async () => {
+  const path = `/volume/${volumeIdAt(4)}`;
+  const [page, other] = [await open(path), await open(path)];
+  for (const one of [page, other]) await one.locator('#link[data-state=on]').waitFor({ state: 'attached' });
+  await page.getByRole('button', { name: 'Remove' }).hover();
+  await page.mouse.down();
+  const fault = { ...CUT, href: path };
+  const { volumes, ...rest } = samplePicture({ tick: 5 });
+  const stopped = volumes.map((volume) => ({ ...volume, state: 'stopped' as const }));
+  server.show(withFault({ ...rest, volumes: stopped }, fault));
+  // The same happens to a page without a pointer.
+  await other.locator('.finding').getByText(CUT.what).waitFor();
+  await other.evaluate('new Promise((resolve) => setTimeout(resolve, 200))');
+  expect(await page.locator('.finding').getByText(CUT.what).count()).toBe(0);
+  await page.mouse.up();
+  await page.waitForURL('**/orders/volume-remove');
+  complaints = real(complaints).filter((text) => !/^404 .*volume-remove$/.test(text));
+  expect(complaints).toEqual([]);
+  // A press that becomes no click.
+  await other.getByRole('button', { name: 'Start' }).hover();
+  await other.mouse.down();
+  server.show(samplePicture({ isWell: true }));
+  await other.mouse.move(5, 5);
+  await other.mouse.up();
+  await other.locator('.finding').first().waitFor({ state: 'detached' });
+});
+
 test('a command is copied with a click', async () => {
   const page = await open('/client/web-07', { permissions: ['clipboard-read', 'clipboard-write'] });
   await page.getByRole('button', { name: 'Copy rsconfig doctor' }).click();

@@ -14,6 +14,8 @@ const PLOTS_MS = 2_000;
 const RECONNECT_MS = 2_000;
 const RECONNECT_MAX_MS = 30_000;
 const SAID_MS = 8_000;
+/** A pointer that is pressed for longer holds the page no more, because its end may have been missed. */
+const PRESSED_MS = 5_000;
 const PLOT_HEIGHT = 168;
 const DASHES = [[], [6, 3], [2, 3]];
 
@@ -33,6 +35,10 @@ let isHurried = false;
  */
 let rest = setTimeout(endRest, REFRESH_MS);
 let reconnectMs = RECONNECT_MS;
+/** A form has been sent, so that this page ends; a change of the page could cancel that. */
+let isLeaving = false;
+/** When a pointer was pressed; null: none is. Nothing moves under a click. */
+let pressedMs = /** @type {number | null} */ (null);
 
 // ---- the page
 
@@ -43,7 +49,7 @@ let reconnectMs = RECONNECT_MS;
 function refresh(isUrgent) {
   isStale = true;
   isHurried ||= isUrgent;
-  if (isLoading || document.hidden || (rest !== null && !isHurried)) return;
+  if (isLoading || isHeld() || document.hidden || (rest !== null && !isHurried)) return;
   if (rest !== null) clearTimeout(rest);
   isLoading = true;
   isStale = false;
@@ -55,6 +61,18 @@ function refresh(isUrgent) {
     rest = setTimeout(endRest, restMs);
     if (isHurried) refresh(true);
   });
+}
+
+function isHeld() {
+  return isLeaving || (pressedMs !== null && performance.now() - pressedMs < PRESSED_MS);
+}
+
+/** A click comes after the end of the press. */
+function released() {
+  setTimeout(() => {
+    pressedMs = null;
+    if (isStale) refresh(isHurried);
+  }, 0);
 }
 
 function endRest() {
@@ -69,6 +87,10 @@ async function load() {
   if (answer.redirected || answer.status === 401) return location.reload();
   if (!answer.ok) return;
   const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  if (isHeld()) {
+    isStale = true;
+    return;
+  }
   document.title = next.title;
   for (const name of ['main', 'footer']) {
     const [old, fresh] = [document.querySelector(name), next.querySelector(name)];
@@ -341,6 +363,11 @@ function start() {
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden && isStale) refresh(true);
   });
+  document.addEventListener('submit', () => (isLeaving = true));
+  // The visitor comes back to a page that the browser has kept.
+  addEventListener('pageshow', () => (isLeaving = false));
+  document.addEventListener('pointerdown', () => (pressedMs = performance.now()), { capture: true });
+  for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, released, { capture: true });
   darkness.addEventListener('change', () => void drawPlots());
   new ResizeObserver(() => {
     for (const { element, chart } of plots) chart.setSize({ width: Math.max(200, element.clientWidth), height: PLOT_HEIGHT });

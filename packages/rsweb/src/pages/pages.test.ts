@@ -168,7 +168,7 @@ describe('the page of an object', () => {
     expect(volumePage(picture, view(), volumeIdAt(4))!.text).not.toContain('/orders/');
     const managing = view('', { mayManage: true });
     const page = volumePage(picture, managing, volumeIdAt(4))!.text;
-    const forms = page.match(/<form method="post"[\s\S]*?<\/form>/g) ?? [];
+    const forms = page.match(/<form id="order-[\s\S]*?<\/form>/g) ?? [];
     expect(forms.length).toBeGreaterThan(3);
     expect(forms.every((form) => form.includes('name="csrf" value="csrf"'))).toBe(true);
     expect(serverPage(picture, managing, 'atlas')!.text).toContain('action="/orders/volume-create"');
@@ -183,7 +183,12 @@ describe('the page of an object', () => {
   ] as const)('offers what can hold or let go the I/O of a volume that is %s', (state, offered) => {
     const volumes = picture.volumes.map((volume) => ({ ...volume, state }));
     const page = volumePage({ ...picture, volumes }, view('', { mayManage: true }), volumeIdAt(4))!.text;
-    expect([...page.matchAll(/\/orders\/volume-(pause|resume|stop|start)"/g)].map(([, order]) => order)).toEqual(offered);
+    const forms = [...page.matchAll(/<form id="order-volume-(pause|resume|stop|start)".*?(disabled.*?)?<\/form>/g)];
+    expect(
+      forms.map(([, order]) => order),
+      'none moves when the state changes',
+    ).toEqual(['pause', 'resume', 'stop', 'start']);
+    expect(forms.filter(([, , disabled]) => disabled === undefined).map(([, order]) => order)).toEqual(offered);
     expect(volumePage({ ...picture, volumes }, view(), volumeIdAt(4))!.text).not.toContain('/orders/');
   });
 

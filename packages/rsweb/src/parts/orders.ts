@@ -1,5 +1,6 @@
 // Forms for orders, which visitors with the right to manage get about objects of this machine; for others, a sentence says where to give them.
-// Pure. Invariants: every form carries the value that proves that this page made it; the orders and their fields are those of orders/order-table.ts.
+// Pure. Invariants: every form carries the value that proves that this page made it; the orders and their fields are those of orders/order-table.ts;
+// a form never becomes another one, and does not move when the state of its volume changes, because a visitor may be about to click.
 
 import { PAUSE_MS } from '@rsio/common/control/limits';
 import { printDuration } from '@rsio/common/lib/units';
@@ -34,13 +35,16 @@ ${isAttachable && !isAttached && order('attach', html`<button>Attach to this mac
 ${isAttached && order('detach', html`<button class="danger">Detach from this machine \u2026</button>`)}`);
 }
 
-/** What holds or refuses the I/O of a volume, as its state permits. */
+/** What holds or refuses the I/O of a volume. What its state does not permit is there, and disabled. */
 function haltOrders({ state }: Volume, order: (name: string, fields: Html) => Html): Html {
-  const stop = order('volume-stop', html`<button class="danger">Stop \u2026</button>`);
-  if (state === 'unavailable') return html``;
-  if (state === 'stopped') return order('volume-start', html`<button>Start</button>`);
-  if (state === 'paused') return html`${order('volume-resume', html`<button>Resume</button>`)}${stop}`;
-  return html`${order('volume-pause', html`<label>For at most, such as 1m; empty: ${printDuration(PAUSE_MS)} <input name="for" ${DURATION}></label> <button>Pause</button>`)}${stop}`;
+  const onlyIf = (isPermitted: boolean): Html => (isPermitted ? html`` : html` disabled`);
+  const isStopped = state === 'stopped';
+  const isServed = !isStopped && state !== 'unavailable';
+  const isRunning = onlyIf(isServed && state !== 'paused');
+  return html`${order('volume-pause', html`<label>For at most, such as 1m; empty: ${printDuration(PAUSE_MS)} <input name="for" ${DURATION}${isRunning}></label> <button${isRunning}>Pause</button>`)}${order(
+    'volume-resume',
+    html`<button${onlyIf(state === 'paused')}>Resume</button>`,
+  )}${order('volume-stop', html`<button class="danger"${onlyIf(isServed)}>Stop \u2026</button>`)}${order('volume-start', html`<button${onlyIf(isStopped)}>Start</button>`)}`;
 }
 
 export function serverOrders({ id, machine }: Server, picture: Picture, view: View): Html | null {
@@ -75,5 +79,5 @@ ${forms}</div></section>`;
 }
 
 function form(order: string, field: string, id: string, view: View, fields: Html): Html {
-  return html`<form method="post" action="/orders/${order}">${csrfField(view)}<input type="hidden" name="${field}" value="${id}">${fields}</form>\n`;
+  return html`<form id="order-${order}" method="post" action="/orders/${order}">${csrfField(view)}<input type="hidden" name="${field}" value="${id}">${fields}</form>\n`;
 }
