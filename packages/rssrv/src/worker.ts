@@ -12,6 +12,7 @@ import type { LogWay } from '@rsio/common/log/log-form';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
+import { type NowaitRead, systemNowaitRead } from './backends/io/nowait-read.ts';
 import { ThreadShares } from './backends/io/thread-shares.ts';
 import { RangeHelper, rangeScript } from './backends/ranges/range-helper.ts';
 import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './confinement/confine.ts';
@@ -33,6 +34,7 @@ interface Given {
 
 class WorkerProcess {
   private readonly given: Given | null;
+  private readonly nowait: NowaitRead | null;
   /** Descriptor of the log that was passed and is not used yet. */
   private passedLog: number | null = PASSED_LOG;
   private readonly helper: RangeHelper;
@@ -43,8 +45,9 @@ class WorkerProcess {
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
   private readonly threads = new ThreadShares(STORAGE_THREADS);
 
-  constructor(given: Given | null) {
+  constructor(given: Given | null, nowait: NowaitRead | null) {
     this.given = given;
+    this.nowait = nowait;
     this.helper = new RangeHelper({
       clock: systemClock,
       ...(given === null ? {} : { passing: given }),
@@ -140,6 +143,12 @@ class WorkerProcess {
     return openLog(this.given === null ? options : { ...options, open });
   }
 
+  private firstLog(way: WorkerLog): DaemonLog {
+    const log = this.openLog(way);
+    log.debug(`Reads: ${this.nowait === null ? 'their time decides' : 'the kernel says'} whether data is cached`);
+    return log;
+  }
+
   private setTitle(): void {
     const nodes = [...new Set(this.nodes.values())];
     this.setName(`rssrv: ${nodes.length === 0 ? 'standby' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
@@ -153,9 +162,10 @@ class WorkerProcess {
 
   private begin(session: string, beginning: Extract<ToSession, { type: 'begin' }>): void {
     const host = new SessionHost(session, beginning, {
-      log: (this.log ??= this.openLog(beginning.log)),
+      log: (this.log ??= this.firstLog(beginning.log)),
       helper: this.helper,
       threads: this.threads,
+      nowait: this.nowait,
       pools: this.pools,
       receiver: this.given?.receiver ?? null,
       isListenerThere: () => process.connected,
@@ -197,8 +207,10 @@ function exitSoon(code: number): void {
 }
 
 endIfReplaced(process.env[LISTENER_VERSION]);
+// A confined process cannot read the files of koffi any more.
+const nowait = systemNowaitRead();
 const given = confined(process.argv[2]);
-const worker = new WorkerProcess(given);
+const worker = new WorkerProcess(given, nowait);
 worker.setName('rssrv: standby');
 process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
 process.on('disconnect', () => worker.listenerLost());

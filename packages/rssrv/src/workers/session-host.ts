@@ -17,6 +17,7 @@ import { openBackend } from '../backends/open-backend.ts';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import type { RangeHelper } from '../backends/ranges/range-helper.ts';
 import { StorageErrorLog } from '../backends/storage-error-log.ts';
+import type { NowaitRead } from '../backends/io/nowait-read.ts';
 import type { ThreadShares } from '../backends/io/thread-shares.ts';
 import { asVolumeError } from '../backends/files/opened-file.ts';
 import { filesByPath, PassedFiles } from '../backends/files/volume-files.ts';
@@ -41,6 +42,8 @@ export interface SessionHostPorts {
   readonly log: Log;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
+  /** Reads what is cached without waiting; null if this machine cannot. */
+  readonly nowait: NowaitRead | null;
   readonly pools: ConnectionPools;
   /** Takes the descriptors that the listener passes; null if this process opens files itself. */
   readonly receiver: DescriptorReceiver | null;
@@ -61,7 +64,7 @@ export class SessionHost {
   /** `id` is the session id in hex. */
   constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
-    const { log, helper, threads, pools } = ports;
+    const { log, helper, threads, nowait, pools } = ports;
     this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
       clock: systemClock,
       log,
@@ -95,7 +98,9 @@ export class SessionHost {
         };
         const files = await this.filesOf(volume);
         try {
-          const parts = { helper, threads, onError, files: files ?? filesByPath };
+          const onGuess = (path: string): void =>
+            log.debug(`Volume ${volume.name}: the file system of ${path} cannot read without waiting, so that the time of reads decides`);
+          const parts = { helper, threads, nowait, onGuess, onError, files: files ?? filesByPath };
           const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
           return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
         } finally {

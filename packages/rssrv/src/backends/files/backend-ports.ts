@@ -2,6 +2,7 @@
 // of their own, because the backend's caller gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
+import type { NowaitRead } from '../io/nowait-read.ts';
 import type { RangeHelper } from '../ranges/range-helper.ts';
 import type { ServedPart } from '../io/served-volume.ts';
 import type { ThreadShares } from '../io/thread-shares.ts';
@@ -15,6 +16,10 @@ export interface BackendPorts {
   readonly clock: Clock;
   /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
+  /** Reads what is cached without waiting. By default, or if null, the time of each read decides (inline-policy.ts). */
+  readonly nowait?: NowaitRead | null;
+  /** Called if the storage of a volume refuses `nowait`, so that time decides. */
+  readonly onGuess?: (path: string) => void;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
   /**

@@ -12,6 +12,7 @@ import { promised, servedVolume, temporaryDirectory, testPorts } from '../../tes
 import { type Backend, WOULD_WAIT } from '../io/backend.ts';
 import { POOL_RUN_REQUESTS } from '../io/limits.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
+import { type NowaitRead, systemNowaitRead } from '../io/nowait-read.ts';
 import { openBackend } from '../open-backend.ts';
 import { ZERO_STEP_BYTES } from '../ranges/limits.ts';
 import { FileBackend } from './file-backend.ts';
@@ -52,11 +53,11 @@ const operation = fc.record({
 type Operation = typeof operation extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** Runs the operations on a volume and on a plain buffer, and compares every read and the file at the end. */
-async function compare(type: 'file' | 'memory', helper: object, operations: Operation[]): Promise<void> {
+async function compare(type: 'file' | 'memory', helper: object, nowait: NowaitRead | null, operations: Operation[]): Promise<void> {
   const reference = Buffer.alloc(SIZE_BYTES, 7);
   const file = newFile(reference);
   // The clock stands still, so no call is slow and `sync` alone decides between loop and pool.
-  const ports = { ...testPorts(helper), clock: new FakeClock() };
+  const ports = { ...testPorts(helper), clock: new FakeClock(), nowait };
   const backend = await openBackend(servedVolume({ type, path: file, sizeBytes: SIZE_BYTES }), ports);
   const io = promised(backend);
   for (const { kind, at, fill, offset, sync } of operations) {
@@ -64,7 +65,10 @@ async function compare(type: 'file' | 'memory', helper: object, operations: Oper
     const buffer = Buffer.alloc(offset + length + 100, fill);
     let status: number = STATUS.OK;
     if (kind === 'read') {
-      status = sync ? backend.tryRead(buffer, offset, length, position) : await io.read(buffer, offset, length, position);
+      const tried = sync ? backend.tryRead(buffer, offset, length, position) : WOULD_WAIT;
+      // Punched holes are not cached.
+      if (nowait === null) expect(tried === WOULD_WAIT).toBe(!sync);
+      status = tried === WOULD_WAIT ? await io.read(buffer, offset, length, position) : tried;
       expect(buffer.subarray(offset, offset + length).equals(reference.subarray(position, position + length))).toBe(true);
       expect(buffer.subarray(0, offset).every((byte) => byte === fill)).toBe(true);
       expect(buffer.subarray(offset + length).every((byte) => byte === fill)).toBe(true);
@@ -98,12 +102,13 @@ async function compare(type: 'file' | 'memory', helper: object, operations: Oper
 }
 
 test.each([
-  ['file', {}],
-  ['file', NO_PERL],
-  ['memory', {}],
-] as const)('%s %o equals a plain buffer under random operations', async (type, helper) => {
+  ['file', {}, null],
+  ['file', NO_PERL, null],
+  ['file', {}, systemNowaitRead()],
+  ['memory', {}, null],
+] as const)('%s %o equals a plain buffer under random operations', async (type, helper, nowait) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) => compare(type, helper, operations)),
+    fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) => compare(type, helper, nowait, operations)),
     { numRuns: 60 },
   );
 });
@@ -209,6 +214,7 @@ test('full and failing storage each give their status and are reported', async (
         sizeBytes: SIZE_BYTES,
         readonly: false,
         inline: null,
+        cached: null,
         range: null,
       },
       (operation, errno) => errors.push(`${operation} ${errno}`),
@@ -316,6 +322,7 @@ test('a closed backend does not touch a file that was given its old descriptor n
       sizeBytes: 1024,
       readonly: false,
       inline: new InlinePolicy(new FakeClock(), 'sync', () => 0),
+      cached: null,
       range: null,
     },
     () => undefined,

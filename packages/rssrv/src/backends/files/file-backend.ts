@@ -9,6 +9,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { errnoName } from '@rsio/common/lib/errors';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
+import { type CachedReads, NOT_SUPPORTED } from '../io/cached-reads.ts';
 import { FileEnd } from '../io/file-end.ts';
 import { FlushGate } from '../io/flush-gate.ts';
 import type { InlinePolicy } from '../io/inline-policy.ts';
@@ -38,6 +39,10 @@ export interface FileBackendParts {
   readonly readonly: boolean;
   /** Decides whether a call may be made on the event loop. Null if every call may. */
   readonly inline: InlinePolicy | null;
+  /** Reads what is cached without waiting. Null if that is not possible; `inline` then decides about reads, too. */
+  readonly cached: CachedReads | null;
+  /** Called if the storage refuses to read without waiting. */
+  readonly onGuess?: (() => void) | undefined;
   readonly range: RangeFile | null;
 }
 
@@ -51,6 +56,7 @@ export class FileBackend implements PartBackend {
   private readonly parts: FileBackendParts;
   private descriptor: number;
   private syncedDescriptor: number | null;
+  private cached: CachedReads | null;
   private readonly onError: BackendPorts['onError'];
   private readonly gate: FlushGate;
   private readonly ranges: RangeOperations;
@@ -62,6 +68,7 @@ export class FileBackend implements PartBackend {
     this.parts = parts;
     this.descriptor = parts.descriptor;
     this.syncedDescriptor = parts.syncedDescriptor;
+    this.cached = parts.cached;
     this.onError = onError;
     this.sizeBytes = parts.sizeBytes;
     this.end = new FileEnd(parts.descriptor, parts.sizeBytes, parts.type !== 'block');
@@ -81,12 +88,24 @@ export class FileBackend implements PartBackend {
   }
 
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    if (!this.mayReadInline(lengthBytes, positionBytes)) return WOULD_WAIT;
+    if (!this.mayRead(lengthBytes, positionBytes)) return WOULD_WAIT;
+    if (this.cached !== null) {
+      const end = this.cached.tryRead(this.descriptor, target, offset, lengthBytes, positionBytes);
+      if (end !== NOT_SUPPORTED) return end;
+      this.guessFromNow();
+    }
+    if (!this.mayRunInline()) return WOULD_WAIT;
     return this.inlineEnded('read', lengthBytes, readWholeSync(this.descriptor, target, offset, lengthBytes, positionBytes));
   }
 
   tryReadPieces(target: readonly Buffer[], lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
-    if (!this.mayReadInline(lengthBytes, positionBytes)) return WOULD_WAIT;
+    if (!this.mayRead(lengthBytes, positionBytes)) return WOULD_WAIT;
+    if (this.cached !== null) {
+      const end = this.cached.tryReadPieces(this.descriptor, target, positionBytes);
+      if (end !== NOT_SUPPORTED) return end;
+      this.guessFromNow();
+    }
+    if (!this.mayRunInline()) return WOULD_WAIT;
     return this.inlineEnded('read', lengthBytes, readPiecesSync(this.descriptor, target, lengthBytes, positionBytes));
   }
 
@@ -179,14 +198,24 @@ export class FileBackend implements PartBackend {
     }
   }
 
-  private mayReadInline(lengthBytes: number, positionBytes: number): boolean {
+  private mayRead(lengthBytes: number, positionBytes: number): boolean {
     this.end.touches(positionBytes, lengthBytes);
-    return !this.end.isCut && (this.parts.inline?.mayRunInline() ?? true);
+    return !this.end.isCut;
+  }
+
+  private mayRunInline(): boolean {
+    return this.parts.inline?.mayRunInline() ?? true;
+  }
+
+  /** The storage has refused to read without waiting. */
+  private guessFromNow(): void {
+    this.cached = null;
+    this.parts.onGuess?.();
   }
 
   private mayWriteInline(lengthBytes: number, positionBytes: number): boolean {
     if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut) return false;
-    return this.parts.inline?.mayRunInline() ?? true;
+    return this.mayRunInline();
   }
 
   private inlineEnded(operation: BackendOperation, lengthBytes: number, errno: string | null): Status {
@@ -230,6 +259,8 @@ export class FileBackend implements PartBackend {
     assert(this.closing === null || this.inFlight.count > 0, 'A backend was used after its close');
     this.inFlight.begin();
     this.parts.inline?.poolBegan();
+    // Counted even after a refusal, so that calls which began before it may end.
+    this.parts.cached?.poolBegan();
   }
 
   private leave(done: IoDone, status: Status): void {
@@ -238,6 +269,7 @@ export class FileBackend implements PartBackend {
     done(status);
     this.inFlight.end();
     this.parts.inline?.poolEnded();
+    this.parts.cached?.poolEnded();
   }
 
   private failed(operation: BackendOperation, errno: string): Status {

@@ -7,6 +7,7 @@ import fs, { type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import type { Backend, PartBackend } from '../io/backend.ts';
+import { CachedReads } from '../io/cached-reads.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
 import type { ServedVolume } from '../io/served-volume.ts';
 import type { BackendPorts } from './backend-ports.ts';
@@ -71,6 +72,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
         sizeBytes: volume.sizeBytes,
         readonly: volume.readonly,
         inline: kind.inline,
+        cached: kind.inline === null ? null : cachedReads(volume.id, ports),
+        onGuess: () => ports.onGuess?.(path),
         range,
       },
       ports.onError,
@@ -79,6 +82,12 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
     for (const descriptor of opened) await close(descriptor);
     throw asVolumeError(volume.name, path, thrown);
   }
+}
+
+/** These reads begin on the event loop, on block devices too, because a try costs little where nothing is cached. */
+function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
+  if (nowait === undefined || nowait === null) return null;
+  return new CachedReads(nowait, new InlinePolicy(clock, 'sync', sleeps), () => threads.callsOf(volumeId));
 }
 
 /**

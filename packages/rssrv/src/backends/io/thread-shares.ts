@@ -35,6 +35,11 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
+  /** Number of calls of a volume that run or wait for a thread; 0 if its calls need no lane. */
+  callsOf(volumeId: string): number {
+    return this.lanes.get(volumeId)?.calls ?? 0;
+  }
+
   /** Returns true if a lane that already uses `held` threads may take one more. */
   mayTake(held: number): boolean {
     return held < this.free;
@@ -78,6 +83,10 @@ export class ThreadLane {
     }
     this.queue.push(call);
     this.shares.enqueue(this);
+  }
+
+  get calls(): number {
+    return this.held + this.queue.length;
   }
 
   get isWaiting(): boolean {
