@@ -5,7 +5,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
-import { SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
+import { HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
 import { HEDGES_MAX, HEDGE_LOOK_MS, LATE_LOOK_MS, RATE_PROBE_SHARE, SLOTS_QUARANTINE_MAX, VOLUME_SLOT_SHARE } from './limits.ts';
 import { HEDGE_MIN_MS, LATE_MS, RATE_PROBE_LONGEST_MS, RATE_PROBE_MAX_MS } from './paths/limits.ts';
 import { ANSWER, frameEntry, frameName, OP } from '../wire/frames.ts';
@@ -328,9 +328,7 @@ export class Dispatcher {
       path.takeParts(slot);
       return;
     }
-    if (request.op === OP.READ && header.handle === STATUS.OK && !received) {
-      body.copy(request.buffer, request.bufferOffset, offset, offset + request.bodyBytes);
-    }
+    if (request.op === OP.READ && header.handle === STATUS.OK && !received) deliver(request, body, offset);
     if (request.op === OP.READ) this.readTimes.add(tookMs);
     forgetReceivers(slot, paths);
     if (isMessage) {
@@ -338,6 +336,7 @@ export class Dispatcher {
       request.answerAux = header.aux;
     }
     this.finish(request, slot, header.handle);
+    request.received = null;
   }
 
   /**
@@ -375,6 +374,14 @@ export class Dispatcher {
     assert(owner !== null, 'A request has no owner');
     owner.requestDone(request, status);
   }
+}
+
+/** Hands the data of a READ over where it lies, or copies it. Data in a buffer of its own has no room for a header in front of it. */
+function deliver(request: Request, body: Buffer, offset: number): void {
+  if (request.takesReceived && offset >= HEADER_BYTES) {
+    request.received = body;
+    request.receivedOffset = offset;
+  } else body.copy(request.buffer, request.bufferOffset, offset, offset + request.bodyBytes);
 }
 
 function choose(paths: readonly Path[], carried: readonly number[], request: Request): Path | null {

@@ -1,7 +1,11 @@
 // The interface through which frontends use an attached volume. The module frontends/frontend.ts has the interface through which the daemon
 // uses a frontend. Invariant: only the volume checks ranges, alignment and access rights, and answers invalid I/O with a status.
 
+import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import type { Status } from '@rsio/protocol/wire/status';
+
+/** See `received`: room for the header of a reply. */
+export const RECEIVED_ROOM_BYTES = HEADER_BYTES;
 
 export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
 
@@ -16,6 +20,14 @@ export interface VolumeIo {
   /** A read fills this buffer, and a write sends its content; other operations do not use the buffer. */
   buffer: Buffer;
   bufferOffset: number;
+  /** True if the frontend takes the data of a read where it was received, if it was received in one piece (`received`). */
+  readonly takesReceived?: boolean;
+  /**
+   * Only during `done` of a read with `takesReceived`: the buffer that has the data from `receivedOffset` on; null if the data is in
+   * `buffer`. The frontend may overwrite the RECEIVED_ROOM_BYTES in front of the data. After `done`, the buffer is used again.
+   */
+  received?: Buffer | null;
+  receivedOffset?: number;
   fua: boolean;
   /** True if the range may begin and end at any byte; otherwise, the range must consist of whole blocks. */
   readonly anyRange?: boolean;

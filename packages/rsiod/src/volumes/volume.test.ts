@@ -2,13 +2,14 @@
 // The trunk is in memory and its server scripted. The stall policy is tested in path-stall.test.ts.
 
 import { expect, test } from 'vitest';
+import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
 import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeExtentsAnswer } from '@rsio/protocol/wire/message-codec';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Extent } from './frontend-volume.ts';
+import type { Extent, VolumeIo } from './frontend-volume.ts';
 import { Volume } from './volume.ts';
 
 class Scene {
@@ -82,4 +83,39 @@ test('stall = fail makes no further check when the trunk has ended without a pat
   trunk.end(STATUS.SHUTTING_DOWN, 'The end');
   for (const supervisor of supervisors) supervisor.retire('The end');
   expect(clock.timersPending).toBe(0);
+});
+
+test.each([
+  ['one segment where it was received', 4096, 'received'],
+  ['several segments in its buffer', SEGMENT_BYTES * 2, 'buffer'],
+])('a read that takes what was received finds the data of %s', (_what, lengthBytes, where) => {
+  const { trunk, volume } = new Scene();
+  const found: { where: string; data: Buffer }[] = [];
+  const io: VolumeIo & { received: Buffer | null; receivedOffset: number } = {
+    op: 'read',
+    positionBytes: 0,
+    lengthBytes,
+    buffer: Buffer.alloc(lengthBytes),
+    bufferOffset: 0,
+    takesReceived: true,
+    received: null,
+    receivedOffset: 0,
+    fua: false,
+    mustKeepAllocated: false,
+    done: () => {
+      const [bytes, at] = io.received === null ? [io.buffer, 0] : [io.received, io.receivedOffset];
+      found.push({ where: io.received === null ? 'buffer' : 'received', data: Buffer.from(bytes.subarray(at, at + lengthBytes)) });
+    },
+  };
+  volume.submit(io);
+  trunk.clock.advance(1);
+  const [path] = trunk.server.paths;
+  for (const asked of path!.requests(OP.READ)) {
+    const data = Buffer.alloc(asked.header.count * 512, asked.header.lba / 512 + 1);
+    path!.answerIo(asked, STATUS.OK, data);
+  }
+  trunk.clock.advance(1);
+  const expected = Buffer.alloc(lengthBytes);
+  for (let at = 0; at < lengthBytes; at += SEGMENT_BYTES) expected.fill(at / SEGMENT_BYTES + 1, at, at + SEGMENT_BYTES);
+  expect(found).toEqual([{ where, data: expected }]);
 });

@@ -281,6 +281,11 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   requestDone(request: Request, status: number): void {
     assert(request instanceof Segment && request.gathering !== null, 'A segment of no I/O was answered');
     const { gathering } = request;
+    if (request.received !== null && gathering.io !== null) {
+      gathering.io.received = request.received;
+      gathering.io.receivedOffset = request.receivedOffset;
+    }
+    request.received = null;
     request.gathering = null;
     request.buffer = NOTHING;
     this.freeSegments.push(request);
@@ -410,6 +415,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     segment.bodyBytes = bodyBytes;
     segment.buffer = bodyBytes > 0 ? io.buffer : NOTHING;
     segment.bufferOffset = io.bufferOffset + at;
+    // The data of several segments has to be in one buffer.
+    segment.takesReceived = io.takesReceived === true && op === OP.READ && bodyBytes === io.lengthBytes;
     segment.events = this;
     gathering.left++;
     this.target.submit(segment, gathering.startedMs);

@@ -38,6 +38,14 @@ export class Request {
   /** Data of a WRITE, or destination for the data of a READ. */
   buffer: Buffer = NOTHING;
   bufferOffset = 0;
+  /** For a READ: true if the owner takes the data where it was received, if it was received in one piece (`received`). */
+  takesReceived = false;
+  /**
+   * Only during `requestDone` of a READ with `takesReceived`: the buffer that has the data from `receivedOffset` on; null if the data is in
+   * `buffer`. The HEADER_BYTES in front of the data belong to the owner as well. After `requestDone`, the path receives into this buffer.
+   */
+  received: Buffer | null = null;
+  receivedOffset = 0;
   /** Handle named by a request of the session itself (CLOSE); other requests use the handle of their attachment. */
   handle = 0;
   /** Aux number and body of a message request. */

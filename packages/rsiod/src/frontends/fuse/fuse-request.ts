@@ -1,13 +1,17 @@
 // One request from the kernel while it is being executed. The volume sees the object as a VolumeIo. The object also has the fields that are
 // needed to answer the kernel. A session re-uses its request objects.
 
+import { assert } from '@rsio/common/lib/assert';
 import type { Timer } from '@rsio/common/lib/clock';
 import type { Status } from '@rsio/protocol/wire/status';
-import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import { RECEIVED_ROOM_BYTES, type VolumeIo, type VolumeOp } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET } from './fuse-buffers.ts';
 import { FuseHeader } from './fuse-codec.ts';
+import { REPLY_HEADER_BYTES } from './fuse-constants.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
+
+assert(REPLY_HEADER_BYTES <= RECEIVED_ROOM_BYTES, 'The header of a reply must fit in front of data that was received');
 
 export class FuseRequest implements VolumeIo {
   op: VolumeOp = 'read';
@@ -15,6 +19,9 @@ export class FuseRequest implements VolumeIo {
   lengthBytes = 0;
   buffer: Buffer = NO_BUFFER;
   readonly bufferOffset = DATA_OFFSET;
+  readonly takesReceived = true;
+  received: Buffer | null = null;
+  receivedOffset = 0;
   fua = false;
   mustKeepAllocated = false;
 
@@ -46,6 +53,7 @@ export class FuseRequest implements VolumeIo {
     this.interrupted?.cancel();
     this.interrupted = null;
     this.buffer = NO_BUFFER;
+    this.received = null;
     this.isAnswered = false;
     this.seeks = null;
     this.fua = false;

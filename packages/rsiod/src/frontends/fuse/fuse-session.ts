@@ -410,12 +410,14 @@ export class FuseSession {
   }
 
   private answerDone(request: FuseRequest): void {
-    const { header, op, lengthBytes, buffer } = request;
+    const { header, op, lengthBytes, buffer, received, receivedOffset } = request;
     if (op === 'write') this.answer(writeWriteReply(this.small, header, lengthBytes));
     else if (op === 'read') {
-      const start = DATA_OFFSET - REPLY_HEADER_BYTES;
-      writeReplyHeader(buffer, start, header, ERRNO.OK, lengthBytes);
-      this.options.port.reply(buffer, start, DATA_OFFSET + lengthBytes);
+      // The header of the reply goes in front of the data, wherever the data is: `reply` does not keep the buffer.
+      const bytes = received ?? buffer;
+      const dataAt = received === null ? DATA_OFFSET : receivedOffset;
+      writeReplyHeader(bytes, dataAt - REPLY_HEADER_BYTES, header, ERRNO.OK, lengthBytes);
+      this.options.port.reply(bytes, dataAt - REPLY_HEADER_BYTES, dataAt + lengthBytes);
     } else this.fail(header, ERRNO.OK);
     request.isAnswered = true;
   }

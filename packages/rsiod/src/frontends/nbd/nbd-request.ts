@@ -24,6 +24,9 @@ export class NbdRequest implements VolumeIo, LargeReply {
   lengthBytes = 0;
   buffer: Buffer = NO_BUFFER;
   readonly bufferOffset = 0;
+  readonly takesReceived = true;
+  received: Buffer | null = null;
+  receivedOffset = 0;
   fua = false;
   mustKeepAllocated = false;
   readonly anyRange: boolean;
@@ -96,6 +99,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     const { held } = this;
     this.held = null;
     this.buffer = NO_BUFFER;
+    this.received = null;
     this.reply = NO_BUFFER;
     return held;
   }

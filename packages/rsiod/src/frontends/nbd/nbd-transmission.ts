@@ -263,8 +263,9 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   private answerRead(request: NbdRequest): void {
-    const { lengthBytes, held } = request;
+    const { lengthBytes, held, received, receivedOffset } = request;
     if (lengthBytes >= NBD_REPLY_COPY_MAX_BYTES && held !== null) {
+      received?.copy(request.buffer, 0, receivedOffset, receivedOffset + lengthBytes);
       const start = DATA_OFFSET - this.readPrefixBytes();
       this.writeReadPrefix(held.memory, start, request);
       request.reply = held.memory.subarray(start, DATA_OFFSET + lengthBytes);
@@ -273,7 +274,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     }
     const batch = this.output.room(this.readPrefixBytes() + lengthBytes);
     const at = this.writeReadPrefix(batch.bytes, batch.fill, request);
-    request.buffer.copy(batch.bytes, at, 0, lengthBytes);
+    if (received === null) request.buffer.copy(batch.bytes, at, 0, lengthBytes);
+    else received.copy(batch.bytes, at, receivedOffset, receivedOffset + lengthBytes);
     this.output.commit(at + lengthBytes, request.dataBytes);
     this.recycle(request);
   }

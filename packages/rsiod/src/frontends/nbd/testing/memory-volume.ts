@@ -1,10 +1,20 @@
 // A FrontendVolume in memory for the tests of frontends. The volume checks requests as a real volume must, and completes each of them in a
-// callback that the test schedules. Assertions detect two errors of a frontend: changing a request that the volume is executing, and
-// submitting a request twice.
+// callback that the test schedules. Assertions detect errors of a frontend: changing a request that the volume is executing, submitting a
+// request twice, and writing to a receive buffer outside of its part. A frontend that uses a receive buffer too long sends wrong data.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { Change, FrontendVolume, Extent, OlderSnapshot, VolumeIo } from '../../../volumes/frontend-volume.ts';
+import {
+  type Change,
+  type Extent,
+  type FrontendVolume,
+  type OlderSnapshot,
+  RECEIVED_ROOM_BYTES,
+  type VolumeIo,
+} from '../../../volumes/frontend-volume.ts';
+
+/** Byte in memory that has no data. */
+const SCRIBBLE = 0xdb;
 
 export interface MemoryVolumeOptions {
   readonly namespace?: string;
@@ -39,6 +49,8 @@ export class MemoryVolume implements FrontendVolume {
   private readonly schedule: (fire: () => void) => void;
   private readonly allocated: Uint8Array;
   private readonly mine = new Set<VolumeIo>();
+  /** Every other read is handed over where it was received. */
+  private reads = 0;
 
   constructor(options: MemoryVolumeOptions = {}) {
     this.namespace = options.namespace ?? 'osl';
@@ -66,8 +78,22 @@ export class MemoryVolume implements FrontendVolume {
       const status = this.fail === STATUS.OK ? this.execute(io) : this.fail;
       this.mine.delete(io);
       this.underWay--;
-      io.done(status);
+      if (op === 'read' && status === STATUS.OK && io.takesReceived === true && this.reads++ % 2 === 0) this.handOver(io);
+      else io.done(status);
     });
+  }
+
+  /** Completes a read as if its data lay whole in the receive buffer of a path: in memory that has another owner after `done`. */
+  private handOver(io: VolumeIo): void {
+    const { buffer, bufferOffset, lengthBytes } = io;
+    const memory = Buffer.alloc(1 + RECEIVED_ROOM_BYTES + lengthBytes + 1, SCRIBBLE);
+    io.received = memory;
+    io.receivedOffset = 1 + RECEIVED_ROOM_BYTES;
+    buffer.copy(memory, io.receivedOffset, bufferOffset, bufferOffset + lengthBytes);
+    buffer.fill(SCRIBBLE, bufferOffset, bufferOffset + lengthBytes);
+    io.done(STATUS.OK);
+    assert(memory[0] === SCRIBBLE && memory.at(-1) === SCRIBBLE, 'A frontend has written outside of its part of a receive buffer');
+    memory.fill(SCRIBBLE);
   }
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
