@@ -26,7 +26,7 @@ import { type BudgetBounds, MemoryBudget } from './memory-budget.ts';
 import { exportName } from './wire/export-names.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import type { NbdVolumes } from './nbd-handshake.ts';
-import type { NbdPools } from './nbd-transmission.ts';
+import { type NbdPools, Submissions } from './nbd-transmission.ts';
 import { BatchPool, type NbdTransport } from './nbd-transport.ts';
 
 export interface NbdFrontendLog {
@@ -89,7 +89,8 @@ export class NbdFrontend implements Frontend {
     this.data = new DataBuffers(options.clock);
     this.lines = new RateLimitedLog(options.clock, options.log);
     const budget = new MemoryBudget(BUDGET, setImmediate);
-    this.pools = { data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
+    const submissions = new Submissions(setImmediate);
+    this.pools = { submissions, data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
   }
 
   /**

@@ -11,6 +11,8 @@ import type { LargeReply } from './reply-output.ts';
 const NO_BUFFER = Buffer.alloc(0);
 
 export interface NbdRequestEvents {
+  /** The request was collected (`Submissions`) and is to be executed now. Never throws. */
+  begin(request: NbdRequest): void;
   completed(request: NbdRequest, status: Status): void;
   extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void;
   changesKnown(request: NbdRequest, status: Status, changes: readonly Change[]): void;
@@ -61,6 +63,10 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.sent = (failed) => owner.largeLeft(this, failed !== undefined && failed !== null);
     this.extentsDone = (status, extents) => owner.extentsKnown(this, status, extents);
     this.changesDone = (status, changes) => owner.changesKnown(this, status, changes);
+  }
+
+  begin(): void {
+    this.events.begin(this);
   }
 
   done(status: Status): void {

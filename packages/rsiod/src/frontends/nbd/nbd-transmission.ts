@@ -39,8 +39,45 @@ export interface TransmissionEvents {
   failed(thrown: unknown): void;
 }
 
+/**
+ * Collects what several connections receive in one event-loop turn, and passes it on at the end of the turn. Otherwise, each connection that
+ * becomes readable in a turn would cause a send of its own on the path. A connection that is alone waits for nothing. Invariant: requests
+ * begin in order of arrival.
+ */
+export class Submissions {
+  /** Number of connections that have requests under way. */
+  busyConnections = 0;
+  private waiting: NbdRequest[] = [];
+  private begun: NbdRequest[] = [];
+  private readonly schedule: (fire: () => void) => void;
+
+  /** `schedule` calls `fire` once, at the end of the current event-loop turn. */
+  constructor(schedule: (fire: () => void) => void) {
+    this.schedule = schedule;
+  }
+
+  /** True if requests must be collected: other connections are busy too, or earlier requests wait. */
+  get isCollecting(): boolean {
+    return this.busyConnections > 1 || this.waiting.length > 0;
+  }
+
+  collect(request: NbdRequest): void {
+    this.waiting.push(request);
+    if (this.waiting.length === 1) this.schedule(this.fire);
+  }
+
+  private readonly fire = (): void => {
+    const { waiting } = this;
+    this.waiting = this.begun;
+    this.begun = waiting;
+    for (let index = 0; index < waiting.length; index++) waiting[index]!.begin();
+    waiting.length = 0;
+  };
+}
+
 /** Pools and scheduling that all connections share. */
 export interface NbdPools {
+  readonly submissions: Submissions;
   readonly data: DataBuffers;
   readonly batches: BatchPool;
   readonly budget: MemoryBudget;
@@ -60,6 +97,9 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
+  private readonly submissions: Submissions;
+  /** True if this connection is one of the busy ones of `submissions`. */
+  private isBusy = false;
   /** Bytes taken from the budget and not yet given back. */
   private heldBytes = 0;
   private readonly output: ReplyOutput;
@@ -79,6 +119,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.events = host;
     this.data = pools.data;
     this.budget = pools.budget;
+    this.submissions = pools.submissions;
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
   }
 
@@ -100,6 +141,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     const request = this.idle.pop() ?? new NbdRequest(this, this.agreed.mayUseAnyRange);
     request.take(header);
     this.requestsOut++;
+    if (!this.isBusy) this.setBusy(true);
     if (refusal !== null) {
       this.answerError(request, refusal.errno, refusal.sentence);
       return header.type === COMMAND.WRITE ? 'drop' : 'next';
@@ -116,7 +158,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     }
     // rsiod has no cache that could make a later READ faster, and the protocol allows CACHE to do nothing.
     if (header.type === COMMAND.CACHE) this.answerDone(request);
-    else this.execute(request);
+    else this.pass(request);
     return 'next';
   }
 
@@ -124,7 +166,18 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     const request = this.receiving;
     if (request === null) return;
     this.forgetReceiving();
-    this.execute(request);
+    this.pass(request);
+  }
+
+  begin(request: NbdRequest): void {
+    // A client that has gone gets no answer, and what it sent last may as well not have arrived.
+    try {
+      if (this.hasFailed) return;
+      if (this.isDead) this.drop(request);
+      else this.execute(request);
+    } catch (thrown) {
+      this.events.failed(thrown);
+    }
   }
 
   badRequest(magic: number): void {
@@ -160,6 +213,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   fail(): void {
     this.hasFailed = true;
     this.isDead = true;
+    this.setBusy(false);
     this.budget.forget(this);
     this.budget.giveBack(this.heldBytes);
     this.heldBytes = 0;
@@ -200,6 +254,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   left(requests: number, dataBytes: number, failed: boolean): void {
     this.requestsOut -= requests;
     this.bytesOut -= dataBytes;
+    if (this.requestsOut === 0) this.setBusy(false);
     // Only a reply that has actually been sent admits further requests. A vanished client may have left requests in the socket, which must
     // not be executed after newer requests on another connection.
     if (!failed && !this.isDead) this.events.roomAgain();
@@ -222,6 +277,17 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     } catch (thrown) {
       this.events.failed(thrown);
     }
+  }
+
+  private setBusy(isBusy: boolean): void {
+    if (isBusy === this.isBusy) return;
+    this.isBusy = isBusy;
+    this.submissions.busyConnections += isBusy ? 1 : -1;
+  }
+
+  private pass(request: NbdRequest): void {
+    if (this.submissions.isCollecting) this.submissions.collect(request);
+    else this.execute(request);
   }
 
   private execute(request: NbdRequest): void {

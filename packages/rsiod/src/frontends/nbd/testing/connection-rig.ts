@@ -5,6 +5,7 @@ import { NBD_FRONTEND_BYTES_MAX } from '../wire/limits.ts';
 import { DataBuffers } from '../data-buffers.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import { NbdConnection } from '../nbd-connection.ts';
+import { Submissions } from '../nbd-transmission.ts';
 import { BatchPool } from '../nbd-transport.ts';
 import { MemoryTransport } from './memory-transport.ts';
 import { MemoryVolume, type MemoryVolumeOptions } from './memory-volume.ts';
@@ -28,6 +29,7 @@ export class Rig {
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
   readonly budget = new MemoryBudget(BUDGET, (fire) => this.doorTurns.push(fire));
+  readonly submissions: Submissions;
   readonly volume: MemoryVolume;
   readonly log: string[] = [];
   readonly connection: NbdConnection;
@@ -35,10 +37,12 @@ export class Rig {
   private readonly doorTurns: (() => void)[] = [];
   private readonly readBytes = new Map<number, number>();
 
-  constructor(options: MemoryVolumeOptions = {}) {
+  /** `shared`: what the connection shares with that of another rig, whose `turn` then ends the turn of both. */
+  constructor(options: MemoryVolumeOptions = {}, shared: Submissions | null = null) {
     this.volume = new MemoryVolume({ ...options, schedule: (fire) => this.volumeTurns.push(fire) });
     const schedule = (fire: () => void): void => void this.doorTurns.push(fire);
-    const pools = { data: this.data, batches: this.batches, budget: this.budget, schedule };
+    this.submissions = shared ?? new Submissions(schedule);
+    const pools = { submissions: this.submissions, data: this.data, batches: this.batches, budget: this.budget, schedule };
     this.connection = new NbdConnection(this.transport, { list: () => [this.volume] }, pools, {
       serving: (volume) => this.log.push(`serving ${volume.name}`),
       broken: (reason) => this.log.push(`broken: ${reason}`),
