@@ -153,7 +153,7 @@ const ATTACHED_MIRROR = object({
         'behind: the mirror goes on without it; copying: it is back, and gets what it has missed',
       ),
       isOpen: flag('The client has a session with it'),
-      leftBytes: orNull(count('Still to be copied, in whole regions; null: nothing is to be copied')),
+      leftBytes: orNull(count('Still to be copied; null: nothing is to be copied')),
       bytesPerSecond: orNull(number()),
       etaMs: orNull(number('Time until all is copied; null: unknown')),
     }),

@@ -16,7 +16,7 @@ const REPLICA = object({
   copy: orNull(
     object({
       state: word(['behind', 'copying'], 'As in the status of the attached mirror'),
-      leftBytes: orNull(count('Still to be copied, in whole regions; null: not known')),
+      leftBytes: orNull(count('Still to be copied; null: not known')),
       bytesPerSecond: orNull(number()),
       etaMs: orNull(number('Time until all is copied; null: unknown')),
     }),

@@ -49,7 +49,7 @@ export const CLIENT_METRICS = {
   rsio_client_mirror_term: gauge('Number of the claim by which this client holds the mirror', ...VOLUME),
   rsio_client_mirror_replica_in_sync: gauge('1 if the replica on this server has all data of the mirror', ...REPLICA),
   rsio_client_mirror_replica_connected: gauge('1 if this client has a session with the replica on this server', ...REPLICA),
-  rsio_client_mirror_resync_left_bytes: gauge('Bytes that the replica lacks, in whole regions; absent if it lacks nothing', ...REPLICA),
+  rsio_client_mirror_resync_left_bytes: gauge('Bytes that are still to be copied to the replica; absent if it lacks nothing', ...REPLICA),
   rsio_client_mirror_resync_bytes_per_second: gauge('Rate at which data is copied to the replica; absent if nothing is copied', ...REPLICA),
   rsio_client_volume_last_backup_timestamp_seconds: gauge(
     'When the last backup of the volume was complete, in seconds since 1970',

@@ -3,7 +3,6 @@
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { VerificationView } from '@rsio/common/control/mirror-methods';
-import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import type { VerifyReport } from '@rsio/protocol/mirror/verify/verifier';
@@ -38,7 +37,7 @@ export function attachedMirrorView(
       server: serverName(replica.server),
       state,
       isOpen: replica.session === 'open',
-      leftBytes: copy === undefined ? null : copy.regionsLeft * MIRROR_REGION_BYTES,
+      leftBytes: copy === undefined ? null : copy.bytesLeft,
       bytesPerSecond: copy?.bytesPerSecond ?? null,
       etaMs: copy?.etaMs ?? null,
     };

@@ -73,7 +73,7 @@ export interface CopierEvents {
 
 export interface ResyncProgress {
   readonly identity: string;
-  readonly regionsLeft: number;
+  readonly bytesLeft: number;
   readonly bytesCopied: number;
   readonly bytesPerSecond: number;
   /** Null while it cannot be estimated. */

@@ -4,7 +4,6 @@
 import type { CopyIo, ResyncProgress } from './copy-ports.ts';
 import { ResyncPlan } from './plans/resync-plan.ts';
 import { ProgressMeter } from './progress-meter.ts';
-import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { STATUS } from '../../wire/status.ts';
 
 export class Returning {
@@ -61,10 +60,10 @@ export class Returning {
 
   progress(nowMs: number): ResyncProgress {
     const { identity, plan } = this;
-    const { bytesCopied, regionsLeft } = plan;
+    const { bytesCopied, bytesLeft } = plan;
     const bytesPerSecond = this.meter.bytesPerSecond(nowMs, bytesCopied);
     const isKnown = plan.phase === 'copying' && bytesPerSecond > 0;
-    const etaMs = isKnown ? Math.round((regionsLeft * MIRROR_REGION_BYTES * 1_000) / bytesPerSecond) : null;
-    return { identity, regionsLeft, bytesCopied, bytesPerSecond, etaMs };
+    const etaMs = isKnown ? Math.round((bytesLeft * 1_000) / bytesPerSecond) : null;
+    return { identity, bytesLeft, bytesCopied, bytesPerSecond, etaMs };
   }
 }

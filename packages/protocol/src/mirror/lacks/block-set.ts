@@ -1,7 +1,9 @@
 // A set of blocks of a volume: whole regions, and parts of others. A part is an array of bits, one for each block of its region.
 // Invariant: a region with a part is in `regions`, too. Arrays of bits are never changed after they were added.
 
-import { RegionSet } from '../regions/region-set.ts';
+import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
+import { bitsIn, RegionSet } from '../regions/region-set.ts';
+import { LACK_BLOCK_BYTES, LACK_BLOCKS } from './limits.ts';
 
 /** One bit for each block of a region, `whole` for all of them, or null for none. */
 export type Blocks = Uint32Array | 'whole' | null;
@@ -21,6 +23,28 @@ export class BlockSet {
     this.regions.add(region);
     if (all === 'whole') this.parts.delete(region);
     else this.parts.set(region, all);
+  }
+
+  /** What the set has of a volume of this size. */
+  bytesIn(sizeBytes: number): number {
+    let bytes = (this.regions.count - this.parts.size) * MIRROR_REGION_BYTES;
+    for (const bits of this.parts.values()) for (const word of bits) bytes += bitsIn(word) * LACK_BLOCK_BYTES;
+    return bytes - this.bytesBeyond(sizeBytes);
+  }
+
+  /** What the set has of the last region beyond the end of the volume. */
+  private bytesBeyond(sizeBytes: number): number {
+    const last = Math.floor(sizeBytes / MIRROR_REGION_BYTES);
+    const blocks = this.blocksOf(last);
+    const insideBytes = sizeBytes - last * MIRROR_REGION_BYTES;
+    if (blocks === null) return 0;
+    if (blocks === 'whole') return MIRROR_REGION_BYTES - insideBytes;
+    let bytes = 0;
+    for (let block = Math.floor(insideBytes / LACK_BLOCK_BYTES); block < LACK_BLOCKS; block++) {
+      const isSet = ((blocks[block >>> 5]! >>> (block & 31)) & 1) !== 0;
+      if (isSet) bytes += LACK_BLOCK_BYTES - Math.max(0, insideBytes - block * LACK_BLOCK_BYTES);
+    }
+    return bytes;
   }
 
   remove(region: number): void {

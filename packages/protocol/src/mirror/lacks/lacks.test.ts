@@ -30,9 +30,9 @@ class Scene {
 }
 
 /** What would be copied: begin and end of each run, in bytes. */
-function runsOf(set: BlockSet): number[] {
+function runsOf(set: BlockSet, sizeBytes = 1_000 * REGION): number[] {
   const pieces = new RegionPieces();
-  pieces.sizeBytes = 1_000 * REGION;
+  pieces.sizeBytes = sizeBytes;
   const runs: number[] = [];
   for (let region = set.regions.firstFrom(0); region >= 0; region = set.regions.firstFrom(region + 1)) {
     pieces.begin(region, set.blocksOf(region));
@@ -101,4 +101,16 @@ test('a piece has a bounded number of runs, and the next one goes on behind it',
     [32 * BLOCK, 39 * BLOCK, 4],
   ]);
   expect(pieces.uncut(() => true)).toBe(-1);
+});
+
+test.each([2 * REGION, REGION + 3 * BLOCK, REGION + 2 * BLOCK + 512])('what is left is what is copied of a volume of %i bytes', (sizeBytes) => {
+  const scene = new Scene(10);
+  scene.lacks.left('b', 1, null);
+  scene.change(2, 5 * BLOCK + 512, 3 * BLOCK);
+  scene.change(2, REGION + BLOCK, sizeBytes - REGION - BLOCK);
+  for (const identity of ['b', 'c']) {
+    const set = scene.lacks.of(identity, null);
+    const copied = runsOf(set, sizeBytes).reduce((bytes, at, index) => bytes + (index % 2 === 0 ? -at : at), 0);
+    expect(set.bytesIn(sizeBytes)).toBe(copied);
+  }
 });

@@ -144,7 +144,8 @@ export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
 }
 
-function bitsIn(word: number): number {
+/** Bits of a word of 32 that are set. */
+export function bitsIn(word: number): number {
   let pairs = word - ((word >>> 1) & 0x55555555);
   pairs = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
   return Math.imul((pairs + (pairs >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;

@@ -42,8 +42,9 @@ export class ResyncPlan {
     this.unsettled = source.unsettled;
   }
 
-  get regionsLeft(): number {
-    return this.toCopy.regions.count;
+  /** What is to be copied. Of a region that is being copied, each block counts until the whole region is copied. */
+  get bytesLeft(): number {
+    return this.toCopy.bytesIn(this.pieces.sizeBytes);
   }
 
   /** What is not copied yet, or not as a whole region. */
