@@ -13,7 +13,14 @@ import { AttachedMirror } from './attached-mirror.ts';
 
 const DETACH_MS = 1_000;
 const VIEW: MirrorView = {
-  ...{ term: 7, isServing: true, replicas: [], voterSets: [], sizeBytes: 1 << 20, isPending: false, isAllInSync: true, waitsFor: null },
+  term: 7,
+  isServing: true,
+  replicas: [],
+  voterSets: [],
+  sizeBytes: 1 << 20,
+  isPending: false,
+  isAllInSync: true,
+  waitsFor: null,
 };
 
 afterEach(() => {
@@ -44,7 +51,7 @@ function served(clock: FakeClock): AttachedMirror {
       note: () => undefined,
     },
   );
-  mirror.driver.start();
+  mirror.driver.report({ kind: 'caught-up', identity: 'a'.repeat(32) });
   clock.advance(0);
   return mirror;
 }
