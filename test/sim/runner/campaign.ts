@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { systemClock } from '@rsio/common/lib/clock';
+import { isMirrorSeed } from '../world/sim-shape.ts';
 import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
 import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';
@@ -80,8 +81,15 @@ function runWorker(given: WorkerArguments, events: CampaignEvents): Promise<void
   return new Promise((resolve) => {
     worker.on('exit', (code, signal) => {
       clearTimeout(watchdog);
-      if (code !== 0) events.died(last + given[1], `ended with ${signal ?? `code ${code}`}`);
+      if (code !== 0) events.died(following(last, given), `ended with ${signal ?? `code ${code}`}`);
       resolve();
     });
   });
+}
+
+/** The seed that a worker runs after this one: seed-worker.ts leaves some out. */
+function following(last: number, [, step, , , onlyMirrors]: WorkerArguments): number {
+  let seed = last + step;
+  while (onlyMirrors === 1 && !isMirrorSeed(seed)) seed += step;
+  return seed;
 }
