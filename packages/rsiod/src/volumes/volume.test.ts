@@ -116,6 +116,7 @@ test.each([
   }
   trunk.clock.advance(1);
   const expected = Buffer.alloc(lengthBytes);
-  for (let at = 0; at < lengthBytes; at += SEGMENT_BYTES) expected.fill(at / SEGMENT_BYTES + 1, at, at + SEGMENT_BYTES);
+  for (let at = 0; at < lengthBytes; at += SEGMENT_BYTES)
+    expected.fill(at / SEGMENT_BYTES + 1, at, Math.min(lengthBytes, at + SEGMENT_BYTES));
   expect(found).toEqual([{ where, data: expected }]);
 });

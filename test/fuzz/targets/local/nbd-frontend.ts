@@ -6,6 +6,7 @@ import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/
 import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/nbd/memory-budget';
 import { NbdConnection } from '@rsio/rsiod/frontends/nbd/nbd-connection';
+import { Submissions } from '@rsio/rsiod/frontends/nbd/nbd-transmission';
 import { BatchPool } from '@rsio/rsiod/frontends/nbd/nbd-transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
 import { contexts, named, optionBytes, requestBytes, u16, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
@@ -39,7 +40,7 @@ class Scene {
   constructor(storage: ScriptedVolume) {
     this.storage = storage;
     const schedule = (fire: () => void): void => void this.frontendTurns.push(fire);
-    const pools = { data: this.data, batches: this.batches, budget: this.budget, schedule };
+    const pools = { submissions: new Submissions(schedule), data: this.data, batches: this.batches, budget: this.budget, schedule };
     this.connection = new NbdConnection(this.transport, { list: () => [storage.volume] }, pools, {
       serving: () => undefined,
       broken: () => undefined,
