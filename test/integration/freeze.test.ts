@@ -53,6 +53,8 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   appendFileSync(host.rsiodPaths.configFile, sections.join(''));
   await host.rsconfigWell('reload');
   await host.rsconfigWell('volume', 'snapshot', '--freeze', 'db@quiet');
+  // The command does not wait for programs that are started after the snapshot.
+  await waitFor(async () => (await triggered()).length === 2, WAIT_MS, 'Both programs have run');
   const [before, after] = await triggered();
   expect(before).toMatchObject({
     event: 'snapshot-before',

@@ -158,7 +158,8 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [38, ['resync-unsettled']],
   [336, ['lack-unflushed', 'lack-other-life']],
   [426, ['clear-other-life']],
-  [503, ['lack-part-diverged']],
+  [446, ['fence-late']],
+  [503, ['lack-part-diverged', 'source-unflushed']],
   [1319, ['lack-begun']],
 ];
 

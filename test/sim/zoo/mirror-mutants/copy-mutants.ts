@@ -179,6 +179,12 @@ const RETURNING: readonly Mutant[] = [
 /** The copier alone has neither replicas that cannot be reached nor storage that fails. */
 const SIMULATED: readonly Mutant[] = [
   {
+    name: 'source-unflushed',
+    rule: 'M12',
+    breaks: 'What a source shows is copied before a flush has said that its storage has lost nothing',
+    apply: () => override<PieceInner, [string, string], void>(PieceRun, 'confirm', () => (self, source) => self.write(source)),
+  },
+  {
     name: 'settle-reachable',
     rule: 'M7',
     breaks: 'Only the replicas of I that can be reached are settled',
