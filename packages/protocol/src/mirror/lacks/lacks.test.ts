@@ -103,14 +103,17 @@ test('a piece has a bounded number of runs, and the next one goes on behind it',
   expect(pieces.uncut(() => true)).toBe(-1);
 });
 
-test.each([2 * REGION, REGION + 3 * BLOCK, REGION + 2 * BLOCK + 512])('what is left is what is copied of a volume of %i bytes', (sizeBytes) => {
-  const scene = new Scene(10);
-  scene.lacks.left('b', 1, null);
-  scene.change(2, 5 * BLOCK + 512, 3 * BLOCK);
-  scene.change(2, REGION + BLOCK, sizeBytes - REGION - BLOCK);
-  for (const identity of ['b', 'c']) {
-    const set = scene.lacks.of(identity, null);
-    const copied = runsOf(set, sizeBytes).reduce((bytes, at, index) => bytes + (index % 2 === 0 ? -at : at), 0);
-    expect(set.bytesIn(sizeBytes)).toBe(copied);
-  }
-});
+test.each([2 * REGION, REGION + 3 * BLOCK, REGION + 2 * BLOCK + 512])(
+  'what is left is what is copied of a volume of %i bytes',
+  (sizeBytes) => {
+    const scene = new Scene(10);
+    scene.lacks.left('b', 1, null);
+    scene.change(2, 5 * BLOCK + 512, 3 * BLOCK);
+    scene.change(2, REGION + BLOCK, sizeBytes - REGION - BLOCK);
+    for (const identity of ['b', 'c']) {
+      const set = scene.lacks.of(identity, null);
+      const copied = runsOf(set, sizeBytes).reduce((bytes, at, index) => bytes + (index % 2 === 0 ? -at : at), 0);
+      expect(set.bytesIn(sizeBytes)).toBe(copied);
+    }
+  },
+);
