@@ -40,7 +40,9 @@ try {
   const page = await browser.newPage(WINDOW);
   // The first load also starts the renderer.
   await timingOf(page);
-  describeLoads('a new visitor: nothing in the cache of the browser', await newVisits(browser));
+  describeLoads('an empty tab: the browser starts a process for the page, and its cache is empty', await newVisits(browser, server.url));
+  describeLoads('the same with a page of one word', await newVisits(browser, `${server.url}/assets/icon.svg`));
+  describeLoads('an open tab, the cache of the browser is empty', await uncachedLoads(page));
   const again: Timing[] = [];
   for (let count = 0; count < loads; count++) again.push(await timingOf(page));
   describeLoads('the same page again: the browser asks whether its files have changed', again);
@@ -54,19 +56,28 @@ try {
   await server.close();
 }
 
-async function timingOf(page: Page): Promise<Timing> {
-  await page.goto(server.url, { waitUntil: 'load' });
+async function timingOf(page: Page, url = server.url): Promise<Timing> {
+  await page.goto(url, { waitUntil: 'load' });
   return (await page.evaluate(MEASURE)) as Timing;
 }
 
 /** Each visit has a context of its own, and so an empty cache. */
-async function newVisits(visited: Browser): Promise<Timing[]> {
+async function newVisits(visited: Browser, url: string): Promise<Timing[]> {
   const timings: Timing[] = [];
   for (let count = 0; count < loads; count++) {
     const context = await visited.newContext(WINDOW);
-    timings.push(await timingOf(await context.newPage()));
+    timings.push(await timingOf(await context.newPage(), url));
     await context.close();
   }
+  return timings;
+}
+
+async function uncachedLoads(page: Page): Promise<Timing[]> {
+  const timings: Timing[] = [];
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.setCacheDisabled', { cacheDisabled: true });
+  for (let count = 0; count < loads; count++) timings.push(await timingOf(page));
+  await session.send('Network.setCacheDisabled', { cacheDisabled: false });
   return timings;
 }
 
