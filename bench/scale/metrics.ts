@@ -28,7 +28,7 @@ const PORT = 9_510;
 const SCRAPE_MS = 1_000;
 /** Windows alternate, so that short ones do. Their number makes up for it. */
 const WINDOW_SECONDS = 2;
-const PAIRS_PER_ROUND = 4;
+const PAIRS_PER_ROUND = 8;
 const WARM_WINDOWS = 2;
 const IDLE_WARM_ANSWERS = 10;
 const IDLE_ANSWERS = 20;
@@ -155,12 +155,23 @@ async function compare(
   return { line: { what, values }, ratio };
 }
 
-/** CPU time that an answer costs all processes of the daemon. Others who use the machine change it little. */
+/** CPU time that an answer costs all processes of the daemon, without what they need anyway. Others who use the machine change it little. */
 async function cpuOfAnswer(address: string, pids: readonly number[]): Promise<number> {
-  for (let turn = 0; turn < IDLE_WARM_ANSWERS; turn++) await bytesOf(address).then(() => after(COLLECT_INTERVAL_MS));
+  const answer = async (): Promise<void> => {
+    await bytesOf(address);
+    await after(COLLECT_INTERVAL_MS);
+  };
+  await cpuMsOf(IDLE_WARM_ANSWERS, answer, pids);
+  const withAnswer = await cpuMsOf(IDLE_ANSWERS, answer, pids);
+  const without = await cpuMsOf(IDLE_ANSWERS, () => after(COLLECT_INTERVAL_MS), pids);
+  return Math.max(0, withAnswer - without);
+}
+
+/** CPU time of the processes for one turn. */
+async function cpuMsOf(turns: number, turn: () => Promise<void>, pids: readonly number[]): Promise<number> {
   const before = cpuTimeOf(pids);
-  for (let turn = 0; turn < IDLE_ANSWERS; turn++) await bytesOf(address).then(() => after(COLLECT_INTERVAL_MS));
-  return (cpuSecondsBetween(before, cpuTimeOf(pids)) * 1000) / IDLE_ANSWERS;
+  for (let count = 0; count < turns; count++) await turn();
+  return (cpuSecondsBetween(before, cpuTimeOf(pids)) * 1000) / turns;
 }
 
 /** Reads all addresses at once, now and every second, until `end`. */
