@@ -123,7 +123,13 @@ export class ServerComparison {
       const opened: LoadClient[] = [];
       this.opened.set(server, opened);
       for (let client = 0; client < clients; client++) {
-        const plan = { client, connections, isReadonly: clients > 1, cores: cores === 'all' ? both : [this.cores.load] };
+        const plan = {
+          client,
+          connections,
+          isReadonly: clients > 1,
+          cores: cores === 'all' ? both : [this.cores.load],
+          dropped: this.file,
+        };
         const made = await LoadClient.open(server.target, plan);
         opened.push(made);
         this.congestion = made.congestion;

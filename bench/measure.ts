@@ -1,7 +1,7 @@
 // One window of load on one server: all clients start together, and the CPU time of the server is read at the start and the end of the window.
 // Rounds and figures are the job of the callers.
 
-import { type CpuTime, cpuSecondsBetween, cpuTimeOf, machineBusySeconds } from './proc.ts';
+import { type CpuTime, cpuSecondsBetween, cpuTimeOf, diskBytesOf, machineBusySeconds } from './proc.ts';
 import { Latencies } from './load/latencies.ts';
 import type { LoadClient } from './load/load-client.ts';
 import type { LoadFigures, LoadShape, Measured, Window } from './load/orders.ts';
@@ -10,12 +10,13 @@ interface Sample {
   readonly atMs: number;
   readonly server: CpuTime;
   readonly machine: number;
+  readonly diskBytes: number;
 }
 
 const NANOSECONDS = 1e9;
 
 function sample(pids: readonly number[]): Sample {
-  return { atMs: performance.now(), server: cpuTimeOf(pids), machine: machineBusySeconds() };
+  return { atMs: performance.now(), server: cpuTimeOf(pids), machine: machineBusySeconds(), diskBytes: diskBytesOf(pids) };
 }
 
 /** `seed` belongs to the round: every server gets the same blocks in the same order. */
@@ -55,12 +56,14 @@ function combine(figures: readonly LoadFigures[], first: Sample, last: Sample): 
   const seconds = (last.atMs - first.atMs) / 1000;
   const serverCores = cpuSecondsBetween(first.server, last.server) / seconds;
   const generatorCores = sum(({ cpuNs }) => cpuNs / NANOSECONDS);
+  const bytesPerSecond = sum(({ bytes }) => bytes);
   return {
     windowMs: last.atMs - first.atMs,
     iops: sum(({ requests }) => requests),
-    bytesPerSecond: sum(({ bytes }) => bytes),
+    bytesPerSecond,
     serverCores,
     generatorCores,
+    diskShare: bytesPerSecond > 0 ? (last.diskBytes - first.diskBytes) / seconds / bytesPerSecond : 0,
     otherCores: Math.max(0, (last.machine - first.machine) / seconds - serverCores - generatorCores),
     p50Us: latencies.quantileUs(0.5),
     p99Us: latencies.quantileUs(0.99),

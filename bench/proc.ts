@@ -66,6 +66,11 @@ export function wakeUpsOf(pids: readonly number[]): number {
   return paths.reduce((sum, path) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readOrEmpty(path))?.[1] ?? 0), 0);
 }
 
+/** Bytes that they have had read from disks so far, those read ahead included. */
+export function diskBytesOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + Number(/^read_bytes: (\d+)$/m.exec(readOrEmpty(`/proc/${pid}/io`))?.[1] ?? 0), 0);
+}
+
 function threadsOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/task`);

@@ -38,6 +38,18 @@ test('disturbances of a server, and a load that was the limit, are reported', ()
   expect(text).toMatch(/Note: the load was the limit for nbdkit file/);
 });
 
+test('a row that is not cached says how much came from the disk, and other rows do not', () => {
+  const ours = figuresOf(
+    'rssrv',
+    'rssrv',
+    [0.98, 0.4, 1].map((diskShare) => measured({ diskShare })),
+  );
+  expect(rowText({ row: { ...ROW, isCached: false }, servers: [ours] })).toContain(
+    'Note: of 100 bytes from rssrv, 98 (40-100) were read from the disk',
+  );
+  expect(rowText({ row: ROW, servers: [ours] })).not.toContain('from the disk');
+});
+
 test('goals stand beside their figures: met, not met, not measured', () => {
   const ours = figuresOf('rssrv', 'rssrv', [measured({})]);
   const fast = figuresOf('epoll-server', 'epoll server in C', [measured({ iops: 400_000 })]);

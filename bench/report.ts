@@ -6,7 +6,7 @@ import type { LogCost } from './log-cost.ts';
 import type { ServerMemory } from './memory.ts';
 import type { Absent } from './servers/makers.ts';
 import { spreadText } from './sheet.ts';
-import type { Figures, RowFigures, Spread } from './summary.ts';
+import { type Figures, type RowFigures, type Spread, spreadOf } from './summary.ts';
 import type { Plan } from './workload.ts';
 
 export interface Environment {
@@ -57,7 +57,14 @@ export function absentText(absent: readonly Absent[]): string {
 }
 
 export function rowText({ row, servers }: RowFigures): string {
-  return [`${row.title}  [${row.name}]`, ...tableOf(servers), ...servers.flatMap(notesOn).map((note) => `  Note: ${note}`), ''].join('\n');
+  const notes = [...servers.flatMap(notesOn), ...(row.isCached ? [] : servers.map(diskNote))];
+  return [`${row.title}  [${row.name}]`, ...tableOf(servers), ...notes.map((note) => `  Note: ${note}`), ''].join('\n');
+}
+
+/** How many of the reads in a row that is not cached were answered from the cache after all, or read more than was asked for. */
+function diskNote({ title, rounds }: Figures): string {
+  const { median, min, max } = spreadOf(rounds.map(({ diskShare = 0 }) => diskShare * 100));
+  return `of 100 bytes from ${title}, ${median.toFixed(0)} (${min.toFixed(0)}-${max.toFixed(0)}) were read from the disk`;
 }
 
 function tableOf(servers: readonly Figures[]): string[] {

@@ -19,6 +19,8 @@ export interface ClientPlan {
   readonly connections: number;
   readonly isReadonly: boolean;
   readonly cores: readonly number[];
+  /** The file of the volume, whose pages are dropped from the cache while each of its blocks is read once. */
+  readonly dropped?: string;
 }
 
 /** The order that the generator works on. */
@@ -51,14 +53,22 @@ export class LoadClient {
   private failure: Error | null = null;
   private waiting: { kind: Event['event']; resolve(event: Event): void; reject(error: Error): void }[] = [];
 
-  private constructor(connections: readonly OpenConnection[], kind: Kind, cores: readonly number[], fileBytes: number, volumes: number) {
+  private constructor(
+    connections: readonly OpenConnection[],
+    kind: Kind,
+    cores: readonly number[],
+    fileBytes: number,
+    volumes: number,
+    dropped?: string,
+  ) {
     this.fileBytes = fileBytes;
     const farewell = kind === 'rsio' || kind === 'rsio-digest' ? rsioFarewell(kind === 'rsio-digest').toString('hex') : '';
     const inherited = connections.map(
       ({ words, early }, index) => `${INHERITED_FIRST + index}:${words[0]}:${words[1]}:${early.toString('hex')}`,
     );
     const args = ['-c', cores.join(','), nativeProgram('load'), kind, `${fileBytes}/${volumes}`, farewell, ...inherited];
-    this.child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit', ...connections.map(({ socket }) => socket)] });
+    const env = dropped === undefined ? process.env : { ...process.env, LOAD_DROPS: dropped };
+    this.child = spawn('taskset', args, { env, stdio: ['pipe', 'pipe', 'inherit', ...connections.map(({ socket }) => socket)] });
     for (const { socket } of connections) socket.destroy();
     this.child.on('error', (error) => this.fail(error));
     this.child.on('exit', () => this.fail(new RsError('E_SYSTEM', 'The load generator ended by itself')));
@@ -70,7 +80,7 @@ export class LoadClient {
     const { volume } = target;
     const volumes = volume.kind === 'rsio' ? volume.volumes.length : 1;
     const kind = volume.kind === 'rsio' && volume.protection === 'digest' ? 'rsio-digest' : volume.kind;
-    return LoadClient.adopt(await open(target, plan), kind, plan.cores, fileBytes, volumes);
+    return LoadClient.adopt(await open(target, plan), kind, plan.cores, fileBytes, volumes, plan.dropped);
   }
 
   /** With connections that are open already, each to all of so many volumes. */
@@ -80,8 +90,9 @@ export class LoadClient {
     cores: readonly number[],
     fileBytes: number,
     volumes = 1,
+    dropped?: string,
   ): Promise<LoadClient> {
-    const made = new LoadClient(connections, kind, cores, fileBytes, volumes);
+    const made = new LoadClient(connections, kind, cores, fileBytes, volumes, dropped);
     const ready = await made.event('ready', ORDER_TIMEOUT_MS);
     if (ready.event === 'ready') made.congestion = ready.congestion;
     return made;

@@ -95,6 +95,8 @@ export interface Measured {
   readonly generatorCores: number;
   /** CPU time of everything else on the machine. */
   readonly otherCores: number;
+  /** Bytes that the server read from the disk, beside those that it gave: 1 if no read was answered from the cache. */
+  readonly diskShare?: number;
   readonly p50Us: number;
   readonly p99Us: number;
   readonly p999Us: number;

@@ -4,6 +4,7 @@
 //   load make FILE BYTES
 //   load (nbd | rsio | rsio-digest | iscsi) FILE-BYTES[/VOLUMES] FAREWELL-HEX DESCRIPTOR:WORD:WORD:EARLY-BYTES-HEX...
 //   order:  READ-PERCENT (random | sequential | once) BLOCK-BYTES DEPTH SEED WARM-UP-MS WINDOW-MS REQUESTS IS-CHECKED
+//   With LOAD_DROPS=FILE in the environment, the pages of FILE are dropped from the cache again and again while the order is `once`.
 //   events: ready, begin and end of the window, done with its figures; failed, and the process ends
 // Invariant: an answered request was whole, and with IS-CHECKED every byte that was read is the file's.
 
@@ -28,6 +29,9 @@
 #include "pattern.h"
 
 enum { CONNS_MAX = 512, RECEIVE_BYTES = 256 * 1024, IOVECS = 256, BUCKETS = 60 * 32, LINE_MAX_BYTES = 256, EVENTS = 64 };
+
+/** After so many answers, pages are dropped: at 8 KiB, no more than 1/64 of a file of 512 MiB is cached. */
+enum { DROP_REQUESTS = 1024 };
 
 enum phase { IDLE, WARMING, MEASURING, DRAINING };
 
@@ -56,6 +60,9 @@ static struct {
   uint64_t done, bytes, slowest_ns;
 } run;
 static uint32_t histogram[BUCKETS];
+/** A descriptor of the file whose pages are dropped; -1: none. */
+static int dropped_fd = -1;
+static unsigned answers_since_drop;
 
 void fail(const char *format, ...) {
   char text[512];
@@ -191,6 +198,14 @@ static unsigned bucket_of(uint64_t ns) {
   return bucket < BUCKETS ? bucket : BUCKETS - 1;
 }
 
+/** So that every read waits for the disk. Pages that are being read stay. */
+static void drop_pages(void) {
+  if (dropped_fd < 0 || run.order[0] != 'o' || ++answers_since_drop < DROP_REQUESTS) return;
+  answers_since_drop = 0;
+  const int failed = posix_fadvise(dropped_fd, 0, 0, POSIX_FADV_DONTNEED);
+  if (failed != 0) fail("The pages of the file cannot be dropped: %s", strerror(failed));
+}
+
 static void complete(struct conn *conn, uint64_t at_ns) {
   struct slot *slot = &conn->slots[conn->answer.slot];
   slot->is_out = 0;
@@ -202,6 +217,7 @@ static void complete(struct conn *conn, uint64_t at_ns) {
     run.done++;
     run.bytes += slot->length;
   }
+  drop_pages();
   ask(conn, (unsigned)conn->answer.slot, at_ns);
 }
 
@@ -394,6 +410,8 @@ int main(int count, char **arguments) {
   if (*volumes == '/') volume_bytes /= strtoull(volumes + 1, NULL, 10);
   if (volume_bytes == 0) fail("No bytes, or no volumes: %s", arguments[2]);
   farewell_length = from_hex(arguments[3], farewell_bytes, sizeof farewell_bytes);
+  const char *dropped = getenv("LOAD_DROPS");
+  if (dropped != NULL && (dropped_fd = open(dropped, O_RDONLY | O_CLOEXEC)) < 0) fail("%s: %s", dropped, strerror(errno));
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   setvbuf(stdin, NULL, _IONBF, 0);
   struct epoll_event input = { .events = EPOLLIN, .data.ptr = NULL };
