@@ -109,6 +109,20 @@ test('a WRITE goes to both replicas and is acknowledged when both have answered;
   expect(read.statuses).toEqual([STATUS.OK]);
 });
 
+test('a READ is confirmed after the loan of what was received: its owner finds the data in its own buffer (ADR 0068)', () => {
+  const mirror = new Mirror();
+  const found: { status: number; received: Buffer | null; data: Buffer }[] = [];
+  const buffer = Buffer.alloc(SECTOR_BYTES, 0xaa);
+  const request = Object.assign(new Request(), { op: OP.READ, count: 1, bodyBytes: SECTOR_BYTES, buffer, takesReceived: true });
+  request.events = { requestDone: (done, status) => found.push({ status, received: done.received, data: Buffer.from(done.buffer) }) };
+  mirror.io.submit(request, 0);
+  mirror.settle();
+  mirror.answer(0, OP.READ, STATUS.OK, Buffer.alloc(SECTOR_BYTES, 5));
+  expect(found).toEqual([]);
+  mirror.answer(1, OP.IOCTL);
+  expect(found).toEqual([{ status: STATUS.OK, received: null, data: Buffer.alloc(SECTOR_BYTES, 5) }]);
+});
+
 test('a DISCARD is a ZERO to the replicas, because they would not be equal after it', () => {
   const mirror = new Mirror();
   const { statuses } = mirror.submit(OP.DISCARD);

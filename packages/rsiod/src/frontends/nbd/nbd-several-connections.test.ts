@@ -3,7 +3,7 @@
 // nbd-connection.test.ts.
 
 import { expect, it } from 'vitest';
-import { FLUSH, READ, Rig, WRITE } from './testing/connection-rig.ts';
+import { DISC, FLUSH, READ, Rig, WRITE } from './testing/connection-rig.ts';
 
 /** Two connections that share what all connections share. `order`: what their volumes were asked, in order. */
 function twoRigs(): { one: Rig; other: Rig; order: string[] } {
@@ -49,6 +49,20 @@ it('a connection that is alone again waits for nothing', () => {
   expect(one.submissions.busyConnections).toBe(1);
   one.answers();
   expect(one.submissions.busyConnections).toBe(0);
+});
+
+it.each([
+  ['DISC', (rig: Rig) => rig.send({ type: DISC, cookie: 9 })],
+  ['the end of its input', (rig: Rig) => rig.connection.inputEnd()],
+])('a WRITE that waits for the end of the turn is executed and answered, although %s follows it', (_what, end) => {
+  const { one, other, order } = twoRigs();
+  one.send({ type: FLUSH, cookie: 1 });
+  other.send({ type: WRITE, cookie: 2, offset: 512, data: Buffer.alloc(512, 2) });
+  end(other);
+  expect([order, other.transport.ended]).toEqual([['one: flush 0'], false]);
+  one.turn();
+  expect(other.answers().map(({ cookie, errno }) => `${cookie} ${errno}`)).toEqual(['2 0']);
+  expect([order.at(-1), other.volume.content[512], other.transport.ended]).toEqual(['other: write 512', 2, true]);
 });
 
 it('a client that has gone meanwhile: its requests are dropped, and those of others begin', () => {
