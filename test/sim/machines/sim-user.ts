@@ -16,7 +16,7 @@ import type { Oracle } from '../judges/oracle.ts';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';
 import { epochOf } from './sim-session.ts';
 import type { SimVolume } from './sim-volume.ts';
-import { UserIo } from './user-io.ts';
+import { SPOILED, UserIo } from './user-io.ts';
 import { StallJudge } from '../judges/stall-judge.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
@@ -46,7 +46,6 @@ export interface UserPorts {
   isReplaced(): boolean;
 }
 
-const SPOILED = 0x5b;
 /** This share of a user's I/O comes after the last fault. */
 const LAST_SHARE = 0.2;
 /** FLUSH is the last one: some never ask for it. */
@@ -311,7 +310,7 @@ export class SimUser {
     this.trace.note(EVENT.ANSWERED, io.positionBytes, status, io.number);
     if (this.trace.isOn) this.trace.say(`${this.name}: ${io.op} ${io.positionBytes / SECTOR_BYTES} number ${io.number}: status ${status}`);
     this.judge(io, status);
-    io.buffer.fill(SPOILED, 0, Math.min(io.buffer.length, io.bufferOffset + io.lengthBytes));
+    io.spoil();
     this.free.push(io);
     if (this.verifyAt >= 0) {
       if (status === STATUS.OK) this.verifyNext();
@@ -334,7 +333,9 @@ export class SimUser {
     if (status === STATUS.OK) {
       this.judgeHold(io);
       this.judgeDurable(io, lba, count, isSure);
-      if (io.op === 'read') oracle.readDone(io.ticket, lba, count, io.buffer, io.bufferOffset, isSure && this.isOfPresentIncarnation(io));
+      const { received } = io;
+      const [data, at] = received === null ? [io.buffer, io.bufferOffset] : [received, io.receivedOffset];
+      if (io.op === 'read') oracle.readDone(io.ticket, lba, count, data, at, isSure && this.isOfPresentIncarnation(io));
       return;
     }
     if (this.isExcused(io, status)) return;
@@ -442,6 +443,7 @@ export class SimUser {
     io.positionBytes = lba * SECTOR_BYTES;
     io.lengthBytes = count * SECTOR_BYTES;
     io.bufferOffset = this.random.int(0, 3);
+    io.takesReceived = io.bufferOffset % 2 === 0;
     io.number = 0;
     io.isOut = true;
     io.volume = volume;

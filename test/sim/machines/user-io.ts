@@ -2,10 +2,12 @@
 // answer reaches the user who submitted it.
 
 import type { Status } from '@rsio/protocol/wire/status';
-import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
+import { RECEIVED_ROOM_BYTES, type VolumeIo, type VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 import type { ReadTicket } from '../judges/oracle.ts';
 
+/** What buffers are filled with that nobody should read. */
+export const SPOILED = 0x5b;
 const NOTHING_COVERED = new Uint32Array(0);
 
 export class UserIo implements VolumeIo {
@@ -14,6 +16,9 @@ export class UserIo implements VolumeIo {
   lengthBytes = 0;
   buffer: Buffer = Buffer.alloc(0);
   bufferOffset = 0;
+  takesReceived = false;
+  received: Buffer | null = null;
+  receivedOffset = 0;
   fua = false;
   mustKeepAllocated = false;
   number = 0;
@@ -37,5 +42,12 @@ export class UserIo implements VolumeIo {
 
   done(status: Status): void {
     this.ended(this, status);
+  }
+
+  /** Overwrites its memory, and what it was lent, as a frontend may: nobody must need it any more. */
+  spoil(): void {
+    this.buffer.fill(SPOILED, 0, Math.min(this.buffer.length, this.bufferOffset + this.lengthBytes));
+    this.received?.fill(SPOILED, this.receivedOffset - RECEIVED_ROOM_BYTES, this.receivedOffset + this.lengthBytes);
+    this.received = null;
   }
 }
