@@ -24,6 +24,8 @@ export class SimFaults {
   private readonly kinds: readonly FaultKind[];
   private readonly weight: number;
   private readonly healing = new Set<() => void>();
+  /** By kind: how many have begun. */
+  readonly begun: Record<string, number> = {};
   isOver = false;
 
   /** `gapMs`: mean time between two faults. */
@@ -120,6 +122,7 @@ export class SimFaults {
     const at = this.kinds.findIndex(([weight]) => (left -= weight) < 0);
     const [, name, happen] = this.kinds[at]!;
     this.own.faults++;
+    this.begun[name] = (this.begun[name] ?? 0) + 1;
     trace.note(EVENT.FAULT, at, 0, 0);
     if (trace.isOn) trace.say(`-- ${name}`);
     happen();

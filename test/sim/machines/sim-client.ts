@@ -91,6 +91,8 @@ export interface ClientFollower {
 }
 
 const REATTACH_MS = 100;
+/** So events call a replica that is. */
+const IN_SYNC = 'in sync';
 
 export class SimClient {
   readonly name: string;
@@ -109,6 +111,9 @@ export class SimClient {
   pools: SimPools = simPools();
   /** Detaches that were done. */
   detached = 0;
+  /** Replicas of mirrors that were not in sync any more, and those that have returned. */
+  replicasLeft = 0;
+  replicasReturned = 0;
   private readonly locals: readonly LocalInterface[];
   private readonly remotes: readonly { readonly name: string; readonly address: string }[];
   private readonly ports: ClientPorts;
@@ -275,7 +280,7 @@ export class SimClient {
       cut: () => undefined,
       random: () => this.ports.mirrorRandom.unit(),
       instance: identity.instance,
-      note: (object, from, to) => this.ports.trace.say(`${this.name}: ${object}: ${from} -> ${to}`),
+      note: (object, from, to) => this.noted(object, from, to),
       stalled: (volume, word) => {
         // The client waits for a slow server, and an answer of its storage belongs to the request: neither is a breach.
         if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
@@ -303,6 +308,13 @@ export class SimClient {
     if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: lost, status ${status}: ${sentence}`);
     if (user.volume !== null) user.lost();
+  }
+
+  private noted(object: string, from: string, to: string): void {
+    const { trace } = this.ports;
+    if (trace.isOn) trace.say(`${this.name}: ${object}: ${from} -> ${to}`);
+    if (from.endsWith(IN_SYNC)) this.replicasLeft++;
+    if (to === IN_SYNC) this.replicasReturned++;
   }
 
   /** The name of a mirror, whose user is none of these. */

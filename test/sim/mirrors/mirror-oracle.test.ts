@@ -89,3 +89,19 @@ test('zeros and bytes of no write', () => {
   expect(scene.read(1, Buffer.alloc(SECTOR_BYTES))).toHaveLength(1);
   expect(scene.read(1, Buffer.alloc(SECTOR_BYTES, 7))[1]).toMatch(/bytes of no write/);
 });
+
+test('a FLUSH that was submitted before a loss makes durable what was answered before it', () => {
+  const scene = new Scene();
+  scene.oracle.serves(1);
+  const flushed = scene.write(1);
+  const covered = scene.oracle.flushBegins();
+  const last = scene.write(1);
+  scene.oracle.ended(1);
+  scene.oracle.crashed();
+  scene.oracle.flushed(covered);
+  scene.oracle.serves(2);
+  expect(scene.read(2, flushed)).toEqual([]);
+  scene.oracle.serves(3);
+  expect(scene.read(3, last)).toEqual([]);
+  expect(scene.read(3, Buffer.alloc(SECTOR_BYTES))).toEqual([expect.stringMatching(/M15: sector 1 shows zeros/)]);
+});

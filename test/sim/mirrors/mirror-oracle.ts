@@ -5,6 +5,7 @@
 // holder any more, and the machine or the disk of a replica has lost what it had not written back.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { AnsweredLog, type Covered } from './answered-log.ts';
 
 /** For each sector of a read, the oldest change that it may return. */
 export type MirrorTicket = Float64Array;
@@ -29,8 +30,13 @@ export class MirrorOracle {
   /** The change of a lower term that the holder of `pinTerms` has read. */
   private readonly pins: Float64Array;
   private readonly pinTerms: Float64Array;
-  /** Changes that make zeros. */
+  /** Keys of changes that make zeros, ascending. */
   private readonly zeros: (number[] | undefined)[];
+  /** Sectors that were ever changed: all others are zeros, and nothing of them can be lost. */
+  private readonly used: number[] = [];
+  private readonly isUsed: Uint8Array;
+  /** What was answered, and may be lost until it is flushed. A loss begins another log. */
+  private log = new AnsweredLog();
   /** The highest term that has served, and whether its client still has its log. */
   private served = 0;
   private isLogged = false;
@@ -54,6 +60,7 @@ export class MirrorOracle {
     this.pins = new Float64Array(sectors);
     this.pinTerms = new Float64Array(sectors);
     this.zeros = new Array<number[] | undefined>(sectors);
+    this.isUsed = new Uint8Array(sectors);
   }
 
   /** A client serves under this term. */
@@ -83,7 +90,8 @@ export class MirrorOracle {
     this.terms.push(term);
     this.crashesBefore.push(this.crashes);
     for (let index = 0; index < count; index++) {
-      if (fill === null) (this.zeros[lba + index] ??= []).push(number);
+      this.use(lba + index);
+      if (fill === null) insert((this.zeros[lba + index] ??= []), this.keyOf(number));
       else this.stampSector(fill, offset + index * SECTOR_BYTES, number, lba + index);
     }
     return number;
@@ -101,18 +109,20 @@ export class MirrorOracle {
           `M16: ${this.say(number)} of sector ${sector} is answered after term ${this.pinTerms[sector]} has read what was before it`,
         );
       raise(this.floors, sector, key);
-      raise(this.acked, sector, key);
       if (isDurable) raise(this.durable, sector, key);
+      if (this.acked[sector]! >= key) continue;
+      this.acked[sector] = key;
+      if (!isDurable) this.log.add(sector, key);
     }
   }
 
   /** What a FLUSH submitted now covers. */
-  flushBegins(): Float64Array {
-    return this.acked.slice();
+  flushBegins(): Covered {
+    return this.log.covered;
   }
 
-  flushed(acked: Float64Array): void {
-    for (let sector = 0; sector < this.sectors; sector++) raise(this.durable, sector, acked[sector]!);
+  flushed({ log, end }: Covered): void {
+    log.flushed(end, (sector, key) => raise(this.durable, sector, key));
   }
 
   issueRead(lba: number, count: number, ticket: MirrorTicket): void {
@@ -171,22 +181,26 @@ export class MirrorOracle {
   /** What no log has, and is not durable, is not owed any more. */
   private lose(): void {
     this.lowerings++;
-    for (let sector = 0; sector < this.sectors; sector++) {
+    this.log = new AnsweredLog();
+    for (const sector of this.used) {
       const isLogged = this.isLogged && Math.floor(this.acked[sector]! / TERM_STEP) === this.served;
       if (!isLogged) this.acked[sector] = Math.min(this.acked[sector]!, this.durable[sector]!);
       this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.acked[sector]!, this.durable[sector]!));
+      if (this.acked[sector]! > this.durable[sector]!) this.log.add(sector, this.acked[sector]!);
     }
   }
 
   /** The oldest zeros that may be read; null: none. */
   private zerosFrom(sector: number, floor: number): number | null {
     if (floor === 0) return 0;
-    let best: number | null = null;
-    for (const number of this.zeros[sector] ?? []) {
-      const key = this.keyOf(number);
-      if (key >= floor && (best === null || key < best)) best = key;
-    }
-    return best;
+    const keys = this.zeros[sector];
+    return keys?.[placeOf(keys, floor)] ?? null;
+  }
+
+  private use(sector: number): void {
+    if (this.isUsed[sector] === 1) return;
+    this.isUsed[sector] = 1;
+    this.used.push(sector);
   }
 
   private keyOf(number: number): number {
@@ -213,10 +227,30 @@ export class MirrorOracle {
   /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */
   private numberOf(content: Buffer, at: number, sector: number): number | null {
     if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;
-    const [magic, number, place, term] = [0, 4, 8, 12].map((offset) => content.readUInt32BE(at + offset));
-    if (magic === 0) return number === 0 && place === 0 && term === 0 ? 0 : null;
-    return magic === MAGIC && place === sector && number! > 0 ? number! : null;
+    const magic = content.readUInt32BE(at);
+    const number = content.readUInt32BE(at + 4);
+    const place = content.readUInt32BE(at + 8);
+    if (magic === 0) return number === 0 && place === 0 && content.readUInt32BE(at + 12) === 0 ? 0 : null;
+    return magic === MAGIC && place === sector && number > 0 ? number : null;
   }
+}
+
+/** Of ascending keys, the place of the first that is not below this one. */
+function placeOf(keys: readonly number[], key: number): number {
+  let [low, high] = [0, keys.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (keys[middle]! < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Nearly always at the end. */
+function insert(keys: number[], key: number): void {
+  const last = keys.at(-1);
+  if (last === undefined || last < key) keys.push(key);
+  else keys.splice(placeOf(keys, key), 0, key);
 }
 
 function raise(keys: Float64Array, sector: number, key: number): void {

@@ -11,6 +11,7 @@ import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { Trace } from '../base/trace.ts';
+import type { Covered } from './answered-log.ts';
 import type { MirrorOracle } from './mirror-oracle.ts';
 import type { SimClient } from '../machines/sim-client.ts';
 
@@ -29,6 +30,9 @@ export interface MirrorUserPorts {
   /** Sectors at which most I/O begins. */
   readonly hot: readonly number[];
   readonly depth: number;
+  /** How often it takes the mirror by force when it has not got it, and how often it detaches before its next I/O. */
+  readonly forceChance: number;
+  readonly detachChance: number;
   readonly thinkMs: number;
 }
 
@@ -38,9 +42,6 @@ const COUNT_MAX = 8;
 const HOT_SECTORS = 24;
 const VERIFY_SECTORS = 1024;
 const VERIFY_RETRY_MS = 100;
-/** How often a user that has not got the mirror asks for it by force, and how often one that has it detaches. */
-const FORCE_CHANCE = 0.08;
-const DETACH_CHANCE = 0.01;
 const DETACH_FORCE_CHANCE = 0.2;
 const AGAIN_MS = 200;
 /** When all is well, every replica returns within this time. */
@@ -61,7 +62,7 @@ class MirrorUserIo implements VolumeIo {
   isOut = false;
   volume: Volume | null = null;
   ticket: Float64Array = new Float64Array(COUNT_MAX);
-  covered: Float64Array = new Float64Array(0);
+  covered: Covered | null = null;
   private readonly ended: (io: MirrorUserIo, status: Status) => void;
 
   constructor(ended: (io: MirrorUserIo, status: Status) => void) {
@@ -78,6 +79,9 @@ export class MirrorUser {
   completed = 0;
   /** Times that it lost the mirror to another one. */
   losses = 0;
+  /** Times that it got the mirror, and those of them that were by force. */
+  attaches = 0;
+  takeOvers = 0;
   volume: Volume | null = null;
   /** It takes the mirror by force until it has read all of it and has detached. */
   isLast = false;
@@ -157,7 +161,7 @@ export class MirrorUser {
   }
 
   private async live(process: SimProcess): Promise<void> {
-    const { random, thinkMs } = this.ports;
+    const { random, thinkMs, detachChance } = this.ports;
     while (!this.isDone) {
       await wait(process, random.unit() * 2 * thinkMs);
       if (!this.ports.isFounded()) continue;
@@ -166,16 +170,16 @@ export class MirrorUser {
         continue;
       }
       if (this.isLast && this.left <= 0) await this.finish(process, this.volume);
-      else if (this.left > 0 && random.chance(DETACH_CHANCE)) await this.detach(process, random.chance(DETACH_FORCE_CHANCE));
+      else if (this.left > 0 && random.chance(detachChance)) await this.detach(process, random.chance(DETACH_FORCE_CHANCE));
       else this.act(this.volume);
     }
   }
 
   private async attach(process: SimProcess): Promise<void> {
-    const { client, name, random, oracle, trace } = this.ports;
+    const { client, name, random, oracle, trace, forceChance } = this.ports;
     const { attachments } = client;
     let take: Take = TAKE.NO;
-    if (this.isLast || (this.tries++ > 0 && random.chance(FORCE_CHANCE))) take = TAKE.FORCE;
+    if (this.isLast || (this.tries++ > 0 && random.chance(forceChance))) take = TAKE.FORCE;
     this.isAttaching = true;
     const [outcome] = await attachments.attach([name], false, null, take);
     if (process.isKilled) return;
@@ -187,6 +191,8 @@ export class MirrorUser {
       await wait(process, AGAIN_MS);
       return;
     }
+    this.attaches++;
+    if (take === TAKE.FORCE) this.takeOvers++;
     this.volume = volume;
     this.waitedMs = null;
     this.isLeaving = false;
@@ -307,7 +313,7 @@ export class MirrorUser {
   private answered(io: MirrorUserIo, lba: number): void {
     const { oracle } = this.ports;
     const count = io.lengthBytes / SECTOR_BYTES;
-    if (io.op === 'flush') oracle.flushed(io.covered);
+    if (io.op === 'flush') oracle.flushed(io.covered!);
     else if (io.op !== 'read') oracle.changed(io.number, lba, count, io.fua);
     else oracle.readDone(io.term, io.lowerings === oracle.lowerings ? io.ticket : null, lba, count, io.buffer, io.bufferOffset);
   }

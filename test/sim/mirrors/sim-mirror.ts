@@ -38,7 +38,7 @@ export interface MirrorWorld {
 const NAME = 'm0';
 /** I/Os of all users together. */
 const IOS = 600;
-const DENSE_IOS = 20_000;
+const DENSE_IOS = 100_000;
 /** Sectors between the places of most I/O in a dense world. */
 const DENSE_STEP = 32;
 /** See sim-judge.ts. */
@@ -46,6 +46,9 @@ const HANG_MS = 25_000;
 const LOSSY_HANG_MS = 25_000;
 /** On a new disk. */
 const NOT_WRITTEN = 0x77;
+/** How often a user that has not got the mirror asks for it by force, and how often one that has it detaches before its next I/O. */
+const CHANCES = { forceChance: 0.08, detachChance: 0.01 };
+const DENSE_CHANCES = { forceChance: 0.03, detachChance: 0.0005 };
 const THREE_REPLICAS_CHANCE = 0.3;
 
 export class SimMirror {
@@ -86,7 +89,7 @@ export class SimMirror {
 
   get isDone(): boolean {
     const last = this.users.find(({ isLast }) => isLast);
-    if (this.isHealed && this.isDead) return true;
+    if (this.isHealed && this.isDead) return this.isLeft();
     if (!this.hasWorked) return false;
     if (last === undefined) {
       const chosen = this.users.find(({ volume }) => volume !== null) ?? this.users[0]!;
@@ -109,7 +112,20 @@ export class SimMirror {
 
   /** Completed I/Os. */
   get completed(): number {
-    return this.users.reduce((sum, { completed }) => sum + completed, 0);
+    return this.sum(({ completed }) => completed);
+  }
+
+  /** How often a user got it, how often by force, and how often one learned that it had lost it. */
+  get attaches(): number {
+    return this.sum(({ attaches }) => attaches);
+  }
+
+  get takeOvers(): number {
+    return this.sum(({ takeOvers }) => takeOvers);
+  }
+
+  get losses(): number {
+    return this.sum(({ losses }) => losses);
   }
 
   /** Nothing hangs without a reason that is told. */
@@ -147,6 +163,12 @@ export class SimMirror {
     return inSync.length > 0 && inSync.every((identity) => this.lost.has(identity));
   }
 
+  /** A dead mirror is not asked for any more: true if no attach is under way that began before. */
+  private isLeft(): boolean {
+    for (const user of this.users) user.isDone = true;
+    return this.users.every(({ isAttaching }) => !isAttaching);
+  }
+
   heal(): void {
     this.isHealed = true;
     // What the users have not done by now is not waited for.
@@ -156,6 +178,10 @@ export class SimMirror {
   judgeEnd(): void {
     if (this.isDead) return;
     this.breaches.push(`${NAME}: is not read and detached although all is well: ${this.users.map(({ state }) => state).join('; ')}`);
+  }
+
+  private sum(of: (user: MirrorUser) => number): number {
+    return this.users.reduce((sum, user) => sum + of(user), 0);
   }
 
   private get failedMs(): number {
@@ -185,7 +211,8 @@ export class SimMirror {
         isLost: (identity) => this.lost.has(identity),
         failedMs: () => this.failedMs,
         hot: isDense ? everyPlace(sectors) : sectors > boundary ? [0, boundary - 12, boundary + 4] : [0],
-        depth: random.pick(isDense ? [8, 32, 64] : [1, 4, 8]),
+        depth: random.pick(isDense ? [64, 128, 256] : [1, 4, 8]),
+        ...(isDense ? DENSE_CHANCES : CHANCES),
         thinkMs: random.pick(isDense ? [0.5, 1, 2] : [5, 20, 60]),
       },
       Math.ceil((isDense ? DENSE_IOS : IOS) / clients.length),

@@ -7,21 +7,24 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { isMirrorSeed } from '../world/sim-shape.ts';
 import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
-import { addTo, noSums, perHourLine, sumsLine } from './sums.ts';
+import { addTo, kindsLine, mirrorLine, noSums, perHourLine, sumsLine } from './sums.ts';
 
 /** A worker's arguments: first seed, step, last seed (0: none), duration in ms (0: until the last seed), 1: only worlds with mirrors. */
 export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number, onlyMirrors: number];
 
+/** What a worker sends for each seed: also its CPU time. */
+export type WorkerResult = SeedResult & { readonly cpuMs: number };
+
 /** Called with each completed seed, and with a worker that ended too early: its seed, and how. */
 export interface CampaignEvents {
-  finished(result: SeedResult): void;
+  finished(result: WorkerResult): void;
   died(seed: number, how: string): void;
 }
 
 const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** A seed takes well under a second; one that takes this long hangs. */
+/** A seed takes a second, and a dense one ten; one that takes this long hangs. */
 const SEED_MAX_MS = 120_000;
 
 export interface CampaignOrder {
@@ -41,8 +44,8 @@ export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOr
     violations++;
     say(sentence);
   };
-  const finished = (result: SeedResult): void => {
-    addTo(sums, result.counts);
+  const finished = (result: WorkerResult): void => {
+    addTo(sums, result, result.cpuMs);
     for (const breach of result.breaches) violated(`VIOLATION seed ${result.seed}: ${breach} (pnpm sim --seed ${result.seed} --trace)`);
   };
   const died = (seed: number, how: string): void => violated(`VIOLATION seed ${seed}: its worker ${how}`);
@@ -51,6 +54,9 @@ export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOr
   await runSeeds(from, to, minutes === null ? 0 : minutes * MINUTE_MS, { finished, died }, onlyMirrors);
   clearInterval(report);
   say(`${seconds().toFixed(1)} s on ${availableParallelism()} cores: ${sumsLine(sums)}`);
+  say(kindsLine(sums));
+  const mirrors = mirrorLine(sums);
+  if (mirrors !== null) say(mirrors);
   if (minutes !== null) say(perHourLine(sums, seconds()));
   say(`${violations} violations`);
   return violations === 0 && sums.seeds > 0;
@@ -72,7 +78,7 @@ function runWorker(given: WorkerArguments, events: CampaignEvents): Promise<void
   function watch(): NodeJS.Timeout {
     return setTimeout(() => worker.kill('SIGKILL'), SEED_MAX_MS);
   }
-  worker.on('message', (result: SeedResult) => {
+  worker.on('message', (result: WorkerResult) => {
     last = result.seed;
     clearTimeout(watchdog);
     watchdog = watch();

@@ -3,7 +3,26 @@
 
 import { SimWorld } from '../world/sim-world.ts';
 
-export interface SeedCounts {
+/** Of the mirrors of a world. */
+export interface MirrorCounts {
+  /** Claims of mirrors that were held until their end. */
+  readonly claims: number;
+  /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
+  readonly mirrorIos: number;
+  /** How often they got a mirror, how often by force, and how often one learned that it had lost it. */
+  readonly mirrorAttaches: number;
+  readonly mirrorTakeOvers: number;
+  readonly mirrorLosses: number;
+  /** Replicas that were not in sync any more, those that have returned, and those that had not at the end. */
+  readonly replicasLeft: number;
+  readonly replicasReturned: number;
+  readonly lateReplicas: number;
+  /** Disks of replicas that were lost, and records of witnesses. */
+  readonly disksLost: number;
+  readonly recordsLost: number;
+}
+
+export interface SeedCounts extends MirrorCounts {
   readonly ios: number;
   /** Of them: outcome unknown. */
   readonly abandoned: number;
@@ -34,14 +53,6 @@ export interface SeedCounts {
   /** Snapshots that were taken, and those that were refused. */
   readonly snapshots: number;
   readonly snapshotsRefused: number;
-  /** Claims of mirrors that were held until their end. */
-  readonly claims: number;
-  /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
-  readonly mirrorIos: number;
-  /** Replicas that had not returned at the end. */
-  readonly lateReplicas: number;
-  /** Disks of replicas that were lost. */
-  readonly disksLost: number;
   readonly events: number;
   /** Simulated time, ms. */
   readonly simulatedMs: number;
@@ -52,6 +63,8 @@ export interface SeedResult {
   /** Everything that was not as it must be; empty: all was well. */
   readonly breaches: readonly string[];
   readonly counts: SeedCounts;
+  /** Faults by kind. */
+  readonly faults: Readonly<Record<string, number>>;
   /** Over the whole trace. */
   readonly digest: string;
 }
@@ -79,29 +92,49 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   } finally {
     Error.stackTraceLimit = frames;
   }
-  const { clock, faults, users, volumes, trace } = world;
-  const counts: SeedCounts = {
+  return { seed, breaches, counts: countsOf(world), faults: world.faults.begun, digest: world.trace.digest };
+}
+
+function countsOf(world: SimWorld): SeedCounts {
+  const { clients, clock, faults, users, volumes } = world;
+  return {
     ...faults.counts,
-    ios: users.reduce((sum, user) => sum + user.completed, 0),
-    abandoned: users.reduce((sum, user) => sum + user.abandoned, 0),
-    detached: world.clients.reduce((sum, client) => sum + client.detached, 0),
-    takeOvers: world.volumes.reduce((sum, { judge }) => sum + judge.takeOvers, 0),
-    losses: users.reduce((sum, user) => sum + user.losses, 0),
+    ios: sumOf(users, ({ completed }) => completed),
+    abandoned: sumOf(users, ({ abandoned }) => abandoned),
+    detached: sumOf(clients, ({ detached }) => detached),
+    takeOvers: sumOf(volumes, ({ judge }) => judge.takeOvers),
+    losses: sumOf(users, ({ losses }) => losses),
     pathFailures: world.pathFailures,
-    writeBackErrors: volumes.reduce((sum, { storage }) => sum + storage.writeBackErrors, 0),
-    sectorsForgotten: volumes.reduce((sum, { storage }) => sum + storage.sectorsForgotten, 0),
-    lostIncarnations: volumes.reduce((sum, { lostIncarnations }) => sum + lostIncarnations, 0),
-    recoveries: volumes.reduce((sum, { recoveries }) => sum + recoveries, 0),
+    writeBackErrors: sumOf(volumes, ({ storage }) => storage.writeBackErrors),
+    sectorsForgotten: sumOf(volumes, ({ storage }) => storage.sectorsForgotten),
+    lostIncarnations: sumOf(volumes, ({ lostIncarnations }) => lostIncarnations),
+    recoveries: sumOf(volumes, ({ recoveries }) => recoveries),
     poolOrders: world.pools?.done ?? 0,
     storeOrders: world.stores?.done ?? 0,
     snapshots: world.snapshots?.taken ?? 0,
     snapshotsRefused: world.snapshots?.refused ?? 0,
-    claims: world.mirrors?.done ?? 0,
-    mirrorIos: world.mirrors?.mirror.completed ?? 0,
-    lateReplicas: world.mirrors?.mirror.late ?? 0,
-    disksLost: world.mirrors?.mirror.disksLost ?? 0,
+    ...mirrorCountsOf(world),
     events: clock.events,
     simulatedMs: Math.round(clock.monotonicMs()),
   };
-  return { seed, breaches, counts, digest: trace.digest };
+}
+
+function mirrorCountsOf({ clients, mirrors }: SimWorld): MirrorCounts {
+  const mirror = mirrors?.mirror;
+  return {
+    claims: mirrors?.done ?? 0,
+    mirrorIos: mirror?.completed ?? 0,
+    mirrorAttaches: mirror?.attaches ?? 0,
+    mirrorTakeOvers: mirror?.takeOvers ?? 0,
+    mirrorLosses: mirror?.losses ?? 0,
+    replicasLeft: sumOf(clients, ({ replicasLeft }) => replicasLeft),
+    replicasReturned: sumOf(clients, ({ replicasReturned }) => replicasReturned),
+    lateReplicas: mirror?.late ?? 0,
+    disksLost: mirror?.disksLost ?? 0,
+    recordsLost: mirrors?.recordsLost ?? 0,
+  };
+}
+
+function sumOf<T>(list: readonly T[], of: (one: T) => number): number {
+  return list.reduce((sum, one) => sum + of(one), 0);
 }

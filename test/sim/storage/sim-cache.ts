@@ -108,7 +108,10 @@ export class SimCache {
 
   writeBack(firstSector = 0, sectors = this.dirty.length): void {
     const end = firstSector + sectors;
-    for (let at = this.dirty.indexOf(1, firstSector); at >= 0 && at < end; at = this.dirty.indexOf(1, at + 1)) this.writeThrough(at, 1);
+    for (let at = this.dirty.indexOf(1, firstSector); at >= 0 && at < end; at = this.dirty.indexOf(1, at + 1)) {
+      const clean = this.dirty.indexOf(0, at);
+      this.writeThrough(at, Math.min(clean < 0 ? end : clean, end) - at);
+    }
   }
 
   /** Write-back of these sectors fails if they are dirty, with an open outcome for each. Returns how many are lost. */

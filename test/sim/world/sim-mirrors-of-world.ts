@@ -47,6 +47,8 @@ export class SimMirrorsOfWorld {
   /** The only server that may lose its records: the witness, because a replica beside a lost record waits for an administrator (M18). */
   private readonly forgetful: SimServer | null;
   private readonly isDense: boolean;
+  /** Crashes of the machine that took the records of the witness with them. */
+  recordsLost = 0;
   private isOver = false;
 
   constructor(world: SimWorld, seed: number) {
@@ -161,6 +163,7 @@ export class SimMirrorsOfWorld {
     if (this.isDense && !this.isOver && random.chance(DISK_LOST_CHANCE)) this.mirror.loseDisk(server.serverid);
     if (this.isOver || server !== this.forgetful || !random.chance(RECORDS_LOST_CHANCE)) return;
     if (world.trace.isOn) world.trace.say(`-- ${server.name} has lost its records of mirrors`);
+    this.recordsLost++;
     if (files.has(['voters'])) files.remove(['voters']);
   }
 

@@ -39,6 +39,8 @@ export interface WorldShape {
   readonly hasSpread: boolean;
   /** Its servers vote for mirrors, which its clients claim. */
   readonly hasMirrors: boolean;
+  /** Its mirrors get many I/Os between two faults. */
+  readonly isDense: boolean;
   /** Its servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -81,7 +83,7 @@ const MIRROR_SEEDS = 14;
 const MIRROR_SEEDS_TAKEN: readonly number[] = [6, 12, 13];
 /** Worlds with mirrors after this seed are dense: many more I/Os for each fault. */
 const DENSE_SEEDS_AFTER = 10_000;
-const DENSE_FAULT_GAPS_MS = [500, 1000, 3000];
+const DENSE_FAULT_GAPS_MS = [300, 500, 1000, 2000];
 /** As far as seeds go, other draws than those of the world. */
 const MIRROR_SALT = 1_000_159;
 /** I/Os of each server there, beside those to mirrors. */
@@ -135,9 +137,23 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
   if (!isMirrorSeed(seed)) return shape;
   const mirrorRandom = new SeededRandom(seed * MIRROR_SALT + 5);
   const mirrors = { ...shape, ...drawMirrorShape(mirrorRandom) };
-  return isDenseSeed(seed)
-    ? { ...mirrors, isLossy: mirrorRandom.chance(0.1), faultGapMs: mirrorRandom.pick(DENSE_FAULT_GAPS_MS) }
-    : mirrors;
+  return isDenseSeed(seed) ? { ...mirrors, ...drawDenseShape(mirrorRandom) } : mirrors;
+}
+
+/** What is different where mirrors get many I/Os between two faults: more slots, and storage that mostly answers at once. */
+function drawDenseShape(random: SeededRandom): Partial<WorldShape> {
+  return {
+    isDense: true,
+    isLossy: random.chance(0.1),
+    faultGapMs: random.pick(DENSE_FAULT_GAPS_MS),
+    slots: random.pick([64, 256, 256]),
+    storage: {
+      fast: random.pick([0.5, 0.9, 0.98, 1]),
+      effectMs: random.pick([0.2, 0.5, 3]),
+      endMs: random.pick([0.1, 0.5]),
+      lateChance: random.pick([0.0002, 0.001, 0.003]),
+    },
+  };
 }
 
 /** What is different in a world with mirrors: a volume of its own for each client and server, and some I/O to it, beside the mirrors. */
@@ -194,6 +210,7 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
     hasReaders: isReaderSeed(seed),
     hasSpread: isSpreadSeed(seed),
     hasMirrors: false,
+    isDense: false,
     tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
     snapshots: seed > SNAPSHOT_SEEDS_AFTER && SNAPSHOT_SEEDS_TAKEN.includes(seed % SNAPSHOT_SEEDS),
     revokes: seed % OLDER_SERVER_SEEDS !== 0,
@@ -227,12 +244,12 @@ export function logTotalOf({ slots }: Pick<WorldShape, 'slots'>): number {
   return slots === 40 || slots === 64 ? TIGHT_LOG_TOTAL_BYTES : LOG_TOTAL_BYTES;
 }
 
-export function drawRoute(random: SeededRandom, isLossy: boolean): RouteShape {
+export function drawRoute(random: SeededRandom, { isLossy, isDense }: Pick<WorldShape, 'isLossy' | 'isDense'>): RouteShape {
   return {
-    latencyMs: random.pick([0.05, 0.2, 1, 5]),
-    jitterMs: random.pick([0.05, 0.5, 5]),
-    bytesPerMs: random.pick([2_000, 20_000, 125_000, 1_250_000]),
-    cutChance: random.pick([0.01, 0.1, 0.4]),
+    latencyMs: random.pick(isDense ? [0.05, 0.2, 1] : [0.05, 0.2, 1, 5]),
+    jitterMs: random.pick(isDense ? [0.05, 0.2, 1] : [0.05, 0.5, 5]),
+    bytesPerMs: random.pick(isDense ? [20_000, 125_000, 1_250_000] : [2_000, 20_000, 125_000, 1_250_000]),
+    cutChance: random.pick(isDense ? [0.005, 0.02, 0.1] : [0.01, 0.1, 0.4]),
     loss: isLossy ? { there: random.pick(LOSSES), back: random.pick(LOSSES) } : NO_LOSS,
   };
 }

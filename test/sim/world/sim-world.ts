@@ -333,7 +333,7 @@ export class SimWorld {
     for (const server of this.servers) {
       for (const address of this.addressesOf(server.serverid)) {
         remotes.push({ name: server.name, address });
-        for (const local of locals) network.addRoute(local, address, server, drawRoute(random, this.shape.isLossy));
+        for (const local of locals) network.addRoute(local, address, server, drawRoute(random, shape));
       }
       for (const target of this.volumesFor(names.node, server))
         uses.push({ serverid: server.serverid, user: this.addUser(names, target, iosOf(target)) });

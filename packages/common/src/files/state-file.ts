@@ -1,12 +1,12 @@
 // Implements a small JSON state file with a version, and type guards for the values in such a file. The file is read once, at start. Each
 // change replaces the file durably; only one write is in progress at a time. Invariants: once the promise for a change has resolved, the
-// change is on disk; a file that cannot be interpreted is refused and is never overwritten; content that the next start would refuse is
-// never written.
+// change is on disk; what was loaded is on disk, too; a file that cannot be interpreted is refused and is never overwritten; content that
+// the next start would refuse is never written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
-import { replaceFile } from './durable-write.ts';
+import { replaceFile, syncDirectory } from './durable-write.ts';
 
 export interface StateForm<T> {
   readonly version: number;
@@ -35,11 +35,15 @@ export class StateFile<T> {
     this.current = current;
   }
 
-  /** Returns the content of the file; null if the file does not exist yet. Throws E_SYSTEM with the file name and a remedy. */
+  /**
+   * Returns the content of the file; null if the file does not exist yet. The content is durable: an earlier process may have been killed
+   * after it had renamed the file, and before it synced the folder. Throws E_SYSTEM with the file name and a remedy.
+   */
   async load(): Promise<T | null> {
     let text: string;
     try {
       text = await readFile(this.path, 'utf8');
+      await syncDirectory(dirname(this.path));
     } catch (error) {
       if (errnoName(error) === 'ENOENT') return null;
       throw this.failed('read', error);

@@ -169,6 +169,32 @@ test('what was answered is there after a restart, and the voter is the same', as
   expect((await voted(voters, claims(4, true), OTHER)).voted).toBe(VOTED.SUPERSEDED);
 });
 
+test('what a voter says after its process was killed stays, although the folder was not synced before', async () => {
+  disk.keepsNames = false;
+  for (const request of [claims(9), stores(5, 2)]) {
+    let seen = 0;
+    for (let at = 1; ; at++) {
+      fs.rmSync(folder, { recursive: true, force: true });
+      disk.names.clear();
+      let voters = await started();
+      for (const earlier of [found(), claims(5), stores(5, 1)]) expect((await voted(voters, earlier)).voted).toBe(VOTED.DONE);
+      const before = await voted(voters, asks);
+      disk.stepsLeft = at;
+      const reply = await ask(voters, request);
+      disk.stepsLeft = Number.POSITIVE_INFINITY;
+      voters = await started();
+      const said = await voted(voters, asks);
+      if (said.promise?.number !== before.promise?.number || said.stored?.config.k !== before.stored?.config.k) seen++;
+      powerCut();
+      voters = await started();
+      expect(await voted(voters, asks)).toEqual(said);
+      if (!('voteStatus' in reply)) break;
+    }
+    // The change was answered, and it was seen once before that.
+    expect(seen).toBeGreaterThan(1);
+  }
+});
+
 const HISTORY: readonly VoteRequest[] = [found(), claims(5), stores(5, 1), stores(5, 2), claims(9), stores(9, 1, true), dismisses(9)];
 
 test.each([true, false])('the server stops at every step of every change; names that were not synced stay: %s', async (keepsNames) => {

@@ -1,0 +1,35 @@
+// The log of what was answered: a FLUSH covers what was answered before it, once; and a log that drops what was applied keeps its places.
+// What an answer means is tested with the oracle.
+
+import { expect, test } from 'vitest';
+import { AnsweredLog } from './answered-log.ts';
+
+function flushed(log: AnsweredLog, end: number): string[] {
+  const seen: string[] = [];
+  log.flushed(end, (sector, key) => void seen.push(`${sector}:${key}`));
+  return seen;
+}
+
+test('a FLUSH covers what was answered before it was submitted, and not again', () => {
+  const log = new AnsweredLog();
+  log.add(3, 10);
+  const first = log.covered;
+  log.add(3, 11);
+  log.add(4, 12);
+  const second = log.covered;
+  log.add(5, 13);
+  expect(flushed(log, first.end)).toEqual(['3:10']);
+  expect(flushed(log, second.end)).toEqual(['3:11', '4:12']);
+  expect(flushed(log, first.end)).toEqual([]);
+});
+
+test('places stay what they are when applied entries are dropped', () => {
+  const log = new AnsweredLog();
+  for (let key = 0; key < 5000; key++) log.add(1, key);
+  const { end } = log.covered;
+  log.add(2, 5000);
+  const last = log.covered;
+  expect(flushed(log, 3000)).toHaveLength(3000);
+  expect(flushed(log, end).at(0)).toBe('1:3000');
+  expect(flushed(log, last.end)).toEqual(['2:5000']);
+});
