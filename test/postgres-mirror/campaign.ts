@@ -197,6 +197,8 @@ export class Campaign {
     problems.push(...(await database.compareLedger()), ...(await database.readAll()), ...(await database.amcheck()));
     problems.push(...(await database.complaints()), ...(await database.close()));
     await this.inSync();
+    const verified = await this.holder.host.rsconfigWell('mirror', 'verify', MIRROR);
+    if (!verified.includes('the replicas are equal')) problems.push(`mirror verify: ${verified}`);
     await this.holder.host.rsconfigWell('-d', MIRROR);
     const files = this.site.servers.filter(({ hasReplica }) => hasReplica).map((server) => server.replicaFile());
     const digests = await Promise.all(files.map(digestOf));
