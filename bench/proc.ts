@@ -1,6 +1,7 @@
 // Figures of processes and of the machine, from /proc. Linux only, like the programs.
 // A process that has just ended counts as zero; this is no error.
 
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 
@@ -150,4 +151,9 @@ export function allowedCores(): number[] {
     const [first = 0, last = first] = range.split('-').map(Number);
     return Array.from({ length: last - first + 1 }, (_unused, index) => first + index);
   });
+}
+
+/** Keeps processes, with all threads that they have now, on these cores. */
+export function pin(pids: readonly number[], cores: readonly number[]): void {
+  for (const pid of pids) spawnSync('taskset', ['-a', '-c', '-p', cores.join(','), String(pid)]);
 }

@@ -3,6 +3,7 @@
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
+import { measureBusyPoll } from './client/busy-poll.ts';
 import { measureRelay, measureRelayLatency } from './client/beside-relay.ts';
 import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';
@@ -28,6 +29,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   'end-to-end': measureEndToEnd,
   relay: measureRelay,
   'relay-latency': measureRelayLatency,
+  'busy-poll': measureBusyPoll,
   many: measureMany,
   map: measureMap,
   clients: measureClients,

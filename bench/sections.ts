@@ -18,6 +18,7 @@ export const SECTIONS = [
   { name: 'end-to-end', part: 'client', title: '8 KiB at depth 32 from fio to the file, beside nbdkit over TCP' },
   { name: 'relay', part: 'client', title: 'rsiod beside a relay in C that only forwards: 8 KiB, depth 32, per core' },
   { name: 'relay-latency', part: 'client', title: 'the NBD socket and the block device beside that relay: 4 KiB, depth 1' },
+  { name: 'busy-poll', part: 'client', title: 'single requests with and without busy polling' },
   { name: 'many', part: 'client', title: 'what 8 paths, 100 volumes or 64 connections cost rsiod for each I/O' },
   { name: 'map', part: 'client', title: 'what one I/O costs the client: calls, copies, wake-ups, CPU time, functions' },
   { name: 'clients', part: 'scale', title: 'memory, IOPS and cost of up to 1,000 clients' },

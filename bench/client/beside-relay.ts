@@ -2,7 +2,6 @@
 // forwarding needs. The relay has a session, a volume and a server process of its own; load, server and volumes are of one kind.
 // Throughput: the client is alone on its core. Latency: all share the machine's cores.
 
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -12,14 +11,14 @@ import type { FigureName } from '../goals.ts';
 import { LoadClient } from '../load/load-client.ts';
 import type { LoadShape, Measured, Target } from '../load/orders.ts';
 import { measure } from '../measure.ts';
-import { processTree } from '../proc.ts';
+import { pin, processTree } from '../proc.ts';
 import { dataFile, inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
 import { perCore, roundsRatio, type Spread, spreadOf, worstOf } from '../summary.ts';
 import { missingFio } from '../tools.ts';
 import { row } from '../workload.ts';
-import { type FioTarget, inTurn, nbdTarget } from './fio-targets.ts';
+import { type FioTarget, inTurn, nbdTarget, SINGLE_REQUESTS } from './fio-targets.ts';
 import { besideTarget, type LocalPair, localPair } from './local-pair.ts';
 import { Relay } from './relay.ts';
 
@@ -31,10 +30,6 @@ const LOADS = [
   { what: 'reads', figure: 'relayReads', shape: row('read', 8 * KIB, 32) },
   { what: 'writes', figure: 'relayWrites', shape: row('write', 8 * KIB, 32) },
 ] as const satisfies readonly { what: string; figure: FigureName; shape: LoadShape }[];
-const SINGLE = [
-  { what: 'reads', words: ['--rw=randread', '--bs=4k', '--iodepth=1'] },
-  { what: 'writes', words: ['--rw=randwrite', '--bs=4k', '--iodepth=1'] },
-] as const;
 
 /** A client that is measured. */
 interface Side {
@@ -66,8 +61,8 @@ export function measureRelay(context: SectionContext): Promise<SectionResult> {
       { title: 'relay in C', target: relay.target, pids: [relay.pid] },
       { title: 'rsiod', target: pair.target, pids: processTree(pair.host.pid('rsiod')) },
     ];
-    pin(processTree(pair.host.pid('rssrv')), cores.load);
-    for (const { pids } of sides) pin(pids, cores.server);
+    pin(processTree(pair.host.pid('rssrv')), [cores.load]);
+    for (const { pids } of sides) pin(pids, [cores.server]);
     const loads: LoadClient[] = [];
     for (const { target } of sides) {
       const load = await LoadClient.open(target, { client: 0, connections: 1, isReadonly: false, cores: [cores.load] });
@@ -120,10 +115,6 @@ async function roundsOf(
   return all;
 }
 
-function pin(pids: readonly number[], core: number): void {
-  for (const pid of pids) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
-}
-
 export async function measureRelayLatency(context: SectionContext): Promise<SectionResult> {
   const reason = missingFio();
   if (reason !== null) return { sheets: [], figures: {}, absent: [`latency beside the relay: ${reason}`] };
@@ -137,7 +128,7 @@ export async function measureRelayLatency(context: SectionContext): Promise<Sect
     ];
     const lines: Line[] = [];
     const ratios: Spread[][] = targets.map(() => []);
-    for (const { what, words } of SINGLE) {
+    for (const { what, words } of SINGLE_REQUESTS) {
       const all = (await inTurn(targets, words, context.plan)).map((rounds) => ({
         p50: rounds.map(medianUs),
         mean: rounds.map(({ lat_ns }) => lat_ns.mean / 1000),

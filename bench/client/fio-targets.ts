@@ -5,6 +5,11 @@ import { type FioRun, type FioSide, onlySide, runFio } from '@rsio/test/support/
 import { cpuSecondsBetween, cpuTimeOf } from '../proc.ts';
 import type { SectionPlan } from '../sections.ts';
 
+/** 4 KiB at random, one at a time. */
+export const SINGLE_REQUESTS = [
+  { what: 'reads', words: ['--rw=randread', '--bs=4k', '--iodepth=1'] },
+  { what: 'writes', words: ['--rw=randwrite', '--bs=4k', '--iodepth=1'] },
+] as const;
 const SIZE = '512m';
 /** During this time, programs that have just started compile their code. */
 const WARM_SECONDS = 3;

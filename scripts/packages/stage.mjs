@@ -44,7 +44,7 @@ export async function stage(name, product, version, folder) {
   putFile(`packaging/${product.settings}`, `usr/share/${name}/${product.settings}`);
   for (const [source, place] of Object.entries(product.files)) putFile(source, place);
   for (const [source, place] of Object.entries(product.scripts)) putFile(source, place, PROGRAM);
-  if (product.isNative) stageFfi(folder);
+  if (product.isNative) stageFfi(product.packages[0], folder);
   for (const source of product.folders)
     cpSync(join(ROOT, source), join(folder, LIBRARY, source.replace(/^packages\//, '')), { recursive: true });
   tidyModes(folder);
@@ -103,10 +103,10 @@ function listOf(folder) {
   }
 }
 
-/** koffi finds its binary beside its own folder, so that no node_modules is needed. */
-function stageFfi(folder) {
-  const from = realpathSync(join(ROOT, 'packages/rssrv/node_modules/koffi'));
-  const to = join(folder, LIBRARY, 'rssrv/ffi');
+/** `name`: of the daemon. koffi finds its binary beside its own folder, so that no node_modules is needed. */
+function stageFfi(name, folder) {
+  const from = realpathSync(join(ROOT, 'packages', name, 'node_modules/koffi'));
+  const to = join(folder, LIBRARY, name, 'ffi');
   for (const file of ['index.cjs', 'package.json', 'LICENSE.txt', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs'])
     cpSync(join(from, file), join(to, 'koffi', file));
   const binaries = join(from, '../@koromix');

@@ -136,7 +136,7 @@ export class ClientDaemon {
       instance: identity.instance,
       note: (...event) => this.notifications.add(...event),
     });
-    this.attachments.logTotal.limitBytes = config.logTotalBytes;
+    this.attachments.configure(config);
     this.attached = new AttachedList({
       clock,
       log,
@@ -267,7 +267,7 @@ export class ClientDaemon {
     this.config = next;
     this.options.relog(next);
     this.configuredMs = this.options.clock.wallMs();
-    this.attachments.logTotal.limitBytes = next.logTotalBytes;
+    this.attachments.configure(next);
     this.locals = this.localsOf(next);
     const setups = this.setupsOf(next, this.locals);
     const known = (setup: NamespaceSetup): Namespace | undefined => before.find(({ config }) => isSameLogin(config, setup.config));

@@ -2,13 +2,14 @@
 // has opened the volume. A volume leaves the list when the volume is lost, or after the final flush of a detach. The final flush of a
 // forced detach may fail.
 
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume, effectiveVolumeOf, wantsAttached } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { isSnapshot, parseVolumeName } from '@rsio/common/lib/volume-name';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
@@ -24,6 +25,7 @@ import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 import { Mirrors } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
+import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
 import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
@@ -46,6 +48,7 @@ import {
   serverFor,
   type ServerOffer,
   volumesOf,
+  whyMissing,
 } from './offers.ts';
 
 export interface AttachmentsPorts {
@@ -95,12 +98,14 @@ export class Attachments {
   /** Memory shared by all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
+  readonly busyPoll: BusyPoll;
   readonly logTrimmer: LogTrimmer;
   readonly mirrors: Mirrors;
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
     this.openings = new Openings(ports.clock);
+    this.busyPoll = new BusyPoll({ clock: ports.clock, nextTurn: setImmediate, cpuMs: processCpuMs });
     this.mirrors = new Mirrors({
       clock: ports.clock,
       log: ports.log,
@@ -114,6 +119,12 @@ export class Attachments {
       note: (...event) => ports.note(...event),
     });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
+  }
+
+  /** Applies values of [defaults]. */
+  configure({ logTotalBytes, busyPollUs }: Pick<RscltConfig, 'logTotalBytes' | 'busyPollUs'>): void {
+    this.logTotal.limitBytes = logTotalBytes;
+    this.busyPoll.limitUs = busyPollUs;
   }
 
   /** Attached volumes. */
@@ -134,7 +145,7 @@ export class Attachments {
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
       const outcome = await this.attachOne(name, () => chooseToAttach(this.offers, name, server), ask);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
-      const why = await this.whyMissing(name, server);
+      const why = await whyMissing(this.ports.namespaces(), this.offers, name, server);
       return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
     };
     // All take-overs start at once, because each may take TAKE_OVER_WAIT_MS and the caller waits for all of them.
@@ -245,23 +256,6 @@ export class Attachments {
     }
   }
 
-  /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
-  private async whyMissing(name: string, server: string | null): Promise<string | null> {
-    const parts = parseVolumeName(name);
-    if (parts === null) return null;
-    // The server that offers the volume has said why it has no such snapshot.
-    if (parts.snapshot !== null && this.offers.some((offer) => offer.name === parts.volume)) return null;
-    const namespaces = this.ports.namespaces().filter(({ config }) => parts.namespace === null || config.name === parts.namespace);
-    const servers = namespaces.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
-    const reasons = await Promise.all(
-      servers.map(async (one) => {
-        const why = await one.whyMissing(parts.volume, parts.universe ?? 0);
-        return why === null ? null : `Server ${one.name} cannot offer it: ${why}`;
-      }),
-    );
-    return reasons.find((reason) => reason !== null) ?? null;
-  }
-
   private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest): Promise<AttachOutcome> {
     let label = name;
     try {
@@ -326,7 +320,9 @@ export class Attachments {
     const readonly = wantsReadonly(ask, settings.readonly);
     const waitMs = takesOver ? TAKE_OVER_WAIT_MS : ATTACH_WAIT_MS;
     const { io } = await this.mirrors.attach({ namespace, mirror, name, universe, label, readonly, takesOver, waitMs });
-    return new Volume(config, io, this.ports.clock, settings.stall, this.notify, () => `the servers of mirror ${label}`);
+    const volume = new Volume(config, io, this.ports.clock, settings.stall, this.notify, () => `the servers of mirror ${label}`);
+    volume.busyPoll = this.busyPoll;
+    return volume;
   }
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
@@ -344,6 +340,7 @@ export class Attachments {
     }
     const target = new SingleTarget(attachment, from.trunk);
     const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, () => `server ${from.name}`);
+    volume.busyPoll = this.busyPoll;
     this.offeredIds.set(volume, offer.id);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
     return volume;

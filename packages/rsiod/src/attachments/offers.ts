@@ -57,6 +57,28 @@ export function isOffer(offer: Offer, { namespace, name, universe, id }: Pick<Of
   return isCalledLike(offer, { namespace, name: volume, universe });
 }
 
+/** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
+export async function whyMissing(
+  namespaces: readonly Namespace[],
+  offers: readonly Offer[],
+  name: string,
+  server: string | null,
+): Promise<string | null> {
+  const parts = parseVolumeName(name);
+  if (parts === null) return null;
+  // The server that offers the volume has said why it has no such snapshot.
+  if (parts.snapshot !== null && offers.some((offer) => offer.name === parts.volume)) return null;
+  const asked = namespaces.filter(({ config }) => parts.namespace === null || config.name === parts.namespace);
+  const servers = asked.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
+  const reasons = await Promise.all(
+    servers.map(async (one) => {
+      const why = await one.whyMissing(parts.volume, parts.universe ?? 0);
+      return why === null ? null : `Server ${one.name} cannot offer it: ${why}`;
+    }),
+  );
+  return reasons.find((reason) => reason !== null) ?? null;
+}
+
 /** Groups the offers by volume, so that each volume appears once. */
 export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O>[] {
   const byKey = new Map<string, O[]>();

@@ -43,6 +43,7 @@ class Scene {
         list: [volume],
         mirrors: { of: () => (this.mirror === null ? null : { status: this.mirror }) },
         logTotal: { bytes: 5_000, limitBytes: 1 << 20 },
+        busyPoll: { polledMs: 1_500, rests: 2 },
       } as unknown as ClientMetricsPorts['attachments'],
       configuredMs: () => 6_000,
       namespaces: () => [],

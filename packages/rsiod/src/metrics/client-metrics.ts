@@ -28,7 +28,7 @@ export interface ClientMetricsPorts {
   readonly beganMs: number;
   /** Processes that this one has replaced. */
   readonly restarts: number;
-  readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal'>;
+  readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal' | 'busyPoll'>;
   readonly attached: { readonly awaited: readonly unknown[] };
   readonly backups: { readonly list: readonly BackupView[] };
   configuredMs(): number;
@@ -133,6 +133,8 @@ export class ClientMetrics {
     for (const [kind, count] of this.events.byKind) out.add('rsio_client_events_total', count, kind);
     out.add('rsio_client_log_used_bytes', attachments.logTotal.bytes);
     out.add('rsio_client_log_limit_bytes', attachments.logTotal.limitBytes);
+    out.add('rsio_client_busy_poll_seconds_total', attachments.busyPoll.polledMs / MS_PER_SECOND);
+    out.add('rsio_client_busy_poll_rests_total', attachments.busyPoll.rests);
     out.add('rsio_client_process_resident_memory_bytes', process.memoryUsage.rss());
     out.add('rsio_client_process_cpu_seconds_total', (user + system) / US_PER_SECOND);
   }

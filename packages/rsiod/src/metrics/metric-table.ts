@@ -55,6 +55,8 @@ export const CLIENT_METRICS = {
     'When the last backup of the volume was complete, in seconds since 1970',
     ...VOLUME,
   ),
+  rsio_client_busy_poll_seconds_total: counter('Time that rsiod waited for the next I/O without sleeping (busy-poll)'),
+  rsio_client_busy_poll_rests_total: counter('How often busy polling rested because other programs wanted the core'),
   rsio_client_process_resident_memory_bytes: gauge('Memory of rsiod'),
   rsio_client_process_cpu_seconds_total: counter('CPU time of rsiod'),
   rsio_client_volume_operations_total: counter('Requests that have ended', ...VOLUME, 'operation'),

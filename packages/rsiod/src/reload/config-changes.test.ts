@@ -42,9 +42,12 @@ describe('differences', () => {
   });
 
   test('of values, in the form of the file', () => {
-    const after = config({ defaults: 'stall = 30s\nattach = a, b\nheartbeat = 2s\ndead = 10s\nport = 6000\ntls = on\nlog-size = 1m\n' });
+    const after = config({
+      defaults: 'stall = 30s\nattach = a, b\nheartbeat = 2s\ndead = 10s\nport = 6000\ntls = on\nlog-size = 1m\nbusy-poll = 50us\n',
+    });
     expect(said(after)).toEqual([
       'defaults: port = - -> port = 6000',
+      'defaults: busy-poll = off -> busy-poll = 50us',
       'namespace osl: stall = 10m -> stall = 30s',
       'namespace osl: attach = none -> attach = a, b',
       'namespace osl: heartbeat = 1s -> heartbeat = 2s',

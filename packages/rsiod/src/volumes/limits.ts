@@ -13,6 +13,14 @@ export const COUNT_MAX = 0xffff;
 export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
+/**
+ * Busy polling (`busy-poll`) rests for BUSY_POLL_REST_MS if rsiod had its core for less than BUSY_POLL_CORE_SHARE_MIN of BUSY_POLL_LOOK_MS of
+ * polling. The kernel needs some percent for its own threads, and a program that also wants the core gets half.
+ */
+export const BUSY_POLL_LOOK_MS = 10;
+export const BUSY_POLL_CORE_SHARE_MIN = 0.75;
+export const BUSY_POLL_REST_MS = 250;
+
 /** The kernel's maximum length of a file name without its directories. */
 export const FILE_NAME_MAX_BYTES = 255;
 /** With the configured value `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */

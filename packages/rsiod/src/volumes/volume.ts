@@ -15,6 +15,7 @@ import { WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { decodeExtentsAnswer, encodeChangesRequest, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
 import { CHANGE, EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { BusyPoll } from './busy-poll.ts';
 import { PartialBlocks } from './partial-blocks.ts';
 import type { Change, FrontendVolume, Extent, OlderSnapshot, VolumeIo } from './frontend-volume.ts';
 import { COUNT_MAX } from './limits.ts';
@@ -57,6 +58,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
+  /** Told of each I/O that begins or ends; null if nobody polls. */
+  busyPoll: BusyPoll | null = null;
   /** See FrontendVolume. Set before any frontend shows the volume. */
   olderSnapshots: readonly OlderSnapshot[] = [];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
@@ -322,12 +325,14 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 
   private begins(nowMs: number): void {
     if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
+    this.busyPoll?.touch(nowMs);
     if (!this.stall.isReady) this.stall.submitted();
     if (this.storageStall.isAsleep) this.storageStall.wake();
   }
 
   private ended(nowMs: number): void {
     this.outstanding--;
+    this.busyPoll?.touch(nowMs);
     this.waitingSinceMs = this.outstanding > 0 ? nowMs : null;
     if (this.outstanding === 0 && !this.stall.isReady) this.stall.idle();
   }

@@ -58,6 +58,7 @@ describe('the sample', () => {
       log: 'auto',
       logTime: 'gmt',
       logTotalBytes: 512 * 1024 * 1024,
+      busyPollUs: null,
       metrics: null,
       interfaces: [
         { name: 'if0', address: '192.168.45.20', prefixLength: null, port: 5000, portGiven: null },
@@ -156,6 +157,11 @@ address = 10.0.0.1
     ]);
   });
 
+  test('busy polling is off, or a time in microseconds', () => {
+    const read = (value: string) => parseRscltConfig(`${NAMESPACE}[defaults]\nbusy-poll = ${value}\n`, 'f').busyPollUs;
+    expect(['off', '1us', '1000us'].map(read)).toEqual([null, 1, 1000]);
+  });
+
   test('servers belong to the namespace above them; positions run through the file', () => {
     const other = '[namespace m]\nnamespaceid = 2\nnodename = me2\nnodekey = 0123456789abcde=;#\n';
     const text = `${NAMESPACE}[server a]\naddress = 10.0.0.1\n${other}[interface i]\naddress = 10.0.0.9/16\n[server b]\naddress = 10.0.0.1\nserverkey = =k;#0123456789abc\n`;
@@ -226,6 +232,10 @@ describe('wrong keys and values', () => {
     ['device = disk', '5 Wrong value "disk" for device: allowed is auto, block, raw, nbd-socket or none'],
     ['device = kernel-nbd', '5 Wrong value "kernel-nbd" for device: allowed is auto, block, raw, nbd-socket or none'],
     ['paths = some', '5 Wrong value "some" for paths: allowed is auto, all or configured'],
+    ...['0us', '1001us', '100', '1ms', '-1us', '1.5us', 'on'].map((value): [string, string] => [
+      `[defaults]\nbusy-poll = ${value}`,
+      `6 Wrong value "${value}" for busy-poll: allowed is off, or a time from 1us to 1000us: a whole number with us`,
+    ]),
     ['digest = yes', '5 Wrong value "yes" for digest: allowed is off or on'],
     ['tls = require', '5 Wrong value "require" for tls: allowed is off or on'],
     ['log-size = 2g', /^5 Wrong value "2g" for log-size: allowed is a size from 0 to 1g: /],

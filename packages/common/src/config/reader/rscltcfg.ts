@@ -90,6 +90,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   }
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
+  const busyPollUs = defaults.value('busy-poll');
   const log = defaults.value('log');
   const logTime = defaults.value('log-time');
   const defaultTls = defaults.value('tls');
@@ -108,6 +109,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     log,
     logTime,
     logTotalBytes,
+    busyPollUs,
     metrics,
     interfaces,
     namespaces,

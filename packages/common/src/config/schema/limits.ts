@@ -48,6 +48,8 @@ export const RESYNC_RATE_BYTES = 0;
 export const RESYNC_RATE_MAX_BYTES = 64 * 1024 * MIB;
 export const REPLAY_LOG_BYTES = 64 * MIB;
 export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
+/** Maximum of the key `busy-poll`. */
+export const BUSY_POLL_MAX_US = 1_000;
 /** Default of the key `log-total`, which limits the total size of a client's replay logs. */
 export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;

@@ -304,6 +304,8 @@ export interface RscltConfig {
   readonly log: LogChoice;
   readonly logTime: LogTime;
   readonly logTotalBytes: number;
+  /** Null: off. */
+  readonly busyPollUs: number | null;
   /** Null: metrics are not offered. */
   readonly metrics: MetricsConfig | null;
   readonly interfaces: readonly ClientInterfaceConfig[];

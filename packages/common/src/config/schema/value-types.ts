@@ -59,6 +59,15 @@ export function duration(minMs: number, maxMs: number): ValueType<number> {
   });
 }
 
+/** A time in whole microseconds. */
+export function microseconds(maxUs: number): ValueType<number> {
+  const allowed = `a time from 1us to ${maxUs}us: a whole number with us`;
+  return plain('duration', allowed, (text) => {
+    const timeUs = text.endsWith('us') ? parseWhole(text.slice(0, -2)) : undefined;
+    return timeUs === undefined || timeUs < 1 || timeUs > maxUs ? refuse('duration', text, allowed) : timeUs;
+  });
+}
+
 /** A duration, or one of the words `forever` and `fail`. */
 export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   const wait = duration(minMs, maxMs);

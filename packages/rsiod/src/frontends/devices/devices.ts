@@ -17,6 +17,7 @@ import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volu
 import { releaseAll } from '../../keeper/device-release.ts';
 import { type Frontend, type FrontendEvents, inUse } from '../frontend.ts';
 import { InheritedDevices } from './inherited-devices.ts';
+import { FuseBatch } from '../fuse/fuse-batch.ts';
 import { FuseBuffers } from '../fuse/fuse-buffers.ts';
 import { SwapWatch } from './swap-watch.ts';
 import { type ShownDevices, VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
@@ -56,6 +57,16 @@ export class DeviceFrontend implements Frontend {
   constructor(ports: DeviceFrontendPorts) {
     const { clock, log, label, kept, runDir, settingsOf, events } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
+    const buffers = new FuseBuffers();
+    let batch: FuseBatch | null | undefined;
+    // With the first device, because loading koffi takes longer than the rest of the start.
+    const firstBatch = (): FuseBatch | null => {
+      const made = FuseBatch.ofMachine(buffers);
+      log.debug(
+        made === null ? 'Each request of a device is read and answered by itself' : 'Requests of devices are read and answered together',
+      );
+      return made;
+    };
     this.ports = ports;
     this.nodes = LoopNodes.ofMachine(ports);
     this.ofVolume = {
@@ -65,7 +76,8 @@ export class DeviceFrontend implements Frontend {
       kept,
       nodes: this.nodes,
       sourceOf: (volume) => sourcePrefix + label(volume),
-      buffers: new FuseBuffers(),
+      buffers,
+      batch: () => (batch === undefined ? (batch = firstBatch()) : batch),
     };
     this.swaps = new SwapWatch({
       clock,

@@ -15,6 +15,7 @@ import type { LoopNodes } from '../loop/loop-nodes.ts';
 import type { DevicePlaces } from './device-paths.ts';
 import { deviceUsers } from './device-users.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import type { FuseBatch } from '../fuse/fuse-batch.ts';
 import type { FuseBuffers } from '../fuse/fuse-buffers.ts';
 import { RawDevice, type RawDeviceOptions } from '../fuse/raw-device.ts';
 
@@ -26,6 +27,7 @@ export interface VolumeDevicesPorts {
   readonly sourceOf: (volume: FrontendVolume) => string;
   /** Buffers that all raw devices share. */
   readonly buffers: FuseBuffers;
+  readonly batch: () => FuseBatch | null;
   /** Lets the keeper hold the devices, so that they outlive this process. */
   readonly kept: KeptDevices;
   readonly nodes: LoopNodes;
@@ -255,12 +257,13 @@ export class VolumeDevices {
 
   private rawOptions(): RawDeviceOptions {
     const { shownVolume: volume, places } = this;
-    const { clock, log, label, buffers, sourceOf } = this.ports;
+    const { clock, log, label, buffers, batch, sourceOf } = this.ports;
     return {
       volume,
       file: places.raw,
       source: sourceOf(volume),
       buffers,
+      batch: batch(),
       clock,
       warn: (sentence) => log.warn(sentence),
       // Does nothing until the keeper holds the device; the first note then includes earlier changes.

@@ -1,13 +1,14 @@
 // Reads requests from the FUSE descriptor of one raw device, and writes the replies to the same descriptor. If a Node pipe handle accepts
 // the descriptor, epoll reports when requests arrive. Node does not document pipe handles for such descriptors, so every step is checked.
 // Without epoll, one read is always pending, which occupies a thread of the thread pool. Another process may have opened the descriptor.
-// Invariants: if the session keeps a buffer, the next read uses a new buffer; after `close`, no request is passed on and nothing is written
-// to the descriptor.
+// Under load, a batch reads and writes for all devices. Invariants: if the session keeps a buffer, the next read uses a new buffer; after
+// `close`, no request is passed on and nothing is written to the descriptor.
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { FUSE_DRAIN_MAX } from './limits.ts';
+import type { BatchDevice, FuseBatch } from './fuse-batch.ts';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { writeResend } from './fuse-codec.ts';
 import { REPLY_HEADER_BYTES } from './fuse-constants.ts';
@@ -29,6 +30,8 @@ export function openFuse(): number {
 
 export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
+  /** Used with epoll; null: each request and each reply has a system call of its own. */
+  readonly batch: FuseBatch | null;
   /** Called for each request. `bytes` begins with the request. Returns true if the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
   /** Returns true while more than one request is being executed. Further requests are then likely to be waiting in the kernel. */
@@ -39,7 +42,7 @@ export interface FuseDeviceOptions {
   readonly usesPoll?: boolean;
 }
 
-export class FuseDevice implements FusePort {
+export class FuseDevice implements FusePort, BatchDevice {
   private readonly options: FuseDeviceOptions;
   /** The descriptor of /dev/fuse. */
   readonly fd: number;
@@ -63,7 +66,19 @@ export class FuseDevice implements FusePort {
     else this.socket.resume();
   }
 
+  get isTaking(): boolean {
+    return !this.isPaused && !this.isClosed;
+  }
+
+  /** A single reply leaves at once. If more requests are being executed, more replies are likely to come in this turn. */
   reply(bytes: Buffer, start: number, end: number): void {
+    if (this.isClosed) return;
+    const batch = this.socket === null ? null : this.options.batch;
+    const waits = batch !== null && (batch.waiting > 0 || this.options.isBusy()) && batch.add(this, bytes, start, end);
+    if (!waits) this.replyAlone(bytes, start, end);
+  }
+
+  replyAlone(bytes: Buffer, start: number, end: number): void {
     if (this.isClosed) return;
     try {
       writeSync(this.fd, bytes, start, end - start);
@@ -97,23 +112,33 @@ export class FuseDevice implements FusePort {
 
   /** Closes the descriptor. Once all copies of the descriptor are closed, the kernel fails all unanswered requests and all later ones. */
   close(): void {
-    if (this.isClosed) return;
+    this.options.batch?.flush();
+    this.release();
+  }
+
+  /** Passes a request to the session. Returns true if the session keeps the buffer. */
+  received(bytes: Buffer, lengthBytes: number): boolean {
+    return !this.isClosed && this.options.receive(bytes, lengthBytes);
+  }
+
+  private end(reason: string): void {
+    this.options.batch?.flush();
+    if (this.release()) this.options.gone(reason);
+  }
+
+  /** Closes the descriptor, of which the batch must have no reply any more. Returns false if it is closed already. */
+  private release(): boolean {
+    if (this.isClosed) return false;
     this.isClosed = true;
     if (this.socket !== null) this.socket.destroy();
     // A pending read uses the buffer and the descriptor until the device is unmounted; `haveRead` then releases both.
     else if (!this.isReading) closeSync(this.fd);
     if (this.socket !== null || !this.isReading) this.options.buffers.giveBack(this.buffer);
+    return true;
   }
 
-  private end(reason: string): void {
-    if (this.isClosed) return;
-    this.close();
-    this.options.gone(reason);
-  }
-
-  private received(lengthBytes: number): void {
-    const { buffers, receive } = this.options;
-    if (receive(this.buffer, lengthBytes)) this.buffer = buffers.takeLarge();
+  private take(lengthBytes: number): void {
+    if (this.received(this.buffer, lengthBytes)) this.buffer = this.options.buffers.takeLarge();
   }
 
   private polled(): Socket | null {
@@ -122,7 +147,7 @@ export class FuseDevice implements FusePort {
     const onread = {
       buffer: () => this.buffer,
       callback: (lengthBytes: number): boolean => {
-        this.received(lengthBytes);
+        this.take(lengthBytes);
         if (this.options.isBusy()) this.drain();
         return !this.isPaused;
       },
@@ -135,16 +160,23 @@ export class FuseDevice implements FusePort {
 
   /**
    * Reads further requests that have arrived. Without `drain`, each event-loop turn would take only one request, and the trunk would send
-   * requests one at a time. The last read finds no request and throws an exception; without a stack trace, the exception is cheap.
+   * requests one at a time.
    */
   private drain(): void {
+    const { batch } = this.options;
+    if (batch === null) this.drainAlone();
+    else batch.read(this);
+  }
+
+  /** The last read finds no request and throws an exception; without a stack trace, the exception is cheap. */
+  private drainAlone(): void {
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     try {
-      for (let count = 0; count < FUSE_DRAIN_MAX && !this.isPaused && !this.isClosed; count++) {
+      for (let count = 0; count < FUSE_DRAIN_MAX && this.isTaking; count++) {
         const lengthBytes = readSync(this.fd, this.buffer, 0, this.buffer.length, null);
         if (lengthBytes === 0) return;
-        this.received(lengthBytes);
+        this.take(lengthBytes);
       }
     } catch (thrown) {
       // EAGAIN: no more requests. The next regular read reports any other error.
@@ -173,7 +205,7 @@ export class FuseDevice implements FusePort {
       this.end(errnoName(error) ?? error.message);
       return;
     }
-    if (error === null) this.received(lengthBytes);
+    if (error === null) this.take(lengthBytes);
     this.readOn();
   }
 }

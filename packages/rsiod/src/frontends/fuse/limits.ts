@@ -18,6 +18,15 @@ export const FUSE_REQUESTS_OUT_MAX = 1_024;
 export const FUSE_BYTES_OUT_MAX = 64 * MIB;
 /** Maximum number of further requests that are read in one event-loop turn after the first. */
 export const FUSE_DRAIN_MAX = 32;
+/**
+ * Number of requests that are read in one system call, where the machine can do that. FUSE_REQUESTS_OUT_MAX and FUSE_BYTES_OUT_MAX may be
+ * exceeded by one request less.
+ */
+export const FUSE_READS_AT_ONCE = 8;
+/** Maximum number and total length of replies, of all raw devices, that leave in one system call. Longer replies leave alone. */
+export const FUSE_REPLIES_AT_ONCE = 64;
+export const FUSE_BATCH_BYTES = MIB;
+export const FUSE_BATCH_REPLY_BYTES = 32 * KIB;
 /** rsiod copies WRITE data up to this size out of the receive buffer; longer data stays in the receive buffer. */
 export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
@@ -27,3 +36,5 @@ export const FUSE_INTERRUPT_MS = 1_000;
 export const FUSE_SEEK_BYTES = 1024 * MIB;
 
 assert(FUSE_DATA_MAX_BYTES % 4096 === 0 && FUSE_COPY_MAX_BYTES < FUSE_DATA_MAX_BYTES, 'Data of a raw device is whole pages');
+assert(FUSE_DRAIN_MAX % FUSE_READS_AT_ONCE === 0, 'Requests are read in full batches');
+assert(FUSE_BATCH_REPLY_BYTES <= FUSE_BATCH_BYTES, 'A batch has room for each reply that it takes');

@@ -12,6 +12,7 @@ import { FUSE_DATA_MAX_BYTES } from './limits.ts';
 import { runCommand } from '../system/device-commands.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
+import type { FuseBatch } from './fuse-batch.ts';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { MODE_REGULAR } from './fuse-constants.ts';
 import { FuseDevice, openFuse } from './fuse-device.ts';
@@ -32,6 +33,7 @@ export interface RawDeviceOptions {
   readonly file: string;
   readonly source: string;
   readonly buffers: FuseBuffers;
+  readonly batch: FuseBatch | null;
   readonly clock: Clock;
   readonly warn: (sentence: string) => void;
   /** `file` has changed. */
@@ -51,10 +53,11 @@ export class RawDevice {
   private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {
-    const { volume, buffers, clock, warn, file, fileChanged, gone } = options;
+    const { volume, buffers, batch, clock, warn, file, fileChanged, gone } = options;
     this.options = options;
     this.device = new FuseDevice(fd, {
       buffers,
+      batch,
       receive: (bytes, lengthBytes) => this.session.receive(bytes, lengthBytes),
       isBusy: () => this.session.underWay > 1,
       gone: (reason) => {

@@ -1,0 +1,132 @@
+// Replies and requests of all raw devices, many in one system call. The replies of an event-loop turn leave together at its end: after a
+// single reply, the kernel would switch to the program that waits for it, which would then send its next requests one by one. Waiting
+// requests are read several at a time. Invariants: each reply leaves, unless its device is closed first; after `flush`, no descriptor of a
+// device is used until the device adds a reply again, so that it can close the descriptor.
+
+import os from 'node:os';
+import { FUSE_BATCH_BYTES, FUSE_BATCH_REPLY_BYTES, FUSE_DRAIN_MAX, FUSE_READS_AT_ONCE, FUSE_REPLIES_AT_ONCE } from './limits.ts';
+import type { FuseBuffers } from './fuse-buffers.ts';
+import { type KernelAio, systemAio } from './kernel-aio.ts';
+
+const { ENODEV, ENOENT } = os.constants.errno;
+
+/** A raw device, as the batch sees it. */
+export interface BatchDevice {
+  /** The descriptor of /dev/fuse. Calls must not wait (O_NONBLOCK). */
+  readonly fd: number;
+  /** False while the device takes no requests. */
+  readonly isTaking: boolean;
+  /** As FuseDeviceOptions.receive. */
+  received(bytes: Buffer, lengthBytes: number): boolean;
+  /** Writes one reply by itself, and reports errors. Does nothing if the device has been closed. */
+  replyAlone(bytes: Buffer, start: number, end: number): void;
+}
+
+export class FuseBatch {
+  private readonly aio: KernelAio;
+  private readonly buffers: FuseBuffers;
+  private readonly schedule: (fire: () => void) => void;
+  private readonly fire = (): void => {
+    this.isScheduled = false;
+    this.flush();
+  };
+  private readonly bytes = Buffer.allocUnsafeSlow(FUSE_BATCH_BYTES);
+  /** Of each reply: its device, and where it ends in `bytes`. */
+  private readonly owners: BatchDevice[] = [];
+  private readonly ends = new Uint32Array(FUSE_REPLIES_AT_ONCE);
+  private isScheduled = false;
+  private isFlushing = false;
+  /** The buffers for reading. No request stays in them after `read`. */
+  private readonly slots: Buffer[] = [];
+  private readonly lengths = new Int32Array(FUSE_READS_AT_ONCE);
+
+  constructor(aio: KernelAio, buffers: FuseBuffers, schedule: (fire: () => void) => void = setImmediate) {
+    this.aio = aio;
+    this.buffers = buffers;
+    this.schedule = schedule;
+  }
+
+  /** Returns null if this machine cannot do it; each device then reads and writes by itself. */
+  static ofMachine(buffers: FuseBuffers): FuseBatch | null {
+    const aio = systemAio(Math.max(FUSE_REPLIES_AT_ONCE, FUSE_READS_AT_ONCE));
+    return aio === null ? null : new FuseBatch(aio, buffers);
+  }
+
+  /** Number of replies that have not left. */
+  get waiting(): number {
+    return this.owners.length;
+  }
+
+  /**
+   * Copies a reply, which leaves at the end of the turn at the latest. Returns false if the device must write the reply by itself, because
+   * the reply is long or the batch was full.
+   */
+  add(device: BatchDevice, bytes: Buffer, start: number, end: number): boolean {
+    const length = end - start;
+    if (length > FUSE_BATCH_REPLY_BYTES || this.isFlushing) return false;
+    const at = this.startOf(this.owners.length);
+    if (this.owners.length === FUSE_REPLIES_AT_ONCE || at + length > FUSE_BATCH_BYTES) {
+      // The device may be closed now.
+      this.flush();
+      return false;
+    }
+    bytes.copy(this.bytes, at, start, end);
+    this.ends[this.owners.length] = at + length;
+    this.owners.push(device);
+    if (!this.isScheduled) {
+      this.isScheduled = true;
+      this.schedule(this.fire);
+    }
+    return true;
+  }
+
+  /** Sends all replies. While they are being sent, a device whose reply is refused may be closed, and may call `flush` once more. */
+  flush(): void {
+    const { owners } = this;
+    const [first] = owners;
+    if (first === undefined || this.isFlushing) return;
+    this.isFlushing = true;
+    if (owners.length === 1) first.replyAlone(this.bytes, 0, this.startOf(1));
+    else this.sendAll();
+    owners.length = 0;
+    this.isFlushing = false;
+  }
+
+  private sendAll(): void {
+    const { owners, bytes, aio } = this;
+    const count = owners.length;
+    for (let index = 0; index < count; index++)
+      aio.prepareWrite(index, owners[index]?.fd ?? -1, bytes, this.startOf(index), this.startOf(index + 1));
+    const results = aio.execute(count);
+    for (let index = 0; index < count; index++) {
+      const [start, end, result] = [this.startOf(index), this.startOf(index + 1), results[index]];
+      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted. After any other error, the reply is written once
+      // more, because a request without an answer would hang. The kernel refuses a second answer to a request.
+      if (result !== end - start && result !== -ENOENT && result !== -ENODEV) owners[index]?.replyAlone(bytes, start, end);
+    }
+  }
+
+  /** Reads the requests that wait in the kernel, and passes them to the device; at most FUSE_DRAIN_MAX. */
+  read(device: BatchDevice): void {
+    const { slots, lengths, aio, buffers } = this;
+    for (let taken = 0; taken < FUSE_DRAIN_MAX && device.isTaking; taken += FUSE_READS_AT_ONCE) {
+      for (let index = 0; index < FUSE_READS_AT_ONCE; index++) aio.prepareRead(index, device.fd, (slots[index] ??= buffers.takeLarge()));
+      // The results are kept, because an answer to the first request may need the batch.
+      const results = aio.execute(FUSE_READS_AT_ONCE);
+      for (let index = 0; index < FUSE_READS_AT_ONCE; index++) lengths[index] = results[index] ?? 0;
+      let arrived = 0;
+      for (let index = 0; index < FUSE_READS_AT_ONCE; index++) {
+        const [slot, length] = [slots[index], lengths[index] ?? 0];
+        // EAGAIN: no more requests. The next regular read reports any other error.
+        if (slot === undefined || length <= 0) continue;
+        arrived++;
+        if (device.received(slot, length)) slots[index] = buffers.takeLarge();
+      }
+      if (arrived < FUSE_READS_AT_ONCE) return;
+    }
+  }
+
+  private startOf(index: number): number {
+    return index === 0 ? 0 : (this.ends[index - 1] ?? 0);
+  }
+}

@@ -1,0 +1,66 @@
+// Busy polling with real processes: a reload switches it on, I/O is polled for, and an idle client polls for nothing. The counter of the metrics
+// says so.
+
+import { request } from 'node:http';
+import { setTimeout as after } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { clientConfig, startClient, startServer } from '../support/hosts/configs.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+
+const TEST_MS = 60_000;
+const PORT = 9_510;
+const BLOCK_BYTES = 4_096;
+const BLOCKS = 64;
+/** Longer than a poll of 1 ms, and than a rest. */
+const IDLE_MS = 1_500;
+
+const hosts = useHosts('test');
+
+function metricOf(address: string, name: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: address, port: PORT, path: '/metrics', agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (body += chunk));
+      response.on('end', () => resolve(Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(body)?.[1] ?? 'none')));
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+it('a reload switches it on; I/O is polled for, and an idle client polls for nothing', { timeout: TEST_MS }, async () => {
+  const [host, network] = [hosts.host(), await hosts.network()];
+  const address = network.clientAddresses()[0] ?? '';
+  const defaults = { metrics: `${address}:${PORT}` };
+  await startServer(host, network, { volumes: { oracle: { type: 'memory', size: '16m' } } });
+  await startClient(host, network, { defaults });
+  await host.rsconfigWell('-a', 'oracle');
+  const io = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
+  hosts.onClean(() => io.close());
+  const polled = (): Promise<number> => metricOf(address, 'rsio_client_busy_poll_seconds_total');
+  const writeAll = async (seed: number): Promise<void> => {
+    for (let block = 0; block < BLOCKS; block++) await io.write(block * BLOCK_BYTES, Buffer.alloc(BLOCK_BYTES, seed + block));
+  };
+  await writeAll(1);
+  expect(await polled()).toBe(0);
+
+  host.writeConfig('rsiod', clientConfig(network, { defaults: { ...defaults, 'busy-poll': '1000us' } }));
+  expect(await host.rsconfigWell('reload')).toContain('busy-poll = off -> busy-poll = 1000us');
+  await writeAll(2);
+  for (let block = 0; block < BLOCKS; block++) {
+    const read = await io.read(block * BLOCK_BYTES, BLOCK_BYTES);
+    expect(read.equals(Buffer.alloc(BLOCK_BYTES, 2 + block))).toBe(true);
+  }
+  await after(IDLE_MS);
+  const seconds = await polled();
+  expect(seconds).toBeGreaterThan(0);
+  await after(IDLE_MS);
+  expect(await polled()).toBe(seconds);
+
+  host.writeConfig('rsiod', clientConfig(network, { defaults }));
+  expect(await host.rsconfigWell('reload')).toContain('busy-poll = 1000us -> busy-poll = off');
+  await writeAll(3);
+  expect(await polled()).toBe(seconds);
+});
