@@ -8,7 +8,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { needFio } from '../support/programs/programs.ts';
-import { untilWriting } from '../support/io/volume-stats.ts';
+import { untilWriting, verifiedAndEnded } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 type Sections = ServerConfigOptions['volumes'];
@@ -88,8 +88,7 @@ it(
     expect(await host.rsconfigWell('-q')).toContain(`${blocks} blocks of`);
     expect(await change(keys(first, '64m'))).toMatch(/smaller size, 67108864 instead of 77594624 bytes/);
     expect(await nbdSize(host, 'osl/oracle')).toBe(74 * MIB);
-    fio.stop();
-    expect((await fio.outcome).verifyReads).toBeGreaterThan(0);
+    expect((await verifiedAndEnded(host, 'osl:oracle@0', fio)).verifyReads).toBeGreaterThan(0);
     const { events } = await host.call('events', { count: 100 });
     expect(events.filter(({ object, to }) => object === 'volume osl:oracle@0' && to === `${74 * MIB} bytes`)).toHaveLength(1);
     // A server that returns with a smaller size: clients that know the larger one do not see it shrink, and their I/O waits.
@@ -135,9 +134,7 @@ it(
     await host.rsconfigWell('-d', 'grows', 'file50');
     expect(await change({ quiet })).not.toContain('refused');
     // It existed all the time, and continues.
-    await untilWriting(host, 'osl:quiet@0', fio);
-    fio.stop();
-    const { verifyReads, slowestMs } = await fio.outcome;
+    const { verifyReads, slowestMs } = await verifiedAndEnded(host, 'osl:quiet@0', fio);
     expect(verifyReads).toBeGreaterThan(0);
     expect(slowestMs).toBeLessThan(5_000);
     const { paths } = await host.call('stats', {});
