@@ -87,7 +87,8 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
     remote.position === null ? remote.serverid === server?.serverid : sections.some((one) => one.position === remote.position);
   const routes = namespace.routes.filter(isOurs);
   const session = server?.trunk.session ?? null;
-  const isTrying = routes.some(({ supervisor }) => supervisor.state === 'connecting' || supervisor.state === 'proving');
+  // A path that has failed does not count while it is tried again: a server that is gone stays down.
+  const isTriedFirst = routes.some(({ supervisor }) => supervisor.lastError === null);
   return {
     position,
     name: server?.name ?? sections[0]?.name ?? '',
@@ -96,7 +97,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
     instance: session?.serverInstance ?? null,
     release: session?.release ?? null,
     clockOffMs: session?.clockOffMs ?? null,
-    state: server?.isConnected === true ? 'connected' : isTrying ? 'connecting' : 'down',
+    state: server?.isConnected === true ? 'connected' : isTriedFirst ? 'connecting' : 'down',
     addresses: addressesOf(namespace, sections, routes),
     limits: session === null ? null : { slots: session.slots, windowBytes: session.windowBytes },
     volumes: (server?.volumes ?? []).map((volume) => ({

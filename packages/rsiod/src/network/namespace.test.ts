@@ -5,6 +5,7 @@ import { DEAD_AFTER_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limi
 import { RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
+import { namespaceView } from '../control/views.ts';
 import { LOCALS, NamespaceScene, named, REMOTES } from '../testing/namespace-scene.ts';
 
 describe('the last path of a server', () => {
@@ -52,6 +53,24 @@ describe('a server whose process crashes soon after each WELCOME', () => {
     scene.clock.advance(10_000);
     expect(scene.states).toEqual(['up', 'up']);
   });
+});
+
+// Regression: `rsconfig -q` said of a server that was gone that it was connecting, whenever it asked during a new attempt.
+test('a server whose paths are lost is down, also while they are tried again', () => {
+  const scene = new NamespaceScene();
+  const shown = (): string | undefined => namespaceView(scene.namespace, 0).servers[0]?.state;
+  expect(shown()).toBe('connected');
+  for (const index of [0, 1]) {
+    scene.network.routes[index]!.reach = 'silent';
+    scene.reset(index);
+  }
+  const seen = new Set<string>();
+  for (let step = 0; step < 1000; step++) {
+    scene.clock.advance(10);
+    seen.add(`${shown()} ${scene.states.join(' ')}`);
+  }
+  expect(seen).toContain('down connecting connecting');
+  expect([...seen].filter((one) => !one.startsWith('down '))).toEqual([]);
 });
 
 describe('an interface', () => {
