@@ -6,7 +6,7 @@ import { discoveryKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';
 import { DISCOVERY_ANSWERS_MAX } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
-import { type DiscoveryDrop, decodeDiscovery, type Offer } from './discovery-datagram.ts';
+import { type DiscoveryDrop, decodeDiscovery, type Offer, type OfferedInterface } from './discovery-datagram.ts';
 import type { DatagramPeer } from '../network/datagram-sockets.ts';
 import type { ExploreLocal, FoundServer, Heard } from './exploration.ts';
 import type { Findings } from './finding.ts';
@@ -149,7 +149,6 @@ export class Answers {
     }
     const ways = known?.heard ?? [];
     const before = ways.find((way) => way.from === heard.from && way.localAddress === heard.localAddress);
-    if (before !== undefined && before.roundTripMs <= heard.roundTripMs) return;
     if (before === undefined && this.kept === DISCOVERY_ANSWERS_MAX) {
       this.findings.add(
         'too-many',
@@ -160,19 +159,26 @@ export class Answers {
       return;
     }
     if (before === undefined) this.kept++;
-    const others = ways.filter((way) => way !== before);
-    const found: FoundServer = { ...server, isSigned: this.key !== null, heard: [...others, heard] };
+    const isFaster = before === undefined || heard.roundTripMs < before.roundTripMs;
+    const found: FoundServer = {
+      ...server,
+      isSigned: this.key !== null,
+      heard: isFaster ? [...ways.filter((way) => way !== before), heard] : ways,
+    };
     this.found.set(key, found);
     if (before === undefined) this.onFound(found);
   }
 }
 
+/** Speed and MTU of a card may change between two answers; the last answer tells them. */
 function isSameServer(known: FoundServer, server: Omit<Offer, 'version' | 'nonce'>): boolean {
   return (
-    known.server === server.server &&
-    known.namespace === server.namespace &&
-    JSON.stringify(known.interfaces) === JSON.stringify(server.interfaces)
+    known.server === server.server && known.namespace === server.namespace && placesOf(known.interfaces) === placesOf(server.interfaces)
   );
+}
+
+function placesOf(interfaces: readonly OfferedInterface[]): string {
+  return JSON.stringify(interfaces.map(({ name, address, port }) => [name, address, port]));
 }
 
 function peerKey({ address, port }: DatagramPeer): string {

@@ -250,6 +250,22 @@ describe('rejected and reported', () => {
     expect(kinds(result)).toEqual([`contradiction ${ADDRESS} ${DISCOVERY_ROUNDS}`]);
   });
 
+  // Regression: a card whose MTU was changed while doctor explored made its server contradict itself.
+  test('a card whose speed and MTU change meanwhile is no contradiction: the last answer counts', async () => {
+    const scene = new Scene();
+    let answers = 0;
+    await scene.peer(ADDRESS, (_, nonce) => {
+      answers++;
+      const [first, ...others] = own.interfaces;
+      const interfaces = answers === 1 ? own.interfaces : [{ ...first!, linkMbps: 100, mtuBytes: 1300 }, ...others];
+      return [encodeOffer(offer(nonce, { ...own, interfaces }), null, 0)];
+    });
+    const { servers, findings } = await scene.explore();
+    expect(answers).toBeGreaterThan(1);
+    expect(servers.map(({ interfaces: [card] }) => [card?.linkMbps, card?.mtuBytes])).toEqual([[100, 1300]]);
+    expect(findings).toEqual([]);
+  });
+
   test('more than a thousand answers: the limit is kept', async () => {
     const scene = new Scene();
     await scene.peer(ADDRESS, (_, nonce) =>
