@@ -36,8 +36,7 @@ export const PROGRAMS = {
 };
 
 /**
- * A hunt of the zoo (test/sim/zoo), bundled: each of its many processes would spend more time on loading modules than most of them on
- * hunting.
+ * The program of the zoo's processes (test/sim/zoo), bundled: it starts several times as fast as from its many modules.
  */
 export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
 

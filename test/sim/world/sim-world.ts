@@ -25,6 +25,7 @@ import { SimSnapshots } from './sim-snapshots.ts';
 import { SimStorage } from '../storage/sim-storage.ts';
 import { SimUser } from '../machines/sim-user.ts';
 import { SimVolume } from '../machines/sim-volume.ts';
+import '../base/private-keys.ts';
 import { whenPeerErrs } from '../base/peer-errors.ts';
 import { whenSessionIsLeft } from '../base/session-watch.ts';
 import { PromiseWatch } from '../base/promise-watch.ts';

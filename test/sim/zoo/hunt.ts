@@ -1,44 +1,71 @@
-// One mutant against the simulator's seeds, or against those of an explorer, in a process of its own: `hunt.js NAME FIRST-LAST...`. It reports to its parent the first
-// failed seed and the oracle's message. zoo.ts judges, and ends a hunt that takes too long. Invariant: an error of the mutant's own code is
-// no breach. The unbroken code passes the world of an explorer in which a mutant was found.
+// A process of the zoo: hunts one mutant after the other in the simulator's seeds, or in those of an explorer, as its parent orders. It reports
+// the first failed seed and the oracle's message. zoo.ts judges, and hunt-process.ts ends a hunt that takes too long. Invariants: an error of
+// the mutant's own code is no breach. The unbroken code passes the world of an explorer in which a mutant was found. After each hunt, the
+// unbroken code gives the digest that it gave before the first one, so that no mutant is found because of another one.
 
 import { runSeed } from '../runner/run-seed.ts';
 import { explore } from './explorers/explorers.ts';
+import type { HuntAnswer, HuntOrder } from './hunt-process.ts';
 import { MUTANTS } from './mutants.ts';
+import type { Mutant } from './mutants/mutant.ts';
 import { type Hunted, UNBROKEN } from './zoo.ts';
 
-const [name, ...runs] = process.argv.slice(2);
-const mutant = MUTANTS.find((candidate) => candidate.name === name);
-if (mutant === undefined && name !== UNBROKEN) throw new Error(`There is no mutant ${name}`);
-const undo = mutant?.apply() ?? ((): void => undefined);
+/** A world that takes milliseconds, with sessions, faults and thousands of I/Os. */
+const PROBE_SEED = 47;
 
 let rejection: string | null = null;
 process.on('unhandledRejection', (reason) => {
   rejection ??= `A rejection without a handler: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`;
 });
+process.once('disconnect', () => process.exit());
 
-async function broken(seed: number): Promise<string | null> {
+async function broken(mutant: Mutant | undefined, seed: number): Promise<string | null> {
   if (mutant?.explorer !== undefined) return explore(mutant.explorer, mutant.walk ?? {}, seed);
   return (await runSeed(seed, { isHunt: true })).breaches[0] ?? null;
 }
 
-async function hunt(): Promise<Hunted> {
-  for (const run of runs) {
-    const [first, last] = run.split('-').map(Number);
-    for (let seed = first!; seed <= last!; seed++) {
-      const breach = (await broken(seed)) ?? rejection;
+async function search(mutant: Mutant | undefined, runs: HuntOrder['runs']): Promise<Hunted> {
+  for (const [first, last] of runs) {
+    for (let seed = first; seed <= last; seed++) {
+      const breach = (await broken(mutant, seed)) ?? rejection;
       if (breach === null) continue;
       // The mutant's own code failed, probably on a member that the code no longer has: that breaks no rule.
       if (/TypeError: .*\n\s+at .*zoo.mutants/.test(breach))
         return { seed: null, breach: `Seed ${seed}: the mutant is outdated: ${breach}` };
-      undo();
-      const unbroken = mutant?.explorer === undefined ? null : await broken(seed);
-      if (unbroken !== null) return { seed: null, breach: `Seed ${seed} fails without the mutant: ${unbroken}` };
       return { seed, breach };
     }
   }
   return { seed: null, breach: '' };
 }
 
-const hunted = await hunt();
-process.send?.(hunted, () => process.exit(0));
+async function hunt({ name, runs }: HuntOrder): Promise<Hunted> {
+  const mutant = MUTANTS.find((candidate) => candidate.name === name);
+  if (mutant === undefined && name !== UNBROKEN) throw new Error(`There is no mutant ${name}`);
+  const undo = mutant?.apply() ?? ((): void => undefined);
+  const hunted = await search(mutant, runs);
+  undo();
+  if (hunted.seed === null || mutant?.explorer === undefined) return hunted;
+  const unbroken = await broken(mutant, hunted.seed);
+  return unbroken === null ? hunted : { seed: null, breach: `Seed ${hunted.seed} fails without the mutant: ${unbroken}` };
+}
+
+/** What the unbroken code does in a small world. */
+async function probe(): Promise<string> {
+  const { digest, breaches } = await runSeed(PROBE_SEED);
+  return [digest, ...breaches].join(' ');
+}
+
+const before = await probe();
+
+process.on('message', (order: HuntOrder) => {
+  void (async (): Promise<void> => {
+    const hunted = await hunt(order);
+    // Rejections are reported in this turn of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+    rejection = null;
+    const after = await probe();
+    const isClean = after === before;
+    const left: Hunted = { seed: null, breach: `After the hunt, seed ${PROBE_SEED} gives ${after} and not ${before}` };
+    process.send?.({ hunted: isClean ? hunted : left, isClean } satisfies HuntAnswer);
+  })();
+});

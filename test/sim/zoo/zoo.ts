@@ -1,12 +1,11 @@
-// Runs the mutants, each in a process of its own, against the same seeds 1, 2, 3, ... until one fails, and the unbroken code against as
-// many as the hardest mutant took. A mutant of mirrors may name an explorer, whose worlds are then hunted instead. Quick: each begins at its seed in found-at.ts, and the unbroken code runs the seeds that found one. What
-// a seed does is the simulator's job; no mutant has a scenario of its own. Invariant: a mutant counts as found only if the simulator
-// reports a seed, never because its process died or was ended.
+// Runs the mutants against the same seeds 1, 2, 3, ... until one fails, and the unbroken code against as many as the hardest mutant took. A
+// mutant of mirrors may name an explorer, whose worlds are then hunted instead. Quick: each begins at its seed in found-at.ts, and the unbroken
+// code runs the seeds that found one. What a seed does is the simulator's job; no mutant has a scenario of its own. Invariant: a mutant counts
+// as found only if the simulator reports a seed, never because its process died or was ended, or because of another mutant.
 
-import { type ChildProcess, fork } from 'node:child_process';
-import { compiledFile } from '../runner/compiled.ts';
 import { FOUND_AT } from './found-at.ts';
 import { EXPLORED_MAX } from './explorers/explorers.ts';
+import { HuntProcess, type Run } from './hunt-process.ts';
 import { isMirrorSeed, isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';
@@ -48,8 +47,6 @@ export const UNBROKEN = 'unbroken';
 export const ZOO_SEEDS = 400;
 /** Of those that only worlds with mirrors find: a mutant that passes this many of these worlds has survived. */
 const MIRROR_SEEDS_MAX = 90;
-/** Real time for one mutant; past it its process is killed, and it has survived. */
-export const HUNT_MAX_MS = 600_000;
 /** The unbroken code passes at least so many seeds. */
 export const UNBROKEN_SEEDS_MIN = 50;
 
@@ -61,7 +58,7 @@ export async function runZoo(jobs: number, options: ZooOptions, told: (verdict: 
   const seeds = isQuick
     ? [...new Set(simulated.flatMap(({ seed }) => seed ?? []))].toSorted((a, b) => a - b)
     : Array.from({ length: last - from + 1 }, (_unused, index) => from + index);
-  const hunts = await Promise.all(runsOf(seeds, jobs).map((runs) => hunt(UNBROKEN, runs)));
+  const hunts = await Promise.all(runsOf(seeds, jobs).map((runs) => inProcess((hunts) => hunts.hunt({ name: UNBROKEN, runs }))));
   const unbroken = hunts.find(({ seed, breach }) => seed !== null || breach !== '') ?? { seed: null, breach: '' };
   return { verdicts, survivors: verdicts.filter(({ found }) => !found).length, unbroken, unbrokenSeeds: seeds.length };
 }
@@ -74,12 +71,12 @@ export async function huntMutants(
 ): Promise<readonly Verdict[]> {
   const waiting = MUTANTS.filter(({ name }) => names.length === 0 || names.includes(name));
   const verdicts: Verdict[] = [];
-  const next = async (): Promise<void> => {
+  const next = async (hunts: HuntProcess): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
       const { name, rule, breaks, explorer } = mutant;
       const startMs = performance.now();
       const first = isQuick ? (FOUND_AT.get(name) ?? from) : from;
-      const hunted = await hunt(name, runsFor(mutant, first));
+      const hunted = await hunts.hunt({ name, runs: runsFor(mutant, first) });
       const verdict = {
         name,
         rule,
@@ -93,8 +90,17 @@ export async function huntMutants(
       told(verdict);
     }
   };
-  await Promise.all(Array.from({ length: jobs }, next));
+  await Promise.all(Array.from({ length: jobs }, () => inProcess(next)));
   return verdicts;
+}
+
+async function inProcess<T>(work: (hunts: HuntProcess) => Promise<T>): Promise<T> {
+  const hunts = new HuntProcess();
+  try {
+    return await work(hunts);
+  } finally {
+    hunts.end();
+  }
 }
 
 /** Worlds that cannot find it are passed over, because steps of production code that change move the seeds at which mutants are found. */
@@ -115,8 +121,6 @@ function mirrorSeeds(first: number, count: number): number[] {
   return seeds;
 }
 
-type Run = readonly [first: number, last: number];
-
 /** Ascending seeds as runs of consecutive ones, shared out to the jobs. */
 function runsOf(seeds: readonly number[], jobs: number): Run[][] {
   const share = Math.ceil(seeds.length / jobs);
@@ -128,36 +132,5 @@ function runsOf(seeds: readonly number[], jobs: number): Run[][] {
       else runs.push([seed, seed]);
     }
     return runs;
-  });
-}
-
-async function hunt(name: string, runs: readonly Run[]): Promise<Hunted> {
-  const child = fork(compiledFile('zoo/hunt-bundle.js'), [name, ...runs.map(([first, last]) => `${first}-${last}`)], {
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
-  const timer = setTimeout(() => child.kill('SIGKILL'), HUNT_MAX_MS);
-  try {
-    return await outcome(child);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function outcome(child: ChildProcess): Promise<Hunted> {
-  return new Promise((resolve) => {
-    let said: Hunted | null = null;
-    let errors = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      errors = `${errors}${text}`.slice(-2000);
-    });
-    child.on('message', (message: Hunted) => {
-      said = message;
-    });
-    child.on('error', ({ message }) => resolve({ seed: null, breach: `The hunt did not start: ${message}` }));
-    child.on('close', (code, signal) => {
-      const why = signal === 'SIGKILL' ? `cut off after ${HUNT_MAX_MS / 1000} s` : `ended with ${signal ?? code}: ${errors.trim()}`;
-      resolve(said ?? { seed: null, breach: `The hunt was ${why}` });
-    });
   });
 }

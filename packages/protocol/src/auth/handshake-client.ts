@@ -12,7 +12,7 @@ import { OP } from '../wire/frames.ts';
 import { decodeChallenge, decodeFarewell, decodeRefuse, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
 import type { Challenge, Hello, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { createKeyShare, type KeyShare } from './key-share.ts';
+import { KeyShare } from './key-share.ts';
 import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret, tlsPsk } from './keys.ts';
 
 export interface ClientIdentity {
@@ -82,7 +82,7 @@ export class ClientHandshake {
     this.random = random;
     this.key = keyOf(identity);
     this.welcomeKey = this.key;
-    this.share = identity.hello.features.includes(FEATURE.TLS) ? createKeyShare(random) : null;
+    this.share = identity.hello.features.includes(FEATURE.TLS) ? new KeyShare(random) : null;
   }
 
   /** The HELLO frame. */

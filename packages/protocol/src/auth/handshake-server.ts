@@ -13,7 +13,7 @@ import { decodeHello, decodeProof, encodeChallenge, encodeRefuse, encodeWelcome 
 import { scanValue } from '../wire/message-scan.ts';
 import type { Hello, Proof, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
-import { createKeyShare, type KeyShare } from './key-share.ts';
+import { KeyShare } from './key-share.ts';
 import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret, tlsPsk } from './keys.ts';
 import { NODE_KEYS_MAX } from './limits.ts';
 
@@ -153,7 +153,7 @@ export class ServerHandshake {
     }
     if (isEncrypted && hello.share === undefined) throw new RsError('E_PROTOCOL', 'HELLO offers TLS without a share');
     const nonce = this.random(NONCE_BYTES);
-    const share = isEncrypted ? createKeyShare(this.random) : null;
+    const share = isEncrypted ? new KeyShare(this.random) : null;
     const body = encodeChallenge({ version, features, server, serverid, instance, nonce, share: share?.publicKey });
     const challenge = handshakeFrame(OP.CHALLENGE, body);
     const transcript = createHash('sha256').update(frame).update(challenge).digest();

@@ -1,0 +1,17 @@
+// Few private keys for all connections of simulated worlds, because to import one takes OpenSSL longer than all else of a handshake. Each
+// connection still draws the bytes of its key, so that a world stays what it was, and both sides still compute their secret. Invariant:
+// nothing in a world depends on the bytes of a key.
+
+import type { KeyObject } from 'node:crypto';
+import { KeyShare } from '@rsio/protocol/auth/key-share';
+import { override } from './override.ts';
+
+const KEYS = 64;
+const kept = new Map<number, KeyObject>();
+
+override<KeyShare, [Buffer], KeyObject>(KeyShare, 'keyOf', (original) => (self, bytes) => {
+  const index = bytes[0]! % KEYS;
+  const key = kept.get(index) ?? original(self, bytes);
+  kept.set(index, key);
+  return key;
+});
