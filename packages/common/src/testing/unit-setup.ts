@@ -6,8 +6,8 @@ import { afterAll, expect, vi } from 'vitest';
 import { changedSince, picture } from './process-picture.ts';
 import { makeSyncsQuick } from './quick-syncs.ts';
 
-/** Files that test what a sync does to a file. */
-const WITH_REAL_SYNCS = /\/backends\/(?:files\/file-backend|io\/nowait-read)\.test\.ts$/;
+/** Files that test the syncs themselves, or what a sync changes: pages in memory, and the file under a loop device. */
+const WITH_REAL_SYNCS = /\/backends\/(?:files\/(?:file-backend|opened-device)|io\/nowait-read)\.test\.ts$/;
 
 // Vitest itself resets mocks and modules only before a file that has its own process.
 (globalThis as unknown as { readonly __vitest_mocker__: { reset(): void } }).__vitest_mocker__.reset();
