@@ -1,4 +1,5 @@
-// Quick syncs end and fail like real ones, and the real ones come back.
+// Quick syncs end in a later turn and fail like real ones, and the real ones come back. Which test files have quick syncs is in
+// unit-setup.ts.
 
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';
