@@ -1,6 +1,7 @@
 // For any text of a configuration file the parsers return a configuration, or E_CONFIG with existing line numbers. They throw nothing else,
 // and accepted values are within the limits. Texts are random, or composed of parts of real files.
 
+import { expectAtMost } from '../testing/quick-expect.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
@@ -59,7 +60,7 @@ function parsed<T>(parse: () => T, text: string): T | null {
     const problems = thrown.context['problems'] as readonly { line: number; message: string }[];
     expect(problems.length).toBeGreaterThan(0);
     for (const { line, message } of problems) {
-      expect(line).toBeLessThanOrEqual(text.split('\n').length);
+      expectAtMost(line, text.split('\n').length);
       expect(message).toMatch(/^[^\n]+: [^\n]+$/);
     }
     return null;
@@ -70,7 +71,7 @@ test('rssrvcfg', () => {
   fc.assert(
     fc.property(textOf('rssrvcfg'), (text) => {
       const config = parsed(() => parseRssrvConfig(text, 'f'), text);
-      if (config !== null) expect(config.interfaces.length).toBeLessThanOrEqual(INTERFACES_MAX);
+      if (config !== null) expectAtMost(config.interfaces.length, INTERFACES_MAX);
     }),
     { numRuns: 500 },
   );
@@ -83,7 +84,7 @@ test('rscltcfg', () => {
       const config = parsed(() => parseRscltConfig(text, 'f'), text);
       if (config === null) return;
       accepted += 1;
-      expect(config.interfaces.length).toBeLessThanOrEqual(INTERFACES_MAX);
+      expectAtMost(config.interfaces.length, INTERFACES_MAX);
     }),
     { numRuns: 500 },
   );

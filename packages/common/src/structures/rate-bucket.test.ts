@@ -1,6 +1,7 @@
 // A bucket whose rate changes while amounts are taken: whatever happens, what is taken in a window is at most what the rates of the window
 // give, plus what may be kept, plus one amount. A bucket that is used as fast as it lets gives the whole rate, to within one amount.
 
+import { expectAtMost } from '../testing/quick-expect.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RateBucket } from './rate-bucket.ts';
@@ -51,9 +52,9 @@ test('never gives more than its rates, its burst and one amount', () => {
         if (!bucket.hasAny(nowMs)) continue;
         bucket.take(amount);
         taken += amount;
-        expect(taken).toBeLessThanOrEqual(given + 300 + 1e-6);
+        expectAtMost(taken, given + 300 + 1e-6);
       }
-      expect(taken).toBeLessThanOrEqual(given + kept + 300);
+      expectAtMost(taken, given + kept + 300);
     }),
     { numRuns: 2_000 },
   );

@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expectSame } from '@rsio/common/testing/quick-expect';
 import { BusyPoll } from './busy-poll.ts';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
 
@@ -15,7 +16,7 @@ function scene(limitUs: number | null = 100) {
   const poll = new BusyPoll({
     clock,
     nextTurn: (fire) => {
-      expect(loop.next).toBeNull();
+      expectSame(loop.next, null);
       loop.next = fire;
     },
     cpuMs: () => loop.cpuMs,

@@ -1,6 +1,7 @@
 // Shares of one limit among sessions that come, go, use and stand still, in any order, with messages that are late: at no moment do the shares in
 // force add up to more than the whole, and in the end they are as fair as the limit can be. The buckets that use the shares are in common.
 
+import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fairShares } from './fair-shares.ts';
@@ -17,10 +18,10 @@ test('a limit is divided fairly, and as a whole', () => {
       expect(sum(shares)).toBeCloseTo(1, 9);
       const least = Math.min(SHARE_IDLE, SHARE_IDLE_TOTAL / uses.length);
       for (const [index, share] of shares.entries()) {
-        expect(share).toBeGreaterThanOrEqual(least - 1e-12);
+        expectAtLeast(share, least - 1e-12);
         const need = Math.max(least, uses[index]! * SHARE_HEADROOM);
         // Who gets less than it needs gets as much as any other.
-        if (share < need - 1e-12) expect(share).toBeGreaterThanOrEqual(Math.max(...shares) - 1e-12);
+        if (share < need - 1e-12) expectAtLeast(share, Math.max(...shares) - 1e-12);
       }
     }),
     { numRuns: 3_000 },
@@ -105,15 +106,15 @@ test('the shares in force never add up to more than the limit, however late mess
         } else if (one.what === 'deliver') world.deliver(one.name);
         else if (one.what === 'confirm') world.confirm(one.name);
         else if (one.what === 'again') world.tell(world.book.tellAgain(world.nowMs));
-        expect(world.total('requests')).toBeLessThanOrEqual(1 + 1e-9);
-        expect(world.total('bytes')).toBeLessThanOrEqual(1 + 1e-9);
+        expectAtMost(world.total('requests'), 1 + 1e-9);
+        expectAtMost(world.total('bytes'), 1 + 1e-9);
       }
       world.settle();
       if (there.size === 0) return;
       // Nothing is left unused for long, apart from steps that are too small to be told.
-      expect(world.total('requests')).toBeGreaterThanOrEqual(1 - SHARE_STEP - 1e-9);
-      expect(world.total('requests')).toBeLessThanOrEqual(1 + 1e-9);
-      for (const order of world.inForce.values()) expect(order.isDivided).toBe(there.size > 1);
+      expectAtLeast(world.total('requests'), 1 - SHARE_STEP - 1e-9);
+      expectAtMost(world.total('requests'), 1 + 1e-9);
+      for (const order of world.inForce.values()) expectSame(order.isDivided, there.size > 1);
     }),
     { numRuns: 5_000 },
   );

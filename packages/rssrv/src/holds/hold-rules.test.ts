@@ -1,6 +1,7 @@
 // Which client gets a volume: examples of each rule, and random OPENs, CLOSEs, take-overs and crashes against the invariants.
 // The file is in holds.test.ts, processes that must end first in take-over.test.ts.
 
+import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ClientRole } from '@rsio/common/config/schema/types';
@@ -350,36 +351,39 @@ describe.each([
             const resume = epoch === null ? null : `id.${volume.shared ? 'shared' : epoch}`;
             const opening = decideOpen(entry, volume, client, { ...OPEN, readonly, take, resume }, life(), null);
             if (opening.kind === 'refused') {
-              expect([STATUS.HELD, STATUS.TAKEN]).toContain(opening.status);
+              expectOneOf([STATUS.HELD, STATUS.TAKEN], opening.status);
               if (take !== TAKE.NO && resume === null) {
-                expect(take, 'what is forced is not refused').toBe(TAKE.OVER);
-                expect(before.holds.some((hold) => hold.life !== life())).toBe(true);
+                expectSame(take, TAKE.OVER, 'what is forced is not refused');
+                expectSame(
+                  before.holds.some((hold) => hold.life !== life()),
+                  true,
+                );
               }
               continue;
             }
-            if (resume !== null || take === TAKE.NO) expect(opening.losers).toEqual([]);
+            if (resume !== null || take === TAKE.NO) expectNone(opening.losers);
             const endsWriter = [...opening.losers, ...(opening.replaced === null ? [] : [opening.replaced])].some((hold) => !hold.readonly);
-            expect(opening.needsSync).toBe(endsWriter);
+            expectSame(opening.needsSync, endsWriter);
             entry = withOpening(entry, opening, life(), 0);
             const grant = grantFor(entry, volume, client);
             expect(grant, 'who is granted it holds it').not.toBeNull();
             if (volume.shared) continue;
-            if (resume !== null) expect(grant!.identity).toBe(resume);
-            expect(ended.has(grant!.identity), 'a hold that has ended').toBe(false);
-            expect(known.get(grant!.identity) ?? ownerOf(client)).toBe(ownerOf(client));
+            if (resume !== null) expectSame(grant!.identity, resume);
+            expectSame(ended.has(grant!.identity), false, 'a hold that has ended');
+            expectSame(known.get(grant!.identity) ?? ownerOf(client), ownerOf(client));
             known.set(grant!.identity, ownerOf(client));
             if (!readonly && !volume.readonly) expect(entry.holds.map(ownerOf)).toEqual([ownerOf(client)]);
           }
           if (!volume.shared) {
             const writers = entry.holds.filter((hold) => !hold.readonly).length;
-            expect(writers === 0 || (writers === 1 && entry.holds.length === 1)).toBe(true);
+            expectSame(writers === 0 || (writers === 1 && entry.holds.length === 1), true);
             for (const hold of before.holds) {
               if (!entry.holds.some((now) => now.epoch === hold.epoch)) ended.add(`id.${hold.epoch}`);
             }
           }
-          expect(new Set(entry.holds.map(({ node }) => node)).size, 'one hold for each node').toBe(entry.holds.length);
+          expectSame(new Set(entry.holds.map(({ node }) => node)).size, entry.holds.length, 'one hold for each node');
           const sets = [before, entry].map(({ holds }) => holds.map((hold) => `${ownerOf(hold)} ${hold.epoch} ${hold.readonly}`).join());
-          expect(entry.epoch > before.epoch).toBe(sets[0] !== sets[1]);
+          expectSame(entry.epoch > before.epoch, sets[0] !== sets[1]);
         }
       }),
       { numRuns: 2000 },

@@ -1,6 +1,7 @@
 // The plan of a moment under any order of events: answers of sessions, ends, grants, requests for chunks, clones that end or fail, time-outs.
 // The test keeps its own account of what each session may change, and of every chunk.
 
+import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
@@ -39,32 +40,32 @@ class World {
   }
 
   private obeyOne(order: Order): void {
-    expect(this.ends).toBe(0);
+    expectSame(this.ends, 0);
     switch (order.order) {
       case 'hold':
-        expect(this.told.get(order.session) ?? 'nothing').toBe('nothing');
+        expectSame(this.told.get(order.session) ?? 'nothing', 'nothing');
         this.told.set(order.session, 'hold');
         return;
       case 'go-on':
-        expect(['hold', 'guard', 'nothing']).toContain(this.told.get(order.session) ?? 'nothing');
+        expectOneOf(['hold', 'guard', 'nothing'], this.told.get(order.session) ?? 'nothing');
         // While a chunk is not cloned, only the end of a failed moment may let everything go on.
-        if (!order.isGuarded) expect(this.plan.phase === 'ending' || this.plan.phase === 'over').toBe(true);
+        if (!order.isGuarded) expectSame(this.plan.phase === 'ending' || this.plan.phase === 'over', true);
         this.told.set(order.session, order.isGuarded ? 'guard' : 'over');
         return;
       case 'clone':
         // P1: nothing is cloned while a session may change a volume without asking.
-        expect([...this.changing]).toEqual([]);
-        expect(this.running.has(order.copy)).toBe(false);
-        expect(this.cloned.has(`${order.copy} ${order.chunk}`)).toBe(false);
+        expectNone([...this.changing]);
+        expectSame(this.running.has(order.copy), false);
+        expectSame(this.cloned.has(`${order.copy} ${order.chunk}`), false);
         expect(order.chunk).toBeLessThan(this.chunks[order.copy]!);
         this.running.set(order.copy, order.chunk);
         return;
       case 'answer': {
-        expect(this.answers.has(order.ask)).toBe(false);
+        expectSame(this.answers.has(order.ask), false);
         this.answers.set(order.ask, order.isCloned);
         const ask = this.asked.get(order.ask);
         if (order.isCloned && ask !== undefined)
-          for (let chunk = ask.from; chunk <= ask.to; chunk++) expect(this.cloned.has(`${ask.copy} ${chunk}`)).toBe(true);
+          for (let chunk = ask.from; chunk <= ask.to; chunk++) expectSame(this.cloned.has(`${ask.copy} ${chunk}`), true);
         return;
       }
       case 'timer':
@@ -73,7 +74,7 @@ class World {
       case 'end':
         this.ends++;
         this.failure = order.failure;
-        expect(this.running.size).toBe(0);
+        expectSame(this.running.size, 0);
         expect(this.timerMs).toBeNull();
         return;
       case 'rest':
@@ -173,10 +174,10 @@ test('whatever happens: one moment, each chunk once, every session told of the e
         for (let copy = 0; copy < counts.length; copy++) world.cloneEnds(copy, null);
         world.rested();
       }
-      expect(world.ends).toBe(1);
-      expect([...world.told.values()].filter((told) => told === 'hold' || told === 'guard')).toEqual([]);
-      if (world.failure === null) expect(world.cloned.size).toBe(world.all);
-      for (const [ask, { session }] of world.asked) if (world.told.has(session)) expect(world.answers.has(ask)).toBe(true);
+      expectSame(world.ends, 1);
+      expectNone([...world.told.values()].filter((told) => told === 'hold' || told === 'guard'));
+      if (world.failure === null) expectSame(world.cloned.size, world.all);
+      for (const [ask, { session }] of world.asked) if (world.told.has(session)) expectSame(world.answers.has(ask), true);
     }),
     { numRuns: RUNS },
   );

@@ -1,6 +1,7 @@
 // What a schedule makes and removes, over thousands of random histories: time that passes, clocks that jump, servers that are down,
 // snapshots that fail, and commands that make and remove snapshots meanwhile.
 
+import { expectAtMost, expectNone, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SCHEDULE_EXTRA_MAX } from './limits.ts';
@@ -37,18 +38,18 @@ class History {
   look(isWorking: boolean, held: number): void {
     const plan = planSchedule(RULES, this.all, this.nowMs);
     expect(plan.nextMs).toBeGreaterThan(this.nowMs);
-    for (const rule of RULES) expect(plan.nextMs).toBeLessThanOrEqual(periodStart(rule, this.nowMs) + rule.periodMs);
+    for (const rule of RULES) expectAtMost(plan.nextMs, periodStart(rule, this.nowMs) + rule.periodMs);
     if (isWorking) for (const { label, name } of plan.due) this.all = [...this.all, { name, schedule: label }];
-    expect(new Set(this.all.map(({ name }) => name)).size).toBe(this.all.length);
+    expectSame(new Set(this.all.map(({ name }) => name)).size, this.all.length);
     const after = planSchedule(RULES, this.all, this.nowMs);
-    if (isWorking) expect(after.due).toEqual([]);
+    if (isWorking) expectNone(after.due);
     // The oldest of all are held, and stay.
     const kept = new Set(this.all.slice(0, held).map(({ name }) => name));
     const before = this.all;
     this.all = this.all.filter(({ name }) => !after.excess.includes(name) || kept.has(name));
     for (const { label, keep } of RULES) {
       const own = this.all.filter(({ schedule }) => schedule === label);
-      expect(own.length).toBeLessThanOrEqual(keep + Math.min(held, SCHEDULE_EXTRA_MAX));
+      expectAtMost(own.length, keep + Math.min(held, SCHEDULE_EXTRA_MAX));
       const newest = before.filter(({ schedule }) => schedule === label).slice(-keep);
       expect(own).toEqual(expect.arrayContaining(newest));
     }
@@ -68,7 +69,11 @@ test('a schedule makes one snapshot in each period, keeps the newest, and leaves
         }
         if (one.kind === 'removal') history.all = history.all.filter(({ schedule }, index) => index !== one.index || schedule === null);
         if (one.kind === 'look') history.look(one.isWorking, one.held);
-        for (const name of history.byHand) expect(history.all.some((each) => each.name === name)).toBe(true);
+        for (const name of history.byHand)
+          expectSame(
+            history.all.some((each) => each.name === name),
+            true,
+          );
       }
     }),
     { numRuns: 2_000 },

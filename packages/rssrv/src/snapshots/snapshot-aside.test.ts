@@ -90,7 +90,10 @@ function leftIn(at: string): string[] {
 }
 
 function fill(scene: PoolScene, seed: number): Buffer {
-  const content = Buffer.from(Array.from({ length: volumeIn(scene, 'db').manifest.sizeBytes }, (_, at) => (at * 7 + seed) % 251));
+  const content = Buffer.alloc(
+    volumeIn(scene, 'db').manifest.sizeBytes,
+    Buffer.from(Array.from({ length: 251 }, (_, at) => (at * 7 + seed) % 251)),
+  );
   writeVolume(scene, 'db', content);
   return content;
 }

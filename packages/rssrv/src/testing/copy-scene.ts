@@ -2,6 +2,7 @@
 // Tests use it.
 
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { JobView } from '@rsio/common/control/server/views';
 import { JobService, type JobServicePorts } from '../job-orders/job-service.ts';
@@ -83,8 +84,7 @@ export class CopyScene {
   /** Lets the jobs run, and resolves when none is running. */
   async run(): Promise<void> {
     await this.service.start();
-    while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling'))
-      await new Promise((resolve) => setImmediate(resolve));
+    while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);
     await this.jobs.stop();
   }
 }

@@ -4,6 +4,7 @@
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { Jobs } from '../jobs/jobs.ts';
@@ -130,8 +131,7 @@ export class MoveScene {
   async run(): Promise<void> {
     await this.moves.sweep();
     this.jobs.start();
-    while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling'))
-      await new Promise((resolve) => setImmediate(resolve));
+    while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);
     // Resolves when the end of each job is saved.
     await this.jobs.stop();
   }

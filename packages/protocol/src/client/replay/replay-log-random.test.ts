@@ -1,6 +1,7 @@
 // The replay log against a naive model (a map from sectors to content) and a model of a server with a cache over a disk. Whatever is
 // answered, flushed, lost and replayed, in any order: after a recovery every sector holds its last acknowledged content.
 
+import { expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { assert } from '@rsio/common/lib/assert';
@@ -148,10 +149,10 @@ class World {
   check(): void {
     const { log } = this;
     const values = [...this.expected.values()].map(({ value }) => value);
-    expect(log.dataBytes).toBe(values.filter((value) => value > 0).length * SECTOR_BYTES);
-    expect(log.rangeBytes).toBe(values.filter((value) => value <= 0).length * SECTOR_BYTES);
-    expect(log.usedBytes + log.reservedBytes).toBeLessThanOrEqual(log.sizeBytes);
-    expect(log.isEmpty).toBe(this.expected.size === 0);
+    expectSame(log.dataBytes, values.filter((value) => value > 0).length * SECTOR_BYTES);
+    expectSame(log.rangeBytes, values.filter((value) => value <= 0).length * SECTOR_BYTES);
+    expectAtMost(log.usedBytes + log.reservedBytes, log.sizeBytes);
+    expectSame(log.isEmpty, this.expected.size === 0);
   }
 
   private beginLife(isNew: boolean): void {
@@ -169,14 +170,14 @@ class World {
     while (replay?.hasNext === true) {
       const piece = nextPiece(replay);
       for (const [sector, value] of contents(piece)) {
-        expect(replayed.has(sector)).toBe(false);
+        expectSame(replayed.has(sector), false);
         replayed.set(sector, value);
       }
       this.executePiece(piece);
-      expect(this.log.replayed(replay)).toBe(!replay.hasNext);
+      expectSame(this.log.replayed(replay), !replay.hasNext);
     }
     if (replay !== null) expect(replayed).toEqual(new Map([...this.expected].map(([sector, { value }]) => [sector, value])));
-    expect(this.log.incarnation).toBe(String(this.incarnation));
+    expectSame(this.log.incarnation, String(this.incarnation));
     while (this.inFlight.length > 0) {
       this.execute(0);
       this.answer(0);

@@ -1,6 +1,7 @@
 // The replay log case by case: the room that it takes and releases, when it asks for a FLUSH or for FUA, what it reports, and the requests
 // of a replay. Arbitrary sequences belong to replay-log-random.test.ts.
 
+import { expectSame } from '@rsio/common/testing/quick-expect';
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
@@ -19,7 +20,7 @@ function logOf(blocks: number, pool = new SlabPool(0)): ReplayLog {
 }
 
 function enter(log: ReplayLog, request: Request): void {
-  expect(log.reserve(request)).toBe('taken');
+  expectSame(log.reserve(request), 'taken');
   log.answered(request);
 }
 

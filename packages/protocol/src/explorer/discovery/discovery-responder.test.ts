@@ -1,6 +1,7 @@
 // Which requests are answered, and why others are not; answers are bounded in size and number for any input. The format of datagrams
 // belongs to discovery-datagram.test.ts.
 
+import { expectAtMost } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../../auth/keys.ts';
@@ -108,7 +109,7 @@ test('for any bytes, no answer is larger than its request, and nothing is thrown
   fc.assert(
     fc.property(fc.oneof(spoiled, anything), (datagram) => {
       nowMs += 1000;
-      expect(responder.answerTo(datagram, '10.0.0.1', nowMs)?.length ?? 0).toBeLessThanOrEqual(datagram.length);
+      expectAtMost(responder.answerTo(datagram, '10.0.0.1', nowMs)?.length ?? 0, datagram.length);
     }),
     { numRuns: 1000 },
   );
@@ -121,7 +122,7 @@ describe('a storm of requests', () => {
     let answers = 0;
     for (let index = 0; index < count; index++) {
       const answer = responder.answerTo(request(), from(index), (index * durationMs) / count);
-      expect(answer?.length ?? 0).toBeLessThanOrEqual(DISCOVERY_REQUEST_BYTES);
+      expectAtMost(answer?.length ?? 0, DISCOVERY_REQUEST_BYTES);
       if (answer !== null) answers++;
     }
     return answers;

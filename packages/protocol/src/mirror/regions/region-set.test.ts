@@ -1,6 +1,7 @@
 // A set of regions against a set of numbers: what is added and removed, by number, by range and by the bits of a map, is found again by
 // each of the searches.
 
+import { expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -44,7 +45,7 @@ test('the set has what a naive set has, and finds the same', () => {
         }
       }
       expect(set.count).toBe(naive.size);
-      for (const each of naive) expect(set.has(each)).toBe(true);
+      for (const each of naive) expectSame(set.has(each), true);
       for (const [begin, length] of asked) {
         const expected = naiveRange(begin, begin + length).find((each) => naive.has(each)) ?? -1;
         expect(set.firstIn(begin * unit, (begin + length) * unit)).toBe(expected);

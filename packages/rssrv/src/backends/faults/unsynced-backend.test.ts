@@ -5,6 +5,7 @@
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Backend, type IoDone, WOULD_WAIT } from '../io/backend.ts';
@@ -180,7 +181,7 @@ function valuesOf(bytes: Buffer): number[] {
   return Array.from({ length: bytes.length / SECTOR_BYTES }, (_, index) => {
     const sector = bytes.subarray(index * SECTOR_BYTES, (index + 1) * SECTOR_BYTES);
     const value = sector.readUInt32BE(0);
-    expect(sector.equals(bytesOf({ first: 0, count: 1 }, value))).toBe(true);
+    expectSame(sector.equals(bytesOf({ first: 0, count: 1 }, value)), true);
     return value;
   });
 }
@@ -215,12 +216,12 @@ class Scene {
     const value = ++this.value;
     const bytes = bytesOf(range, value);
     if (isAtOnce) {
-      expect(this.backend.tryWrite(bytes, 0, bytes.length, range.first * SECTOR_BYTES)).toBe(STATUS.OK);
+      expectSame(this.backend.tryWrite(bytes, 0, bytes.length, range.first * SECTOR_BYTES), STATUS.OK);
     } else {
       const status = await new Promise<Status>((done) =>
         this.backend.write(bytes, 0, bytes.length, range.first * SECTOR_BYTES, false, done),
       );
-      expect(status).toBe(STATUS.OK);
+      expectSame(status, STATUS.OK);
     }
     bytes.fill(0xee);
     this.model.written(range, value);
@@ -241,7 +242,7 @@ class Scene {
     this.outside.push(entry);
     this.backend.write(bytes, 0, bytes.length, range.first * SECTOR_BYTES, true, (status) => {
       if (!this.outside.includes(entry)) return;
-      expect(status).toBe(STATUS.OK);
+      expectSame(status, STATUS.OK);
       this.outside.splice(this.outside.indexOf(entry), 1);
       this.model.durablyWritten(range, value);
     });
@@ -267,7 +268,7 @@ class Scene {
         const { durable, later } = this.model.sectors[sector]!;
         const since = [durable, ...later].filter((version) => version.at >= at).map((version) => version.value);
         const beside = this.outside.filter((other) => sectorsOf(other.range).includes(sector)).map((other) => other.value);
-        expect([value, ...since, ...beside]).toContain(valuesOf(target)[index]);
+        expectOneOf([value, ...since, ...beside], valuesOf(target)[index]);
       }
     });
   }
@@ -278,7 +279,7 @@ class Scene {
       this.storage.step(0, false);
       await turn();
     }
-    expect(this.storage.pending).toEqual([]);
+    expectNone(this.storage.pending);
     const target = Buffer.alloc(SECTORS * SECTOR_BYTES);
     const read = new Promise<Status>((done) => this.backend.read(target, 0, target.length, 0, done));
     this.storage.step(0, false);
@@ -301,8 +302,8 @@ class Scene {
     for (let sector = 0; sector < SECTORS; sector++) {
       const unanswered = doubtful.find(({ range }) => sectorsOf(range).includes(sector));
       const current = this.model.current(sector);
-      if (unanswered !== undefined && values[sector] !== current.value) expect(values[sector]).toBe(unanswered.value);
-      else expect(values[sector]).toBe(current.value);
+      if (unanswered !== undefined && values[sector] !== current.value) expectSame(values[sector], unanswered.value);
+      else expectSame(values[sector], current.value);
       // The storage may have content that no read has returned yet.
       if (unanswered !== undefined) {
         this.model.sectors[sector]!.later.push({ at: ++this.model.at, value: unanswered.value });

@@ -1,6 +1,7 @@
 // The copy of a volume over several files, against a flat model: whatever is written to chunks that are cloned already, in any order of the
 // clones, the copy has the content of the moment (property test). Files have chunks of different sizes, and begin at any sector.
 
+import { expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LayoutMap, stripePartBytes } from '../../backends/layout/layout-map.ts';
@@ -66,8 +67,8 @@ test('the copy has the content of the moment, in any order of clones and writes'
         files[part]!.content.fill((sector % 250) + 1, position, position + SECTOR);
       }
       const whole = copyOfVolume(layout, sizeBytes, files as unknown as FileCopy[]);
-      expect(whole.chunks).toBe(Math.ceil(sizeBytes / whole.chunkBytes));
-      if (whole.chunks > 1) expect(Number.isInteger(Math.log2(whole.chunkBytes))).toBe(true);
+      expectSame(whole.chunks, Math.ceil(sizeBytes / whole.chunkBytes));
+      if (whole.chunks > 1) expectSame(Number.isInteger(Math.log2(whole.chunkBytes)), true);
       const left = Array.from({ length: whole.chunks }, (_, index) => index);
       while (left.length > 0) {
         const [chunk] = left.splice(order.next().value % left.length, 1);
@@ -81,7 +82,7 @@ test('the copy has the content of the moment, in any order of clones and writes'
       }
       for (let sector = 0; sector * SECTOR < sizeBytes; sector++) {
         const [part, position] = at(sector);
-        expect(files[part]!.copy[position]).toBe((sector % 250) + 1);
+        expectSame(files[part]!.copy[position], (sector % 250) + 1);
       }
       for (const file of files)
         expect(file.cloned.toSorted((a, b) => a - b)).toEqual(Array.from({ length: file.chunks }, (_, index) => index));
