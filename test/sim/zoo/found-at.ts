@@ -158,7 +158,7 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [20, ['lack-settled']],
   [32, ['no-settle-flush', 'resync-forget']],
   [35, ['map-source-only', 'lack-map']],
-  [38, ['resync-unsettled']],
+  [223, ['resync-unsettled']],
   [336, ['lack-unflushed', 'lack-other-life']],
   [426, ['clear-other-life']],
   [503, ['lack-part-diverged']],
