@@ -13,6 +13,11 @@ const conditions = ['@rsio/source'];
 /** The default leaves a core free: half of a machine with two. */
 const maxWorkers = '100%';
 /**
+ * Of a test with real processes or a simulator. A busy machine takes ten times as long as a quiet one. What is waited for has a bound of its own,
+ * which says what did not come, so that this one is only for what hangs.
+ */
+const HANGS_MS = 300_000;
+/**
  * The files that take longest, the longest first. If one of them began last, it would run alone in the end. In a fresh checkout, Vitest
  * knows no durations and begins with the files that have the most bytes.
  */
@@ -23,6 +28,7 @@ const LONGEST = [
   'integration/durability',
   'fuzz/runner/fixed-seeds',
   'integration/chaos',
+  'table/table',
   'integration/pools',
   'integration/hung-volume',
   'integration/block-devices',
@@ -67,9 +73,11 @@ export default defineConfig({
           maxWorkers,
           // A process for each file costs as much again as their tests: unit-setup.ts keeps them apart.
           isolate: false,
+          globalSetup: ['packages/common/src/testing/unit-programs.ts'],
           setupFiles: ['packages/common/src/testing/unit-setup.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          // Only for what hangs: a busy machine may be several times slower.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -79,7 +87,7 @@ export default defineConfig({
           include: ['test/sim/**/*.test.ts'],
           globalSetup: ['test/sim/runner/build.ts'],
           maxWorkers,
-          testTimeout: 300_000,
+          testTimeout: HANGS_MS,
         },
       },
       {
@@ -90,11 +98,13 @@ export default defineConfig({
           exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**'],
           // They wait more than they work.
           maxWorkers: 3,
+          // Each process would load what they share again: file-setup.ts keeps the files apart.
+          isolate: false,
+          setupFiles: ['test/support/file-setup.ts'],
           // Projects with other numbers of workers run one after the other.
           sequence: { groupOrder: 1 },
-          // What is waited for has a bound of its own, which says what did not come: these are only for what hangs.
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: HANGS_MS,
+          hookTimeout: HANGS_MS,
         },
       },
       {
@@ -103,8 +113,8 @@ export default defineConfig({
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
           maxWorkers,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: HANGS_MS,
+          hookTimeout: HANGS_MS,
         },
       },
     ],

@@ -1,4 +1,4 @@
-// What the options choose: parts, rows and sections by name. What is then measured is not checked. For the shape of rows see
+// What the options choose: parts, rows and sections by name. The measurements are not checked. For the shape of rows see
 // workload.test.ts.
 
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';

@@ -16,6 +16,7 @@ import { Trunk } from '@rsio/protocol/client/trunk';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { TAKE } from '@rsio/protocol/wire/messages';
 
 const DEPTH = 128;
 const REQUESTS = 400_000;
@@ -127,7 +128,7 @@ function measure(pathCount: number): number {
     if (index === 0) trunk.begin(connection, welcome, NOTHING, challenge, observer);
     else trunk.join(connection, welcome, [], observer);
   }
-  const attachment = new Attachment('volume', 0, false);
+  const attachment = new Attachment('volume', 0, false, TAKE.NO, null);
   trunk.addAttachment(attachment);
   const volume = { handle: 1, id: '', sizeBytes: 1 << 30, blockSizeBytes: SECTOR_BYTES, readonly: false, shared: false, canDiscard: true };
   attachment.opened({ ...volume, identity: 'identity', life: 'life' });

@@ -1,4 +1,4 @@
-// The plans: names say what is measured, every goal has its row, and no row asks for more than a server grants. Figures of a real run are
+// The plans: names say what each row measures, every goal has its row, and no row asks for more than a server grants. Figures of a real run are
 // not checked.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';

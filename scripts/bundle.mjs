@@ -1,43 +1,90 @@
 // Bundles the compiled modules of each program into one file, which the launchers in bin/ run. Without bundling, most calls of rsconfig
 // would spend more time on loading a hundred modules than on their work, and each server process would keep all modules in memory (ADR
-// 0016). A hunt of the simulator's zoo is bundled for the same reason. prepare.mjs compiles and decides when to run this; crsio is not
-// bundled, because its terminal library loads parts by name at run time. Invariant: a program's file is replaced as a whole, so that a
-// process that starts during the replacement runs the old or the new file.
+// 0016). A hunt of the simulator's zoo and the commands for tests are bundled for the same reason. prepare.mjs compiles and decides when to
+// run this; crsio is not bundled, because its terminal library loads parts by name at run time. Invariant: a program's file is replaced as
+// a whole, so that a process that starts during the replacement runs the old or the new file.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
-import { HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
+import { bundleFile, COMMANDS, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
+import { startFiles } from './start-files.mjs';
 
+/** Node's CommonJS loader starts faster, and a script can be compiled ahead. A module's place is the bundle's. */
+const COMMON_JS = {
+  format: 'cjs',
+  banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  define: { 'import.meta.url': 'moduleUrl' },
+};
 /** CommonJS libraries call `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-/** The bundled programs of a package: files with their text. `from`: the folder of their modules, `src` or `dist`. */
+/** rsconfig and rsadm without their main.ts, which would run them as the program of the process. */
+const COMMANDS_SOURCE = `
+  import { executeProgram } from "./packages/common/dist/daemon/arguments.js";
+  import * as rsadm from "./packages/rsadm/dist/program.js";
+  import * as rsconfig from "./packages/rsconfig/dist/program.js";
+  const programs = {
+    rsadm: { spec: rsadm.rsadmSpec, main: rsadm.rsadm, ports: rsadm.processPorts },
+    rsconfig: { spec: rsconfig.rsconfigSpec, main: rsconfig.rsconfig, ports: rsconfig.processPorts },
+  };
+  export { executeProgram, programs };`;
+
+/** The bundles of the programs of a package: files with their text. `from`: the folder of their modules, `src` or `dist`. */
 export function joined(name, from) {
   const entries = PROGRAMS[name];
   return bundled({
+    ...COMMON_JS,
     entryPoints: entries.map((entry) => join(ROOT, 'packages', name, from, `${entry}.${from === 'src' ? 'ts' : 'js'}`)),
     outdir: dirname(programFile(name, entries[0])),
+    entryNames: '[name].bundle',
     conditions: from === 'src' ? ['@rsio/source'] : [],
   });
 }
 
 function bundled(options) {
-  const common = { bundle: true, platform: 'node', format: 'esm', target: 'node20', banner: { js: BANNER }, write: false };
-  return buildSync({ ...common, ...options }).outputFiles;
+  return buildSync({ bundle: true, platform: 'node', target: 'node20', write: false, ...options }).outputFiles;
 }
 
 function writeAll() {
+  const hunt = bundled({ format: 'esm', banner: { js: BANNER }, entryPoints: [HUNT.module], outfile: HUNT.bundle });
+  const commands = bundled({ ...COMMON_JS, stdin: { contents: COMMANDS_SOURCE, resolveDir: ROOT }, outfile: COMMANDS });
   const programs = Object.keys(PROGRAMS).flatMap((name) => joined(name, 'dist'));
-  for (const { path, contents } of [...programs, ...bundled({ entryPoints: [HUNT.module], outfile: HUNT.bundle })]) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(`${path}.new`, contents);
-    renameSync(`${path}.new`, path);
+  for (const { path, contents } of [...hunt, ...commands, ...programs]) write(path, contents);
+  for (const name of Object.keys(PROGRAMS)) {
+    compileAll(name);
+    // The last ones, because prepare.mjs compares their times.
+    for (const [file, content] of Object.entries(startFiles(name))) write(join(ROOT, 'packages', name, 'dist/program', file), content);
   }
-  // A hunt reads its version there, two folders above its bundle.
+  writeVersion(join(ROOT, 'test/dist'));
+}
+
+function write(path, contents) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, contents);
+  renameSync(`${path}.new`, path);
+}
+
+/** Compiles the bundles of a package. A server process cannot run by itself. */
+function compileAll(name) {
+  for (const entry of PROGRAMS[name]) {
+    const args = [join(ROOT, 'scripts/compile-program.cjs'), bundleFile(name, entry), ...(entry === 'worker' ? [] : ['--version'])];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${name} ${entry} could not be compiled: ${stderr}`);
+  }
+}
+
+/**
+ * A hunt reads its version from this file, two folders above its bundle. The compiler reads the file, too, and compiles all tests again when it is
+ * newer than they are, after which everything would be bundled again.
+ */
+export function writeVersion(folder) {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  writeFileSync(join(ROOT, 'test/dist/package.json'), JSON.stringify({ type: 'module', version }));
+  const text = JSON.stringify({ type: 'module', version });
+  const file = join(folder, 'package.json');
+  if (!existsSync(file) || readFileSync(file, 'utf8') !== text) writeFileSync(file, text);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeAll();

@@ -14,6 +14,10 @@ const STEPS = [
   { name: 'types', command: tool('tsc'), args: ['-b'] },
   { name: 'dead code', command: tool('knip'), args: ['--no-config-hints'] },
   { name: 'tidy', command: process.execPath, args: ['scripts/tidy.mjs'] },
+  { name: 'branches', command: process.execPath, args: ['scripts/test-branches.mjs'] },
+  { name: 'phrases', command: process.execPath, args: ['scripts/phrases.mjs'] },
+  { name: 'tree', command: process.execPath, args: ['scripts/tree.mjs', '--check'] },
+  { name: 'commits', command: process.execPath, args: ['scripts/commit-bodies.mjs'], isHeard: true },
 ];
 const UNIT_TESTS = { name: 'unit tests', command: tool('vitest'), args: ['run', '--project', 'unit', '--reporter=dot'] };
 
@@ -26,11 +30,13 @@ if (performance.now() - startMs > BUDGET_SECONDS * 1000) console.log(`check: war
 console.log(red.length === 0 ? `check: all green in ${total}` : `check: red in ${total}: ${red.join(', ')}`);
 process.exitCode = red.length === 0 ? 0 : 1;
 
-function passes({ name, command, args }) {
+/** What a step with `isHeard` prints is shown even if it is green. */
+function passes({ name, command, args, isHeard = false }) {
   const stepStartMs = performance.now();
   const result = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
   const green = result.status === 0;
-  if (!green) process.stdout.write(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}\n`);
+  if (!green || isHeard)
+    process.stdout.write(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? (green ? '' : '\n')}`);
   console.log(`check: ${name.padEnd(10)} ${green ? 'green' : 'RED  '} ${secondsSince(stepStartMs)}`);
   return green;
 }

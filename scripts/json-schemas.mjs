@@ -20,6 +20,83 @@ export function allSchemas(programs, version) {
   return Object.fromEntries(all);
 }
 
+/** Name of the file with the parts that several schemas have in common. */
+export const DEFINITIONS = 'definitions';
+/** A shorter part is written out where it occurs: a reference would be as long, and harder to read. */
+const PART_MIN_CHARS = 160;
+
+/**
+ * The schemas with each part that occurs several times replaced by a reference to definitions.json, which is added. What the schemas accept
+ * stays the same. A description is no part of a part: it stands beside the reference.
+ */
+export function withDefinitions(schemas) {
+  const counts = new Map();
+  // A part within a repeated part is counted once, because it will be written once.
+  const count = (schema) => {
+    const key = partOf(schema);
+    if (key !== null) counts.set(key, (counts.get(key) ?? 0) + 1);
+    if (key === null || counts.get(key) === 1) for (const [, inner] of innerOf(schema)) count(inner);
+  };
+  for (const schema of Object.values(schemas)) count(schema);
+  const defs = {};
+  const names = new Map();
+  const replaced = (schema, name, place) => {
+    const key = partOf(schema);
+    if (key === null || counts.get(key) === 1) return rebuilt(schema, name, place);
+    if (!names.has(key)) {
+      const own = freeName(name, defs);
+      names.set(key, own);
+      defs[own] = null;
+      const { $schema: _schema, title: _title, description: _description, ...part } = schema;
+      defs[own] = rebuilt(part, own, '');
+    }
+    const { $schema, title, description } = schema;
+    return { ...given({ $schema, title, description }), $ref: `${place}#/$defs/${names.get(key)}` };
+  };
+  const rebuilt = (schema, name, place) => withInner(schema, (inner, key) => replaced(inner, key ?? name, place));
+  const place = `${DEFINITIONS}.json`;
+  const all = Object.entries(schemas).map(([name, schema]) => [name, replaced(schema, name, place)]);
+  const description = 'Parts that several schemas of this folder have in common';
+  const sorted = Object.fromEntries(Object.entries(defs).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { ...Object.fromEntries(all), [DEFINITIONS]: { $schema: DRAFT, title: 'Definitions', description, $defs: sorted } };
+}
+
+/** Text that is equal for equal parts; null if the schema is none: a plain type, or the definitions of a control socket. */
+function partOf({ $schema: _schema, title: _title, description: _description, ...part }) {
+  const text = JSON.stringify(part);
+  return part.$defs === undefined && text.length >= PART_MIN_CHARS && part.type !== 'string' ? text : null;
+}
+
+/** The schemas directly within a schema, each with the name of its property, or null. */
+function innerOf({ properties = {}, $defs = {}, anyOf = [], items }) {
+  const unnamed = [...anyOf, ...(items === undefined ? [] : [items])].map((inner) => [null, inner]);
+  return [...Object.entries(properties), ...Object.entries($defs), ...unnamed];
+}
+
+function withInner(schema, change) {
+  const mapped = (table) => Object.fromEntries(Object.entries(table).map(([key, inner]) => [key, change(inner, key)]));
+  const { properties, $defs, anyOf, items } = schema;
+  return {
+    ...schema,
+    ...given({
+      properties: properties && mapped(properties),
+      $defs: $defs && mapped($defs),
+      anyOf: anyOf?.map((inner) => change(inner, null)),
+      items: items && change(items, null),
+    }),
+  };
+}
+
+function given(fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function freeName(name, taken) {
+  let free = name;
+  for (let number = 2; free in taken; number += 1) free = `${name}-${number}`;
+  return free;
+}
+
 /** File name of a command: `-q` is query, `-m status` status, `interface list` interface-list. */
 export function fileNameOf(call) {
   if (call.by === 'option') return call.option;
@@ -79,7 +156,7 @@ function paramsSchema(params) {
   return { type: 'object', properties: Object.fromEntries(properties), required, additionalProperties: false };
 }
 
-export function schemaOf({ form, help }) {
+function schemaOf({ form, help }) {
   const described = help === null ? {} : { description: help };
   switch (form.kind) {
     case 'text':

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { allSchemas, fileNameOf, schemaOf, schemaText } from './json-schemas.mjs';
+import { allSchemas, DEFINITIONS, fileNameOf, schemaText, withDefinitions } from './json-schemas.mjs';
 import { ROOT } from './prepare.mjs';
 
 const FOLDER = join(ROOT, 'docs/json');
@@ -22,13 +22,15 @@ const programs = [
   { program: 'rsconfig', daemon: 'rsiod', commands: rsconfig.COMMANDS, methods: CONTROL_METHODS },
   { program: 'rsadm', daemon: 'rssrv', commands: rsadm.COMMANDS, methods: SERVER_METHODS },
 ];
-const schemas = allSchemas(programs, CONTROL_VERSION);
+const complete = allSchemas(programs, CONTROL_VERSION);
+const schemas = withDefinitions(complete);
 /** Commands of both programs, each with the prefix of its schema's name. */
 const COMMANDS = programs.flatMap(({ program, commands }) =>
   commands.map((command) => ({ ...command, prefix: program === 'rsconfig' ? '' : `${program}-` })),
 );
 /** Makes all validators with one instance, because each instance first compiles the meta-schema. */
 const ajv = new Ajv2020({ strict: true });
+ajv.addSchema(schemas[DEFINITIONS], `${DEFINITIONS}.json`);
 const withJson = COMMANDS.filter(({ json }) => json !== undefined);
 
 test('docs/json holds the schemas of the shapes as they are now, and no others: else run npm run schemas', () => {
@@ -66,7 +68,23 @@ test('docs/CONTROL.md has the bounds and the version as they are', async () => {
   expect(new Set(text.match(/"version": \d+/g))).toEqual(new Set([`"version": ${CONTROL_VERSION}`]));
 });
 
-test.each(Object.keys(schemas))('%s is a schema of draft 2020-12', (name) => {
+test('with its references followed, each schema is the complete one', () => {
+  const { $defs } = schemas[DEFINITIONS];
+  const followed = (value) => {
+    if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return value.map(followed);
+    const { $ref, ...rest } = value;
+    const part = $ref === undefined ? {} : followed($defs[$ref.split('#/$defs/')[1]]);
+    return { ...Object.fromEntries(Object.entries(rest).map(([key, inner]) => [key, followed(inner)])), ...part };
+  };
+  for (const [name, schema] of Object.entries(complete)) expect(followed(schemas[name]), name).toEqual(schema);
+});
+
+test('the schemas fit into 200 KB', () => {
+  expect(Object.values(schemas).reduce((sum, schema) => sum + schemaText(schema).length, 0)).toBeLessThan(200_000);
+});
+
+test.each(Object.keys(complete))('%s is a schema of draft 2020-12', (name) => {
   const { $defs, ...rest } = schemas[name];
   for (const schema of $defs === undefined ? [rest] : Object.values($defs)) expect(() => ajv.compile(schema)).not.toThrow();
   expect(ajv.validateSchema(schemas[name])).toBe(true);
@@ -120,8 +138,8 @@ function damaged(document, path, change) {
   return copy;
 }
 
-describe.each(withJson.map((command) => [nameOf(command), command.json]))('%s', (_, shape) => {
-  const validate = ajv.compile(schemaOf(shape));
+describe.each(withJson.map((command) => [nameOf(command), command.json]))('%s', (name, shape) => {
+  const validate = ajv.compile(schemas[name]);
 
   test('its documents pass the schema and our own check', () => {
     const good = (document) => {

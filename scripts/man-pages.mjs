@@ -90,17 +90,41 @@ function keySentences({ type, isRequired, default: preset, help }) {
   return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
 }
 
+/** An option that this many commands have, with the same meaning, is described once. */
+const COMMON_MIN = 4;
+
 /** Commands of a program, in the order of its table. */
 export function commandsPart(program, commands) {
-  return commands.map((command) => commandEntry(program, command)).join('\n\n');
+  const common = commonOptions(commands);
+  return commands.map((command) => commandEntry(program, command, common)).join('\n\n');
 }
 
-function commandEntry(program, { call, synopsis, summary, details, options }) {
+/** The options that many commands have, each once. */
+export function commonOptionsPart(commands) {
+  return [...commonOptions(commands).values()].map(optionItem).join('\n');
+}
+
+/** Option as text -> its entry, for options of many commands, sorted by name. */
+function commonOptions(commands) {
+  const all = commands.flatMap(({ options }) => Object.entries(options));
+  const counts = new Map();
+  for (const entry of all) counts.set(JSON.stringify(entry), (counts.get(JSON.stringify(entry)) ?? 0) + 1);
+  const common = all.filter((entry) => counts.get(JSON.stringify(entry)) >= COMMON_MIN);
+  return new Map(common.sort(([a], [b]) => (a < b ? -1 : 1)).map((entry) => [JSON.stringify(entry), entry]));
+}
+
+function commandEntry(program, { call, synopsis, summary, details, options }, common) {
   const mode = call.by === 'option' ? [optionItem([call.option, { short: call.short, help: call.help }])] : [];
-  const items = [...mode, ...Object.entries(options).map(optionItem)].join('\n');
+  const isCommon = (entry) => common.has(JSON.stringify(entry));
+  const own = Object.entries(options).filter((entry) => !isCommon(entry));
+  const items = [...mode, ...own.map(optionItem)].join('\n');
+  const others = Object.entries(options)
+    .filter(isCommon)
+    .map((entry) => optionTerm(entry));
   const paragraphs = [commandHeading(`${program} ${synopsis.replaceAll(/\s+/g, ' ')}`), sentence(summary)];
   for (const part of details?.split('\n\n') ?? []) paragraphs.push(wrapped(escaped(part).trim().replaceAll(/\s+/g, ' ')));
   if (items !== '') paragraphs.push(items);
+  if (others.length > 0) paragraphs.push(wrapped(`${items === '' ? 'Common options' : 'Also'}: ${others.join(', ')}.`));
   return paragraphs.join('\n\n');
 }
 
@@ -110,10 +134,12 @@ function commandHeading(usage) {
   return heading(usage).length <= HEADING_MAX_CHARS ? heading(usage) : heading(`${usage.split(' [')[0]} [OPTION...]`);
 }
 
-function optionItem([name, { kind, short, value, help }]) {
-  const shownValue = value === undefined ? '' : kind === 'wait' ? `[=*${value}*]` : ` *${value}*`;
-  const long = `\`--${name}\`${shownValue}`;
-  return item(`${short === undefined ? '' : `\`-${short}\`, `}${long}`, sentence(help));
+function optionItem([name, spec]) {
+  return item(`${spec.short === undefined ? '' : `\`-${spec.short}\`, `}${optionTerm([name, spec])}`, sentence(spec.help));
+}
+
+function optionTerm([name, { kind, value }]) {
+  return `\`--${name}\`${value === undefined ? '' : kind === 'wait' ? `[=*${value}*]` : ` *${value}*`}`;
 }
 
 function item(term, sentences) {

@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { commandsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
+import { commandsPart, commonOptionsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
 import { MANUAL, MANUAL_STAMP, PAGES, ROOT } from './prepare.mjs';
 
 const ALIASES = { 'rsslogcat.8': 'rsclogcat.8' };
@@ -25,6 +25,8 @@ async function makeParts() {
     rswebcfg: keysPart(WEB_SCHEMA),
     rsconfig: commandsPart('rsconfig', rsconfig.COMMANDS),
     rsadm: commandsPart('rsadm', rsadm.COMMANDS),
+    'rsconfig-options': commonOptionsPart(rsconfig.COMMANDS),
+    'rsadm-options': commonOptionsPart(rsadm.COMMANDS),
   };
   for (const name of readdirSync(PAGES)) {
     const file = join(PAGES, name);

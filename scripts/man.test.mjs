@@ -6,10 +6,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
+import { commandsPart, commonOptionsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
 import { PAGES, ROOT } from './prepare.mjs';
 
+const { needPrograms } = await source('common/src/testing/needs.ts');
 const { useProgram } = await source('common/src/testing/program-file.ts');
 
 const LINE_MAX_CHARS = 160;
@@ -39,6 +41,8 @@ async function parts() {
     rswebcfg: keysPart(WEB_SCHEMA),
     rsconfig: commandsPart('rsconfig', COMMANDS),
     rsadm: commandsPart('rsadm', rsadm.COMMANDS),
+    'rsconfig-options': commonOptionsPart(COMMANDS),
+    'rsadm-options': commonOptionsPart(rsadm.COMMANDS),
   };
 }
 
@@ -64,8 +68,6 @@ function section(page, name) {
   return pages.get(page).split(`## ${name}\n`)[1].split(/^## /m)[0];
 }
 
-const hasMan = spawnSync('man', ['--version']).status === 0;
-
 test('there is a page for every program and file', () => {
   const expected = 'crsio.8 fence_rsio.8 rsadm.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
   expect(new Set(pages.keys())).toEqual(new Set(expected.split(' ')));
@@ -90,7 +92,7 @@ describe.each([...pages.keys()])('%s', (page) => {
   });
 
   test('man shows it without a warning', (context) => {
-    context.skip(!hasMan, 'needs man: install man-db');
+    needPrograms(context, 'man');
     const file = join(folder, page);
     writeFileSync(file, roffOf(text, '1.2.3'));
     const env = { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '80', MANPAGER: 'cat' };
@@ -132,6 +134,19 @@ test('every command of rsconfig that a page shows is in its table', async () => 
   expect(shown.filter((call) => !known(call))).toEqual([]);
 });
 
+test.each(['rsconfig', 'rsadm'])('every command line of %s that README shows is accepted as written', async (program) => {
+  const { COMMAND_LINE } = await source(`${program}/src/command-table.ts`);
+  // Prose names commands without their operands.
+  const shown = readFileSync(join(ROOT, 'README.md'), 'utf8').split('\n');
+  const text = shown.filter((line) => /^(\| |rs(config|adm) )/.test(line)).join('\n');
+  const lines = [...text.matchAll(new RegExp(`(?:^|\`)${program} ([^\`\\n]+)`, 'gm'))].map(([, line]) => line.trim().split(/ +/));
+  expect(lines.length).toBeGreaterThan(2);
+  for (const args of lines) {
+    const { values, positionals } = parseArgs({ args, options: COMMAND_LINE.options, allowPositionals: true });
+    expect(() => COMMAND_LINE.commandOf(values, positionals), args.join(' ')).not.toThrow();
+  }
+});
+
 test('a page with lists, code and dots becomes roff', () => {
   const page = '# x(8)\n\n## NAME\n\nx - y\n\n## OPTIONS\n\n* `--root` *DIR*:\n  Prefix.\n* Free.\n\nText:\n\n    .a\n\n    b\n';
   expect(roffOf(page, '1').split('\n')).toEqual([
@@ -156,6 +171,13 @@ test('a page with lists, code and dots becomes roff', () => {
     '.RE',
     '',
   ]);
+});
+
+test.each(['rsconfig.8', 'rsadm.8'])('%s describes an option that many commands have once', (page) => {
+  const counts = new Map();
+  for (const [entry] of pages.get(page).matchAll(/^\* .*:\n(?: {2}.*\n)+/gm)) counts.set(entry, (counts.get(entry) ?? 0) + 1);
+  expect([...counts].filter(([, count]) => count > 3)).toEqual([]);
+  expect(counts.get('* `--json`:\n  Print JSON.\n')).toBe(1);
 });
 
 test('only what stands between the markers is made anew', () => {

@@ -34,13 +34,17 @@ mkdirSync(out, { recursive: true });
 const work = mkdtempSync(join(tmpdir(), 'rsio-package-'));
 try {
   const all = join(work, 'all');
+  const debs = {};
   for (const [name, product] of Object.entries(PRODUCTS)) {
     const tree = join(work, name);
     const libraries = await stage(name, product, release.version, tree);
     cpSync(tree, all, { recursive: true, errorOnExist: true, force: false });
-    const deb = packDeb(name, product, release, libraries, tree, out);
-    console.log(relative(process.cwd(), deb));
-    if (values.images === true && name in IMAGES) console.log(relative(process.cwd(), packImage(name, release, deb, work, out)));
+    debs[name] = packDeb(name, product, release, libraries, tree, out);
+    console.log(relative(process.cwd(), debs[name]));
+  }
+  for (const name of values.images === true ? Object.keys(IMAGES) : []) {
+    const needed = [name, ...PRODUCTS[name].sameVersion].map((one) => debs[one]);
+    console.log(relative(process.cwd(), packImage(name, release, needed, work, out)));
   }
   console.log(relative(process.cwd(), packTarball(release, all, out)));
 } finally {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { perlFiles, perlProblems } from './perl-files.mjs';
 import { checkPerl, ROOT } from './prepare.mjs';
 
-const hasPerl = spawnSync('perl', ['-e', '1']).status === 0;
+const { needPrograms } = await import(join(ROOT, 'packages/common/src/testing/needs.ts'));
 let folder = '';
 
 beforeAll(() => {
@@ -34,12 +34,12 @@ test('every Perl program of the checkout is checked', () => {
 });
 
 test('the programs of the checkout compile without a warning', (context) => {
-  context.skip(!hasPerl, 'needs perl');
+  needPrograms(context, 'perl');
   expect(perlProblems(perlFiles(ROOT))).toBe('');
 });
 
 test('a broken program is named with its line; a warning counts, too', (context) => {
-  context.skip(!hasPerl, 'needs perl');
+  needPrograms(context, 'perl');
   const broken = write('broken.pl', 'use strict;\nmy $one = ;\n');
   const doubtful = write('doubtful.pl', 'exec "true";\nprint 1;\n');
   expect(perlProblems([broken])).toMatch(/syntax error at \S+broken\.pl line 2/);
@@ -49,12 +49,12 @@ test('a broken program is named with its line; a warning counts, too', (context)
 
 test('a program that cannot be read is a problem, and a machine without perl is none', (context) => {
   expect(perlProblems([write('good.pl', 'print 1;\n')], '/nowhere/perl')).toBe(null);
-  context.skip(!hasPerl, 'needs perl');
+  needPrograms(context, 'perl');
   expect(perlProblems([join(folder, 'nowhere.pl')])).toContain('nowhere.pl');
 });
 
 test('the build fails with a broken program, and checks again only after a change', (context) => {
-  context.skip(!hasPerl, 'needs perl');
+  needPrograms(context, 'perl');
   const file = write('tree/packages/rssrv/helpers/locks.pl', 'my $one = ;\n');
   const build = () => {
     const code = `import { checkPerl } from ${JSON.stringify(join(ROOT, 'scripts/prepare.mjs'))};\ncheckPerl(${JSON.stringify(join(folder, 'tree'))});`;

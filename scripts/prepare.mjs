@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { perlFiles, perlProblems } from './perl-files.mjs';
+import { codeFile } from './program-loader.cjs';
 
 const PNPM = 'pnpm@12.21.0';
 /**
@@ -40,11 +41,19 @@ export const PROGRAMS = {
  */
 export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
 
+/** The commands for tests that run them in their own process (test/support/programs/here.ts). */
+export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
+
 /**
  * The file of a program. Like the modules, this file is two folders below its package, because the program finds its version by that path.
  */
 export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
+}
+
+/** The bundle that this file loads (scripts/program-loader.cjs). */
+export function bundleFile(name, entry) {
+  return join(ROOT, 'packages', name, 'dist/program', `${entry}.bundle.js`);
 }
 
 /** Path of an installed development tool. */
@@ -145,7 +154,8 @@ function makeManual() {
 function joinPrograms() {
   const compiledAtMs = builtAtMs();
   const programs = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry)));
-  const files = [...programs, HUNT.bundle];
+  const code = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => codeFile(bundleFile(name, entry))));
+  const files = [...programs, ...code, HUNT.bundle, COMMANDS];
   if (files.every((file) => existsSync(file) && statSync(file).mtimeMs > compiledAtMs)) return;
   const script = join(ROOT, 'scripts/bundle.mjs');
   const result = spawnSync(process.execPath, [script], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });

@@ -2,16 +2,17 @@
 // looks. A bundled module has another location than its source, and tests of the module cannot see a wrong path. The helpers' behaviour is
 // tested with the code that starts them. Invariant: a way of locating a file that this test cannot follow fails.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { expect, test } from 'vitest';
-import { joined } from './bundle.mjs';
+import { expect, onTestFinished, test } from 'vitest';
+import { joined, writeVersion } from './bundle.mjs';
 import { PROGRAMS, programFile, ROOT } from './prepare.mjs';
 
-const PLACED = /new URL\(([^,]+), import\.meta\.url\)/g;
+const PLACED = /new URL\(([^,]+), moduleUrl\)/g;
 /** Uses of the module's own location that open no file: libraries, which are resolved by name, and a comparison. */
-const BY_NAME = /(requireFrom|createRequire\d*)\(import\.meta\.url\)|import\.meta\.url\.endsWith\(/g;
+const BY_NAME = /createRequire\d*\)?\(moduleUrl\)|moduleUrl\.endsWith\(|const moduleUrl = /g;
 const HELPER_CALL = /\bhelperFile\d*\(([^)]*)\)/g;
 
 /** The programs that are built from the same sources. */
@@ -34,7 +35,10 @@ function placedFiles({ path, text }) {
 test.each(Object.keys(PROGRAMS))('the built programs of %s find every file that they look for by their own place', (name) => {
   for (const file of joined(name, 'src')) {
     const left = file.text.replaceAll(PLACED, '').replaceAll(BY_NAME, '');
-    expect(left.match(/.*import\.meta\.(url|dirname|filename).*/g), `${file.path} finds a file in a way of its own`).toBe(null);
+    expect(
+      left.match(/.*(moduleUrl|import\.meta\.(dirname|filename)|import_meta).*/g),
+      `${file.path} finds a file in a way of its own`,
+    ).toBe(null);
     const files = placedFiles(file);
     expect(files.filter((one) => !existsSync(one) && !BUILT.has(one))).toEqual([]);
   }
@@ -46,4 +50,15 @@ test.each(['rssrv', 'rsiod'])('each helper of %s is one that its built programs 
   const helpers = readdirSync(folder).map((file) => join(folder, file));
   expect(helpers.length).toBeGreaterThan(1);
   expect(helpers.filter((file) => !asked.has(file)).map((file) => basename(file))).toEqual([]);
+});
+
+test('what is built is not built again: the file that the compiler reads stays as it is', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rsio-bundle-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'package.json');
+  writeVersion(folder);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ type: 'module' });
+  utimesSync(file, 1, 1);
+  writeVersion(folder);
+  expect(statSync(file).mtimeMs).toBe(1000);
 });

@@ -28,7 +28,7 @@ const LAYERS = {
     control: ['lib', 'structures', 'log', 'daemon'],
     metrics: ['lib', 'structures', 'log'],
     events: ['lib', 'structures', 'log', 'control'],
-    triggers: ['lib', 'log', 'files', 'config'],
+    triggers: ['lib', 'structures', 'log', 'files', 'config'],
     cli: ['lib', 'config', 'control'],
     manage: ['lib', 'log', 'config', 'control', 'cli'],
   },
@@ -85,12 +85,15 @@ function* layerProblems(imports) {
   for (const [path, targets] of imports) {
     const from = placeOf(path);
     if (!(from.package in PACKAGES)) {
-      yield { path, text: `Package ${from.package} is not in the table of packages: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
+      yield {
+        path,
+        text: `Package ${from.package} is not in the table of packages: add it to scripts/rooms.mjs and scripts/tree-texts.mjs`,
+      };
       continue;
     }
     const layers = LAYERS[from.package];
     if (layers !== undefined && !(from.layer in layers)) {
-      yield { path, text: `Folder ${from.layer || 'src'} is not a layer: add it to scripts/rooms.mjs and docs/ARCHITECTURE.md` };
+      yield { path, text: `Folder ${from.layer || 'src'} is not a layer: add it to scripts/rooms.mjs and scripts/tree-texts.mjs` };
       continue;
     }
     for (const target of targets) {

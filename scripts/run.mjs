@@ -35,6 +35,7 @@ export const PROGRAMS = {
     entry: 'test/figures/power-cuts.ts',
     what: 'cuts the power and kills rssrv at changes of snapshots and moves',
   },
+  drill: { run: 'source', entry: 'test/drill/main.ts', what: 'random I/O, orders and kills; every content is compared' },
   'snapshot-holds': { run: 'source', entry: 'test/figures/snapshot-holds.ts', what: 'measures how long writes wait for a snapshot' },
   'backup-bytes': { run: 'source', entry: 'test/figures/backup-bytes.ts', what: 'measures what an incremental backup reads and writes' },
   'move-latency': { run: 'source', entry: 'test/figures/move-latency.ts', what: 'measures what an application notices of moves' },

@@ -1,10 +1,10 @@
 // `npm run schemas`: writes docs/json from the current sources (hence tsx): a schema for each command of rsconfig and rsadm with --json,
-// and one for each control socket. Their content is json-schemas.mjs's job; docs/json/README.md is written by hand.
+// and one for each control socket; definitions.json has what they share. Their content is json-schemas.mjs's job; docs/json/README.md is written by hand.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { allSchemas, schemaText } from './json-schemas.mjs';
+import { allSchemas, schemaText, withDefinitions } from './json-schemas.mjs';
 import { ROOT } from './prepare.mjs';
 
 const FOLDER = join(ROOT, 'docs/json');
@@ -20,7 +20,7 @@ const programs = [
 
 mkdirSync(FOLDER, { recursive: true });
 for (const name of readdirSync(FOLDER)) if (name.endsWith('.json')) rmSync(join(FOLDER, name));
-for (const [name, schema] of Object.entries(allSchemas(programs, CONTROL_VERSION))) {
+for (const [name, schema] of Object.entries(withDefinitions(allSchemas(programs, CONTROL_VERSION)))) {
   writeFileSync(join(FOLDER, `${name}.json`), schemaText(schema));
 }
 

@@ -1,13 +1,13 @@
 // `npm test`: builds, runs the unit tests, the simulator, the conformance suite and the other tests with real processes, and prints a
 // summary. Arguments are vitest's name filters. Static checks are check.mjs's job. The end of the output lists the failures, because often
-// only the end of a long log is stored.
+// only the end of a long log is stored. A signal ends Vitest and everything that tests have started (child.mjs).
 // Invariant: the last line is `N passed, N failed`, and the exit code is 0 exactly if something passed and nothing failed. A suite over its
 // time budget causes a warning, not a failure.
 
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runGroup } from './child.mjs';
 import { prepare, ROOT, secondsSince, tool } from './prepare.mjs';
 import { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
@@ -27,19 +27,20 @@ process.on('exit', (code) => {
 
 prepare();
 const folder = mkdtempSync(join(tmpdir(), 'rsio-test-'));
-const sums = SUITES.map((suite) => runSuite(suite));
-rmSync(folder, { recursive: true, force: true });
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const sums = [];
+for (const suite of SUITES) sums.push(await runSuite(suite));
 report(sums);
 
-function runSuite({ name, budgetSeconds }) {
+async function runSuite({ name, budgetSeconds }) {
   const startMs = performance.now();
   const file = join(folder, `${name}.json`);
-  const result = spawnSync(
+  const result = await runGroup(
     tool('vitest'),
     ['run', '--project', name, '--reporter=default', `--reporter=${join(ROOT, 'scripts/summary-reporter.mjs')}`].concat(
       filters.length > 0 ? ['--passWithNoTests', ...filters] : [],
     ),
-    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
+    { cwd: ROOT, env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
   );
   const summary = readSummary(file) ?? { passed: 0, failures: [], skipped: [] };
   if (result.status !== 0 && summary.failures.length === 0) {

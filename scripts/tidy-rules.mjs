@@ -80,7 +80,9 @@ function* codeLineProblems(path, line) {
 
 function* importProblems(path, specifier) {
   const ending = path.endsWith('.ts') ? '.ts' : '.mjs';
-  if (/^\.{1,2}(\/|$)/.test(specifier) && !specifier.endsWith(ending)) yield `Relative import ${specifier} does not end in ${ending}`;
+  const isCommon = ending === '.mjs' && specifier.endsWith('.cjs');
+  if (/^\.{1,2}(\/|$)/.test(specifier) && !specifier.endsWith(ending) && !isCommon)
+    yield `Relative import ${specifier} does not end in ${ending}`;
   const usesTesting = TESTING.test(specifier);
   if (usesTesting && isProduct(path)) yield `Only tests may import test helpers: ${specifier}`;
 }

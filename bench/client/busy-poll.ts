@@ -17,7 +17,7 @@ const VALUES = ['off', '100us'] as const;
 const SIZE = '512m';
 const WARM_SECONDS = 2;
 const WINDOW_SECONDS = 2;
-/** Until fio has started, and polling may have rested because of it. */
+/** Until fio has started, and polling may have rested for that reason. */
 const RAMP_SECONDS = 1;
 /** After a reload, which is a process of its own and wants a core. */
 const SETTLE_MS = 500;

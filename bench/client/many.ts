@@ -1,4 +1,4 @@
-// What an I/O costs rsiod when there are many of something: 8 paths, 100 volumes, 64 connections of NBD, each beside one of it, and the relay in C with
+// What an I/O costs rsiod when there are many of something: 8 paths, 100 volumes, 64 connections of NBD, each beside a single one, and the relay in C with
 // 64 connections beside itself with one, because a connection more means a receive and a send more. All in one scene, in turn, round by round; all
 // programs share the machine's cores. The cost is the CPU time of all processes of rsiod.
 

@@ -5,11 +5,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
+import { needPrograms } from '@rsio/common/testing/needs';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { LoadClient } from '../load/load-client.ts';
-import { compilerHere, nativeProgram } from '../native/compile.ts';
-import { versionOf } from '../servers/makers.ts';
+import { nativeProgram } from '../native/compile.ts';
 import { NBD_MAKERS } from '../servers/nbd-peers.ts';
 import { Relay, type RelayTarget } from './relay.ts';
 
@@ -41,8 +41,7 @@ async function relayed(): Promise<Relay> {
 }
 
 test('what is read through the relay is the file, and what is written is there: one connection, and five', async (context) => {
-  context.skip(compilerHere() === null, 'needs a C compiler: gcc and libc6-dev');
-  context.skip(versionOf('taskset') === null, 'needs taskset: util-linux');
+  needPrograms(context, 'cc', 'taskset');
   const { target } = await relayed();
   for (const connections of [1, 5]) {
     const client = await LoadClient.open(target, { client: 0, connections, isReadonly: false, cores: [0] }, BYTES);

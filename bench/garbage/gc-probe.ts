@@ -34,7 +34,7 @@ process.on('SIGUSR2', () => {
   const history = end(under);
   under = null;
   const file = join(folder, `${process.pid}.json`);
-  // Renamed into place, so that a reader never sees a part of it.
+  // Renamed into place, so that a reader never sees a part.
   writeFileSync(`${file}.new`, JSON.stringify(history));
   renameSync(`${file}.new`, file);
 });

@@ -1,6 +1,6 @@
 // Limits of I/O: how exactly fio meets them with one client, with two clients of one volume and with two volumes of one client, what a change under
-// I/O does, what a neighbour notices, and what a limit costs that is never reached. All runs are side by side in one scene. Invariant: what is
-// compared is measured in turn, round by round.
+// I/O does, what a neighbour notices, and what a limit costs that is never reached. All runs are side by side in one scene. Invariant: compared
+// figures are measured in turn, round by round.
 
 import { readFileSync } from 'node:fs';
 import { clientConfig, startServer } from '@rsio/test/support/hosts/configs';

@@ -1,8 +1,9 @@
-// The generator's RSIO and iSCSI against servers of a few lines, which keep what is written and check what they receive. NBD and the data
+// The generator's RSIO and iSCSI against servers of a few lines, which keep written data and check what they receive. NBD and the data
 // are in native-load.test.ts. The bench compares every byte of the real servers.
 
 import { once } from 'node:events';
 import net from 'node:net';
+import { needPrograms } from '@rsio/common/testing/needs';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
@@ -10,8 +11,6 @@ import { bodyLengthBytes, emptyHeader, readHeader, writeIoHeader, writeMessageHe
 import { decodeHeartbeat, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, expect, test, type TestContext } from 'vitest';
-import { compilerHere } from '../native/compile.ts';
-import { versionOf } from '../servers/makers.ts';
 import { ByteStream } from './byte-stream.ts';
 import { LoadClient } from './load-client.ts';
 import type { LoadShape, OpenConnection, Place } from './orders.ts';
@@ -28,8 +27,7 @@ afterEach(async () => {
 });
 
 function needCompiler(context: TestContext): void {
-  context.skip(compilerHere() === null, 'needs a C compiler: gcc and libc6-dev');
-  context.skip(versionOf('taskset') === null, 'needs taskset: util-linux');
+  needPrograms(context, 'cc', 'taskset');
 }
 
 /** Gives each connection what it sent and not yet used; `serve` says how many bytes it used, 0: it must wait for more. */

@@ -7,10 +7,10 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test, type TestContext } from 'vitest';
 import { measure } from '../measure.ts';
-import { compilerHere, nativeProgram } from '../native/compile.ts';
-import { versionOf } from '../servers/makers.ts';
+import { nativeProgram } from '../native/compile.ts';
 import { NBD_MAKERS } from '../servers/nbd-peers.ts';
 import type { Server } from '../servers/server.ts';
+import { needPrograms } from '@rsio/common/testing/needs';
 import { LoadClient } from './load-client.ts';
 import type { LoadShape } from './orders.ts';
 
@@ -52,8 +52,7 @@ async function connect(server: Server, connections = 1): Promise<LoadClient> {
 }
 
 function needCompiler(context: TestContext): void {
-  context.skip(compilerHere() === null, 'needs a C compiler: gcc and libc6-dev');
-  context.skip(versionOf('taskset') === null, 'needs taskset: util-linux');
+  needPrograms(context, 'cc', 'taskset');
 }
 
 test("half a second of load ends with figures, and every byte read equals the file's", async (context) => {

@@ -1,5 +1,5 @@
 // Opens a session of RSIO for the load generator: handshake of its paths and OPEN by the protocol package; afterwards each path takes bare
-// I/O frames, in clear, with digests, or inside TLS. No trunk: the client's own work is not what is measured here.
+// I/O frames, in clear, with digests, or inside TLS. No trunk: the client's own work is not measured here.
 
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';

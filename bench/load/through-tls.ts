@@ -1,6 +1,6 @@
 // TLS for a connection of the load: a relay in C (native/tls-relay.c) takes the connection over once its clear part is over, and the load goes
 // on in clear through a Unix socket. The relay is on the cores of the load, so that the server's CPU time is the server's alone.
-// Invariant: a relay ends with either side of it, and with the bench.
+// Invariant: a relay ends with either of its sides, and with the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -64,7 +64,7 @@ process.on('SIGUSR2', () => {
   const found = end();
   end = null;
   const file = join(folder, `${process.pid}.json`);
-  // Renamed into place, so that a reader never sees a part of it.
+  // Renamed into place, so that a reader never sees a part.
   writeFileSync(`${file}.new`, JSON.stringify(found));
   renameSync(`${file}.new`, file);
 });

@@ -1,5 +1,5 @@
 // The map of one I/O: what a READ and a WRITE cost the client beside the relay in C, through the NBD socket and the block device, at depth 1 and 32:
-// system calls, wake-ups, turns of the event loop, CPU time in the kernel and outside of it, bytes copied, and the functions that take the time.
+// system calls, wake-ups, turns of the event loop, CPU time in the kernel and outside, bytes copied, and the functions that take the time.
 // All figures are of the client's processes alone. Each kind of figure has a window of its own, so that counting does not change the times.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -14,6 +14,7 @@ import { Trunk } from '@rsio/protocol/client/trunk';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { TAKE } from '@rsio/protocol/wire/messages';
 
 export interface ReturningNode {
   readonly name: string;
@@ -55,7 +56,7 @@ export class ReturningClient {
       },
       waits: () => undefined,
     });
-    this.attachment = new Attachment(volume, 0, true);
+    this.attachment = new Attachment(volume, 0, true, TAKE.NO, null);
     const hello = {
       versions: PROTOCOL_VERSIONS,
       features: [],
@@ -68,14 +69,19 @@ export class ReturningClient {
       interface: 'if0',
     };
     const identity = { nodekey: key, serverkey: null, hello };
-    this.supervisor = new PathSupervisor(endpoints, identity, {
-      clock: systemClock,
-      connector: tcpConnector,
-      random: randomBytes,
-      pools: POOLS,
-      trunkFor: () => this.trunk,
-      stateChanged: () => undefined,
-    });
+    this.supervisor = new PathSupervisor(
+      endpoints,
+      identity,
+      {
+        clock: systemClock,
+        connector: tcpConnector,
+        random: randomBytes,
+        pools: POOLS,
+        trunkFor: () => this.trunk,
+        stateChanged: () => undefined,
+      },
+      null,
+    );
     opener.add(this.attachment);
     this.supervisor.start();
   }

@@ -8,9 +8,41 @@ export const LIBRARY = 'usr/lib/rsio';
 /**
  * `programs`: launcher -> [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: source -> place.
  * `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: whose files are copied, besides those in the programs.
- * `settings`: the first configuration file, which the maintainer scripts copy to its place if there is none.
+ * `settings`: the first configuration file, which the maintainer scripts copy to its place if there is none; null: none. `sameVersion`: packages
+ * that are needed in the version of this one. `formerly`: packages that had some of these files before this version.
  */
 export const PRODUCTS = {
+  'rsio-common': {
+    summary: 'terminal screens and documents of RSIO',
+    description: [
+      'RSIO offers volumes over several network interfaces at once.',
+      'This package contains what servers and clients have in common: crsio, which',
+      'shows and changes either in a terminal, the manual page rsio(7), the guide for',
+      'administrators, the guarantees, and examples.',
+    ],
+    packages: ['crsio'],
+    programs: { crsio: ['crsio', 'main'] },
+    pages: ['crsio.8', 'rsio.7'],
+    completion: [],
+    units: [],
+    settings: null,
+    files: {
+      'docs/OPERATING.md': 'usr/share/doc/rsio-common/OPERATING.md',
+      'docs/GUARANTEES.md': 'usr/share/doc/rsio-common/GUARANTEES.md',
+    },
+    folders: [],
+    libraries: [],
+    scripts: {
+      'packaging/examples/trigger-mail': 'usr/share/doc/rsio-common/examples/trigger-mail',
+      'packaging/examples/trigger-webhook': 'usr/share/doc/rsio-common/examples/trigger-webhook',
+    },
+    depends: ['nodejs (>= 20.19)'],
+    sameVersion: [],
+    formerly: ['rsio-client'],
+    recommends: [],
+    suggests: ['rsio-server', 'rsio-client'],
+    isNative: false,
+  },
   'rsio-server': {
     summary: 'server of RSIO, multipath block storage over TCP',
     description: [
@@ -34,6 +66,8 @@ export const PRODUCTS = {
     libraries: ['koffi'],
     scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio' },
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser', 'perl:any'],
+    sameVersion: ['rsio-common'],
+    formerly: [],
     recommends: ['logrotate', 'qemu-utils'],
     suggests: ['xfsprogs', 'rsio-client'],
     isNative: true,
@@ -43,12 +77,11 @@ export const PRODUCTS = {
     description: [
       'RSIO makes volumes of RSIO servers local block devices, over several network',
       'interfaces at once.',
-      'This package contains the daemon rsiod and its commands rsconfig, crsio and',
-      'rsclogcat.',
+      'This package contains the daemon rsiod and its commands rsconfig and rsclogcat.',
     ],
-    packages: ['rsiod', 'rsconfig', 'crsio'],
-    programs: { rsiod: ['rsiod', 'main'], rsclogcat: ['rsiod', 'logcat'], rsconfig: ['rsconfig', 'main'], crsio: ['crsio', 'main'] },
-    pages: ['rsiod.8', 'rscltcfg.5', 'rsconfig.8', 'crsio.8', 'rsclogcat.8', 'rsio.7'],
+    packages: ['rsiod', 'rsconfig'],
+    programs: { rsiod: ['rsiod', 'main'], rsclogcat: ['rsiod', 'logcat'], rsconfig: ['rsconfig', 'main'] },
+    pages: ['rsiod.8', 'rscltcfg.5', 'rsconfig.8', 'rsclogcat.8'],
     completion: ['rsconfig'],
     units: ['rsiod'],
     settings: 'rscltcfg',
@@ -57,6 +90,8 @@ export const PRODUCTS = {
     libraries: ['koffi'],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'iproute2', 'mount', 'perl:any'],
+    sameVersion: ['rsio-common'],
+    formerly: [],
     recommends: ['logrotate'],
     suggests: ['qemu-utils', 'nbd-client'],
     isNative: true,
@@ -79,6 +114,8 @@ export const PRODUCTS = {
     libraries: ['uplot'],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'adduser'],
+    sameVersion: [],
+    formerly: [],
     recommends: ['logrotate'],
     suggests: ['rsio-server', 'rsio-client'],
     isNative: false,

@@ -3,7 +3,7 @@
 // Invariant: the same tree gives the same bytes; no file has a time after that of the commit.
 
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
@@ -30,13 +30,16 @@ export function packDeb(name, product, release, libraries, tree, folder) {
   const files = filesOf(tree);
   const kibibytes = files.reduce((sum, file) => sum + Math.ceil(statSync(join(tree, file)).size / 1024), 0);
   const isNative = product.isNative === true;
+  const formerly = product.formerly.map((one) => `${one} (<< ${version})`).join(', ');
   const fields = {
     Package: name,
     Version: version,
     Architecture: isNative ? architecture : 'all',
     Maintainer: MAINTAINER,
     'Installed-Size': kibibytes,
-    Depends: product.depends.join(', '),
+    Depends: [...product.depends, ...product.sameVersion.map((one) => `${one} (= ${version})`)].join(', '),
+    Breaks: formerly,
+    Replaces: formerly,
     Recommends: product.recommends.join(', '),
     Suggests: product.suggests.join(', '),
     Section: 'admin',
@@ -50,7 +53,8 @@ export function packDeb(name, product, release, libraries, tree, folder) {
   write('DEBIAN/md5sums', files.map((file) => `${md5(join(tree, file))}${' '.repeat(WIDTH)}${file}\n`).join(''));
   const settings = files.filter((file) => file.startsWith('etc/'));
   if (settings.length > 0) write('DEBIAN/conffiles', settings.map((file) => `/${file}\n`).join(''));
-  for (const script of SCRIPTS) write(`DEBIAN/${script}`, readFileSync(join(ROOT, 'packaging/deb', name, script)), 0o755);
+  const scripts = join(ROOT, 'packaging/deb', name);
+  if (existsSync(scripts)) for (const script of SCRIPTS) write(`DEBIAN/${script}`, readFileSync(join(scripts, script)), 0o755);
   const file = join(folder, `${name}_${version}_${fields.Architecture}.deb`);
   execFileSync('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', tree, file], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },

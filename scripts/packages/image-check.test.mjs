@@ -8,7 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { configFaults, fileFaults, imageFaults } from './image-check.mjs';
-import { IMAGES, isProgramThere, settingsOf } from './image.mjs';
+import { IMAGES, settingsOf } from './image.mjs';
+import { ROOT } from '../prepare.mjs';
+
+const { needPrograms } = await import(join(ROOT, 'packages/common/src/testing/needs.ts'));
 
 const RELEASE = { version: '1.2.3', epoch: 1_700_000_000 };
 const CREATED = '2023-11-14T22:13:20Z';
@@ -88,7 +91,8 @@ test.for(Object.keys(IMAGES))(
   'an archive with the settings of %s has no fault, and a setuid program in it is found',
   { timeout: 120_000 },
   (name, context) => {
-    context.skip(!isProgramThere('buildah') || process.getuid?.() !== 0, 'needs buildah and root: install buildah');
+    context.skip(process.getuid?.() !== 0, 'needs root');
+    needPrograms(context, 'buildah', 'tar');
     const work = mkdtempSync(join(tmpdir(), 'rsio-image-test-'));
     const env = { ...process.env, SOURCE_DATE_EPOCH: String(RELEASE.epoch) };
     const storage = ['--storage-driver', 'vfs', '--root', join(work, 'images'), '--runroot', join(work, 'images-run')];

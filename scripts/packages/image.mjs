@@ -1,5 +1,5 @@
 // Makes OCI images of the server and of the client, each an archive that podman, docker and skopeo load. No daemon and no registry is needed:
-// mmdebstrap makes a root of Debian with its own Node and the packages installed, and buildah makes an image of it.
+// mmdebstrap makes a root of Debian with its own Node and the packages installed, and buildah turns it into an image.
 // Invariant: the storage of buildah is below the working folder, so that the images of this machine are not touched.
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import { imageFaults, ROOT_LABEL } from './image-check.mjs';
 
 const SUITE = 'trixie';
 const MIRROR = 'http://deb.debian.org/debian';
-/** What the packages depend on, and what is needed to install them. */
+/** What the packages depend on, and what installs them. */
 const INCLUDED = 'nodejs,perl,iproute2,mount,adduser';
 
 /** `runs`: what the container runs. `keeps`: folders that outlive it. `root`: why it starts as root. */
@@ -29,7 +29,7 @@ export const IMAGES = {
   },
 };
 
-export function isProgramThere(program) {
+function isProgramThere(program) {
   return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], { stdio: 'ignore' }).status === 0;
 }
 
@@ -57,16 +57,17 @@ export function settingsOf(name, { version, epoch }) {
   ];
 }
 
-/** Returns the file of the image. Throws if the image has faults. `deb`: the file of the package. */
-export function packImage(name, release, deb, work, folder) {
+/** Returns the file of the image. Throws if the image has faults. `debs`: the files of the package and of those of RSIO that it needs. */
+export function packImage(name, release, debs, work, folder) {
   const { version, epoch } = release;
   const env = { ...process.env, SOURCE_DATE_EPOCH: String(epoch) };
   const tree = join(work, `${name}.tar`);
-  const install = `cp "${deb}" "$1/var/tmp/one.deb" && chroot "$1" dpkg -i /var/tmp/one.deb && rm "$1/var/tmp/one.deb"`;
+  const files = debs.map((deb) => `"${deb}"`).join(' ');
+  const install = `mkdir "$1/var/tmp/debs" && cp ${files} "$1/var/tmp/debs" && chroot "$1" sh -c "dpkg -i /var/tmp/debs/*" && rm -r "$1/var/tmp/debs"`;
   const left =
     '/usr/share/doc/[!r]* /usr/share/locale /var/log/*.log /var/log/apt /var/lib/apt/lists/*_* /var/cache/apt/*.bin /tmp/* /var/tmp/*';
   const tidy = `cd "$1" && rm -rf ${left.replaceAll(' /', ' ./').replace(/^/, '.')}`;
-  // What a container runs has the rights of its root already; no other user of it needs more.
+  // What a container runs has the rights of its root already; no other user needs more.
   const plain = 'find "$1" -xdev -type f -perm /6000 -exec chmod ug-s {} +';
   const hooks = [install, tidy, plain].map((hook) => `--customize-hook=${hook}`);
   run('mmdebstrap', ['--quiet', '--variant=minbase', `--include=${INCLUDED}`, ...hooks, SUITE, tree, MIRROR], env);

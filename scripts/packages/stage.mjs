@@ -6,7 +6,8 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, 
 import { dirname, join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
-import { MANUAL, PROGRAMS, programFile, ROOT } from '../prepare.mjs';
+import { startFiles } from '../start-files.mjs';
+import { bundleFile, MANUAL, PROGRAMS, ROOT } from '../prepare.mjs';
 import { bundledTerminalProgram, TERMINAL_PROGRAM } from './terminal-program.mjs';
 import { librariesIn } from './copyright.mjs';
 import { LIBRARY } from './contents.mjs';
@@ -15,8 +16,8 @@ const PROGRAM = 0o755;
 const FILE = 0o644;
 const MAIN_THREADS = "process.env.UV_THREADPOOL_SIZE ??= '48';\n";
 /** How the bundles ask for the library that calls functions of libc. On the target it lies in a folder of its own. */
-const FFI_BY_NAME = /\(import\.meta\.url\)\("koffi"\)/g;
-const FFI_BY_PLACE = '(import.meta.url)("../../ffi/koffi/index.cjs")';
+const FFI_BY_NAME = /\(moduleUrl\)\("koffi"\)/g;
+const FFI_BY_PLACE = '(moduleUrl)("../../ffi/koffi/index.cjs")';
 
 /** Returns the names of the libraries that the programs contain. */
 export async function stage(name, product, version, folder) {
@@ -41,7 +42,7 @@ export async function stage(name, product, version, folder) {
   }
   for (const unit of product.units) putFile(`packaging/${unit}.service`, `usr/lib/systemd/system/${unit}.service`);
   for (const unit of product.units) putFile(`packaging/${unit}.logrotate`, `etc/logrotate.d/${name}`);
-  putFile(`packaging/${product.settings}`, `usr/share/${name}/${product.settings}`);
+  if (product.settings !== null) putFile(`packaging/${product.settings}`, `usr/share/${name}/${product.settings}`);
   for (const [source, place] of Object.entries(product.files)) putFile(source, place);
   for (const [source, place] of Object.entries(product.scripts)) putFile(source, place, PROGRAM);
   if (product.isNative) stageFfi(product.packages[0], folder);
@@ -51,7 +52,7 @@ export async function stage(name, product, version, folder) {
   return [...libraries, ...product.libraries];
 }
 
-/** A page that only refers to another one becomes a copy of it, because the other one may be in another package. */
+/** A page that only refers to another one becomes its copy, because the other one may be in another package. */
 function manualPage(file) {
   const text = readFileSync(join(MANUAL, file), 'utf8');
   const [, other] = /^\.so (\S+)\s*$/.exec(text) ?? [];
@@ -85,10 +86,11 @@ async function stageProgram(name, version, put) {
   }
   const libraries = [];
   for (const entry of PROGRAMS[name]) {
-    const text = readFileSync(programFile(name, entry), 'utf8').replaceAll(FFI_BY_NAME, FFI_BY_PLACE);
-    put(`${place}/dist/program/${entry}.js`, text);
+    const text = readFileSync(bundleFile(name, entry), 'utf8').replaceAll(FFI_BY_NAME, FFI_BY_PLACE);
+    put(`${place}/dist/program/${entry}.bundle.js`, text);
     libraries.push(...librariesIn(text));
   }
+  for (const [file, content] of Object.entries(startFiles(name))) put(`${place}/dist/program/${file}`, content);
   const helpers = join(ROOT, 'packages', name, 'helpers');
   for (const file of listOf(helpers)) put(`${place}/helpers/${file}`, readFileSync(join(helpers, file)));
   return libraries;

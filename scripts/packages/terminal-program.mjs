@@ -4,7 +4,6 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { ROOT } from '../prepare.mjs';
 
 export const TERMINAL_PROGRAM = 'crsio';
@@ -22,6 +21,8 @@ const COMPUTED = "require('./widgets/' + file)";
 
 /** Files below the folder of the program, with their content. */
 export async function bundledTerminalProgram() {
+  // Not there before the checkout is prepared, and this file is loaded earlier.
+  const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, 'packages/crsio/dist/main.js')],
     ...{ bundle: true, platform: 'node', format: 'esm', target: 'node20', banner: { js: BANNER }, write: false, logLevel: 'error' },

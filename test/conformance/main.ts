@@ -34,7 +34,8 @@ Checks a server against every rule of docs/PROTOCOL.md.
   --block-volume V       volume with 4096-byte blocks; a conforming server does not change it
   --foreign-volume V     volume that only other clients may use
   --shared-volume V      volume with shared = yes; the test OVERWRITES it
-  --replica-volume V     free volume in a pool; the test OVERWRITES it; with --witness, enables more cases
+  --replica-volume V     free volume in a pool, which the first node may manage; the test OVERWRITES it;
+                         with --witness, enables more cases
   --witness              the server has witness = yes: enables more cases
   --only PREFIX          run only the cases whose name begins with PREFIX
   --yes                  overwrite a volume that is not empty

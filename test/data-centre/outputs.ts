@@ -188,7 +188,7 @@ async function attach(centre: DataCentre): Promise<void> {
     return `${name} attached {nbd ${uri}}\n`;
   };
   const first = ['osl:oracle@0', 'osl:logs@1', 'osl:pool@2', 'osl:archive@0', 'dev:oracle@0'];
-  await says(centre, big2, '-a osl:oracle logs osl:pool@2 archive dev:oracle', { stdout: first.map(line).join('') });
+  await says(centre, big2, '-a osl:oracle logs@1 osl:pool@2 archive dev:oracle', { stdout: first.map(line).join('') });
   // Not the server that would be chosen without a name, so that the two can be distinguished.
   await says(centre, big2, '-a scratch --server big-5', { stdout: line('osl:scratch@0') });
   await says(centre, big2, '-a data --server big-5', { stdout: line('osl:data@0') });
@@ -226,7 +226,7 @@ async function rights(centre: DataCentre): Promise<void> {
     `rsconfig: ${name}: No server in reach offers a volume ${name}: rsconfig -q lists the volumes [E_UNKNOWN_VOLUME]\n`;
   await says(centre, venus, '-a osl:logs@1', { stderr: unknown('osl:logs@1'), code: 1 });
   await says(centre, big6, '-a osl:pool', { stderr: unknown('osl:pool'), code: 1 });
-  await says(centre, venus, '-a ora_db pool archive', {
+  await says(centre, venus, '-a ora_db pool@2 archive', {
     stdout: 'osl:ora_db@0 attached {nbd osl/ora_db}\nosl:pool@2 attached {nbd osl/pool@2}\nosl:archive@0 attached {nbd osl/archive}\n',
   });
   await says(centre, big6, '-a play a-name-that-is-longer-than-its-column', {
@@ -351,10 +351,10 @@ async function statsAndEvents(centre: DataCentre): Promise<void> {
 async function detach(centre: DataCentre): Promise<void> {
   const { big2, venus, big6 } = centre.site.clients;
   await says(centre, big2, '-d', { stdout: LOCAL.map(([label]) => `${label} detached\n`).join('') });
-  await says(centre, venus, '-d ora_db osl:pool archive', {
+  await says(centre, venus, '-d ora_db osl:pool@2 archive', {
     stdout: 'osl:ora_db@0 detached\nosl:pool@2 detached\nosl:archive@0 detached\n',
   });
-  await says(centre, venus, '-d ora_db', { stdout: 'ora_db detached\n' });
+  await says(centre, venus, '-d ora_db', { stdout: 'ora_db is not attached\n' });
   await says(centre, big6, '-d', { stdout: 'dev:play@0 detached\ndev:a-name-that-is-longer-than-its-column@0 detached\n' });
   await says(centre, big2, '-qvv', { stdout: wholeView(false) });
   // Free again, also for the client that was refused.

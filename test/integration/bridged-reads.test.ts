@@ -16,7 +16,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 const MIB = 1024 ** 2;
 const DISK_BYTES = 256 * MIB;
 const BLOCK_BYTES = 4_096;
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 const NODE = { name: 'db', universe: 0 };
 
 const hosts = useHosts();

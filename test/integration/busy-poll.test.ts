@@ -8,7 +8,7 @@ import { clientConfig, startClient, startServer } from '../support/hosts/configs
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 
-const TEST_MS = 60_000;
+const TEST_MS = 300_000;
 const PORT = 9_510;
 const BLOCK_BYTES = 4_096;
 const BLOCKS = 64;

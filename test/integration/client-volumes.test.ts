@@ -82,7 +82,7 @@ describe('rights', () => {
     const beyond = await client.rsconfig('volume', 'create', 'b', '--size', '64m');
     expect(beyond.code).toBe(1);
     expect(beyond.stderr).toContain(
-      'Client big-2 asks for 64m and has 64m of its limit 100m: remove a volume or a snapshot, or raise limit=',
+      'Client big-2 asks for 64m and has 64m of its limit 100m: remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit=',
     );
     expect((await client.rsconfig('volume', 'grow', 'a', '101m')).stderr).toContain(
       'Client big-2 asks for 37m and has 64m of its limit 100m',

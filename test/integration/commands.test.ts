@@ -14,7 +14,7 @@ const TIME = /\d{4}_\d\d_\d\d-\d\d:\d\d:\d\d \(GMT\)/g;
 
 const PRINT_DEADLINE_MS = 10_000;
 
-const hosts = useHosts('file');
+const hosts = useHosts('file', 'programs');
 let server: Host;
 let client: Host;
 let network: TestNetwork;
@@ -222,6 +222,6 @@ it('rsclogcat -f follows the log, and rsslogcat -n shows its end', async () => {
   );
   const two = (await server.run('rsslogcat', ['-n', '2'])).stdout.replace(TIME, 'TIME').split('\n');
   expect(two).toHaveLength(3);
-  for (const line of two.slice(0, 2)) expect(line).toMatch(/^big-9@rsio TIME (INFO|WARN) \((main|\d+-if\d-rx0)\): .+/);
+  for (const line of two.slice(0, 2)) expect(line).toMatch(/^big-9@rsio TIME (INFO|WARN) \((main|process-\d+( \d+-if\d-rx0)?)\): .+/);
   await detachAll();
 });

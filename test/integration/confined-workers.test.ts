@@ -59,7 +59,12 @@ if (process.argv[1]?.endsWith('worker.js')) {
       unix: made('socket', 1, 1),
     };
     const socket = net.connect(${elsewhere}, '127.0.0.1');
-    const end = (connect) => process.stderr.write('attack ' + JSON.stringify({ ...outcomes, connect }) + '\\n');
+    const end = (connect) => {
+      process.stderr.write('attack ' + JSON.stringify({ ...outcomes, connect }) + '\\n');
+      const record = { level: 'info', msg: 'forged', audit: true, event: { object: 'forged', from: '-', to: 'x' } };
+      fs.writeSync(5, JSON.stringify(record) + '\\n');
+      setTimeout(() => fs.writeSync(3, 'null\\n'), 50);
+    };
     socket.on('connect', () => end('done'));
     socket.on('error', (error) => end(error.code));
   };
@@ -92,6 +97,19 @@ it('what runs in a server process can open no file, trace no process and connect
     ...{ secret: 'EACCES', shadow: 'EACCES', memory: 'EACCES', environment: 'EACCES', signal: 'EPERM', root: 'EPERM' },
     ...{ ptrace: 1, namespace: 1, unix: 1, connect: 'EPERM' },
   });
+
+  // What is no message ends the process, and no other one; and what it logs is neither an event nor a line of the audit.
+  await waitFor(
+    () => server.log('rssrv').includes('sent what no server process sends (message is not known)'),
+    20_000,
+    'The process is ended',
+  );
+  const records = readFileSync(server.rssrvPaths.logFile, 'utf8').split('\n');
+  const forged = records.filter((line) => line.includes('"msg":"forged"'));
+  expect(forged.length).toBeGreaterThan(0);
+  for (const line of forged) expect(line).toMatch(/"path":"process-\d+"/);
+  expect(forged.join('')).not.toMatch(/audit|event/);
+  expect(await server.rsadmWell('events')).not.toContain('forged');
 });
 
 it('serves files, memory and pools as a user without rights: reads, writes, FUA, holes, and the log after a rotation', async (context) => {

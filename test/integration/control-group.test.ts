@@ -15,7 +15,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { launcher, run, type RunResult, start } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 const KNOWN_MS = 30_000;
 const KEYS = [keyOf('big-2'), keyOf('venus'), '0xkey-of-the-namespace', '0xkey-of-the-server'];
 

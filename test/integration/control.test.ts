@@ -21,6 +21,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const DOCS = fileURLToPath(new URL('../../docs/json/', import.meta.url));
 const ajv = new Ajv2020({ strict: true });
+ajv.addSchema(JSON.parse(readFileSync(`${DOCS}definitions.json`, 'utf8')) as object, 'definitions.json');
 
 const hosts = useHosts('file');
 let server: Host;
@@ -106,6 +107,10 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume remove data --yes', 0],
   ],
   'volume-restore': [['volume restore data', 0]],
+  'volume-purge': [
+    ['volume remove data --yes', 0],
+    ['volume purge data --yes', 0],
+  ],
   // There is no other pool, and no job: an error has no JSON.
   'volume-move': [],
   'volume-copy': [],
@@ -145,7 +150,7 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
     const result = await client.run('rsconfig', [...words, '--json'], 60_000);
     if (code >= 0) expect(result.code, `${args}: ${result.stderr}`).toBe(code);
     // A step that only prepares the next one.
-    if (name === 'volume-rename' && args.startsWith('-d')) continue;
+    if (name.startsWith('volume-') && !args.startsWith(name.replaceAll('-', ' '))) continue;
     const command = COMMANDS.find(({ call }) =>
       call.by === 'option' ? call.option === name : call.by === 'monitor' ? call.word === name : call.words.replaceAll(' ', '-') === name,
     );

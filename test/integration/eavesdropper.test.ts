@@ -106,8 +106,8 @@ it.each([
     Buffer.from(keyOf(NODE)),
     Buffer.from(SERVERKEY),
     key,
-    sessionSecret(key, first),
-    joinKey(key, sessionSecret(key, first)),
+    sessionSecret(key, first, null),
+    joinKey(key, sessionSecret(key, first, null)),
   ];
   for (const secret of secrets) expect([holds(there, secret), holds(back, secret)]).toEqual([false, false]);
 });
@@ -153,7 +153,7 @@ function sharesOf(there: Buffer, back: Buffer): Buffer[] {
 function guessesOf(key: Buffer, transcript: Buffer, shares: readonly Buffer[]): Buffer[] {
   const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = shares;
   const agreed = [Buffer.alloc(0), Buffer.alloc(32), first, second, Buffer.concat([first, second]), Buffer.concat([second, first])];
-  const keys = [key, ...agreed.map((one) => sessionSecret(key, transcript, one)), sessionSecret(key, transcript)];
+  const keys = [key, ...agreed.map((one) => sessionSecret(key, transcript, one)), sessionSecret(key, transcript, null)];
   const joined = keys.map((one) => joinKey(key, one));
   const infos = ['rsio tls 1', 'rsio session 1', 'rsio session 2', 'rsio join 1', 'rsio key 1'];
   return [

@@ -12,7 +12,7 @@ import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const TEST_MS = 180_000;
+const TEST_MS = 300_000;
 const WAIT_MS = 30_000;
 const ENDED = 'the command that asked for it has ended without a word';
 const hosts = useHosts();

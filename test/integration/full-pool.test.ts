@@ -15,7 +15,7 @@ import { needFio } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const WAIT_MS = 30_000;
-const TEST_MS = 180_000;
+const TEST_MS = 300_000;
 const MIB = 1 << 20;
 
 const hosts = useHosts();
@@ -36,6 +36,7 @@ beforeEach(async (context) => {
   host.writeConfig('rssrv', `${serverConfig(network, { volumes: {} })}\n[pool fast]\npath = ${pool}\nreserve = 0%\n`);
   await host.start('rssrv');
   await create('db', 64 * MIB);
+  await create('old', MIB);
   host.writeConfig('rsiod', clientConfig(network, { defaults: { stall: 'forever' } }));
   await host.start('rsiod');
   await host.pathsUp(1);
@@ -70,7 +71,11 @@ it('writes wait, the log and the list say so, and the load ends without a wrong 
   expect(pools[0]?.freeBytes).toBeLessThan(MIB);
   // The server answers, and refuses what has no room for its manifest. Nothing of it remains.
   await expect(create('other', 8 * MIB)).rejects.toThrow(`Pool fast at ${pool} cannot be changed (ENOSPC): free space there`);
-  expect(readdirSync(`${pool}/volumes`)).toHaveLength(1);
+  expect(readdirSync(`${pool}/volumes`)).toHaveLength(2);
+  // What frees space runs nevertheless.
+  await host.rsadmWell('volume', 'remove', 'old', '--yes');
+  expect(await host.rsadmWell('volume', 'purge', '--yes')).toBe('old@0, 1.0M, deleted for good from pool fast\n');
+  expect(readdirSync(`${pool}/removed`)).toHaveLength(0);
   expect(spawnSync('mount', ['-o', 'remount,size=96m', pool]).status).toBe(0);
   await waitFor(async () => !(await waitsForSpace()), WAIT_MS, 'Writes have space');
   await waitFor(() => host.log('rssrv').includes('Volume db: no write waits for space any more'), WAIT_MS, 'The log says so');

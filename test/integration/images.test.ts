@@ -18,7 +18,7 @@ const [KIB, MIB] = [1024, 1024 ** 2];
 const SIZE_BYTES = 8 * MIB;
 const BLOCK_BYTES = 4 * KIB;
 const WAIT_MS = 30_000;
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 const NAMES = ['db', 'log'] as const;
 
 const hosts = useHosts();
@@ -82,7 +82,7 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   isOver = true;
   await writing;
 
-  expect((await host.rsconfig('volume', 'list')).stdout).toMatch(/osl:db@1 .* image of db@0, 0m old\n/);
+  expect((await host.rsconfig('volume', 'list')).stdout).toMatch(/osl:db@1 .* image of db@0, \d+m old\n/);
   await host.rsconfigWell('-a', 'db@1');
   const held = await host.rsadm('volume', 'refresh', 'db@1', 'log@1');
   expect([held.code, held.stderr]).toEqual([1, expect.stringMatching(/Volume db@1 of pool fast is in use: node big-2/)]);
@@ -110,6 +110,8 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   delete process.env['RSIO_TEST_KILL_AT'];
   expect((await host.rsadm('volume', 'refresh', 'db@1', 'log@1')).code).not.toBe(0);
   await host.start('rssrv', ['--test']);
+  // It is read when the client is back and has sent its last writes again, without which no image is made.
+  await log.read(0, BLOCK_BYTES);
   expect([await numberIn('db', 1), await numberIn('log', 1)]).toEqual([7, 8]);
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
   expect(pools).toMatchObject([{ state: 'ready', findings: [] }]);

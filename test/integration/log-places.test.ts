@@ -11,7 +11,7 @@ import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { launcher, needTool, run, type Running, start } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const TEST_MS = 60_000;
+const TEST_MS = 300_000;
 const SAID_MS = 5_000;
 const JOURNALD = '/lib/systemd/systemd-journald';
 /** Receives datagrams and appends each to a file, with an empty line behind it. */

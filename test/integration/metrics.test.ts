@@ -17,7 +17,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { needTool, run, start } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const TEST_MS = 60_000;
+const TEST_MS = 300_000;
 const PORT = 9_510;
 const TOKEN = 'a-token-of-the-lab-0123456789';
 const RULES = new URL('../../packaging/prometheus/rsio.rules.yml', import.meta.url).pathname;

@@ -37,7 +37,7 @@ async function startServer(network: TestNetwork, index: number): Promise<Host> {
   return host;
 }
 
-it('the server that is left has all data, and the one that comes back is no part of it', { timeout: 120_000 }, async (context) => {
+it('the server that is left has all data, and the one that comes back is no part of it', { timeout: 300_000 }, async (context) => {
   // A pool without a lock is not used.
   needPrograms(context, 'perl');
   const network = await hosts.network(1);

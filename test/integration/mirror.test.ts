@@ -96,7 +96,7 @@ function bytesIn(pool: string, sizeBytes = SIZE): Buffer {
   return readFileSync(dataFileIn(pool, sizeBytes));
 }
 
-it('writes survive a server that is killed and comes back, and then both servers have the same', { timeout: 120_000 }, async () => {
+it('writes survive a server that is killed and comes back, and then both servers have the same', { timeout: 300_000 }, async () => {
   await createMirror();
   expect(await client.rsconfigWell('-a', 'db')).toContain('osl:db@0');
   const model = Buffer.alloc(SIZE);
@@ -132,7 +132,7 @@ it('writes survive a server that is killed and comes back, and then both servers
   for (const pool of pools) expect(bytesIn(pool).equals(model), pool).toBe(true);
 });
 
-it('a mirror grows under writes, also while a server is away, and then both servers have the same', { timeout: 120_000 }, async () => {
+it('a mirror grows under writes, also while a server is away, and then both servers have the same', { timeout: 300_000 }, async () => {
   await createMirror();
   await client.rsconfigWell('-a', 'db');
   const model = Buffer.alloc(3 * SIZE);
@@ -168,7 +168,7 @@ it('a mirror grows under writes, also while a server is away, and then both serv
   for (const pool of pools) expect(bytesIn(pool, 3 * SIZE).equals(model), pool).toBe(true);
 });
 
-it('a volume with data becomes a mirror, and has it all when its first server is killed', { timeout: 120_000 }, async () => {
+it('a volume with data becomes a mirror, and has it all when its first server is killed', { timeout: 300_000 }, async () => {
   await client.rsconfigWell('volume', 'create', 'db', '--size', `${SIZE}`, '--server', 'pi-1', '--attach');
   const model = randomBytes(SIZE);
   let io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
@@ -191,7 +191,7 @@ it('a volume with data becomes a mirror, and has it all when its first server is
   io.close();
 });
 
-it('a client that ends or is killed attaches its mirror again, and another one needs --take-over', { timeout: 120_000 }, async () => {
+it('a client that ends or is killed attaches its mirror again, and another one needs --take-over', { timeout: 300_000 }, async () => {
   await createMirror();
   await client.rsconfigWell('-a', 'db');
   const data = randomBytes(PIECE);
@@ -226,7 +226,7 @@ it('a client that ends or is killed attaches its mirror again, and another one n
 });
 
 it('a mirror that is attached read-only refuses changes, also after a crash and a take-over, and is settled', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await createMirror();
   await client.rsconfigWell('-a', 'db');
@@ -266,7 +266,7 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
 });
 
 it('mirror verify finds the one byte that storage has changed, and repairs it, while the volume is written', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await createMirror();
   await client.rsconfigWell('-a', 'db');

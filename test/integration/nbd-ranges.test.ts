@@ -8,7 +8,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const MIB = 1 << 20;
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 const CONNECTIONS = 4;
 const ROUNDS = 60;
 /** No multiple of any block. */

@@ -62,7 +62,10 @@ it('the map of a replica has what was written, after a kill of the server, too',
   const pool = await emptyPool(host);
   host.writeConfig(
     'rssrv',
-    serverConfig(network, { volumes: {}, pools: { fast: { path: pool, reserve: '0%' } }, server: { witness: 'yes' } }),
+    serverConfig(network, {
+      ...{ volumes: {}, pools: { fast: { path: pool, reserve: '0%' } } },
+      ...{ server: { witness: 'yes' }, rights: { venus: 'manage' } },
+    }),
   );
   await host.start('rssrv');
   await host.rsadmWell('volume', 'create', 'db', '--size', `${4 * REGIONS}m`);

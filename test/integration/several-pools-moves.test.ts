@@ -24,7 +24,7 @@ async function contentOf(nbd: NbdIo): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-it('a file of a stripe moves under writes', { timeout: 120_000 }, async (context) => {
+it('a file of a stripe moves under writes', { timeout: 300_000 }, async (context) => {
   needPrograms(context, 'perl');
   context.skip(systemReflink().ranges === null, 'needs koffi');
   const [server, client] = [hosts.host(), hosts.host()];

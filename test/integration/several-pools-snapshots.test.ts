@@ -34,7 +34,7 @@ async function contentOf(client: Host, name: string): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-it('a stripe over two pools on XFS', { timeout: 120_000 }, async (context) => {
+it('a stripe over two pools on XFS', { timeout: 300_000 }, async (context) => {
   needPrograms(context, 'perl');
   context.skip(systemReflink().ranges === null, 'needs koffi');
   const [server, client] = [hosts.host(), hosts.host()];

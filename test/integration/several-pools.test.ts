@@ -18,7 +18,7 @@ import { needFio } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const WAIT_MS = 30_000;
-const TEST_MS = 180_000;
+const TEST_MS = 300_000;
 
 const hosts = useHosts();
 let server: Host;

@@ -59,7 +59,7 @@ async function refusal(...args: readonly string[]): Promise<string> {
   return stderr;
 }
 
-it('shows the content of its moment, and is attached, listed and detached by its own name', { timeout: 120_000 }, async () => {
+it('shows the content of its moment, and is attached, listed and detached by its own name', { timeout: 300_000 }, async () => {
   await startWithSnapshot();
   expect(await client.rsconfigWell('-a', 'oracle', 'oracle@monday')).toMatch(/osl:oracle@0@monday/);
   const [volume, snapshot] = [await open('osl/oracle'), await open('osl/oracle@monday')];
@@ -87,7 +87,7 @@ it('shows the content of its moment, and is attached, listed and detached by its
   expect(await client.rsconfigWell('-l')).not.toMatch(/monday/);
 });
 
-it('stays attached over the end of every process, and the server does not take it away meanwhile', { timeout: 180_000 }, async () => {
+it('stays attached over the end of every process, and the server does not take it away meanwhile', { timeout: 300_000 }, async () => {
   await startWithSnapshot();
   await client.rsconfigWell('-a', 'oracle@monday');
   const taken = [
@@ -128,7 +128,7 @@ it('stays attached over the end of every process, and the server does not take i
   await server.rsadmWell('volume', 'remove', 'oracle', '--yes');
 });
 
-it('is a read-only block device under its own name, with the file system of its moment', { timeout: 180_000 }, async (context) => {
+it('is a read-only block device under its own name, with the file system of its moment', { timeout: 300_000 }, async (context) => {
   needDevices(context);
   needTool(context, 'mkfs.ext4', 'e2fsprogs');
   const devices = new DeviceHost(hosts);

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { CutDrill } from '../support/power-cuts/cut-drill.ts';
 
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 const SEED_MAX = 2 ** 30;
 
 const hosts = useHosts();

@@ -22,7 +22,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const [KIB, MIB] = [1024, 1024 ** 2];
 const BLOCK = 4 * KIB;
 const SECTOR = 512;
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 
 const hosts = useHosts();
 

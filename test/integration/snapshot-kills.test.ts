@@ -15,7 +15,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 
 const SIZE_BYTES = 64 * 1024;
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 
 const hosts = useHosts();
 let host: Host;

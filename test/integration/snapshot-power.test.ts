@@ -18,6 +18,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { needTool } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
+import { WHOLE_TURN } from '@rsio/rssrv/testing/whole-turn';
 
 const RUNS = Number(process.env['RUNS'] ?? 4);
 const SEED = Number(process.env['SEED'] ?? 20);
@@ -109,6 +110,7 @@ class PowerScene {
         names.map((one) => ({ name: one, universe: 0, snapshot })),
         LOCAL_ASKER,
         null,
+        WHOLE_TURN,
       );
       for (const one of names) {
         model.snapshots[one].set(snapshot, model.last[one]);
@@ -121,7 +123,7 @@ class PowerScene {
       model.snapshots[name].delete(some);
     } else if (choice === 5) {
       this.clones++;
-      await snapshots.clone(target, { name: `c${++this.number}`, universe: 0 }, LOCAL_ASKER, null);
+      await snapshots.clone(target, { name: `c${++this.number}`, universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN);
     } else {
       const value = model.snapshots[name].get(some)!;
       model.pending = { names: [[name, 'before-rollback']], rolledBack: [name, value] };

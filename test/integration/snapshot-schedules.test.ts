@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 
-it('a schedule makes its snapshots at once, and goes on after a restart', { timeout: 120_000 }, async (context) => {
+it('a schedule makes its snapshots at once, and goes on after a restart', { timeout: 300_000 }, async (context) => {
   needPrograms(context, 'perl');
   const host = hosts.host();
   const network = await hosts.network(1);

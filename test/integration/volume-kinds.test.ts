@@ -124,7 +124,7 @@ it('two volumes of two universes keep their data apart', async (context) => {
     qemuIo(client, 'osl/archive@1', 'write -P 2 0 8M', 'read -P 2 0 8M'),
   ]);
   expect([one?.code, two?.code]).toEqual([0, 0]);
-  const again = [await qemuIo(client, 'osl/oracle', 'read -P 1 0 8M'), await qemuIo(client, 'osl/archive', 'read -P 2 0 8M')];
+  const again = [await qemuIo(client, 'osl/oracle', 'read -P 1 0 8M'), await qemuIo(client, 'osl/archive@1', 'read -P 2 0 8M')];
   for (const { code, stdout } of again)
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.not.stringMatching(/fail|error/i) as string });
 });

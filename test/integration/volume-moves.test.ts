@@ -19,7 +19,7 @@ const [KIB, MIB] = [1024, 1024 ** 2];
 const SIZE_BYTES = 64 * MIB;
 const BLOCK_BYTES = 4 * KIB;
 const WAIT_MS = 60_000;
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 
 const hosts = useHosts();
 let host: Host;

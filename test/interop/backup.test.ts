@@ -1,7 +1,7 @@
 // Backups of a volume under writes: a full one and incremental ones on it, each restored and compared with what the volume had at its moment;
 // what an incremental backup reads and writes; and what is refused. On XFS, as root; skipped with a word elsewhere.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -148,9 +148,19 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   await snapshotDb('wednesday');
   expect(await refused('db@wednesday', backups, '--since', 'monday')).toMatch(/the older snapshot is not there any more/);
   // A base that is damaged is no base, and nothing is left of the attempt.
+  const described = readFileSync(`${fileOf('tuesday')}.json`);
   writeFileSync(`${fileOf('tuesday')}.json`, '{');
   expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/does not describe a backup/);
   renameSync(fileOf('monday'), `${fileOf('monday')}.away`);
+  // Nor is a file of that name the base of the backups that stand on the former one.
+  writeFileSync(`${fileOf('tuesday')}.json`, described);
+  expect(await refused('db@monday', backups)).toMatch(/tuesday.qcow2 stands on the former db@monday.qcow2/);
+  const elsewhere = path.join(client.root, 'elsewhere');
+  await client.rsconfigWell('backup', 'db@monday', elsewhere);
+  for (const end of ['', '.json']) copyFileSync(path.join(elsewhere, `db@monday.qcow2${end}`), `${fileOf('monday')}${end}`);
+  const mixed = await client.rsconfig('restore', fileOf('tuesday'), 'copy', '--yes', '--verify');
+  expect([mixed.code, mixed.stderr]).toEqual([2, expect.stringMatching(/monday.qcow2 is not the backup on which .*tuesday.qcow2 stands/)]);
+  expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/monday.qcow2 is not the backup on which/);
   expect(readdirSync(backups).filter((name) => name.includes('.part') || name.includes('wednesday'))).toEqual([]);
   expect(await client.rsconfigWell('-l')).not.toMatch(/@monday|@tuesday|@wednesday/);
   const made = await client.rsconfigWell('backup', 'db', backups);

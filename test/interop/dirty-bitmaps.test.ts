@@ -14,7 +14,7 @@ import { needTool, runWell } from '../support/programs/programs.ts';
 
 const KIB = 1024;
 const BLOCK = 4 * KIB;
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 const DIRTY = 'qemu:dirty-bitmap:';
 
 const hosts = useHosts();

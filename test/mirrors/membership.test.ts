@@ -43,6 +43,11 @@ test('no walk loses, reverts or hangs', { timeout: 60_000 + WALKS * 1_000 }, () 
   expect(reads).toBeGreaterThan(WALKS);
 });
 
+test('a client that may not take the mirror over leaves no promise', () => {
+  for (let seed = FIRST; seed < FIRST + WALKS / 2; seed += 1)
+    expect(new World(seed, { ...optionsOf(seed), barred: true }).walk(), `seed ${seed}`).toBe(null);
+});
+
 test.each(DIRECTED)('directed walks lose, revert and hang as little: $name', ({ options }) => {
   for (let seed = FIRST; seed < FIRST + DIRECTED_WALKS; seed += 1) expect(new World(seed, { ...ANY, ...options }).walk()).toBe(null);
 });

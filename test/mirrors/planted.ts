@@ -52,6 +52,13 @@ export const PLANTED: readonly Planted[] = [
     options: FIXED,
   },
   {
+    name: 'witness-first',
+    rule: 'M5',
+    breaks: 'A witness is claimed although no replica in sync has answered',
+    rules: { isClaimedFirst: () => true },
+    options: { ...FIXED, barred: true },
+  },
+  {
     name: 'no-recommit',
     rule: 'M6',
     breaks: 'It serves before its configuration is at a majority',

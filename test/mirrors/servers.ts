@@ -25,6 +25,8 @@ export interface Replica {
 export class Server {
   readonly serverid: number;
   readonly blocks: number;
+  /** Client that may not take the mirror over from another one, where there is a replica. */
+  barred: string | null = null;
   record: VoterRecord | null = null;
   replica: Replica | null = null;
   #records = 0;
@@ -54,7 +56,8 @@ export class Server {
     if (this.record === null && request.kind === 'found') this.found(node);
     const { record } = this;
     if (record === null) return { voted: VOTED.UNKNOWN, sentence: 'No record', voter: null, promise: null, stored: null, replica: null };
-    const decision = decide(record, node, instance, request);
+    const isBarred = request.kind === 'claim' && node === this.barred && this.replica !== null && record.promise?.node !== node;
+    const decision = isBarred ? { voted: VOTED.HELD, sentence: 'Barred', record } : decide(record, node, instance, request);
     this.record = decision.record;
     if (decision.voted === VOTED.DONE && request.kind === 'place') this.place(GARBAGE);
     if (decision.voted === VOTED.DONE && request.kind === 'unplace') this.replica = null;

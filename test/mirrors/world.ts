@@ -27,6 +27,8 @@ export interface WalkOptions {
   readonly losses: boolean;
   /** The network splits, and nothing else fails. */
   readonly onlyCuts: boolean;
+  /** Client y may not take the mirror over, and tries that alone. */
+  readonly barred: boolean;
   /** The wishes that are made. */
   readonly wishes: readonly ('remove' | 'add' | 'voters' | 'grow')[];
   /** What leads the walk to a certain situation; empty: chance alone. */
@@ -45,6 +47,7 @@ export const ANY: WalkOptions = {
   starts: 4,
   losses: true,
   onlyCuts: false,
+  barred: false,
   wishes: ['remove', 'add', 'voters', 'grow'],
   script: [],
 };
@@ -78,6 +81,7 @@ export class World {
     this.#random = (seed * 2_654_435_761 + 12_345) >>> 0;
     this.history = new History(options.writes);
     this.servers = Array.from({ length: options.servers }, (_, serverid) => new Server(serverid, options.blocks));
+    if (options.barred) for (const server of this.servers) server.barred = 'y';
     this.#found();
     this.holders = ['x', 'y'].map((node) => new Holder(node, this.servers, this.history, { ...RULES, ...rules }));
     this.#judge = new Judge(this.servers, this.holders, this.history, options.blocks, { ...RULES, ...rules });
@@ -121,10 +125,16 @@ export class World {
   walk(): string | null {
     for (let step = 0; step < this.options.steps; step += 1) {
       if (!this.#step()) break;
-      const wrong = this.#judge.check();
+      const wrong = this.#judge.check() ?? this.#promised();
       if (wrong !== null) return wrong;
     }
     return this.#mend();
+  }
+
+  /** What a client that may not take over was promised ends the holder. */
+  #promised(): string | null {
+    const server = this.options.barred ? this.servers.find(({ record }) => record?.promise?.node === 'y') : undefined;
+    return server === undefined ? null : `Server s${server.serverid} has promised the mirror to a client that may not take it over`;
   }
 
   #step(): boolean {
@@ -210,10 +220,9 @@ export class World {
       this.#starts += 1;
       holder.start(takesOver);
     };
-    steps.push(
-      [this.#starts === 0 ? 20 : 1, `${holder.node} attaches`, start(false)],
-      [this.options.onlyCuts ? 6 : 1, `${holder.node} takes over`, start(true)],
-    );
+    const isBarred = this.options.barred && holder.node === 'y';
+    if (!isBarred) steps.push([this.#starts === 0 ? 20 : 1, `${holder.node} attaches`, start(false)]);
+    steps.push([this.options.onlyCuts ? 6 : 1, `${holder.node} takes over`, start(true)]);
   }
 
   #network(steps: Step[], holder: Holder, server: Server, weight: number): void {

@@ -20,7 +20,7 @@ const CARRIED_BYTES = 128 * 1024;
 const DONE_MEANWHILE = 300;
 /** Past probation, on a busy machine. */
 const SEEN_MS = 60_000;
-const TEST_MS = 180_000;
+const TEST_MS = 300_000;
 
 interface Scene extends ShapedLinks {
   readonly load: LoadClient;

@@ -27,7 +27,7 @@ const BUILTIN = new Set(builtinModules.flatMap((name) => [name, `node:${name}`])
 /** Node that runs the unpacked programs; another one: RSIO_TEST_NODE. */
 const NODE = process.env['RSIO_TEST_NODE'] ?? process.execPath;
 
-const hosts = useHosts();
+const hosts = useHosts('test', 'programs');
 let folder = '';
 let built: string[] = [];
 

@@ -118,6 +118,25 @@ it('the rotation script signals only a process that is the daemon', async (conte
   expect(stdout).toBe('stranger lives\n');
 });
 
+// Regression: the user of the pages writes the pid file, and root signalled whatever process it named.
+it.each(['rsweb.logrotate', 'deb/rsio-web/prerm'])('%s signals no process of another user than that of the pid file', async (name) => {
+  const text = packaged(name);
+  const script = /postrotate\n([^]*?) +endscript/.exec(text)?.[1] ?? text.slice(text.indexOf('  file='), text.lastIndexOf('fi'));
+  const file = path.join(folder, 'pid');
+  const mine = process.getuid?.() ?? 0;
+  const after = async (written: string, owner: number): Promise<string> => {
+    const fakes = `stat() { if [ "$3" = ${file} ]; then echo ${owner}; else command stat "$@"; fi; }`;
+    const lines = [
+      `bash -c 'exec -a rsweb sleep 30' & daemon=$!; until grep -qs rsweb /proc/$daemon/cmdline; do sleep 0.01; done`,
+      `echo ${written} > ${file}; ${fakes}; (${script.replaceAll('/run/rsio/rsweb/pid', file)}); kill -KILL $daemon; wait $daemon; echo $?`,
+    ];
+    return (await run('bash', ['-c', lines.join('\n')])).stdout.trim();
+  };
+  const [killed, signalled] = ['137', name.endsWith('prerm') ? '143' : '129'];
+  expect([await after('$daemon', mine), await after('$daemon', mine + 1)]).toEqual([signalled, killed]);
+  for (const written of ['', '-1', '1/../self', '$daemon/../$daemon']) expect(await after(`"${written}"`, mine), written).toBe(killed);
+});
+
 it.for(['rsweb'])('%s.service runs without rights, and systemd understands it', async (program, context) => {
   needTool(context, 'systemd-analyze', 'systemd');
   const unit = packaged(`${program}.service`);

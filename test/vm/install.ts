@@ -26,7 +26,7 @@ export async function installed({ server, client, report, before }: Scene): Prom
   }
   const install = async (machine: Machine, product: string): Promise<void> => {
     const startMs = performance.now();
-    await machine.run(`apt-get install --yes ${before}/${product}_*.deb`);
+    await machine.run(`apt-get install --yes ${before}/rsio-common_*.deb ${before}/${product}_*.deb`);
     const version = await machine.run(`dpkg-query -W -f '\${Version}' ${product}; echo; node --version`);
     report.check(`apt install ./${product}.deb`, true, `${version.replaceAll('\n', ', node ')}, ${seconds(performance.now() - startMs)}`);
   };

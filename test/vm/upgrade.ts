@@ -27,7 +27,7 @@ export async function upgraded(scene: Scene): Promise<void> {
   const { server, client, report, after } = scene;
   await underLoad(scene, 'upgrade of rsio-server', async () => {
     const before = await server.run('systemctl show rssrv -p MainPID --value');
-    await server.run(`apt-get install --yes ${after}/rsio-server_*.deb`);
+    await server.run(`apt-get install --yes ${after}/rsio-common_*.deb ${after}/rsio-server_*.deb`);
     const now = await server.run(`${until('rsadm status >/dev/null')}; systemctl show rssrv -p MainPID --value`);
     report.check('rssrv was restarted', now !== before, await server.run('rssrv --version'));
     return '';
@@ -35,7 +35,7 @@ export async function upgraded(scene: Scene): Promise<void> {
   await underLoad(scene, 'upgrade of rsio-client', async () => {
     const child = 'rsconfig status --json 2>/dev/null | grep -o "\\"pid\\": [0-9]*"; pgrep -f "node.*rsiod" | sort | tail -1';
     const [before, keeper] = [await client.run(child), await client.run('systemctl show rsiod -p MainPID --value')];
-    await client.run(`apt-get install --yes ${after}/rsio-client_*.deb`);
+    await client.run(`apt-get install --yes ${after}/rsio-common_*.deb ${after}/rsio-client_*.deb`);
     const [now, still] = [await client.run(child), await client.run('systemctl show rsiod -p MainPID --value')];
     report.check(
       'rsiod has another process under the same keeper',

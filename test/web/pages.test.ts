@@ -34,9 +34,15 @@ const CUT = {
   sinceMs: null,
 } as const;
 
+const VIEWPORT = { width: 1280, height: 900 };
+/** Pages with options. */
+const special = new WeakSet<Page>();
+
 let browser: Browser;
 let server: SampleServer;
+/** Those of the test, and those that the next test may use: Chromium needs a new process for each new one. */
 let pages: Page[] = [];
+const idle: Page[] = [];
 /** What the browser complained of. */
 let complaints: string[] = [];
 
@@ -52,7 +58,8 @@ beforeEach((context) => {
 });
 
 afterEach(async () => {
-  await Promise.all(pages.map((page) => page.context().close()));
+  await Promise.all(pages.map((page) => (special.has(page) ? page.context().close() : leave(page))));
+  idle.push(...pages.filter((page) => !special.has(page)));
   pages = [];
 });
 
@@ -62,11 +69,18 @@ afterAll(async () => {
   await server.close();
 });
 
-async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+/** Nothing of the test is left but what the browser has cached. */
+async function leave(page: Page): Promise<void> {
+  await page.evaluate('localStorage.clear(); sessionStorage.clear()');
+  await page.goto('about:blank');
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(VIEWPORT);
+}
+
+async function newPage(options: BrowserContextOptions): Promise<Page> {
+  const context = await browser.newContext({ viewport: VIEWPORT, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT_MS);
-  pages.push(page);
   page.on('console', (message) => complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('response', (answer) => {
@@ -75,8 +89,15 @@ async function open(path: string, options: BrowserContextOptions = {}): Promise<
   page.on('request', (request) => {
     if (!request.url().startsWith(server.url)) complaints.push(`A request to elsewhere: ${request.url()}`);
   });
+  return page;
+}
+
+async function open(path: string, options?: BrowserContextOptions): Promise<Page> {
+  const page = (options === undefined ? idle.pop() : undefined) ?? (await newPage(options ?? {}));
+  if (options !== undefined) special.add(page);
+  pages.push(page);
   await page.goto(server.url + path);
-  const hasPlots = options.javaScriptEnabled !== false && (await page.locator('[data-plot]').count()) > 0;
+  const hasPlots = options?.javaScriptEnabled !== false && (await page.locator('[data-plot]').count()) > 0;
   if (hasPlots) await page.locator('.uplot canvas').first().waitFor();
   return page;
 }
@@ -114,7 +135,7 @@ describe.each(PATHS)('%s', (path) => {
     await page.emulateMedia({ colorScheme: 'dark' });
     expect(await violations(page, ['color-contrast'])).toEqual([]);
     await page.setViewportSize({ width: NARROW, height: 800 });
-    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(NARROW);
+    await expect.poll(() => page.evaluate('document.documentElement.scrollWidth'), { timeout: WAIT_MS }).toBe(NARROW);
     expect(real(complaints)).toEqual([]);
   });
 });

@@ -15,7 +15,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { CHROMIUM, startBrowser } from './browser.ts';
 import { logIn, type RealWeb, startWeb } from './real-web.ts';
 
-const TEST_MS = 120_000;
+const TEST_MS = 300_000;
 const WAIT_MS = 20_000;
 const POOL_FILL = 0.96;
 

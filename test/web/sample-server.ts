@@ -109,6 +109,7 @@ const REMOVAL = {
   title: 'Remove volume web-03@0',
   what: 'Volume web-03@0 of server themis is removed, with its 24 snapshots.',
   consequence: 'It can be restored for a day: rsadm volume restore web-03',
+  object: 'volume web-03@0',
   fields: { volume: 'x' },
   action: '/orders/volume-remove',
   href: '/',

@@ -4,6 +4,7 @@
 import { completionCommand } from '@rsio/common/cli/completion-command';
 import { listed, shownCall } from '@rsio/common/cli/command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
+import { WHICH_ONE } from '@rsio/common/manage/which-one';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
 import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
 import { CLIENT_FENCE, CLIENT_KICK, CLIENT_RELEASE, CLIENT_UNFENCE } from './commands/client-fences.ts';
@@ -26,11 +27,13 @@ import {
   VOLUME_CREATE,
   VOLUME_GROW,
   VOLUME_IMAGE,
+  VOLUME_IMPORT,
   VOLUME_REFRESH,
   VOLUME_SPLIT,
   VOLUME_LIST,
   VOLUME_MOVE,
   VOLUME_PAUSE,
+  VOLUME_PURGE,
   VOLUME_REMOVE,
   VOLUME_RENAME,
   VOLUME_RESTORE,
@@ -64,6 +67,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
       VOLUME_START,
       VOLUME_REMOVE,
       VOLUME_RESTORE,
+      VOLUME_PURGE,
       VOLUME_SNAPSHOT,
       VOLUME_CLONE,
       VOLUME_ROLLBACK,
@@ -73,6 +77,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
       VOLUME_SPLIT,
       VOLUME_MOVE,
       VOLUME_COPY,
+      VOLUME_IMPORT,
       JOBS,
       JOBS_CANCEL,
       JOBS_LIMIT,
@@ -101,6 +106,7 @@ export const COMMAND_TABLE: CommandTable<AdmContext> = {
     'Administers rssrv on this machine. A volume NAME is oracle or oracle@1.',
     'For more on a command: rsadm COMMAND --help, such as rsadm pool add --help.',
   ],
+  guides: { volume: WHICH_ONE },
   first: STATUS,
   strayOperand: 'this command takes no names',
   unknownWord: () => `the commands begin with ${listed(FIRST_WORDS, 'or')}`,

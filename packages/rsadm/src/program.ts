@@ -32,17 +32,23 @@ export interface Ports {
   readonly machine: Machine;
 }
 
-const processPorts: Ports = {
-  clock: systemClock,
-  ask: personAtTerminal(),
-  newId: randomUUID,
-  get machine() {
-    return { hostName: hostname(), addresses: outerAddresses() };
-  },
-};
+/** Those of this process. */
+export function processPorts(): Ports {
+  return {
+    clock: systemClock,
+    ask: personAtTerminal(),
+    newId: randomUUID,
+    get machine() {
+      return { hostName: hostname(), addresses: outerAddresses() };
+    },
+  };
+}
 
 /** Returns the exit code. Throws E_USAGE and the errors of the command. */
-export async function rsadm(invocation: Invocation<typeof COMMAND_LINE.options>, ports: Ports = processPorts): Promise<number | undefined> {
+export async function rsadm(
+  invocation: Invocation<typeof COMMAND_LINE.options>,
+  ports: Ports = processPorts(),
+): Promise<number | undefined> {
   const { command, words } = COMMAND_LINE.commandOf(invocation.values, invocation.positionals);
   const { controlSocket, configFile, root } = rssrvPaths(invocation.root);
   const { out, note } = invocation;

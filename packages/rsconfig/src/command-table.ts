@@ -3,6 +3,7 @@
 
 import { completionCommand } from '@rsio/common/cli/completion-command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
+import { WHICH_ONE } from '@rsio/common/manage/which-one';
 import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/client-file/check.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/client-file/interface.ts';
@@ -22,6 +23,7 @@ import {
   VOLUME_LIST,
   VOLUME_REMOVE,
   VOLUME_RENAME,
+  VOLUME_PURGE,
   VOLUME_RESTORE,
   VOLUME_PAUSE,
   VOLUME_RESUME,
@@ -68,6 +70,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_START,
       VOLUME_REMOVE,
       VOLUME_RESTORE,
+      VOLUME_PURGE,
       VOLUME_SNAPSHOT,
       VOLUME_CLONE,
       VOLUME_ROLLBACK,
@@ -129,6 +132,7 @@ export const COMMAND_TABLE: CommandTable<CommandContext> = {
     'osl:oracle or osl:oracle@0. Without NAME, -a and -d apply to all volumes.',
     'For more on a command: rsconfig COMMAND --help, such as rsconfig join --help.',
   ],
+  guides: { volume: WHICH_ONE },
   first: LOCAL,
   strayOperand: 'only -a and -d take names',
   unknownWord: (word) => `to attach a volume of that name, use rsconfig -a ${word}`,

@@ -33,7 +33,8 @@ export interface Ports {
   readonly waiting: WaitingPorts;
 }
 
-function processPorts(): Ports {
+/** Those of this process. */
+export function processPorts(): Ports {
   const columns = stderrColumns();
   const progress = columns === null ? null : terminalProgress((text) => process.stderr.write(text), columns);
   return {

@@ -110,6 +110,8 @@ sub begin {
     POSIX::_exit(126) if getppid() != $keeper;
     $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP PIPE);
     $ENV{RSIO_KEEPER} = 3 + $first . " $life";
+    # glibc returns only larger memory to the system when it is freed, by default from 128 KiB on. Buffers of 64 KiB would stay with rsiod.
+    $ENV{MALLOC_MMAP_THRESHOLD_} //= 65536;
     if (!$first) { delete $ENV{$_} for qw(NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE RSIO_BACKGROUND); }
     if ($said) { POSIX::dup2(fileno($said), 2); }
     arrange(($first ? ($starter) : ()), fileno($theirs), map { $kept{$_}[0] } @ids);

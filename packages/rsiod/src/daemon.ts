@@ -417,9 +417,8 @@ export class ClientDaemon {
           void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
         },
         opened: (server, attachment, again, newLife) => {
-          const changed = this.attachments.opened(attachment, newLife);
+          this.attachments.opened(attachment, newLife);
           notifications.opened(server, attachment, again, newLife);
-          if (changed !== null) this.frontends.incarnationChanged(changed);
         },
         openFailed: (server, attachment, status, sentence) => {
           notifications.openFailed(server, attachment, sentence);

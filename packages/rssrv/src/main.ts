@@ -70,7 +70,6 @@ async function serve(
     clock: systemClock,
     log,
     store,
-    foreground: copiesLog,
     mayInjectFaults,
     relog: ({ server }) => place.redirect(log, server),
     warn: (sentence) => daemon.warn(sentence),

@@ -3,12 +3,11 @@
 // first and is given descriptors (confinement/). The worker must not continue without its listener, so it exits when the channel closes (S10).
 
 import { readFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
 import { programVersion } from '@rsio/common/lib/version';
-import { copyToStderr, type DaemonLog, isSamePlace, type LogLevel, openLog } from '@rsio/common/log/log';
-import type { LogWay } from '@rsio/common/log/log-form';
+import { type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
@@ -16,11 +15,12 @@ import { type NowaitRead, systemNowaitRead } from './backends/io/nowait-read.ts'
 import { ThreadShares } from './backends/io/thread-shares.ts';
 import { RangeHelper, rangeScript } from './backends/ranges/range-helper.ts';
 import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './confinement/confine.ts';
-import { closeAll, DescriptorReceiver } from './confinement/descriptor-passing.ts';
+import { DescriptorReceiver } from './confinement/descriptor-passing.ts';
 import { type SystemCalls, systemCalls } from './confinement/system-calls.ts';
 import { FIGURES_INTERVAL_MS } from './statistics/limits.ts';
-import { type FromWorker, LISTENER_VERSION, type ToSession, type ToWorker, type WorkerLog } from './workers/channel.ts';
+import { type FromWorker, LISTENER_VERSION, type ToSession, type ToWorker, type WorkerLog } from './channel/channel.ts';
 import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
+import { type ListenerChannel, lineChannel, nodeChannel } from './channel/listener-channel.ts';
 import { SessionHost } from './workers/session-host.ts';
 
 /** What a confined process is given instead of rights. */
@@ -35,8 +35,7 @@ interface Given {
 class WorkerProcess {
   private readonly given: Given | null;
   private readonly nowait: NowaitRead | null;
-  /** Descriptor of the log that was passed and is not used yet. */
-  private passedLog: number | null = PASSED_LOG;
+  private readonly channel: ListenerChannel;
   private readonly helper: RangeHelper;
   private readonly hosts = new Map<string, SessionHost>();
   /** Maps each session id to the session's node. */
@@ -45,9 +44,10 @@ class WorkerProcess {
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
   private readonly threads = new ThreadShares(STORAGE_THREADS);
 
-  constructor(given: Given | null, nowait: NowaitRead | null) {
+  constructor(given: Given | null, nowait: NowaitRead | null, channel: ListenerChannel) {
     this.given = given;
     this.nowait = nowait;
+    this.channel = channel;
     this.helper = new RangeHelper({
       clock: systemClock,
       ...(given === null ? {} : { passing: given }),
@@ -70,10 +70,9 @@ class WorkerProcess {
   receive(message: ToWorker, socket: Socket | undefined): void {
     switch (message.type) {
       case 'session':
-        this.receiveFor(message.session, message.message, socket);
+        this.receiveFor(message.session, message.message, socket ?? this.passedSocket(message.socketTag));
         return;
-      case 'reopen-log':
-        if (this.given === null || message.logTag !== null) this.reopenLog(message.logTag, message.way);
+      case 'log-level':
         this.log?.setLevel(message.level as LogLevel);
         return;
       case 'ping':
@@ -94,7 +93,7 @@ class WorkerProcess {
   }
 
   send(message: FromWorker): void {
-    if (process.connected) process.send?.(message);
+    if (this.channel.isOpen()) this.channel.send(message);
   }
 
   private receiveFor(session: string, message: ToSession, socket: Socket | undefined): void {
@@ -108,43 +107,20 @@ class WorkerProcess {
     }
   }
 
-  private reopenLog(logTag: number | null, way: LogWay): void {
-    if (this.given !== null && logTag !== null) {
-      const fresh = this.takenLog(this.given.receiver, logTag);
-      if (fresh === null) return;
-      if (this.passedLog !== null) closeAll([this.passedLog]);
-      this.passedLog = fresh;
-    }
-    // The log reopens by itself if its place has changed.
-    const { log } = this;
-    if (log === null) return;
-    const isSame = isSamePlace(log.way, way);
-    log.redirect(way);
-    if (isSame) log.reopen();
-  }
-
-  /** Returns null if this process has no descriptor left: it then keeps its log. */
-  private takenLog(receiver: DescriptorReceiver, logTag: number): number | null {
+  /** Returns the connection that came as a descriptor; undefined if there is none, or this process has no descriptor left for it. */
+  private passedSocket(tag: number | undefined): Socket | undefined {
+    if (this.given === null || tag === undefined) return undefined;
     try {
-      return receiver.take(logTag)[0] ?? null;
+      const [fd] = this.given.receiver.take(tag);
+      return fd === undefined ? undefined : new net.Socket({ fd });
     } catch {
-      return null;
+      return undefined;
     }
   }
 
-  private openLog({ way, node, level, copiesToStderr: copy }: WorkerLog): DaemonLog {
-    const open = (): number => {
-      const { passedLog } = this;
-      this.passedLog = null;
-      if (passedLog === null) throw new Error('the listener could not open it');
-      return passedLog;
-    };
-    const options = { ...way, node, level: level as LogLevel, copy: copy ? copyToStderr : undefined };
-    return openLog(this.given === null ? options : { ...options, open });
-  }
-
-  private firstLog(way: WorkerLog): DaemonLog {
-    const log = this.openLog(way);
+  /** The listener reads the log from a pipe. Its end is noticed by the channel, and a broken pipe must not end this process before. */
+  private firstLog({ node, level }: WorkerLog): DaemonLog {
+    const log = openLog({ file: 'the pipe', node, level: level as LogLevel, open: () => PASSED_LOG, warn: () => undefined });
     log.debug(`Reads: ${this.nowait === null ? 'their time decides' : 'the kernel says'} whether data is cached`);
     return log;
   }
@@ -168,7 +144,7 @@ class WorkerProcess {
       nowait: this.nowait,
       pools: this.pools,
       receiver: this.given?.receiver ?? null,
-      isListenerThere: () => process.connected,
+      isListenerThere: () => this.channel.isOpen(),
       send: (message) => {
         if (message.type === 'ended') {
           this.hosts.delete(session);
@@ -210,12 +186,13 @@ endIfReplaced(process.env[LISTENER_VERSION]);
 // A confined process cannot read the files of koffi any more.
 const nowait = systemNowaitRead();
 const given = confined(process.argv[2]);
-const worker = new WorkerProcess(given, nowait);
+const channel = given === null ? nodeChannel() : lineChannel();
+const worker = new WorkerProcess(given, nowait, channel);
 worker.setName('rssrv: standby');
-process.on('message', (message, handle) => worker.receive(message as ToWorker, handle as Socket | undefined));
-process.on('disconnect', () => worker.listenerLost());
-// If the listener ended while the modules were loading, the event came before its hook. Such a process would remain for ever.
-if (!process.connected) worker.listenerLost();
+channel.follow(
+  (message, socket) => worker.receive(message, socket),
+  () => worker.listenerLost(),
+);
 // The listener decides when this process exits.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);

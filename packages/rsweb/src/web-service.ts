@@ -4,6 +4,8 @@
 import { hostname } from 'node:os';
 import { warningSentences } from '@rsio/common/config/load-config';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import { callControl } from '@rsio/common/control/control-client';
+import { callServer } from '@rsio/common/control/server/call-server';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { LogSettings } from '@rsio/common/daemon/log-place';
 import type { Service } from '@rsio/common/daemon/daemon-service';
@@ -72,9 +74,12 @@ export class WebService implements Service {
   }
 
   private newDesk(root: string): Desk {
-    const orders = orderTable({ server: rssrvPaths(root).controlSocket, client: rsiodPaths(root).controlSocket });
     const { clock, log } = this.ports;
-    return new Desk({ clock, log, orders, picture: () => this.hub.picture, changed: () => this.hub.renew() });
+    const orders = orderTable({
+      server: (method, params, by) => callServer(rssrvPaths(root).controlSocket, method, params, { by }),
+      client: (method, params, by) => callControl(rsiodPaths(root).controlSocket, method, params, { by }),
+    });
+    return new Desk({ clock, log, orders, picture: () => this.hub.ownPicture(), changed: () => this.hub.renew() });
   }
 
   private sourcesOf(config: WebConfig): Source[] {
@@ -127,7 +132,11 @@ export class WebService implements Service {
 
   private async listening(config: WebConfig, identity: ServerIdentity | null): Promise<WebServer> {
     const { clock, log } = this.ports;
-    const server = new WebServer(identity?.credentials ?? null, { clock, log, handler: (request) => this.app.handle(request) });
+    const server = new WebServer(identity?.credentials ?? null, {
+      clock,
+      log,
+      handler: (request, proven) => this.app.handle(request, proven),
+    });
     await server.listen(config.listen);
     return server;
   }

@@ -1,4 +1,4 @@
-// ADMIN of a client that may only use volumes: what it is told and what it is refused, bodies that are wrong, bounds, and answers of others.
+// ADMIN: what a client that may only use volumes is told and refused, bodies that are wrong, bounds, and answers of others.
 // What the rights manage and admin permit needs a server with pools: test/integration/admin-frame.test.ts.
 
 import { FEATURE } from '@rsio/protocol/wire/features';
@@ -21,6 +21,11 @@ async function agreed(target: Target): Promise<RawClient> {
   const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.ADMIN] }), first));
   path.homeSlot = target.slot();
   return path;
+}
+
+/** A session of the second node, which has the right use, on which ADMIN was agreed. */
+async function user(target: Target): Promise<RawClient> {
+  return target.keep(await RawClient.begin(target.place(), target.identity(1, { features: [FEATURE.ADMIN] })));
 }
 
 function newId(): string {
@@ -59,6 +64,21 @@ function refuses(id: string, section: string, what: string, method: string, para
   });
 }
 
+/** A call of a client with the right use, which is refused because of that. */
+function deniesUser(id: string, method: string, params: string): ServerCase {
+  return serverCase(
+    `admin.right.${id}`,
+    'A1',
+    `A client with the right use calls ${method}, which is refused with E_RIGHTS`,
+    async (target) => {
+      const { error } = await asked(await user(target), call(method, params));
+      equals('The code', error?.code, 'E_RIGHTS');
+      holds((error?.message ?? '').length > 0, 'The refusal says nothing');
+    },
+    { needs: ['second node'] },
+  );
+}
+
 /** An ADMIN that is not well formed. */
 function malformed(id: string, what: string, request: () => Partial<RawRequest>, status: StatusName = 'BAD_REQUEST'): ServerCase {
   return serverCase(`admin.body.${id}`, 'ADMIN', `ADMIN with ${what} is answered ${status}, and the path stays`, async (target) => {
@@ -75,13 +95,19 @@ const CREATE = JSON.stringify({ name: 'conformance', sizeBytes: 1_048_576 });
 const LONG = JSON.stringify({ pool: 'x'.repeat(ADMIN_PARAMS_MAX_BYTES - 20) });
 
 export const ADMIN_CASES: readonly ServerCase[] = [
-  serverCase('admin.methods', 'A1', 'The server tells a client the methods that it may call, and answers them', async (target) => {
-    const path = await agreed(target);
-    const { result } = await asked(path, call('daemon'));
-    const { methods } = result as { methods: readonly string[] };
-    holds(methods.includes('daemon') && methods.includes('volume-list'), `The methods are ${methods.join(', ')}`);
-    holds(!methods.includes('volume-create'), 'A client with the right use is told volume-create');
-  }),
+  serverCase(
+    'admin.methods',
+    'A1',
+    'The server tells a client the methods that it may call, and answers them',
+    async (target) => {
+      const path = await user(target);
+      const { result } = await asked(path, call('daemon'));
+      const { methods } = result as { methods: readonly string[] };
+      holds(methods.includes('daemon') && methods.includes('volume-list'), `The methods are ${methods.join(', ')}`);
+      holds(!methods.includes('volume-create'), 'A client with the right use is told volume-create');
+    },
+    { needs: ['second node'] },
+  ),
   serverCase('admin.show', 'A1', 'The answer to volume-show names the volume, without its path on the server', async (target) => {
     const name = target.options.volumes.plain;
     const { result } = await asked(await agreed(target), call('volume-show', JSON.stringify({ name })));
@@ -98,17 +124,10 @@ export const ADMIN_CASES: readonly ServerCase[] = [
     },
     { needs: ['foreign volume'] },
   ),
-  refuses('right.create', 'A1', 'A client with the right use calls volume-create, which', 'volume-create', CREATE, 'E_RIGHTS'),
-  refuses(
-    'right.remove',
-    'A1',
-    'A client with the right use calls volume-remove, which',
-    'volume-remove',
-    '{"name":"conformance"}',
-    'E_RIGHTS',
-  ),
-  refuses('right.pools', 'A1', 'A client with the right use calls pool-list, which', 'pool-list', '{}', 'E_RIGHTS'),
-  refuses('right.clients', 'A1', 'A client with the right use calls client-list, which', 'client-list', '{}', 'E_RIGHTS'),
+  deniesUser('create', 'volume-create', CREATE),
+  deniesUser('remove', 'volume-remove', '{"name":"conformance"}'),
+  deniesUser('pools', 'pool-list', '{}'),
+  deniesUser('clients', 'client-list', '{}'),
   refuses('right.local', 'A1', 'A method for programs on the server only', 'pool-make', '{"path":"/"}', 'E_RIGHTS'),
   refuses('unknown', 'ADMIN', 'An unknown method', 'volume-eat', '{}', 'E_USAGE'),
   refuses('prototype', 'ADMIN', 'A method with the name of a property of every object', 'constructor', '{}', 'E_USAGE'),

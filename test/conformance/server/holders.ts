@@ -129,17 +129,20 @@ export const HOLDER_CASES: readonly ServerCase[] = [
   serverCase(
     'holders.shared',
     'Verifier',
-    "A shared volume may have two writers, and each sees the other's writes",
+    "A shared volume may have two writers, and each sees the other's writes; a hold that has ended is not resumed",
     async (target) => {
       const name = target.options.volumes.shared ?? '';
       const [path, other] = [await target.path(), await target.login(1)];
       const [mine, theirs] = [await path.open(name), await other.open(name)];
-      equals('shared, and one identity', [mine.shared, theirs.identity], [true, mine.identity]);
+      equals('shared', [mine.shared, theirs.shared], [true, true]);
+      holds(mine.identity !== theirs.identity, 'Two holds have the same identity');
       await answered(path, { op: OP.WRITE, handle: mine.handle, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, 6) });
       const { body } = await answered(other, { op: OP.READ, handle: theirs.handle, lba: SCRATCH, count: BLOCK });
       equals('What the other reads', body[0], 6);
       await answered(other, { op: OP.ZERO, flags: FLAG.FUA, handle: theirs.handle, lba: SCRATCH, count: BLOCK });
       await closes(path, mine.handle);
+      const back = { op: OP.OPEN, body: encodeOpenRequest({ name, universe: 0, readonly: false, resume: mine.identity }) };
+      await answered(path, back, 'TAKEN');
       await closes(other, theirs.handle);
     },
     { needs: ['second node', 'shared volume'] },

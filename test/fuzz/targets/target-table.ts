@@ -3,6 +3,7 @@
 
 import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 import { discovery } from './network/discovery.ts';
+import { backupChain } from './files/backup-chain.ts';
 import { clientTrunk } from './network/client-trunk.ts';
 import { rscltcfg, rssrvcfg } from './files/config-files.ts';
 import { controlLines } from './local/control-lines.ts';
@@ -16,6 +17,8 @@ import { nbdFrontend } from './local/nbd-frontend.ts';
 import { probeSession } from './network/probe-session.ts';
 import { serverSession } from './network/server-session.ts';
 import { stateFiles } from './files/state-files.ts';
+import { webSources } from './network/web-sources.ts';
+import { workerChannel } from './local/worker-channel.ts';
 import { wireDecoder } from './network/wire-decoder.ts';
 
 export const TARGETS: readonly FuzzTarget[] = [
@@ -29,6 +32,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   clientTrunk,
   probeSession,
   discovery,
+  webSources,
   controlLines,
   nbdFrontend,
   fuseSession,
@@ -36,4 +40,6 @@ export const TARGETS: readonly FuzzTarget[] = [
   rssrvcfg,
   rscltcfg,
   stateFiles,
+  backupChain,
+  workerChannel,
 ];

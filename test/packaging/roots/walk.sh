@@ -97,7 +97,8 @@ must rsconfig -q
 must rsconfig stop
 
 step 'purges'
-must apt-get purge -y rsio-client rsio-server rsio-web
+must apt-get purge -y rsio-client rsio-server rsio-web rsio-common
+for user in rsio rsio-web; do getent passwd "$user" > /dev/null && fail "a purge leaves the user $user"; done
 must apt-get autoremove -y
 files | grep -v '^/storage' > /tmp/after
 ls /storage/fast/volumes/*/data > /dev/null || fail 'a purge took the volumes'

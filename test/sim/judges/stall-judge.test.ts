@@ -9,6 +9,7 @@ import { Volume } from '@rsio/rsiod/volumes/volume';
 import { expect, test } from 'vitest';
 import { SimClock } from '../base/sim-clock.ts';
 import { StallJudge } from './stall-judge.ts';
+import { TAKE } from '@rsio/protocol/wire/messages';
 
 /** A volume that was never opened: it is halted. */
 function haltedVolume(): Volume {
@@ -22,7 +23,14 @@ function haltedVolume(): Volume {
     ended: () => undefined,
   };
   const trunk = new Trunk(clock, { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 }, events);
-  return new Volume({ name: 'sim', namespaceid: 1 }, new SingleTarget(new Attachment('oracle', 0, false), trunk), clock);
+  return new Volume(
+    { name: 'sim', namespaceid: 1 },
+    new SingleTarget(new Attachment('oracle', 0, false, TAKE.NO, null), trunk),
+    clock,
+    'forever',
+    () => undefined,
+    null,
+  );
 }
 
 test('a duration counts from the oldest waiting I/O; all waiting I/O may fail with it', () => {

@@ -303,6 +303,8 @@ export class SimClient {
       for (const reader of this.readers) if (reader.label === name) reader.lost(sentence);
       return;
     }
+    // An attach that was under way when the volume was removed for good: its user has ended, and another client may have a volume of the name.
+    if (this.isMirrors(name) && this.users.some(({ hasNoVolume }) => hasNoVolume)) return;
     const user = this.userNamed(name);
     const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));
     if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);
@@ -384,7 +386,7 @@ export class SimClient {
       },
       events: {
         sessionBegan: () => attachments.mirrors.look(),
-        opened: (_server, attachment, _again, newLife) => void attachments.opened(attachment, newLife),
+        opened: (_server, attachment, _again, newLife) => attachments.opened(attachment, newLife),
         openFailed: (server, attachment, status, sentence) => {
           attachments.failed(attachment, status, sentence);
           const isPlain = attachment.mirror === null;

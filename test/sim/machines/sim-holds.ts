@@ -6,7 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
 import type { VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import { Opens } from '@rsio/rssrv/holds/opens';
@@ -254,7 +254,6 @@ export class SimHolds {
   private whyNotServed(volume: SimVolume, { client }: SimClaimant, { resume }: OpenRequest): string | null {
     if (volume.isCut) return `${volume.name} is shorter than it was`;
     if (volume.isSuspended) return `${volume.name} changes its file`;
-    // A resume of a shared volume needs no hold, so this checks that the client is the holder.
     const isHolder = volume.judge.last?.client === client && !volume.judge.last.released;
     if (volume.form !== null && (resume === null || !isHolder)) return `${volume.name} is not what it was`;
     return this.ports.machine.whyNotServed(volume, this.holders.holdersOf(volume.id))?.message ?? null;

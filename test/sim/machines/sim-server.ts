@@ -307,7 +307,7 @@ export class SimServer implements SimHost {
     };
     const take = (frame: Buffer): void => {
       const outcome = isChallenged
-        ? handshake.onProof(frame, (session, node) => this.secretOf(session, node))
+        ? handshake.onProof(frame, (session, node) => this.secretOf(session, node), null)
         : handshake.onHello(frame, () => this.ports.nodekey);
       isChallenged = true;
       if (outcome.kind === 'challenge') answer(outcome.frame);

@@ -8,7 +8,7 @@ import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
 import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
 import type { Holds } from '@rsio/rssrv/holds/holds';
 import type { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
-import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
 import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/listener/config-in-force';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { Found, PoolState } from '@rsio/rssrv/pools/catalogue';
@@ -118,6 +118,7 @@ export class SimPools extends Pools {
       identity: { id: 'pool', createdMs: 0 },
       isOpen: true,
       trouble: null,
+      hasReflink: true,
       space: { totalBytes: SPACE_BYTES, freeBytes: SPACE_BYTES },
       volumes: new Map(folders.filter(([, { place }]) => place === 'volumes').map(([id, { manifest }]) => [id, manifest])),
       removed: new Map(
@@ -165,7 +166,7 @@ export class SimPool {
 
   /** Executes an order when those before it have ended. Throws RsError. */
   execute(order: Order, request: string): Promise<Found> {
-    return this.queue.run(() => this.run(order, request));
+    return this.queue.run(() => this.run(order, request), 'a change by command');
   }
 
   private run(order: Order, request: string): Promise<Found> {

@@ -24,11 +24,12 @@ import { type Found, findVolume } from '@rsio/rssrv/pools/catalogue';
 import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
 import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';
 import { Pools } from '@rsio/rssrv/pools/pools';
+import type { Turn } from '@rsio/rssrv/requests/turn';
 import { Comparisons } from '@rsio/rssrv/snapshot-reads/comparisons';
 import { ServedSnapshots } from '@rsio/rssrv/snapshot-reads/served-snapshots';
 import { SnapshotAnswers } from '@rsio/rssrv/snapshot-reads/snapshot-answers';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
-import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
 import { NO_LOG } from '../base/no-log.ts';
 import type { SimProcess } from '../base/sim-clock.ts';
 import { SIM_REFLINK, simPunch } from '../files/sim-calls.ts';
@@ -102,7 +103,7 @@ export class SimStore {
     this.pools = new Pools({
       ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined, reached: machine.reached },
       takeLocks: async (requests) => requests.map(() => 'held' as const),
-      answersAgain: (name) => void this.queue.runOwn(() => this.verbs.readAgain(name)),
+      answersAgain: (name) => void this.queue.runOwn(() => this.verbs.readAgain(name), 'a change of the server itself'),
       changed: () => undefined,
     });
     const { pools } = this;
@@ -126,12 +127,12 @@ export class SimStore {
   }
 
   /** Executes an order when those before it have ended. Throws RsError. */
-  order<T>(work: (store: this) => Promise<T>): Promise<T> {
-    return this.queue.run(() => work(this));
+  order<T>(work: (store: this, turn: Turn) => Promise<T>): Promise<T> {
+    return this.queue.run((turn) => work(this, turn), 'a change by command');
   }
 
   find(name: string): Found {
-    return findVolume({ pools: this.pools.states, configured: [] }, { name, universe: 0 });
+    return findVolume({ pools: this.pools.states, configured: [] }, { name, universe: 0 }, LOCAL_ASKER);
   }
 
   /** Begins to move a volume. A repeated order is answered with the job that it has begun. */

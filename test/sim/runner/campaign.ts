@@ -1,5 +1,5 @@
-// Many seeds over all cores: one worker process each takes every n-th seed, so that together they run consecutive ones. seed-worker.ts runs
-// a seed. Invariant: a worker that ends too early is a violation, too.
+// Many seeds over all cores: a worker process for each core gets one seed after the other, so that none is idle while seeds are left.
+// seed-worker.ts runs a seed. Invariant: a worker that ends too early is a violation, too.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -8,9 +8,6 @@ import { isMirrorSeed } from '../world/sim-shape.ts';
 import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
 import { addTo, kindsLine, mirrorLine, noSums, perHourLine, sumsLine } from './sums.ts';
-
-/** A worker's arguments: first seed, step, last seed (0: none), duration in ms (0: until the last seed), 1: only worlds with mirrors. */
-export type WorkerArguments = readonly [from: number, step: number, to: number, forMs: number, onlyMirrors: number];
 
 /** What a worker sends for each seed: also its CPU time. */
 export type WorkerResult = SeedResult & { readonly cpuMs: number };
@@ -51,7 +48,7 @@ export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOr
   const died = (seed: number, how: string): void => violated(`VIOLATION seed ${seed}: its worker ${how}`);
   const seconds = (): number => (systemClock.monotonicMs() - startMs) / MS_PER_SECOND;
   const report = setInterval(() => say(`${seconds().toFixed(0)} s: ${sumsLine(sums)}, ${violations} violations`), REPORT_MS);
-  await runSeeds(from, to, minutes === null ? 0 : minutes * MINUTE_MS, { finished, died }, onlyMirrors);
+  await runSeeds(seedsOf(from, to, onlyMirrors), minutes === null ? 0 : minutes * MINUTE_MS, { finished, died });
   clearInterval(report);
   say(`${seconds().toFixed(1)} s on ${availableParallelism()} cores: ${sumsLine(sums)}`);
   say(kindsLine(sums));
@@ -62,40 +59,49 @@ export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOr
   return violations === 0 && sums.seeds > 0;
 }
 
-/** Runs seeds `from` to `to` (0: all that follow), or for so long (0: until the last is through). Resolves when every worker is gone. */
-export async function runSeeds(from: number, to: number, forMs: number, events: CampaignEvents, onlyMirrors = false): Promise<void> {
-  const workers = availableParallelism();
-  await Promise.all(
-    Array.from({ length: workers }, (_unused, index) => runWorker([from + index, workers, to, forMs, onlyMirrors ? 1 : 0], events)),
-  );
+/** Seeds `from` to `to` (0: all that follow). */
+function* seedsOf(from: number, to: number, onlyMirrors: boolean): Generator<number> {
+  for (let seed = from; to === 0 || seed <= to; seed++) if (!onlyMirrors || isMirrorSeed(seed)) yield seed;
+}
+
+/** Runs the seeds, or as many as begin in so many ms (0: all). Resolves when every worker is gone. */
+export async function runSeeds(seeds: Iterator<number>, forMs: number, events: CampaignEvents): Promise<void> {
+  const endMs = forMs > 0 ? systemClock.monotonicMs() + forMs : Number.POSITIVE_INFINITY;
+  const next = (): number | null => {
+    const { done, value } = systemClock.monotonicMs() < endMs ? seeds.next() : { done: true, value: null };
+    return done === true ? null : (value as number);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, () => runWorker(next, events)));
 }
 
 /** Resolves when the worker is gone. */
-function runWorker(given: WorkerArguments, events: CampaignEvents): Promise<void> {
-  const worker: ChildProcess = fork(compiledFile('runner/seed-worker.js'), given.map(String), { execArgv: [] });
-  let last = given[0] - given[1];
-  let watchdog = watch();
-  function watch(): NodeJS.Timeout {
-    return setTimeout(() => worker.kill('SIGKILL'), SEED_MAX_MS);
-  }
+function runWorker(next: () => number | null, events: CampaignEvents): Promise<void> {
+  let seed = next();
+  if (seed === null) return Promise.resolve();
+  const worker: ChildProcess = fork(compiledFile('runner/seed-worker.js'), [], { execArgv: [] });
+  let isBusy = false;
+  let watchdog: NodeJS.Timeout | undefined;
+  const handOut = (given: number): void => {
+    seed = given;
+    isBusy = true;
+    watchdog = setTimeout(() => worker.kill('SIGKILL'), SEED_MAX_MS);
+    // The end of a worker that does not get it any more is seen below.
+    worker.send(given, () => undefined);
+  };
   worker.on('message', (result: WorkerResult) => {
-    last = result.seed;
     clearTimeout(watchdog);
-    watchdog = watch();
+    isBusy = false;
     events.finished(result);
+    const following = next();
+    if (following !== null) handOut(following);
+    else if (worker.connected) worker.disconnect();
   });
+  handOut(seed);
   return new Promise((resolve) => {
     worker.on('exit', (code, signal) => {
       clearTimeout(watchdog);
-      if (code !== 0) events.died(following(last, given), `ended with ${signal ?? `code ${code}`}`);
+      if (isBusy || code !== 0) events.died(seed!, `ended with ${signal ?? `code ${code}`}`);
       resolve();
     });
   });
-}
-
-/** The seed that a worker runs after this one: seed-worker.ts leaves some out. */
-function following(last: number, [, step, , , onlyMirrors]: WorkerArguments): number {
-  let seed = last + step;
-  while (onlyMirrors === 1 && !isMirrorSeed(seed)) seed += step;
-  return seed;
 }

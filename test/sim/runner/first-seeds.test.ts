@@ -1,13 +1,9 @@
-// The consecutive seeds of every test run, then the next worlds with mirrors, in campaigns over all cores; each test waits for its part of
-// them. A failed seed is repeated with `npm run sim -- --seed N --trace`. The simulator runs and judges a seed.
+// The seeds of every test run (zoo/tested-seeds.ts), in one campaign over all cores; each test waits for its seed. A failed seed is
+// repeated with `npm run sim -- --seed N --trace`. The simulator runs and judges a seed.
 
 import { beforeAll, expect, test } from 'vitest';
-import { type CampaignEvents, runSeeds } from './campaign.ts';
-import { isMirrorSeed } from '../world/sim-shape.ts';
-import { LAST_MIRROR_SEED, LAST_SEED } from './last-seed.ts';
-
-const SEEDS_PER_TEST = 25;
-const LOTS = Array.from({ length: LAST_SEED / SEEDS_PER_TEST }, (_unused, lot) => [lot * SEEDS_PER_TEST + 1, (lot + 1) * SEEDS_PER_TEST]);
+import { TESTED_SEEDS } from '../zoo/tested-seeds.ts';
+import { runSeeds } from './campaign.ts';
 
 /** Of one seed: everything that was not as it must be, when it is through. */
 class Outcome {
@@ -22,43 +18,25 @@ class Outcome {
   }
 }
 
-const outcomes = Array.from({ length: LAST_MIRROR_SEED }, () => new Outcome());
-const MIRROR_SEEDS = [...outcomes.keys()].map((at) => at + 1).filter(isMirrorSeed);
+const outcomes = new Map([...TESTED_SEEDS].map((seed) => [seed, new Outcome()]));
 const deaths: string[] = [];
 let campaign = Promise.resolve();
 
 beforeAll(() => {
-  const events: CampaignEvents = {
-    finished: ({ seed, breaches }) => outcomes[seed - 1]!.tell(breaches),
+  campaign = runSeeds(outcomes.keys(), 0, {
+    finished: ({ seed, breaches }) => outcomes.get(seed)!.tell(breaches),
     died: (seed, how) => {
       deaths.push(`seed ${seed}: its worker ${how}`);
-      outcomes[seed - 1]?.tell([`its worker ${how}`]);
+      outcomes.get(seed)!.tell([`its worker ${how}`]);
     },
-  };
-  const all = async (): Promise<void> => {
-    await runSeeds(1, LAST_SEED, 0, events);
-    await runSeeds(LAST_SEED + 1, LAST_MIRROR_SEED, 0, events, true);
-  };
-  campaign = all().then(() => {
-    for (const { tell } of outcomes) tell(['it was not run: its worker is dead']);
+  }).then(() => {
+    for (const { tell } of outcomes.values()) tell(['it was not run: its worker is dead']);
   });
 });
 
-test.each(LOTS)('seeds %i to %i', async (first, last) => {
-  expect(await foundIn(Array.from({ length: last! - first! + 1 }, (_unused, at) => first! + at))).toEqual([]);
+test.each([...TESTED_SEEDS])('seed %i', async (seed) => {
+  expect(await outcomes.get(seed)!.breaches, `npm run sim -- --seed ${seed} --trace`).toEqual([]);
 });
-
-test('worlds with mirrors', async () => {
-  expect(MIRROR_SEEDS.length).toBeGreaterThan(10);
-  expect(await foundIn(MIRROR_SEEDS)).toEqual([]);
-});
-
-async function foundIn(seeds: readonly number[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const seed of seeds)
-    for (const breach of await outcomes[seed - 1]!.breaches) found.push(`${breach} (pnpm sim --seed ${seed} --trace)`);
-  return found;
-}
 
 test('every worker ends in order', async () => {
   await campaign;

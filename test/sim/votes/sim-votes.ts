@@ -51,6 +51,7 @@ export class SimVotes {
         epochOf: (id) => ports.holds().epochOf(id),
         holdersOf: (id) => ports.holds().holdersOf(id),
       },
+      whyNoPlace: () => null,
       incarnationOf: ({ id }) => ports.incarnationOf(id),
       incarnationEnded: async ({ id }) => ports.incarnationEnded(id),
       order: (_node, work) => work(),

@@ -7,6 +7,7 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { CreateRequest } from '@rsio/rssrv/pools/catalogue';
 import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';
+import type { Turn } from '@rsio/rssrv/requests/turn';
 import { contentAt, dataAt } from '../files/sim-calls.ts';
 import type { StoreJudge } from '../judges/store-judge.ts';
 import type { SimStore } from '../pools/sim-store.ts';
@@ -19,7 +20,7 @@ export interface SpreadPorts {
   /** The store that can be used now; null: there is none. */
   readonly store: () => SimStore | null;
   /** Asks until there is an answer; null: it was refused. */
-  readonly ask: <T>(what: string, work: (store: SimStore, request: string) => Promise<T>) => Promise<T | null>;
+  readonly ask: <T>(what: string, work: (store: SimStore, request: string, turn: Turn) => Promise<T>) => Promise<T | null>;
   readonly newName: () => string;
 }
 
@@ -93,8 +94,8 @@ export class SimSpread {
     const key = `${id}@${snapshot}`;
     judge.asks([key]);
     const before = this.contentOf(id);
-    const made = await ask(`snapshot ${name}@${snapshot}`, (store, request) =>
-      store.snapshots.snapshot([{ name, universe: 0, snapshot }], LOCAL_ASKER, request),
+    const made = await ask(`snapshot ${name}@${snapshot}`, (store, request, turn) =>
+      store.snapshots.snapshot([{ name, universe: 0, snapshot }], LOCAL_ASKER, request, turn),
     );
     const content = made === null ? null : this.snapshotContent(made[0]!.record.id);
     judge.answered(new Map(made === null ? [] : [[key, content ?? Buffer.alloc(0)]]));

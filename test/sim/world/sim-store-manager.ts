@@ -8,6 +8,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { isOpen } from '@rsio/rssrv/jobs/job-plan';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
+import type { Turn } from '@rsio/rssrv/requests/turn';
 import type { Found } from '@rsio/rssrv/pools/catalogue';
 import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
 import { snapshotPaths, type SnapshotRecord } from '@rsio/rssrv/pools/snapshots/snapshot-record';
@@ -216,15 +217,14 @@ export class SimStoreManager {
     const isSettled = this.random.chance(SETTLED_CHANCE);
     const drawn = this.fixed.filter((one) => {
       if (only !== null) return one === only;
-      const { snapshots, volume } = one;
-      return snapshots.length < SNAPSHOTS_MAX && this.random.chance(0.7) && !(isSettled && this.isUnsettled(volume));
+      return one.snapshots.length < SNAPSHOTS_MAX && this.random.chance(0.7) && !(isSettled && this.isUnsettled(one.volume));
     });
     if (drawn.length === 0) return;
     const keys = drawn.map((one) => keyOf(one.volume.id, name));
     judge.asks(keys);
     const take = moments.asks(drawn.map(({ volume }) => volume.oracle));
     const wanted = drawn.map((one) => ({ name: one.name, universe: 0, snapshot: name }));
-    const made = await this.ask(`snapshot ${keys.join(' ')}`, (store, id) => store.snapshots.snapshot(wanted, LOCAL_ASKER, id));
+    const made = await this.ask(`snapshot ${keys.join(' ')}`, (store, id, turn) => store.snapshots.snapshot(wanted, LOCAL_ASKER, id, turn));
     const contents = new Map((made ?? []).map(({ pool, record: { volumeId } }) => [volumeId, contentOf(pool.path, volumeId, name)]));
     for (const { record } of made ?? [])
       this.isThere(drawn.find(({ volume }) => volume.id === record.volumeId)!, record, contents.get(record.volumeId)!);
@@ -265,7 +265,9 @@ export class SimStoreManager {
     else {
       one.snapshots.splice(one.snapshots.indexOf(name), 1);
       readers?.isRemoved(id);
-      if (readers !== null && !this.fixed.some(({ snapshots }) => snapshots.includes(name))) this.freed.push(name);
+      // Names of its own begin with n. A rollback in the same second may give the name of another one again.
+      const isFree = name.startsWith('n') && !this.fixed.some(({ snapshots }) => snapshots.includes(name));
+      if (readers !== null && isFree) this.freed.push(name);
     }
   }
 
@@ -281,9 +283,8 @@ export class SimStoreManager {
     if (this.clones.length >= CLONES_MAX) return;
     const snapshot = this.random.pick(snapshots);
     const to = { name: `${name}-c${++this.names}`, universe: 0 };
-    const made = await this.ask(`clone ${name}@${snapshot}`, (store, id) =>
-      store.snapshots.clone({ name, universe: 0, snapshot }, to, LOCAL_ASKER, id),
-    );
+    const from = { name, universe: 0, snapshot };
+    const made = await this.ask(`clone ${name}@${snapshot}`, (store, id, turn) => store.snapshots.clone(from, to, LOCAL_ASKER, id, turn));
     if (made === null) return;
     const { id } = made.manifest;
     const path = poolPaths.data(poolPaths.volume(made.pool.path, id));
@@ -414,10 +415,10 @@ export class SimStoreManager {
   }
 
   /** Asks until there is an answer; null: it was refused. */
-  private async ask<T>(what: string, work: (store: SimStore, request: string) => Promise<T>): Promise<T | null> {
+  private async ask<T>(what: string, work: (store: SimStore, request: string, turn: Turn) => Promise<T>): Promise<T | null> {
     const request = `request-${++this.requests}`;
     for (;;) {
-      const answer = await this.once((store) => work(store, request));
+      const answer = await this.once((store, turn) => work(store, request, turn));
       const { trace, server } = this.ports;
       if (trace.isOn)
         trace.say(
@@ -434,7 +435,7 @@ export class SimStoreManager {
     }
   }
 
-  private once<T>(work: (store: SimStore) => Promise<T>): Promise<Answer<T>> {
+  private once<T>(work: (store: SimStore, turn: Turn) => Promise<T>): Promise<Answer<T>> {
     const { server, clock } = this.ports;
     const { store, listener } = server;
     if (!server.isListening || store === null || !store.isReady) return Promise.resolve(null);

@@ -22,6 +22,7 @@ import { DECIDER_MUTANTS } from './mirror-mutants/decider-mutants.ts';
 import { COPY_MUTANTS } from './mirror-mutants/copy-mutants.ts';
 import { LACK_MUTANTS } from './mirror-mutants/lack-mutants.ts';
 import { DATA_MUTANTS } from './mirror-mutants/data-mutants.ts';
+import { MOMENT_MUTANTS } from './mirror-mutants/moment-mutants.ts';
 import { REPLICA_MUTANTS } from './mirror-mutants/replica-mutants.ts';
 import { LIMIT_MUTANTS } from './limit-mutants/limit-mutants.ts';
 import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
@@ -47,6 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...REPLICA_MUTANTS,
   ...DECIDER_MUTANTS,
   ...DATA_MUTANTS,
+  ...MOMENT_MUTANTS,
   ...COPY_MUTANTS,
   ...LACK_MUTANTS,
   ...LIMIT_MUTANTS,

@@ -42,7 +42,7 @@ export interface ClientConfigOptions {
 /** Keys of `[defaults]` of a client whose paths are encrypted. */
 export const ENCRYPTED: Readonly<Record<string, string>> = { tls: 'on' };
 
-const SERVER_NAME = 'big-9';
+export const SERVER_NAME = 'big-9';
 /** Without perl nothing can be locked; the files of a test are its own. */
 const UNLOCKED: Readonly<Record<string, string>> = isProgramThere('perl') ? {} : { unlocked: 'yes' };
 

@@ -14,6 +14,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { launcher, type Running, type RunResult, run, start, wellOf } from '../programs/programs.ts';
+import { canRunHere, runHere } from '../programs/here.ts';
 import { Reaper } from '../programs/reaper.ts';
 import { waitFor } from '../programs/wait-for.ts';
 import { LogMessages } from './log-messages.ts';
@@ -26,17 +27,22 @@ const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
 const LOGGED_MS = 5_000;
 
+/** `here`: in the process of the test, where they can (programs/here.ts). `programs`: as people start them. */
+export type CommandsRun = 'here' | 'programs';
+
 export class Host {
   readonly root: string;
   readonly rssrvPaths: RssrvPaths;
   readonly rsiodPaths: RsiodPaths;
   private readonly command: readonly string[];
+  private readonly commands: CommandsRun;
   private readonly reaper: Reaper;
   private readonly logs: Readonly<Record<DaemonProgram, LogMessages>>;
 
-  /** `command`: the prefix that runs every launcher, with its arguments; empty: none. */
-  constructor(command: readonly string[] = []) {
+  /** `command`: the prefix that runs every launcher, with its arguments; empty: none. `commands`: how rsconfig and rsadm run. */
+  constructor(command: readonly string[] = [], commands: CommandsRun = 'here') {
     this.command = command;
+    this.commands = commands;
     this.root = mkdtempSync(path.join(tmpdir(), 'rsio-'));
     this.rssrvPaths = rssrvPaths(this.root);
     this.rsiodPaths = rsiodPaths(this.root);
@@ -120,8 +126,10 @@ export class Host {
     });
   }
 
-  /** Runs a launcher under this root to its end. */
+  /** Runs a launcher under this root to its end: a command in the process of the test, where it can. */
   run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
+    const isHere = this.commands === 'here' && this.command.length === 0 && canRunHere(program, args);
+    if (isHere) return runHere(program, ['--root', this.root, ...args], timeoutMs);
     const [first = '', ...rest] = this.commandLine(program, args);
     return run(first, rest, { timeoutMs, env: this.environment() });
   }

@@ -2,7 +2,7 @@
 // happened. Usage: `const hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
 
 import { afterAll, afterEach } from 'vitest';
-import { Host } from './host.ts';
+import { type CommandsRun, Host } from './host.ts';
 import { freePort, type LoopbackSubnet, uniqueLoopbackSubnets } from './loopback.ts';
 import { endPrograms } from '../programs/programs.ts';
 
@@ -22,10 +22,15 @@ export interface TestNetwork {
 export class Hosts {
   private readonly made: Host[] = [];
   private readonly undo: (() => unknown)[] = [];
+  private readonly commands: CommandsRun;
+
+  constructor(commands: CommandsRun = 'here') {
+    this.commands = commands;
+  }
 
   /** `command`: the prefix that runs its programs, such as `ip netns exec NAME`. */
   host(command: readonly string[] = []): Host {
-    const host = new Host(command);
+    const host = new Host(command, this.commands);
     this.made.push(host);
     return host;
   }
@@ -66,8 +71,8 @@ export class Hosts {
 }
 
 /** `per`: when the hosts are cleaned; once per file suits tests that only read from the same running daemons. */
-export function useHosts(per: 'test' | 'file' = 'test'): Hosts {
-  const hosts = new Hosts();
+export function useHosts(per: 'test' | 'file' = 'test', commands: CommandsRun = 'here'): Hosts {
+  const hosts = new Hosts(commands);
   if (per === 'test') afterEach(() => hosts.clean());
   else afterAll(() => hosts.clean());
   return hosts;

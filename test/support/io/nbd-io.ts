@@ -12,7 +12,7 @@ const OPTION_REPLY_HEADER_BYTES = 20;
 const REPLY_ACK = 1;
 const REPLY_INFO = 3;
 const INFO_EXPORT = 0;
-const COMMAND = { READ: 0, WRITE: 1, FLUSH: 3, TRIM: 4 } as const;
+const COMMAND = { READ: 0, WRITE: 1, FLUSH: 3, TRIM: 4, ZEROES: 6 } as const;
 const REPLY_BYTES = 16;
 const DEADLINE_MS = 30_000;
 
@@ -79,6 +79,11 @@ export class NbdIo {
   /** Throws for an errno. */
   async trim(offset: number, length: number): Promise<void> {
     await this.request(COMMAND.TRIM, offset, length);
+  }
+
+  /** Throws for an errno. */
+  async zero(offset: number, length: number): Promise<void> {
+    await this.request(COMMAND.ZEROES, offset, length);
   }
 
   /** Throws for an errno. */

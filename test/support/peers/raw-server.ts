@@ -78,7 +78,7 @@ export class RawServerLink extends RawConnection {
 
   /** Accepts a PROOF. A wrong one, or one of an unknown session, is refused, and throws. */
   proven(frame: RawFrame): Proven {
-    const proven = this.handshake.onProof(asBytes(frame), () => this.server.secret);
+    const proven = this.handshake.onProof(asBytes(frame), () => this.server.secret, null);
     if (proven.kind === 'refuse') {
       this.send(refuseFrame(proven));
       throw new Error(`The client's proof is refused: ${proven.logReason}`);

@@ -70,6 +70,8 @@ export class Scene {
         moving: { path: host.file('storage/moving.img'), size },
       },
       pools,
+      // The first node makes the volume a replica. The others have the right use.
+      ...(hasPool ? { rights: { [RAW_NODES[0]]: 'manage pool=fast' } } : {}),
     });
     // The reason why a connection was dropped before the proof is logged at this level.
     const text = config

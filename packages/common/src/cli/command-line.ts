@@ -14,6 +14,8 @@ export interface CommandTable<C> {
   readonly groups: readonly (readonly [heading: string, commands: readonly Command<C>[]])[];
   /** First lines of `--help`, after the usage. */
   readonly introduction: readonly string[];
+  /** Word with which several commands begin -> lines that end the help of all of them. */
+  readonly guides: Readonly<Record<string, readonly string[]>>;
   /** Command that an empty command line calls. */
   readonly first: Command<C>;
   /** Remedy in the error about operands that a command does not take. */

@@ -107,11 +107,12 @@ function givenValue(kind: OptionSpec['kind'], value: unknown, program: string): 
     case 'list':
       return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
     case 'wait':
-      return typeof value === 'string' ? waitOf(value, program) : null;
+      return typeof value === 'string' ? parseWait(value, program) : null;
   }
 }
 
-function waitOf(text: string, program: string): number {
+/** The time of --wait. Throws E_USAGE. */
+export function parseWait(text: string, program: string): number {
   if (text === '') return WAIT_MS;
   let waitMs: number;
   try {

@@ -1,7 +1,7 @@
 // Makes the texts of --help from the command table: an overview of all commands, and the full help of one command. Invariant: no line
 // exceeds 80 columns if the table keeps to the widths in command.ts.
 
-import { type Command, listed, type OptionSpec } from './command.ts';
+import { type Command, listed, type OptionSpec, shownCall } from './command.ts';
 import type { CommandTable } from './command-line.ts';
 
 const COLUMNS = 80;
@@ -25,14 +25,16 @@ export function overview<C>({ program, groups, introduction }: CommandTable<C>):
 }
 
 /** Returns the text of `PROGRAM COMMAND --help`. If COMMAND is the first word of several commands, the text describes all of them. */
-export function helpOf<C>({ program, groups }: CommandTable<C>, meant: readonly Command<C>[]): string {
+export function helpOf<C>({ program, groups, guides }: CommandTable<C>, meant: readonly Command<C>[]): string {
   const commands = groups.flatMap(([, group]) => group);
   const lines = meant.flatMap((command) => [
     ...modeLines(command, commands),
     ...Object.entries(command.options).flatMap(([name, spec]) => optionLine(name, spec)),
   ]);
   const details = meant.flatMap((command) => command.details ?? []);
-  return [...usageLines(program, meant), '', ...meant.map(sentenceOf), ...new Set(details), '', ...new Set(lines), ''].join('\n');
+  const [family = ''] = meant.map(({ call }) => shownCall(call).split(' ')[0]);
+  const guide = meant.length > 1 && Object.hasOwn(guides, family) ? ['', ...(guides[family] ?? [])] : [];
+  return [...usageLines(program, meant), '', ...meant.map(sentenceOf), ...new Set(details), ...guide, '', ...new Set(lines), ''].join('\n');
 }
 
 function sentenceOf<C>({ summary }: Command<C>): string {

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { needPrograms } from '../testing/needs.ts';
 import { RsError } from '../lib/errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CONFIG_SAVE_MAX_MS } from '../files/limits.ts';
@@ -265,6 +266,7 @@ describe('a refused save leaves the old file whole', () => {
   });
 
   test('a disk that is really full', (context) => {
+    needPrograms(context, 'mount', 'unshare');
     const disk = join(folder, 'disk');
     mkdirSync(disk);
     // In its own mount namespace, which ends with the command.

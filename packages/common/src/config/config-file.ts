@@ -95,7 +95,7 @@ export interface EditFindings {
  * Divides the problems of the document `after` into new ones and ones that the document `before` already had. Line numbers in the result
  * refer to `after`. `file` is used only in messages.
  */
-export function checkEdit(before: IniDocument, after: IniDocument, file: string, examine: Examine = examineRscltConfig): EditFindings {
+export function checkEdit(before: IniDocument, after: IniDocument, file: string, examine: Examine): EditFindings {
   const { problems, warnings } = examine(printIni(after), file);
   const known = new Map<string, number>();
   for (const problem of examine(printIni(before), file).problems) {

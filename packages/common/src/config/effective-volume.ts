@@ -62,20 +62,24 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
 }
 
 /**
- * True if the configuration wants this volume attached. A name in `attach` without a universe does not mean a volume that is beside one of
- * the same name in universe 0 (`isBesideUniverse0`): an image would be held for as long as its volume is, and has the same file system.
+ * True if the configuration wants this volume attached. A name in `attach` without a universe means the volume in universe 0 only: an image
+ * has other content under the same name.
  */
-export function wantsAttached(
-  namespace: Settings,
-  { name, universe }: { readonly name: string; readonly universe: number },
-  isBesideUniverse0: boolean,
-): boolean {
+export function wantsAttached(namespace: Settings, { name, universe }: { readonly name: string; readonly universe: number }): boolean {
   const own = namespace.volumes.find((volume) => volume.name === name);
   if (own?.attach === false) return false;
   const { attach } = namespace;
   if (attach === 'all') return true;
   if (attach !== 'none' && attach.includes(`${name}@${universe}`)) return true;
-  return effectiveVolume(namespace, name).attach && !isBesideUniverse0;
+  return universe === 0 && effectiveVolume(namespace, name).attach;
+}
+
+/** Names that the configuration wants attached without saying a universe. */
+export function namesToAttach({ attach, volumes }: Settings): string[] {
+  const listed = attach === 'all' || attach === 'none' ? [] : attach.filter((name) => !name.includes('@'));
+  const own = volumes.flatMap((volume) => (volume.attach === true ? [volume.name] : []));
+  const never = volumes.flatMap((volume) => (volume.attach === false ? [volume.name] : []));
+  return [...new Set([...listed, ...own])].filter((name) => !never.includes(name));
 }
 
 /** Like effectiveVolume, but finds the namespace by name. If the configuration does not contain the namespace, returns UNCONFIGURED. */

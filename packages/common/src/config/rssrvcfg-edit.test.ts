@@ -83,7 +83,9 @@ test('a file without [clients] gets the section', () => {
 
 test('what exists or is wrong is refused, and no message shows a key', () => {
   const document = addPool(parseIni(FILE), 'fast', [['path', '/p']]);
-  expect(() => addPool(document, 'fast', [['path', '/q']])).toThrow('Pool fast exists, in line 11: choose another name');
+  expect(() => addPool(document, 'fast', [['path', '/q']])).toThrow(
+    'Pool fast exists, in line 11: choose another name, or give that pool up first (rsadm pool remove fast)',
+  );
   expect(() => addPool(document, 'a b', [])).toThrow(/^Wrong pool name "a b"/);
   expect(() => addClient(document, 'venus', KEY)).toThrow('Client venus exists, in line 17: choose another name, or remove it first');
   expect(() => addClient(document, 'x', 'se cret')).toThrow(/^Wrong key of client x: allowed is 1 to 256/);

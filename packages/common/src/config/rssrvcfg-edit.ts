@@ -88,7 +88,11 @@ function indexOf({ sections }: IniDocument, type: string, name: string | null): 
 export function addPool(document: IniDocument, name: string, entries: readonly (readonly [key: string, value: string])[]): IniDocument {
   if (!isName(name)) throw new RsError('E_CONFIG', `Wrong pool name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
   const same = document.sections.find((section) => section.type === 'pool' && section.name === name);
-  if (same !== undefined) throw new RsError('E_CONFIG', `Pool ${name} exists, in line ${same.line}: choose another name`);
+  if (same !== undefined)
+    throw new RsError(
+      'E_CONFIG',
+      `Pool ${name} exists, in line ${same.line}: choose another name, or give that pool up first (rsadm pool remove ${name})`,
+    );
   const last = document.sections.findLastIndex(({ type }) => ['pool', 'volume', 'interface'].includes(type));
   return appendSection(document, 'pool', name, entries, { ...(last < 0 ? {} : { after: last }), keyColumns: KEY_COLUMNS });
 }

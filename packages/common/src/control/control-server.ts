@@ -11,10 +11,12 @@ import { programVersion } from '../lib/version.ts';
 import type { Log } from '../log/log.ts';
 import {
   BY_MAX_CHARS,
+  METHOD_MAX_CHARS,
   CONTROL_ANSWER_MAX_BYTES,
   CONTROL_CONNECTIONS_MAX,
   CONTROL_LINE_MAX_BYTES,
   CONTROL_REQUESTS_OUT_MAX,
+  CONTROL_UNREAD_MAX_BYTES,
 } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
@@ -48,9 +50,21 @@ export interface ControlBounds {
   readonly connections: number;
   /** Requests in progress on one connection. */
   readonly requestsOut: number;
+  /** Length of a request. */
+  readonly lineBytes: number;
+  /** Answers on all connections that their callers have not read. Beyond it, the connection with most of them is closed. */
+  readonly unreadBytes: number;
+  /** True if only administrators can connect: what they say of those on whose behalf they ask is a line of the audit. */
+  readonly isTrusted: boolean;
 }
 
-const BOUNDS: ControlBounds = { connections: CONTROL_CONNECTIONS_MAX, requestsOut: CONTROL_REQUESTS_OUT_MAX };
+const BOUNDS: ControlBounds = {
+  connections: CONTROL_CONNECTIONS_MAX,
+  requestsOut: CONTROL_REQUESTS_OUT_MAX,
+  lineBytes: CONTROL_LINE_MAX_BYTES,
+  unreadBytes: CONTROL_UNREAD_MAX_BYTES,
+  isTrusted: true,
+};
 
 type RequestId = string | number | null;
 
@@ -74,7 +88,7 @@ export async function startControlServer<T extends MethodTable>(
     }
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
-    new ControlConnection(socket, service, bounds, log).start();
+    new ControlConnection(socket, service, bounds, log, () => closeUnread(connections, bounds)).start();
   });
   await listenOnSocket(server, path);
   server.on('error', (error) => log.error(`Control socket ${path} failed: ${error.message}`));
@@ -91,6 +105,17 @@ function refuse(socket: Socket, { connections }: ControlBounds): void {
   socket.end(answerLine(null, { error: errorAnswer(error) }));
 }
 
+/** A caller that asks and does not read would have its answers kept for as long as it likes. */
+function closeUnread(connections: ReadonlySet<Socket>, { unreadBytes }: ControlBounds): void {
+  const unread = [...connections].filter(({ destroyed }) => !destroyed).toSorted((a, b) => b.writableLength - a.writableLength);
+  let bytes = unread.reduce((sum, { writableLength }) => sum + writableLength, 0);
+  for (const socket of unread) {
+    if (bytes <= unreadBytes) return;
+    bytes -= socket.writableLength;
+    socket.destroy();
+  }
+}
+
 function closeServer(server: Server, disconnect: () => void): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
@@ -103,17 +128,21 @@ class ControlConnection {
   private readonly service: Service;
   private readonly bounds: ControlBounds;
   private readonly log: Log;
-  private readonly splitter = new LineSplitter(CONTROL_LINE_MAX_BYTES);
+  private readonly wrote: () => void;
+  private readonly splitter: LineSplitter;
   /** Received requests that wait because the maximum number of requests is in progress. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
   private hasEnded = false;
 
-  constructor(socket: Socket, service: Service, bounds: ControlBounds, log: Log) {
+  /** `wrote`: called when an answer was written, which the caller may not read. */
+  constructor(socket: Socket, service: Service, bounds: ControlBounds, log: Log, wrote: () => void) {
     this.socket = socket;
     this.service = service;
     this.bounds = bounds;
     this.log = log;
+    this.wrote = wrote;
+    this.splitter = new LineSplitter(bounds.lineBytes);
   }
 
   start(): void {
@@ -146,8 +175,10 @@ class ControlConnection {
 
   private take(line: string): void {
     this.unanswered++;
-    void handleLine(this.service, line, this.log).then((answer) => {
-      if (this.socket.writable) this.socket.write(answer, () => this.answered());
+    void handleLine(this.service, line, this.log, this.bounds).then((answer) => {
+      if (!this.socket.writable) return;
+      this.socket.write(answer, () => this.answered());
+      this.wrote();
     });
   }
 
@@ -157,7 +188,7 @@ class ControlConnection {
   }
 
   private loseStream(): void {
-    const error = new RsError('E_USAGE', `Request line is longer than ${CONTROL_LINE_MAX_BYTES} bytes: send fewer names at once`);
+    const error = new RsError('E_USAGE', `Request line is longer than ${this.bounds.lineBytes} bytes: send fewer names at once`);
     this.waiting.length = 0;
     this.socket.removeAllListeners('data');
     this.socket.resume();
@@ -166,15 +197,16 @@ class ControlConnection {
 }
 
 /** Executes the request in `line` and returns the answer line. Never rejects. */
-async function handleLine(service: Service, line: string, log: Log): Promise<string> {
+async function handleLine(service: Service, line: string, log: Log, { isTrusted }: ControlBounds): Promise<string> {
   let id: RequestId = null;
   try {
     const request = parseRequest(line);
     id = request.id;
     checkVersion(request);
+    const execute = checkedCall(service, request.method, request.params);
     // A program such as rsweb asks on behalf of people that this daemon does not know.
-    if (request.by !== null) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
-    const answer = answerLine(id, { result: await dispatch(service, request.method, request.params) });
+    if (request.by !== null && isTrusted) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
+    const answer = answerLine(id, { result: await execute() });
     const bytes = Buffer.byteLength(answer);
     if (bytes <= CONTROL_ANSWER_MAX_BYTES) return answer;
     throw new RsError('E_LIMIT', `Answer to ${request.method} has ${bytes} bytes, more than ${CONTROL_ANSWER_MAX_BYTES}: ask for less`);
@@ -224,15 +256,18 @@ function checkVersion({ method, version }: Request): void {
   );
 }
 
-function dispatch({ table, handlers }: Service, method: string, params: unknown): unknown {
+/** Returns the call of the method. Throws E_USAGE for an unknown method or wrong parameters. */
+function checkedCall({ table, handlers }: Service, method: string, params: unknown): () => unknown {
   const entry = Object.hasOwn(table, method) ? table[method] : undefined;
   const handler = entry !== undefined && Object.hasOwn(handlers, method) ? handlers[method] : undefined;
   if (entry === undefined || handler === undefined) {
     const known = Object.keys(handlers).join(', ');
-    throw new RsError('E_USAGE', `Unknown method ${method}: known are ${known}`, { unknown: method });
+    const asked = method.slice(0, METHOD_MAX_CHARS);
+    throw new RsError('E_USAGE', `Unknown method ${asked}: known are ${known}`, { unknown: asked });
   }
   // The method is known only at run time, so the function controlParams, not TypeScript, checks that the parameters match the handler.
-  return handler(checkedParams(method, entry.params, params) as never);
+  const checked = checkedParams(method, entry.params, params);
+  return () => handler(checked as never);
 }
 
 function errorAnswer(error: RsError): { code: string; message: string; context: unknown } {
@@ -252,7 +287,9 @@ export function checkedParams(method: string, params: Readonly<Record<string, Pa
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new RsError('E_USAGE', `Parameters of ${method} are not an object: give {"name": value, ...}`, { method });
   }
-  const unknown = Object.keys(values).find((key) => !Object.hasOwn(params, key));
+  const unknown = Object.keys(values)
+    .find((key) => !Object.hasOwn(params, key))
+    ?.slice(0, METHOD_MAX_CHARS);
   if (unknown !== undefined) {
     const known = Object.keys(params).join(', ') || 'none';
     throw new RsError('E_USAGE', `Unknown parameter ${unknown} of ${method}: known are ${known}`, { method, unknown });

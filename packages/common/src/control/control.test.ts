@@ -141,7 +141,29 @@ describe('callControl and startControlServer', () => {
     expect(said[1]?.[0]).toMatch(/^anna\\nx+ asks for status$/);
     expect(said[1]?.[0].length).toBeLessThan(200);
     expect(await ask('{"id":3,"method":"status","by":{}}\n', 1)).toMatchObject([{ id: 3 }]);
+    const unknown = { id: 4, method: 'x'.repeat(9_999), by: 'anna' };
+    const wrong = { id: 5, method: 'status', params: { x: 1 }, by: 'anna' };
+    const refused = await ask(`${JSON.stringify(unknown)}\n${JSON.stringify(wrong)}\n`, 2);
+    expect(refused.map(({ error }) => error?.code)).toEqual(['E_USAGE', 'E_USAGE']);
     expect(said.length).toBe(2);
+  });
+
+  test('answers that nobody reads are kept up to a bound, and then the connection with most of them is closed', async () => {
+    const text = 'x'.repeat(2_000_000);
+    const events = () => ({ missed: 0, last: 1, beganMs: 0, events: [{ number: 1, atMs: 1, object: text, from: '', to: '', reason: '' }] });
+    const bounds = { connections: 8, requestsOut: 2, lineBytes: 1_000, unreadBytes: 3_000_000, isTrusted: false };
+    const server = await startControlServer(path, CONTROL_METHODS, { events, status }, quietLog, bounds);
+    closing.push(() => server.close());
+    const [most, few] = [await raw(), await raw()];
+    for (const { socket } of [most, few]) socket.pause();
+    most.socket.write('{"method":"events"}\n{"method":"events"}\n');
+    few.socket.write('{"id":1,"method":"events"}\n');
+    expect(await ask('{"id":2,"method":"status"}\n', 1)).toHaveLength(1);
+    most.socket.resume();
+    await most.closed;
+    expect(most.answers.length).toBeLessThan(2);
+    few.socket.resume();
+    await expect.poll(() => few.answers.length, { timeout: 5_000, interval: 2 }).toBe(1);
   });
 
   test('requests of one connection are answered in order of completion, by id', async () => {

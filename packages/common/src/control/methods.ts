@@ -82,6 +82,7 @@ const ATTACHMENT = object({
   ),
   state: word(['attached', 'waiting'], 'waiting: its I/O is stalled'),
   readonly: flag(),
+  shared: flag('Other clients may write to it at the same time'),
   blocks: count(),
   blockSizeBytes: count(),
   servers: count('How many servers offer it'),
@@ -397,4 +398,10 @@ export type ControlMethodName = keyof ControlMethods;
 export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string {
   if (waitsFor.startsWith('held by ')) return `is ${waitsFor}`;
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;
+}
+
+/** When the I/O fails if it goes on waiting; null if what it waits for says when that ends, such as a pause until a time. */
+export function waitingEnd({ waitsFor, untilMs }: Pick<WaitingView, 'waitsFor' | 'untilMs'>): number | 'for ever' | null {
+  if (untilMs !== null) return untilMs;
+  return / until \d/.test(waitsFor) ? null : 'for ever';
 }

@@ -13,6 +13,7 @@ const REPLICA = object({
   universe: count(),
   inSync: flag('By the last configuration that the voters have'),
   isReachable: flag('The server answers, and can use the replica'),
+  isSilent: flag('The server does not answer, or is not connected'),
   copy: orNull(
     object({
       state: word(['behind', 'copying'], 'As in the status of the attached mirror'),
@@ -28,7 +29,8 @@ const VOTER = object({
   server: text('As in replicas'),
   serverid: count(),
   answers: flag('It has its record of the mirror, and answers'),
-  trouble: orNull(text('Why it does not answer; null if it does')),
+  isSilent: flag('As in replicas: if not, the server answers, and has lost its record or does not tell it'),
+  trouble: orNull(text('Why it does not vote; null if it does')),
 });
 
 export const MIRROR = object({
@@ -127,11 +129,35 @@ export const VERIFIED = object({
   verification: orNull(VERIFICATION, 'null: the replicas were not compared since the mirror was attached'),
 });
 
+export const MIRROR_SNAPSHOT = object({
+  namespace: text(),
+  name: text(),
+  universe: count(),
+  snapshot: text('Name of the snapshot'),
+  id: text('The same on all servers'),
+  sizeBytes: count('Size of the mirror at that moment'),
+  usedBytes: orNull(count('Space of its content on the first server; null if unknown')),
+  createdMs: number(),
+  mirror: text('Id of the mirror'),
+  term: count(),
+  number: count('Of the moment in this term'),
+  servers: list(text(), 'Servers that have it'),
+  missing: list(object({ server: text(), reason: text() }), 'Servers of the mirror that do not have it'),
+});
+
+export type MirrorSnapshot = Of<typeof MIRROR_SNAPSHOT>;
+
 const volumeName: Param<string> = { shape: filledText(), what: `the name of a mirror, at most ${NAME_MAX_BYTES} characters` };
 const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
 const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };
 const poolOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a pool or null', default: null };
+/** Pools of single servers; the others have `pool`. */
+const serverPools: Param<readonly { readonly server: string; readonly pool: string }[] | undefined> = {
+  shape: list(object({ server: filledText(), pool: filledText() })),
+  what: 'a list of servers with their pools',
+  default: [],
+};
 const request: Param<string | null> = { shape: orNull(filledText()), what: 'an id of at most 64 characters or null', default: null };
 const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
 const serverOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a server or null', default: null };
@@ -155,6 +181,7 @@ export const MIRROR_METHODS = {
       servers: { shape: list(filledText()), what: 'a list of server names' },
       witness: { shape: orNull(filledText()), what: 'the name of a server or null', default: null },
       pool: poolOrNull,
+      pools: serverPools,
       request,
     },
     object({ mirror: MIRROR, warnings: list(text()) }),
@@ -177,6 +204,18 @@ export const MIRROR_METHODS = {
     'Makes an attached mirror larger, also while it is used: first its replicas, then the mirror',
     { namespace: namespaceOrNull, name: volumeName, universe, sizeBytes },
     object({ namespace: text(), name: text(), universe: count(), fromBytes: count('Size before'), sizeBytes: count() }),
+    SERVER_CALL_MS,
+  ),
+  'mirror-snapshot': method(
+    'Makes a snapshot of a mirror that is attached here: of its replicas in sync, at one moment, under one name and id',
+    {
+      namespace: namespaceOrNull,
+      name: volumeName,
+      universe,
+      snapshot: { shape: filledText(), what: 'the name of a snapshot' },
+      id: { shape: filledText(), what: 'a UUID, the same if the request is sent again' },
+    },
+    MIRROR_SNAPSHOT,
     SERVER_CALL_MS,
   ),
   'mirror-force': method(

@@ -54,6 +54,11 @@ export function number(help: string | null = null): Shape<number> {
   return { form: { kind: 'number', isWhole: false, min: null, max: null }, help };
 }
 
+/** Shape of a number that need not be whole. */
+export function within(min: number, max: number): Shape<number> {
+  return { form: { kind: 'number', isWhole: false, min, max }, help: null };
+}
+
 export function flag(help: string | null = null): Shape<boolean> {
   return { form: { kind: 'flag' }, help };
 }

@@ -21,11 +21,11 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-const acquire = () => acquirePidFile(path, 'rsiod');
+const acquire = () => acquirePidFile(path, 'rsiod', process.pid);
 
 /** The text of a running holder: this process's own identity. */
 function ownText(): string {
-  const file = acquirePidFile(join(folder, 'own'), 'rsiod');
+  const file = acquirePidFile(join(folder, 'own'), 'rsiod', process.pid);
   const text = readFileSync(join(folder, 'own.lock'), 'utf8');
   file.release();
   return text;

@@ -35,7 +35,7 @@ export interface PidFile {
  * even if the parent already holds `path`. Throws E_ALREADY_RUNNING with pid and file if another live process holds `path`, E_RIGHTS if
  * this user may not write to the folder, or E_SYSTEM.
  */
-export function acquirePidFile(path: string, program: string, pid: number = process.pid): PidFile {
+export function acquirePidFile(path: string, program: string, pid: number): PidFile {
   const own = describe(pid);
   if (own === undefined) throw new RsError('E_SYSTEM', `No /proc/${pid}/stat: mount /proc`);
   const lock = lockOf(path);

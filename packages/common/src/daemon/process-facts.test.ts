@@ -4,6 +4,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
+import { needPrograms } from '../testing/needs.ts';
 import { useProgram } from '../testing/program-file.ts';
 import { bootId, processesOfSession, startTicksOf } from './process-facts.ts';
 
@@ -50,6 +51,7 @@ test('a process that has ended has no start time, also as a zombie', async () =>
 });
 
 test('a process whose first thread has ended is running while another thread is', async (context) => {
+  needPrograms(context, 'python3');
   const python = spawnSync('python3', ['-c', 'import ctypes'], { stdio: 'ignore' });
   context.skip(python.status !== 0, 'needs python3: install python3-minimal');
   const script = [

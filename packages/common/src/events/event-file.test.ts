@@ -1,7 +1,7 @@
 // Tests the events that are kept over restarts: their numbers, both files and their bounds, torn and foreign lines, and disks that take
 // nothing. No number may come twice, and nobody may wait.
 
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -89,6 +89,18 @@ test('damaged, torn and foreign lines cost only themselves', async () => {
   await saved(() => textOf().includes('"b"'));
   life.store.close();
   expect(await new Life().shown()).toEqual(['1a', '2b']);
+});
+
+test('only the user of the daemon may read the files, also those that an earlier version has made', async () => {
+  const mode = (name: string): number => statSync(name).mode & 0o777;
+  new Life().happen('a').store.close();
+  expect(mode(file)).toBe(0o600);
+  for (const name of [file, `${file}.1`]) {
+    writeFileSync(name, readFileSync(file));
+    chmodSync(name, 0o640);
+  }
+  expect(await new Life().shown()).toEqual(['1a']);
+  expect([mode(file), mode(`${file}.1`)]).toEqual([0o600, 0o600]);
 });
 
 test('the files are bounded: a full one takes the place of the one before', async () => {

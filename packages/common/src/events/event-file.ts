@@ -3,7 +3,7 @@
 // torn line costs only that line; a disk that is full or fails costs events, is reported once, and never stops the daemon; no number is
 // used twice.
 
-import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { appendFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { EventView } from '../control/method-table.ts';
@@ -20,7 +20,8 @@ import {
   EVENTS_UNSAVED_MAX,
 } from './limits.ts';
 
-const FILE_MODE = 0o640;
+/** Like all files of state: names of volumes and clients are for the user of the daemon. */
+const FILE_MODE = 0o600;
 
 // {"beganMs":1284476552000}                                         first line of each file
 // {"number":7,"atMs":...,"object":"volume db@0","from":"-","to":"created","reason":""}
@@ -162,7 +163,10 @@ export class EventFile implements EventStore {
     let text: string;
     try {
       // A file that somebody has put here may be of any size.
-      if (statSync(file).size > 2 * EVENT_FILE_MAX_BYTES) return;
+      const { size, mode } = statSync(file);
+      // Earlier versions let a group read it.
+      if ((mode & 0o777) !== FILE_MODE) chmodSync(file, FILE_MODE);
+      if (size > 2 * EVENT_FILE_MAX_BYTES) return;
       text = readFileSync(file, 'utf8');
     } catch (error) {
       if (errnoName(error) !== 'ENOENT') this.failed(error as Error);

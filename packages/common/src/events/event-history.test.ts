@@ -25,7 +25,7 @@ test('the last events, oldest first, and what is missed when the list is full', 
 
 test('a request waits for the next event, at most its time', async () => {
   const clock = new FakeClock();
-  const events = new EventHistory(clock);
+  const events = new EventHistory(clock, null);
   const first = events.read({ count: 9, after: 0, waitMs: 1_000 });
   events.add(change('a'));
   expect((await first).events).toMatchObject([{ object: 'a' }]);
@@ -37,7 +37,7 @@ test('a request waits for the next event, at most its time', async () => {
 
 test('only some requests may wait, and one that was answered makes room', async () => {
   const clock = new FakeClock();
-  const events = new EventHistory(clock);
+  const events = new EventHistory(clock, null);
   const waiting = Array.from({ length: EVENT_WAITERS_MAX }, () => events.read({ count: 1, after: 0, waitMs: 10 }));
   await expect(events.read({ count: 1, after: 0, waitMs: 10 })).rejects.toMatchObject({ code: 'E_LIMIT' });
   clock.advance(10);
@@ -48,7 +48,7 @@ test('only some requests may wait, and one that was answered makes room', async 
 });
 
 test('a long reason is cut', async () => {
-  const events = new EventHistory(new FakeClock());
+  const events = new EventHistory(new FakeClock(), null);
   events.add(change('a', 'x'.repeat(EVENT_REASON_MAX_CHARS + 1)));
   expect((await events.read({ count: 1, after: null, waitMs: 0 })).events[0]?.reason).toHaveLength(EVENT_REASON_MAX_CHARS + 3);
 });

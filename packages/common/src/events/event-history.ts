@@ -36,7 +36,7 @@ export class EventHistory {
   /** Called with each event. */
   heard: ((event: EventView) => void) | null = null;
 
-  constructor(clock: Clock, store: EventStore | null = null, capacity = EVENTS_KEPT) {
+  constructor(clock: Clock, store: EventStore | null, capacity = EVENTS_KEPT) {
     this.clock = clock;
     this.store = store;
     this.kept = new FixedQueue(capacity);

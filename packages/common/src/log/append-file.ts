@@ -34,7 +34,7 @@ export class AppendFile {
   private linesLost = 0;
 
   /** `open` opens the file for appending; a process that may not open it itself is given descriptors. */
-  constructor(file: string, listener: AppendFileEvents, open: () => number = () => openForAppending(file)) {
+  constructor(listener: AppendFileEvents, open: () => number) {
     this.events = listener;
     this.openAnew = open;
     this.descriptor = this.open();

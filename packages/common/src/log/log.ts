@@ -21,9 +21,10 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
   /**
    * Returns a log that adds these fields to each record. The field `path` (for example `6-if0-tx0`; default `main`) is printed in
-   * parentheses. The field `node` (default: the node of the parent log) is printed before `@rsio`.
+   * parentheses. The field `node` (default: the node of the parent log) is printed before `@rsio`. The field `pid` names another process,
+   * whose lines this one writes.
    */
-  child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log;
+  child(fields: LogFields & { readonly path?: string; readonly node?: string; readonly pid?: number }): Log;
 }
 
 export interface DaemonLog extends Log {
@@ -73,7 +74,7 @@ export function openLog(options: LogOptions): DaemonLog {
   };
   const openSink = (): Sink => {
     const { file, form } = way;
-    if (form.format === 'json') return new AppendFile(file, events, open ?? (() => openForAppending(file)));
+    if (form.format === 'json') return new AppendFile(events, open ?? (() => openForAppending(file)));
     return new PipeSink(clock, events, open ?? (() => openPipe(file)));
   };
   let sink = openSink();
@@ -171,9 +172,10 @@ class PinoLog implements Log {
     this.emit('error', message, fields);
   }
 
-  child(fields: LogFields & { readonly path?: string; readonly node?: string }): Log {
-    const { node, ...rest } = fields;
-    return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...(node === undefined ? {} : { node }) }, { level: 'debug' }));
+  child(fields: LogFields & { readonly path?: string; readonly node?: string; readonly pid?: number }): Log {
+    const { node, pid, ...rest } = fields;
+    const own = { ...(node === undefined ? {} : { node }), ...(pid === undefined ? {} : { pid }) };
+    return new PinoLog(this.root, this.logger.child({ ...cleanFields(rest), ...own }, { level: 'debug' }));
   }
 
   // Check the level of the root logger, because pino copies the level to a child only when creating the child.

@@ -20,6 +20,8 @@ export interface AddedPool {
   readonly volumes: number;
   /** Why the pool cannot be used; null if it can, or if rssrv is not running. */
   readonly reason: string | null;
+  /** False if its file system cannot clone files; null if that is unknown. */
+  readonly reflink: boolean | null;
 }
 
 /** Throws what rssrv says of the directory, and the errors of `changeServerFile`. */
@@ -37,7 +39,8 @@ export async function addPoolToServer(
   // A wrong section is refused before the directory is changed.
   checkServerFile(context, edit);
   const { isNew, volumes } = await context.call('pool-make', { path });
-  if (!(await changeServerFile(context, edit))) return { isNew, volumes, reason: null };
+  if (!(await changeServerFile(context, edit))) return { isNew, volumes, reason: null, reflink: null };
   const { pools } = await context.call('pool-list', {});
-  return { isNew, volumes, reason: pools.find((pool) => pool.name === name)?.reason ?? null };
+  const added = pools.find((pool) => pool.name === name);
+  return { isNew, volumes, reason: added?.reason ?? null, reflink: added?.reflink ?? null };
 }

@@ -32,7 +32,7 @@ export function volumeText({ name, universe }: { readonly name: string; readonly
 }
 
 /** Such as `oracle@0@monday`. `label`: the name of a volume. */
-export function snapshotText(snapshot: SnapshotView, label: (volume: SnapshotView) => string = volumeText): string {
+export function snapshotText(snapshot: SnapshotView, label: (volume: SnapshotView) => string): string {
   return `${label(snapshot)}@${snapshot.snapshot}`;
 }
 
@@ -193,9 +193,9 @@ function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, stri
 }
 
 /** What a snapshot takes up cannot be told from what it shares with the volume and other snapshots. */
-function snapshotDetails({ snapshot, sizeBytes, usedBytes, createdMs, by }: SnapshotView): string {
+function snapshotDetails({ snapshot, sizeBytes, usedBytes, createdMs, by, moment }: SnapshotView): string {
   const used = usedBytes === null ? '' : `, up to ${shownSize(usedBytes)} used`;
-  return `${snapshot} of ${formatTime(createdMs)}, ${shownSize(sizeBytes)}${used}${by === null ? '' : `, by ${by}`}`;
+  return `${snapshot} of ${formatTime(createdMs)}, ${shownSize(sizeBytes)}${used}${by === null ? '' : `, by ${by}`}${moment?.isProven === false ? ', not confirmed by its mirror' : ''}`;
 }
 
 /** Output of `pool list`. */

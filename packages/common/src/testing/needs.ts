@@ -1,7 +1,7 @@
 // Checks whether the external programs that a test needs are installed. If a program is missing, the test is skipped with a message that
-// names the package to install.
+// names the package to install. A unit test finds in its PATH only Node, the coreutils and the programs that it names here (unit-setup.ts).
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'vitest';
 
@@ -9,21 +9,61 @@ import type { TestContext } from 'vitest';
 const PACKAGES = {
   awk: 'mawk',
   bash: 'bash',
+  buildah: 'buildah',
+  cc: 'gcc and libc6-dev',
   flock: 'util-linux',
+  git: 'git',
+  grep: 'grep',
+  losetup: 'mount',
+  man: 'man-db',
+  mount: 'mount',
   openssl: 'openssl',
   perl: 'perl-base',
+  python3: 'python3-minimal',
+  'qemu-img': 'qemu-utils',
+  'qemu-nbd': 'qemu-utils',
   sed: 'sed',
   setpriv: 'util-linux',
+  tar: 'tar',
+  taskset: 'util-linux',
+  umount: 'mount',
+  unshare: 'util-linux',
 } as const;
+
+/** These start other programs, which their packages depend on: they get the PATH of the machine. */
+const STARTERS: ReadonlySet<string> = new Set(['buildah', 'cc', 'man', 'python3']);
+
+/** In unit tests: the PATH of the machine. The first folder of their own PATH gets the programs that a test names. */
+export const MACHINE_PATH_VARIABLE = 'RSIO_MACHINE_PATH';
 
 /** Skips the test if a program is missing. Call this function in a test or, for all tests of a file, in beforeEach. */
 export function needPrograms(context: TestContext, ...programs: readonly (keyof typeof PACKAGES)[]): void {
-  for (const program of programs) context.skip(!isProgramThere(program), `needs ${program}: install ${PACKAGES[program]}`);
+  const machinePath = process.env[MACHINE_PATH_VARIABLE];
+  for (const program of programs) {
+    const file = programAt(program, machinePath ?? process.env['PATH'] ?? '');
+    if (file === undefined) context.skip(`needs ${program}: install ${PACKAGES[program]}`);
+    else if (machinePath !== undefined) putInPath(program, file, machinePath);
+  }
 }
 
 /** Returns true if the program can be found in PATH and executed. */
 export function isProgramThere(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && isExecutable(join(folder, program)));
+  return programAt(program, process.env['PATH'] ?? '') !== undefined;
+}
+
+/** The file of a program that can be executed. */
+export function programAt(program: string, path: string): string | undefined {
+  const folder = path.split(delimiter).find((each) => each !== '' && isExecutable(join(each, program)));
+  return folder === undefined ? undefined : join(folder, program);
+}
+
+function putInPath(program: string, file: string, machinePath: string): void {
+  const [folder = ''] = (process.env['PATH'] ?? '').split(delimiter);
+  const at = join(folder, program);
+  mkdirSync(folder, { recursive: true });
+  if (existsSync(at)) return;
+  if (STARTERS.has(program)) writeFileSync(at, `#!/bin/sh\nPATH='${machinePath}' exec '${file}' "$@"\n`, { mode: 0o755 });
+  else symlinkSync(file, at);
 }
 
 function isExecutable(file: string): boolean {

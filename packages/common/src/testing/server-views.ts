@@ -63,6 +63,7 @@ export function pool(changes: Partial<PoolView> = {}): PoolView {
     volumes: 1,
     removed: 0,
     findings: [],
+    reflink: true,
     ...changes,
   };
 }
@@ -101,6 +102,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     schedule: null,
     image: null,
     mirror: null,
+    reflink: true,
     ...changes,
   };
 }
@@ -116,6 +118,8 @@ export function snapshot(changes: Partial<SnapshotView> = {}): SnapshotView {
     createdMs: 0,
     by: null,
     group: '8a65f309-f092-4c5a-913e-b2a388712c51',
+    readers: 0,
+    moment: null,
     ...changes,
   };
 }

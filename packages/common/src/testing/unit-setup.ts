@@ -1,21 +1,36 @@
 // Runs before each file of unit tests. One process runs many test files, which saves time. Each file gets fresh copies of the project's
 // modules. A test file fails if the file leaves the state of the process changed. No test may configure a library, because all test files
-// share the same copies of libraries. Syncs do not wait for the disk, except in the files that test them.
+// share the same copies of libraries. Syncs do not wait for the disk, except in the files that test them. A test can start only Node, the
+// coreutils and the programs that it names (needs.ts).
 
-import { afterAll, expect, vi } from 'vitest';
+import { rmSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { afterAll, afterEach, expect, inject, vi } from 'vitest';
+import { MACHINE_PATH_VARIABLE } from './needs.ts';
 import { changedSince, picture } from './process-picture.ts';
+import { makeFilesQuick } from './quick-files.ts';
 import { makeSyncsQuick } from './quick-syncs.ts';
 
 /** Files that test the syncs themselves, or what a sync changes: pages in memory, and the file under a loop device. */
 const WITH_REAL_SYNCS = /\/backends\/(?:files\/(?:file-backend|opened-device)|io\/nowait-read)\.test\.ts$/;
 
+/** What they test is above the file system, mostly with a stop at each of its calls. */
+const WITH_QUICK_FILES = /\/rssrv\/src\/(?:copies|holds|images|moves|part-moves|pools|snapshots)\/(?!make-pool)[^]*\.test\.ts$/;
+
 // Vitest itself resets mocks and modules only before a file that has its own process.
 (globalThis as unknown as { readonly __vitest_mocker__: { reset(): void } }).__vitest_mocker__.reset();
 vi.resetModules();
+const { folder, machinePath } = inject('programs');
+const named = join(folder, String(process.pid));
+process.env[MACHINE_PATH_VARIABLE] = machinePath;
+process.env['PATH'] = [named, join(folder, 'bare')].join(delimiter);
 const before = picture();
 
 // Vitest runs these hooks in reverse order, so this first hook runs after all other hooks of the file.
 afterAll(() => {
   expect(changedSince(before), 'What this file leaves changed for those that run after it').toEqual([]);
 });
-if (!WITH_REAL_SYNCS.test(expect.getState().testPath ?? '')) afterAll(makeSyncsQuick());
+afterEach(() => rmSync(named, { recursive: true, force: true }));
+const testPath = expect.getState().testPath ?? '';
+if (WITH_QUICK_FILES.test(testPath)) afterAll(makeFilesQuick());
+if (!WITH_REAL_SYNCS.test(testPath)) afterAll(makeSyncsQuick());

@@ -3,6 +3,9 @@
 
 /** Events that wait for the triggers. Further ones are lost, and counted. */
 export const TRIGGER_EVENTS_MAX = 64;
+/** Events that start their programs at once, and the pause after which each further one may. */
+export const TRIGGER_EVENTS_AT_ONCE = 128;
+export const TRIGGER_EVENT_EACH_MS = 5_000;
 /** Groups of snapshots that wait for the triggers of the one before. */
 export const TRIGGER_SNAPSHOTS_MAX = 32;
 /** Output of a program that is logged. */

@@ -6,9 +6,10 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TriggerConfig } from '../config/schema/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { RsError } from '../lib/errors.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
+import { TRIGGER_EVENT_EACH_MS, TRIGGER_EVENTS_AT_ONCE, TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { Triggers } from './triggers.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
@@ -16,6 +17,7 @@ import { removeFolder } from '../testing/remove-folder.ts';
 let root: string;
 let logged: string[];
 const WANTED = { snapshots: [{ name: 'db', universe: 0, snapshot: 'a' }], by: 'big-2', isScheduled: false };
+const stillWanted = (): void => undefined;
 const EVENT = { number: 1, atMs: 5, object: 'pool fast', from: 'ready', to: 'unavailable', reason: 'x' };
 
 beforeEach(() => {
@@ -53,7 +55,7 @@ const said = (): object[] =>
 test('programs around a snapshot get it as JSON, one after the other', async () => {
   const save = `cat >> ${root}/said; echo note`;
   const triggers = triggersOf([program('one', 'snapshot-before', save), program('two', 'snapshot-after', save)]);
-  await expect(triggers.around(WANTED, async () => 7)).resolves.toBe(7);
+  await expect(triggers.around(WANTED, stillWanted, async () => 7)).resolves.toBe(7);
   const facts = { server: 'big-9', snapshots: [{ volume: 'db', universe: 0, snapshot: 'a' }], by: 'big-2', isScheduled: false };
   expect(said()).toEqual([
     { event: 'snapshot-before', trigger: 'one', ...facts },
@@ -69,7 +71,7 @@ test('a program refuses a snapshot by its exit code, and the programs after it h
     program('after', 'snapshot-after', `cat >> ${root}/said`),
   ]);
   let isMade = false;
-  const asked = triggers.around(WANTED, async () => (isMade = true));
+  const asked = triggers.around(WANTED, stillWanted, async () => (isMade = true));
   await expect(asked).rejects.toThrow(`No snapshot was made, because trigger no (${root}/no) failed: its exit code is 3`);
   expect([isMade, said()]).toEqual([false, [expect.objectContaining({ isMade: false, event: 'snapshot-after' })]]);
   expect(logged[0]).toBe('Trigger no: not now');
@@ -77,9 +79,9 @@ test('a program refuses a snapshot by its exit code, and the programs after it h
 
 test('a snapshot that fails is told to the programs after it, and the failure of one of these changes nothing', async () => {
   const triggers = triggersOf([program('after', 'snapshot-after', `cat >> ${root}/said; exit 1`)]);
-  await expect(triggers.around(WANTED, () => Promise.reject(new Error('no room')))).rejects.toThrow('no room');
+  await expect(triggers.around(WANTED, stillWanted, () => Promise.reject(new Error('no room')))).rejects.toThrow('no room');
   expect(said()).toEqual([expect.objectContaining({ isMade: false, error: 'no room' })]);
-  await expect(triggers.around(WANTED, async () => 1)).resolves.toBe(1);
+  await expect(triggers.around(WANTED, stillWanted, async () => 1)).resolves.toBe(1);
 });
 
 test('a program that does not end is killed with its children', async () => {
@@ -127,7 +129,7 @@ test('much output is cut, and input that is not read hurts nobody', async () => 
 test('a program that others can write is not started', async () => {
   const open = program('open', 'snapshot-before', `touch ${root}/said`);
   chmodSync(open.run, 0o777);
-  await expect(triggersOf([open]).around(WANTED, async () => 1)).rejects.toThrow('can be written by other users');
+  await expect(triggersOf([open]).around(WANTED, stillWanted, async () => 1)).rejects.toThrow('can be written by other users');
 });
 
 test('of equal events that wait, the newest starts the programs, once, and says how many there were', async () => {
@@ -165,8 +167,59 @@ test('events that come too fast are lost and counted, and snapshots that wait ar
   }
   expect(logged).toEqual(['4 events did not start their triggers, because the programs are too slow']);
   expect(JSON.parse(inputs[1] ?? '')).toMatchObject({ event: 'event', object: 'pool fast2', number: 2, lost: 4 });
-  const all = Array.from({ length: TRIGGER_SNAPSHOTS_MAX + 1 }, () => triggers.around(WANTED, async () => 1));
+  const all = Array.from({ length: TRIGGER_SNAPSHOTS_MAX + 1 }, () => triggers.around(WANTED, stillWanted, async () => 1));
   await expect(all.at(-1)).rejects.toMatchObject({ code: 'E_LIMIT' });
+});
+
+// Regression: a client that ordered snapshots and left had the programs of the administrator started for each of them, one by one.
+test('no program is started for an asker that has gone, and its snapshots take no place from others', async () => {
+  const inputs: string[] = [];
+  const ends: (() => void)[] = [];
+  const slow: RunProgram = async (_file, input) => {
+    inputs.push(input);
+    await new Promise<void>((resolve) => void ends.push(resolve));
+    return { failure: null, output: '' };
+  };
+  const triggers = triggersOf([program('before', 'snapshot-before', '')], slow);
+  const first = triggers.around(WANTED, stillWanted, async () => 'first');
+  await vi.waitFor(() => expect(ends).toHaveLength(1));
+  let hasGone = false;
+  const wanted = (): void => {
+    if (hasGone) throw new RsError('E_NO_SESSION', 'gone');
+  };
+  const queued = Array.from({ length: TRIGGER_SNAPSHOTS_MAX - 1 }, () => triggers.around(WANTED, wanted, async () => 'queued'));
+  const outcomes = Promise.allSettled(queued);
+  await expect(triggers.around(WANTED, stillWanted, async () => 'later')).rejects.toMatchObject({ code: 'E_LIMIT' });
+  hasGone = true;
+  const later = triggers.around(WANTED, stillWanted, async () => 'later');
+  expect((await outcomes).map(({ status }) => status)).toEqual(queued.map(() => 'rejected'));
+  const left = triggers.around(WANTED, wanted, async () => 'left').catch(({ code }: RsError) => code);
+  ends[0]?.();
+  await vi.waitFor(() => expect(ends).toHaveLength(2));
+  ends[1]?.();
+  expect([await first, await later, await left, inputs.length]).toEqual(['first', 'later', 'E_NO_SESSION', 2]);
+});
+
+test('the programs of events are started at a bounded rate, and what happens meanwhile is told by the next one', async () => {
+  const clock = new FakeClock();
+  const inputs: string[] = [];
+  const quick: RunProgram = async (_file, input) => {
+    inputs.push(input);
+    return { failure: null, output: '' };
+  };
+  const triggers = triggersOf([program('quick', 'event', '')], quick, clock);
+  const storm = async (): Promise<void> => {
+    for (let number = 1; number <= 2 * TRIGGER_EVENTS_AT_ONCE; number++) {
+      triggers.event({ ...EVENT, number });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  await storm();
+  expect(inputs).toHaveLength(TRIGGER_EVENTS_AT_ONCE);
+  clock.advance(TRIGGER_EVENT_EACH_MS);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([inputs.length, JSON.parse(inputs.at(-1) ?? '')]).toMatchObject([TRIGGER_EVENTS_AT_ONCE + 1, { number: 256, repeated: 127 }]);
+  expect(clock.timersPending).toBe(0);
 });
 
 test('the log says that snapshots wait while a program takes long, once, and nothing of one that was fast', async () => {
@@ -177,7 +230,7 @@ test('the log says that snapshots wait while a program takes long, once, and not
     return { failure: null, output: '' };
   };
   const triggers = triggersOf([program('slow', 'snapshot-before', '')], slow, clock);
-  const made = triggers.around(WANTED, async () => 1);
+  const made = triggers.around(WANTED, stillWanted, async () => 1);
   await vi.waitFor(() => expect(ends).toHaveLength(1));
   clock.advance(4_999);
   expect(logged).toEqual([]);

@@ -1,6 +1,6 @@
 // Starts the programs of triggers: around snapshots, which a program may refuse, and at events of the daemon. run-program.ts runs them.
 // Invariants: one program at a time for snapshots, and one for events; the next snapshots wait for the programs of the ones before; what
-// waits is bounded, and what is lost is counted; nothing here makes an event, so that no trigger starts itself.
+// waits is bounded, the rate of events too, and what is lost is counted; no program is started for an asker that has gone; nothing here makes an event, so that no trigger starts itself.
 
 import type { TriggerConfig } from '../config/schema/types.ts';
 import { unsafeProgram } from '../files/safe-program.ts';
@@ -8,7 +8,15 @@ import type { Clock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { printDuration } from '../lib/units.ts';
 import type { Log } from '../log/log.ts';
-import { TRIGGER_EVENTS_MAX, TRIGGER_OUTPUT_LINES_MAX, TRIGGER_SLOW_MS, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
+import { TokenBucket } from '../structures/token-bucket.ts';
+import {
+  TRIGGER_EVENT_EACH_MS,
+  TRIGGER_EVENTS_AT_ONCE,
+  TRIGGER_EVENTS_MAX,
+  TRIGGER_OUTPUT_LINES_MAX,
+  TRIGGER_SLOW_MS,
+  TRIGGER_SNAPSHOTS_MAX,
+} from './limits.ts';
 import { type ProgramResult, programRunner, type RunProgram } from './run-program.ts';
 
 export interface TriggersPorts {
@@ -37,6 +45,13 @@ export interface SnapshotsToMake {
   readonly isScheduled: boolean;
 }
 
+/** Snapshots that wait for the programs of those before. */
+interface WaitingSnapshots {
+  readonly checkWanted: () => void;
+  readonly begin: () => void;
+  readonly refuse: (error: unknown) => void;
+}
+
 /** An event as daemons list it. */
 interface TriggerEvent {
   readonly number: number;
@@ -47,9 +62,10 @@ interface TriggerEvent {
 export class Triggers {
   private readonly ports: TriggersPorts;
   private readonly run: RunProgram;
-  private last: Promise<unknown> = Promise.resolve();
-  private waiting = 0;
+  private readonly waiting: WaitingSnapshots[] = [];
+  private isInTurn = false;
   private readonly events: (TriggerEvent & { readonly repeated: number })[] = [];
+  private readonly starts = new TokenBucket({ atOnce: TRIGGER_EVENTS_AT_ONCE, eachMs: TRIGGER_EVENT_EACH_MS });
   private lost = 0;
   private isDraining = false;
 
@@ -58,15 +74,20 @@ export class Triggers {
     this.run = ports.run ?? programRunner(ports.clock);
   }
 
-  /** Makes snapshots between their triggers. Throws E_BUSY if a program refuses them, and what `make` throws. */
-  async around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T> {
+  /**
+   * Makes snapshots between their triggers. Throws E_BUSY if a program refuses them, and what `make` throws. `checkWanted`: throws if nobody
+   * waits for them any more; they then take no place, and no program is started.
+   */
+  async around<T>(wanted: SnapshotsToMake, checkWanted: () => void, make: () => Promise<T>): Promise<T> {
     if (!this.has('snapshot-before') && !this.has('snapshot-after')) return make();
-    if (this.waiting >= TRIGGER_SNAPSHOTS_MAX)
-      throw new RsError('E_LIMIT', `${this.waiting} snapshots already wait for the triggers of others: try again later`);
-    this.waiting++;
-    const result = this.last.then(() => this.inTurn(wanted, make)).finally(() => void this.waiting--);
-    this.last = result.catch(() => undefined);
-    return result;
+    await this.turn(checkWanted);
+    try {
+      checkWanted();
+      return await this.inTurn(wanted, make);
+    } finally {
+      this.isInTurn = false;
+      this.waiting.shift()?.begin();
+    }
   }
 
   /** Starts the triggers of an event when those before have ended. */
@@ -78,6 +99,35 @@ export class Triggers {
     else if (this.events.length >= TRIGGER_EVENTS_MAX) this.lost++;
     else this.events.push({ ...event, repeated: 0 });
     if (!this.isDraining) void this.drain();
+  }
+
+  private turn(checkWanted: () => void): Promise<void> {
+    if (!this.isInTurn) {
+      this.isInTurn = true;
+      return Promise.resolve();
+    }
+    if (this.waiting.length + 1 >= TRIGGER_SNAPSHOTS_MAX) this.dropUnwanted();
+    // One of them has its turn.
+    if (this.waiting.length + 1 >= TRIGGER_SNAPSHOTS_MAX)
+      throw new RsError('E_LIMIT', `${TRIGGER_SNAPSHOTS_MAX} snapshots already wait for the triggers of others: try again later`);
+    return new Promise((resolve, refuse) => {
+      const begin = (): void => {
+        this.isInTurn = true;
+        resolve();
+      };
+      this.waiting.push({ checkWanted, begin, refuse });
+    });
+  }
+
+  private dropUnwanted(): void {
+    for (const one of this.waiting.splice(0)) {
+      try {
+        one.checkWanted();
+        this.waiting.push(one);
+      } catch (thrown) {
+        one.refuse(thrown);
+      }
+    }
   }
 
   private async inTurn<T>({ snapshots, by, isScheduled }: SnapshotsToMake, make: () => Promise<T>): Promise<T> {
@@ -105,7 +155,12 @@ export class Triggers {
 
   private async drain(): Promise<void> {
     this.isDraining = true;
-    for (let event = this.events.shift(); event !== undefined; event = this.events.shift()) {
+    while (this.events.length > 0) {
+      const waitMs = this.starts.waitMs(this.ports.clock.monotonicMs());
+      // What happens meanwhile waits, or is counted.
+      if (waitMs > 0) await new Promise<void>((resolve) => this.ports.clock.after(waitMs, resolve));
+      this.starts.take(this.ports.clock.monotonicMs());
+      const event = this.events.shift();
       const { lost } = this;
       this.lost = 0;
       if (lost > 0) this.ports.log.warn(`${lost} events did not start their triggers, because the programs are too slow`);

@@ -72,6 +72,7 @@ const oracle: AttachmentView = {
   name: 'oracle',
   byId: 'rsio-200-7d444840-9dc0-11d1-b245-5ffdce74fad2',
   state: 'attached',
+  shared: false,
   servers: 1,
   rawDevice: null,
   blockDevice: '/dev/av0/oracle',
@@ -139,7 +140,7 @@ test('the page shows paths with both directions and rates, and volumes with thei
   expect(walker.screen()).toContain('! Connection refused');
   expect(walker.screen()).toMatch(/osl:oracle@0 +attached +15 GiB +\/dev\/av0\/oracle/);
   expect(walker.screen()).toMatch(/osl:tvol1@0 +not attached +15 GiB +on big-9, held by venus/);
-  expect(walker.screen()).toContain('! osl:oracle@0 waits for a path to big-9, 4 requests, until for ever');
+  expect(walker.screen()).toContain('! osl:oracle@0 waits for a path to big-9, 4 requests, for ever');
 });
 
 test('the page asks again each second, and stops when the user leaves it', async () => {

@@ -2,7 +2,7 @@
 // results of a path test. Rates are computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols
 // and numbers carry all information; the bars only help to compare.
 
-import { type PathStats, type RepView, waitingText } from '@rsio/common/control/methods';
+import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { formatTime } from '@rsio/common/log/log-line';
@@ -167,11 +167,11 @@ function sizeText({ blocks, blockSizeBytes }: { readonly blocks: number; readonl
 }
 
 function waitingRows({ status }: Sample): Row[] {
-  return status.waiting.map(({ volume, untilMs, requests, ...view }) =>
-    problemRow(
-      `! ${volume} ${waitingText(view)}, ${plural(requests, 'request')}, until ${untilMs === null ? 'for ever' : formatTime(untilMs)}`,
-    ),
-  );
+  return status.waiting.map(({ volume, requests, ...view }) => {
+    const end = waitingEnd(view);
+    const until = end === null ? '' : typeof end === 'number' ? `, until ${formatTime(end)}` : `, ${end}`;
+    return problemRow(`! ${volume} ${waitingText(view)}, ${plural(requests, 'request')}${until}`);
+  });
 }
 
 export function testPage({ lines }: TestScreen): Page {

@@ -18,9 +18,10 @@ function mirror(change: Partial<MirrorSummary> = {}): MirrorSummary {
     universe: 0,
     inSync: true,
     isReachable: true,
+    isSilent: false,
     copy: null,
   });
-  const voter = (server: string, serverid: number) => ({ server, serverid, answers: true, trouble: null });
+  const voter = (server: string, serverid: number) => ({ server, serverid, answers: true, isSilent: false, trouble: null });
   return {
     ...{
       namespace: 'osl',

@@ -24,7 +24,7 @@ test('the keys shown with them are correct', () => {
   const keys: readonly (readonly [string, Buffer])[] = [
     ['T', transcript],
     ['K', key],
-    ['S', sessionSecret(key, transcript)],
+    ['S', sessionSecret(key, transcript, null)],
     ['J', joinKey(key, secret)],
   ];
   expect(blocks.at(-1)?.map((line) => line.trim().split(/\s+/))).toEqual(keys.map(([name, bytes]) => [name, bytes.toString('hex')]));

@@ -54,7 +54,7 @@ function handshake(
   if (challenged.kind !== 'challenge') throw new Error(challenged.logReason);
   client.onChallenge(challenged.frame);
   const proof = client.proof(join, join === null ? [] : [2]);
-  const proven = server.onProof(proof, () => join?.secret ?? null);
+  const proven = server.onProof(proof, () => join?.secret ?? null, null);
   if (proven.kind === 'refuse') throw new Error(proven.logReason);
   const welcome = buildWelcome(proven.welcomeKey, proven.transcript, {
     session: SESSION,

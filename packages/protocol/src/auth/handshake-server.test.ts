@@ -50,7 +50,7 @@ function judged(known: string | readonly string[] | null, nodekey: string, compo
   const body = compose(transcript);
   const frame = handshakeFrame(OP.PROOF, body, mac(baseKey(nodekey, null, 200), 'client', transcript, body));
   try {
-    const result = server.onProof(frame, (session, node) => (SESSION.equals(session) && node === 'big-2' ? SECRET : null));
+    const result = server.onProof(frame, (session, node) => (SESSION.equals(session) && node === 'big-2' ? SECRET : null), null);
     return result.kind === 'refuse' ? result.code : result.kind;
   } catch (thrown) {
     if (thrown instanceof RsError) return thrown.code;
@@ -115,7 +115,7 @@ test('an unknown name is refused even if the client guesses its random key', () 
 test('a PROOF without room for a mac is a failed proof', () => {
   const server = new ServerHandshake(IDENTITY, (lengthBytes) => Buffer.alloc(lengthBytes, 7));
   server.onHello(HELLO, () => '0xbig2');
-  const refusal = server.onProof(handshakeFrame(OP.PROOF, Buffer.alloc(31)), () => null);
+  const refusal = server.onProof(handshakeFrame(OP.PROOF, Buffer.alloc(31)), () => null, null);
   expect(refusal).toMatchObject({ kind: 'refuse', code: 'E_AUTH', isFailedProof: true });
 });
 
@@ -166,7 +166,7 @@ describe('a node with two keys', () => {
       return Buffer.alloc(lengthBytes, 7);
     });
     server.onHello(HELLO, () => known);
-    const refusal = server.onProof(handshakeFrame(OP.PROOF, Buffer.concat([begins, Buffer.alloc(32)])), () => null);
+    const refusal = server.onProof(handshakeFrame(OP.PROOF, Buffer.concat([begins, Buffer.alloc(32)])), () => null, null);
     expect(drawn).toBe(2);
     expect(refusal).toMatchObject({ code: 'E_AUTH', isFailedProof: true, mac: null });
     expect(refusal.kind === 'refuse' && refusal.sentence).toBe(

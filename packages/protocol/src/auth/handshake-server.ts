@@ -166,7 +166,7 @@ export class ServerHandshake {
    * limit applies, only a PROOF that joins the node's current session is verified. Wrong proofs from other clients never delay a join of
    * the current session, because other clients cannot guess the session's secret.
    */
-  onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null = null): Proven | Refusal {
+  onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null): Proven | Refusal {
     const agreed = this.agreed;
     assert(agreed !== null, 'Server handshake: a PROOF without a CHALLENGE');
     this.agreed = null;

@@ -78,7 +78,7 @@ function greet({ client, features, server, hello: meddle = same, challenge: medd
 function prove(setup: Setup): Greeted & { readonly proven: Proven } {
   const greeted = greet(setup);
   const { join = null, secret = null } = setup;
-  const proven = greeted.server.onProof(greeted.client.proof(join, []), () => secret);
+  const proven = greeted.server.onProof(greeted.client.proof(join, []), () => secret, null);
   if (proven.kind === 'refuse') throw new Error(proven.logReason);
   return { ...greeted, proven };
 }
@@ -160,7 +160,7 @@ test('the same handshake with other shares gives other keys', () => {
   const answer = other.onHello(client.start(), () => NODEKEY);
   if (answer.kind !== 'challenge') throw new Error('It is refused');
   client.onChallenge(answer.frame);
-  const proven = other.onProof(client.proof(null, []), () => null);
+  const proven = other.onProof(client.proof(null, []), () => null, null);
   if (proven.kind !== 'new') throw new Error('It is refused');
   expect(proven.tlsPsk).not.toBe(prove({}).proven.tlsPsk);
 });

@@ -119,7 +119,7 @@ function run(setup: Setup = {}): Outcome {
     const hello = between(OP.HELLO, client.start());
     client.onChallenge(answer(OP.CHALLENGE, () => server.onHello(hello, (node) => (setup.keys ?? KEYS).get(node) ?? null)));
     const proof = between(OP.PROOF, client.proof(setup.join ?? null, setup.dead ?? []));
-    outcome.client = client.onWelcome(answer(OP.WELCOME, () => server.onProof(proof, setup.secretOf ?? (() => null))));
+    outcome.client = client.onWelcome(answer(OP.WELCOME, () => server.onProof(proof, setup.secretOf ?? (() => null), null)));
     outcome.sessionSecret = setup.join === undefined ? client.sessionSecret : null;
   } catch (thrown) {
     if (!(thrown instanceof RsError)) throw thrown;
@@ -376,7 +376,11 @@ describe('an attacker in between', () => {
     run({ seed: 'recorded', between: (op, frame) => (recorded.set(op, frame), frame) });
     const server = new ServerHandshake(SERVER, seededRandom('another'));
     expect(server.onHello(recorded.get(OP.HELLO)!, () => '0xbig2').kind).toBe('challenge');
-    expect(server.onProof(recorded.get(OP.PROOF)!, () => null)).toMatchObject({ kind: 'refuse', code: 'E_AUTH', isFailedProof: true });
+    expect(server.onProof(recorded.get(OP.PROOF)!, () => null, null)).toMatchObject({
+      kind: 'refuse',
+      code: 'E_AUTH',
+      isFailedProof: true,
+    });
   });
 
   test('a PROOF for one server is invalid for another with the same keys, even after a CHALLENGE with the same nonce', () => {
@@ -385,7 +389,7 @@ describe('an attacker in between', () => {
     const outcomeAt = (other: Partial<ServerIdentity>): string => {
       const server = new ServerHandshake({ ...SERVER, ...other }, seededRandom('server undefined'));
       expect(server.onHello(made.get(OP.HELLO)!, () => '0xbig2').kind).toBe('challenge');
-      const step = server.onProof(made.get(OP.PROOF)!, () => null);
+      const step = server.onProof(made.get(OP.PROOF)!, () => null, null);
       return step.kind === 'refuse' ? step.code : step.kind;
     };
     expect(outcomeAt({})).toBe('new');
@@ -427,7 +431,7 @@ test('a step out of order is our own bug and throws', () => {
   expect(() => client.proof(null, [])).toThrow(/in stage new/);
   expect(() => client.sessionSecret).toThrow(/first handshake/);
   const server = new ServerHandshake(SERVER, seededRandom('s'));
-  expect(() => server.onProof(Buffer.alloc(0), () => null)).toThrow(/a PROOF without a CHALLENGE/);
+  expect(() => server.onProof(Buffer.alloc(0), () => null, null)).toThrow(/a PROOF without a CHALLENGE/);
 });
 
 test('a failed step cannot be repeated', () => {

@@ -16,7 +16,12 @@ test('every input of a key changes it', () => {
     baseKey('0xbig2s', 'erver', 200),
     baseKey('0xbig2server', null, 200),
   ];
-  keys.push(sessionSecret(keys[0]!, T), sessionSecret(keys[0]!, Buffer.alloc(32, 8)), joinKey(keys[0]!, T), joinKey(keys[1]!, T));
+  keys.push(
+    sessionSecret(keys[0]!, T, null),
+    sessionSecret(keys[0]!, Buffer.alloc(32, 8), null),
+    joinKey(keys[0]!, T),
+    joinKey(keys[1]!, T),
+  );
   expect(new Set(keys.map((key) => key.toString('hex'))).size).toBe(keys.length);
   for (const key of keys) expect(key.length).toBe(32);
 });
@@ -25,7 +30,7 @@ test('every input of a key changes it', () => {
 test('known values', () => {
   const key = baseKey('0xbig2', 'swordfish', 200);
   expect(key.toString('hex')).toBe('b1e1784e18db203ccda495883778b216be394a6953dd4bba9cc6dd5a0f596138');
-  const secret = sessionSecret(key, T);
+  const secret = sessionSecret(key, T, null);
   expect(secret.toString('hex')).toBe('5b3a9bdf43e3fcc9a94fd9f6740d0607307b20a177d7744e0a849dc2b56a4bef');
   expect(joinKey(key, secret).toString('hex')).toBe('10105a3bbcd46b5cf3c81b89c6d262fbaf933d31d25b4931b6e9eb54adb5e8f3');
   expect(mac(key, 'client', T, Buffer.from('body')).toString('hex')).toBe(

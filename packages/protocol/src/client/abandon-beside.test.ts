@@ -11,11 +11,12 @@ import { decodeRevoke } from '../wire/message-codec.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import type { Request } from './requests/request.ts';
+import { TAKE } from '../wire/messages.ts';
 
 const KIB = 1024;
 
 class BesideScene extends TrunkScene {
-  readonly other = new Attachment('archive', 0, false);
+  readonly other = new Attachment('archive', 0, false, TAKE.NO, null);
 
   constructor(paths: number, revokes = true, shape?: ConstructorParameters<typeof TrunkScene>[1]) {
     super(paths, shape);
@@ -215,7 +216,7 @@ test.each([
   ['large requests', 512 * KIB, (2 * WINDOW_BYTES) / (512 * KIB)],
 ])('volumes that hang with %s leave slots and window for the next one', (_what, bodyBytes, count) => {
   const scene = new BesideScene(1);
-  const third = new Attachment('third', 0, false);
+  const third = new Attachment('third', 0, false, TAKE.NO, null);
   scene.trunk.addAttachment(third);
   third.opened({ ...OPEN_ANSWER, handle: 9 });
   // One after the other, so that no other request competes with the first one.

@@ -9,6 +9,7 @@ import { OP } from '../wire/frames.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import type { Request } from './requests/request.ts';
+import { TAKE } from '../wire/messages.ts';
 
 const UP_AGAIN_MS = 20_000;
 
@@ -55,7 +56,7 @@ test('a WRITE in flight is not sent again, its session is left, and new I/O wait
 
 test('the new session recovers the requests of another attachment', () => {
   const scene = new TrunkScene(1).start();
-  const other = new Attachment('archive', 0, false);
+  const other = new Attachment('archive', 0, false, TAKE.NO, null);
   scene.trunk.addAttachment(other);
   other.opened({ ...OPEN_ANSWER, handle: 4 });
   write(scene, 1, 1);
@@ -93,7 +94,10 @@ test('waiting requests are abandoned without leaving the session', () => {
 test('a READ whose answer is being received is abandoned: the rest of the answer is discarded', () => {
   let isSlow = false;
   const shape = { ...IDEAL_LINK, cut: (lengthBytes: number) => (isSlow ? Math.min(lengthBytes, 700) : lengthBytes), restMs: () => 10 };
-  const scene = new TrunkScene(1, shape).start();
+  const scene = new TrunkScene(1, shape);
+  // The handle is revoked, and the path goes on.
+  scene.server.revokes = true;
+  scene.start();
   const buffer = Buffer.alloc(4 * SECTOR_BYTES, 0xaa);
   scene.submit(OP.READ, { count: 4, bodyBytes: buffer.length, buffer });
   scene.clock.advance(1);

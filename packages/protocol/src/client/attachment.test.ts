@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
 import { OP } from '../wire/frames.ts';
-import type { OpenAnswer } from '../wire/messages.ts';
+import { type OpenAnswer, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Request } from './requests/request.ts';
@@ -26,7 +26,7 @@ function request(op: number, lba = 0, count = 1): Request {
 }
 
 function opened(): Attachment {
-  const attachment = new Attachment('oracle', 0, false);
+  const attachment = new Attachment('oracle', 0, false, TAKE.NO, null);
   attachment.opened(VOLUME);
   return attachment;
 }
@@ -46,7 +46,7 @@ function give(attachment: Attachment, ...requests: Request[]): void {
 }
 
 test("its size only grows: by the server's list, and by a new OPEN", () => {
-  const attachment = new Attachment('oracle', 0, false);
+  const attachment = new Attachment('oracle', 0, false, TAKE.NO, null);
   expect(attachment.grow(4 << 20), 'not open yet').toBe(false);
   attachment.opened(VOLUME);
   expect([attachment.grow(1 << 20), attachment.grow(1 << 19), attachment.volume]).toEqual([false, false, VOLUME]);
@@ -61,7 +61,7 @@ test("its size only grows: by the server's list, and by a new OPEN", () => {
 
 describe('the ordinary way', () => {
   test('nothing is sent before it is open; then everything in order', () => {
-    const attachment = new Attachment('oracle', 0, false);
+    const attachment = new Attachment('oracle', 0, false, TAKE.NO, null);
     const list = [request(OP.READ), request(OP.WRITE), request(OP.FLUSH)];
     give(attachment, ...list);
     expect(attachment.hasSendable).toBe(false);

@@ -8,6 +8,7 @@ import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
 import type { HeldBy } from '../link/heartbeat.ts';
 import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
 import { statusEntry } from '../wire/status.ts';
+import { ReadTimes } from './paths/read-times.ts';
 import { LogAdmission } from './replay/log-admission.ts';
 import { changesContent, OverlapTracker } from './requests/overlap.ts';
 import type { ReplayLog } from './replay/replay-log.ts';
@@ -61,6 +62,11 @@ export class Attachment {
    * never returns to false.
    */
   volume: OpenAnswer | null = null;
+  /**
+   * The incarnation of the storage that has everything that was acknowledged: it changes only when the log is replayed. A crash before that
+   * loses what was not sent again. Null before the first OPEN.
+   */
+  recoveredLife: string | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */
   reason = 'Not opened yet';
   /** True while an OPEN is waiting to be sent or is in flight. */
@@ -71,6 +77,7 @@ export class Attachment {
   heldBy: HeldBy | null = null;
   slotsHeld = 0;
   bytesHeld = 0;
+  readonly readTimes = new ReadTimes();
   /** True while the server may still execute abandoned I/O of the handle (S11). */
   private isFenced = false;
   events: AttachmentEvents | null = null;
@@ -97,7 +104,7 @@ export class Attachment {
   private readonly replays = new ReplaySender(this);
 
   /** `log`: the replay log; if it is null, every change is sent with FUA and is durable when it is answered. */
-  constructor(name: string, universe: number, readonly: boolean, take: Take = TAKE.NO, log: ReplayLog | null = null) {
+  constructor(name: string, universe: number, readonly: boolean, take: Take, log: ReplayLog | null) {
     this.admission = new LogAdmission(log, {
       admitted: (request) => this.sendable.push(request),
       flush: (request) => this.sendFirst(request),
@@ -356,6 +363,12 @@ export class Attachment {
       if (this.phase !== 'replaying') this.moveTo('replaying', 'The storage started a new incarnation: unflushed writes are sent again');
       return;
     }
+    this.resend();
+  }
+
+  /** The storage has all that the log has. */
+  private resend(): void {
+    this.recoveredLife = this.volume?.life ?? null;
     this.moveTo('resending', 'Requests of the last session are sent again');
     this.leaveResending();
   }
@@ -364,10 +377,8 @@ export class Attachment {
     const { log } = this;
     if (this.phase !== 'replaying' || log === null) return;
     const verdict = this.replays.answered(request, status, log);
-    if (verdict === 'over') {
-      this.moveTo('resending', 'Requests of the last session are sent again');
-      this.leaveResending();
-    } else if (verdict === 'failed') {
+    if (verdict === 'over') this.resend();
+    else if (verdict === 'failed') {
       this.reason = `Unflushed writes are sent again and fail with "${statusEntry(this.replays.failure ?? status).sentence}": retrying`;
       this.events?.standingChanged();
       this.whenReplayFailed?.();

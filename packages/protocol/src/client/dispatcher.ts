@@ -13,7 +13,6 @@ import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import type { Path } from './paths/path.ts';
-import { ReadTimes } from './paths/read-times.ts';
 import type { Request } from './requests/request.ts';
 import { choosePath, completionMs, leastBusy, pathToProbe, prepare } from './paths/scheduler.ts';
 import { Slots } from './requests/slots.ts';
@@ -36,7 +35,6 @@ export class Dispatcher {
   private resends: number[] = [];
   private turn = 0;
   private nowMs = 0;
-  private readonly readTimes = new ReadTimes();
   private hedgeLookMs = 0;
   private lateLookMs = 0;
   private sinceProbe = 0;
@@ -232,7 +230,7 @@ export class Dispatcher {
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;
-    if (!isOverdue && ageMs < this.readTimes.lateMs) return;
+    if (!isOverdue && ageMs < (request.attachment?.readTimes.lateMs ?? 0)) return;
     const to = choose(paths, copies, request);
     if (to === null || to.isSuspect || to.lastProofMs <= sentMs) return;
     if (completionMs(to.load, request.bodyBytes, 0) > (isOverdue ? from.load.delayMs : ageMs / 2)) return;
@@ -329,7 +327,7 @@ export class Dispatcher {
       return;
     }
     if (request.op === OP.READ && header.handle === STATUS.OK && !received) deliver(request, body, offset);
-    if (request.op === OP.READ) this.readTimes.add(tookMs);
+    if (request.op === OP.READ) request.attachment?.readTimes.add(tookMs);
     forgetReceivers(slot, paths);
     if (isMessage) {
       request.answers = path.takeParts(slot);

@@ -10,6 +10,7 @@ import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { SlabPool } from './replay/replay-blocks.ts';
 import { ReplayLog } from './replay/replay-log.ts';
+import { TAKE } from '../wire/messages.ts';
 
 const SMALL_LOG_BYTES = 64 * 1024;
 const EXECUTING = encodeFailureAnswer({ sentence: 'Requests of this handle are still executing', holders: [] });
@@ -24,7 +25,7 @@ function closing(world: RevokeScene): (string | null)[] {
 
 describe('CLOSE waits for requests in flight', () => {
   test('including the internal FLUSH of the log', () => {
-    const log = new ReplayLog(SMALL_LOG_BYTES, new SlabPool(4));
+    const log = new ReplayLog(SMALL_LOG_BYTES, new SlabPool(4), null);
     const world = new RevokeScene(1, new Attachment('archive', 0, false, 0, log));
     world.answerOpen({ handle: 7 });
     for (let lba = 0; !world.waiting.includes('FLUSH 7'); lba += 8) {
@@ -83,7 +84,7 @@ describe('a CLOSE that is not answered OK does not count as the end of the hold'
       world.settle(REOPEN_RETRY_MS);
     }
     expect([world.waiting, said]).toEqual([[], ['Requests of this handle are still executing']]);
-    world.opener.add(new Attachment('archive', 0, false));
+    world.opener.add(new Attachment('archive', 0, false, TAKE.NO, null));
     world.settle();
     expect(world.waiting).toEqual(['OPEN']);
   });
@@ -147,7 +148,7 @@ describe('an invalid answer to OPEN', () => {
     world.loseSession();
     world.answer(OP.OPEN, STATUS.OK, Buffer.from('nonsense'));
     expect(said).toEqual([expect.stringContaining('Its server sent an invalid answer to OPEN')]);
-    world.opener.add(new Attachment('archive', 0, false));
+    world.opener.add(new Attachment('archive', 0, false, TAKE.NO, null));
     world.settle();
     expect(world.waiting).toEqual(['OPEN']);
   });

@@ -8,6 +8,7 @@ import { decodeOpenRequest, encodeOpenAnswer } from '../wire/message-codec.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
+import { TAKE } from '../wire/messages.ts';
 
 /** Long enough for a reconnection, and short enough that the silent script does not count as dead. */
 const UP_AGAIN_MS = 1_000;
@@ -15,7 +16,7 @@ const EMPTY = Buffer.alloc(0);
 
 class OpenerScene {
   readonly scene = new TrunkScene(1).start();
-  readonly attachment = new Attachment('archive', 0, false);
+  readonly attachment = new Attachment('archive', 0, false, TAKE.NO, null);
   readonly failed: string[] = [];
   readonly opener = new Opener(this.scene.trunk, this.scene.clock, {
     opened: () => {},
@@ -25,7 +26,7 @@ class OpenerScene {
   });
   closed = 0;
   /** Another attachment of the same volume. */
-  readonly next = new Attachment('archive', 0, false);
+  readonly next = new Attachment('archive', 0, false, TAKE.NO, null);
 
   constructor() {
     this.scene.whenEnded = (status, reason) => this.opener.end(status, reason);
@@ -115,7 +116,7 @@ test('a replica is opened under its claim, and fails for good when the claim is 
   for (const status of [STATUS.TAKEN, STATUS.REPLICA, STATUS.UNCLAIMED]) {
     const world = new OpenerScene();
     world.scene.whenSession = () => world.opener.openAll();
-    const replica = new Attachment('db', 0, false);
+    const replica = new Attachment('db', 0, false, TAKE.NO, null);
     replica.mirror = { mirror: 'a'.repeat(32), number: 7 };
     world.opener.add(replica);
     world.scene.clock.advance(1);
@@ -185,7 +186,7 @@ describe('the next attachment of a volume is opened when the previous one has le
     const world = new OpenerScene();
     world.answerOpen(9);
     world.close();
-    world.opener.add(new Attachment('other', 0, false));
+    world.opener.add(new Attachment('other', 0, false, TAKE.NO, null));
     world.addNext();
     world.opener.close(world.next, () => undefined);
     world.scene.clock.advance(1);

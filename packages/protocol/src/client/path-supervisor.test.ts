@@ -143,6 +143,7 @@ describe('the next attempt', () => {
           if (to === 'down') heard();
         },
       },
+      null,
     );
     let heard = (): void => supervisor.start();
     supervisor.start();

@@ -123,7 +123,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   private lateHandshakes = 0;
 
   /** `replaced`: a supervisor of the same path that this one will replace. The latencies of both are counted together. */
-  constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts, replaced: PathSupervisor | null = null) {
+  constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts, replaced: PathSupervisor | null) {
     this.latencies = replaced?.latencies ?? { read: new Histogram(), write: new Histogram() };
     this.endpoints = endpoints;
     this.identity = identity;

@@ -65,7 +65,7 @@ interface Job {
 }
 
 class World {
-  readonly log = new ReplayLog(LOG_BYTES, new SlabPool(4));
+  readonly log = new ReplayLog(LOG_BYTES, new SlabPool(4), null);
   readonly attachment = new Attachment('archive', 0, false, TAKE.NO, this.log);
   readonly breaches: string[] = [];
   replays = 0;

@@ -33,7 +33,7 @@ const NAMES: Readonly<Record<number, string>> = {
 const EMPTY = Buffer.alloc(0);
 
 function logOf(blocks: number): ReplayLog {
-  return new ReplayLog(SLOTS * REPLAY_RANGE_COST_BYTES + blocks * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES), new SlabPool(1));
+  return new ReplayLog(SLOTS * REPLAY_RANGE_COST_BYTES + blocks * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES), new SlabPool(1), null);
 }
 
 class RecoveryScene {
@@ -42,7 +42,7 @@ class RecoveryScene {
   readonly said: string[] = [];
   private readonly answered = new Set<HeardFrame>();
 
-  constructor(log: ReplayLog | null = new ReplayLog(REPLAY_LOG_BYTES, new SlabPool(1)), open: Partial<OpenAnswer> = {}) {
+  constructor(log: ReplayLog | null = new ReplayLog(REPLAY_LOG_BYTES, new SlabPool(1), null), open: Partial<OpenAnswer> = {}) {
     this.scene.server.answersPings = true;
     this.scene.start();
     this.scene.trunk.removeAttachment(this.scene.attachment);
@@ -202,6 +202,23 @@ describe('a new incarnation of the storage', () => {
     expect([world.attachment.phase, world.log.incarnation]).toEqual(['ready', 'third']);
     world.reopen('fourth');
     expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
+  });
+
+  // Regression: a restart of the client took the incarnation of an OPEN for the one that has everything.
+  test('it is told as the recovered one when the whole log was sent again, and not before', () => {
+    const world = new RecoveryScene();
+    const told: (string | null)[] = [];
+    world.attachment.events = { standingChanged: () => told.push(world.attachment.recoveredLife), serverIsSlow: () => {} };
+    for (const lba of [10, 20]) world.written(lba);
+    world.reopen('second');
+    world.answer('WRITE 20');
+    world.reopen('third');
+    world.answer('WRITE 10');
+    expect(new Set(told)).toEqual(new Set([OPEN_ANSWER.life]));
+    world.answer('WRITE 20');
+    expect([world.attachment.recoveredLife, told.at(-1)]).toEqual(['third', 'third']);
+    world.reopen('third');
+    expect(world.attachment.recoveredLife).toBe('third');
   });
 
   test('a handle that is revoked during the replay: after the requests in flight, the whole log is sent on the next handle', () => {

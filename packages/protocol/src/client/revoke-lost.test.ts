@@ -102,7 +102,7 @@ describe('a volume that another client has now', () => {
   });
 
   test('only the first OPEN asks for a take-over, even if it is sent again', () => {
-    const world = new RevokeScene(1, new Attachment('archive', 0, false, TAKE.FORCE));
+    const world = new RevokeScene(1, new Attachment('archive', 0, false, TAKE.FORCE, null));
     expect(world.openRequests).toMatchObject([{ take: TAKE.FORCE, resume: null }]);
     world.loseSession();
     expect(world.openRequests).toMatchObject([{ take: TAKE.FORCE, resume: null }]);
@@ -112,7 +112,7 @@ describe('a volume that another client has now', () => {
   });
 
   test('an abandoned take-over takes nothing if its OPEN was lost', () => {
-    const world = new RevokeScene(1, new Attachment('archive', 0, false, TAKE.OVER));
+    const world = new RevokeScene(1, new Attachment('archive', 0, false, TAKE.OVER, null));
     world.close();
     world.loseSession();
     expect(world.openRequests).toMatchObject([{ take: TAKE.NO, resume: null }]);

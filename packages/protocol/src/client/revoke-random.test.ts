@@ -10,7 +10,7 @@ import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
-import { IOCTL } from '../wire/messages.ts';
+import { IOCTL, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
@@ -78,7 +78,7 @@ interface Handle {
 
 class World {
   readonly scene = new TrunkScene(2);
-  readonly attachment = new Attachment('archive', 0, false);
+  readonly attachment = new Attachment('archive', 0, false, TAKE.NO, null);
   readonly requests: Request[] = [];
   readonly breaches: string[] = [];
   readonly content: number[] = new Array<number>(SECTORS).fill(0);

@@ -7,6 +7,7 @@ import { RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
+import { TAKE } from '../wire/messages.ts';
 
 const FULL = 'The session has too many open handles';
 
@@ -17,7 +18,7 @@ function newSession(world: RevokeScene): void {
 }
 
 function another(world: RevokeScene): Attachment {
-  const attachment = new Attachment('other', 0, false);
+  const attachment = new Attachment('other', 0, false, TAKE.NO, null);
   world.opener.add(attachment);
   world.settle();
   return attachment;

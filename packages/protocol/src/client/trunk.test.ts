@@ -4,10 +4,13 @@
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
-import { TrunkScene } from '../testing/trunk-scene.ts';
+import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
+import { TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
+import { Attachment } from './attachment.ts';
+import { HEDGE_MIN_MS } from './paths/limits.ts';
 import type { Request } from './requests/request.ts';
 
 function read(scene: TrunkScene, count = 1): Request {
@@ -159,6 +162,39 @@ describe('a path that dies', () => {
     scene.clock.advance(100);
     expect(scene.statusOf(request)).toBe(STATUS.OK);
     expect(request.buffer).toEqual(Buffer.alloc(8 * SECTOR_BYTES, 2));
+  });
+
+  // A limit or a pause at the server holds READs of its volume for seconds, which says nothing about the paths.
+  test('a late READ is sent a second time as soon as ever, although READs of another volume take a second', () => {
+    const scene = new TrunkScene(2).start();
+    const limited = new Attachment('limited', 0, false, TAKE.NO, null);
+    scene.trunk.addAttachment(limited);
+    limited.opened({ ...OPEN_ANSWER, handle: 4, id: 'limited' });
+    const [first, second] = scene.server.paths;
+    for (let times = 0; times < 4; times++)
+      scene.submit(OP.READ, { count: 1, bodyBytes: SECTOR_BYTES, buffer: Buffer.alloc(SECTOR_BYTES), attachment: limited });
+    for (let times = 0; times < 1000; times++) {
+      scene.clock.advance(1);
+      for (const path of scene.server.paths) path.pong();
+    }
+    const isFirst = new Set<number>();
+    for (const path of scene.server.paths)
+      for (const one of path.requests(OP.READ)) {
+        if (!isFirst.has(one.header.slot)) path.answerIo(one, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
+        isFirst.add(one.header.slot);
+      }
+    scene.clock.advance(1);
+    expect(scene.done).toHaveLength(4);
+    const before = [first!, second!].map((path) => path.requests(OP.READ).length);
+    read(scene);
+    for (let times = 0; times < HEDGE_MIN_MS / 10 + 2; times++) {
+      scene.clock.advance(10);
+      // Both paths are heard. Somewhat later, the one that carries the READ would count as silent.
+      for (const [index, path] of [first!, second!].entries())
+        if (path.requests(OP.READ).length > before[index]!) path.say(OP.NOTIFY, 1);
+        else path.pong();
+    }
+    expect([first!, second!].map((path, index) => path.requests(OP.READ).length - before[index]!)).toEqual([1, 1]);
   });
 
   test('a READ with two answers in parts at the same time gets one of them completely', () => {

@@ -16,7 +16,7 @@ const LOG_BYTES = 1024 * 1024;
 
 /** Open under handle 7, with one WRITE that is answered and not flushed. */
 function written(readonly = false): RevokeScene {
-  const log = readonly ? null : new ReplayLog(LOG_BYTES, new SlabPool(4));
+  const log = readonly ? null : new ReplayLog(LOG_BYTES, new SlabPool(4), null);
   const world = new RevokeScene(1, new Attachment('archive', 0, readonly, 0, log));
   world.answerOpen({ handle: 7, readonly });
   if (!readonly) {

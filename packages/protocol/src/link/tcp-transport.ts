@@ -197,6 +197,12 @@ export function stopReading(socket: net.Socket): boolean {
   return socket.readableLength === 0;
 }
 
+/** Returns the descriptor of a connection, which the socket keeps; null if the socket has none. */
+export function descriptorOf(socket: net.Socket): number | null {
+  const { _handle: handle } = socket as unknown as { _handle: { readonly fd?: number } | null };
+  return handle?.fd === undefined || handle.fd < 0 ? null : handle.fd;
+}
+
 /** Creates a transport that uses 'data' events, for unproven connections and for sockets without a handle. */
 export function dataTransport(socket: net.Socket): PathTransport {
   const transport = new TcpTransport(socket, null);

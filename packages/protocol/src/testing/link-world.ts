@@ -15,6 +15,7 @@ import { ANSWER, OP } from '../wire/frames.ts';
 import { emptyHeader, type Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 import { OPEN_ANSWER } from './trunk-scene.ts';
+import { TAKE } from '../wire/messages.ts';
 
 const SLOTS = 256;
 const FRAME_BYTES = 80;
@@ -298,7 +299,7 @@ export class LinkWorld {
   readonly client = new Processor(this.agenda);
   readonly server = new Processor(this.agenda);
   readonly dispatcher = new Dispatcher();
-  readonly attachment = new Attachment('oracle', 0, false);
+  readonly attachment = new Attachment('oracle', 0, false, TAKE.NO, null);
   readonly paths: ModelPath[];
   storageMs = 0.02;
   private lba = 0;

@@ -196,7 +196,7 @@ export class MirrorCopyWorld {
       const role = this.roles.get(replica.identity);
       if (role === 'leaving') this.roles.set(replica.identity, 'returning');
       else if (role === 'returning' && !replica.isUp) {
-        replica.isUp = true;
+        replica.open();
         for (const write of this.writes) if (write.isGranted && !write.isOver) this.send(write, replica);
       }
     }
@@ -255,24 +255,32 @@ export class MirrorCopyWorld {
 
   /** Null, or what is wrong. */
   check(): string | null {
-    const members = this.inSync().filter(({ identity }) => this.roles.get(identity) === 'member');
-    const first = members[0];
     if (this.wrong !== null) return this.wrong;
     if (this.isIdle && this.replicas.some(({ queue }) => queue.some(({ kind }) => kind === 'write')))
       return 'an idle copier has begun a copy';
-    if (first === undefined || !this.hasBegun) return null;
+    if (!this.hasBegun) return null;
     for (let block = 0; block < this.blocks; block++) {
-      const region = Math.floor(block / BLOCKS_PER_REGION);
-      const isBusy = this.writes.some((one) => one.isGranted && one.block === block);
-      if (!this.unsettled.has(region) && !isBusy && members.some((one) => one.cache[block] !== first.cache[block])) {
-        return `block ${block} of replicas in sync differs, and is settled: ${members.map((one) => one.cache[block]).join(' ')}`;
-      }
-      if (members.some((one) => one.map.has(region))) continue;
-      for (const one of this.replicas) {
-        const isEqual = one.cache[block] === first.cache[block] && one.disk[block] === first.cache[block];
-        if (isEqual || (!members.includes(one) && one.map.has(region))) continue;
-        return `block ${block}: no map has it, but ${one.identity} has ${one.cache[block]}, ${one.disk[block]} on its disk, not ${first.cache[block]}`;
-      }
+      const wrong = this.wrongBlock(block);
+      if (wrong !== null) return wrong;
+    }
+    return null;
+  }
+
+  /** What is wrong with this block; null: nothing is. */
+  wrongBlock(block: number): string | null {
+    const members = this.inSync().filter(({ identity }) => this.roles.get(identity) === 'member');
+    const [first] = members;
+    if (first === undefined) return null;
+    const region = Math.floor(block / BLOCKS_PER_REGION);
+    const isBusy = this.writes.some((one) => one.isGranted && one.block === block);
+    if (!this.unsettled.has(region) && !isBusy && members.some((one) => one.cache[block] !== first.cache[block])) {
+      return `block ${block} of replicas in sync differs, and is settled: ${members.map((one) => one.cache[block]).join(' ')}`;
+    }
+    if (members.some((one) => one.map.has(region))) return null;
+    for (const one of this.replicas) {
+      const isEqual = one.cache[block] === first.cache[block] && one.disk[block] === first.cache[block];
+      if (isEqual || (!members.includes(one) && one.map.has(region))) continue;
+      return `block ${block}: no map has it, but ${one.identity} has ${one.cache[block]}, ${one.disk[block]} on its disk, not ${first.cache[block]}`;
     }
     return null;
   }
@@ -309,9 +317,10 @@ export class MirrorCopyWorld {
   private tell(): void {
     const hasAll = [...this.roles.values()].every((role) => role === 'member');
     const isPending = this.isPending || [...this.roles.values()].includes('leaving');
-    const replicas = this.replicas.map(({ identity }) => {
+    const replicas = this.replicas.map(({ identity, foundBytes }) => {
       const role = this.roles.get(identity)!;
-      return { identity, role, counts: role !== 'returning', reads: role === 'member', mayJoin: role === 'returning' && !isPending };
+      const mayJoin = role === 'returning' && !isPending;
+      return { identity, role, counts: role !== 'returning', reads: role === 'member', mayJoin, foundBytes };
     });
     const view: CopyView = { isServing: this.hasBegun, isPending, isAllInSync: hasAll && !isPending, sizeBytes: this.sizeBytes, replicas };
     this.copier.setView(view);
@@ -399,6 +408,7 @@ export class MirrorCopyWorld {
       readMap: (identity, first, done) => this.readMap(find(identity), first, done),
       clearMap: (identity, ranges, done) => this.clearMap(find(identity), ranges, done),
       alone: (work) => this.copier.pause(() => work(() => this.copier.resume())),
+      recopy: (region, reached) => this.copier.recopy(region, reached),
       readSums: (identity, range, pieceBytes, done) => this.readSums(find(identity), range, pieceBytes, done),
     };
   }
@@ -444,9 +454,7 @@ export class MirrorCopyWorld {
         const block = Math.floor((beginBytes + piece * pieceBytes) / BLOCK_BYTES);
         sums.writeUInt32LE(replica.cache[block]!, piece * MIRROR_SUM_BYTES);
       }
-      return replica.badBlocks.some((block) => beginBytes <= block * BLOCK_BYTES && block * BLOCK_BYTES < endBytes)
-        ? STATUS.IO_ERROR
-        : STATUS.OK;
+      return replica.isReadable(beginBytes, endBytes) ? STATUS.OK : STATUS.IO_ERROR;
     };
     this.enqueue(replica, 'sums', 0, 0, execute, (status) => done({ status, sentence: '', sums: status === STATUS.OK ? sums : null }));
   }

@@ -4,6 +4,7 @@
 import { MirrorWorld, type WorldFaults } from './mirror-world.ts';
 
 const STEPS = 250;
+const MOMENT_STEPS = 500;
 
 function faultsOf(seed: number): WorldFaults {
   return {
@@ -12,7 +13,16 @@ function faultsOf(seed: number): WorldFaults {
     mayTakeOver: seed % 2 === 0,
     mayAbandon: seed % 5 === 0,
     areReadsLocal: false,
+    hasMoments: false,
   };
+}
+
+/** Like `violationOf`, in a world in which snapshots are taken (M22). `taken`: told how many snapshots were proven. */
+export async function momentViolationOf(seed: number, taken: (snapshots: number) => void): Promise<string | null> {
+  const world = new MirrorWorld(seed, { ...faultsOf(seed), hasMoments: true });
+  const [first] = await world.run(MOMENT_STEPS);
+  taken(world.snapshots);
+  return first === undefined ? null : `seed ${seed}: ${first}`;
 }
 
 /** Runs the world of this seed. Returns what is wrong; null: nothing is. */

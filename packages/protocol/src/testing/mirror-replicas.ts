@@ -26,6 +26,8 @@ export class SimReplica {
   session = 0;
   life = 0;
   isUp = true;
+  /** Its size when it was opened last. */
+  foundBytes = 0;
   /** When the last FLUSH was submitted that it has answered in one session and incarnation. */
   flushed = 0;
   /** Blocks of which no sum can be computed, because their first bytes cannot be read. */
@@ -38,10 +40,20 @@ export class SimReplica {
     this.identity = identity;
     this.cache = Array.from({ length: blocks }, () => 1);
     this.disk = [...this.cache];
+    this.open();
+  }
+
+  open(): void {
+    this.isUp = true;
+    this.foundBytes = this.cache.length * BLOCK_BYTES;
   }
 
   get tenure(): string | null {
     return this.isUp ? `${this.session} ${this.life}` : null;
+  }
+
+  isReadable(beginBytes: number, endBytes: number): boolean {
+    return !this.badBlocks.some((block) => beginBytes <= block * BLOCK_BYTES && block * BLOCK_BYTES < endBytes);
   }
 
   write(block: number, value: number): void {

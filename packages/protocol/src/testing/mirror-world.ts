@@ -13,6 +13,7 @@ import { FLAG, OP } from '../wire/frames.ts';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { STATUS } from '../wire/status.ts';
 import { FakeSession, FakeStore, valuesOf } from './fake-replica.ts';
+import { takeMoment } from './mirror-moments.ts';
 import { ageOf, RegisterOracle, type UserIo } from './register-oracle.ts';
 import { TimesBudget } from '../mirror/lacks/change-times.ts';
 
@@ -41,25 +42,30 @@ export interface WorldFaults {
   readonly mayTakeOver: boolean;
   readonly mayAbandon: boolean;
   readonly areReadsLocal: boolean;
+  /** Snapshots are taken (M22). */
+  readonly hasMoments: boolean;
 }
 
 export class MirrorWorld {
   readonly violations: string[] = [];
   readonly io: MirrorIo;
-  private readonly random: SeededRandom;
+  readonly random: SeededRandom;
   private readonly faults: WorldFaults;
-  private readonly clock = new FakeClock();
-  private readonly places: Place[] = [];
-  private readonly oracle = new RegisterOracle(BLOCKS);
+  readonly clock = new FakeClock();
+  readonly places: Place[] = [];
+  readonly oracle = new RegisterOracle(BLOCKS);
   private readonly ios: UserIo[] = [];
-  private at = 0;
+  at = 0;
   private isServing = false;
   private settlingRegion = -1;
   private isReturning = false;
   private isWitnessTaken = false;
-  private takenAt = Number.POSITIVE_INFINITY;
+  takenAt = Number.POSITIVE_INFINITY;
   private readonly votes: { readonly isConfirmed: boolean | null; answer(isConfirmed: boolean): void }[] = [];
   private isHealing = false;
+  isMoment = false;
+  /** Number of replicas that have got a snapshot. */
+  snapshots = 0;
 
   constructor(seed: number, faults: WorldFaults) {
     this.random = new SeededRandom(seed);
@@ -131,6 +137,7 @@ export class MirrorWorld {
     else if (dice < 0.9) this.copy();
     else if (dice < 0.96) this.vote();
     else if (dice < 0.99) this.clock.advance(random.int(1, 150));
+    else if (this.faults.hasMoments && !this.isMoment && this.isServing && random.chance(0.7)) void takeMoment(this, BLOCKS);
     else if (!this.isHealing && this.faults.mayTakeOver && this.isServing && random.chance(this.isClaimed ? 0.5 : 0.3)) this.claim();
     await this.turn();
   }
@@ -425,7 +432,7 @@ export class MirrorWorld {
   // --- the voters and the other client
 
   /** The voters decide at once, or when the answer is on its way. */
-  private askVoters(): Promise<boolean> {
+  askVoters(): Promise<boolean> {
     const isConfirmed = this.random.chance(0.5) ? this.isPromised : null;
     return new Promise((answer) => this.votes.push({ isConfirmed, answer }));
   }

@@ -68,7 +68,7 @@ export class ProbeServer {
   }
 
   private prove(connection: Connection, handshake: ServerHandshake, step: number, frame: Buffer, nodekey: string): void {
-    const outcome = step === 0 ? handshake.onHello(frame, () => nodekey) : handshake.onProof(frame, () => null);
+    const outcome = step === 0 ? handshake.onHello(frame, () => nodekey) : handshake.onProof(frame, () => null, null);
     if (outcome.kind === 'refuse') {
       connection.encoder.raw(refuseFrame(outcome));
       connection.finish(outcome.sentence);

@@ -7,7 +7,7 @@ import { Opener } from '../client/opener.ts';
 import type { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';
 import { decodeOpenRequest, encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
-import type { OpenAnswer, OpenRequest } from '../wire/messages.ts';
+import { type OpenAnswer, type OpenRequest, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { HeardFrame, ScriptedPath } from './scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from './trunk-scene.ts';
@@ -33,7 +33,7 @@ export class RevokeScene {
   closed = 0;
   private readonly answered = new Set<HeardFrame>();
 
-  constructor(paths = 1, attachment = new Attachment('archive', 0, false)) {
+  constructor(paths = 1, attachment = new Attachment('archive', 0, false, TAKE.NO, null)) {
     this.scene = new TrunkScene(paths);
     this.scene.server.answersPings = true;
     this.scene.start();

@@ -80,7 +80,7 @@ export class ScriptedPath {
 
   private prove(frame: Buffer, server: ScriptedServer): void {
     const outcome = this.isChallenged
-      ? this.handshake.onProof(frame, () => server.secret)
+      ? this.handshake.onProof(frame, () => server.secret, null)
       : this.handshake.onHello(frame, () => server.nodekey);
     this.isChallenged = true;
     if (outcome.kind === 'challenge') this.raw(outcome.frame);

@@ -8,7 +8,7 @@ import { PathSupervisor } from '../client/path-supervisor.ts';
 import { Request, type RequestEvents } from '../client/requests/request.ts';
 import { Trunk } from '../client/trunk.ts';
 import { FEATURE } from '../wire/features.ts';
-import type { OpenAnswer } from '../wire/messages.ts';
+import { type OpenAnswer, TAKE } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from './memory-network.ts';
@@ -44,7 +44,7 @@ export class TrunkScene implements RequestEvents {
   readonly done: { readonly request: Request; readonly status: number }[] = [];
   readonly trunk: Trunk;
   private readonly tls: boolean;
-  readonly attachment = new Attachment('oracle', 0, false);
+  readonly attachment = new Attachment('oracle', 0, false, TAKE.NO, null);
   listChanges = 0;
   readonly replaced: string[] = [];
   whenSession: () => void = () => {};
@@ -129,6 +129,7 @@ export class TrunkScene implements RequestEvents {
           trunkFor: () => this.trunk,
           stateChanged: (_supervisor, from, to) => this.moves.push(`${index}: ${from} > ${to}`),
         },
+        null,
       ),
     );
   }

@@ -105,6 +105,8 @@ interface Codec<T> {
   readonly encode: (message: T) => Buffer;
   /** Reads a body of `length` bytes at `offset`. The message shares no memory with `bytes`. Throws E_PROTOCOL. */
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
+  /** Checks a message that came in another form than this encoding, such as JSON between processes. */
+  readonly guard: Guard<T>;
 }
 
 /** Creates the codec of one message. Exported for the discovery datagrams (discovery/discovery-datagram.ts). */
@@ -113,6 +115,7 @@ export function codec<T>(label: string, schema: Schema<T>): Codec<T> {
   return {
     encode: (message) => pack(guard, label, message),
     decode: (bytes, offset, length) => guard(unpack(label, bytes, offset, length), label),
+    guard,
   };
 }
 
@@ -275,6 +278,11 @@ const openRequest = codec<Omit<OpenRequest, 'mirror'> & { readonly mirror: OpenT
   mirror: (value, field) => (value === undefined ? undefined : (openTerm(value, field) ?? undefined)),
 });
 
+export const openRequestGuard: Guard<OpenRequest> = (value, field) => {
+  const { mirror = null, ...plain } = openRequest.guard(value, field);
+  return { ...plain, mirror };
+};
+
 export function decodeOpenRequest(bytes: Buffer, offset: number, length: number): OpenRequest {
   const { mirror = null, ...plain } = openRequest.decode(bytes, offset, length);
   return { ...plain, mirror };
@@ -347,7 +355,7 @@ export const { encode: encodeChangesRequest, decode: decodeChangesRequest } = co
   sectors: integer(1, LBA_MAX),
 });
 
-const adminId = tokenUpTo(ADMIN_ID_MAX_CHARS);
+export const adminId = tokenUpTo(ADMIN_ID_MAX_CHARS);
 const answerBytes = integer(0, ADMIN_ANSWER_MAX_BYTES);
 
 export const { encode: encodeAdminCall, decode: decodeAdminCall } = codec<AdminCall>('ADMIN CALL', {
@@ -357,7 +365,11 @@ export const { encode: encodeAdminCall, decode: decodeAdminCall } = codec<AdminC
   withinMs: milliseconds,
 });
 
-export const { encode: encodeAdminRest, decode: decodeAdminRest } = codec<AdminRest>('ADMIN REST', {
+export const {
+  encode: encodeAdminRest,
+  decode: decodeAdminRest,
+  guard: adminRest,
+} = codec<AdminRest>('ADMIN REST', {
   answer: integer(1, U32_MAX),
   offset: answerBytes,
 });

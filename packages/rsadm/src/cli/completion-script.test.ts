@@ -57,9 +57,11 @@ test.for<[string[], string[]]>([
       'diff',
       'grow',
       'image',
+      'import',
       'list',
       'move',
       'pause',
+      'purge',
       'refresh',
       'remove',
       'rename',
@@ -106,12 +108,12 @@ test.for<[string[], string[]]>([
   [['completion', ''], ['bash']],
   [['nosuch', ''], []],
 ])('%j', ([words, expected], context) => {
-  needPrograms(context, 'bash');
+  needPrograms(context, 'bash', 'grep');
   expect(offered(...words)).toEqual(expected);
 });
 
 test('no name from rssrv is executed', (context) => {
-  needPrograms(context, 'bash');
+  needPrograms(context, 'bash', 'grep');
   offered('volume', 'show', '');
   offered('client', 'remove', '');
   expect(shell.files()).toEqual(['rsadm']);

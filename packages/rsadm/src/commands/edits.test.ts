@@ -80,6 +80,15 @@ describe('edits of rssrvcfg', () => {
     expect(scene.config()).toBe(CONFIG.replace('/srv/fast\n', '/srv/fast\n\n[pool slow]\npath = /srv/slow\nlimit = 5t\nreserve = 10%\n'));
   });
 
+  test('pool add of a pool without reflink says what its volumes cannot have', async () => {
+    await scene.serve({ 'pool-list': () => ({ pools: [pool({ name: 'slow', reflink: false })] }) });
+    const { code, err } = await scene.run(['pool', 'add', 'slow', '/srv/slow']);
+    expect([code, err]).toEqual([
+      0,
+      expect.stringMatching(/^rsadm: Pool slow has no reflink, so that its volumes have no snapshots.*mkfs\.xfs -m reflink=1/),
+    ]);
+  });
+
   test('pool add of a pool that then cannot be used says why, exit code 1', async () => {
     await scene.serve({
       'pool-list': () => ({ pools: [pool({ name: 'slow', state: 'unavailable', reason: 'it is locked: stop the other' })] }),
@@ -89,7 +98,7 @@ describe('edits of rssrvcfg', () => {
   });
 
   test.each<[string[], string]>([
-    [['fast', '/srv/slow'], 'Pool fast exists, in line 11: choose another name'],
+    [['fast', '/srv/slow'], 'Pool fast exists, in line 11: choose another name, or give that pool up first (rsadm pool remove fast)'],
     [['a b', '/srv/slow'], 'Wrong pool name "a b": allowed is 1 to 63'],
     [['slow', '/srv/fast/'], 'ROOT/etc/dvsc/rssrvcfg was not changed: Duplicate pool path "/srv/fast/" (first in line 13)'],
     [['slow', '/srv/slow', '--limit', '5x'], 'ROOT/etc/dvsc/rssrvcfg was not changed: Wrong value "5x" for limit: allowed is'],

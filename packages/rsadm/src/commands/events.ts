@@ -22,9 +22,9 @@ export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events [-n N] [--since TIME] [-f]',
   summary: 'shows what has changed on the server, and why',
-  details: `Clients that connect and go silent, refused connections, changes of volumes and
-pools, take-overs, reloads. rssrv keeps the last ${EVENTS_KEPT} events, also over
-restarts; the log, which rsslogcat shows, has them all. With -f
+  details: `Clients that connect, go silent or are refused after their proof; changes of
+volumes and pools, take-overs, reloads. rssrv keeps the last ${EVENTS_KEPT} events,
+also over restarts; the log, which rsslogcat shows, has them all. With -f
 and --json, each event is a JSON document in a line of its own.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: `show the last N events; default: all, with -f the last ${SHOWN_FIRST}` },

@@ -10,6 +10,7 @@ import { plural, quoteText } from '@rsio/common/lib/units';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { addPoolToServer } from '@rsio/common/manage/pool-addition';
+import { withoutReflink } from '@rsio/common/manage/volumes/create';
 import { changeServerFile } from '@rsio/common/manage/server-file';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
 import { NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
@@ -46,8 +47,9 @@ is added with all its volumes.`,
   completes: 'files',
   run: async (context, { limit, reserve }, [name = '', path = '']) => {
     if (!path.startsWith('/')) throw usageError(`Wrong PATH ${quoteText(path)}: give an absolute path`);
-    const { isNew, volumes, reason } = await addPoolToServer(context, { name, path, limit, reserve });
+    const { isNew, volumes, reason, reflink } = await addPoolToServer(context, { name, path, limit, reserve });
     if (!isNew) context.out(`${escapeControls(path)} already was a pool, with ${plural(volumes, 'volume')}\n`);
+    if (reflink === false) context.note(withoutReflink(name));
     if (reason === null) return undefined;
     context.note(`Pool ${name} cannot be used: ${reason}`);
     return 1;

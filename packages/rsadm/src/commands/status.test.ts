@@ -177,4 +177,16 @@ describe('removing a volume', () => {
       expect(await scene.run(['volume', 'remove', ...argv])).toEqual({ code: 2, out: '', err });
     expect(scene.asked).toEqual([]);
   });
+
+  test('deleting for good tells how many removed volumes it means, and sends nothing without consent', async () => {
+    await scene.serve();
+    let question = '';
+    const { code } = await scene.run(['volume', 'purge'], async (text) => {
+      question = text;
+      return 'n';
+    });
+    expect([code, question]).toEqual([1, 'Delete 1 removed volume, 20.0G, for good? [y/N] ']);
+    expect((await scene.run(['volume', 'purge'])).code).toBe(2);
+    expect(scene.asked.map(([method]) => method)).toEqual(['volume-list']);
+  });
 });

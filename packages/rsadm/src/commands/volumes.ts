@@ -10,10 +10,12 @@ import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manag
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
 import { haltVerbs } from '@rsio/common/manage/volumes/halts';
 import { imageVerbs } from '@rsio/common/manage/volumes/images';
+import { purgeVerb } from '@rsio/common/manage/volumes/purge';
 import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeShape, volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
+import { importVerb } from './import.ts';
 
 const PROGRAM: VolumeProgram = {
   program: 'rsadm',
@@ -27,7 +29,8 @@ function doorOf(context: AdmContext): VolumeDoor {
   const parse: VolumeTarget['parse'] = (text) => volumeName(text, PROGRAM.program);
   const target = (name: string): Promise<VolumeTarget> =>
     Promise.resolve({ volume: parse(name), call: context.call, ofServer: '', server: null, place: {}, label: volumeText, parse });
-  return { ...context, find: target, findRemoved: target, choose: async (name) => [await target(name)] };
+  const local = { call: context.call, label: volumeText, place: {} };
+  return { ...context, local, find: target, findRemoved: target, choose: async (name) => [await target(name)] };
 }
 
 function onThisServer(command: Command<VolumeDoor>): AdmCommand {
@@ -41,6 +44,7 @@ export const VOLUME_RENAME = onThisServer(VERBS.rename);
 export const VOLUME_SET = onThisServer(VERBS.set);
 export const VOLUME_REMOVE = onThisServer(VERBS.remove);
 export const VOLUME_RESTORE = onThisServer(VERBS.restore);
+export const VOLUME_PURGE = onThisServer(purgeVerb(PROGRAM));
 
 const SNAPSHOTS = snapshotVerbs(PROGRAM);
 export const VOLUME_SNAPSHOT = onThisServer(SNAPSHOTS.snapshot);
@@ -62,6 +66,7 @@ export const VOLUME_START = onThisServer(HALTS.start);
 const JOB_VERBS = jobVerbs(PROGRAM, 'jobs');
 export const VOLUME_MOVE = onThisServer(JOB_VERBS.move);
 export const VOLUME_COPY = onThisServer(copyAnywhereVerb(PROGRAM, 'jobs'));
+export const VOLUME_IMPORT = onThisServer(importVerb(PROGRAM, 'jobs'));
 export const JOBS = onThisServer(JOB_VERBS.list);
 export const JOBS_CANCEL = onThisServer(JOB_VERBS.cancel);
 export const JOBS_LIMIT = onThisServer(JOB_VERBS.limit);

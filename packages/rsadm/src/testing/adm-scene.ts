@@ -57,6 +57,7 @@ export const ANSWERS: Handlers = {
   'volume-start': () => ({ volume: volume() }),
   'volume-remove': () => ({ removed: removedVolume() }),
   'volume-restore': () => ({ volume: volume() }),
+  'volume-purge': () => ({ purged: [removedVolume()], left: 0 }),
   'volume-snapshot': ({ snapshots }) => ({ snapshots: snapshots.map((one) => snapshot(one)) }),
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),
@@ -72,6 +73,7 @@ export const ANSWERS: Handlers = {
     snapshotId: 'monday-id',
     untilId: null,
   }),
+  'volume-import': () => ({ job: job({ kind: 'import', newName: 'oracle', state: 'waiting', doneBytes: 0, totalBytes: 0 }) }),
   'volume-move': () => ({ job: job({ state: 'waiting', doneBytes: 0, totalBytes: 0 }) }),
   'volume-copy': () => ({
     job: job({ kind: 'copy', state: 'waiting', newName: 'test', snapshot: 'monday', doneBytes: 0, totalBytes: 0 }),

@@ -7,11 +7,12 @@ import type { AttachmentView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { exportName, nameInUniverse, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
-import { backupFile, beginBackup, dropBackup, endBackup, readBackup } from './backup-files.ts';
+import { type BackupChain, chainUri, readChain } from './backup-chain.ts';
+import { backupFile, beginBackup, dropBackup, endBackup } from './backup-files.ts';
 import { copyChanges } from './copy-changes.ts';
 import { PIECE_BYTES } from './limits.ts';
 import { NbdClient } from './nbd-client.ts';
-import { exportUri, qemuImg, withImage } from './qemu-tools.ts';
+import { exportUri, qemuImg, qemuImgIn, withImage } from './qemu-tools.ts';
 
 export interface BackupRequest {
   readonly directory: string;
@@ -39,22 +40,22 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
   const file = backupFile(request.directory, named, ownName);
   const sizeBytes = snapshot.blocks * snapshot.blockSizeBytes;
   const baseFile = request.since === null ? null : backupFile(request.directory, named, request.since);
-  const before = baseFile === null ? null : await readBackup(baseFile);
+  const baseId = baseFile === null ? null : (await readChain(baseFile, false)).snapshotId;
   const base = baseFile === null ? null : path.basename(baseFile);
   const uri = exportUri(ports.paths.nbdSocket, exportName(snapshot));
-  const part = await beginBackup(file, ports.note);
+  const part = await beginBackup(file, snapshot.id, ports.note);
   try {
     let readBytes: number | null = null;
-    if (base === null || before === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);
+    if (base === null || baseId === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);
     else {
       // Subclusters of 2 KiB, so that a small change does not copy 64 KiB of the backup before.
       const options = 'cluster_size=64k,extended_l2=on';
       await qemuImg('create', '-q', '-f', 'qcow2', '-o', options, '-b', base, '-F', 'qcow2', part, String(sizeBytes));
-      readBytes = await addChanges(ports, snapshot, before.snapshotId, part);
+      readBytes = await addChanges(ports, snapshot, baseId, part);
     }
     await qemuImg('check', '-q', '-f', 'qcow2', part);
     if (request.verifies) await qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', part, uri);
-    await endBackup(part, file, { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base });
+    await endBackup(part, file, { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base, baseId });
     return { file, sizeBytes, readBytes, base };
   } catch (thrown) {
     await dropBackup(part);
@@ -73,14 +74,15 @@ async function addChanges({ clock, paths }: Ports, snapshot: AttachmentView, sin
 }
 
 /** Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. */
-export async function writeBack(ports: Ports, file: string, volume: AttachmentView, verifies: boolean): Promise<number> {
-  const imageBytes = imageSize(await qemuImg('info', '--output=json', '-f', 'qcow2', file), file);
+export async function writeBack(ports: Ports, chain: BackupChain, volume: AttachmentView, verifies: boolean): Promise<number> {
+  const { folder, sizeBytes: imageBytes } = chain;
   const sizeBytes = volume.blocks * volume.blockSizeBytes;
   if (sizeBytes < imageBytes)
     throw new RsError('E_USAGE', `${volumeLabel(volume)} has ${sizeBytes} bytes, and the backup has ${imageBytes}: grow the volume first`);
   const uri = exportUri(ports.paths.nbdSocket, exportName(volume));
-  await qemuImg('check', '-q', '-f', 'qcow2', file);
-  await qemuImg('convert', '-q', '-n', '-f', 'qcow2', '-O', 'raw', file, uri);
+  const source = chainUri(chain);
+  await qemuImgIn(folder, 'check', '-q', source);
+  await qemuImgIn(folder, 'convert', '-q', '-n', '-O', 'raw', source, uri);
   const target = await NbdClient.open(ports.paths.nbdSocket, exportName(volume), null);
   try {
     // What the backup does not have is not what was in the volume before.
@@ -89,13 +91,6 @@ export async function writeBack(ports: Ports, file: string, volume: AttachmentVi
   } finally {
     target.close();
   }
-  if (verifies) await qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', file, uri);
+  if (verifies) await qemuImgIn(folder, 'compare', '-q', '-F', 'raw', source, uri);
   return imageBytes;
-}
-
-function imageSize(text: string, file: string): number {
-  const info = JSON.parse(text) as { readonly 'virtual-size'?: unknown };
-  const size = info['virtual-size'];
-  if (typeof size === 'number' && Number.isSafeInteger(size) && size > 0) return size;
-  throw new RsError('E_USAGE', `${file} is not a backup: qemu-img gives no size`);
 }

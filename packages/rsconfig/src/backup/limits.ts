@@ -15,3 +15,7 @@ export const PROGRAM_TEXT_MAX_CHARS = 2_000;
 export const OPTION_REPLY_MAX_BYTES = 64 * 1024;
 /** Longest description of a backup. */
 export const RECORD_MAX_BYTES = 64 * 1024;
+/** Files of one chain. Each is named in one argument of a program, which the kernel bounds at 128 KiB. */
+export const CHAIN_FILES_MAX = 500;
+/** Beginning of a backup in which its header must be. */
+export const QCOW2_HEADER_BYTES = 64 * 1024;

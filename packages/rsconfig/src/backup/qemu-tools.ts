@@ -11,8 +11,13 @@ import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from './limit
 import { NbdClient } from './nbd-client.ts';
 
 /** Runs qemu-img. Throws E_SYSTEM with what it said if it fails. */
-export async function qemuImg(...args: readonly string[]): Promise<string> {
-  const { ended } = start('qemu-img', args);
+export function qemuImg(...args: readonly string[]): Promise<string> {
+  return qemuImgIn(null, ...args);
+}
+
+/** Like `qemuImg`, in a folder. */
+export async function qemuImgIn(folder: string | null, ...args: readonly string[]): Promise<string> {
+  const { ended } = start('qemu-img', args, folder);
   const { code, out, text } = await ended;
   if (code !== 0) throw new RsError('E_SYSTEM', `qemu-img ${args[0] ?? ''} failed: ${text === '' ? `exit code ${code ?? '?'}` : text}`);
   return out;
@@ -27,17 +32,11 @@ export function exportUri(socketPath: string, name: string): string {
 export async function withImage<T>(file: string, clock: Clock, work: (image: NbdClient) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rsconfig-'));
   const socket = path.join(folder, 'image');
-  const { ended, kill } = start('qemu-nbd', [
-    '--socket',
-    socket,
-    '--format',
-    'qcow2',
-    '--cache',
-    'writeback',
-    '--export-name',
-    'image',
-    file,
-  ]);
+  const { ended, kill } = start(
+    'qemu-nbd',
+    ['--socket', socket, '--format', 'qcow2', '--cache', 'writeback', '--export-name', 'image', file],
+    null,
+  );
   let isOver = false;
   void ended.finally(() => (isOver = true)).catch(() => undefined);
   try {
@@ -79,8 +78,12 @@ interface Ended {
   readonly text: string;
 }
 
-function start(program: string, args: readonly string[]): { readonly ended: Promise<Ended>; readonly kill: () => void } {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+function start(
+  program: string,
+  args: readonly string[],
+  folder: string | null,
+): { readonly ended: Promise<Ended>; readonly kill: () => void } {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(folder === null ? {} : { cwd: folder }) });
   let [out, text] = ['', ''];
   child.stdout.on('data', (bytes: Buffer) => (out += bytes.toString('utf8')));
   child.stderr.on('data', (bytes: Buffer) => (text = (text + bytes.toString('utf8')).slice(-PROGRAM_TEXT_MAX_CHARS)));

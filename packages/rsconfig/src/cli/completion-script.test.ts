@@ -79,6 +79,7 @@ test.for<[string[], string[]]>([
       'list',
       'move',
       'pause',
+      'purge',
       'refresh',
       'remove',
       'rename',
@@ -107,12 +108,12 @@ test.for<[string[], string[]]>([
   [['namespace', 'add', '--nodekey-file', 'et'], ['etc']],
   [['nosuch', ''], []],
 ])('%j', ([words, expected], context) => {
-  needPrograms(context, 'bash', 'awk', 'sed');
+  needPrograms(context, 'bash', 'awk', 'grep', 'sed');
   expect(offered(...words)).toEqual(expected);
 });
 
 test('no text from a file or a server is executed', (context) => {
-  needPrograms(context, 'bash', 'awk', 'sed');
+  needPrograms(context, 'bash', 'awk', 'grep', 'sed');
   offered('namespace', 'remove', '');
   expect(offered('-a', '')).toEqual(['oracle']);
   expect(shell.files()).toEqual(['etc', 'rsconfig']);

@@ -170,9 +170,18 @@ test('formatOutcome prints the line of one volume', () => {
   expect(formatOutcome({ ...outcome, already: true }, 'attached')).toBe('osl:oracle@0 attached /dev/av0/oracle\n');
   expect(formatOutcome({ ...outcome, device: null }, 'attached')).toBe('osl:oracle@0 attached (no device)\n');
   expect(formatOutcome({ ...outcome, device: null }, 'detached')).toBe('osl:oracle@0 detached\n');
+  expect(formatOutcome({ ...outcome, already: true, device: null }, 'detached')).toBe('osl:oracle@0 is not attached\n');
 });
 
 describe('formatStatus', () => {
+  test('a wait that tells its own end has no other one', () => {
+    const waitsFor = 'server big-9, which is there and slow: a pause until 2010_09_14-15:10:18 (GMT)';
+    const waiting = [{ volume: 'osl:oracle@0', waitsFor, sinceMs: AT_MS, untilMs: null, requests: 4 }];
+    expect(formatStatus({ interfaces: [], waiting, logs: [], mirrors: [] }, 1)).toBe(
+      `osl:oracle@0 waits for ${waitsFor}\n    since: 2010_09_14-15:02:32 (GMT)  requests: 4\n`,
+    );
+  });
+
   const first = { position: 0, name: 'if0', address: '192.168.10.1', port: 5000, reps: [rep()] };
   const second = { position: 1, name: 'if1', address: '192.168.20.1', port: 5000, reps: [rep({ position: 1, address: '192.168.20.9' })] };
 

@@ -15,6 +15,7 @@ import {
   type StatusView,
   type VolumeView,
   type WaitingView,
+  waitingEnd,
   waitingText,
 } from '@rsio/common/control/methods';
 import { toText } from '@rsio/common/cli/table';
@@ -50,7 +51,7 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 //           path: 6  since: TIME  retries: 0  round trip: 0.212 ms  cipher: plain   | v   (or the cipher suite of TLS)
 //           error: Connection refused, TIME                                 | v
 //   osl:oracle@0 waits for a path to big-9                                  | v
-//       since: TIME  until: TIME  requests: 4                               | v   (until: for ever)
+//       since: TIME  until: TIME  requests: 4                               | v   (until: for ever; no until if the wait has one)
 //
 // Output of events, oldest first:
 //   TIME 6-if0 192.168.10.9/5000: connected -> down: nothing heard for 3000 ms
@@ -76,7 +77,8 @@ export function formatLocal(attachments: readonly AttachmentView[], verbosity: n
  * Returns the line that -a (`attached`) or -d (`detached`) prints for a volume after success. A volume with `device = none` has no
  * frontend.
  */
-export function formatOutcome({ volume, device }: AttachOutcome, done: 'attached' | 'detached'): string {
+export function formatOutcome({ volume, device, already }: AttachOutcome, done: 'attached' | 'detached'): string {
+  if (done === 'detached' && already) return toText([`${volume} is not attached`]);
   const none = done === 'attached' ? ' (no device)' : '';
   return toText([`${volume} ${done}${device === null ? none : ` ${device}`}`]);
 }
@@ -203,8 +205,9 @@ function cipherText({ number, state, cipher, tls }: RepView): string {
 }
 
 function waitingLines(view: WaitingView): string[] {
-  const until = view.untilMs === null ? 'for ever' : formatTime(view.untilMs);
-  return [`${view.volume} ${waitingText(view)}`, `    since: ${formatTime(view.sinceMs)}  until: ${until}  requests: ${view.requests}`];
+  const end = waitingEnd(view);
+  const until = end === null ? '' : `  until: ${typeof end === 'number' ? formatTime(end) : end}`;
+  return [`${view.volume} ${waitingText(view)}`, `    since: ${formatTime(view.sinceMs)}${until}  requests: ${view.requests}`];
 }
 
 /** Returns a line such as `osl:oracle@0 keeps 8192 bytes written that are not flushed yet, since: TIME; last flush: TIME`. */

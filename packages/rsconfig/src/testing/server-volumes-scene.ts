@@ -45,6 +45,7 @@ export const ORDERS: Orders = {
   'volume-start': () => ({ volume: volume() }),
   'volume-remove': () => ({ removed: removedVolume() }),
   'volume-restore': () => ({ volume: volume() }),
+  'volume-purge': () => ({ purged: [removedVolume()], left: 0 }),
   'volume-snapshot': ({ snapshots }: { snapshots: readonly object[] }) => ({ snapshots: snapshots.map((one) => snapshot(one)) }),
   'volume-snapshot-remove': () => ({ volume: volume() }),
   'volume-clone': () => ({ volume: volume({ name: 'copy' }) }),

@@ -77,6 +77,7 @@ export function attachment(changes: Partial<AttachmentView> = {}): AttachmentVie
     byId: 'rsio-200-7d444840-9dc0-11d1-b245-5ffdce74fad2',
     state: 'attached',
     readonly: false,
+    shared: false,
     blocks: 31_457_280,
     blockSizeBytes: 512,
     servers: 1,
@@ -89,8 +90,8 @@ export function attachment(changes: Partial<AttachmentView> = {}): AttachmentVie
 /** A mirror on big-9 and big-8 with the witness pi-1, all in sync, held by nobody. */
 export function mirror(changes: Partial<MirrorSummary> = {}): MirrorSummary {
   const at = (server: string, serverid: number) => ({ server, serverid });
-  const replica = { volume: 'db', universe: 0, inSync: true, isReachable: true, copy: null };
-  const voter = { answers: true, trouble: null };
+  const replica = { volume: 'db', universe: 0, inSync: true, isReachable: true, isSilent: false, copy: null };
+  const voter = { answers: true, isSilent: false, trouble: null };
   return {
     ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), state: 'known', sizeBytes: 20 * 1024 ** 3 },
     replicas: [

@@ -13,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AttachedList } from './attached-list.ts';
 import { labelOf } from './offers.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { TAKE } from '@rsio/protocol/wire/messages';
 
 interface TestVolume {
   readonly namespace: string;
@@ -136,14 +137,14 @@ class DaemonRun {
 async function runWith(...volumes: readonly TestVolume[]): Promise<DaemonRun> {
   const run = await DaemonRun.after(null);
   for (const one of volumes) run.offer(one);
-  await run.attached.attach(volumes.map(labelOf), false, null);
+  await run.attached.attach(volumes.map(labelOf), false, null, TAKE.NO);
   return run;
 }
 
 test('attached volumes are attached again in the same mode and from the same server', async () => {
   const first = await runWith(volume('oracle'));
   first.offer(volume('lab', 'id-lab', 'other'), 2);
-  await first.attached.attach(['other:lab@0'], true, 'big-2');
+  await first.attached.attach(['other:lab@0'], true, 'big-2', TAKE.NO);
   const next = await DaemonRun.after(first);
   next.offer(volume('oracle'), 2);
   next.offer(volume('oracle'), 1);
@@ -249,7 +250,7 @@ test('a volume of the same name with another id is a different volume: both ids 
   expect(next.said).toEqual([
     'awaited: Server big-1 offers another volume of this name, with id id-new instead of id-oracle: rsconfig -a osl:oracle@0 attaches this one, rsconfig -d osl:oracle@0 detaches the old one',
   ]);
-  await next.attached.attach(['osl:oracle@0'], false, null);
+  await next.attached.attach(['osl:oracle@0'], false, null, TAKE.NO);
   expect(next.attached.awaited).toEqual([]);
 });
 
@@ -303,7 +304,7 @@ describe('detaching an awaited volume stops the wait', () => {
   test('a name that matches both an attached and an awaited volume is refused', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle', 'id-lab', 'lab'));
-    await next.attached.attach(['lab:oracle@0'], false, null);
+    await next.attached.attach(['lab:oracle@0'], false, null, TAKE.NO);
     expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: false, error: { code: 'E_AMBIGUOUS' } }]);
   });
 
@@ -332,7 +333,7 @@ describe('an unusable file is reported and set aside, and the daemon starts', ()
     expect(run.warned[0]).toContain(`it is kept as ${file}.unusable`);
     expect(readFileSync(`${file}.unusable`, 'utf8')).toBe(text);
     run.offer(volume('oracle'));
-    await run.attached.attach(['osl:oracle@0'], false, null);
+    await run.attached.attach(['osl:oracle@0'], false, null, TAKE.NO);
     expect((await DaemonRun.after(run)).attached.awaited).toHaveLength(1);
   });
 
@@ -341,7 +342,7 @@ describe('an unusable file is reported and set aside, and the daemon starts', ()
     writeFileSync(join(folder, 'file'), '');
     const run = await DaemonRun.after(null);
     expect(run.warned[0]).toContain('it could not be set aside (ENOTDIR');
-    await run.attached.attach([], false, null);
+    await run.attached.attach([], false, null, TAKE.NO);
     expect(readdirSync(folder)).toEqual(['file']);
   });
 });

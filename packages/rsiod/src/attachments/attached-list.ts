@@ -8,7 +8,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { DETACHED_KEPT_MAX, RESTORE_POLL_MS, RESTORE_RETRY_MS } from './limits.ts';
-import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import type { Take } from '@rsio/protocol/wire/messages';
 import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-file.ts';
 import { chooseVolume, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
@@ -31,7 +31,7 @@ export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
   readonly detached: Set<string>;
-  attach(names: readonly string[], readOnly: boolean, server: string | null, take?: Take): Promise<AttachOutcome[]>;
+  attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take): Promise<AttachOutcome[]>;
   attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome>;
   detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]>;
 }
@@ -118,7 +118,7 @@ export class AttachedList<V extends Attached> {
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
 
-  async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
+  async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take): Promise<AttachOutcome[]> {
     const outcomes = await this.ports.attachments.attach(names, readOnly, server, take);
     await this.record();
     return outcomes;

@@ -2,6 +2,7 @@
 // volumes that fail or go to other clients are in lost-volumes.test.ts. Re-sent requests are tested in the trunk's revoke.test.ts, the file of
 // attached volumes in attached-list.test.ts.
 
+import { quietLog } from '@rsio/common/log/log';
 import { RsError } from '@rsio/common/lib/errors';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
@@ -183,11 +184,23 @@ test.each([
   scene.universes = [1, 0];
   scene.notify();
   await scene.pass();
-  const asked = scene.attachments.attachWanted();
+  const asked = scene.attachments.attachWanted(false);
   await scene.pass();
   expect(scene.opens.map(({ universe }) => universe).toSorted((left, right) => left - right)).toEqual(expected);
   for (const _ of expected) await scene.refuse(STATUS.HELD, 'venus has it');
   await asked;
+});
+
+// Regression: with the pool of oracle@0 not mounted, its image was attached in its place.
+test('an image is not attached in place of its missing volume, and the missing volume is said once', async () => {
+  const warnings: string[] = [];
+  const scene = new Scene('oracle', [], { ...quietLog, warn: (sentence) => void warnings.push(sentence) });
+  scene.universes = [1];
+  scene.notify();
+  await scene.pass();
+  for (let times = 0; times < 2; times++) await scene.attachments.attachWanted(false);
+  expect(scene.opens).toEqual([]);
+  expect(warnings).toEqual([expect.stringMatching(/^n:oracle@0 is not attached .*: rsconfig -a n:oracle@0 says why; n:oracle@1 \(server/)]);
 });
 
 test('a volume keeps one name, also after a detach and a new session', async () => {
@@ -209,4 +222,21 @@ test('a volume keeps one name, also after a detach and a new session', async () 
   await scene.grant(7);
   expect(await again).toMatchObject([{ done: true, already: false }]);
   expect(shown()).toBe('rsio-1-id');
+});
+
+// Regression: a crash of rsiod during the replay lost the news that unflushed writes may be lost.
+test('the devices note a new incarnation when unflushed writes were sent again, and not before', async () => {
+  const frontend = new FakeFrontend();
+  const noted: string[] = [];
+  frontend.incarnationChanged = (volume) => void noted.push(volume.incarnation);
+  const scene = new Scene('none', [frontend]);
+  await scene.attached();
+  await scene.write(1);
+  await scene.answer(OP.WRITE, STATUS.OK);
+  scene.scripted.loseSession();
+  await scene.pass(PATH_SETTLED_MS * 5);
+  await scene.grant(2, false, 'id', 'second');
+  expect([scene.asked(OP.WRITE).length, noted, scene.attachments.list[0]?.incarnation]).toEqual([1, [], 'l']);
+  await scene.answer(OP.WRITE, STATUS.OK);
+  expect(noted).toEqual(['second']);
 });

@@ -3,7 +3,7 @@
 // forced detach may fail.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { effectiveVolume, effectiveVolumeOf, wantsAttached } from '@rsio/common/config/effective-volume';
+import { effectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -26,20 +26,21 @@ import { Mirrors } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
+import { provenChoice } from './snapshot-offers.ts';
 import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
-import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isSnapshotChoice, keyOf } from './choices.ts';
+import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isSnapshotChoice, isWanted, keyOf } from './choices.ts';
 import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
+import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
 import {
   type Choice,
   chooseToAttach,
   chooseVolume,
   distinctVolumes,
-  isBesideUniverse0,
   isCalledLike,
   labelOf,
   nameTaken,
@@ -90,6 +91,7 @@ export class Attachments {
   private readonly leaving = new Map<Volume, Promise<void>>();
   private readonly opening = new Map<string, Opening>();
   private readonly openings: Openings;
+  private readonly missing: MissingNames;
   /**
    * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
    * `attach` does not apply to the volumes in `detached`.
@@ -105,6 +107,7 @@ export class Attachments {
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
     this.openings = new Openings(ports.clock);
+    this.missing = new MissingNames(ports.log);
     this.busyPoll = new BusyPoll({ clock: ports.clock, nextTurn: setImmediate, cpuMs: processCpuMs });
     this.mirrors = new Mirrors({
       clock: ports.clock,
@@ -113,7 +116,6 @@ export class Attachments {
       instance: ports.instance,
       newLog: (sizeBytes) => this.replayLogOf(sizeBytes),
       settings: (namespace, name) => effectiveVolumeOf({ namespaces: ports.namespaces().map(({ config }) => config) }, { namespace, name }),
-      renewed: (target) => this.volumes.filter((one) => one.target === target).forEach((one) => ports.frontends.incarnationChanged(one)),
       ended: (target) => this.drop((volume) => volume.target === target),
       grown: (target) => this.volumes.forEach((volume) => void (volume.target === target && ports.frontends.grown(volume))),
       note: (...event) => ports.note(...event),
@@ -163,15 +165,14 @@ export class Attachments {
   /**
    * Attaches the volumes that the configuration wants attached. Called at startup, on a reload and whenever a session with a server begins.
    * Skips volumes that the administrator has detached or another client has taken; if `isVerbose` is true, each skipped volume is logged. A
-   * volume that no server offers yet is skipped but never logged.
+   * volume that no server offers yet is skipped, and logged only if a volume in another universe has its name.
    */
-  async attachWanted(isVerbose = false): Promise<void> {
-    const missing = distinctVolumes(this.offers).filter((choice) => {
-      const [offer] = choice.offers;
-      return (
-        offer !== undefined && this.find(choice) === undefined && wantsAttached(offer.config, offer, isBesideUniverse0(offer, this.offers))
-      );
-    });
+  async attachWanted(isVerbose: boolean): Promise<void> {
+    const missing = distinctVolumes(this.offers).filter((choice) => isWanted(choice) && this.find(choice) === undefined);
+    this.missing.look(
+      this.ports.namespaces().map(({ config }) => config),
+      this.offers,
+    );
     const wanted = missing.filter((choice) => !this.detached.has(keyOf(choice)));
     for (const choice of isVerbose ? missing : []) {
       if (!wanted.includes(choice))
@@ -233,11 +234,9 @@ export class Attachments {
 
   // --- events of the servers
 
-  /** Returns the volume whose storage has a new incarnation. A replica's incarnation is none of its mirror. */
-  opened(attachment: Attachment, newLife: boolean): Volume | null {
+  opened(attachment: Attachment, newLife: boolean): void {
     this.openings.opened(attachment);
-    const isReplica = this.mirrors.opened(attachment, newLife);
-    return newLife && !isReplica ? (this.volumes.find(({ target }) => target.attachments.includes(attachment)) ?? null) : null;
+    this.mirrors.opened(attachment, newLife);
   }
 
   failed(attachment: Attachment, status: number, sentence: string): void {
@@ -304,6 +303,7 @@ export class Attachments {
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);
+    volume.renewed = () => this.ports.frontends.incarnationChanged(volume);
     await this.show(volume, choice.label);
     this.ports.log.info(
       `Attached ${choice.label} of ${volume.serverText}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`,
@@ -326,7 +326,8 @@ export class Attachments {
   }
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
-    const offer = serverFor(choice, this.offers, choice.offers[0]?.config.nodename ?? '');
+    const offered = isSnapshotChoice(choice) ? await provenChoice(choice) : choice;
+    const offer = serverFor(offered, this.offers, choice.offers[0]?.config.nodename ?? '');
     const settings = effectiveVolume(offer.config, offer.name);
     const isReadonly = wantsReadonly(ask, settings.readonly);
     const replayLog = isReadonly ? null : this.replayLogOf(settings.logSizeBytes);
@@ -374,7 +375,7 @@ export class Attachments {
       // A volume that is offered but not attached counts as already detached.
       if (
         error.code === 'E_UNKNOWN_VOLUME' &&
-        distinctVolumes(this.offers.filter((offer) => labelOf(offer) === name || offer.name === name)).length > 0
+        this.offers.some((offer) => labelOf(offer) === name || (offer.name === name && offer.universe === 0))
       ) {
         return { volume: name, done: true, already: true, device: null, error: null };
       }
@@ -410,12 +411,15 @@ export class Attachments {
     let isFlushed = false;
     try {
       await frontends.hide(volume, force);
+      // A user that stays connected, or has come since, writes nothing after the last flush.
+      volume.refuseUsers();
       if (isReachable || !force) {
         await flushForLast(volume, label, clock);
         isFlushed = true;
       }
     } catch (error) {
       if (!force) {
+        volume.admitUsers();
         // The devices must not return if another client has taken the volume in the meantime.
         if (this.volumes.includes(volume)) {
           await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
@@ -423,6 +427,7 @@ export class Attachments {
         throw error;
       }
     }
+    volume.refuseUsers();
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
     // Requests in flight must be abandoned; the server could otherwise execute them later and overwrite data of the next attachment.
@@ -433,21 +438,18 @@ export class Attachments {
     if (isAsked && !isSnapshot(volume.name)) this.detached.add(`${label} ${volume.id}`);
     // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
     // has released the hold.
-    const closed =
-      mirror === null ? this.closeAtServer(volume, label, isReachable || !force) : this.endMirror(mirror, label, isFlushed, force);
+    const closed = mirror === null ? this.closeAtServer(volume, label, isReachable || !force) : this.endMirror(mirror, isFlushed, force);
     await closed.catch((error: unknown) => {
       if (!force) throw error;
+      this.ports.log.warn(toRsError(error).message);
     });
     this.ports.log.info(`Detached ${label}`);
   }
 
-  private async endMirror(mirror: AttachedMirror, label: string, isFlushed: boolean, force: boolean): Promise<void> {
+  private async endMirror(mirror: AttachedMirror, isFlushed: boolean, force: boolean): Promise<void> {
     const isClean = isFlushed && (await mirror.detach(force ? MIRROR_FORCED_WAIT_MS : DETACH_WAIT_MS));
     await this.mirrors.stop(mirror.io);
-    if (isClean) return;
-    const why = mirror.status.waitsFor ?? 'its replicas were still made equal';
-    const reason = `${label} is detached here, but its servers have not stored that: ${why}`;
-    throw new RsError('E_VOLUME', `${reason}. Nothing is lost; another client needs rsconfig -a --take-over ${label}`);
+    if (!isClean) throw new RsError('E_VOLUME', mirror.uncleanEnd);
   }
 
   /** If the server is unreachable, CLOSE is sent when a path is up again; the detach does not wait. */

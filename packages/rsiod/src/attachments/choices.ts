@@ -1,7 +1,7 @@
 // Small facts about what is chosen to be attached, and the outcome of an attach that failed. Pure: attachments.ts decides what follows, and
 // offers.ts makes the choices.
 
-import { effectiveVolume } from '@rsio/common/config/effective-volume';
+import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-volume';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -22,6 +22,10 @@ export function keyOf({ label, offers }: Choice<Offer>): string {
 
 export function isConfiguredReadonly({ offers }: Choice<ServerOffer>): boolean {
   return offers.slice(0, 1).some(({ config, name }) => effectiveVolume(config, name).readonly);
+}
+
+export function isWanted({ offers }: Choice<ServerOffer>): boolean {
+  return offers.slice(0, 1).some((offer) => wantsAttached(offer.config, offer));
 }
 
 export function asOffer(volume: Volume): Offer {

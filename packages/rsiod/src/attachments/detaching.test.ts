@@ -50,6 +50,40 @@ describe('detaching by force', () => {
   });
 });
 
+// Regression: a client of NBD stayed connected, and what it wrote after the last flush was acknowledged.
+describe('users are refused from before the last flush', () => {
+  test.each([true, false])('with force: %s', async (force) => {
+    const scene = new Scene();
+    await scene.attached();
+    const [volume] = scene.attachments.list;
+    const detached = scene.attachments.detach(['oracle'], force);
+    await scene.pass(500);
+    expect(scene.asked(OP.FLUSH)).toHaveLength(1);
+    const writes = await scene.write(1);
+    let extents: number | null = null;
+    volume!.extents(0, 512, (status) => (extents = status));
+    await scene.pass();
+    expect([writes, extents, scene.asked(OP.WRITE).length]).toEqual([[STATUS.SHUTTING_DOWN], STATUS.SHUTTING_DOWN, 0]);
+    for (const op of [OP.FLUSH, OP.CLOSE]) {
+      await scene.answer(op, STATUS.OK);
+      await scene.pass(500);
+    }
+    expect(await detached).toMatchObject([{ done: true, error: null }]);
+  });
+
+  test('and are served again if the detach fails', async () => {
+    const scene = new Scene();
+    await scene.attached();
+    const detached = scene.attachments.detach(['oracle'], false);
+    await scene.pass(500);
+    await scene.answer(OP.FLUSH, STATUS.IO_ERROR);
+    expect(await detached).toMatchObject([{ done: false }]);
+    const writes = await scene.write(1);
+    await scene.answer(OP.WRITE, STATUS.OK);
+    expect(writes).toEqual([STATUS.OK]);
+  });
+});
+
 describe('a second request to detach a volume waits for the first', () => {
   // Regression: both requests passed the check before either was noted, so that each sent FLUSH and CLOSE.
   test('and finds the volume detached: the server is asked for one FLUSH and one CLOSE', async () => {

@@ -11,8 +11,6 @@ import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { labelOf } from './offers.ts';
 import type { Volume } from '../volumes/volume.ts';
 
-const NOTHING = Buffer.alloc(0);
-
 /**
  * Waits for a volume's I/O to complete, then flushes the volume. Throws E_TIMEOUT if the I/O or the flush takes longer than DETACH_WAIT_MS,
  * and E_VOLUME if the flush fails.
@@ -20,22 +18,7 @@ const NOTHING = Buffer.alloc(0);
 export async function flushForLast(volume: Volume, label: string, clock: Clock): Promise<void> {
   await withinDetachWait(`finish the I/O of ${label}`, clock, (done) => volume.onIdle(done));
   if (volume.readonly) return;
-  let status: Status = STATUS.OK;
-  await withinDetachWait(`flush ${label}`, clock, (done) =>
-    volume.submit({
-      op: 'flush',
-      positionBytes: 0,
-      lengthBytes: 0,
-      buffer: NOTHING,
-      bufferOffset: 0,
-      fua: false,
-      mustKeepAllocated: false,
-      done: (flushed) => {
-        status = flushed;
-        done();
-      },
-    }),
-  );
+  const status = await withinDetachWait<Status>(`flush ${label}`, clock, (done) => volume.flush(done));
   if (status === STATUS.OK) return;
   throw new RsError(
     'E_VOLUME',

@@ -40,3 +40,5 @@ export const REPLAY_SLABS_POOLED_MAX = 128;
  * executed again by the next process.
  */
 export const HAND_OVER_WAIT_MS = 3_000;
+/** Time for a server to say which snapshots its replica of a mirror has. */
+export const SNAPSHOT_SHOW_MS = 5_000;

@@ -59,19 +59,24 @@ describe('a name', () => {
     expect(chooseVolume(two, 'oracle', 'big-5').offers).toEqual([two[1]]);
   });
 
-  test('without a universe means the volume in universe 0, also while it has images, and another one only if there is none', () => {
+  test('without a universe means the volume in universe 0, and never another one, also while it is missing', () => {
     const image = offer('big-9', { universe: 1, id: 'image' });
     const other = offer('big-9', { universe: 2, id: 'other' });
     for (const name of ['oracle', 'osl:oracle'])
       expect(chooseVolume([image, offer('big-9'), other], name, null).label).toBe('osl:oracle@0');
     expect(chooseToAttach([image, offer('big-9')], 'oracle@monday', null).label).toBe('osl:oracle@0@monday');
     expect(chooseVolume([image, offer('big-9')], 'oracle@1', null).label).toBe('osl:oracle@1');
-    expect(chooseVolume([image], 'oracle', null).label).toBe('osl:oracle@1');
-    expect(() => chooseVolume([image, other], 'oracle', null)).toThrow('osl:oracle@1 (server big-9), osl:oracle@2 (server big-9)');
-    // A volume of another namespace is another one, whatever its universe is.
-    expect(() => chooseVolume([image, offer('mini-1', { namespace: 'dev' })], 'oracle', null)).toThrow(
-      'osl:oracle@1 (server big-9), dev:oracle@0',
+    const hint = 'has the name in another universe, give it with @ if you mean it; rsconfig -q lists the volumes';
+    for (const name of ['oracle', 'osl:oracle'])
+      expect(() => chooseVolume([image], name, null)).toThrow(
+        `No server in reach offers a volume ${name} in universe 0: osl:oracle@1 (server big-9) ${hint}`,
+      );
+    expect(() => chooseToAttach([image], 'oracle@monday', null)).toThrow('offers a volume oracle in universe 0');
+    expect(() => chooseVolume([image, other], 'oracle', null)).toThrow(`osl:oracle@1 (server big-9), osl:oracle@2 (server big-9) ${hint}`);
+    expect(() => chooseVolume([image], 'oracle@2', 'big-9')).toThrow(
+      `Server big-9 offers no volume oracle@2: osl:oracle@1 (server big-9) ${hint}`,
     );
+    expect(chooseVolume([image, offer('mini-1', { namespace: 'dev' })], 'oracle', null).label).toBe('dev:oracle@0');
   });
 
   test('of attached volumes is refused as ambiguous without naming servers, which do not matter there', () => {

@@ -67,7 +67,8 @@ export async function whyMissing(
   const parts = parseVolumeName(name);
   if (parts === null) return null;
   // The server that offers the volume has said why it has no such snapshot.
-  if (parts.snapshot !== null && offers.some((offer) => offer.name === parts.volume)) return null;
+  if (parts.snapshot !== null && offers.some((offer) => offer.name === parts.volume && offer.universe === (parts.universe ?? 0)))
+    return null;
   const asked = namespaces.filter(({ config }) => parts.namespace === null || config.name === parts.namespace);
   const servers = asked.flatMap(({ orderedServers }) => orderedServers).filter((one) => server === null || one.name === server);
   const reasons = await Promise.all(
@@ -103,45 +104,41 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 
 /**
  * Returns the volume for a name such as `oracle`, `osl:oracle`, `osl:oracle@0` or, for a snapshot, `osl:oracle@0@monday`. A name without a
- * universe means the volume in universe 0, or, if the namespace has none there, one in another universe. Only volumes of `server` are considered; if `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME if
- * no volume fits the name, and E_AMBIGUOUS, with a list of candidates, if several volumes fit.
+ * universe means the volume in universe 0 and no other, because an image has other content. Only volumes of `server` are considered; if
+ * `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME, with the namesakes in other
+ * universes, if no volume fits the name, and E_AMBIGUOUS, with a list of candidates, if several volumes fit.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const { namespace, volume, universe, snapshot } = writtenParts(name);
   const served = snapshot === null ? volume : snapshotName(volume, snapshot);
   const named = offers.filter(
     (offer) =>
-      offer.name === served &&
-      (namespace === null || offer.namespace === namespace) &&
-      (universe === null || offer.universe === universe) &&
-      (server === null || offer.server === server),
+      offer.name === served && (namespace === null || offer.namespace === namespace) && (server === null || offer.server === server),
   );
-  const found = distinctVolumes(universe === null ? withoutOtherUniverses(named) : named);
+  const meant = universe ?? 0;
+  const found = distinctVolumes(named.filter((offer) => offer.universe === meant));
   const [only] = found;
   if (only === undefined) {
-    const what = server === null ? `No server in reach offers a volume ${name}` : `Server ${server} offers no volume ${name}`;
-    throw new RsError('E_UNKNOWN_VOLUME', `${what}: rsconfig -q lists the volumes`);
+    const wanted = universe === null && named.length > 0 ? `${name} in universe 0` : name;
+    const what = server === null ? `No server in reach offers a volume ${wanted}` : `Server ${server} offers no volume ${wanted}`;
+    throw new RsError('E_UNKNOWN_VOLUME', `${what}: ${namesakes(named)}rsconfig -q lists the volumes`);
   }
   if (found.length === 1) return only;
-  const servers = ({ offers: of }: Choice<O>): string => of.map((offer) => offer.server).join(', ');
-  const candidates = found
-    .map((choice) => (servers(choice) === '' ? choice.label : `${choice.label} (server ${servers(choice)})`))
-    .join(', ');
-  const remedy = found.some((choice) => servers(choice) !== '') ? 'name one of them, or choose with --server' : 'name one of them';
-  throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${candidates}: ${remedy}`);
+  const remedy = found.some(({ offers: [first] }) => first?.server !== '')
+    ? 'name one of them, or choose with --server'
+    : 'name one of them';
+  throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${listOf(found)}: ${remedy}`);
 }
 
-/** Offers of one name without those that have a namesake in universe 0 of their namespace: an image never makes the name of its volume ambiguous. */
-function withoutOtherUniverses<O extends Offer>(named: readonly O[]): readonly O[] {
-  return named.filter((offer) => !isBesideUniverse0(offer, named));
+/** `osl:oracle@1 (server big-9), osl:oracle@2`. */
+export function listOf(choices: readonly Choice<Offer>[]): string {
+  const servers = ({ offers }: Choice<Offer>): string => offers.map(({ server }) => server).join(', ');
+  return choices.map((choice) => (servers(choice) === '' ? choice.label : `${choice.label} (server ${servers(choice)})`)).join(', ');
 }
 
-/** True if the volume is in another universe than 0, and its namespace has a volume of the same name in universe 0. */
-export function isBesideUniverse0(
-  { namespace, name, universe }: Pick<Offer, 'namespace' | 'name' | 'universe'>,
-  all: readonly Offer[],
-): boolean {
-  return universe !== 0 && all.some((other) => isCalledLike(other, { namespace, name, universe: 0 }));
+/** The volumes of this name in other universes, as the beginning of a remedy; empty if there are none. */
+function namesakes(others: readonly Offer[]): string {
+  return others.length === 0 ? '' : `${listOf(distinctVolumes(others))} has the name in another universe, give it with @ if you mean it; `;
 }
 
 /**

@@ -22,6 +22,11 @@ interface Open {
   readonly close: (error: string | null) => void;
 }
 
+/** The command that asks. */
+interface SnapshotAsker {
+  isThere(): boolean;
+}
+
 export class ClientSnapshots {
   private readonly ports: ClientSnapshotsPorts;
   private readonly open = new Map<number, Open>();
@@ -37,11 +42,15 @@ export class ClientSnapshots {
     const { triggers } = this.ports;
     if (!triggers.has('snapshot-before') && !triggers.has('snapshot-after')) return Promise.resolve({ ticket: null });
     const wanted = { snapshots, by: null, isScheduled: false };
+    const asker = this.askerOf(pid);
     return new Promise((resolve, reject) => {
-      const isOver = triggers.around(wanted, () => {
+      const check = (): void => {
+        if (!asker.isThere()) throw new RsError('E_SYSTEM', 'The command that asked for the snapshot has ended');
+      };
+      const isOver = triggers.around(wanted, check, () => {
         const ticket = ++this.lastTicket;
         resolve({ ticket });
-        return this.whileOpen(ticket, pid);
+        return this.whileOpen(ticket, asker);
       });
       // Before the ticket, it fails because of a program; after it, because of the snapshot, which the asker knows.
       const watched = isOver.catch(reject).finally(() => this.running.delete(watched));
@@ -56,6 +65,12 @@ export class ClientSnapshots {
     return { ended: open !== undefined };
   }
 
+  private askerOf(pid: number | null): SnapshotAsker {
+    const { startOf = startTicksOf } = this.ports;
+    const start = pid === null ? undefined : startOf(pid);
+    return { isThere: () => pid === null || start === undefined || startOf(pid) === start };
+  }
+
   /** The daemon ends. Resolves when the programs of snapshot-after have ended, or after SNAPSHOT_STOP_MS. */
   async stop(): Promise<void> {
     if (this.running.size === 0) return;
@@ -65,9 +80,8 @@ export class ClientSnapshots {
   }
 
   /** Resolves when the snapshot was made, and rejects when it was not, or when nobody says so. */
-  private whileOpen(ticket: number, pid: number | null): Promise<void> {
-    const { clock, startOf = startTicksOf } = this.ports;
-    const start = pid === null ? undefined : startOf(pid);
+  private whileOpen(ticket: number, asker: SnapshotAsker): Promise<void> {
+    const { clock } = this.ports;
     const endMs = clock.monotonicMs() + SNAPSHOT_WHOLE_MS;
     return new Promise((resolve, reject) => {
       let timer: Timer | null = null;
@@ -78,7 +92,7 @@ export class ClientSnapshots {
         else reject(new RsError('E_SYSTEM', error));
       };
       const look = (): void => {
-        if (pid !== null && start !== undefined && startOf(pid) !== start) close('the command that asked for it has ended without a word');
+        if (!asker.isThere()) close('the command that asked for it has ended without a word');
         else if (clock.monotonicMs() >= endMs) close('the command that asked for it has not said that it has ended');
         else timer = clock.after(SNAPSHOT_ASKER_POLL_MS, look);
       };

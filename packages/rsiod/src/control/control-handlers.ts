@@ -18,6 +18,7 @@ import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
 import type { MirrorChanges } from '../mirrors/changes/changes.ts';
+import type { MirrorSnapshots } from '../mirrors/changes/snapshots.ts';
 import type { MirrorForcing } from '../mirrors/forcing/forcing.ts';
 import type { MirrorManagement } from '../mirrors/management/management.ts';
 import type { Notifications } from './notifications.ts';
@@ -39,6 +40,7 @@ export interface ControlHandlersPorts {
   readonly mirrors: MirrorManagement;
   readonly mirrorChanges: MirrorChanges;
   readonly forcing: MirrorForcing;
+  readonly mirrorSnapshots: MirrorSnapshots;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -128,6 +130,7 @@ function mirrorHandlers(ports: ControlHandlersPorts): Pick<ControlHandlers, keyo
     'mirror-detach': (request) => ports.mirrorChanges.detach(request),
     'mirror-replace': (request) => ports.mirrorChanges.replace(request),
     'mirror-witness': (request) => ports.mirrorChanges.witness(request),
+    'mirror-snapshot': (request) => ports.mirrorSnapshots.make(request),
     'mirror-force': (request) => ports.forcing.force(request),
     'mirror-verify': ({ repair, from, ...named }) => {
       const mirror = mirrors.named(named);

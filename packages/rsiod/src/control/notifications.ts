@@ -26,7 +26,7 @@ export class Notifications {
   private readonly lines: BatchedLines;
 
   /** `store`: where events are kept over restarts; null: nowhere. */
-  constructor(log: Log, clock: Clock, store: EventStore | null = null) {
+  constructor(log: Log, clock: Clock, store: EventStore | null) {
     this.events = new EventHistory(clock, store);
     this.log = log;
     this.clock = clock;

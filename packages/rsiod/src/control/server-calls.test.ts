@@ -176,3 +176,10 @@ async function refusal(work: Promise<unknown>): Promise<RsError> {
   if (!(thrown instanceof RsError)) throw new Error(`Not refused: ${String(thrown)}`);
   return thrown;
 }
+
+test('a server whose second section was not reached is one server, and no message names it twice', async () => {
+  const namespaces = [namespaceOf('osl', [serverOf('big-9')], ['big-9'])];
+  expect(await calls(namespaces).call({ ...REQUEST, server: 'big-9' })).toMatchObject({ server: 'big-9' });
+  const wrong = calls(namespaces).call({ ...REQUEST, server: 'big-7' });
+  await expect(wrong).rejects.toMatchObject({ message: expect.not.stringMatching(/big-9.*big-9/) as string });
+});

@@ -112,7 +112,11 @@ export function chooseServer<K extends Pick<KnownServer, 'namespace' | 'name' | 
   namespace: string | null,
   name: string | null,
 ): K {
-  const candidates = servers.filter((one) => (namespace === null || one.namespace === namespace) && (name === null || one.name === name));
+  const named = servers.filter((one) => (namespace === null || one.namespace === namespace) && (name === null || one.name === name));
+  // A server with several sections, one of which was not reached, is one server.
+  const isReached = (one: K): boolean =>
+    named.some((other) => other.server !== null && other.namespace === one.namespace && other.name === one.name);
+  const candidates = named.filter((one) => one.server !== null || !isReached(one));
   const [only] = candidates;
   if (only !== undefined && candidates.length === 1) return only;
   const shown = (list: readonly K[]): string => list.map((one) => `${one.name} of ${one.namespace}`).join(', ');

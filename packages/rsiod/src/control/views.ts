@@ -137,6 +137,7 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
     byId: volumeById(volume),
     state: waitsFor(volume) === null ? 'attached' : 'waiting',
     readonly: volume.readonly,
+    shared: volume.shared,
     blocks: volume.sizeBytes / volume.blockSizeBytes,
     blockSizeBytes: volume.blockSizeBytes,
     servers,

@@ -8,12 +8,12 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { keeperAbove, keeperArguments, keeperFor } from './keeper-choice.ts';
 import { KEEPER_STARTS_MAX, KEEPER_SILENCE_SECONDS } from './limits.ts';
 import path from 'node:path';
+import { needPrograms } from '@rsio/common/testing/needs';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const WAIT_MS = 60_000;
 const POLL_MS = 20;
 const PATIENCE_SECONDS = 2;
-const hasPerl = spawnSync('perl', ['-e', '1']).status === 0;
 
 let folder: string;
 let keeper: ChildProcess | null;
@@ -88,7 +88,7 @@ function ended(process: ChildProcess): Promise<number | null> {
 it(
   'kept descriptors reach the next child with their last note, also after its predecessor ends; dropped ones do not',
   async (context) => {
-    context.skip(!hasPerl, 'needs perl');
+    needPrograms(context, 'perl');
     const open = begin(`
       if (run === 1) {
         const files = ['a', 'b', 'c'].map((name) => fs.openSync(${JSON.stringify(folder)} + '/' + name, 'w+'));
@@ -103,7 +103,7 @@ it(
         heard('gone', () => { say('ready'); process.kill(process.pid, 'SIGKILL'); });
       } else {
         heard('kept', ([, at, id]) => note('file ' + id + ' ' + fs.readlinkSync('/proc/self/fd/' + at).slice(-1) + ' ' + fs.readSync(+at, Buffer.alloc(99), 0, 99, 0)));
-        heard('life', () => { if (run < 3) process.exit(7); say('farewell'); process.exit(5); });
+        heard('life', () => { if (run < 3) process.exit(7); note(process.env.MALLOC_MMAP_THRESHOLD_); say('farewell'); process.exit(5); });
       }`);
     expect(await ended(open)).toBe(5);
     for (const run of [2, 3]) {
@@ -113,6 +113,8 @@ it(
     expect(said().filter((line) => line.startsWith('file'))).toEqual(['file 1 a 12', 'file 3 c 0', 'file 1 a 12', 'file 3 c 0']);
     expect(said()).toContain('2 heard life 2 signal 9');
     expect(said()).toContain('3 heard life 3 exit code 7');
+    // With the default, memory of requests of 64 KiB is not returned to the system.
+    expect(said().at(-1)).toBe('65536');
   },
   WAIT_MS,
 );
@@ -120,7 +122,7 @@ it(
 it(
   'a child that ends before it is ready is not restarted; one that keeps ending is restarted a limited number of times, and the log says so',
   async (context) => {
-    context.skip(!hasPerl, 'needs perl');
+    needPrograms(context, 'perl');
     expect(await ended(begin('process.exit(3)'))).toBe(3);
     expect(said()).toEqual([]);
     const failing = begin("heard('life', () => { say('ready'); process.exit(4); })", 4);
@@ -151,7 +153,7 @@ function ends(): string[] {
 it(
   'the log says how a process ended, whatever the cause, with its last line on stderr',
   async (context) => {
-    context.skip(!hasPerl, 'needs perl');
+    needPrograms(context, 'perl');
     await ended(
       begin(`
       heard('life', () => {
@@ -173,7 +175,7 @@ it(
 );
 
 it("Perl accepts the keeper's file", (context) => {
-  context.skip(!hasPerl, 'needs perl');
+  needPrograms(context, 'perl');
   const [file = ''] = keeperArguments('x64', { isBound: false, starterFd: null, logFile: '/log', node: 'big-2', command: [] }) ?? [];
   expect(path.basename(file)).toBe('keeper.pl');
   const { status, stderr } = spawnSync('perl', ['-c', file], { encoding: 'utf8' });
@@ -183,7 +185,7 @@ it("Perl accepts the keeper's file", (context) => {
 it(
   'a hung child is killed and replaced; a stopped one is only reported, and continues when it is woken',
   async (context) => {
-    context.skip(!hasPerl, 'needs perl');
+    needPrograms(context, 'perl');
     // It answers twice before it hangs.
     const hanging = begin(
       `heard('life', () => {
@@ -232,7 +234,7 @@ it(
 it(
   'signals are forwarded, and the child never outlives the keeper',
   async (context) => {
-    context.skip(!hasPerl, 'needs perl');
+    needPrograms(context, 'perl');
     const running = begin(`
       process.on('SIGHUP', () => note('hup'));
       process.on('SIGTERM', () => { say('farewell'); process.exit(0); });
@@ -259,12 +261,12 @@ it(
   WAIT_MS,
 );
 
-it('a process is a keeper only if its variable says so, and the root is the same for every child', () => {
+it('a process is a keeper only if its variable says so, and the root is the same for every child', (context) => {
   expect(keeperAbove({})).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: 'x 1' })).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: '4 0' })).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: '4 2' })).toEqual({ fd: 4, life: 2 });
+  needPrograms(context, 'perl');
   const found = keeperFor({ life: 0, root: '', logFile: '/log', node: 'big-2' });
-  if (hasPerl && typeof found !== 'string')
-    expect(found.wrap(['node', 'main.js'], 3, false).slice(-4)).toEqual(['node', 'main.js', '--root', '/']);
+  if (typeof found !== 'string') expect(found.wrap(['node', 'main.js'], 3, false).slice(-4)).toEqual(['node', 'main.js', '--root', '/']);
 });

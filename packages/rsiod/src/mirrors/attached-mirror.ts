@@ -40,8 +40,6 @@ export interface AttachedMirrorPorts {
   serving(): void;
   /** All replicas in sync and the voters have a larger size, and so has the volume of `io` now. */
   grown(fromBytes: number): void;
-  /** The replicas in sync, or their incarnations, are others than before. */
-  renewed(): void;
   ended(code: ErrorCode, sentence: string): void;
   note(what: string, from: string, to: string, sentence: string): void;
 }
@@ -52,6 +50,8 @@ export class AttachedMirror {
   private readonly copier: Copier;
   private readonly copyIo: VerifyIo;
   private verifier: Verifier | null = null;
+  /** Of the last comparison. */
+  private isRepair = false;
   /** M13: from the begin of a detach, no comparison is begun: its repair would let the copier go on after the clean configuration. */
   private isDetaching = false;
   private readonly ports: AttachedMirrorPorts;
@@ -61,7 +61,6 @@ export class AttachedMirror {
   private servers = new Map<number, string>();
   private hasBegun = false;
   private hasToldServing = false;
-  private life = '';
   /** Replicas that are being flushed before they count as in sync. */
   private readonly flushing = new Set<string>();
   /** The last growth that was begun by command and has not ended. */
@@ -88,6 +87,7 @@ export class AttachedMirror {
     const copyIo = new MirrorCopyIo(this.io, clock);
     this.copyIo = Object.assign(copyIo, {
       alone: (work: (done: () => void) => void) => this.copier.pause(() => work(() => this.copier.resume())),
+      recopy: (region: number, reached: ReadonlySet<string>) => this.copier.recopy(region, reached),
     });
     this.copier = new Copier(clock, copyIo, ports.buffers, {
       caughtUp: (identity) => this.driver.report({ kind: 'caught-up', identity }),
@@ -126,16 +126,14 @@ export class AttachedMirror {
     return this.hasToldServing && !this.driver.hasEnded;
   }
 
-  get view(): MirrorView | null {
-    return this.driver.view;
+  /** All replicas in sync are equal, as far as nothing is under way, and nothing was begun that ends that. */
+  get isSettled(): boolean {
+    const isRepaired = this.isRepair && this.verifier?.isIdle === false;
+    return this.isServing && !this.isDetaching && !isRepaired && this.copier.isSettled;
   }
 
-  /** A replica was opened, perhaps with another incarnation of its storage. */
-  lookAtLives(): void {
-    const life = this.io.volume?.life ?? '';
-    if (life === this.life) return;
-    this.life = life;
-    this.ports.renewed();
+  get view(): MirrorView | null {
+    return this.driver.view;
   }
 
   get status(): AttachedMirrorView {
@@ -153,8 +151,8 @@ export class AttachedMirror {
   }
 
   /**
-   * M13: writes that the mirror is detached cleanly. No I/O is outstanding, and everything is flushed. Resolves with true when it is done. With
-   * false after `waitMs`: the mirror is not used any more, but its voters do not know that, and the next attach checks it.
+   * M13: refuses users' I/O, and writes that the mirror is detached cleanly. Resolves with true when it is done. With false after `waitMs`, or at
+   * once unless all I/O has ended and is flushed: the mirror is not used any more, but its voters do not know that, and the next attach checks it.
    */
   detach(waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -178,10 +176,19 @@ export class AttachedMirror {
           });
         });
       };
-      if (this.driver.hasEnded || !this.hasBegun) finish(false);
+      this.io.refuseUsers();
+      if (this.driver.hasEnded || !this.hasBegun || !this.io.isQuiet) finish(false);
       else if (this.copier.isSettled) ask();
       else this.whenSettled = ask;
     });
+  }
+
+  /** What it means that the voters do not know of the end of this mirror here. */
+  get uncleanEnd(): string {
+    const { label, status, io } = this;
+    const why = status.waitsFor ?? (io.isQuiet ? 'its replicas were still made equal' : 'its last writes are not flushed');
+    const loss = io.isQuiet ? '. Nothing is lost; another client needs' : '; another client needs';
+    return `${label} is detached here, but its servers have not stored that: ${why}${loss} rsconfig -a --take-over ${label}`;
   }
 
   /**
@@ -208,23 +215,27 @@ export class AttachedMirror {
 
   /**
    * Begins to compare the replicas. `from`: server whose replica is right; null: the first one in sync. Throws E_BUSY while an earlier
-   * comparison goes on, and E_USAGE if the server has no replica in sync.
+   * comparison goes on, E_USAGE if the server has no replica in sync, and E_VOLUME if fewer than two replicas are in sync.
    */
   verify(isRepair: boolean, from: string | null): void {
     const { clock, label, buffers } = this.ports;
     if (this.isDetaching) throw new RsError('E_BUSY', `${label} is being detached: attach it again to compare its replicas`);
     if (this.verifier?.isIdle === false)
       throw new RsError('E_BUSY', `The replicas of ${label} are being compared already: rsconfig mirror verify ${label} --stop ends that`);
+    const source = from === null ? null : this.inSyncAt(from);
+    const inSync = this.view?.replicas.filter(({ role }) => role === 'member') ?? [];
+    if (inSync.length < 2) throw new RsError('E_VOLUME', this.nothingToCompare(inSync.map(({ server }) => this.nameOf(server))));
     const verifier = new Verifier(
       clock,
       this.copyIo,
       buffers,
-      { isRepair, source: from === null ? null : this.inSyncAt(from) },
+      { isRepair, source },
       {
         lost: (identity, why) => this.driver.lost(identity, why),
       },
     );
     this.verifier = verifier;
+    this.isRepair = isRepair;
     this.settingsChanged();
     if (this.view !== null) verifier.setView(this.view);
   }
@@ -237,6 +248,14 @@ export class AttachedMirror {
 
   stopVerifying(): void {
     this.verifier?.stop('It was stopped');
+  }
+
+  private nothingToCompare(servers: readonly string[]): string {
+    const { label, driver } = this;
+    const others = (driver.view?.replicas.length ?? 0) > servers.length;
+    const where = servers.length === 0 ? 'No replica' : `Only the replica on ${servers.join(' and ')}`;
+    const remedy = others ? `wait for the others (rsconfig mirror list)` : `rsconfig mirror add ${label} --server NAME adds one`;
+    return `${where} of ${label} is in sync, so that there is nothing to compare: ${remedy}`;
   }
 
   private inSyncAt(server: string): string {
@@ -288,7 +307,6 @@ export class AttachedMirror {
     this.io.addReplica(new Replica(identity, attachment, trunk, name));
     this.copier.changed();
     this.tellServing();
-    this.lookAtLives();
   }
 
   private setView(view: MirrorView): void {
@@ -306,7 +324,6 @@ export class AttachedMirror {
     }
     this.tellServing();
     if (this.hasToldServing && fromBytes !== null && view.sizeBytes > fromBytes) this.ports.grown(fromBytes);
-    this.lookAtLives();
   }
 
   /** The sizes are known when a replica is open, which may be after the client has become the holder. */

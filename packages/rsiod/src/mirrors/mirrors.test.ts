@@ -21,7 +21,6 @@ test('a mirror whose servers are away is not attached, and the error says what i
     instance: 1,
     newLog: () => null,
     settings: () => settings as EffectiveVolume,
-    renewed: () => undefined,
     ended: () => expect.unreachable(),
     grown: () => undefined,
     note: () => undefined,

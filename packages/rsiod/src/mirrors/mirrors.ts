@@ -21,8 +21,6 @@ export interface MirrorsPorts {
   readonly instance: number;
   newLog(sizeBytes: number): ReplayLog | null;
   settings(namespace: string, name: string): EffectiveVolume;
-  /** The replicas in sync of an attached mirror, or their incarnations, are others than before. */
-  renewed(target: VolumeTarget): void;
   /** Another client has taken an attached mirror. Its I/O fails already. */
   ended(target: VolumeTarget, sentence: string): void;
   /** An attached mirror has grown, and its users can be told. */
@@ -130,11 +128,9 @@ export class Mirrors {
     for (const mirror of this.attached.values()) mirror.settingsChanged();
   }
 
-  /** Returns false if the attachment is no replica of an attached mirror. */
-  opened(attachment: Attachment, newLife: boolean): boolean {
-    const mirror = [...this.attached.values()].find(({ driver }) => driver.opened(attachment, newLife));
-    mirror?.lookAtLives();
-    return mirror !== undefined;
+  /** Does nothing if the attachment is no replica of an attached mirror. */
+  opened(attachment: Attachment, newLife: boolean): void {
+    for (const { driver } of this.attached.values()) if (driver.opened(attachment, newLife)) return;
   }
 
   /** Returns false if the attachment is no replica of an attached mirror. */
@@ -172,7 +168,6 @@ export class Mirrors {
           ports.note(`volume ${label}`, `${fromBytes} bytes`, `${toBytes} bytes`, 'All replicas in sync have grown');
           ports.grown(mirror.io);
         },
-        renewed: () => ports.renewed(mirror.io),
         ended: (code, sentence) => {
           this.remove(mirror);
           if (isServing) ports.ended(mirror.io, sentence);

@@ -15,7 +15,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import { type Holder, IOCTL } from '@rsio/protocol/wire/messages';
+import { type Holder, IOCTL, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { Namespace } from './namespace.ts';
@@ -31,7 +31,7 @@ class Scene {
   readonly random = new SeededRandom(1);
   readonly scripted = new ScriptedServer(this.random);
   readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
-  readonly attachment = new Attachment('oracle', 0, false);
+  readonly attachment = new Attachment('oracle', 0, false, TAKE.NO, null);
   readonly said: string[] = [];
   private readonly answered = new Set<HeardFrame>();
   readonly server: Server;

@@ -230,8 +230,8 @@ export class Server {
 
   /**
    * Asks the server why a volume is missing from its list. Resolves with null if the server gives no reason or does not answer in time. The
-   * request is an OPEN that resumes a hold that does not exist (NO_HOLD). The server grants such an OPEN only for a shared volume; the
-   * client then closes the handle at once.
+   * request is an OPEN that resumes a hold that does not exist (NO_HOLD). An earlier server grants such an OPEN of a shared
+   * volume; the client then closes the handle at once.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);

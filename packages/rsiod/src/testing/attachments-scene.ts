@@ -3,7 +3,7 @@
 
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { quietLog } from '@rsio/common/log/log';
+import { type Log, quietLog } from '@rsio/common/log/log';
 import { RsError } from '@rsio/common/lib/errors';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
@@ -35,7 +35,7 @@ export class Scene {
   readonly random = new SeededRandom(1);
   readonly scripted = new ScriptedServer(this.random);
   readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
-  readonly notifications = new Notifications(quietLog, this.clock);
+  readonly notifications = new Notifications(quietLog, this.clock, null);
   readonly namespace: Namespace;
   readonly attachments: Attachments;
   readonly stalls: string[] = [];
@@ -46,7 +46,7 @@ export class Scene {
   private readonly answered = new Set<HeardFrame>();
 
   /** `attach`: the value of that key in rscltcfg. */
-  constructor(attach = 'none', frontends: readonly Frontend[] = []) {
+  constructor(attach = 'none', frontends: readonly Frontend[] = [], log: Log = quietLog) {
     this.notifications.heard = (event) => void this.happened.push(event);
     this.scripted.answersPings = true;
     this.network.addRoute('192.168.10.1', '192.168.10.9');
@@ -56,7 +56,7 @@ export class Scene {
     const { clock, notifications } = this;
     this.attachments = new Attachments({
       clock,
-      log: quietLog,
+      log,
       namespaces: () => [this.namespace],
       frontends: new Frontends(frontends),
       stalled: (volume, word) => {
@@ -127,9 +127,9 @@ export class Scene {
     await this.pass();
   }
 
-  async grant(handle = 1, readonly = false, id = 'id'): Promise<void> {
+  async grant(handle = 1, readonly = false, id = 'id', life = 'l'): Promise<void> {
     const about = { id, sizeBytes: MIB, blockSizeBytes: 512, readonly, shared: false, canDiscard: true };
-    await this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ handle, ...about, identity: 'i', life: 'l' }));
+    await this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ handle, ...about, identity: 'i', life }));
   }
 
   async refuse(status: number, sentence: string): Promise<void> {
@@ -217,7 +217,7 @@ export class FakeFrontend implements Frontend {
   }
   shownAs = (): null => null;
   usersOf = async (): Promise<string[]> => [];
-  incarnationChanged = (): void => undefined;
+  incarnationChanged = (_volume: FrontendVolume): void => undefined;
   start = async (): Promise<void> => undefined;
   grown = async (): Promise<void> => undefined;
   release = async (): Promise<void> => undefined;

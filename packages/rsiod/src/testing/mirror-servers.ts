@@ -37,6 +37,10 @@ export class ScriptedServer implements MirrorServer {
   mayFound = true;
   readonly records = new Map<string, ScriptedRecord>();
   readonly stock = new Map<string, ScriptedVolume>();
+  /** Of its volume, as volume-show tells them. */
+  snapshots: readonly { readonly snapshot: string; readonly readers: number }[] = [];
+  /** Ids of removed volumes. */
+  readonly removed = new Set<string>();
   private readonly script: Script;
   private ids = 0;
 
@@ -74,6 +78,11 @@ export class ScriptedServer implements MirrorServer {
       } = params as { name: string; universe: number; sizeBytes?: number; request?: string };
       const key = `${name}@${universe}`;
       const there = this.stock.get(key);
+      if (method === 'volume-show') return { snapshots: this.snapshots };
+      if (method === 'volume-purge') {
+        this.removed.delete((params as { id?: string }).id ?? '');
+        return { purged: [], left: 0 };
+      }
       if (method === 'volume-create') {
         if (there !== undefined && there.request !== request) throw new RsError('E_EXISTS', `Volume ${key} exists`);
         if (there === undefined) this.stock.set(key, { sizeBytes, request, mark: null });
@@ -90,7 +99,8 @@ export class ScriptedServer implements MirrorServer {
         return { volume: volumeView({ name: newName, universe: newUniverse, sizeBytes: there.sizeBytes }) };
       }
       this.stock.delete(key);
-      return { removed: {} };
+      this.removed.add(`removed-${key}`);
+      return { removed: { id: `removed-${key}` } };
     });
   }
 

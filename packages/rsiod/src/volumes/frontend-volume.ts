@@ -64,7 +64,10 @@ export interface VolumeIdentity {
 
 /** An attached volume as the frontends see it. */
 export interface FrontendVolume extends VolumeIdentity {
-  /** The current incarnation of the server's storage. A changed incarnation means that the storage may have lost unsynced writes. */
+  /**
+   * The incarnation of the server's storage in which it has all acknowledged writes. Another one means that the storage may have lost unsynced
+   * writes, and that the client has sent them again.
+   */
   readonly incarnation: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;

@@ -11,7 +11,7 @@ import type { Request } from '@rsio/protocol/client/requests/request';
 import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
-import type { OpenAnswer } from '@rsio/protocol/wire/messages';
+import { type OpenAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -30,10 +30,17 @@ class Scene {
   readonly volume: Volume;
 
   constructor(kind: Partial<OpenAnswer> = {}) {
-    const attachment = new Attachment('oracle', 0, false);
+    const attachment = new Attachment('oracle', 0, false, TAKE.NO, null);
     attachment.opened({ ...OPEN_ANSWER, blockSizeBytes: BLOCK, sizeBytes: BLOCK * BLOCKS, ...kind });
     const trunk = { paths: [], submit: (request: Request) => void this.out.push(request), abandon: () => this.out.splice(0) };
-    this.volume = new Volume({ name: 'osl', namespaceid: 1 }, new SingleTarget(attachment, trunk as unknown as Trunk), this.clock);
+    this.volume = new Volume(
+      { name: 'osl', namespaceid: 1 },
+      new SingleTarget(attachment, trunk as unknown as Trunk),
+      this.clock,
+      'forever',
+      () => undefined,
+      null,
+    );
   }
 
   submit(

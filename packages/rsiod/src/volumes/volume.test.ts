@@ -18,6 +18,9 @@ class Scene {
     { name: 'osl', namespaceid: 1 },
     new SingleTarget(this.trunk.attachment, this.trunk.trunk),
     this.trunk.clock,
+    'forever',
+    () => undefined,
+    null,
   );
   readonly said: { status: number; extents: readonly Extent[] }[] = [];
 
@@ -76,7 +79,7 @@ test('an EXTENTS answer for more than the request is cut', () => {
 
 test('stall = fail makes no further check when the trunk has ended without a path', () => {
   const { trunk, clock, supervisors, attachment } = new TrunkScene(1).start();
-  const volume = new Volume({ name: 'osl', namespaceid: 1 }, new SingleTarget(attachment, trunk), clock, 'fail');
+  const volume = new Volume({ name: 'osl', namespaceid: 1 }, new SingleTarget(attachment, trunk), clock, 'fail', () => undefined, null);
   for (const { path } of supervisors) path?.connection.close('cut', true);
   clock.advance(1);
   expect(volume.stall.isReady).toBe(false);

@@ -60,6 +60,9 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   outstanding = 0;
   /** Told of each I/O that begins or ends; null if nobody polls. */
   busyPoll: BusyPoll | null = null;
+  /** Called when the incarnation is another one; null if nobody notes it. */
+  renewed: (() => void) | null = null;
+  private notedLife = '';
   /** See FrontendVolume. Set before any frontend shows the volume. */
   olderSnapshots: readonly OlderSnapshot[] = [];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
@@ -70,15 +73,16 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private readonly freeGatherings: Gathering[] = [];
   private whenIdle: (() => void)[] = [];
   private readonly byteRanges: PartialBlocks;
+  private refusesUsers = false;
 
   /** `notify` is called when I/O begins to wait or resumes, when the stall policy abandons I/O, and when the storage stalls or fails. */
   constructor(
     namespace: Pick<ClientNamespaceConfig, 'name' | 'namespaceid'>,
     target: VolumeTarget,
     clock: Clock,
-    policy: StallPolicy = 'forever',
-    notify: (volume: Volume, event: VolumeEvent) => void = () => undefined,
-    sourceText: (() => string) | null = null,
+    policy: StallPolicy,
+    notify: (volume: Volume, event: VolumeEvent) => void,
+    sourceText: (() => string) | null,
   ) {
     this.namespace = namespace.name;
     this.namespaceid = namespace.namespaceid;
@@ -128,6 +132,10 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.opened.readonly;
   }
 
+  get shared(): boolean {
+    return this.opened.shared;
+  }
+
   /** The mode that the client has requested; the field `readonly` has the mode that the server has granted. */
   get wantsReadonly(): boolean {
     return this.target.readonly;
@@ -148,15 +156,30 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   get incarnation(): string {
-    return this.opened.life;
+    return this.target.recoveredLife ?? '';
+  }
+
+  /** All I/O that users begin from now on is refused, until `admitUsers`. What has begun goes on. */
+  refuseUsers(): void {
+    this.refusesUsers = true;
+  }
+
+  admitUsers(): void {
+    this.refusesUsers = false;
   }
 
   submit(io: VolumeIo): void {
-    const invalid = this.validate(io);
+    const invalid = this.refusesUsers ? STATUS.SHUTTING_DOWN : this.validate(io);
     if (invalid === STATUS.OK && io.anyRange === true && io.lengthBytes > 0 && this.isCut(io.positionBytes, io.lengthBytes)) {
       this.begins(this.clock.monotonicMs());
       this.byteRanges.submit(io, this.blockSizeBytes);
     } else this.gather(io, invalid, true);
+  }
+
+  /** The volume's own flush, which is executed also while users are refused. */
+  flush(done: (status: Status) => void): void {
+    const range = { positionBytes: 0, lengthBytes: 0, buffer: NOTHING, bufferOffset: 0 };
+    this.gather({ op: 'flush', ...range, fua: false, mustKeepAllocated: false, done }, STATUS.OK, false);
   }
 
   /** If `enter` is true, a change waits for overlapping requests with partly covered blocks. */
@@ -225,7 +248,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     done: (status: Status, states: readonly RangeState[]) => void,
   ): void {
     this.begins(this.clock.monotonicMs());
-    const invalid = this.validateExtents(positionBytes, lengthBytes);
+    const invalid = this.refusesUsers ? STATUS.SHUTTING_DOWN : this.validateExtents(positionBytes, lengthBytes);
     if (invalid !== STATUS.OK) {
       this.clock.soon(() => this.endStates(invalid, [], done));
       return;
@@ -250,6 +273,11 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   standingChanged(): void {
     const { standing } = this.target;
     this.stall.standing(standing, this.outstanding > 0);
+    const { incarnation } = this;
+    if (incarnation !== this.notedLife) {
+      this.notedLife = incarnation;
+      this.renewed?.();
+    }
     if (standing !== 'over') return;
     this.storageStall.stop();
     this.storageErrors.stop();

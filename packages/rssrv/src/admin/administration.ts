@@ -16,7 +16,7 @@ import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, clientAsker, limitOf, LOCAL_ASKER } from '../pools/asker.ts';
-import { type NamedVolume, type PoolState, volumeText } from '../pools/catalogue.ts';
+import { type ConfiguredVolume, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
@@ -50,7 +50,7 @@ import { haltOrders } from '../bandwidth/halt-orders.ts';
 import type { Halts } from '../bandwidth/halts.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type ClientPorts, clientOrders } from './client-orders.ts';
-import { Inventory } from './inventory.ts';
+import { Inventory, type InventoryPorts } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingOrders } from './observing-orders.ts';
 import { poolOrders } from './pool-orders.ts';
@@ -65,7 +65,7 @@ export interface AdministrationPorts extends ObservedServer {
   readonly changes: ChangeQueue;
   readonly moments: Moments;
   /** Clients that read snapshots. */
-  readonly readers: Pick<SnapshotVerbsPorts, 'whileUnread'>;
+  readonly readers: Pick<SnapshotVerbsPorts, 'whileUnread'> & Pick<InventoryPorts, 'readerCount'>;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
   readonly events: EventHistory;
   /** The configuration in force, with the volumes of the pools. */
@@ -147,18 +147,16 @@ export class Administration {
       sessions: () => ports.sessions(),
       statusOf: (volume) => ports.statusOf(volume),
       fences: ports.clients.fences,
-      scheduleOf: (found) => this.schedules.stateOf(found),
+      ...{ scheduleOf: (found) => this.schedules.stateOf(found), readerCount: (id) => ports.readers.readerCount(id) },
     });
     this.journal = new Journal(ports.paths.requestsFile, log);
     this.requests = new Requests(this.journal, clock);
     this.remote = new RemoteRequests({
-      clock,
-      log,
-      config: () => ports.config(),
+      ...{ clock, log, config: () => ports.config() },
       execute: (method, params, asker, id, waiter) => this.execute({ node: asker.node, id, method, params }, asker, waiter, asker),
     });
     this.readSocket = new ReadSocket({ clock, log, paths: ports.paths, handlers: () => this.localHandlers() });
-    const configured = (): readonly NamedVolume[] => this.inventory.sectionVolumes;
+    const configured = (): readonly ConfiguredVolume[] => this.inventory.sectionVolumes;
     this.verbs = new PoolVerbs({
       ...{ pools, clock, log, newId: randomUUID, configured },
       check: (was, now) => {
@@ -188,7 +186,7 @@ export class Administration {
     this.schedules = new ScheduleRunner({
       ...{ clock, log, snapshots: this.snapshots },
       pools: () => pools.states,
-      around: (wanted, make) => this.triggers.around(wanted, make),
+      around: (wanted, make) => this.triggers.around(wanted, () => undefined, make),
       change: (work, what) => ports.changes.runOwn(work, what),
     });
     this.jobs = this.newJobs();
@@ -345,10 +343,7 @@ export class Administration {
   /** Executes a method. With an id, it is executed once, however often it is asked for. `remote`: checks the rights when a change begins. */
   private async execute({ node, id, method, params }: Asked, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
     const { changes, clock } = this.ports;
-    const call = (queue: Changes, values: object): unknown => {
-      const handler = this.handlers(asker, queue)[method] as (values: object) => unknown;
-      return handler(values);
-    };
+    const call = (queue: Changes, values: object): unknown => (this.handlers(asker, queue)[method] as (given: object) => unknown)(values);
     if (id === null) return call(changes, params);
     return this.requests.execute({ node, id, method, params: { ...params, request: null } }, waiter, async (execution) => {
       remote?.check(method);
@@ -363,7 +358,8 @@ export class Administration {
     const { inventory, pools, verbs, snapshots, images } = this;
     const { clock, log, clients } = this.ports;
     // What a client has asked for before it was fenced does not begin after it.
-    const turns: Changes = { run: (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what) };
+    const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
+    const turns: Changes = { run, checkWanted: () => changes.checkWanted() };
     return {
       daemon: () => ({
         program: 'rssrv',
@@ -380,7 +376,7 @@ export class Administration {
       ...poolOrders({ clock, changes, inventory, pools }),
       ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
       ...this.jobs.orders(asker, turns),
-      ...snapshotOrders({ log, changes: turns, inventory, snapshots, differences: this.ports.differences, triggers: this.triggers }, asker),
+      ...snapshotOrders({ ...this.ports, changes: turns, inventory, snapshots, triggers: this.triggers }, asker),
       ...imageOrders({ log, changes: turns, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
       ...haltOrders({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
@@ -404,6 +400,7 @@ export class Administration {
   private look(): void {
     this.isLookWanted = false;
     if (this.control === null) return;
+    void this.pools.fillSpare();
     const failures = [...this.ports.volumeFailures(), ...this.failures];
     const known = new Set(this.ports.config().volumes.map(volumeKey));
     const changes = this.storageWatch.look({

@@ -9,9 +9,9 @@ import { ASIDE_WAIT_MS, CHANGE_WAIT_MS, CHANGES_ASIDE_MAX, CHANGES_WAITING_MAX }
 test('commands beyond the bound are refused, changes of the server itself are not, and all run in order', async () => {
   const queue = new ChangeQueue();
   const order: number[] = [];
-  const all = Array.from({ length: CHANGES_WAITING_MAX }, (_, index) => queue.run(async () => order.push(index)));
-  await expect(queue.run(async () => undefined)).rejects.toMatchObject({ code: 'E_LIMIT' });
-  await queue.runOwn(async () => order.push(-1));
+  const all = Array.from({ length: CHANGES_WAITING_MAX }, (_, index) => queue.run(async () => order.push(index), 'a change by command'));
+  await expect(queue.run(async () => undefined, 'a change by command')).rejects.toMatchObject({ code: 'E_LIMIT' });
+  await queue.runOwn(async () => order.push(-1), 'a change of the server itself');
   await Promise.all(all);
   expect(order).toEqual([...all.keys(), -1]);
 });
@@ -19,7 +19,7 @@ test('commands beyond the bound are refused, changes of the server itself are no
 test('idle waits for a change, but not for one that does not end', async () => {
   const [queue, clock] = [new ChangeQueue(), new FakeClock()];
   let end: (() => void) | null = null;
-  const change = queue.run(() => new Promise<void>((resolve) => (end = resolve)));
+  const change = queue.run(() => new Promise<void>((resolve) => (end = resolve)), 'a change by command');
   await Promise.resolve();
   let isIdle = false;
   const idle = queue.idle(clock, 10).then(() => (isIdle = true));
@@ -45,9 +45,11 @@ test('a refusal names the change in progress and how long it lasts, and what cou
   expect(queue.current).toMatchObject({ what: 'volume db, which is being created by client venus' });
   const late = queue.run(async () => {
     isExecuted = true;
-  });
-  const others = Array.from({ length: CHANGES_WAITING_MAX - 1 }, () => queue.run(async () => undefined).catch(() => undefined));
-  await expect(queue.run(async () => undefined)).rejects.toThrow(
+  }, 'a change by command');
+  const others = Array.from({ length: CHANGES_WAITING_MAX - 1 }, () =>
+    queue.run(async () => undefined, 'a change by command').catch(() => undefined),
+  );
+  await expect(queue.run(async () => undefined, 'a change by command')).rejects.toThrow(
     'changes of the server are already waiting for volume db, which is being created by client venus, in progress for 12s: try again later',
   );
   expect(queue.waiting).toBe(CHANGES_WAITING_MAX);
@@ -61,7 +63,7 @@ test('a refusal names the change in progress and how long it lasts, and what cou
   await refused;
   end!();
   await Promise.all([hangs, ...others]);
-  await queue.runOwn(async () => undefined);
+  await queue.runOwn(async () => undefined, 'a change of the server itself');
   expect([isExecuted, queue.current, queue.waiting, clock.timersPending]).toEqual([false, null, 0, 0]);
 });
 
@@ -79,7 +81,7 @@ test('few changes work aside, whose file systems may hang; the others wait for t
     code: 'E_TIMEOUT',
     message: expect.stringContaining('such as snapshot 1: ') as string,
   });
-  await expect(queue.run(async () => 'made')).resolves.toBe('made');
+  await expect(queue.run(async () => 'made', 'a change by command')).resolves.toBe('made');
   expect(ends.length).toBe(CHANGES_ASIDE_MAX);
   ends[0]!();
   await expect(all[0]).resolves.toBe(0);

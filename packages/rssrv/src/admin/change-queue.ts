@@ -53,17 +53,24 @@ export class ChangeQueue {
    * Executes the change when those before it have ended. Throws E_LIMIT if too many wait, E_TIMEOUT if the change could not begin within
    * CHANGE_WAIT_MS and will not be executed, and whatever the change throws. `what`: see ChangeInProgress.
    */
-  run<T>(change: (turn: Turn) => Promise<T>, what = 'a change by command'): Promise<T> {
+  run<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     if (this.waitingCount >= CHANGES_WAITING_MAX)
       return Promise.reject(
-        new RsError('E_LIMIT', `${CHANGES_WAITING_MAX} changes of the server are already waiting for ${this.currentText}: try again later`),
+        new RsError(
+          'E_LIMIT',
+          `${CHANGES_WAITING_MAX} changes of the server are already waiting for ${this.currentText}: try again later`,
+          {
+            busyWith: this.currentText,
+          },
+        ),
       );
     let isLate = false;
     return new Promise<T>((resolve, reject) => {
       const timer = this.clock.after(CHANGE_WAIT_MS, () => {
         isLate = true;
-        const text = `Nothing was changed, because the server was busy for ${printDuration(CHANGE_WAIT_MS)} with ${this.currentText}`;
-        reject(new RsError('E_TIMEOUT', `${text}: ${REMEDY}, and repeat the command`));
+        const busyWith = this.currentText;
+        const text = `Nothing was changed, because the server was busy for ${printDuration(CHANGE_WAIT_MS)} with ${busyWith}`;
+        reject(new RsError('E_TIMEOUT', `${text}: ${REMEDY}, and repeat the command`, { busyWith }));
       });
       const begin = async (turn: Turn): Promise<T | null> => {
         timer.cancel();
@@ -73,8 +80,13 @@ export class ChangeQueue {
     });
   }
 
+  /** Nobody has gone who has asked for a change of the server itself. */
+  checkWanted(): void {
+    // Those of clients are checked by `gated`.
+  }
+
   /** Like `run`, for changes of which the server itself makes a few at most. They are never refused, however many commands wait. */
-  runOwn<T>(change: (turn: Turn) => Promise<T>, what = 'a change of the server itself'): Promise<T> {
+  runOwn<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     const result = this.execute(change, what);
     const ended = result.then(
       () => void this.unfinished.delete(ended),
@@ -128,7 +140,8 @@ export class ChangeQueue {
       const timer = this.clock.after(ASIDE_WAIT_MS, () => {
         this.waitingAside.splice(this.waitingAside.indexOf(begin), 1);
         const text = `Nothing was changed, because for ${printDuration(ASIDE_WAIT_MS)} the server was busy with ${CHANGES_ASIDE_MAX} changes`;
-        reject(new RsError('E_TIMEOUT', `${text} such as ${this.aside[0]?.what ?? 'others'}: ${REMEDY}, and repeat the command`));
+        const busyWith = this.aside[0]?.what ?? 'others';
+        reject(new RsError('E_TIMEOUT', `${text} such as ${busyWith}: ${REMEDY}, and repeat the command`, { busyWith }));
       });
       this.waitingAside.push(begin);
       this.nextAside();

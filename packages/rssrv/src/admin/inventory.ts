@@ -5,9 +5,8 @@ import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
 import type { Fences } from '../fences/fences.ts';
-import { type Catalogue, type Found, poolNamed, type PoolState, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
 import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { Pools } from '../pools/pools.ts';
@@ -25,6 +24,8 @@ export interface InventoryPorts {
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
   sessions(): readonly SessionStatus[];
+  /** Clients that have a snapshot attached, by its id. */
+  readerCount(snapshotId: string): number;
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   readonly fences: Pick<Fences, 'get'>;
   /** The schedule of the snapshots of a volume; null if it has none. */
@@ -67,9 +68,7 @@ export class Inventory {
   /** Throws E_UNKNOWN_VOLUME. */
   async show({ name, universe }: VolumeName): Promise<ServerMethods['volume-show']['result']> {
     const entry = this.entries.find(({ volume }) => volume.name === name && volume.universe === universe);
-    const text = volumeText({ name, universe });
-    if (entry === undefined)
-      throw new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: rsadm volume list shows them`, { volume: text });
+    if (entry === undefined) throw unknownVolume({ name, universe });
     const [used = null] = await this.usedBytesOf([entry.volume]);
     const pool = this.ports.pools.states.find((one) => one.name === entry.volume.pool?.name);
     const snapshots = pool === undefined || entry.manifest === null ? [] : await this.snapshotsOf({ pool, manifest: entry.manifest });
@@ -91,7 +90,7 @@ export class Inventory {
       }),
     ]);
     const used = await this.usedSums(files);
-    return found.map((one, index) => snapshotView(one, used[index] ?? null));
+    return found.map((one, index) => snapshotView(one, used[index] ?? null, this.ports.readerCount(one.record.id)));
   }
 
   /** When the snapshots of a volume of a pool were made, and its schedule; null for another volume. */
@@ -133,7 +132,7 @@ export class Inventory {
     const snapshots = pool === undefined || manifest === null ? 0 : snapshotsOf({ pool, manifest }).list.length;
     const schedule = pool === undefined || manifest === null ? null : this.ports.scheduleOf({ pool, manifest });
     const image = manifest === null ? null : imageView(this.catalogue, manifest);
-    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots, schedule, image);
+    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots, schedule, image, pool?.hasReflink ?? null);
   }
 
   private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { callMethod } from '@rsio/common/control/control-client';
-import { READ_CONNECTIONS_MAX, READ_REQUESTS_MAX, READ_REQUESTS_OUT_MAX } from '@rsio/common/control/limits';
+import { READ_CONNECTIONS_MAX, READ_LINE_MAX_BYTES, READ_REQUESTS_MAX, READ_REQUESTS_OUT_MAX } from '@rsio/common/control/limits';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import { groupId } from '@rsio/common/files/groups';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -22,6 +22,7 @@ let folder: string;
 let readSocket: string;
 let sockets: ReadSocket;
 let called: string[];
+let said: string[];
 /** The method `events` answers when this is done. */
 let eventsGo: Promise<void>;
 const clients: Socket[] = [];
@@ -42,7 +43,9 @@ beforeEach((context) => {
       },
     ]),
   ) as unknown as HandlersOf<typeof SERVER_METHODS>;
-  sockets = new ReadSocket({ clock: systemClock, log: quietLog, paths: { readSocket }, handlers: () => handlers });
+  said = [];
+  const log = { ...quietLog, info: (line: string) => void said.push(line) };
+  sockets = new ReadSocket({ clock: systemClock, log, paths: { readSocket }, handlers: () => handlers });
   needGroup(context);
 });
 
@@ -91,6 +94,22 @@ test('reading is answered, and each change is refused without being executed', a
   }
   // `daemon` is the greeting before a long request.
   expect(called.filter((method) => method !== 'daemon')).toEqual(['interface-list']);
+});
+
+// Regression: anybody in the group wrote lines of the audit, of any length, 3 MB/s, for methods that do not exist.
+test('what a member says of those on whose behalf it asks is not believed, and a long request is refused', async () => {
+  await use('daemon');
+  const socket = await connected();
+  const answers: string[] = [];
+  socket.setEncoding('utf8').on('data', (text: string) => answers.push(text));
+  socket.write(
+    `${JSON.stringify({ id: 1, method: 'interface-list', by: 'root' })}\n${JSON.stringify({ id: 2, method: 'x'.repeat(9_999), by: 'root' })}\n`,
+  );
+  await vi.waitFor(() => expect(answers.join('').split('\n')).toHaveLength(3), UNTIL);
+  expect(answers.join('').length).toBeLessThan(3_000);
+  expect(said).toEqual([]);
+  socket.write('x'.repeat(READ_LINE_MAX_BYTES + 1));
+  await vi.waitFor(() => expect(answers.join('')).toContain('Request line is longer than'), UNTIL);
 });
 
 test('readers have connections of their own, and no more', async () => {

@@ -1,7 +1,7 @@
 // The control socket for the members of one group, who may see everything and change nothing (control-group in rssrvcfg). The handlers are
-// those of the socket of rssrv's user. Invariants: a method that changes something is never executed; readers take no connections of the
-// administrator, and are served one at a time with pauses, so that they take no turns of other work; the socket belongs to the group of
-// the configuration in force, or to that of one that is about to be in force.
+// those of the socket of rssrv's user. Invariants: a method that changes something is never executed; readers write nothing to the log; they
+// take no connections of the administrator, and are served one at a time with pauses, so that they take no turns of other work; the socket
+// belongs to the group of the configuration in force, or to that of one that is about to be in force.
 
 import { chmodSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -9,7 +9,13 @@ import { CONTROL_GROUP } from '@rsio/common/config/control-group';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
-import { READ_CONNECTIONS_MAX, READ_REQUESTS_MAX, READ_REQUESTS_OUT_MAX } from '@rsio/common/control/limits';
+import {
+  READ_CONNECTIONS_MAX,
+  READ_LINE_MAX_BYTES,
+  READ_REQUESTS_MAX,
+  READ_REQUESTS_OUT_MAX,
+  READ_UNREAD_MAX_BYTES,
+} from '@rsio/common/control/limits';
 import { isReading } from '@rsio/common/control/server/reading-methods';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import { openToGroup } from '@rsio/common/daemon/socket-group';
@@ -19,7 +25,11 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { ClientPace, ReadTurns } from '../remote/client-pace.ts';
 
-const BOUNDS = { connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX };
+/** What a member says of others is not believed: it changes nothing, so that nothing is written to the audit. */
+const BOUNDS = {
+  ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
+  ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },
+};
 /** Methods that cost next to nothing, or that wait on purpose. They need no turn. */
 const WITHOUT_TURN: readonly ServerMethodName[] = ['daemon', 'change-show', 'events'];
 const PASSABLE = { everybody: 0o001, group: 0o010 };

@@ -71,7 +71,7 @@ export function interfaceView({ name, address, port }: ServerInterfaceConfig, is
  * found.
  */
 export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort, fullPercent }: ReturnType<PoolSpace['of']>): PoolView {
-  const { name, path, trouble, space, reserve, limitBytes, volumes, removed } = pool;
+  const { name, path, trouble, space, reserve, limitBytes, volumes, removed, hasReflink } = pool;
   return {
     name,
     path,
@@ -88,6 +88,7 @@ export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort
     volumes: volumes.size,
     removed: removed.size,
     findings: findingsOf(pool, pools),
+    reflink: hasReflink,
   };
 }
 
@@ -100,6 +101,7 @@ export function volumeView(
   snapshots: number,
   schedule: ScheduleState | null,
   image: ManagedVolumeView['image'],
+  reflink: boolean | null,
 ): ManagedVolumeView {
   const { name, universe, blockSizeBytes, readonly, shared, pool, path, layout, clients, takeOver, takeOverForce } = volume;
   return {
@@ -132,6 +134,7 @@ export function volumeView(
     schedule,
     image,
     mirror: manifest?.replica?.mirror ?? null,
+    reflink,
   };
 }
 
@@ -152,10 +155,10 @@ function layoutView({ chunkBytes, parts }: VolumeLayout): NonNullable<ManagedVol
 }
 
 /** `usedBytes`: null if unknown. */
-export function snapshotView({ manifest, record }: FoundSnapshot, usedBytes: number | null): SnapshotView {
+export function snapshotView({ manifest, record }: FoundSnapshot, usedBytes: number | null, readers: number): SnapshotView {
   const { name, universe } = manifest;
-  const { id, sizeBytes, createdMs, creator, group } = record;
-  return { name, universe, snapshot: record.name, id, sizeBytes, usedBytes, createdMs, by: creator, group: group.id };
+  const { id, sizeBytes, createdMs, creator, group, moment = null } = record;
+  return { name, universe, snapshot: record.name, id, sizeBytes, usedBytes, createdMs, by: creator, group: group.id, readers, moment };
 }
 
 export function removedView(pool: PoolState, { manifest, removal }: RemovedVolume): RemovedVolumeView {

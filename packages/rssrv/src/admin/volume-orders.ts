@@ -24,7 +24,9 @@ import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import type { Changes } from '../requests/requests.ts';
 import type { Turn } from '../requests/turn.ts';
+import { replicaSnapshotOrders } from '../snapshots/replica-snapshot-orders.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
+import type { Voters } from '../voters/voters.ts';
 import type { Inventory } from './inventory.ts';
 import { removedView } from './server-views.ts';
 
@@ -76,6 +78,13 @@ export function volumeOrders(
     },
     'volume-restore': ({ name, universe, request }) =>
       change('restored', { name, universe }, () => verbs.restore({ name, universe }, asker, request)),
+    'volume-purge': async ({ name, universe, id, olderMs }) => {
+      const volume = name === null ? null : { name, universe };
+      const what = `removed volumes, which ${byText(asker)} deletes for good`;
+      const { purged, left } = await changes.run(() => verbs.purgeRemoved({ volume, id, olderMs }, asker), what);
+      for (const one of purged) logChange(log, asker, 'deleted for good', one);
+      return { purged: purged.map(({ pool, manifest, removal }) => removedView(pool, { manifest, removal })), left };
+    },
   };
 }
 
@@ -87,8 +96,10 @@ export function snapshotOrders(
     snapshots,
     differences,
     triggers,
+    voters,
   }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
     readonly snapshots: SnapshotVerbs;
+    readonly voters: Pick<Voters, 'recordOf'>;
     readonly differences: Pick<SnapshotAnswers, 'difference'>;
     readonly triggers: Pick<Triggers, 'around'>;
   },
@@ -107,10 +118,12 @@ export function snapshotOrders(
       const make = () => changes.run((turn) => snapshots.snapshot(names, asker, request, turn), what);
       // No program is started for what the asker may not do.
       const isNew = snapshots.check(names, asker, request);
-      const made = isNew ? await triggers.around({ snapshots: names, by: asker.node, isScheduled: false }, make) : await make();
+      const facts = { snapshots: names, by: asker.node, isScheduled: false };
+      const made = isNew ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();
       for (const one of made) logChange(log, asker, `snapshot ${one.record.name} made`, one);
       return { snapshots: await inventory.snapshotViews(made) };
     },
+    ...replicaSnapshotOrders({ snapshots, changes, voters, inventory, logged: (...made) => logChange(log, asker, ...made) }, asker),
     'volume-snapshot-remove': async ({ request, ...name }) => {
       const { volume } = await change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
       return { volume };

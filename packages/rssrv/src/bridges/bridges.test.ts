@@ -21,7 +21,7 @@ import { BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS } from './limits.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
-const CHANGES: Changes = { run: (change) => change(WHOLE_TURN) };
+const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined };
 
 useTwoPools();
 

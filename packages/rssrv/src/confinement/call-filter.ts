@@ -86,7 +86,7 @@ interface Instruction {
  * Returns the filter for an architecture of Node, or null if its numbers of system calls are not known. `usesRing`: libuv has set up an
  * io_uring, and would end the process if it could not enter it.
  */
-export function callFilter(architecture: string, usesRing = false): Buffer | null {
+export function callFilter(architecture: string, usesRing: boolean): Buffer | null {
   const known = ARCHITECTURES[architecture];
   if (known === undefined) return null;
   const { audit, otherTable, clone, denied } = known;

@@ -12,7 +12,11 @@ export interface Confinement {
   readonly user: WorkerUser | null;
 }
 
-/** The descriptors that a confined server process inherits: the socket for others (descriptor-passing.ts), and the log. */
+/**
+ * The descriptors that a confined server process inherits: sockets for messages and for descriptors (descriptor-passing.ts), and the pipe of
+ * its log, which other server processes have, too.
+ */
+export const PASSED_CHANNEL = 3;
 export const PASSED_SOCKET = 4;
 export const PASSED_LOG = 5;
 

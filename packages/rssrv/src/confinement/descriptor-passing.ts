@@ -27,26 +27,21 @@ export class DescriptorSender {
    * PASS_WAIT_MS or has exited. Only one call waits: a process that reads nothing keeps no descriptors of the listener.
    */
   async pass(descriptors: readonly number[]): Promise<number> {
+    try {
+      return await this.lend(descriptors);
+    } finally {
+      closeAll(descriptors);
+    }
+  }
+
+  /** Like `pass`, but the descriptors stay open here. They must stay open until the promise has settled. */
+  async lend(descriptors: readonly number[]): Promise<number> {
     const tag = ++this.lastTag;
     try {
       if (!this.trySend(tag, descriptors)) await this.sendLater(tag, descriptors);
       return tag;
     } catch (thrown) {
       throw new RsError('E_SYSTEM', `Cannot pass files to the server process: ${toRsError(thrown).message}`, {}, thrown);
-    } finally {
-      closeAll(descriptors);
-    }
-  }
-
-  /** Like `pass`, without waiting. Returns null if the descriptors could not be sent. */
-  passNow(descriptors: readonly number[]): number | null {
-    const tag = ++this.lastTag;
-    try {
-      return this.trySend(tag, descriptors) ? tag : null;
-    } catch {
-      return null;
-    } finally {
-      closeAll(descriptors);
     }
   }
 

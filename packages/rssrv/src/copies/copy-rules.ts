@@ -45,7 +45,7 @@ export function decideCopy(
 ): { readonly pool: PoolState; readonly manifest: Omit<Manifest, 'stamps'> } {
   checkSource(catalogue, source, asker);
   checkName(catalogue, to, null);
-  checkCount(catalogue);
+  checkCount(catalogue, asker);
   checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
   // Only an administrator may know the names of all pools.
   if (to.pool !== null) checkPool(asker, to.pool);

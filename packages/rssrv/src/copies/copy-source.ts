@@ -75,14 +75,17 @@ export class CopySources {
     }
   }
 
-  private async make({ record }: RunningJob, found: Found, { snapshot }: CopyState): Promise<void> {
+  private async make(job: RunningJob, found: Found, { snapshot }: CopyState): Promise<void> {
+    const { record } = job;
     const wanted = [nameOf(found, snapshot)];
     try {
       checkNotBusy(found);
     } catch (thrown) {
       throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
     }
-    await this.ports.triggers.around({ snapshots: wanted, by: record.by, isScheduled: false }, () =>
+    const facts = { snapshots: wanted, by: record.by, isScheduled: false };
+    const check = (): void => job.check();
+    await this.ports.triggers.around(facts, check, () =>
       this.ports.exclusive(
         (turn) => this.ports.snapshots.snapshot(wanted, LOCAL_ASKER, null, turn),
         `snapshot ${record.name}@${snapshot}, which is being made for its copy`,

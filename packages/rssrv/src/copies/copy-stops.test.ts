@@ -10,6 +10,7 @@ import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
 import type { SceneOptions } from '../testing/pool-scene.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 const SIZE_BYTES = 1_048_576;
 const STOPS_MS = 120_000;
@@ -57,7 +58,7 @@ async function wholeCopy(at: string, reached?: (step: string) => void, snapshot?
   await copies.scene.create({ pool: 'fast' });
   write(copies, 0, 7);
   write(copies, 2, 8);
-  if (snapshot !== undefined) await copies.scene.snapshots.snapshot([{ ...DB, snapshot }], LOCAL_ASKER, null);
+  if (snapshot !== undefined) await copies.scene.snapshots.snapshot([{ ...DB, snapshot }], LOCAL_ASKER, null, WHOLE_TURN);
   await copies.copy('new', snapshot === undefined ? {} : { snapshot });
   await copies.run();
   await copies.scene.pools.close();

@@ -36,7 +36,7 @@ afterEach(() => removeFolder(parent));
 /** Copies like qemu-img. */
 const convert: Convert = async ({ job, source, target, bytes }) => {
   const buffer = Buffer.alloc(SIZE_BYTES);
-  fs.readSync(source, buffer, 0, SIZE_BYTES, 0);
+  fs.readSync(source as number, buffer, 0, SIZE_BYTES, 0);
   fs.writeSync(target as number, buffer, 0, SIZE_BYTES, 0);
   job.copied(bytes);
 };
@@ -209,7 +209,7 @@ describe('refusals', () => {
     const limited: Convert = async (order) => {
       const { 'job-limit': limit } = copies!.service.orders(
         { node: null, role: 'admin', pools: null, limitBytes: null },
-        { run: (change) => change(WHOLE_TURN) },
+        { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined },
       );
       await Promise.resolve(limit({ id: '1', limitBytes: null, request: null })).catch(
         (thrown: unknown) => (text = (thrown as Error).message),

@@ -50,7 +50,9 @@ function run(
   const file = fs.openSync(path.join(directory, 'setpriv'), 'r');
   try {
     const order = {
+      from: ['-f', 'raw'],
       args: ['-O', 'raw', '/dev/fd/3', '/dev/fd/4'],
+      sourceText: 'the snapshot',
       source: file,
       target: file,
       targetText: '/b/db.raw',

@@ -1,4 +1,4 @@
-// Runs qemu-img, which copies a snapshot to a file or an NBD server. It has descriptors instead of rights: the user of server processes, no new
+// Runs qemu-img, which copies a snapshot to a file or an NBD server, or one of these to a volume. It has descriptors instead of rights: the user of server processes, no new
 // privileges, and the open files. setpriv(1) starts it, so that it ends with this server. Invariants: no more than PROGRAMS_MAX of them have
 // not ended; a program that makes no progress, or whose job is to end, is killed; the result comes within PROGRAM_KILL_WAIT_MS then.
 
@@ -26,15 +26,19 @@ export interface ProgramUser {
 /** The source is /dev/fd/3 for the program, and the target /dev/fd/4. */
 export interface ConvertOrder {
   readonly job: RunningJob;
-  /** Arguments after `convert -p -f raw`. */
+  /** How the source is opened: options before its name. */
+  readonly from: readonly string[];
+  /** The other arguments. */
   readonly args: readonly string[];
-  readonly source: number;
+  readonly source: number | Socket;
   readonly target: number | Socket;
   /** What a text of the program names instead of /dev/fd/4. */
   readonly targetText: string;
+  /** The same for /dev/fd/3. */
+  readonly sourceText: string;
   /** Null: the user of this process. */
   readonly user: ProgramUser | null;
-  /** Bytes that are copied. */
+  /** Bytes that are copied, as far as is known by now; 0: not yet known. */
   readonly bytes: number;
 }
 
@@ -61,7 +65,7 @@ export class Programs {
       throw new JobEnds({ kind: 'waits', reason: `${PROGRAMS_MAX} programs of earlier copies have not ended: their storage hangs` });
     const { limitBytes } = order.job.record;
     const rate = limitBytes === null ? [] : ['-r', String(limitBytes)];
-    const child = spawn('setpriv', [...privileges(order.user), 'qemu-img', 'convert', '-p', '-f', 'raw', ...rate, ...order.args], {
+    const child = spawn('setpriv', [...privileges(order.user), 'qemu-img', 'convert', '-p', ...order.from, ...rate, ...order.args], {
       stdio: ['ignore', 'pipe', 'pipe', order.source, order.target],
       cwd: '/',
       env: { PATH: this.searchPath, LC_ALL: 'C' },
@@ -72,10 +76,11 @@ export class Programs {
     return this.ended(child, order);
   };
 
-  private ended(child: ChildProcess, { job, bytes, targetText }: ConvertOrder): Promise<void> {
+  private ended(child: ChildProcess, order: ConvertOrder): Promise<void> {
     const { clock } = this;
+    const { job, targetText, sourceText } = order;
     return new Promise((resolve, reject) => {
-      let [said, percent, movedMs] = ['', 0, clock.monotonicMs()];
+      let [said, percent, copiedBytes, movedMs] = ['', 0, 0, clock.monotonicMs()];
       let killed: Error | null = null;
       let timer: Timer | null = null;
       const kill = (why: Error): void => {
@@ -88,7 +93,7 @@ export class Programs {
         try {
           job.check();
           const silentMs = clock.monotonicMs() - movedMs;
-          if (silentMs > silentMaxMs(bytes, job.record.limitBytes))
+          if (silentMs > silentMaxMs(order.bytes, job.record.limitBytes))
             throw new RsError(
               'E_SYSTEM',
               `qemu-img has made no progress for ${printDuration(silentMs)}: check the storage of ${targetText}`,
@@ -102,8 +107,9 @@ export class Programs {
         const last = [...data.toString('latin1').matchAll(PROGRESS)].at(-1);
         const now = last === undefined ? percent : Math.min(100, Number(last[1]));
         if (now <= percent) return;
-        job.copied(Math.floor((bytes * now) / 100) - Math.floor((bytes * percent) / 100));
-        [percent, movedMs] = [now, clock.monotonicMs()];
+        const before = copiedBytes;
+        [percent, copiedBytes, movedMs] = [now, Math.floor((order.bytes * now) / 100), clock.monotonicMs()];
+        job.copied(copiedBytes - before);
       });
       child.stderr?.on('data', (data: Buffer) => (said = (said + data.toString('utf8')).slice(-COPY_PROGRAM_TEXT_MAX_CHARS)));
       child.once('error', (error) => {
@@ -114,7 +120,7 @@ export class Programs {
         timer?.cancel();
         if (killed !== null) reject(killed);
         else if (code === 0) resolve();
-        else reject(failure(said, code, signal, targetText));
+        else reject(failure(said, code, signal, { targetText, sourceText }));
       });
       look();
     });
@@ -123,7 +129,9 @@ export class Programs {
 
 function privileges(user: ProgramUser | null): string[] {
   const id = user === null ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
-  return [...id, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
+  // Another user loses its capabilities with root's id.
+  const none = user?.uid === 0 ? ['--bounding-set', '-all', '--inh-caps', '-all'] : [];
+  return [...id, ...none, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 }
 
 /** Time that one part may take. */
@@ -132,12 +140,17 @@ function silentMaxMs(bytes: number, limitBytes: number | null): number {
   return PROGRAM_SILENT_MS + (bytes / PROGRESS_STEPS / leastBytes) * 1_000;
 }
 
-function failure(said: string, code: number | null, signal: string | null, targetText: string): RsError {
+function failure(
+  said: string,
+  code: number | null,
+  signal: string | null,
+  { targetText, sourceText }: Pick<ConvertOrder, 'targetText' | 'sourceText'>,
+): RsError {
   if (code === 127) return new RsError('E_SYSTEM', `qemu-img is not installed on this server: ${INSTALL}`);
   const text = said
     .trim()
     .replaceAll('/dev/fd/4', targetText)
-    .replaceAll('/dev/fd/3', 'the snapshot')
+    .replaceAll('/dev/fd/3', sourceText)
     .replaceAll(/\s*\n\s*/g, '; ');
   const why = text !== '' ? text : signal === null ? `exit code ${code ?? '?'}` : `it was ended by ${signal}`;
   const what = /No space left/.test(text) ? 'make room there' : 'correct that';

@@ -10,6 +10,7 @@ import { type CopyHooks, CopyScene, DB } from '../testing/copy-scene.ts';
 import type { SceneOptions } from '../testing/pool-scene.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
 import { volumeContent, volumeIn, writeVolume } from '../testing/volume-content.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 const KIB = 1024;
 const THREE = { names: ['a', 'b', 'c'] };
@@ -52,7 +53,7 @@ test('a copy of a snapshot is of its moment, also after its volume has grown', a
   const copies = await open();
   await copies.scene.create(CONCAT);
   writeVolume(copies.scene, 'db', content(1));
-  await copies.scene.snapshots.snapshot([{ ...DB, snapshot: 'monday' }], LOCAL_ASKER, null);
+  await copies.scene.snapshots.snapshot([{ ...DB, snapshot: 'monday' }], LOCAL_ASKER, null, WHOLE_TURN);
   await copies.scene.verbs.grow(DB, 40 * KIB, LOCAL_ASKER, null, 'c');
   writeVolume(copies.scene, 'db', Buffer.concat([content(2), Buffer.alloc(4 * KIB, 7)]));
   await copies.copy('old', { snapshot: 'monday', pool: 'b' });

@@ -92,7 +92,17 @@ export class ToFile {
         await this.step(target, () => checkFileSpace(target.path, bytes));
         job.note({ totalBytes: bytes });
         const args = ['-O', target.format, '/dev/fd/3', '/dev/fd/4'];
-        await this.ports.convert({ job, args, source: from.fd, target: file.fd, targetText: target.path, user, bytes });
+        await this.ports.convert({
+          job,
+          args,
+          from: ['-f', 'raw'],
+          sourceText: 'the snapshot',
+          source: from.fd,
+          target: file.fd,
+          targetText: target.path,
+          user,
+          bytes,
+        });
       });
       this.ports.reached('copy: written');
       if (user !== null) await file.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);

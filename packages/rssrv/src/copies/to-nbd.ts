@@ -52,38 +52,48 @@ export class ToNbd {
   async run(job: RunningJob, source: CopySource, { uri }: Extract<CopyTarget, { kind: 'nbd' }>): Promise<void> {
     const place = nbdPlace(uri);
     const user = this.ports.user();
-    const target = await this.connected(place, uri);
+    const target = await connectedNbd(this.ports.clock, place, uri, 'copy the volume again');
     try {
       await withSnapshotFile(source.files[0]!, user, async (from, bytes) => {
         job.note({ totalBytes: bytes, doneBytes: 0 });
         const image = `driver=raw,file.driver=nbd,file.server.type=fd,file.server.str=4,file.export=${place.exportName.replaceAll(',', ',,')}`;
         const args = ['-n', '-t', 'writethrough', '--target-image-opts', '/dev/fd/3', image];
-        await this.ports.convert({ job, args, source: from.fd, target, targetText: uri, user, bytes });
+        await this.ports.convert({
+          job,
+          args,
+          from: ['-f', 'raw'],
+          sourceText: 'the snapshot',
+          source: from.fd,
+          target,
+          targetText: uri,
+          user,
+          bytes,
+        });
       });
     } finally {
       target.destroy();
     }
   }
+}
 
-  /** Only the program reads from the connection. */
-  private connected({ connect }: NbdPlace, uri: string): Promise<net.Socket> {
-    const socket = new net.Socket();
-    socket.pause();
-    return new Promise((resolve, reject) => {
-      const failed = (why: string): void => {
-        timer.cancel();
-        socket.destroy();
-        reject(new RsError('E_SYSTEM', `The NBD server of ${uri} cannot be reached: ${why}; start it, and copy the volume again`));
-      };
-      const timer = this.ports.clock.after(NBD_CONNECT_MS, () => failed('it does not answer'));
-      socket.on('error', (error) => failed(toRsError(error).message));
-      socket.connect({ ...connect }, () => {
-        timer.cancel();
-        socket.setKeepAlive(true);
-        resolve(socket);
-      });
+/** Connects to an NBD server. Only the program reads from the connection. `again`: what to do after an error. Throws E_SYSTEM. */
+export function connectedNbd(clock: Clock, { connect }: NbdPlace, uri: string, again: string): Promise<net.Socket> {
+  const socket = new net.Socket();
+  socket.pause();
+  return new Promise((resolve, reject) => {
+    const failed = (why: string): void => {
+      timer.cancel();
+      socket.destroy();
+      reject(new RsError('E_SYSTEM', `The NBD server of ${uri} cannot be reached: ${why}; start it, and ${again}`));
+    };
+    const timer = clock.after(NBD_CONNECT_MS, () => failed('it does not answer'));
+    socket.on('error', (error) => failed(toRsError(error).message));
+    socket.connect({ ...connect }, () => {
+      timer.cancel();
+      socket.setKeepAlive(true);
+      resolve(socket);
     });
-  }
+  });
 }
 
 function decoded(text: string): string | null {

@@ -124,7 +124,7 @@ export function checkNotRead(jobs: readonly JobRecord[], snapshotId: string, nam
 }
 
 /** True if the job can go on later, because a pool is not there or does not answer. */
-function isPassing(thrown: unknown): boolean {
+export function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);
   return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT';
 }

@@ -24,7 +24,7 @@ test('a line with an event is logged and becomes an event, and others are only l
     flushSync: nothing,
     close: nothing,
   };
-  const events = new EventHistory(new FakeClock());
+  const events = new EventHistory(new FakeClock(), null);
   const log = new EventLog(sink, events);
   log.info('plain');
   log.info('Client a came', eventOf('client a', 'absent', 'connected'));

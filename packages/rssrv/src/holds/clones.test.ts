@@ -14,7 +14,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Hello } from '@rsio/protocol/wire/messages';
 import { type AdmissionPorts, Admissions, type ServedSession } from '../listener/admissions.ts';
 import type { KeyProven } from '../listener/unproven-limiter.ts';
-import type { FromSession } from '../workers/channel.ts';
+import type { FromSession } from '../channel/channel.ts';
 import { Holds } from './holds.ts';
 import type { WorkerSession } from '../workers/worker-session.ts';
 import { unhinderedPorts } from '../testing/grant-ports.ts';

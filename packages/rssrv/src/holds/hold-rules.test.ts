@@ -39,7 +39,7 @@ class Scene {
     const opening = decideOpen(this.entry, volume, client, { ...OPEN, ...changes }, this.life, this.role);
     if (opening.kind === 'refused') return opening;
     this.entry = withOpening(this.entry, opening, this.life, this.nowMs);
-    const grant = grantFor(this.entry, volume, client);
+    const grant = grantFor(this.entry, volume, opening);
     expect(grant?.epoch).toBe(this.entry.epoch);
     return grant!.identity;
   }
@@ -150,9 +150,31 @@ describe('an OPEN', () => {
     expect(scene.open(BIG2, { take: TAKE.FORCE })).toBe(first);
     expect(scene.entry).toMatchObject({ epoch: 1, taken: null });
     const shared = new Scene();
-    expect([shared.open(BIG2, {}, SHARED), shared.open(MARS, { take: TAKE.FORCE }, SHARED)]).toEqual(['id.shared', 'id.shared']);
+    expect([shared.open(BIG2, {}, SHARED), shared.open(MARS, { take: TAKE.FORCE }, SHARED)]).toEqual(['id.shared.1', 'id.shared.2']);
     expect(shared.holders).toBe('big-2, mars');
-    expect(shared.open({ ...MARS, node: 'venus' }, { resume: 'id.shared' }, SHARED), 'a hold that is not there').toBe('id.shared');
+    expect(shared.open(BIG2, { resume: 'id.shared.1' }, SHARED)).toBe('id.shared.1');
+  });
+
+  // Regression: a rollback of a shared volume was overwritten by what a client had kept whose hold was released.
+  test('that resumes a hold on a shared volume which has ended is refused, also by a later hold of its own', () => {
+    const scene = new Scene();
+    scene.open(MARS, {}, SHARED);
+    const before = scene.open(BIG2, {}, SHARED) as string;
+    scene.close(BIG2);
+    expect(scene.open(BIG2, { resume: before }, SHARED)).toMatchObject({ status: STATUS.TAKEN });
+    expect(scene.open({ ...BIG2, node: 'venus' }, { resume: before }, SHARED)).toMatchObject({ status: STATUS.TAKEN });
+    expect(scene.open(BIG2, {}, SHARED)).not.toBe(before);
+    expect(scene.open(BIG2, { resume: before }, SHARED)).toMatchObject({ status: STATUS.TAKEN });
+    expect(scene.holders).toBe('mars, big-2');
+  });
+
+  test('that resumes the hold that it has gets a volume that has become shared, and one that an earlier server called shared', () => {
+    const scene = new Scene();
+    const before = scene.open(BIG2) as string;
+    expect(scene.open(BIG2, { resume: before }, SHARED), 'the client sees that it is shared, and waits').toBe('id.shared.1');
+    expect(scene.open(BIG2, { resume: 'id.shared' }, SHARED), 'the client compares it with its own').toBe('id.shared');
+    scene.close(BIG2);
+    expect(scene.open(BIG2, { resume: 'id.shared' }, SHARED)).toMatchObject({ status: STATUS.TAKEN });
   });
 
   test('of a reader joins readers; a writer takes the volume from all of them', () => {
@@ -348,7 +370,7 @@ describe.each([
             const { client, readonly, take } = one;
             const own = entry.holds.find(({ node }) => node === client.node)?.epoch ?? 0;
             const epoch = one.resume === 'own' ? own : one.resume;
-            const resume = epoch === null ? null : `id.${volume.shared ? 'shared' : epoch}`;
+            const resume = epoch === null ? null : `id.${volume.shared ? 'shared.' : ''}${epoch}`;
             const opening = decideOpen(entry, volume, client, { ...OPEN, readonly, take, resume }, life(), null);
             if (opening.kind === 'refused') {
               expectOneOf([STATUS.HELD, STATUS.TAKEN], opening.status);
@@ -365,21 +387,20 @@ describe.each([
             const endsWriter = [...opening.losers, ...(opening.replaced === null ? [] : [opening.replaced])].some((hold) => !hold.readonly);
             expectSame(opening.needsSync, endsWriter);
             entry = withOpening(entry, opening, life(), 0);
-            const grant = grantFor(entry, volume, client);
+            const grant = grantFor(entry, volume, opening);
             expect(grant, 'who is granted it holds it').not.toBeNull();
-            if (volume.shared) continue;
             if (resume !== null) expectSame(grant!.identity, resume);
             expectSame(ended.has(grant!.identity), false, 'a hold that has ended');
             expectSame(known.get(grant!.identity) ?? ownerOf(client), ownerOf(client));
             known.set(grant!.identity, ownerOf(client));
-            if (!readonly && !volume.readonly) expect(entry.holds.map(ownerOf)).toEqual([ownerOf(client)]);
+            if (!volume.shared && !readonly && !volume.readonly) expect(entry.holds.map(ownerOf)).toEqual([ownerOf(client)]);
           }
           if (!volume.shared) {
             const writers = entry.holds.filter((hold) => !hold.readonly).length;
             expectSame(writers === 0 || (writers === 1 && entry.holds.length === 1), true);
-            for (const hold of before.holds) {
-              if (!entry.holds.some((now) => now.epoch === hold.epoch)) ended.add(`id.${hold.epoch}`);
-            }
+          }
+          for (const hold of before.holds) {
+            if (!entry.holds.some((now) => now.epoch === hold.epoch)) ended.add(`id.${volume.shared ? 'shared.' : ''}${hold.epoch}`);
           }
           expectSame(new Set(entry.holds.map(({ node }) => node)).size, entry.holds.length, 'one hold for each node');
           const sets = [before, entry].map(({ holds }) => holds.map((hold) => `${ownerOf(hold)} ${hold.epoch} ${hold.readonly}`).join());

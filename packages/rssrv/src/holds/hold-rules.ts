@@ -7,7 +7,7 @@ import type { ClientRole } from '@rsio/common/config/schema/types';
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 
 /** An instance of a node that requests a volume, and the address of the instance. */
@@ -83,6 +83,8 @@ export interface Opening {
   readonly replaced: Hold | null;
   /** True if the holder has nothing to recover. */
   readonly isSettled: boolean;
+  /** True if the client resumes under the identity that earlier servers gave to all holds of a shared volume. It compares this with the answer. */
+  readonly isOldIdentity: boolean;
   /** True if a client that loses its hold may have written to the volume, so that the volume must be synced first. */
   readonly needsSync: boolean;
   /** Number of the term under which a replica is opened; null for other volumes. */
@@ -103,8 +105,8 @@ export function decideOpen(
 ): Opening | Refusal {
   const own = entry.holds.find(({ node }) => node === client.node);
   const isOwn = own !== undefined && isOf(own, client);
-  const isResuming = request.resume !== null && !volume.shared;
-  if (isResuming && !(isOwn && identityOf(volume, own) === request.resume)) return taken(entry, volume, client);
+  const isResuming = request.resume !== null;
+  if (isResuming && !(isOwn && mayResume(volume, own, request.resume))) return taken(entry, volume, client);
   const readonly = request.readonly || volume.readonly;
   const onlyReads = readonly && !(isOwn && !own.readonly);
   const others = entry.holds.filter(({ node }) => node !== client.node);
@@ -124,7 +126,8 @@ export function decideOpen(
     isReader: onlyReads,
     losers: inTheWay,
     replaced,
-    isSettled: request.resume === null,
+    isSettled: !isResuming,
+    isOldIdentity: volume.shared && request.resume === oldSharedIdentity(volume),
     needsSync: ending.some((hold) => !hold.readonly),
     term: request.mirror?.number ?? null,
   };
@@ -165,14 +168,15 @@ export function isUnsettled({ readonly, life }: Hold, incarnation: string): bool
   return !readonly && life !== null && life !== incarnation;
 }
 
-/** Returns the identity of the client's hold and the epoch of the grant, or null if the client has no hold. */
+/** Returns the identity of the hold of the client that has opened the volume, and the epoch of the grant; null if the client has no hold. */
 export function grantFor(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
-  client: Claimant,
+  { client, isOldIdentity }: Pick<Opening, 'client' | 'isOldIdentity'>,
 ): { readonly identity: string; readonly epoch: number } | null {
   const own = entry.holds.find((hold) => isOf(hold, client));
-  return own === undefined ? null : { identity: identityOf(volume, own), epoch: entry.epoch };
+  if (own === undefined) return null;
+  return { identity: isOldIdentity ? oldSharedIdentity(volume) : identityOf(volume, own), epoch: entry.epoch };
 }
 
 /**
@@ -194,8 +198,19 @@ export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number,
 
 /** Identifies the content of a volume and the hold on it (docs/PROTOCOL.md, Verifier). */
 export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
-  if (shared) return `${id}.shared`;
+  // Without the epoch, a client whose hold has ended could come back, and write what it has kept over what others have made of the volume.
+  if (shared) return `${id}.shared.${hold.epoch}`;
   return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
+}
+
+function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {
+  return `${id}.shared`;
+}
+
+/** True if this identity is that of the hold. A volume that has become shared is granted, so that its client sees that and waits. */
+function mayResume(volume: HeldVolumeFacts, own: Hold, identity: string | null): boolean {
+  if (identityOf(volume, own) === identity) return true;
+  return volume.shared && (identityOf({ ...volume, shared: false }, own) === identity || oldSharedIdentity(volume) === identity);
 }
 
 export function holdersOf(holds: readonly Hold[]): Holder[] {

@@ -12,7 +12,7 @@ import { eventOf } from '../events/event-log.ts';
 import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from './limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 import {
   type Claimant,
   decideOpen,
@@ -368,7 +368,7 @@ export class Holds {
       ports.holdersChanged();
     }
     this.refusals.delete(`${id} ${client.node}`);
-    const told = grantFor(changed, volume, client);
+    const told = grantFor(changed, volume, opening);
     if (told === null) throw new Error(`The hold of volume ${name} is missing after its OPEN`);
     return { granted: true, volume, readonly, incarnation, ...told };
   }

@@ -2,7 +2,7 @@
 // admissions.ts manages the sessions. Invariants: the number recorded for a machine never decreases; the notes about a node are bounded.
 
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 
 export type Instance = Omit<ClientIdentity, 'node'>;
 

@@ -11,7 +11,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, VOLUME } from '../testing/contenders.ts';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 import { Holds } from './holds.ts';
 import { OPEN_TRIES_MAX } from './limits.ts';
 import { Opens, type OpensPorts } from './opens.ts';

@@ -7,7 +7,7 @@ import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import type { Grant } from '../session/session-volumes.ts';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 import type { GrantPorts, Holds } from './holds.ts';
 import { OPEN_TRIES_MAX } from './limits.ts';
 import type { VolumeUses } from './volume-uses.ts';

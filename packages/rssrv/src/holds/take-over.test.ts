@@ -10,7 +10,7 @@ import { HOLD_CHANGES_WAITING_MAX } from './limits.ts';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { RsError } from '@rsio/common/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import type { Grant } from '../session/session-volumes.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../testing/contenders.ts';

@@ -2,8 +2,15 @@
 // it revokes a volume's handles. Invariant: from the begin of an OPEN until its answer, the session counts as a user of the volume, so that
 // no change passes between the decision and its answer.
 
+import { FORMER_USES_MAX } from './limits.ts';
+
 export class VolumeUses implements Iterable<string> {
   private readonly granted = new Set<string>();
+  /**
+   * Volumes that the session was granted and has no more, the latest last. Its server process may still say something about them. True: it
+   * has said that writes may be lost.
+   */
+  private readonly former = new Map<string, boolean>();
   /** Number of OPENs in progress, keyed by volume id. */
   private readonly opening = new Map<string, number>();
 
@@ -23,12 +30,30 @@ export class VolumeUses implements Iterable<string> {
   }
 
   add(volumeId: string): void {
+    this.former.delete(volumeId);
     this.granted.add(volumeId);
+  }
+
+  /** Returns true if the session had the volume, and has it no more. */
+  wasGranted(volumeId: string): boolean {
+    return this.former.has(volumeId);
+  }
+
+  /** A sync has failed late, of a volume that the session has no more. Returns true the first time. */
+  losesFormer(volumeId: string): boolean {
+    const isFirst = this.former.get(volumeId) === false;
+    if (isFirst) this.former.set(volumeId, true);
+    return isFirst;
   }
 
   /** The session has closed all its handles of the volume. OPENs in progress continue to count. */
   delete(volumeId: string): void {
-    this.granted.delete(volumeId);
+    if (!this.granted.delete(volumeId)) return;
+    for (const oldest of this.former.keys()) {
+      if (this.former.size < FORMER_USES_MAX) break;
+      this.former.delete(oldest);
+    }
+    this.former.set(volumeId, false);
   }
 
   /** Ids of the volumes that the session is just opening. */

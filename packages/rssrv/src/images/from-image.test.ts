@@ -8,6 +8,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import type { JobServicePorts } from '../job-orders/job-service.ts';
 import type { Changes } from '../requests/requests.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { CopyScene, DB } from '../testing/copy-scene.ts';
@@ -23,7 +24,7 @@ const STEPS = new Set([
   ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
   ...['move: discarded', 'snapshot removal: commit'],
 ]);
-const CHANGES: Changes = { run: (change) => change(WHOLE_TURN) };
+const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined };
 
 useTwoPools();
 
@@ -180,6 +181,33 @@ test('a volume that has grown keeps its size, and the rest is zeros', async () =
     2 * SIZE_BYTES,
     0,
   ]);
+  await copies.scene.pools.close();
+});
+
+// Regression: the volume had its new size and a file of the old one, so that it was not served any more.
+test('a volume that grows while it is restored is served, gets the content of its image, and keeps its size', async () => {
+  let copies = await withImage(directory);
+  await copies.scene.pools.close();
+  const scene = await openTwoPools(directory, {});
+  let isGrown = false;
+  const exclusive: JobServicePorts['exclusive'] = async (change, what) => {
+    if (what.includes('is being restored') && !isGrown) {
+      isGrown = true;
+      await scene.verbs.grow(DB, 3 * SIZE_BYTES, LOCAL_ASKER, null);
+    }
+    return change(WHOLE_TURN);
+  };
+  copies = new CopyScene(scene, { ports: { exclusive } });
+  await copies.jobs.load();
+  await restore(copies);
+  await copies.run();
+  expect([copies.scene.served.get('db@0')?.sizeBytes, copies.scene.picture().includes('finding')]).toEqual([3 * SIZE_BYTES, false]);
+  copies = await again(copies);
+  await copies.run();
+  const [manifest] = copies.scene.pools.states[0]!.volumes.values();
+  const content = fs.readFileSync(path.join(directory, 'fast', 'volumes', manifest!.id, 'data'));
+  expect([blocksOf(directory), content[20 * BLOCK_BYTES], content.length]).toEqual([[7, 0, 8, 66], 0, 3 * SIZE_BYTES]);
+  expect([copies.jobs.list.at(-1)?.state, copies.scene.picture().includes('finding'), leftIn(directory)]).toEqual(['done', false, []]);
   await copies.scene.pools.close();
 });
 

@@ -61,12 +61,15 @@ export class FromImage {
     try {
       const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
       files.push(copy);
+      // The volume may have grown since the copy was begun.
+      if ((await copy.stat()).size < sizeBytes) await copy.truncate(sizeBytes);
       const base = from === null ? null : await VolumeContent.open([from.imageFile], { kind: 'simple' });
       if (base !== null) files.push(base);
       // A refresh of the image may have put another file there before this one was opened.
       if (from !== null && (await this.baseOf(pool, source, target))?.key !== from.key)
         throw new JobEnds({ kind: 'waits', reason: 'The image was refreshed meanwhile' });
-      const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: Math.min(sizeBytes, source.record.sizeBytes) };
+      const toBytes = Math.min(sizeBytes, source.record.sizeBytes);
+      const range = { fromBytes: Math.min(stateOf(job.record).positionBytes, toBytes), toBytes };
       await copyRanges({ changedData, punch }, job, { base, next, copy }, range, (position) => this.copies.reached(job, position));
     } finally {
       for (const file of files) await file.close();
@@ -75,7 +78,7 @@ export class FromImage {
     job.check();
     try {
       await this.ports.exclusive(
-        () => this.commit(job.record, source, target, copyStamp),
+        () => this.commit(job.record, source, target, copyStamp, sizeBytes),
         `volume ${target.name}, which is being restored`,
       );
     } catch (thrown) {
@@ -108,11 +111,13 @@ export class FromImage {
   }
 
   /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
-  private async commit(record: JobRecord, source: CopySource, target: Restore, copyStamp: string): Promise<void> {
+  private async commit(record: JobRecord, source: CopySource, target: Restore, copyStamp: string, sizeBytes: number): Promise<void> {
     const { clock, verbs, snapshots } = this.ports;
     const asker = this.ports.askerOf(record.by);
     const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
     const manifest = this.volumeIn(this.copies.poolOf(record), target);
+    // A file that is shorter than its volume is not served.
+    if (manifest.sizeBytes !== sizeBytes) throw new JobEnds({ kind: 'waits', reason: `volume ${target.name} has grown meanwhile` });
     const { source: volume, planned } = decideCopiedRestore(this.ports.catalogue(), manifest, source, asker, stamp);
     const kept = { ...planned.kept, id: target.keptId };
     await snapshots.replaceContent(volume, { ...planned, kept }, (files, was) => takeOver(files, was, copyStamp), verbs.zeros(false));

@@ -3,7 +3,7 @@
 // does not exist for it.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, checkLimit, checkPool } from '../pools/asker.ts';
+import { type Asker, checkLimit, checkPool, mayAttach } from '../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -49,7 +49,7 @@ export function decideImage(
   asker: Asker,
   { id, newId, request, nowMs }: Stamp,
 ): { readonly source: Found; readonly pool: PoolState; readonly manifest: ImageManifest } {
-  const source = findVolume(catalogue, wanted);
+  const source = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, source.pool, source.manifest, 'make images');
   // Only an administrator may know the names of all pools.
   if (into !== null) checkPool(asker, into);
@@ -80,7 +80,7 @@ export function decideCopiedImage(
     });
   const { sizeBytes, blockSizeBytes, clients } = was;
   checkName(catalogue, { name, universe }, null, 'choose another universe');
-  checkCount(catalogue);
+  checkCount(catalogue, asker);
   checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
   checkPromise(pool, sizeBytes);
   // Nobody sees more of the content than before.
@@ -197,7 +197,7 @@ export function decideCopiedRestore(
   asker: Asker,
   stamp: Stamp,
 ): { readonly source: Found; readonly planned: PlannedRollback } {
-  const source = findVolume(catalogue, wanted);
+  const source = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
   checkChange(catalogue, asker, image.pool, image.manifest, 'restore volumes');
   if (source.manifest.id !== wanted.id || image.manifest.image?.ofId !== wanted.id)
@@ -210,7 +210,7 @@ export function decideCopiedRestore(
 
 /** Returns a volume with its image in this universe. Throws if the asker cannot restore the one from the other. */
 export function findRestore(catalogue: Catalogue, wanted: VolumeName, universe: number, asker: Asker): ImagePair {
-  const source = findVolume(catalogue, wanted);
+  const source = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
   const image = imageIn(catalogue, source, universe, asker);
   return { image, relation: relationOf(image), source };
@@ -251,7 +251,7 @@ export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
 
 /** Throws E_USAGE if the volume is no image, and what `findVolume` throws. */
 function findImage(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
-  const found = findVolume(catalogue, wanted);
+  const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
   relationOf(found);
   return found;
@@ -271,7 +271,11 @@ function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string):
   const present = sourceOf(catalogue, relation);
   switch (present.state) {
     case 'present': {
-      const source = findVolume(catalogue, present.found.manifest);
+      if (!mayAttach(asker, present.found.manifest.clients))
+        throw new RsError('E_UNKNOWN_VOLUME', `Image ${text} is one of a volume that is not for this client: ask an administrator`, {
+          volume: text,
+        });
+      const source = findVolume(catalogue, present.found.manifest, asker);
       // A pool that was brought from another server may have a volume of the same name.
       if (source.manifest.id !== relation.ofId)
         throw new RsError('E_AMBIGUOUS', `Two volumes are called ${of}, and image ${text} belongs to one of them: rename the other one`, {
@@ -326,7 +330,6 @@ function checkSamePool({ image, source }: ImagePair): void {
 function checkOneFile(manifest: Manifest): void {
   if (manifest.layout.kind === 'simple') return;
   const text = volumeText(manifest);
-  throw new RsError('E_USAGE', `Volume ${text} has several files (${manifest.layout.kind}), and images are of volumes of one file`, {
-    volume: text,
-  });
+  const what = `Volume ${text} has several files (${manifest.layout.kind}), and images are of volumes of one file`;
+  throw new RsError('E_USAGE', `${what}: volume copy ${text} NEW makes such a volume of it`, { volume: text });
 }

@@ -9,7 +9,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type Asker, checkRole } from '../pools/asker.ts';
-import { type Catalogue, type Found, type NamedVolume, type Stamp, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import { type Catalogue, type Found, type Stamp, type VolumeName, volumeText, type ConfiguredVolume } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -39,7 +39,7 @@ export interface ImageVerbsPorts {
   /** Returns a new random UUID in lower case. */
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
-  configured(): readonly NamedVolume[];
+  configured(): readonly ConfiguredVolume[];
 }
 
 /** A refresh whose new file is being made. */

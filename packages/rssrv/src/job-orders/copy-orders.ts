@@ -77,7 +77,7 @@ export class CopyOrders {
     const catalogue = this.ports.catalogue();
     const found =
       snapshot === null
-        ? findVolume(catalogue, { name, universe })
+        ? findVolume(catalogue, { name, universe }, asker)
         : findSnapshot(catalogue, { name, universe, snapshot }, asker, 'copy snapshots');
     checkSource(catalogue, found, asker);
     return found;

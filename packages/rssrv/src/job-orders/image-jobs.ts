@@ -130,7 +130,7 @@ export class ImageJobs {
     const wanted = all.map(({ source: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot }));
     const what = `snapshots ${snapshot}, which are being made for images`;
     const make = (): Promise<readonly FoundSnapshot[]> => changes.run((turn) => snapshots.snapshot(wanted, LOCAL_ASKER, null, turn), what);
-    const made = await triggers.around({ snapshots: wanted, by: asker.node, isScheduled: false }, make);
+    const made = await triggers.around({ snapshots: wanted, by: asker.node, isScheduled: false }, () => changes.checkWanted(), make);
     const begun: JobRecord[] = [];
     try {
       await changes.run(async () => {

@@ -2,12 +2,14 @@
 // a client sees and ends the jobs that it asked for, and an administrator all of them; a job begins only after the change queue has checked
 // that it can.
 
+import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { JOB_METHODS } from '@rsio/common/control/server/job-methods';
 import type { JobView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
+import { checkNotCopied } from '../copies/copy-rules.ts';
 import { CopySources } from '../copies/copy-source.ts';
 import { type GuardedPlaces } from '../copies/file-place.ts';
 import { type Convert, Programs, type ProgramUser } from '../copies/program.ts';
@@ -18,7 +20,7 @@ import { checkNotRead, VolumeCopies } from '../copies/volume-copies.ts';
 import { FromImage } from '../images/from-image.ts';
 import { ToImage } from '../images/to-image.ts';
 import { isOpen, volumeIdsOf } from '../jobs/job-plan.ts';
-import type { JobRecord } from '../jobs/job-record.ts';
+import type { ImportState, JobRecord } from '../jobs/job-record.ts';
 import { Jobs, type JobsPorts } from '../jobs/jobs.ts';
 import { type ChangedData, changedData } from '../moves/changed-data.ts';
 import { decideMove } from '../moves/move-rules.ts';
@@ -26,7 +28,8 @@ import { punchHole } from '../moves/punch-hole.ts';
 import { VolumeMoves } from '../moves/volume-moves.ts';
 import { VolumeSwitch, type VolumeSwitchPorts } from '../moves/volume-switch.ts';
 import { type Asker, checkRole } from '../pools/asker.ts';
-import { findVolume, type NamedVolume, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import { type ConfiguredVolume, findVolume, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import type { RangeCalls } from '../pools/disk/data-file.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import { systemReflink } from '../pools/snapshots/reflink.ts';
@@ -36,6 +39,8 @@ import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { PartMoves } from '../part-moves/part-kind.ts';
 import { decidePartMove } from '../part-moves/part-rules.ts';
 import { CopyOrders, exportTarget, type JobLimits } from './copy-orders.ts';
+import { importedFrom } from '../imports/import-source.ts';
+import { VolumeImports, type WantedImport } from '../imports/volume-imports.ts';
 import { ImageJobs } from './image-jobs.ts';
 import { inPool, isInPool, NewJobs } from './new-jobs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
@@ -51,7 +56,7 @@ export interface JobServicePorts {
   readonly triggers: Pick<Triggers, 'around'>;
   readonly volumeSwitch: VolumeSwitchPorts;
   /** Volumes of sections [volume]. */
-  configured(): readonly NamedVolume[];
+  configured(): readonly ConfiguredVolume[];
   /** Executes a change of the server itself when no other one is in progress. */
   exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
   /** As whom programs run. Null: as the user of this process. */
@@ -62,6 +67,8 @@ export interface JobServicePorts {
   readonly reached: (step: string) => void;
   /** Default: qemu-img. */
   readonly convert?: Convert;
+  /** How an import clones files. Default: as this machine can. */
+  readonly importRanges?: RangeCalls;
   /** How files are compared and copied. Default: as this machine can. */
   readonly data?: CopyMeans;
   /** A client with its present rights. Null: an administrator on the server. */
@@ -80,6 +87,7 @@ export class JobService {
   private readonly copies: VolumeCopies;
   private readonly newJobs: NewJobs;
   private readonly copyOrders: CopyOrders;
+  private readonly imports: VolumeImports;
   private readonly ports: JobServicePorts;
   readonly images: ImageJobs;
 
@@ -112,7 +120,9 @@ export class JobService {
       toFile: new ToFile({ ...{ clock, log, convert, user, guarded }, reached: (step) => ports.reached(step) }),
       toNbd: new ToNbd({ clock, convert, user }),
     });
-    const run: JobsPorts['run'] = (job) => (job.record.kind === 'move' ? this.moves.run(job) : this.copies.run(job));
+    this.imports = new VolumeImports({ ...copying, convert, user, guarded, ranges: ports.importRanges ?? systemReflink().ranges });
+    const runs = { move: this.moves, copy: this.copies, import: this.imports };
+    const run: JobsPorts['run'] = (job) => runs[job.record.kind].run(job);
     this.jobs = new Jobs({ clock, log, file: ports.file, run });
     this.newJobs = new NewJobs({ clock, log, jobs: this.jobs });
     const asked = { pools, newJobs: this.newJobs, catalogue: () => this.moves.catalogue };
@@ -144,8 +154,9 @@ export class JobService {
   orders(asker: Asker, changes: Changes): HandlersOf<typeof JOB_METHODS> {
     const mine = (job: JobRecord): boolean => asker.role === 'admin' || (asker.node !== null && job.by === asker.node);
     const find = (id: string): JobRecord => {
-      const job = this.jobs.find(id);
-      if (mine(job)) return job;
+      if (asker.node === null) return this.jobs.find(id);
+      const job = this.jobs.list.find((one) => one.id === id);
+      if (job !== undefined && mine(job)) return job;
       throw new RsError('E_UNKNOWN_JOB', `No job ${id}: a client sees the jobs that it asked for`, { job: id });
     };
     // A repeated request gets the job that it has begun, before anything else is looked at.
@@ -185,7 +196,31 @@ export class JobService {
         const limits = { limitBytes, request };
         return begin({ name, universe }, 'copied', request, () => this.copyOrders.export({ name, universe, snapshot }, to, limits, asker));
       },
+      'volume-import': async ({ source, format, name, universe, pool, blockSizeBytes, limitBytes, request }) => {
+        checkRole(asker, 'admin', 'import files');
+        if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
+          throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
+        const wanted = { source: importedFrom(source, format), name, universe, pool, blockSizeBytes } as const;
+        // A file may hang: not in the turn of a change, because the others would wait. The job looks again.
+        const seen = this.newJobs.begunBy(request) === null ? await this.imports.look(wanted) : null;
+        return begin({ name, universe }, 'imported', request, () => this.beginImport(wanted, seen, { limitBytes, request }, asker));
+      },
     };
+  }
+
+  private async beginImport(
+    wanted: WantedImport,
+    seen: Awaited<ReturnType<VolumeImports['look']>>,
+    { limitBytes, request }: JobLimits,
+    asker: Asker,
+  ): Promise<JobRecord> {
+    await this.ports.pools.measure();
+    const id = randomUUID();
+    const pool = await this.imports.poolFor(wanted, seen, id, asker);
+    const isSame = ({ import: other }: JobRecord): boolean => other?.name === wanted.name && other.universe === wanted.universe;
+    checkNotCopied(this.jobs.list, isSame, `volume ${volumeText(wanted)}`);
+    const { source, name, universe, blockSizeBytes } = wanted;
+    return this.newJobs.import(id, { source, name, universe, blockSizeBytes }, inPool(pool, limitBytes, request), asker);
   }
 
   /** `from`: the pool whose files of the volume move; null: the volume moves. */
@@ -198,7 +233,7 @@ export class JobService {
     checkRole(asker, 'manage', 'move volumes');
     await this.ports.pools.measure();
     const { catalogue } = this.moves;
-    const found = findVolume(catalogue, volume);
+    const found = findVolume(catalogue, volume, asker);
     if (from !== null && found.manifest.layout.kind !== 'simple') {
       const { source, target } = decidePartMove(catalogue, found, from, to, asker);
       const homeId = found.pool.identity?.id ?? '';
@@ -220,9 +255,18 @@ function systemMeans(): CopyMeans {
 }
 
 /** A program keeps the limit with which it was started. */
-function checkLimitable({ id, state, copy }: JobRecord): void {
-  if (copy === undefined || isInPool(copy.target) || state !== 'running') return;
-  throw new RsError('E_USAGE', `Job ${id} copies with qemu-img, whose limit is set when it begins: cancel the job, and copy with --limit`, {
-    job: id,
-  });
+function checkLimitable({ id, state, copy, import: imported }: JobRecord): void {
+  const isOfProgram = imported === undefined ? copy !== undefined && !isInPool(copy.target) : !isRaw(imported);
+  if (!isOfProgram || state !== 'running') return;
+  throw new RsError(
+    'E_USAGE',
+    `Job ${id} copies with qemu-img, whose limit is set when it begins: cancel the job, and begin it again with --limit`,
+    {
+      job: id,
+    },
+  );
+}
+
+function isRaw({ source }: ImportState): boolean {
+  return source.kind === 'file' && source.format === 'raw';
 }

@@ -6,7 +6,7 @@ import type { JobView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import { jobText } from '../jobs/job-plan.ts';
-import type { CopyState, CopyTarget, JobRecord } from '../jobs/job-record.ts';
+import type { CopyState, CopyTarget, ImportState, JobRecord } from '../jobs/job-record.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
@@ -54,21 +54,34 @@ export class NewJobs {
   }
 
   async begin(found: Found, what: JobPlace & Pick<JobRecord, 'kind' | 'copy' | 'homeId'>, asker: Asker): Promise<JobRecord> {
-    const job = await this.ports.jobs.add({ ...this.newRecord(found, asker), ...what });
+    const { pool, manifest } = found;
+    const volume = { volumeId: manifest.id, name: volumeText(manifest), universe: manifest.universe };
+    return this.add({ ...this.newRecord({ ...volume, from: pool.name, fromId: pool.identity?.id ?? '' }, asker), ...what });
+  }
+
+  private async add(record: JobRecord): Promise<JobRecord> {
+    const job = await this.ports.jobs.add(record);
     const who = job.by === null ? 'an administrator on the server' : `client ${job.by}`;
     this.ports.log.info(`Job ${job.id}, ${jobText(job)}, begins, by ${who}`, { volume: job.name, audit: true });
     return job;
   }
 
-  view({ copy, ...job }: JobRecord): JobView {
+  /** Begins an import. The volume does not exist yet. */
+  async import(id: string, state: ImportState, place: JobPlace, asker: Asker): Promise<JobRecord> {
+    const from = state.source.kind === 'file' ? state.source.path : state.source.uri;
+    const volume = { volumeId: id, name: volumeText(state), universe: state.universe, from, fromId: '' };
+    return this.add({ ...this.newRecord(volume, asker), ...place, kind: 'import', import: state });
+  }
+
+  view({ copy, import: imported, ...job }: JobRecord): JobView {
     const { volumeId: _volume, fromId: _from, toId: _to, homeId: _home, move: _move, request: _request, ...shown } = job;
     const target = copy?.target;
     return {
       ...shown,
       snapshot: copy === undefined || copy.isOwn ? null : copy.snapshot,
-      newName: target !== undefined && isInPool(target) ? volumeText(target) : null,
+      newName: imported !== undefined ? volumeText(imported) : target !== undefined && isInPool(target) ? volumeText(target) : null,
       target: target === undefined || isInPool(target) ? 'pool' : target.kind,
-      afterRestart: target === undefined || isInPool(target) ? 'goes on' : 'starts over',
+      afterRestart: imported === undefined && (target === undefined || isInPool(target)) ? 'goes on' : 'starts over',
       bytesPerSecond: this.ports.jobs.bytesPerSecond(job.id),
     };
   }
@@ -83,10 +96,12 @@ export class NewJobs {
     return { target, ...source, isOwn: record === undefined, copyStamp: null, positionBytes: 0, part: null, end: null };
   }
 
-  private newRecord({ pool, manifest }: Found, asker: Asker): Omit<JobRecord, 'kind' | 'to' | 'toId' | 'limitBytes'> {
+  private newRecord(
+    of: Pick<JobRecord, 'volumeId' | 'name' | 'universe' | 'from' | 'fromId'>,
+    asker: Asker,
+  ): Omit<JobRecord, 'kind' | 'to' | 'toId' | 'limitBytes'> {
     return {
-      ...{ id: this.ports.jobs.nextId, volumeId: manifest.id, name: volumeText(manifest), universe: manifest.universe },
-      ...{ from: pool.name, fromId: pool.identity?.id ?? '' },
+      ...{ id: this.ports.jobs.nextId, ...of },
       ...{ by: asker.node, createdMs: this.ports.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
       ...{ rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
     };

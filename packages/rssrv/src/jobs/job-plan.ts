@@ -7,6 +7,7 @@ import type { JobRecord, JobState } from './job-record.ts';
 import {
   JOB_RETRY_MS,
   JOBS_KEPT_MAX,
+  JOBS_KEPT_PER_CLIENT_MAX,
   JOBS_OPEN_MAX,
   JOBS_OPEN_PER_CLIENT_MAX,
   JOBS_RUNNING_MAX,
@@ -35,6 +36,7 @@ export interface JobOrders {
 /** What a job does, such as `move of volume db from pool fast to pool slow`. */
 export function jobText({ kind, name, from, to, copy, homeId }: JobRecord): string {
   if (homeId !== undefined) return `move of the files of volume ${name} in pool ${from} to pool ${to}`;
+  if (kind === 'import') return `import of ${from} to volume ${name} in pool ${to}`;
   if (kind === 'move' || copy === undefined) return `move of volume ${name} from pool ${from} to pool ${to}`;
   const what = `copy of volume ${name}${copy.isOwn ? '' : `@${copy.snapshot}`}`;
   const { target } = copy;
@@ -80,10 +82,17 @@ function ofClient(jobs: readonly JobRecord[], client: string): number {
   return jobs.filter(({ by }) => by === client).length;
 }
 
-/** Returns the list without the oldest of the jobs that have ended, beyond those that are kept. */
+/** Returns the list without the oldest of the jobs that have ended, beyond those that are kept: of each client, and of all. */
 export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
-  const ended = jobs.filter((job) => !isOpen(job)).toSorted((a, b) => (a.endedMs ?? 0) - (b.endedMs ?? 0));
-  const old = new Set(ended.slice(0, Math.max(0, ended.length - JOBS_KEPT_MAX)).map(({ id }) => id));
+  const ended = jobs.filter((job) => !isOpen(job)).toSorted((a, b) => (b.endedMs ?? 0) - (a.endedMs ?? 0));
+  const kept = new Map<string, number>();
+  const isOfShare = ({ by }: JobRecord): boolean => {
+    if (by === null) return true;
+    kept.set(by, (kept.get(by) ?? 0) + 1);
+    return (kept.get(by) ?? 0) <= JOBS_KEPT_PER_CLIENT_MAX;
+  };
+  const stay = new Set(ended.filter(isOfShare).slice(0, JOBS_KEPT_MAX));
+  const old = new Set(ended.filter((job) => !stay.has(job)).map(({ id }) => id));
   return old.size === 0 ? jobs : jobs.filter(({ id }) => !old.has(id));
 }
 
@@ -107,6 +116,24 @@ export function ended(job: JobRecord, end: JobEnd, nowMs: number): JobRecord {
   if (end.kind === 'waits') return { ...job, state: job.state === 'cancelling' ? 'cancelling' : 'waiting', reason: end.reason };
   const state: JobState = end.kind;
   return { ...job, state, reason: end.kind === 'failed' ? end.reason : null, endedMs: nowMs, move: null };
+}
+
+/**
+ * Images that one order refreshes get one moment. Returns a sentence if they do not, because this job has failed or was cancelled and others
+ * have not; null otherwise.
+ */
+export function leftBehind(jobs: readonly JobRecord[], { id, copy }: JobRecord): string | null {
+  if (copy?.target.kind !== 'image') return null;
+  const others = jobs.flatMap((one) => {
+    const target = one.copy?.target;
+    const isSame = one.id !== id && target?.kind === 'image' && one.copy?.snapshot === copy.snapshot;
+    return isSame && !['failed', 'cancelling', 'cancelled'].includes(one.state) ? [volumeText(target)] : [];
+  });
+  if (others.length === 0) return null;
+  return (
+    `image ${volumeText(copy.target)} keeps its moment, and of the same order ${others.join(', ')} ${others.length === 1 ? 'has' : 'have'} ` +
+    'the new one or will have it: refresh all of them again'
+  );
 }
 
 export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<string>, retries: Retries, nowMs: number): JobOrders {

@@ -2,6 +2,7 @@
 // reads again with the same meaning.
 
 import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
+import { RsError } from '@rsio/common/lib/errors';
 import { JOBS_KEPT_MAX, JOBS_OPEN_MAX } from './limits.ts';
 
 /** What a move remembers of its files. A stamp names one file, whatever its path. */
@@ -35,6 +36,19 @@ export type CopyTarget =
 const FORMATS = ['raw', 'qcow2'] as const;
 export type ImageFormat = (typeof FORMATS)[number];
 
+/** What is imported. A raw file may also be a block device. */
+export type ImportedFrom =
+  | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat }
+  | { readonly kind: 'nbd'; readonly uri: string };
+
+/** The volume that an import makes. Its id is that of the job's volume. */
+export interface ImportState {
+  readonly source: ImportedFrom;
+  readonly name: string;
+  readonly universe: number;
+  readonly blockSizeBytes: 512 | 4096;
+}
+
 /** What a copy remembers. A stamp names one file, whatever its path. */
 export interface CopyState {
   readonly target: CopyTarget;
@@ -66,7 +80,7 @@ export type JobState = (typeof STATES)[number];
 export interface JobRecord {
   /** A small number as a text, used once. */
   readonly id: string;
-  readonly kind: 'move' | 'copy';
+  readonly kind: 'move' | 'copy' | 'import';
   readonly volumeId: string;
   /** The volume as it was named when the job began. */
   readonly name: string;
@@ -91,8 +105,10 @@ export interface JobRecord {
   readonly move: MoveState | null;
   /** Of a move of files of a volume over several pools: id of the pool that has its manifest. Absent: the volume moves. */
   readonly homeId?: string;
-  /** Absent from the records of moves. */
+  /** Only in the records of copies. */
   readonly copy?: CopyState;
+  /** Only in the records of imports. `from` is the path or the URI, and `fromId` is empty. */
+  readonly import?: ImportState;
   /** Stamp of the request that began it (P5); null or absent: none is known. */
   readonly request?: string | null;
 }
@@ -115,7 +131,7 @@ function isJob(value: unknown): value is JobRecord {
   return (
     texts &&
     numbers &&
-    (value['kind'] === 'move' ? value['copy'] === undefined : value['kind'] === 'copy' && isCopyState(value['copy'])) &&
+    isOfKind(value) &&
     STATES.some((state) => state === value['state']) &&
     isTextOrNull(value['by']) &&
     isTextOrNull(value['reason']) &&
@@ -125,6 +141,29 @@ function isJob(value: unknown): value is JobRecord {
     (value['homeId'] === undefined || isText(value['homeId'])) &&
     (value['request'] === undefined || isTextOrNull(value['request']))
   );
+}
+
+function isOfKind({ kind, copy, import: imported }: Record<string, unknown>): boolean {
+  if (kind === 'import') return copy === undefined && isImportState(imported);
+  return imported === undefined && (kind === 'move' ? copy === undefined : kind === 'copy' && isCopyState(copy));
+}
+
+function isImportState(value: unknown): value is ImportState {
+  if (!isRecord(value)) return false;
+  const { source, name, universe, blockSizeBytes } = value;
+  return isText(name) && isWhole(universe) && (blockSizeBytes === 512 || blockSizeBytes === 4096) && isImportedFrom(source);
+}
+
+function isImportedFrom(value: unknown): value is ImportedFrom {
+  if (!isRecord(value)) return false;
+  if (value['kind'] === 'nbd') return isText(value['uri']);
+  return value['kind'] === 'file' && isText(value['path']) && FORMATS.some((format) => format === value['format']);
+}
+
+/** Throws E_INTERNAL unless it is the record of an import. */
+export function importOf({ id, import: imported }: JobRecord): ImportState {
+  if (imported !== undefined) return imported;
+  throw new RsError('E_INTERNAL', `Job ${id} is no import`);
 }
 
 function isMoveState(value: unknown): value is MoveState {

@@ -8,9 +8,16 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { JobRecord } from './job-record.ts';
-import { isOpen } from './job-plan.ts';
+import { isOpen, withoutOld } from './job-plan.ts';
 import { JobEnds, Jobs, type RunningJob } from './jobs.ts';
-import { JOB_RETRY_MS, JOBS_KEPT_MAX, JOBS_OPEN_MAX, JOBS_OPEN_PER_CLIENT_MAX, JOBS_RUNNING_MAX } from './limits.ts';
+import {
+  JOB_RETRY_MS,
+  JOBS_KEPT_MAX,
+  JOBS_KEPT_PER_CLIENT_MAX,
+  JOBS_OPEN_MAX,
+  JOBS_OPEN_PER_CLIENT_MAX,
+  JOBS_RUNNING_MAX,
+} from './limits.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory: string;
@@ -228,6 +235,14 @@ test('ended jobs are kept up to the bound, the newest ones', async () => {
   }
   expect(jobs.list.some(isOpen)).toBe(false);
   expect(jobs.list.map(({ id }) => Number(id))).toEqual(Array.from({ length: JOBS_KEPT_MAX }, (_, index) => index + 6));
+});
+
+test('the jobs of one client that have ended push those of others out of the list no more than up to its share', () => {
+  const job = (id: number, by: string | null): JobRecord =>
+    ({ ...newJob({ nextId: String(id) } as Jobs), by, state: 'done', endedMs: id }) as JobRecord;
+  const many = Array.from({ length: JOBS_KEPT_PER_CLIENT_MAX + 3 }, (_, index) => job(index + 10, 'big-2'));
+  const kept = withoutOld([job(1, null), job(2, 'venus'), ...many]).map(({ id }) => Number(id));
+  expect(kept).toEqual([1, 2, ...many.slice(3).map(({ id }) => Number(id))]);
 });
 
 test('a damaged list does not keep the server from starting, and is kept', async () => {

@@ -14,6 +14,7 @@ import {
   isOpen,
   type JobEnd,
   jobText,
+  leftBehind,
   nextOrders,
   retryAtMs,
   started,
@@ -197,12 +198,16 @@ export class Jobs {
     const { clock, log } = this.ports;
     if (end.kind === 'waits') this.retries.set(id, retryAtMs(clock.monotonicMs()));
     const before = this.find(id);
+    const half = end.kind === 'failed' || end.kind === 'cancelled' ? leftBehind(this.jobs, before) : null;
+    if (end.kind === 'failed' && half !== null) end = { kind: 'failed', reason: `${end.reason}; ${half}` };
     this.put(ended(before, end, clock.wallMs()));
+    if (end.kind === 'cancelled') this.put({ ...this.find(id), reason: half });
     this.jobs = withoutOld(this.jobs);
     await this.file.save().catch((thrown: unknown) => log.error(toRsError(thrown).message));
     const what = `Job ${id}, ${jobText(before)}`;
     if (end.kind === 'failed') log.error(`${what}, has failed: ${end.reason}`);
     else if (end.kind === 'waits' && before.reason !== end.reason) log.warn(`${what}, waits: ${end.reason}`);
+    else if (half !== null) log.warn(`${what}, is ${end.kind}: ${half}`);
     else if (end.kind !== 'stopped' && end.kind !== 'waits') log.info(`${what}, is ${end.kind}`);
   }
 

@@ -11,6 +11,8 @@ export const JOBS_OPEN_MAX = 64;
 export const JOBS_OPEN_PER_CLIENT_MAX = 16;
 /** Jobs that have ended, and stay in the list. */
 export const JOBS_KEPT_MAX = 100;
+/** Those of one client, so that its jobs do not push those of others out of the list. */
+export const JOBS_KEPT_PER_CLIENT_MAX = 25;
 /** A job that cannot go on now, for example because a pool is not open, is tried again after this time. */
 export const JOB_RETRY_MS = 10_000;
 /** Time that the server waits for its jobs when it stops. */

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { assert } from '@rsio/common/lib/assert';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
@@ -17,12 +18,14 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { AskingSession } from '../remote/remote-requests.ts';
 import type { Bandwidth } from '../bandwidth/bandwidth.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
-import type { SessionRequest, ClientIdentity, FromSession, ToSession } from '../workers/channel.ts';
+import type { SessionRequest, ClientIdentity, FromSession, ToSession } from '../channel/channel.ts';
 import { eventOf } from '../events/event-log.ts';
 import type { SessionFigures } from '../statistics/volume-counters.ts';
 import type { Holds } from '../holds/holds.ts';
 import { VolumeUses } from '../holds/volume-uses.ts';
 import { type Admission, admissionOf } from '../session/server-path.ts';
+import { clientText } from '../requests/client-text.ts';
+import { SessionGuard } from '../channel/session-guard.ts';
 import type { WorkerSession } from '../workers/worker-session.ts';
 import { BLOCKED } from '../workers/worker-pool.ts';
 import type { KeyProven } from './unproven-limiter.ts';
@@ -84,11 +87,18 @@ export function askingSession({ id, client: { node }, workerSession }: ServedSes
   return { id, node, isThere: () => !workerSession.isEnding && !workerSession.isGone };
 }
 
+/** A connection that has proved itself and asks for a new session. */
+interface Login {
+  readonly socket: Socket;
+  readonly proven: KeyProven & { readonly kind: 'new' };
+  readonly admission: Admission;
+}
+
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes for which a new session is being started, each with the key proved. Further new clients of the node are told to try again. */
-  private readonly inTransition = new Map<string, string>();
+  /** Nodes for which a new session is being started, each with the login that gets it. Other clients of the node are told to try again. */
+  private readonly inTransition = new Map<string, Login>();
   /** For each configured node whose session has ended: the last client, and the time since which the client has been silent. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
@@ -161,17 +171,20 @@ export class Admissions {
       else this.join(served, socket, proven, admission);
       return;
     }
-    if (this.inTransition.has(node)) {
-      this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`));
-      return;
-    }
-    this.inTransition.set(node, proven.key);
-    this.begin(socket, proven, proven.sessionSecret, admission)
-      .catch((thrown: unknown) => this.ports.refuse(socket, proven, toRsError(thrown)))
-      .finally(() => {
-        this.inTransition.delete(node);
-        this.dismissedUnderWay.delete(node);
-      });
+    const login = { socket, proven, admission };
+    const earlier = this.inTransition.get(node);
+    if (earlier === undefined) {
+      this.inTransition.set(node, login);
+      void this.begin(node, login);
+    } else if (isSameProcess(earlier.proven.hello, proven.hello)) {
+      // The client has given the earlier connection up. What was begun for it goes on, for this one.
+      this.inTransition.set(node, login);
+      this.ports.refuse(
+        earlier.socket,
+        earlier.proven,
+        new RsError('E_DRAINING', 'A later connection of the same process takes its place'),
+      );
+    } else this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`));
   }
 
   /** Ends the session of a node that is no longer admitted. The node keeps its holds (H1). */
@@ -184,7 +197,7 @@ export class Admissions {
   /** Ends the session of a node if any of its paths has proved one of these keys, which are no longer valid. The node keeps its holds. */
   dismissKeys(node: string, keys: readonly string[], sentence: string): void {
     const isDropped = (key: string | undefined): boolean => key !== undefined && keys.includes(key);
-    if (isDropped(this.inTransition.get(node))) this.dismissedUnderWay.add(node);
+    if (isDropped(this.inTransition.get(node)?.proven.key)) this.dismissedUnderWay.add(node);
     const session = this.byNode.get(node);
     if (session !== undefined && [...session.keys].some(isDropped)) void session.workerSession.end('E_AUTH', sentence);
   }
@@ -258,54 +271,73 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  private async begin(socket: Socket, { hello, key, features }: KeyProven, secret: Buffer, admission: Admission): Promise<void> {
-    const client: ClientIdentity = {
-      node: hello.node,
-      instance: hello.instance,
-      machine: hello.machine,
-      boot: hello.boot,
-      process: hello.process,
-      address: socket.remoteAddress ?? '',
-    };
-    this.checkNewcomer(client);
-    const old = this.byNode.get(client.node);
+  /** Begins a session for the login, or for the one that has taken its place meanwhile. */
+  private async begin(node: string, first: Login): Promise<void> {
+    try {
+      await this.beginSession(clientOf(first));
+    } catch (thrown) {
+      const { socket, proven } = this.loginOf(node);
+      this.ports.refuse(socket, proven, toRsError(thrown));
+    } finally {
+      this.inTransition.delete(node);
+      this.dismissedUnderWay.delete(node);
+    }
+  }
+
+  private loginOf(node: string): Login {
+    const login = this.inTransition.get(node);
+    assert(login !== undefined, 'A session begins without a login');
+    return login;
+  }
+
+  private async beginSession(newcomer: ClientIdentity): Promise<void> {
+    const { node } = newcomer;
+    this.checkNewcomer(newcomer);
+    const old = this.byNode.get(node);
     // The record of the replacement must be durable before the old instance gets E_REPLACED, because this instance never reconnects.
-    await this.ports.holds.noteInstance(client, old?.client ?? null);
-    if (old !== undefined) await this.endOld(old, client);
-    this.checkStillOpen(client.node, features);
+    await this.ports.holds.noteInstance(newcomer, old?.client ?? null);
+    if (old !== undefined) await this.endOld(old, newcomer);
+    this.checkStillOpen(node);
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const workerSession = await this.readyWorkerSession(id, client, features);
-    const begin = this.ports.beginMessage(client.node);
+    const workerSession = await this.readyWorkerSession(id, node);
+    // From here on, no other login takes the place of this one.
+    const login = this.loginOf(node);
+    const { socket, proven, admission } = login;
+    const client = clientOf(login);
+    const begin = this.ports.beginMessage(node);
     const served: ServedSession = {
-      ...{ id, secret, client, workerSession },
-      keys: new Set([key]),
+      ...{ id, secret: proven.sessionSecret, client, workerSession },
+      keys: new Set([proven.key]),
       beganMs: this.ports.clock.wallMs(),
       uses: new VolumeUses(),
       generation: begin.generation,
       silentSinceMs: null,
       linger: null,
     };
-    this.byNode.set(client.node, served);
-    this.departed.delete(client.node);
-    served.workerSession.onMessage = (message) => this.onMessage(served, message);
+    this.byNode.set(node, served);
+    this.departed.delete(node);
+    const guard = new SessionGuard(served.uses);
+    served.workerSession.onMessage = (message) => {
+      if (guard.admits(message)) this.onMessage(served, message, guard);
+    };
     void served.workerSession.ended.then((isClean) => this.sessionGone(served, isClean));
     // Its first connection may fail before it is a path.
     this.linger(served);
     served.workerSession.send(begin);
     this.ports.bandwidth.began(served);
     served.workerSession.send({ type: 'path', admission }, socket);
-    const began = `Node ${client.node} (instance ${client.instance}) at ${client.address} began a session, process ${served.workerSession.pid}`;
-    this.ports.limitedLog.note(`Sessions of node ${client.node} that began`, () =>
-      this.ports.log.info(began, eventOf(`client ${client.node}`, 'absent', 'connected', `From ${client.address}`)),
+    const began = `Node ${node} (instance ${client.instance}) at ${client.address} began a session, process ${served.workerSession.pid}`;
+    this.ports.limitedLog.note(`Sessions of node ${node} that began`, () =>
+      this.ports.log.info(began, eventOf(`client ${node}`, 'absent', 'connected', `From ${client.address}`)),
     );
   }
 
   /** Repeats the checks whose results may have changed while the new client was waiting. */
-  private checkStillOpen(node: string, features: readonly string[]): void {
+  private checkStillOpen(node: string): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     this.ports.checkFence(node);
-    this.ports.checkTls(features);
+    this.ports.checkTls(this.loginOf(node).proven.features);
     if (this.dismissedUnderWay.has(node))
       throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} has to log in again`);
     if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was removed from the server's clients`);
@@ -315,11 +347,11 @@ export class Admissions {
    * Returns a worker session whose process listens to its channel and is recorded in RUN. If this listener crashes, the next listener finds
    * the process by this record (S10).
    */
-  private async readyWorkerSession(session: string, { node }: ClientIdentity, features: readonly string[]): Promise<WorkerSession> {
+  private async readyWorkerSession(session: string, node: string): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
     try {
       await workerSession.usable;
-      this.checkStillOpen(node, features);
+      this.checkStillOpen(node);
     } catch (error) {
       workerSession.discard();
       throw error;
@@ -378,7 +410,7 @@ export class Admissions {
       throw new RsError('E_DRAINING', `The old server process ${old.workerSession.pid} of node ${client.node} still has I/O in progress`);
   }
 
-  private onMessage(session: ServedSession, message: FromSession): void {
+  private onMessage(session: ServedSession, message: FromSession, guard: SessionGuard): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
     if (message.type === 'figures') {
       this.ports.figures(session.id, message.figures);
@@ -394,12 +426,16 @@ export class Admissions {
     this.ports
       .answer(session, message.request)
       .catch((thrown: unknown) => {
-        const { message: sentence } = toRsError(thrown);
+        const { message: whole } = toRsError(thrown);
+        const sentence = clientText(whole, 'The server could not execute the request');
         const { node } = session.client;
-        this.ports.limitedLog.note(`Requests of node ${node} that failed`, () => this.ports.log.error(`Node ${node}: ${sentence}`));
+        this.ports.limitedLog.note(`Requests of node ${node} that failed`, () => this.ports.log.error(`Node ${node}: ${whole}`));
         return what === 'grant' ? { granted: false as const, status: STATUS.IO_ERROR, sentence, holders: [] } : null;
       })
-      .then((answer) => session.workerSession.send({ type: 'answer', number: message.number, answer }))
+      .then((answer) => {
+        guard.answered(message.request);
+        session.workerSession.send({ type: 'answer', number: message.number, answer });
+      })
       .catch(() => undefined);
   }
 
@@ -455,4 +491,13 @@ export class Admissions {
       );
     this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
   }
+}
+
+function clientOf({ socket, proven: { hello } }: Login): ClientIdentity {
+  const { node, instance, machine, boot, process } = hello;
+  return { node, instance, machine, boot, process, address: socket.remoteAddress ?? '' };
+}
+
+function isSameProcess(one: KeyProven['hello'], other: KeyProven['hello']): boolean {
+  return (['instance', 'machine', 'boot', 'process'] as const).every((field) => one[field] === other[field]);
 }

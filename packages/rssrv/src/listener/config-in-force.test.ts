@@ -143,6 +143,21 @@ test('a replaced file that is confirmed starts a new incarnation, so that its ho
   expect([served().length, incarnations]).toEqual([1, [manifest.id]]);
 });
 
+test('the status of a volume whose file was truncated says that it is not served, and what to do', async () => {
+  await start([]);
+  const { manifest } = await scene.create();
+  const [config] = volumeConfigsOf(scene.pools.states);
+  expect(inForce.statusOf(config!)).toMatchObject({ sizeBytes: MIB, reason: null });
+  volumes.suspend(manifest.id, 'it is being switched');
+  expect(inForce.statusOf(config!), 'for a moment').toMatchObject({ sizeBytes: MIB, reason: null });
+  volumes.suspend(manifest.id, null);
+  fs.truncateSync(path.join(directory, 'fast/volumes', manifest.id, 'data'), 4096);
+  await volumes.cut(manifest.id);
+  expect(inForce.statusOf(config!)).toMatchObject({ sizeBytes: null, reason: expect.stringContaining('was truncated to 4096 bytes') });
+  // A reload still knows at which size clients use it.
+  expect(volumes.standing(config!).sizeBytes).toBe(MIB);
+});
+
 test('a client that begins to use the volume during a change: disk and memory stay as they were', async () => {
   let volumeId = '';
   await start([], (step) => void (step === 'change: commit' && held.add(volumeId)));

@@ -181,8 +181,9 @@ export class ConfigInForce {
 
   /** Returns the status of a volume for a list. */
   statusOf(volume: ServerVolumeConfig): VolumeStatus {
-    const { id, sizeBytes } = this.ports.volumes.standing(volume);
-    const reason = sizeBytes === null ? this.failureOf(volume) : null;
+    const { id, sizeBytes: openBytes, cut } = this.ports.volumes.standing(volume);
+    const sizeBytes = cut === null ? openBytes : null;
+    const reason = openBytes === null ? this.failureOf(volume) : cut;
     const holders = id === null ? [] : this.ports.holds.holdersOf(id);
     const { shortage } = this.ports;
     const waiting = id === null ? {} : { fullPool: shortage.poolOf(id), bridged: this.ports.bridged(id), halt: this.ports.halts.facts(id) };

@@ -13,6 +13,8 @@ export const UNPROVEN_MAX = 256;
 export const UNPROVEN_POOL_BYTES = 64 * KIB;
 /** Maximum number of log lines about refused unproven connections in each interval of the rate-limited log. */
 export const REFUSALS_LOGGED_MAX = 256;
+/** The same for lines about wrong proofs, of all names and addresses together. Each of them has a bound of its own, too. */
+export const WRONG_PROOFS_LOGGED_MAX = 256;
 
 /** How long the server keeps a session without a live path. */
 export const SESSION_LINGER_MS = 600_000;

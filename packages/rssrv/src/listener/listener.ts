@@ -27,7 +27,7 @@ import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
 import { ConfigInForce, type LoadedListenerConfig } from './config-in-force.ts';
 import { Admissions, type ServedSession } from './admissions.ts';
 import { SessionRequests } from './session-requests.ts';
-import type { ToSession } from '../workers/channel.ts';
+import type { ToSession } from '../channel/channel.ts';
 import { DiscoveryService } from '../discovery/discovery-service.ts';
 import { sendRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../sys/file-system.ts';
@@ -65,8 +65,6 @@ export interface ListenerOptions {
   readonly store: EventStore;
   /** Makes the log go where this configuration says. */
   readonly relog: (config: RssrvConfig) => void;
-  /** True if workers also log to stderr. */
-  readonly foreground: boolean;
   /** True if rssrv was started with --test, which permits the `test-...` keys of volumes. */
   readonly mayInjectFaults: boolean;
   /** Prints a message for the administrator who starts the daemon. */
@@ -427,7 +425,7 @@ export class Listener {
       type: 'begin',
       interfaces: this.interfaces,
       generation: this.lists.generation,
-      log: { way: this.options.log.way, node: name, level: logLevel, copiesToStderr: this.options.foreground },
+      log: { node: name, level: logLevel },
       shortPools: this.administration.shortPools,
     };
   }

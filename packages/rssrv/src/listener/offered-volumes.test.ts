@@ -5,10 +5,17 @@ import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { TlsPolicy } from '@rsio/common/config/schema/types';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { expect, test } from 'vitest';
-import { checkTls, identityOf, identityWith } from './offered-volumes.ts';
+import { RsError } from '@rsio/common/lib/errors';
+import type { OpenRequest } from '@rsio/protocol/wire/messages';
+import type { VolumeFailure } from '../volumes/volume-failures.ts';
+import { checkTls, identityOf, identityWith, notOffered } from './offered-volumes.ts';
 
 const config = (tls: string) =>
-  parseRssrvConfig(`[namespace n]\nnamespaceid = 1\ntls = ${tls}\n[server big-9]\nserverid = 1\n[interface i]\naddress = 10.0.0.1\n`, 'f');
+  parseRssrvConfig(
+    `[namespace n]\nnamespaceid = 1\ntls = ${tls}\n[server big-9]\nserverid = 1\n[interface i]\naddress = 10.0.0.1\n`,
+    'f',
+    false,
+  );
 
 test.each<[TlsPolicy, boolean, boolean]>([
   ['off', false, false],
@@ -32,4 +39,23 @@ test('A plain connection is refused only where encryption is required, and the r
   expect(() => checkTls(plain, config('require'))).toThrow(
     'Server big-9 accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client',
   );
+});
+
+// Regression: the refusal of an OPEN had the reason of the pool, with its path.
+test('an OPEN of a volume whose pool is not available names no path, and a hidden volume is refused as a missing one', () => {
+  const failure = (name: string, message: string, clients: readonly string[] | null, context = {}): VolumeFailure => {
+    return { name, universe: 0, clients, error: new RsError('E_VOLUME', message, context) };
+  };
+  const failures = [
+    failure('lost', 'Volume lost: pool fast cannot be used: /srv/fast/pool.json does not exist', null, { pool: 'fast' }),
+    failure('cut', 'Volume cut: /srv/cut.img of a section has 512 bytes less', null),
+    failure('secret', 'x', ['venus']),
+  ];
+  const sentence = (name: string): string => {
+    const grant = notOffered('big-2', { name, universe: 0 } as OpenRequest, failures, 'big-9', null);
+    return grant.granted ? 'granted' : `${grant.status} ${grant.sentence.replaceAll(name, 'NAME')}`;
+  };
+  expect(sentence('lost')).toMatch(/^\d+ Volume NAME cannot be used now: the administrator of the server sees why$/);
+  expect(sentence('cut')).toMatch(/^\d+ Volume NAME: \/srv\/NAME.img of a section has 512 bytes less$/);
+  expect(sentence('secret')).toBe(sentence('missing'));
 });

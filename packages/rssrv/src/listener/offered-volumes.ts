@@ -10,8 +10,9 @@ import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { ListAnswer, OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { isFor, type ServedVolume } from '../backends/io/served-volume.ts';
+import { clientText } from '../requests/client-text.ts';
 import type { Grant } from '../session/session-volumes.ts';
-import type { ToSession } from '../workers/channel.ts';
+import type { ToSession } from '../channel/channel.ts';
 import type { ServedSession } from './admissions.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 
@@ -58,7 +59,7 @@ export function notOffered(
   { name, universe }: OpenRequest,
   failures: readonly VolumeFailure[],
   server: string,
-  whyNoSnapshot: string | null = null,
+  whyNoSnapshot: string | null,
 ): Grant {
   const { volume } = servedNameParts(name);
   const failure =
@@ -66,8 +67,13 @@ export function notOffered(
   const [status, sentence] =
     failure === undefined
       ? ([STATUS.UNKNOWN_VOLUME, whyNoSnapshot ?? `Server ${server} has no volume ${volume} for this client`] as const)
-      : ([STATUS.VOLUME_UNAVAILABLE, failure.error.message] as const);
+      : ([STATUS.VOLUME_UNAVAILABLE, failureText(failure)] as const);
   return { granted: false, status, sentence, holders: [] };
+}
+
+/** Why a pool cannot be used is not for the clients of its volumes. A client of a section's volume may know where its storage is. */
+function failureText({ name, error: { message, context } }: VolumeFailure): string {
+  return typeof context['pool'] === 'string' ? clientText(message, `Volume ${name} cannot be used now`) : message;
 }
 
 /** How the server introduces itself to clients; each start is another instance. */

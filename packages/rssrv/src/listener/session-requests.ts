@@ -16,7 +16,7 @@ import type { Holds } from '../holds/holds.ts';
 import { Opens } from '../holds/opens.ts';
 import type { Cloned } from '../moments/hold-messages.ts';
 import type { Moments } from '../moments/moments.ts';
-import { forceRole } from '../pools/asker.ts';
+import { forceRole, whyNoPlace } from '../pools/asker.ts';
 import type { AdminReply } from '../session/session-admin.ts';
 import type { Settled } from '../ioctls/ioctls.ts';
 import type { Grant } from '../session/session-volumes.ts';
@@ -28,7 +28,7 @@ import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
 import type { Voters } from '../voters/voters.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
-import type { FilesAnswer, SessionRequest } from '../workers/channel.ts';
+import type { FilesAnswer, SessionRequest } from '../channel/channel.ts';
 import type { WorkerRights } from '../workers/worker-rights.ts';
 import { type Admissions, askingSession, type ServedSession } from './admissions.ts';
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
@@ -134,6 +134,11 @@ export class SessionRequests {
     return new MirrorVotes({
       ...{ clock, log, voters, holds, store: replicasOf(ports) },
       served: () => volumes.served,
+      whyNoPlace: (node, { id, name }) => {
+        const config = ports.config();
+        const pool = config.volumes.find((one) => one.id === id)?.pool?.name;
+        return whyNoPlace(node, name, pool === undefined ? [] : [pool], config);
+      },
       incarnationOf: (volume) => ports.incarnationOf(volume),
       incarnationEnded: (volume) => ports.incarnationEnded(volume),
       // A fence is answered only when no VOTE of its client is being executed.

@@ -10,7 +10,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FAILED_PROOFS_AT_ONCE, FAILED_PROOF_EACH_MS } from '@rsio/protocol/auth/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
-import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from './limits.ts';
+import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, WRONG_PROOFS_LOGGED_MAX } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { ListeningSocket } from './listening-sockets.ts';
 import { UnprovenLimiter } from './unproven-limiter.ts';
@@ -40,6 +40,7 @@ afterEach(() => {
 class Site {
   readonly clock = new FakeClock();
   readonly proven: Proven[] = [];
+  readonly said: { readonly text: string; readonly audit?: unknown; readonly event?: unknown }[] = [];
   readonly living = new Map<string, Buffer>();
   readonly known = new Set<string>();
   readonly keys: Record<string, string[]> = Object.fromEntries(Object.entries(KEYS).map(([node, key]) => [node, [key]]));
@@ -49,7 +50,12 @@ class Site {
   constructor() {
     this.gate = new UnprovenLimiter({
       clock: this.clock,
-      log: quietLog,
+      log: {
+        ...quietLog,
+        warn: (text, fields) => {
+          this.said.push({ text, ...fields });
+        },
+      },
       newHandshake: () => new ServerHandshake(SERVER, randomBytes),
       keysOf: (node) => this.keys[node] ?? [],
       secretOf: (session, node) => (SESSION.equals(session) ? (this.living.get(node) ?? null) : null),
@@ -182,4 +188,16 @@ test('idle sockets from many addresses do not exclude a client', async () => {
   const site = await new Site().open();
   for (let count = 0; count < UNPROVEN_MAX + 8; count++) await site.connect(`127.54.2.${1 + (count % 250)}`);
   expect(await site.enter(as('mars'))).toBe('proven');
+});
+
+// Regression: names that a peer makes up filled the list of events, and started the programs of triggers 246 times.
+test('a peer without a proof makes no event, and few lines of the audit whatever names it has', async () => {
+  const site = await new Site().open();
+  const names = Array.from({ length: WRONG_PROOFS_LOGGED_MAX + 3 }, (_, index) => `made-up-${index}`);
+  for (const node of names) expect(await site.enter(as(node, { nodekey: 'wrong' }))).toBe('E_AUTH');
+  expect(await site.enter(as('venus', { hello: { ...as('venus').hello, namespaceid: 7 } }))).toBe('E_NAMESPACE');
+  expect(site.said.filter(({ audit }) => audit === true)).toHaveLength(WRONG_PROOFS_LOGGED_MAX);
+  expect(site.said.filter(({ event }) => event !== undefined)).toEqual([]);
+  site.clock.advance(60_000);
+  expect(site.said.map(({ text }) => text)).toContainEqual(expect.stringMatching(/^Wrong proofs: 3 more lines/));
 });

@@ -1,6 +1,6 @@
 // Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
 // Invariants: No connection is refused because of its address before its PROOF. When there is no room, the oldest connection from the same
-// address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes.
+// address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes. A peer without a proof makes no event.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
@@ -11,8 +11,7 @@ import type { RsError } from '@rsio/common/lib/errors';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
-import { eventOf } from '../events/event-log.ts';
-import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
+import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, WRONG_PROOFS_LOGGED_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
 import { UnprovenConnection } from './unproven-connection.ts';
 import type { ListeningSocket } from './listening-sockets.ts';
 
@@ -43,6 +42,8 @@ export class UnprovenLimiter {
   private readonly refusals: RateLimitedLog;
   /** Counts the lines of each node name and address, so that nobody who guesses hides the guesses of others. */
   private readonly wrongProofs: RateLimitedLog;
+  /** Counts them all, because a peer has as many names as it likes. */
+  private readonly allProofs: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** Connections by source address, oldest first. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
@@ -53,6 +54,7 @@ export class UnprovenLimiter {
     this.limits = new ProofLimits(ports.clock, (claim) => ports.isKnown(claim));
     this.refusals = new RateLimitedLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
     this.wrongProofs = new RateLimitedLog(ports.clock, ports.log);
+    this.allProofs = new RateLimitedLog(ports.clock, ports.log, WRONG_PROOFS_LOGGED_MAX);
   }
 
   connected(socket: Socket, listeningSocket: ListeningSocket): void {
@@ -89,9 +91,10 @@ export class UnprovenLimiter {
         this.remove(connection, source);
         if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
         const why = `${refusal.logReason} [${refusal.code}]`;
-        const event = eventOf(hello === null ? `address ${address}` : `client ${hello.node}`, '-', 'refused', `From ${address}: ${why}`);
-        const write = (): void => log.warn(`Refused ${address} on ${name}: ${why}`, { ...event, audit: refusal.isFailedProof });
-        if (refusal.isFailedProof && hello !== null) this.wrongProofs.note(`Wrong proofs of node ${hello.node} from ${address}`, write);
+        // No event: anybody could push other events out of the list, and start the programs of triggers.
+        const write = (): void => log.warn(`Refused ${address} on ${name}: ${why}`, { audit: refusal.isFailedProof });
+        if (refusal.isFailedProof && hello !== null)
+          this.wrongProofs.note(`Wrong proofs of node ${hello.node} from ${address}`, () => this.allProofs.note('Wrong proofs', write));
         else this.refusals.note('Refused connections', write);
       },
       dropped: (_socket, reason) => {
@@ -109,6 +112,7 @@ export class UnprovenLimiter {
     for (const connection of [...this.connections]) connection.refuseNow(refusal);
     this.refusals.close();
     this.wrongProofs.close();
+    this.allProofs.close();
   }
 
   private remove(connection: UnprovenConnection, source: string): void {

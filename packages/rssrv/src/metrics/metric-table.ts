@@ -26,7 +26,7 @@ export const SERVER_METRICS = {
   rsio_server_pool_free_bytes: gauge('Free space of the file system of the pool, with the reserve', 'pool'),
   rsio_server_pool_reserve_bytes: gauge('Space that is kept free; below it, writes that need new space wait', 'pool'),
   rsio_server_pool_short: gauge('1 if less than the reserve is free, so that writes that need new space wait', 'pool'),
-  rsio_server_pool_promised_bytes: gauge('Sum of the sizes of the volumes of the pool', 'pool'),
+  rsio_server_pool_promised_bytes: gauge('Sum of the sizes of the volumes of the pool, also of removed ones', 'pool'),
   rsio_server_pool_limit_bytes: gauge('Most that the volumes of the pool may promise; absent without a limit', 'pool'),
   rsio_server_pool_volumes: gauge('Volumes of the pool', 'pool'),
   rsio_server_pool_removed_volumes: gauge('Removed volumes of the pool that can still be restored', 'pool'),

@@ -11,7 +11,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BIG2, MARS, turns } from '../testing/contenders.ts';
 import { MIRROR, ReplicaScene } from '../testing/replica-scene.ts';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 import { REPLICA_WAIT_MS } from './limits.ts';
 import type { MirrorVotesPorts } from './mirror-votes.ts';
 
@@ -104,6 +104,15 @@ test('PLACE is refused for a volume that is not free for it, and names the reaso
     sentence: expect.stringMatching(/other of this server is a replica/),
   });
   expect(await place(scene, 2), 'not claimed').toMatchObject({ voted: VOTED.UNCLAIMED });
+});
+
+test('PLACE on a plain volume needs the right to manage it; a replica of the mirror is placed again without it', async () => {
+  const scene = await placed();
+  scene.mayPlace = false;
+  expect(await place(scene, 1)).toMatchObject({ voted: VOTED.DONE });
+  await unplace(scene, 1);
+  expect(await place(scene, 1)).toMatchObject({ voted: VOTED.REFUSED, sentence: 'Client big-2 may not', replica: null });
+  expect(scene.isReplica).toBe(false);
 });
 
 test('PLACE leaves a volume alone that a client has open, this one included', async () => {
@@ -233,17 +242,27 @@ test('a voter that has lost its record gives the replica to no term below that o
   expect(await scene.claim(MARS, 8)).toMatchObject({ voted: VOTED.DONE, replica: { volume: 'db' } });
 });
 
-test('a replica that is not served, not offered, or there twice is not named', async () => {
+test('a replica that is not served, or there twice, is not named', async () => {
   const scene = await placed();
   const [replica] = scene.volumes;
   for (const [volumes, sentence] of [
     [[], ''],
-    [[{ ...replica!, clients: ['mars'] }], /not offered to client big-2/],
     [[replica!, { ...replica!, id: 'copy', name: 'copy' }], /db and copy/],
   ] as const) {
     scene.volumes = [...volumes];
     expect(await scene.claim(BIG2, 1)).toMatchObject({ voted: VOTED.DONE, replica: null, sentence: expect.stringMatching(sentence) });
   }
+});
+
+// Regression: a client that may not use the volume got the promise, and the holder ended.
+test('a claim of a client to which the replica is not offered is refused, and promises nothing', async () => {
+  const scene = await placed();
+  await scene.claim(MARS, 3);
+  const [replica] = scene.volumes;
+  scene.volumes = [{ ...replica!, clients: ['mars'] }];
+  const sentence = 'This server does not offer its replica to client big-2';
+  expect(await scene.claim(BIG2, 4)).toMatchObject({ voted: VOTED.REFUSED, sentence, replica: null, promise: { node: 'mars', number: 3 } });
+  expect(await scene.claim(MARS, 5)).toMatchObject({ voted: VOTED.DONE, replica: { volume: 'db' } });
 });
 
 type Move =

@@ -30,6 +30,8 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   readonly holds: Pick<Holds, 'endHolds' | 'epochOf' | 'holdersOf'>;
   readonly store: ReplicaStore;
   served(): readonly ServedVolume[];
+  /** Returns why the client may not make the volume a replica; null if it may. */
+  whyNoPlace(node: string, volume: ServedVolume): string | null;
   incarnationOf(volume: ServedVolume): string;
   /** Executes what changes volumes for a client: not for a fenced one, and a fence waits for it. */
   order<T>(node: string, work: () => Promise<T>): Promise<T>;
@@ -135,10 +137,15 @@ export class MirrorVotes {
     if (other !== undefined) return refused(`Volume ${other.name} of this server is a replica of this mirror already`, VOTED.DIFFERENT);
     if (volume.replica !== undefined && volume.replica.mirror !== mirror)
       return refused(`Volume ${name} is a replica of another mirror, ${volume.replica.mirror}`, VOTED.DIFFERENT);
-    if (volume.pool === undefined) return refused(`Volume ${name} is in no pool, so that it cannot be a replica`);
+    if (volume.pool === undefined)
+      return refused(
+        `Volume ${name} is in no pool, so that it cannot be a replica: on the server, rsadm volume import makes a volume of a pool of its file`,
+      );
     if (volume.shared || volume.readonly)
       return refused(`Volume ${name} is ${volume.shared ? 'shared' : 'read-only'}, so that it cannot be a replica`);
-    return volume;
+    // A replica stays one, so that the holder may bring its own back. A new mark changes the volume for all of its clients.
+    const bar = volume.replica === undefined ? this.ports.whyNoPlace(node, volume) : null;
+    return bar === null ? volume : refused(bar);
   }
 
   private async unplace(term: Term, mirror: string, reply: VoteAnswer): Promise<VoteAnswer> {

@@ -33,6 +33,7 @@ export function systemVoters(ports: {
 export function voterReplicas(served: () => readonly ServedVolume[]): VoterReplicas {
   return {
     has: (mirror) => replicasOf(served(), mirror).length > 0,
+    isHidden: (mirror, node) => replicasOf(served(), mirror).some((replica) => !isFor(replica, node)),
     whyNoTakeOver: (mirror, node) => {
       const barred = replicasOf(served(), mirror).find(({ takeOver }) => takeOver !== null && !takeOver.includes(node));
       return barred === undefined

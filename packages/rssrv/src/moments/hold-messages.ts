@@ -1,4 +1,4 @@
-// The messages between the listener and its sessions while changes are held for a snapshot. Plain data; workers/channel.ts carries them,
+// The messages between the listener and its sessions while changes are held for a snapshot. Plain data; channel/channel.ts carries them,
 // moments.ts and change-gates.ts act on them.
 
 /** The chunks of a volume that are not cloned yet. Chunk i covers the bytes from i * chunkBytes on; bytes beyond the last chunk are free. */

@@ -13,6 +13,7 @@ import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
 import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../testing/two-pools.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../testing/volume-content.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 const KIB = 1024;
 const SIZE = 32 * KIB;
@@ -33,7 +34,8 @@ function write({ scene }: MoveScene, block: number, value: number): void {
   writeVolume(scene, 'db', content);
 }
 
-const snapshot = ({ scene }: MoveScene, name: string) => scene.snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null);
+const snapshot = ({ scene }: MoveScene, name: string) =>
+  scene.snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null, WHOLE_TURN);
 
 /** The pool of the volume, and the first bytes of its blocks and of those of its snapshots. */
 function found({ scene }: MoveScene): Record<string, string> {
@@ -173,7 +175,7 @@ test('a snapshot of a group whose first volume has moved is finished when its ow
   await scene.create({ pool: 'fast', sizeBytes: SIZE });
   await scene.create({ name: 'log', pool: 'third', sizeBytes: SIZE });
   const group = ['db', 'log'].map((name) => ({ ...DB, name, snapshot: 'monday' }));
-  await scene.snapshots.snapshot(group, LOCAL_ASKER, null).catch(() => undefined);
+  await scene.snapshots.snapshot(group, LOCAL_ASKER, null, WHOLE_TURN).catch(() => undefined);
   await scene.pools.close();
   const [third, away] = [path.join(stoppedAt, 'third'), path.join(parent, 'away')];
   fs.renameSync(third, away);

@@ -73,7 +73,7 @@ test('a move takes along what is written meanwhile, and leaves nothing', async (
   expect(found(directory)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
   const moves = await open();
   expect(moves.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
-  expect(findVolume({ pools: moves.scene.pools.states, configured: [] }, DB).manifest).not.toHaveProperty('movedFrom');
+  expect(findVolume({ pools: moves.scene.pools.states, configured: [] }, DB, LOCAL_ASKER).manifest).not.toHaveProperty('movedFrom');
   await moves.scene.pools.close();
 });
 
@@ -200,7 +200,7 @@ describe('refusals', () => {
     await moves.scene.pools.measure();
     const catalogue = { pools: moves.scene.pools.states, configured: [] };
     try {
-      decideMove(catalogue, findVolume(catalogue, DB), to, LOCAL_ASKER);
+      decideMove(catalogue, findVolume(catalogue, DB, LOCAL_ASKER), to, LOCAL_ASKER);
       return '';
     } catch (thrown) {
       return (thrown as Error).message;

@@ -11,7 +11,7 @@ import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs/jobs.ts';
-import { type Catalogue, type Found, type NamedVolume, type PoolState, usableBytes, volumeText } from '../pools/catalogue.ts';
+import { type Catalogue, type Found, type PoolState, usableBytes, volumeText, type ConfiguredVolume } from '../pools/catalogue.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
@@ -42,7 +42,7 @@ export interface VolumeMovesPorts {
   /** Executes a change when no other one is in progress. `what`: for those that wait for it. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   /** Volumes of sections [volume]. */
-  configured(): readonly NamedVolume[];
+  configured(): readonly ConfiguredVolume[];
   /** Ids of volumes with a job that has not ended. */
   moving(): ReadonlySet<string>;
 }

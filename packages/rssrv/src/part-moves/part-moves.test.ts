@@ -14,6 +14,7 @@ import { directory, openTwoPools, parent, useTwoPools } from '../testing/two-poo
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../testing/volume-content.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { decidePartMove } from './part-rules.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 const KIB = 1024;
 const NAMES = ['a', 'b', 'c'];
@@ -42,7 +43,7 @@ function mixed(first: number, second: number, block: number): Buffer {
 }
 
 async function snapshot({ snapshots }: PoolScene, name: string): Promise<void> {
-  await snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null);
+  await snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null, WHOLE_TURN);
 }
 
 /** Snapshot -> the seed whose content it has. */
@@ -114,7 +115,7 @@ test.each([
   expectTidy(scene, directory);
   expect(fs.readdirSync(path.join(directory, 'b', 'parts'))).toEqual([]);
   // A snapshot is one as before: it can be cloned, gone back to and removed.
-  await scene.snapshots.clone({ ...DB, snapshot: 's1' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null);
+  await scene.snapshots.clone({ ...DB, snapshot: 's1' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN);
   expect(volumeContent(scene, 'copy').equals(content(1))).toBe(true);
   await scene.snapshots.rollback({ ...DB, snapshot: 's2' }, LOCAL_ASKER, null);
   expect(volumeContent(scene, 'db').equals(content(2))).toBe(true);
@@ -250,6 +251,6 @@ describe('refusals', () => {
     await scene.create(STRIPE);
     await scene.pools.measure();
     const catalogue = { pools: scene.pools.states, configured: [] };
-    expect(() => decidePartMove(catalogue, findVolume(catalogue, DB), from, to, LOCAL_ASKER)).toThrow(text);
+    expect(() => decidePartMove(catalogue, findVolume(catalogue, DB, LOCAL_ASKER), from, to, LOCAL_ASKER)).toThrow(text);
   });
 });

@@ -1,9 +1,10 @@
 // Which clients may make a server a voter of their mirrors: all of them at a witness, and at any server those that may put a replica on it.
+// Which may make a volume a replica: those that may manage its pool.
 // What the voter does with the others is in voters/voters.test.ts.
 
 import { expect, test } from 'vitest';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { mayFound } from './asker.ts';
+import { mayFound, whyNoPlace } from './asker.ts';
 
 const RIGHTS = (['use', 'manage', 'admin'] as const).map((role) => ({ name: `may-${role}`, role, pools: null, limitBytes: null }));
 
@@ -20,4 +21,16 @@ test.each([
   ['without-a-line', true, true],
 ])('client %s at a server with witness = %s: %s', (node, isWitness, expected) => {
   expect(mayFound(node, configOf(isWitness))).toBe(expected);
+});
+
+test.each([
+  ['may-use', ['fast'], 'Client may-use may not make volume db a replica: it needs the right manage for pool fast'],
+  ['may-manage', ['fast'], null],
+  ['may-admin', ['fast'], null],
+  ['of-slow', ['slow'], null],
+  ['of-slow', ['slow', 'fast'], 'Client of-slow may not make volume db a replica: it needs the right manage for pool fast'],
+])('client %s, volume in %j', (node, pools, expected) => {
+  const rights = [...RIGHTS, { name: 'of-slow', role: 'manage' as const, pools: ['slow'], limitBytes: null }];
+  const why = whyNoPlace(node, 'db', pools, { rights } as unknown as RssrvConfig);
+  expect(why?.split(', in its line')[0] ?? null).toBe(expected);
 });

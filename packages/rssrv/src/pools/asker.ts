@@ -39,6 +39,15 @@ export function mayFound(node: string, { server, rights }: Pick<RssrvConfig, 'se
   return server.witness || hasRole(clientAsker(node, rights), 'manage');
 }
 
+/** Returns why the client may not make a volume of these pools a replica of a mirror; null if it may. */
+export function whyNoPlace(node: string, volume: string, pools: readonly string[], { rights }: Pick<RssrvConfig, 'rights'>): string | null {
+  const asker = clientAsker(node, rights);
+  const barred = pools.find((pool) => !mayUsePool(asker, pool));
+  if (hasRole(asker, 'manage') && barred === undefined) return null;
+  const where = pools.length === 0 ? '' : ` for pool ${barred ?? pools[0] ?? ''}`;
+  return `Client ${node} may not make volume ${volume} a replica: it needs the right manage${where}, in its line in [rights] of rssrvcfg`;
+}
+
 function hasRole({ role }: Asker, needed: ClientRole): boolean {
   return CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
 }
@@ -89,7 +98,7 @@ export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): v
   throw new RsError(
     'E_RIGHTS',
     `${askerText(asker)} asks for ${printRoundedSize(moreBytes)} and has ${printRoundedSize(hasBytes)} of its limit ${printRoundedSize(limitBytes)}: ` +
-      'remove a volume or a snapshot, or raise limit= in its line in [rights] of rssrvcfg',
+      'remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit= in its line in [rights] of rssrvcfg',
     { node, askedBytes: moreBytes, hasBytes, limitBytes },
   );
 }
@@ -100,9 +109,8 @@ export function checkOwner(
   { owner, name }: { readonly owner: string | null; readonly name: string },
 ): void {
   if (role === 'admin' || limitBytes === null || owner === node) return;
-  throw new RsError(
-    'E_RIGHTS',
-    `Client ${node} has a limit, and may not take space for volume ${name}, which ${owner ?? 'an administrator'} created: ask ${owner ?? 'an administrator'}`,
-    { volume: name, node, owner },
-  );
+  // A client does not learn which other client has created the volume.
+  const who = owner === null ? 'an administrator' : 'another client';
+  const text = `Client ${node} has a limit, and may not take space for volume ${name}, which ${who} created: ask an administrator`;
+  throw new RsError('E_RIGHTS', text, { volume: name, node });
 }

@@ -11,13 +11,13 @@ import {
   decideGrow,
   decideRemove,
   decideRename,
-  decideRestore,
   decideSet,
   findVolume,
   type PoolState,
 } from './catalogue.ts';
-import { POOL_VOLUMES_MAX } from './limits.ts';
+import { POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX, PURGED_AT_ONCE_MAX } from './limits.ts';
 import type { Manifest } from './disk/manifest.ts';
+import { decidePurge, decideRestore } from './removed-volumes.ts';
 
 const GIB = 1024 ** 3;
 let fileIds = 0;
@@ -56,6 +56,7 @@ function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly 
     isOpen: true,
     trouble: null,
     space: { totalBytes: 100 * GIB, freeBytes: 50 * GIB },
+    hasReflink: true,
     volumes: new Map(volumes.map((volume) => [volume.id, volume])),
     removed: new Map(),
     snapshots: new Map(),
@@ -68,7 +69,7 @@ function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly 
   };
 }
 
-const catalogue = (...pools: PoolState[]): Catalogue => ({ pools, configured: [{ name: 'section', universe: 0 }] });
+const catalogue = (...pools: PoolState[]): Catalogue => ({ pools, configured: [{ name: 'section', universe: 0, clients: null }] });
 
 const request = (changes: Partial<CreateRequest> = {}): CreateRequest => ({
   name: 'db',
@@ -102,6 +103,18 @@ const MANAGER = clientAsker('big-2', [{ name: 'big-2', role: 'manage', pools: ['
 const USER = clientAsker('venus', []);
 const ADMIN = clientAsker('ops', [{ name: 'ops', role: 'admin', pools: null, limitBytes: null, line: 1 }]);
 
+// Regression: in a pool that was not mounted, or in a section, a hidden volume was refused with another error than a missing one.
+test('a volume that the asker may not attach does not exist for it, whatever state it is in', () => {
+  const clients = ['venus'];
+  const where: Catalogue = {
+    pools: [pool('fast', {}, [manifest('there', { clients })]), pool('gone', { trouble: 'no /srv/gone' }, [manifest('lost', { clients })])],
+    configured: [{ name: 'section', universe: 0, clients }],
+  };
+  const found = (name: string, asker: Asker): string => refusal(() => findVolume(where, { name, universe: 0 }, asker));
+  for (const name of ['there', 'lost', 'section']) expect(found(name, MANAGER)).toBe(found('missing', MANAGER).replace('missing', name));
+  expect(['there', 'lost', 'section'].map((name) => found(name, USER).slice(0, 8))).toEqual(['permitte', 'E_POOL: ', 'E_VOLUME']);
+});
+
 describe('names and sizes', () => {
   const where = catalogue(pool('fast', {}, [manifest('rdb'), manifest('log')]), pool('slow', {}, [manifest('old', { universe: 1 })]));
   test.each([
@@ -134,7 +147,7 @@ describe('names and sizes', () => {
 
   test('one name in two universes is permitted, and a volume may keep its own name', () => {
     expect(create(where, { name: 'log', universe: 1 }).manifest).toMatchObject({ name: 'log', universe: 1 });
-    const log = findVolume(where, { name: 'log', universe: 0 });
+    const log = findVolume(where, { name: 'log', universe: 0 }, LOCAL_ASKER);
     expect(decideRename(where, log, { name: 'log', universe: 2 }, LOCAL_ASKER, null).universe).toBe(2);
   });
 });
@@ -146,9 +159,9 @@ describe('space', () => {
     expect(refusal(() => create(where, { sizeBytes: 2 * GIB }))).toBe(
       'E_SPACE: Pool fast has no room: asked 2g, free 50g, promised 3g, limit 4g: remove a volume, use another pool, or raise limit in section [pool fast] of rssrvcfg',
     );
-    const a = findVolume(where, { name: 'a', universe: 0 });
-    expect(decideGrow(where, a, 4 * GIB, LOCAL_ASKER, null).sizeBytes).toBe(4 * GIB);
-    expect(refusal(() => decideGrow(where, a, 4 * GIB + 512, LOCAL_ASKER, null))).toMatch(
+    const a = findVolume(where, { name: 'a', universe: 0 }, LOCAL_ASKER);
+    expect(decideGrow(where, a, 4 * GIB, LOCAL_ASKER, null, null).sizeBytes).toBe(4 * GIB);
+    expect(refusal(() => decideGrow(where, a, 4 * GIB + 512, LOCAL_ASKER, null, null))).toMatch(
       /^E_SPACE: Pool fast has no room: asked \d+, free 50g, promised 3g, limit 4g/,
     );
   });
@@ -173,6 +186,10 @@ describe('space', () => {
     expect(create(where).pool.name).toBe('c');
     expect(create(where, { clients: ['big-2'] }, MANAGER).pool.name).toBe('fast');
     expect(create(catalogue(pool('a', { ...free(90), limitBytes: GIB / 2 }), pool('c', free(60)))).pool.name).toBe('c');
+    const plain = pool('plain', { ...free(90), hasReflink: false });
+    expect(create(catalogue(plain, pool('c', free(20)))).pool.name, 'with reflink').toBe('c');
+    expect(create(catalogue(plain, pool('c', { ...free(20), limitBytes: GIB / 2 }))).pool.name, 'no other has room').toBe('plain');
+    expect(create(catalogue(plain, pool('c', free(20))), { sizeBytes: 30 * GIB }).pool.name, 'it would not fit').toBe('plain');
     expect(refusal(() => create(where, { pool: 'b' }))).toBe('E_POOL: Pool b cannot be used: it is not mounted');
     expect(refusal(() => create(where, { pool: 'z' }))).toBe('E_UNKNOWN_POOL: No pool "z": there are a, b, c, fast');
     expect(refusal(() => create(catalogue()))).toBe(
@@ -182,7 +199,7 @@ describe('space', () => {
 
   test('a volume never becomes smaller', () => {
     const where = catalogue(pool('fast', {}, [manifest('a')]));
-    expect(refusal(() => decideGrow(where, findVolume(where, { name: 'a', universe: 0 }), GIB, LOCAL_ASKER, null))).toBe(
+    expect(refusal(() => decideGrow(where, findVolume(where, { name: 'a', universe: 0 }, LOCAL_ASKER), GIB, LOCAL_ASKER, null, null))).toBe(
       'E_VOLUME: Volume a has 1g, and 1g is not more: a volume cannot be made smaller',
     );
   });
@@ -197,12 +214,12 @@ describe('rights', () => {
     ]),
     pool('slow', {}, [manifest('far')]),
   );
-  const found = (name: string) => findVolume(where, { name, universe: 0 });
+  const found = (name: string) => findVolume(where, { name, universe: 0 }, LOCAL_ASKER);
   const verbs: Record<string, (asker: Asker, name: string) => unknown> = {
     create: (asker) => create(where, {}, asker),
-    grow: (asker, name) => decideGrow(where, found(name), 4 * GIB, asker, null),
+    grow: (asker, name) => decideGrow(where, found(name), 4 * GIB, asker, null, null),
     rename: (asker, name) => decideRename(where, found(name), { name: 'x', universe: 0 }, asker, null),
-    set: (asker, name) => decideSet(where, found(name), { readonly: true }, asker, null),
+    set: (asker, name) => decideSet(where, found(name), { readonly: true }, asker, null, 0),
     remove: (asker, name) => decideRemove(where, found(name), asker),
     restore: (asker) => decideRestore(where, { name: 'gone', universe: 0 }, asker, null),
   };
@@ -229,9 +246,9 @@ describe('rights', () => {
   test('`manage` beyond its limit is refused with the numbers; `admin` has no limit', () => {
     expect(refusal(() => create(where, { sizeBytes: 2 * GIB, clients: ['big-2'] }, MANAGER))).toBe('permitted');
     expect(refusal(() => create(where, { sizeBytes: 3 * GIB, clients: ['big-2'] }, MANAGER))).toBe(
-      'E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g: remove a volume or a snapshot, or raise limit= in its line in [rights] of rssrvcfg',
+      'E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g: remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit= in its line in [rights] of rssrvcfg',
     );
-    expect(refusal(() => decideGrow(where, found('mine'), 6 * GIB, MANAGER, null))).toMatch(
+    expect(refusal(() => decideGrow(where, found('mine'), 6 * GIB, MANAGER, null, null))).toMatch(
       /^E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g/,
     );
     expect(refusal(() => create(where, { sizeBytes: 30 * GIB }, ADMIN))).toBe('permitted');
@@ -241,27 +258,27 @@ describe('rights', () => {
     const others = manifest('others', { id: 'id-others', owner: null });
     const removed = { manifest: { ...others, name: 'gone' }, removal: { removedMs: 1, by: null, request: null } };
     const both = catalogue(pool('fast', { removed: new Map([['id-gone', removed]]) }, [others]));
-    const target = findVolume(both, { name: 'others', universe: 0 });
+    const target = findVolume(both, { name: 'others', universe: 0 }, LOCAL_ASKER);
     const wrong = /^E_RIGHTS: Client big-2 has a limit, and may not take space for volume \w+, which an administrator created/;
-    expect(refusal(() => decideGrow(both, target, 2 * GIB, MANAGER, null))).toMatch(wrong);
+    expect(refusal(() => decideGrow(both, target, 2 * GIB, MANAGER, null, null))).toMatch(wrong);
     expect(refusal(() => decideRestore(both, { name: 'gone', universe: 0 }, MANAGER, null))).toMatch(wrong);
-    expect(refusal(() => decideGrow(both, target, 2 * GIB, ADMIN, null))).toBe('permitted');
+    expect(refusal(() => decideGrow(both, target, 2 * GIB, ADMIN, null, null))).toBe('permitted');
   });
 
   test('a client cannot create a volume that it may not attach, nor lock itself out of one', () => {
     expect(refusal(() => create(where, { clients: ['venus'] }, MANAGER))).toBe(
       'E_RIGHTS: Client big-2 would not be able to attach volume db: name it in clients',
     );
-    expect(refusal(() => decideSet(where, found('mine'), { clients: ['venus'] }, MANAGER, null))).toBe(
+    expect(refusal(() => decideSet(where, found('mine'), { clients: ['venus'] }, MANAGER, null, 0))).toBe(
       'E_RIGHTS: Client big-2 would not be able to attach volume mine: name it in clients',
     );
   });
 
   test('only `admin` may permit a take-over that loses writes', () => {
-    expect(refusal(() => decideSet(where, found('mine'), { takeOverForce: true }, MANAGER, null))).toMatch(
+    expect(refusal(() => decideSet(where, found('mine'), { takeOverForce: true }, MANAGER, null, 0))).toMatch(
       /^E_RIGHTS: Client big-2 may not permit forced take-over/,
     );
-    expect(refusal(() => decideSet(where, found('mine'), { takeOverForce: true }, ADMIN, null))).toBe('permitted');
+    expect(refusal(() => decideSet(where, found('mine'), { takeOverForce: true }, ADMIN, null, 0))).toBe('permitted');
     expect(refusal(() => create(where, { takeOverForce: true, clients: ['big-2'] }, MANAGER))).toMatch(
       /^E_RIGHTS: Client big-2 may not permit forced take-over/,
     );
@@ -269,10 +286,64 @@ describe('rights', () => {
 });
 
 test('the most volumes that a server may have bounds creation and restoration', () => {
-  const many = Array.from({ length: POOL_VOLUMES_MAX }, (_, index) => manifest(`v${index}`));
-  const removed = { manifest: manifest('gone'), removal: { removedMs: 1, by: null, request: null } };
-  const full = catalogue(pool('fast', { removed: new Map([['id-gone', removed]]) }, many));
-  const refused = /^E_LIMIT: The pools have 10000 volumes/;
-  expect(refusal(() => create(full))).toMatch(refused);
-  expect(refusal(() => decideRestore(full, { name: 'gone', universe: 0 }, LOCAL_ASKER, null))).toMatch(refused);
+  const many = Array.from({ length: POOL_VOLUMES_MAX - 1 }, (_, index) => manifest(`v${index}`));
+  const full = catalogue(pool('fast', { removed: removedOf(manifest('gone')) }, many));
+  expect(refusal(() => create(full))).toMatch(/^E_LIMIT: The pools have 10000 volumes.*volume purge/);
+  expect(refusal(() => decideRestore(full, { name: 'gone', universe: 0 }, LOCAL_ASKER, null))).toBe('permitted');
+});
+
+function removedOf(...manifests: readonly Manifest[]): PoolState['removed'] {
+  return new Map(manifests.map((one, index) => [one.id, { manifest: one, removal: { removedMs: index + 1, by: null, request: null } }]));
+}
+
+test('volumes that a client creates and removes count until they are deleted for good: for it, its pool, and the number of its volumes', () => {
+  const gone = manifest('gone', { owner: 'big-2', sizeBytes: 5 * GIB, thick: true });
+  const where = catalogue(pool('fast', { limitBytes: 6 * GIB, removed: removedOf(gone) }));
+  expect(refusal(() => create(where, { clients: ['big-2'] }, MANAGER))).toMatch(
+    /^E_RIGHTS: Client big-2 asks for 1g and has 5g of its limit 5g/,
+  );
+  expect(refusal(() => create(where, { sizeBytes: 2 * GIB }))).toBe(
+    'E_SPACE: Pool fast has no room: asked 2g, free 50g, promised 5g, limit 6g: 5g are removed volumes, which volume purge deletes for good',
+  );
+  expect(
+    refusal(() => decideRestore(where, { name: 'gone', universe: 0 }, MANAGER, null)),
+    'it counts already',
+  ).toBe('permitted');
+  const own = Array.from({ length: POOL_VOLUMES_PER_CLIENT_MAX - 1 }, (_, index) => manifest(`v${index}`, { owner: 'ops' }));
+  const many = catalogue(pool('fast', { removed: removedOf(manifest('gone', { owner: 'ops' })) }, own));
+  expect(refusal(() => create(many, {}, ADMIN))).toMatch(/^E_LIMIT: Client ops has 2500 volumes, and no more are allowed/);
+  expect(refusal(() => create(many))).toBe('permitted');
+});
+
+describe('deleting removed volumes for good', () => {
+  const removed = removedOf(manifest('a', { owner: 'big-2' }), manifest('b'), manifest('a', { id: 'id-a2', universe: 1 }));
+  const where = catalogue(pool('fast', { removed }), pool('dead', { trouble: 'silent', removed: removedOf(manifest('c')) }));
+  const ids = (volume: string | null, olderMs: number, asker = LOCAL_ASKER, id: string | null = null) =>
+    decidePurge(where, { volume: volume === null ? null : { name: volume, universe: 0 }, id, olderMs }, asker, 12).chosen.map(
+      ({ manifest: { id } }) => id,
+    );
+
+  test('all, those of a name, or those that were removed by a time, and never of a pool that cannot be changed', () => {
+    expect([ids(null, 0), ids('a', 0), ids(null, 10), ids(null, 12), ids(null, 0, LOCAL_ASKER, 'id-b')]).toEqual([
+      ['id-a', 'id-b', 'id-a2'],
+      ['id-a'],
+      ['id-a', 'id-b'],
+      [],
+      ['id-b'],
+    ]);
+    expect(refusal(() => ids('c', 0))).toMatch(/^E_UNKNOWN_VOLUME: No removed volume c can be deleted/);
+  });
+
+  test('a client deletes only what it has created', () => {
+    expect([ids(null, 0, MANAGER), ids(null, 0, ADMIN)]).toEqual([['id-a'], ['id-a', 'id-b', 'id-a2']]);
+    expect(refusal(() => ids('b', 0, MANAGER))).toMatch(/^E_UNKNOWN_VOLUME: No removed volume b that this client has created/);
+    expect(refusal(() => ids('a', 0, USER))).toMatch(/^E_RIGHTS: Client venus may not delete removed volumes/);
+  });
+
+  test('one request deletes a bounded number, and tells how many are left', () => {
+    const many = Array.from({ length: PURGED_AT_ONCE_MAX + 3 }, (_, index) => manifest(`v${index}`));
+    const all = { volume: null, id: null, olderMs: 0 };
+    const { chosen, left } = decidePurge(catalogue(pool('fast', { removed: removedOf(...many) })), all, LOCAL_ASKER, 0);
+    expect([chosen.length, left]).toEqual([PURGED_AT_ONCE_MAX, 3]);
+  });
 });

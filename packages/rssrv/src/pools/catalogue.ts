@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
 import { type Asker, checkLimit, checkOwnAccess, checkOwner, checkPool, checkRole, mayAttach, mayUsePool } from './asker.ts';
 import { PARTS_MAX } from './disk/limits.ts';
-import { POOL_VOLUMES_MAX } from './limits.ts';
+import { POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import { checkGrowable, checkSettled } from './images/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
@@ -34,6 +34,8 @@ export interface PoolState {
   readonly trouble: string | null;
   /** Size of the file system and its free space; null if unknown. */
   readonly space: { readonly totalBytes: number; readonly freeBytes: number } | null;
+  /** True if its file system clones files, so that its volumes can have snapshots, clones and images; null if unknown. */
+  readonly hasReflink: boolean | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
   readonly removed: ReadonlyMap<string, RemovedVolume>;
   /** Id of a volume, also a removed one -> its snapshots. A volume without snapshots may have no entry. */
@@ -58,8 +60,11 @@ export interface NamedVolume {
 /** All volumes of a server. */
 export interface Catalogue {
   readonly pools: readonly PoolState[];
-  readonly configured: readonly NamedVolume[];
+  readonly configured: readonly ConfiguredVolume[];
 }
+
+/** A volume of a section of rssrvcfg. `clients`: null for all. */
+export type ConfiguredVolume = NamedVolume & { readonly clients: readonly string[] | null };
 
 export type VolumeName = NamedVolume;
 
@@ -105,19 +110,28 @@ export function volumeText({ name, universe }: VolumeName): string {
   return universe === 0 ? name : `${name}@${universe}`;
 }
 
-/** Returns the volume with this name. Throws E_UNKNOWN_VOLUME, or E_VOLUME if its pool cannot be used. */
-export function findVolume(catalogue: Catalogue, wanted: VolumeName): Found {
+const OF_SECTION =
+  'edit the section and run rsadm reload; for what only volumes of pools have, such as snapshots and moves, make ' +
+  'a volume of a pool of its file: rsadm volume import FILE NEW';
+
+/**
+ * Returns the volume with this name. Throws E_UNKNOWN_VOLUME, or E_VOLUME if its pool cannot be used. A volume that the asker may not attach
+ * does not exist for it, whatever state it is in.
+ */
+export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Asker): Found {
+  const isWanted = (one: ConfiguredVolume): boolean =>
+    one.name === wanted.name && one.universe === wanted.universe && mayAttach(asker, one.clients);
   for (const pool of catalogue.pools) {
     for (const manifest of pool.volumes.values()) {
-      if (manifest.name !== wanted.name || manifest.universe !== wanted.universe) continue;
+      if (!isWanted(manifest)) continue;
       if (pool.trouble !== null) throw unusable(pool);
       checkSettled(manifest);
       return { pool, manifest };
     }
   }
   const text = volumeText(wanted);
-  if (catalogue.configured.some(({ name, universe }) => name === wanted.name && universe === wanted.universe))
-    throw new RsError('E_VOLUME', `Volume ${text} is configured in a section of rssrvcfg: change the section and reload`, { volume: text });
+  if (catalogue.configured.some(isWanted))
+    throw new RsError('E_VOLUME', `Volume ${text} is of section [volume ${wanted.name}] of rssrvcfg: ${OF_SECTION}`, { volume: text });
   throw unknownVolume(wanted);
 }
 
@@ -127,10 +141,16 @@ export function unknownVolume(wanted: VolumeName): RsError {
   return new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: volume list shows them`, { volume: text });
 }
 
-/** Sum of the sizes of the files in a pool. Removed volumes do not count. */
-export function promisedBytes({ volumes, partBytes }: PoolState): number {
-  let sum = partBytes;
+/** Sum of the sizes of the files in a pool. Removed volumes count, because they take their space until they are deleted for good. */
+export function promisedBytes({ volumes, removed, partBytes }: PoolState): number {
+  let sum = partBytes + removedBytes({ removed });
   for (const manifest of volumes.values()) sum += partSizes(manifest)[0] ?? 0;
+  return sum;
+}
+
+function removedBytes({ removed }: Pick<PoolState, 'removed'>): number {
+  let sum = 0;
+  for (const { manifest } of removed.values()) sum += partSizes(manifest)[0] ?? 0;
   return sum;
 }
 
@@ -157,7 +177,7 @@ export function decideCreate(
   const { pool: wantedPool, pools: wantedPools = null, chunkBytes = null, clients, ...settings } = request;
   checkSize(request.sizeBytes, request.blockSizeBytes);
   checkName(catalogue, request, null);
-  checkCount(catalogue);
+  checkCount(catalogue, asker);
   checkOwnAccess(asker, request.name, clients);
   if (chunkBytes !== null && wantedPools === null) throw new RsError('E_USAGE', 'A stripe needs at least two pools: name them');
   checkLimit(asker, ownedBytes(catalogue, asker.node), request.sizeBytes);
@@ -230,7 +250,7 @@ export function decideGrow(
   sizeBytes: number,
   asker: Asker,
   request: string | null,
-  onto: { readonly pool: string; readonly newId: () => string } | null = null,
+  onto: { readonly pool: string; readonly newId: () => string } | null,
 ): Manifest {
   checkChange(catalogue, asker, pool, manifest, 'grow volumes');
   checkNotBusy({ pool, manifest });
@@ -291,7 +311,7 @@ export function decideSet(
   settings: Settings,
   asker: Asker,
   request: string | null,
-  file = 0,
+  file: number,
 ): Manifest {
   checkChange(catalogue, asker, pool, manifest, 'change volumes');
   checkReplicaSettings(manifest, settings);
@@ -315,40 +335,6 @@ function withSchedule(manifest: Manifest, wanted: string | null | undefined): Ma
 export function decideRemove(catalogue: Catalogue, { pool, manifest }: Found, asker: Asker): void {
   checkChange(catalogue, asker, pool, manifest, 'remove volumes');
   checkNotBusy({ pool, manifest });
-}
-
-/** Returns the removed volume with this name, the one that was removed last. Throws E_UNKNOWN_VOLUME. */
-export function decideRestore(
-  catalogue: Catalogue,
-  wanted: VolumeName,
-  asker: Asker,
-  request: string | null,
-): { readonly pool: PoolState; readonly manifest: Manifest } {
-  checkRole(asker, 'manage', 'restore volumes');
-  const candidates = catalogue.pools.flatMap((pool) =>
-    [...pool.removed.values()]
-      .filter(
-        ({ manifest: { name, universe, clients } }) => name === wanted.name && universe === wanted.universe && mayAttach(asker, clients),
-      )
-      .map(({ manifest, removal }) => ({ pool, manifest, removal })),
-  );
-  const [last] = candidates.toSorted((a, b) => b.removal.removedMs - a.removal.removedMs);
-  const text = volumeText(wanted);
-  if (last === undefined)
-    throw new RsError('E_UNKNOWN_VOLUME', `No removed volume ${text}: rsadm volume list --removed shows what can be restored`, {
-      volume: text,
-    });
-  const { pool, manifest } = last;
-  checkPools(catalogue, asker, pool, manifest);
-  if (pool.trouble !== null) throw unusable(pool);
-  checkName(catalogue, wanted, null, 'rename that one first');
-  checkCount(catalogue);
-  checkOwner(asker, manifest);
-  const alone = { volumes: new Map([[manifest.id, { ...manifest, owner: asker.node }]]), snapshots: pool.snapshots };
-  checkLimit(asker, ownedBytes(catalogue, asker.node), ownedByNode([alone]).get(asker.node ?? '') ?? 0);
-  checkPromise(pool, partSizes(manifest)[0] ?? 0);
-  for (const part of partsOf(catalogue, manifest)) checkPromise(part.pool, part.record.sizeBytes);
-  return { pool, manifest: { ...manifest, request } };
 }
 
 /** Returns the pool with this name. Throws E_UNKNOWN_POOL. */
@@ -376,7 +362,7 @@ export function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState,
 }
 
 /** Throws E_RIGHTS unless the asker may use all pools of the volume. The name of a pool that is not open is not known. */
-function checkPools(catalogue: Catalogue, asker: Asker, home: PoolState, manifest: Manifest): void {
+export function checkPools(catalogue: Catalogue, asker: Asker, home: PoolState, manifest: Manifest): void {
   checkPool(asker, home.name);
   for (const { poolId } of otherParts(manifest)) checkPool(asker, poolById(catalogue, poolId)?.name ?? `id ${poolId}, which is not open`);
 }
@@ -391,13 +377,24 @@ function closed(poolId: string): RsError {
   });
 }
 
-/** Throws E_LIMIT if the pools cannot have another volume. */
-export function checkCount(catalogue: Catalogue): void {
-  if (catalogue.pools.reduce((sum, { volumes }) => sum + volumes.size, 0) >= POOL_VOLUMES_MAX)
-    throw new RsError('E_LIMIT', `The pools have ${POOL_VOLUMES_MAX} volumes, and no more are allowed: remove one`);
+/** Throws E_LIMIT if the pools cannot have another volume, or another one of this asker. Removed volumes count. */
+export function checkCount({ pools }: Catalogue, { node }: Asker): void {
+  let [all, own] = [0, 0];
+  for (const { volumes, removed } of pools) {
+    all += volumes.size + removed.size;
+    if (node === null) continue;
+    for (const { owner } of volumes.values()) if (owner === node) own++;
+    for (const { manifest } of removed.values()) if (manifest.owner === node) own++;
+  }
+  const remedy = 'remove one, and delete removed ones for good (volume purge)';
+  if (all >= POOL_VOLUMES_MAX)
+    throw new RsError('E_LIMIT', `The pools have ${POOL_VOLUMES_MAX} volumes, and no more are allowed: ${remedy}`);
+  if (own >= POOL_VOLUMES_PER_CLIENT_MAX)
+    throw new RsError('E_LIMIT', `Client ${node} has ${own} volumes, and no more are allowed: ${remedy}`, { node });
 }
 
-/** Chooses the usable pool with the most room among those that the asker may use. Throws E_UNKNOWN_POOL or E_SPACE. */
+/** Chooses the usable pool with the most room among those that the asker may use; one with reflink comes first if the volume
+ * fits. Throws E_UNKNOWN_POOL or E_SPACE. */
 export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boolean, asker: Asker): PoolState {
   const mine = catalogue.pools.filter(({ name }) => mayUsePool(asker, name));
   if (mine.length === 0) {
@@ -408,7 +405,8 @@ export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boole
   const [first] = mine;
   if (usable.length === 0 && first !== undefined) throw unusable(first);
   const withRoom = usable.filter((pool) => roomRefusal(pool, sizeBytes, thick) === null);
-  const byRoom = (a: PoolState, b: PoolState): number => roomBytes(b) - roomBytes(a);
+  const fits = (pool: PoolState): boolean => pool.hasReflink !== false && roomBytes(pool) >= sizeBytes;
+  const byRoom = (a: PoolState, b: PoolState): number => Number(fits(b)) - Number(fits(a)) || roomBytes(b) - roomBytes(a);
   const [best] = (withRoom.length > 0 ? withRoom : usable).toSorted(byRoom);
   if (best === undefined) throw new RsError('E_INTERNAL', 'No pool to choose from');
   return best;
@@ -432,7 +430,7 @@ export function checkRoom(pool: PoolState, moreBytes: number, thick: boolean): v
 function roomRefusal(pool: PoolState, moreBytes: number, thick: boolean): RsError | null {
   const promise = promiseRefusal(pool, moreBytes);
   if (promise !== null || !thick || usableBytes(pool) >= moreBytes) return promise;
-  return noSpace(pool, moreBytes, 'free space there, or create the volume without --thick');
+  return noSpace(pool, moreBytes, purgeRemedy(pool) ?? 'free space there, or create the volume without --thick');
 }
 
 /** Throws E_SPACE if the pool cannot promise more bytes. */
@@ -443,7 +441,14 @@ export function checkPromise(pool: PoolState, moreBytes: number): void {
 
 function promiseRefusal(pool: PoolState, moreBytes: number): RsError | null {
   if (pool.limitBytes === null || promisedBytes(pool) + moreBytes <= pool.limitBytes) return null;
-  return noSpace(pool, moreBytes, `remove a volume, use another pool, or raise limit in section [pool ${pool.name}] of rssrvcfg`);
+  const remedy = `remove a volume, use another pool, or raise limit in section [pool ${pool.name}] of rssrvcfg`;
+  return noSpace(pool, moreBytes, purgeRemedy(pool) ?? remedy);
+}
+
+/** Null if the pool has no removed volumes. */
+function purgeRemedy(pool: PoolState): string | null {
+  if (pool.removed.size === 0) return null;
+  return `${roundedSize(removedBytes(pool))} are removed volumes, which volume purge deletes for good`;
 }
 
 function noSpace(pool: PoolState, askedBytes: number, remedy: string): RsError {

@@ -3,6 +3,10 @@
 
 /** Volumes in all pools of a server together. Sections [volume] count separately. */
 export const POOL_VOLUMES_MAX = 10_000;
+/** Those that one client has created. Removed volumes count in both bounds. */
+export const POOL_VOLUMES_PER_CLIENT_MAX = 2_500;
+/** Removed volumes that one request deletes for good. */
+export const PURGED_AT_ONCE_MAX = 256;
 /** Time for which a removed volume can be restored. */
 export const REMOVED_KEPT_MS = 24 * 60 * 60 * 1_000;
 /** Time within which the file system of a pool should tell its free space. */

@@ -4,17 +4,22 @@
 import { statfs } from 'node:fs/promises';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { errnoRemedy } from '@rsio/common/lib/errors';
-import type { PoolState } from './catalogue.ts';
+import { printDuration } from '@rsio/common/lib/units';
+import { type PoolState, volumeText } from './catalogue.ts';
 import { POOL_FINDINGS_MAX } from './disk/limits.ts';
 import { type Manifest, otherParts } from './disk/manifest.ts';
+import type { Reflink } from './disk/data-file.ts';
+import { poolPaths } from './disk/pool-paths.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
+import { canClone } from './snapshots/file-copy.ts';
+import { systemReflink } from './snapshots/reflink.ts';
 import { pendingFindings } from './snapshots/snapshot-repair.ts';
 import type { PoolContentScan, VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import { partBytesIn, partFindings } from './parts/part-plan.ts';
 
 type PoolContent = Pick<PoolState, 'volumes' | 'removed' | 'snapshots' | 'purging' | 'parts' | 'partBytes' | 'unreadable' | 'findings'>;
 
-export const NO_CONTENT: PoolContent = {
+const NO_CONTENT: PoolContent = {
   volumes: new Map(),
   removed: new Map(),
   snapshots: new Map(),
@@ -24,6 +29,9 @@ export const NO_CONTENT: PoolContent = {
   unreadable: new Set(),
   findings: [],
 };
+
+/** What is known of a pool that cannot be used. */
+export const CLOSED = { identity: null, isOpen: false, space: null, hasReflink: null, ...NO_CONTENT } as const;
 
 export function contentOf({ volumes, removed, snapshots, purging, parts, unreadable, findings }: PoolContentScan): PoolContent {
   return {
@@ -38,10 +46,24 @@ export function contentOf({ volumes, removed, snapshots, purging, parts, unreada
   };
 }
 
-/** Returns a part that the pool had, and that is neither there nor deleted by a change that was in progress. */
-export function lostPartOf({ parts }: PoolState, scan: Pick<PoolContentScan, 'parts'>): string | null {
-  const present = new Set(scan.parts.map(({ record }) => record.fileId));
-  return [...parts.values()].find(({ record, isNew }) => !isNew && !present.has(record.fileId))?.record.fileId ?? null;
+/** Returns the folder of a volume or part that the pool had, and that is neither there nor deleted by a change that was in progress. */
+export function lostIn({ path, volumes, parts }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'removed' | 'parts'>): string | null {
+  const present = new Set([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
+  const volume = [...volumes.keys()].find((id) => !present.has(id));
+  if (volume !== undefined) return poolPaths.volume(path, volume);
+  const files = new Set(scan.parts.map(({ record }) => record.fileId));
+  const part = [...parts.values()].find(({ record, isNew }) => !isNew && !files.has(record.fileId));
+  return part === undefined ? null : poolPaths.part(path, part.record.fileId);
+}
+
+/** Texts about volumes that the pool had, and that a scan has not found. */
+export function missingFindings({ path, volumes }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'findings'>): readonly string[] {
+  const found = new Set(scan.volumes.map(({ id }) => id));
+  return [...volumes.values()].flatMap((volume) => {
+    const folder = poolPaths.volume(path, volume.id);
+    const isExplained = found.has(volume.id) || scan.findings.some((finding) => finding.includes(folder));
+    return isExplained ? [] : [`${folder} of volume ${volumeText(volume)} is missing: restore it from a backup of the pool`];
+  });
 }
 
 export function withVolume(state: PoolState, manifest: Manifest): PoolState {
@@ -87,13 +109,30 @@ export function findingsOf(pool: PoolState, pools: readonly PoolState[]): readon
   return more.length === 0 ? pool.findings : [...pool.findings, ...more].slice(0, POOL_FINDINGS_MAX);
 }
 
+/** What the file system of a pool has and can do. The caller holds the lock of the pool. */
+export async function fileSystemFacts(path: string, reflink: Reflink | undefined): Promise<Pick<PoolState, 'space' | 'hasReflink'>> {
+  const identity = poolPaths.identity(path);
+  const hasReflink = await canClone(reflink ?? systemReflink(), identity, `${identity}.new`);
+  return { space: await spaceOf(path), hasReflink };
+}
+
 export async function spaceOf(path: string): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
   const { bsize, blocks, bavail } = await statfs(path);
   return { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
 }
 
 export function emptyState({ name, path, limitBytes, reserve }: PoolConfig): PoolState {
-  return { name, path, limitBytes, reserve, identity: null, isOpen: false, trouble: null, space: null, ...NO_CONTENT };
+  return { name, path, limitBytes, reserve, trouble: null, ...CLOSED };
+}
+
+/** Why a pool without pool.json cannot be used. It may be that its disk is lost, and then nothing can be mounted. */
+export function absentText({ name, path }: Pick<PoolConfig, 'name' | 'path'>): string {
+  const lost = `if its disk is lost for good, rsadm pool remove ${name} forgets it and its volumes, and rsadm pool add makes a new one there`;
+  return `${poolPaths.identity(path)} does not exist: mount the file system of the pool, then run rsadm reload; ${lost}`;
+}
+
+export function silentText(silentMs: number): string {
+  return `its file system has not answered for ${printDuration(silentMs)}`;
 }
 
 /** Returns what to do after a change of a pool's files has failed. */

@@ -141,7 +141,9 @@ describe('pools that cannot be used', () => {
     const pools = real();
     await (await pools.prepare([config('slow'), config('gone')])).commit();
     const [slow, gone] = pools.states;
-    expect(slow?.trouble).toMatch(/slow\/pool\.json does not exist: mount the file system of the pool, then run rsadm reload/);
+    expect(slow?.trouble).toMatch(
+      /slow\/pool\.json does not exist: mount the file system of the pool, then run rsadm reload; if its disk is lost for good, rsadm pool remove slow forgets it/,
+    );
     expect(gone?.trouble).toMatch(/gone\/pool\.json does not exist/);
     expect(fs.readdirSync(path.join(directory, 'slow'))).toEqual([]);
     expect(fs.existsSync(path.join(directory, 'gone'))).toBe(false);

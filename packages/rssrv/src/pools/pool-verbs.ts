@@ -18,16 +18,15 @@ import {
   decideGrow,
   decideRemove,
   decideRename,
-  decideRestore,
   decideSet,
   findVolume,
   type Found,
-  type NamedVolume,
   partsOf,
   type PlacedPart,
   type PoolState,
   type VolumeName,
   volumeText,
+  type ConfiguredVolume,
 } from './catalogue.ts';
 import { isDoneBy } from '../requests/request-stamp.ts';
 import { isRequestId, type Manifest, otherParts, partSizes } from './disk/manifest.ts';
@@ -38,7 +37,7 @@ import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replicas/replica-rules.ts';
 import type { Settings } from './settings.ts';
-import { removalMs } from './removal-time.ts';
+import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
 import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';
 import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REMOVED_KEPT_MS } from './limits.ts';
 
@@ -49,7 +48,7 @@ export interface PoolVerbsPorts {
   /** Returns a new random UUID in lower case. */
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
-  configured(): readonly NamedVolume[];
+  configured(): readonly ConfiguredVolume[];
   /** Throws E_HELD, naming the clients, if this change of a volume is not possible while they use it. Null: the volume does not exist. */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /** Serves the volume as it is now, or stops serving it, and tells the clients. Throws and changes nothing if it cannot. */
@@ -135,7 +134,7 @@ export class PoolVerbs {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     await this.ports.pools.measure();
-    const found = findVolume(this.catalogue, name);
+    const found = findVolume(this.catalogue, name, asker);
     const { manifest: was } = found;
     checkGrower(was, mirror);
     if (mirror !== null && was.sizeBytes >= sizeBytes) return found;
@@ -176,7 +175,7 @@ export class PoolVerbs {
   async rename(name: VolumeName, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
-    const found = findVolume(this.catalogue, name);
+    const found = findVolume(this.catalogue, name, asker);
     const manifest = decideRename(this.catalogue, found, to, asker, requestId);
     checkNoReplica(found.manifest, 'be renamed');
     return this.replace(found, manifest);
@@ -185,7 +184,7 @@ export class PoolVerbs {
   async set(name: VolumeName, settings: Settings, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
-    const found = findVolume(this.catalogue, name);
+    const found = findVolume(this.catalogue, name, asker);
     const file = await this.confirmedFile(found, settings);
     return this.replace(found, decideSet(this.catalogue, found, settings, asker, requestId, file));
   }
@@ -206,7 +205,7 @@ export class PoolVerbs {
   async remove(name: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     const before = this.removedBy(requestId);
     if (before !== null) return before;
-    const found = findVolume(this.catalogue, name);
+    const found = findVolume(this.catalogue, name, asker);
     const { pool, manifest } = found;
     decideRemove(this.catalogue, found, asker);
     checkNoReplica(manifest, 'be removed');
@@ -250,6 +249,13 @@ export class PoolVerbs {
         }
       }
     }
+  }
+
+  /** Deletes removed volumes before their time is over. `left`: how many others the request means. Throws at the first one that fails. */
+  async purgeRemoved(wanted: Purge, asker: Asker): Promise<{ readonly purged: readonly FoundRemoved[]; readonly left: number }> {
+    const { chosen, left } = decidePurge(this.catalogue, wanted, asker, this.ports.clock.wallMs());
+    for (const { pool, manifest } of chosen) await this.purge(pool, manifest);
+    return { purged: chosen, left };
   }
 
   private async purge(pool: PoolState, manifest: Manifest): Promise<void> {

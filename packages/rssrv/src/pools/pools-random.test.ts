@@ -10,7 +10,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { LOCAL_ASKER } from './asker.ts';
-import { promisedBytes } from './catalogue.ts';
+import { partsOf, promisedBytes } from './catalogue.ts';
+import { partSizes } from './disk/manifest.ts';
 
 const RUNS = 200;
 const STEP_BYTES = 4096;
@@ -19,14 +20,14 @@ const LIMIT_BYTES = 10 * STEP_BYTES;
 type Order =
   | { readonly verb: 'create' | 'grow'; readonly name: string; readonly steps: number }
   | { readonly verb: 'rename'; readonly name: string; readonly to: string }
-  | { readonly verb: 'remove' | 'restore' | 'protect'; readonly name: string }
+  | { readonly verb: 'remove' | 'restore' | 'protect' | 'purge'; readonly name: string }
   | { readonly verb: 'restart' };
 
 const name = fc.constantFrom('a', 'b', 'ra', 'c');
 const order: fc.Arbitrary<Order> = fc.oneof(
   fc.record({ verb: fc.constantFrom('create' as const, 'grow' as const), name, steps: fc.integer({ min: 1, max: 6 }) }),
   fc.record({ verb: fc.constant('rename' as const), name, to: name }),
-  fc.record({ verb: fc.constantFrom('remove' as const, 'restore' as const, 'protect' as const), name }),
+  fc.record({ verb: fc.constantFrom('remove' as const, 'restore' as const, 'protect' as const, 'purge' as const), name }),
   fc.record({ verb: fc.constant('restart' as const) }),
 );
 
@@ -66,10 +67,16 @@ class Model {
         return true;
       case 'restore': {
         const last = this.removed.findLast((volume) => volume.name === one.name);
-        if (last === undefined || !this.isFree(one.name, null) || this.promised + last.steps > LIMIT_BYTES / STEP_BYTES) return false;
+        if (last === undefined || !this.isFree(one.name, null)) return false;
         this.removed = this.removed.filter((volume) => volume !== last);
         this.volumes.push(last);
         return true;
+      }
+      case 'purge': {
+        const left = this.removed.filter((volume) => volume.name !== one.name);
+        const isSome = left.length < this.removed.length;
+        this.removed = left;
+        return isSome;
       }
       case 'protect':
         if (found === undefined) return false;
@@ -83,7 +90,7 @@ class Model {
   }
 
   private get promised(): number {
-    return this.volumes.reduce((sum, { steps }) => sum + steps, 0);
+    return [...this.volumes, ...this.removed].reduce((sum, { steps }) => sum + steps, 0);
   }
 
   private isFree(text: string, self: Modelled | null): boolean {
@@ -102,6 +109,7 @@ async function execute(scene: PoolScene, one: Order): Promise<boolean> {
     rename: () => scene.verbs.rename(volume, { name: 'to' in one ? one.to : '', universe: 0 }, LOCAL_ASKER, null),
     remove: () => scene.verbs.remove(volume, LOCAL_ASKER, null),
     restore: () => scene.verbs.restore(volume, LOCAL_ASKER, null),
+    purge: () => scene.verbs.purgeRemoved({ volume, id: null, olderMs: 0 }, LOCAL_ASKER),
     protect: () => scene.verbs.set(volume, { readonly: true }, LOCAL_ASKER, null),
   };
   try {
@@ -167,7 +175,7 @@ const CHUNK_BYTES = 4096;
 type LayoutOrder =
   | { readonly verb: 'create'; readonly name: string; readonly steps: number; readonly pools: readonly string[]; readonly stripes: boolean }
   | { readonly verb: 'grow'; readonly name: string; readonly steps: number; readonly onto: string | null }
-  | { readonly verb: 'remove' | 'restore'; readonly name: string }
+  | { readonly verb: 'remove' | 'restore' | 'purge'; readonly name: string }
   /** The next start is without this pool, and the one after it with all of them. */
   | { readonly verb: 'restart'; readonly absent: string | null };
 
@@ -185,7 +193,7 @@ const layoutOrder: fc.Arbitrary<LayoutOrder> = fc.oneof(
     steps: fc.integer({ min: 1, max: 9 }),
     onto: fc.constantFrom(null, ...SEVERAL),
   }),
-  fc.record({ verb: fc.constantFrom('remove' as const, 'restore' as const), name }),
+  fc.record({ verb: fc.constantFrom('remove' as const, 'restore' as const, 'purge' as const), name }),
   fc.record({ verb: fc.constant('restart' as const), absent: fc.constantFrom(null, ...SEVERAL) }),
 );
 
@@ -206,13 +214,15 @@ async function executeLayout(scene: PoolScene, one: Exclude<LayoutOrder, { verb:
         return (await scene.verbs.remove(volume, LOCAL_ASKER, null)).manifest.sizeBytes;
       case 'restore':
         return (await scene.verbs.restore(volume, LOCAL_ASKER, null)).manifest.sizeBytes;
+      case 'purge':
+        return (await scene.verbs.purgeRemoved({ volume, id: null, olderMs: 0 }, LOCAL_ASKER)).purged.length;
     }
   } catch {
     return null;
   }
 }
 
-/** Each file exists with the size that its manifest says, and each pool has promised the bytes in it, which its limit bounds. */
+/** Each file of a volume, also of a removed one, counts for its pool, whose limit bounds them. Served files have the sizes of their manifests. */
 function checkFiles(scene: PoolScene): void {
   const promised = new Map(SEVERAL.map((pool) => [pool, 0]));
   for (const { layout, path: only, sizeBytes, pool } of scene.served.values()) {
@@ -224,6 +234,13 @@ function checkFiles(scene: PoolScene): void {
     const total = files.reduce((sum, file) => sum + file.sizeBytes, 0);
     expect(layout === undefined || layout.chunkBytes !== null ? total >= (sizeBytes ?? 0) : total === sizeBytes).toBe(true);
   }
+  for (const { name: home, removed } of scene.pools.states)
+    for (const { manifest } of removed.values()) {
+      const [firstBytes = 0] = partSizes(manifest);
+      promised.set(home, promised.get(home)! + firstBytes);
+      for (const { pool, record } of partsOf({ pools: scene.pools.states, configured: [] }, manifest))
+        promised.set(pool.name, promised.get(pool.name)! + record.sizeBytes);
+    }
   for (const state of scene.pools.states) {
     expect([state.name, promisedBytes(state), state.trouble]).toEqual([state.name, promised.get(state.name), null]);
     expect(promisedBytes(state)).toBeLessThanOrEqual(LIMIT_BYTES);
@@ -262,7 +279,7 @@ test('volumes over several pools: every order of changes keeps files and promise
           else permitted++;
           if (bytes === null) expect(scene.picture()).toBe(before);
           else if (one.verb === 'remove') sizes.delete(one.name);
-          else sizes.set(one.name, bytes);
+          else if (one.verb !== 'purge') sizes.set(one.name, bytes);
         }
         expect(new Map([...scene.served.values()].map((volume) => [volume.name, volume.sizeBytes]))).toEqual(sizes);
         checkFiles(scene);

@@ -10,13 +10,12 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { takeLocks } from '../locks/file-locks.ts';
-import { type PoolState, volumeText } from './catalogue.ts';
+import type { PoolState } from './catalogue.ts';
 import { answers } from './disk/answers.ts';
 import type { Manifest } from './disk/manifest.ts';
 import type { Allocate, Reflink } from './disk/data-file.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import { checkLocked, takePoolLock } from './disk/pool-lock.ts';
-import { poolPaths } from './disk/pool-paths.ts';
 import { POOL_FINDINGS_MAX } from './disk/limits.ts';
 import { POOL_CHANGE_MS, POOL_SILENT_MS, SPACE_WAIT_MS } from './limits.ts';
 import { type FoundPart, type RemovedVolume, readIdentity } from './disk/pool-scan.ts';
@@ -24,13 +23,17 @@ import { settleImages } from './images/image-repair.ts';
 import { settleMoves } from './moves/move-repair.ts';
 import { settleParts } from './parts/part-repair.ts';
 import {
+  absentText,
   account,
+  CLOSED,
   contentOf,
   emptyState,
+  fileSystemFacts,
   findingsOf,
-  lostPartOf,
-  NO_CONTENT,
+  lostIn,
+  missingFindings,
   remedyOf,
+  silentText,
   spaceOf,
   withPart,
   withPurged,
@@ -39,6 +42,7 @@ import {
   withVolume,
 } from './pool-content.ts';
 import { PoolSpace } from './pool-space.ts';
+import { SPARE_ROOM_BYTES } from './spare/limits.ts';
 import { settleSnapshots } from './snapshots/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
@@ -86,7 +90,7 @@ export class Pools {
   readonly making = new Set<string>();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
-  /** Paths of pools whose free space is being measured. */
+  /** Paths of pools at whose file system a look is in progress. */
   private readonly measuring = new Set<string>();
   /** Paths of pools that are being opened. Opening may last longer than anybody waits for it. */
   private readonly opening = new Set<string>();
@@ -142,14 +146,15 @@ export class Pools {
         for (const pool of before) if (!kept.has(pool.lock)) await this.release(pool);
         this.ports.changed();
         const states = next.map(({ state }) => state);
-        const reported = before.flatMap(({ state }) =>
-          findingsOf(
-            state,
-            before.map((one) => one.state),
-          ),
-        );
+        const was = before.map(({ state }) => state);
+        const reported = was.flatMap((state) => findingsOf(state, was));
         for (const state of states)
-          this.report(state, before.find((one) => one.state.name === state.name)?.state, findingsOf(state, states), reported);
+          this.report(
+            state,
+            was.find(({ name }) => name === state.name),
+            findingsOf(state, states),
+            reported,
+          );
       },
       undo: async () => {
         this.takeParts(next);
@@ -258,20 +263,36 @@ export class Pools {
    * not asked again before it has answered.
    */
   async measure(): Promise<void> {
-    await Promise.all(
-      this.list.map(async ({ files, state: { name, path, isOpen } }) => {
-        if (!isOpen || this.measuring.has(path) || this.silent.has(files)) return;
-        this.measuring.add(path);
-        const measured = spaceOf(path)
-          .then(
-            (space) => this.change(name, (now) => ({ ...now, space })),
-            () => this.change(name, (now) => ({ ...now, space: null })),
-          )
-          .finally(() => this.measuring.delete(path));
-        await answers(this.ports.clock, SPACE_WAIT_MS, () => measured);
-      }),
-    );
+    const measured = ({ state: { name, path } }: OpenPool): Promise<void> =>
+      spaceOf(path).then(
+        (space) => this.change(name, (now) => ({ ...now, space })),
+        () => this.change(name, (now) => ({ ...now, space: null })),
+      );
+    await Promise.all(this.list.map((pool) => this.look(pool, () => measured(pool))));
     this.ports.measured?.();
+  }
+
+  /** Makes spare files in the open pools that have room for them. Failures are logged. */
+  async fillSpare(): Promise<void> {
+    for (const pool of this.list) {
+      const { files, state } = pool;
+      if (state.trouble !== null || !files.spare.isWanted || (state.space?.freeBytes ?? 0) < SPARE_ROOM_BYTES) continue;
+      const filled = (): Promise<void> =>
+        this.track(
+          files,
+          checkPlace(pool).then(() => files.spare.fill()),
+        );
+      const failed = (thrown: unknown): void => this.ports.log.warn(`Pool ${state.name} has no spare files: ${toRsError(thrown).message}`);
+      await this.look(pool, () => filled().catch(failed));
+    }
+  }
+
+  /** Has one look at the file system of an open pool in progress, and waits for it at most SPACE_WAIT_MS. */
+  private async look({ files, state: { path, isOpen } }: OpenPool, work: () => Promise<void>): Promise<void> {
+    if (!isOpen || this.measuring.has(path) || this.silent.has(files)) return;
+    this.measuring.add(path);
+    const ended = work().finally(() => this.measuring.delete(path));
+    await answers(this.ports.clock, SPACE_WAIT_MS, () => ended);
   }
 
   /** Returns true if the file system of an open pool has answered the last measurement. */
@@ -335,11 +356,8 @@ export class Pools {
       });
       if (!isAnswered) return this.fellSilent(files, POOL_SILENT_MS, scanning!);
       scan = await scanning!;
-      const present = new Set([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
-      const lost = [...before.volumes.keys()].find((id) => !present.has(id));
-      if (lost !== undefined) throw new RsError('E_POOL', `${poolPaths.volume(path, lost)} cannot be read: restore it, and reload`);
-      const lostPart = lostPartOf(before, scan);
-      if (lostPart !== null) throw new RsError('E_POOL', `${poolPaths.part(path, lostPart)} cannot be read: restore it, and reload`);
+      const lost = lostIn(before, scan);
+      if (lost !== null) throw new RsError('E_POOL', `${lost} cannot be read: restore it, and reload`);
     } catch (thrown) {
       const trouble = toRsError(thrown).message;
       this.change(name, (state) => ({ ...state, trouble }));
@@ -359,26 +377,17 @@ export class Pools {
   async check(name: string): Promise<void> {
     const pool = this.list.find(({ state }) => state.name === name);
     if (pool === undefined || pool.state.identity === null || pool.state.trouble !== null) return;
-    const { path, identity, volumes } = pool.state;
+    const { path, identity } = pool.state;
     const scan = scanContent(path, identity, false);
     if (!(await answers(this.ports.clock, POOL_CHANGE_MS, () => scan)))
       throw new RsError(
         'E_TIMEOUT',
         `Pool ${name} at ${path} does not answer within ${printDuration(POOL_CHANGE_MS)}: check its file system`,
-        {
-          pool: name,
-          path,
-        },
+        { pool: name, path },
       );
     const present = await scan;
-    const found = new Set(present.volumes.map(({ id }) => id));
-    const isExplained = (folder: string): boolean => present.findings.some((finding) => finding.includes(folder));
-    const lost = [...volumes.values()].flatMap((volume) => {
-      const folder = poolPaths.volume(path, volume.id);
-      if (found.has(volume.id) || isExplained(folder)) return [];
-      return [`${folder} of volume ${volumeText(volume)} is missing: restore it from a backup of the pool`];
-    });
-    this.change(name, (state) => ({ ...state, findings: [...lost, ...present.findings].slice(0, POOL_FINDINGS_MAX) }));
+    const missing = missingFindings(pool.state, present);
+    this.change(name, (state) => ({ ...state, findings: [...missing, ...present.findings].slice(0, POOL_FINDINGS_MAX) }));
   }
 
   /** Releases the locks. Call it only after the volumes of the pools have been released. */
@@ -433,7 +442,7 @@ export class Pools {
   /** Opens a pool. If its file system is silent, the pool has a `trouble`, and `answersAgain` is called at the end of the silence. */
   private async open(config: PoolConfig): Promise<OpenPool> {
     const { name, path } = config;
-    const failed = unusedPool({ files: this.newFiles(path), lock: null, state: emptyState(config) }, silentText(POOL_SILENT_MS));
+    const failed = unusedPool({ files: new PoolFiles(path, this.ports), state: emptyState(config) }, silentText(POOL_SILENT_MS));
     // Each attempt would occupy another thread of this process.
     if (this.opening.has(path)) return failed;
     this.opening.add(path);
@@ -453,26 +462,22 @@ export class Pools {
   /** Reads and locks a pool. `heard` is called whenever its file system has answered. */
   private async read(config: PoolConfig, heard: () => void): Promise<OpenPool> {
     const { path } = config;
-    const files = this.newFiles(path);
+    const files = new PoolFiles(path, this.ports);
     const empty = emptyState(config);
     let lock: FileHandle | null = null;
     try {
       const identity = await readIdentity(path);
-      if (identity === null)
-        throw new RsError('E_POOL', `${poolPaths.identity(path)} does not exist: mount the file system of the pool, then run rsadm reload`);
+      if (identity === null) throw new RsError('E_POOL', absentText(config));
       lock = await takePoolLock(path, this.ports.takeLocks);
       heard();
       const scan = await scanContent(path, identity, true, heard);
-      const state = { ...empty, identity, isOpen: true, trouble: null, space: await spaceOf(path), ...contentOf(scan) };
+      const facts = await fileSystemFacts(path, this.ports.reflink);
+      const state = { ...empty, identity, isOpen: true, trouble: null, ...facts, ...contentOf(scan) };
       return { files, lock, state };
     } catch (thrown) {
       await lock?.close().catch(() => undefined);
-      return unusedPool({ files, lock: null, state: empty }, toRsError(thrown).message);
+      return unusedPool({ files, state: empty }, toRsError(thrown).message);
     }
-  }
-
-  private newFiles(path: string): PoolFiles {
-    return new PoolFiles(path, { allocate: this.ports.allocate, reflink: this.ports.reflink, reached: this.ports.reached });
   }
 
   private report(now: PoolState, before: PoolState | undefined, findings: readonly string[], reported: readonly string[]): void {
@@ -488,10 +493,6 @@ function checkPlace({ lock, state: { path } }: OpenPool): Promise<void> {
   return checkLocked(path, lock);
 }
 
-function silentText(silentMs: number): string {
-  return `its file system has not answered for ${printDuration(silentMs)}`;
-}
-
-function unusedPool({ files, state }: OpenPool, trouble: string): OpenPool {
-  return { files, lock: null, state: { ...state, identity: null, isOpen: false, space: null, trouble, ...NO_CONTENT } };
+function unusedPool({ files, state }: Omit<OpenPool, 'lock'>, trouble: string): OpenPool {
+  return { files, lock: null, state: { ...state, ...CLOSED, trouble } };
 }

@@ -91,16 +91,19 @@ describe('each verb', () => {
     expect(await pictureOf()).toBe(scene.picture());
   });
 
-  test('remove and restore keep every file, and a removed volume promises nothing', async () => {
+  test('remove and restore keep every file, and a removed volume counts in each of its pools until it is deleted for good', async () => {
     const scene = await open();
     const { manifest } = await scene.create({ ...STRIPE, sizeBytes: MIB });
     const [part] = otherParts(manifest);
     fs.writeFileSync(file('b', part!.fileId), Buffer.alloc(MIB / 2, 9));
     await scene.verbs.remove(DB, LOCAL_ASKER, null);
-    expect([scene.served.size, promised(scene)]).toEqual([0, [0, 0, 0]]);
+    expect([scene.served.size, promised(scene)]).toEqual([0, [MIB / 2, MIB / 2, 0]]);
     await scene.verbs.restore(DB, LOCAL_ASKER, null);
     expect(promised(scene)).toEqual([MIB / 2, MIB / 2, 0]);
     expect(fs.readFileSync(file('b', part!.fileId))[0]).toBe(9);
+    await scene.verbs.remove(DB, LOCAL_ASKER, null);
+    await scene.verbs.purgeRemoved({ volume: null, id: null, olderMs: 0 }, LOCAL_ASKER);
+    expect([promised(scene), fs.existsSync(file('b', part!.fileId))]).toEqual([[0, 0, 0], false]);
   });
 
   test('a file that is replaced is confirmed by its own stamp', async () => {

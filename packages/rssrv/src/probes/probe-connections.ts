@@ -30,7 +30,7 @@ export class ProbeConnections {
   /** Probes have their own buffer pools, so that their data never mixes with other data. */
   private readonly pools = { bodies: new BufferPool(PROBE_CONNECTIONS_MAX * SEGMENT_BYTES), outputs: new OutputPool() };
 
-  constructor(clock: Clock, log: Log, lines = new RateLimitedLog(clock, log)) {
+  constructor(clock: Clock, log: Log, lines: RateLimitedLog) {
     this.lines = lines;
     this.clock = clock;
     this.tlsStarts = new TlsStarts(clock);

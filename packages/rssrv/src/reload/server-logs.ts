@@ -1,5 +1,5 @@
-// The log of the listener and of its server processes: reopened, moved to another place, given another level. Invariant: all processes write
-// to the same place.
+// The log of the listener, which writes the lines of its server processes, too: reopened, moved to another place, given another level.
+// Invariant: all processes have the same level.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { DaemonLog, LogLevel } from '@rsio/common/log/log';
@@ -22,12 +22,11 @@ export class ServerLogs {
 
   reopen(): void {
     this.ports.log.reopen();
-    this.tellWorkers();
   }
 
   setLevel(level: LogLevel): void {
     this.ports.log.setLevel(level);
-    this.tellWorkers();
+    this.ports.pool().setLogLevel(level);
   }
 
   /** Applies a configuration by `apply`, and then moves the logs if their place or form has changed. */
@@ -38,11 +37,5 @@ export class ServerLogs {
     const { server } = config();
     if (before.log === server.log && before.logTime === server.logTime) return;
     relog(config());
-    this.tellWorkers();
-  }
-
-  private tellWorkers(): void {
-    const { pool, config, log } = this.ports;
-    pool().reopenLogs(config().server.logLevel, log.way);
   }
 }

@@ -1,4 +1,4 @@
-// How fast the requests of one client are executed: a client that sends without end waits, and takes neither the listener's time nor the
+// How fast the requests of one client are executed, over all of its sessions: a client that sends without end waits, and takes neither the listener's time nor the
 // turns of other clients. Invariants: the methods that read are executed one at a time for each client, with pauses as long as they took.
 
 import type { Clock } from '@rsio/common/lib/clock';
@@ -13,10 +13,17 @@ export class ClientPace {
   private readonly bucket = new TokenBucket(RATE);
   private lastRead: Promise<unknown> = Promise.resolve();
   private restUntilMs = 0;
+  private reading = 0;
 
   constructor(clock: Clock, turns: ReadTurns) {
     this.clock = clock;
     this.turns = turns;
+  }
+
+  /** True if nothing of the client is waiting, and what it has done before does not count any more. */
+  get isIdle(): boolean {
+    const nowMs = this.clock.monotonicMs();
+    return this.reading === 0 && this.restUntilMs <= nowMs && this.bucket.tokens(nowMs) === RATE.atOnce;
   }
 
   /** Resolves when the client may make its next request. */
@@ -29,12 +36,16 @@ export class ClientPace {
 
   /** Executes a method that reads, when its turn has come. */
   read<T>(work: () => Promise<T>): Promise<T> {
+    this.reading++;
     const result = this.lastRead.then(async () => {
       const restMs = this.restUntilMs - this.clock.monotonicMs();
       if (restMs > 0) await this.wait(restMs);
       return this.turns.take(() => this.measured(work));
     });
-    this.lastRead = result.catch(() => undefined);
+    this.lastRead = result.then(
+      () => this.reading--,
+      () => this.reading--,
+    );
     return result;
   }
 

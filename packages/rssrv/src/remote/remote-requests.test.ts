@@ -30,6 +30,7 @@ const PARAMS: Readonly<Record<string, object>> = {
   'volume-set': { name: 'db', settings: ['readonly=yes'] },
   'volume-remove': { name: 'db' },
   'volume-restore': { name: 'db' },
+  'volume-purge': { name: 'db' },
   'volume-move': { name: 'db', pool: 'slow' },
   'job-cancel': { id: '1' },
   'job-limit': { id: '1' },
@@ -102,6 +103,7 @@ test.each(METHODS)('%s: each right', async (method) => {
     const isAllowed = needed !== null && ROLES.indexOf(role) >= ROLES.indexOf(needed);
     // A method whose parameters this test does not know is only asked whether it is refused.
     if (isAllowed && PARAMS[method] === undefined && Object.keys(SERVER_METHODS[method].params).length > 0) continue;
+    if (method === 'volume-purge') scene.results = { [method]: { purged: [], left: 0 } };
     const error = await scene.error(method, PARAMS[method] ?? {});
     if (isAllowed) expect(error).toBe('no error');
     else if (needed === null) expect(error).toMatch(/^E_(RIGHTS|USAGE): /);
@@ -241,6 +243,33 @@ test('a client that reads without end rests for as long as it took, and one that
   expect(isAnswered).toBe(false);
   await turns(scene.clock);
   expect(isAnswered).toBe(true);
+});
+
+// Regression: a client that began a session for each burst had no pace, and a request that came late left a pace for a session that had ended.
+test('a new session does not renew the pace of its client, and a pace that counts no more is forgotten', async () => {
+  const scene = new RemoteScene();
+  const rest = { what: 'admin-rest', answer: 1, offset: 0 } as const;
+  for (let times = 0; times < REMOTE_BURST; times++) await scene.send(rest);
+  scene.remote.sessionEnded(scene.session().id);
+  let isAnswered = false;
+  void scene.remote.answer({ ...scene.session(), id: 'the next session' }, rest).then(() => (isAnswered = true));
+  await turns();
+  expect(isAnswered).toBe(false);
+  await turns(scene.clock);
+  expect(isAnswered).toBe(true);
+  scene.clock.advance(60_000);
+  scene.remote.sessionEnded('the next session');
+  expect(scene.remote.pacesKept).toBe(0);
+});
+
+test('what waited for the pace of its client is not begun for a session that has ended', async () => {
+  const scene = new RemoteScene('admin');
+  for (let times = 0; times < REMOTE_BURST; times++) await scene.send({ what: 'admin-rest', answer: 1, offset: 0 });
+  const late = scene.call('volume-list');
+  scene.isThere = false;
+  await turns(scene.clock);
+  expect(await late).toMatchObject({ adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The session has ended' });
+  expect(scene.executed).toEqual([]);
 });
 
 test('a long answer is read in parts by its session, until the session ends', async () => {

@@ -19,6 +19,7 @@ import { ClientPace, ReadTurns } from './client-pace.ts';
 import { REMOTE_REQUESTS_MAX } from './limits.ts';
 import { LongAnswers, type Part } from './long-answers.ts';
 import { visibleResult } from './visible.ts';
+import { visibleError } from './visible-errors.ts';
 
 /** The session of the client that asks. */
 export interface AskingSession {
@@ -50,6 +51,7 @@ export class RemoteRequests {
   private readonly ports: RemotePorts;
   private readonly answers: LongAnswers;
   private readonly turns = new ReadTurns();
+  /** Node -> its pace, which a new session does not renew. */
   private readonly paces = new Map<string, ClientPace>();
   private inProgress = 0;
   private isClosed = false;
@@ -59,6 +61,11 @@ export class RemoteRequests {
     this.answers = new LongAnswers(ports.clock);
   }
 
+  /** Number of clients whose pace is known. */
+  get pacesKept(): number {
+    return this.paces.size;
+  }
+
   /** Answers a request of a session. Never rejects. */
   async answer(session: AskingSession, request: AdminRequest): Promise<AdminReply> {
     if (this.inProgress >= REMOTE_REQUESTS_MAX) return this.whole(session, errorText(tooMany()));
@@ -66,6 +73,7 @@ export class RemoteRequests {
     try {
       await this.paceOf(session).request();
       if (this.isClosed) return { adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The server is shutting down' };
+      if (!session.isThere()) return { adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The session has ended' };
       if (request.what === 'admin-call') return this.whole(session, await this.call(session, request));
       const part = this.answers.rest(session.id, request.answer, request.offset);
       return part === null ? { adminStatus: STATUS.STALE, sentence: 'The server does not have this answer any more' } : reply(part);
@@ -74,9 +82,9 @@ export class RemoteRequests {
     }
   }
 
-  /** Forgets what is kept for a session. */
+  /** Forgets what is kept for a session, and the paces of clients that count no more. */
   sessionEnded(id: string): void {
-    this.paces.delete(id);
+    for (const [node, pace] of this.paces) if (pace.isIdle) this.paces.delete(node);
     this.answers.sessionEnded(id);
   }
 
@@ -105,7 +113,12 @@ export class RemoteRequests {
     } catch (thrown) {
       const error = toRsError(thrown);
       if (error.kind === 'internal') this.ports.log.error(`Request ${method} of node ${session.node} failed: ${error.message}`);
-      return errorText(error);
+      return errorText(
+        visibleError(
+          error,
+          remoteAsker(session.node, () => this.ports.config()),
+        ),
+      );
     }
   }
 
@@ -129,11 +142,11 @@ export class RemoteRequests {
     return visibleResult(method, result, asker);
   }
 
-  private paceOf({ id }: AskingSession): ClientPace {
-    let pace = this.paces.get(id);
+  private paceOf({ node }: AskingSession): ClientPace {
+    let pace = this.paces.get(node);
     if (pace === undefined) {
       pace = new ClientPace(this.ports.clock, this.turns);
-      this.paces.set(id, pace);
+      this.paces.set(node, pace);
     }
     return pace;
   }

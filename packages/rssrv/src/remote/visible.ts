@@ -17,6 +17,10 @@ const one = ({ volume }: { readonly volume: ManagedVolumeView }, asker: Asker): 
   return { volume: visibleVolume(volume, asker) };
 };
 
+const oneSnapshot = ({ snapshot }: { readonly snapshot: SnapshotView }, asker: Asker): { readonly snapshot: SnapshotView } => ({
+  snapshot: visibleSnapshots([snapshot], asker)[0]!,
+});
+
 const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   daemon: (daemon, asker) => ({ ...daemon, methods: daemon.methods.filter((method) => mayCall(method, asker)) }),
   'volume-list': ({ volumes, removed }, asker) => ({
@@ -30,6 +34,8 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'volume-set': one,
   'volume-restore': one,
   'volume-snapshot': ({ snapshots }, asker) => ({ snapshots: visibleSnapshots(snapshots, asker) }),
+  'replica-snapshot': oneSnapshot,
+  'replica-snapshot-prove': oneSnapshot,
   'volume-snapshot-remove': one,
   'volume-clone': one,
   'volume-rollback': ({ volume, kept }, asker) => ({
@@ -58,6 +64,7 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'volume-move': ({ job }) => ({ job: visibleJob(job) }),
   'volume-copy': ({ job }) => ({ job: visibleJob(job) }),
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
+  'volume-purge': ({ purged, left }, asker) => ({ purged: purged.map((one) => visibleRemoved(one, asker)), left }),
   'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
 };
 

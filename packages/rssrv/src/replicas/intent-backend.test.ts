@@ -195,7 +195,7 @@ describe('a map', () => {
     expect(opened.trouble).toBe('it cannot be read (EIO)');
     const writer = new MapWriter(opened, disk, IDENTITY, () => undefined);
     const inner = new SlowBackend();
-    const backend = new IntentBackend(inner, opened.map, writer, disk);
+    const backend = new IntentBackend(inner, opened.map, writer, disk, () => undefined);
     backend.write(EMPTY, 0, 512, 9 * MIRROR_REGION_BYTES, false, () => undefined);
     expect(inner.running).toHaveLength(0);
     disk.settle();

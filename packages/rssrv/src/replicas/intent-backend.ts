@@ -47,7 +47,7 @@ export class IntentBackend extends ForwardingBackend {
   private readonly view: IntentView;
 
   /** `closed`: called when the file of the map is closed. */
-  constructor(inner: Backend, map: IntentMap, writer: MapWriter, disk: MapDisk, closed: () => void = nothing) {
+  constructor(inner: Backend, map: IntentMap, writer: MapWriter, disk: MapDisk, closed: () => void) {
     super(inner);
     this.map = map;
     this.writer = writer;

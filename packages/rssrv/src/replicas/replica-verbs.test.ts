@@ -20,6 +20,7 @@ import { descriptorDisk } from './map-disk.ts';
 import { openMap, regionsOf } from './map-file.ts';
 import { readMap } from './map-writer.ts';
 import { ReplicaStore } from './replica-verbs.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 const MIRROR = 'a'.repeat(32);
 const SIZE = 20 * MIRROR_REGION_BYTES;
@@ -131,7 +132,7 @@ it('what its mirror does not do to a replica is refused, with the mirror and the
   await expect(verbs.set(DB, { readonly: true }, LOCAL_ASKER, null)).rejects.toThrow(sentence);
   await expect(verbs.set(DB, { sameContent: 'other' }, LOCAL_ASKER, null)).rejects.toThrow(sentence);
   const catalogue = { pools: scene.pools.states, configured: [] };
-  const found = findVolume(catalogue, DB);
+  const found = findVolume(catalogue, DB, LOCAL_ASKER);
   const stamp = { id: '', newId: () => '', request: null, nowMs: 0 };
   expect(() => decideOtherContent(catalogue, found, LOCAL_ASKER, stamp, 'rollback')).toThrow(sentence);
   expect(() => decideMove(catalogue, found, 'slow', LOCAL_ASKER)).toThrow(sentence);
@@ -162,8 +163,10 @@ it('snapshots, clones and images of a replica are plain volumes', async () => {
   const id = await idOf(scene);
   await store.place(id, MIRROR);
   const { snapshots, images } = scene;
-  await snapshots.snapshot([{ ...DB, snapshot: 'now' }], LOCAL_ASKER, null);
-  const clone = await snapshots.clone({ ...DB, snapshot: 'now' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null);
+  const moment = { mirror: MIRROR, term: 1, number: 1, id: '8a65f309-f092-4c5a-913e-b2a388712c50' };
+  await snapshots.snapshot([{ ...DB, snapshot: 'now', moment }], LOCAL_ASKER, null, WHOLE_TURN);
+  await snapshots.prove({ ...DB, snapshot: 'now' }, moment.id, LOCAL_ASKER);
+  const clone = await snapshots.clone({ ...DB, snapshot: 'now' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN);
   const image = await images.image(DB, 1, LOCAL_ASKER, null);
   for (const { pool, manifest } of [clone, image]) {
     expect(manifest.replica).toBeUndefined();

@@ -181,7 +181,7 @@ test('the rights are checked when the turn has come, and the next change waits f
   const queue = new ChangeQueue();
   let mayChange = true;
   let open: (() => void) | null = null;
-  const before = queue.run(() => new Promise<void>((resolve) => (open = resolve)));
+  const before = queue.run(() => new Promise<void>((resolve) => (open = resolve)), 'a change by command');
   const work = (execution: Execution): Promise<unknown> =>
     gated(
       queue,
@@ -207,7 +207,7 @@ test('the rights are checked when the turn has come, and the next change waits f
   void hangs;
   await turns();
   let isNext = false;
-  const next = queue.run(async () => (isNext = true));
+  const next = queue.run(async () => (isNext = true), 'a change by command');
   await turns();
   expect([made, isNext]).toEqual([['made'], false]);
   clock.advance(JOURNAL_HOLD_MS);
@@ -218,3 +218,47 @@ test('the rights are checked when the turn has come, and the next change waits f
 async function turns(): Promise<void> {
   for (let times = 0; times < 20; times++) await new Promise((resolve) => setImmediate(resolve));
 }
+
+test('what is done aside is not begun for an asker that has gone, and the repeated request is tried again', async () => {
+  let isThere = true;
+  const waiter = { untilMs: Number.POSITIVE_INFINITY, isThere: () => isThere };
+  const queue = new ChangeQueue(clock);
+  const make = (execution: Execution): Promise<unknown> =>
+    gated(queue, execution, () => undefined, clock).run(async (turn) => {
+      isThere = made.length > 0;
+      made.push('begun');
+      await turn.aside(async () => void made.push('copied'));
+      return 'made';
+    });
+  await expect(requests.execute(asked(), waiter, make)).rejects.toMatchObject({ code: 'E_NO_SESSION' });
+  expect(made).toEqual(['begun']);
+  isThere = true;
+  expect(await requests.execute(asked(), waiter, make)).toBe('made');
+  expect(made).toEqual(['begun', 'begun', 'copied']);
+});
+
+test('work before a turn is refused when the asker has gone, or may not ask any more', async () => {
+  let [isThere, mayAsk] = [true, true];
+  const outcomes: string[] = [];
+  const attempt = (changes: { checkWanted(): void }): void => {
+    try {
+      changes.checkWanted();
+      outcomes.push('wanted');
+    } catch (thrown) {
+      outcomes.push((thrown as RsError).code);
+    }
+  };
+  await requests.execute(asked(), { untilMs: Number.POSITIVE_INFINITY, isThere: () => isThere }, async (execution) => {
+    const check = (): void => {
+      if (!mayAsk) throw new RsError('E_RIGHTS', 'no');
+    };
+    const changes = gated(new ChangeQueue(clock), execution, check, clock);
+    attempt(changes);
+    mayAsk = false;
+    attempt(changes);
+    [mayAsk, isThere] = [true, false];
+    attempt(changes);
+    return 1;
+  });
+  expect(outcomes).toEqual(['wanted', 'E_RIGHTS', 'E_NO_SESSION']);
+});

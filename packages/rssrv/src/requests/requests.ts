@@ -23,12 +23,14 @@ export const LOCAL_WAITER: Waiter = { untilMs: Number.POSITIVE_INFINITY, isThere
 export interface Changes {
   /** `what`: what is changed and who asked for it, for those who wait. */
   run<T>(change: (turn: Turn) => Promise<T>, what?: string): Promise<T>;
+  /** For work before the turn of a change, such as the programs of triggers. Throws if no asker waits any more, or may ask any more. */
+  checkWanted(): void;
 }
 
 /** E_POOL: a step on the disk of the pool failed, possibly after the commit point. */
 const OPEN_OUTCOMES: readonly ErrorCode[] = ['E_POOL', 'E_TIMEOUT', 'E_SHUTTING_DOWN'];
-/** Refusals that ask for the same request again. Nothing was changed. */
-const PASSING_REFUSALS: readonly ErrorCode[] = ['E_BUSY'];
+/** Refusals that ask for the same request again, or that nobody has heard. Nothing was changed. */
+const PASSING_REFUSALS: readonly ErrorCode[] = ['E_BUSY', 'E_NO_SESSION'];
 
 interface Outcome {
   readonly result?: unknown;
@@ -57,11 +59,16 @@ export class Execution {
   /** Called when the turn of the change has come. Throws if no asker waits any more; the change is then never made. */
   begin(): void {
     if (this.hasBegun) return;
+    this.checkWanted();
+    this.hasBegun = true;
+  }
+
+  /** Throws if no asker waits any more. */
+  checkWanted(): void {
     const present = this.waiters.filter((waiter) => waiter.isThere());
     if (present.length === 0) throw new RsError('E_NO_SESSION', 'The client that asked for the change has gone: nothing was changed');
     if (present.every(({ untilMs }) => untilMs <= this.clock.monotonicMs()))
       throw new RsError('E_TIMEOUT', 'The client does not wait for the change any more: nothing was changed', { isOutcomeUnknown: false });
-    this.hasBegun = true;
   }
 }
 
@@ -136,10 +143,25 @@ export function gated(changes: Changes, execution: Execution, check: () => void,
           .run(async (turn) => {
             check();
             execution.begin();
-            await change(turn).then(resolve, reject);
+            await change(wantedAside(turn, execution)).then(resolve, reject);
             await settledInTime(execution, clock);
           }, what)
           .catch(reject);
+      }),
+    checkWanted: () => {
+      check();
+      execution.checkWanted();
+    },
+  };
+}
+
+/** What is done aside comes before the commit point, takes long, and waits for its turn: nothing is copied for an asker that has gone. */
+function wantedAside(turn: Turn, execution: Execution): Turn {
+  return {
+    aside: (work) =>
+      turn.aside(() => {
+        execution.checkWanted();
+        return work();
       }),
   };
 }

@@ -123,11 +123,33 @@ test('after a jump to next year and back, the periods of this year are made agai
     { name: 'hourly-20261122T1000Z', schedule: 'hourly' },
     { name: 'hourly-20271122T1000Z', schedule: 'hourly' },
   ];
-  expect(planSchedule(HOURLY, all, START_MS).due).toEqual([]);
   const { due } = planSchedule(HOURLY, all, START_MS + 3_600_000);
   expect(due).toEqual([{ label: 'hourly', name: 'hourly-20261122T1105Z' }]);
   const later = [...all, ...due.map(({ name, label }) => ({ name, schedule: label }))];
   expect(planSchedule(HOURLY, later, START_MS + 3_600_000).excess).toEqual(['hourly-20261122T1000Z']);
+});
+
+// Regression: the names of the hours that were made already counted, and no snapshot was made until the clock had caught up.
+test('after the clock is set back, each period is made again at once, under names that are free', () => {
+  const rules = parseSchedule('hourly keep 24');
+  const made = (all: PlannedSnapshot[], nowMs: number): string | undefined => {
+    const [due] = planSchedule(rules, all, nowMs).due;
+    if (due !== undefined) all.push({ name: due.name, schedule: due.label });
+    return due?.name;
+  };
+  const [all, hourMs] = [[] as PlannedSnapshot[], 3_600_000];
+  for (let hour = 0; hour <= 4; hour++) made(all, START_MS + hour * hourMs);
+  const again = [0, 1, 2, 3, 4, 5, 6].map((hour) => [made(all, START_MS + hour * hourMs), made(all, START_MS + hour * hourMs + 1_000)]);
+  const hours = ['T1006Z', 'T1106Z', 'T1206Z', 'T1306Z', 'T1406Z', 'T1505Z', 'T1605Z'];
+  expect(again).toEqual(hours.map((hour) => [`hourly-20261122${hour}`, undefined]));
+  expect(planSchedule(rules, all, START_MS + 6 * hourMs).excess).toEqual([]);
+});
+
+test('a period of a minute whose name is taken makes nothing, and the next one is made', () => {
+  const rules = parseSchedule('every 1m keep 2');
+  const all = ['T1005Z', 'T1006Z', 'T1007Z'].map((time) => ({ name: `every-1m-20261122${time}`, schedule: 'every-1m' }));
+  expect(planSchedule(rules, all, START_MS).due).toEqual([]);
+  expect(planSchedule(rules, all, START_MS + 180_000).due).toEqual([{ label: 'every-1m', name: 'every-1m-20261122T1008Z' }]);
 });
 
 test('snapshots that cannot be removed do not pile up', () => {

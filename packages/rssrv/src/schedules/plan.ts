@@ -5,6 +5,9 @@
 import { SCHEDULE_EXTRA_MAX } from './limits.ts';
 import { isNameableTime, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';
 
+/** Names have minutes. */
+const MINUTE_MS = 60_000;
+
 /** What the plan needs to know of a snapshot. */
 export interface PlannedSnapshot {
   readonly name: string;
@@ -35,15 +38,35 @@ export function planSchedule(rules: readonly ScheduleRule[], snapshots: readonly
     nextMs = Math.min(nextMs, endMs);
     const own = snapshots.filter(({ schedule }) => schedule === rule.label);
     if (own.length > rule.keep) excess.push(...own.slice(0, own.length - rule.keep).map(({ name }) => name));
-    // A snapshot of this name counts, whatever made it: the name would be taken.
-    const isDone = snapshots.some(({ name }) => isWithin(timeOfName(rule, name), startMs, endMs));
-    if (isDone || !isNameableTime(nowMs)) continue;
+    // A snapshot of this name counts, whatever made it.
+    const times = snapshots.flatMap(({ name }) => timeOfName(rule, name) ?? []);
+    if (isMadeWithin(times, startMs, endMs) || !isNameableTime(nowMs)) continue;
+    const name = freeName(rule, new Set(snapshots.map((one) => one.name)), nowMs, endMs);
     if (own.length >= rule.keep + SCHEDULE_EXTRA_MAX) stuck ??= rule.label;
-    else due.push({ label: rule.label, name: scheduledName(rule, nowMs) });
+    else if (name !== null) due.push({ label: rule.label, name });
   }
   return { due, excess, stuck, nextMs };
 }
 
-function isWithin(timeMs: number | null, startMs: number, endMs: number): boolean {
-  return timeMs !== null && timeMs >= startMs && timeMs < endMs;
+/**
+ * True if one of the snapshots is of this period. `times`: as their names tell them, in the order in which they were made. One that was made
+ * before the clock was set back does not count: those made after it have earlier times, or it is of a period that has not come yet.
+ */
+function isMadeWithin(times: readonly number[], startMs: number, endMs: number): boolean {
+  let earliestAfterMs = endMs;
+  for (const timeMs of times.toReversed()) {
+    if (timeMs >= endMs) return false;
+    if (timeMs >= startMs && timeMs <= earliestAfterMs) return true;
+    earliestAfterMs = Math.min(earliestAfterMs, timeMs);
+  }
+  return false;
+}
+
+/** A name of the present period that no snapshot has; null if the clock was set back, and all of them are taken. */
+function freeName(rule: ScheduleRule, taken: ReadonlySet<string>, nowMs: number, endMs: number): string | null {
+  for (let timeMs = nowMs; timeMs < endMs && timeMs < nowMs + SCHEDULE_EXTRA_MAX * MINUTE_MS; timeMs += MINUTE_MS) {
+    const name = scheduledName(rule, timeMs);
+    if (!taken.has(name)) return name;
+  }
+  return null;
 }

@@ -1,26 +1,31 @@
-// Tracks finished requests that are executed again because a late copy has arrived (docs/PROTOCOL.md S1). For each tag (slot and seq), at
-// most one execution runs, and its answer goes to all waiting paths. A request that is executed again does not count against the window, so
-// this module limits these requests separately. Invariant: every admitted copy is answered exactly once, unless the copy's path is removed
-// first.
+// Tracks finished requests that are executed again because a late copy has arrived (docs/PROTOCOL.md S1). For each request, at most one
+// execution runs, and its answer goes to all waiting paths. A request that is executed again does not count against the window, so this
+// module limits these requests separately. Invariants: every admitted copy is answered exactly once, unless the copy's path is removed
+// first. Only copies of the same request join an execution. The tag (slot and seq) does not tell: it returns when the seq has wrapped, and
+// an execution of a request from before may still run. Therefore the first new request in a slot ends the joining.
 
-import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import type { Header } from '@rsio/protocol/wire/header';
 
-interface Run {
+/** One execution. */
+export interface Run {
+  readonly seq: number;
   readonly owed: number[];
   readonly bytes: number;
 }
 
-/**
- * `begun`: the caller must execute the request. `joined`: an execution in progress will also answer this path. `full`: the limit for
- * re-executions is reached. `twice`: this path is already waiting for the answer.
- */
-export type ReExecutionKind = 'begun' | 'joined' | 'full' | 'twice';
+/** The path of a copy. */
+export interface CopyPath {
+  readonly number: number;
+  /** The path already waits for the answer. */
+  duplicated(header: Header): void;
+}
 
 export class ReExecutions {
   private readonly countMax: number;
   private readonly bytesMax: number;
-  private readonly runs = new Map<number, Run>();
+  private readonly runs = new Set<Run>();
+  /** The execution of each slot that copies may join. */
+  private readonly open = new Map<number, Run>();
   private bytesNow = 0;
 
   constructor(countMax: number, bytesMax: number) {
@@ -36,38 +41,47 @@ export class ReExecutions {
     return this.bytesNow;
   }
 
-  begin({ slot, seq }: Header, path: number, bytes: number): ReExecutionKind {
-    const run = this.runs.get(tagOf(slot, seq));
-    if (run !== undefined) {
-      if (run.owed.includes(path)) return 'twice';
-      run.owed.push(path);
-      return 'joined';
+  /**
+   * Returns the execution if the caller must execute the request. Returns null if an execution in progress will also answer the path, or if
+   * `full` was called, because the limit for re-executions is reached.
+   */
+  begin(header: Header, path: CopyPath, bytes: number, full: () => void): Run | null {
+    const { slot, seq } = header;
+    const open = this.open.get(slot);
+    if (open?.seq === seq) {
+      if (open.owed.includes(path.number)) path.duplicated(header);
+      else open.owed.push(path.number);
+      return null;
     }
-    if (this.runs.size >= this.countMax || this.bytesNow + bytes > this.bytesMax) return 'full';
-    this.runs.set(tagOf(slot, seq), { owed: [path], bytes });
+    if (this.runs.size >= this.countMax || this.bytesNow + bytes > this.bytesMax) {
+      full();
+      return null;
+    }
+    const run: Run = { seq, owed: [path.number], bytes };
+    this.runs.add(run);
+    this.open.set(slot, run);
     this.bytesNow += bytes;
-    return 'begun';
+    return run;
+  }
+
+  /** A new request has arrived in the slot: no further copy joins an execution of an earlier one. */
+  superseded(slot: number): void {
+    if (this.open.size > 0) this.open.delete(slot);
   }
 
   /** Removes an ended execution, and returns the paths that wait for the answer. The paths are in the order in which the copies arrived. */
-  end({ slot, seq }: Header): readonly number[] {
-    const tag = tagOf(slot, seq);
-    const run = this.runs.get(tag);
-    if (run === undefined) return [];
-    this.runs.delete(tag);
+  end(slot: number, run: Run): readonly number[] {
+    if (!this.runs.delete(run)) return [];
+    if (this.open.get(slot) === run) this.open.delete(slot);
     this.bytesNow -= run.bytes;
     return run.owed;
   }
 
   /** Removes a closed path from all executions, so that no more answers are sent to it. */
   forget(path: number): void {
-    for (const { owed } of this.runs.values()) {
+    for (const { owed } of this.runs) {
       const at = owed.indexOf(path);
       if (at >= 0) owed.splice(at, 1);
     }
   }
-}
-
-function tagOf(slot: number, seq: number): number {
-  return slot * SEQ_MODULUS + seq;
 }

@@ -2,13 +2,17 @@
 // they had not been received. No correct client loses its path.
 // Other copies are in session-copies.test.ts.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { REREAD_MAX_BYTES } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
+
+/** The numbers of a slot wrap soon, so that a tag comes again. */
+const MODULUS = 4;
+vi.mock('@rsio/protocol/link/limits', async (original) => ({ ...(await original<object>()), SEQ_MODULUS: 4 }));
 
 const RUNS_MAX = REREAD_MAX_BYTES / BODY_MAX_BYTES;
 
@@ -110,5 +114,26 @@ describe('late copies of a READ', () => {
     await finishAll(scene);
     await scene.turn();
     expect([scene.storage.begun.filter((op) => op === 'READ').length, hasEnded]).toEqual([RUNS_MAX, true]);
+  });
+
+  test('do not join an execution of an earlier request with the same tag', async () => {
+    const { scene, paths } = await sceneWithDoneReads(3, 1);
+    // A late copy is read again, and hangs. Its path ends, so that the client may use the slot again.
+    scene.storage.fill = 1;
+    await copies(scene, paths[1]!, 1);
+    paths[0]!.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, 1, Buffer.alloc(0));
+    paths[0]!.connection.encoder.flush();
+    await scene.turn();
+    scene.storage.fill = 2;
+    scene.storage.isFast = true;
+    for (let use = 2; use <= MODULUS + 1; use++) {
+      paths[0]!.io(OP.READ, { slot: 0, seq: use % MODULUS }, 0, IO_MAX_SECTORS);
+      await scene.turn();
+    }
+    scene.storage.isFast = false;
+    await copies(scene, paths[2]!, 1);
+    await finishAll(scene);
+    expect(paths[2]!.heard).toEqual(['READ answer 0/1 status 0']);
+    expect([paths[2]!.bodies[0]?.[0], scene.pools.bodies.lent.size, paths[0]!.closedReason]).toEqual([2, 0, null]);
   });
 });

@@ -33,7 +33,7 @@ import {
   validate,
 } from './request.ts';
 import { heldRequest, type HeldRequestPorts } from '../bandwidth/held-requests.ts';
-import { ReExecutions } from './re-executions.ts';
+import { ReExecutions, type Run } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../backends/io/served-volume.ts';
 import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
@@ -261,6 +261,8 @@ export class Session implements ServerPathEvents {
     this.nowMs = nowMs;
     switch (this.slots.receive(header, path.number, bodyBytes, nowMs)) {
       case 'new':
+        this.reexecutedReads.superseded(header.slot);
+        this.reexecutedMessages.superseded(header.slot);
         if (this.slots.executingBytes <= WINDOW_BYTES) {
           this.begin(path, header, body, offset);
         } else {
@@ -291,7 +293,7 @@ export class Session implements ServerPathEvents {
         this.change(path, header, body, offset);
         return;
       default:
-        this.message(header, body, offset, true);
+        this.message(header, body, offset, null);
     }
   }
 
@@ -303,10 +305,9 @@ export class Session implements ServerPathEvents {
     if (header.op === OP.READ && status === STATUS.OK) {
       this.read(path, header, false);
     } else if ((header.op === OP.LIST || header.op === OP.IOCTL) && status === STATUS.OK) {
-      const kind = this.reexecutedMessages.begin(header, path.number, 0);
-      if (kind === 'begun') this.message(header, body, offset, false);
-      else if (kind === 'full') path.violation(`More than ${SLOTS} message requests are executed again at once`);
-      else if (kind === 'twice') path.duplicated(header);
+      const full = (): void => path.violation(`More than ${SLOTS} message requests are executed again at once`);
+      const again = this.reexecutedMessages.begin(header, path, 0, full);
+      if (again !== null) this.message(header, body, offset, again);
     } else if (result !== null) {
       path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
     } else if (frameEntry(header.op)?.shape === 'message') {
@@ -348,7 +349,9 @@ export class Session implements ServerPathEvents {
 
   private readFromPool(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
     const lengthBytes = header.count * SECTOR_BYTES;
-    if (!first && !this.beginReread(path, header, lengthBytes)) return;
+    // A copy that exceeds the limit counts as not yet received.
+    const again = first ? null : this.reexecutedReads.begin(header, path, lengthBytes, () => path.defer(header));
+    if (!first && again === null) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
     const sinceMs = this.nowMs;
     open.inFlight.begin();
@@ -357,7 +360,7 @@ export class Session implements ServerPathEvents {
       path.owe(-lengthBytes);
       const status = this.volumes.outcome(open, ended);
       if (first) open.counters.ended(OP.READ, lengthBytes, status, this.ports.clock.monotonicMs() - sinceMs);
-      const owed = first ? this.slots.finish(header.slot, status) : this.reexecutedReads.end(header);
+      const owed = again === null ? this.slots.finish(header.slot, status) : this.reexecutedReads.end(header.slot, again);
       for (const number of owed) {
         const to = this.paths.get(number);
         if (to === undefined) continue;
@@ -370,17 +373,6 @@ export class Session implements ServerPathEvents {
       if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
     });
-  }
-
-  /**
-   * Returns true if the caller must execute this copy of a finished READ. Returns false if an execution in progress will answer the copy,
-   * or if too many bytes are already being read again. A copy that exceeds the limit is deferred and counts as not yet received.
-   */
-  private beginReread(path: ServerPath, header: Header, lengthBytes: number): boolean {
-    const kind = this.reexecutedReads.begin(header, path.number, lengthBytes);
-    if (kind === 'full') path.defer(header);
-    else if (kind === 'twice') path.duplicated(header);
-    return kind === 'begun';
   }
 
   private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {
@@ -451,13 +443,13 @@ export class Session implements ServerPathEvents {
     else this.volumes.space.execute(open, neededSpace(header), start, end);
   }
 
-  /** `first`: false if the request is executed again for late copies. */
-  private message(header: Header, body: Buffer, offset: number, first: boolean): void {
+  /** `again`: the execution for late copies; null for the first one. */
+  private message(header: Header, body: Buffer, offset: number, again: Run | null): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));
     const answered: Answered = (status, bodies, aux) => {
       const last = bodies[bodies.length - 1] ?? EMPTY;
-      const owed = first ? this.slots.finish(kept.slot, status, last, aux) : this.reexecutedMessages.end(kept);
+      const owed = again === null ? this.slots.finish(kept.slot, status, last, aux) : this.reexecutedMessages.end(kept.slot, again);
       for (const number of owed) {
         const to = this.paths.get(number);
         if (to === undefined) continue;

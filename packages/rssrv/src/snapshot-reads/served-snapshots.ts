@@ -10,7 +10,7 @@ import { isFor, type ServedVolume } from '../backends/io/served-volume.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import { otherParts, partSizes } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { filesOf, snapshotPaths, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, isReadable, snapshotPaths, type SnapshotRecord, unprovenText } from '../pools/snapshots/snapshot-record.ts';
 import { readersRefusal, type SnapshotReader } from '../volumes/volume-plan.ts';
 
 export interface ServedSnapshotsPorts {
@@ -66,7 +66,7 @@ export class ServedSnapshots {
     const volume = this.volumeOf(node, volumeName, universe);
     if (volume === null) return null;
     for (const pool of this.ports.pools()) {
-      const record = this.listOf(pool, volume.id).find((one) => one.name === snapshot);
+      const record = this.listOf(pool, volume.id).find((one) => one.name === snapshot && isReadable(one));
       if (record !== undefined && !this.leaving.has(record.id)) return this.served(pool, volume, record);
     }
     return null;
@@ -102,8 +102,9 @@ export class ServedSnapshots {
     const found = this.volumeOf(node, volume, universe);
     if (found === null) return null;
     const record = this.recordsOf(found.id ?? '').find((one) => one.name === snapshot);
+    if (record !== undefined && !isReadable(record)) return unprovenText(name);
     const lost = record === undefined ? undefined : this.placeOf(record.id)?.files.find(({ path }) => path === null);
-    if (lost !== undefined) return `Snapshot ${name} has a file in ${lost.pool}, which cannot be used: mount that pool`;
+    if (lost !== undefined) return `Snapshot ${name} has a file in a pool that cannot be used now`;
     return `Volume ${volume} has no snapshot ${snapshot ?? ''}`;
   }
 
@@ -112,6 +113,11 @@ export class ServedSnapshots {
     const records = id === null ? [] : this.recordsOf(id);
     const opening = records.length === 0 ? [] : this.ports.opening();
     return records.flatMap((record) => this.usersOf(record.id, opening, snapshotName(name, record.name)));
+  }
+
+  /** Number of clients that have a snapshot open, or are opening it. */
+  readerCount(id: string): number {
+    return this.usersOf(id, this.ports.opening(), '').length;
   }
 
   /** The snapshots of a volume in the order of their age, the oldest first. */

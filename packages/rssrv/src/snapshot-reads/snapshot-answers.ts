@@ -8,7 +8,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX, SNAPSHOTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { LayoutMap, type LayoutShape } from '../backends/layout/layout-map.ts';
 import { systemReflink } from '../pools/snapshots/reflink.ts';
-import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, isReadable, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { CHANGED, inSectors, UNCHANGED } from './changed-ranges.ts';
 import { type Compared, type ComparedFile, Comparisons } from './comparisons.ts';
 import { answeredEnd, mergedChanges } from './layout-changes.ts';
@@ -89,7 +89,7 @@ export class SnapshotAnswers {
   }
 
   private older({ id, volumeId }: SnapshotRecord, after: string | null): SnapshotReply {
-    const youngestFirst = this.snapshots.recordsOf(volumeId).toReversed();
+    const youngestFirst = this.snapshots.recordsOf(volumeId).filter(isReadable).toReversed();
     const begin = youngestFirst.findIndex((one) => one.id === (after ?? id)) + 1;
     // The list cannot continue after a snapshot that was removed since, and the client begins it again.
     if (begin === 0) throw gone(after ?? id);

@@ -137,6 +137,10 @@ export class ScheduleRunner {
     for (const found of this.scheduled()) {
       const { id } = found.manifest;
       const memory = this.memoryOf(id);
+      if (found.manifest.replica !== undefined) {
+        this.noteReplica(found, memory);
+        continue;
+      }
       const { due, stuck } = this.planOf(found);
       if (stuck !== null) this.noteStuck(found, stuck);
       // A snapshot that a command is making in the background is not waited for.
@@ -218,6 +222,18 @@ export class ScheduleRunner {
     const text = `Snapshot ${names} was not made by schedule: ${message}`;
     if (isNew) log.warn(text, eventOf(objectText(first.found, tried.length), '-', 'snapshot failed', text));
     else log.debug(text);
+  }
+
+  /** M22: only the holder of a mirror knows whether a replica has all writes. */
+  private noteReplica({ manifest, pool }: Found, memory: Memory): void {
+    if (memory.failure !== null) return;
+    const name = volumeText(manifest);
+    const text =
+      `the volume is a replica of a mirror, whose snapshots are made on the client that has it attached: ` +
+      `run rsconfig volume snapshot ${name}@NAME there from a timer`;
+    memory.failure = { atMs: this.ports.clock.wallMs(), text };
+    const whole = `Volume ${name} gets no snapshots by schedule: ${text}`;
+    this.ports.log.warn(whole, eventOf(objectText({ pool, manifest }, 1), '-', 'snapshot failed', whole));
   }
 
   /** Old snapshots that cannot be removed are no reason to try again soon. */

@@ -14,6 +14,7 @@ import { POOL_IDS, PoolScene, type SceneOptions } from '../testing/pool-scene.ts
 import { stopped } from '../testing/stopped-verbs.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../testing/volume-content.ts';
 import { snapshotsOf } from './snapshot-rules.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 usePoolDirectory();
 
@@ -55,13 +56,13 @@ test.each([
   const scene = await openAll({ limitBytes: 128 * KIB });
   await scene.create(request);
   const first = fill(scene, 1);
-  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
   fill(scene, 2);
   await scene.verbs.grow(DB, request.sizeBytes + 8 * KIB, LOCAL_ASKER, null);
   const second = fill(scene, 3);
   const promised = scene.pools.states.map(promisedBytes);
   expect(snapshotContent(scene, 'db', recordOf(scene, 'monday')).equals(first)).toBe(true);
-  await scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, null);
+  await scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, null, WHOLE_TURN);
   expect(volumeContent(scene, 'copy').equals(first)).toBe(true);
   expect(volumeIn(scene, 'copy').manifest.layout.kind).toBe(_kind);
   fill(scene, 4, 'copy');
@@ -72,6 +73,7 @@ test.each([
   expect(snapshotContent(scene, 'db', recordOf(scene, 'monday')).equals(first)).toBe(true);
   // Snapshots promise nothing; the clone does.
   await scene.verbs.remove(COPY, LOCAL_ASKER, null);
+  await scene.verbs.purgeRemoved({ volume: COPY, id: null, olderMs: 0 }, LOCAL_ASKER);
   expect(scene.pools.states.map(promisedBytes)).toEqual(promised);
   const before = NAMES.map((name) => filesIn(name).length);
   await scene.snapshots.remove({ ...DB, snapshot: kept!.name }, LOCAL_ASKER, null);
@@ -86,7 +88,7 @@ test('a rollback of a concat to a snapshot from before it went on in another poo
   const scene = await openAll();
   await scene.create({ pools: ['a', 'b'], sizeBytes: 16 * KIB });
   const first = fill(scene, 1);
-  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
   await scene.verbs.grow(DB, 24 * KIB, LOCAL_ASKER, null, 'c');
   const second = fill(scene, 2);
   const { kept } = await scene.snapshots.rollback(MONDAY, LOCAL_ASKER, null);
@@ -99,7 +101,7 @@ test('a volume that is deleted for good takes the files of its snapshots along, 
   const clock = { ...systemClock, wallMs: () => nowMs };
   const scene = await openAll({ clock });
   await scene.create(CONCAT);
-  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
   await scene.verbs.remove(DB, LOCAL_ASKER, null);
   await scene.pools.close();
   fs.renameSync(path.join(directory, 'b'), path.join(directory, 'away'));
@@ -119,7 +121,7 @@ describe('a stop after any step leaves the state before or after, in all pools, 
   const withSnapshot = async (scene: PoolScene): Promise<void> => {
     await scene.create(STRIPE);
     fill(scene, 1);
-    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
     fill(scene, 2);
   };
   const commitsAt = (found: readonly [string, string][]): string => {
@@ -136,13 +138,15 @@ describe('a stop after any step leaves the state before or after, in all pools, 
         await scene.create(STRIPE);
         fill(scene, 1);
       },
-      (scene) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r'),
+      (scene) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r', WHOLE_TURN),
       ABSENT,
     );
     expect(found).toEqual([
       ['snapshot: folder', 'before'],
       ['part: folder', 'before'],
       ['part: record', 'before'],
+      ['part: flushed', 'before'],
+      ['snapshot: flushed', 'before'],
       ['part: data', 'before'],
       ['part: durable', 'before'],
       ['snapshot: cloned', 'before'],
@@ -162,10 +166,10 @@ describe('a stop after any step leaves the state before or after, in all pools, 
         await scene.create({ name: 'log', pools: ['b', 'c'], sizeBytes: 16 * KIB });
         for (const name of ['db', 'log']) fill(scene, 1, name);
       },
-      (scene) => scene.snapshots.snapshot([MONDAY, { ...MONDAY, name: 'log' }], LOCAL_ASKER, null),
+      (scene) => scene.snapshots.snapshot([MONDAY, { ...MONDAY, name: 'log' }], LOCAL_ASKER, null, WHOLE_TURN),
       ['b'],
     );
-    expect(commitsAt(found)).toBe('snapshot: commit, 17 of 22');
+    expect(commitsAt(found)).toBe('snapshot: commit, 21 of 26');
   });
 
   test('a removal', async () => {
@@ -181,8 +185,8 @@ describe('a stop after any step leaves the state before or after, in all pools, 
   });
 
   test('a clone', async () => {
-    const found = await stopped(NAMES, withSnapshot, (scene) => scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, null), ['b']);
-    expect(commitsAt(found)).toBe('create: commit, 8 of 10');
+    const found = await stopped(NAMES, withSnapshot, (scene) => scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, null, WHOLE_TURN), ['b']);
+    expect(commitsAt(found)).toBe('create: commit, 10 of 12');
   });
 
   test('a rollback', async () => {
@@ -200,7 +204,7 @@ describe('refused', () => {
     const scene = await openAll({ reflink: { ...PLAIN_CLONES, cloneFile } });
     await scene.create(CONCAT);
     const before = scene.picture();
-    await expect(scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null)).rejects.toMatchObject({
+    await expect(scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN)).rejects.toMatchObject({
       code: 'E_NO_REFLINK',
       message: expect.stringContaining(`The file system of ${path.join(directory, 'b')} has no reflink`) as string,
     });
@@ -211,15 +215,15 @@ describe('refused', () => {
   test('a pool that is absent is named', async () => {
     const scene = await openAll();
     await scene.create(CONCAT);
-    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
     await scene.pools.close();
     fs.renameSync(path.join(directory, 'c'), path.join(directory, 'away'));
     const without = await openAll({ absent: ['c'] });
     const text = `Pool id ${POOL_IDS[2]}, which has a file of the volume, is not open: mount it, then run rsadm reload`;
     for (const verb of [
-      () => without.snapshots.snapshot([{ ...DB, snapshot: 'b' }], LOCAL_ASKER, null),
+      () => without.snapshots.snapshot([{ ...DB, snapshot: 'b' }], LOCAL_ASKER, null, WHOLE_TURN),
       () => without.snapshots.remove(MONDAY, LOCAL_ASKER, null),
-      () => without.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, null),
+      () => without.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, null, WHOLE_TURN),
       () => without.snapshots.rollback(MONDAY, LOCAL_ASKER, null),
     ])
       await expect(verb()).rejects.toMatchObject({ code: 'E_POOL', message: text });
@@ -230,6 +234,6 @@ describe('refused', () => {
     const asker: Asker = { node: 'big-2', role: 'manage', pools: ['a', 'b'], limitBytes: null };
     const scene = await openAll();
     await scene.create(CONCAT);
-    await expect(scene.snapshots.snapshot([MONDAY], asker, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    await expect(scene.snapshots.snapshot([MONDAY], asker, null, WHOLE_TURN)).rejects.toMatchObject({ code: 'E_RIGHTS' });
   });
 });

@@ -15,9 +15,9 @@ import type { Turn } from '../requests/turn.ts';
 import { NO_HOLD, PLAIN_CLONES } from '../testing/plain-clones.ts';
 import { DB, directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
-import { stopped } from '../testing/stopped-verbs.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../testing/volume-content.ts';
 import { snapshotsOf } from './snapshot-rules.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 usePoolDirectory();
 
@@ -27,8 +27,6 @@ const STRIPE = { pools: NAMES, chunkBytes: 4 * KIB, sizeBytes: 32 * KIB };
 const MONDAY = { ...DB, snapshot: 'monday' };
 const OLD = { ...DB, snapshot: 'old' };
 const COPY = { name: 'copy', universe: 0 };
-/** A stop at each step starts many servers, and the machine may be busy. */
-const STOPS_MS = 90_000;
 
 /** Work that waits for the test. */
 class Gate {
@@ -63,7 +61,7 @@ class Server {
   }
 
   change<T>(work: (turn: Turn) => Promise<T>): Promise<T> {
-    return this.queue.run(work);
+    return this.queue.run(work, 'a change by command');
   }
 
   snapshot(name = MONDAY): Promise<unknown> {
@@ -167,35 +165,6 @@ describe.each([
     expect(again.names).toEqual(['old', 'monday']);
   });
 
-  test(
-    'a stop at each step',
-    async () => {
-      const snapshot = await stopped(
-        NAMES,
-        async (scene) => void fill((await scene.create(request), scene), 1),
-        (scene) => new ChangeQueue().run((turn) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r', turn)),
-      );
-      const commit = snapshot.findIndex(([step]) => step === 'snapshot: commit');
-      expect(snapshot.slice(0, commit).every(([, state]) => state === 'before')).toBe(true);
-      expect(snapshot.slice(commit).every(([, state]) => state === 'after')).toBe(true);
-      expect(snapshot.map(([step]) => step)).toContain('snapshot: flushed');
-      const clone = await stopped(
-        NAMES,
-        async (scene) => {
-          await scene.create(request);
-          fill(scene, 1);
-          await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
-        },
-        (scene) => new ChangeQueue().run((turn) => scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, 'r', turn)),
-      );
-      const created = clone.findIndex(([step]) => step === 'create: commit');
-      expect(clone.slice(0, created).every(([, state]) => state === 'before')).toBe(true);
-      expect(clone.slice(created).every(([, state]) => state === 'after')).toBe(true);
-      expect(clone.map(([step]) => step)).toContain('clone: aside');
-    },
-    STOPS_MS,
-  );
-
   test('a stop while the chunks are cloned, after other changes', async () => {
     const gate = new Gate();
     const { server, snapshot } = await making(request, gate);
@@ -246,7 +215,7 @@ test('changes of the volume of a snapshot that is being made are refused, naming
     () => scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null),
     () => scene.verbs.remove(DB, LOCAL_ASKER, null),
     () => scene.snapshots.rollback(OLD, LOCAL_ASKER, null),
-    () => scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null),
+    () => scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN),
     async () => decideMove({ pools: scene.pools.states, configured: [] }, volumeIn(scene, 'db'), 'b', LOCAL_ASKER),
     () => scene.verbs.whileUnserved(volumeIn(scene, 'db'), () => Promise.resolve()),
   ];
@@ -255,7 +224,9 @@ test('changes of the volume of a snapshot that is being made are refused, naming
       code: 'E_BUSY',
       message: 'Snapshot db@monday is being made: try again when it is there',
     });
-  await expect(server.change(() => scene.snapshots.snapshot([OLD], LOCAL_ASKER, null))).rejects.toMatchObject({ code: 'E_EXISTS' });
+  await expect(server.change(() => scene.snapshots.snapshot([OLD], LOCAL_ASKER, null, WHOLE_TURN))).rejects.toMatchObject({
+    code: 'E_EXISTS',
+  });
   await server.change(() => scene.verbs.set(DB, { schedule: null }, LOCAL_ASKER, null));
   await server.clone();
   await server.change(() => scene.snapshots.remove(OLD, LOCAL_ASKER, null));

@@ -10,6 +10,7 @@ import { DB, directory, scenes, usePoolDirectory } from '../testing/pool-directo
 import { PoolScene } from '../testing/pool-scene.ts';
 import { volumeIn, writeVolume } from '../testing/volume-content.ts';
 import { snapshotsOf } from './snapshot-rules.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 usePoolDirectory();
 
@@ -39,45 +40,48 @@ test.each([
   async (_what, several) => {
     const scene = await withVolume(CLIENT, several);
     for (const name of ['a', 'b', 'c']) {
-      const [made] = await scene.snapshots.snapshot([at(name)], CLIENT, null);
+      const [made] = await scene.snapshots.snapshot([at(name)], CLIENT, null, WHOLE_TURN);
       expect(made!.record.usedBytes).toBe(SIZE);
     }
     expect(owned(scene)).toBe(LIMIT);
     const refused = { code: 'E_RIGHTS', message: expect.stringContaining('asks for 64k and has 256k of its limit 256k: remove') as string };
-    await expect(scene.snapshots.snapshot([at('d')], CLIENT, null)).rejects.toMatchObject(refused);
+    await expect(scene.snapshots.snapshot([at('d')], CLIENT, null, WHOLE_TURN)).rejects.toMatchObject(refused);
     await expect(scene.snapshots.rollback(at('a'), CLIENT, null)).rejects.toMatchObject(refused);
-    await expect(scene.snapshots.clone(at('a'), { name: 'copy', universe: 0 }, CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    await expect(scene.snapshots.clone(at('a'), { name: 'copy', universe: 0 }, CLIENT, null, WHOLE_TURN)).rejects.toMatchObject({
+      code: 'E_RIGHTS',
+    });
     // An administrator has no limit, and what it makes counts for nobody.
-    await scene.snapshots.snapshot([at('d')], LOCAL_ASKER, null);
+    await scene.snapshots.snapshot([at('d')], LOCAL_ASKER, null, WHOLE_TURN);
     expect(owned(scene)).toBe(LIMIT);
     await scene.snapshots.remove(at('a'), CLIENT, null);
-    await scene.snapshots.snapshot([at('e')], CLIENT, null);
-    await expect(scene.snapshots.snapshot([at('f')], CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
-    // The limit holds over a restart, and for a volume that comes back.
+    await scene.snapshots.snapshot([at('e')], CLIENT, null, WHOLE_TURN);
+    await expect(scene.snapshots.snapshot([at('f')], CLIENT, null, WHOLE_TURN)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    // The limit holds over a restart, and for a removed volume with its snapshots, until that is deleted for good.
     const { pool, manifest } = volumeIn(scene, 'db');
     await scene.verbs.remove(DB, CLIENT, null);
-    expect(owned(scene)).toBe(0);
-    await scene.create({ name: 'other', pool: 'slow', sizeBytes: SIZE }, CLIENT);
-    await expect(scene.verbs.restore(DB, CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
-    await scene.verbs.remove({ name: 'other', universe: 0 }, CLIENT, null);
+    expect(owned(scene)).toBe(LIMIT);
+    await expect(scene.create({ name: 'other', pool: 'slow', sizeBytes: SIZE }, CLIENT)).rejects.toMatchObject({ code: 'E_RIGHTS' });
     await scene.verbs.restore(DB, CLIENT, null);
     await scene.pools.close();
     const again = await PoolScene.open(directory, { clock: systemClock, names: ['fast', 'slow'] });
     scenes.push(again);
     expect(owned(again)).toBe(LIMIT);
     expect(snapshotsOf({ pool, manifest }).list).toHaveLength(4);
+    await again.verbs.remove(DB, CLIENT, null);
+    await again.verbs.purgeRemoved({ volume: DB, id: null, olderMs: 0 }, CLIENT);
+    expect(owned(again)).toBe(0);
   },
 );
 
 test('snapshots of a volume of others count for the client that makes them', async () => {
   const scene = await withVolume(LOCAL_ASKER);
-  for (const name of ['a', 'b', 'c', 'd']) await scene.snapshots.snapshot([at(name)], CLIENT, null);
-  await expect(scene.snapshots.snapshot([at('e')], CLIENT, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+  for (const name of ['a', 'b', 'c', 'd']) await scene.snapshots.snapshot([at(name)], CLIENT, null, WHOLE_TURN);
+  await expect(scene.snapshots.snapshot([at('e')], CLIENT, null, WHOLE_TURN)).rejects.toMatchObject({ code: 'E_RIGHTS' });
 });
 
 test('snapshots of a schedule count for the owner of the volume, and stop at its limit', async () => {
   const scene = await withVolume(CLIENT);
-  const scheduled = (name: string) => scene.snapshots.snapshot([{ ...at(name), schedule: 'hourly' }], LOCAL_ASKER, null);
+  const scheduled = (name: string) => scene.snapshots.snapshot([{ ...at(name), schedule: 'hourly' }], LOCAL_ASKER, null, WHOLE_TURN);
   for (const name of ['a', 'b', 'c']) await scheduled(name);
   expect(owned(scene)).toBe(LIMIT);
   await expect(scheduled('d')).rejects.toMatchObject({ code: 'E_RIGHTS' });

@@ -23,11 +23,19 @@ import {
   type VolumeName,
   volumeText,
 } from '../pools/catalogue.ts';
-import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
-import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
+import { isUuid, type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
+import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/snapshots/limits.ts';
+import { countSnapshots } from '../pools/snapshots/owned-bytes.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { checkNoReplica } from '../pools/replicas/replica-rules.ts';
-import { filesOf, type SnapshotRecord, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import {
+  filesOf,
+  isReadable,
+  type MirrorMoment,
+  type SnapshotRecord,
+  snapshotPaths,
+  unprovenText,
+} from '../pools/snapshots/snapshot-record.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../pools/snapshots/snapshot-scan.ts';
 
 export interface SnapshotName extends VolumeName {
@@ -38,6 +46,8 @@ export interface SnapshotName extends VolumeName {
 export interface NewSnapshot extends SnapshotName {
   /** Label of the rule of the schedule for which it is made; absent if a command makes it. */
   readonly schedule?: string;
+  /** Of a replica, by the holder of its mirror, which gives the snapshot its id, the same at all replicas; absent for other volumes. */
+  readonly moment?: MirrorMoment & { readonly id: string };
 }
 
 /** A snapshot with its volume. */
@@ -77,50 +87,82 @@ export function decideSnapshots(
   const texts = wanted.map(volumeText);
   const twice = texts.find((text, index) => texts.indexOf(text) !== index);
   if (twice !== undefined) throw new RsError('E_USAGE', `Volume ${twice} is given twice: give each volume once`);
-  const found = wanted.map((name) => ({ name, ...findVolume(catalogue, name) }));
+  const found = wanted.map((name) => ({ name, ...findVolume(catalogue, name, asker) }));
   for (const one of found) checkNew(catalogue, one, one.name, asker);
-  const total = catalogue.pools.reduce(
-    (sum, pool) => sum + [...pool.snapshots.values()].reduce((all, { list, making }) => all + list.length + making.length, 0),
-    0,
-  );
+  const total = countSnapshots(catalogue.pools, null);
   if (total + wanted.length > SNAPSHOTS_ALL_MAX)
     throw new RsError('E_LIMIT', `The volumes of this server have ${total} snapshots, and ${SNAPSHOTS_ALL_MAX} are allowed: remove some`);
   checkLimits(catalogue, found, asker, costs);
   const [home] = found;
   const group = { id: newId(), poolId: home?.pool.identity?.id ?? '', volumeId: home?.manifest.id ?? '' };
   const createdMs = Math.max(...found.map((one) => timeAfter(snapshotsOf(one), nowMs)));
-  return found.map(({ name: { snapshot, schedule }, pool, manifest }) => {
+  return found.map(({ name: { snapshot, schedule, moment }, pool, manifest }) => {
     const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
     const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
-    const made = schedule === undefined ? {} : { schedule };
-    const id = newId();
+    const made = { ...(schedule === undefined ? {} : { schedule }), ...(moment === undefined ? {} : { moment: unproven(moment) }) };
+    const id = moment?.id ?? newId();
     return { pool, manifest, record: { ...base, ...ownFiles(manifest, id, newId), ...made, id, name: snapshot } };
   });
 }
 
-/** Throws E_RIGHTS if a client would have more than its limit (pools/snapshots/owned-bytes.ts). */
+function unproven({ mirror, term, number }: MirrorMoment): NonNullable<SnapshotRecord['moment']> {
+  return { mirror, term, number, isProven: false };
+}
+
+/**
+ * M22: throws unless a plain volume has a snapshot made by a command for it, and a replica by the holder of its mirror. A replica may lack
+ * writes, which only the holder knows.
+ */
+function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest, moment: NewSnapshot['moment']): void {
+  const text = volumeText({ name, universe });
+  if (moment === undefined) {
+    if (replica === undefined) return;
+    throw new RsError(
+      'E_USAGE',
+      `Volume ${text} is a replica of mirror ${replica.mirror}, which may lack writes: snapshots of the mirror are made on the client that has it attached ` +
+        `(rsconfig volume snapshot ${text}@NAME, without --server)`,
+      { volume: text, mirror: replica.mirror },
+    );
+  }
+  if (replica?.mirror !== moment.mirror)
+    throw new RsError('E_USAGE', `Volume ${text} is no replica of mirror ${moment.mirror}`, { volume: text, mirror: moment.mirror });
+  if (!isUuid(moment.id)) throw new RsError('E_USAGE', `Wrong id of a snapshot ${quoteText(moment.id)}: it is a UUID`);
+  const all = catalogue.pools.flatMap(({ snapshots }) => [...snapshots.values()]);
+  if (all.some(({ list, pending, making }) => [...list, ...pending, ...making].some(({ id }) => id === moment.id)))
+    throw new RsError('E_EXISTS', `A snapshot with id ${moment.id} exists: choose another id`);
+}
+
+/** Throws E_LIMIT if a client would have more snapshots than its share, and E_RIGHTS if it would have more than its limit (pools/snapshots/owned-bytes.ts). */
 function checkLimits(
   catalogue: Catalogue,
   found: readonly (Found & { readonly name: NewSnapshot })[],
   asker: Asker,
   { usedBytes, limitOf }: SnapshotCosts,
 ): void {
-  const asked = new Map<string, number>();
+  const asked = new Map<string, { readonly bytes: number; readonly count: number }>();
   for (const { name, manifest } of found) {
     const node = name.schedule === undefined ? asker.node : manifest.owner;
-    if (node !== null) asked.set(node, (asked.get(node) ?? 0) + (usedBytes.get(manifest.id) ?? 0));
+    if (node === null) continue;
+    const { bytes, count } = asked.get(node) ?? { bytes: 0, count: 0 };
+    asked.set(node, { bytes: bytes + (usedBytes.get(manifest.id) ?? 0), count: count + 1 });
   }
-  for (const [node, bytes] of asked) {
+  for (const [node, { bytes, count }] of asked) {
+    const has = countSnapshots(catalogue.pools, node);
+    if (has + count > SNAPSHOTS_PER_CLIENT_MAX)
+      throw new RsError('E_LIMIT', `Client ${node} has ${has} snapshots, and ${SNAPSHOTS_PER_CLIENT_MAX} are allowed: remove some`, {
+        node,
+      });
     const payer: Asker = node === asker.node ? asker : { node, role: 'manage', pools: null, limitBytes: limitOf(node) };
     checkLimit(payer, ownedBytes(catalogue, node), bytes);
   }
 }
 
 /** Throws unless a snapshot of this name can be made of the volume. */
-function checkNew(catalogue: Catalogue, found: Found, name: SnapshotName, asker: Asker): void {
+function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot, asker: Asker): void {
   checkChange(catalogue, asker, found.pool, found.manifest, 'make snapshots');
   if (!isSnapshotName(name.snapshot))
     throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
+  checkMoment(catalogue, found.manifest, name.moment);
   snapshotSources(catalogue, found.manifest);
   const { list, pending } = snapshotsOf(found);
   if ([...list, ...pending].some((one) => one.name === name.snapshot))
@@ -139,18 +181,34 @@ function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
   return Math.max(nowMs, (list.at(-1)?.createdMs ?? -1) + 1);
 }
 
-/** Returns the snapshot. Throws E_UNKNOWN_SNAPSHOT, also for a wrong name, and what `findVolume` throws. */
+/** Returns the snapshot. Throws E_UNKNOWN_SNAPSHOT, also for a wrong name, what `findVolume` throws, and E_VOLUME for an unproven one. */
 export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
-  const found = findVolume(catalogue, wanted);
+  return proven(findAnySnapshot(catalogue, wanted, asker, what));
+}
+
+/** Like `findSnapshot`, unproven ones included: they can be proven and removed, and nothing else. */
+export function findAnySnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
+  const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
   return recordIn(found, wanted);
 }
 
+/** Throws E_VOLUME if the holder of the mirror has not said that the snapshot is one of the mirror (M22). */
+function proven(found: FoundSnapshot): FoundSnapshot {
+  const { manifest, record } = found;
+  if (isReadable(record)) return found;
+  const text = snapshotText({ ...manifest, snapshot: record.name });
+  throw new RsError('E_VOLUME', `${unprovenText(text)}: volume remove ${text} removes it`, {
+    volume: manifest.name,
+    snapshot: record.name,
+  });
+}
+
 /** Like `findSnapshot`, for reading it. Whoever may attach the volume may. */
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
-  const found = findVolume(catalogue, wanted);
+  const found = findVolume(catalogue, wanted, asker);
   if (!mayAttach(asker, found.manifest.clients)) throw unknownVolume(wanted);
-  return recordIn(found, wanted);
+  return proven(recordIn(found, wanted));
 }
 
 function recordIn(found: Found, wanted: SnapshotName): FoundSnapshot {
@@ -174,7 +232,7 @@ export function decideClone(
   const { sizeBytes, blockSizeBytes } = record;
   const files = filesOf(record);
   checkName(catalogue, to, null);
-  checkCount(catalogue);
+  checkCount(catalogue, asker);
   checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(files));
   checkPromise(pool, partSizes(files)[0] ?? 0);
   for (const part of snapshotParts(catalogue, record)) checkPromise(part.pool, part.record.sizeBytes);

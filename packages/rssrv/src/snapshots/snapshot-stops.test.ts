@@ -9,6 +9,7 @@ import { DB, directory, MIB, scenes, usePoolDirectory } from '../testing/pool-di
 import { PoolScene } from '../testing/pool-scene.ts';
 import { stopped } from '../testing/stopped-verbs.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 usePoolDirectory();
 
@@ -23,7 +24,7 @@ function fill(scene: PoolScene, name: string, value: number): void {
 async function withSnapshot(scene: PoolScene): Promise<void> {
   await scene.create();
   fill(scene, 'db', 1);
-  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
   fill(scene, 'db', 2);
 }
 
@@ -34,10 +35,11 @@ test('a snapshot', async () => {
       await scene.create();
       fill(scene, 'db', 1);
     },
-    (scene) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r'),
+    (scene) => scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'r', WHOLE_TURN),
   );
   expect(found).toEqual([
     ['snapshot: folder', 'before'],
+    ['snapshot: flushed', 'before'],
     ['snapshot: cloned', 'before'],
     ['snapshot: data', 'before'],
     ['snapshot: prepared', 'before'],
@@ -57,18 +59,18 @@ test('a repeated request for a group is not answered with a part of it, while th
   scenes.push(scene);
   await scene.create({ name: 'db', pool: 'fast' });
   await scene.create({ name: 'log', pool: 'slow' });
-  await expect(scene.snapshots.snapshot(group, LOCAL_ASKER, 'r')).rejects.toThrow();
+  await expect(scene.snapshots.snapshot(group, LOCAL_ASKER, 'r', WHOLE_TURN)).rejects.toThrow();
   fs.renameSync(path.join(moved, 'slow'), path.join(directory, 'away'));
   const half = await PoolScene.open(moved, { clock: systemClock, names, absent: ['slow'] });
   scenes.push(half);
   const why = 'Only 1 of the 2 snapshots of this request can be seen: the pools of the others are not open, or they were removed since';
   expect(() => half.snapshots.check(group, LOCAL_ASKER, 'r')).toThrow(why);
-  await expect(half.snapshots.snapshot(group, LOCAL_ASKER, 'r')).rejects.toMatchObject({ code: 'E_POOL', message: why });
+  await expect(half.snapshots.snapshot(group, LOCAL_ASKER, 'r', WHOLE_TURN)).rejects.toMatchObject({ code: 'E_POOL', message: why });
   await half.pools.close();
   fs.renameSync(path.join(directory, 'away'), path.join(moved, 'slow'));
   const whole = await PoolScene.open(moved, { clock: systemClock, names });
   scenes.push(whole);
-  expect(await whole.snapshots.snapshot(group, LOCAL_ASKER, 'r')).toHaveLength(2);
+  expect(await whole.snapshots.snapshot(group, LOCAL_ASKER, 'r', WHOLE_TURN)).toHaveLength(2);
 });
 
 test('snapshots of three volumes in two pools at one moment', async () => {
@@ -86,14 +88,15 @@ test('snapshots of three volumes in two pools at one moment', async () => {
         names.map((name) => ({ name, universe: 0, snapshot: 'monday' })),
         LOCAL_ASKER,
         null,
+        WHOLE_TURN,
       ),
   );
   const states = found.map(([, state]) => state);
   const first = states.indexOf('after');
   expect(found[first]![0]).toBe('snapshot: commit');
   expect(states).toEqual([...new Array<string>(first).fill('before'), ...new Array<string>(states.length - first).fill('after')]);
-  // Two steps for each volume before the commit of the first, two after it, and those two for both others.
-  expect([first, states.length]).toEqual([12, 18]);
+  // Five steps for each volume before the commit of the first, two after it, and those two for both others.
+  expect([first, states.length]).toEqual([15, 21]);
 });
 
 test('the removal of a snapshot', async () => {
@@ -107,11 +110,11 @@ test('the removal of a snapshot', async () => {
 
 test('a clone', async () => {
   const found = await stopped(['fast'], withSnapshot, (scene) =>
-    scene.snapshots.clone(MONDAY, { name: 'copy', universe: 0 }, LOCAL_ASKER, null),
+    scene.snapshots.clone(MONDAY, { name: 'copy', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN),
   );
   expect(found).toEqual([
     ['create: folder', 'before'],
-    ['clone: data', 'before'],
+    ['clone: aside', 'before'],
     ['create: manifest', 'before'],
     ['create: commit', 'after'],
     ['create: durable', 'after'],

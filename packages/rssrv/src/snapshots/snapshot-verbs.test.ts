@@ -14,6 +14,7 @@ import type { Moments } from '../pools/snapshots/moment.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
 import { withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
 import { type SnapshotName, snapshotsOf } from './snapshot-rules.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 usePoolDirectory();
 
@@ -62,7 +63,7 @@ async function withMonday(): Promise<PoolScene> {
   const scene = await open();
   await scene.create();
   fill(scene, 1);
-  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'first');
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'first', WHOLE_TURN);
   fill(scene, 2);
   return scene;
 }
@@ -71,7 +72,7 @@ test('a snapshot has the content of its moment, and keeps it', async () => {
   const scene = await withMonday();
   expect(contentOf(scene, 'db', 'snapshots/monday.data')).toBe('1 x 1048576');
   await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
-  await scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null);
+  await scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN);
   expect(contentOf(scene, 'db', 'snapshots/monday.data')).toBe('1 x 1048576');
   expect(contentOf(scene, 'db', 'snapshots/tuesday.data')).toBe('2 x 1048576, 0 x 1048576');
   expect(namesOf(scene)).toEqual(['monday', 'tuesday']);
@@ -83,12 +84,13 @@ test('the snapshots of a group have one time and one group, and are later than a
   const scene = await PoolScene.open(directory, { clock: { ...systemClock, wallMs: () => nowMs } });
   await scene.create();
   await scene.create({ name: 'log' });
-  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
   nowMs = 1_000;
   const made = await scene.snapshots.snapshot(
     ['db', 'log'].map((name) => ({ name, universe: 0, snapshot: 'tuesday' })),
     MANAGER,
     null,
+    WHOLE_TURN,
   );
   expect(made.map(({ record: { createdMs, creator } }) => [createdMs, creator])).toEqual([
     [2_001, 'big-2'],
@@ -109,7 +111,7 @@ describe('refused', () => {
   test.each(refusals)('%s', async (_what, changes, code, message) => {
     const scene = await withMonday();
     const before = scene.picture();
-    const refusal = scene.snapshots.snapshot([{ ...MONDAY, ...changes }], LOCAL_ASKER, null);
+    const refusal = scene.snapshots.snapshot([{ ...MONDAY, ...changes }], LOCAL_ASKER, null, WHOLE_TURN);
     await expect(refusal).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
     expect(scene.picture()).toBe(before);
     expect(await pictureOf(directory)).toBe(before);
@@ -122,10 +124,10 @@ describe('refused', () => {
       { ...MONDAY, snapshot: 'a' },
       { ...MONDAY, snapshot: 'b' },
     ];
-    await expect(scene.snapshots.snapshot(twice, LOCAL_ASKER, null)).rejects.toThrow('Volume db is given twice');
+    await expect(scene.snapshots.snapshot(twice, LOCAL_ASKER, null, WHOLE_TURN)).rejects.toThrow('Volume db is given twice');
     const many = Array.from({ length: SNAPSHOT_GROUP_MAX + 1 }, (_, index) => ({ name: `v${index}`, universe: 0, snapshot: 'a' }));
-    await expect(scene.snapshots.snapshot(many, LOCAL_ASKER, null)).rejects.toThrow(`and ${SNAPSHOT_GROUP_MAX + 1} are given`);
-    await expect(scene.snapshots.snapshot([], LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_USAGE' });
+    await expect(scene.snapshots.snapshot(many, LOCAL_ASKER, null, WHOLE_TURN)).rejects.toThrow(`and ${SNAPSHOT_GROUP_MAX + 1} are given`);
+    await expect(scene.snapshots.snapshot([], LOCAL_ASKER, null, WHOLE_TURN)).rejects.toMatchObject({ code: 'E_USAGE' });
   });
 
   test('more snapshots than a volume may have, also by a rollback', async () => {
@@ -140,7 +142,7 @@ describe('refused', () => {
       ),
     );
     const code = 'E_LIMIT';
-    await expect(scene.snapshots.snapshot([{ ...DB, snapshot: 'more' }], LOCAL_ASKER, null)).rejects.toMatchObject({ code });
+    await expect(scene.snapshots.snapshot([{ ...DB, snapshot: 'more' }], LOCAL_ASKER, null, WHOLE_TURN)).rejects.toMatchObject({ code });
     await expect(scene.snapshots.rollback(MONDAY, LOCAL_ASKER, null)).rejects.toMatchObject({ code });
   });
 
@@ -148,9 +150,9 @@ describe('refused', () => {
     const scene = await withMonday();
     const user: Asker = { ...MANAGER, role: 'use' };
     const verbs: readonly ((asker: Asker) => Promise<unknown>)[] = [
-      (asker) => scene.snapshots.snapshot([{ ...DB, snapshot: 'x' }], asker, null),
+      (asker) => scene.snapshots.snapshot([{ ...DB, snapshot: 'x' }], asker, null, WHOLE_TURN),
       (asker) => scene.snapshots.remove(MONDAY, asker, null),
-      (asker) => scene.snapshots.clone(MONDAY, COPY, asker, null),
+      (asker) => scene.snapshots.clone(MONDAY, COPY, asker, null, WHOLE_TURN),
       (asker) => scene.snapshots.rollback(MONDAY, asker, null),
     ];
     for (const verb of verbs) await expect(verb(user)).rejects.toMatchObject({ code: 'E_RIGHTS' });
@@ -165,7 +167,7 @@ describe('refused', () => {
     const other = { ...DB, snapshot: 'sunday' };
     for (const verb of [
       () => scene.snapshots.remove(other, LOCAL_ASKER, null),
-      () => scene.snapshots.clone(other, COPY, LOCAL_ASKER, null),
+      () => scene.snapshots.clone(other, COPY, LOCAL_ASKER, null, WHOLE_TURN),
       () => scene.snapshots.rollback(other, LOCAL_ASKER, null),
     ])
       await expect(verb()).rejects.toThrow('Volume db has no snapshot "sunday": volume show db lists them');
@@ -176,7 +178,7 @@ describe('a clone', () => {
   test('begins as the snapshot, for the same clients, and goes its own way', async () => {
     const scene = await withMonday();
     await scene.verbs.set(DB, { clients: ['big-2'] }, LOCAL_ASKER, null);
-    const { manifest } = await scene.snapshots.clone(MONDAY, COPY, MANAGER, null);
+    const { manifest } = await scene.snapshots.clone(MONDAY, COPY, MANAGER, null, WHOLE_TURN);
     expect(manifest).toMatchObject({ name: 'copy', sizeBytes: MIB, clients: ['big-2'], owner: 'big-2', readonly: false, thick: false });
     expect(scene.served.get('copy@0')?.id).toBe(manifest.id);
     expect(contentOf(scene, 'copy')).toBe('1 x 1048576');
@@ -190,8 +192,8 @@ describe('a clone', () => {
   test('needs a free name, room below the limit of the pool, and room below that of its owner', async () => {
     const scene = await PoolScene.open(directory, { clock: systemClock, limitBytes: 2 * MIB });
     await scene.create();
-    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
-    const clone = (to: string, asker = LOCAL_ASKER) => scene.snapshots.clone(MONDAY, { name: to, universe: 0 }, asker, null);
+    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
+    const clone = (to: string, asker = LOCAL_ASKER) => scene.snapshots.clone(MONDAY, { name: to, universe: 0 }, asker, null, WHOLE_TURN);
     await expect(clone('db')).rejects.toMatchObject({ code: 'E_EXISTS' });
     await expect(clone('a b')).rejects.toMatchObject({ code: 'E_USAGE' });
     await expect(clone('copy', { ...MANAGER, limitBytes: MIB - 1 })).rejects.toMatchObject({ code: 'E_RIGHTS' });
@@ -266,7 +268,7 @@ describe('a rollback', () => {
       });
       await scene.create();
       fill(scene, 1);
-      await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+      await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
       fill(scene, 2);
       isOn = true;
       await expect(scene.snapshots.rollback(MONDAY, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_POOL' });
@@ -301,7 +303,7 @@ describe('when the volume', () => {
     let nowMs = 0;
     const scene = await PoolScene.open(directory, { clock: { ...systemClock, wallMs: () => nowMs } });
     await scene.create();
-    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null);
+    await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
     await scene.verbs.remove(DB, LOCAL_ASKER, null);
     nowMs = 1e12;
     await scene.verbs.purgeExpired();
@@ -321,15 +323,15 @@ describe('when the volume', () => {
 describe('a repeated request (P5)', () => {
   test('makes no second snapshot, clone or rollback, also after a restart', async () => {
     const first = await withMonday();
-    await first.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, 'clone');
+    await first.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, 'clone', WHOLE_TURN);
     const { kept } = await first.snapshots.rollback(MONDAY, LOCAL_ASKER, 'back');
     fill(first, 7);
     await first.pools.close();
     const scene = await open();
     const before = scene.picture();
-    const [again] = await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'first');
+    const [again] = await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'first', WHOLE_TURN);
     expect(again?.record.name).toBe('monday');
-    expect((await scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, 'clone')).manifest.name).toBe('copy');
+    expect((await scene.snapshots.clone(MONDAY, COPY, LOCAL_ASKER, 'clone', WHOLE_TURN)).manifest.name).toBe('copy');
     expect((await scene.snapshots.rollback(MONDAY, LOCAL_ASKER, 'back')).kept).toEqual(kept);
     expect(scene.picture()).toBe(before);
     expect(contentOf(scene)).toBe('7 x 1048576');
@@ -341,7 +343,7 @@ describe('a repeated request (P5)', () => {
   test('removes no later snapshot of the same name', async () => {
     const first = await withMonday();
     await first.snapshots.remove(MONDAY, LOCAL_ASKER, 'gone');
-    await first.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'second');
+    await first.snapshots.snapshot([MONDAY], LOCAL_ASKER, 'second', WHOLE_TURN);
     await first.pools.close();
     const scene = await open();
     await scene.snapshots.remove(MONDAY, LOCAL_ASKER, 'gone');
@@ -367,11 +369,11 @@ describe('what fails', () => {
       },
     });
     const before = scene.picture();
-    await expect(scene.snapshots.snapshot(both, LOCAL_ASKER, null)).rejects.toThrow('A server process does not answer');
+    await expect(scene.snapshots.snapshot(both, LOCAL_ASKER, null, WHOLE_TURN)).rejects.toThrow('A server process does not answer');
     expect(scene.picture()).toBe(before);
     expect((fs.readdirSync(directory, { recursive: true }) as string[]).filter((name) => /monday/.test(name))).toEqual([]);
     isBusy = false;
-    await scene.snapshots.snapshot(both, LOCAL_ASKER, null);
+    await scene.snapshots.snapshot(both, LOCAL_ASKER, null, WHOLE_TURN);
     expect(scene.picture().match(/^snapshot /gm)).toHaveLength(2);
     await scene.pools.close();
   });
@@ -380,7 +382,7 @@ describe('what fails', () => {
     const scene = await withMonday();
     const file = path.join(files(scene).folder, 'snapshots', 'tuesday.data');
     fs.writeFileSync(file, 'mine');
-    const refusal = scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null);
+    const refusal = scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN);
     await expect(refusal).rejects.toMatchObject({ code: 'E_EXISTS' });
     expect(fs.readFileSync(file, 'utf8')).toBe('mine');
   });
@@ -388,7 +390,7 @@ describe('what fails', () => {
   test('a data file that is shorter than its volume has no snapshot', async () => {
     const scene = await withMonday();
     fs.truncateSync(files(scene).data, 512);
-    const refusal = scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null);
+    const refusal = scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN);
     await expect(refusal).rejects.toThrow('has 512 bytes, but the volume has 1048576');
     expect(namesOf(scene)).toEqual(['monday']);
   });

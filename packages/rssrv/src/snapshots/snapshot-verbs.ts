@@ -11,15 +11,15 @@ import { type Asker, checkLimit, checkRole } from '../pools/asker.ts';
 import {
   type Catalogue,
   type Found,
-  type NamedVolume,
   ownedBytes,
   partsOf,
   type PlacedPart,
   type PoolState,
   type Stamp,
   type VolumeName,
+  type ConfiguredVolume,
 } from '../pools/catalogue.ts';
-import { type Manifest, partSizes } from '../pools/disk/manifest.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { checkStamp, type PoolVerbs } from '../pools/pool-verbs.ts';
@@ -38,6 +38,7 @@ import {
   decideClone,
   decideRollback,
   decideSnapshots,
+  findAnySnapshot,
   findSnapshot,
   type FoundSnapshot,
   type NewSnapshot,
@@ -58,7 +59,7 @@ export interface SnapshotVerbsPorts {
   /** Returns a new random UUID in lower case. */
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
-  configured(): readonly NamedVolume[];
+  configured(): readonly ConfiguredVolume[];
   /** The limit of a client; null if it has none. */
   limitOf(node: string): number | null;
   /** Removes a snapshot that no client has open. Throws E_HELD, naming the clients (P4). `name`: such as `oracle@monday`. */
@@ -103,12 +104,7 @@ export class SnapshotVerbs {
   }
 
   /** Makes snapshots of several volumes at one moment (P1). */
-  async snapshot(
-    wanted: readonly NewSnapshot[],
-    asker: Asker,
-    requestId: string | null,
-    turn: Turn | null = null,
-  ): Promise<readonly FoundSnapshot[]> {
+  async snapshot(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null, turn: Turn): Promise<readonly FoundSnapshot[]> {
     checkRole(asker, 'manage', 'make snapshots');
     const done = this.answer(wanted, requestId);
     if (done !== null) return done;
@@ -116,24 +112,17 @@ export class SnapshotVerbs {
     const decided = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), this.costs(usedBytes));
     const plan = decided.map((one) => ({ ...one, record: withEstimate(one.record, usedBytes) }));
     const opened: OpenCopy[] = [];
-    let isBegun = turn === null;
+    let isBegun = false;
     try {
-      if (turn !== null) {
-        for (const { pool, record } of plan) this.putRecord(pool, record, withMaking);
-        await turn.aside(() => this.each(plan, (one) => this.steps.writeBack(one)));
-        isBegun = true;
-      }
+      for (const { pool, record } of plan) this.putRecord(pool, record, withMaking);
+      await turn.aside(() => this.each(plan, (one) => this.steps.writeBack(one)));
+      isBegun = true;
       // If a step before the commit point fails, `settleParts` undoes the change.
-      for (const one of turn === null ? plan : plan.map((before) => this.again(before))) {
-        if (turn === null) this.note(one.pool, one.record);
-        opened.push(await this.steps.begin(one));
-      }
-      if (turn === null) await this.copy(opened);
-      else
-        await turn.aside(async () => {
-          await this.copy(opened);
-          await this.each(plan, (one) => this.steps.flush(one));
-        });
+      for (const one of plan.map((before) => this.again(before))) opened.push(await this.steps.begin(one));
+      await turn.aside(async () => {
+        await this.copy(opened);
+        await this.each(plan, (one) => this.steps.flush(one));
+      });
       const prepared: FoundSnapshot[] = [];
       for (const one of plan) prepared.push(await this.steps.prepare(this.again(one)));
       await this.commitHome(prepared[0]!);
@@ -182,11 +171,27 @@ export class SnapshotVerbs {
     this.putRecord(found.pool, record, isBegun ? withPending : withoutMaking);
   }
 
+  /** Makes a snapshot of a replica one of its mirror, durably. `id`: of the snapshot that the holder means. */
+  async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
+    const { verbs, pools } = this.ports;
+    checkRole(asker, 'manage', 'make snapshots');
+    const found = findAnySnapshot(this.catalogue, wanted, asker, 'make snapshots');
+    const { pool, manifest, record } = found;
+    const { moment } = record;
+    if (record.id !== id || moment === undefined)
+      throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${snapshotText(wanted)} was replaced meanwhile: make it again`);
+    if (moment.isProven) return found;
+    const proven: SnapshotRecord = { ...record, moment: { ...moment, isProven: true } };
+    await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).rewrite(proven));
+    pools.putSnapshots(pool.name, manifest.id, (all) => withSnapshot({ ...all, list: all.list.filter((one) => one.id !== id) }, proven));
+    return { pool: this.poolNow(pool), manifest, record: proven };
+  }
+
   async remove(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<Found> {
     checkRole(asker, 'manage', 'remove snapshots');
     const done = this.removedBy(requestId);
     if (done !== null) return done;
-    const { pool, manifest, record } = findSnapshot(this.catalogue, wanted, asker, 'remove snapshots');
+    const { pool, manifest, record } = findAnySnapshot(this.catalogue, wanted, asker, 'remove snapshots');
     const parts = snapshotParts(this.catalogue, record);
     await this.ports.whileUnread(record, snapshotText(wanted), async () => {
       try {
@@ -202,27 +207,15 @@ export class SnapshotVerbs {
   }
 
   /** Creates a volume that begins as the snapshot, in the same pool or pools. */
-  async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null, turn: Turn | null = null): Promise<Found> {
+  async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null, turn: Turn): Promise<Found> {
     checkRole(asker, 'manage', 'clone snapshots');
-    const { pools, verbs } = this.ports;
-    const done = verbs.doneBy(requestId);
+    const done = this.ports.verbs.doneBy(requestId);
     if (done !== null) return done;
-    await pools.measure();
+    await this.ports.pools.measure();
     const source = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
-    const { pool, record } = source;
     const stamp = this.stamp(requestId);
     const planned = decideClone(this.catalogue, source, to, asker, stamp);
-    if (turn !== null) return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
-    const [firstBytes = 0] = partSizes(planned);
-    const manifest = await verbs.withNewParts(partsOf(this.catalogue, planned), this.steps.clone(source), async (stamps) => {
-      const created = await verbs.onDisk(pool, limitMs(record), (files) =>
-        files.create(planned, stamps, (file) => new SnapshotFiles(files).cloneData(record, file, firstBytes)),
-      );
-      pools.put(pool.name, created);
-      return created;
-    });
-    await verbs.serve(pool, null, manifest);
-    return { pool: this.poolNow(pool), manifest };
+    return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
   }
 
   /** Makes the files of the new volume while other changes are made. Its name and its room are checked again before it exists. */

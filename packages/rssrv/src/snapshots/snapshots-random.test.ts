@@ -14,6 +14,7 @@ import type { CreateRequest } from '../pools/catalogue.ts';
 import { NO_SNAPSHOTS } from '../pools/snapshots/snapshot-scan.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { snapshotContent, volumeContent, writeVolume } from '../testing/volume-content.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 40);
 const SEED = Number(process.env['SEED'] ?? 20);
@@ -110,9 +111,10 @@ function execute(scene: PoolScene, one: Order): Promise<unknown> {
         one.volumes.map((volume) => ({ ...at(volume), snapshot: one.name })),
         LOCAL_ASKER,
         null,
+        WHOLE_TURN,
       );
     case 'clone':
-      return scene.snapshots.clone(snapshot!, at(one.to), LOCAL_ASKER, null);
+      return scene.snapshots.clone(snapshot!, at(one.to), LOCAL_ASKER, null, WHOLE_TURN);
     case 'drop':
       return scene.snapshots.remove(snapshot!, LOCAL_ASKER, null);
     case 'rollback':

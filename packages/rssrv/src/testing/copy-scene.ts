@@ -35,7 +35,12 @@ export class CopyScene {
       ...{ clock: systemClock, pools, verbs, snapshots },
       log: { info: write, warn: write, error: write },
       file: path.join(scene.directory, 'jobs.json'),
-      triggers: { around: (_wanted, make) => make() },
+      triggers: {
+        around: (_wanted, checkWanted, make) => {
+          checkWanted();
+          return make();
+        },
+      },
       volumeSwitch: {
         clock: systemClock,
         volumes: { served: [], suspend: unused, sync: unused },
@@ -67,7 +72,7 @@ export class CopyScene {
 
   /** Begins a copy to a new volume, as a command does. */
   async copy(newName: string, changes: { snapshot?: string; pool?: string } = {}, asker: Asker = LOCAL_ASKER): Promise<JobView> {
-    const orders = this.service.orders(asker, { run: (change) => change(WHOLE_TURN) });
+    const orders = this.service.orders(asker, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
     const { snapshot = null, pool = null } = changes;
     const { job } = await orders['volume-copy']({ ...DB, snapshot, newName, newUniverse: 0, pool, limitBytes: null, request: null });
     return job;
@@ -75,7 +80,7 @@ export class CopyScene {
 
   /** Begins a copy to a file or an NBD server. */
   async export(target: string, changes: { force?: boolean; format?: 'raw' | 'qcow2' } = {}): Promise<JobView> {
-    const orders = this.service.orders(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN) });
+    const orders = this.service.orders(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
     const { force = false, format = null } = changes;
     const { job } = await orders['volume-export']({ ...DB, snapshot: null, target, format, force, limitBytes: null, request: null });
     return job;

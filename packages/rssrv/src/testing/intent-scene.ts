@@ -69,7 +69,7 @@ export async function open(disk = new SimulatedMapDisk(), regions = REGIONS): Pr
   const errors: string[] = [];
   const writer = new MapWriter(opened, disk, IDENTITY, (errno) => errors.push(errno));
   writer.sync(() => undefined);
-  return { disk, inner, backend: new IntentBackend(inner, opened.map, writer, disk), errors, trouble: opened.trouble };
+  return { disk, inner, backend: new IntentBackend(inner, opened.map, writer, disk, () => undefined), errors, trouble: opened.trouble };
 }
 
 /** Clears all regions but the last one, and writes there, so that the file is synced. */

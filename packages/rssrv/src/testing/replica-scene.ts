@@ -14,7 +14,7 @@ import { voterReplicas } from '../mirrors/own-replicas.ts';
 import type { Grant } from '../session/session-volumes.ts';
 import type { VoteRequest } from '../voters/session-votes.ts';
 import { Voters } from '../voters/voters.ts';
-import type { ClientIdentity } from '../workers/channel.ts';
+import type { ClientIdentity } from '../channel/channel.ts';
 import { OPEN, turns } from './contenders.ts';
 import { unhinderedPorts } from './grant-ports.ts';
 import { servedVolume } from './backend-scene.ts';
@@ -42,6 +42,8 @@ export class ReplicaScene {
   readonly clock = new FakeClock();
   readonly logged: string[] = [];
   /** What the test lets go wrong. */
+  /** Clients have the right to manage volumes. */
+  mayPlace = true;
   readonly faults = { isFlushed: true, placeFails: false };
   volumes: ServedVolume[];
   life = 0;
@@ -200,6 +202,7 @@ export class ReplicaScene {
         },
       },
       served: () => this.volumes,
+      whyNoPlace: (node) => (this.mayPlace ? null : `Client ${node} may not`),
       incarnationOf: () => this.incarnation,
       incarnationEnded: async () => void this.life++,
       order: (_node, work) => work(),

@@ -50,7 +50,10 @@ function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConf
   const { layout, ...others } = volume;
   const part = layout?.parts[index];
   if (part === undefined || part.path === null || part.pool === null)
-    throw new RsError('E_VOLUME', `Volume ${volume.name}: ${part?.trouble ?? 'one of its files is not known'}`, { volume: volume.name });
+    throw new RsError('E_VOLUME', `Volume ${volume.name}: ${part?.trouble ?? 'one of its files is not known'}`, {
+      volume: volume.name,
+      pool: volume.pool?.name,
+    });
   const { path, sizeBytes, pool, poolId, stamp } = part;
   const isThick = volume.pool?.isThick === true;
   return { ...others, path, sizeBytes, pool: { name: pool, stamp, ids: [poolId], isThick } };
@@ -73,10 +76,6 @@ export function handlesOf({ handle, parts }: Storage): readonly FileHandle[] {
 export function pathsOf({ path, parts }: Storage): readonly string[] {
   if (parts !== undefined) return parts.map((part) => part.path);
   return path === null ? [] : [path];
-}
-
-export function descriptorsOf(storage: Storage): number[] {
-  return handlesOf(storage).map(({ fd }) => fd);
 }
 
 /** Returns the names (see `storageName`) of all files of a volume. */

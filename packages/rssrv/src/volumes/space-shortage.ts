@@ -46,7 +46,7 @@ export class SpaceShortage {
   }
 
   /** `name`: name of the volume for the log. `poolId`: the pool that refused a write, if it is known. */
-  changed(session: string, volumeId: string, name: string, isWaiting: boolean, poolId: string | null = null): void {
+  changed(session: string, volumeId: string, name: string, isWaiting: boolean, poolId: string | null): void {
     const pool = this.poolNameOf(volumeId, poolId);
     if (pool !== null && isWaiting) this.pools.set(volumeId, pool);
     const sessions = this.waiting.get(volumeId) ?? new Set<string>();

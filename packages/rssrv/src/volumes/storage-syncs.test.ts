@@ -43,23 +43,25 @@ const hangs = (then = ''): string =>
 const go = (): void => fs.writeFileSync(path.join(directory, 'go'), '');
 
 test('a good sync resolves, on the given descriptor', async () => {
-  await expect(syncs().sync('a', 'needed', descriptor)).resolves.toBeUndefined();
+  await expect(syncs().sync('a', 'needed', { fd: descriptor })).resolves.toBeUndefined();
   const isOpen = `process.exit(require('fs').fstatSync(3).ino === ${fs.fstatSync(descriptor).ino} ? 0 : 1)`;
-  await expect(syncs(isOpen).sync('a', 'needed', descriptor)).resolves.toBeUndefined();
+  await expect(syncs(isOpen).sync('a', 'needed', { fd: descriptor })).resolves.toBeUndefined();
 });
 
 test('the errno of a failed sync is reported; a killed one counts as failed', async () => {
   const pipe = `process.stdout.write('EDQUOT'); process.exitCode = 1`;
-  await expect(syncs(pipe).sync('a', 'needed', descriptor)).rejects.toMatchObject({ code: 'EDQUOT' });
-  await expect(syncs(`process.kill(process.pid, 'SIGKILL')`).sync('a', 'needed', descriptor)).rejects.toMatchObject({ code: 'EIO' });
+  await expect(syncs(pipe).sync('a', 'needed', { fd: descriptor })).rejects.toMatchObject({ code: 'EDQUOT' });
+  await expect(syncs(`process.kill(process.pid, 'SIGKILL')`).sync('a', 'needed', { fd: descriptor })).rejects.toMatchObject({
+    code: 'EIO',
+  });
 });
 
 test('three volumes with hanging storage do not delay the sync of a fourth', async () => {
   const all = syncs(`if (require('fs').fstatSync(3).size === 0) { ${hangs()} }`);
   const good = fs.openSync(path.join(directory, 'good.img'), 'w+');
   fs.writeSync(good, 'x');
-  const hung = ['a', 'b', 'c'].map((id) => all.sync(id, 'needed', descriptor));
-  await expect(all.sync('good', 'needed', good)).resolves.toBeUndefined();
+  const hung = ['a', 'b', 'c'].map((id) => all.sync(id, 'needed', { fd: descriptor }));
+  await expect(all.sync('good', 'needed', { fd: good })).resolves.toBeUndefined();
   fs.closeSync(good);
   go();
   await Promise.all(hung);
@@ -67,14 +69,14 @@ test('three volumes with hanging storage do not delay the sync of a fourth', asy
 
 test('a sync that takes too long is reported as slow, a second one waits for it, and its late error is not lost', async () => {
   const all = syncs(hangs(`process.stdout.write('EIO'); process.exitCode = 1`));
-  const waiting = expect(all.sync('a', 'needed', descriptor)).rejects.toMatchObject({
+  const waiting = expect(all.sync('a', 'needed', { fd: descriptor })).rejects.toMatchObject({
     code: 'E_TIMEOUT',
     message: expect.stringContaining('15 s'),
   });
   clock.advance(STORAGE_SYNC_WAIT_MS);
   await waiting;
   expect(late).toEqual([]);
-  const second = expect(all.sync('a', 'needed', descriptor)).rejects.toMatchObject({ code: 'EIO' });
+  const second = expect(all.sync('a', 'needed', { fd: descriptor })).rejects.toMatchObject({ code: 'EIO' });
   go();
   await second;
   expect(late).toEqual(['a']);
@@ -85,9 +87,9 @@ test('a sync that nobody depends on leaves room for the others', async () => {
   const good = fs.openSync(path.join(directory, 'good.img'), 'w+');
   fs.writeSync(good, 'x');
   const ids = Array.from({ length: SPARE_STORAGE_SYNCS_MAX }, (_, index) => `v${index}`);
-  const hung = ids.map((id) => all.sync(id, 'spare', descriptor).catch(() => undefined));
-  await expect(all.sync('one more', 'spare', good)).rejects.toMatchObject({ code: 'E_TIMEOUT' });
-  await expect(all.sync('one more', 'needed', good)).resolves.toBeUndefined();
+  const hung = ids.map((id) => all.sync(id, 'spare', { fd: descriptor }).catch(() => undefined));
+  await expect(all.sync('one more', 'spare', { fd: good })).rejects.toMatchObject({ code: 'E_TIMEOUT' });
+  await expect(all.sync('one more', 'needed', { fd: good })).resolves.toBeUndefined();
   fs.closeSync(good);
   all.stop();
   await Promise.all(hung);
@@ -96,8 +98,22 @@ test('a sync that nobody depends on leaves room for the others', async () => {
 test('the number of concurrent syncs is bounded', async () => {
   // Dozens of Node processes would start for seconds. This program sleeps until it is killed.
   const all = syncsBy(['sleep', '3600']);
-  const hung = Array.from({ length: STORAGE_SYNCS_MAX }, (_, index) => all.sync(`v${index}`, 'needed', descriptor).catch(() => undefined));
-  await expect(all.sync('one more', 'needed', descriptor)).rejects.toMatchObject({ code: 'E_TIMEOUT' });
+  const hung = Array.from({ length: STORAGE_SYNCS_MAX }, (_, index) =>
+    all.sync(`v${index}`, 'needed', { fd: descriptor }).catch(() => undefined),
+  );
+  await expect(all.sync('one more', 'needed', { fd: descriptor })).rejects.toMatchObject({ code: 'E_TIMEOUT' });
   all.stop();
   await Promise.all(hung);
+});
+
+// Regression: the number of a volume that was closed meanwhile had become that of another file, whose sync was taken for the volume's.
+test('a sync that waited for another one does not sync a file that has the number of a closed one', async () => {
+  const all = syncs(hangs());
+  const file = { fd: descriptor };
+  const first = all.sync('a', 'needed', file);
+  const second = expect(all.sync('a', 'needed', file)).rejects.toMatchObject({ code: 'EBADF' });
+  file.fd = -1;
+  go();
+  await first;
+  await second;
 });

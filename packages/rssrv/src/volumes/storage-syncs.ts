@@ -4,6 +4,7 @@
 // caller, or to `failedLate` if the sync fails after the time-out.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { FileHandle } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
@@ -13,6 +14,9 @@ export interface StorageSyncEvents {
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   failedLate(volumeId: string): void;
 }
+
+/** A handle, whose `fd` is -1 when it is closed. */
+export type SyncedFile = Pick<FileHandle, 'fd'>;
 
 /** `spare`: nobody depends on the sync, so that it begins only if few are in progress. */
 export type SyncKind = 'needed' | 'spare';
@@ -46,9 +50,10 @@ export class StorageSyncs {
   /**
    * Resolves when all earlier writes to the volume are durable. If the storage reports an error, rejects with the errno in `code`. If the
    * storage does not answer, or too many syncs are running, rejects with E_TIMEOUT. A sync that has started continues after the time-out.
-   * `descriptors`: of all files of the volume.
+   * `files`: all files of the volume. If one of them was closed while the sync waited for another one, rejects with EBADF in `code`, because
+   * its number may be that of another file now.
    */
-  sync(volumeId: string, kind: SyncKind, ...descriptors: readonly number[]): Promise<void> {
+  sync(volumeId: string, kind: SyncKind, ...files: readonly SyncedFile[]): Promise<void> {
     return new Promise((resolve, reject) => {
       let isLate = false;
       const timer = this.clock.after(STORAGE_SYNC_WAIT_MS, () => {
@@ -60,7 +65,7 @@ export class StorageSyncs {
         if (isLate) return;
         const max = kind === 'spare' ? SPARE_STORAGE_SYNCS_MAX : STORAGE_SYNCS_MAX;
         if (this.running.size >= max) throw late(`${max} volumes are already being synced`);
-        await this.begin(volumeId, descriptors);
+        await this.begin(volumeId, files);
       };
       whenFree()
         .then(resolve, (error: Error) => {
@@ -76,7 +81,9 @@ export class StorageSyncs {
     for (const { child } of this.running.values()) child.kill('SIGKILL');
   }
 
-  private begin(volumeId: string, descriptors: readonly number[]): Promise<void> {
+  private begin(volumeId: string, files: readonly SyncedFile[]): Promise<void> {
+    const descriptors = files.map(({ fd }) => fd);
+    if (descriptors.some((fd) => fd < 0)) return Promise.reject(closed());
     const [program = '', ...args] = this.command;
     const child = spawn(program, [...args, String(descriptors.length)], { stdio: ['ignore', 'pipe', 'ignore', ...descriptors] });
     const outcome = this.outcomeOf(child).finally(() => this.running.delete(volumeId));
@@ -99,6 +106,10 @@ export class StorageSyncs {
       });
     });
   }
+}
+
+function closed(): Error {
+  return Object.assign(new Error('The volume was closed before its sync began'), { code: 'EBADF' });
 }
 
 function late(what: string): RsError {

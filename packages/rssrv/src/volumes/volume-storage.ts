@@ -69,14 +69,14 @@ export class StorageClaims {
 
 /** The error of a volume that may not be served, because it may be in another pool. */
 export function troubleOf({ name, pool }: ServerVolumeConfig): RsError | null {
-  return pool?.trouble === undefined ? null : new RsError('E_VOLUME', `Volume ${name}: ${pool.trouble}`, { volume: name });
+  return pool?.trouble === undefined ? null : new RsError('E_VOLUME', `Volume ${name}: ${pool.trouble}`, { volume: name, pool: pool.name });
 }
 
 /**
  * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before. If
  * `wasThere` is true, a missing file is an error, because an empty file must not replace lost content. Throws E_VOLUME.
  */
-export async function openStorage(volume: ServerVolumeConfig, id: string, ports: StoragePorts, wasThere = false): Promise<Storage> {
+export async function openStorage(volume: ServerVolumeConfig, id: string, ports: StoragePorts, wasThere: boolean): Promise<Storage> {
   const trouble = troubleOf(volume);
   if (trouble !== null) throw trouble;
   if (volume.layout !== undefined) return openParts(volume, volume.layout, (one) => openStorage(one, id, ports, true));

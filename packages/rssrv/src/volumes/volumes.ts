@@ -7,7 +7,7 @@ import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { syncUnsynced } from '../backends/faults/unsynced-log.ts';
 import { takeLocks } from '../locks/file-locks.ts';
 import { MarkWatch } from '../locks/mark-watch.ts';
-import { descriptorsOf, servedFile, singleFiles } from './open-storage.ts';
+import { handlesOf, servedFile, singleFiles } from './open-storage.ts';
 import { StorageSyncs, type SyncKind } from './storage-syncs.ts';
 import { VolumeChange } from './volume-change.ts';
 import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
@@ -111,13 +111,16 @@ export class Volumes {
 
   /**
    * Returns the id of a configured volume and the size at which it is served; the size is null if the volume is not open. While another
-   * volume has the name of a pool volume, the pool volume is not open.
+   * volume has the name of a pool volume, the pool volume is not open. `cut`: why an open volume is refused, because its storage was truncated;
+   * null if it is served.
    */
-  standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null } {
+  standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null; readonly cut: string | null } {
     const key = volumeKey(volume);
     const id = this.state.ids.get(key) ?? null;
-    if (volume.pool !== undefined && volume.id !== id) return { id: volume.id, sizeBytes: null };
-    return { id, sizeBytes: this.state.held.get(key)?.served.sizeBytes ?? null };
+    if (volume.pool !== undefined && volume.id !== id) return { id: volume.id, sizeBytes: null, cut: null };
+    const held = this.state.held.get(key);
+    const cut = held === undefined || this.suspended.has(held.served.id) ? null : held.cut;
+    return { id, sizeBytes: held?.served.sizeBytes ?? null, cut: cut?.message ?? null };
   }
 
   /**
@@ -130,7 +133,7 @@ export class Volumes {
     if (held === undefined || handle === null) return;
     try {
       const unsyncedFile = held.served.test?.unsyncedFile ?? null;
-      await (unsyncedFile === null ? this.syncs.sync(id, kind, ...descriptorsOf(held.storage)) : syncUnsynced(unsyncedFile, handle));
+      await (unsyncedFile === null ? this.syncs.sync(id, kind, ...handlesOf(held.storage)) : syncUnsynced(unsyncedFile, handle));
     } catch (thrown) {
       if (thrown instanceof RsError) throw thrown;
       throw volumeError(held.storage.volume, 'its storage reported an error during a sync', 'check the storage', thrown);
@@ -145,7 +148,7 @@ export class Volumes {
   async clearOldError(id: string): Promise<void> {
     const storage = this.heldBy(id)?.storage;
     if (storage === undefined || storage.handle === null) return;
-    await this.syncs.sync(id, 'needed', ...descriptorsOf(storage)).catch(() => undefined);
+    await this.syncs.sync(id, 'needed', ...handlesOf(storage)).catch(() => undefined);
   }
 
   /** Adds to the state the volumes on the same storage that were found truncated since `before`, while the change was prepared. */

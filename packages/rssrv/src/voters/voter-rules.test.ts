@@ -6,7 +6,18 @@ import { describe, expect, test } from 'vitest';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type Term, VOTED } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
-import { claim, confirm, type Decision, foundAgain, hasEnded, mayUse, newRecord, store, type VoterRecord } from './voter-rules.ts';
+import {
+  claim,
+  confirm,
+  type Decision,
+  foundAgain,
+  hasEnded,
+  mayUse,
+  newRecord,
+  store,
+  type VoterRecord,
+  whyNoSnapshot,
+} from './voter-rules.ts';
 
 const FOUND = { mirror: '0'.repeat(32), name: 'db', universe: 0 };
 const EMPTY = newRecord(FOUND, 'f'.repeat(32), 'big-1');
@@ -183,4 +194,18 @@ test('the configuration names the clients', () => {
   expect(mayUse(store(held, mine, config(1, 7)).record, 'big-2')).toBe(true);
   const named = store(held, mine, { ...config(1, 7), clients: ['big-2'] }).record;
   expect([mayUse(named, 'big-1'), mayUse(named, 'big-2')]).toEqual([false, true]);
+});
+
+test('a snapshot of a replica is made for the client that has the mirror, by a configuration of its term with the replica in sync (M22)', () => {
+  const mine: Term = { number: 3, node: 'big-1', instance: 1 };
+  const [a = '', b = ''] = IDENTITIES;
+  const held: VoterRecord = { ...EMPTY, promise: mine, stored: { term: mine, config: config(1, 1) } };
+  expect(whyNoSnapshot(held, a, mine)).toBeNull();
+  expect(whyNoSnapshot(held, b, mine)).toBe('its replica is not in sync');
+  expect(whyNoSnapshot(null, a, mine)).toBe('it has no record of the mirror');
+  expect(whyNoSnapshot({ ...held, promise: { ...mine, number: 4, node: 'big-2' } }, a, mine)).toContain('client big-2 has the mirror');
+  expect(whyNoSnapshot(held, a, { number: 3, node: 'big-2' })).toContain('client big-1 has the mirror');
+  const older = { term: { ...mine, number: 2 }, config: config(1, 3) };
+  expect(whyNoSnapshot({ ...held, stored: older }, a, mine)).toBe('it has no configuration of term 3 yet');
+  expect(whyNoSnapshot({ ...held, stored: { term: mine, config: config(2, 1, true) } }, a, mine)).toContain('has detached');
 });

@@ -79,6 +79,19 @@ export function confirm(record: VoterRecord, term: Term): Decision {
   return checkPromise(record, term) ?? done(record);
 }
 
+/**
+ * M22: returns why the client may have no snapshot made of a replica for its mirror; null if it may. The client has the mirror by the term
+ * `number`, and a configuration of that term has the replica in sync.
+ */
+export function whyNoSnapshot(record: VoterRecord | null, identity: string, { number, node }: Omit<Term, 'instance'>): string | null {
+  const { promise = null, stored = null } = record ?? {};
+  if (promise === null) return 'it has no record of the mirror';
+  if (promise.number !== number || promise.node !== node) return `client ${promise.node} has the mirror, by its term ${promise.number}`;
+  if (stored === null || compareTerms(stored.term, promise) !== 0) return `it has no configuration of term ${number} yet`;
+  if (stored.config.clean) return `client ${node} has detached the mirror`;
+  return stored.config.inSync.includes(identity) ? null : 'its replica is not in sync';
+}
+
 function checkPromise(record: VoterRecord, term: Term): Decision | null {
   const { promise } = record;
   const order = promise === null ? 1 : compareTerms(term, promise);

@@ -88,7 +88,7 @@ let logged: string[] = [];
 let mayFound = true;
 let hasReplica = false;
 let bar: string | null = null;
-const replicas = { has: () => hasReplica, whyNoTakeOver: () => bar };
+const replicas = { has: () => hasReplica, isHidden: () => false, whyNoTakeOver: () => bar };
 
 beforeEach(() => {
   folder = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rsio-voters-')), 'voters');

@@ -20,6 +20,8 @@ import { claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, ty
 export interface VoterReplicas {
   /** True if a volume of this server is a replica of the mirror. */
   has(mirror: string): boolean;
+  /** True if this server has a replica of the mirror that it does not offer to the client. */
+  isHidden(mirror: string, node: string): boolean;
   /** Returns why the client may not take this server's replica of the mirror from another client; null if it may. */
   whyNoTakeOver(mirror: string, node: string): string | null;
 }
@@ -198,6 +200,9 @@ export class Voters {
   }
 
   private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
+    // What a client cannot use it must not take from another one, not even with the vote of this server.
+    if (this.ports.replicas.isHidden(record.mirror, term.node))
+      return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
     const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;
     const decision = claim(record, term, takesOver && bar === null);
     return decision.voted === VOTED.HELD && bar !== null ? { ...decision, sentence: `${decision.sentence}. ${bar}` } : decision;

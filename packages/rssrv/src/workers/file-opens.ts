@@ -10,7 +10,7 @@ import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { closeAll } from '../confinement/descriptor-passing.ts';
 import { OPENS_MAX, OPENS_PER_DEVICE_MAX, OPENS_WAITING_MAX, OPEN_WAIT_MS } from '../confinement/limits.ts';
 import { openMap } from '../replicas/map-file.ts';
-import type { FilesAnswer } from './channel.ts';
+import type { FilesAnswer } from '../channel/channel.ts';
 
 interface WaitingOpen {
   readonly device: string;

@@ -14,6 +14,9 @@ const UNSHARED_THREADS = 14;
 /** Number of threads in the pool of a server process. */
 export const POOL_THREADS = STORAGE_THREADS + UNSHARED_THREADS;
 
+/** Lines about files of one volume that cannot be opened, in each interval of the rate-limited log. */
+export const FAILED_OPENS_LOGGED_MAX = 4;
+
 export const STANDBY_WORKERS = 1;
 /** A machine that boots, or emulates its processors, needs ten seconds and more: killing the process then would only begin again. */
 export const WORKER_START_TIMEOUT_MS = 60_000;

@@ -7,6 +7,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
@@ -26,8 +27,10 @@ import { closeAll, type DescriptorReceiver } from '../confinement/descriptor-pas
 import { BridgedBackend } from '../bridges/bridged-backend.ts';
 import type { Cloned } from '../moments/hold-messages.ts';
 import type { SnapshotReply } from '../snapshot-reads/snapshot-asks.ts';
+import { clientText, hasPath } from '../requests/client-text.ts';
 import { perFile } from './file-opens.ts';
-import type { SessionRequest, FromSession, ToSession } from './channel.ts';
+import { FAILED_OPENS_LOGGED_MAX } from './limits.ts';
+import type { SessionRequest, FromSession, ToSession } from '../channel/channel.ts';
 import { withIntents } from '../replicas/open-intents.ts';
 import { Session } from '../session/session.ts';
 import type { AdminReply } from '../session/session-admin.ts';
@@ -58,12 +61,14 @@ export class SessionHost {
   private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
   /** Volume id -> pool of the file that had no space last, of volumes over several pools. */
   private readonly fullPools = new Map<string, string>();
+  private readonly failedOpens: RateLimitedLog;
   private askNumber = 0;
   private ended: Promise<void> | null = null;
 
   /** `id` is the session id in hex. */
   constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
+    this.failedOpens = new RateLimitedLog(systemClock, ports.log, FAILED_OPENS_LOGGED_MAX);
     const { log, helper, threads, nowait, pools } = ports;
     this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
       clock: systemClock,
@@ -96,13 +101,16 @@ export class SessionHost {
           if (part !== undefined && statusOfErrno(errno) === STATUS.NO_SPACE) this.fullPools.set(volume.id, part.poolId);
           errors.note(operation, errno, part);
         };
-        const files = await this.filesOf(volume);
+        let files: PassedFiles | null = null;
         try {
+          files = await this.filesOf(volume);
           const onGuess = (path: string): void =>
             log.debug(`Volume ${volume.name}: the file system of ${path} cannot read without waiting, so that the time of reads decides`);
           const parts = { helper, threads, nowait, onGuess, onError, files: files ?? filesByPath };
           const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
           return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
+        } catch (thrown) {
+          throw this.forClient(volume, toRsError(thrown));
         } finally {
           closeAll(files?.rest() ?? []);
         }
@@ -162,7 +170,10 @@ export class SessionHost {
    * promise.
    */
   end(code: string, sentence: string): Promise<void> {
-    this.ended ??= this.session.end(code, sentence).then(() => this.ports.send({ type: 'ended' }));
+    this.ended ??= this.session.end(code, sentence).then(() => {
+      this.failedOpens.close();
+      this.ports.send({ type: 'ended' });
+    });
     return this.ended;
   }
 
@@ -236,6 +247,13 @@ export class SessionHost {
       },
       answered: () => void this.ask({ what: 'bridged', volumeId }),
     });
+  }
+
+  /** A client does not learn where the files of a pool are. It opens the volume again and again. */
+  private forClient({ name, pool }: ServedVolume, error: RsError): RsError {
+    if (pool === undefined || !hasPath(error.message)) return error;
+    this.failedOpens.note(`Volume ${name} was not opened`, () => this.ports.log.error(error.message, { volume: name }));
+    return new RsError(error.code, clientText(error.message, `Volume ${name} cannot be opened now`), error.context, error);
   }
 
   private adminFrom(answer: ListenerAnswer): AdminReply {

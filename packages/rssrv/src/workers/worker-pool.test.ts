@@ -1,13 +1,10 @@
 // The worker that a new session is given, with simulated processes that report how many sessions they have. Real processes are tested in
 // test/integration.
 
-import { PLAIN_FORM } from '@rsio/common/log/log-form';
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
 import { programVersion } from '@rsio/common/lib/version';
 import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
-
-const WAY = { file: '', form: PLAIN_FORM };
 
 /** A simulated process: reports its number of sessions, and can be gone. */
 class Stand {
@@ -32,7 +29,7 @@ class Stand {
     return { session, pid: this.number } as unknown as WorkerSession;
   }
 
-  reopenLog(level: string): void {
+  send({ level }: { readonly level: string }): void {
     this.levels.push(level);
   }
 
@@ -85,14 +82,14 @@ test('the standby worker counts: no standby is started that no session could get
   expect(pool.take('b').pid).toBe(2);
 });
 
-test('every process reopens the log, also those on standby, which may have been given it already', () => {
+test('every process is given the level of the log, also those on standby', () => {
   const { pool, all } = poolOf(3);
   pool.take('a');
   pool.take('b');
-  pool.reopenLogs('debug', WAY);
+  pool.setLogLevel('debug');
   expect(all.map(({ levels }) => levels)).toEqual([['debug'], ['debug']]);
   pool.fill();
-  pool.reopenLogs('info', WAY);
+  pool.setLogLevel('info');
   expect(all.map(({ levels }) => levels)).toEqual([['debug', 'info'], ['debug', 'info'], ['info']]);
 });
 

@@ -3,26 +3,20 @@
 // when its session has ended cleanly, or when the process and all its children have exited. Sockets in transit to an exited worker are
 // closed unread.
 
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
 import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from './limits.ts';
-import { openForAppending } from '@rsio/common/log/append-file';
-import type { LogWay } from '@rsio/common/log/log-form';
-import { openPipe } from '@rsio/common/log/pipe-sink';
-import type { Confinement } from '../confinement/confine.ts';
-import { closeAll, DescriptorSender } from '../confinement/descriptor-passing.ts';
-import type { SystemCalls } from '../confinement/system-calls.ts';
-import { type FromWorker, LISTENER_VERSION, type ToWorker } from './channel.ts';
+import { closeAll } from '../confinement/descriptor-passing.ts';
+import { type FromWorker, LISTENER_VERSION, type ToWorker } from '../channel/channel.ts';
+import { WorkerLines } from '../channel/worker-lines.ts';
 import { WorkerWatch } from './worker-watch.ts';
+import { type Confining, startProcess, type WorkerWire } from '../channel/worker-wire.ts';
 import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
-
-const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../worker.ts' : './worker.js', import.meta.url);
 
 /** Text about a blocked worker for log lines and refusals. */
 export const BLOCKED = 'is blocked in a call to the storage of one of its volumes';
@@ -33,9 +27,8 @@ export class Worker implements WorkerSessionPorts {
   readonly ended: Promise<void>;
   readonly clock: Clock;
   private readonly child: ChildProcess;
-  private readonly confining: Confining | null;
-  /** Passes descriptors to the process; null if it opens files itself. */
-  private readonly sender: DescriptorSender | null;
+  private readonly wire: WorkerWire;
+  private readonly log: Log;
   private readonly socketsInTransit = new Set<Socket>();
   /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
@@ -50,14 +43,25 @@ export class Worker implements WorkerSessionPorts {
    */
   readonly usable: Promise<void>;
 
-  /** `copiesLog` is true if the worker also logs to stderr, because rssrv runs in the foreground. */
-  constructor(clock: Clock, log: Log, copiesLog: boolean, record: (pid: number) => Promise<void>, confining: Confining | null = null) {
+  /** `confining`: null if the worker opens files itself. */
+  constructor(clock: Clock, log: Log, record: (pid: number) => Promise<void>, confining: Confining | null) {
     this.clock = clock;
-    this.confining = confining;
-    const [ours, ...given] = descriptorsFor(confining);
-    this.sender = confining === null || ours === undefined || ours === null ? null : new DescriptorSender(confining.calls, clock, ours);
-    this.child = forked(confining, given);
-    this.pid = this.child.pid ?? 0;
+    this.log = log;
+    let isReady: () => void = () => undefined;
+    this.wire = startProcess(clock, confining, workerEnvironment(process.env), {
+      received: (message) => {
+        if (message.type === 'ready') {
+          starting.cancel();
+          confining?.started(message.unprotected);
+          isReady();
+        } else this.receive(message);
+      },
+      broken: (reason) => this.broken(reason),
+    });
+    const { child } = this.wire;
+    this.child = child;
+    this.pid = child.pid ?? 0;
+    const lines = new WorkerLines(clock, log, this.pid, this.wire.lines);
     this.watch = new WorkerWatch({
       clock,
       ping: () => this.send({ type: 'ping' }),
@@ -72,34 +76,21 @@ export class Worker implements WorkerSessionPorts {
       this.kill();
     });
     const listens = new Promise<void>((resolve, reject) => {
-      this.child.on('message', (message) => {
-        if ((message as FromWorker).type === 'ready') resolve();
+      isReady = resolve;
+      child.on('error', (error) => {
+        if (child.pid === undefined) reject(notStarted(error));
       });
-      this.child.on('error', (error) => {
-        if (this.child.pid === undefined) reject(notStarted(error));
-      });
-      this.child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
+      child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
-    this.usable = Promise.all([this.child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
+    this.usable = Promise.all([child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
     // Nothing else handles a rejection for a standby worker, because no session awaits `usable` yet.
     this.usable.catch(() => undefined);
-    this.child.on('message', (message) => {
-      const heard = message as FromWorker;
-      if (heard.type === 'ready') {
-        starting.cancel();
-        confining?.started(heard.unprotected);
-      } else if (heard.type === 'pong') this.watch.answered();
-      else this.sessions.get(heard.session)?.receive(heard.message);
-    });
-    this.child.stderr?.on('data', (chunk: Buffer) => {
-      process.stderr.write(chunk);
-      // If the worker does not copy its log to stderr, any output on stderr explains why the worker died.
-      if (!copiesLog) log.error(`Server process ${this.pid}: ${chunk.toString().trim()}`);
-    });
+    child.on('exit', () => lines.exited());
     this.ended = new Promise<void>((resolve) => {
       const exited = (): void => {
         this.hasExited = true;
-        this.sender?.close();
+        this.wire.sender?.close();
+        lines.close();
         starting.cancel();
         this.watch.stop();
         for (const socket of this.socketsInTransit) socket.destroy();
@@ -109,9 +100,9 @@ export class Worker implements WorkerSessionPorts {
         resolve();
       };
       // Node.js emits 'close' when no process has the stderr pipe open, so the worker and its range helper have exited.
-      this.child.on('close', exited);
-      this.child.on('error', (error) => {
-        const isStarted = this.child.pid !== undefined;
+      child.on('close', exited);
+      child.on('error', (error) => {
+        const isStarted = child.pid !== undefined;
         log.error(isStarted ? `Server process ${this.pid}: ${error.message}` : notStarted(error).message);
         if (!isStarted) exited();
       });
@@ -162,36 +153,44 @@ export class Worker implements WorkerSessionPorts {
     else this.send({ type: 'exit' });
   }
 
-  send(message: ToWorker, socket?: Socket): void {
-    if (this.hasExited || !this.child.connected) {
-      socket?.destroy();
-      return;
-    }
-    if (socket === undefined) {
-      this.child.send(message, () => undefined);
+  send(message: ToWorker): void {
+    if (!this.hasExited) this.wire.send(message);
+  }
+
+  sendSocket(message: ToWorker & { type: 'session' }, socket: Socket): void {
+    if (this.hasExited) {
+      socket.destroy();
       return;
     }
     this.socketsInTransit.add(socket);
-    // Without `keepOpen`, Node.js would keep this process's copy of the socket until the worker confirms receipt. A dying worker never
-    // confirms receipt.
-    this.child.send(message, socket, { keepOpen: true }, () => {
-      // If the socket was sent, the channel has its own copy, so this process no longer needs the socket.
+    this.wire.sendSocket(message, socket, () => {
+      // If the socket was sent, the process has its own copy, so this process no longer needs the socket.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });
   }
 
   pass(descriptors: readonly number[]): Promise<number> {
-    if (this.sender !== null) return this.sender.pass(descriptors);
+    const { sender } = this.wire;
+    if (sender !== null) return sender.pass(descriptors);
     closeAll(descriptors);
     return Promise.reject(new RsError('E_INTERNAL', `Server process ${this.pid} takes no files`));
   }
 
-  /** Makes the worker use a newly opened log and the given level. */
-  reopenLog(level: string, way: LogWay): void {
-    const fresh = this.hasExited ? null : openedLog(this.confining, way);
-    const logTag = fresh === null ? null : (this.sender?.passNow([fresh]) ?? null);
-    this.send({ type: 'reopen-log', level, way, logTag });
+  private receive(message: Exclude<FromWorker, { type: 'ready' }>): void {
+    if (message.type === 'pong') {
+      this.watch.answered();
+      return;
+    }
+    const session = this.sessions.get(message.session);
+    if (session !== undefined) session.receive(message.message);
+    else if (!this.hasExited) throw new RsError('E_PROTOCOL', 'a message for a session that is not its own');
+  }
+
+  /** What else the process says may be wrong, too, and so may be what it does to the volumes. */
+  private broken(reason: string): void {
+    this.log.error(`Server process ${this.pid} sent what no server process sends (${reason}): it is killed, and its clients connect again`);
+    this.kill();
   }
 
   kill(): void {
@@ -199,59 +198,15 @@ export class Worker implements WorkerSessionPorts {
   }
 }
 
-/** What a worker is given instead of rights. Null for a worker that opens files itself. */
-export interface Confining extends Confinement {
-  readonly calls: SystemCalls;
-  readonly logWay: LogWay;
-  /** Called when a worker has started, with sentences about protection that this machine does not offer. */
-  started(unprotected: readonly string[]): void;
-}
-
-/** Returns the listener's end of the socket for descriptors, then what the worker inherits: the other end, and the log. */
-function descriptorsFor(confining: Confining | null): (number | null)[] {
-  if (confining === null) return [];
-  let pair: readonly (number | null)[] = [null, null];
-  try {
-    pair = confining.calls.socketPair();
-  } catch {
-    // The listener has no descriptor left. The process cannot be given files, and says so at each OPEN.
-  }
-  return [...pair, openedLog(confining, confining.logWay)];
+function notStarted(error: Error): RsError {
+  const errno = errnoName(error) ?? error.message;
+  const remedy = errnoRemedy(errno) ?? 'free memory, or raise the limit of processes';
+  return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
 /** Returns the environment of a worker. libuv must not use io_uring for files, because that would pass by the filter of system calls. */
 export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0', [LISTENER_VERSION]: programVersion() };
-}
-
-/** Starts the process. `given`: descriptors that it inherits, from 4 on; they are closed here. */
-function forked(confining: Confining | null, given: readonly (number | null)[]): ChildProcess {
-  try {
-    return fork(fileURLToPath(WORKER_MODULE), confining === null ? [] : [JSON.stringify({ user: confining.user })], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...given.map((one) => one ?? 'ignore')],
-      // Start a new process session, by whose id run-records.ts finds remaining helpers.
-      detached: true,
-      env: workerEnvironment(process.env),
-    });
-  } finally {
-    closeAll(given.filter((one): one is number => one !== null));
-  }
-}
-
-function openedLog(confining: Confining | null, { file, form }: LogWay): number | null {
-  try {
-    if (confining === null) return null;
-    return form.format === 'json' ? openForAppending(file) : openPipe(file);
-  } catch {
-    // The listener's own log reports this.
-    return null;
-  }
-}
-
-function notStarted(error: Error): RsError {
-  const errno = errnoName(error) ?? error.message;
-  const remedy = errnoRemedy(errno) ?? 'free memory, or raise the limit of processes';
-  return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
 /** All workers: those with sessions and those on standby. */
@@ -293,10 +248,10 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Makes every worker reopen the log and use the given log level. */
-  reopenLogs(level: string, way: LogWay): void {
+  /** Makes every worker use this log level. */
+  setLogLevel(level: string): void {
     this.removeEnded();
-    for (const worker of [...this.used, ...this.standby]) worker.reopenLog(level, way);
+    for (const worker of [...this.used, ...this.standby]) worker.send({ type: 'log-level', level });
   }
 
   /** Replaces the standby workers, because workers start with other rights from now on. */

@@ -9,13 +9,12 @@ import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { type SystemCalls, systemCalls } from '../confinement/system-calls.ts';
 import { chooseWorkerUser, type WorkerUserChoice } from '../confinement/worker-user.ts';
 import { FileOpens } from './file-opens.ts';
-import { type Confining, Worker } from './worker-pool.ts';
+import { Worker } from './worker-pool.ts';
+import type { Confining } from '../channel/worker-wire.ts';
 
 export interface WorkerRightsOptions {
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** True if workers also log to stderr. */
-  readonly foreground: boolean;
   /** Returns the volume or the snapshot with this id as it is served, or null. */
   served(id: string): ServedVolume | null;
   readonly mayInjectFaults: boolean;
@@ -77,8 +76,8 @@ export class WorkerRights {
 
   /** Starts a server process. `record` records its pid. */
   start(record: (pid: number) => Promise<void>): Worker {
-    const { clock, log, foreground } = this.options;
-    return new Worker(clock, log, foreground, record, this.confining());
+    const { clock, log } = this.options;
+    return new Worker(clock, log, record, this.confining());
   }
 
   /** Returns what the next server process is given; null if it opens files itself. */
@@ -88,7 +87,7 @@ export class WorkerRights {
     const started = (unprotected: readonly string[]): void => {
       for (const what of unprotected) this.say(`Server processes run ${what}: check the kernel, or what the container forbids`);
     };
-    return { user: this.choice.user, calls, logWay: this.options.log.way, started };
+    return { user: this.choice.user, calls, started };
   }
 
   private say(sentence: string): void {

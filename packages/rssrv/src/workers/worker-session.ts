@@ -3,8 +3,9 @@
 
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
 import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
-import type { FromSession, ToSession, ToWorker } from './channel.ts';
+import type { FromSession, ToSession, ToWorker } from '../channel/channel.ts';
 
 /** What a worker session needs from its worker. */
 export interface WorkerSessionPorts {
@@ -13,7 +14,9 @@ export interface WorkerSessionPorts {
   readonly clock: Clock;
   /** Time in ms for which storage has been blocking the worker; null if the worker is not blocked. */
   readonly blockedMs: number | null;
-  send(message: ToWorker, socket?: Socket): void;
+  send(message: ToWorker): void;
+  /** Sends a message with a connection, which is closed here. */
+  sendSocket(message: ToWorker & { type: 'session' }, socket: Socket): void;
   /** Passes descriptors, and closes them here. Returns their tag. Throws E_SYSTEM. */
   pass(descriptors: readonly number[]): Promise<number>;
   /** Called when the session has ended cleanly, or has never begun (`isUnused`). */
@@ -71,9 +74,12 @@ export class WorkerSession {
     return this.isAskedToEnd;
   }
 
+  /** `socket`: the connection of a `path`, which is closed here. */
   send(message: ToSession, socket?: Socket): void {
+    const named = { type: 'session', session: this.session, message } as const;
     if (this.isOver) socket?.destroy();
-    else this.worker.send({ type: 'session', session: this.session, message }, socket);
+    else if (socket === undefined) this.worker.send(named);
+    else this.worker.sendSocket(named, socket);
   }
 
   /** Passes descriptors to the process, and closes them here. Returns their tag. Throws E_SYSTEM. */
@@ -114,13 +120,16 @@ export class WorkerSession {
 
   // --- Reports of the worker
 
+  /** Throws E_PROTOCOL for what the worker may not send for this session. */
   receive(message: FromSession): void {
     if (message.type === 'ended') {
       this.resolveEnding();
       this.worker.sessionEnded(this);
     } else if (message.type === 'revoked') {
-      this.revoking.get(message.number)?.(message.isFlushed);
+      const answered = this.revoking.get(message.number);
+      if (answered === undefined) throw new RsError('E_PROTOCOL', 'an answer to a revocation that was not asked for');
       this.revoking.delete(message.number);
+      answered(message.isFlushed);
     } else {
       this.onMessage(message);
     }

@@ -54,7 +54,8 @@ export class App {
     this.ports = ports;
   }
 
-  handle(request: Request): Reply | Promise<Reply> {
+  /** `proven`: is told the token of a visitor. */
+  handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
     const { doors, assets, hub } = this.ports;
     const { method, path } = request;
     const refusal = doors.refusal(request);
@@ -64,6 +65,7 @@ export class App {
     const visitor = doors.visitor(request);
     if (visitor === null) return loginFirst(request);
     if ('status' in visitor) return visitor;
+    proven(visitor.token.name);
     hub.look();
     return method === 'POST' ? this.change(request, visitor) : this.show(request, visitor);
   }
@@ -126,7 +128,7 @@ export class App {
     // A program gets the outcome itself, a browser the page of the object.
     if (csrf === null) {
       return outcome.kind === 'confirm'
-        ? plain(409, 'Not done: repeat the order with confirm=yes')
+        ? plain(409, `Not done: repeat the order with confirm=${outcome.confirmation.object}`)
         : plain(outcome.isDone ? 200 : 422, outcome.text);
     }
     if (outcome.kind === 'confirm') return page(confirmPage(outcome.confirmation, hub.picture, this.view(request, visitor)).text);

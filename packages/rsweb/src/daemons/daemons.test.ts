@@ -62,7 +62,17 @@ const pool = {
     freeBytes: 50 * GIB,
     usableBytes: 45 * GIB,
   },
-  ...{ reserve: 0.05, promisedBytes: 0, limitBytes: null, isShort: false, fullPercent: null, volumes: 1, removed: 0, findings: [] },
+  ...{
+    reserve: 0.05,
+    promisedBytes: 0,
+    limitBytes: null,
+    isShort: false,
+    fullPercent: null,
+    volumes: 1,
+    removed: 0,
+    findings: [],
+    reflink: true,
+  },
 };
 
 function serverFacts(more: Partial<ServerFacts> = {}): ServerFacts {

@@ -1,11 +1,15 @@
 // Bounds of the HTTP server. Units are in the names.
-// Invariant: what one connection or one address takes leaves room for others.
+// Invariant: what one connection, address or token takes leaves room for others.
 
 import { assert } from '@rsio/common/lib/assert';
 
-export const WEB_CONNECTIONS_MAX = 512;
-/** Connections of one address; of an IPv6 address, of its /64 network. A proxy on this machine counts as one address. */
+/** Connections without a right token, and those of one address; of an IPv6 address, of its /64 network. */
+export const STRANGE_CONNECTIONS_MAX = 256;
 export const CONNECTIONS_PER_SOURCE_MAX = 128;
+/** Connections on which a right token was shown, and those of one token. Each open page has a stream. */
+export const PROVEN_CONNECTIONS_MAX = 256;
+export const CONNECTIONS_PER_TOKEN_MAX = 96;
+export const WEB_CONNECTIONS_MAX = STRANGE_CONNECTIONS_MAX + PROVEN_CONNECTIONS_MAX;
 export const REQUESTS_PER_CONNECTION_MAX = 10_000;
 /** The request line and all headers. */
 export const WEB_HEADERS_MAX_BYTES = 16 * 1_024;
@@ -28,5 +32,6 @@ export const CLOSE_MS = 2_000;
 export const ASSETS_MAX = 64;
 export const ASSETS_MAX_BYTES = 1_024 * 1_024;
 
-assert(CONNECTIONS_PER_SOURCE_MAX * 2 <= WEB_CONNECTIONS_MAX, 'One address must not take all connections');
+assert(CONNECTIONS_PER_SOURCE_MAX * 2 <= STRANGE_CONNECTIONS_MAX, 'One address must not take all connections');
+assert(CONNECTIONS_PER_TOKEN_MAX * 2 <= PROVEN_CONNECTIONS_MAX, 'One token must not take all connections');
 assert(HEADERS_MS <= REQUEST_MS && REQUEST_MS < SILENCE_MS, 'A request must not outlive its connection');

@@ -20,4 +20,5 @@ export interface EventStream {
 
 export type Reply = Answer | EventStream;
 
-export type Handler = (request: Request) => Reply | Promise<Reply>;
+/** `proven`: to be called with the name of the token that the request has shown. */
+export type Handler = (request: Request, proven: (token: string) => void) => Reply | Promise<Reply>;

@@ -14,10 +14,10 @@ import type { Credentials } from '../config/credentials.ts';
 import type { Listen } from '../config/value-types.ts';
 import { type Answer, plain, SECURITY_HEADERS } from './answer.ts';
 import { readBody } from './body.ts';
+import { type Connection, Connections } from './connections.ts';
 import {
   CLOSE_MS,
   WEB_CONNECTIONS_MAX,
-  CONNECTIONS_PER_SOURCE_MAX,
   HANDSHAKE_MS,
   WEB_HEADERS_MAX,
   WEB_HEADERS_MAX_BYTES,
@@ -54,7 +54,9 @@ export class WebServer {
   readonly isTls: boolean;
   private readonly ports: WebServerPorts;
   private readonly server: Server | TlsServer;
-  private readonly sources = new Map<string, number>();
+  private readonly connections = new Connections();
+  /** By their remote end: with TLS, a request has another socket than its connection. */
+  private readonly byEnd = new Map<string, Connection>();
 
   /** `credentials`: null for plain HTTP. Throws E_CONFIG if they cannot be used. */
   constructor(credentials: Credentials | null, ports: WebServerPorts) {
@@ -65,7 +67,8 @@ export class WebServer {
       credentials === null
         ? createServer(BOUNDS, take)
         : createTlsServer({ ...BOUNDS, handshakeTimeout: HANDSHAKE_MS, ...tlsOptions(credentials) }, take);
-    this.server.maxConnections = WEB_CONNECTIONS_MAX;
+    // Those beyond the bounds are ended by `connections`, and take a moment to close.
+    this.server.maxConnections = 2 * WEB_CONNECTIONS_MAX;
     this.server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
     this.server.maxHeadersCount = WEB_HEADERS_MAX;
     this.server.timeout = SILENCE_MS;
@@ -109,17 +112,12 @@ export class WebServer {
   }
 
   private count(socket: Socket): void {
-    const key = sourceKey(socket.remoteAddress ?? '');
-    const count = (this.sources.get(key) ?? 0) + 1;
-    if (count > CONNECTIONS_PER_SOURCE_MAX) {
-      socket.destroy();
-      return;
-    }
-    this.sources.set(key, count);
+    const end = endOf(socket);
+    const connection = this.connections.add(sourceKey(socket.remoteAddress ?? ''), () => void socket.destroy());
+    this.byEnd.set(end, connection);
     socket.once('close', () => {
-      const left = (this.sources.get(key) ?? 1) - 1;
-      if (left > 0) this.sources.set(key, left);
-      else this.sources.delete(key);
+      connection.closed();
+      if (this.byEnd.get(end) === connection) this.byEnd.delete(end);
     });
   }
 
@@ -128,7 +126,9 @@ export class WebServer {
     response.on('error', () => {});
     try {
       const request = await this.read(message);
-      const reply = 'status' in request ? request : await this.ports.handler(request);
+      const connection = this.byEnd.get(endOf(message.socket));
+      const proven = (token: string): void => connection?.prove(token);
+      const reply = 'status' in request ? request : await this.ports.handler(request, proven);
       if ('open' in reply) this.stream(reply, message, response);
       else this.send(reply, message, response);
     } catch (thrown) {
@@ -199,6 +199,10 @@ export class WebServer {
     });
     response.once('close', closed);
   }
+}
+
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function tlsOptions(credentials: Credentials): Credentials & { readonly minVersion: 'TLSv1.2' } {

@@ -5,7 +5,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Picture } from '../model/picture.ts';
 import { samplePicture, withFault } from '../testing/sample-picture.ts';
-import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_PER_TOKEN_MAX, STUCK_MS } from './limits.ts';
+import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS } from './limits.ts';
 import { Live } from './live.ts';
 
 class Browser {
@@ -132,4 +132,10 @@ test('streams of a token are bounded, and other tokens still get one', () => {
   for (let count = 0; count < STREAMS_PER_TOKEN_MAX; count++) open();
   expect(live.stream({ token: 'anna', isWelcome: () => true })).toBeNull();
   expect(open(new Browser(), 'bert').hasEnded).toBe(false);
+});
+
+test('two tokens that take all streams leave a third one its share', () => {
+  const all = Array.from({ length: STREAMS_MAX }, (_, at) => open(new Browser(), at % 2 === 0 ? 'anna' : 'bert'));
+  for (let count = 0; count < 10; count++) expect(open(new Browser(), 'carl').hasEnded).toBe(false);
+  expect(all.filter(({ hasEnded }) => hasEnded).length).toBe(10);
 });

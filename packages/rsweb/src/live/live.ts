@@ -1,5 +1,6 @@
 // The live stream: each browser gets the picture once, and then what changes. Invariants: a text is made once for all browsers; a browser that
-// takes nothing is left out, later gets the whole picture, and is disconnected in the end; the stream ends with the login.
+// takes nothing is left out, later gets the whole picture, and is disconnected in the end; the stream ends with the login; no token takes the
+// streams of all.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { EventSink, EventStream } from '../http/reply.ts';
@@ -37,10 +38,18 @@ export class Live {
     return this.streams.size > 0;
   }
 
-  /** A stream for one browser; null if there are too many. */
+  /** A stream for one browser; null if its token has too many. If all have too many, the token with the most loses its oldest one. */
   stream(watcher: Watcher): EventStream | null {
-    const ofToken = [...this.streams].filter(({ token }) => token === watcher.token).length;
-    if (this.streams.size >= STREAMS_MAX || ofToken >= STREAMS_PER_TOKEN_MAX) return null;
+    const counts = new Map<string, number>();
+    for (const { token } of this.streams) counts.set(token, (counts.get(token) ?? 0) + 1);
+    const own = counts.get(watcher.token) ?? 0;
+    if (own >= STREAMS_PER_TOKEN_MAX) return null;
+    if (this.streams.size >= STREAMS_MAX) {
+      const most = Math.max(...counts.values());
+      const oldest = [...this.streams].find(({ token }) => counts.get(token) === most);
+      if (own + 1 >= most || oldest === undefined) return null;
+      this.drop(oldest);
+    }
     return {
       open: (sink) => {
         const stream: Stream = { ...watcher, sink, isBehind: true, freeMs: this.clock.monotonicMs() };

@@ -1,10 +1,10 @@
 // Logins of browsers. The browser has a random id in a cookie; the table has its hash, so that nobody who reads memory from outside finds an id
-// by comparing times. Invariants: the table is bounded; a login ends with its token.
+// by comparing times. Invariants: the logins of each token are bounded; no token ends those of another one; a login ends with its token.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { WebToken } from '../config/rswebcfg.ts';
-import { SESSION_BYTES, SESSION_MAX_MS, SESSIONS_MAX } from './limits.ts';
+import { SESSION_BYTES, SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from './limits.ts';
 
 export interface Session {
   readonly token: WebToken;
@@ -31,7 +31,7 @@ export class Sessions {
   begin(token: WebToken): string {
     const id = randomBytes(SESSION_BYTES).toString('base64url');
     const nowMs = this.clock.monotonicMs();
-    if (this.kept.size >= SESSIONS_MAX) this.dropOne();
+    this.makeRoom(token);
     this.kept.set(keyOf(id), { token, csrf: randomBytes(SESSION_BYTES).toString('base64url'), beganMs: nowMs, usedMs: nowMs });
     return id;
   }
@@ -63,10 +63,11 @@ export class Sessions {
     }
   }
 
-  private dropOne(): void {
-    let oldest: [string, number] | null = null;
-    for (const [key, { usedMs }] of this.kept) if (oldest === null || usedMs < oldest[1]) oldest = [key, usedMs];
-    if (oldest !== null) this.kept.delete(oldest[0]);
+  private makeRoom({ name }: WebToken): void {
+    const own = [...this.kept].filter(([, { token }]) => token.name === name);
+    if (own.length < SESSIONS_PER_TOKEN_MAX) return;
+    const [key] = own.reduce((idle, one) => (one[1].usedMs < idle[1].usedMs ? one : idle));
+    this.kept.delete(key);
   }
 }
 

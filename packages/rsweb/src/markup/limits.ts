@@ -8,7 +8,7 @@ export const CLIENTS_DRAWN = 60;
 /** Volumes of a pool in the picture. */
 export const VOLUMES_DRAWN = 120;
 /** Findings on a page; the page says how many more there are. */
-export const FINDINGS_SHOWN = 50;
+export const FINDINGS_SHOWN = 80;
 /** Events on the page of an object. */
 export const EVENTS_SHOWN = 20;
 /** Points of a plot without script; a longer history is thinned out. */

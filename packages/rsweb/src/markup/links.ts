@@ -4,7 +4,7 @@
 import type { View } from './view.ts';
 
 /** The same page with other keys of the query; null removes a key. */
-export function sameWith({ path, query }: View, keys: Readonly<Record<string, string | null>>, fragment = ''): string {
+export function sameWith({ path, query }: View, keys: Readonly<Record<string, string | null>>, fragment: string): string {
   const next = new URLSearchParams(query);
   for (const [key, value] of Object.entries(keys)) {
     if (value === null) next.delete(key);

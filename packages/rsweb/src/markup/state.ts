@@ -35,7 +35,7 @@ const TONES: Readonly<Record<string, Tone>> = {
 const SIGNS: Readonly<Record<Tone, string>> = { good: '\u25cf', bad: '\u2716', warn: '\u25b2', idle: '\u25cb' };
 
 export function toneOf(state: string): Tone {
-  return TONES[state] ?? 'idle';
+  return (Object.hasOwn(TONES, state) ? TONES[state] : undefined) ?? 'idle';
 }
 
 export function stateBadge(state: string): Html {

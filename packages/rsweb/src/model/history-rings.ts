@@ -1,5 +1,5 @@
 // Keeps the figures of the last minutes and hours in memory. Pure but for what it keeps. Invariants: the memory is bounded over all objects
-// (HISTORY_BYTES_MAX); a volume that does nothing takes none of it.
+// (HISTORY_BYTES_MAX), and no machine takes the share of another one; a volume that does nothing takes none of it.
 
 import { type HistoryName, type HistoryView, type Ring, SERIES, type SeriesName } from './history.ts';
 import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, REORDER_MS, RINGS } from './limits.ts';
@@ -13,6 +13,8 @@ const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
 export class HistoryRings implements HistoryView {
   /** The object that was active longest ago first. */
   private readonly objects = new Map<HistoryName, Kept>();
+  /** Objects of each machine. */
+  private readonly counts = new Map<string | null, number>();
 
   ringsOf(of: HistoryName): readonly Ring[] {
     return (this.objects.get(of)?.rings ?? []).map((ring) => ring.view());
@@ -20,22 +22,27 @@ export class HistoryRings implements HistoryView {
 
   record({ takenMs, servers, clients, volumes, pools }: Picture): void {
     const sources = servers.some(({ machine }) => machine !== null) ? servers.filter(({ machine }) => machine !== null) : clients;
-    this.add('all', takenMs, figuresOf(sources.map(({ load }) => load)), true);
-    for (const { id, load } of servers) this.add(`server:${id}`, takenMs, figuresOf([load]), isActive(load));
-    for (const { id, load } of clients) this.add(`client:${id}`, takenMs, figuresOf([load]), isActive(load));
-    for (const { id, load } of volumes) this.add(`volume:${id}`, takenMs, figuresOf([load]), isActive(load));
-    for (const { id, totalBytes, freeBytes } of pools) {
+    const machines = new Map(servers.map(({ id, machine }) => [id, machine]));
+    const ofLoad = (kind: 'server' | 'client' | 'volume', { id, load }: Loaded, machine: string | null): void =>
+      this.add(`${kind}:${id}`, machine, takenMs, figuresOf([load]), isActive(load));
+    this.add('all', null, takenMs, figuresOf(sources.map(({ load }) => load)), true);
+    for (const server of servers) ofLoad('server', server, server.machine);
+    for (const client of clients) ofLoad('client', client, client.machine);
+    for (const volume of volumes) ofLoad('volume', volume, machines.get(volume.server) ?? null);
+    for (const { id, server, totalBytes, freeBytes } of pools) {
       const usedBytes = totalBytes === null || freeBytes === null ? null : totalBytes - freeBytes;
-      this.add(`pool:${id}`, takenMs, { usedBytes, totalBytes }, true);
+      this.add(`pool:${id}`, machines.get(server) ?? null, takenMs, { usedBytes, totalBytes }, true);
     }
   }
 
-  private add(name: HistoryName, atMs: number, figures: Figures, isBusy: boolean): void {
+  /** `machine`: the one that tells of it at first hand. */
+  private add(name: HistoryName, machine: string | null, atMs: number, figures: Figures, isBusy: boolean): void {
     let kept = this.objects.get(name);
     if (kept === undefined) {
-      if (!isBusy || !this.hasPlace(atMs)) return;
-      kept = { rings: RINGS.map(({ stepMs, length }) => new ObjectRing(stepMs, length)), busyMs: atMs };
+      if (!isBusy || !this.hasPlace(machine, atMs)) return;
+      kept = { rings: RINGS.map(({ stepMs, length }) => new ObjectRing(stepMs, length)), machine, busyMs: atMs };
       this.objects.set(name, kept);
+      this.count(machine, 1);
     } else if (isBusy && atMs - kept.busyMs >= REORDER_MS) {
       // The map keeps its order: what is busy goes to its end.
       kept.busyMs = atMs;
@@ -45,17 +52,39 @@ export class HistoryRings implements HistoryView {
     for (const ring of kept.rings) ring.add(atMs, figures);
   }
 
-  /** True if there is a place for another object. One that was busy a short time ago keeps its own. */
-  private hasPlace(atMs: number): boolean {
+  /** True if there is a place for another object. One that was busy a short time ago keeps its own, unless its machine has more than its share. */
+  private hasPlace(machine: string | null, atMs: number): boolean {
     if (this.objects.size < HISTORY_OBJECTS_MAX) return true;
     const [oldest] = this.objects;
-    if (oldest === undefined || Math.abs(atMs - oldest[1].busyMs) < HISTORY_IDLE_MS) return false;
-    return this.objects.delete(oldest[0]);
+    if (oldest !== undefined && Math.abs(atMs - oldest[1].busyMs) >= HISTORY_IDLE_MS) return this.drop(oldest);
+    const [greedy, most] = [...this.counts].reduce((first, next) => (next[1] > first[1] ? next : first));
+    const has = this.counts.get(machine) ?? 0;
+    if (has + 1 >= most) return false;
+    const victim = [...this.objects].find(([, kept]) => kept.machine === greedy);
+    return victim !== undefined && this.drop(victim);
   }
+
+  private drop([name, { machine }]: readonly [HistoryName, Kept]): boolean {
+    this.count(machine, -1);
+    return this.objects.delete(name);
+  }
+
+  private count(machine: string | null, more: number): void {
+    const count = (this.counts.get(machine) ?? 0) + more;
+    if (count > 0) this.counts.set(machine, count);
+    else this.counts.delete(machine);
+  }
+}
+
+interface Loaded {
+  readonly id: string;
+  readonly load: Load;
 }
 
 interface Kept {
   readonly rings: readonly ObjectRing[];
+  /** Machine that had told of it at first hand when it came. */
+  readonly machine: string | null;
   /** When it was busy last, to REORDER_MS. */
   busyMs: number;
 }

@@ -1,55 +1,76 @@
 // Puts what several sources tell into one picture. A server tells of its clients and a client of its servers, so the same object comes several
-// times: what a machine tells of itself counts, and the rest fills what is missing. Pure. Invariant: ids are unique within a list, and every list
-// is bounded.
+// times: what a machine tells of itself counts, and the rest fills what is missing. Whose word counts at all is decided before, in owners.ts. Pure.
+// Invariants: ids are unique within a list; every list is bounded, and no source takes the places of another one.
 
 import { ELEMENTS_MAX, EVENTS_MAX, FINDINGS_MAX } from './limits.ts';
 import type { Client, Finding, Machine, Mirror, Path, Picture, Server, Volume } from './picture.ts';
 
 /** `takenMs`: of the picture that is made. */
 export function merged(parts: readonly Picture[], takenMs: number): Picture {
-  const pools = unique(parts.flatMap((part) => part.pools));
   const volumes = volumesOf(parts);
+  const all = <T>(listOf: (part: Picture) => readonly T[]): readonly T[] => fairly(parts.map(listOf), ELEMENTS_MAX).flat();
   return {
     takenMs,
     machines: combined(
-      parts.flatMap((part) => part.machines),
+      all((part) => part.machines),
       joinMachines,
     ),
     servers: combined(
-      parts.flatMap((part) => part.servers),
+      all((part) => part.servers),
       joinServers,
     ),
     clients: combined(
-      parts.flatMap((part) => part.clients),
+      all((part) => part.clients),
       joinClients,
     ),
     paths: combined(
-      parts.flatMap((part) => part.paths),
+      all((part) => part.paths),
       joinPaths,
     ),
     volumes,
-    pools,
+    pools: unique(all((part) => part.pools)),
     mirrors: combined(
-      parts.flatMap((part) => part.mirrors),
+      all((part) => part.mirrors),
       joinMirrors,
     ),
     snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
-    findings: inOrder(parts.flatMap((part) => part.findings)),
-    events: unique(parts.flatMap((part) => part.events))
-      .toSorted((left, right) => left.atMs - right.atMs)
-      .slice(-EVENTS_MAX),
+    findings: findingsOf(parts.map(({ findings }) => findings)),
+    events: unique(
+      fairly(
+        parts.map(({ events }) => events.toSorted((left, right) => right.atMs - left.atMs)),
+        EVENTS_MAX,
+      ).flat(),
+    ).toSorted((left, right) => left.atMs - right.atMs),
   };
 }
 
-/** Errors first, and the older ones of each kind first. */
-export function inOrder(findings: readonly Finding[]): readonly Finding[] {
-  const rank = ({ severity, sinceMs }: Finding): [number, number] => [severity === 'error' ? 0 : 1, sinceMs ?? 0];
-  return unique(findings)
-    .toSorted((left, right) => {
-      const [a, b] = [rank(left), rank(right)];
-      return a[0] - b[0] || a[1] - b[1];
-    })
-    .slice(0, FINDINGS_MAX);
+/** Of each list in turn the next finding, which is its oldest; errors first. So the first ones are of all sources, whatever one of them tells. */
+export function findingsOf(lists: readonly (readonly Finding[])[]): readonly Finding[] {
+  const ordered = lists.map((list) =>
+    list.toSorted((left, right) => rankOf(left) - rankOf(right) || (left.sinceMs ?? 0) - (right.sinceMs ?? 0)),
+  );
+  const turns = new Map(ordered.flatMap((list) => list.map((one, at) => [one, at] as const)));
+  return unique(
+    fairly(ordered, FINDINGS_MAX)
+      .flat()
+      .toSorted((left, right) => rankOf(left) - rankOf(right) || (turns.get(left) ?? 0) - (turns.get(right) ?? 0)),
+  );
+}
+
+function rankOf({ severity }: Finding): number {
+  return severity === 'error' ? 0 : 1;
+}
+
+/** The beginning of each list, `most` elements together. A list that is shorter than its share leaves the rest to the others. */
+function fairly<T>(lists: readonly (readonly T[])[], most: number): readonly (readonly T[])[] {
+  const shares = lists.map(() => 0);
+  let left = most;
+  const bySize = lists.map(({ length }, at) => ({ length, at })).toSorted((one, other) => one.length - other.length);
+  for (const [rank, { length, at }] of bySize.entries()) {
+    shares[at] = Math.min(length, Math.floor(left / (lists.length - rank)));
+    left -= shares[at];
+  }
+  return lists.map((list, at) => list.slice(0, shares[at]));
 }
 
 interface Identified {
@@ -65,7 +86,6 @@ function combined<T extends Identified>(all: readonly T[], join: (first: T, seco
   const found = new Map<string, T>();
   for (const one of all) {
     const before = found.get(one.id);
-    if (before === undefined && found.size >= ELEMENTS_MAX) continue;
     found.set(one.id, before === undefined ? one : join(before, one));
   }
   return [...found.values()];
@@ -114,9 +134,13 @@ function joinMirrors(left: Mirror, right: Mirror): Mirror {
 function volumesOf(parts: readonly Picture[]): readonly Volume[] {
   const atFirstHand: Volume[] = [];
   const fromClients: Volume[] = [];
-  for (const { servers, volumes } of parts) {
+  const lists = fairly(
+    parts.map(({ volumes }) => volumes),
+    ELEMENTS_MAX,
+  );
+  for (const [at, { servers }] of parts.entries()) {
     const own = new Set(servers.filter(({ machine }) => machine !== null).map(({ id }) => id));
-    for (const volume of volumes) (own.has(volume.server) ? atFirstHand : fromClients).push(volume);
+    for (const volume of lists[at] ?? []) (own.has(volume.server) ? atFirstHand : fromClients).push(volume);
   }
   return combined([...atFirstHand, ...fromClients], joinVolumes);
 }

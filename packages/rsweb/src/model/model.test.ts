@@ -64,6 +64,10 @@ describe('a picture of another machine', () => {
     [{ ...sample, volumes: [{}] }, 'volumes[0].id is not text'],
     [{ ...sample, paths: sample.paths.map((one) => ({ ...one, state: 'sideways' })) }, 'paths[0].state is not one of'],
     [{ ...sample, snapshots: '7' }, 'snapshots is not a number'],
+    [{ ...sample, events: sample.events.map((one) => ({ ...one, atMs: 8.64e15 + 1 })) }, 'events[0].atMs is not a number from 0'],
+    [{ ...sample, clients: sample.clients.map((one) => ({ ...one, fencedMs: -1 })) }, 'clients[0].fencedMs is not a number from 0'],
+    [{ ...sample, pools: sample.pools.map((one) => ({ ...one, reserve: 2 })) }, 'pools[0].reserve is not a number from 0 to 1'],
+    [{ ...sample, mirrors: sample.mirrors.map((one) => ({ ...one, majority: 1e300 })) }, 'mirrors[0].majority is not a number from 0'],
   ])('is refused with the place of what is wrong: %#', (value, trouble) => {
     expect(checkedPicture(value)).toContain(trouble);
   });
@@ -102,6 +106,8 @@ test('a sentence becomes a finding with its remedy, which stands behind the last
     remedy: 'Remove volumes',
   });
   expect(finding('error', 'full', 'It is full', place)).toMatchObject({ what: 'It is full', remedy: '' });
+  expect(finding('error', 'down', 'It is down: rsadm interface list shows why', place).remedy).toBe('rsadm interface list shows why');
+  expect(finding('error', 'down', 'It is down: restart it', place).remedy).toBe('Restart it');
 });
 
 describe('the history', () => {
@@ -140,5 +146,26 @@ describe('the history', () => {
     expect(history.ringsOf(`volume:${HISTORY_OBJECTS_MAX + 99}`).length).toBe(RINGS.length);
     history.record({ ...sample, volumes: [{ ...volume, id: 'idle', load: { ...busy, readsPerSecond: 0, writesPerSecond: 0 } }] });
     expect(history.ringsOf('volume:idle')).toEqual([]);
+  });
+
+  test('of one machine takes not more than its share, however busy it is', () => {
+    const [volume, server] = [sample.volumes[0], sample.servers[0]];
+    if (volume === undefined || server === undefined) throw new Error('The sample has none');
+    const load = { ...volume.load, readsPerSecond: 1 };
+    const of = (machine: string, count: number) => ({
+      ...sample,
+      servers: [{ ...server, id: machine, machine }],
+      clients: [],
+      pools: [],
+      volumes: Array.from({ length: count }, (_, at) => ({ ...volume, id: `${machine}${at}`, server: machine, load })),
+    });
+    const history = new HistoryRings();
+    history.record(of('mars', HISTORY_OBJECTS_MAX));
+    history.record(of('big-9', 50));
+    history.record(of('mars', HISTORY_OBJECTS_MAX));
+    for (let at = 0; at < 50; at++) expect(history.ringsOf(`volume:big-9${at}`).length).toBe(RINGS.length);
+    const ofMars = Array.from({ length: HISTORY_OBJECTS_MAX }, (_, at) => history.ringsOf(`volume:mars${at}`).length > 0);
+    expect(ofMars.filter(Boolean).length).toBeGreaterThan(HISTORY_OBJECTS_MAX - 60);
+    expect(history.ringsOf('all').length).toBe(RINGS.length);
   });
 });

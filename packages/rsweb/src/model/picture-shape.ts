@@ -1,29 +1,33 @@
 // The shape of a picture that another machine's rsweb sends, and the guard that takes only what has this shape. Pure. Invariants: a picture that
-// passes has no field that the type lacks, and no text or list beyond its bound; the shape and the type of picture.ts are the same.
+// passes has no field that the type lacks, and no text, list, number or date beyond its bound; the shape and the type of picture.ts are the same.
 
-import { count, flag, type Form, list, number, object, type Of, orNull, type Shape, text, whole, word } from '@rsio/common/control/shape';
+import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/common/control/shape';
 import { misfit } from '@rsio/common/control/shape';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
-import { ELEMENTS_MAX, INNER_MAX, TEXT_MAX_CHARS } from './limits.ts';
+import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from './limits.ts';
 import type { Picture } from './picture.ts';
 
 /** Version of the form. It increases when a reader of the old one would misread the new one. */
 export const PICTURE_FORMAT = 1;
 
-const PERCENTILES = orNull(object({ p50Us: number(), p99Us: number(), p999Us: number() }));
+const figure = within(0, FIGURE_MAX);
+const date = within(0, DATE_MAX_MS);
+const port = whole(0, 65_535);
+const PERCENTILES = orNull(object({ p50Us: figure, p99Us: figure, p999Us: figure }));
 const LOAD = object({
-  readsPerSecond: number(),
-  writesPerSecond: number(),
-  readBytesPerSecond: number(),
-  writtenBytesPerSecond: number(),
+  readsPerSecond: figure,
+  writesPerSecond: figure,
+  readBytesPerSecond: figure,
+  writtenBytesPerSecond: figure,
   readLatency: PERCENTILES,
   writeLatency: PERCENTILES,
 });
 const texts = orNull(text());
-const numbers = orNull(number());
+const figures = orNull(figure);
+const dates = orNull(date);
 
 const PICTURE = object({
-  takenMs: number(),
+  takenMs: date,
   machines: list(
     object({
       id: text(),
@@ -31,7 +35,7 @@ const PICTURE = object({
       isLocal: flag(),
       state: word(['answers', 'silent']),
       reason: texts,
-      programs: list(object({ program: word(['rssrv', 'rsiod']), version: text(), startedMs: number() })),
+      programs: list(object({ program: word(['rssrv', 'rsiod']), version: text(), startedMs: date })),
     }),
   ),
   servers: list(
@@ -39,17 +43,17 @@ const PICTURE = object({
       id: text(),
       name: text(),
       namespace: text(),
-      serverid: orNull(count()),
+      serverid: figures,
       machine: texts,
       state: word(['up', 'connecting', 'down']),
       reason: texts,
       version: texts,
-      startedMs: numbers,
+      startedMs: dates,
       interfaces: list(
         object({
           name: text(),
           address: text(),
-          port: count(),
+          port,
           state: word(['listening', 'waiting', 'off', 'unknown']),
           reason: texts,
         }),
@@ -64,10 +68,10 @@ const PICTURE = object({
       machine: texts,
       state: word(['connected', 'silent', 'absent']),
       address: texts,
-      sinceMs: numbers,
+      sinceMs: dates,
       version: texts,
       role: orNull(word(['use', 'manage', 'admin'])),
-      fencedMs: numbers,
+      fencedMs: dates,
       volumes: list(text()),
       load: LOAD,
     }),
@@ -80,16 +84,16 @@ const PICTURE = object({
       interface: texts,
       localAddress: texts,
       address: text(),
-      port: orNull(count()),
+      port: orNull(port),
       state: word(PATH_STATES),
       tx: word(DIRECTIONS),
       rx: word(DIRECTIONS),
-      sinceMs: number(),
+      sinceMs: date,
       lastError: texts,
-      roundTripMs: numbers,
+      roundTripMs: figures,
       cipher: texts,
-      sentBytesPerSecond: numbers,
-      receivedBytesPerSecond: numbers,
+      sentBytesPerSecond: figures,
+      receivedBytesPerSecond: figures,
     }),
   ),
   volumes: list(
@@ -101,18 +105,18 @@ const PICTURE = object({
       pool: texts,
       state: word(['served', 'paused', 'stopped', 'unavailable']),
       reason: texts,
-      sizeBytes: numbers,
-      usedBytes: numbers,
+      sizeBytes: figures,
+      usedBytes: figures,
       readonly: flag(),
       shared: flag(),
-      holders: list(object({ client: text(), sinceMs: number() })),
-      waits: list(object({ client: text(), waitsFor: text(), requests: number(), sinceMs: number() })),
-      snapshots: number(),
-      lastSnapshotMs: numbers,
+      holders: list(object({ client: text(), sinceMs: date })),
+      waits: list(object({ client: text(), waitsFor: text(), requests: figure, sinceMs: date })),
+      snapshots: figure,
+      lastSnapshotMs: dates,
       schedule: texts,
       mirror: texts,
-      iopsLimit: numbers,
-      bandwidthLimitBytes: numbers,
+      iopsLimit: figures,
+      bandwidthLimitBytes: figures,
       load: LOAD,
     }),
   ),
@@ -124,14 +128,14 @@ const PICTURE = object({
       path: text(),
       state: word(['ready', 'unavailable']),
       reason: texts,
-      totalBytes: numbers,
-      freeBytes: numbers,
-      promisedBytes: number(),
-      limitBytes: numbers,
-      reserve: number(),
+      totalBytes: figures,
+      freeBytes: figures,
+      promisedBytes: figure,
+      limitBytes: figures,
+      reserve: within(0, 1),
       isShort: flag(),
-      volumes: number(),
-      removed: number(),
+      volumes: figure,
+      removed: figure,
     }),
   ),
   mirrors: list(
@@ -141,7 +145,7 @@ const PICTURE = object({
       universe: whole(0, 9),
       namespace: text(),
       state: word(['known', 'unfinished', 'unknown']),
-      sizeBytes: numbers,
+      sizeBytes: figures,
       replicas: list(
         object({
           server: texts,
@@ -149,17 +153,17 @@ const PICTURE = object({
           volume: texts,
           state: word(['in sync', 'behind', 'copying']),
           isReachable: flag(),
-          leftBytes: numbers,
-          bytesPerSecond: numbers,
-          etaMs: numbers,
+          leftBytes: figures,
+          bytesPerSecond: figures,
+          etaMs: figures,
         }),
       ),
       voters: list(object({ serverName: text(), answers: flag(), trouble: texts })),
-      majority: number(),
+      majority: figure,
       holder: texts,
     }),
   ),
-  snapshots: number(),
+  snapshots: figure,
   findings: list(
     object({
       id: text(),
@@ -169,12 +173,10 @@ const PICTURE = object({
       remedy: text(),
       commands: list(text()),
       href: texts,
-      sinceMs: numbers,
+      sinceMs: dates,
     }),
   ),
-  events: list(
-    object({ id: text(), atMs: number(), machine: text(), object: text(), from: text(), to: text(), reason: text(), href: texts }),
-  ),
+  events: list(object({ id: text(), atMs: date, machine: text(), object: text(), from: text(), to: text(), reason: text(), href: texts })),
 });
 
 /** Fails to compile if the shape and the type differ. */

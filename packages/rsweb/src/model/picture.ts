@@ -14,7 +14,7 @@ export interface Picture {
   readonly pools: readonly Pool[];
   readonly mirrors: readonly Mirror[];
   readonly snapshots: number;
-  /** Errors first, each group in the order in which the faults began. */
+  /** Errors first; of each source in turn the next one, its oldest first. */
   readonly findings: readonly Finding[];
   /** The oldest first. */
   readonly events: readonly Event[];

@@ -18,10 +18,13 @@ export function finding(severity: Finding['severity'], kind: string, sentence: s
   return { id: `${kind} ${where}`, severity, what, where, remedy, commands, href, sinceMs };
 }
 
+/** A remedy that begins with a command keeps its small letter. */
+const COMMAND = /^(rs[a-z]+|crsio|systemctl) /;
+
 /** The remedy stands behind the last colon. */
 function partsOf(sentence: string): { readonly what: string; readonly remedy: string } {
   const at = sentence.lastIndexOf(': ');
   if (at < 0) return { what: sentence, remedy: '' };
   const remedy = sentence.slice(at + 2);
-  return { what: sentence.slice(0, at), remedy: remedy.charAt(0).toUpperCase() + remedy.slice(1) };
+  return { what: sentence.slice(0, at), remedy: COMMAND.test(remedy) ? remedy : remedy.charAt(0).toUpperCase() + remedy.slice(1) };
 }

@@ -59,7 +59,14 @@ describe('the desk', () => {
       confirmation: { title: 'Remove volume a@0', fields: { volume: 'v' }, action: '/orders/remove', href: '/volume/v' },
     });
     expect(ran).toEqual([]);
-    expect(await take(desk, 'remove', { volume: 'v', confirm: 'yes' })).toMatchObject({ kind: 'done', isDone: true });
+    expect(await take(desk, 'remove', { volume: 'v', confirm: 'volume a@0' })).toMatchObject({ kind: 'done', isDone: true });
+  });
+
+  test('asks again if the answer was about another object, which has taken this place since', async () => {
+    const desk = deskOf({ remove: kind(async (by) => void ran.push(by), true) });
+    for (const confirm of ['volume b@0', 'yes', ''])
+      expect(await take(desk, 'remove', { volume: 'v', confirm })).toMatchObject({ kind: 'confirm' });
+    expect(ran).toEqual([]);
   });
 
   test('says why an order has failed, and knows no other orders', async () => {
@@ -79,8 +86,48 @@ describe('the desk', () => {
 });
 
 describe('an order', () => {
-  const orders = orderTable({ server: '/nowhere/run/rsio/rssrv/control', client: '/nowhere/run/rsio/rsiod/control' });
+  /** What the daemons answer to the questions before an order. */
+  let answers: Readonly<Record<string, unknown>> = {};
+  let asked: string[] = [];
+  const answer = (method: string, params: object): Promise<never> => {
+    asked.push(`${method} ${JSON.stringify(params)}`);
+    return Promise.resolve((answers[method] ?? { outcomes: [] }) as never);
+  };
+  const orders = orderTable({ server: answer, client: answer });
   const prepare = (name: string, fields: Record<string, string>) => orders[name]?.prepare({ get: (key) => fields[key] ?? '' }, picture);
+
+  beforeEach(() => {
+    asked = [];
+  });
+
+  test.each([
+    ['volume-remove', ''],
+    ['volume-grow', '1t'],
+    ['volume-stop', ''],
+  ])('%s goes to the volume that was seen, and not to another one that has its name now', async (name, size) => {
+    const work = prepare(name, { volume: here?.id ?? '', size });
+    answers = { 'volume-show': { volume: { id: 'another' } } };
+    await expect(work?.run('anna')).rejects.toThrow(/is another one now: load the page again/);
+    expect(asked).toEqual([`volume-show {"name":"${here?.name}","universe":0}`]);
+    answers = { 'volume-show': { volume: { id: here?.id } } };
+    await work?.run('anna');
+    expect(asked.at(-1)).toMatch(new RegExp(`^${name} `));
+  });
+
+  test.each(['attach', 'detach'])('%s goes to the volume with this id, as rsiod calls it', async (name) => {
+    const isHere = { ...picture, clients: picture.clients.map((one) => ({ ...one, machine: local ?? null })) };
+    const work = orders[name]?.prepare({ get: () => far?.id ?? '' }, isHere);
+    const known = (id: string): void => {
+      const one = { namespace: 'oslo', name: far?.name, universe: 0, id };
+      answers = { query: { namespaces: [{ name: 'oslo', servers: [{ name: 'x', volumes: [one] }] }] }, local: { attachments: [one] } };
+    };
+    known('another');
+    await expect(work?.run('anna')).rejects.toThrow(/is another one now/);
+    expect(asked.some((line) => line.startsWith(name))).toBe(false);
+    known(far?.id ?? '');
+    await work?.run('anna');
+    expect(asked.at(-1)).toContain(`${name} {"names":["oslo:${far?.name}@0"]`);
+  });
 
   test.each([
     ['volume-grow', { size: '1t' }, 'is grown'],

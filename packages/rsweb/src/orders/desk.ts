@@ -1,5 +1,6 @@
 // Takes orders: asks for a confirmation where one is needed, carries the order out, logs it with the name of the token, and keeps what the next
-// page says of it. Invariants: an order is logged before it begins and when it has ended; a page never waits longer than the bound for one.
+// page says of it. Invariants: an order is logged before it begins and when it has ended; a page never waits longer than the bound for one; an answer
+// to a question counts only for the object that the question has named.
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -14,6 +15,8 @@ export interface Confirmation {
   readonly title: string;
   readonly what: string;
   readonly consequence: string;
+  /** What the answer must name, such as `volume oracle@0`: it counts for this object only. */
+  readonly object: string;
   readonly fields: Readonly<Record<string, string>>;
   readonly action: string;
   readonly href: string;
@@ -29,6 +32,7 @@ export interface DeskPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly orders: Readonly<Record<string, OrderKind>>;
+  /** What the daemons of this machine tell: nobody else's word leads an order. */
   readonly picture: () => Picture;
   /** The picture is old after an order. */
   readonly changed: () => void;
@@ -54,10 +58,10 @@ export class Desk {
     } catch (thrown) {
       return this.refused(backOf(form), toRsError(thrown).message);
     }
-    if (kind.confirm !== null && form.get('confirm') !== 'yes') {
+    if (kind.confirm !== null && form.get('confirm') !== work.object) {
       const fields = Object.fromEntries([...form].filter(([field]) => field !== 'csrf' && field !== 'confirm'));
       const { verb, consequence } = kind.confirm;
-      const common = { consequence, fields, action: `/orders/${name}`, href: backOf(form) };
+      const common = { consequence, fields, object: work.object, action: `/orders/${name}`, href: backOf(form) };
       return { kind: 'confirm', confirmation: { ...common, title: `${verb} ${work.object}`, what: work.done } };
     }
     if (this.running >= ORDERS_MAX) return this.refused(work.href, `${ORDERS_MAX} orders run already: try again`);

@@ -1,34 +1,48 @@
 // All orders: which fields each has, what it acts upon, and which request it becomes. Only objects of this machine take orders, because other
-// machines have their own rsweb, tokens and logs. Invariant: an order has the same effect and the same limits as the command of rsadm or rsconfig.
+// machines have their own rsweb, tokens and logs. Invariants: an order has the same effect and the same limits as the command of rsadm or rsconfig;
+// it goes to the volume whose id the visitor has seen, or to none.
 
 import { randomUUID } from 'node:crypto';
-import { callControl } from '@rsio/common/control/control-client';
 import { PAUSE_MS } from '@rsio/common/control/limits';
-import { callServer } from '@rsio/common/control/server/call-server';
+import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { parseDuration, parseName, parseSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { hrefOf } from '../model/ids.ts';
+import { hrefOf, serverId, volumeId } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
-export interface OrderSockets {
-  readonly server: string;
-  readonly client: string;
+/** The daemons of this machine. `by`: who orders, for their logs. */
+export interface OrderPorts {
+  readonly server: <M extends ServerMethodName>(
+    method: M,
+    params: ServerMethods[M]['params'],
+    by: string,
+  ) => Promise<ServerMethods[M]['result']>;
+  readonly client: <M extends ControlMethodName>(
+    method: M,
+    params: ControlMethods[M]['params'],
+    by: string,
+  ) => Promise<ControlMethods[M]['result']>;
 }
 
 const SETTINGS = ['clients', 'readonly', 'shared', 'snapshots', 'iops', 'bandwidth', 'burst'] as const;
 
-export function orderTable(sockets: OrderSockets): Readonly<Record<string, OrderKind>> {
-  const ask =
-    <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) =>
-    async (by: string): Promise<void> =>
-      void (await callServer(sockets.server, method, params, { by }));
+export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind>> {
+  const ask: Ask = (method, params) => async (by) => void (await ports.server(method, params, by));
   /** An order about a volume of this machine's server. */
-  const ofVolume = (work: (volume: Volume, fields: Fields) => Work, confirm: OrderKind['confirm'] = null): OrderKind => ({
+  const ofVolume: OfVolume = (work, confirm = null) => ({
     confirm,
-    prepare: (fields, picture) => work(servedVolume(fields, picture), fields),
+    prepare: (fields, picture) => {
+      const volume = servedVolume(fields, picture);
+      const prepared = work(volume, fields);
+      const run = async (by: string): Promise<void> => {
+        await checkServed(volume, by, ports);
+        await prepared.run(by);
+      };
+      return { ...prepared, run };
+    },
   });
   const request = (): string => randomUUID();
   return {
@@ -76,10 +90,10 @@ export function orderTable(sockets: OrderSockets): Readonly<Record<string, Order
         };
       },
     },
-    attach: { confirm: null, prepare: (fields, picture) => attachment(fields, picture, 'attach', sockets) },
+    attach: { confirm: null, prepare: (fields, picture) => attachment(fields, picture, 'attach', ports) },
     detach: {
       confirm: { verb: 'Detach', consequence: 'Its device disappears. rsiod refuses while a program uses it.' },
-      prepare: (fields, picture) => attachment(fields, picture, 'detach', sockets),
+      prepare: (fields, picture) => attachment(fields, picture, 'detach', ports),
     },
   };
 }
@@ -132,24 +146,53 @@ function creation(fields: Fields, picture: Picture, ask: Ask): Work {
   };
 }
 
-function attachment(fields: Fields, picture: Picture, method: 'attach' | 'detach', { client: socket }: OrderSockets): Work {
+/** The methods take names, and a name may have become another volume's since the page was made. */
+async function checkServed(volume: Volume, by: string, { server }: OrderPorts): Promise<void> {
+  const { volume: now } = await server('volume-show', named(volume), by);
+  if (volumeId(now.id, volume.server, volume.name, volume.universe) !== volume.id) throw anotherNow(volume);
+}
+
+function anotherNow({ name, universe }: Volume): RsError {
+  return new RsError('E_USAGE', `Volume ${name}@${universe} is another one now: load the page again`);
+}
+
+function attachment(fields: Fields, picture: Picture, method: 'attach' | 'detach', ports: OrderPorts): Work {
   const volume = found<Volume>('volume', picture.volumes, fields.get('volume'));
   const local = picture.machines.find(({ isLocal }) => isLocal)?.id;
   if (!picture.clients.some(({ machine }) => machine !== null && machine === local)) {
     throw new RsError('E_NOT_RUNNING', 'No rsiod runs on this machine: start it, or order this at the rsweb of the client');
   }
-  const namespace = picture.servers.find(({ id }) => id === volume.server)?.namespace ?? '';
-  const label = volumeLabel({ namespace, name: volume.name, universe: volume.universe });
-  const names = [namespace === '' ? `${volume.name}@${volume.universe}` : label];
   const run = async (by: string): Promise<void> => {
+    const label = method === 'attach' ? await offeredLabel(volume, by, ports) : await attachedLabel(volume, by, ports);
+    if (label === null) throw anotherNow(volume);
+    const names = [label];
     const { outcomes } =
       method === 'attach'
-        ? await callControl(socket, 'attach', { names, readOnly: false, server: null, take: 'no' }, { by })
-        : await callControl(socket, 'detach', { names, force: false }, { by });
+        ? await ports.client('attach', { names, readOnly: false, server: null, take: 'no' }, by)
+        : await ports.client('detach', { names, force: false }, by);
     const failed = outcomes.find(({ error }) => error !== null)?.error;
     if (failed !== undefined && failed !== null) throw new RsError('E_VOLUME', failed.message);
   };
   return { ...on(volume, `is ${method}ed on this machine`), run };
+}
+
+/** What rsiod calls the volume with this id and this name; null: no server offers it. */
+async function offeredLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
+  const { namespaces } = await client('query', { refresh: false }, by);
+  for (const { name: namespace, servers } of namespaces) {
+    const isOffered = servers.some(({ name: server, volumes }) =>
+      volumes.some((one) => one.name === name && one.universe === universe && volumeId(one.id, serverId(server), name, universe) === id),
+    );
+    if (isOffered) return volumeLabel({ namespace, name, universe });
+  }
+  return null;
+}
+
+/** The same for a volume that is attached. */
+async function attachedLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
+  const { attachments } = await client('local', {}, by);
+  const attached = attachments.find((one) => one.id === id && one.name === name && one.universe === universe);
+  return attached === undefined ? null : volumeLabel(attached);
 }
 
 /** Every object of a list has an id. */

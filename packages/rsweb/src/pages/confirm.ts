@@ -11,6 +11,8 @@ export interface Order {
   readonly title: string;
   readonly what: string;
   readonly consequence: string;
+  /** What the answer is about, such as `volume oracle@0`. */
+  readonly object: string;
   /** Fields of the order, without csrf and confirm. */
   readonly fields: Readonly<Record<string, string>>;
   /** Address to which the form is sent, such as /orders/volume-remove. */
@@ -19,8 +21,8 @@ export interface Order {
   readonly href: string;
 }
 
-export function confirmPage({ title, what, consequence, fields, action, href }: Order, picture: Picture, view: View): Html {
-  const body = html`<form class="card" method="post" action="${action}">${csrfField(view)}<input type="hidden" name="confirm" value="yes">
+export function confirmPage({ title, what, consequence, object, fields, action, href }: Order, picture: Picture, view: View): Html {
+  const body = html`<form class="card" method="post" action="${action}">${csrfField(view)}<input type="hidden" name="confirm" value="${object}">
 ${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
 <p><strong>${what}</strong></p><p>${consequence}</p>
 <p class="row"><button class="danger">${title}</button> <a class="button" href="${href}">Do nothing</a></p></form>`;

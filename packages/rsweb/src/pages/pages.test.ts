@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { View } from '../markup/view.ts';
+import type { HistoryName, Ring } from '../model/history.ts';
 import type { Picture } from '../model/picture.ts';
 import { MARKUP } from '../testing/sample-faults.ts';
 import { sampleHistory } from '../testing/sample-history.ts';
@@ -55,7 +56,11 @@ function pagesOf(of: Picture, seen: View): string[] {
     eventsPage(of, seen),
     loginPage({ csrf: MARKUP, next: MARKUP, trouble: MARKUP, host: MARKUP }),
     errorPage({ status: 500, title: MARKUP, what: MARKUP, remedy: MARKUP }),
-    confirmPage({ title: MARKUP, what: MARKUP, consequence: MARKUP, fields: { [MARKUP]: MARKUP }, action: '/x', href: '/' }, of, seen),
+    confirmPage(
+      { title: MARKUP, what: MARKUP, consequence: MARKUP, object: MARKUP, fields: { [MARKUP]: MARKUP }, action: '/x', href: '/' },
+      of,
+      seen,
+    ),
   ].map(String);
 }
 
@@ -76,6 +81,11 @@ test('no text of a machine, a query or a token becomes markup on any page', () =
     expect(page).not.toMatch(/\son\w+="/);
     expect(page).not.toMatch(/\sstyle=|<style|<script>|javascript:/);
   }
+});
+
+test('a state that no table names, such as one of a prototype, is shown with its own word', () => {
+  const events = picture.events.map((event, at) => ({ ...event, to: at % 2 === 0 ? '__proto__' : 'constructor' }));
+  expect(eventsPage({ ...picture, events }, view()).text).toContain('> __proto__</span>');
 });
 
 test('every page is a document with a title, a main part and one first heading', () => {
@@ -203,13 +213,20 @@ describe('the page of an object', () => {
   test('plots its history as SVG with a name, also without figures', () => {
     const page = volumePage(picture, view(), volumeIdAt(3))!.text;
     expect(page).toMatch(/role="img" aria-label="Latency: p50 \d+ us, p99 [\d.]+ ms, p99.9 [\d.]+ ms"/);
+    const young = (of: HistoryName): Ring[] =>
+      sampleHistory()
+        .ringsOf(of)
+        .map((ring) => ({ ...ring, stepMs: 1_000 }));
+    const spans = (history: View['history']): number =>
+      volumePage(picture, view('', { history }), volumeIdAt(3))!.text.match(/>\d+ (min|h)</g)?.length ?? 0;
+    expect([spans(sampleHistory()), spans({ ringsOf: young })], 'a time stands there once').toEqual([2, 0]);
     const empty = volumePage(picture, view('', { history: { ringsOf: () => [] } }), volumeIdAt(3))!.text;
     expect(empty).toContain('No I/O was seen yet');
   });
 });
 
 test('pages are live, but a question about an order is not, because it cannot be loaded again', () => {
-  const order = { title: 'x', what: 'x', consequence: 'x', fields: {}, action: '/orders/volume-stop', href: '/' };
+  const order = { title: 'x', what: 'x', consequence: 'x', object: 'x', fields: {}, action: '/orders/volume-stop', href: '/' };
   expect(confirmPage(order, picture, view('', { path: '/orders/volume-stop' })).text).toContain('<body data-page="still">');
   expect(overviewPage(picture, view()).text).toContain('<body data-page="live">');
 });

@@ -63,14 +63,15 @@ export function loadPlots(of: HistoryName, view: View): Html {
 export function plotsPart(plots: readonly Plot[], view: View): Html {
   const rings = view.history.ringsOf(plots[0]?.of ?? 'all');
   const shown = Math.min(Math.max(0, rings.length - 1), Math.max(0, Math.floor(Number(view.query.get('span'))) || 0));
-  const links = rings.map((ring, index) => {
-    const name = spanText(ring);
-    return index === shown
-      ? html`<span aria-current="true">${name}</span> `
-      : html`<a href="${sameWith(view, { span: index === 0 ? null : String(index) }, 'history')}">${name}</a> `;
+  // Soon after the start, a longer ring has no more than a finer one.
+  const names = rings.map(spanText);
+  const links = names.flatMap((name, index) => {
+    if (index === shown) return html`<span aria-current="true">${name}</span> `;
+    if (name === names[shown] || names.indexOf(name) !== index) return [];
+    return html`<a href="${sameWith(view, { span: index === 0 ? null : String(index) }, 'history')}">${name}</a> `;
   });
   return html`<section id="history" aria-labelledby="history-head"><h2 id="history-head">History</h2>
-${rings.length > 1 && html`<nav class="spans" aria-label="Time that the plots show">${links}</nav>`}
+${links.length > 1 && html`<nav class="spans" aria-label="Time that the plots show">${links}</nav>`}
 <div class="plots">${plots.map((plot) => plotFigure(plot, view.history.ringsOf(plot.of)[shown], shown))}</div></section>`;
 }
 

@@ -1,9 +1,10 @@
 // Asks all sources, each at its own pace, and makes one picture of what they tell. Invariants: no source waits for another one, and nobody who
-// looks waits for a source; each source is asked once at a time; only own sources are told to other machines, so that machines that look at one
+// looks waits for a source; each source is asked once at a time, and rests after a costly answer; only own sources are told to other machines, so that machines that look at one
 // another do not tell each other their own words.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { merged, inOrder } from '../model/merge.ts';
+import { findingsOf, merged } from '../model/merge.ts';
+import { heard, type Told } from '../model/owners.ts';
 import type { Picture } from '../model/picture.ts';
 import { versionFindings } from '../model/versions.ts';
 import { IDLE_MS, LOOK_LASTS_MS, LOOKING_MS, MERGE_MS } from './limits.ts';
@@ -15,6 +16,8 @@ interface Entry {
   picture: Picture | null;
   timer: Timer | null;
   hasEnded: boolean;
+  /** Its last answer was costly: until then, nothing makes it answer again. */
+  restsUntilMs: number;
 }
 
 export interface HubPorts {
@@ -43,13 +46,14 @@ export class Hub {
 
   /** The last picture of this machine's sources alone. */
   ownPicture(): Picture {
-    return merged(picturesOf(this.entries.filter(({ source }) => source.isOwn)), this.ports.clock.wallMs());
+    const own = this.entries.flatMap(({ source, picture }) => (source.isOwn && picture !== null ? picture : []));
+    return merged(own, this.ports.clock.wallMs());
   }
 
   /** Begins to ask these sources, and ends asking the others. */
   take(sources: readonly Source[]): void {
     for (const entry of this.entries) end(entry);
-    this.entries = sources.map((source) => ({ source, picture: null, timer: null, hasEnded: false }));
+    this.entries = sources.map((source) => ({ source, picture: null, timer: null, hasEnded: false, restsUntilMs: 0 }));
     for (const entry of this.entries) void this.ask(entry);
   }
 
@@ -78,8 +82,9 @@ export class Hub {
   }
 
   private askWaiting(): void {
+    const nowMs = this.ports.clock.monotonicMs();
     for (const entry of this.entries) {
-      if (entry.timer === null) continue;
+      if (entry.timer === null || nowMs < entry.restsUntilMs) continue;
       entry.timer.cancel();
       entry.timer = null;
       void this.ask(entry);
@@ -99,7 +104,8 @@ export class Hub {
     if (entry.hasEnded) return;
     this.mergeSoon();
     const intervalMs = this.isLooking() ? LOOKING_MS : IDLE_MS;
-    entry.timer = clock.after(Math.max(0, beganMs + intervalMs - clock.monotonicMs()), () => {
+    entry.restsUntilMs = clock.monotonicMs() + source.restMs;
+    entry.timer = clock.after(Math.max(source.restMs, beganMs + intervalMs - clock.monotonicMs()), () => {
       entry.timer = null;
       void this.ask(entry);
     });
@@ -108,15 +114,17 @@ export class Hub {
   private mergeSoon(): void {
     this.merging ??= this.ports.clock.after(MERGE_MS, () => {
       this.merging = null;
-      const picture = merged(picturesOf(this.entries), this.ports.clock.wallMs());
-      this.latest = { ...picture, findings: inOrder([...picture.findings, ...versionFindings(picture)]) };
+      const { parts, findings } = heard(toldBy(this.entries));
+      const picture = merged(parts, this.ports.clock.wallMs());
+      const lists = [...parts.map((part) => part.findings), findings, versionFindings(picture)];
+      this.latest = { ...picture, findings: findingsOf(lists) };
       this.ports.changed(this.latest);
     });
   }
 }
 
-function picturesOf(entries: readonly Entry[]): Picture[] {
-  return entries.flatMap(({ picture }) => picture ?? []);
+function toldBy(entries: readonly Entry[]): Told[] {
+  return entries.flatMap(({ source: { name, isOwn }, picture }) => (picture === null ? [] : { source: name, isOwn, picture }));
 }
 
 function end(entry: Entry): void {

@@ -2,8 +2,8 @@
 // text that passes takes memory in proportion to its bounds.
 
 const DEPTH_MAX = 12;
-const CONTAINERS_MAX = 500_000;
-const VALUES_MAX = 4_000_000;
+const CONTAINERS_MAX = 200_000;
+const VALUES_MAX = 1_000_000;
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA] = Buffer.from('"\\[]{},');
 

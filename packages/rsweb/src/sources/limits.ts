@@ -14,7 +14,10 @@ export const SLOW_FACTS_MS = 5_000;
 export const LOCAL_ANSWER_MS = 4_000;
 /** Another machine that has not answered completely for this time is silent. */
 export const REMOTE_ANSWER_MS = 4_000;
-export const REMOTE_ANSWER_MAX_BYTES = 32 * 1_024 * 1_024;
+/** About 10,000 volumes. */
+export const REMOTE_ANSWER_MAX_BYTES = 8 * 1_024 * 1_024;
+/** A source that has cost time is left alone for so many times as long: pages and logins wait for it at most once in a while. */
+export const REST_FACTOR = 20;
 export const EVENTS_ASKED = 100;
 /** A new picture is made at most this often. */
 export const MERGE_MS = 250;

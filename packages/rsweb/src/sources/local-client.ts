@@ -18,6 +18,7 @@ import type { Source } from './source.ts';
 export class LocalClient implements Source {
   readonly name = 'rsiod';
   readonly isOwn = true;
+  readonly restMs = 0;
   private readonly paths: RsiodPaths;
   private readonly clock: Clock;
   private readonly meters = new Meters();

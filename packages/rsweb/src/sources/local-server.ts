@@ -20,6 +20,7 @@ type Slow = Pick<ServerFacts, 'daemon' | 'interfaces' | 'volumes' | 'witnesses'>
 export class LocalServer implements Source {
   readonly name = 'rssrv';
   readonly isOwn = true;
+  readonly restMs = 0;
   private readonly paths: RssrvPaths;
   private readonly clock: Clock;
   private readonly meters = new Meters();

@@ -9,15 +9,15 @@ import { programVersion } from '@rsio/common/lib/version';
 import { readCertificateAuthority, readToken } from '../config/credentials.ts';
 import type { WebSource } from '../config/rswebcfg.ts';
 import type { Picture } from '../model/picture.ts';
-import { checkedPicture, PICTURE_FORMAT } from '../model/picture-shape.ts';
 import { finding } from '../model/remedies.ts';
-import { jsonTrouble } from './json-scan.ts';
-import { REMOTE_ANSWER_MAX_BYTES, REMOTE_ANSWER_MS } from './limits.ts';
+import { answerIn } from './answer.ts';
+import { REMOTE_ANSWER_MAX_BYTES, REMOTE_ANSWER_MS, REST_FACTOR } from './limits.ts';
 import { type Source, withoutAnswer } from './source.ts';
 
 export class Remote implements Source {
   readonly name: string;
   readonly isOwn = false;
+  restMs = 0;
   private readonly source: WebSource;
   private readonly clock: Clock;
   private readonly agent: HttpAgent | TlsAgent;
@@ -48,24 +48,23 @@ export class Remote implements Source {
 
   async sample(): Promise<Picture> {
     if (this.trouble !== null) throw this.trouble;
+    this.restMs = 0;
     const bytes = await this.fetched();
-    const trouble = jsonTrouble(bytes);
-    if (trouble !== null) throw this.nonsense(trouble);
-    let value: unknown;
+    const beganMs = this.clock.monotonicMs();
     try {
-      value = JSON.parse(bytes.toString('utf8'));
-    } catch {
-      throw this.nonsense('it is no JSON');
+      return this.pictureIn(bytes);
+    } finally {
+      this.restMs = (this.clock.monotonicMs() - beganMs) * REST_FACTOR;
     }
-    const { format, release } = (typeof value === 'object' && value !== null ? value : {}) as { format?: unknown; release?: unknown };
-    const picture = checkedPicture(value);
-    if (format !== PICTURE_FORMAT || typeof picture === 'string') {
-      const theirs = typeof release === 'string' ? release.slice(0, 64) : 'unknown';
-      if (theirs === programVersion()) throw this.nonsense(typeof picture === 'string' ? picture : 'its format is another one');
-      const sentence = `The rsweb of ${this.source.name} has release ${theirs}, this one has ${programVersion()}: use one release for both`;
-      throw new RsError('E_VERSION', sentence);
-    }
-    return this.taken(picture);
+  }
+
+  private pictureIn(bytes: Buffer): Picture {
+    const { name } = this.source;
+    const answered = answerIn(bytes, this.name, name);
+    if (answered.kind === 'picture') return answered.picture;
+    if (answered.kind === 'nonsense') throw this.nonsense(answered.why);
+    const sentence = `The rsweb of ${name} has release ${answered.release}, this one has ${programVersion()}: use one release for both`;
+    throw new RsError('E_VERSION', sentence);
   }
 
   failed(thrown: unknown, last: Picture | null): Picture {
@@ -78,20 +77,6 @@ export class Remote implements Source {
 
   close(): void {
     this.agent.destroy();
-  }
-
-  /** There is one machine behind a source. It is called as the configuration calls it, because host names may be the same. */
-  private taken(picture: Picture): Picture {
-    const own = new Set(picture.machines.map(({ id }) => id));
-    const renamed = (machine: string | null): string | null => (machine !== null && own.has(machine) ? this.name : null);
-    const programs = picture.machines.flatMap((machine) => machine.programs);
-    return {
-      ...picture,
-      machines: [{ id: this.name, name: this.source.name, isLocal: false, state: 'answers', reason: null, programs }],
-      servers: picture.servers.map((server) => ({ ...server, machine: renamed(server.machine) })),
-      clients: picture.clients.map((client) => ({ ...client, machine: renamed(client.machine) })),
-      events: picture.events.map((event) => ({ ...event, machine: this.name })),
-    };
   }
 
   private fetched(): Promise<Buffer> {

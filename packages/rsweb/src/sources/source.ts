@@ -8,6 +8,8 @@ export interface Source {
   readonly name: string;
   /** It is on this machine, so that other machines are told of it. */
   readonly isOwn: boolean;
+  /** Time for which it is not asked again, because its last answer took much of this process' time. */
+  readonly restMs: number;
   /** Null: it is not there, and need not be. Rejects with an error for people. */
   sample(): Promise<Picture | null>;
   /** What is known while it fails. `last`: what it has told before; null: nothing yet. */

@@ -122,6 +122,19 @@ export const REPLICA_CASES: readonly ServerCase[] = [
     equals('The outcome of UNPLACE without a replica', (await mirror.unplace(1)).voted, VOTED.DONE);
     return 1;
   }),
+  serverCase(
+    'mirror.replica.right',
+    'Q8',
+    'A client with the right use makes no volume of a pool a replica of its mirror, although nobody holds it',
+    async (target) => {
+      const mirror = new Mirror(await second(target));
+      equals('The outcome of FOUND', (await mirror.found()).voted, VOTED.DONE);
+      await mirror.claim(1);
+      equals('The outcome of PLACE', (await mirror.place(1, target.options.volumes.replica ?? '')).voted, VOTED.REFUSED);
+      equals('The outcome of DISMISS', (await mirror.dismiss(1)).voted, VOTED.DONE);
+    },
+    { needs: ['witness', 'second node', 'replica volume'] },
+  ),
   replicaCase(
     'place',
     'Q8',

@@ -58,7 +58,7 @@ function parsed<T extends { readonly warnings: readonly Problem[] }>(parse: () =
 
 function runServer(input: Buffer): boolean {
   const text = input.toString('utf8');
-  const config = parsed(() => parseRssrvConfig(text, 'rssrvcfg'), text);
+  const config = parsed(() => parseRssrvConfig(text, 'rssrvcfg', false), text);
   if (config === null) return false;
   expectThat(config.interfaces.length <= INTERFACES_MAX, `${config.interfaces.length} interfaces`);
   expectThat(new Set(config.clients.map(({ name }) => name)).size === config.clients.length, 'a client is there twice');
@@ -106,7 +106,7 @@ function runClient(input: Buffer): boolean {
     const result = edited(document, edit);
     if (result === null) continue;
     expectThat(isDeepStrictEqual(parseIni(printIni(result)), result), 'an edit is not what its text says');
-    orRefused(['E_CONFIG'], () => checkEdit(document, result, 'rscltcfg'));
+    orRefused(['E_CONFIG'], () => checkEdit(document, result, 'rscltcfg', examineRscltConfig));
     document = result;
   }
   return config !== null && config.namespaces.length > 0;

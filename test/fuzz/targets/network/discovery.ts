@@ -66,11 +66,14 @@ function run(input: Buffer): boolean {
   const kind = steps[0]?.kind ?? 0;
   const hasKey = (kind & 1) !== 0;
   const isSignedOnly = (kind & 3) === 3;
-  const responder = new DiscoveryResponder({
-    offered: OFFERED,
-    explore: isSignedOnly ? 'signed' : 'yes',
-    namespacekey: hasKey ? KEY_TEXT : null,
-  });
+  const responder = new DiscoveryResponder(
+    {
+      offered: OFFERED,
+      explore: isSignedOnly ? 'signed' : 'yes',
+      namespacekey: hasKey ? KEY_TEXT : null,
+    },
+    () => false,
+  );
   let nowMs = 0;
   for (const { arg, bytes } of steps) {
     nowMs += (arg >>> 4) * STEP_MS;

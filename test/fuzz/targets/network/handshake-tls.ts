@@ -88,7 +88,7 @@ function runServer(input: Buffer): boolean {
   expectThat(isAgreed === hello.features.includes('tls'), 'the server chose TLS otherwise than the client offered it');
   expectThat(isAgreed || !requiresTls, 'a server that requires TLS went on without it');
   expectThat(isAgreed === (challenge.share !== undefined), 'a share was sent without TLS, or none with it');
-  const verdict = orRefused(CODES, () => handshake.onProof(Buffer.from(second.bytes), () => SECRET));
+  const verdict = orRefused(CODES, () => handshake.onProof(Buffer.from(second.bytes), () => SECRET, null));
   if (verdict === null || verdict.kind === 'refuse') return false;
   expectThat((verdict.tlsPsk !== null) === isAgreed, 'a proven connection has TLS otherwise than agreed');
   if (!isAgreed || !isOurs(hello.share)) return false;

@@ -1,16 +1,35 @@
-// The worlds of parts of a mirror, as the zoo uses them: the decider of memberships, the data path, the copier and
-// the intent map, each alone with replicas and
-// users in memory. A mutant names one of them if the simulator sees it late or not at all. A world is given by its seed, and by the options
-// of the mutant. Invariant: all of them run production code, so that a mutant breaks it there as in the simulator.
+// The worlds of parts of a mirror, as the zoo uses them: the decider of memberships, the data path, the copier and the intent map, each alone with
+// replicas and users in memory; of a session with late copies; of a trunk whose READs are abandoned; of the syncs of a volume. A mutant names
+// one of them if the simulator sees it late or not at all. A world is given by its seed, and by the options of the mutant. Invariant: all of them run production
+// code, so that a mutant breaks it there as in the simulator.
 
+import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
-import { violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
+import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
+import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
+import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
+import { rereadWorld } from './reread-worlds.ts';
+import { syncWorld } from './sync-worlds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
-/** `walks`: test/mirrors. `data`: the data path. `copies`: the copier. `maps`: the intent map of a replica. `limits`: seeds with limits. */
-export type Explorer = 'walks' | 'data' | 'copies' | 'maps' | 'limits';
+/** `walks`: test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a
+ * replica that is larger. `maps`: the intent map of a replica. `limits`: seeds with limits.
+ * `moments`: the data path with snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are
+ * abandoned while they are answered. `syncs`: the syncs that a server makes on its own. */
+export type Explorer =
+  | 'walks'
+  | 'data'
+  | 'copies'
+  | 'repairs'
+  | 'beyond'
+  | 'maps'
+  | 'limits'
+  | 'moments'
+  | 'rereads'
+  | 'given-up'
+  | 'syncs';
 
 /** Worlds of an explorer take milliseconds: a mutant that passes this many of them has survived. */
 export const EXPLORED_MAX = 3000;
@@ -19,8 +38,14 @@ export const EXPLORED_MAX = 3000;
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();
+    if (explorer === 'given-up') return givenUpWorld(seed);
+    if (explorer === 'syncs') return syncWorld(seed);
+    if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
+    if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);
     if (explorer === 'maps') return await walk(seed);
+    if (explorer === 'beyond') return beyondLife(seed);
+    if (explorer === 'repairs') return repairLife(seed);
     return explorer === 'data' ? await violationOf(seed) : live(seed);
   } catch (error) {
     return error instanceof Error ? (error.stack ?? error.message) : String(error);

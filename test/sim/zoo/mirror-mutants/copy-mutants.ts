@@ -4,19 +4,21 @@
 import { ClearRun } from '@rsio/protocol/mirror/copy/clear-run';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';
 import type { CopyIo, CopyLock, CopyView } from '@rsio/protocol/mirror/copy/copy-ports';
-import { PieceRun } from '@rsio/protocol/mirror/copy/piece-run';
+import { type PieceOrder, PieceRun } from '@rsio/protocol/mirror/copy/piece-run';
 import { ClearPlan, type Clearing } from '@rsio/protocol/mirror/copy/plans/clear-plan';
 import type { Piece } from '@rsio/protocol/mirror/copy/plans/region-pieces';
 import { ResyncPlan, type ResyncPhase } from '@rsio/protocol/mirror/copy/plans/resync-plan';
 import { SettlePlan } from '@rsio/protocol/mirror/copy/plans/settle-plan';
 import { BlockSet } from '@rsio/protocol/mirror/lacks/block-set';
 import { RegionSet } from '@rsio/protocol/mirror/regions/region-set';
+import { Verifier } from '@rsio/protocol/mirror/verify/verifier';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
 
 interface CopierInner {
   readonly io: PrivateAs<Copier['io'], CopyIo>;
   readonly settle: PrivateAs<Copier['settle'], SettlePlan>;
+  view: PrivateAs<Copier['view'], CopyView | null>;
 }
 
 interface ResyncInner {
@@ -40,8 +42,13 @@ interface ClearInner {
 
 interface PieceInner {
   lock: PrivateAs<PieceRun['lock'], CopyLock | null>;
+  order: PrivateAs<PieceRun['order'], PieceOrder>;
   readonly read: PrivateAs<PieceRun['read'], () => void>;
   readonly write: PrivateAs<PieceRun['write'], (source: string) => void>;
+}
+
+interface VerifierInner {
+  readonly view: PrivateAs<Verifier['view'], CopyView | null>;
 }
 
 const CLEARING: readonly Mutant[] = [
@@ -176,6 +183,57 @@ const RETURNING: readonly Mutant[] = [
   },
 ];
 
+/** A volume that grows over what a replica has beyond its end. */
+const GROWING: readonly Mutant[] = [
+  {
+    name: 'beyond-zero',
+    rule: 'M21',
+    breaks: 'What a replica had beyond the end of the mirror is taken to be zero when the mirror grows',
+    apply: () =>
+      override<CopierInner, [number], void>(Copier, 'grow', (original) => (self, sizeBytes) => {
+        const { view } = self;
+        self.view = null;
+        original(self, sizeBytes);
+        self.view = view;
+      }),
+  },
+  {
+    name: 'beyond-cleared',
+    rule: 'M21',
+    breaks: 'The bit of the region with the end of the mirror is cleared although a replica is larger',
+    apply: () => override<ClearPlan, [number | null], void>(ClearPlan, 'setKept', () => () => undefined),
+  },
+];
+
+/** Repairs of what a comparison has found. */
+const REPAIRING: readonly Mutant[] = [
+  {
+    name: 'repair-members-only',
+    rule: 'M12',
+    breaks: 'A repair does not reach a replica that returns',
+    apply: () =>
+      all(
+        override<VerifierInner, [], ReadonlyMap<string, string>>(Verifier, 'repairTargets', (original) => (self) => {
+          const isMember = (identity: string): boolean =>
+            self.view?.replicas.some((one) => one.identity === identity && one.role === 'member') === true;
+          return new Map([...original(self)].filter(([identity]) => isMember(identity)));
+        }),
+        override<Copier, [number, ReadonlySet<string>], void>(Copier, 'recopy', () => () => undefined),
+      ),
+  },
+  {
+    name: 'repair-unsourced',
+    rule: 'M12',
+    breaks: 'The map of the source of a repair does not get the region',
+    apply: () =>
+      override<PieceInner, [string], void>(PieceRun, 'write', (original) => (self, source) => {
+        const { order } = self;
+        self.order = { ...order, targets: (from) => order.targets(from).filter((identity) => identity !== from) };
+        original(self, source);
+      }),
+  },
+];
+
 /** The copier alone has neither replicas that cannot be reached nor storage that fails. */
 const SIMULATED: readonly Mutant[] = [
   {
@@ -198,5 +256,7 @@ const SIMULATED: readonly Mutant[] = [
 
 export const COPY_MUTANTS: readonly Mutant[] = [
   ...[...CLEARING, ...SETTLING, ...RETURNING].map((mutant): Mutant => ({ ...mutant, explorer: 'copies' })),
+  ...GROWING.map((mutant): Mutant => ({ ...mutant, explorer: 'beyond' })),
+  ...REPAIRING.map((mutant): Mutant => ({ ...mutant, explorer: 'repairs' })),
   ...SIMULATED.map((mutant): Mutant => ({ ...mutant, needsMirrors: true })),
 ];

@@ -7,7 +7,7 @@ import { Opener } from '@rsio/protocol/client/opener';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Server } from '@rsio/rsiod/network/server';
-import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
 import type { Opening } from '@rsio/rssrv/holds/hold-rules';
 import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import type { OpenVolume } from '@rsio/rssrv/session/request';

@@ -48,12 +48,14 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     name: 'no-self-sync',
     rule: 'V1',
     breaks: 'The server never syncs on its own',
+    explorer: 'syncs',
     apply: () => override(VolumeSyncs, 'tick', () => () => undefined),
   },
   {
     name: 'no-opening-sync',
     rule: 'V1',
     breaks: 'What a killed process wrote is not synced until the next process of the volume writes',
+    explorer: 'syncs',
     apply: () => override(VolumeSyncs, 'opened', () => () => undefined),
   },
   {

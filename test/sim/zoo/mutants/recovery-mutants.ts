@@ -12,7 +12,7 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import type { OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
 import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
 import type { Grant } from '@rsio/rssrv/session/session-volumes';
 import { override, overrideGetter } from '../../base/override.ts';

@@ -9,6 +9,7 @@ import type { Header } from '@rsio/protocol/wire/header';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Backend } from '@rsio/rssrv/backends/io/backend';
 import { type OpenVolume, execute } from '@rsio/rssrv/session/request';
+import { ReExecutions } from '@rsio/rssrv/session/re-executions';
 import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session, type SessionPorts } from '@rsio/rssrv/session/session';
 import type { ServerPath } from '@rsio/rssrv/session/server-path';
@@ -134,6 +135,13 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
         if (!first) executeAgain(self.slots, header.slot, path.number);
         original(self, open, path, header, true);
       }),
+  },
+  {
+    name: 'reread-joined',
+    rule: 'S1',
+    breaks: 'A copy of a READ joins the execution of an earlier READ with the same tag',
+    explorer: 'rereads',
+    apply: () => override<ReExecutions, [number], void>(ReExecutions, 'superseded', () => () => undefined),
   },
   {
     name: 'stray-ignored',

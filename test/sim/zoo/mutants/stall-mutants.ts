@@ -64,6 +64,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     name: 'given-up-receives',
     rule: 'E1',
     breaks: 'The rest of an arriving answer is still written into the buffer of the abandoned request',
+    explorer: 'given-up',
     apply: () =>
       override<Dispatcher, [Attachment, unknown], unknown>(
         Dispatcher,

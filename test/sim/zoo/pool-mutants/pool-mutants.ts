@@ -11,7 +11,7 @@ import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';
 import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
 import { type Grant, SessionVolumes } from '@rsio/rssrv/session/session-volumes';
 import type { VolumeStanding } from '@rsio/rssrv/volumes/volume-plan';
-import type { ClientIdentity } from '@rsio/rssrv/workers/channel';
+import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
 import { override } from '../../base/override.ts';
 import { SimVolume } from '../../machines/sim-volume.ts';
 import { SimDisk } from '../../storage/sim-disk.ts';

@@ -37,7 +37,7 @@ type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
  * `file` is used only in messages. `takesTests` is true if rssrv was started with --test. Throws E_CONFIG with `context` {file, problems:
  * [{line, message}]}.
  */
-export function parseRssrvConfig(text: string, file: string, takesTests = false): RssrvConfig {
+export function parseRssrvConfig(text: string, file: string, takesTests: boolean): RssrvConfig {
   const { config, problems } = examineRssrvConfig(text, file, takesTests);
   throwProblems(file, problems);
   assert(config !== null, 'No configuration and no problem');

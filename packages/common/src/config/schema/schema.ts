@@ -354,7 +354,7 @@ export const SCHEMA = {
     volume: {
       ...anyNumber,
       below: 'namespace',
-      help: 'Settings for one volume of the [namespace] section above',
+      help: 'Settings for the volumes of this name in the [namespace] section above, in any universe; attach = yes and path mean the one in universe 0',
       keys: {
         stall: optional(stall, `${HELP.stall}. ${OF_NAMESPACE}`),
         attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically; overrides the attach key of the namespace'),
@@ -366,7 +366,7 @@ export const SCHEMA = {
         readonly: optional(types.yesNo, 'Whether rsiod attaches the volume read-only; a change takes effect at the next attach'),
         path: optional(
           types.path,
-          'Path of the block device, in place of /dev/avN/NAME; the raw device is in the same folder, and its name has an r in front',
+          'Path of the block device, in place of /dev/av0/NAME; the raw device is in the same folder, and its name has an r in front',
         ),
       },
     },

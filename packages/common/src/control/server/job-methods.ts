@@ -5,9 +5,11 @@ import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method } from '../method-table.ts';
 import { list, object } from '../shape.ts';
 import {
+  blockSize,
   bytesPerSecond,
   copyTarget,
   imageFormat,
+  importSource,
   jobId,
   jobIdOrNull,
   poolName,
@@ -70,6 +72,23 @@ export const JOB_METHODS = {
       target: copyTarget,
       format: imageFormat,
       force: flagParam,
+      limitBytes: bytesPerSecond,
+      request,
+    },
+    one,
+    SERVER_CHANGE_MS,
+    null,
+  ),
+  // A client must not make the server read files or connect to other machines.
+  'volume-import': method(
+    'Begins a job that makes a volume of a file, of a block device, or of an export of an NBD server',
+    {
+      source: importSource,
+      format: imageFormat,
+      name: volumeName,
+      universe,
+      pool: poolOrNull,
+      blockSizeBytes: blockSize,
       limitBytes: bytesPerSecond,
       request,
     },

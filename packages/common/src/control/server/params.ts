@@ -2,6 +2,7 @@
 // all methods.
 
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
+import { OLDER_MAX_MS } from '../limits.ts';
 import type { Param } from '../method-table.ts';
 import { filledText, list, object, orNull, whole, word } from '../shape.ts';
 
@@ -35,6 +36,7 @@ export const ofMirror: Param<string | null | undefined> = {
 export const poolName: Param<string> = { shape: filledText(), what: 'the name of a pool' };
 /** Where a copy goes that makes no volume. */
 export const copyTarget: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
+export const importSource: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
 /** Null: as the suffix of the file says. */
 export const imageFormat: Param<'raw' | 'qcow2' | null> = {
   shape: orNull(word(['raw', 'qcow2'])),
@@ -50,8 +52,19 @@ export const bytesPerSecond: Param<number | null> = {
   default: null,
 };
 export const volumeName: Param<string> = { shape: filledText(), what: `the name of a volume, at most ${NAME_MAX_BYTES} characters` };
+/** Null: every removed volume. */
+export const removedName: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a volume or null', default: null };
+/** The id of one removed volume, because several may have one name. */
+export const removedId: Param<string | null> = { shape: orNull(filledText()), what: 'the id of a removed volume or null', default: null };
+/** Only volumes that were removed so long ago; 0: all. */
+export const olderMs: Param<number> = { shape: whole(0, OLDER_MAX_MS), what: `a time in ms, at most ${OLDER_MAX_MS}`, default: 0 };
 /** The name of a snapshot without that of its volume. */
 export const snapshotName: Param<string> = { shape: filledText(), what: `the name of a snapshot, at most ${NAME_MAX_BYTES} characters` };
+/** From it and the id of the mirror, all servers make the same id of the snapshot. */
+export const snapshotId: Param<string> = { shape: filledText(), what: 'a UUID of the request' };
+export const mirrorId: Param<string> = { shape: filledText(), what: 'the id of a mirror' };
+/** Of a term, or of a moment in it. */
+export const momentNumber: Param<number> = { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'a whole number above 0' };
 /** Null: now. */
 export const snapshotOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a snapshot or null', default: null };
 /** Where a part of an answer begins. */

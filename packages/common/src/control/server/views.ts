@@ -4,6 +4,8 @@
 import { HOLDER } from '../method-table.ts';
 import { count, flag, list, number, object, type Of, orNull, text, word } from '../shape.ts';
 
+const REFLINK = 'The file system clones files, which snapshots, clones, images and moves need';
+
 export const POOL = object({
   name: text(),
   path: text('Empty if the asker may not know it'),
@@ -13,13 +15,14 @@ export const POOL = object({
   freeBytes: orNull(count('Free space of its file system, with the reserve')),
   usableBytes: orNull(count('Free space above the reserve')),
   reserve: number('Share of the file system, from 0 to 1, that is kept free'),
-  promisedBytes: count('Sum of the sizes of its volumes'),
+  promisedBytes: count('Sum of the sizes of its volumes, also of removed ones'),
   limitBytes: orNull(count('Most that its volumes may promise; null: no limit')),
   isShort: flag('Less than the reserve is free, so that writes that need new space wait'),
   fullPercent: orNull(count('Share in use that the server warns of: 80, 90 or 95 percent; null: less')),
   volumes: count(),
   removed: count('Removed volumes that can still be restored'),
   findings: list(text(), 'What the pool contains and its manifests do not explain'),
+  reflink: orNull(flag(REFLINK), 'null: unknown'),
 });
 
 const LAYOUT = object({
@@ -97,6 +100,7 @@ export const VOLUME = object({
   schedule: orNull(SCHEDULE, 'By which the server makes and removes snapshots; null: there is none'),
   image: orNull(IMAGE, 'Of which volume it is an image; null: it is none'),
   mirror: orNull(text('Id of the mirror of which it is a replica; null: it is none')),
+  reflink: orNull(flag(REFLINK), 'null: unknown, or the volume is in no pool'),
 });
 
 export const SNAPSHOT = object({
@@ -109,6 +113,16 @@ export const SNAPSHOT = object({
   createdMs: number(),
   by: orNull(text('Client that made it; null: an administrator')),
   group: text('The same for the snapshots of one moment'),
+  readers: orNull(count('Clients that have it attached'), 'null: unknown'),
+  moment: orNull(
+    object({
+      mirror: text('Id of the mirror'),
+      term: count(),
+      number: count('A later moment has a higher term, or a higher number in the same term'),
+      isProven: flag('false: the mirror did not confirm it, and it can only be removed'),
+    }),
+    'The moment of the mirror, if the volume was a replica; null: it was none',
+  ),
 });
 
 export const REMOVED = object({
@@ -130,7 +144,9 @@ export const CLIENT = object({
   pools: orNull(list(text()), 'Pools that it may use; null: all'),
   limitBytes: orNull(count()),
   limits: orNull(IO_LIMITS, 'Limits of its I/O, over all volumes; null: none'),
-  ownedBytes: count('What counts towards its limit: the sizes of the volumes that it created, and what the files of its snapshots took'),
+  ownedBytes: count(
+    'What counts towards its limit: the sizes of the volumes that it created, also of removed ones, and what the files of its snapshots took',
+  ),
   state: word(['connected', 'silent', 'absent'], 'silent: it has a session without a path'),
   address: orNull(text()),
   sinceMs: orNull(number('When its session began')),
@@ -158,14 +174,14 @@ export type InterfaceView = Of<typeof INTERFACE>;
 /** A job: work of the server that takes time. */
 export const JOB = object({
   id: text(),
-  kind: word(['move', 'copy']),
+  kind: word(['move', 'copy', 'import']),
   name: text('Name of the volume when the job began'),
   universe: count(),
-  from: text('Pool in which the volume was'),
+  from: text('Pool in which the volume was, or the path or NBD URI that is imported'),
   snapshot: orNull(text('Snapshot that it copies; null: the volume')),
   target: word(['pool', 'file', 'nbd'], 'What `to` is'),
   to: text('Pool to which it moves or is copied, path of the file, or NBD URI'),
-  newName: orNull(text('Name of the volume that a copy makes')),
+  newName: orNull(text('Name of the volume that a copy or an import makes')),
   afterRestart: word(['goes on', 'starts over'], 'What a restart of the server means for it'),
   state: word(['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled']),
   reason: orNull(text('Why it waits or has failed')),

@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';
-import { list, object, whole } from '../shape.ts';
+import { count, list, object, whole } from '../shape.ts';
 import {
   blockSize,
   chunkBytes,
@@ -11,8 +11,11 @@ import {
   goesOnIn,
   newSettings,
   ofMirror,
+  olderMs,
   poolOrNull,
   poolsOrNull,
+  removedId,
+  removedName,
   request,
   settings,
   sizeBytes,
@@ -95,6 +98,16 @@ export const VOLUME_METHODS = {
     'manage',
   ),
   'volume-restore': method('Brings back a removed volume', { name: volumeName, universe, request }, changed, SERVER_CHANGE_MS, 'manage'),
+  'volume-purge': method(
+    'Deletes removed volumes for good. A client deletes only those that it has created',
+    { name: removedName, universe, id: removedId, olderMs, request },
+    object({
+      purged: list(REMOVED, 'What was deleted'),
+      left: count('Number of others that the same parameters name; ask again for them'),
+    }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
 } as const;
 
 const forMs: Param<number> = {

@@ -29,14 +29,14 @@ nbd+unix:///EXPORT?socket=PATH. The export must be at least as large as the
 volume. If the copy fails, the export has a part of the content.
 Both need qemu-img on the server, and start over after a restart of it.`;
 
-const WAITING = `On a terminal, the command shows the progress until the job ends; Ctrl-C ends
-only the command.`;
+const WAITING = `The command waits until the job ends, and shows its progress; Ctrl-C ends only
+the command. With --background, it does not wait.`;
 
 const OPTIONS = {
   pool: { kind: 'text', value: 'P', help: 'pool of the new volume' },
   limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
   wait: WAIT_OPTION,
-  background: { kind: 'flag', help: 'do not wait' },
+  background: { kind: 'flag', help: 'do not wait for the end of the job' },
   json: JSON_OPTION,
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 

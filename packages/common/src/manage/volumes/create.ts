@@ -18,11 +18,11 @@ export const CREATE = {
     'volume create NAME --size SIZE [--pool P] [--clients LIST]\n[--stripe SIZE --pools LIST | --concat --pools LIST]\n[--thick] [--read-only] [--shared] [--block-size N]\n[--iops N] [--bandwidth SIZE] [--burst TIME]',
   summary: 'creates a volume in a pool',
   details: `The content of a new volume is zeros. Without --pool, rssrv chooses the pool
-with the most room. A volume takes space only for what is written to it; with
---thick, its space is allocated at once, so that writes never lack space.
-With --stripe, chunks of this size go to the pools in turn; with --concat, the
-volume goes on in the next pool where the one before ends. Such a volume needs
-all of its pools.`,
+with the most room, and one with reflink first. A volume takes space only for
+what is written to it; with --thick, its space is allocated at once, so that
+writes never lack space. With --stripe, chunks of this size go to the pools in
+turn; with --concat, the volume goes on in the next pool where the one before
+ends. Such a volume needs all of its pools.`,
   options: {
     size: { kind: 'text', value: 'SIZE', help: 'size of the volume, such as 20g' },
     pool: { kind: 'text', value: 'P', help: 'pool of the volume' },
@@ -126,11 +126,20 @@ async function createAtFirst(door: VolumeDoor, targets: readonly VolumeTarget[],
   throw refusal ?? new RsError('E_INTERNAL', 'No server to create the volume at');
 }
 
+/** What a pool without reflink means, and how to make one that has it. */
+export function withoutReflink(pool: string): string {
+  return (
+    `Pool ${pool} has no reflink, so that its volumes have no snapshots, clones, images, copies and moves: ` +
+    'a file system that mkfs.xfs -m reflink=1 or mkfs.btrfs has made has it'
+  );
+}
+
 /** Says that a volume was created, and if it is not served, why. */
 export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, volume }: CreatedVolume): void {
   const label = target.label(volume);
   const where = `${volume.layout === null ? 'pool' : 'pools'} ${poolsText(volume)}`;
   door.out(toText([`${label} created in ${where}${target.ofServer}, ${shownSize(volume.sizeBytes)}`]));
+  if (volume.reflink === false) door.note(withoutReflink(volume.layout === null ? (volume.pool ?? '') : poolsText(volume)));
   if (volume.state === 'unavailable') door.note(`${label} is not served: ${volume.reason ?? '-'}`);
 }
 

@@ -41,6 +41,8 @@ export interface VolumeDoor extends Output {
   readonly note: (sentence: string) => void;
   /** Finds the server that has the volume. Throws E_USAGE, and E_UNKNOWN_VOLUME or E_AMBIGUOUS if there are several servers. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;
+  /** The only server that the program knows; null if there may be several, of which a name chooses one. */
+  readonly local: Pick<VolumeTarget, 'call' | 'label' | 'place'> | null;
   /** Finds the server that has the removed volume. */
   findRemoved(name: string): Promise<VolumeTarget>;
   /** The servers that may have the new volume, the best one first; at least one. */
@@ -65,7 +67,7 @@ export function sameServer(targets: readonly VolumeTarget[], what: string, progr
   if (other === undefined) return target;
   throw usageError(
     `${target.label(target.volume)} is on server ${target.server ?? '-'} and ${other.label(other.volume)} on ${other.server ?? '-'}: ` +
-      `${what} are of one server`,
+      `${what} are of one server; give a command for each server, and for each mirror`,
     program,
   );
 }

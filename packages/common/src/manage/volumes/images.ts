@@ -3,11 +3,11 @@
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
-import { JOB, VOLUME } from '../../control/server/views.ts';
+import { JOB, type JobView, VOLUME } from '../../control/server/views.ts';
 import { list, object, orNull } from '../../control/shape.ts';
 import { poolsText, shownSize, snapshotText, volumeText } from '../server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
-import { followJob } from './jobs.ts';
+import { checkDone, followed, followJob, type FollowOptions } from './jobs.ts';
 import { poolNameOf, sizeOf, universeOf } from './values.ts';
 
 type ImageVerb = Command<VolumeDoor>;
@@ -26,7 +26,7 @@ export function imageVerbs(program: VolumeProgram, words: string): ImageVerbs {
 export const JOB_OPTIONS = {
   limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
   wait: WAIT_OPTION,
-  background: { kind: 'flag', help: 'do not wait for jobs' },
+  background: { kind: 'flag', help: 'do not wait for the end of the job' },
   json: JSON_OPTION,
 } as const;
 
@@ -56,8 +56,8 @@ image. An image grows when it is refreshed, and not by volume grow. If its
 volume is renamed or moves, it stays its image. The pool of the volume needs a
 file system with reflink, such as XFS or btrfs. In the same pool, an image takes
 space only for what differs. In another pool, a job makes it from a snapshot,
-which stays, and refreshes copy what differs from it. On a terminal, the command
-shows the progress of the job until it ends; with --json, it does not wait.`,
+which stays, and refreshes copy what differs from it. The command waits for the
+end of the job, and shows its progress; with --background, it does not.`,
     options: {
       universe: { kind: 'text', value: 'N', help: 'universe of the image' },
       pool: { kind: 'text', value: 'P', help: 'pool of the image; default: that of the volume' },
@@ -73,7 +73,7 @@ shows the progress of the job until it ends; with --json, it does not wait.`,
       const pool = into === null ? null : poolNameOf('--pool', into, given.program);
       const target = await door.find(name, 'change');
       const answer = await target.call('volume-image', { ...target.volume, newUniverse, pool, limitBytes, request: door.newId() });
-      if (json) return printJson(door, { ...target.place, ...answer });
+      if (json) return printFollowed(door, target, answer, follow, 'there is no image');
       const { volume, job } = answer;
       if (job !== null) {
         const label = target.label({ ...target.volume, universe: newUniverse });
@@ -104,7 +104,8 @@ the images is lost. No client may hold the images. If the command or the server
 is stopped, all images have their old content or all have the new one. An image
 in another pool than its volume is refreshed by a job, which copies what has
 changed; each such image has its old content until its job ends. Images of both
-kinds need two commands. With --json, the command does not wait for jobs.`,
+kinds need two commands. The command waits for the end of the jobs; with
+--background, it does not.`,
     options: JOB_OPTIONS,
     json: object({
       ...given.place,
@@ -119,7 +120,13 @@ kinds need two commands. With --json, the command does not wait for jobs.`,
       for (const name of names) found.push(await door.find(name, 'remove'));
       const target = sameServer(found, 'images of one moment', given.program);
       const answer = await target.call('volume-refresh', { images: found.map(({ volume }) => volume), limitBytes, request: door.newId() });
-      if (json) return printJson(door, { ...target.place, ...answer });
+      if (json) {
+        const jobs: JobView[] = [];
+        for (const job of answer.jobs) jobs.push(await followed(door, target, job, follow));
+        printJson(door, { ...target.place, ...answer, jobs });
+        for (const job of jobs) checkDone(job, 'the image is as before');
+        return undefined;
+      }
       for (const [index, job] of answer.jobs.entries()) {
         const label = target.label(found[index]?.volume ?? target.volume);
         const texts = { begins: `${label} is being refreshed`, done: `${label} refreshed`, undone: 'the image is as before' };
@@ -162,6 +169,20 @@ may do it.`,
 }
 
 /** `volume restore NAME --from N`: gives a volume the content of its image. */
+/** Prints an answer as JSON, with its job as it is at its end. Throws E_BUSY if the job is not done then. */
+async function printFollowed(
+  door: VolumeDoor,
+  target: VolumeTarget,
+  answer: { readonly job: JobView | null },
+  follow: Pick<FollowOptions, 'wait' | 'background'>,
+  undone: string,
+): Promise<undefined> {
+  const job = answer.job === null ? null : await followed(door, target, answer.job, follow);
+  printJson(door, { ...target.place, ...answer, job });
+  if (job !== null) checkDone(job, undone);
+  return undefined;
+}
+
 export async function restoreFrom(
   door: VolumeDoor,
   name: string,
@@ -173,7 +194,7 @@ export async function restoreFrom(
   const { limitBytes, follow } = jobOptions(options, program);
   const target = await door.find(name, 'remove');
   const answer = await target.call('volume-image-restore', { ...target.volume, fromUniverse, limitBytes, request: door.newId() });
-  if (json) return printJson(door, { ...target.place, ...answer });
+  if (json) return printFollowed(door, target, answer, follow, 'the volume is as before');
   const { volume, kept, job } = answer;
   const image = volumeText({ name: target.volume.name, universe: fromUniverse });
   if (job !== null) {
@@ -183,7 +204,7 @@ export async function restoreFrom(
       done: `${label} has the content of its image ${image}; its content before is a snapshot before-restore`,
       undone: 'the volume is as before',
     };
-    await followJob(door, target, job, { ...follow, shows: `${program} ${words} ${job.id}` }, texts);
+    await followJob(door, target, job, { ...follow, shows: `${program} ${words}` }, texts);
   }
   if (volume === null) return undefined;
   const before = kept === null ? '' : `; its content before is ${snapshotText(kept, target.label)}`;

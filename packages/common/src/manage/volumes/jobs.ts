@@ -40,9 +40,10 @@ function moveVerb(given: VolumeProgram, words: string): JobVerb {
 meanwhile, until little is left. The clients then wait for a moment, and go on
 in the new pool. Until that moment, the volume is in the old pool: a cancelled
 job leaves nothing in the new one. The job goes on after a restart of the
-server. On a terminal, the command shows the progress until the job ends; Ctrl-C
-ends only the command. The old pool needs a file system with reflink, and so
-does the new one if the volume has snapshots, which move with it.
+server. The command waits for the end of the job, and shows its progress; Ctrl-C
+ends only the command. With --background, it does not wait. The old pool needs a
+file system with reflink, and so does the new one if the volume has snapshots,
+which move with it.
 Of a volume over several pools, the files in pool Q move, one after the other.
 The first file stays: it is in the home of the volume.`,
     options: {
@@ -50,7 +51,7 @@ The first file stays: it is in the home of the volume.`,
       pool: { kind: 'text', value: 'P', help: 'pool to which the volume moves' },
       limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
       wait: WAIT_OPTION,
-      background: { kind: 'flag', help: 'do not wait' },
+      background: { kind: 'flag', help: 'do not wait for the end of the job' },
       json: JSON_OPTION,
     },
     json: object({ ...given.place, job: JOB }),
@@ -103,7 +104,7 @@ export interface JobTexts {
   readonly undone: string;
 }
 
-/** Reports a job that has begun, or waits for its end. Throws E_BUSY if it is not done then, and E_TIMEOUT if it goes on. */
+/** Waits for the end of a job, unless it shall run in the background. Throws E_BUSY if it is not done then, and E_TIMEOUT if it goes on. */
 export async function followJob(
   door: VolumeDoor,
   target: VolumeTarget,
@@ -111,19 +112,31 @@ export async function followJob(
   { wait, background, json, shows }: FollowOptions,
   { begins, done, undone }: JobTexts,
 ): Promise<void> {
-  const isWaiting = wait !== null || (!background && !json && door.ask !== null);
-  if (!isWaiting) {
+  if (background) {
     if (json) printJson(door, { ...target.place, job });
     else door.out(toText([`Job ${job.id}: ${begins}; ${shows} ${job.id} shows its progress`]));
     return;
   }
   const last = await ended(door, target, job.id, wait);
   if (json) printJson(door, { ...target.place, job: last });
-  if (last.state !== 'done')
-    throw new RsError('E_BUSY', `Job ${last.id} ${last.state === 'failed' ? 'has failed' : `is ${last.state}`}: ${last.reason ?? undone}`, {
-      job: last.id,
-    });
+  checkDone(last, undone);
   if (!json) door.out(toText([done]));
+}
+
+/** Throws E_BUSY if the job has ended and is not done. */
+export function checkDone({ id, state, reason, endedMs }: JobView, undone: string): void {
+  if (endedMs === null || state === 'done') return;
+  throw new RsError('E_BUSY', `Job ${id} ${state === 'failed' ? 'has failed' : `is ${state}`}: ${reason ?? undone}`, { job: id });
+}
+
+/** The job at its end, or as it is if the command does not wait. For JSON with more than the job. */
+export async function followed(
+  door: VolumeDoor,
+  target: VolumeTarget,
+  job: JobView,
+  { wait, background }: Pick<FollowOptions, 'wait' | 'background'>,
+): Promise<JobView> {
+  return background ? job : await ended(door, target, job.id, wait);
 }
 
 /** Waits until a job ends, and shows its progress. */
@@ -237,6 +250,7 @@ function jobsTable(jobs: readonly JobView[]): string {
 }
 
 function jobText({ kind, name, snapshot, from, to, newName }: JobView): string {
+  if (kind === 'import') return `import ${from} to ${name} in ${to}`;
   if (kind === 'move') return `move ${name} from ${from} to ${to}`;
   return `copy ${name}${snapshot === null ? '' : `@${snapshot}`} to ${newName === null ? to : `${newName} in ${to}`}`;
 }

@@ -26,6 +26,8 @@ test.each([
   ['a\u009b', 'Wrong volume name "a\\x9b"'],
   ['oracle@', 'Wrong universe in "oracle@": allowed is 0 to 3'],
   ['oracle@4', 'Wrong universe in "oracle@4": allowed is 0 to 3'],
+  ['pgm@z1', '"pgm@z1" is a snapshot, and this takes a volume: give pgm'],
+  ['pgm@1@2026-z', '"pgm@1@2026-z" is a snapshot, and this takes a volume: give pgm@1'],
   ['oracle@-1', 'Wrong universe in "oracle@-1": allowed is 0 to 3'],
   ['oracle@1@2', 'Wrong universe in "oracle@1@2": allowed is 0 to 3'],
 ])('%j is refused as the name of a volume', (text, message) => {

@@ -18,6 +18,9 @@ export function volumeName(text: string, program: string): VolumeName {
   const number = parseWhole(universe);
   if (!isName(word))
     throw usageError(`Wrong volume name ${quoteText(text)}: the name is ${NAME_ALLOWED}, optionally followed by @UNIVERSE`, program);
+  const [, volume = '', snapshot = ''] = /^(.*)@([^@]*)$/.exec(text) ?? [];
+  if (isSnapshotName(snapshot) && !/^-?\d+$/.test(snapshot))
+    throw usageError(`${quoteText(text)} is a snapshot, and this takes a volume: give ${volume}`, program);
   if (number === undefined || number > UNIVERSE_MAX)
     throw usageError(`Wrong universe in ${quoteText(text)}: allowed is 0 to ${UNIVERSE_MAX}`, program);
   return { name: word, universe: number };
@@ -59,7 +62,8 @@ export function clientsOf(what: string, text: string, program: string): readonly
   return valueOf(what, text, clientNames, program);
 }
 
-function valueOf<T>(what: string, text: string, type: ValueType<T>, program: string): T {
+/** Value of an option or operand. Throws E_USAGE. */
+export function valueOf<T>(what: string, text: string, type: ValueType<T>, program: string): T {
   try {
     return type.parse(text);
   } catch (thrown) {

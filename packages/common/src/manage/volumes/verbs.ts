@@ -196,8 +196,9 @@ no client may hold it. Its content before becomes a snapshot whose name begins
 with before-restore, so that nothing is lost. The volume keeps its size: if it
 has grown since the image was refreshed, the rest of it is zeros. If the image
 is in another pool, a job copies what differs, and the volume has its content
-until the job ends. With --json, the command does not wait for jobs. The options
-for jobs have no effect otherwise.`,
+until the job ends. The command waits for that; with --background, it does not.
+The options for jobs have no effect otherwise. A backup is written to a volume
+by rsconfig restore FILE NAME.`,
     options: { from: { kind: 'text', value: 'N', help: 'universe of the image' }, ...JOB_OPTIONS },
     json: object({
       ...given.place,

@@ -2,8 +2,8 @@
 // (docs/PROTOCOL.md, the handshake). If two paths each began a session, the second session would end the first one at the server. If the
 // handshake is slow, a path that has just received CHALLENGE takes over, so that a silent connection does not block the other paths. Each
 // take-over doubles the time that the next path may take, so that a slow server gets enough time. Invariant: a path that was overtaken
-// closes its connection before the next handshake begins. If the PROOF of the overtaken path has already begun a session, that session
-// carries no request and can be replaced safely.
+// closes its connection before the next handshake begins. A server that is still beginning a session for the
+// overtaken path gives it to the next one. A session that has begun carries no request and can be replaced safely.
 
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';

@@ -1,5 +1,6 @@
-// Tracks how long a trunk's READs take, and how long a READ may take before it is late. The mean and the deviation cover all paths. If the
-// READs of a slow path were compared only with each other, none of them would ever be late. Pure.
+// Tracks how long the READs of a volume take, and how long a READ may take before it is late. The mean and the deviation cover all paths. If the
+// READs of a slow path were compared only with each other, none of them would ever be late. They cover one volume only, because a limit, a pause
+// or slow storage of another volume says nothing about the paths. Pure.
 
 import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from './limits.ts';
 

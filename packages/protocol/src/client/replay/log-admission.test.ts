@@ -13,7 +13,7 @@ const LOG_BYTES = 64 * 1024;
 // Regression: such a WRITE hung forever without any report.
 test('a WRITE that waits for room goes without a log when logging ends, and is durable once it is answered', () => {
   const admitted: Request[] = [];
-  const room = new LogAdmission(new ReplayLog(LOG_BYTES, new SlabPool(1)), {
+  const room = new LogAdmission(new ReplayLog(LOG_BYTES, new SlabPool(1), null), {
     admitted: (request) => admitted.push(request),
     flush: () => undefined,
     refused: () => undefined,

@@ -41,7 +41,7 @@ class World {
   private incarnation = 1;
 
   constructor(blocks: number) {
-    this.log = new ReplayLog(MARGIN + blocks * BLOCK_COST, new SlabPool(2));
+    this.log = new ReplayLog(MARGIN + blocks * BLOCK_COST, new SlabPool(2), null);
     this.log.opened('1');
   }
 

@@ -14,7 +14,7 @@ import { ReplayLog } from './replay-log.ts';
 import type { Request } from '../requests/request.ts';
 
 function logOf(blocks: number, pool = new SlabPool(0)): ReplayLog {
-  const log = new ReplayLog(MARGIN + blocks * BLOCK_COST, pool);
+  const log = new ReplayLog(MARGIN + blocks * BLOCK_COST, pool, null);
   log.opened('first');
   return log;
 }

@@ -54,7 +54,7 @@ export class ReplayLog {
   private reportedBytes = 0;
 
   /** `total`: limit for this log and other logs together; null if there is no such limit. */
-  constructor(sizeBytes: number, pool: SlabPool, total: LogTotal | null = null) {
+  constructor(sizeBytes: number, pool: SlabPool, total: LogTotal | null) {
     this.sizeBytes = sizeBytes;
     this.total = total;
     this.blocks = new ReplayBlocks(pool);

@@ -12,6 +12,8 @@ export interface RequestAttachment {
   /** Number of the attachment's requests in flight (`slotsHeld`), and the bytes of the window that they use (`bytesHeld`). */
   slotsHeld: number;
   bytesHeld: number;
+  /** How long its READs take, and how long one may take before it is late. */
+  readonly readTimes: { add(ms: number): void; readonly lateMs: number };
   add(request: Request): void;
   answered(request: Request, status: number): void;
   keepStale(request: Request): boolean;

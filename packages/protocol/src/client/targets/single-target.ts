@@ -39,6 +39,10 @@ export class SingleTarget implements VolumeTarget {
     return this.attachment.volume;
   }
 
+  get recoveredLife(): string | null {
+    return this.attachment.recoveredLife;
+  }
+
   get standing(): Standing {
     return this.attachment.standing;
   }

@@ -27,6 +27,8 @@ export interface VolumeTarget {
   readonly readonly: boolean;
   /** Sizes, ids and rights of the volume; null before it is open. `sizeBytes` never decreases. */
   readonly volume: OpenAnswer | null;
+  /** See Attachment; that of a mirror is made by mirrorLife. */
+  readonly recoveredLife: string | null;
   readonly standing: Standing;
   /** Text that tells the user what the target waits for or why it has failed; '' if it is ready. */
   readonly reason: string;

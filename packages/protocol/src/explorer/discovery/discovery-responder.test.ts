@@ -37,7 +37,7 @@ function request(changes: Partial<Discover> = {}, key: Buffer | null = null, siz
 
 /** Outcome of one datagram at a new responder. */
 function outcomeOf(identity: DiscoveryIdentity, datagram: Buffer): string {
-  const responder = new DiscoveryResponder(identity);
+  const responder = new DiscoveryResponder(identity, () => false);
   const answer = responder.answerTo(datagram, '10.0.0.1', 0);
   const [outcome = 'none'] = Object.entries(responder.counts).flatMap(([name, count]) => (count === 1 ? [name] : []));
   expect(answer === null).toBe(outcome !== 'answered');
@@ -71,19 +71,19 @@ describe('outcomes', () => {
 
 describe('answers', () => {
   test('repeat the nonce, carry the signature, and name the common version', () => {
-    const responder = new DiscoveryResponder(SIGNED);
+    const responder = new DiscoveryResponder(SIGNED, () => false);
     const answer = responder.answerTo(request({ nonce: Buffer.alloc(16, 3), versions: [1, 9] }, KEY), '10.0.0.1', 0)!;
     const message = { version: 1, nonce: Buffer.alloc(16, 3), ...SIGNED.offered };
     expect(decodeDiscovery(answer, KEY)).toEqual({ kind: 'offer', message, signature: 'right' });
   });
 
   test('are padded on request, so that an MTU can be measured both ways', () => {
-    const responder = new DiscoveryResponder(IDENTITY);
+    const responder = new DiscoveryResponder(IDENTITY, () => false);
     expect(responder.answerTo(request({ answerBytes: 8972 }, null, 8972), '10.0.0.1', 0)).toHaveLength(8972);
   });
 
   test('follow a change of the configuration', () => {
-    const responder = new DiscoveryResponder(SIGNED);
+    const responder = new DiscoveryResponder(SIGNED, () => false);
     responder.change({ ...IDENTITY, offered: { ...IDENTITY.offered, interfaces: [] } });
     const answer = responder.answerTo(request(), '10.0.0.1', 0)!;
     expect(decodeDiscovery(answer, null)).toMatchObject({ message: { interfaces: [] }, signature: 'none' });
@@ -91,7 +91,7 @@ describe('answers', () => {
 });
 
 test('for any bytes, no answer is larger than its request, and nothing is thrown', () => {
-  const responder = new DiscoveryResponder(IDENTITY);
+  const responder = new DiscoveryResponder(IDENTITY, () => false);
   let nowMs = 0;
   const spoiled = fc
     .record({
@@ -129,7 +129,7 @@ describe('a storm of requests', () => {
   }
 
   test('from one address', () => {
-    const responder = new DiscoveryResponder(IDENTITY);
+    const responder = new DiscoveryResponder(IDENTITY, () => false);
     const answers = answered(responder, 5000, 10_000, () => '10.0.0.1');
     expect(answers).toBeLessThanOrEqual(DISCOVERY_BURST_PER_SOURCE + 10 * DISCOVERY_RATE_PER_SOURCE);
     expect(answers).toBeGreaterThan(DISCOVERY_BURST_PER_SOURCE + 9 * DISCOVERY_RATE_PER_SOURCE);
@@ -138,7 +138,7 @@ describe('a storm of requests', () => {
   });
 
   test('from ever-changing addresses', () => {
-    const responder = new DiscoveryResponder(IDENTITY);
+    const responder = new DiscoveryResponder(IDENTITY, () => false);
     const answers = answered(
       responder,
       3 * DISCOVERY_SOURCES_MAX,

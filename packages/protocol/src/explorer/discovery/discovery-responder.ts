@@ -41,7 +41,7 @@ export class DiscoveryResponder {
   private readonly isKnown: (address: string) => boolean;
 
   /** `isKnown` returns true if a client has authenticated from the given address. */
-  constructor(identity: DiscoveryIdentity, isKnown: (address: string) => boolean = () => false) {
+  constructor(identity: DiscoveryIdentity, isKnown: (address: string) => boolean) {
     this.isKnown = isKnown;
     this.identity = identity;
     this.key = keyOf(identity);

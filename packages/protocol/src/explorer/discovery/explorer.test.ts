@@ -50,7 +50,7 @@ class Scene {
 
   /** Starts a server that answers at each of its addresses and receives the broadcasts of their subnets. */
   async serve(identity: DiscoveryIdentity, port = PORT): Promise<DiscoveryResponder> {
-    const responder = new DiscoveryResponder(identity);
+    const responder = new DiscoveryResponder(identity, () => false);
     for (const { address } of identity.offered.interfaces) {
       const sockets: DatagramSocket[] = [];
       const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {

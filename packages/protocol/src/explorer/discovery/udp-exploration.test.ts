@@ -31,18 +31,21 @@ async function freePort(): Promise<number> {
 /** A server on one address and on the broadcast address, with the facts that a client may learn. */
 async function serve(): Promise<number> {
   const port = await freePort();
-  const responder = new DiscoveryResponder({
-    offered: {
-      namespace: 'osl',
-      namespaceid: 200,
-      server: 'big-9',
-      serverid: 1,
-      instance: 'a'.repeat(32),
-      interfaces: [{ name: 'if1', address: ADDRESS, port, linkMbps: null, mtuBytes: 65536 }],
+  const responder = new DiscoveryResponder(
+    {
+      offered: {
+        namespace: 'osl',
+        namespaceid: 200,
+        server: 'big-9',
+        serverid: 1,
+        instance: 'a'.repeat(32),
+        interfaces: [{ name: 'if1', address: ADDRESS, port, linkMbps: null, mtuBytes: 65536 }],
+      },
+      explore: 'signed',
+      namespacekey: '0xosl',
     },
-    explore: 'signed',
-    namespacekey: '0xosl',
-  });
+    () => false,
+  );
   const handler = {
     onDatagram: (datagram: Buffer, from: DatagramPeer) => {
       const answer = responder.answerTo(datagram, from.address, systemClock.monotonicMs());

@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 
 async function serve(identity: DiscoveryIdentity, at: DatagramPeer, spoil: (answer: Buffer) => Buffer = (answer) => answer): Promise<void> {
-  const responder = new DiscoveryResponder(identity);
+  const responder = new DiscoveryResponder(identity, () => false);
   serving++;
   const sockets: DatagramSocket[] = [];
   const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {

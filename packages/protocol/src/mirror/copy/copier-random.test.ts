@@ -3,6 +3,7 @@
 // region that no map has must be the same on every disk. In the end, everything must be in sync, settled and cleared.
 
 import { expect, test } from 'vitest';
+import { beyondLife } from '../../testing/mirror-beyond-lives.ts';
 import { live } from '../../testing/mirror-copy-lives.ts';
 
 const SEEDS = Number(process.env['COPIER_SEEDS'] ?? 700);
@@ -18,4 +19,8 @@ test('that holds also while the volume grows', () => {
 
 test('a clearing of the last region excludes changes of what is added to it', () => {
   expect(live(1069, true)).toBeNull();
+});
+
+test('that holds also if a replica is larger than the mirror, which grows over what it has there', () => {
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS / 7; seed++) expect(beyondLife(seed)).toBeNull();
 });

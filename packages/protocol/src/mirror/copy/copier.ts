@@ -6,6 +6,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { statusEntry } from '../../wire/status.ts';
 import { CHECKPOINT_BYTES } from '../lacks/limits.ts';
 import { RegionSet, regionsOf } from '../regions/region-set.ts';
+import { keptRegion, largestOf } from './plans/beyond.ts';
 import { ClearRun } from './clear-run.ts';
 import type { CopyBuffers } from './copy-buffers.ts';
 import type { CopierEvents, CopyIo, CopyView, Cutter, ResyncProgress, SourceAndTargets } from './copy-ports.ts';
@@ -88,10 +89,15 @@ export class Copier {
     this.wantPump();
   }
 
-  /** The new part of a volume that has grown is zero in all replicas, and set in their maps (rule M21): it is cleared there when it is idle. */
+  /**
+   * The new part of a volume that has grown is set in all maps, and cleared there when it is idle. It is zero where each replica has grown, and
+   * anything where one was larger before (rule M21).
+   */
   private grow(sizeBytes: number): void {
     if (this.survey === null || sizeBytes <= this.sizeBytes) return;
     this.io.touched.addRange(this.sizeBytes, sizeBytes);
+    const unknownBytes = Math.min(sizeBytes, largestOf(this.view));
+    if (unknownBytes > this.sizeBytes) this.io.unsettled.addRange(this.sizeBytes, unknownBytes);
     this.io.lacks.allChanged();
     this.sizeBytes = sizeBytes;
   }
@@ -134,6 +140,15 @@ export class Copier {
     this.whenIdle = null;
     this.isPaused = false;
     this.wantPump();
+  }
+
+  /** A repair has written to this region. One that it has not reached may have joined meanwhile, and then starts again. */
+  recopy(region: number, reached: ReadonlySet<string>): void {
+    for (const replica of this.returning.values()) {
+      if (reached.has(replica.identity)) continue;
+      replica.plan.diverged(region);
+      replica.fellBack('The replicas in sync were repaired');
+    }
   }
 
   /** Nothing is begun any more. What is under way ends by itself. */
@@ -200,32 +215,17 @@ export class Copier {
     this.settle.setSize(view.sizeBytes);
     const isReady = this.survey?.isComplete === true && !view.isPending;
     this.settle.setMembers(isReady ? this.members : null);
+    this.clear.setKept(keptRegion(view));
     this.clear.setMembers(isReady && view.isAllInSync ? this.members : null);
     for (const { identity, role } of view.replicas) {
       if ((role === 'returning' || role === 'joining') && !this.returning.has(identity)) {
-        this.returning.set(identity, new Returning(identity, this.io));
+        this.returning.set(identity, new Returning(identity, this.io, this.events));
       } else if (role === 'member' || role === 'leaving') this.returning.delete(identity);
     }
     for (const identity of this.returning.keys()) {
       if (!view.replicas.some((one) => one.identity === identity)) this.returning.delete(identity);
     }
-    if (this.survey?.isComplete === true) for (const replica of this.returning.values()) this.follow(replica, view);
-  }
-
-  private follow(replica: Returning, view: CopyView): void {
-    const tenure = this.io.tenureOf(replica.identity);
-    replica.plan.setSize(view.sizeBytes);
-    if (tenure === null || tenure === replica.plan.tenure) return;
-    replica.failedUntilMs = 0;
-    replica.plan.setTenure(tenure);
-    this.fellBack(replica, 'It has another session or incarnation');
-  }
-
-  private fellBack(replica: Returning, why: string): void {
-    if (!replica.hasCaughtUp) return;
-    replica.hasCaughtUp = false;
-    replica.isToldCaughtUp = false;
-    this.events.fellBack(replica.identity, why);
+    if (this.survey?.isComplete === true) for (const replica of this.returning.values()) replica.follow(view.sizeBytes);
   }
 
   private drainDiverged(survey: MapSurvey): void {
@@ -236,7 +236,7 @@ export class Copier {
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
         // A replica that counts is settled with the others.
-        if (this.roleOf(replica.identity) === 'returning') this.fellBack(replica, 'A change was executed by some of the replicas only');
+        if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }
     if (diverged.count > 0) diverged.clear();
@@ -323,7 +323,7 @@ export class Copier {
       nextPiece: (maxBytes) => settle.nextPiece(maxBytes, isUrgent),
       isVoid: (piece) => settle.isVoid(piece),
       pieceEnded: (piece, isCopied) => settle.pieceEnded(piece, isCopied),
-      sources: () => this.sources(false),
+      sources: ({ endBytes }) => this.sources(false, endBytes),
       targets: (source) => this.members?.flatMap(({ identity }) => (identity === source ? [] : [identity])) ?? [],
       failed: (untilMs) => (this.settleFromMs = untilMs),
     };
@@ -335,17 +335,19 @@ export class Copier {
       nextPiece: (maxBytes) => plan.nextPiece(maxBytes),
       isVoid: (piece) => plan.isVoid(piece) || this.io.tenureOf(identity) !== plan.tenure,
       pieceEnded: (piece, isCopied) => plan.pieceEnded(piece, isCopied && this.io.tenureOf(identity) === plan.tenure),
-      sources: () => this.sources(true),
+      sources: ({ endBytes }) => this.sources(true, endBytes),
       targets: () => [identity],
       failed: (untilMs) => (replica.failedUntilMs = untilMs),
     };
   }
 
-  /** Replicas in sync that can be read, that with the least load first. */
-  private sources(mustRead: boolean): string[] {
+  /** Replicas in sync that can be read: those first that had all of it when they were opened, and of these that with the least load (M21). */
+  private sources(mustRead: boolean, endBytes: number): string[] {
     const list = this.view?.replicas.filter((one) => one.role === 'member' && one.counts && (one.reads || !mustRead)) ?? [];
     const ready = list.filter(({ identity }) => this.io.tenureOf(identity) !== null);
-    return ready.map(({ identity }) => identity).sort((a, b) => this.io.loadOf(a) - this.io.loadOf(b));
+    const lacks = ({ foundBytes }: { readonly foundBytes: number }): number => (foundBytes < endBytes ? 1 : 0);
+    ready.sort((a, b) => lacks(a) - lacks(b) || this.io.loadOf(a.identity) - this.io.loadOf(b.identity));
+    return ready.map(({ identity }) => identity);
   }
 
   private startPiece(work: Cutter & SourceAndTargets, isUrgent: boolean, maxBytes: number): boolean {
@@ -363,7 +365,7 @@ export class Copier {
     const run = new PieceRun(this.io, {
       piece,
       buffer: grant.buffer,
-      sources: () => work.sources(),
+      sources: () => work.sources(piece),
       targets: (source) => work.targets(source),
       isVoid: () => work.isVoid(piece),
       refused: (identity, status) => this.events.lost(identity, `It refused a copy: ${statusEntry(status).sentence}`),

@@ -54,6 +54,7 @@ export interface CopyView {
     readonly counts: boolean;
     readonly reads: boolean;
     readonly mayJoin: boolean;
+    readonly foundBytes: number;
   }[];
 }
 
@@ -89,7 +90,7 @@ export interface Cutter {
 
 /** Where pieces are copied from and to. */
 export interface SourceAndTargets {
-  sources(): readonly string[];
+  sources(piece: Piece): readonly string[];
   targets(source: string): readonly string[];
   /** Copying has failed: it is tried again at this time. */
   failed(untilMs: number): void;

@@ -1,7 +1,7 @@
 // A replica that returns, as the copier sees it: its plan, what was told of it, and how fast it is copied.
 // What is copied next is decided by plans/resync-plan.ts.
 
-import type { CopyIo, ResyncProgress } from './copy-ports.ts';
+import type { CopierEvents, CopyIo, ResyncProgress } from './copy-ports.ts';
 import { ResyncPlan } from './plans/resync-plan.ts';
 import { ProgressMeter } from './progress-meter.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -16,19 +16,39 @@ export class Returning {
   /** Nothing is copied before this time, because it failed. */
   failedUntilMs = 0;
   private readonly io: CopyIo;
+  private readonly events: Pick<CopierEvents, 'fellBack'>;
   private readonly meter = new ProgressMeter();
   /** What was copied when the last checkpoint began. */
   private checkpointAt = 0;
   private isCheckpointing = false;
 
-  constructor(identity: string, io: CopyIo) {
+  constructor(identity: string, io: CopyIo, events: Pick<CopierEvents, 'fellBack'>) {
     this.identity = identity;
     this.io = io;
+    this.events = events;
     this.plan = new ResyncPlan(identity, {
       touched: io.touched,
       unsettled: io.unsettled,
       lacking: () => io.lacks.of(identity, io.lifeOf(identity)),
     });
+  }
+
+  /** Looks whether it has another session, handle or incarnation. */
+  follow(sizeBytes: number): void {
+    const { plan, io, identity } = this;
+    const tenure = io.tenureOf(identity);
+    plan.setSize(sizeBytes);
+    if (tenure === null || tenure === plan.tenure) return;
+    this.failedUntilMs = 0;
+    plan.setTenure(tenure);
+    this.fellBack('It has another session or incarnation');
+  }
+
+  fellBack(why: string): void {
+    if (!this.hasCaughtUp) return;
+    this.hasCaughtUp = false;
+    this.isToldCaughtUp = false;
+    this.events.fellBack(this.identity, why);
   }
 
   /** `afterBytes`: what is copied between two checkpoints. */

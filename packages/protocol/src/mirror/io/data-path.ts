@@ -64,6 +64,10 @@ export class DataPath implements RequestEvents {
   private readonly beganMs: number;
   private sequence = 0;
   private isSweepDue = false;
+  private refusesUsers = false;
+  /** Grows when a change is sent and when it ends. What it was when the last good FLUSH was sent is `flushedMoves`. */
+  private changeMoves = 0;
+  private flushedMoves = 0;
   private readonly sweepNow = (): void => this.sweep();
 
   constructor(ports: DataPathPorts) {
@@ -90,11 +94,21 @@ export class DataPath implements RequestEvents {
     return this.operations.length;
   }
 
+  /** M13: all requests that users submit from now on are refused. What has begun goes on. */
+  refuseUsers(): void {
+    this.refusesUsers = true;
+  }
+
+  /** M13: no request of users is under way, and each change has ended before a FLUSH was sent that all that count have answered. */
+  get isQuiet(): boolean {
+    return this.outstanding === 0 && this.flushedMoves === this.changeMoves;
+  }
+
   /** Accepts a READ, WRITE, ZERO, DISCARD, FLUSH, or an IOCTL that reads a range. `requestDone` of its owner is never called before this method has returned. */
   submit(request: Request, nowMs: number): void {
     request.submittedMs = nowMs;
-    if (this.endStatus !== null) {
-      const status = this.endStatus;
+    if (this.endStatus !== null || this.refusesUsers) {
+      const status = this.endStatus ?? STATUS.SHUTTING_DOWN;
       this.ports.clock.soon(() => request.events?.requestDone(request, status));
       return;
     }
@@ -200,6 +214,7 @@ export class DataPath implements RequestEvents {
     const requests: Request[] = [];
     let grew = false;
     // All of them are over before anything else happens: one that is granted the lock by another that leaves must not be sent.
+    this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);
       if (operation.phase === 'running' && operation.isChange) {
@@ -267,6 +282,8 @@ export class DataPath implements RequestEvents {
 
   private sendAll(operation: Operation): void {
     operation.phase = 'running';
+    if (operation.isChange) this.changeMoves++;
+    operation.changeMoves = this.changeMoves;
     const { all } = this.members;
     for (let index = 0; index < all.length; index++) {
       const member = all[index]!;
@@ -376,7 +393,10 @@ export class DataPath implements RequestEvents {
   private finish(operation: Operation, status: number): void {
     const { request } = operation;
     assert(request !== null && operation.phase !== 'free', 'A request of a mirror ended twice');
-    if (operation.isChange) this.noteChanged(operation);
+    if (operation.isChange) {
+      this.noteChanged(operation);
+      this.changeMoves++;
+    } else if (!operation.isRead && status === STATUS.OK) this.flushedMoves = Math.max(this.flushedMoves, operation.changeMoves);
     operation.phase = 'free';
     const last = this.operations.pop()!;
     if (last !== operation) {

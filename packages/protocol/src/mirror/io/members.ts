@@ -79,10 +79,10 @@ export class Members {
   recoveredMask = 0;
   private numbers = 0;
 
-  /** Incarnations of the replicas in sync; null: it is not open yet. */
+  /** Incarnations in which the replicas in sync have everything; null: it is not open yet. */
   livesInSync(): (readonly [identity: string, life: string | null])[] {
     const inSync = this.all.filter(({ bit }) => (bit & this.inSyncMask) !== 0);
-    return inSync.map(({ identity, replica }) => [identity, replica?.attachment.volume?.life ?? null]);
+    return inSync.map(({ identity, replica }) => [identity, replica?.attachment.recoveredLife ?? null]);
   }
 
   find(identity: string): Member | null {

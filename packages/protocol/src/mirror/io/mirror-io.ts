@@ -64,6 +64,10 @@ export class MirrorIo extends DataPath implements VolumeTarget {
 
   // --- VolumeTarget
 
+  get recoveredLife(): string {
+    return mirrorLife(this.members.livesInSync());
+  }
+
   get standing(): Standing {
     return standingOf(this.view, this.members.all, this.endStatus !== null);
   }
@@ -223,7 +227,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
 
   /** The mirror is described when it begins to serve; then its size may grow, and its blocks stay as they are. */
   private describe(): void {
-    const { view, volume, mirror, members } = this;
+    const { view, volume, mirror } = this;
     const opened = this.attachments.flatMap((attachment) => attachment.volume ?? []);
     if (view === null || (volume === null && (!view.isServing || opened.length === 0))) return;
     this.volume = {
@@ -235,9 +239,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
       shared: false,
       canDiscard: opened.every(({ canDiscard }) => canDiscard),
       identity: mirror,
-      get life() {
-        return mirrorLife(members.livesInSync());
-      },
+      life: '',
     };
   }
 }

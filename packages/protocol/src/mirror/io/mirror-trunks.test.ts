@@ -26,7 +26,10 @@ class Mirror {
   readonly clock = new FakeClock();
   readonly lost: string[] = [];
   readonly servers = ['A', 'B'].map((identity) => {
-    const scene = new RevokeScene(1, new Attachment(`replica-${identity}`, 0, false, TAKE.NO, new ReplayLog(LOG_BYTES, new SlabPool(1))));
+    const scene = new RevokeScene(
+      1,
+      new Attachment(`replica-${identity}`, 0, false, TAKE.NO, new ReplayLog(LOG_BYTES, new SlabPool(1), null)),
+    );
     scene.scene.server.revokes = true;
     scene.answerOpen({ handle: 7 });
     return scene;

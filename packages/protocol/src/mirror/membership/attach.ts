@@ -98,6 +98,22 @@ export function takesOver(state: MembershipState, rules: MembershipRules, server
   return holdOf(state, server) !== 'held' || hasQuorum(state, rules);
 }
 
+/**
+ * M5: others than the servers with a replica in sync are claimed when one of these has answered with its replica. A client that gets none leaves
+ * no promise that would end the holder later. Where another client has each of them, the voters decide whether it serves.
+ */
+export function isClaimDue(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
+  const base = found(state)?.config ?? null;
+  if (base === null) return false;
+  if (rules.isClaimedFirst(base, server) || hasSource(state, rules, base)) return true;
+  const first = [...state.servers.values()].filter((one) => one.isUp && one.record !== null && rules.isClaimedFirst(base, one));
+  return !state.seed.takesOver && first.length > 0 && first.every(({ isHeld }) => isHeld);
+}
+
+function hasSource(state: MembershipState, rules: MembershipRules, base: StoredConfig['config']): boolean {
+  return base.members.some((member) => rules.isSource(base, member) && isClaimed(state, rules, base, member.identity));
+}
+
 function hasQuorum(state: MembershipState, rules: MembershipRules): boolean {
   const base = rules.chooseBase(state);
   return base !== null && rules.isQuorum(base.config, claimedVoters(state));
@@ -116,8 +132,7 @@ function finishClaim(state: MembershipState, rules: MembershipRules): void {
       refuseHeld(state, config.nextVoters === null ? [config.voters] : [config.voters, config.nextVoters]);
     return;
   }
-  if (!base.config.members.some((member) => rules.isSource(base.config, member) && isClaimed(state, rules, base.config, member.identity)))
-    return;
+  if (!hasSource(state, rules, base.config)) return;
   state.base = base;
   state.wasClean = base.config.clean;
   state.phase = 'attaching';
@@ -147,8 +162,7 @@ export function attachWaitsFor(state: MembershipState, rules: MembershipRules): 
   const hasAnswered = (server: ServerState): boolean =>
     state.phase === 'asking' ? server.isKnown && server.record !== null : server.claim !== null && hasPromised(state, server);
   const missing = missingVoters(state, votersOf(base.config), (server) => hasAnswered(server));
-  const claims = claimedVoters(state);
-  if (state.phase === 'claiming' && rules.isQuorum(base.config, claims)) {
+  if (state.phase === 'claiming' && !hasSource(state, rules, base.config)) {
     const names = base.config.members
       .filter(({ identity }) => base.config.inSync.includes(identity))
       .map((one) => nameOf(state, one.serverid));

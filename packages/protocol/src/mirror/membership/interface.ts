@@ -129,6 +129,8 @@ export interface ReplicaView {
   readonly session: 'none' | 'opening' | 'open';
   /** `caught-up` would be accepted now. */
   readonly mayJoin: boolean;
+  /** Size of its volume when it was opened last, before it has grown in this session; 0: it was not opened yet. */
+  readonly foundBytes: number;
 }
 
 export interface MirrorView {

@@ -25,6 +25,7 @@ const CONFIG: MirrorConfig = {
 };
 
 class Voter {
+  mayBeTaken = true;
   promise: Term | null = FORMER;
   stored: StoredConfig | null = { term: FORMER, config: CONFIG };
   identity: string | null;
@@ -45,12 +46,13 @@ class Voter {
     else if (request.kind === 'place') this.identity = id('9');
     const replica =
       this.identity === null ? null : { identity: this.identity, incarnation: 'x', volume: 'db', universe: 0, sizeBytes: 4096 };
-    return { voted, sentence: '', voter: this.voter, promise: this.promise, stored: this.stored, replica };
+    const sentence = voted === VOTED.HELD && !this.mayBeTaken ? 'You may not take it over' : '';
+    return { voted, sentence, voter: this.voter, promise: this.promise, stored: this.stored, replica };
   }
 
   #claim(takesOver: boolean, term: Term | null): number {
     const hasEnded = this.stored?.config.clean === true && this.promise !== null && compareTerms(this.stored.term, this.promise) === 0;
-    if (!takesOver && !hasEnded && this.promise?.node !== MINE.node) return VOTED.HELD;
+    if (!(takesOver && this.mayBeTaken) && !hasEnded && this.promise?.node !== MINE.node) return VOTED.HELD;
     this.promise = term;
     return VOTED.DONE;
   }
@@ -118,6 +120,26 @@ describe('attaching', () => {
     scene.start();
     expect(scene.of('end')).toEqual([{ kind: 'end', code: 'E_HELD', sentence: 'Client other has mirror db' }]);
     expect(scene.of('vote').every(({ request }) => request.kind === 'record')).toBe(true);
+  });
+
+  // Regression: the witness promised the term of a client that no replica lets take over, and ended the holder at its next configuration.
+  test('a take-over that the replicas refuse claims no witness, and waits before it asks again', () => {
+    const scene = new Scene(true);
+    const [first, second, witness] = scene.voters;
+    for (const voter of scene.voters) voter.stored = { term: FORMER, config: { ...CONFIG, clean: false } };
+    first!.mayBeTaken = false;
+    second!.mayBeTaken = false;
+    scene.start();
+    const claims = (): number[] => scene.of('vote').flatMap(({ server, request }) => (request.kind === 'claim' ? [server] : []));
+    expect([claims(), witness?.promise]).toEqual([[0, 1], FORMER]);
+    expect(scene.membership.view.waitsFor).toBe(
+      'Waits for a replica in sync: big-1 or big-2 (big-1: You may not take it over; big-2: You may not take it over)',
+    );
+    scene.send({ kind: 'retry' });
+    expect([claims(), witness?.promise]).toEqual([[0, 1, 0, 1], FORMER]);
+    first!.mayBeTaken = true;
+    scene.send({ kind: 'retry' });
+    expect([scene.of('serve').length, witness?.promise]).toEqual([1, { ...MINE, number: 5 }]);
   });
 
   test('claims a voter that was away when the other client detached', () => {
@@ -268,6 +290,12 @@ describe('growth', () => {
     expect([scene.membership.view.sizeBytes, scene.membership.view.waitsFor]).toEqual([4096, 'Waits until the replica on big-2 has grown']);
     scene.send(grown('1'));
     expect([scene.membership.view.sizeBytes, scene.config?.sizeBytes, scene.of('wished').at(-1)?.sentence]).toEqual([LARGER, LARGER, '']);
+  });
+
+  test('a replica is told to be found as large as it was when it was opened, before it grew', () => {
+    const scene = new Scene().start().wish({ kind: 'grow', sizeBytes: LARGER }).send(grown('0')).send(grown('1'));
+    scene.send({ kind: 'silent', identity: id('0'), sentence: 'No path' }).send({ kind: 'opened', identity: id('0'), sizeBytes: LARGER });
+    expect(scene.membership.view.replicas.map(({ foundBytes }) => foundBytes)).toEqual([4096, 4096]);
   });
 
   test('a refusal ends the growth, nothing is told, and it can be repeated', () => {

@@ -85,6 +85,8 @@ export class Membership {
     switch (event.kind) {
       case 'opened':
         if (replica.session === 'none') return;
+        // One that was silent has been open all the time.
+        if (replica.session === 'opening') replica.foundBytes = event.sizeBytes;
         Object.assign(replica, { session: 'open', isSilent: false, sizeBytes: event.sizeBytes, growsTo: 0, sentence: '' });
         return;
       case 'open-failed':

@@ -36,6 +36,11 @@ function isSource(base: MirrorConfig, { identity }: MirrorMember): boolean {
   return base.inSync.includes(identity);
 }
 
+/** M5: the servers that are claimed before a replica in sync has answered. Only they know who may take the mirror over. */
+function isClaimedFirst(base: MirrorConfig, { serverid }: ServerState): boolean {
+  return base.members.some((member) => member.serverid === serverid && base.inSync.includes(member.identity));
+}
+
 /** M6: the configuration with which a new holder begins. */
 function ownConfig(base: MirrorConfig): MirrorConfig {
   return { ...base, clean: false };
@@ -135,6 +140,7 @@ export const RULES = {
   isServerUsable,
   hasIdentity,
   isSource,
+  isClaimedFirst,
   ownConfig,
   servesAtOnce,
   counted,

@@ -39,6 +39,7 @@ export interface ReplicaState {
   joining: boolean;
   joinFlushed: boolean;
   sizeBytes: number;
+  foundBytes: number;
   /** Size that it was ordered to grow to. */
   growsTo: number;
   sentence: string;
@@ -135,6 +136,7 @@ export function replicaOf(state: MembershipState, identity: string): ReplicaStat
     joining: false,
     joinFlushed: false,
     sizeBytes: 0,
+    foundBytes: 0,
     growsTo: 0,
     sentence: '',
   };

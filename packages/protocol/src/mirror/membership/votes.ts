@@ -4,7 +4,7 @@
 import { TERM_STEP_MAX } from '../../wire/limits.ts';
 import { type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
 import { compareTerms } from '../../wire/mirror/terms.ts';
-import { askAgain, takesOver } from './attach.ts';
+import { askAgain, isClaimDue, takesOver } from './attach.ts';
 import { end } from './configs.ts';
 import type { VoteRequest } from './interface.ts';
 import type { MembershipRules } from './rules.ts';
@@ -39,6 +39,7 @@ function nextVote(state: MembershipState, rules: MembershipRules, server: Server
 
 function claimWhileClaiming(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest | null {
   if (server.record === null || (server.claim !== null && !server.claimsAgain)) return null;
+  if (!isClaimDue(state, rules, server)) return null;
   const request = claimOf(state, rules, server);
   return server.isHeld && !request.takesOver ? null : request;
 }
@@ -80,7 +81,7 @@ export function tookVote(state: MembershipState, server: ServerState, order: num
   if (meetsHigherTerm(state, server, answer)) return;
   if (tookWishVote(state, server, request, answer)) return;
   if (attempt !== state.attempt) return;
-  if (request.kind === 'claim') tookClaim(state, server, request.number, answer);
+  if (request.kind === 'claim') tookClaim(state, server, request, answer);
   else if (request.kind === 'config') tookConfig(state, server, request.config.k, answer);
 }
 
@@ -112,10 +113,16 @@ function meetsHigherTerm(state: MembershipState, server: ServerState, { promise,
   return true;
 }
 
-function tookClaim(state: MembershipState, server: ServerState, number: number, answer: VoteAnswer): void {
+function tookClaim(
+  state: MembershipState,
+  server: ServerState,
+  { number, takesOver: isForced }: Extract<VoteRequest, { kind: 'claim' }>,
+  answer: VoteAnswer,
+): void {
   server.isHeld = answer.voted === VOTED.HELD;
   if (answer.voted !== VOTED.DONE || number !== state.number) {
-    server.mustWait = answer.voted !== VOTED.DONE && answer.voted !== VOTED.HELD;
+    // A take-over that was refused is not asked for again at once. Any other claim of what is held waits for a quorum.
+    server.mustWait = answer.voted !== VOTED.DONE && (isForced || !server.isHeld);
     return;
   }
   server.claim = answer;

@@ -5,6 +5,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
 import { BLOCK_BYTES } from '../../testing/mirror-replicas.ts';
 import { MirrorCopyWorld } from '../../testing/mirror-copy-world.ts';
+import { repairLife } from '../../testing/mirror-repair-lives.ts';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { CopyBuffers } from '../copy/copy-buffers.ts';
 import { Verifier, type VerifyIo, type VerifyOrder } from './verifier.ts';
@@ -137,6 +138,10 @@ test('a repair beside crashes and lost sessions leaves only what it says', () =>
     const different = [...first!.cache.keys()].filter((block) => others.some(({ cache }) => cache[block] !== first!.cache[block]));
     expect({ seed, unsaid: different.filter((block) => !isLeft(block)) }).toEqual({ seed, unsaid: [] });
   }
+});
+
+test('what is repaired is so at a replica that returns, too, and for the next holder', () => {
+  for (let seed = 1; seed <= SEEDS; seed++) expect(repairLife(seed)).toBeNull();
 });
 
 test('a place that a server cannot read is told, and the rest is compared', () => {

@@ -3,6 +3,7 @@
 // tenure of each replica, so that a difference that is told was there. What is unsettled is not compared.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
 import type { BufferGrant, CopyBuffers } from '../copy/copy-buffers.ts';
 import type { CopierEvents, CopyIo, CopyLock, CopyView } from '../copy/copy-ports.ts';
@@ -19,6 +20,8 @@ export interface VerifyIo extends CopyIo {
    * because a clearing does not know of copies that are not the copier's (M3).
    */
   alone(work: (done: () => void) => void): void;
+  /** A repair of this region has ended. Replicas that return, but those of `reached`, are copied there again. */
+  recopy(region: number, reached: ReadonlySet<string>): void;
 }
 
 /** `sums`: null if the status is not OK, or if the answer is not understood. */
@@ -280,7 +283,10 @@ export class Verifier {
     this.tellIdle();
   }
 
-  /** Copies the range to the others, as a copy that settles does. */
+  /**
+   * Copies the range to all others that have a session: one that returns may have got what was wrong. The source is written, too, so that its
+   * own map has the region: the next holder may have no other (M12).
+   */
   private repair(range: ByteRange, different: readonly DifferentRange[]): void {
     const tenures = this.isOver ? null : this.tenants();
     const grant = tenures === null ? null : this.buffers.take(VERIFY_PIECE_BYTES, true);
@@ -288,24 +294,30 @@ export class Verifier {
       for (const piece of different) this.found.add(piece);
       return this.goOn();
     }
-    const [source = '', ...targets] = tenures.keys();
+    const [source = ''] = tenures.keys();
+    const region = Math.floor(range.beginBytes / MIRROR_REGION_BYTES);
+    let written: ReadonlyMap<string, string> = new Map();
     const order = {
-      piece: { region: 0, ...range, runs: [range.beginBytes, range.endBytes] },
+      piece: { region, ...range, runs: [range.beginBytes, range.endBytes] },
       buffer: grant.buffer,
       sources: () => [source],
-      targets: () => targets,
+      targets: () => {
+        written = this.repairTargets();
+        return [...written.keys()];
+      },
       isVoid: () => [...tenures].some(([identity, tenure]) => this.io.tenureOf(identity) !== tenure),
       refused: (identity: string, status: number) => this.events.lost(identity, `It refused a copy: ${statusEntry(status).sentence}`),
     };
     this.io.alone((done) => {
       const ended = (isRepaired: boolean): void => {
+        this.io.recopy(region, new Set(isRepaired ? written.keys() : []));
         done();
         this.repaired(grant, different, isRepaired);
       };
       const run = new PieceRun(this.io, {
         ...order,
         ended: (result) => {
-          if (result === 'copied') this.flush(tenures, ended);
+          if (result === 'copied') this.flush(written, ended);
           else ended(false);
         },
       });
@@ -313,14 +325,20 @@ export class Verifier {
     });
   }
 
-  /** What was copied is said to be repaired when no crash of a server can undo it. */
+  /** Each replica with a session, with its tenure. */
+  private repairTargets(): ReadonlyMap<string, string> {
+    const pairs = this.view?.replicas.map(({ identity }) => [identity, this.io.tenureOf(identity)] as const) ?? [];
+    return new Map(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null));
+  }
+
+  /** What was copied is said to be repaired when no crash of a server can undo it, and when all that count have it: one may have joined. */
   private flush(tenures: ReadonlyMap<string, string>, flushed: (isDurable: boolean) => void): void {
     let left = tenures.size;
     let isDurable = true;
     for (const [identity, tenure] of tenures) {
       this.io.flushAt(identity, (status) => {
         isDurable &&= status === STATUS.OK && this.io.tenureOf(identity) === tenure;
-        if (--left === 0) flushed(isDurable);
+        if (--left === 0) flushed(isDurable && this.view?.replicas.every((one) => !one.counts || tenures.has(one.identity)) === true);
       });
     }
   }

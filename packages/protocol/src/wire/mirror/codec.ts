@@ -107,28 +107,48 @@ export const termGuard: Guard<Term> = record<Term>({ number: termNumber, node: n
 export const storedConfigGuard: Guard<StoredConfig> = record<StoredConfig>({ term: termGuard, config });
 export const foundFields = { mirror: mirrorId, name, universe };
 
-export const { encode: encodeVoteFound, decode: decodeVoteFound } = codec<VoteFound>('VOTE FOUND', foundFields);
+export const { encode: encodeVoteFound, decode: decodeVoteFound, guard: voteFound } = codec<VoteFound>('VOTE FOUND', foundFields);
 
-export const { encode: encodeVoteClaim, decode: decodeVoteClaim } = codec<VoteClaim>('VOTE CLAIM', {
+export const {
+  encode: encodeVoteClaim,
+  decode: decodeVoteClaim,
+  guard: voteClaim,
+} = codec<VoteClaim>('VOTE CLAIM', {
   mirror: mirrorId,
   number: termNumber,
   takesOver: flag,
 });
 
-export const { encode: encodeVoteConfig, decode: decodeVoteConfig } = codec<VoteConfig>('VOTE CONFIG', {
+export const {
+  encode: encodeVoteConfig,
+  decode: decodeVoteConfig,
+  guard: voteConfig,
+} = codec<VoteConfig>('VOTE CONFIG', {
   mirror: mirrorId,
   number: termNumber,
   config,
 });
 
-export const { encode: encodeVoteRecord, decode: decodeVoteRecord } = codec<VoteRecord>('VOTE RECORD', { mirror: mirrorId });
+export const {
+  encode: encodeVoteRecord,
+  decode: decodeVoteRecord,
+  guard: voteRecord,
+} = codec<VoteRecord>('VOTE RECORD', { mirror: mirrorId });
 
-export const { encode: encodeVoteTerm, decode: decodeVoteTerm } = codec<VoteTerm>('VOTE CONFIRM, DISMISS or UNPLACE', {
+export const {
+  encode: encodeVoteTerm,
+  decode: decodeVoteTerm,
+  guard: voteTerm,
+} = codec<VoteTerm>('VOTE CONFIRM, DISMISS or UNPLACE', {
   mirror: mirrorId,
   number: termNumber,
 });
 
-export const { encode: encodeVotePlace, decode: decodeVotePlace } = codec<VotePlace>('VOTE PLACE', {
+export const {
+  encode: encodeVotePlace,
+  decode: decodeVotePlace,
+  guard: votePlace,
+} = codec<VotePlace>('VOTE PLACE', {
   mirror: mirrorId,
   number: termNumber,
   volume: name,

@@ -4,14 +4,17 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { count, object, orNull, text } from '@rsio/common/control/shape';
-import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { isSnapshot, parseVolumeName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
-import { findBackup } from '../../backup/backup-files.ts';
+import { readChain } from '../../backup/backup-chain.ts';
 import { backUp, writeBack } from '../../backup/backup.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { withTriggers } from '../../freeze/client-triggers.ts';
-import { findVolume } from '../server-volumes/find.ts';
+import { timeName } from '../../output/time-name.ts';
+import { findMirror, findVolume } from '../server-volumes/find.ts';
+import { placesWith } from '../server-volumes/mirror-target.ts';
+import { whileAttached } from '../server-volumes/while-attached.ts';
 
 const VERIFY_OPTION = { kind: 'flag', help: 'compare the whole backup with the snapshot or volume' } as const;
 
@@ -44,7 +47,8 @@ snapshot, and detaches it again.`,
     if (directory === '') throw usageError('The directory is empty: name one');
     if (since === '') throw usageError('--since is empty: name a snapshot');
     const label = await snapshotOf(context, name);
-    const done = await whileAttached(context, label, true, async (view) => {
+    const server = since === null ? null : await serverWithBoth(context, label, since);
+    const done = await whileAttached(context, label, { isReadonly: true, server }, async (view) => {
       const made = await backUp(context, view, { directory, since, verifies: verify });
       await note(context, view);
       return made;
@@ -58,35 +62,54 @@ snapshot, and detaches it again.`,
 
 export const RESTORE = defineCommand({
   call: { by: 'words', words: 'restore' },
-  synopsis: 'restore FILE NAME [--yes] [--verify]',
+  synopsis: 'restore FILE NAME [--yes] [--verify] [--unproven]',
   summary: 'writes a backup to a volume',
   details: `FILE is a file that rsconfig backup has made; the files on which it stands
-must be beside it. What was in the volume is lost. The volume must not be
-attached here, and no client may hold it; it may be larger than the backup,
-and the rest of it becomes zeros. The command attaches it, and detaches it
-again.`,
+must be beside it. Their descriptions tell of which snapshot each is, and a
+file that was replaced by another one is refused, like a file that names
+others than its description. What was in the volume is lost. The volume must
+not be attached here, no client may hold it, and it must not be shared. It
+may be larger than the backup, and the rest of it becomes zeros. The command
+attaches it, and detaches it again. rsconfig volume restore is another command:
+it brings back a removed volume, or gives a volume the content of its image.`,
   options: {
     yes: { kind: 'flag', help: 'do not ask' },
+    unproven: {
+      kind: 'flag',
+      help: 'accept a chain whose descriptions do not tell which\nfiles belong together, and one file without any',
+    },
     verify: VERIFY_OPTION,
     json: JSON_OPTION,
   },
   json: object({ volume: text(), file: text(), sizeBytes: count('Size of the backup') }),
   operands: { min: 2, max: 2 },
-  run: async (context, { yes, verify, json }, [file = '', name = '']) => {
+  run: async (context, { yes, verify, unproven, json }, [file = '', name = '']) => {
     const parts = parseVolumeName(name);
     if (parts === null || parts.snapshot !== null)
       throw usageError(`${name} is not the name of a volume: give NAME, such as oracle or osl:oracle@0`);
-    await findBackup(file);
+    const chain = await readChain(file, unproven);
     if (!yes) await confirm(context, file, name);
-    const result = await whileAttached(context, name, false, async (view) => {
-      if (isSnapshot(view.name) || view.readonly) throw new RsError('E_USAGE', `${volumeLabel(view)} is read-only: choose another volume`);
-      return { volume: volumeLabel(view), file, sizeBytes: await writeBack(context, file, view, verify) };
+    const result = await whileAttached(context, name, { isReadonly: false, server: null }, async (view) => {
+      if (isSnapshot(view.name) || view.readonly) throw readonlyVolume(volumeLabel(view));
+      if (view.shared) throw sharedVolume(volumeLabel(view));
+      return { volume: volumeLabel(view), file, sizeBytes: await writeBack(context, chain, view, verify) };
     });
     if (json) return printJson(context, result);
     context.out(`${result.volume} is restored from ${file}: ${shownSize(result.sizeBytes)}\n`);
     return undefined;
   },
 });
+
+function readonlyVolume(label: string): RsError {
+  const remedy = `rsconfig volume set ${label} readonly=no, or remove readonly = yes from its section in rscltcfg`;
+  return new RsError('E_USAGE', `${label} is read-only: ${remedy}, and restore it then`);
+}
+
+/** Nothing keeps other clients from writing to it, or from reading a mixture. */
+function sharedVolume(label: string): RsError {
+  const remedy = `rsconfig volume set ${label} shared=no, restore it, and set shared=yes again`;
+  return new RsError('E_USAGE', `${label} is shared, so that other clients may use it meanwhile: ${remedy}`);
+}
 
 async function confirm(context: CommandContext, file: string, name: string): Promise<void> {
   if (context.ask === null) throw usageError(`Restoring ${file} overwrites ${name}: add --yes`);
@@ -100,11 +123,19 @@ async function snapshotOf(context: CommandContext, name: string): Promise<string
   if (parts === null) throw usageError(`${name} is not a name: give NAME@SNAPSHOT, such as oracle@monday, or NAME`);
   if (parts.snapshot !== null) return name;
   const target = await findVolume(context, name, { server: null, namespace: null }, 'change');
-  const digits = new Date(context.clock.wallMs()).toISOString().replaceAll(/\D/g, '');
-  const snapshot = `backup-${digits.slice(0, 8)}-${digits.slice(8, 14)}`;
+  const snapshot = `backup-${timeName(context.clock.wallMs())}`;
   const call = withTriggers(context, String(target.place['namespace']), target.call);
   await call('volume-snapshot', { snapshots: [{ ...target.volume, snapshot }], request: context.newId() });
   return `${volumeLabel({ namespace: String(target.place['namespace']), ...target.volume })}@${snapshot}`;
+}
+
+/** A server of a mirror that has both snapshots; null: the volume is no mirror. Throws E_UNKNOWN_SNAPSHOT if no server has both. */
+async function serverWithBoth(context: CommandContext, label: string, since: string): Promise<string | null> {
+  const { namespace, volume, universe, snapshot } = parseVolumeName(label) ?? {};
+  if (volume === undefined || snapshot === undefined || snapshot === null) return null;
+  const name = `${namespace === null || namespace === undefined ? '' : `${namespace}:`}${volume}@${universe ?? 0}`;
+  const mirror = await findMirror(context, name);
+  return mirror === null ? null : placesWith(mirror, name, [since, snapshot])[0].server;
 }
 
 /** Tells rsiod, which remembers when each volume was backed up. The backup is complete, whatever becomes of this. */
@@ -115,41 +146,4 @@ async function note(context: CommandContext, { namespace, name, universe }: Atta
   } catch (thrown) {
     context.note(`rsiod does not know of the backup: ${toRsError(thrown).message}`);
   }
-}
-
-/** Attaches the volume or snapshot, and detaches it again. A snapshot that is attached stays so; a volume must not be. */
-async function whileAttached<T>(
-  context: CommandContext,
-  name: string,
-  isReadonly: boolean,
-  work: (view: AttachmentView) => Promise<T>,
-): Promise<T> {
-  const { outcomes } = await context.call('attach', { names: [name], readOnly: isReadonly, server: null, take: 'no' });
-  const [outcome] = outcomes;
-  if (outcome === undefined || outcome.error !== null) throw refused(name, outcome?.error ?? null);
-  if (outcome.already && !isReadonly)
-    throw new RsError('E_IN_USE', `${outcome.volume} is attached here: detach it first (rsconfig -d ${outcome.volume})`);
-  try {
-    const { attachments } = await context.call('local', {});
-    const view = attachments.find((one) => volumeLabel(one) === outcome.volume);
-    if (view === undefined) throw new RsError('E_VOLUME', `${outcome.volume} was detached meanwhile: try again`);
-    return await work(view);
-  } finally {
-    if (!outcome.already) await detach(context, outcome.volume);
-  }
-}
-
-async function detach(context: CommandContext, label: string): Promise<void> {
-  try {
-    const { outcomes } = await context.call('detach', { names: [label], force: false });
-    const [outcome] = outcomes;
-    if (outcome?.error !== null && outcome !== undefined) context.note(`${label} is still attached: ${outcome.error.message}`);
-  } catch (thrown) {
-    context.note(`${label} is still attached: ${toRsError(thrown).message}`);
-  }
-}
-
-function refused(name: string, error: { readonly code: string; readonly message: string } | null): RsError {
-  const code: ErrorCode = error !== null && Object.hasOwn(ERRORS, error.code) ? (error.code as ErrorCode) : 'E_VOLUME';
-  return new RsError(code, error?.message ?? `${name} could not be attached`);
 }

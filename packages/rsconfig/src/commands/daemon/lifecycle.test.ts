@@ -80,12 +80,12 @@ test('a clock that was set back since rsiod started does not make it look new', 
 });
 
 test('while no process answers and the keeper runs, the command joins the restart if the next process started after the command', async () => {
-  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
+  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod', process.pid);
   expect(await run([null, null, { pid: 11, startedMs: NOW_MS }])).toEqual({ said: 'rsiod restarted as process 11\n', asked: 0 });
 });
 
 test('a process that started before the command may have read the old file, so it is asked', async () => {
-  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
+  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod', process.pid);
   const early = { pid: 11, startedMs: NOW_MS - 1 };
   expect(await run([null, early, early, null, { pid: 12, startedMs: NOW_MS + 9 }])).toEqual({
     said: 'rsiod restarted as process 12\n',
@@ -94,7 +94,7 @@ test('a process that started before the command may have read the old file, so i
 });
 
 test('a process that ends before it answers is restarted by another command', async () => {
-  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod');
+  acquirePidFile(rsiodPaths(root).pidFile, 'rsiod', process.pid);
   const reset = new RsError('E_RESET', 'closed');
   expect(await run([OLD, null, { pid: 11, startedMs: NOW_MS + 9 }], [reset])).toEqual({
     said: 'rsiod restarted as process 11\n',

@@ -12,11 +12,11 @@ const HEADINGS = ['MIRROR', '>SIZE', 'IN SYNC', 'OTHER', 'WITNESS', 'HELD BY'];
 export function mirrorTable(mirrors: readonly MirrorSummary[]): string {
   const rows = mirrors.map((mirror) => {
     const { replicas, sizeBytes } = mirror;
-    const inSync = replicas.filter((one) => one.inSync).map(({ server, isReachable }) => shown(server, isReachable));
+    const inSync = replicas.filter((one) => one.inSync).map((one) => shown(one, one.isReachable));
     const others = replicas
       .filter((one) => !one.inSync)
-      .map((one) => `${shown(one.server, one.isReachable || mirror.state !== 'known')}${copied(one.copy, sizeBytes)}`);
-    const witnesses = witnessesOf(mirror).map(({ server, answers }) => shown(server, answers));
+      .map((one) => `${shown(one, one.isReachable || mirror.state !== 'known')}${copied(one.copy, sizeBytes)}`);
+    const witnesses = witnessesOf(mirror).map((one) => shown(one, one.answers));
     return [volumeLabel(mirror), shownSize(sizeBytes), listed(inSync), listed(others), listed(witnesses), heldBy(mirror)];
   });
   return toText(alignColumns(HEADINGS, rows));
@@ -36,8 +36,9 @@ function roughly(ms: number): number {
   return Math.max(1, Math.round(ms / unitMs)) * unitMs;
 }
 
-function shown(server: string, answers: boolean): string {
-  return answers ? server : `${server}(silent)`;
+/** A server that answers, and whose replica or record cannot be used, is not silent. */
+function shown({ server, isSilent }: { readonly server: string; readonly isSilent: boolean }, isUsable: boolean): string {
+  return isUsable ? server : `${server}(${isSilent ? 'silent' : 'unusable'})`;
 }
 
 function listed(names: readonly string[]): string {

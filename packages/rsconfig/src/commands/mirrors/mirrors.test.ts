@@ -27,7 +27,15 @@ describe('mirror create', () => {
       err: '',
     });
     const asked = { namespace: null, name: 'db', universe: 0, sizeBytes: 20 * 1024 ** 3, blockSizeBytes: 512, request: 'id-1' };
-    expect(seen).toEqual([{ ...asked, servers: ['big-9', 'big-8'], witness: 'pi-1', pool: 'fast' }]);
+    expect(seen).toEqual([{ ...asked, servers: ['big-9', 'big-8'], witness: 'pi-1', pool: 'fast', pools: [] }]);
+    await run(`${CREATE} --pool big-9=fast,big-8=p2`);
+    expect(seen.pop()).toMatchObject({
+      pool: null,
+      pools: [
+        { server: 'big-9', pool: 'fast' },
+        { server: 'big-8', pool: 'p2' },
+      ],
+    });
     await run('mirror create osl:db@1 --size 20g --servers big-9,big-8,pi-1 --block-size 4096');
     expect(seen[1]).toMatchObject({
       namespace: 'osl',
@@ -108,6 +116,8 @@ describe('mirror create', () => {
   test.each([
     ['mirror create db --servers big-9,big-8', 'No --size'],
     ['mirror create db --size 20g', 'No --servers'],
+    [`${CREATE} --pool big-9=fast,big-9=slow`, 'server big-9 has two pools'],
+    [`${CREATE} --pool big-9=fast,slow`, 'allowed is a pool, or SERVER=POOL of each server'],
     [`${CREATE} --block-size 1000`, 'Wrong --block-size 1000'],
     ['mirror create db --size 20g --servers big-9,,big-8', '--servers has an empty name'],
     [`mirror create lab:db --namespace osl --size 20g --servers big-9,big-8`, 'lab:db is in namespace lab'],
@@ -157,8 +167,10 @@ describe('mirror list', () => {
   test('marks what is silent, says why, and exits with 1 if a server is missing', async () => {
     const good = mirror();
     const down = mirror({
-      replicas: good.replicas.map((one) => (one.server === 'big-8' ? { ...one, isReachable: false } : one)),
-      voters: good.voters.map((one) => (one.server === 'big-9' ? one : { ...one, answers: false, trouble: `${one.server} is down` })),
+      replicas: good.replicas.map((one) => (one.server === 'big-8' ? { ...one, isReachable: false, isSilent: true } : one)),
+      voters: good.voters.map((one) =>
+        one.server === 'big-9' ? one : { ...one, answers: false, isSilent: true, trouble: `${one.server} is down` },
+      ),
     });
     await serve([], list([down], ['Server big-8 of osl is not connected']));
     const { code, out, err } = await run('mirror list');
@@ -169,6 +181,17 @@ describe('mirror list', () => {
         'rsconfig: Mirror osl:db@0: pi-1 does not vote: pi-1 is down\n' +
         'rsconfig: Server big-8 of osl is not connected\n',
     );
+  });
+
+  // Regression: a server that had lost its record was called silent.
+  test('a server that answers, and has lost its record or its replica, is not silent', async () => {
+    const good = mirror();
+    const lost = mirror({
+      replicas: good.replicas.map((one) => (one.server === 'big-8' ? { ...one, isReachable: false } : one)),
+      voters: good.voters.map((one) => ({ ...one, answers: false, trouble: 'The server has lost its record of the mirror' })),
+    });
+    await serve([], list([lost]));
+    expect((await run('mirror list')).out).toContain('osl:db@0  20.0G  big-9 big-8(unusable)  -      pi-1(unusable)  -\n');
   });
 
   test('names the command for what is half made', async () => {

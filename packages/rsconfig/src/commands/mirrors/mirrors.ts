@@ -6,6 +6,7 @@ import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/method
 import { MIRROR } from '@rsio/common/control/mirror-methods';
 import { list, object, orNull, text } from '@rsio/common/control/shape';
 import { toRsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
@@ -21,7 +22,8 @@ export const MIRROR_NAMES = `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -
 
 export const MIRROR_CREATE = defineCommand({
   call: { by: 'words', words: 'mirror create' },
-  synopsis: 'mirror create NAME --size SIZE --servers A,B[,C] [--witness W]\n[--pool P] [--block-size N] [--attach] [--namespace N]',
+  synopsis:
+    'mirror create NAME --size SIZE --servers A,B[,C] [--witness W]\n[--pool P | --pool A=P,B=Q] [--block-size N] [--attach]\n[--namespace N]',
   summary: 'creates a volume with replicas on two or three servers',
   details: `A mirror is one volume with a replica on each of these servers. The client that
 attaches it writes to all of them. Three servers vote which replicas are in sync
@@ -39,7 +41,7 @@ With --attach, the command also attaches the mirror and prints its device.`,
     size: { kind: 'text', value: 'SIZE', help: 'size of the mirror, such as 20g' },
     servers: { kind: 'text', value: 'LIST', help: 'servers of the replicas, with commas' },
     witness: { kind: 'text', value: 'W', help: 'server that votes and has no replica' },
-    pool: { kind: 'text', value: 'P', help: 'pool of the replicas; default: each server chooses' },
+    pool: { kind: 'text', value: 'P', help: 'pool, or A=P,B=Q by server; default: each server chooses' },
     'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
     attach: { kind: 'flag', short: 'a', help: 'attach the mirror, too' },
     namespace: NAMESPACE,
@@ -58,7 +60,7 @@ With --attach, the command also attaches the mirror and prints its device.`,
       blockSizeBytes: Number(block ?? '512'),
       servers: servers.split(',').map((one) => given('--servers', one) ?? ''),
       witness: given('--witness', witness),
-      pool: pool === null ? null : poolNameOf('--pool', pool, 'rsconfig'),
+      ...poolsOf(pool),
       request: context.newId(),
     };
     const { mirror, warnings } = await insistently(context, true, () => context.call('mirror-create', params));
@@ -76,13 +78,29 @@ With --attach, the command also attaches the mirror and prints its device.`,
   },
 });
 
+/** `P` for all servers, or `A=P,B=Q` for single ones. Throws E_USAGE. */
+function poolsOf(text: string | null): { readonly pool: string | null; readonly pools?: readonly { server: string; pool: string }[] } {
+  if (text === null) return { pool: null };
+  if (!text.includes('=')) return { pool: poolNameOf('--pool', text, 'rsconfig') };
+  const pools = text.split(',').map((one) => {
+    const [server = '', pool, more] = one.split('=');
+    if (server === '' || pool === undefined || more !== undefined)
+      throw usageError(`Wrong --pool ${quoteText(text)}: allowed is a pool, or SERVER=POOL of each server, with commas`);
+    return { server, pool: poolNameOf('--pool', pool, 'rsconfig') };
+  });
+  const twice = pools.find(({ server }, index) => pools.findIndex((one) => one.server === server) !== index);
+  if (twice !== undefined) throw usageError(`Wrong --pool ${quoteText(text)}: server ${twice.server} has two pools`);
+  return { pool: null, pools };
+}
+
 export const MIRROR_LIST = defineCommand({
   call: { by: 'words', words: 'mirror list' },
   synopsis: 'mirror list [--namespace N]',
   summary: 'lists the mirrors, which replicas are in sync, and who holds them',
   details: `The list is what most voters of each mirror know. IN SYNC has the servers whose
 replicas have everything that was written; OTHER has those that lack writes. A
-server that does not answer is followed by (silent). A mirror is listed while a
+server that does not answer is followed by (silent), and one whose replica or
+record of the mirror cannot be used by (unusable). A mirror is listed while a
 server of one of its replicas is connected.`,
   options: { namespace: NAMESPACE, json: JSON_OPTION },
   json: CONTROL_METHODS.mirrors.result,

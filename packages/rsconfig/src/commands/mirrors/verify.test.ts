@@ -3,7 +3,9 @@
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { VerificationView } from '@rsio/common/control/mirror-methods';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
+import { VERIFY_LOOK_MS } from '../../cli/limits.ts';
 import { run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
@@ -70,6 +72,23 @@ test('a comparison that goes on is waited for, and one that was ended is no succ
   const { code, err } = await run('mirror verify db');
   expect({ code, err }).toEqual({ code: 1, err: 'rsconfig: osl:db@0 was not compared to the end: It was stopped\n' });
   expect(seen).toEqual([]);
+});
+
+// Regression: what a comparison waited for was told only when it changed.
+test('what it waits for is told at once', async () => {
+  const clock = new FakeClock();
+  const waiting = { ...EQUAL, isRunning: true, waitsFor: 'Only one replica is in sync' };
+  await serve([], daemon([null, waiting, EQUAL]));
+  const after = clock.after.bind(clock);
+  clock.after = (ms, fire) => {
+    const timer = after(ms, fire);
+    if (ms === VERIFY_LOOK_MS) queueMicrotask(() => clock.advance(ms));
+    return timer;
+  };
+  expect(await run('mirror verify db', { clock })).toMatchObject({
+    code: 0,
+    err: 'rsconfig: osl:db@0 waits: Only one replica is in sync\n',
+  });
 });
 
 test('what could not be read is told, and is no success', async () => {

@@ -72,7 +72,7 @@ async function ended(context: CommandContext, named: Named): Promise<Verificatio
     const { waitsFor, comparedBytes, sizeBytes, volume } = verification;
     const tenths = Math.floor((10 * comparedBytes) / Math.max(1, sizeBytes));
     const now = waitsFor === null ? `${tenths * 10}% of ${volume} is compared` : `${volume} waits: ${waitsFor}`;
-    if (told !== null && told !== now) context.note(now);
+    if (told !== now && (told !== null || waitsFor !== null)) context.note(now);
     told = now;
     await new Promise<void>((resolve) => context.clock.after(VERIFY_LOOK_MS, resolve));
   }

@@ -115,6 +115,19 @@ describe('the server of a new volume', () => {
     expect(places()).toEqual(['osl/big-2']);
   });
 
+  test('a server whose pool has reflink comes first', async () => {
+    const plain = { 'pool-list': () => ({ pools: [pool({ usableBytes: 90 * GIB, reflink: false })] }) };
+    await serve([free('big-1', 0, plain), free('big-2', 10)]);
+    await run('volume create db --size 1g');
+    expect(places()).toEqual(['osl/big-2']);
+  });
+
+  test('a volume in a pool without reflink is created with a word', async () => {
+    await serve([free('big-1', 10, { 'volume-create': () => ({ volume: volume({ name: 'db', sizeBytes: GIB, reflink: false }) }) })]);
+    const { code, err } = await run('volume create db --size 1g');
+    expect([code, err]).toEqual([0, expect.stringMatching(/^rsconfig: Pool fast has no reflink, so that its volumes have no snapshots/)]);
+  });
+
   test('the limit of a pool counts, and a pool that cannot be used does not', async () => {
     const limited = pool({ usableBytes: 90 * GIB, promisedBytes: 19 * GIB, limitBytes: 20 * GIB });
     await serve([

@@ -1,7 +1,7 @@
 // The commands about the volumes of servers: those that rsconfig and rsadm have in common (manage/volumes), with the server that rsiod
 // reaches, and the inventory of all servers. Invariant: a volume that is attached here is not removed.
 
-import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, printJson } from '@rsio/common/cli/command';
+import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { text } from '@rsio/common/control/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { copyVerb } from '@rsio/common/manage/volumes/copy';
@@ -9,10 +9,12 @@ import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/com
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
 import { haltVerbs } from '@rsio/common/manage/volumes/halts';
 import { imageVerbs } from '@rsio/common/manage/volumes/images';
+import { purgeVerb } from '@rsio/common/manage/volumes/purge';
 import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
 import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
 import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
+import { ordered } from '../../cli/order-waiting.ts';
 import { withTriggers } from '../../freeze/client-triggers.ts';
 import { freezing } from '../../freeze/freeze.ts';
 import { findRemoved, findVolume, serversFor } from './find.ts';
@@ -42,6 +44,7 @@ export function doorOf(context: CommandContext, filter: PlaceFilter): VolumeDoor
   if (namespace === '') throw usageError('--namespace is empty: give the name of a namespace');
   return {
     ...context,
+    local: null,
     find: async (name, purpose) => notAttached(context, await findVolume(context, name, filter, purpose), purpose),
     findRemoved: (name) => findRemoved(context, name, filter),
     choose: (name, wanted) => serversFor(context, name, filter, wanted),
@@ -79,27 +82,34 @@ If rscltcfg has triggers with snapshot-before or snapshot-after, rsiod starts
 their programs before the file systems are frozen and after they are thawed.
 If one with snapshot-before fails, no snapshot is made.`,
     options: { ...there.options, freeze: { kind: 'flag', help: 'freeze the file systems on the volumes meanwhile' } },
-    run: (context, values, words) => {
-      const door = doorOf(context, filterOf(values));
-      const find: VolumeDoor['find'] = async (name, purpose) => {
-        const target = await door.find(name, purpose);
-        const namespace = target.place['namespace'] ?? '';
-        const call = values['freeze'] === true ? freezing(context, namespace, target.call) : target.call;
-        return { ...target, call: withTriggers(context, namespace, call) };
-      };
-      return command.run({ ...door, find }, values, words);
-    },
+    run: (given, values, words) =>
+      ordered(given, waitOf(values), (context) => {
+        const door = doorOf(context, filterOf(values));
+        const find: VolumeDoor['find'] = async (name, purpose) => {
+          const target = await door.find(name, purpose);
+          const namespace = target.place['namespace'] ?? '';
+          const call = values['freeze'] === true ? freezing(context, namespace, target.call) : target.call;
+          return { ...target, call: withTriggers(context, namespace, call) };
+        };
+        return command.run({ ...door, find }, values, words);
+      }),
   };
 }
 
-/** The command of both programs, with the options that choose a server. */
+/** The command of both programs, with the options that choose a server, and with --wait, which the commands of jobs have for the job. */
 function atServer(command: Command<VolumeDoor>): ConfigCommand {
+  const ofJob = Object.hasOwn(command.options, 'wait');
   return {
     ...command,
-    synopsis: `${command.synopsis}\n${PLACE_SYNOPSIS}`,
-    options: { ...command.options, ...PLACE_OPTIONS },
-    run: (context, values, words) => command.run(doorOf(context, filterOf(values)), values, words),
+    synopsis: `${command.synopsis}\n${PLACE_SYNOPSIS}${ofJob ? '' : ' [--wait[=T]]'}`,
+    options: { ...command.options, ...PLACE_OPTIONS, ...(ofJob ? {} : { wait: WAIT_OPTION }) },
+    run: (given, values, words) =>
+      ordered(given, ofJob ? null : waitOf(values), (context) => command.run(doorOf(context, filterOf(values)), values, words)),
   };
+}
+
+function waitOf({ wait }: OptionValues): number | null {
+  return typeof wait === 'string' ? parseWait(wait, 'rsconfig') : null;
 }
 
 function filterOf({ server, namespace }: OptionValues): PlaceFilter {
@@ -114,6 +124,7 @@ export const VOLUME_RENAME = atServer(VERBS.rename);
 export const VOLUME_SET = atServer(VERBS.set);
 export const VOLUME_REMOVE = atServer(VERBS.remove);
 export const VOLUME_RESTORE = atServer(VERBS.restore);
+export const VOLUME_PURGE = atServer(purgeVerb(PROGRAM));
 
 const SNAPSHOTS = snapshotVerbs(PROGRAM);
 export const VOLUME_SNAPSHOT = withFreeze(SNAPSHOTS.snapshot);

@@ -1,7 +1,7 @@
 // `rsconfig volume create`: creates a volume at a server, and with --attach also attaches it, when the server has announced it. Invariant:
 // if a step after the creation fails, the command names the volume that exists and the command that continues.
 
-import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { VOLUME } from '@rsio/common/control/server/views';
 import { object, orNull, text } from '@rsio/common/control/shape';
@@ -9,13 +9,14 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { CREATE, type CreatedVolume, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import { clientsOf } from '@rsio/common/manage/volumes/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { ordered } from '../../cli/order-waiting.ts';
 import { formatOutcome } from '../../output/format.ts';
 import { doorOf, PLACE_OPTIONS, PLACE_SYNOPSIS, PROGRAM } from './commands.ts';
 import { type PlaceFilter, placesOf } from './servers.ts';
 
 export const VOLUME_CREATE = defineCommand({
   call: { by: 'words', words: 'volume create' },
-  synopsis: `${CREATE.synopsis}\n[--attach] ${PLACE_SYNOPSIS}`,
+  synopsis: `${CREATE.synopsis}\n[--attach] ${PLACE_SYNOPSIS} [--wait[=T]]`,
   summary: CREATE.summary,
   details: `${CREATE.details}
 
@@ -27,14 +28,15 @@ With --attach, the command also attaches the volume and prints its device.`,
     ...CREATE.options,
     attach: { kind: 'flag', short: 'a', help: 'attach the volume, too' },
     ...PLACE_OPTIONS,
+    wait: WAIT_OPTION,
     json: JSON_OPTION,
   },
   json: object({ ...PROGRAM.place, volume: VOLUME, device: orNull(text(), 'null: not attached, or no device') }),
   operands: { min: 1, max: 1 },
-  run: async (context, { attach, server, namespace, json, ...options }, [name = '']) => {
+  run: async (context, { attach, server, namespace, wait, json, ...options }, [name = '']) => {
     if (attach && options.clients !== null) await checkOwnAccess(context, { server, namespace }, options.clients);
-    const created = await createOrSay(context, name, () =>
-      createVolume(doorOf(context, { server, namespace }), options, name, PROGRAM.program),
+    const created = await ordered(context, wait, (given) =>
+      createOrSay(given, name, () => createVolume(doorOf(given, { server, namespace }), options, name, PROGRAM.program)),
     );
     const outcome = attach ? await attached(context, created, options['read-only']) : null;
     if (json) {

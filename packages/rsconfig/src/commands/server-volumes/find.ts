@@ -9,6 +9,7 @@ import { volumeText } from '@rsio/common/manage/server-tables';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../cli/limits.ts';
 import { type Asked, askAll, callAt, capital, type Place, type PlaceFilter, placesOf } from './servers.ts';
+import { mirrorTarget, type NamedMirror } from './mirror-target.ts';
 import { watched } from './slow-call.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'note' | 'waiting'>;
@@ -49,12 +50,16 @@ function targetAt(context: Context, place: Place, volume: VolumeName): VolumeTar
 }
 
 /** Finds the server that has the volume. Throws E_UNKNOWN_VOLUME, E_AMBIGUOUS or E_NO_PATH. */
-export async function findVolume(context: Context, name: string, filter: PlaceFilter, purpose: Purpose): Promise<VolumeTarget> {
+export async function findVolume(context: CommandContext, name: string, filter: PlaceFilter, purpose: Purpose): Promise<VolumeTarget> {
   const volume = namedVolume(name, filter.namespace);
   const places = await placesOf(context, { ...filter, namespace: volume.namespace });
   const [only] = places;
-  if (only !== undefined && places.length === 1) return targetAt(context, only, bare(volume));
+  const isReplica = only?.listed.some((one) => one.name === volume.name && one.universe === volume.universe && one.mirror !== null);
+  if (only !== undefined && places.length === 1 && (isReplica !== true || filter.server !== null))
+    return targetAt(context, only, bare(volume));
   const asked = await askAll(context, places, 'volume-show', bare(volume), INVENTORY_WAIT_MS);
+  const mirror = filter.server === null ? mirrorOf(asked, volume) : null;
+  if (mirror !== null) return mirrorTarget(context, mirror, targetAt(context, mirror.replicas[0].place, mirror.volume));
   return oneOf(
     context,
     volume,
@@ -62,6 +67,25 @@ export async function findVolume(context: Context, name: string, filter: PlaceFi
     purpose,
     'volume',
   );
+}
+
+/** The mirror that the name means; null if it means another volume, several, or none that a server shows. */
+export async function findMirror(context: CommandContext, name: string): Promise<NamedMirror | null> {
+  const volume = namedVolume(name, null);
+  const places = await placesOf(context, { server: null, namespace: volume.namespace });
+  return mirrorOf(await askAll(context, places, 'volume-show', bare(volume), INVENTORY_WAIT_MS), volume);
+}
+
+/** Null if the name means another volume, or several. */
+function mirrorOf(asked: readonly Asked<ServerMethods['volume-show']['result']>[], volume: NamedVolume): NamedMirror | null {
+  const shown = asked.flatMap(({ place, result }) => (result === null ? [] : [{ place, shown: result }]));
+  const [first, ...others] = shown;
+  const mirror = first?.shown.volume.mirror ?? null;
+  if (first === undefined || mirror === null) return null;
+  const isOne = others.every(({ place, shown: its }) => its.volume.mirror === mirror && place.namespace === first.place.namespace);
+  const mute = asked.filter(({ result, error }) => result === null && error !== null && !ANSWERED_NO.includes(error.code));
+  const silent = mute.map(({ error }) => error?.message ?? '');
+  return isOne ? { mirror, volume: bare(volume), replicas: [first, ...others], silent } : null;
 }
 
 /** Finds the server that has the removed volume. Throws the same errors. */
@@ -151,9 +175,9 @@ export async function serversFor(
   const rooms = (await askAll(context, able, 'pool-list', {}, INVENTORY_WAIT_MS)).map(({ place, result }) => ({
     place,
     // A server that does not show its pools comes last: if the volume is created there or not, its answer says why.
-    roomBytes: result === null ? -1 : roomOf(result.pools, pools),
+    room: result === null ? { clones: false, bytes: -1 } : roomOf(result.pools, pools),
   }));
-  const fitting = rooms.filter(({ roomBytes }) => roomBytes !== null).toSorted((a, b) => (b.roomBytes ?? 0) - (a.roomBytes ?? 0));
+  const fitting = rooms.flatMap(({ place, room }) => (room === null ? [] : [{ place, room }])).toSorted((a, b) => byRoom(a.room, b.room));
   const [first, ...others] = fitting.map(({ place }) => targetAt(context, place, bare(volume)));
   if (first !== undefined) return [first, ...others];
   const which = pools.length === 0 ? 'a pool that can be used' : `pool ${pools.join(' and ')}`;
@@ -162,12 +186,28 @@ export async function serversFor(
 
 type PoolView = ServerMethods['pool-list']['result']['pools'][number];
 
-/** Bytes that a new volume can have at most; null if the server has no fitting pool. `wanted`: the pools that it needs; none: any. */
-function roomOf(pools: readonly PoolView[], wanted: readonly string[]): number | null {
-  const usable = pools.filter(({ state }) => state === 'ready');
-  if (wanted.length === 0) return usable.length === 0 ? null : Math.max(...usable.map(roomBytes));
-  const named = wanted.map((name) => usable.find((pool) => pool.name === name));
-  return named.includes(undefined) ? null : Math.min(...named.map((pool) => (pool === undefined ? 0 : roomBytes(pool))));
+interface Room {
+  /** False if the file system has no reflink, or no room. */
+  readonly clones: boolean;
+  /** Bytes that a new volume can have at most. */
+  readonly bytes: number;
+}
+
+/** The best first, as rssrv chooses among its own pools. */
+function byRoom(a: Room, b: Room): number {
+  return Number(b.clones) - Number(a.clones) || b.bytes - a.bytes;
+}
+
+/** The room for a new volume; null if the server has no fitting pool. `wanted`: the pools that it needs; none: any. */
+function roomOf(pools: readonly PoolView[], wanted: readonly string[]): Room | null {
+  const rooms = pools
+    .filter(({ name, state }) => state === 'ready' && (wanted.length === 0 || wanted.includes(name)))
+    .map((pool): Room => ({ clones: pool.reflink !== false && roomBytes(pool) > 0, bytes: roomBytes(pool) }))
+    .toSorted(byRoom);
+  if (wanted.length === 0) return rooms[0] ?? null;
+  return rooms.length < wanted.length
+    ? null
+    : { clones: rooms.every(({ clones }) => clones), bytes: Math.min(...rooms.map(({ bytes }) => bytes)) };
 }
 
 function roomBytes({ usableBytes, limitBytes, promisedBytes }: PoolView): number {

@@ -32,7 +32,10 @@ export interface PlaceFilter {
 /** The servers in the order of the configuration. Throws E_USAGE if no server has the given names. */
 export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespace, server }: PlaceFilter): Promise<Place[]> {
   const { namespaces } = await call('query', { refresh: false });
-  const all = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
+  const listed = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
+  // A server with several sections, one of which was not reached, is one server.
+  const isSame = (one: Place, other: Place): boolean => one.namespace === other.namespace && one.server === other.server;
+  const all = listed.filter((one) => one.isConnected || !listed.some((other) => other.isConnected && isSame(one, other)));
   if (all.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
   const found = all.filter((one) => (namespace === null || one.namespace === namespace) && (server === null || one.server === server));
   if (found.length > 0) return found;
@@ -107,7 +110,7 @@ export async function askAll<M extends ServerMethodName>(
   places: readonly Place[],
   method: M,
   params: ServerMethods[M]['params'],
-  waitMs: number | null = null,
+  waitMs: number | null,
 ): Promise<Asked<ServerMethods[M]['result']>[]> {
   return severalAtOnce(places, SERVERS_ASKED_AT_ONCE_MAX, async (place) => {
     if (!place.isConnected) return { place, result: null, error: new RsError('E_NO_PATH', capital(place.trouble)) };

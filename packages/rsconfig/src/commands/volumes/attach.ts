@@ -78,7 +78,8 @@ export const DETACH = defineCommand({
   synopsis: '-d [NAME...] [--force] [--wait[=T]]',
   summary: 'detaches volumes and removes their devices',
   details: `With --wait, the command keeps trying as long as the volume is in use, its I/O
-or final flush is in progress, or its server is unreachable.`,
+or final flush is in progress, or its server is unreachable. Of a volume that is
+not attached, the command says so, and that is no error.`,
   options: { force: { kind: 'flag', help: 'with -d: detach even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,

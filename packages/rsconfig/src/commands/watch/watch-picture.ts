@@ -11,7 +11,7 @@
 //
 //   osl:oracle@0 waits for a path to its server: 12 requests, since 15:02:31, until 15:12:31
 
-import { type WaitingView, waitingText } from '@rsio/common/control/methods';
+import { type WaitingView, waitingEnd, waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { endPoint, stateName } from '../../output/format.ts';
@@ -135,8 +135,9 @@ function columnsOf(width: number, [path, state, directions, tx, rx, requests, tr
 }
 
 function waitingLine(view: WaitingView): string {
-  const until = view.untilMs === null ? 'for ever' : `until ${clockTime(view.untilMs)}`;
-  return `${view.volume} ${waitingText(view)}: ${view.requests} requests, since ${clockTime(view.sinceMs)}, ${until}`;
+  const end = waitingEnd(view);
+  const until = end === null ? '' : typeof end === 'number' ? `, until ${clockTime(end)}` : `, ${end}`;
+  return `${view.volume} ${waitingText(view)}: ${view.requests} requests, since ${clockTime(view.sinceMs)}${until}`;
 }
 
 function labelOf(path: PathSample): string {

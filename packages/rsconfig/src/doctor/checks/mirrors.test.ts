@@ -17,8 +17,13 @@ const behind =
 const silent =
   (...names: string[]): Change =>
   ({ replicas, voters }) => ({
-    replicas: replicas.map((one) => (names.includes(one.server) ? { ...one, isReachable: false } : one)),
-    voters: voters.map((one) => (names.includes(one.server) ? { ...one, answers: false, trouble: 'Gone' } : one)),
+    replicas: replicas.map((one) => (names.includes(one.server) ? { ...one, isReachable: false, isSilent: true } : one)),
+    voters: voters.map((one) => (names.includes(one.server) ? { ...one, answers: false, isSilent: true, trouble: 'Gone' } : one)),
+  });
+const forgetful =
+  (name: string): Change =>
+  ({ voters }) => ({
+    voters: voters.map((one) => (one.server === name ? { ...one, answers: false, trouble: 'The server has lost its record' } : one)),
   });
 const withoutWitness: Change = ({ voters }) => ({ voters: voters.slice(0, 2) });
 
@@ -27,6 +32,7 @@ test.each<[string, Change, string, string]>([
   ['one is behind', behind('big-9'), 'warning', 'If big-8 fails now, osl:db@0 stops: big-9 is not in sync'],
   ['no witness', withoutWitness, 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: too few voters would be left'],
   ['the witness is gone', silent('pi-1'), 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: pi-1 does not answer'],
+  ['a voter has lost its record', forgetful('pi-1'), 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: pi-1 does not vote'],
   ['a server is gone', silent('big-9'), 'warning', 'If big-8 or pi-1 fails now, osl:db@0 stops: big-9 does not answer'],
   ['two are gone', silent('big-9', 'pi-1'), 'error', 'It cannot be used: big-9 does not answer, pi-1 does not answer'],
   ['nobody answers', () => ({ state: 'unknown', voters: [] }), 'error', 'It cannot be used: none of its voters answers'],

@@ -49,11 +49,11 @@ function serversOf({ voters, replicas }: MirrorSummary): string[] {
 /** What each server lacks, such as `big-9 is not in sync`. */
 function shortcomings({ voters, replicas, state }: MirrorSummary): string[] {
   if (state === 'unknown') return ['none of its voters answers'];
-  const silent = voters.filter(({ answers }) => !answers).map(({ server }) => server);
-  const missing = replicas.filter(({ isReachable, server }) => !isReachable && !silent.includes(server));
+  const mute = voters.filter(({ answers }) => !answers);
+  const missing = replicas.filter(({ isReachable, server }) => !isReachable && !mute.some((voter) => voter.server === server));
   const behind = replicas.filter(({ inSync }) => !inSync);
   return [
-    ...silent.map((server) => `${server} does not answer`),
+    ...mute.map(({ server, isSilent }) => (isSilent ? `${server} does not answer` : `${server} does not vote`)),
     ...missing.map(({ server }) => `the replica of ${server} cannot be used`),
     ...behind.map(({ server }) => `${server} is not in sync`),
   ];

@@ -1,7 +1,7 @@
 // Checks the attached volumes for waiting I/O, failing storage on a server, and file systems on devices that no longer exist. The reason
 // why a server is unreachable is reported by reach.ts and authentication.ts.
 
-import { waitingText } from '@rsio/common/control/methods';
+import { waitingEnd, waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';
 import { plural } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../facts/facts.ts';
@@ -10,9 +10,10 @@ import { type Finding, FindingList } from '../facts/finding.ts';
 export function checkVolumes({ daemon, volumes }: DoctorFacts): Finding[] {
   const findings = new FindingList('volumes');
   const where = daemon.view === null ? null : `rsiod, pid ${daemon.view.pid}`;
-  for (const { volume, sinceMs, untilMs, requests, ...view } of daemon.status?.waiting ?? []) {
-    const until = untilMs === null ? 'for ever' : `until ${formatTime(untilMs)}; after that, the I/O fails`;
-    const what = `Its I/O ${waitingText(view)} (${plural(requests, 'request')} since ${formatTime(sinceMs)}, ${until})`;
+  for (const { volume, sinceMs, requests, ...view } of daemon.status?.waiting ?? []) {
+    const end = waitingEnd(view);
+    const until = end === null ? '' : typeof end === 'number' ? `, until ${formatTime(end)}; after that, the I/O fails` : `, ${end}`;
+    const what = `Its I/O ${waitingText(view)} (${plural(requests, 'request')} since ${formatTime(sinceMs)}${until})`;
     findings.error(`volume ${volume}`, what, where, 'remedy the findings about paths and servers; the I/O then resumes by itself');
   }
   for (const { volume, sinceMs, reason } of volumes.failing) {

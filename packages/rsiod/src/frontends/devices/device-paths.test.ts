@@ -18,6 +18,8 @@ it('universe and name determine the location, path = sets another one, both belo
     raw: '/lab/dev/disk/rdb',
   });
   expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), '/../../etc/db').block).toBe('/lab/etc/db');
+  // [volume oracle] means the volume in universe 0: its path never shows an image.
+  expect(devicePlaces('', '/dev', volume('oracle', 1), '/dev/disk/db').block).toBe('/dev/av1/oracle');
 });
 
 it.each(['', '.', '..', '../../etc/passwd', 'a/b', 'a b', 'a\0', 'a volume called %j has no location unless path = sets one'.repeat(64)])(
@@ -35,6 +37,6 @@ it('X and rX in one universe collide, and so do two volumes of one name', () => 
   expect(overlaps(places('oracle'), places('roracle'))).toBe(true);
   expect(overlaps(places('roracle'), places('oracle'))).toBe(true);
   expect(overlaps(places('oracle'), places('oracle', 1))).toBe(false);
-  expect(overlaps(places('oracle'), places('oracle', 1, '/dev/av0/oracle'))).toBe(true);
+  expect(overlaps(places('oracle', 1), places('archive', 0, '/dev/av1/oracle'))).toBe(true);
   expect(overlaps(places('oracle'), places('rroracle'))).toBe(false);
 });

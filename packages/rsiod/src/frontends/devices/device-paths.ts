@@ -1,5 +1,5 @@
-// Chooses the paths of a volume's block device and raw device. If the volume's key `path` is set, it determines both paths. Otherwise, the
-// paths are /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path
+// Chooses the paths of a volume's block device and raw device. If the volume's key `path` is set, it determines both paths of
+// the volume in universe 0. Otherwise, the paths are /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path
 // outside /dev/avN.
 
 import path from 'node:path';
@@ -23,7 +23,7 @@ interface Named {
  * as a file name.
  */
 export function devicePlaces(root: string, devDir: string, { name, universe }: Named, configured: string | null): DevicePlaces {
-  if (configured !== null) {
+  if (configured !== null && universe === 0) {
     const block = root + path.posix.resolve('/', configured);
     return { block, raw: path.posix.join(path.posix.dirname(block), `r${path.posix.basename(block)}`) };
   }

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NBD_POOLED_LOOK_MS } from './wire/limits.ts';
+import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DataBuffers } from './data-buffers.ts';
 import { MemoryBudget } from './memory-budget.ts';
@@ -123,4 +123,15 @@ test('buffers that were unused for a while are freed, and those in occasional us
   expect(buffers.filter(({ memory }) => memory.length > 0)).toHaveLength(1);
   clock.advance(NBD_POOLED_LOOK_MS);
   expect([pool.pooledBytes, clock.timersPending]).toEqual([0, 0]);
+});
+
+// Regression: what 256 MiB of requests had used stayed with rsiod until the next garbage collection, which an idle process does not make.
+test('freed memory leaves the process at once, without a garbage collection', () => {
+  const pool = new DataBuffers(new FakeClock());
+  const buffers = Array.from({ length: 4 }, () => pool.take(NBD_REQUEST_MAX_BYTES));
+  const before = process.memoryUsage().arrayBuffers;
+  for (const buffer of buffers) pool.giveBack(buffer);
+  expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThanOrEqual(4 * NBD_REQUEST_MAX_BYTES - NBD_POOLED_BYTES_MAX);
+  pool.close();
+  expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThanOrEqual(4 * NBD_REQUEST_MAX_BYTES);
 });

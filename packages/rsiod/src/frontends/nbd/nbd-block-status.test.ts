@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { NBD_BATCH_BYTES } from './wire/limits.ts';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
+import { ALLOCATION_CONTEXT_ID } from './wire/nbd-constants.ts';
 
 const data = (lengthBytes: number) => ({ lengthBytes, isHole: false });
 const hole = (lengthBytes: number) => ({ lengthBytes, isHole: true });
@@ -35,13 +36,15 @@ describe('allocation descriptors', () => {
     const descriptors = allocationDescriptors(many, 0, 5000 * 512, false);
     expect(descriptors).toHaveLength(2 * EXTENTS_PER_ANSWER_MAX);
     const into = Buffer.alloc(BLOCK_STATUS_MAX_BYTES);
-    expect(writeBlockStatus(into, 0, { cookieHigh: 0, cookieLow: 1 }, descriptors)).toBe(BLOCK_STATUS_MAX_BYTES);
+    expect(writeBlockStatus(into, 0, { cookieHigh: 0, cookieLow: 1 }, descriptors, ALLOCATION_CONTEXT_ID, true)).toBe(
+      BLOCK_STATUS_MAX_BYTES,
+    );
     expect(BLOCK_STATUS_MAX_BYTES).toBeLessThan(NBD_BATCH_BYTES);
   });
 
   it('match their golden bytes', () => {
     const into = Buffer.alloc(40);
-    expect(writeBlockStatus(into, 0, { cookieHigh: 0, cookieLow: 7 }, [512, 3, 1024, 0])).toBe(40);
+    expect(writeBlockStatus(into, 0, { cookieHigh: 0, cookieLow: 7 }, [512, 3, 1024, 0], ALLOCATION_CONTEXT_ID, true)).toBe(40);
     expect(into.toString('hex')).toBe(
       '668e33ef' + '0001' + '0005' + '0000000000000007' + '00000014' + '00000001' + '0000020000000003' + '0000040000000000',
     );

@@ -5,7 +5,7 @@
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Change, Extent } from '../../volumes/frontend-volume.ts';
-import { ALLOCATION_CONTEXT_ID, CHUNK, CHUNK_HEADER_BYTES, STATE, STATE_DIRTY } from './wire/nbd-constants.ts';
+import { CHUNK, CHUNK_HEADER_BYTES, STATE, STATE_DIRTY } from './wire/nbd-constants.ts';
 import { type ReplyAddress, writeChunkHeader } from './wire/nbd-codec.ts';
 
 const DESCRIPTOR_BYTES = 8;
@@ -61,8 +61,8 @@ export function writeBlockStatus(
   at: number,
   to: ReplyAddress,
   descriptors: readonly number[],
-  contextId = ALLOCATION_CONTEXT_ID,
-  isLast = true,
+  contextId: number,
+  isLast: boolean,
 ): number {
   let behind = writeChunkHeader(into, at, to, CHUNK.BLOCK_STATUS, 4 + descriptors.length * 4, isLast);
   behind = into.writeUInt32BE(contextId, behind);

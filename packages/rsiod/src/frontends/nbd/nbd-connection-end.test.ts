@@ -20,14 +20,25 @@ describe('the end of a connection', () => {
     expect(rig.log).toEqual(['serving oracle', 'finished']);
   });
 
-  it('by end of input comes after all earlier requests, held ones included', () => {
+  it('by end of input without DISC comes after the requests that have begun; held ones are dropped', () => {
     const rig = new Rig().go(false);
-    const count = NBD_REQUESTS_OUT_MAX + 10;
-    rig.send(...Array.from({ length: count }, (_, i): ClientRequest => ({ type: FLUSH, cookie: i })));
+    rig.send(...Array.from({ length: NBD_REQUESTS_OUT_MAX + 10 }, (_, i): ClientRequest => ({ type: FLUSH, cookie: i })));
     rig.connection.inputEnd();
     expect(rig.transport.ended).toBe(false);
-    expect(rig.answers()).toHaveLength(count);
+    expect(rig.answers()).toHaveLength(NBD_REQUESTS_OUT_MAX);
     expect(rig.transport.ended).toBe(true);
+    expect(rig.volume.seen).toHaveLength(NBD_REQUESTS_OUT_MAX);
+  });
+
+  it('that nobody has told of yet: a held request is not begun when there is room', () => {
+    const rig = new Rig().go(false);
+    rig.send(...Array.from({ length: NBD_REQUESTS_OUT_MAX + 1 }, (_, i): ClientRequest => ({ type: FLUSH, cookie: i })));
+    rig.transport.gone = true;
+    rig.answers();
+    expect(rig.volume.seen).toHaveLength(NBD_REQUESTS_OUT_MAX);
+    expect(rig.transport.destroyed).toBe(true);
+    rig.connection.closed();
+    expect(rig.log).toEqual(['serving oracle', 'finished']);
   });
 
   it('in the middle of a write: that write is not executed', () => {

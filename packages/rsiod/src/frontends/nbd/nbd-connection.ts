@@ -45,7 +45,6 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   /** Bytes that have been received but not decoded yet. The transport is paused while there are any such bytes. */
   private rest: Buffer | null = null;
   private restAt = 0;
-  private hasInputEnded = false;
   private isEnded = false;
   private hasFailed = false;
   /**
@@ -77,11 +76,10 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Called when the client has closed its sending side. Requests that the client has already sent are still executed and answered. */
+  /** Called when the client has closed its sending side. Requests that have begun are answered; requests that wait for room are dropped. */
   inputEnd(): void {
-    this.hasInputEnded = true;
     try {
-      if (this.rest === null) this.drain();
+      this.drain();
     } catch (thrown) {
       this.failed(thrown);
     }
@@ -148,19 +146,28 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.broken(`the client sent a request that begins with 0x${magic.toString(16)}`);
   }
 
+  peerGone(): void {
+    this.abort();
+  }
+
   disconnectRequested(): void {
     this.drain();
   }
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
+    // While the socket is not read, its end is not seen. A request of a client that has gone must not overwrite what was acknowledged to
+    // another client since (docs/adr/0086).
+    if (this.transport.isPeerGone()) {
+      this.abort();
+      return;
+    }
     // The decoder already has all bytes of a held header, and offers the header again when fed an empty range.
     if (this.running?.decoder.isHolding === true) this.running.decoder.feed(this.rest, this.restAt, this.restAt);
     this.restAt = this.take(this.rest, this.restAt, this.rest.length);
     if (!this.isAccepting() || this.restAt < this.rest.length || this.isBlocked()) return;
     this.rest = null;
-    if (this.hasInputEnded) this.drain();
-    else this.transport.resume();
+    this.transport.resume();
   }
 
   settled(): void {

@@ -1,6 +1,7 @@
 // The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. Invariant: a closed
 // connection counts as open until the volume has completed all requests from the connection.
 
+import { writeSync } from 'node:fs';
 import { createServer, type Server, Socket } from 'node:net';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -32,7 +33,7 @@ import { BatchPool, type NbdTransport } from './nbd-transport.ts';
 export interface NbdFrontendLog {
   info(message: string): void;
   warn(message: string): void;
-  error(message: string, fields?: LogFields): void;
+  error(message: string, fields: LogFields): void;
 }
 
 export interface NbdFrontendOptions {
@@ -306,5 +307,24 @@ function transportOf(socket: Socket): NbdTransport {
     // Closes both directions. If only one direction were closed, a client could keep the connection open.
     end: () => void socket.end(() => socket.destroy()),
     destroy: () => void socket.destroy(),
+    isPeerGone: () => isPeerGone(socket),
   };
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * Writes nothing to the socket, which fails if the other end of a Unix socket has been closed. Node tells the end of a connection only after
+ * it has read everything before it. `fd` is undocumented, so a socket without it counts as closed.
+ */
+function isPeerGone(socket: Socket): boolean {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : null;
+  if (typeof fd !== 'number' || fd < 0) return true;
+  try {
+    writeSync(fd, NO_BYTES, 0, 0);
+    return false;
+  } catch (thrown) {
+    return !(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN');
+  }
 }

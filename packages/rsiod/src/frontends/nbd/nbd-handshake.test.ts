@@ -76,7 +76,7 @@ describe('NbdHandshake', () => {
   });
 
   it('reports size, block sizes, name and description', () => {
-    const step = handshake().option(6, named('archive', [1, 2, 3]));
+    const step = handshake().option(6, named('osl/archive@1', [1, 2, 3]));
     const infos = optionAnswers(step.reply ?? Buffer.alloc(0)).slice(0, -1);
     expect(infos.map((answer) => answer.data.toString('hex', 0, 2))).toEqual(['0000', '0003', '0001', '0002']);
     expect(infos[0]?.data.toString('hex')).toBe('0000' + '0000000000002000' + '050f');
@@ -97,7 +97,7 @@ describe('NbdHandshake', () => {
   it("holds a client that asked for an export's block sizes to those of this export, and to no others", () => {
     const shaking = handshake();
     expect(next(shaking.option(6, named('oracle', [3])))).toBe('option');
-    expect(next(shaking.option(7, named('archive', [])))).toBe('osl/archive@1');
+    expect(next(shaking.option(7, named('osl/archive@1', [])))).toBe('osl/archive@1');
     expect(next(shaking.option(7, named('oracle', [])))).toBe('osl/oracle whole blocks');
   });
 
@@ -118,7 +118,7 @@ describe('NbdHandshake', () => {
     expect(types(shaking.option(8, Buffer.alloc(0)))).toEqual([ACK]);
     expect(types(shaking.option(10, query))).toEqual([4, ACK]);
     expect(next(shaking.option(7, named('osl/oracle')))).toBe('osl/oracle structured allocation');
-    expect(next(shaking.option(7, named('archive')))).toBe('osl/archive@1 structured');
+    expect(next(shaking.option(7, named('osl/archive@1')))).toBe('osl/archive@1 structured');
     expect(types(shaking.option(10, contexts('oracle', ['base:'])))).toEqual([ACK]);
     expect(next(shaking.option(7, named('oracle')))).toBe('osl/oracle structured');
   });

@@ -80,6 +80,19 @@ it('a client that has gone meanwhile: its requests are dropped, and those of oth
   expect([other.buffersInUse, one.buffersInUse, one.submissions.busyConnections]).toEqual([0, 0, 0]);
 });
 
+it('a client that has gone without a word: what it sent in this turn is dropped, and its connection is closed', () => {
+  const { one, other, order } = twoRigs();
+  one.send({ type: FLUSH, cookie: 1 });
+  one.send({ type: WRITE, cookie: 2, offset: 512, data: Buffer.alloc(512, 1) });
+  other.send({ type: WRITE, cookie: 3, offset: 512, data: Buffer.alloc(512, 2) }, { type: FLUSH, cookie: 4 });
+  other.transport.gone = true;
+  one.turn();
+  expect([order.filter((line) => line.startsWith('other')), other.transport.destroyed]).toEqual([[], true]);
+  other.connection.closed();
+  expect(other.log).toEqual(['serving oracle', 'finished']);
+  expect([one.answers().length, other.buffersInUse, one.submissions.busyConnections]).toEqual([2, 0, 0]);
+});
+
 it('a bug of our own at the end of a turn ends its connection and no other', () => {
   const { one, other, order } = twoRigs();
   one.send({ type: FLUSH, cookie: 1 });

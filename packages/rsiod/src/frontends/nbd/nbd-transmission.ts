@@ -33,6 +33,8 @@ export interface TransmissionEvents {
   badRequest(magic: number): void;
   /** Called when a reply has been sent; a held request may now be taken. */
   roomAgain(): void;
+  /** Called when the client was found to have gone. The owner must close the connection. */
+  peerGone(): void;
   /** Called when no request is in flight any more. */
   settled(): void;
   /** Called when an event handler has thrown an exception that nothing else catches. The owner must end the connection and call `fail`. */
@@ -47,6 +49,8 @@ export interface TransmissionEvents {
 export class Submissions {
   /** Number of connections that have requests under way. */
   busyConnections = 0;
+  /** Number of the current or latest turn whose requests were passed on. */
+  turn = 0;
   private waiting: NbdRequest[] = [];
   private begun: NbdRequest[] = [];
   private readonly schedule: (fire: () => void) => void;
@@ -70,6 +74,7 @@ export class Submissions {
     const { waiting } = this;
     this.waiting = this.begun;
     this.begun = waiting;
+    this.turn++;
     for (let index = 0; index < waiting.length; index++) waiting[index]!.begin();
     waiting.length = 0;
   };
@@ -94,6 +99,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   payloadTarget: Buffer = NO_PAYLOAD;
   readonly payloadOffset = 0;
   private readonly agreed: Transmission;
+  private readonly transport: NbdTransport;
   private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
@@ -111,11 +117,14 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
+  /** The turn of `submissions` in which the client was last looked for, because one look for each turn is enough. */
+  private lookedTurn = 0;
   /** After `fail`, `underWay` counts only the requests that the volume has not completed. */
   private hasFailed = false;
 
   constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
     this.agreed = agreed;
+    this.transport = transport;
     this.events = host;
     this.data = pools.data;
     this.budget = pools.budget;
@@ -170,14 +179,25 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   begin(request: NbdRequest): void {
-    // A client that has gone gets no answer, and what it sent last may as well not have arrived.
+    // A client that has gone gets no answer, and what it sent last may as well not have arrived. Another client may have sent its request
+    // after this client had gone, and still have been read first in this turn (docs/adr/0086).
     try {
       if (this.hasFailed) return;
+      this.look();
       if (this.isDead) this.drop(request);
       else this.execute(request);
     } catch (thrown) {
       this.events.failed(thrown);
     }
+  }
+
+  private look(): void {
+    const { turn } = this.submissions;
+    if (this.isDead || this.lookedTurn === turn) return;
+    this.lookedTurn = turn;
+    if (!this.transport.isPeerGone()) return;
+    this.isDead = true;
+    this.events.peerGone();
   }
 
   badRequest(magic: number): void {

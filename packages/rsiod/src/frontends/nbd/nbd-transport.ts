@@ -19,6 +19,8 @@ export interface NbdTransport {
   /** Sends everything that has been written, then closes the connection. */
   end(): void;
   destroy(): void;
+  /** True if the client has closed its socket, which is known at once, even while nothing is received and sent data is unread. */
+  isPeerGone(): boolean;
 }
 
 /**

@@ -105,8 +105,9 @@ export class MirrorChanges {
     const voters = votersFor(replicas, witnessesOf(change));
     const joins = new NewServer(change, server);
     await this.whole(change, joins, `No replica on server ${name} was added to mirror ${label}`, async () => {
-      await joins.makeVolume(volume);
+      // A server that refuses to vote refuses before it has a volume.
       await joins.found();
+      await joins.makeVolume(volume);
       await this.vote(change, voters);
       await this.wish(change, { kind: 'add', server: serverid, ...joins.volume });
     });
@@ -144,7 +145,8 @@ export class MirrorChanges {
     }
     const known = member?.volume ?? listed?.name ?? (removesVolume ? survey.name : null);
     const volume = known === null ? null : { name: known, universe: survey.universe };
-    const cleared = await clearServer(change, serverid, { record: !voters.includes(serverid), volume, removesVolume }, this.ports.newId);
+    const volumeBecomes = removesVolume ? 'removed' : 'aside';
+    const cleared = await clearServer(change, serverid, { record: !voters.includes(serverid), volume, volumeBecomes }, this.ports.newId);
     const warnings = voters.includes(serverid) ? [`Server ${name} still votes for mirror ${label}, as a witness`] : [];
     return merged(cleared, { warnings, left: [] }, warningsOf(change, voters));
   }
@@ -179,8 +181,9 @@ export class MirrorChanges {
     let sofar = '';
     const failed = (): string => `Server ${old} was not replaced by ${name} in mirror ${label}${sofar}`;
     await this.whole(change, joins, failed, async () => {
-      await joins.makeVolume(volume);
+      // A server that refuses to vote refuses before it has a volume.
       await joins.found();
+      await joins.makeVolume(volume);
       if (member !== null) await this.wish(change, { kind: 'remove', identity: member.identity });
       sofar = `, which has no replica on ${old} any more; the same command goes on`;
       await this.vote(change, voters);
@@ -240,7 +243,7 @@ export class MirrorChanges {
     const gone = change.config.voters.map(({ serverid }) => serverid).filter((one) => !voters.includes(one));
     const cleared: Cleared[] = [];
     for (const serverid of gone)
-      cleared.push(await clearServer(change, serverid, { record: true, volume: null, removesVolume: false }, this.ports.newId));
+      cleared.push(await clearServer(change, serverid, { record: true, volume: null, volumeBecomes: 'aside' }, this.ports.newId));
     return merged(...cleared);
   }
 

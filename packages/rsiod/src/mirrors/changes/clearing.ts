@@ -7,7 +7,7 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { REPLICA_VOLUME_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../management/limits.ts';
 import type { MirrorServer } from '../management/mirror-server.ts';
-import { setAside } from '../management/take-back.ts';
+import { deleteVolume, setAside } from '../management/take-back.ts';
 import { done } from '../management/verdicts.ts';
 import { connected, type MirrorChange, nameOf } from './change.ts';
 import { mayBeMember } from './held-mirror.ts';
@@ -17,8 +17,8 @@ export interface Clearing {
   readonly record: boolean;
   /** The volume that is, or was, the replica; null: none is known, and none is touched. */
   readonly volume: { readonly name: string; readonly universe: number } | null;
-  /** The volume is removed. Otherwise, it stays as a plain volume with another name. */
-  readonly removesVolume: boolean;
+  /** It stays as a plain volume with another name, is removed, or is deleted for good. */
+  readonly volumeBecomes: 'aside' | 'removed' | 'deleted';
 }
 
 export interface Cleared {
@@ -31,7 +31,7 @@ export interface Cleared {
 export async function clearServer(change: MirrorChange, serverid: number, wanted: Clearing, newId: () => string): Promise<Cleared> {
   const { label } = change;
   const name = nameOf(change, serverid);
-  const remedy = `rsconfig mirror detach ${label} --server ${name}${wanted.removesVolume ? ' --volume' : ''}`;
+  const remedy = `rsconfig mirror detach ${label} --server ${name}${wanted.volumeBecomes === 'aside' ? '' : ' --volume'}`;
   const server = connected(change, serverid);
   const away = server === null ? 'it is not connected' : (server.trouble?.message ?? null);
   if (server === null || away !== null)
@@ -45,7 +45,8 @@ export async function clearServer(change: MirrorChange, serverid: number, wanted
   if (why !== null)
     return { warnings: [], left: [`server ${name} may still belong to the mirror (${why}): ${remedy} removes what it has`] };
   if (wanted.volume === null) return { warnings: [], left: [] };
-  if (wanted.removesVolume) return { warnings: [], left: await removeVolume(change, server, wanted.volume, newId) };
+  if (wanted.volumeBecomes !== 'aside')
+    return { warnings: [], left: await removeVolume(change, server, wanted.volume, wanted.volumeBecomes, newId) };
   const { said, isSetAside } = await setAside(server, change.survey.namespace, wanted.volume, newId);
   return isSetAside ? { warnings: [said], left: [] } : { warnings: [], left: [said] };
 }
@@ -76,9 +77,14 @@ async function removeVolume(
   { survey: { namespace } }: MirrorChange,
   server: MirrorServer,
   volume: NonNullable<Clearing['volume']>,
+  becomes: 'removed' | 'deleted',
   newId: () => string,
 ): Promise<string[]> {
   try {
+    if (becomes === 'deleted') {
+      const kept = await deleteVolume(server, { namespace, ...volume }, newId);
+      return kept === null ? [] : [kept];
+    }
     await server.callAdmin('volume-remove', { ...volume, request: newId() }, REPLICA_VOLUME_MS);
     return [];
   } catch (thrown) {

@@ -10,3 +10,11 @@ export const STEPS_MAX = 3;
 /** VOTEs and volumes of one change that follow one another, at most, with those that are taken back. */
 export const CHANGE_VOTES_MAX = 8;
 export const CHANGE_VOLUMES_MAX = 2;
+/** How long a snapshot of a mirror waits until its replicas are known to be equal: longer than reading the maps after an attach takes. */
+export const SNAPSHOT_SETTLE_MS = 5_000;
+/** Interval at which it looks. */
+export const SNAPSHOT_LOOK_MS = 50;
+/** Time for the flush before the moment. Without it, writes would wait for it in the moment. */
+export const SNAPSHOT_FLUSH_MS = 60_000;
+/** Time for a server to make a snapshot, or to prove one. The moment waits less. */
+export const SNAPSHOT_CALL_MS = 60_000;

@@ -13,6 +13,7 @@ import { convertVolume } from '../management/conversion.ts';
 import { MirrorManagement, type MirrorNamespace, mirrorNamespaces } from '../management/management.ts';
 import { MirrorChanges } from './changes.ts';
 import { heldMirror } from './held-mirror.ts';
+import { MirrorSnapshots } from './snapshots.ts';
 
 export interface MirrorCommandsPorts {
   readonly clock: Clock;
@@ -27,6 +28,7 @@ export interface MirrorCommands {
   readonly mirrors: MirrorManagement;
   readonly mirrorChanges: MirrorChanges;
   readonly forcing: MirrorForcing;
+  readonly mirrorSnapshots: MirrorSnapshots;
 }
 
 export function mirrorCommands(ports: MirrorCommandsPorts): MirrorCommands {
@@ -61,5 +63,12 @@ export function mirrorCommands(ports: MirrorCommandsPorts): MirrorCommands {
     newId,
   });
   const forcing = new MirrorForcing({ log, namespaces, isAttached, newMirror: () => newId().replaceAll('-', '') });
-  return { mirrors, mirrorChanges, forcing };
+  const mirrorSnapshots = new MirrorSnapshots({
+    clock,
+    log,
+    newId,
+    management: mirrors,
+    named: (named) => attachments.mirrors.named(named),
+  });
+  return { mirrors, mirrorChanges, forcing, mirrorSnapshots };
 }

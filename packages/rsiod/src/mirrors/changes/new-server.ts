@@ -82,7 +82,7 @@ export class NewServer {
     const { warnings, left } = await clearServer(
       change,
       server.serverid,
-      { record, volume: volume === 'made' ? { name: volumeName, universe } : null, removesVolume: true },
+      { record, volume: volume === 'made' ? { name: volumeName, universe } : null, volumeBecomes: 'deleted' },
       newId,
     );
     const unsure = `server ${name} may have created volume ${change.label}: rsconfig volume remove ${change.label} --server ${name} removes it`;

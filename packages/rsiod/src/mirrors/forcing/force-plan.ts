@@ -64,9 +64,11 @@ export function forcePlan(survey: SurveyedMirror, named: readonly MirrorServer[]
     const { server, member, sizeBytes } = one;
     return { server, volume: member.volume, universe: member.universe, sizeBytes, inSync: inSync.includes(one) };
   });
+  // A voter may not know that the mirror has grown: what users have written beyond the end that it knows must stay.
+  const sizeBytes = Math.max(...inSync.map((one) => one.sizeBytes));
   return {
     ...{ survey, label, voters: named, replicas, clients: stored.config.clients },
-    sizeBytes: Math.min(stored.config.sizeBytes, ...inSync.map((one) => one.sizeBytes)),
+    sizeBytes,
     missing: missingOf(survey, stored.config, named),
     lost: [
       ...lossOf(
@@ -75,6 +77,9 @@ export function forcePlan(survey: SurveyedMirror, named: readonly MirrorServer[]
         known.length > 0,
         inSync.map(({ server }) => server),
       ),
+      ...(sizeBytes < stored.config.sizeBytes
+        ? [`The volume gets ${sizeBytes} bytes, not ${stored.config.sizeBytes}: what is beyond is lost`]
+        : []),
       ...dangers(survey, stored, named),
     ],
     seen: JSON.stringify([survey.mirror, survey.promise, stored.term, stored.config.k]),

@@ -30,7 +30,13 @@ export async function forceMirror(plan: ForcePlan, mirror: string, log: Pick<Log
   const old = survey.mirror;
   const number = nextNumber(records(survey.said));
   await step(plan, `nothing was changed: try again`, async () => {
-    await atAll(plan.voters, (server) => claimOld(plan, server, number));
+    // As an attach does: witnesses last, because they do not know who may take the mirror over.
+    await atAll(
+      replicas.map(({ server }) => server),
+      (server) => claimOld(plan, server, number),
+    );
+    const witnesses = plan.voters.filter((server) => !replicas.some((one) => one.server === server));
+    await atAll(witnesses, (server) => claimOld(plan, server, number));
   });
   let voters: readonly VoteAnswer[] = [];
   const undo = async (): Promise<string> => await withdrawn(plan, mirror);

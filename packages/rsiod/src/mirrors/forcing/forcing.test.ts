@@ -45,6 +45,7 @@ async function made(voters: readonly ScriptedServer[]): Promise<void> {
     sizeBytes: GIB,
     blockSizeBytes: 512,
     pool: null,
+    pools: new Map(),
   };
   await createMirror({ ...about, request: 'id-1', replicas: [big9, big8], voters, kept: null }, () => 'id-2', quiet);
   steps = [];
@@ -100,7 +101,7 @@ test('of two servers that vote alone, the one that is left has everything, and b
     'big-9 has every write that was acknowledged, because the mirror could not go on without it',
     'big-8 must be off for good: a client that reaches only it may still use the old mirror there, and neither mirror has what is written to the other',
   ]);
-  expect(steps.filter((step) => !step.endsWith('record'))).toEqual([]);
+  expect(steps.filter((step) => !/ (record|volume-show)$/.test(step))).toEqual([]);
   expect(await forcing().force({ ...ASK, seen: plan.seen })).toMatchObject({ mirror: NEW, left: [] });
   expect([...big9.records.keys()]).toEqual([NEW]);
   expect(markAt(big9)).toBe(NEW);
@@ -173,6 +174,16 @@ test('two replicas that are left are both in sync, and the next holder makes the
   for (const server of [big9, big8, big7!]) expect(configAt(server)).toEqual(config);
 });
 
+// Regression: the size was the smaller one of what the voter knew and what the replica had, so that written data was cut off.
+test('the mirror is as large as the largest replica that is taken, whatever the voter that is left knows', async () => {
+  await made(servers);
+  Object.assign(big9.stock.get('db@0')!, { sizeBytes: 2 * GIB });
+  goesDown(big8, pi1);
+  const { lost } = await forced();
+  expect(lost).not.toContainEqual(expect.stringContaining('what is beyond'));
+  expect(configAt(big9)?.sizeBytes).toBe(2 * GIB);
+});
+
 describe('a replica that is not in sync', () => {
   beforeEach(async () => {
     await made(servers);
@@ -191,6 +202,14 @@ describe('a replica that is not in sync', () => {
     expect(lost[0]).toMatch(/^The replica on big-9 is not in sync: all that was written/);
     expect(await forced({ stale: true })).toMatchObject({ mirror: NEW, replicas: [{ server: 'big-9', inSync: true }] });
     expect(configAt(big9)?.inSync).toEqual([big9.stock.get('db@0')?.mark?.identity]);
+  });
+
+  test('and has not grown with the mirror: what is beyond its end is said to be lost', async () => {
+    const { stored } = big9.records.get(OLD)!;
+    big9.records.get(OLD)!.stored = { ...stored!, config: { ...stored!.config, sizeBytes: 2 * GIB } };
+    const { lost } = await forced({ stale: true });
+    expect(lost).toContain(`The volume gets ${GIB} bytes, not ${2 * GIB}: what is beyond is lost`);
+    expect(configAt(big9)?.sizeBytes).toBe(GIB);
   });
 });
 
@@ -213,6 +232,24 @@ describe('is refused', () => {
     await made([big9, big8]);
     goesDown(big8);
     expect(await refusal(forcing().force({ ...ASK, ...ask }))).toMatchObject({ code, message: expect.stringMatching(message) as string });
+  });
+
+  test('if a client has a snapshot of the replica attached, before anything is changed', async () => {
+    await made([big9, big8]);
+    goesDown(big8);
+    big9.snapshots = [
+      { snapshot: 'sunday', readers: 0 },
+      { snapshot: 'monday', readers: 1 },
+    ];
+    await expect(forcing().force(ASK)).rejects.toMatchObject({
+      code: 'E_HELD',
+      message: expect.stringMatching(
+        /^Nothing was changed of mirror osl:db@0: snapshot osl:db@0@monday on server big-9 is attached; detach it first/,
+      ),
+    });
+    expect(steps.filter((step) => !/ (record|volume-show)$/.test(step))).toEqual([]);
+    big9.snapshots = [];
+    await expect(forcing().force(ASK)).resolves.toMatchObject({ mirror: null });
   });
 
   test('if the mirror is attached here', async () => {
@@ -259,7 +296,9 @@ describe.each(CHANGES)('%s fails', (failing) => {
       hasFailed = step === failing;
       return hasFailed ? failure : null;
     };
+    steps = [];
     const { message } = await refusal(forcing().force({ ...ASK, servers: BOTH, seen }));
+    if (failing === 'big-9 claim') expect(steps).not.toContain('pi-1 claim');
     expect(big9.stock.has('db@0')).toBe(true);
     if (message.includes('nothing was changed') || message.includes('the old mirror is as it was')) {
       expect([markAt(big9), big9.records.has(OLD)]).toEqual([OLD, true]);

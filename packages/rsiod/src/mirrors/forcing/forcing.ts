@@ -6,6 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
+import { VOTE_ASK_MS } from '../management/limits.ts';
 import type { MirrorNamespace } from '../management/management.ts';
 import type { MirrorServer } from '../management/mirror-server.ts';
 import { type SurveyedMirror, surveyMirrors } from '../management/survey.ts';
@@ -56,11 +57,13 @@ export class MirrorForcing {
     const label = volumeLabel(survey);
     if (this.ports.isAttached(label, survey.mirror))
       throw new RsError('E_IN_USE', `Mirror ${label} is attached here: detach it first (rsconfig -d ${label} --force)`);
-    return forcePlan(
+    const plan = forcePlan(
       survey,
       servers.map((one) => serverNamed(chosen, one)),
       stale,
     );
+    await checkUnread(plan);
+    return plan;
   }
 
   /** The mirror of this name. Of several, the one with a replica on a named server is meant. */
@@ -86,6 +89,27 @@ export class MirrorForcing {
     const candidates = named.map(({ survey }) => `${volumeLabel(survey)} (${survey.mirror})`).join(', ');
     throw new RsError('E_AMBIGUOUS', `${name} means more than one mirror: ${candidates}: name servers of one of them`);
   }
+}
+
+/**
+ * Throws E_HELD if a client has a snapshot of a replica attached: the server would refuse to change the mark, after the old mirror was claimed
+ * and its users were stopped. What a server does not tell, it refuses itself.
+ */
+async function checkUnread({ label, replicas, survey }: ForcePlan): Promise<void> {
+  await Promise.all(
+    replicas.map(async ({ server, volume: name, universe }) => {
+      const shown = (await server.callAdmin('volume-show', { name, universe }, VOTE_ASK_MS).catch(() => ({}))) as {
+        readonly snapshots?: readonly { readonly snapshot?: string; readonly readers?: number | null }[];
+      };
+      const read = (shown.snapshots ?? []).find(({ readers }) => (readers ?? 0) > 0);
+      if (read === undefined) return;
+      const snapshot = volumeLabel({ namespace: survey.namespace, name, universe });
+      throw new RsError(
+        'E_HELD',
+        `Nothing was changed of mirror ${label}: snapshot ${snapshot}@${read.snapshot ?? ''} on server ${server.name} is attached; detach it first (rsconfig -d ${snapshot}@${read.snapshot ?? ''} on the client that has it)`,
+      );
+    }),
+  );
 }
 
 /** Throws E_USAGE. What is wrong with a server that is known, the plan says. */

@@ -65,7 +65,7 @@ function planOf(
   const replicas = [kept, other];
   const { nodename } = namespace;
   const plan = {
-    ...{ namespace: namespace.name, nodename, name, universe, pool, request, replicas, kept, voters: replicas },
+    ...{ namespace: namespace.name, nodename, name, universe, pool, pools: new Map(), request, replicas, kept, voters: replicas },
     ...{ sizeBytes: volume.sizeBytes, blockSizeBytes: volume.blockSizeBytes },
     mirror: mirrorId([request, namespace.name, nodename, name, universe, kept.name, other.name]),
   };

@@ -25,7 +25,17 @@ class Scene {
     };
     this.servers = ['big-9', 'big-8', 'pi-1'].map((name, index) => new ScriptedServer(name, index + 1, script));
     this.plan = {
-      ...{ namespace: 'osl', nodename: 'big-2', name: 'db', universe: 0, mirror: MIRROR, sizeBytes: GIB, blockSizeBytes: 512, pool: null },
+      ...{
+        namespace: 'osl',
+        nodename: 'big-2',
+        name: 'db',
+        universe: 0,
+        mirror: MIRROR,
+        sizeBytes: GIB,
+        blockSizeBytes: 512,
+        pool: null,
+        pools: new Map(),
+      },
       ...{ request: 'id-1', replicas: this.servers.slice(0, 2), voters: this.servers, kept: null },
     };
   }
@@ -65,7 +75,7 @@ test('a mirror is a volume on each server, a record at each voter, and one clean
   ]);
   expect(scene.servers[2]?.stock.size).toBe(0);
   const order = (what: string): number => scene.steps.findLastIndex((step) => step.endsWith(what));
-  const orders = ['volume-create', 'found', 'claim', 'place', 'config'].map(order);
+  const orders = ['found', 'volume-create', 'claim', 'place', 'config'].map(order);
   expect(orders).toEqual(orders.toSorted((a, b) => a - b));
 });
 
@@ -89,6 +99,10 @@ describe.each(MADE)('%s fails', (failing) => {
     const left = scene.servers.flatMap((server) => server.left);
     const isUnsure = failing.endsWith('volume-create') && failure === 'lost';
     expect(left).toEqual(isUnsure ? ['volume db@0'] : []);
+    expect(
+      scene.servers.flatMap(({ removed }) => [...removed]),
+      'volume restore would bring back an empty db',
+    ).toEqual([]);
     expect(error.message).toContain(
       isUnsure ? `rsconfig volume remove osl:db@0 --server ${failing.split(' ')[0]}` : 'nothing of it is left',
     );
@@ -125,6 +139,42 @@ describe.each(MADE)('%s fails', (failing) => {
         expect(remedies.filter((one) => message.includes(one))).not.toEqual([]);
       }
   });
+});
+
+test('a volume that can only be removed is named, with the command that deletes it', async () => {
+  const scene = new Scene();
+  scene.fails = (step) => (['big-9 claim', 'big-8 volume-purge'].includes(step) ? 'refused' : null);
+  const { message } = await refused(scene.create());
+  expect(message).toMatch(
+    /server big-8 keeps the removed volume osl:db@0 for a day .*: rsconfig volume purge osl:db@0 --server big-8 deletes it/,
+  );
+});
+
+test('each server makes its volume in the pool that is named for it, and the others in the common one', async () => {
+  const scene = new Scene();
+  const pools = new Map<string, unknown>();
+  for (const server of scene.servers) {
+    const callAdmin = server.callAdmin.bind(server);
+    server.callAdmin = async (method, params) => {
+      pools.set(server.name, (params as { pool?: unknown }).pool);
+      return await callAdmin(method, params);
+    };
+  }
+  await createMirror({ ...scene.plan, pool: 'fast', pools: new Map([['big-8', 'p2']]) }, () => 'id', {
+    info: () => undefined,
+    warn: () => undefined,
+  });
+  expect([...pools]).toEqual([
+    ['big-9', 'fast'],
+    ['big-8', 'p2'],
+  ]);
+});
+
+test('a server that refuses to vote refuses before any server has made a volume', async () => {
+  const scene = new Scene();
+  scene.servers[2]!.mayFound = false;
+  await refused(scene.create());
+  expect(scene.steps.filter((step) => step.endsWith('volume-create'))).toEqual([]);
 });
 
 test('a volume that exists is no volume of this command, and stays', async () => {

@@ -1,4 +1,4 @@
-// Makes a mirror, step by step: a volume on each server, a record at each voter, a claim, the marks of the replicas, and the first
+// Makes a mirror, step by step: a record at each voter, a volume on each server, a claim, the marks of the replicas, and the first
 // configuration at all voters. Every step may be repeated, so a command that was sent again goes on where the first one ended. If a step
 // fails, take-back.ts removes what was made. A volume that was there before is marked like a new one and has all of the data: it alone is in
 // sync. Invariant: a mirror that has a configuration anywhere is never marked again or taken back, because a client may have written to it.
@@ -42,13 +42,14 @@ export async function createMirror(plan: MirrorPlan, newId: () => string, log: P
 
 async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
   const { replicas, voters, kept } = plan;
-  await atAll(
-    replicas.filter((server) => server !== kept),
-    (server) => makeVolume(plan, server, made),
-  );
+  // A server that refuses to vote refuses before any has a volume.
   const records = await atAll(voters, (server) => found(plan, server, made));
   const stored = highestConfig(records);
   if (stored !== null) return await finish(plan, made, stored, records);
+  await atAll(
+    replicas.filter((server) => server !== kept),
+    (server) => makeVolume({ ...plan, pool: plan.pools.get(server.name) ?? plan.pool }, server, made),
+  );
   const number = nextNumber(records);
   made.number = number;
   await claimAll(plan, number);

@@ -68,6 +68,12 @@ describe('before anything is made', () => {
     ['a witness beside three replicas', { servers: ['big-9', 'big-8', 'big-7'] }, 'E_USAGE', /needs no witness/],
     ['a server that is not known', { servers: ['big-9', 'big-5'] }, 'E_USAGE', /No server "big-5".*known are big-9, big-8, pi-1, big-7/],
     ['a namespace that is not known', { namespace: 'lab' as never }, 'E_USAGE', /no namespace "lab"/],
+    [
+      'a pool of a server without a replica',
+      { pools: [{ server: 'pi-1', pool: 'p2' }] } as never,
+      'E_USAGE',
+      /Pool p2 is named for server pi-1, which has no replica/,
+    ],
     ['a size that is no number of blocks', { sizeBytes: GIB + 512, blockSizeBytes: 4_096 }, 'E_USAGE', /no multiple/],
   ])('%s is refused', async (_, wish, code, message) => {
     const refusal = management().create({ ...WISH, ...wish });
@@ -155,6 +161,8 @@ describe('the list', () => {
     const { mirrors, gaps } = await management().list({ namespace: null });
     expect(mirrors[0]?.replicas.map(({ isReachable }) => isReachable)).toEqual([true, false]);
     expect(mirrors[0]?.voters.map(({ trouble }) => trouble)).toEqual([null, 'Server big-8 of osl is not connected', 'No record']);
+    expect(mirrors[0]?.voters.map(({ isSilent }) => isSilent)).toEqual([false, true, false]);
+    expect(mirrors[0]?.replicas.map(({ isSilent }) => isSilent)).toEqual([false, true]);
     expect(gaps).toEqual(['Server big-8 of osl is not connected']);
     await servers[2]?.vote({ kind: 'found', mirror: mirrors[0]!.mirror, name: 'db', universe: 0 });
     const again = await management().list({ namespace: null });
@@ -235,6 +243,17 @@ describe('removing', () => {
     await management().create(WISH);
     attached = ['osl:db@0'];
     await expect(management().remove({ ...NAMED, force: true })).rejects.toMatchObject({ code: 'E_IN_USE' });
+  });
+
+  // Regression: the witness had promised the term of a command that the replicas refused, and ended the holder later.
+  test('claims the witness only when the servers with replicas have let it', async () => {
+    await management().create(WISH);
+    attachedBy('big-6');
+    steps = [];
+    fails = (step) => (step === 'big-8 claim' ? 'refused' : null);
+    await expect(management().remove({ ...NAMED, force: true })).rejects.toMatchObject({ code: 'E_TIMEOUT' });
+    expect(steps.filter((step) => step.endsWith('claim'))).toEqual(['big-9 claim', 'big-8 claim']);
+    expect(servers[2]?.records.values().next().value?.promise).toMatchObject({ node: 'big-6' });
   });
 
   test('needs most voters, because another client may have it', async () => {

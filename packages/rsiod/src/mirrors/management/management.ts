@@ -170,7 +170,7 @@ export class MirrorManagement {
 
   /** Checks what can be checked before anything is made. Throws E_USAGE, E_AMBIGUOUS, E_NO_PATH, E_VERSION or E_EXISTS. */
   private planOf(params: Methods['mirror-create']['params']): MirrorPlan {
-    const { name, universe, sizeBytes, blockSizeBytes, pool, servers, witness } = params;
+    const { name, universe, sizeBytes, blockSizeBytes, pool, pools = [], servers, witness } = params;
     const namespace = oneNamespace(this.chosen(params.namespace), [...servers, ...(witness === null ? [] : [witness])]);
     if (servers.length < 2 || servers.length > MIRROR_REPLICAS_MAX)
       throw new RsError('E_USAGE', `A mirror has 2 or ${MIRROR_REPLICAS_MAX} replicas, not ${servers.length}: name so many servers`);
@@ -179,6 +179,12 @@ export class MirrorManagement {
     const names = [...servers, ...(witness === null ? [] : [witness])];
     const twice = names.find((one, index) => names.indexOf(one) !== index);
     if (twice !== undefined) throw new RsError('E_USAGE', `Server ${twice} is named twice: replicas and witness need different servers`);
+    const stray = pools.find(({ server }) => !servers.includes(server));
+    if (stray !== undefined)
+      throw new RsError(
+        'E_USAGE',
+        `Pool ${stray.pool} is named for server ${stray.server}, which has no replica: the replicas are on ${servers.join(', ')}`,
+      );
     if (sizeBytes % Math.max(blockSizeBytes, SECTOR_BYTES) !== 0)
       throw new RsError('E_USAGE', `The size ${sizeBytes} is no multiple of the block size ${blockSizeBytes}`);
     const voters = names.map((one) => serverNamed(namespace, one));
@@ -191,6 +197,7 @@ export class MirrorManagement {
     return {
       ...{ namespace: namespace.name, nodename: namespace.nodename, name, universe, sizeBytes, blockSizeBytes, pool, request },
       mirror: mirrorId([request, namespace.name, namespace.nodename, name, universe, ...names]),
+      pools: new Map(pools.map((one) => [one.server, one.pool])),
       replicas: voters.slice(0, servers.length),
       voters,
       kept: null,
@@ -254,8 +261,8 @@ export function createdView(plan: MirrorPlan, config: MirrorConfig): Methods['mi
   });
   return {
     ...view,
-    replicas: view.replicas.map((replica) => ({ ...replica, isReachable: true })),
-    voters: view.voters.map((voter) => ({ ...voter, answers: true, trouble: null })),
+    replicas: view.replicas.map((replica) => ({ ...replica, isReachable: true, isSilent: false })),
+    voters: view.voters.map((voter) => ({ ...voter, answers: true, isSilent: false, trouble: null })),
   };
 }
 

@@ -13,6 +13,8 @@ export interface MirrorPlan {
   readonly blockSizeBytes: number;
   /** Null: each server chooses. */
   readonly pool: string | null;
+  /** Name of a server -> its pool, in place of `pool`. */
+  readonly pools: ReadonlyMap<string, string>;
   /** Id of the request that makes the volumes. */
   readonly request: string;
   readonly replicas: readonly MirrorServer[];

@@ -37,7 +37,10 @@ export async function removeMirror(removal: Removal, newId: () => string, log: P
     return server === undefined || answer === null ? [] : [server];
   });
   const atAll = <R>(work: (server: MirrorServer) => Promise<R>): Promise<R[]> => severalAtOnce(asked, Math.max(1, asked.length), work);
-  await atAll((server) => claim(removal, server, number));
+  // A witness does not know who may take the mirror over: what it promises to a client that the replicas refuse would end the holder later.
+  const isFirst = (server: MirrorServer): boolean => replicasAt(survey, server).length > 0;
+  for (const isTurn of [isFirst, (server: MirrorServer): boolean => !isFirst(server)])
+    await atAll(async (server) => (isTurn(server) ? claim(removal, server, number) : undefined));
   const results = await atAll((server) => removeAt(removal, server, number, newId));
   const silent = [...survey.said].flatMap(([serverid, { trouble }]) =>
     trouble === null ? [] : [leftAtSilent(removal, serverid, trouble)],

@@ -62,12 +62,32 @@ async function takeBackAt(plan: MirrorPlan, made: Made, server: MirrorServer, cl
   if (volume === 'unsure') left.push(`server ${name} may have created volume ${label}: ${remedy}`);
   if (volume !== 'made') return left;
   try {
-    const params = { name: plan.name, universe: plan.universe, request: newId() };
-    await server.callAdmin('volume-remove', params, REPLICA_VOLUME_MS);
+    const kept = await deleteVolume(server, plan, newId);
+    if (kept !== null) left.push(kept);
   } catch (thrown) {
     left.push(`server ${name} still has volume ${label} (${toRsError(thrown).message}): ${remedy}`);
   }
   return left;
+}
+
+/**
+ * Removes a volume that a failed command has made, and deletes it for good: as a removed volume, it could come back empty under the name of
+ * the mirror. Returns a sentence if only the removal was possible. Throws if it was not.
+ */
+export async function deleteVolume(
+  server: MirrorServer,
+  { namespace, name, universe }: Pick<MirrorPlan, 'namespace' | 'name' | 'universe'>,
+  newId: () => string,
+): Promise<string | null> {
+  const answer = await server.callAdmin('volume-remove', { name, universe, request: newId() }, REPLICA_VOLUME_MS);
+  const { removed } = answer as { readonly removed?: { readonly id?: unknown } };
+  try {
+    await server.callAdmin('volume-purge', { name, universe, id: String(removed?.id), olderMs: 0, request: newId() }, REPLICA_VOLUME_MS);
+    return null;
+  } catch (thrown) {
+    const label = volumeLabel({ namespace, name, universe });
+    return `server ${server.name} keeps the removed volume ${label} for a day (${toRsError(thrown).message}): rsconfig volume purge ${label} --server ${server.name} deletes it`;
+  }
 }
 
 /** Removes the mark, then the record. Returns why one of them may still be there; null if none is. */

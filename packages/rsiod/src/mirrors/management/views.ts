@@ -22,6 +22,7 @@ export function mirrorView(survey: SurveyedMirror, attached: AttachedMirrorView 
     voters: (config?.voters ?? []).map(({ voter, serverid }) => ({
       ...serverOf(survey, serverid),
       ...voterState(survey, serverid, voter),
+      isSilent: isSilent(survey, serverid),
     })),
     majority: majorityOf(config?.voters.length ?? 0),
     holder: holderOf(stored, promise)?.node ?? null,
@@ -42,6 +43,7 @@ function memberReplicas(
       ...{ server, serverid, volume, universe },
       inSync: isInSync,
       isReachable: survey.said.get(serverid)?.answer?.replica?.identity === identity,
+      isSilent: isSilent(survey, serverid),
       copy: isInSync ? null : copyOf(attached, server),
     };
   });
@@ -59,8 +61,13 @@ function listedReplicas({ listed }: SurveyedMirror): MirrorSummary['replicas'] {
     ...{ server, serverid, volume, universe },
     inSync: false,
     isReachable: false,
+    isSilent: false,
     copy: null,
   }));
+}
+
+function isSilent({ said }: SurveyedMirror, serverid: number): boolean {
+  return (said.get(serverid)?.answer ?? null) === null;
 }
 
 /** A server that this client never reached has no name here. */

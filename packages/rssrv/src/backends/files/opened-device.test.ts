@@ -10,7 +10,7 @@ import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { systemClock } from '@rsio/common/lib/clock';
 import { needPrograms } from '@rsio/common/testing/needs';
-import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, type TestContext, test } from 'vitest';
 import { openStorage, releaseStorage, settleSize, storageIdentity } from '../../volumes/volume-storage.ts';
 import { Volumes } from '../../volumes/volumes.ts';
 import { WOULD_WAIT } from '../io/backend.ts';
@@ -26,17 +26,21 @@ const image = path.join(directory, 'image');
 fs.writeFileSync(image, '');
 fs.truncateSync(image, DEVICE_BYTES);
 /** A loop device needs root and a kernel that supports it. */
-const losetup = spawnSync('losetup', ['--find', '--show', image]);
-const device = losetup.status === 0 ? losetup.stdout.toString().trim() : null;
+let attached: string | null = null;
 
 beforeAll(() => fs.mkdirSync(path.join(directory, 'sys')));
-afterAll(async () => {
-  if (device !== null) spawnSync('losetup', ['--detach', device]);
-  await removeFolder(directory);
+afterEach(() => {
+  if (attached !== null) spawnSync('losetup', ['--detach', attached]);
+  attached = null;
 });
+afterAll(() => removeFolder(directory));
 
-function needLoopDevice(context: TestContext): void {
-  context.skip(device === null, 'needs a loop device: run as root where the kernel has loop, and install mount (losetup)');
+function needLoopDevice(context: TestContext): string {
+  needPrograms(context, 'losetup');
+  const { status, stdout } = spawnSync('losetup', ['--find', '--show', image], { encoding: 'utf8' });
+  context.skip(status !== 0, 'needs a loop device: run as root where the kernel has loop');
+  attached = stdout.trim();
+  return attached;
 }
 
 function sysDevice(name: string, files: Record<string, string>): void {
@@ -68,7 +72,7 @@ test('size and features come from /sys, those of a partition from its disk', () 
 });
 
 test('a block device is read, written, zeroed and flushed, and starts in the pool', async (context) => {
-  needLoopDevice(context);
+  const device = needLoopDevice(context);
   const ports = testPorts();
   const backend = await openBackend(servedVolume({ type: 'block', path: device, sizeBytes: DEVICE_BYTES }), ports);
   const io = promised(backend);
@@ -96,7 +100,7 @@ test('a block device is read, written, zeroed and flushed, and starts in the poo
 });
 
 test('a block device has its own size, is held exclusively, and is never grown', async (context) => {
-  needLoopDevice(context);
+  const device = needLoopDevice(context);
   const volume: ServerVolumeConfig = {
     name: 'disk',
     type: 'auto',
@@ -114,20 +118,20 @@ test('a block device has its own size, is held exclusively, and is never grown',
     line: 1,
   };
   const ports = { memoryDirectory: directory, fileSystemOf: () => Promise.resolve('other' as const) };
-  const storage = await openStorage(volume, 'id', ports);
+  const storage = await openStorage(volume, 'id', ports, false);
   expect(storage.type).toBe('block');
   expect(await storageIdentity(storage)).toMatch(/^device \d+:\d+$/);
   expect(await settleSize(storage)).toEqual({ sizeBytes: DEVICE_BYTES, grownFromBytes: null });
-  await expect(openStorage(volume, 'id', ports)).rejects.toThrow(/cannot be opened \(EBUSY\): unmount it/);
+  await expect(openStorage(volume, 'id', ports, false)).rejects.toThrow(/cannot be opened \(EBUSY\): unmount it/);
   await releaseStorage(storage);
-  const larger = await openStorage({ ...volume, sizeBytes: 2 * DEVICE_BYTES }, 'id', ports);
+  const larger = await openStorage({ ...volume, sizeBytes: 2 * DEVICE_BYTES }, 'id', ports, false);
   await expect(settleSize(larger)).rejects.toThrow(`has ${DEVICE_BYTES} bytes, but size is ${2 * DEVICE_BYTES}: lower size =`);
   await releaseStorage(larger);
-  await expect(openStorage({ ...volume, type: 'file' }, 'id', ports)).rejects.toThrow('is not a regular file: correct path');
+  await expect(openStorage({ ...volume, type: 'file' }, 'id', ports, false)).rejects.toThrow('is not a regular file: correct path');
 });
 
 test('a device that a process of a killed listener has open is not served before it is closed', async (context) => {
-  needLoopDevice(context);
+  const device = needLoopDevice(context);
   needPrograms(context, 'perl');
   const nothing = (): undefined => undefined;
   const volumes = new Volumes({

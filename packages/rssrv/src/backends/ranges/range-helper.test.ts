@@ -363,7 +363,7 @@ test('the helper works on the opened file, even when another file has its name b
 });
 
 test('the helper ends with the process that started it, however that ends', async () => {
-  const [file, , ...calls] = rangeScriptArguments(process.arch, 0) ?? [];
+  const [file, , ...calls] = rangeScriptArguments(process.arch, 0, false) ?? [];
   const fifo = path.join(directory, 'fifo');
   spawnSync('mkfifo', [fifo]);
   // Its input never ends because it holds both ends. Only the parent-death signal can end it.
@@ -410,7 +410,7 @@ function childrenOf(pid: number): string[] {
 }
 
 test('a helper whose parent is gone before it starts does nothing', () => {
-  const args = rangeScriptArguments(process.arch, 1) ?? [];
+  const args = rangeScriptArguments(process.arch, 1, false) ?? [];
   const child = spawnSync('perl', args, { input: 'close 1\n', timeout: WAIT_MS });
   expect(child.status).toBe(0);
   expect(child.stdout.toString()).toBe('');

@@ -293,7 +293,7 @@ const CALLS: Readonly<Record<string, { readonly fallocate: number; readonly prct
  * Arguments for perl, or null if the system call numbers of this architecture are unknown. `isPassed`: true if the helper gets its files over
  * descriptor 3, and its program over its input.
  */
-export function rangeScriptArguments(architecture: string, parentPid: number, isPassed = false): readonly string[] | null {
+export function rangeScriptArguments(architecture: string, parentPid: number, isPassed: boolean): readonly string[] | null {
   const calls = CALLS[architecture];
   if (calls === undefined) return null;
   const numbers = [parentPid, calls.fallocate, calls.prctl, ...(isPassed ? [calls.recvmsg] : [])];

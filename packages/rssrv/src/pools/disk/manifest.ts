@@ -395,7 +395,7 @@ function isImage(value: unknown): value is ImageRelation {
   );
 }
 
-function isMirrorId(value: unknown): value is string {
+export function isMirrorId(value: unknown): value is string {
   return isText(value) && /^[0-9a-f]{32}$/.test(value);
 }
 

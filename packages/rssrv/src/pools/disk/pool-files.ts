@@ -4,11 +4,12 @@
 
 import { link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
+import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName } from '@rsio/common/lib/errors';
 import { createData, extendData, type PoolFilesPorts, writeNew } from './data-file.ts';
 import { type Manifest, partSizes, type PoolIdentity, printIdentity, printManifest, printRemoval, type Removal } from './manifest.ts';
 import { PartFiles } from './part-files.ts';
+import { SpareFiles } from '../spare/spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 
 const FOLDER_MODE = 0o700;
@@ -16,11 +17,13 @@ const FOLDER_MODE = 0o700;
 export class PoolFiles {
   /** Files of volumes that have more than one. */
   readonly parts: PartFiles;
+  readonly spare: SpareFiles;
   readonly directory: string;
   readonly ports: PoolFilesPorts;
 
   constructor(directory: string, ports: PoolFilesPorts) {
     this.parts = new PartFiles(directory, ports);
+    this.spare = new SpareFiles(directory);
     this.directory = directory;
     this.ports = ports;
   }
@@ -52,7 +55,7 @@ export class PoolFiles {
    */
   async create(
     manifest: Omit<Manifest, 'stamps'>,
-    otherStamps: readonly (string | null)[] = [],
+    otherStamps: readonly (string | null)[],
     makeData: (file: string) => Promise<string | null> = (file) =>
       createData(this.ports, 'create', file, partSizes(manifest)[0] ?? 0, manifest.thick),
   ): Promise<Manifest> {
@@ -163,7 +166,7 @@ export class PoolFiles {
   /** Replaces a file in the folder of a volume. Unlike `replaceFile`, does not make a folder that has vanished. */
   private async replace(file: string, text: string): Promise<void> {
     await stat(dirname(file));
-    await replaceFile(file, text);
+    await this.spare.replaceFile(file, text);
   }
 
   private reached(step: string): void {

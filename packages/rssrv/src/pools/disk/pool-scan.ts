@@ -22,6 +22,7 @@ import {
   type Removal,
 } from './manifest.ts';
 import { deleteContent } from './pool-files.ts';
+import { SPARE_FOLDER } from '../spare/spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 import { settleRollback } from './rollback-repair.ts';
 
@@ -95,7 +96,7 @@ export async function scanPool(
   });
   if (mayRepair) await rm(`${poolPaths.identity(directory)}.new`, { force: true });
   for (const entry of await entriesOf(directory)) {
-    if (!['pool.json', 'volumes', 'removed', 'parts', 'moving', 'lost+found'].includes(entry.name))
+    if (!['pool.json', 'volumes', 'removed', 'parts', 'moving', SPARE_FOLDER, 'lost+found'].includes(entry.name))
       findings.add(`${escapeControls(join(directory, entry.name))} does not belong to the pool`);
   }
   return {

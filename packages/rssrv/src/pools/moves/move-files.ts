@@ -113,7 +113,7 @@ export class MoveFiles {
    * matter; or the file of a snapshot, which gets the size of the volume. Returns the stamp of the clone. Throws a system error if the file
    * system cannot clone.
    */
-  async makeNext(id: string, sizeBytes: number, snapshot: SnapshotRecord | null = null): Promise<string | null> {
+  async makeNext(id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {
     await this.makeFolder(id);
     const { next } = cloneFiles(this.directory, id);
     await rm(next, { force: true });

@@ -119,7 +119,7 @@ function isGone(pools: readonly PartPool[], poolId: string, fileId: string): boo
   return pool !== null && isUsable(pool) && !pool.parts.has(fileId) && !pool.unreadable.has(fileId);
 }
 
-/** Bytes that the parts in a pool promise. If the manifest of a volume cannot be read, its parts count, too. Snapshots promise nothing. */
+/** Bytes that the parts in a pool promise, those of removed volumes with them. If the manifest of a volume cannot be read, its parts count, too. Snapshots promise nothing. */
 export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number {
   let sum = 0;
   for (const { record } of pool.parts.values()) {
@@ -127,7 +127,7 @@ export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number 
     const home = poolOf(pools, record.homeId);
     if (home === null || home.unreadable.has(record.volumeId)) sum += record.sizeBytes;
     else {
-      const volume = home.volumes.get(record.volumeId);
+      const volume = manifestIn(home, record.volumeId);
       const part = volume === undefined ? undefined : otherParts(volume).find(({ fileId }) => fileId === record.fileId);
       sum += part?.sizeBytes ?? 0;
     }

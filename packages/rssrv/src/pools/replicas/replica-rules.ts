@@ -8,6 +8,7 @@ interface Settings {
   readonly shared?: boolean | undefined;
   readonly readonly?: boolean | undefined;
   readonly sameContent?: string | undefined;
+  readonly schedule?: string | null | undefined;
 }
 
 /** `what`: what cannot be done, such as `be renamed`. Throws E_USAGE, naming the mirror, if the volume is a replica. */
@@ -44,7 +45,10 @@ export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'repl
 }
 
 /** Throws E_USAGE if a replica cannot have these settings. */
-export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sameContent }: Settings): void {
+export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sameContent, schedule }: Settings): void {
+  // The snapshots of a mirror are made by its holder, which knows whether a replica has all writes (M22).
+  if (typeof schedule === 'string')
+    checkNoReplica(manifest, 'have a schedule: a timer on the client that has the mirror runs rsconfig volume snapshot');
   if (shared === true || readonly === true) checkNoReplica(manifest, 'be shared or read-only');
   if (sameContent !== undefined) checkNoReplica(manifest, 'get another file');
 }

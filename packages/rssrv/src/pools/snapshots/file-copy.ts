@@ -156,6 +156,18 @@ export async function checkReflink(reflink: Reflink, small: string, probe: strin
   await rm(probe, { force: true });
 }
 
+/** Returns whether a small file can be cloned to `probe`, which does not exist afterwards; null if that cannot be told now. */
+export async function canClone(reflink: Reflink, small: string, probe: string): Promise<boolean | null> {
+  try {
+    await rm(probe, { force: true });
+    await reflink.cloneFile(small, probe);
+    await rm(probe, { force: true });
+    return true;
+  } catch (thrown) {
+    return isWithoutReflink(errnoName(thrown)) ? false : null;
+  }
+}
+
 function refusal(pool: string): (thrown: unknown) => never {
   return (thrown) => {
     if (!isWithoutReflink(errnoName(thrown))) throw thrown;

@@ -4,6 +4,8 @@
 /** Snapshots of one volume, and of all volumes of a server. */
 export const SNAPSHOTS_MAX = 1_000;
 export const SNAPSHOTS_ALL_MAX = 100_000;
+/** Those of all volumes that count for one client. */
+export const SNAPSHOTS_PER_CLIENT_MAX = 25_000;
 /** Volumes of which one request makes snapshots at one moment. */
 export const SNAPSHOT_GROUP_MAX = 64;
 /** A file with at most this number of extents is cloned in one piece. An extent takes 7 to 8 us, and writes are held meanwhile. */

@@ -122,6 +122,12 @@ export class SnapshotFiles {
     this.reached('snapshot: durable');
   }
 
+  /** Replaces the description of a snapshot that exists. */
+  async rewrite(record: SnapshotRecord): Promise<void> {
+    await replaceFile(snapshotPaths.record(this.folderOf(record.volumeId), record.name), printSnapshot(record));
+    this.reached('snapshot: proven');
+  }
+
   /** Gives the data of a snapshot that exists its name. */
   private async finish(name: string, folder: string): Promise<void> {
     await rename(snapshotPaths.newData(folder, name), snapshotPaths.data(folder, name));
@@ -139,7 +145,7 @@ export class SnapshotFiles {
   async remove({ id, name, volumeId }: SnapshotRecord, request: string | null): Promise<void> {
     const folder = this.folderOf(volumeId);
     await stat(snapshotPaths.folder(folder));
-    await replaceFile(snapshotPaths.removal(folder), printSnapshotRemoval({ id, name, request }));
+    await this.files.spare.replaceFile(snapshotPaths.removal(folder), printSnapshotRemoval({ id, name, request }));
     this.reached('snapshot removal: commit');
     await rm(snapshotPaths.data(folder, name), { force: true });
     this.reached('snapshot removal: data');

@@ -10,6 +10,7 @@ import {
   damagedFile,
   isBlockSize,
   isLayout,
+  isMirrorId,
   isNameOrNull,
   isNameText,
   isRequestOrNull,
@@ -30,6 +31,21 @@ export interface SnapshotGroup {
   /** Pool and volume of the home. */
   readonly poolId: string;
   readonly volumeId: string;
+}
+
+/** A moment of a mirror at which nothing was under way (M22). */
+export interface MirrorMoment {
+  /** Id of the mirror. */
+  readonly mirror: string;
+  /** Number of the holder's term, and of the moment in it. A later moment has a higher term, or a higher number in the same term. */
+  readonly term: number;
+  readonly number: number;
+}
+
+/** Of a snapshot of a replica. */
+export interface ReplicaMoment extends MirrorMoment {
+  /** The holder has confirmed its term since, so that the snapshot is one of the mirror. */
+  readonly isProven: boolean;
 }
 
 /** The content of POOL/volumes/ID/snapshots/NAME.json. */
@@ -60,6 +76,8 @@ export interface SnapshotRecord {
   readonly rollback: string | null;
   /** Label of the rule of the schedule that made it; absent if a command made it, and then no schedule removes it. */
   readonly schedule?: string;
+  /** Absent if the volume was no replica. */
+  readonly moment?: ReplicaMoment;
   /** Id of the request that made it. If the request is repeated, it is not executed again. */
   readonly request: string | null;
 }
@@ -71,7 +89,7 @@ export interface SnapshotRemoval {
   readonly request: string | null;
 }
 
-/** Format of a snapshot of several files, which an older rssrv refuses. */
+/** Format of a snapshot of several files, or of a replica, which an older rssrv refuses. */
 const LAYOUT_VERSION = 2;
 /** Prefix of files of a snapshot that is not finished. No name of a snapshot begins with a dot. */
 const UNFINISHED = '.new-';
@@ -103,7 +121,8 @@ export function snapshotFileOf(file: string): SnapshotFileName | null {
 
 /** Throws E_USAGE, naming the field, if `parseSnapshot` would refuse the file. */
 export function printSnapshot(record: SnapshotRecord): string {
-  return readable(printContent(record, record.layout === undefined ? 1 : LAYOUT_VERSION), parseSnapshot);
+  const isOld = record.layout === undefined && record.moment === undefined;
+  return readable(printContent(record, isOld ? 1 : LAYOUT_VERSION), parseSnapshot);
 }
 
 /** A snapshot as the manifest places it: each of its files is in the pool of the file that it is a clone of (ADR 0049). */
@@ -112,6 +131,15 @@ export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }
   if (layout === undefined || layout.kind === 'simple' || kind === 'simple' || !('parts' in volume)) return record;
   const parts = layout.parts.map((part, index) => ({ ...part, poolId: volume.parts[index]?.poolId ?? part.poolId }));
   return { ...record, layout: { ...layout, parts } };
+}
+
+/** False for a snapshot of a replica that its mirror's holder has not proven (M22). */
+export function isReadable({ moment }: Pick<SnapshotRecord, 'moment'>): boolean {
+  return moment?.isProven ?? true;
+}
+
+export function unprovenText(snapshot: string): string {
+  return `Snapshot ${snapshot} is of a replica, and its mirror did not confirm that it has all writes`;
 }
 
 /** The files of a snapshot. */
@@ -123,7 +151,7 @@ export function filesOf({ layout, sizeBytes }: Pick<SnapshotRecord, 'layout' | '
 export function parseSnapshot(file: string, text: string): SnapshotRecord {
   const fields = parseContent(file, text, LAYOUT_VERSION);
   const { id, name, volumeId, sizeBytes, blockSizeBytes, layout, usedBytes } = fields;
-  const { createdMs, creator, group, rollback, schedule, request } = fields;
+  const { createdMs, creator, group, rollback, schedule, moment, request } = fields;
   if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
   if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
   if (!isUuid(volumeId)) throw damagedFile(file, 'volumeId is not a UUID');
@@ -139,10 +167,21 @@ export function parseSnapshot(file: string, text: string): SnapshotRecord {
   if (rollback !== null && !(isText(rollback) && rollback.length <= STORAGE_STAMP_MAX_CHARS))
     throw damagedFile(file, 'rollback is not a stamp or null');
   if (schedule !== undefined && !isNameText(schedule)) throw damagedFile(file, 'schedule is not the label of a rule');
+  if (moment !== undefined && !isMoment(moment)) throw damagedFile(file, 'moment is not a moment of a mirror');
   if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
-  const made = schedule === undefined ? {} : { schedule };
+  const made = { ...(schedule === undefined ? {} : { schedule }), ...(moment === undefined ? {} : { moment }) };
   const files = { ...(layout === undefined ? {} : { layout }), ...(usedBytes === undefined ? {} : { usedBytes }) };
   return { id, name, volumeId, sizeBytes, blockSizeBytes, ...files, createdMs, creator, group, rollback, ...made, request };
+}
+
+function isMoment(value: unknown): value is ReplicaMoment {
+  return (
+    isRecord(value) &&
+    isMirrorId(value['mirror']) &&
+    isWhole(value['term']) &&
+    isWhole(value['number']) &&
+    typeof value['isProven'] === 'boolean'
+  );
 }
 
 function isGroup(value: unknown): value is SnapshotGroup {

@@ -23,6 +23,7 @@ export class ClearPlan {
   private members: readonly Tenant[] | null = null;
   private clearing: Clearing | null = null;
   private cursor = 0;
+  private kept: number | null = null;
 
   constructor(touched: RegionSet, unsettled: RegionSet, lacks: Pick<Lacks, 'cleared'>) {
     this.touched = touched;
@@ -38,6 +39,11 @@ export class ClearPlan {
   /** `members`: all replicas; null unless all members are in sync and can be used, and no configuration is pending. */
   setMembers(members: readonly Tenant[] | null): void {
     this.members = members;
+  }
+
+  /** The bit of this region stays set (M21); null: of none. */
+  setKept(region: number | null): void {
+    this.kept = region;
   }
 
   /** Time has passed: what was changed before the last call counts as idle. */
@@ -101,6 +107,6 @@ export class ClearPlan {
   }
 
   private isIdle(region: number): boolean {
-    return !this.recent.has(region) && !this.before.has(region) && !this.unsettled.has(region);
+    return region !== this.kept && !this.recent.has(region) && !this.before.has(region) && !this.unsettled.has(region);
   }
 }

@@ -16,6 +16,8 @@ export class MemoryTransport implements NbdTransport {
   paused = false;
   ended = false;
   destroyed = false;
+  /** True if the client has closed its socket, of which the connection has not been told yet. */
+  gone = false;
   private readonly waiting: Pending[] = [];
   private corked = false;
   private written = false;
@@ -53,6 +55,10 @@ export class MemoryTransport implements NbdTransport {
 
   destroy(): void {
     this.destroyed = true;
+  }
+
+  isPeerGone(): boolean {
+    return this.gone;
   }
 
   /** Sends up to `most` writes with the current content of their buffers, as a socket would. */

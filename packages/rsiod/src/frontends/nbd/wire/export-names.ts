@@ -1,6 +1,6 @@
 // Defines the names under which attached volumes are exported, and finds the volume for a name that a client has sent. Pure. The name
-// `namespace/volume` (`namespace/volume@U` if the universe is not 0, and with `@SNAPSHOT` for a snapshot) always works. The name `volume` works if it is unique, and the empty
-// name works if only one volume is exported.
+// `namespace/volume` (`namespace/volume@U` if the universe is not 0, and with `@SNAPSHOT` for a snapshot) always works. The name `volume` works for a
+// volume in universe 0, if it is unique, and the empty name works if only one volume is exported.
 
 import { exportName as nameOfExport, nameInUniverse, servedNameParts } from '@rsio/common/lib/volume-name';
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
@@ -43,8 +43,8 @@ function candidates(volumes: readonly FrontendVolume[], name: string): readonly 
   const exact = volumes.filter((volume) => exportName(volume) === name);
   if (exact.length > 0) return exact;
   return volumes.filter((volume) => {
-    const names = [volume.name, nameInUniverse(volume)];
-    return name === volume.name || names.some((one) => name === `${volume.namespace}/${one}`);
+    if (name === `${volume.namespace}/${nameInUniverse(volume)}`) return true;
+    return volume.universe === 0 && (name === volume.name || name === `${volume.namespace}/${volume.name}`);
   });
 }
 

@@ -1,8 +1,8 @@
 // The messages between the listener and its workers. Each message concerns one session in the worker, or the worker process itself. The
-// messages are plain data; a `path` message also carries a socket. Invariants: each `ask` gets exactly one `answer` with the same number,
-// even after a failure; `ended` is a session's last message.
+// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries them, and worker-guards.ts checks what workers send:
+// a new message or field needs its guard. Invariants: each `ask` gets exactly one `answer` with the same number, even after a failure; `ended`
+// is a session's last message.
 
-import type { LogWay } from '@rsio/common/log/log-form';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { ThrottleMessage, ThrottleReport } from '../bandwidth/throttle-messages.ts';
 import type { BridgeAnswer, BridgeAsk } from '../bridges/bridges.ts';
@@ -30,12 +30,10 @@ export interface ClientIdentity {
   readonly address: string;
 }
 
-/** The log to which the listener and all its workers write. */
+/** What a worker logs; the listener writes it (worker-lines.ts). */
 export interface WorkerLog {
-  readonly way: LogWay;
   readonly node: string;
   readonly level: string;
-  readonly copiesToStderr: boolean;
 }
 
 /** The tag of the descriptors of a volume, and their number for each file; or the error, if the files could not be opened. */
@@ -81,10 +79,9 @@ export type ToSession =
     };
 
 export type ToWorker =
-  /** `session` is the session id in hex. */
-  | { readonly type: 'session'; readonly session: string; readonly message: ToSession }
-  /** `logTag`: the tag of the log's new descriptor; null if there is none, or the worker opens the log itself. */
-  | { readonly type: 'reopen-log'; readonly level: string; readonly way: LogWay; readonly logTag: number | null }
+  /** `session` is the session id in hex. `socketTag`: the tag of the connection of a `path`, for a worker that is given descriptors. */
+  | { readonly type: 'session'; readonly session: string; readonly message: ToSession; readonly socketTag?: number }
+  | { readonly type: 'log-level'; readonly level: string }
   /** The worker answers with `pong` as soon as its event loop runs. */
   | { readonly type: 'ping' }
   /** The worker must exit, because it has no session and will get none. */

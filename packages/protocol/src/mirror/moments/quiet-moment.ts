@@ -1,0 +1,62 @@
+// A moment of a mirror at which nothing that changes it is under way (M22), so that snapshots of its replicas have the same content. Changes
+// of users wait until `release`; READs and FLUSHes go on. Invariant: a replica that `holds` has had every change that was answered before the
+// moment, and none that began after it.
+
+import type { IoView } from '../io/members.ts';
+
+/** The part of MirrorIo that a moment needs. */
+export interface MomentIo {
+  readonly view: IoView | null;
+  readonly volume: { readonly sizeBytes: number } | null;
+  readonly unsettled: { readonly count: number };
+  lock(beginBytes: number, endBytes: number, granted: () => void): { release(): void };
+  tenureOf(identity: string): string | null;
+}
+
+export class QuietMoment {
+  private readonly io: MomentIo;
+  private readonly lock: { release(): void };
+  /** The replicas in sync at the moment; null before it. */
+  private tenures: ReadonlyMap<string, string> | null = null;
+  private isReleased = false;
+  /** Resolves when nothing is under way any more. */
+  readonly begun: Promise<void>;
+
+  constructor(io: MomentIo) {
+    this.io = io;
+    let granted = (): void => undefined;
+    this.begun = new Promise((resolve) => (granted = resolve));
+    this.lock = io.lock(0, io.volume?.sizeBytes ?? 0, () => {
+      this.tenures = this.inSync();
+      granted();
+    });
+  }
+
+  /** Identities of the replicas of which snapshots can be made. */
+  get replicas(): readonly string[] {
+    return [...(this.tenures?.keys() ?? [])];
+  }
+
+  /** True if the replica has been in sync, in one session and one incarnation of its storage, from the moment until now. */
+  holds(identity: string): boolean {
+    const tenure = this.tenures?.get(identity);
+    return !this.isReleased && tenure !== undefined && this.inSync().get(identity) === tenure;
+  }
+
+  release(): void {
+    this.isReleased = true;
+    this.lock.release();
+  }
+
+  /** None while replicas may differ, because it is not known which of two contents a reader has got. */
+  private inSync(): ReadonlyMap<string, string> {
+    const { view, unsettled } = this.io;
+    const tenures = new Map<string, string>();
+    if (view?.isServing !== true || unsettled.count > 0) return tenures;
+    for (const { identity, reads } of view.replicas) {
+      const tenure = reads ? this.io.tenureOf(identity) : null;
+      if (tenure !== null) tenures.set(identity, tenure);
+    }
+    return tenures;
+  }
+}

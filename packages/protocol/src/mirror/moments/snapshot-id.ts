@@ -1,0 +1,12 @@
+// The id of a snapshot of a mirror, which is the same on all of its servers (M22). Pure. Invariant: a client that chooses `chosen` cannot choose the
+// id, so that a snapshot never has the id of another volume or snapshot of a server.
+
+import { createHash } from 'node:crypto';
+
+/** `mirror`: id of the mirror; `chosen`: what the holder sends with the request. Returns a UUID (version 8). */
+export function snapshotIdOf(mirror: string, chosen: string): string {
+  const hex = createHash('sha256')
+    .update(JSON.stringify(['snapshot of a mirror', mirror, chosen]))
+    .digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

@@ -1,0 +1,74 @@
+// Takes snapshots of the replicas in sync of a mirror at one moment (M22). How a server makes one is the caller's. Invariants: a replica is said
+// to have the snapshot only if it was in sync from the moment until its server had made it, and the term was confirmed after that; changes of
+// users never wait longer than MOMENT_BEGIN_MS and MOMENT_HOLD_MS.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import { MOMENT_BEGIN_MS, MOMENT_HOLD_MS } from './limits.ts';
+import { type MomentIo, QuietMoment } from './quiet-moment.ts';
+
+export interface MomentPorts {
+  readonly clock: Pick<Clock, 'after'>;
+  /** Has the server of a replica make its snapshot. Resolves with null when it is durable, or with the reason why there is none. */
+  snapshot(identity: string): Promise<string | null>;
+  /** M15: a majority of the voters has confirmed the term, asked after this call. */
+  confirmByVoters(): Promise<boolean>;
+}
+
+/** Keyed by identity: null if the replica has the snapshot, or else the reason why it does not. */
+export type MomentOutcomes = ReadonlyMap<string, string | null>;
+
+export class SnapshotMoment {
+  private readonly io: MomentIo;
+  private readonly ports: MomentPorts;
+  private readonly outcomes = new Map<string, string | null>();
+
+  constructor(io: MomentIo, ports: MomentPorts) {
+    this.io = io;
+    this.ports = ports;
+  }
+
+  /** Throws E_BUSY if changes in progress do not end in time. */
+  async take(): Promise<MomentOutcomes> {
+    const { io, ports, outcomes } = this;
+    const moment = new QuietMoment(io);
+    try {
+      const isLate = await within(moment.begun, ports.clock, MOMENT_BEGIN_MS, true);
+      if (isLate === true)
+        throw new RsError('E_BUSY', `Writes in progress did not end within ${printDuration(MOMENT_BEGIN_MS)}: try again`);
+      const late = `its server did not make it within ${printDuration(MOMENT_HOLD_MS)}`;
+      const make = async (one: string): Promise<void> => {
+        outcomes.set(one, await within(ports.snapshot(one), ports.clock, MOMENT_HOLD_MS, late));
+      };
+      await Promise.all(moment.replicas.map(make));
+      this.drop('its session ended meanwhile, or it is out of sync', (one) => !moment.holds(one));
+    } finally {
+      moment.release();
+    }
+    await this.confirm();
+    return outcomes;
+  }
+
+  /** Another client may have had the mirror at the moment, with a majority that this client did not reach. */
+  private async confirm(): Promise<void> {
+    const isMade = [...this.outcomes.values()].includes(null);
+    if (isMade && !(await this.ports.confirmByVoters()))
+      this.drop('most voters did not confirm that this client still has the mirror', () => true);
+  }
+
+  private drop(why: string, isDropped: (identity: string) => boolean): void {
+    for (const [identity, before] of this.outcomes) if (before === null && isDropped(identity)) this.outcomes.set(identity, why);
+  }
+}
+
+/** Resolves with `late` after `waitMs`. */
+function within<T, L>(work: Promise<T>, clock: Pick<Clock, 'after'>, waitMs: number, late: L): Promise<T | L> {
+  return new Promise((resolve) => {
+    const timer = clock.after(waitMs, () => resolve(late));
+    void work.then((answer) => {
+      timer.cancel();
+      resolve(answer);
+    });
+  });
+}

@@ -1,0 +1,74 @@
+// The command volume import of rsadm. rssrv decides whether the volume can be made, and does the work. Invariants: the command sends an id with
+// its request; ending it, also while it waits, never ends the job.
+
+import { resolve } from 'node:path';
+import { type Command, JSON_OPTION, makeCommand, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
+import { JOB } from '@rsio/common/control/server/views';
+import { object } from '@rsio/common/control/shape';
+import { parseWhole, quoteText } from '@rsio/common/lib/units';
+import type { VolumeDoor, VolumeProgram } from '@rsio/common/manage/volumes/door';
+import { checkWaiting, followJob } from '@rsio/common/manage/volumes/jobs';
+import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
+
+/** `words`: how the program names jobs, such as `jobs`. */
+export function importVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: 'volume import' },
+    synopsis: 'volume import SOURCE NAME [--pool P] [--format FORMAT]\n[--block-size N] [--limit RATE] [--wait[=T] | --background]',
+    summary: 'makes a volume of a file, a device or an NBD export',
+    details: `A job makes a volume of what SOURCE contains, and only reads SOURCE: the path of
+a file or block device on the server, or nbd://HOST[:PORT]/EXPORT or
+nbd+unix:///EXPORT?socket=PATH. A file is raw, or qcow2 if it ends in .qcow2.
+A raw file on the file system of pool P is cloned, which takes no time and no
+space; everything else is copied. Without --pool, the job prefers a pool that
+can clone the file. qcow2 and NBD need qemu-img on the server.
+NAME does not exist until it is complete: a job that fails or is cancelled
+leaves nothing. After a restart of the server, it starts over.
+Nothing may write to SOURCE meanwhile. What a section [volume] serves is
+refused: detach it, remove its section, run rsadm reload, then import it, and
+delete the file later. The command waits until the job ends, and shows its
+progress; Ctrl-C ends only the command, and --background does not wait.`,
+    options: {
+      pool: { kind: 'text', value: 'P', help: 'pool of the volume' },
+      format: { kind: 'text', value: 'FORMAT', help: 'format of the file: raw or qcow2' },
+      'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
+      limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
+      wait: WAIT_OPTION,
+      background: { kind: 'flag', help: 'do not wait' },
+      json: JSON_OPTION,
+    },
+    json: object({ ...given.place, job: JOB }),
+    operands: { min: 2, max: 2 },
+    completes: 'files',
+    run: async (door: VolumeDoor, { pool, format, limit, wait, background, json, ...others }, [from = '', name = '']) => {
+      checkWaiting({ wait, background }, program);
+      if (format !== null && format !== 'raw' && format !== 'qcow2')
+        throw usageError(`Wrong --format ${quoteText(format)}: allowed is raw or qcow2`, program);
+      const blockSizeBytes = parseWhole(others['block-size'] ?? '512');
+      if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
+        throw usageError(`Wrong --block-size ${quoteText(others['block-size'] ?? '')}: allowed is 512 or 4096`, program);
+      const source = from.includes('://') ? from : resolve(from);
+      const target = await door.find(name, 'change');
+      const { job } = await target.call('volume-import', {
+        ...{ ...target.volume, source, format, blockSizeBytes },
+        pool: pool === null ? null : poolNameOf('--pool', pool, program),
+        limitBytes: limit === null ? null : sizeOf('--limit', limit, program),
+        request: door.newId(),
+      });
+      const label = target.label(target.volume);
+      await followJob(
+        door,
+        target,
+        job,
+        { wait, background, json, shows: `${program} ${words}` },
+        {
+          begins: `${source} is imported as ${label} in pool ${job.to}`,
+          done: `${label} in pool ${job.to} has what ${source} contains`,
+          undone: 'nothing was imported',
+        },
+      );
+      return undefined;
+    },
+  });
+}

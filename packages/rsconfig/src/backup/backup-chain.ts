@@ -1,0 +1,132 @@
+// The chain of files on which a backup stands. The record of each file names its base, and the snapshot of which the base must be a backup.
+// Invariants: a file is read only if its record names it, in the folder of the backup, and its header agrees; no file of a chain is accepted in
+// place of another one; qemu is told every file of the chain, and follows no name in a file.
+
+import { lstat, open, readdir, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { type BackupRecord, readRecord } from './backup-record.ts';
+import { CHAIN_FILES_MAX, QCOW2_HEADER_BYTES } from './limits.ts';
+import { parseQcow2Header, quoted, type Qcow2Header } from './qcow2-header.ts';
+
+export interface BackupChain {
+  readonly folder: string;
+  /** Names in the folder, the backup first. */
+  readonly names: readonly [string, ...string[]];
+  readonly sizeBytes: number;
+  /** Null for a file without a description. */
+  readonly snapshotId: string | null;
+}
+
+/**
+ * Reads and checks the chain of a backup. Throws E_USAGE if a file of it is missing, is not the one on which the backup was made, or names
+ * another file. `isUnproven` accepts records that do not tell of which snapshot the base is, and a file on its own without a record.
+ */
+export async function readChain(file: string, isUnproven: boolean): Promise<BackupChain> {
+  const real = await realpath(file).catch((thrown: unknown) => {
+    throw new RsError('E_USAGE', `There is no backup ${file} (${errnoName(thrown) ?? '?'}): name a file that rsconfig backup has made`);
+  });
+  const [folder, first] = [path.dirname(real), path.basename(real)];
+  const newest = await readLink(folder, first, isUnproven);
+  const names: [string, ...string[]] = [first];
+  for (let link = newest; link.record !== null && link.record.base !== null; ) {
+    const { base, baseId } = link.record;
+    const above = path.join(folder, names.at(-1)!);
+    if (names.includes(base)) throw new RsError('E_USAGE', `${above} stands on itself: it is no backup`);
+    if (names.length === CHAIN_FILES_MAX)
+      throw new RsError('E_USAGE', `${file} stands on more than ${CHAIN_FILES_MAX} files: make one of them with qemu-img convert`);
+    if (baseId === null && !isUnproven)
+      throw new RsError(
+        'E_USAGE',
+        `${above} does not tell which ${base} it stands on, because an older rsconfig made it: make a full backup; if that file was never replaced, restore with --unproven`,
+      );
+    const below = await readLink(folder, base, isUnproven);
+    if (below.record === null || (baseId !== null && below.record.snapshotId !== baseId))
+      throw new RsError(
+        'E_USAGE',
+        `${path.join(folder, base)} is not the backup on which ${above} stands, but one of another snapshot of that name: only the former file makes it whole`,
+      );
+    names.push(base);
+    link = below;
+  }
+  return { folder, names, sizeBytes: newest.header.sizeBytes, snapshotId: newest.record?.snapshotId ?? null };
+}
+
+/** How qemu's programs open the chain, with the folder as their working directory. */
+export function chainUri({ names }: BackupChain): string {
+  const node = (at: number): object => {
+    const filename = names[at]!;
+    return { driver: 'qcow2', file: { driver: 'file', filename }, backing: at + 1 < names.length ? node(at + 1) : null };
+  };
+  return `json:${JSON.stringify(node(0))}`;
+}
+
+/**
+ * Throws E_EXISTS if there is a backup of this name, and if another backup stands on a file of this name that is not of this snapshot: the
+ * other one would then be of two states.
+ */
+export async function checkFree(file: string, snapshotId: string): Promise<void> {
+  if ((await lstat(file).catch(() => null)) !== null)
+    throw new RsError(
+      'E_EXISTS',
+      `Backup ${file} exists, and no backup is ever replaced: choose another directory, or back up another snapshot`,
+    );
+  const [folder, name] = [path.dirname(file), path.basename(file)];
+  for (const other of await readdir(folder)) {
+    if (!other.endsWith('.qcow2')) continue;
+    const above = path.join(folder, other);
+    const header = await readHeader(above).catch(() => null);
+    if (header === null || typeof header === 'string' || header.backing !== name) continue;
+    const record = await readRecord(above).catch(() => null);
+    if (record?.baseId === snapshotId) continue;
+    throw new RsError(
+      'E_EXISTS',
+      `${above} stands on the former ${name}, which is missing, and this is a backup of another snapshot: choose another directory`,
+    );
+  }
+}
+
+interface Link {
+  readonly header: Qcow2Header;
+  /** Null if there is none, which only a file that stands on no other may lack. */
+  readonly record: BackupRecord | null;
+}
+
+async function readLink(folder: string, name: string, isUnproven: boolean): Promise<Link> {
+  const file = path.join(folder, name);
+  const header = await readHeader(file);
+  if (typeof header === 'string') throw new RsError('E_USAGE', `${file} ${header}: rsconfig backup did not make it`);
+  const record = await readRecord(file);
+  const base = record?.base ?? null;
+  if (header.backing !== base) {
+    const is = header.backing === null ? 'stands on no other file' : `stands on ${quoted(header.backing)}`;
+    const told = base === null ? 'tells of no base' : `tells of ${base}`;
+    throw new RsError('E_USAGE', `${file} ${is}, and its description ${record === null ? 'is missing' : told}: it is not followed`);
+  }
+  if (record === null && !isUnproven)
+    throw new RsError(
+      'E_USAGE',
+      `${file} has no description ${name}.json: make a full backup; if you trust the file, restore it with --unproven`,
+    );
+  if (record !== null && record.sizeBytes !== header.sizeBytes)
+    throw new RsError(
+      'E_USAGE',
+      `${file} has ${header.sizeBytes} bytes, and its description tells of ${record.sizeBytes}: it is another file`,
+    );
+  return { header, record };
+}
+
+/** Throws E_USAGE if there is no regular file of this name. */
+async function readHeader(file: string): Promise<Qcow2Header | string> {
+  // A link would lead out of the folder.
+  if (!(await lstat(file).catch(() => null))?.isFile())
+    throw new RsError('E_USAGE', `There is no backup ${file}: bring the file back, the backups of a chain must be in one directory`);
+  const handle = await open(file, 'r');
+  try {
+    const bytes = Buffer.alloc(QCOW2_HEADER_BYTES);
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+    return parseQcow2Header(bytes.subarray(0, bytesRead));
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,41 @@
+// Implements --wait of all orders for volumes: repeats an order that was refused for a reason that may pass by itself, such as a server that is
+// restarted. Invariant: a repeated order has the ids of the first one, so that a server that has executed it answers as before.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { CommandContext } from './context.ts';
+import { unfinishedMessage, waitUntil } from './waiting.ts';
+
+/** As for -a, and what a server or rsiod says that is busy, ends or begins. */
+const CAN_PASS: readonly string[] = [
+  ...['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'],
+  ...['E_BUSY', 'E_UNREACHABLE', 'E_SHUTTING_DOWN', 'E_NOT_RUNNING', 'E_RESET'],
+];
+
+type Tried<T> = RsError | { readonly done: T };
+
+/** `waitMs`: null if the command line has no --wait. Throws the last error if the time is over. */
+export async function ordered<T>(
+  context: CommandContext,
+  waitMs: number | null,
+  order: (context: CommandContext) => Promise<T>,
+): Promise<T> {
+  if (waitMs === null) return await order(context);
+  const ids: string[] = [];
+  const { how, last } = await waitUntil<Tried<T>>(context, waitMs, async () => {
+    let used = 0;
+    const newId = (): string => (ids[used++] ??= context.newId());
+    try {
+      return { value: { done: await order({ ...context, newId }) }, waitsFor: [] };
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      if (!CAN_PASS.includes(error.code)) throw error;
+      return { value: error, waitsFor: [error.message] };
+    }
+  });
+  const tried = last?.value ?? null;
+  if (tried !== null && !(tried instanceof RsError)) return tried.done;
+  const sentence = unfinishedMessage(how === 'stopped' ? 'stopped' : 'late', waitMs, 'the order may still be executed');
+  if (tried === null) throw new RsError('E_TIMEOUT', sentence);
+  context.note(sentence);
+  throw tried;
+}

@@ -1,0 +1,256 @@
+// A mirror as the volume commands see it: which server, which servers or which part of rsiod executes what a command asks for. Invariants: a
+// snapshot of a mirror is read on a server that has it proven (M22); what would change one replica alone is refused, with the way.
+
+import type { ServerCall } from '@rsio/common/control/server/call-server';
+import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { SnapshotView } from '@rsio/common/control/server/views';
+import type { MirrorSnapshot } from '@rsio/common/control/mirror-methods';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
+import type { VolumeName } from '@rsio/common/manage/volumes/values';
+import { volumeText } from '@rsio/common/manage/server-tables';
+import type { CommandContext } from '../../cli/context.ts';
+import { rollBackMirror } from './mirror-rollback.ts';
+import { callAt, capital, type Place } from './servers.ts';
+import { watched } from './slow-call.ts';
+import { whileAttached } from './while-attached.ts';
+
+type Shown = ServerMethods['volume-show']['result'];
+
+/** A server that has a replica, and what it shows of it. */
+export interface ReplicaPlace {
+  readonly place: Place;
+  readonly shown: Shown;
+}
+
+export interface NamedMirror {
+  /** Id of the mirror. */
+  readonly mirror: string;
+  readonly volume: VolumeName;
+  readonly replicas: readonly [ReplicaPlace, ...ReplicaPlace[]];
+  /** Why servers that may have a replica, too, did not answer. */
+  readonly silent: readonly string[];
+}
+
+/** A snapshot of the mirror, and the servers that have it. */
+export interface MirrorSnapshotPlaces {
+  readonly view: SnapshotView;
+  readonly places: readonly Place[];
+}
+
+/** The proven snapshots, the oldest first. Of two of one name, the later moment: a server that was away may have an earlier one (M22). */
+export function provenSnapshots({ mirror, replicas }: Pick<NamedMirror, 'mirror' | 'replicas'>): readonly MirrorSnapshotPlaces[] {
+  const found = new Map<string, { view: SnapshotView; order: Order; places: Place[] }>();
+  for (const { place, shown } of replicas)
+    for (const view of shown.snapshots) {
+      const { moment } = view;
+      if (moment?.isProven !== true || moment.mirror !== mirror) continue;
+      const known = found.get(view.snapshot);
+      const order = known === undefined ? 1 : compare(moment, known.order);
+      if (order > 0) found.set(view.snapshot, { view, order: moment, places: [place] });
+      else if (order === 0) known?.places.push(place);
+    }
+  return [...found.values()].toSorted((a, b) => compare(a.order, b.order));
+}
+
+interface Order {
+  readonly term: number;
+  readonly number: number;
+}
+
+function compare(one: Order, other: Order): number {
+  return one.term === other.term ? one.number - other.number : one.term - other.term;
+}
+
+/** What is refused for a mirror, and what to do. `text`: the name without the namespace. */
+const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>> = {
+  'volume-grow': (text) => `rsconfig mirror grow ${text} SIZE, on the client that has it attached, makes it larger`,
+  'volume-rename': (text) =>
+    `its voters know it by this name. While no client has it: rsconfig mirror remove ${text} makes its replicas plain volumes; remove all but one with --server, rename that one with --server, and rsconfig mirror add NEW --server S makes it a mirror again`,
+  'volume-remove': (text) => `rsconfig mirror remove ${text} --volumes removes it`,
+  'volume-move': (text) => `rsconfig volume move ${text} --server S moves the replica on S, one after the other`,
+  'volume-image': (text) =>
+    `rsconfig volume snapshot ${text}@NAME and rsconfig volume clone ${text}@NAME NEW make a volume with its content`,
+  'volume-image-restore': (text) => `rsconfig volume rollback ${text}@SNAPSHOT gives it the content of a snapshot`,
+  'volume-split': (text) => `rsconfig mirror remove ${text} makes its replicas plain volumes`,
+};
+
+/** What is for all replicas, because it does not change their content. */
+const FOR_ALL: readonly ServerMethodName[] = ['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'];
+
+export function mirrorTarget(context: CommandContext, named: NamedMirror, one: VolumeTarget): VolumeTarget {
+  const { volume, replicas } = named;
+  const { namespace } = replicas[0].place;
+  const servers = replicas.map(({ place }) => place.server);
+  const label = one.label(volume);
+  const call = async (method: ServerMethodName, params: object): Promise<unknown> => {
+    switch (method) {
+      case 'volume-show':
+        return shownOf(context, named, label);
+      case 'volume-snapshot':
+        return { snapshots: [await snapshotOf(context, named, one, params as ServerMethods['volume-snapshot']['params'])] };
+      case 'volume-snapshot-remove':
+        return everywhere(context, named, label, params as ServerMethods['volume-snapshot-remove']['params']);
+      case 'volume-rollback':
+        return await rolledBack(context, named, one, params as ServerMethods['volume-rollback']['params']);
+      case 'volume-clone':
+      case 'volume-copy':
+      case 'volume-diff':
+        return await at(context, placeFor(named, label, params), method, params);
+      default: {
+        if (FOR_ALL.includes(method)) return await onAll(context, named, method, params);
+        const way = WAYS[method]?.(volumeText(volume)) ?? `with --server S, the command is for the replica on server S alone`;
+        throw new RsError('E_USAGE', `${label} is a mirror on ${servers.join(' and ')}: ${way}`);
+      }
+    }
+  };
+  return {
+    ...one,
+    // The results are those of the method, which the compiler cannot know.
+    call: call as ServerCall,
+    ofServer: ` of servers ${servers.join(' and ')}`,
+    server: servers.join(', '),
+    place: { namespace, server: servers.join(', ') },
+  };
+}
+
+function shownOf(context: CommandContext, named: NamedMirror, label: string): Shown {
+  const { volume } = named.replicas[0].shown;
+  const snapshots = provenSnapshots(named).map(({ view }) => view);
+  const ids = new Set(snapshots.map(({ id }) => id));
+  for (const { place, shown } of named.replicas) {
+    const others = shown.snapshots.filter(({ id, moment }) => !ids.has(id) || moment?.isProven !== true).map(({ snapshot }) => snapshot);
+    if (others.length > 0)
+      context.note(
+        `Server ${place.server} has snapshots of its replica that are not those of ${label}: ${others.join(', ')}; --server ${place.server} shows them`,
+      );
+  }
+  for (const why of named.silent) context.note(capital(why));
+  return { volume: { ...volume, snapshots: snapshots.length }, snapshots };
+}
+
+async function snapshotOf(
+  context: CommandContext,
+  { volume, replicas }: NamedMirror,
+  one: VolumeTarget,
+  { snapshots, request }: ServerMethods['volume-snapshot']['params'],
+): Promise<SnapshotView> {
+  const label = one.label(volume);
+  const [wanted, second] = snapshots;
+  if (wanted === undefined || second !== undefined)
+    throw new RsError('E_USAGE', `${label} is a mirror, and shares no moment with other volumes: make its snapshot alone`);
+  const id = request ?? context.newId();
+  const params = { ...volume, namespace: replicas[0].place.namespace, snapshot: wanted.snapshot, id };
+  const make = (): Promise<MirrorSnapshot> => context.call('mirror-snapshot', params);
+  const made = await make().catch((thrown: unknown) => {
+    if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
+    // It is not attached here. If no client has it, this one has it meanwhile.
+    return whileAttached(context, label, { isReadonly: false, server: null }, make);
+  });
+  for (const { server, reason } of made.missing) context.note(`Server ${server} does not have ${label}@${wanted.snapshot}: ${reason}`);
+  context.note(`${label}@${wanted.snapshot} is on ${made.servers.join(' and ')}`);
+  return viewOf(made);
+}
+
+function viewOf({ name, universe, snapshot, id, sizeBytes, usedBytes, createdMs, mirror, term, number }: MirrorSnapshot): SnapshotView {
+  const moment = { mirror, term, number, isProven: true };
+  return { name, universe, snapshot, id, sizeBytes, usedBytes, createdMs, by: null, group: id, readers: null, moment };
+}
+
+async function rolledBack(
+  context: CommandContext,
+  named: NamedMirror,
+  one: VolumeTarget,
+  { snapshot }: ServerMethods['volume-rollback']['params'],
+): Promise<ServerMethods['volume-rollback']['result']> {
+  const { volume, replicas } = named;
+  const [label, { place }] = [one.label(volume), replicas[0]];
+  const servers = placesWith(named, label, [snapshot]).map(({ server }) => server);
+  const snapshotId = provenSnapshots(named).find(({ view }) => view.snapshot === snapshot)?.view.id ?? '';
+  const kept = await rollBackMirror(context, { namespace: place.namespace, label, volume, snapshot, snapshotId, servers });
+  return { volume: replicas[0].shown.volume, kept: viewOf(kept) };
+}
+
+/** A snapshot that stayed on a server that is away would be offered again. Those that are not proven go, too. */
+async function everywhere(
+  context: CommandContext,
+  { replicas, silent, volume }: NamedMirror,
+  label: string,
+  params: ServerMethods['volume-snapshot-remove']['params'],
+): Promise<unknown> {
+  const having = replicas.filter(({ shown }) => shown.snapshots.some(({ snapshot }) => snapshot === params.snapshot));
+  if (having.length === 0)
+    throw new RsError(
+      'E_UNKNOWN_SNAPSHOT',
+      `Mirror ${label} has no snapshot ${params.snapshot}: volume show ${volumeText(volume)} lists them`,
+    );
+  if (silent.length > 0)
+    throw new RsError(
+      'E_NO_PATH',
+      `Snapshot ${label}@${params.snapshot} may be on a server that does not answer, too (${silent.join('; ')}): try again when it is back; ` +
+        `--server S removes it on server S alone`,
+    );
+  return await inTurn(context, having, 'volume-snapshot-remove', params);
+}
+
+/** Throws the error of the first server that refuses, with those that have done it. */
+async function inTurn(
+  context: CommandContext,
+  replicas: readonly ReplicaPlace[],
+  method: ServerMethodName,
+  params: object,
+): Promise<unknown> {
+  const done: string[] = [];
+  let answer: unknown;
+  for (const { place } of replicas) {
+    try {
+      answer = await at(context, place, method, params);
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      const before = done.length === 0 ? '' : `It is done on ${done.join(' and ')}, and not on ${place.server}: `;
+      throw new RsError(code, `${before}${message}`);
+    }
+    done.push(place.server);
+  }
+  return answer;
+}
+
+async function onAll(
+  context: CommandContext,
+  { replicas, silent }: NamedMirror,
+  method: ServerMethodName,
+  params: object,
+): Promise<unknown> {
+  const answer = await inTurn(context, replicas, method, params);
+  for (const why of silent) context.note(`${why}: its replica, if it has one, is as before; give the command again when it is back`);
+  return answer;
+}
+
+/** The server with the proven snapshot that the request reads; of a diff, with both. */
+function placeFor(named: NamedMirror, label: string, params: object): Place {
+  const { snapshot = null, until = null } = params as { readonly snapshot?: string | null; readonly until?: string | null };
+  if (snapshot === null)
+    throw new RsError('E_USAGE', `${label} is a mirror: make a snapshot first (rsconfig volume snapshot ${label}@NAME), and copy that`);
+  return placesWith(named, label, until === null ? [snapshot] : [snapshot, until])[0];
+}
+
+/** The servers that have all of these snapshots proven. Throws E_UNKNOWN_SNAPSHOT, also if no server has all. */
+export function placesWith(named: NamedMirror, label: string, snapshots: readonly string[]): readonly [Place, ...Place[]] {
+  const proven = provenSnapshots(named);
+  const each = snapshots.map((name) => ({ name, places: proven.find(({ view }) => view.snapshot === name)?.places ?? [] }));
+  const [found, ...more] = (each[0]?.places ?? []).filter((place) => each.every(({ places }) => places.includes(place)));
+  if (found !== undefined) return [found, ...more];
+  const missing = each.find(({ places }) => places.length === 0);
+  const silent = named.silent.length === 0 ? '' : `; not all servers answer (${named.silent.join('; ')})`;
+  if (missing === undefined)
+    throw new RsError('E_UNKNOWN_SNAPSHOT', `No server of mirror ${label} has both ${snapshots.join(' and ')}${silent}`);
+  const others = named.replicas.filter(({ shown }) => shown.snapshots.some(({ snapshot }) => snapshot === missing.name));
+  const only = others.map(({ place }) => place.server).join(' and ');
+  const remedy = `rsconfig volume clone ${label}@${missing.name} NEW --server ${others[0]?.place.server ?? 'S'} makes a volume of it`;
+  const why = others.length === 0 ? `volume show lists them` : `one of that name on ${only} is of that replica only; ${remedy}`;
+  throw new RsError('E_UNKNOWN_SNAPSHOT', `Mirror ${label} has no snapshot ${missing.name}: ${why}${silent}`);
+}
+
+function at(context: CommandContext, place: Place, method: ServerMethodName, params: object): Promise<unknown> {
+  return watched(context, place, callAt(context, place, method, params as never));
+}

@@ -1,0 +1,42 @@
+// Attaches a volume, a mirror or a snapshot for the time of a command. Invariant: what the command has attached it detaches, or says that it is
+// still attached.
+
+import type { AttachmentView } from '@rsio/common/control/methods';
+import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { CommandContext } from '../../cli/context.ts';
+
+/** What is read, such as a snapshot, stays attached if it was; what is written must not be attached. `server`: null for any. */
+export async function whileAttached<T>(
+  context: CommandContext,
+  name: string,
+  { isReadonly, server }: { readonly isReadonly: boolean; readonly server: string | null },
+  work: (view: AttachmentView) => Promise<T>,
+): Promise<T> {
+  const { outcomes } = await context.call('attach', { names: [name], readOnly: isReadonly, server, take: 'no' });
+  const [outcome] = outcomes;
+  if (outcome === undefined || outcome.error !== null) {
+    const { code = '', message = `${name} could not be attached` } = outcome?.error ?? {};
+    throw new RsError(Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_VOLUME', message);
+  }
+  if (outcome.already && !isReadonly)
+    throw new RsError('E_IN_USE', `${outcome.volume} is attached here: detach it first (rsconfig -d ${outcome.volume})`);
+  try {
+    const { attachments } = await context.call('local', {});
+    const view = attachments.find((one) => volumeLabel(one) === outcome.volume);
+    if (view === undefined) throw new RsError('E_VOLUME', `${outcome.volume} was detached meanwhile: try again`);
+    return await work(view);
+  } finally {
+    if (!outcome.already) await detach(context, outcome.volume);
+  }
+}
+
+async function detach(context: CommandContext, label: string): Promise<void> {
+  const left = (why: string): void => context.note(`${label} is still attached: ${why}; rsconfig -d ${label} detaches it`);
+  try {
+    const [outcome] = (await context.call('detach', { names: [label], force: false })).outcomes;
+    if (outcome !== undefined && outcome.error !== null) left(outcome.error.message);
+  } catch (thrown) {
+    left(toRsError(thrown).message);
+  }
+}

@@ -1,0 +1,8 @@
+// The time in the names of snapshots that commands make. Pure.
+// Invariant: names sort by time.
+
+/** Such as 20261122-114501, in UTC. */
+export function timeName(ms: number): string {
+  const digits = new Date(ms).toISOString().replaceAll(/\D/g, '');
+  return `${digits.slice(0, 8)}-${digits.slice(8, 14)}`;
+}

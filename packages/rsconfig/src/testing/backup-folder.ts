@@ -1,0 +1,50 @@
+// Backups without content in a folder, for tests of their chain: the header of each qcow2 file, and its description.
+// Invariant: nothing is more than qemu-img or rsconfig backup writes, unless a test asks for it.
+
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+export const BACKUP_BYTES = 1024 * 1024;
+
+export interface HeaderParts {
+  readonly backing?: string | null;
+  readonly sizeBytes?: number;
+  readonly incompatible?: number;
+  readonly crypt?: number;
+  readonly version?: number;
+  /** Type and text of each header extension. */
+  readonly extensions?: readonly (readonly [number, string])[];
+}
+
+/** A file with a qcow2 header, as qemu-img writes it. */
+export function qcow2(parts: HeaderParts = {}): Buffer {
+  const { backing = null, sizeBytes = BACKUP_BYTES, incompatible = 0, crypt = 0, version = 3, extensions = [] } = parts;
+  const bytes = Buffer.alloc(1024);
+  bytes.writeUInt32BE(0x51_46_49_fb, 0);
+  bytes.writeUInt32BE(version, 4);
+  bytes.writeBigUInt64BE(BigInt(sizeBytes), 24);
+  bytes.writeUInt32BE(crypt, 32);
+  bytes.writeUInt32BE(incompatible, 76);
+  bytes.writeUInt32BE(104, 100);
+  let at = version === 2 ? 72 : 104;
+  for (const [type, text] of extensions) {
+    bytes.writeUInt32BE(type, at);
+    bytes.writeUInt32BE(text.length, at + 4);
+    bytes.write(text, at + 8);
+    at += 8 + Math.ceil(text.length / 8) * 8;
+  }
+  if (backing === null) return bytes;
+  bytes.writeBigUInt64BE(BigInt(at + 8), 8);
+  bytes.writeUInt32BE(Buffer.byteLength(backing), 16);
+  bytes.write(backing, at + 8);
+  return bytes;
+}
+
+/** Writes a backup of a snapshot with this id. `baseId` undefined: as an rsconfig before ids of bases wrote it. Returns its path. */
+export function writeBackup(folder: string, name: string, snapshotId: string, base: string | null = null, baseId?: string | null): string {
+  const file = path.join(folder, name);
+  writeFileSync(file, qcow2({ backing: base }));
+  const record = { snapshot: `osl:db@0@${snapshotId}`, snapshotId, sizeBytes: BACKUP_BYTES, base, baseId };
+  writeFileSync(`${file}.json`, JSON.stringify(record));
+  return file;
+}

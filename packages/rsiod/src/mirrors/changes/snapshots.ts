@@ -1,0 +1,244 @@
+// Snapshots of an attached mirror (M22): asks the servers of its replicas in sync at one moment, and has what they made proven. Invariants: a
+// snapshot is answered only if a server has it proven; a name that a server of the mirror uses already is refused before anything is made.
+
+import type { ControlMethods } from '@rsio/common/control/methods';
+import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import { misfit } from '@rsio/common/control/shape';
+import type { Clock } from '@rsio/common/lib/clock';
+import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
+import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
+import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
+import type { MomentIo } from '@rsio/protocol/mirror/moments/quiet-moment';
+import { SnapshotMoment } from '@rsio/protocol/mirror/moments/snapshot-moment';
+import type { MirrorManagement } from '../management/management.ts';
+import type { MirrorServer } from '../management/mirror-server.ts';
+import { SNAPSHOT_CALL_MS, SNAPSHOT_FLUSH_MS, SNAPSHOT_LOOK_MS, SNAPSHOT_SETTLE_MS } from './limits.ts';
+
+type Params = ControlMethods['mirror-snapshot']['params'];
+type Result = ControlMethods['mirror-snapshot']['result'];
+type View = ServerMethods['replica-snapshot']['result']['snapshot'];
+
+/** The part of an attached mirror that this needs. */
+export interface SnapshotMirror {
+  readonly label: string;
+  readonly view: MirrorView | null;
+  readonly isSettled: boolean;
+  readonly driver: { readonly mirror: string; confirmByVoters(): Promise<boolean> };
+  readonly io: MomentIo & { flushAt(identity: string, done: (status: number) => void): void };
+}
+
+export interface MirrorSnapshotsPorts {
+  readonly clock: Pick<Clock, 'after' | 'monotonicMs'>;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly management: Pick<MirrorManagement, 'change' | 'chosen'>;
+  readonly newId: () => string;
+  /** The mirror of this name that is attached here. Throws E_UNKNOWN_VOLUME and E_AMBIGUOUS. */
+  readonly named: (named: Pick<Params, 'namespace' | 'name' | 'universe'>) => SnapshotMirror;
+}
+
+/** A replica with its server; null: this client has never reached it. */
+interface Place {
+  readonly replica: ReplicaView;
+  readonly server: MirrorServer | null;
+  readonly name: string;
+}
+
+export class MirrorSnapshots {
+  private readonly ports: MirrorSnapshotsPorts;
+  /** Number of the last moment. A later attach of the same mirror has another term. */
+  private moments = 0;
+
+  constructor(ports: MirrorSnapshotsPorts) {
+    this.ports = ports;
+  }
+
+  /** Throws E_EXISTS, E_BUSY, and if no server has it: the error of the servers, or E_VOLUME with all reasons. */
+  async make(params: Params): Promise<Result> {
+    const mirror = this.ports.named(params);
+    return await this.ports.management.change(mirror.label, async () => {
+      await this.settled(mirror);
+      const places = this.placesOf(mirror, params);
+      const before = await this.before(mirror, places, params);
+      if (before !== null) return before;
+      await this.flush(mirror, places);
+      return await this.take(mirror, places, params);
+    });
+  }
+
+  /** The maps of the replicas are read when the mirror was just attached; after a crash, they are also made equal. */
+  private async settled(mirror: SnapshotMirror): Promise<void> {
+    const { clock } = this.ports;
+    const isReady = (): boolean =>
+      mirror.isSettled && mirror.view?.replicas.some((one) => one.reads && mirror.io.tenureOf(one.identity) !== null) === true;
+    const endMs = clock.monotonicMs() + SNAPSHOT_SETTLE_MS;
+    while (!isReady()) {
+      if (clock.monotonicMs() >= endMs) {
+        const why = mirror.view?.waitsFor ?? 'its replicas are still being made equal after an end that was not clean';
+        throw new RsError('E_BUSY', `No snapshot of ${mirror.label} can be made now: ${why}; try again later`);
+      }
+      await new Promise<void>((resolve) => void clock.after(SNAPSHOT_LOOK_MS, resolve));
+    }
+  }
+
+  private placesOf({ label, view }: SnapshotMirror, { namespace, name, universe }: Params): Place[] {
+    const found = this.ports.management.chosen(namespace).find((one) => volumeLabel({ namespace: one.name, name, universe }) === label);
+    return (view?.replicas ?? []).map((replica) => {
+      const server = found?.servers.find(({ serverid }) => serverid === replica.server) ?? null;
+      return { replica, server, name: server?.name ?? `server ${replica.server}` };
+    });
+  }
+
+  /** The answer if this request has made its snapshot before; null if there is none. Throws E_EXISTS for another one of its name. */
+  private async before(mirror: SnapshotMirror, places: readonly Place[], params: Params): Promise<Result | null> {
+    const shown = await Promise.all(
+      places.map(async (place) => {
+        const volume = volumeOf(place, mirror);
+        if (place.server === null || volume === null) return null;
+        const answer = await call(place.server, 'volume-show', volume).catch(() => null);
+        const one = answer?.snapshots.find(({ snapshot }) => snapshot === params.snapshot);
+        return one === undefined || one.moment?.isProven === false ? null : { place, one };
+      }),
+    );
+    const having = shown.filter((one) => one !== null);
+    const [first] = having;
+    if (first === undefined) return null;
+    const id = snapshotIdOf(mirror.driver.mirror, params.id);
+    if (having.every(({ one }) => one.id === id)) {
+      const servers = new Set(having.map(({ place }) => place.name));
+      return answerOf(mirror, params, first.one, places, (place) => (servers.has(place.name) ? null : 'it did not make it in time'));
+    }
+    const text = `${mirror.label}@${params.snapshot}`;
+    throw new RsError('E_EXISTS', `Snapshot ${text} exists on ${having.map(({ place }) => place.name).join(', ')}: choose another name`);
+  }
+
+  /** Before the moment, so that little is left to be written in it. */
+  private async flush({ io }: SnapshotMirror, places: readonly Place[]): Promise<void> {
+    const flushes = places
+      .filter(({ replica }) => replica.reads)
+      .map(({ replica }) => new Promise<void>((resolve) => io.flushAt(replica.identity, () => resolve())));
+    await new Promise<void>((resolve) => {
+      const timer = this.ports.clock.after(SNAPSHOT_FLUSH_MS, resolve);
+      void Promise.all(flushes).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  private async take(mirror: SnapshotMirror, places: readonly Place[], params: Params): Promise<Result> {
+    const { snapshot, id } = params;
+    const { mirror: mirrorId } = mirror.driver;
+    const term = mirror.view?.term ?? 0;
+    const sizeBytes = mirror.io.volume?.sizeBytes ?? 0;
+    const number = ++this.moments;
+    // An order that is repeated has its id, and another moment: servers refuse an id of a request that has other parameters.
+    const request = this.ports.newId();
+    const errors = new Map<string, RsError>();
+    const made = new Map<string, View>();
+    const at = async (identity: string, work: (server: MirrorServer, volume: Volume) => Promise<View>): Promise<string | null> => {
+      const place = places.find(({ replica }) => replica.identity === identity);
+      const volume = place === undefined ? null : volumeOf(place, mirror);
+      if (place?.server === undefined || place.server === null || volume === null) return 'it does not list the replica';
+      try {
+        const view = await work(place.server, volume);
+        if (view.moment?.term !== term || view.moment.number !== number) return 'its snapshot of this request is of another moment';
+        if (view.sizeBytes !== sizeBytes) return `its replica has ${view.sizeBytes} bytes, and the mirror ${sizeBytes}`;
+        made.set(identity, view);
+        return null;
+      } catch (thrown) {
+        const error = toRsError(thrown);
+        errors.set(identity, error);
+        return error.message;
+      }
+    };
+    const moment = new SnapshotMoment(mirror.io, {
+      clock: this.ports.clock,
+      snapshot: (identity) =>
+        at(identity, async (server, volume) => {
+          const wanted = { ...volume, snapshot, id, mirror: mirrorId, term, number, request };
+          return (await call(server, 'replica-snapshot', wanted)).snapshot;
+        }),
+      confirmByVoters: () => mirror.driver.confirmByVoters(),
+    });
+    const outcomes = new Map(await moment.take());
+    await Promise.all(
+      [...outcomes].map(async ([identity, why]) => {
+        if (why !== null) return;
+        const prove = async (server: MirrorServer, volume: Volume): Promise<View> =>
+          (await call(server, 'replica-snapshot-prove', { ...volume, snapshot, id, mirror: mirrorId, term, request: null })).snapshot;
+        outcomes.set(identity, await at(identity, prove));
+      }),
+    );
+    const reasonOf = ({ replica }: Place): string | null =>
+      outcomes.get(replica.identity) ?? (outcomes.has(replica.identity) ? null : notAsked(replica));
+    const first = places.find((place) => reasonOf(place) === null);
+    const view = first === undefined ? undefined : made.get(first.replica.identity);
+    if (view === undefined) throw nobodyHas(`${mirror.label}@${snapshot}`, places, reasonOf, [...errors.values()]);
+    const result = answerOf(mirror, params, view, places, reasonOf);
+    this.ports.log.info(`Snapshot ${mirror.label}@${snapshot} was made on ${result.servers.join(', ')}`, { audit: true });
+    for (const one of result.missing)
+      this.ports.log.warn(`Server ${one.server} does not have snapshot ${mirror.label}@${snapshot}: ${one.reason}`);
+    return result;
+  }
+}
+
+interface Volume {
+  readonly name: string;
+  readonly universe: number;
+}
+
+/** The volume that is the replica; null if its server does not list it. */
+function volumeOf({ server }: Place, { driver }: SnapshotMirror): Volume | null {
+  const found = server?.volumes.find(({ mirror }) => mirror === driver.mirror);
+  return found === undefined ? null : { name: found.name, universe: found.universe };
+}
+
+function notAsked({ session, role }: ReplicaView): string {
+  if (session !== 'open') return 'it is away';
+  return role === 'member' ? 'its replica was not ready' : 'its replica is being copied';
+}
+
+/** `reasonOf`: null if the server has the snapshot. */
+function answerOf(
+  mirror: SnapshotMirror,
+  { snapshot }: Params,
+  { id, sizeBytes, usedBytes, createdMs, moment }: View,
+  places: readonly Place[],
+  reasonOf: (place: Place) => string | null,
+): Result {
+  const [, namespace = '', name = '', universe = '0'] = /^([^:]*):(.*)@(\d)$/s.exec(mirror.label) ?? [];
+  return {
+    ...{ namespace, name, universe: Number(universe), snapshot, id, sizeBytes, usedBytes, createdMs },
+    ...{ mirror: mirror.driver.mirror, term: moment?.term ?? 0, number: moment?.number ?? 0 },
+    servers: places.filter((place) => reasonOf(place) === null).map(({ name: server }) => server),
+    missing: places.flatMap((place) => {
+      const reason = reasonOf(place);
+      return reason === null ? [] : [{ server: place.name, reason }];
+    }),
+  };
+}
+
+/** If all servers have refused it for one reason, such as rights, that is the error. */
+function nobodyHas(text: string, places: readonly Place[], reasonOf: (place: Place) => string | null, errors: readonly RsError[]): RsError {
+  const codes = new Set<ErrorCode>(errors.map(({ code }) => code));
+  const [only = 'E_VOLUME'] = codes;
+  const reasons = places.map((place) => `${place.name}: ${reasonOf(place) ?? ''}`).join('; ');
+  return new RsError(codes.size === 1 ? only : 'E_VOLUME', `No server has made snapshot ${text}: ${reasons}`);
+}
+
+/** Throws the error of the server, or E_VERSION. */
+async function call<M extends 'volume-show' | 'replica-snapshot' | 'replica-snapshot-prove'>(
+  server: MirrorServer,
+  method: M,
+  params: ServerMethods[M]['params'],
+): Promise<ServerMethods[M]['result']> {
+  const answer = await server.callAdmin(method, params, SNAPSHOT_CALL_MS);
+  const trouble = misfit(SERVER_METHODS[method].result, answer);
+  if (trouble === null) return answer as ServerMethods[M]['result'];
+  throw new RsError(
+    'E_VERSION',
+    `Server ${server.name} has another release, and its answer to ${method} another form (${trouble}): update it`,
+  );
+}

@@ -1,0 +1,123 @@
+// The space that a pool keeps for small files on a full file system: files in POOL/spare. Removing a volume or a snapshot writes a
+// small file first, and without it nothing that frees space could run. Invariants: a spare file is overwritten in place, so that other
+// programs cannot take its space meanwhile, and becomes the file that had no room; nothing in the folder is the only copy of anything.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
+import { errnoName } from '@rsio/common/lib/errors';
+import { SPARE_BYTES, SPARE_FILES } from './limits.ts';
+
+/** Name of the folder in the pool. */
+export const SPARE_FOLDER = 'spare';
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+const FULL: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
+
+export class SpareFiles {
+  private readonly folder: string;
+  /** True if some may be missing, and can be made. */
+  isWanted = true;
+
+  constructor(pool: string) {
+    this.folder = join(pool, SPARE_FOLDER);
+  }
+
+  /** Durably replaces `file`, also on a full file system while there are spare files. Throws system errors. */
+  async replaceFile(file: string, text: string): Promise<void> {
+    try {
+      await replaceFile(file, text);
+    } catch (thrown) {
+      if (!FULL.includes(errnoName(thrown)) || !(await this.spend(file, text))) throw thrown;
+    }
+  }
+
+  /** Makes the spare files that are missing. A file system without room is left as it is. */
+  async fill(): Promise<void> {
+    try {
+      await mkdir(this.folder, { recursive: true, mode: FOLDER_MODE });
+      for (let number = 0; number < SPARE_FILES; number++) await fillOne(this.folder, String(number));
+      await syncDirectory(this.folder);
+      this.isWanted = false;
+    } catch (thrown) {
+      if (FULL.includes(errnoName(thrown))) return;
+      // It fails again until the administrator mends the cause.
+      this.isWanted = false;
+      throw thrown;
+    }
+  }
+
+  /** Returns false if no spare file is left, or if the text is longer than one. */
+  private async spend(file: string, text: string): Promise<boolean> {
+    if (Buffer.byteLength(text) > SPARE_BYTES) return false;
+    this.isWanted = true;
+    const temporary = `${file}.new`;
+    for (const name of await namesIn(this.folder)) {
+      // From here on, `fill` does not know the file.
+      await rename(join(this.folder, name), temporary);
+      if (await overwrite(temporary, text)) {
+        await rename(temporary, file);
+        await syncDirectory(dirname(file));
+        return true;
+      }
+      // A file system that never writes in place gets the space back instead.
+      await rm(temporary, { force: true });
+      try {
+        await replaceFile(file, text);
+        return true;
+      } catch (thrown) {
+        if (!FULL.includes(errnoName(thrown))) throw thrown;
+      }
+    }
+    return false;
+  }
+}
+
+async function fillOne(folder: string, name: string): Promise<void> {
+  const file = join(folder, name);
+  if ((await stat(file).catch(() => null))?.size === SPARE_BYTES) return;
+  const temporary = join(folder, `.${name}`);
+  try {
+    const handle = await open(temporary, 'w', FILE_MODE);
+    try {
+      // Random bytes, because a file system that compresses keeps no space for zeros.
+      await handle.writeFile(randomBytes(SPARE_BYTES));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (thrown) {
+    await rm(temporary, { force: true });
+    throw thrown;
+  }
+}
+
+/** Names of the spare files that are whole. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => !name.startsWith('.')).toSorted();
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return [];
+    throw thrown;
+  }
+}
+
+/** Returns false if the file system needs new space even for this. */
+async function overwrite(file: string, text: string): Promise<boolean> {
+  const handle = await open(file, 'r+');
+  try {
+    const bytes = Buffer.from(text);
+    const { bytesWritten } = await handle.write(bytes, 0, bytes.length, 0);
+    if (bytesWritten < bytes.length) return false;
+    await handle.truncate(bytes.length);
+    await handle.sync();
+    return true;
+  } catch (thrown) {
+    if (FULL.includes(errnoName(thrown))) return false;
+    throw thrown;
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,172 @@
+// Whose word counts. A machine speaks for its own server and its own client; what it says of others is hearsay. Pure. Invariants: what this
+// machine's own daemons tell is never changed; no object, link or command of one source stands under the name of another's; a server that two
+// sources speak for is shown once for each, under a name that says whose word it is.
+
+import { isName } from '@rsio/common/lib/units';
+import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from './limits.ts';
+import { hrefOf, pathId, poolId, volumeId } from './ids.ts';
+import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';
+import { finding } from './remedies.ts';
+
+/** What one source has told. */
+export interface Told {
+  /** Unique; such as `source mars`. */
+  readonly source: string;
+  /** It is a daemon of this machine. */
+  readonly isOwn: boolean;
+  readonly picture: Picture;
+}
+
+/** The pictures with what each source may say, and findings about what several speak for. */
+export function heard(told: readonly Told[]): { readonly parts: readonly Picture[]; readonly findings: readonly Finding[] } {
+  const servers = claimsOf(told, ({ servers: all }) => all);
+  const clients = claimsOf(told, ({ clients: all }) => all);
+  const places = new Map<string, string>();
+  for (const { isOwn, picture } of told) if (isOwn) for (const { id, server } of picture.volumes) places.set(id, server);
+  const readers = told.map((one) => (one.isOwn ? null : new Hearing(one, servers, clients, places)));
+  return {
+    parts: told.map(({ picture }, at) => readers[at]?.heard(picture) ?? picture),
+    findings: [...disputesOf('server', servers), ...disputesOf('client', clients)],
+  };
+}
+
+/** Who speaks for what: sources by the name of a server or client. */
+type Claims = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Stands for all daemons of this machine. */
+const OWN = '';
+
+function claimsOf(told: readonly Told[], listOf: (picture: Picture) => readonly (Server | Client)[]): Claims {
+  const claims = new Map<string, Set<string>>();
+  for (const { source, isOwn, picture } of told) {
+    for (const id of isOwn ? claimed(listOf(picture)) : claimed(listOf(picture)).slice(0, CLAIMS_MAX)) {
+      claims.set(id, (claims.get(id) ?? new Set()).add(isOwn ? OWN : source));
+    }
+  }
+  return claims;
+}
+
+function claimed(all: readonly (Server | Client)[]): string[] {
+  return all.filter(isNamed).flatMap(({ id, machine }) => (machine === null ? [] : id));
+}
+
+function disputesOf(kind: 'server' | 'client', claims: Claims): Finding[] {
+  return [...claims].flatMap(([id, by]) => {
+    if (by.size < 2) return [];
+    const others = [...by].filter((source) => source !== OWN).join(' and ');
+    const what = by.has(OWN)
+      ? `The ${kind} ${id} is of this machine, and what ${others} tells of it as its own is not believed`
+      : `The ${kind} ${id} is disputed, because ${others} tell of it as their own, and none of them is believed`;
+    const remedy = 'give each machine a nodename of its own, or remove a source that leads to a machine twice';
+    return [finding(by.has(OWN) ? 'warning' : 'error', 'disputed', `${what}: ${remedy}`, { where: `${kind} ${id}`, href: null })];
+  });
+}
+
+/** What counts of the words of one other machine. */
+class Hearing {
+  private readonly source: string;
+  private readonly servers: Claims;
+  /** Servers and clients that it speaks for, as it calls them. A client that is disputed is not among them. */
+  private readonly ownServers: ReadonlySet<string>;
+  private readonly ownClients: ReadonlySet<string>;
+  /** Volumes of its own servers: their ids, as it calls them, and as they are called here. */
+  private readonly ids = new Map<string, string>();
+  /** The server of each volume that is told at first hand. */
+  private readonly places: ReadonlyMap<string, string>;
+
+  constructor({ source, picture }: Told, servers: Claims, clients: Claims, places: Map<string, string>) {
+    this.source = source;
+    this.servers = servers;
+    this.ownServers = new Set([...servers].flatMap(([id, by]) => (by.has(source) ? id : [])));
+    this.ownClients = new Set([...clients].flatMap(([id, by]) => (by.has(source) && by.size === 1 ? id : [])));
+    this.places = places;
+    for (const volume of picture.volumes) {
+      if (!this.ownServers.has(volume.server)) continue;
+      const server = this.serverName(volume.server);
+      const isOfAnother = (places.get(volume.id) ?? server) !== server;
+      const id = isOfAnother || volume.id.includes(':') ? volumeId(null, server, volume.name, volume.universe) : volume.id;
+      this.ids.set(volume.id, id);
+      places.set(id, server);
+    }
+  }
+
+  heard(picture: Picture): Picture {
+    const { source } = this;
+    const mirrors = picture.mirrors.filter(({ holder }) => holder !== null && this.ownClients.has(holder));
+    const ownPools = picture.pools.filter(({ id, server, name }) => this.ownServers.has(server) && id === poolId(server, name));
+    const pools = ownPools.slice(0, SOURCE_POOLS_MAX);
+    const named = picture.servers.filter(isNamed);
+    const claimedServers = named.filter(({ id }) => this.ownServers.has(id));
+    const otherServers = named.filter(({ id }) => !this.ownServers.has(id)).slice(0, HEARSAY_SERVERS_MAX);
+    const links = new Set<string | null>([
+      ...[...this.ownServers].filter((id) => this.serverName(id) === id).map((id) => hrefOf('server', id)),
+      ...[...this.ownClients].map((id) => hrefOf('client', id)),
+      ...pools.filter(({ server }) => this.serverName(server) === server).map(({ id }) => hrefOf('pool', id)),
+      ...[...this.ids].filter(([told, id]) => told === id).map(([id]) => hrefOf('volume', id)),
+      ...mirrors.map(({ id }) => hrefOf('mirror', id)),
+    ]);
+    return {
+      ...picture,
+      servers: [...claimedServers.slice(0, CLAIMS_MAX), ...otherServers].map((server) => this.server(server)),
+      clients: picture.clients.filter(isNamed).map((client) => this.client(client)),
+      paths: picture.paths.flatMap((path) => this.path(path)),
+      volumes: picture.volumes.flatMap((volume) => this.volume(volume)),
+      pools: pools.map((pool) => this.pool(pool)),
+      mirrors,
+      findings: picture.findings.map((one) => {
+        const isOwn = links.has(one.href);
+        const place = isOwn ? { href: one.href, commands: one.commands } : { href: null, commands: [] };
+        return { ...one, ...place, id: `${source}: ${one.id}`, where: `${source}: ${one.where}` };
+      }),
+      events: picture.events.map((one) => ({ ...one, id: `${source}: ${one.id}`, href: links.has(one.href) ? one.href : null })),
+    };
+  }
+
+  private serverName(id: string): string {
+    return this.servers.get(id)?.size === 1 ? id : `${id} (told by ${this.source})`;
+  }
+
+  private server(server: Server): Server {
+    if (server.machine === null || !this.ownServers.has(server.id)) return { ...server, machine: null };
+    const id = this.serverName(server.id);
+    return { ...server, id, name: id };
+  }
+
+  private client(client: Client): Client {
+    const machine = this.ownClients.has(client.id) ? client.machine : null;
+    const volumes = machine === null ? client.volumes.flatMap((id) => this.ids.get(id) ?? []) : client.volumes;
+    return { ...client, machine, volumes };
+  }
+
+  private path(path: Path): Path[] {
+    const isOfClient = this.ownClients.has(path.client);
+    if (!isOfClient && !this.ownServers.has(path.server)) return [];
+    const server = this.ownServers.has(path.server) ? this.serverName(path.server) : path.server;
+    const id = pathId(path.client, path.localAddress ?? '', server, path.address);
+    return [{ ...path, id, server, interface: isOfClient ? path.interface : null }];
+  }
+
+  private pool(pool: Pool): Pool {
+    const server = this.serverName(pool.server);
+    return { ...pool, server, id: poolId(server, pool.name) };
+  }
+
+  private volume(volume: Volume): Volume[] {
+    if (this.ownServers.has(volume.server)) {
+      const server = this.serverName(volume.server);
+      const isOwnPool = volume.pool?.startsWith(poolId(volume.server, '')) === true;
+      const pool = isOwnPool ? poolId(server, volume.pool?.slice(poolId(volume.server, '').length) ?? '') : null;
+      return [{ ...volume, id: this.ids.get(volume.id) ?? volume.id, server, pool }];
+    }
+    // Hearsay. Of a volume that its own server tells of, only the waits of this source's client are news.
+    const place = this.places.get(volume.id);
+    const isKnown = this.servers.has(volume.server);
+    if (place === undefined ? isKnown : place !== volume.server) return [];
+    return [{ ...volume, mirror: isKnown ? null : volume.mirror, waits: volume.waits.filter(({ client }) => this.ownClients.has(client)) }];
+  }
+}
+
+/** The id of a server or client is its name. */
+function isNamed({ id, name }: Server | Client): boolean {
+  return id === name && isName(name);
+}

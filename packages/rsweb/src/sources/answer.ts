@@ -1,0 +1,46 @@
+// What another machine's rsweb has answered, from bytes to a picture. Pure. Invariant: the text is measured before it is parsed, and cut to its
+// shape before anything reads it.
+
+import { programVersion } from '@rsio/common/lib/version';
+import { checkedPicture, PICTURE_FORMAT } from '../model/picture-shape.ts';
+import type { Picture } from '../model/picture.ts';
+import { jsonTrouble } from './json-scan.ts';
+
+export type Answered =
+  | { readonly kind: 'picture'; readonly picture: Picture }
+  /** A sentence part that says why it cannot be used. */
+  | { readonly kind: 'nonsense'; readonly why: string }
+  /** Another release, which may speak another form. */
+  | { readonly kind: 'release'; readonly release: string };
+
+/** `id` and `name` of the machine: those that the configuration gives it, because the names of hosts may be the same. */
+export function answerIn(bytes: Buffer, id: string, name: string): Answered {
+  const trouble = jsonTrouble(bytes);
+  if (trouble !== null) return { kind: 'nonsense', why: trouble };
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return { kind: 'nonsense', why: 'it is no JSON' };
+  }
+  const { format, release } = (typeof value === 'object' && value !== null ? value : {}) as { format?: unknown; release?: unknown };
+  const picture = checkedPicture(value);
+  if (format === PICTURE_FORMAT && typeof picture !== 'string') return { kind: 'picture', picture: ofMachine(picture, id, name) };
+  const theirs = typeof release === 'string' ? release.slice(0, 64) : 'unknown';
+  if (theirs !== programVersion()) return { kind: 'release', release: theirs };
+  return { kind: 'nonsense', why: typeof picture === 'string' ? picture : 'its format is another one' };
+}
+
+/** There is one machine behind a source. */
+function ofMachine(picture: Picture, id: string, name: string): Picture {
+  const own = new Set(picture.machines.map((machine) => machine.id));
+  const renamed = (machine: string | null): string | null => (machine !== null && own.has(machine) ? id : null);
+  const programs = picture.machines.flatMap((machine) => machine.programs);
+  return {
+    ...picture,
+    machines: [{ id, name, isLocal: false, state: 'answers', reason: null, programs }],
+    servers: picture.servers.map((server) => ({ ...server, machine: renamed(server.machine) })),
+    clients: picture.clients.map((client) => ({ ...client, machine: renamed(client.machine) })),
+    events: picture.events.map((event) => ({ ...event, machine: id })),
+  };
+}

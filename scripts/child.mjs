@@ -1,0 +1,48 @@
+// Runs a program that has children of its own, such as Vitest with its processes, and passes the signals on that end this process. Invariant:
+// when this process has ended, except by SIGKILL, no process of the program's group is left. Daemons that tests have started are in other groups;
+// their reapers (test/support/programs/reaper.ts) end them when the process of the test has ended.
+
+import { spawn } from 'node:child_process';
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
+/** For the group to end by itself. `timeout` in .ci/run gives 10 s to all of this. */
+const GRACE_MS = 5000;
+const SIGNALLED = 128;
+
+/** Resolves to `{status, signal}` when the program has ended. Output goes where that of this process goes. */
+export function runGroup(command, args, options) {
+  return new Promise((resolve, reject) => {
+    const pass = (signal) => {
+      endGroup(child.pid, signal);
+      const kill = setTimeout(() => endGroup(child.pid, 'SIGKILL'), GRACE_MS);
+      child.once('exit', () => {
+        clearTimeout(kill);
+        // Children that have ignored the signal.
+        endGroup(child.pid, 'SIGKILL');
+        process.exit(SIGNALLED + SIGNALS[signal]);
+      });
+    };
+    const over = () => {
+      for (const signal of Object.keys(SIGNALS)) process.off(signal, pass);
+    };
+    // Before the program begins, because a signal without a listener would end this process alone.
+    for (const signal of Object.keys(SIGNALS)) process.once(signal, pass);
+    const child = spawn(command, args, { ...options, stdio: 'inherit', detached: true });
+    child.once('error', (error) => {
+      over();
+      reject(error);
+    });
+    child.once('exit', (status, signal) => {
+      over();
+      resolve({ status, signal });
+    });
+  });
+}
+
+function endGroup(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}

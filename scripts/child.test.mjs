@@ -1,0 +1,46 @@
+// Tests that a signal which ends a program of scripts/ ends what that program runs, with all children. The program is a process here, which runs
+// a shell with a child that ignores signals.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { ROOT } from './prepare.mjs';
+
+const WAIT = { timeout: 15_000, interval: 20 };
+
+/** Runs the script of a shell, and returns the words of its first line with the process that runs it. */
+async function begin(script) {
+  const code = `
+    import { runGroup } from ${JSON.stringify(join(ROOT, 'scripts/child.mjs'))};
+    const { status } = await runGroup('sh', ['-c', ${JSON.stringify(script)}], {});
+    process.exitCode = status;`;
+  const runner = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(runner, 'close');
+  const [line] = await once(runner.stdout.setEncoding('utf8'), 'data');
+  return { runner, ended, words: line.trim().split(' ') };
+}
+
+/** A process without a parent that waits for it may stay as a zombie. */
+function isGone(pid) {
+  return !existsSync(`/proc/${pid}/stat`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z');
+}
+
+test.each([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+  ['SIGHUP', 129],
+])('%s ends the program and its children', async (signal, code) => {
+  const { runner, ended, words } = await begin(`(trap '' TERM INT HUP; sleep 600) & echo $$ $!; wait`);
+  expect(words.map((pid) => isGone(pid))).toEqual([false, false]);
+  runner.kill(signal);
+  expect(await ended).toEqual([code, null]);
+  for (const pid of words) await vi.waitUntil(() => isGone(pid), WAIT);
+});
+
+test('without a signal, the exit code is that of the program', async () => {
+  const { ended, words } = await begin('echo here; exit 7');
+  expect(words).toEqual(['here']);
+  expect(await ended).toEqual([7, null]);
+});

@@ -1,0 +1,109 @@
+// What a volume, a snapshot or a backup must contain. Invariant: a sector has exactly the bytes that were answered last, or, where an answer
+// is missing, one of the contents that the requests without an answer allow; what was once read stays.
+
+/** A write is atomic for this many bytes, and for no more. */
+export const SECTOR_BYTES = 512;
+
+export class Contents {
+  private bytes: Buffer;
+  /** Number of a sector -> what it may have in place of `bytes`. */
+  private readonly others = new Map<number, Buffer[]>();
+
+  private constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  static zeros(sizeBytes: number): Contents {
+    return new Contents(Buffer.alloc(sizeBytes));
+  }
+
+  get sizeBytes(): number {
+    return this.bytes.length;
+  }
+
+  copy(): Contents {
+    const copy = new Contents(Buffer.from(this.bytes));
+    for (const [sector, others] of this.others)
+      copy.others.set(
+        sector,
+        others.map((one) => Buffer.from(one)),
+      );
+    return copy;
+  }
+
+  /** The content of `this` in a volume of this size: what lies beyond is zeros. */
+  inSize(sizeBytes: number): Contents {
+    const copy = this.copy();
+    copy.grow(Math.max(sizeBytes, this.sizeBytes));
+    return copy;
+  }
+
+  grow(sizeBytes: number): void {
+    this.bytes = Buffer.concat([this.bytes, Buffer.alloc(sizeBytes - this.bytes.length)]);
+  }
+
+  /** A write that was answered well. */
+  wrote(offset: number, data: Buffer): void {
+    for (const { sector, from, part } of partsOf(offset, data)) for (const one of this.others.get(sector) ?? []) part.copy(one, from);
+    data.copy(this.bytes, offset);
+    for (const { sector, part } of partsOf(offset, data)) if (part.length === SECTOR_BYTES) this.others.delete(sector);
+  }
+
+  /** A write without an answer, or with an error: each sector has it or has it not. */
+  mayHave(offset: number, data: Buffer): void {
+    for (const { sector, from, part } of partsOf(offset, data)) {
+      const before = this.others.get(sector) ?? [];
+      const after = [this.sector(sector), ...before].map((one) => {
+        const changed = Buffer.from(one);
+        part.copy(changed, from);
+        return changed;
+      });
+      this.others.set(sector, [...before, ...after]);
+    }
+  }
+
+  /** A discard, answered or not: each whole sector has zeros or what it had. */
+  discarded(offset: number, lengthBytes: number): void {
+    const [first, end] = [Math.ceil(offset / SECTOR_BYTES), Math.floor((offset + lengthBytes) / SECTOR_BYTES)];
+    for (let sector = first; sector < end; sector++) this.mayHave(sector * SECTOR_BYTES, Buffer.alloc(SECTOR_BYTES));
+  }
+
+  /** Returns what is wrong with content that was read, or null. What was read counts from now on. */
+  differs(found: Buffer): string | null {
+    if (found.length !== this.sizeBytes) return `${found.length} bytes where ${this.sizeBytes} are expected`;
+    const wrong: number[] = [];
+    for (const [sector, others] of this.others) {
+      const read = found.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
+      if (others.some((one) => one.equals(read))) read.copy(this.bytes, sector * SECTOR_BYTES);
+    }
+    this.others.clear();
+    if (found.equals(this.bytes)) return null;
+    for (let at = 0; at < found.length; at += SECTOR_BYTES)
+      if (found.compare(this.bytes, at, at + SECTOR_BYTES, at, at + SECTOR_BYTES) !== 0) wrong.push(at / SECTOR_BYTES);
+    const [first = 0] = wrong;
+    const show = (bytes: Buffer): string => bytes.toString('hex', first * SECTOR_BYTES, first * SECTOR_BYTES + 16);
+    return `${wrong.length} sectors differ, the first is ${first}: ${show(found)} where ${show(this.bytes)} is expected`;
+  }
+
+  private sector(number: number): Buffer {
+    return this.bytes.subarray(number * SECTOR_BYTES, (number + 1) * SECTOR_BYTES);
+  }
+}
+
+interface SectorPart {
+  readonly sector: number;
+  /** Place in the sector. */
+  readonly from: number;
+  readonly part: Buffer;
+}
+
+function partsOf(offset: number, data: Buffer): SectorPart[] {
+  const parts: SectorPart[] = [];
+  for (let at = 0; at < data.length; ) {
+    const from = (offset + at) % SECTOR_BYTES;
+    const part = data.subarray(at, at + SECTOR_BYTES - from);
+    parts.push({ sector: Math.floor((offset + at) / SECTOR_BYTES), from, part });
+    at += part.length;
+  }
+  return parts;
+}

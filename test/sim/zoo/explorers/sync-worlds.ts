@@ -1,0 +1,55 @@
+// The syncs that a server makes on its own (V1), of production code, over a storage whose page cache is all that is simulated: processes open
+// the volume, write, are killed and are followed by others. Invariant: while a process has had the volume open for writes long enough, nothing
+// that was written before is unsynced.
+
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
+import { OP } from '@rsio/protocol/wire/frames';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { OpenVolume } from '@rsio/rssrv/session/request';
+import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
+
+const TICK_MS = 500;
+const TICKS = 200;
+/** A sync begins one tick after it is due at the latest, and takes another. */
+const SYNCED_MS = SELF_SYNC_MS + 3 * TICK_MS;
+const [KILLS, WRITES] = [0.02, 0.05];
+
+/** Returns what is wrong in the world of this seed; null: nothing is. */
+export function syncWorld(seed: number): string | null {
+  const random = new SeededRandom(seed);
+  let nowMs = 0;
+  let openedMs = 0;
+  /** Time of the first write that is in the page cache only; null: there is none. */
+  let dirtyMs: number | null = null;
+  const flush = (done: (status: number) => void): void => {
+    dirtyMs = null;
+    done(STATUS.OK);
+  };
+  const process = (): { readonly syncs: VolumeSyncs; readonly open: OpenVolume } => {
+    const inFlight = { begin: () => undefined, end: () => undefined };
+    const open = { volume: { id: 'v' }, readonly: false, hasUnsynced: false, isClosing: false, inFlight, backend: { flush } };
+    const syncs = new VolumeSyncs(
+      () => undefined,
+      () => undefined,
+    );
+    syncs.opened(open as unknown as OpenVolume);
+    openedMs = nowMs;
+    return { syncs, open: open as unknown as OpenVolume };
+  };
+  let { syncs, open } = process();
+  for (let tick = 0; tick < TICKS; tick++) {
+    if (random.chance(WRITES)) {
+      dirtyMs ??= nowMs;
+      // A killed process may have written without an answer.
+      if (random.chance(0.3)) ({ syncs, open } = process());
+      else syncs.ended(open, OP.WRITE, false, STATUS.OK);
+    }
+    if (random.chance(KILLS)) ({ syncs, open } = process());
+    nowMs += TICK_MS;
+    syncs.tick(open, nowMs);
+    if (dirtyMs !== null && nowMs - Math.max(dirtyMs, openedMs) > SYNCED_MS)
+      return `V1: what was written at ${dirtyMs} ms is not synced at ${nowMs} ms, and the volume is open since ${openedMs} ms`;
+  }
+  return null;
+}

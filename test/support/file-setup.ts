@@ -1,0 +1,16 @@
+// Runs before each file of the tests with real processes. Three processes run all these files, because loading what all of them share costs
+// most of a second. A test file fails if it leaves the environment, folder, umask or rights of its process changed. Libraries such as
+// Playwright change more. useHosts cleans what is outside of the process.
+
+import { changedSince, picture } from '@rsio/common/testing/process-picture';
+import { afterAll, expect } from 'vitest';
+
+const WATCHED = /^(?:process\.env\..*|folder|mask|rights)$/;
+
+const before = picture();
+
+// Vitest runs these hooks in reverse order, so this first hook runs after all other hooks of the file.
+afterAll(() => {
+  const changed = changedSince(before).filter((name) => WATCHED.test(name));
+  expect(changed, 'What this file leaves changed for those that run after it').toEqual([]);
+});

@@ -1,0 +1,51 @@
+// What each kind of volume can do: every operation is tried on every kind, with real daemons, and docs/OPERATING.md has the table of what came
+// out. A cell works, or is refused with the reason and a command, which is then followed. As root, because it needs XFS and a loop device. After an
+// intended change, UPDATE_TABLE=1 writes the table; then read the difference.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { expect, it } from 'vitest';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { needTool } from '../support/programs/programs.ts';
+import { KINDS } from './kinds.ts';
+import { followRemedies, OPERATIONS } from './operations.ts';
+import { Refused, TableScene, type TableVolume } from './table-scene.ts';
+import { type Cell, tableText, withTable } from './table-text.ts';
+
+const DOCUMENT = fileURLToPath(new URL('../../docs/OPERATING.md', import.meta.url));
+/** A remedy is a command, after the reason. */
+const REMEDY = /: .*\b(?:rsconfig|rsadm|volume) \w+|: .*--\w+/;
+
+const hosts = useHosts();
+
+it('every operation works on every kind of volume, or is refused with the reason and a command, as OPERATING.md says', async (context) => {
+  needPrograms(context, 'perl');
+  needTool(context, 'qemu-img', 'qemu-utils');
+  const scene = await TableScene.start(hosts, context);
+  const volumes: { readonly kind: string; readonly volume: TableVolume }[] = [];
+  for (const { title, make } of KINDS) volumes.push({ kind: title, volume: await make(scene) });
+  const all = volumes.map(({ volume }) => volume);
+  const cells: Cell[] = [];
+  const broken: string[] = [];
+  for (const { title, before, run, after } of OPERATIONS) {
+    await before?.(scene, all);
+    for (const { kind, volume } of volumes) {
+      const refusal = await run(scene, volume).then(
+        () => null,
+        (thrown: Error) => {
+          if (!(thrown instanceof Refused) || !REMEDY.test(thrown.message)) broken.push(`${title} of ${kind}: ${thrown.message}`);
+          return thrown.message;
+        },
+      );
+      cells.push({ operation: title, kind, volume: volume.name, refusal });
+    }
+    await after?.(scene, all);
+  }
+  expect(broken).toEqual([]);
+  await followRemedies(scene);
+  const document = readFileSync(DOCUMENT, 'utf8');
+  const made = withTable(document, tableText(KINDS, cells));
+  if (process.env['UPDATE_TABLE'] === undefined) expect(document).toBe(made);
+  else writeFileSync(DOCUMENT, made);
+});
