@@ -1,6 +1,7 @@
 // The faults of a simulated world: one after another, of any kind, on any route, process or storage, each for a while. All kinds occur in
 // every world; the world's shape says how often. Invariant: each fault that begins also ends, by itself or by `heal`.
 
+import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { type DurabilityCounts, DurabilityFaults } from './durability-faults.ts';
 import { type FaultKind, RouteFaults } from './route-faults.ts';
 import type { SimClient } from '../machines/sim-client.ts';
@@ -15,12 +16,15 @@ import { EVENT } from '../base/trace.ts';
 /** How often a step of a take-over is followed by a crash, and how soon. */
 const STEP_FAULT_CHANCE = 0.02;
 const STEP_FAULT_MS = 200;
+/** All is well only where a link carries a batch within the dead time (PROTOCOL): with less than the default of that, it loses this share at most. */
+const HEALED_LOSS_MAX = 0.01;
 
 export class SimFaults {
   private readonly own: FaultCounts = { faults: 0, processCrashes: 0, listenerCrashes: 0, machineCrashes: 0, clientCrashes: 0, pauses: 0 };
   private readonly durability: DurabilityFaults;
   private readonly targets: Targets;
   private readonly gapMs: number;
+  private readonly deadMs: number;
   private readonly kinds: readonly FaultKind[];
   private readonly weight: number;
   private readonly healing = new Set<() => void>();
@@ -28,10 +32,11 @@ export class SimFaults {
   readonly begun: Record<string, number> = {};
   isOver = false;
 
-  /** `gapMs`: mean time between two faults. */
-  constructor(targets: Targets, gapMs: number) {
+  /** `gapMs`: mean time between two faults; `deadMs`: after which silence a client gives a path up. */
+  constructor(targets: Targets, gapMs: number, deadMs: number) {
     this.targets = targets;
     this.gapMs = gapMs;
+    this.deadMs = deadMs;
     this.durability = new DurabilityFaults(targets, this);
     this.kinds = [
       ...new RouteFaults(targets, this).kinds,
@@ -80,6 +85,7 @@ export class SimFaults {
       // Silently lost bytes stay lost: the two ends must find that out and close those connections.
       route.stand('there', false);
       route.stand('back', false);
+      if (this.deadMs < DEAD_AFTER_MS) route.loseAtMost(HEALED_LOSS_MAX);
       route.goodSinceMs = Math.min(route.goodSinceMs, nowMs);
     }
     if (this.targets.random.chance(0.5)) this.leaveOneRoute();

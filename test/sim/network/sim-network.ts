@@ -25,7 +25,7 @@ export type Direction = 'there' | 'back';
 export class SimRoute {
   readonly localAddress: string;
   readonly address: string;
-  readonly usual: RouteShape;
+  usual: RouteShape;
   /** Of now. */
   shape: RouteShape;
   /** `refused`: connecting fails; `silent`: connecting times out. */
@@ -58,6 +58,13 @@ export class SimRoute {
     this.narrow[direction] = null;
     this.shape = this.usual;
     for (const link of this.living) link.hasten(direction);
+  }
+
+  /** From now on it loses at most this share of the packets. */
+  loseAtMost(share: number): void {
+    const { there, back } = this.usual.loss;
+    this.usual = { ...this.usual, loss: { there: Math.min(share, there), back: Math.min(share, back) } };
+    this.shape = this.usual;
   }
 
   bytesPerMs(direction: Direction): number {

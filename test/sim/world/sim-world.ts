@@ -112,6 +112,7 @@ export class SimWorld {
         takeOver: ({ users }) => this.rivals.takeOver(users),
       },
       this.shape.faultGapMs,
+      this.shape.times.deadMs,
     );
     this.rivals = new SimRivals(clock, random, clients, volumes, this.shape.rivalGapMs);
     this.judge = new Judge(this, this.breaches);
