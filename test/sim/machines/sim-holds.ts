@@ -227,7 +227,7 @@ export class SimHolds {
 
   private find({ claimant }: SimSession, request: OpenRequest): ServedVolume | null {
     if (isSnapshot(request.name)) return this.findSnapshot(claimant, request);
-    const volume = this.ports.machine.named(request.name);
+    const volume = this.ports.machine.meant(request);
     return volume === null || this.whyNotServed(volume, claimant, request) !== null ? null : served(volume);
   }
 

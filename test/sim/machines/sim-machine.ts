@@ -3,8 +3,8 @@
 
 import type { RsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { Holder } from '@rsio/protocol/wire/messages';
-import type { Hold, VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
+import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
+import { type Hold, meantVolume, type VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
 import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
 import type { PoolMachine } from '../pools/sim-pool.ts';
 import { SimStore, type StoreMachine, type StorePorts } from '../pools/sim-store.ts';
@@ -75,13 +75,12 @@ export class SimMachine {
       if (!volume.isPooled && this.whyNotServed(volume, holdersOf(volume.id)) === null) this.facts?.keep(served(volume), volume.stamp);
   }
 
-  /** The volume that has this name now. */
-  named(name: string): SimVolume | null {
-    const fixed = this.volumes.get(name);
-    if (fixed !== undefined) return fixed;
-    for (const volume of this.volumes.values())
-      if (volume.config?.name === name || (volume.replica !== null && volume.name === name)) return volume;
-    return null;
+  /** The volume that an OPEN means. */
+  meant(request: OpenRequest): SimVolume | null {
+    const { universe } = request;
+    const nameOf = ({ isPooled, config, name }: SimVolume): string => (isPooled ? (config?.name ?? '') : name);
+    const named = [...this.volumes.values()].map((volume) => ({ id: volume.id, name: nameOf(volume), universe, volume }));
+    return meantVolume(named, request)?.volume ?? null;
   }
 
   /** Why a volume that is held is not served; null: it is. */

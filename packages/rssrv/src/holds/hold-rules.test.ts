@@ -13,6 +13,7 @@ import {
   grantFor,
   type HeldVolumeFacts,
   type Hold,
+  meantVolume,
   NO_HOLDS,
   type VolumeHolds,
   withOpening,
@@ -409,5 +410,23 @@ describe.each([
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('the volume that an OPEN means', () => {
+  const [oracle, other] = [
+    { id: 'a', name: 'oracle', universe: 0 },
+    { id: 'b', name: 'other', universe: 0 },
+  ];
+  const meant = (name: string, resume: string | null, universe = 0) => meantVolume([oracle, other], { name, universe, resume });
+
+  test('is the one of its name and universe', () => {
+    expect([meant('oracle', null), meant('oracle', null, 1), meant('x', null)]).toEqual([oracle, null, null]);
+  });
+
+  test('is the one that the client had, if it resumes, whatever the name of that is now', () => {
+    for (const hold of ['3', 'readonly', 'shared', 'shared.4']) expect(meant('other', `a.${hold}`), hold).toBe(oracle);
+    expect(meant('oracle', 'gone.3'), 'one that is not there: whoever has the name is refused as taken').toBe(oracle);
+    expect(meant('x', 'gone.3')).toBeNull();
   });
 });

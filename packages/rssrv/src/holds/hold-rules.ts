@@ -196,11 +196,26 @@ export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number,
   return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
 }
 
+/** What follows the id of the volume. */
+const HOLD_OF_IDENTITY = /\.(?:readonly|shared|(?:shared\.)?\d+)$/;
+
 /** Identifies the content of a volume and the hold on it (docs/PROTOCOL.md, Verifier). */
 export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
   // Without the epoch, a client whose hold has ended could come back, and write what it has kept over what others have made of the volume.
   if (shared) return `${id}.shared.${hold.epoch}`;
   return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
+}
+
+/**
+ * Returns the volume that an OPEN means, or null. An OPEN that resumes means the volume that the client had, also if that has another name by
+ * now: the client must learn what has become of its hold.
+ */
+export function meantVolume<V extends { readonly id: string; readonly name: string; readonly universe: number }>(
+  served: readonly V[],
+  { name, universe, resume }: Pick<OpenRequest, 'name' | 'universe' | 'resume'>,
+): V | null {
+  const id = resume?.replace(HOLD_OF_IDENTITY, '');
+  return served.find((volume) => volume.id === id) ?? served.find((volume) => volume.name === name && volume.universe === universe) ?? null;
 }
 
 function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {

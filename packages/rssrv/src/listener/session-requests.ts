@@ -12,6 +12,7 @@ import type { Bandwidth } from '../bandwidth/bandwidth.ts';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
 import { type BridgeAnswer, type Bridges, systemBridges } from '../bridges/bridges.ts';
 import type { Fences } from '../fences/fences.ts';
+import { meantVolume } from '../holds/hold-rules.ts';
 import type { Holds } from '../holds/holds.ts';
 import { Opens } from '../holds/opens.ts';
 import type { Cloned } from '../moments/hold-messages.ts';
@@ -164,9 +165,7 @@ export class SessionRequests {
     const { holds, volumes, server, snapshots } = this.ports;
     return new Opens(holds, {
       find: (node, request) =>
-        isSnapshot(request.name)
-          ? snapshots.find(node, request)
-          : (offeredTo(node, volumes.served).find(({ name, universe }) => name === request.name && universe === request.universe) ?? null),
+        isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(offeredTo(node, volumes.served), request),
       notServed: (node, request) => {
         const failures = [...volumes.failures, ...this.ports.administration().failures];
         const whyNoSnapshot = isSnapshot(request.name) ? snapshots.whyMissing(node, request) : null;
