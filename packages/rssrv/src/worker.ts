@@ -11,7 +11,8 @@ import { type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
-import { type NowaitRead, systemNowaitRead } from './backends/io/nowait-read.ts';
+import { systemDropPages } from './backends/io/drop-pages.ts';
+import { systemNowaitRead } from './backends/io/nowait-read.ts';
 import { ThreadShares } from './backends/io/thread-shares.ts';
 import { RangeHelper, rangeScript } from './backends/ranges/range-helper.ts';
 import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './confinement/confine.ts';
@@ -21,7 +22,7 @@ import { FIGURES_INTERVAL_MS } from './statistics/limits.ts';
 import { type FromWorker, LISTENER_VERSION, type ToSession, type ToWorker, type WorkerLog } from './channel/channel.ts';
 import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
 import { type ListenerChannel, lineChannel, nodeChannel } from './channel/listener-channel.ts';
-import { SessionHost } from './workers/session-host.ts';
+import { SessionHost, type SessionHostPorts } from './workers/session-host.ts';
 
 /** What a confined process is given instead of rights. */
 interface Given {
@@ -32,9 +33,12 @@ interface Given {
   readonly unprotected: readonly string[];
 }
 
+/** System calls on files that Node does not have; null where this machine does not have them either. */
+type FileCalls = Pick<SessionHostPorts, 'nowait' | 'dropPages'>;
+
 class WorkerProcess {
   private readonly given: Given | null;
-  private readonly nowait: NowaitRead | null;
+  private readonly calls: FileCalls;
   private readonly channel: ListenerChannel;
   private readonly helper: RangeHelper;
   private readonly hosts = new Map<string, SessionHost>();
@@ -44,9 +48,9 @@ class WorkerProcess {
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
   private readonly threads = new ThreadShares(STORAGE_THREADS);
 
-  constructor(given: Given | null, nowait: NowaitRead | null, channel: ListenerChannel) {
+  constructor(given: Given | null, calls: FileCalls, channel: ListenerChannel) {
     this.given = given;
-    this.nowait = nowait;
+    this.calls = calls;
     this.channel = channel;
     this.helper = new RangeHelper({
       clock: systemClock,
@@ -121,7 +125,7 @@ class WorkerProcess {
   /** The listener reads the log from a pipe. Its end is noticed by the channel, and a broken pipe must not end this process before. */
   private firstLog({ node, level }: WorkerLog): DaemonLog {
     const log = openLog({ file: 'the pipe', node, level: level as LogLevel, open: () => PASSED_LOG, warn: () => undefined });
-    log.debug(`Reads: ${this.nowait === null ? 'their time decides' : 'the kernel says'} whether data is cached`);
+    log.debug(`Reads: ${this.calls.nowait === null ? 'their time decides' : 'the kernel says'} whether data is cached`);
     return log;
   }
 
@@ -141,7 +145,7 @@ class WorkerProcess {
       log: (this.log ??= this.firstLog(beginning.log)),
       helper: this.helper,
       threads: this.threads,
-      nowait: this.nowait,
+      ...this.calls,
       pools: this.pools,
       receiver: this.given?.receiver ?? null,
       isListenerThere: () => this.channel.isOpen(),
@@ -184,10 +188,10 @@ function exitSoon(code: number): void {
 
 endIfReplaced(process.env[LISTENER_VERSION]);
 // A confined process cannot read the files of koffi any more.
-const nowait = systemNowaitRead();
+const calls = { nowait: systemNowaitRead(), dropPages: systemDropPages() };
 const given = confined(process.argv[2]);
 const channel = given === null ? nodeChannel() : lineChannel();
-const worker = new WorkerProcess(given, nowait, channel);
+const worker = new WorkerProcess(given, calls, channel);
 worker.setName('rssrv: standby');
 channel.follow(
   (message, socket) => worker.receive(message, socket),

@@ -220,7 +220,7 @@ export class MirrorUser {
     else if (outcome?.done === true && outcome.error === null) oracle.flushed(covered);
     if (this.volume === volume) this.volume = null;
     // What the servers have not stored is repeated with a new attach.
-    if (this.isLast && outcome?.error === null && !outcome.already) this.isDone = true;
+    if (this.isLast && !force && outcome?.error === null && !outcome.already) this.isDone = true;
   }
 
   /** Reads all, and detaches in order. */

@@ -39,6 +39,7 @@ export class SimBackend implements Backend, Opening {
         const beganMs = process.monotonicMs();
         this.later(() => storage.syncs(this.descriptor, beganMs), end);
       },
+      (end) => this.later(() => storage.cache.dropPages(), end),
       () => undefined,
       (call) => void process.after(0, call),
     );

@@ -137,9 +137,19 @@ export class SimCache {
 
   /** The memory is reused: for this many of the lost sectors, reads return the disk's content. */
   evict(share: number): void {
+    this.drop(() => this.random.chance(share));
+  }
+
+  /** A server asks for it after a failed sync. */
+  dropPages(): void {
+    this.drop(() => true);
+  }
+
+  /** Of the lost sectors, reads return the disk's content if `isDropped`. */
+  private drop(isDropped: () => boolean): void {
     if (this.forgottenCount === 0) return;
     for (let at = this.forgotten.indexOf(1); at >= 0; at = this.forgotten.indexOf(1, at + 1)) {
-      if (this.random.chance(share)) this.disk.copy(this.content, at * SECTOR_BYTES, at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES);
+      if (isDropped()) this.disk.copy(this.content, at * SECTOR_BYTES, at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES);
     }
   }
 

@@ -10,6 +10,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../backends/io/served-volume.ts';
+import { systemDropPages } from '../backends/io/drop-pages.ts';
 import type { Backend } from '../backends/io/backend.ts';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import { RangeHelper, type RangeHelperPorts } from '../backends/ranges/range-helper.ts';
@@ -49,6 +50,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
     sleeps: ownSleeps,
     threads: new ThreadShares(STORAGE_THREADS),
     helper: new RangeHelper({ clock: systemClock, onLost: (reason) => lost.push(reason), ...helper }),
+    dropPages: systemDropPages(),
     onError: (operation, errno) => errors.push(`${operation} ${errno}`),
     errors,
     lost,

@@ -18,6 +18,7 @@ import { openBackend } from '../backends/open-backend.ts';
 import type { BackendPorts } from '../backends/files/backend-ports.ts';
 import type { RangeHelper } from '../backends/ranges/range-helper.ts';
 import { StorageErrorLog } from '../backends/storage-error-log.ts';
+import type { DropPages } from '../backends/io/drop-pages.ts';
 import type { NowaitRead } from '../backends/io/nowait-read.ts';
 import type { ThreadShares } from '../backends/io/thread-shares.ts';
 import { asVolumeError } from '../backends/files/opened-file.ts';
@@ -47,6 +48,8 @@ export interface SessionHostPorts {
   readonly threads: ThreadShares;
   /** Reads what is cached without waiting; null if this machine cannot. */
   readonly nowait: NowaitRead | null;
+  /** Drops what the kernel shows of a file; null if this machine cannot. */
+  readonly dropPages: DropPages | null;
   readonly pools: ConnectionPools;
   /** Takes the descriptors that the listener passes; null if this process opens files itself. */
   readonly receiver: DescriptorReceiver | null;
@@ -69,7 +72,7 @@ export class SessionHost {
   constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
     this.failedOpens = new RateLimitedLog(systemClock, ports.log, FAILED_OPENS_LOGGED_MAX);
-    const { log, helper, threads, nowait, pools } = ports;
+    const { log, helper, threads, nowait, dropPages, pools } = ports;
     this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
       clock: systemClock,
       log,
@@ -106,7 +109,7 @@ export class SessionHost {
           files = await this.filesOf(volume);
           const onGuess = (path: string): void =>
             log.debug(`Volume ${volume.name}: the file system of ${path} cannot read without waiting, so that the time of reads decides`);
-          const parts = { helper, threads, nowait, onGuess, onError, files: files ?? filesByPath };
+          const parts = { helper, threads, nowait, dropPages, onGuess, onError, files: files ?? filesByPath };
           const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
           return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
         } catch (thrown) {

@@ -9,6 +9,7 @@ import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 import { override } from '../../base/override.ts';
 import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
 import { SimSession } from '../../machines/sim-session.ts';
+import { SimCache } from '../../storage/sim-cache.ts';
 import type { Mutant, PrivateAs } from './mutant.ts';
 
 interface SessionInner {
@@ -43,6 +44,12 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     rule: 'V1',
     breaks: 'A failed sync is answered with its error and has no other effect',
     apply: () => override(VolumeSyncs, 'syncEnded', () => () => undefined),
+  },
+  {
+    name: 'lost-shown',
+    rule: 'V1',
+    breaks: 'After a failed sync the page cache shows what will never be on disk (in the simulated storage)',
+    apply: () => override(SimCache, 'dropPages', () => () => undefined),
   },
   {
     name: 'no-self-sync',

@@ -7,7 +7,7 @@ import { EXTENT } from '@rsio/protocol/wire/messages';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../io/backend.ts';
-import { FlushGate } from '../io/flush-gate.ts';
+import { FlushGate, forgetNothing } from '../io/flush-gate.ts';
 import type { BackendPorts } from '../files/backend-ports.ts';
 import type { IoEnd } from '../io/positioned-io.ts';
 import type { UnsyncedStore } from './unsynced-store.ts';
@@ -33,6 +33,7 @@ export class UnsyncedBackend implements Backend {
     // The gate needs no error callback, because `sync` and the inner backend report their own errors.
     this.gate = new FlushGate(
       (end) => this.sync(end),
+      forgetNothing,
       () => undefined,
     );
   }

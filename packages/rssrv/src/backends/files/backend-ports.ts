@@ -2,6 +2,7 @@
 // of their own, because the backend's caller gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
+import type { DropPages } from '../io/drop-pages.ts';
 import type { NowaitRead } from '../io/nowait-read.ts';
 import type { RangeHelper } from '../ranges/range-helper.ts';
 import type { ServedPart } from '../io/served-volume.ts';
@@ -18,6 +19,8 @@ export interface BackendPorts {
   readonly sleeps: () => number;
   /** Reads what is cached without waiting. By default, or if null, the time of each read decides (inline-policy.ts). */
   readonly nowait?: NowaitRead | null;
+  /** Drops what the kernel shows of a file, after a failed sync. Null if this machine cannot. */
+  readonly dropPages: DropPages | null;
   /** Called if the storage of a volume refuses `nowait`, so that time decides. */
   readonly onGuess?: (path: string) => void;
   readonly helper: RangeHelper;

@@ -216,6 +216,10 @@ test('full and failing storage each give their status and are reported', async (
         inline: null,
         cached: null,
         range: null,
+        dropPages: (descriptor, done) => {
+          errors.push(`pages of ${descriptor > 0 ? 'the file' : 'nothing'} dropped`);
+          done();
+        },
       },
       (operation, errno) => errors.push(`${operation} ${errno}`),
     );
@@ -231,7 +235,15 @@ test('full and failing storage each give their status and are reported', async (
   expect(await promised(failing).read(buffer, 0, 512, 0)).toBe(STATUS.IO_ERROR);
   expect(await promised(failing).flush()).toBe(STATUS.IO_ERROR);
   await failing.close();
-  expect(errors).toEqual(['write ENOSPC', 'write ENOSPC', 'zero ENOSPC', 'read EIO', 'read EIO', 'flush EINVAL']);
+  expect(errors).toEqual([
+    'write ENOSPC',
+    'write ENOSPC',
+    'zero ENOSPC',
+    'read EIO',
+    'read EIO',
+    'flush EINVAL',
+    'pages of the file dropped',
+  ]);
 });
 
 test('two slow calls send a file to the pool for a run of requests; memory never goes there', async () => {
@@ -324,6 +336,7 @@ test('a closed backend does not touch a file that was given its old descriptor n
       inline: new InlinePolicy(new FakeClock(), 'sync', () => 0),
       cached: null,
       range: null,
+      dropPages: null,
     },
     () => undefined,
   );

@@ -10,6 +10,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
 import { type CachedReads, NOT_SUPPORTED } from '../io/cached-reads.ts';
+import type { DropPages } from '../io/drop-pages.ts';
 import { FileEnd } from '../io/file-end.ts';
 import { FlushGate } from '../io/flush-gate.ts';
 import type { InlinePolicy } from '../io/inline-policy.ts';
@@ -44,6 +45,8 @@ export interface FileBackendParts {
   /** Called if the storage refuses to read without waiting. */
   readonly onGuess?: (() => void) | undefined;
   readonly range: RangeFile | null;
+  /** Null for storage without a disk, and where the machine cannot do it. */
+  readonly dropPages: DropPages | null;
 }
 
 /** Replaces the number of a closed descriptor, because the kernel may reuse that number for another file. */
@@ -74,6 +77,7 @@ export class FileBackend implements PartBackend {
     this.end = new FileEnd(parts.descriptor, parts.sizeBytes, parts.type !== 'block');
     this.gate = new FlushGate(
       (end) => this.sync(end),
+      (end) => this.forget(end),
       (errno) => onError('flush', errno),
     );
     this.ranges = new RangeOperations(parts.descriptor, parts.range);
@@ -232,6 +236,12 @@ export class FileBackend implements PartBackend {
       if (error === null) this.end.check(end);
       else end(errnoName(error) ?? 'EIO');
     });
+  }
+
+  private forget(end: () => void): void {
+    const { dropPages } = this.parts;
+    if (dropPages === null) end();
+    else dropPages(this.descriptor, end);
   }
 
   /**

@@ -75,6 +75,7 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
         cached: kind.inline === null ? null : cachedReads(volume.id, ports),
         onGuess: () => ports.onGuess?.(path),
         range,
+        dropPages: kind.isVolatile ? null : ports.dropPages,
       },
       ports.onError,
     );

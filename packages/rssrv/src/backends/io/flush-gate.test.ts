@@ -8,14 +8,16 @@ import type { IoEnd } from './positioned-io.ts';
 
 function gateWithSyncs() {
   const syncs: IoEnd[] = [];
+  const forgets: (() => void)[] = [];
   const errors: string[] = [];
   const gate = new FlushGate(
     (end) => syncs.push(end),
+    (end) => forgets.push(end),
     (errno) => errors.push(errno),
   );
   const answers: [string, Status][] = [];
   const flush = (name: string) => gate.flush((status) => answers.push([name, status]));
-  return { syncs, errors, answers, flush, gate };
+  return { syncs, forgets, errors, answers, flush, gate };
 }
 
 test('a flush requested while a sync runs is answered by a later sync, never by the running one', () => {
@@ -47,13 +49,17 @@ test('a flush requested from an answer does not start a second sync beside a run
 });
 
 test('after a failed sync no flush is answered OK, not even one that was already waiting', async () => {
-  const { syncs, errors, answers, flush, gate } = gateWithSyncs();
+  const { syncs, forgets, errors, answers, flush, gate } = gateWithSyncs();
   flush('a');
   flush('b');
   syncs[0]?.('EIO');
+  flush('c');
+  expect([answers, syncs.length], 'what the kernel has lost is not forgotten yet').toEqual([[], 1]);
+  forgets[0]?.();
   expect(answers).toEqual([
     ['a', STATUS.IO_ERROR],
     ['b', STATUS.IO_ERROR],
+    ['c', STATUS.IO_ERROR],
   ]);
   expect(await new Promise((resolve) => gate.flush(resolve))).toBe(STATUS.IO_ERROR);
   expect(syncs).toHaveLength(1);

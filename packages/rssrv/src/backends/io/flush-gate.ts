@@ -1,6 +1,7 @@
 // Runs one sync at a time for all waiting flushes (group commit). A flush that arrives during a sync waits for the next sync, because the
 // running sync may miss writes that the flush must cover. After a failed sync, all later flushes of this backend fail, too. The kernel
-// reports a lost write only once per descriptor, so the next sync would report success although data was lost.
+// reports a lost write only once per descriptor, so the next sync would report success although data was lost. It may also show lost writes
+// for a while. So a failed sync is answered only when `forget` has ended, after which reads show what is on disk (V1 in docs/PROTOCOL.md).
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
@@ -8,6 +9,7 @@ import { type IoEnd, statusOf } from './positioned-io.ts';
 
 export class FlushGate {
   private readonly sync: (end: IoEnd) => void;
+  private readonly forget: (end: () => void) => void;
   private readonly onError: (errno: string) => void;
   private readonly soon: (call: () => void) => void;
   private isRunning = false;
@@ -15,14 +17,17 @@ export class FlushGate {
   private failure: Status = STATUS.OK;
 
   /**
-   * `sync` must make durable every write that ended before `sync` was called. `soon` calls a function after the current call has returned.
+   * `sync` must make durable every write that ended before `sync` was called. `forget` drops what the kernel shows and will never write;
+   * `forgetNothing` where a backend below does that. `soon` calls a function after the current call has returned.
    */
   constructor(
     sync: (end: IoEnd) => void,
+    forget: (end: () => void) => void,
     onError: (errno: string) => void,
     soon: (call: () => void) => void = (call) => void setImmediate(call),
   ) {
     this.sync = sync;
+    this.forget = forget;
     this.onError = onError;
     this.soon = soon;
   }
@@ -42,18 +47,30 @@ export class FlushGate {
     this.waiting = [];
     this.isRunning = true;
     this.sync((errno) => {
-      this.isRunning = false;
       if (errno !== null) {
-        this.failure = statusOf(errno);
-        this.onError(errno);
-        // Fail the waiting flushes, too: the failed sync may have lost writes that these flushes must cover.
-        covered.push(...this.waiting);
-        this.waiting = [];
+        this.failed(errno, covered);
+        return;
       }
-      const status = this.failure;
+      this.isRunning = false;
       // Start the next sync before answering: an answer may request another flush, and only one sync may run at a time.
       if (this.waiting.length > 0) this.start();
-      for (const done of covered) done(status);
+      for (const done of covered) done(STATUS.OK);
     });
   }
+
+  private failed(errno: string, covered: readonly IoDone[]): void {
+    this.onError(errno);
+    this.forget(() => {
+      this.isRunning = false;
+      this.failure = statusOf(errno);
+      // Fail the waiting flushes, too: the failed sync may have lost writes that these flushes must cover.
+      const all = [...covered, ...this.waiting];
+      this.waiting = [];
+      for (const done of all) done(this.failure);
+    });
+  }
+}
+
+export function forgetNothing(end: () => void): void {
+  end();
 }

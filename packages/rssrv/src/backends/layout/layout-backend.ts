@@ -6,7 +6,7 @@
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
 import type { StorageEnd } from '../io/file-end.ts';
-import { FlushGate } from '../io/flush-gate.ts';
+import { FlushGate, forgetNothing } from '../io/flush-gate.ts';
 import { type IoEnd, SHORT_READ, statusOf } from '../io/positioned-io.ts';
 import type { ThreadLane } from '../io/thread-shares.ts';
 import { mergedExtents } from './layout-extents.ts';
@@ -29,6 +29,7 @@ export class LayoutBackend implements Backend {
   private readonly left: () => void;
   private readonly gate = new FlushGate(
     (end) => this.syncAll(end),
+    forgetNothing,
     // The backends of the files have reported the error.
     () => undefined,
   );
