@@ -8,7 +8,7 @@ import { type JudgedPath, type JudgedRequest, type JudgedSlots, MOVED_WITHIN_MS,
 
 const TIMES = { heartbeatMs: 1000, suspectMs: 200, deadMs: 3000 };
 const BODY_BYTES = 8192;
-const REQUEST = { attachment: {} };
+const REQUEST = { attachment: {}, bodyBytes: BODY_BYTES };
 
 interface Fields {
   readonly number: number;
@@ -91,9 +91,11 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
     [null, 'nothing'],
   ] as const) {
     const judge = new TrunkJudge(TIMES, BODY_BYTES);
-    const request = { attachment };
+    const request = { attachment, bodyBytes: BODY_BYTES };
     expect(watch((nowMs) => judge.look([silent, busy(nowMs)], later(nowMs, request), nowMs), 0, endMs) ?? 'nothing').toContain(said);
   }
+  // The other path is idle, and so slow that waiting is better.
+  expect(run((nowMs) => [silent, path({ number: 2, lastProofMs: nowMs, bytesPerMs: BODY_BYTES / endMs })], 1)).toBeNull();
   // The other path shows nothing either, or is full of earlier requests.
   expect(run(() => [silent, path({ number: 2 })], 1)).toBeNull();
   expect(run((nowMs) => [silent, busy(nowMs)], 1)).toBeNull();

@@ -23,6 +23,7 @@ export interface JudgedPath extends PathPicture {
 export interface JudgedRequest {
   /** null: it is none for data, and may go before all others. */
   readonly attachment: object | null;
+  readonly bodyBytes: number;
 }
 
 export interface JudgedSlots {
@@ -84,12 +85,15 @@ export class TrunkJudge {
       if (request === null || well.length === 0 || isOn(heard, slots.copiesOf(slot))) this.waiting.delete(slot);
       else if (this.waiting.get(slot)?.request !== request) this.waiting.set(slot, { request, sinceMs: nowMs });
     }
-    const isIdle = well.some(({ load }) => load.requests === 0);
-    for (const [slot, { sinceMs }] of this.waiting) {
-      if (nowMs - sinceMs <= MOVED_WITHIN_MS || !(isIdle || newestMs > sinceMs)) continue;
+    // A path that nothing is out on should have had the request if that would be answered by now: a slow one is no better than waiting.
+    const idle = well.filter(({ load }) => load.requests === 0);
+    for (const [slot, { request, sinceMs }] of this.waiting) {
+      const waitsMs = nowMs - sinceMs;
+      if (waitsMs <= MOVED_WITHIN_MS) continue;
+      if (newestMs <= sinceMs && !idle.some(({ load }) => takesMs(load, request.bodyBytes) < waitsMs)) continue;
       this.waiting.delete(slot);
       const others = well.map(({ number }) => number).join(', ');
-      return `a request waits for ${Math.round(nowMs - sinceMs)} ms for silent paths (${slots.copiesOf(slot).join(', ')}) while others (${others}) deliver`;
+      return `a request waits for ${Math.round(waitsMs)} ms for silent paths (${slots.copiesOf(slot).join(', ')}) while others (${others}) deliver`;
     }
     return null;
   }
@@ -119,8 +123,7 @@ export class TrunkJudge {
       else if (this.idle.get(number)?.usedMs !== usedMs) this.idle.set(number, { usedMs, sent: null });
       const idle = this.idle.get(number);
       if (idle === undefined || nowMs - usedMs < RATE_PROBE_IDLE_MS) continue;
-      const takesMs = Math.max(completionMs(load, this.bodyBytes, 0), completionMs(load, 0, this.bodyBytes));
-      if (takesMs > RATE_PROBE_MAX_MS) idle.sent = null;
+      if (takesMs(load, this.bodyBytes) > RATE_PROBE_MAX_MS) idle.sent = null;
       else idle.sent ??= this.sent;
       const sent = this.sent - (idle.sent ?? this.sent);
       if (sent <= PROBES_PER_PATH * RATE_PROBE_SHARE * paths.length) continue;
@@ -140,6 +143,11 @@ export class TrunkJudge {
 /** When data was last in flight on it. */
 function usedMsOf({ receiving, sending }: PathPicture['load']): number {
   return Math.max(receiving.lastUsedMs, sending.lastUsedMs);
+}
+
+/** The client's own estimate. */
+function takesMs(load: PathPicture['load'], bodyBytes: number): number {
+  return Math.max(completionMs(load, bodyBytes, 0), completionMs(load, 0, bodyBytes));
 }
 
 function isOn(paths: readonly JudgedPath[], copies: readonly number[]): boolean {

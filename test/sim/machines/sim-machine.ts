@@ -78,8 +78,9 @@ export class SimMachine {
   /** The volume that an OPEN means. */
   meant(request: OpenRequest): SimVolume | null {
     const { universe } = request;
-    const nameOf = ({ isPooled, config, name }: SimVolume): string => (isPooled ? (config?.name ?? '') : name);
-    const named = [...this.volumes.values()].map((volume) => ({ id: volume.id, name: nameOf(volume), universe, volume }));
+    // A removed volume of a pool has no config.
+    const served = [...this.volumes.values()].filter(({ isPooled, config }) => !isPooled || config !== null);
+    const named = served.map((volume) => ({ id: volume.id, name: volume.config?.name ?? volume.name, universe, volume }));
     return meantVolume(named, request)?.volume ?? null;
   }
 
