@@ -39,7 +39,11 @@ export class SimBackend implements Backend, Opening {
         const beganMs = process.monotonicMs();
         this.later(() => storage.syncs(this.descriptor, beganMs), end);
       },
-      (end) => this.later(() => storage.cache.dropPages(), end),
+      // A process that is killed before that leaves the pages as they are (N5 in docs/GUARANTEES.md), which is not simulated.
+      (end) => {
+        storage.cache.dropPages();
+        end();
+      },
       () => undefined,
       (call) => void process.after(0, call),
     );

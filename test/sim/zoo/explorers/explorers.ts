@@ -11,6 +11,7 @@ import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
 import { rereadWorld } from './reread-worlds.ts';
+import { lostPageWorld } from './lost-page-worlds.ts';
 import { syncWorld } from './sync-worlds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
@@ -29,6 +30,7 @@ export type Explorer =
   | 'moments'
   | 'rereads'
   | 'given-up'
+  | 'lost-pages'
   | 'syncs';
 
 /** Worlds of an explorer take milliseconds: a mutant that passes this many of them has survived. */
@@ -39,6 +41,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();
     if (explorer === 'given-up') return givenUpWorld(seed);
+    if (explorer === 'lost-pages') return lostPageWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);

@@ -112,17 +112,6 @@ const LISTENER_SIDE: readonly Mutant[] = [
       }),
   },
   {
-    name: 'resume-by-name',
-    rule: 'H2',
-    breaks: 'An OPEN that resumes means whatever volume has the name now (in the simulated listener)',
-    apply: () =>
-      override<SimMachine, [OpenRequest], unknown>(
-        SimMachine,
-        'meant',
-        (original) => (self, request) => original(self, { ...request, resume: null }),
-      ),
-  },
-  {
     name: 'resume-ungated',
     rule: 'H2',
     breaks: 'A client that returns after a loss gets a new hold if the volume is free by then',

@@ -9,7 +9,6 @@ import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 import { override } from '../../base/override.ts';
 import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';
 import { SimSession } from '../../machines/sim-session.ts';
-import { SimCache } from '../../storage/sim-cache.ts';
 import type { Mutant, PrivateAs } from './mutant.ts';
 
 interface SessionInner {
@@ -48,8 +47,18 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     name: 'lost-shown',
     rule: 'V1',
-    breaks: 'After a failed sync the page cache shows what will never be on disk (in the simulated storage)',
-    apply: () => override(SimCache, 'dropPages', () => () => undefined),
+    breaks: 'After a failed sync, reads show for a while what will never be on disk',
+    explorer: 'lost-pages',
+    apply: () =>
+      override<{ forget: (end: () => void) => void }, [string, readonly IoDone[]], void>(
+        FlushGate,
+        'failed',
+        (original) =>
+          (self, ...failed) => {
+            self.forget = (end) => end();
+            original(self, ...failed);
+          },
+      ),
   },
   {
     name: 'no-self-sync',

@@ -1,0 +1,55 @@
+// The flushes of production code over the simulated page cache, in which write-back fails at times: processes write, flush and end, one after the
+// other, and lost pages are evicted at any moment (V1). Invariant: once a failed flush is answered, a sector that nobody writes shows one content.
+
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { FlushGate } from '@rsio/rssrv/backends/io/flush-gate';
+import { SimCache } from '../../storage/sim-cache.ts';
+
+const [STEPS, SECTORS] = [60, 8];
+
+/** Returns what is wrong in the world of this seed; null: nothing is. */
+export function lostPageWorld(seed: number): string | null {
+  const random = new SeededRandom(seed);
+  const cache = new SimCache(SECTORS, random);
+  const newGate = (): FlushGate => {
+    const descriptor = cache.open();
+    return new FlushGate(
+      (end) => {
+        if (random.chance(0.3)) cache.writeBackFails();
+        else cache.writeBack();
+        end(cache.tell(descriptor));
+      },
+      (end) => {
+        cache.dropPages();
+        end();
+      },
+      () => undefined,
+      (call) => call(),
+    );
+  };
+  let gate = newGate();
+  /** By sector: its content when a flush failed; null: it was written since, or none has failed. */
+  let shown: (Buffer | null)[] = Array.from({ length: SECTORS }, () => null);
+  const content = (sector: number): Buffer => cache.content.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
+  for (let step = 1; step <= STEPS; step++) {
+    const sector = random.int(0, SECTORS - 1);
+    if (random.chance(0.6)) {
+      cache.change(sector * SECTOR_BYTES, SECTOR_BYTES, Buffer.alloc(SECTOR_BYTES, step), 0);
+      shown[sector] = null;
+    } else if (random.chance(0.5)) {
+      cache.evict(0.5);
+    } else {
+      gate.flush((status) => {
+        if (status === STATUS.OK) return;
+        shown = shown.map((_, at) => Buffer.from(content(at)));
+        // The listener revokes the handle, and the next one has a gate of its own.
+        gate = newGate();
+      });
+    }
+    const changed = shown.findIndex((known, at) => known?.equals(content(at)) === false);
+    if (changed >= 0) return `V1: sector ${changed} shows other content at step ${step} than when a failed flush was answered`;
+  }
+  return null;
+}
