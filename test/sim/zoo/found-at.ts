@@ -89,7 +89,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [334, ['attach-beside-leaving']],
   [353, ['group-in-part']],
   [355, ['reads-in-resend']],
-  [362, ['source-unflushed', 'revoke-unasked']],
+  [362, ['revoke-unasked']],
   [365, ['revoke-unawaited']],
   [390, ['settle-reachable']],
   [484, ['diff-unsynced']],
@@ -97,6 +97,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [609, ['moved-without-rest']],
   [768, ['fence-late']],
   [875, ['opened-while-removed']],
+  [1014, ['source-unflushed']],
 ];
 
 /** The same for mutants that an explorer finds: the seed is one of its worlds. */
