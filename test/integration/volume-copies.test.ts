@@ -116,7 +116,8 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   expect(statSync(copy).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
   expect(readdirSync(path.dirname(snapshotOf('monday'))).filter((name) => name.startsWith('copy-'))).toEqual([]);
   expect(readdirSync(path.join(slow, 'moving'))).toEqual([]);
-  // A client may copy a snapshot, and attaches the copy.
+  // A client may copy a snapshot, and attaches the copy. Its path has been down since the kill.
+  await host.pathsUp(1);
   await host.rsconfigWell('volume', 'copy', 'db@monday', 'third', '--pool', 'slow', '--wait');
   await host.rsconfigWell('-a', 'third');
   const third = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/third');
