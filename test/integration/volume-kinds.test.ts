@@ -14,6 +14,8 @@ import { report } from '../support/programs/report.ts';
 import { verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 
 const MIB = 1024 * 1024;
+/** Until each path has carried requests. */
+const FIO_RUNS_MAX = 5;
 
 const hosts = useHosts();
 
@@ -53,12 +55,10 @@ it('paths = all: every interface of the client has a path to every interface of 
   await client.start('rsiod');
   await client.pathsUp(4);
   await client.rsconfigWell('-a');
-  await verifyWithFio(context, client, 'oracle', 'osl:oracle@0');
-  const { paths } = await client.call('stats', {});
-  expect(
-    paths.filter(({ requests }) => requests > 50),
-    'paths that carried requests',
-  ).toHaveLength(4);
+  const carrying = async (): Promise<number> => (await client.call('stats', {})).paths.filter(({ requests }) => requests > 50).length;
+  // A path that was slow for a moment on a busy machine gets its share later.
+  for (let runs = 0; runs < FIO_RUNS_MAX && (await carrying()) < 4; runs++) await verifyWithFio(context, client, 'oracle', 'osl:oracle@0');
+  expect(await carrying(), 'paths that carried requests').toBe(4);
 });
 
 it('a memory volume', async (context) => {
