@@ -9,6 +9,7 @@ import { encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-data
 import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { type RawAddress, RawClient } from '../../support/peers/raw-peer.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
 
 export interface HostileTarget {
   readonly server: RawAddress;
@@ -36,6 +37,7 @@ export interface HostileCounts {
 
 const TICK_MS = 20;
 const MS_PER_SECOND = 1000;
+const LOGIN_MS = 5000;
 /** Addresses for wrong proofs, which are soon refused at once, and for peers with a key: no other peer uses these, so that they get far. */
 const GUESSERS = 4;
 const INSIDERS = 4;
@@ -81,7 +83,12 @@ export class HostilePeers {
 
   async start(perSecond: number): Promise<void> {
     const { from, node, nodekey, namespaceid } = this.target;
-    this.insider = await RawClient.login(this.target.server, { node, nodekey, namespaceid });
+    // An earlier attack may have left the server without a place for unproven connections.
+    this.insider = await waitFor(
+      () => RawClient.login(this.target.server, { node, nodekey, namespaceid }),
+      LOGIN_MS,
+      'The insider is let in',
+    );
     for (const address of from.slice(0, 4)) {
       const socket = dgram.createSocket('udp4');
       socket.on('error', () => undefined);
