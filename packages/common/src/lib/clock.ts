@@ -11,19 +11,45 @@ export interface Clock {
   monotonicMs(): number;
   /** Milliseconds since 1970-01-01 UTC; may jump. */
   wallMs(): number;
-  /** Calls `fire` once, `delayMs` from now, unless the timer is cancelled first. */
+  /** Calls `fire` once, `delayMs` from now or later, never earlier, unless the timer is cancelled first. */
   after(delayMs: number, fire: () => void): Timer;
   /** Calls `fire` once, after the current code returns and before the next event. */
   soon(fire: () => void): void;
 }
 
+/** The longest delay of Node's timers. They fire at once if they get a longer one. */
+const NODE_TIMER_MAX_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
-  after(delayMs, fire) {
-    const timeout = setTimeout(fire, delayMs);
-    return { cancel: () => clearTimeout(timeout) };
-  },
+  after: (delayMs, fire) => new SystemTimer(delayMs, fire),
   // Use nextTick, because each call of queueMicrotask would allocate an async resource and a bound function.
   soon: (fire) => process.nextTick(fire),
 };
+
+/** Node counts whole milliseconds from the start of its event loop's turn, so its timers may fire more than 1 ms early. */
+class SystemTimer implements Timer {
+  private readonly dueMs: number;
+  private readonly fire: () => void;
+  private timeout: NodeJS.Timeout;
+  private readonly look = (): void => {
+    const leftMs = this.dueMs - performance.now();
+    if (leftMs <= 0) this.fire();
+    else this.timeout = setTimeout(this.look, nodeDelay(leftMs));
+  };
+
+  constructor(delayMs: number, fire: () => void) {
+    this.dueMs = performance.now() + delayMs;
+    this.fire = fire;
+    this.timeout = setTimeout(this.look, nodeDelay(delayMs));
+  }
+
+  cancel(): void {
+    clearTimeout(this.timeout);
+  }
+}
+
+function nodeDelay(delayMs: number): number {
+  return Math.min(Math.ceil(delayMs), NODE_TIMER_MAX_MS);
+}
