@@ -47,7 +47,10 @@ export class Copier {
   private othersUnderWay = 0;
   private whenIdle: (() => void) | null = null;
   private turn = 0;
+  /** Nothing is settled before this time, because a piece failed. */
   private settleFromMs = 0;
+  /** The same for flushes of what is copied, because one failed. */
+  private flushFromMs = 0;
   private clearFromMs = 0;
   private rotateAtMs = 0;
   private hasToldSettled = false;
@@ -110,6 +113,8 @@ export class Copier {
   /** A user's READ waits for an unsettled region. */
   hurry(region: number): void {
     this.settle.hurry(region);
+    // It does not wait for one that cannot be read, whose wait may be long.
+    if (!this.unreadable.has(region)) this.settleFromMs = Math.min(this.settleFromMs, this.clock.monotonicMs() + COPY_RETRY_MS);
     this.wantPump();
   }
 
@@ -199,11 +204,19 @@ export class Copier {
     if (!survey.isComplete) return;
     this.startPieces(nowMs);
     this.startFlush(nowMs);
+    this.wakeToRetry(nowMs);
     this.startCheckpoints();
     this.tellCaughtUp(view, nowMs);
     this.startClearing(view, nowMs);
     if (!this.hasToldSettled && this.isSettled) this.events.allSettled();
     this.hasToldSettled = this.isSettled;
+  }
+
+  /** Failures follow each other, and each moves the time of its retry: the timer of an earlier one may have fired before that. */
+  private wakeToRetry(nowMs: number): void {
+    if (this.settleFromMs > nowMs) this.wakeAt(this.settleFromMs);
+    if (this.flushFromMs > nowMs) this.wakeAt(this.flushFromMs);
+    for (const { failedUntilMs } of this.returning.values()) if (failedUntilMs > nowMs) this.wakeAt(failedUntilMs);
   }
 
   // --- what the plans have to know
@@ -386,11 +399,8 @@ export class Copier {
     work.pieceEnded(piece, result === 'copied');
     const wasReadable = this.unreadable.first === null;
     if (result === 'copied') this.unreadable.copied(piece);
-    else if (result !== 'void') {
-      const untilMs = this.clock.monotonicMs() + (result === 'unreadable' ? this.unreadable.failed(piece) : COPY_RETRY_MS);
-      work.failed(untilMs);
-      this.wakeAt(untilMs);
-    }
+    else if (result !== 'void')
+      work.failed(this.clock.monotonicMs() + (result === 'unreadable' ? this.unreadable.failed(piece) : COPY_RETRY_MS));
     if (wasReadable !== (this.unreadable.first === null)) this.events.readableChanged();
     this.wantPump();
   }
@@ -399,15 +409,12 @@ export class Copier {
 
   private startFlush(nowMs: number): void {
     const { members } = this;
-    if (members === null || nowMs < this.settleFromMs) return;
+    if (members === null || nowMs < this.flushFromMs) return;
     const flush = this.settle.nextFlush();
     if (flush === null) return;
     this.othersUnderWay++;
     flushAll(this.io, members, (isFlushed) => {
-      if (!isFlushed) {
-        this.settleFromMs = this.clock.monotonicMs() + COPY_RETRY_MS;
-        this.wakeAt(this.settleFromMs);
-      }
+      if (!isFlushed) this.flushFromMs = this.clock.monotonicMs() + COPY_RETRY_MS;
       // What has diverged since the last turn must not count as settled.
       if (this.survey !== null) this.drainDiverged(this.survey);
       for (const region of this.settle.flushEnded(flush, isFlushed)) {

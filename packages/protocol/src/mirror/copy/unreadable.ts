@@ -21,6 +21,10 @@ export class Unreadable {
     return null;
   }
 
+  has(region: number): boolean {
+    return this.ranges.has(region);
+  }
+
   /** Returns the time to wait. */
   failed({ region, beginBytes, endBytes }: PieceRange): number {
     const before = this.ranges.get(region)?.failures ?? 0;
