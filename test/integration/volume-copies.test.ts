@@ -92,6 +92,13 @@ function programOf(parent: number): number | null {
   return null;
 }
 
+/** False if the client has not sent again yet what a killed server may have lost. */
+async function isCopied(host: Host, name: string, file: string): Promise<boolean> {
+  const { code, stderr } = await host.rsadm('volume', 'copy', name, file, '--wait');
+  if (code !== 0) expect(stderr).toContain(`has not yet sent again the last writes of volume ${name}`);
+  return code === 0;
+}
+
 async function jobs(): Promise<JobView[]> {
   return (JSON.parse(await host.rsadmWell('jobs', '--json')) as { jobs: JobView[] }).jobs;
 }
@@ -150,7 +157,7 @@ it('files and NBD servers get a copy by qemu-img, which has no rights, and it st
   await host.rsadmWell('jobs', 'cancel', '1');
   await waitFor(async () => (await jobs())[0]!.endedMs !== null, WAIT_MS, 'The copy ends');
   expect([(await jobs())[0]!.state, readdirSync(backup), programOf(host.pid('rssrv'))]).toEqual(['cancelled', [], null]);
-  await host.rsadmWell('volume', 'copy', 'db', qcow2, '--wait');
+  await waitFor(() => isCopied(host, 'db', qcow2), WAIT_MS, 'The client is back since the kill, and the volume is copied');
   expect(readdirSync(backup)).toEqual(['db.qcow2']);
   await isSame('qcow2', qcow2);
   const raw = path.join(backup, 'db.raw');

@@ -145,12 +145,13 @@ test('everything can be read, sorted and filtered without script', async () => {
   expect(await page.locator('.finding').count()).toBe(4);
   expect(await page.locator('figure svg path').count()).toBeGreaterThan(5);
   await page.locator('#volumes').getByRole('link', { name: 'Read', exact: true }).click();
-  expect(new URL(page.url()).search).toBe('?volumes=-read');
+  await page.waitForURL(({ search }) => search === '?volumes=-read');
   await page.getByLabel('Name, server, pool or client').fill('wiki');
   await page.getByRole('button', { name: 'Filter' }).click();
-  expect(new URL(page.url()).searchParams.get('volumes')).toBe('-read');
+  await page.waitForURL(({ searchParams }) => searchParams.get('volumes') === '-read' && searchParams.size > 1);
   expect(await page.locator('#volumes tbody tr').count()).toBe(18);
   await page.locator('#volumes tbody a').first().click();
+  await page.waitForURL(({ pathname }) => pathname !== '/');
   expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(/^Volume wiki-/);
 });
 

@@ -8,6 +8,7 @@ import { live } from '@rsio/protocol/testing/mirror-copy-lives';
 import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
+import { copiedSourceWorld } from './copied-source-worlds.ts';
 import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
 import { rereadWorld } from './reread-worlds.ts';
@@ -18,7 +19,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 /** `walks`: test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a
  * replica that is larger. `maps`: the intent map of a replica. `limits`: seeds with limits.
  * `moments`: the data path with snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are
- * abandoned while they are answered. `syncs`: the syncs that a server makes on its own. */
+ * abandoned while they are answered. `syncs`: the syncs that a server makes on its own.
+ * `copied-sources`: a piece that is copied from storage that loses content. */
 export type Explorer =
   | 'walks'
   | 'data'
@@ -31,6 +33,7 @@ export type Explorer =
   | 'rereads'
   | 'given-up'
   | 'lost-pages'
+  | 'copied-sources'
   | 'syncs';
 
 /** Worlds of an explorer take milliseconds: a mutant that passes this many of them has survived. */
@@ -42,6 +45,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();
     if (explorer === 'given-up') return givenUpWorld(seed);
     if (explorer === 'lost-pages') return lostPageWorld(seed);
+    if (explorer === 'copied-sources') return copiedSourceWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);

@@ -239,6 +239,7 @@ const SIMULATED: readonly Mutant[] = [
   {
     name: 'source-unflushed',
     rule: 'M12',
+    explorer: 'copied-sources',
     breaks: 'What a source shows is copied before a flush has said that its storage has lost nothing',
     apply: () => override<PieceInner, [string, string], void>(PieceRun, 'confirm', () => (self, source) => self.write(source)),
   },
