@@ -3,6 +3,37 @@
 // changes; `pump` then sends everything that can be sent, in one batch for each path. Invariants: the client's part of the rules S5, S6 and
 // S9 in docs/PROTOCOL.md.
 
+// Design.
+// There is one trunk for each server, and one pump for each trunk. The pump runs once, when the current event has been handled, so that
+// all requests of one event, from all volumes, leave in one batch for each path.
+//
+//   submit; bytes received; output drained; a path is up, suspect or closed; paths were checked
+//        | record, then wantPump
+//        v
+//   pump   1  FENCE for dead paths            fences.ts           S5    on the path that would answer first
+//          2  REVOKE for abandoned handles    handle-fences.ts    S11   on the path that would answer first
+//          3  send again, control, late, new  dispatcher.ts       S2    scheduler.ts chooses the path
+//          4  flush: the batch of each path leaves
+//
+//   begin, join --> live --silent while another path delivers--> suspect          its requests are sent again on good paths
+//                    | ^                                          |   |
+//                    | '---------- an answer or a PONG -----------'   |
+//                    v                                                v
+//                   dead <---- silent too long, reset, closed --------'           its requests are sent again
+//                    | FENCED, or WELCOME of a join that named it, or a new session
+//                    v
+//                  fenced: nothing sent on it can begin any more                  its slots are free when their results are there
+//
+// liveness.ts judges paths, and the trunk decides what a path's end means. The dispatcher decides which request goes where, and
+// attachment.ts decides what a volume may send now.
+//
+// Never done here:
+// - A closed path frees no slot; only FENCED or a new session does (S5). A reset or a time-out proves nothing about the server.
+// - I/O does not fail because a path or session is lost. It waits, and the stall policy of its volume decides for how long. Only I/O of a
+//   volume that was closed meanwhile ends, with OUTCOME_UNKNOWN. OPEN, CLOSE and ADMIN of the old session end with STALE.
+// - Two sessions never exist side by side. One connection at a time proves itself as `first`, and `begin` closes all paths of the old one.
+// - The trunk opens no connections. path-supervisor.ts does, and asks `present` how its connection proves itself.
+
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
 import { HEARD_HEARTBEATS } from './limits.ts';

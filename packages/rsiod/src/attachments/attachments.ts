@@ -1,6 +1,38 @@
-// Attaches and detaches volumes, and makes the frontends show them. Invariant: a volume enters the list of attached volumes when the server
-// has opened the volume. A volume leaves the list when the volume is lost, or after the final flush of a detach. The final flush of a
-// forced detach may fail.
+// Attaches and detaches volumes, and makes the frontends show them. Invariant: a volume enters the list of attached volumes when its server
+// has opened it, or when its mirror takes I/O. A volume leaves the list when it is lost, or after the final flush of a detach. A forced
+// detach goes on if this flush fails, and does without it while nothing can be sent.
+
+// Design.
+// This class owns the list of attached volumes, and the order of the steps by which a volume enters and leaves the list. Other modules do
+// the steps: offers.ts chooses the volume that a name means, openings.ts and mirrors/ open it, frontends/ show it, final-flush.ts flushes
+// it. Commands, the configuration and a restart take the same way.
+//
+//   attach (command) | attachWanted (key `attach`) | attachAgain (attached before a restart)
+//     | offers.ts: which volume? If it is attached already: done, or E_IN_USE in another mode
+//     v
+//   opening ------ granted, or the mirror serves -----> attached ----> shown by its frontends
+//     | one at a time for each volume:                   |    |              | no device can be made:
+//     | an equal request shares the result,              |    |              v it is detached by force
+//     | another one waits for its end                    |    '-- lost: refused for good, or taken --> out of the list
+//     v                                                  v
+//   error: E_HELD, E_TIMEOUT ...             leaving, one at a time for each volume
+//                                              1  in use, or no path: refused without force
+//                                              2  hide the device, refuse users' new I/O
+//                                              3  last flush; if it fails without force: I/O is admitted, the device is shown again
+//                                              4  out of the list
+//                                              5  CLOSE, or the end of a mirror; if that fails without force: an error all the same
+//
+// `detached` names the volumes that a command has detached or that this client has lost, but no snapshots. `attachWanted` leaves them alone
+// until they are attached again.
+//
+// Rules of docs/PROTOCOL.md: CLOSE ends the hold (H1). A forced detach abandons what is in flight, so that nothing of it runs in a later
+// attachment (E1, S11). A mirror ends clean only after its last flush (M13). A snapshot that has replaced the attached one of its name is
+// not attached again in its place (N3).
+//
+// Never done here:
+// - No volume is taken over unless a request names it. The configuration and a restart never take over.
+// - Two volumes of one namespace, name and universe are never attached together.
+// - No opening, last flush or CLOSE is awaited without a limit, and `stop` has one for all of them.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';

@@ -1,6 +1,33 @@
 // Drives one attached mirror: executes the orders of the decider (protocol/mirror/membership), and tells it what has happened. Opens the
 // replicas through the openers of their servers, and ends the patience with those that do not answer. Invariants: events reach the decider
-// one after the other, never from within an event of a trunk. A replica has one session at a time; what an older one reports is ignored.
+// one after the other, and except for answers to votes never from within an event of a trunk. A replica has one session at a time; what an
+// older one reports is ignored.
+
+// Design.
+// The decider knows neither time nor trunks, and the data path knows no votes. The driver stands between them: it turns what happens into
+// events, and orders into calls. What can be decided without a clock belongs to the decider, which the explorer (test/mirrors) searches.
+//
+//   servers connected and lost (look) -----.
+//   answers to votes (vote-calls.ts) ------|
+//   replicas opened, failed, lost ---------|                                  .--> vote: one at a time to each server
+//   patience over, replica returned -------+--> queue --> decider --> orders -|--> open, give-up: opener and data path
+//   a replica has grown -------------------|    one event at a time           |--> grow: replica-growth.ts (M21)
+//   caught up, flushed; wishes ------------|                                  |--> serve, view: data path and copier
+//   retry, from a timer -------------------'                                  '--> wished, detached, end: the owner
+//
+//   none --order `open`--> opening --granted--> open --large enough--> used: the data path has it      the session of a replica
+//    ^                       |                   |                      |
+//    |                       |                   '--too small: grows----^
+//    '-- give-up, lost, failed, stop: the data path gives it up, and CLOSE is sent unless the server has refused it
+//
+// Rules of docs/PROTOCOL.md: the patience before a removal (M11), the new start of a replica that is not in sync yet when its storage may
+// have lost copies (M12), the confirmation of a term by voters (M15), the end after a higher term (M16), and growing before use (M21).
+//
+// Never done here:
+// - No replica is removed. The end of the patience is an event, and the decider may keep the replica all the same.
+// - The driver repeats no vote by itself. A vote that has no answer is null to the decider, which asks again later.
+// - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
+// - After `stop`, no event reaches the decider and no order is executed, whatever trunks still report.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { Attachment } from '@rsio/protocol/client/attachment';

@@ -2,6 +2,34 @@
 // most one session, and a new session begins only when no request from the old session is running. Each session has a secret that
 // authenticates further paths.
 
+// Design.
+// The listener proves clients and carries no data; workers execute requests and admit no client. This class is the seam: it decides which
+// session a proven socket joins, and what must have ended before a session begins. What S9 says about requests of an old session depends on
+// the order of the steps below, so that they are one function, `beginSession`.
+//
+//   proven socket -- fenced, or plain where TLS is required --> refused
+//     |-- join --> the worker of the session          refused if the session has ended, or while its process is blocked
+//     v new
+//   in transition: one login for each node            a later socket of the same process takes its place; another process tries again
+//     1  checkNewcomer          is the instance current, and may it replace the one before (H4)?
+//     2  noteInstance           the replacement is durable before the old instance learns of it
+//     3  endOld                 waits until nothing of the old session runs; after OLD_SESSION_WAIT_MS the client has to try again
+//     4  checkStillOpen         shutdown, fence, TLS, keys and clients may have changed meanwhile
+//     5  readyWorkerSession     its process listens and is recorded in RUN (S10); then step 4 again
+//     6  in one turn            the session is known, and its worker gets `begin` and the socket
+//     v
+//   connected --last path closed--> silent --SESSION_LINGER_MS--> told to end
+//     |      <--path up------------   |
+//     '------ session or process has ended ------> departed: remembered, so that H4 can compare a newcomer with it
+//
+// The other methods end grants of living sessions: for a take-over (step 1 of H2), for a new incarnation (V1), and for a volume that is no
+// longer served.
+//
+// Never done here:
+// - No time-out counts as the end of a session. A slow one is told to end, its process is killed at last, and its end is awaited (S9).
+// - The end of a session ends no hold (H1). holds/ keeps them, and says who may replace an instance.
+// - What a worker asks for, or says of a volume, does not count before session-guard.ts has compared it with the grants of its session.
+
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';

@@ -3,6 +3,36 @@
 // it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been called, no new request is started.
 // Once `end` has resolved, no request is running.
 
+// Design.
+// Paths come and go, and the session stays: its slot table makes requests execute at most once, on whichever path a copy arrives. A path
+// therefore decodes frames and holds READs back, and the session decides what happens to a request.
+//
+//   server-path.ts   server-path.ts  ...    frames; READs are held back while answers pile up
+//          \           /
+//         slot-table.ts: receive
+//          |-- executing: the path is owed the answer, too        |-- stale: dropped
+//          |-- done: answered from the slot, or executed again    |-- violation: the path is closed
+//          v new
+//         I/O: checks handle, range and rights; answers an invalid request at once
+//          |-- READ ----------- limit? --> on the loop, into the path's output     would wait: backend.read, into a buffer
+//          |-- WRITE ---------- limit? --> on the loop, from the receive buffer    FUA, snapshot, full pool, would wait: a copy, as below
+//          |-- DISCARD, ZERO -- limit? --> may wait for space, then for a snapshot's moment; then the backend
+//          |-- FLUSH --------------------> the backend; it waits for no limit, space or snapshot
+//          '-- messages -----------------> session-volumes.ts (LIST, OPEN, CLOSE, IOCTL), or the listener (ADMIN, VOTE)
+//          |
+//         answers: on every path that is owed one
+//
+//   serving --end--> nothing new begins, what waits ends with STALE --idle--> handles flushed and closed --> BYE on every path
+//
+// Rules of docs/PROTOCOL.md: S1, S5 (`fence` closes the dead path before FENCED is sent), S7, S9 (`end`), S11 (revokes.ts), step 1 of a
+// take-over (H2, `revoke`), and of P1 the part of a session (moments/change-gates.ts).
+//
+// Never done here:
+// - No request is executed a second time, except that a late copy of a READ, LIST or IOCTL that ended with OK is.
+// - The session does not decide who may have a volume, or how long a hold lasts: it asks the listener.
+// - It copies no data of a READ or WRITE that is executed on the loop, and no I/O has a promise of its own here.
+// - It sends no answer on a path that brought no copy, and executes nothing that a closed path still held back.
+
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Timer } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -155,16 +185,17 @@ export class Session implements ServerPathEvents {
 
   /**
    * Called when another client is taking over the volume, or when the volume's storage has started a new incarnation. New requests on
-   * handles granted up to the given epoch get STALE. Requests in progress are completed and answered, and then the handles are flushed and
-   * closed. Resolves once the handles are closed, with false if a flush has failed.
+   * handles granted up to the given epoch get STALE, and so do requests that wait for a limit, for space or for a snapshot. Other requests
+   * in progress are completed and answered, and then the handles are flushed and closed. Resolves once the handles are closed, with false if
+   * a flush has failed.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);
   }
 
   /**
-   * Ends the session: starts no new requests, answers the requests in progress, flushes and closes the volumes, and then sends BYE on every
-   * path. Resolves when the session has ended. Further calls return the same promise.
+   * Ends the session: starts no new requests, answers those that wait with STALE, completes and answers the others, flushes and closes the
+   * volumes, and then sends BYE on every path. Resolves when the session has ended. Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.endOnce(code, sentence);

@@ -2,7 +2,36 @@
 // decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time; what takes
 // long is done aside, while the caller makes others. Invariants: a snapshot is answered only when every chunk is cloned, and it is durable
 // (P2); of the snapshots of one request, all exist or none; while one is being made, nothing settles it, and the files of its volume are
-// neither replaced nor extended; a request that is repeated after a crash is not executed again (P5).
+// neither replaced nor extended; a request that is repeated after a crash is not executed again (A2).
+
+// Design.
+// A snapshot takes long, and the other changes of pools must not wait for it. Its steps therefore alternate between its turn among the
+// changes and `turn.aside`, in which other changes are made. While it is `making` in the state of its pool, the catalogue refuses to
+// grow, rename, remove or roll back its volume (E_BUSY).
+//
+//   in the turn of the change                              aside
+//   1  made before, by this id? (A2) decide; `making`
+//                                                          2  write dirty data of all files back
+//   3  look again; begin the copies in all pools
+//                                                          4  sync; the moment: changes wait, chunks are cloned (moments.ts, P1)
+//                                                          5  make the copies durable
+//   6  look again; describe all, under unfinished names
+//   7  commit the first one: its NAME.json exists             <-- commit point of all snapshots of the request (P2)
+//   8  settleParts, whatever happened: the others are finished, or all are undone
+//
+//   nothing --1--> making --6--> pending --7, 8--> exists --last-removal has its id--> removed
+//                    |              |
+//                    '--------------'-- an error or a stop: settleParts or the next start settles it (snapshot-repair.ts)
+//
+//   clone      aside, clones in a folder that does not count; then name and room are decided again, and the volume is committed
+//   rollback   unserved: data.new and the snapshot of the content before are prepared; the manifest with the stamp of data.new commits both
+//   prove      the description of a replica's snapshot says from now on that the holder has confirmed its term since (M22)
+//
+// Never done here:
+// - No content is copied byte by byte. On a file system without clones, a snapshot is refused with E_NO_REFLINK.
+// - Nothing that was decided before a step aside is trusted after it: `again` and `cloneAside` look once more.
+// - A snapshot that a client has open is not removed: `whileUnread` refuses it, and admits no reader during a removal (N2).
+// - This class holds no changes of clients. moments.ts does, within limits of its own.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -62,7 +91,7 @@ export interface SnapshotVerbsPorts {
   configured(): readonly ConfiguredVolume[];
   /** The limit of a client; null if it has none. */
   limitOf(node: string): number | null;
-  /** Removes a snapshot that no client has open. Throws E_HELD, naming the clients (P4). `name`: such as `oracle@monday`. */
+  /** Removes a snapshot that no client has open. Throws E_HELD, naming the clients (N2). `name`: such as `oracle@monday`. */
   whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
 }
 
@@ -368,7 +397,6 @@ export class SnapshotVerbs {
     return { id: newId(), newId, request, nowMs: clock.wallMs() };
   }
 
-  /** Returns the snapshots that this request has made. Throws E_USAGE if its id was used with other parameters. */
   /** Returns the snapshots that this request has made already, or null. Throws E_POOL if only some of them can be seen. */
   private answer(wanted: readonly NewSnapshot[], requestId: string | null): readonly FoundSnapshot[] | null {
     const done = this.madeBy(requestId);
@@ -380,6 +408,7 @@ export class SnapshotVerbs {
     );
   }
 
+  /** Returns the snapshots that this request has made. Throws E_USAGE if its id was used with other parameters. */
   private madeBy(stamp: string | null): FoundSnapshot[] {
     if (stamp === null) return [];
     checkStamp(stamp);

@@ -2,6 +2,33 @@
 // in voter-rules.ts. Invariants: what an answer says is on disk; a record that cannot be read, or is gone, is unknown, so that the voter
 // counts for nothing; the slow or failing save of one record makes no other mirror wait.
 
+// Design.
+// A voter must never forget what it said about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable: one
+// file for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore concerns
+// one mirror only.
+//
+//   VOTE --> the entry of its mirror        none: UNKNOWN, but FOUND makes one, or is REFUSED by rights and bounds (Q5)
+//     | waits for the VOTEs before it, VOTES_WAITING_MAX at most
+//     v
+//   may the client use the record (Q3)? --no--> UNKNOWN
+//     |-- record                     --------------------------------------------> answer
+//     |-- confirm, place, unplace    is the promise that of the term? -----------> answer, without the disk (Q4)
+//     |-- claim, config              voter-rules.ts: the next record --saved-----> answer (Q2, Q4)
+//     '-- found, dismiss             the file is made or removed, durably -------> answer (Q1)
+//
+//   absent --FOUND--> record without a promise --CLAIM of T--> promise T --CLAIM of T' above T--> promise T' ...      it never falls (Q2)
+//     ^                    |                                      | CONFIG of T: stored; its version never falls
+//     '-- DISMISS (needs the promised term), or the administrator -'
+//   unreadable at the start: UNKNOWN to all clients, until the administrator removes it
+//
+// Rules of docs/PROTOCOL.md: M1, and Q1 to Q5. A record that is made again has another random id. A voter that has lost its record is
+// therefore another voter (M18), and not one that has promised nothing.
+//
+// Never done here:
+// - Nothing is ended on a replica, and no storage of a volume is waited for: mirrors/mirror-votes.ts does that after the vote (Q7, Q8).
+// - No majority is counted, and no other server is asked. Clients compare the answers of voters.
+// - No record expires, and none is written because time has passed.
+
 import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -214,8 +241,8 @@ export class Voters {
   }
 
   /**
-   * Durable when the promise resolves. If the save fails, the file may have the old or the new record. Nothing was answered, so both are
-   * right, and the next save decides.
+   * Durable when the promise resolves. If the save fails, the file may have the old or the new record. The client is told only that the save
+   * has failed, so both are right, and the next save decides.
    */
   private async save(entry: Entry, record: VoterRecord): Promise<void> {
     entry.saving = record;

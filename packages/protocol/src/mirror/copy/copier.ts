@@ -2,6 +2,37 @@
 // The plans decide, and this class gives them the state of the mirror and executes their orders. Events only record and ask for a turn;
 // `pump` moves. Invariant: each piece that a plan has cut, and each flush and clearing that it ordered, ends exactly once.
 
+// Design.
+// Settling, returning and clearing share buffers, pace and locks, so that one class runs them. Plans without clock and I/O choose
+// the next work (plans/), and one run executes one order from its beginning to its end (piece-run.ts, clear-run.ts, flush-run.ts).
+//
+//   view; a READ waits; a session was gained or lost; regions became unsettled; a timer; the end of a run
+//        | record, then ask for a turn
+//        v
+//   pump   1  plans learn members, tenures and size; what was copied of regions that differ again is void
+//             -- paused (M13), or the mirror does not serve: the turn ends here
+//          2  intent maps: of all replicas that count, at the beginning (M7); of each replica that returns (M12)
+//             -- a map of the beginning is missing: the turn ends here
+//          3  pieces: settling for READs that wait, other settling, replicas that return in turn
+//          4  flush of what settling has copied; checkpoints of replicas that return; "caught up"; clearing
+//
+//   unsettled --copied to all others of I--> copied --flushed at all of I, same tenures--> settled        a region (M7, M20)
+//       ^                                     |
+//       '--- a change reached only some replicas, or a replica has another tenure
+//
+//   piece     lock the range -> read -> flush the source -> write to the targets -> release               M9, M12
+//   clearing  flush all -> lock the regions -> flush all -> clear the bits at all -> release              M3
+//
+// A tenure changes with each session, handle and incarnation of a replica (plans/tenants.ts). A copy counts only while tenures stay the
+// same, because a replica with another tenure may have lost what it was sent.
+//
+// Never done here:
+// - The copier declares no replica in sync. It says "caught up" or "fell back", and membership.ts decides with a configuration (M12).
+// - It keeps back no changes except those in a locked range, and no READs except those of unsettled regions.
+// - No bit is cleared while a configuration is pending or a member is not in sync. While a replica is larger than the mirror, the bit of
+//   the region in which the mirror ends stays set (M21).
+// - Users' I/O never stops copies for good: it makes pieces fewer and shorter (pace.ts).
+
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { statusEntry } from '../../wire/status.ts';
 import { CHECKPOINT_BYTES } from '../lacks/limits.ts';

@@ -1,7 +1,40 @@
 // Decides for a client who is in a mirror: how it becomes the holder, which replicas have sessions, which configuration is sent, and when it
-// serves. Rules M4 to M6, M11 to M13, M15 to M19 and M21 of docs/PROTOCOL.md; interface.ts has its words. It has no clock and no I/O.
+// serves. Rules M4 to M6, M11 to M13, M15 to M19 and M21 of docs/PROTOCOL.md, and what M3 and M8 say of configurations. interface.ts has its
+// words. It has no clock and no I/O.
 // Liveness: each event is followed by all that can be done now. What failed is marked and tried again after `retry` or `server-up`. The driver
 // sends `retry` while `waitsFor` of the view says what is missing, and each vote gets an answer, or null.
+
+// Design.
+// The decider is a function from a sequence of events to a sequence of orders. The product, the simulator (test/sim) and the explorer
+// (test/mirrors) run the same code. The rules are a table of small predicates (rules.ts), so that a test can replace one of them and show
+// that it is needed.
+//
+//   event --> note it --> attach.ts --> ( majority? configs.ts | next configuration? plan.ts )* --> sessions.ts, votes.ts --> orders
+//
+//   asking ----> claiming ----> attaching ----> serving ----> ended
+//      ^  |         |   |           |              |
+//      '------------'   |           |              |- `detached`: a clean configuration is at a majority (M13)
+//         | higher term |           |              '- E_VOLUME: no replica in sync can come back
+//         |             '- E_HELD   '- E_TAKEN: another client has a higher term (M16); also while it serves
+//         '- E_HELD, E_LIMIT
+//
+//   asking -> claiming      a majority has shown its records; without take-over, no other client serves as far as a majority knows
+//   claiming -> attaching   a majority has promised the term, and a replica in sync is claimed (M5)
+//   attaching -> serving    a configuration of this term is at a majority (M6)
+//
+//   returning --copied--> joining --flushed, then a configuration with it--> member     a replica (M12); it counts from `joining` on
+//       ^                                                                      |
+//       '---- a configuration without it is at a majority (M11) <-- leaving <--'        silent, lost, removed, or its record is lost (M18)
+//
+// A configuration that is sent and not at a majority is `pending`. Until it is at one, acknowledgements wait for I of each configuration
+// from the last one at a majority on (M8), and only replicas in all of these execute reads (M15). Meanwhile, only a removal or the end of a
+// change of voters sends another one.
+//
+// Never done here:
+// - It reads no clock and draws no random number. Time comes in as the event `retry`.
+// - No configuration is taken back. The one that replaces it has a higher k.
+// - The last usable replica in sync is not removed, because another attachment can use its data.
+// - It moves no data and confirms no read: mirror/copy and mirror/io do so, and follow the view.
 
 import { advanceAttach } from './attach.ts';
 import { settlePending } from './configs.ts';

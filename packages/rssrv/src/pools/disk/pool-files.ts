@@ -1,6 +1,35 @@
-// Changes the files of one pool. Every change is a sequence of steps with one commit point, the rename that makes it visible. Invariant: if
-// the process or the machine stops between any two steps, then the pool has its state from before or after the change, once
-// pool-scan.ts has removed the rest. The caller makes one change at a time and decides whether a change is allowed.
+// Changes the files of one pool. Every change is a sequence of steps with one commit point: the rename that makes it visible, or the link
+// that makes a pool. Invariant: if the process or the machine stops between any two steps, then the pool has its state from before or after
+// the change, once pool-scan.ts has settled the rest. The caller makes one change at a time, except what it prepares aside in the folder of
+// a volume that does not exist yet, and decides whether a change is allowed.
+
+// Design.
+// Changes of a pool need no journal. Each one prepares files that do not count yet, and one rename, which happens as a whole or not at all,
+// makes them count. A start finishes or undoes what it finds under the name of something unfinished (pool-scan.ts).
+//
+//   change        prepared                                  commit point                                then
+//   make a pool   volumes/, removed/, pool.json.new         link as pool.json                           sync of the pool's folder
+//   create        .new-ID with data and volume.json         rename .new-ID -> volumes/ID                sync of volumes/
+//   set, rename   volume.json.new                           rename -> volume.json                       sync of volumes/ID
+//   grow          longer data, then as above                rename -> volume.json                       sync of volumes/ID
+//   remove        removed.json in volumes/ID                rename volumes/ID -> removed/ID             sync of both
+//   restore       volume.json in removed/ID                 rename removed/ID -> volumes/ID             sync of both; removed.json goes
+//   purge                                                   rename removed/ID -> removed/.purge-ID      sync of removed/; content goes
+//
+//   .new-ID --create--> volumes/ID <--remove, restore--> removed/ID --purge--> .purge-ID --> nothing
+//      |                                                                          |
+//      '-- a start deletes it                              a start goes on -------'
+//
+// Files that are prepared are synced before the commit point. The manifest, volume.json, says how large a volume is, whatever the length of
+// its data. A volume of several files has its manifest in one pool, its home, and its commit points there; part-files.ts has the other
+// files. A note about a removal finds room on a full file system in a spare file (spare-files.ts).
+//
+// Rules of docs/PROTOCOL.md: C1, a change is durable before it is answered, and C2, it changes no content.
+//
+// Never done here:
+// - No manifest or note is overwritten in place: a new file takes its name.
+// - Rights, names and room are not checked. catalogue.ts decides before, and pool-verbs.ts calls the steps.
+// - An error does not say on which side of the commit point a change stopped. The disk does, and the caller reads the pool again.
 
 import { link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -174,7 +203,7 @@ export class PoolFiles {
   }
 }
 
-/** Deletes all of a volume that is being deleted for good but its manifest, which says where its parts are. */
+/** Deletes data and snapshots of a volume that is being deleted for good. Its manifest stays, and says where its parts are. */
 export async function deleteContent(folder: string): Promise<void> {
   await rm(poolPaths.data(folder), { force: true });
   await rm(poolPaths.snapshots(folder), { recursive: true, force: true });
