@@ -90,6 +90,20 @@ export class Contents {
   }
 }
 
+export interface Volume {
+  readonly name: string;
+  readonly kind: 'plain' | 'mirror' | 'clone' | 'image';
+  readonly contents: Contents;
+  /** By name, the oldest first. */
+  readonly snapshots: Map<string, Contents>;
+}
+
+export interface Backup {
+  readonly of: string;
+  readonly snapshot: string;
+  readonly contents: Contents;
+}
+
 interface SectorPart {
   readonly sector: number;
   /** Place in the sector. */

@@ -6,7 +6,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { waitFor } from '../support/programs/wait-for.ts';
-import { Contents } from './contents.ts';
+import { type Backup, Contents, type Volume } from './contents.ts';
+import { DONE, type OrderOptions } from './done.ts';
 import { type DrillSite, FAULTS, type Fault, POOLS, SERVERS } from './site.ts';
 import { type Tally, Writers } from './writers.ts';
 
@@ -26,23 +27,6 @@ const JOB_MS = 30_000;
 const PLAIN = ['p1', 'p2'] as const;
 const MIRROR = 'm1';
 const IMAGE_UNIVERSE = 3;
-
-interface Volume {
-  readonly name: string;
-  readonly kind: 'plain' | 'mirror' | 'clone' | 'image';
-  readonly contents: Contents;
-  /** By name, the oldest first. */
-  readonly snapshots: Map<string, Contents>;
-}
-
-interface Backup {
-  readonly of: string;
-  readonly snapshot: string;
-  readonly contents: Contents;
-}
-
-/** How an order is known to be done although its answer was lost: these codes mean that it was done before. */
-type Done = readonly string[];
 
 export class Drill {
   readonly tally: Tally & { compared: number; readonly orders: Map<string, number>; readonly faults: Map<string, number> } = {
@@ -149,7 +133,7 @@ export class Drill {
   }
 
   /** Gives an order; in some cases a fault meets it, and then it is given again until it is done. */
-  private async order(args: readonly string[], done: Done = []): Promise<void> {
+  private async order(args: readonly string[], { done, isRepeated = false, remedy }: OrderOptions = {}): Promise<void> {
     const { site, random } = this;
     const text = args.join(' ');
     this.say(`  ${text}`);
@@ -159,12 +143,12 @@ export class Drill {
       const result = await site.tryOrder(...args);
       const fault = await met;
       if (fault === 'rsiod killed') for (const { name } of this.attached()) await this.untilBack(name);
-      if (result.code === 0) return;
-      const code = /\[(E_[A-Z_]+)\]/.exec(result.stderr)?.[1] ?? '';
-      if (tries > 1 && done.includes(code)) return;
-      if (tries === ORDER_TRIES) throw new Error(`rsconfig ${text} failed ${tries} times: ${result.stderr}`);
+      if (result.code === 0 && !isRepeated) return;
+      if (result.code !== 0 && tries > 1 && done?.test(result.stderr) === true) return;
+      if (tries === ORDER_TRIES) throw new Error(`rsconfig ${text} is not done after ${tries} times: ${result.stderr}`);
       if (fault === null && tries > 2) this.say(`    again: ${result.stderr.trim()}`);
-      await sleep(AGAIN_MS);
+      if (remedy?.of.test(result.stderr) === true) await remedy.run();
+      else if (result.code !== 0) await sleep(AGAIN_MS);
     }
   }
 
@@ -182,9 +166,9 @@ export class Drill {
   /** Detaches a volume for an order, and attaches it again. */
   private async whileDetached(volume: Volume, action: () => Promise<void>): Promise<void> {
     this.detachedNow = volume.name;
-    await this.order(['-d', volume.name], ['E_NOT_ATTACHED']);
+    await this.order(['-d', volume.name]);
     await action();
-    await this.order(['-a', volume.name], ['E_ATTACHED']);
+    await this.order(['-a', volume.name]);
     this.detachedNow = null;
     await this.site.untilAttached(volume.name);
   }
@@ -194,7 +178,7 @@ export class Drill {
     if (volume.snapshots.size >= SNAPSHOTS_MAX) return this.removeSnapshot();
     const snapshot = this.newName('s');
     if (volume.kind === 'mirror') await this.untilInSync();
-    await this.order(['volume', 'snapshot', `${volume.name}@${snapshot}`], ['E_EXISTS']);
+    await this.order(['volume', 'snapshot', `${volume.name}@${snapshot}`], { done: DONE.snapshot([volume.name], snapshot) });
     volume.snapshots.set(snapshot, volume.contents.copy());
     // A fault may have met the order, so that one of them does not have it.
     if (volume.kind === 'mirror') this.replicasWith.set(snapshot, await this.serversWith(snapshot));
@@ -215,7 +199,8 @@ export class Drill {
     const group = PLAIN.map((name) => this.volumes.get(name)!);
     if (group.some(({ snapshots }) => snapshots.size >= SNAPSHOTS_MAX)) return this.removeSnapshot();
     const snapshot = this.newName('g');
-    await this.order(['volume', 'snapshot', ...group.map(({ name }) => `${name}@${snapshot}`)], ['E_EXISTS']);
+    const names = group.map(({ name }) => `${name}@${snapshot}`);
+    await this.order(['volume', 'snapshot', ...names], { done: DONE.snapshot(PLAIN, snapshot) });
     for (const volume of group) volume.snapshots.set(snapshot, volume.contents.copy());
   }
 
@@ -224,7 +209,7 @@ export class Drill {
     if (having.length === 0) return;
     const volume = this.pick(having);
     const snapshot = this.pick([...volume.snapshots.keys()]);
-    await this.order(['volume', 'remove', `${volume.name}@${snapshot}`, '--yes'], ['E_UNKNOWN_VOLUME', 'E_UNKNOWN_SNAPSHOT']);
+    await this.order(['volume', 'remove', `${volume.name}@${snapshot}`, '--yes'], { done: DONE.snapshotRemoved(volume.name, snapshot) });
     volume.snapshots.delete(snapshot);
   }
 
@@ -246,7 +231,7 @@ export class Drill {
     const volume = this.pick(having);
     const [snapshot, contents] = this.pick([...volume.snapshots]);
     const name = this.newName('c');
-    await this.order(['volume', 'clone', `${volume.name}@${snapshot}`, name], ['E_EXISTS']);
+    await this.order(['volume', 'clone', `${volume.name}@${snapshot}`, name], { done: DONE.volume(name) });
     this.add({ name, kind: 'clone', contents: contents.copy() });
     await this.compare(name, this.volumes.get(name)!.contents);
   }
@@ -258,7 +243,8 @@ export class Drill {
     const image = this.volumes.get(name);
     const choice = this.random.unit();
     if (image === undefined) {
-      await this.order(['volume', 'image', of.name, '--universe', String(IMAGE_UNIVERSE), '--pool', POOLS[1], '--wait=2m'], ['E_EXISTS']);
+      const args = ['volume', 'image', of.name, '--universe', String(IMAGE_UNIVERSE), '--pool', POOLS[1], '--wait=2m'];
+      await this.order(args, { done: DONE.volume(name) });
       await this.untilNoJobs();
       this.add({ name, kind: 'image', contents: of.contents.copy() });
     } else if (choice < 0.2) return this.removeVolume(image);
@@ -277,15 +263,15 @@ export class Drill {
   }
 
   private async removeVolume({ name }: Volume): Promise<void> {
-    await this.order(['volume', 'remove', name, '--yes'], ['E_UNKNOWN_VOLUME']);
+    await this.order(['volume', 'remove', name, '--yes'], { done: DONE.volumeRemoved(name) });
     this.volumes.delete(name);
   }
 
   private async removeAndRestore(): Promise<void> {
     const volume = this.volumes.get(PLAIN[0])!;
     await this.whileDetached(volume, async () => {
-      await this.order(['volume', 'remove', volume.name, '--yes'], ['E_UNKNOWN_VOLUME']);
-      await this.order(['volume', 'restore', volume.name], ['E_EXISTS', 'E_UNKNOWN_VOLUME']);
+      await this.order(['volume', 'remove', volume.name, '--yes'], { done: DONE.volumeRemoved(volume.name) });
+      await this.order(['volume', 'restore', volume.name], { done: DONE.volumeRestored(volume.name) });
     });
     await this.compare(volume.name, volume.contents);
   }
@@ -295,7 +281,7 @@ export class Drill {
     if (clones.length >= CLONES_MAX) return this.removeVolume(this.pick(clones));
     const volume = this.volumes.get(PLAIN[0])!;
     const name = this.newName('k');
-    await this.order(['volume', 'copy', volume.name, name, '--wait=2m'], ['E_EXISTS']);
+    await this.order(['volume', 'copy', volume.name, name, '--wait=2m'], { done: DONE.volume(name) });
     await this.untilNoJobs();
     this.add({ name, kind: 'clone', contents: volume.contents.copy() });
     await this.compare(name, this.volumes.get(name)!.contents);
@@ -305,7 +291,8 @@ export class Drill {
     const volume = this.pick(this.attached());
     const sizeBytes = volume.contents.sizeBytes + this.random.int(1, 8) * GROWTH_STEP_BYTES;
     if (sizeBytes > SIZE_MAX_BYTES) return;
-    await this.order([volume.kind === 'mirror' ? 'mirror' : 'volume', 'grow', volume.name, String(sizeBytes)], ['E_ARGUMENT', 'E_SIZE']);
+    const kind = volume.kind === 'mirror' ? 'mirror' : 'volume';
+    await this.order([kind, 'grow', volume.name, String(sizeBytes)], { done: DONE.grown(volume.name) });
     volume.contents.grow(sizeBytes);
     await waitFor(
       async () => (await this.site.read(volume.name)).length === sizeBytes,
@@ -326,7 +313,8 @@ export class Drill {
       (one) => one.of === volume.name && names.indexOf(one.snapshot) >= 0 && names.indexOf(one.snapshot) < names.indexOf(snapshot),
     );
     const since = older.length > 0 && this.random.chance(0.8) ? ['--since', this.pick(older).snapshot] : [];
-    await this.order(['backup', `${volume.name}@${snapshot}`, this.site.backups, ...since, '--verify'], ['E_EXISTS']);
+    const done = DONE.backup(`${volume.name}@${snapshot}.qcow2`);
+    await this.order(['backup', `${volume.name}@${snapshot}`, this.site.backups, ...since, '--verify'], { done });
     this.backups.push({ of: volume.name, snapshot, contents: volume.snapshots.get(snapshot)!.copy() });
   }
 
@@ -347,10 +335,8 @@ export class Drill {
     await this.untilNoJobs();
     const { stdout } = await this.site.tryOrder('volume', 'show', volume.name, '--json');
     const { pool } = (JSON.parse(stdout) as { readonly volume: { readonly pool: string | null } }).volume;
-    await this.order(
-      ['volume', 'move', volume.name, '--pool', pool === POOLS[0] ? POOLS[1] : POOLS[0], '--background'],
-      ['E_BUSY', 'E_EXISTS', 'E_ARGUMENT'],
-    );
+    const to = pool === POOLS[0] ? POOLS[1] : POOLS[0];
+    await this.order(['volume', 'move', volume.name, '--pool', to, '--background'], { done: DONE.moved(volume.name, to) });
   }
 
   /** A server with a replica is killed under writes, and comes back. */
@@ -373,7 +359,7 @@ export class Drill {
     await this.untilInSync();
     const { contents, snapshots } = this.volumes.get(MIRROR)!;
     const server = SERVERS[this.random.int(0, 1)]!;
-    await this.order(['mirror', 'detach', MIRROR, '--server', server, '--volume'], ['E_UNKNOWN_SERVER', 'E_ARGUMENT', 'E_NO_REPLICA']);
+    await this.detachAll(server);
     // Its snapshots go with the replica, and a new replica has none.
     for (const [snapshot, servers] of this.replicasWith) {
       servers.delete(server);
@@ -383,9 +369,19 @@ export class Drill {
     await writer.start(this.site.client, this.random.int(1, 2 ** 30));
     await sleep(WRITES_MIN_MS);
     await writer.stop(false);
-    await this.order(['mirror', 'add', MIRROR, '--server', server], ['E_EXISTS', 'E_ARGUMENT']);
+    // A volume that was made for the new replica, and is none yet, is in the way of the next one.
+    const remedy = { of: DONE.volume(MIRROR), run: () => this.detachAll(server) };
+    await this.order(['mirror', 'add', MIRROR, '--server', server], { done: DONE.replicaAdded(MIRROR, server), remedy });
     await this.untilInSync();
     await this.compare(MIRROR, contents);
+  }
+
+  /** Detaches the replica until nothing is left. Otherwise a volume with the name of the mirror stays, which lacks what is written next. */
+  private async detachAll(server: string): Promise<void> {
+    const args = ['mirror', 'detach', MIRROR, '--server', server, '--volume'];
+    await this.order(args, { done: DONE.replicaDetached(MIRROR), isRepeated: true });
+    const { code, stdout } = await this.site.tryOrder('volume', 'show', MIRROR, '--server', server);
+    if (code === 0) throw new Error(`Server ${server} still has a volume ${MIRROR}: ${stdout}`);
   }
 
   private async verifyMirror(): Promise<void> {
@@ -426,13 +422,13 @@ export class Drill {
   private async compare(name: string, contents: Contents): Promise<void> {
     const isAttached = this.attached().some((volume) => volume.name === name);
     if (!isAttached) {
-      await this.order(['-a', name, '--read-only'], ['E_ATTACHED']);
+      await this.order(['-a', name, '--read-only']);
       await this.site.untilAttached(name);
     }
     const difference = contents.differs(await this.site.read(name));
     if (difference !== null) throw new Error(`DIFFERENCE in ${name}: ${difference}`);
     this.tally.compared++;
-    if (!isAttached) await this.order(['-d', name], ['E_NOT_ATTACHED']);
+    if (!isAttached) await this.order(['-d', name]);
   }
 
   /** Volumes that applications use. */

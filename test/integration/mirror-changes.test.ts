@@ -118,3 +118,26 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   expect((await reader!.read(0, MIB)).equals(model.subarray(0, MIB))).toBe(true);
   reader!.close();
 });
+
+it('a repeated detach finishes what an interrupted one has left, under the name of the attached mirror', { timeout: 120_000 }, async () => {
+  await client.rsconfigWell('mirror', 'create', 'db', '--size', '16m', '--servers', 'pi-1,pi-2', '--witness', 'pi-3', '--attach');
+  await waitFor(async () => (await inSync()) === 'pi-1 pi-2', SOON_MS, 'the mirror is in sync');
+  const detach = ['mirror', 'detach', 'db', '--server', 'pi-2'];
+  await client.rsconfigWell(...detach, '--volume');
+  // pi-2 still votes. The mark was removed, and the volume was not.
+  const leave = async (): Promise<unknown> => client.rsconfigWell('volume', 'create', 'db', '--size', '16m', '--server', 'pi-2');
+  const volumes = async (): Promise<string> => (await servers[1]!.rsadm('volume', 'list')).stdout;
+  await leave();
+  expect((await client.rsconfig(...detach)).stderr).toContain('Server pi-2 keeps what was its replica as volume osl:db-detached@0');
+  expect(await volumes()).toMatch(/db-detached/);
+  expect((await client.rsconfig(...detach)).stderr).toContain('and only votes');
+  await leave();
+  await client.rsconfigWell(...detach, '--volume');
+  await leave();
+  const remove = async (): Promise<string> => client.rsconfigWell('volume', 'remove', 'db', '--server', 'pi-2', '--yes');
+  expect(await waitFor(remove, SOON_MS, 'the plain volume is removed while the mirror is attached')).toContain('osl:db@0 removed');
+  expect(await volumes()).not.toMatch(/db@0|db /);
+  expect((await client.rsconfig('volume', 'remove', 'db', '--server', 'pi-1', '--yes')).stderr).toContain('osl:db@0 is attached here');
+  await client.rsconfigWell('mirror', 'add', 'db', '--server', 'pi-2');
+  await waitFor(async () => (await inSync()) === 'pi-1 pi-2', SOON_MS, 'the new replica is copied');
+});

@@ -21,7 +21,13 @@ export type Failure = 'refused' | 'lost';
 interface ScriptedVolume {
   readonly sizeBytes: number;
   readonly request: string;
+  /** Clients that hold it as a plain volume. */
+  readonly holders?: readonly string[];
   mark: { readonly mirror: string; readonly identity: string } | null;
+}
+
+function holder(node: string): { readonly node: string; readonly address: string; readonly sinceMs: number } {
+  return { node, address: '10.0.0.2', sinceMs: 0 };
 }
 
 /** Called before each step of any server, such as `big-9 claim`. */
@@ -51,10 +57,10 @@ export class ScriptedServer implements MirrorServer {
   }
 
   get volumes(): VolumeEntry[] {
-    return [...this.stock].map(([key, { sizeBytes, mark }]) => {
+    return [...this.stock].map(([key, { sizeBytes, mark, holders = [] }]) => {
       const [name = '', universe = '0'] = key.split('@');
       const entry = { name, universe: Number(universe), id: `${this.name}-${key}`, sizeBytes, blockSizeBytes: 512 as const };
-      return { ...entry, readonly: false, shared: false, holders: [], ...(mark === null ? {} : { mirror: mark.mirror }) };
+      return { ...entry, readonly: false, shared: false, holders: holders.map(holder), ...(mark === null ? {} : { mirror: mark.mirror }) };
     });
   }
 
@@ -78,7 +84,7 @@ export class ScriptedServer implements MirrorServer {
       } = params as { name: string; universe: number; sizeBytes?: number; request?: string };
       const key = `${name}@${universe}`;
       const there = this.stock.get(key);
-      if (method === 'volume-show') return { snapshots: this.snapshots };
+      if (method === 'volume-show') return { volume: this.shown(name, universe), snapshots: this.snapshots };
       if (method === 'volume-purge') {
         this.removed.delete((params as { id?: string }).id ?? '');
         return { purged: [], left: 0 };
@@ -90,6 +96,8 @@ export class ScriptedServer implements MirrorServer {
       }
       if (there === undefined) throw new RsError('E_UNKNOWN_VOLUME', `No volume ${key}`);
       if (there.mark !== null) throw new RsError('E_IN_USE', `Volume ${key} is a replica`);
+      const [held] = there.holders ?? [];
+      if (held !== undefined) throw new RsError('E_HELD', `Client ${held} holds volume ${key}`);
       if (method === 'volume-rename') {
         const { newName, newUniverse } = params as { newName: string; newUniverse: number };
         const newKey = `${newName}@${newUniverse}`;
@@ -102,6 +110,13 @@ export class ScriptedServer implements MirrorServer {
       this.removed.add(`removed-${key}`);
       return { removed: { id: `removed-${key}` } };
     });
+  }
+
+  private shown(name: string, universe: number): ReturnType<typeof volumeView> {
+    const there = this.stock.get(`${name}@${universe}`);
+    if (there === undefined) throw new RsError('E_UNKNOWN_VOLUME', `No volume ${name}@${universe}`);
+    const { sizeBytes, mark, holders = [] } = there;
+    return volumeView({ name, universe, sizeBytes, mirror: mark?.mirror ?? null, holders: holders.map(holder) });
   }
 
   async vote(order: VoteOrder): Promise<VoteAnswer> {

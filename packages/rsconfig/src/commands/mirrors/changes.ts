@@ -59,7 +59,9 @@ mirror has three voters. The last replica that is in sync cannot be
 removed.
 
 The command also removes what a server has that does not belong to the
-mirror any more, for example one that was away when it was replaced.`,
+mirror any more, for example one that was away when it was replaced. If the
+server or rsiod stops in the middle, the same command finishes the rest. It
+leaves a volume that a client holds, or that has another size.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server of the replica' },
     volume: { kind: 'flag', help: 'remove the volume, too' },

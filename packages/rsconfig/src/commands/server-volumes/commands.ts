@@ -19,7 +19,7 @@ import { withTriggers } from '../../freeze/client-triggers.ts';
 import { freezing } from '../../freeze/freeze.ts';
 import { findRemoved, findVolume, serversFor } from './find.ts';
 import { gaps, INVENTORY_SHAPE, inventoryTable, isComplete, removedInventory, takeInventory } from './inventory.ts';
-import type { PlaceFilter } from './servers.ts';
+import { type PlaceFilter, placesOf } from './servers.ts';
 
 /** Names without the namespace, because bash splits words at a colon. */
 const NAMES = `tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`;
@@ -55,11 +55,18 @@ export function doorOf(context: CommandContext, filter: PlaceFilter): VolumeDoor
 async function notAttached(context: CommandContext, target: VolumeTarget, purpose: Purpose): Promise<VolumeTarget> {
   if (purpose !== 'remove') return target;
   const { name, universe } = target.volume;
+  const namespace = target.place['namespace'] ?? null;
   const { attachments, awaited } = await context.call('local', {});
-  const isHere = [...attachments, ...awaited].some(
-    (one) => one.namespace === target.place['namespace'] && one.name === name && one.universe === universe,
-  );
-  if (!isHere) return target;
+  const ids = [...attachments, ...awaited]
+    .filter((one) => one.namespace === namespace && one.name === name && one.universe === universe)
+    .map(({ id }) => id);
+  if (ids.length === 0) return target;
+  const places = await placesOf(context, { namespace, server: null });
+  const [listed] = places
+    .filter(({ server, isConnected }) => server === target.server && isConnected)
+    .flatMap((place) => place.listed.filter((one) => one.name === name && one.universe === universe));
+  // The name may be that of a mirror, and the volume one that is no replica of it any more. What the server does not list may be the same.
+  if (listed !== undefined && !ids.includes(listed.id) && (listed.mirror === null || !ids.includes(listed.mirror))) return target;
   const label = target.label(target.volume);
   throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);
 }

@@ -2,6 +2,7 @@
 // of the server is in chosen-server.test.ts, `create --attach` in create-attach.test.ts, and the list in volume-list.test.ts. Real daemons are in
 // test/integration/client-volumes.test.ts.
 
+import type { AwaitedView } from '@rsio/common/control/methods';
 import { misfit } from '@rsio/common/control/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -10,7 +11,7 @@ import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../command-table.ts';
 import { shownCall } from '@rsio/common/cli/command';
 import { SLOW_CALL_MS } from '../../cli/limits.ts';
-import { attachment, namespace } from '../../testing/views.ts';
+import { attachment, namespace, volume as offer } from '../../testing/views.ts';
 import {
   AT,
   BIG_9,
@@ -27,6 +28,20 @@ import {
 } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
+
+const MIRROR = 'a'.repeat(32);
+const awaited = (changes: Partial<AwaitedView>): AwaitedView => ({
+  ...{
+    namespace: 'osl',
+    name: 'oracle',
+    universe: 0,
+    id: attachment().id,
+    readonly: false,
+    server: 'big-9',
+    reason: 'Server big-9 is away',
+  },
+  ...changes,
+});
 
 const refusing = (): never => {
   throw new RsError('E_BUSY', 'it exists');
@@ -250,6 +265,37 @@ describe('remove', () => {
     await serve([BIG_9], { local: () => ({ attachments: [attachment()], awaited: [] }) });
     const err = 'rsconfig: osl:oracle@0 is attached here: detach it first (rsconfig -d osl:oracle@0) [E_IN_USE]\n';
     expect(await run('volume remove oracle --yes')).toEqual({ code: 1, out: '', err });
+    expect(asked).toEqual([]);
+  });
+
+  // A detach from the mirror that was interrupted leaves such a volume.
+  test('is possible for a plain volume that has only the name of what is attached, and so is a roll back', async () => {
+    const plain = offer({ name: 'oracle', id: 'plain' });
+    for (const local of [
+      { attachments: [attachment({ id: MIRROR })], awaited: [] },
+      { attachments: [], awaited: [awaited({ id: MIRROR })] },
+    ]) {
+      await serve([machine('big-9', {}, { volumes: [plain] })], { local: () => local });
+      expect(await run('volume remove oracle --server big-9 --yes')).toMatchObject({ code: 0, err: '' });
+      expect(await run('volume rollback oracle@monday --server big-9')).toMatchObject({ code: 0, err: '' });
+      expect(asked.splice(0)).toEqual([
+        `${AT} volume-remove {${ORACLE},"request":"id-1"}`,
+        `${AT} volume-rollback {${ORACLE},"snapshot":"monday","request":"id-1"}`,
+      ]);
+      await daemon?.close();
+    }
+  });
+
+  test.each([
+    ['the volume that is attached', { id: attachment().id }],
+    ['a replica of the mirror that is attached', { id: 'replica', mirror: attachment().id }],
+  ])('is refused for %s, also with --server', async (_, changes) => {
+    const big9 = machine('big-9', {}, { volumes: [offer({ name: 'oracle', ...changes })] });
+    await serve([big9], { local: () => ({ attachments: [attachment()], awaited: [] }) });
+    expect(await run('volume remove oracle --server big-9 --yes')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/is attached here: detach it first/),
+    });
     expect(asked).toEqual([]);
   });
 });

@@ -11,11 +11,9 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
 import { MIRROR_REPLICAS_MAX } from '../management/limits.ts';
 import { type MirrorManagement, type MirrorNamespace, serverNamed } from '../management/management.ts';
-import { setAside } from '../management/take-back.ts';
-import { type Cleared, clearServer } from './clearing.ts';
+import { type Cleared, clearRemains, clearServer } from './clearing.ts';
 import {
   changeOf,
-  connected,
   findMirrors,
   isVoter,
   memberAt,
@@ -27,6 +25,7 @@ import {
 } from './change.ts';
 import { grant, type HeldMirror } from './held-mirror.ts';
 import { NewServer } from './new-server.ts';
+import { leftoverText, type Remains, remainsAt } from './remains.ts';
 import { votersFor } from './voter-choice.ts';
 
 type Methods = Pick<ControlMethods, 'mirror-add' | 'mirror-detach' | 'mirror-replace' | 'mirror-witness'>;
@@ -116,39 +115,44 @@ export class MirrorChanges {
   }
 
   private async removeReplica(change: MirrorChange, name: string, removesVolume: boolean): Promise<Outcome> {
-    const { label, config, held, survey } = change;
+    const { label, config, held } = change;
     const serverid = serveridOf(change, name);
     const member = memberAt(change, serverid);
-    if (member === null && isVoter(change, serverid))
-      throw new RsError(
-        'E_USAGE',
-        `Server ${name} has no replica of mirror ${label}, and only votes: rsconfig mirror witness changes that`,
-      );
-    const listed = survey.listed.find((one) => one.server.serverid === serverid)?.volume ?? null;
-    const hasRecord = survey.said.get(serverid)?.answer?.voter ?? null;
-    if (member === null && listed === null && hasRecord === null) {
-      const names = config.members.map((one) => nameOf(change, one.serverid)).join(' and ');
-      throw new RsError('E_USAGE', `Server ${quoteText(name)} has nothing of mirror ${label}, whose replicas are on ${names}`);
-    }
-    let voters = config.voters.map((one) => one.serverid);
-    if (member !== null) {
-      checkLast(change, member.identity, name);
-      const left = config.members.filter((one) => one !== member).map((one) => one.serverid);
-      await this.step(`The replica on server ${name} was not removed from mirror ${label}`, () =>
-        this.wish(change, { kind: 'remove', identity: member.identity }),
-      );
-      voters = votersFor(left, [...witnessesOf(change), serverid]);
-      await this.step(`Mirror ${label} has no replica on server ${name} any more, and its voters were not changed`, () =>
-        this.vote(change, voters),
-      );
-      this.ports.log.info(`Mirror ${label} (${held.mirror}) has no replica on server ${name} any more`);
-    }
-    const known = member?.volume ?? listed?.name ?? (removesVolume ? survey.name : null);
-    const volume = known === null ? null : { name: known, universe: survey.universe };
     const volumeBecomes = removesVolume ? 'removed' : 'aside';
+    if (member === null) return await this.removeRemains(change, serverid, volumeBecomes);
+    checkLast(change, member.identity, name);
+    const left = config.members.filter((one) => one !== member).map((one) => one.serverid);
+    await this.step(`The replica on server ${name} was not removed from mirror ${label}`, () =>
+      this.wish(change, { kind: 'remove', identity: member.identity }),
+    );
+    const voters = votersFor(left, [...witnessesOf(change), serverid]);
+    await this.step(`Mirror ${label} has no replica on server ${name} any more, and its voters were not changed`, () =>
+      this.vote(change, voters),
+    );
+    this.ports.log.info(`Mirror ${label} (${held.mirror}) has no replica on server ${name} any more`);
+    const volume = { name: member.volume, universe: member.universe };
     const cleared = await clearServer(change, serverid, { record: !voters.includes(serverid), volume, volumeBecomes }, this.ports.newId);
-    const warnings = voters.includes(serverid) ? [`Server ${name} still votes for mirror ${label}, as a witness`] : [];
-    return merged(cleared, { warnings, left: [] }, warningsOf(change, voters));
+    return merged(cleared, stillVotes(change, serverid, voters), warningsOf(change, voters));
+  }
+
+  /** Finishes what an interrupted command has left on a server that has no replica. */
+  private async removeRemains(change: MirrorChange, serverid: number, volumeBecomes: 'aside' | 'removed'): Promise<Outcome> {
+    const { label, config } = change;
+    const name = nameOf(change, serverid);
+    const remains = await remainsAt(change, serverid);
+    if (remains.silence !== null)
+      throw new RsError(
+        'E_NO_PATH',
+        `Server ${name} does not answer (${remains.silence.message}), so that it is unknown what it has of mirror ${label}: repeat the command when it answers`,
+      );
+    const voters = votersAfter(change, serverid);
+    const losesVote = voters.length !== config.voters.length;
+    if (!losesVote) checkRemains(change, serverid, remains);
+    else await this.step(`The voters of mirror ${label} were not changed`, () => this.vote(change, voters));
+    const wanted = { record: !voters.includes(serverid), volumeBecomes } as const;
+    const cleared = await clearRemains(change, serverid, remains, wanted, this.ports.newId);
+    this.ports.log.info(`What was left of mirror ${label} on server ${name} was removed, or is named`);
+    return merged(cleared, stillVotes(change, serverid, voters), warningsOf(change, voters));
   }
 
   private async replaceServer(
@@ -162,11 +166,14 @@ export class MirrorChanges {
     const server = serverNamed(change.namespace, name);
     const { serverid } = server;
     const member = memberAt(change, oldId);
-    if (member === null && !isVoter(change, oldId))
+    if (member === null && !isVoter(change, oldId)) {
+      const left = leftoverText(change, oldId, await remainsAt(change, oldId));
+      const first = left === null ? '' : `${left}, which rsconfig mirror detach ${label} --server ${old} removes, and `;
       throw new RsError(
         'E_USAGE',
-        `Server ${old} has no replica of mirror ${label}: rsconfig mirror add ${label} --server ${name} adds the other one`,
+        `Server ${old} has no replica of mirror ${label}: ${first}rsconfig mirror add ${label} --server ${name} adds the other one`,
       );
+    }
     if (serverid !== oldId && memberAt(change, serverid) !== null)
       throw new RsError('E_EXISTS', `Server ${name} has a replica of mirror ${label} already`);
     if (member === null && config.members.length >= MIRROR_REPLICAS_MAX)
@@ -191,16 +198,17 @@ export class MirrorChanges {
       await this.wish(change, { kind: 'add', server: serverid, ...joins.volume });
     });
     this.ports.log.info(`Server ${name} has replaced ${old} in mirror ${label}, and its replica is being copied`);
-    const cleared = await this.dismissOthers(change, voters);
-    const left = serverid === oldId || cleared.warnings.length > 0 || member === null ? null : connected(change, oldId);
-    if (left === null || member === null) return merged(cleared, warningsOf(change, voters));
-    const { said, isSetAside } = await setAside(
-      left,
-      change.survey.namespace,
-      { name: member.volume, universe: member.universe },
-      this.ports.newId,
-    );
-    return merged(cleared, isSetAside ? { warnings: [said], left: [] } : { warnings: [], left: [said] }, warningsOf(change, voters));
+    const dismissed = await this.dismissOthers(change, [...voters, oldId]);
+    const cleared = serverid === oldId ? merged() : await this.clearReplaced(change, oldId);
+    return merged(dismissed, cleared, warningsOf(change, voters));
+  }
+
+  private async clearReplaced(change: MirrorChange, serverid: number): Promise<Cleared> {
+    const wanted = { record: true, volumeBecomes: 'aside' } as const;
+    const member = memberAt(change, serverid);
+    if (member === null) return await clearRemains(change, serverid, await remainsAt(change, serverid), wanted, this.ports.newId);
+    const volume = { name: member.volume, universe: member.universe };
+    return await clearServer(change, serverid, { ...wanted, volume }, this.ports.newId);
   }
 
   private async changeWitness(change: MirrorChange, witness: string | null): Promise<Outcome> {
@@ -296,6 +304,35 @@ function checkLast({ config, label }: MirrorChange, identity: string, server: st
       'E_VOLUME',
       `The replica on server ${server} is the last one of mirror ${label} that is in sync: wait until another one is copied (rsconfig mirror list)`,
     );
+}
+
+/** The voters after a command for a server without a replica: it votes no more if an interrupted command has left it as one voter of two. */
+function votersAfter(change: MirrorChange, serverid: number): number[] {
+  const voters = change.config.voters.map((one) => one.serverid);
+  if (!isVoter(change, serverid)) return voters;
+  const others = witnessesOf(change).filter((one) => one !== serverid);
+  const right = votersFor(
+    change.config.members.map((one) => one.serverid),
+    [...others, serverid],
+  );
+  return right.includes(serverid) ? voters : right;
+}
+
+/** Throws if the server has nothing that could be removed, or nothing else than what a client holds. */
+function checkRemains(change: MirrorChange, serverid: number, remains: Remains): void {
+  const { label, config } = change;
+  const name = nameOf(change, serverid);
+  if (remains.held !== null) throw new RsError('E_HELD', `Nothing was changed: ${remains.held}`);
+  if (leftoverText(change, serverid, remains) !== null) return;
+  if (isVoter(change, serverid))
+    throw new RsError('E_USAGE', `Server ${name} has no replica of mirror ${label}, and only votes: rsconfig mirror witness changes that`);
+  const names = config.members.map((one) => nameOf(change, one.serverid)).join(' and ');
+  throw new RsError('E_USAGE', `Server ${quoteText(name)} has nothing of mirror ${label}, whose replicas are on ${names}`);
+}
+
+function stillVotes(change: MirrorChange, serverid: number, voters: readonly number[]): Outcome {
+  const sentence = `Server ${nameOf(change, serverid)} still votes for mirror ${change.label}, as a witness`;
+  return { warnings: voters.includes(serverid) ? [sentence] : [], left: [] };
 }
 
 function warningsOf(change: MirrorChange, voters: readonly number[]): Outcome {

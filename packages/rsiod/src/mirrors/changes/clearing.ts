@@ -1,6 +1,6 @@
-// Removes what a server has of a mirror to which it does not belong any more: the mark of its replica, its record, and the volume if that is
-// wanted. Invariants: a member keeps its mark; the mark goes before the record and the volume; what could not be removed is named with the
-// command that removes it. Never throws.
+// Removes what a server has of a mirror to which it does not belong any more: the mark of its replica, the volume if that is wanted, and its
+// record. Invariants: a member keeps its mark; the mark goes before the volume, and the record goes last, because it proves to a repeated
+// command that the volume was a replica; what could not be removed is named with the command that removes it. Never throws.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
@@ -11,6 +11,7 @@ import { deleteVolume, setAside } from '../management/take-back.ts';
 import { done } from '../management/verdicts.ts';
 import { connected, type MirrorChange, nameOf } from './change.ts';
 import { mayBeMember } from './held-mirror.ts';
+import type { Remains } from './remains.ts';
 
 export interface Clearing {
   /** The server does not vote any more. */
@@ -28,10 +29,11 @@ export interface Cleared {
   readonly left: readonly string[];
 }
 
+const NOTHING: Cleared = { warnings: [], left: [] };
+
 export async function clearServer(change: MirrorChange, serverid: number, wanted: Clearing, newId: () => string): Promise<Cleared> {
-  const { label } = change;
   const name = nameOf(change, serverid);
-  const remedy = `rsconfig mirror detach ${label} --server ${name}${wanted.volumeBecomes === 'aside' ? '' : ' --volume'}`;
+  const remedy = remedyOf(change, name, wanted);
   const server = connected(change, serverid);
   const away = server === null ? 'it is not connected' : (server.trouble?.message ?? null);
   if (server === null || away !== null)
@@ -41,36 +43,92 @@ export async function clearServer(change: MirrorChange, serverid: number, wanted
       ],
       left: [],
     };
-  const why = await dissolve(change, server, wanted.record);
+  const { hasRecord, isFounded, why } = await unmark(change, server);
   if (why !== null)
     return { warnings: [], left: [`server ${name} may still belong to the mirror (${why}): ${remedy} removes what it has`] };
-  if (wanted.volume === null) return { warnings: [], left: [] };
-  if (wanted.volumeBecomes !== 'aside')
-    return { warnings: [], left: await removeVolume(change, server, wanted.volume, wanted.volumeBecomes, newId) };
-  const { said, isSetAside } = await setAside(server, change.survey.namespace, wanted.volume, newId);
-  return isSetAside ? { warnings: [said], left: [] } : { warnings: [], left: [said] };
+  const volume = wanted.volume === null ? NOTHING : await clearVolume(change, server, wanted.volume, wanted.volumeBecomes, newId);
+  if (!isFounded && !(hasRecord && wanted.record)) return volume;
+  if (volume.left.length > 0) return { ...volume, warnings: [...volume.warnings, recordStays(change, name, remedy)] };
+  const kept = await dismiss(change, server);
+  return kept === null ? volume : { ...volume, left: [`server ${name} may keep its record of the mirror (${kept}): ${remedy} removes it`] };
 }
 
-/** Returns why the mark or the record may still be there; null if neither is. */
-async function dissolve({ survey, held, term: number }: MirrorChange, server: MirrorServer, record: boolean): Promise<string | null> {
+/** Clears a server that has no replica. What a client holds stays, and so does the record. */
+export async function clearRemains(
+  change: MirrorChange,
+  serverid: number,
+  { volume, held, hasRecord }: Remains,
+  wanted: Omit<Clearing, 'volume'>,
+  newId: () => string,
+): Promise<Cleared> {
+  if (held === null) return await clearServer(change, serverid, { ...wanted, volume }, newId);
+  const name = nameOf(change, serverid);
+  const stays = wanted.record && hasRecord ? [recordStays(change, name, remedyOf(change, name, wanted))] : [];
+  return { warnings: stays, left: [held] };
+}
+
+function remedyOf({ label }: MirrorChange, name: string, { volumeBecomes }: Pick<Clearing, 'volumeBecomes'>): string {
+  return `rsconfig mirror detach ${label} --server ${name}${volumeBecomes === 'aside' ? '' : ' --volume'}`;
+}
+
+function recordStays({ label }: MirrorChange, name: string, remedy: string): string {
+  return `Server ${name} keeps its record of mirror ${label} as long as that volume is there: ${remedy} removes both`;
+}
+
+interface Unmarked {
+  readonly hasRecord: boolean;
+  /** The record was made to remove the mark. */
+  readonly isFounded: boolean;
+  /** Why the mark may still be there; null: it is not. */
+  readonly why: string | null;
+}
+
+async function unmark({ survey, held, term: number }: MirrorChange, server: MirrorServer): Promise<Unmarked> {
   const { mirror, name, universe } = survey;
+  let [hasRecord, isFounded] = [false, false];
   try {
-    if (mayBeMember(held, server.serverid)) return 'it may be a member';
+    if (mayBeMember(held, server.serverid)) return { hasRecord, isFounded, why: 'it may be a member' };
     const known = await server.vote({ kind: 'record', mirror }, VOTE_ASK_MS);
-    const hasRecord = known.voted !== VOTED.UNKNOWN;
+    hasRecord = known.voted !== VOTED.UNKNOWN;
     const isMarked = hasRecord ? known.replica !== null : server.volumes.some((one) => one.mirror === mirror);
-    if (!isMarked && (!hasRecord || !record)) return null;
+    if (!isMarked) return { hasRecord, isFounded, why: null };
     // A mark is removed in the name of a term, so the server needs a record that has promised it.
-    if (!hasRecord) done(await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS), server.name);
+    isFounded = !hasRecord;
+    if (isFounded) done(await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS), server.name);
     done(await server.vote({ kind: 'claim', mirror, number, takesOver: true }, VOTE_CHANGE_MS), server.name);
-    if (isMarked) done(await server.vote({ kind: 'unplace', mirror, number }, VOTE_CHANGE_MS), server.name);
-    if (!record && hasRecord) return null;
+    done(await server.vote({ kind: 'unplace', mirror, number }, VOTE_CHANGE_MS), server.name);
+    return { hasRecord, isFounded, why: null };
+  } catch (thrown) {
+    return { hasRecord, isFounded, why: toRsError(thrown).message };
+  }
+}
+
+/** Removes the record. Returns why it may still be there; null if it is not. */
+async function dismiss({ survey: { mirror }, term: number }: MirrorChange, server: MirrorServer): Promise<string | null> {
+  try {
+    // The record may have promised another term, or none.
+    const claimed = await server.vote({ kind: 'claim', mirror, number, takesOver: true }, VOTE_CHANGE_MS);
+    if (claimed.voted === VOTED.UNKNOWN) return null;
+    done(claimed, server.name);
     const answer: VoteAnswer = await server.vote({ kind: 'dismiss', mirror, number }, VOTE_CHANGE_MS);
     if (answer.voted !== VOTED.UNKNOWN) done(answer, server.name);
     return null;
   } catch (thrown) {
     return toRsError(thrown).message;
   }
+}
+
+async function clearVolume(
+  change: MirrorChange,
+  server: MirrorServer,
+  volume: NonNullable<Clearing['volume']>,
+  becomes: Clearing['volumeBecomes'],
+  newId: () => string,
+): Promise<Cleared> {
+  if (becomes !== 'aside') return { warnings: [], left: await removeVolume(change, server, volume, becomes, newId) };
+  const { said, isSetAside, isGone } = await setAside(server, change.survey.namespace, volume, newId);
+  if (isGone) return NOTHING;
+  return isSetAside ? { warnings: [said], left: [] } : { warnings: [], left: [said] };
 }
 
 async function removeVolume(

@@ -106,14 +106,14 @@ async function dismissed({ mirror }: MirrorPlan, { number, marks }: Made, server
 
 /**
  * Gives a volume that was a replica, and is out of date from now on, another name: with the name of the mirror, a client could attach it by
- * mistake. `said`: its new name, or the command that renames it. Never throws.
+ * mistake. `said`: its new name, or the command that renames it. `isGone`: the server has no such volume. Never throws.
  */
 export async function setAside(
   server: MirrorServer,
   namespace: string,
   { name, universe }: { readonly name: string; readonly universe: number },
   newId: () => string,
-): Promise<{ readonly said: string; readonly isSetAside: boolean; readonly newName: string }> {
+): Promise<{ readonly said: string; readonly isSetAside: boolean; readonly isGone: boolean; readonly newName: string }> {
   const newName = `${name.slice(0, NAME_MAX_BYTES - ASIDE.length)}${ASIDE}`;
   const label = volumeLabel({ namespace, name, universe });
   try {
@@ -122,14 +122,16 @@ export async function setAside(
     return {
       said: `Server ${server.name} keeps what was its replica as volume ${aside}, which is out of date from now on`,
       isSetAside: true,
+      isGone: false,
       newName,
     };
   } catch (thrown) {
     const remedy = `rsconfig volume rename ${label} NEW --server ${server.name}, or rsconfig volume remove ${label} --server ${server.name}`;
-    const why = toRsError(thrown).message;
+    const { code, message: why } = toRsError(thrown);
     return {
       said: `server ${server.name} offers volume ${label}, which has the name of the mirror and is out of date (${why}): ${remedy}`,
       isSetAside: false,
+      isGone: code === 'E_UNKNOWN_VOLUME',
       newName: name,
     };
   }

@@ -1,0 +1,86 @@
+// What a server has of a mirror of which it has no replica: a record, a volume that is still marked, or the plain volume that an interrupted
+// command has left. Invariants: a plain volume counts only with the name, universe and size of the mirror, on a server that votes for the
+// mirror or has a record of it; what a client holds, and what belongs to another mirror, is never named as something to remove.
+
+import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { VolumeEntry } from '@rsio/protocol/wire/messages';
+import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { VOTE_ASK_MS } from '../management/limits.ts';
+import type { MirrorServer } from '../management/mirror-server.ts';
+import { connected, isVoter, type MirrorChange, nameOf } from './change.ts';
+
+export interface Remains {
+  /** Why it is not known what the server has; null: it has answered. */
+  readonly silence: RsError | null;
+  readonly hasRecord: boolean;
+  /** The volume that was the replica, marked or not; null: there is none that may be touched. */
+  readonly volume: { readonly name: string; readonly universe: number } | null;
+  /** Why the volume that was the replica must stay as it is: a client holds it. */
+  readonly held: string | null;
+}
+
+type Shown = Pick<VolumeEntry, 'sizeBytes' | 'holders' | 'mirror'>;
+
+const NOTHING: Remains = { silence: null, hasRecord: false, volume: null, held: null };
+/** The server has not answered. Every other error is an answer. */
+const SILENCES: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_NO_PATH', 'E_NO_SESSION', 'E_RESET', 'E_SHUTTING_DOWN'];
+
+/** Asks the server itself, because a survey asks only servers that the configuration names or that list a replica. */
+export async function remainsAt(change: MirrorChange, serverid: number): Promise<Remains> {
+  const server = connected(change, serverid);
+  if (server === null) return { ...NOTHING, silence: new RsError('E_NO_PATH', 'it is not connected') };
+  if (server.trouble !== null) return { ...NOTHING, silence: server.trouble };
+  try {
+    const answer = await server.vote({ kind: 'record', mirror: change.held.mirror }, VOTE_ASK_MS);
+    return await remainsOf(change, server, answer);
+  } catch (thrown) {
+    return { ...NOTHING, silence: toRsError(thrown) };
+  }
+}
+
+async function remainsOf(change: MirrorChange, server: MirrorServer, { voter, replica }: VoteAnswer): Promise<Remains> {
+  const { survey } = change;
+  const hasRecord = voter !== null;
+  if (replica !== null) return { ...NOTHING, hasRecord, volume: { name: replica.volume, universe: replica.universe } };
+  const marked = hasRecord ? undefined : server.volumes.find((one) => one.mirror === survey.mirror);
+  if (marked !== undefined) return { ...NOTHING, volume: { name: marked.name, universe: marked.universe } };
+  // Without this proof, the volume may be anybody's.
+  if (!hasRecord && !isVoter(change, server.serverid)) return NOTHING;
+  const { name, universe } = survey;
+  const shown = await show(server, { name, universe });
+  if (shown === null || shown.sizeBytes !== change.config.sizeBytes || (shown.mirror ?? survey.mirror) !== survey.mirror)
+    return { ...NOTHING, hasRecord };
+  const [holder] = shown.holders;
+  return holder === undefined
+    ? { ...NOTHING, hasRecord, volume: { name, universe } }
+    : { ...NOTHING, hasRecord, held: heldText(change, server, holder.node) };
+}
+
+/** The volume as the server has it now; null: it has none, or one that cannot have been a replica. Throws if the server does not answer. */
+async function show(server: MirrorServer, { name, universe }: { readonly name: string; readonly universe: number }): Promise<Shown | null> {
+  try {
+    const { volume } = (await server.callAdmin('volume-show', { name, universe }, VOTE_ASK_MS)) as { readonly volume: ManagedVolumeView };
+    const { sizeBytes, holders, mirror, image } = volume;
+    return sizeBytes === null || image !== null ? null : { sizeBytes, holders, mirror: mirror ?? undefined };
+  } catch (thrown) {
+    const error = toRsError(thrown);
+    if (error.code === 'E_UNKNOWN_VOLUME') return null;
+    if (SILENCES.includes(error.code)) throw error;
+    // A server that shows nothing to this client, such as a witness that gives it no rights, lists what it offers.
+    return server.volumes.find((one) => one.name === name && one.universe === universe) ?? null;
+  }
+}
+
+function heldText({ survey, label }: MirrorChange, { name }: MirrorServer, node: string): string {
+  const volume = volumeLabel(survey);
+  return `server ${name} has a volume ${volume} that was a replica of mirror ${label}, and client ${node} holds it: detach it there (rsconfig -d ${volume}), and repeat the command`;
+}
+
+/** What the server has, in words that complete "Server NAME"; null: nothing that a command could remove. */
+export function leftoverText(change: MirrorChange, serverid: number, { hasRecord, volume, held }: Remains): string | null {
+  const record = hasRecord && !isVoter(change, serverid) ? ['a record'] : [];
+  const parts = [...(volume === null && held === null ? [] : ['a volume that was a replica']), ...record];
+  return parts.length === 0 ? null : `${nameOf(change, serverid)} still has ${parts.join(' and ')}`;
+}
