@@ -1,4 +1,5 @@
-// The texts that mean that an order of the drill was done before. Invariant: a refusal with the same code for another reason does not count.
+// The texts that mean that an order of the drill was done before, as rsconfig and the servers print them.
+// Invariant: a refusal with the same code for another reason does not count.
 
 import { expect, test } from 'vitest';
 import { DONE } from './done.ts';
