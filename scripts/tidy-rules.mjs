@@ -114,3 +114,21 @@ export function* missingFiles(sources) {
     }
   }
 }
+
+/** Comments that name a rule which neither docs/PROTOCOL.md nor docs/GUARANTEES.md has, as `{path, line, text}`. `sources`: text by path. */
+export function* unknownRules(sources) {
+  const known = new Set();
+  for (const document of ['docs/PROTOCOL.md', 'docs/GUARANTEES.md'])
+    for (const [, rule] of (sources.get(document) ?? '').matchAll(/^\*\*([A-Z]\d+)\b/gm)) known.add(rule);
+  const letters = new Set([...known].map((rule) => rule[0]));
+  for (const [path, text] of sources) {
+    if (!/^(packages|test)\/.*\.ts$/.test(path)) continue;
+    for (const [index, line] of text.split('\n').entries()) {
+      const [comment = ''] = /(\/\/|^\s*\/?\*).*/.exec(line) ?? [];
+      for (const [rule] of comment.matchAll(/(?<![\w.'"-])[A-Z][1-9]\d?(?!\.?\w|['"-])/g)) {
+        if (known.has(rule) || !letters.has(rule[0])) continue;
+        yield { path, line: index + 1, text: `Neither PROTOCOL.md nor GUARANTEES.md has a rule ${rule}: name the one that is meant` };
+      }
+    }
+  }
+}

@@ -2,7 +2,7 @@
 // pass. tidy skips this file, because it contains violations.
 
 import { expect, test } from 'vitest';
-import { missingFiles, problemsOf } from './tidy-rules.mjs';
+import { missingFiles, problemsOf, unknownRules } from './tidy-rules.mjs';
 
 const HEADER = '// What it is for.\n// What it leaves to others.\n\n';
 const SOURCE = 'packages/protocol/src/lib/thing.ts';
@@ -71,4 +71,14 @@ test('a comment names only files that exist, with or without folders', () => {
   expect(found('See thing.ts, lib/thing.ts and *.test.ts.')).toEqual([]);
   expect(found('See gone.ts.')).toEqual(['The comment names gone.ts, which does not exist']);
   expect(found('See wire/thing.ts.')).toEqual(['The comment names wire/thing.ts, which does not exist']);
+});
+
+test('a comment names only rules that the documents have', () => {
+  const rules = ['docs/PROTOCOL.md', '**S1. One answer.** Text, which names S2.\n**M12. A copy.**\n'];
+  const code = "// Keeps S1 and M12, not M13.\n/**\n * S9: none. F1 is a key.\n */\nconst [name, rule] = ['M14', S8]; // As S1 says.\n";
+  const problems = [...unknownRules(new Map([rules, [SOURCE, code]]))];
+  expect(problems.map(({ line, text }) => [line, /rule (\w+):/.exec(text)?.[1]])).toEqual([
+    [1, 'M13'],
+    [3, 'S9'],
+  ]);
 });

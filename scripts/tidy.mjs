@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import { ROOT } from './prepare.mjs';
 import { roomProblems } from './rooms.mjs';
-import { missingFiles, problemsOf } from './tidy-rules.mjs';
+import { missingFiles, problemsOf, unknownRules } from './tidy-rules.mjs';
 
 /** Contains an example of every violation. */
 const EXAMPLES = 'scripts/tidy-rules.test.mjs';
@@ -19,7 +19,7 @@ const problems = [...sources].flatMap(([path, text]) =>
   problemsOf(path, text, machinePaths()).map((problem) => `${path}:${problem.line}: ${problem.text}`),
 );
 problems.push(...roomProblems(sources).map(({ path, text }) => `${path}: ${text}`));
-problems.push(...[...missingFiles(sources)].map(({ path, line, text }) => `${path}:${line}: ${text}`));
+problems.push(...[...missingFiles(sources), ...unknownRules(sources)].map(({ path, line, text }) => `${path}:${line}: ${text}`));
 for (const problem of problems) console.log(problem);
 process.exitCode = problems.length === 0 ? 0 : 1;
 

@@ -338,7 +338,7 @@ export class CutDrill {
   }
 
   /**
-   * A repeated request is executed once (P5). Returns false if the server was busy, and has done nothing. `mayHaveFailed`: the disk failed under
+   * A repeated request is executed once (C4). Returns false if the server was busy, and has done nothing. `mayHaveFailed`: the disk failed under
    * the first request, and the server still knows that it answered that.
    */
   private async isDone(change: Change, mayHaveFailed = false): Promise<boolean> {

@@ -1,5 +1,5 @@
 // Calls methods of a server over a trunk: ADMIN. A call that loses its session is sent again in the next one, with the same id, until its
-// time is over; the server executes a change once for each id (P5 in docs/PROTOCOL.md). Invariants: a call ends within its time, whatever
+// time is over; the server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a call ends within its time, whatever
 // the server does. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and its error says whether the server may have
 // executed it. At most ADMIN_CALLS_SENT_MAX calls are with the server at a time.
 

@@ -2,7 +2,7 @@
 // and SnapshotFiles changes the disk. In one pool, all of this is a clone of a file that becomes the data of another volume: no content is
 // copied. The caller makes one change at a time. Invariants: what clients find in an image or a restored volume is of one moment, before or
 // after the change; of images that are refreshed together, all are of the new moment or none; a request that is repeated after a crash is
-// not executed again (P5).
+// not executed again (C4).
 
 import { rm } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';

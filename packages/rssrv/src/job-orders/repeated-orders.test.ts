@@ -1,4 +1,4 @@
-// Requests about jobs that are repeated after the server was killed between the begin of the job and the record of its answer (P5): the job
+// Requests about jobs that are repeated after the server was killed between the begin of the job and the record of its answer (C4): the job
 // that was begun is the answer, also when it has ended, and nothing is begun again.
 
 import { removeFolder } from '@rsio/common/testing/remove-folder';

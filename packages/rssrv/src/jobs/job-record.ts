@@ -109,7 +109,7 @@ export interface JobRecord {
   readonly copy?: CopyState;
   /** Only in the records of imports. `from` is the path or the URI, and `fromId` is empty. */
   readonly import?: ImportState;
-  /** Stamp of the request that began it (P5); null or absent: none is known. */
+  /** Stamp of the request that began it (C4); null or absent: none is known. */
   readonly request?: string | null;
 }
 

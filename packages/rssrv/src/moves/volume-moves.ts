@@ -1,4 +1,4 @@
-// Moves volumes between pools while clients use them (rule P7): clones the file, copies what differs from the clone before, and repeats until
+// Moves volumes between pools while clients use them (rule C5): clones the file, copies what differs from the clone before, and repeats until
 // little is left; then the clients wait while the rest is copied and the pools change. move-plan.ts decides about rounds, move-files.ts
 // changes the disk. Invariants: an interrupted move goes on, or leaves nothing in the new pool; what a client was answered is in the file that
 // is served; a volume is never in both pools or in none (pools/moves/move-repair.ts).

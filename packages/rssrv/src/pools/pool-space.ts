@@ -1,4 +1,4 @@
-// Judges how full the pools are: which have less than their reserve free, so that writes that need new space wait (rule P3), and which have
+// Judges how full the pools are: which have less than their reserve free, so that writes that need new space wait, and which have
 // passed one of the percentages at which the server warns. Pure. Invariants: a pool is known by its id, because its section may be renamed;
 // each state is reported once when it begins and once when it ends, and small changes of the free space do not end it.
 

@@ -1,6 +1,6 @@
 // Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and the
 // listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it is
-// durable; a request that is repeated after a crash is not executed again (P5), because its stamp is committed together with the change.
+// durable; a request that is repeated after a crash is not executed again (C4), because its stamp is committed together with the change.
 // requests/ answers all other repetitions.
 
 import { isDeepStrictEqual } from 'node:util';

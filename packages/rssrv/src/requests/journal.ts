@@ -1,4 +1,4 @@
-// The journal of requests: the last REQUESTS_KEPT changes that were asked for, with their answers, in one file (P5). Each line is one
+// The journal of requests: the last REQUESTS_KEPT changes that were asked for, with their answers, in one file (C4). Each line is one
 // request; from time to time, the file is written anew. Invariants: when `add` has resolved, the entry survives a crash; a line that a crash
 // cut off is dropped; a file that cannot be read is set aside, not overwritten.
 

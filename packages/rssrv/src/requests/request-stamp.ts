@@ -1,5 +1,5 @@
 // The stamp of a request: who asks, its id, and what it asks for, as one short text. Pure. The journal finds a request by its stamp, and a
-// manifest keeps the stamp of the change that made it (P5). Invariant: a request of another asker, with another id or with other parameters
+// manifest keeps the stamp of the change that made it (C4). Invariant: a request of another asker, with another id or with other parameters
 // has another stamp.
 
 import { createHash } from 'node:crypto';

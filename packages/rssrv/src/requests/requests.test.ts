@@ -1,4 +1,4 @@
-// Exactly once (P5): repetitions before, during and after the execution, after a restart, of other askers and with other parameters; what is
+// Exactly once (C4): repetitions before, during and after the execution, after a restart, of other askers and with other parameters; what is
 // not begun for an asker that has gone; and that an answer waits for the journal. A crash between commit and journal is tested in
 // pools/pools.test.ts, because the manifest settles it.
 

@@ -1,4 +1,4 @@
-// Executes each changing request once, however often it arrives (P5): a repeated request joins the one in progress, or gets the answer that
+// Executes each changing request once, however often it arrives (C4): a repeated request joins the one in progress, or gets the answer that
 // the journal has. Invariants: an answer leaves when the journal has it; an id belongs to one asker and one set of parameters; nothing is
 // begun for which no asker waits any more.
 

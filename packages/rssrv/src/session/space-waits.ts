@@ -1,4 +1,4 @@
-// Makes changes wait for space in the pool of their volume, so that a program sees a slow device instead of an error (rule P3). A change waits
+// Makes changes wait for space in the pool of their volume, so that a program sees a slow device instead of an error. A change waits
 // if the storage refused it for lack of space, or if less than the reserve is free and the change needs space that the volume does not have
 // yet. It is executed again in order of arrival, every SPACE_RETRY_MS and as soon as the reserve is free. Invariants: a change ends exactly
 // once; a change waits only while its handle is open, so that a full pool never delays a detach, a take-over or the end of a session; when

@@ -1,6 +1,6 @@
 // Serves the snapshots of the volumes of pools to clients that open them by name: read-only, shared, each with an id of its own, to the clients
 // of its volume. A list does not have them. Invariants: a snapshot is found exactly as long as its volume is in the configuration in force and
-// the pool has it; a snapshot that a client has open, or is opening, is not removed (P4), and none is opened while it is being removed.
+// the pool has it; a snapshot that a client has open, or is opening, is not removed (N2), and none is opened while it is being removed.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
