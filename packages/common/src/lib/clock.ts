@@ -35,7 +35,7 @@ class SystemTimer implements Timer {
   private timeout: NodeJS.Timeout;
   private readonly look = (): void => {
     const leftMs = this.dueMs - performance.now();
-    if (leftMs <= 0) this.fire();
+    if (!(leftMs > 0)) this.fire();
     else this.timeout = setTimeout(this.look, nodeDelay(leftMs));
   };
 
