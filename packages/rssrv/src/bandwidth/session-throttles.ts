@@ -5,6 +5,7 @@
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Allowance } from './allowance.ts';
 import { HELD_WAIT_MIN_MS } from './limits.ts';
@@ -26,13 +27,13 @@ export class SessionThrottles {
   private readonly byVolume = new Map<string, VolumeThrottle>();
   /** The throttles with requests that wait. The one that was served last is the last one. */
   private readonly waiting = new Set<VolumeThrottle>();
-  private wake: Timer | null = null;
-  private wakeAtMs = Number.POSITIVE_INFINITY;
+  private readonly wake: EarliestTimer;
   private reporter: Timer | null = null;
   private reportedMs = 0;
 
   constructor(ports: ThrottlePorts) {
     this.ports = ports;
+    this.wake = new EarliestTimer(ports.clock, () => this.pump());
   }
 
   receive(message: ThrottleMessage): void {
@@ -86,9 +87,8 @@ export class SessionThrottles {
   }
 
   close(): void {
-    this.wake?.cancel();
+    this.wake.cancel();
     this.reporter?.cancel();
-    this.wake = null;
     this.reporter = null;
   }
 
@@ -136,16 +136,7 @@ export class SessionThrottles {
   }
 
   private wakeIn(waitMs: number, nowMs: number): void {
-    if (waitMs === Number.POSITIVE_INFINITY) return;
-    const atMs = nowMs + Math.max(HELD_WAIT_MIN_MS, waitMs);
-    if (atMs >= this.wakeAtMs) return;
-    this.wake?.cancel();
-    this.wakeAtMs = atMs;
-    this.wake = this.ports.clock.after(atMs - nowMs, () => {
-      this.wake = null;
-      this.wakeAtMs = Number.POSITIVE_INFINITY;
-      this.pump();
-    });
+    this.wake.at(nowMs + Math.max(HELD_WAIT_MIN_MS, waitMs));
   }
 
   /** Of several volumes, the one with the longest interval decides, so that a session reports once for all of them. */

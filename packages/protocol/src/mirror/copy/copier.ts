@@ -33,7 +33,8 @@
 //   the region in which the mirror ends stays set (M21).
 // - Users' I/O never stops copies for good: it makes pieces fewer and shorter (pace.ts).
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/common/lib/clock';
+import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
 import { statusEntry } from '../../wire/status.ts';
 import { CHECKPOINT_BYTES } from '../lacks/limits.ts';
 import { RegionSet, regionsOf } from '../regions/region-set.ts';
@@ -88,8 +89,7 @@ export class Copier {
   private isPumpDue = false;
   private isEnded = false;
   private isPaused = false;
-  private timer: Timer | null = null;
-  private timerAtMs = Number.POSITIVE_INFINITY;
+  private readonly timer: EarliestTimer;
   private readonly pumpNow = (): void => this.pump();
 
   constructor(clock: Clock, io: CopyIo, buffers: CopyBuffers, events: CopierEvents) {
@@ -99,6 +99,7 @@ export class Copier {
     this.events = events;
     this.settle = new SettlePlan(io.unsettled);
     this.clear = new ClearPlan(io.touched, io.unsettled, io.lacks);
+    this.timer = new EarliestTimer(clock, () => this.wantPump());
   }
 
   /**
@@ -190,7 +191,7 @@ export class Copier {
   /** Nothing is begun any more. What is under way ends by itself. */
   end(): void {
     this.isEnded = true;
-    this.timer?.cancel();
+    this.timer.cancel();
   }
 
   private otherEnded(): void {
@@ -209,16 +210,6 @@ export class Copier {
     if (this.isPumpDue || this.isEnded) return;
     this.isPumpDue = true;
     this.clock.soon(this.pumpNow);
-  }
-
-  private wakeAt(atMs: number): void {
-    if (atMs >= this.timerAtMs) return;
-    this.timer?.cancel();
-    this.timerAtMs = atMs;
-    this.timer = this.clock.after(Math.max(0, atMs - this.clock.monotonicMs()), () => {
-      this.timerAtMs = Number.POSITIVE_INFINITY;
-      this.wantPump();
-    });
   }
 
   private pump(): void {
@@ -245,9 +236,9 @@ export class Copier {
 
   /** Failures follow each other, and each moves the time of its retry: the timer of an earlier one may have fired before that. */
   private wakeToRetry(nowMs: number): void {
-    if (this.settleFromMs > nowMs) this.wakeAt(this.settleFromMs);
-    if (this.flushFromMs > nowMs) this.wakeAt(this.flushFromMs);
-    for (const { failedUntilMs } of this.returning.values()) if (failedUntilMs > nowMs) this.wakeAt(failedUntilMs);
+    if (this.settleFromMs > nowMs) this.timer.at(this.settleFromMs);
+    if (this.flushFromMs > nowMs) this.timer.at(this.flushFromMs);
+    for (const { failedUntilMs } of this.returning.values()) if (failedUntilMs > nowMs) this.timer.at(failedUntilMs);
   }
 
   // --- what the plans have to know
@@ -330,7 +321,7 @@ export class Copier {
   /** Something has ended. After a failure, there is no hurry. */
   private again(isGood: boolean): void {
     if (isGood) this.wantPump();
-    else this.wakeAt(this.clock.monotonicMs() + COPY_RETRY_MS);
+    else this.timer.at(this.clock.monotonicMs() + COPY_RETRY_MS);
   }
 
   // --- pieces
@@ -341,7 +332,7 @@ export class Copier {
     }
     while (this.underWay < this.pace.piecesMax(nowMs)) {
       const waitMs = this.pace.waitMs(nowMs);
-      if (waitMs > 0) return this.wakeAt(nowMs + waitMs);
+      if (waitMs > 0) return this.timer.at(nowMs + waitMs);
       if (!this.startOne(nowMs)) return;
     }
   }
@@ -483,8 +474,8 @@ export class Copier {
       this.clear.rotate();
       this.rotateAtMs = nowMs + CLEAR_IDLE_MS;
     }
-    this.wakeAt(this.rotateAtMs);
-    if (nowMs < this.clearFromMs) return this.wakeAt(this.clearFromMs);
+    this.timer.at(this.rotateAtMs);
+    if (nowMs < this.clearFromMs) return this.timer.at(this.clearFromMs);
     const clearing = this.clear.next();
     if (clearing === null) {
       this.clearFromMs = this.rotateAtMs;

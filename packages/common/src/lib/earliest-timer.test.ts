@@ -1,0 +1,27 @@
+// One timer for several reasons to wake.
+// Invariant: it fires once for all times that were asked for before it fires, at the earliest of them.
+
+import { expect, test } from 'vitest';
+import { FakeClock } from '../testing/fake-clock.ts';
+import { EarliestTimer } from './earliest-timer.ts';
+
+test('it fires at the earliest time, and again only if asked again', () => {
+  const clock = new FakeClock();
+  const fired: number[] = [];
+  const timer = new EarliestTimer(clock, () => fired.push(clock.monotonicMs()));
+  timer.at(300);
+  timer.at(100);
+  timer.at(200);
+  timer.at(Number.POSITIVE_INFINITY);
+  clock.advance(1_000);
+  expect(fired).toEqual([100]);
+  timer.at(500);
+  clock.advance(0);
+  expect(fired).toEqual([100, 1_000]);
+  timer.at(2_000);
+  timer.cancel();
+  clock.advance(5_000);
+  timer.at(7_000);
+  clock.advance(5_000);
+  expect(fired).toEqual([100, 1_000, 7_000]);
+});

@@ -1,0 +1,33 @@
+// A timer that several reasons share: it fires at the earliest of the times that were asked for, and the others are forgotten.
+// Invariant: who still needs a later time asks again when it has fired.
+
+import type { Clock, Timer } from './clock.ts';
+
+export class EarliestTimer {
+  private readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
+  private readonly fire: () => void;
+  private timer: Timer | null = null;
+  private atMs = Number.POSITIVE_INFINITY;
+  private readonly fired = (): void => {
+    this.atMs = Number.POSITIVE_INFINITY;
+    this.fire();
+  };
+
+  constructor(clock: Pick<Clock, 'monotonicMs' | 'after'>, fire: () => void) {
+    this.clock = clock;
+    this.fire = fire;
+  }
+
+  /** `atMs`: by the monotonic clock. Infinity: never. */
+  at(atMs: number): void {
+    if (atMs >= this.atMs) return;
+    this.timer?.cancel();
+    this.atMs = atMs;
+    this.timer = this.clock.after(Math.max(0, atMs - this.clock.monotonicMs()), this.fired);
+  }
+
+  cancel(): void {
+    this.timer?.cancel();
+    this.atMs = Number.POSITIVE_INFINITY;
+  }
+}
