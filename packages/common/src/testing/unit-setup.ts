@@ -1,7 +1,7 @@
 // Runs before each file of unit tests. One process runs many test files, which saves time. Each file gets fresh copies of the project's
 // modules. A test file fails if the file leaves the state of the process changed. No test may configure a library, because all test files
 // share the same copies of libraries. Syncs do not wait for the disk, except in the files that test them. A test can start only Node, the
-// coreutils and the programs that it names (needs.ts).
+// coreutils and the programs that it names (needs.ts). A wait without a bound of its own ends late.
 
 import { rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -16,6 +16,18 @@ const WITH_REAL_SYNCS = /\/backends\/(?:files\/(?:file-backend|opened-device)|io
 
 /** What they test is above the file system, mostly with a stop at each of its calls. */
 const WITH_QUICK_FILES = /\/rssrv\/src\/(?:copies|holds|images|moves|part-moves|pools|snapshots)\/(?!make-pool)[^]*\.test\.ts$/;
+
+/** What is waited for comes on a busy machine, too, but maybe not within the second that Vitest waits. */
+const WAIT_MS = 30_000;
+const PATIENT = Symbol.for('rsio.patient-waits');
+
+if (!Object.hasOwn(vi, PATIENT)) {
+  const { waitFor } = vi;
+  Object.assign(vi, {
+    [PATIENT]: true,
+    waitFor: (...[callback, options = WAIT_MS]: Parameters<typeof waitFor>) => waitFor(callback, options),
+  });
+}
 
 // Vitest itself resets mocks and modules only before a file that has its own process.
 (globalThis as unknown as { readonly __vitest_mocker__: { reset(): void } }).__vitest_mocker__.reset();
