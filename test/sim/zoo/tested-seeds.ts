@@ -6,8 +6,8 @@ import { isMirrorSeed } from '../world/sim-shape.ts';
 import { FINDER_SEEDS } from './found-at.ts';
 
 /** Seeds of each kind, which `npm run sim` runs without end. */
-const FIRST_SEEDS = 40;
-const MIRROR_WORLDS = 12;
+const FIRST_SEEDS = 24;
+const MIRROR_WORLDS = 8;
 
 function firstMirrorWorlds(): number[] {
   const found: number[] = [];
