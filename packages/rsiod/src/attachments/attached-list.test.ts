@@ -52,6 +52,10 @@ class DaemonRun {
   /** Volumes of the previous process whose devices are in use. */
   readonly usedDevices = new Set<string>();
   readonly released: string[] = [];
+  /** Names of volumes that their server says this node holds. */
+  readonly holding = new Set<string>();
+  /** Volumes whose hold was given up. */
+  readonly closed: string[] = [];
   /** Attaching waits for this promise. */
   held: Promise<void> = Promise.resolve();
 
@@ -88,7 +92,9 @@ class DaemonRun {
 
   get offers() {
     return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected }) => {
-      return { namespace, name, universe, id, isConnected, server: `big-${serverid}`, mirror: null, from: { serverid } };
+      const holders = this.holding.has(name) ? [{ node: 'venus', address: '10.0.0.1', sinceMs: 0 }] : [];
+      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, readonly: false, mirror: null };
+      return { ...own, namespace, name, universe, id, isConnected, holders };
     });
   }
 
@@ -120,7 +126,10 @@ class DaemonRun {
     const outcomes = names.map((name): AttachOutcome => {
       const at = this.list.findIndex((one) => labelOf(one) === name || one.name === name);
       const [gone] = at < 0 ? [] : this.list.splice(at, 1);
-      if (gone !== undefined) this.detached.add(`${labelOf(gone)} ${gone.id}`);
+      if (gone !== undefined) {
+        this.detached.add(`${labelOf(gone)} ${gone.id}`);
+        this.closed.push(labelOf(gone));
+      }
       return { volume: name, done: true, already: gone === undefined, device: null, error: null };
     });
     return Promise.resolve(outcomes);
@@ -274,6 +283,36 @@ describe('detaching an awaited volume stops the wait', () => {
     const third = await DaemonRun.after(next);
     expect(third.attached.awaited.map((one) => one.name)).toEqual(['tvol1']);
     expect([...third.detached]).toEqual(['osl:oracle@0 id-oracle']);
+  });
+
+  test('one whose server is in reach is attached first: only what is attached can give up the hold that the earlier daemon left', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
+    next.offer(volume('oracle'));
+    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    expect(next.closed).toEqual(['osl:oracle@0']);
+    expect([next.labels, next.attached.awaited, (await DaemonRun.after(next)).attached.awaited]).toEqual([[], [], []]);
+  });
+
+  test('one that was detached while its server was away gives up the hold when it is detached again', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
+    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: false }]);
+    next.offer(volume('oracle'));
+    next.holding.add('oracle');
+    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    next.holding.clear();
+    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: true }]);
+    next.holding.add('oracle');
+    next.failures.set('osl:oracle@0', 'E_HELD');
+    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: true }]);
+    expect([next.closed, next.labels]).toEqual([['osl:oracle@0'], []]);
+  });
+
+  test('one that cannot be attached is not attached later either', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
+    next.offer(volume('oracle'));
+    next.failures.set('osl:oracle@0', 'E_TIMEOUT');
+    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    expect([next.asked.length, next.attached.awaited, next.released]).toEqual([1, [], ['oracle: detached by rsconfig -d']]);
   });
 
   test('without names, along with every attached volume', async () => {

@@ -8,9 +8,10 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { DETACHED_KEPT_MAX, RESTORE_POLL_MS, RESTORE_RETRY_MS } from './limits.ts';
-import type { Take } from '@rsio/protocol/wire/messages';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-file.ts';
-import { chooseVolume, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
+import { isLeftHeld, isMeant } from './choices.ts';
+import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 
@@ -23,6 +24,9 @@ interface Attached extends Listed {
 
 interface Offered extends Offer {
   readonly from: { readonly serverid: number };
+  readonly config: { readonly nodename: string };
+  readonly readonly: boolean;
+  readonly holders: HeldOffer['holders'];
   /** See HeldOffer. */
   readonly mirror: string | null;
 }
@@ -214,20 +218,40 @@ export class AttachedList<V extends Attached> {
     const { attachments } = this.ports;
     try {
       const one = this.awaitedOf(name);
-      if (one === null) return (await attachments.detach([name], force))[0] ?? failure(name, new Error('No outcome'));
+      if (one === null) return await this.detachHeld(name, force);
       const label = labelOf(one);
+      await this.broughtBack(one);
+      const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
+      if (isAttached) return await this.detachAttached(label, force);
       await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
       if (!isSnapshot(one.name)) attachments.detached.add(`${label} ${one.id}`);
-      // An attempt to attach the volume may still be in progress.
-      await one.underWay;
-      const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
-      if (isAttached) return (await attachments.detach([label], force))[0] ?? failure(name, new Error('No outcome'));
-      this.ports.log.info(`${label} is not attached again: detached by rsconfig -d`);
+      this.ports.log.info(`${label} is not attached again: detached by rsconfig -d (${one.reason})`);
       return { volume: label, done: true, already: false, device: null, error: null };
     } catch (thrown) {
       return failure(name, thrown);
     }
+  }
+
+  private async detachAttached(name: string, force: boolean): Promise<AttachOutcome> {
+    return (await this.ports.attachments.detach([name], force))[0] ?? failure(name, new Error('No outcome'));
+  }
+
+  /** A volume that is neither attached nor awaited may still be held, because it was detached while its server was away: see broughtBack. */
+  private async detachHeld(name: string, force: boolean): Promise<AttachOutcome> {
+    const { attachments } = this.ports;
+    const outcome = await this.detachAttached(name, force);
+    const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer));
+    if (!outcome.already || left === undefined) return outcome;
+    const [attached] = await attachments.attach([labelOf(left)], left.readonly, left.server, TAKE.NO);
+    return attached?.error === null ? await this.detachAttached(labelOf(left), force) : outcome;
+  }
+
+  /** Only CLOSE ends the hold that the earlier daemon has left at the server (H1), and only what is attached can be closed. */
+  private async broughtBack(one: Awaited): Promise<void> {
+    const { server, reason } = this.look(one);
+    if (reason !== null && one.underWay === null) this.wait(one, reason);
+    else await (one.underWay ??= this.bringBack(one, server).finally(() => (one.underWay = null)));
   }
 
   /** Returns the awaited volume that a name means, or null if the name means no volume or an attached volume. Throws E_AMBIGUOUS. */

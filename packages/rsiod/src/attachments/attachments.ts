@@ -63,7 +63,7 @@ import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
-import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isSnapshotChoice, isWanted, keyOf } from './choices.ts';
+import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isMeant, isSnapshotChoice, isWanted, keyOf } from './choices.ts';
 import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
@@ -405,13 +405,8 @@ export class Attachments {
     } catch (thrown) {
       const error = toRsError(thrown);
       // A volume that is offered but not attached counts as already detached.
-      if (
-        error.code === 'E_UNKNOWN_VOLUME' &&
-        this.offers.some((offer) => labelOf(offer) === name || (offer.name === name && offer.universe === 0))
-      ) {
-        return { volume: name, done: true, already: true, device: null, error: null };
-      }
-      return failure(label, error);
+      if (error.code !== 'E_UNKNOWN_VOLUME' || !this.offers.some((offer) => isMeant(offer, name))) return failure(label, error);
+      return { volume: name, done: true, already: true, device: null, error: null };
     }
   }
 

@@ -6,7 +6,12 @@ import type { AttachOutcome } from '@rsio/common/control/methods';
 import type { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Volume } from '../volumes/volume.ts';
-import type { Choice, Offer, ServerOffer } from './offers.ts';
+import { type Choice, labelOf, type Offer, type ServerOffer } from './offers.ts';
+
+/** The name by which the server of an offer knows this client. */
+interface NodeOf {
+  readonly config: { readonly nodename: string };
+}
 
 export function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
   return offers.slice(0, 1).some(({ name }) => isSnapshot(name));
@@ -35,4 +40,19 @@ export function asOffer(volume: Volume): Offer {
 
 export function failure(volume: string, error: RsError): AttachOutcome {
   return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
+}
+
+/** True if the name means the volume: its label, or its bare name in universe 0. */
+export function isMeant(offer: Offer, name: string): boolean {
+  return labelOf(offer) === name || (offer.name === name && offer.universe === 0);
+}
+
+/** True if its server says that this node holds the volume. Ask only if it is not attached. A mirror ends the holds of its replicas itself. */
+export function isLeftHeld({
+  config,
+  holders,
+  isConnected,
+  mirror,
+}: Pick<ServerOffer, 'holders' | 'isConnected' | 'mirror'> & NodeOf): boolean {
+  return isConnected && mirror === null && holders.some(({ node }) => node === config.nodename);
 }
