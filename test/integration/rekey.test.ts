@@ -45,6 +45,7 @@ for (const name of ['openSync', 'writeSync', 'fchmodSync', 'fchownSync', 'fsyncS
 syncBuiltinESMExports();
 process.on('exit', () => look(() => fs.writeFileSync(process.env.SEEN, JSON.stringify(seen))));
 `;
+const PAUSE_MS = 2;
 const LONG_MS = 240_000;
 
 const hosts = useHosts('file');
@@ -61,7 +62,7 @@ beforeAll(async () => {
 it('a client changes its key under load without an error, and its old key is worth nothing afterwards', { timeout: LONG_MS }, async () => {
   await client.rsconfigWell('-a', 'oracle');
   const file = new StampedFile(server.file('oracle.img'));
-  const writer = await file.writer(client, 'osl/oracle');
+  const writer = await file.writer(client, 'osl/oracle', PAUSE_MS);
   const writes = async (): Promise<void> => {
     const before = writer.count;
     await waitFor(() => writer.count >= before + 20, 20_000, 'The client writes');
