@@ -1,7 +1,7 @@
 // Real daemons over two paths, each through a chaos proxy: every fault in turn on one path while fio writes and verifies, then healed. No
 // I/O error, every block as written, the states that the administrator sees, and both paths back. The test prints its measurements. The faults
-// strike one pair of daemons after each other. Each test begins with both paths up, none of which has died, and a volume that is attached anew, so
-// that all counters begin with the test.
+// strike one pair of daemons after each other. Each test begins with both paths up, none of which has died, and a volume attached once more, so that
+// all counters begin with the test.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';

@@ -14,7 +14,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 /**
  * Keeps what rssrvcfg has before each change of a file by the process, which ends by SIGKILL at the Nth of them; 0: not. They count from the
- * first one that names the file or one beside it: what is opened before that, to load the program, may differ from run to run.
+ * first one that names the file or one beside it: what the program opens before that, to load itself, may differ from run to run.
  */
 const WATCHER = `
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
 // The stall policy end to end: what the user of an NBD device gets when the server is lost for longer than `stall`, what the administrator
 // is told meanwhile, and that the volume recovers by itself with every acknowledged write. All tests use one pair of daemons: each gives the
-// client its policy by a reload, starts what the last test has ended, and attaches the volume anew.
+// client its policy by a reload, starts what the last test has ended, and attaches the volume again.
 
 import { beforeAll, expect, it } from 'vitest';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';

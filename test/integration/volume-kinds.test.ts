@@ -1,6 +1,6 @@
 // Every type of volume, and every setting that changes the path of the data: from an NBD program through client and server to the volume's
 // storage, and back. All tests use one server, which serves a volume of each kind, and most of them one client. No test depends on another one:
-// each has volumes of its own, or attaches anew what it needs.
+// each has volumes of its own, or attaches again the ones that it needs.
 
 import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { beforeAll, expect, it, type TestContext } from 'vitest';
@@ -14,7 +14,7 @@ import { report } from '../support/programs/report.ts';
 import { verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 
 const MIB = 1024 * 1024;
-/** What is wrong with a kind of volume or a setting is wrong from the first block on. */
+/** A kind of volume or a setting that is wrong is wrong from the first block on. */
 const FIO = { size: '16m', verifyBacklog: 128 };
 const WRITES = 400;
 /** Until each path has carried requests. */

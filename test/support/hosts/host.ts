@@ -26,6 +26,8 @@ const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
 const LOGGED_MS = 5_000;
+/** It looks at the mounts of its own process. */
+const FREEZES = '--freeze';
 
 /** `here`: in the process of the test, where they can (programs/here.ts). `programs`: as people start them. */
 export type CommandsRun = 'here' | 'programs';
@@ -52,8 +54,8 @@ export class Host {
   }
 
   /**
-   * The prefix gives its programs nothing that rsconfig and rsadm need, so that they run without it, in the process of the test. It becomes the
-   * program that it runs, so that daemons without a keeper are started without their launcher.
+   * The prefix gives its programs nothing that rsconfig and rsadm need, so that they run without it, in the process of the test, except to
+   * freeze. It becomes the program that it runs, so that daemons without a keeper are started without their launcher.
    */
   useNoPrefixForCommands(): void {
     this.isPrefixForAll = false;
@@ -136,7 +138,7 @@ export class Host {
 
   /** Runs a launcher under this root to its end: a command in the process of the test, where it can. */
   run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
-    const isBare = this.command.length === 0 || !this.isPrefixForAll;
+    const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
     const isHere = this.commands === 'here' && isBare && canRunHere(program, args);
     if (isHere) return runHere(program, ['--root', this.root, ...args], timeoutMs);
     const [first = '', ...rest] = this.commandLine(program, args);
