@@ -1,11 +1,13 @@
 // Real daemons over two paths, each through a chaos proxy: every fault in turn on one path while fio writes and verifies, then healed. No
-// I/O error, every block as written, the states that the administrator sees, and both paths back. The test prints its measurements.
+// I/O error, every block as written, the states that the administrator sees, and both paths back. The test prints its measurements. The faults
+// strike one pair of daemons after each other. Each test begins with both paths up, none of which has died, and a volume attached once more, so that
+// all counters begin with the test.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RepView } from '@rsio/common/control/methods';
-import { beforeEach, expect, it, type TestContext } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import { type ChaosProxy, chaosProxies, type Faults } from '../support/faults/chaos-proxy.ts';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { type RunningFio, startFio } from '../support/io/fio.ts';
@@ -22,7 +24,10 @@ const EXPORT = 'osl/oracle';
 const ARCHIVE = 'osl:archive@0';
 const SEEN_DEADLINE_MS = 10_000;
 const BACK_DEADLINE_MS = 25_000;
-const WRITES_MEANWHILE = 200;
+const WRITES_BEFORE = 100;
+const WRITES_MEANWHILE = 100;
+/** Few, so that all that was written around a fault is soon read back. */
+const VERIFY_BACKLOG = 64;
 /** Less than a path needs to die of silence (3 s): a silent path must be suspect before. `npm run gaps` measures goals. */
 const PAUSE_MAX_MS = 2_000;
 const STOPPED_MS = 10_000;
@@ -110,6 +115,7 @@ interface Verified {
   readonly slowestMs: number;
 }
 
+// Ends fio after each test, whatever happened.
 const hosts = useHosts();
 let server: Host;
 let client: Host;
@@ -117,19 +123,31 @@ let network: TestNetwork;
 let proxies: ChaosProxy[];
 let first: ChaosProxy;
 
-beforeEach(async () => {
-  server = hosts.host();
-  client = hosts.host();
-  network = await hosts.network(2);
-});
+/** One pair of daemons for all tests of a `describe`. */
+function useBoth(defaults: Readonly<Record<string, string>> = {}): void {
+  const shared = useHosts('file');
 
-async function startBoth(defaults: Readonly<Record<string, string>> = {}): Promise<void> {
-  const chaos = await chaosProxies(hosts, network);
-  ({ proxies } = chaos);
-  first = proxies[0] as ChaosProxy;
-  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
-  await startClient(client, network, { serverAddresses: chaos.serverAddresses, defaults });
-  await client.rsconfigWell('-a');
+  beforeAll(async () => {
+    [server, client, network] = [shared.host(), shared.host(), await shared.network(2)];
+    const chaos = await chaosProxies(shared, network);
+    ({ proxies } = chaos);
+    first = proxies[0] as ChaosProxy;
+    await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '64m' } } });
+    await startClient(client, network, { serverAddresses: chaos.serverAddresses, defaults });
+  });
+
+  beforeEach(async () => {
+    for (const proxy of proxies) proxy.heal();
+    // A path that dies several times within a minute is put on probation. No test is about that.
+    const hasDied = (await deaths(0)) + (await deaths(1)) > 0;
+    if (hasDied) {
+      await client.stop('rsiod');
+      await client.start('rsiod');
+    }
+    await client.pathsUp(2, BACK_DEADLINE_MS);
+    await client.rsconfigWell('-d', '--force');
+    await client.rsconfigWell('-a');
+  });
 }
 
 async function path(index: number): Promise<RepView> {
@@ -164,7 +182,7 @@ async function shows(index: number, fio: RunningFio, condition: (path: RepView) 
 
 function verifyingFio(host: Host, context: TestContext): RunningFio {
   needFio(context);
-  return startFio(host, EXPORT, { verifyBacklog: 128 });
+  return startFio(host, EXPORT, { verifyBacklog: VERIFY_BACKLOG });
 }
 
 /** fio has done enough after all was healed to have read back what was written before. */
@@ -172,7 +190,7 @@ async function verified(host: Host, fio: RunningFio, volume = VOLUME): Promise<V
   await untilWriting(host, volume, fio, 3 * WRITES_MEANWHILE);
   fio.stop();
   const { verifyReads, slowestMs } = await fio.outcome;
-  expect(verifyReads).toBeGreaterThan(3 * WRITES_MEANWHILE - 128);
+  expect(verifyReads).toBeGreaterThan(3 * WRITES_MEANWHILE - VERIFY_BACKLOG);
   const { errors, longestGapMs } = await volumeStats(host, volume);
   expect(errors).toBe(0);
   return { longestGapMs, verifyReads, slowestMs };
@@ -194,83 +212,90 @@ function connectionsAt(address: string, port: number): number {
     .filter((line) => /^ *\d+: /.test(line) && line.includes(`: ${local}`) && / 01 /.test(line)).length;
 }
 
-for (const ordeal of ORDEALS) {
-  it(`one path ${ordeal.fault}: fio continues and verifies, and the path recovers`, async (context) => {
-    await startBoth();
+describe('without digests', () => {
+  useBoth();
+
+  for (const ordeal of ORDEALS) {
+    it(`one path ${ordeal.fault}: fio continues and verifies, and the path recovers`, async (context) => {
+      const fio = verifyingFio(client, context);
+      await untilWriting(client, VOLUME, fio, WRITES_BEFORE);
+      first.set(ordeal.faults);
+      if (ordeal.cut === true) expect(first.cut()).toBe(1);
+      const seen = await shows(0, fio, ordeal.shows);
+      await untilWriting(client, VOLUME, fio, WRITES_MEANWHILE);
+      await waitFor(async () => (await path(1)).state === 'up', SEEN_DEADLINE_MS, 'The other path is up');
+      const diedMeanwhile = await deaths(0);
+      const healedMs = performance.now();
+      first.heal();
+      await client.pathsUp(2, BACK_DEADLINE_MS);
+      const backMs = performance.now() - healedMs;
+      const outcome = await verified(client, fio);
+      expect(outcome.longestGapMs).toBeLessThan(PAUSE_MAX_MS);
+      expect([(await deaths(0)) > 0, await deaths(1)]).toEqual([ordeal.dies, 0]);
+      await nothingLeft();
+      report(`one path ${ordeal.fault}`, { seen, ...outcome, 'deaths meanwhile': diedMeanwhile, 'ms until it was back': backMs });
+    });
+  }
+
+  it('a bit flipped without digests stays undetected', async () => {
+    const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, EXPORT);
+    const data = randomBytes(256 * KIB);
+    for (const proxy of proxies) proxy.set({ toServer: { flip: { byte: 100_000 } } });
+    await nbd.write(0, data);
+    for (const proxy of proxies) proxy.heal();
+    const flipped = proxies.reduce((sum, { stats }) => sum + stats.toServer.flipped, 0);
+    const stored = await nbd.read(0, data.length);
+    nbd.close();
+    expect(flipped).toBeGreaterThan(0);
+    expect(data.filter((byte, at) => byte !== stored[at]).length).toBe(flipped);
+    expect((await deaths(0)) + (await deaths(1))).toBe(0);
+  });
+
+  it('both paths silent until both are closed: I/O waits, the status says so, and I/O continues', async (context) => {
     const fio = verifyingFio(client, context);
-    await untilWriting(client, VOLUME, fio);
-    first.set(ordeal.faults);
-    if (ordeal.cut === true) expect(first.cut()).toBe(1);
-    const seen = await shows(0, fio, ordeal.shows);
-    await untilWriting(client, VOLUME, fio, WRITES_MEANWHILE);
-    await waitFor(async () => (await path(1)).state === 'up', SEEN_DEADLINE_MS, 'The other path is up');
-    const diedMeanwhile = await deaths(0);
+    await untilWriting(client, VOLUME, fio, WRITES_BEFORE);
+    for (const proxy of proxies) proxy.set({ toServer: { swallow: true }, toClient: { swallow: true } });
+    const startMs = performance.now();
+    await waitFor(async () => (await client.call('status', {})).waiting.length === 1, SEEN_DEADLINE_MS, 'The volume waits');
+    const waitsMs = performance.now() - startMs;
+    // New connections reach no server either.
+    const areGivenUp = async (): Promise<boolean> => [await path(0), await path(1)].every(({ state }) => state === 'proving');
+    await waitFor(areGivenUp, SEEN_DEADLINE_MS, 'Both paths are given up, and tried anew');
+    expect([(await deaths(0)) > 0, (await deaths(1)) > 0]).toEqual([true, true]);
+    for (const proxy of proxies) proxy.heal();
     const healedMs = performance.now();
-    first.heal();
     await client.pathsUp(2, BACK_DEADLINE_MS);
     const backMs = performance.now() - healedMs;
     const outcome = await verified(client, fio);
-    expect(outcome.longestGapMs).toBeLessThan(PAUSE_MAX_MS);
-    expect([(await deaths(0)) > 0, await deaths(1)]).toEqual([ordeal.dies, 0]);
     await nothingLeft();
-    report(`one path ${ordeal.fault}`, { seen, ...outcome, 'deaths meanwhile': diedMeanwhile, 'ms until it was back': backMs });
+    report('both paths silent until given up', { ...outcome, 'ms until it said so': waitsMs, 'ms until both were back': backMs });
   });
-}
-
-for (const way of ['toServer', 'toClient'] as const) {
-  it(`a bit flipped ${way} with digest = on closes the path with the reason, and data stays correct`, async (context) => {
-    await startBoth({ digest: 'on' });
-    const fio = verifyingFio(client, context);
-    await untilWriting(client, VOLUME, fio);
-    first.set({ [way]: { flip: { byte: 500_000 } } });
-    const [host, program] = way === 'toServer' ? ([server, 'rssrv'] as const) : ([client, 'rsiod'] as const);
-    await waitFor(() => first.stats[way].flipped === 1, SEEN_DEADLINE_MS, 'A bit is flipped');
-    await waitFor(async () => (await deaths(0)) === 1, SEEN_DEADLINE_MS, 'The path is closed');
-    await waitFor(() => /CRC-32 does not match/.test(host.log(program)), SEEN_DEADLINE_MS, `The log of ${program} says why`);
-    if (way === 'toClient') expect((await path(0)).lastError).toContain('CRC-32 does not match');
-    await client.pathsUp(2, BACK_DEADLINE_MS);
-    report(`a bit flipped ${way} with digests`, { ...(await verified(client, fio)) });
-    await nothingLeft();
-  });
-}
-
-it('a bit flipped without digests stays undetected', async () => {
-  await startBoth();
-  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, EXPORT);
-  const data = randomBytes(256 * KIB);
-  for (const proxy of proxies) proxy.set({ toServer: { flip: { byte: 100_000 } } });
-  await nbd.write(0, data);
-  for (const proxy of proxies) proxy.heal();
-  const flipped = proxies.reduce((sum, { stats }) => sum + stats.toServer.flipped, 0);
-  const stored = await nbd.read(0, data.length);
-  nbd.close();
-  expect(flipped).toBeGreaterThan(0);
-  expect(data.filter((byte, at) => byte !== stored[at]).length).toBe(flipped);
-  expect((await deaths(0)) + (await deaths(1))).toBe(0);
 });
 
-it('both paths silent until both are closed: I/O waits, the status says so, and I/O continues', async (context) => {
-  await startBoth();
-  const fio = verifyingFio(client, context);
-  await untilWriting(client, VOLUME, fio);
-  for (const proxy of proxies) proxy.set({ toServer: { swallow: true }, toClient: { swallow: true } });
-  const startMs = performance.now();
-  await waitFor(async () => (await client.call('status', {})).waiting.length === 1, SEEN_DEADLINE_MS, 'The volume waits');
-  const waitsMs = performance.now() - startMs;
-  // New connections reach no server either.
-  const areGivenUp = async (): Promise<boolean> => [await path(0), await path(1)].every(({ state }) => state === 'proving');
-  await waitFor(areGivenUp, SEEN_DEADLINE_MS, 'Both paths are given up, and tried anew');
-  expect([(await deaths(0)) > 0, (await deaths(1)) > 0]).toEqual([true, true]);
-  for (const proxy of proxies) proxy.heal();
-  const healedMs = performance.now();
-  await client.pathsUp(2, BACK_DEADLINE_MS);
-  const backMs = performance.now() - healedMs;
-  const outcome = await verified(client, fio);
-  await nothingLeft();
-  report('both paths silent until given up', { ...outcome, 'ms until it said so': waitsMs, 'ms until both were back': backMs });
+describe('with digests', () => {
+  useBoth({ digest: 'on' });
+
+  for (const way of ['toClient', 'toServer'] as const) {
+    it(`a bit flipped ${way} with digest = on closes the path with the reason, and data stays correct`, async (context) => {
+      const fio = verifyingFio(client, context);
+      await untilWriting(client, VOLUME, fio, WRITES_BEFORE);
+      const [host, program] = way === 'toServer' ? ([server, 'rssrv'] as const) : ([client, 'rsiod'] as const);
+      const said = (): number => host.log(program).match(/CRC-32 does not match/g)?.length ?? 0;
+      const saidBefore = said();
+      first.set({ [way]: { flip: { byte: 500_000 } } });
+      await waitFor(() => first.stats[way].flipped === 1, SEEN_DEADLINE_MS, 'A bit is flipped');
+      await waitFor(async () => (await deaths(0)) === 1, SEEN_DEADLINE_MS, 'The path is closed');
+      await waitFor(() => said() > saidBefore, SEEN_DEADLINE_MS, `The log of ${program} says why`);
+      if (way === 'toClient') expect((await path(0)).lastError).toContain('CRC-32 does not match');
+      await client.pathsUp(2, BACK_DEADLINE_MS);
+      report(`a bit flipped ${way} with digests`, { ...(await verified(client, fio)) });
+      await nothingLeft();
+    });
+  }
 });
 
 it('a server process and a client daemon that are stopped for ten seconds continue in their sessions', async (context) => {
+  [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const venus = hosts.host();
   const file = (name: string, clients: string): Record<string, string> => ({ path: server.file(name), size: '64m', clients });
   await startServer(server, network, { volumes: { oracle: file('oracle.img', 'big-2'), archive: file('archive.img', 'venus') } });
@@ -280,9 +305,9 @@ it('a server process and a client daemon that are stopped for ten seconds contin
   await venus.rsconfigWell('-a', 'archive');
   const processes = server.processes().sort(byNumber);
   const workers = [server.worker('big-2'), server.worker('venus')];
-  const fios = [verifyingFio(client, context), startFio(venus, 'osl/archive', { verifyBacklog: 128 })] as const;
-  await untilWriting(client, VOLUME, fios[0]);
-  await untilWriting(venus, ARCHIVE, fios[1]);
+  const fios = [verifyingFio(client, context), startFio(venus, 'osl/archive', { verifyBacklog: VERIFY_BACKLOG })] as const;
+  await untilWriting(client, VOLUME, fios[0], WRITES_BEFORE);
+  await untilWriting(venus, ARCHIVE, fios[1], WRITES_BEFORE);
   // The first client is up and its server process is stopped; the other's server process is up, and its daemon is stopped.
   const still = [server.worker('big-2'), venus.pid('rsiod')];
   for (const pid of still) process.kill(pid, 'SIGSTOP');

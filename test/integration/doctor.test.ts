@@ -1,13 +1,16 @@
 // rsconfig doctor on a healthy client, and on prepared faults with real files, servers and daemons: it names each fault, its location and
-// its remedy. Faults of cards and cables are tested in the netlab, the judgement alone in unit tests.
+// its remedy. Faults of cards and cables are tested in the netlab, the judgement alone in unit tests. All tests use one server, those of a
+// running daemon one client; each test leaves it healthy. One runs the program as people do; the others run the command in this process.
 
-import { chmodSync, utimesSync } from 'node:fs';
+import { chmodSync, statSync, utimesSync } from 'node:fs';
 import net from 'node:net';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
-import { type ClientConfigOptions, clientConfig, serverConfig } from '../support/hosts/configs.ts';
+import { type ClientConfigOptions, clientConfig, serverConfig, startClient } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { freePort } from '../support/hosts/loopback.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { runHere } from '../support/programs/here.ts';
+import type { RunResult } from '../support/programs/programs.ts';
 
 interface Finding {
   readonly check: string;
@@ -21,16 +24,22 @@ interface Finding {
 
 const shared = useHosts('file');
 const hosts = useHosts();
+const DOCTOR_MS = 90_000;
 /** On no machine: kept for documents. */
 const NOWHERE = '203.0.113.77';
 let network: TestNetwork;
+/** Without a daemon. */
 let client: Host;
+/** A node of its own, with a daemon. */
+let running: Host;
 
 beforeAll(async () => {
   network = await shared.network(2);
   const server = shared.host();
   server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { type: 'null', size: '1g' } } }));
   await server.start('rssrv');
+  running = shared.host();
+  await startClient(running, network, { node: 'venus', client: 1 });
 });
 
 beforeEach(() => {
@@ -41,14 +50,19 @@ function lineOf(text: string, line: string): string {
   return `${client.rsiodPaths.configFile}:${text.split('\n').indexOf(line) + 1}`;
 }
 
+/** It starts no program, and answers in this process what it answers in its own. */
+function doctor(host: Host, ...args: readonly string[]): Promise<RunResult> {
+  return runHere('rsconfig', ['--root', host.root, 'doctor', ...args], DOCTOR_MS);
+}
+
 /** Exit code, and all faults except that rsiod does not run. */
 async function examined(text: string, options: { readonly daemonToo?: boolean } = {}) {
   client.writeConfig('rsiod', text);
-  return faults(options.daemonToo === true);
+  return faults(client, options.daemonToo === true);
 }
 
-async function faults(daemonToo: boolean): Promise<{ code: number | null; found: Finding[] }> {
-  const { code, stdout } = await client.rsconfig('doctor', '--json');
+async function faults(host: Host, daemonToo: boolean): Promise<{ code: number | null; found: Finding[] }> {
+  const { code, stdout } = await doctor(host, '--json');
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   return { code, found: findings.filter(({ severity, check }) => severity !== 'ok' && (daemonToo || check !== 'rsiod')) };
 }
@@ -58,18 +72,15 @@ function config(options: ClientConfigOptions = {}): string {
 }
 
 it('a healthy client: exit code 0, no finding of a fault, and a last line that sums up', async () => {
-  client.writeConfig('rsiod', config());
-  await client.start('rsiod');
-  await client.pathsUp(2);
-  const { code, stdout, stderr } = await client.rsconfig('doctor');
+  const { code, stdout, stderr } = await running.rsconfig('doctor');
   expect({ code, stdout }).toMatchObject({ code: 0 });
   expect(stderr).toBe('rsconfig: Trying 2 paths of the file, about a second each\n');
   expect(stdout).toMatch(/^(ok: .*\n)+0 errors, 0 warnings, \d+ ok\n$/);
-  expect(stdout).toMatch(/^ok: server big-9: Has proved that it knows the key of node big-2$/m);
+  expect(stdout).toMatch(/^ok: server big-9: Has proved that it knows the key of node venus$/m);
 });
 
 it('fault: no file', async () => {
-  const { code, found } = await faults(false);
+  const { code, found } = await faults(client, false);
   expect(code).toBe(1);
   expect(found).toMatchObject([{ severity: 'error', what: `No configuration file ${client.rsiodPaths.configFile}` }]);
   expect(found[0]?.remedy).toContain('rsconfig join');
@@ -84,7 +95,7 @@ it('fault: invalid lines in the file', async () => {
 it('fault: every user can read the keys', async () => {
   client.writeConfig('rsiod', config());
   chmodSync(client.rsiodPaths.configFile, 0o644);
-  const { found } = await faults(false);
+  const { found } = await faults(client, false);
   expect(found).toMatchObject([
     { severity: 'warning', object: 'configuration file', commands: [`chmod 600 ${client.rsiodPaths.configFile}`] },
   ]);
@@ -151,7 +162,7 @@ it('fault: the listening program is no RSIO server', async () => {
 it('a path that only the server announced is tried too', async () => {
   const [first = '', second = ''] = network.serverAddresses;
   client.writeConfig('rsiod', config({ serverAddresses: [first], defaults: { paths: 'auto' } }));
-  const { stdout, stderr } = await client.rsconfig('doctor');
+  const { stdout, stderr } = await doctor(client);
   expect(stderr).toContain('Trying 1 path that the servers reported, about a second each\n');
   expect(stdout).toMatch(new RegExp(`^ok: path if1 -> ${second}/${network.port}: Connects in `, 'm'));
   expect(stdout).not.toMatch(/No path starts/);
@@ -163,26 +174,27 @@ it('fault: a server interface that no interface of this machine reaches', async 
   expect(found[0]?.what).toContain(`No path leads to ${NOWHERE}: not on a common subnet`);
 });
 
-it('fault: rsiod does not run; once it runs, it has an older file', async () => {
+it('fault: rsiod does not run', async () => {
   const { code, found } = await examined(config(), { daemonToo: true });
   expect(code).toBe(1);
   expect(found).toMatchObject([{ object: 'rsiod', what: 'It is not running', commands: [`rsiod --root ${client.root}`] }]);
-  await client.start('rsiod');
-  await client.pathsUp(2);
-  const { configuredMs } = await client.call('daemon', {});
-  utimesSync(client.rsiodPaths.configFile, new Date(), new Date(configuredMs + 1_000));
-  const later = await faults(true);
-  expect(later.code).toBe(0);
-  expect(later.found).toMatchObject([{ severity: 'warning', object: 'rsiod', commands: [`rsconfig --root ${client.root} reload`] }]);
-  expect(later.found[0]?.what).toContain('It uses an older version of the file');
+});
+
+it('fault: rsiod has an older file', async () => {
+  const { configFile } = running.rsiodPaths;
+  const { atime, mtime } = statSync(configFile);
+  const { configuredMs } = await running.call('daemon', {});
+  utimesSync(configFile, new Date(), new Date(configuredMs + 1_000));
+  const { code, found } = await faults(running, true).finally(() => utimesSync(configFile, atime, mtime));
+  expect(code).toBe(0);
+  expect(found).toMatchObject([{ severity: 'warning', object: 'rsiod', commands: [`rsconfig --root ${running.root} reload`] }]);
+  expect(found[0]?.what).toContain('It uses an older version of the file');
 });
 
 it('fault: other users may control rsiod', async () => {
-  client.writeConfig('rsiod', config());
-  await client.start('rsiod');
-  await client.pathsUp(2);
-  chmodSync(client.rsiodPaths.controlSocket, 0o666);
-  const { code, found } = await faults(true);
+  const { controlSocket } = running.rsiodPaths;
+  chmodSync(controlSocket, 0o666);
+  const { code, found } = await faults(running, true).finally(() => chmodSync(controlSocket, 0o600));
   expect(code).toBe(1);
-  expect(found).toMatchObject([{ object: 'control socket', commands: [`chmod 600 ${client.rsiodPaths.controlSocket}`] }]);
+  expect(found).toMatchObject([{ object: 'control socket', commands: [`chmod 600 ${controlSocket}`] }]);
 });

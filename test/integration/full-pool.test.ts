@@ -1,11 +1,11 @@
 // A pool that runs full under a verifying load: writes wait instead of failing, everything says so, and the load ends without a wrong block
 // when the file system has grown. A server that stops while writes wait, and a detach by force, do not hang. The file system is a tmpfs of the
-// test's own, which can be enlarged while it is mounted; skipped without the right to mount one.
+// test's own, which can be enlarged while it is mounted; skipped without the right to mount one. Both tests use the same daemons.
 
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { callServer } from '@rsio/common/control/server/call-server';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeEach, expect, it, type TestContext } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -18,12 +18,21 @@ const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 const MIB = 1 << 20;
 
-const hosts = useHosts();
+/** Of fio, which reads back after 64 of them. */
+const WRITES = 400;
+
+const hosts = useHosts('file');
 let host: Host;
 let pool = '';
+let begun: Promise<void> | undefined;
 
 beforeEach(async (context) => {
   needFio(context);
+  begun ??= begin(context);
+  await begun;
+});
+
+async function begin(context: TestContext): Promise<void> {
   host = hosts.host();
   pool = host.file('pool');
   mkdirSync(pool, { recursive: true });
@@ -41,10 +50,10 @@ beforeEach(async (context) => {
   await host.start('rsiod');
   await host.pathsUp(1);
   await host.rsconfigWell('-a', 'db');
-});
+}
 
-afterEach(() => {
-  // Daemons of the test have ended, or are about to: a lazy unmount does not wait for them.
+afterAll(() => {
+  // Daemons of the tests have ended, or are about to: a lazy unmount does not wait for them.
   spawnSync('umount', ['--lazy', pool], { stdio: 'ignore' });
   rmSync(pool, { recursive: true, force: true });
 });
@@ -61,14 +70,19 @@ async function waitsForSpace(): Promise<boolean> {
   return volume.waitsForSpace;
 }
 
-it('writes wait, the log and the list say so, and the load ends without a wrong block when the pool has grown', {
+it('writes wait, the log and the list say so, also over a restart, and the load ends without a wrong block when the pool has grown', {
   timeout: TEST_MS,
 }, async () => {
   const fio = startFio(host, 'osl/db', { size: '40m', verifyBacklog: 64 });
   await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
-  await host.logged('rssrv', /^Volume db: its pool is full or has less than its reserve free, and writes wait until there is space/m);
+  const said = /^Volume db: its pool is full or has less than its reserve free, and writes wait until there is space/m;
+  await host.logged('rssrv', said);
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
   expect(pools[0]?.freeBytes).toBeLessThan(MIB);
+  // A server that stops while writes wait does not hang.
+  await host.stop('rssrv');
+  await host.start('rssrv');
+  await waitFor(waitsForSpace, WAIT_MS, 'The writes wait again, in the new session');
   // The server answers, and refuses what has no room for its manifest. Nothing of it remains.
   await expect(create('other', 8 * MIB)).rejects.toThrow(`Pool fast at ${pool} cannot be changed (ENOSPC): free space there`);
   expect(readdirSync(`${pool}/volumes`)).toHaveLength(2);
@@ -79,22 +93,15 @@ it('writes wait, the log and the list say so, and the load ends without a wrong 
   expect(spawnSync('mount', ['-o', 'remount,size=96m', pool]).status).toBe(0);
   await waitFor(async () => !(await waitsForSpace()), WAIT_MS, 'Writes have space');
   await waitFor(() => host.log('rssrv').includes('Volume db: no write waits for space any more'), WAIT_MS, 'The log says so');
-  expect((await verifiedAndEnded(host, 'osl:db@0', fio)).verifyReads).toBeGreaterThan(0);
-});
-
-it('a server that stops while writes wait does not hang, and the writes end after its start', { timeout: TEST_MS }, async () => {
-  const fio = startFio(host, 'osl/db', { size: '40m', verifyBacklog: 64 });
-  await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
-  await host.stop('rssrv');
-  await host.start('rssrv');
-  await waitFor(waitsForSpace, WAIT_MS, 'The writes wait again, in the new session');
-  expect(spawnSync('mount', ['-o', 'remount,size=96m', pool]).status).toBe(0);
-  await waitFor(async () => !(await waitsForSpace()), WAIT_MS, 'Writes have space');
-  expect((await verifiedAndEnded(host, 'osl:db@0', fio)).verifyReads).toBeGreaterThan(0);
+  expect((await verifiedAndEnded(host, 'osl:db@0', fio, WRITES)).verifyReads).toBeGreaterThan(0);
 });
 
 it('a detach by force ends the waiting writes', { timeout: TEST_MS }, async () => {
-  const fio = startFio(host, 'osl/db', { size: '40m', verifyBacklog: 64 });
+  const { blocks, bfree, bsize } = statfsSync(pool);
+  const sizeBytes = (blocks - bfree) * bsize + MIB;
+  expect(spawnSync('mount', ['-o', `remount,size=${sizeBytes}`, pool]).status).toBe(0);
+  // Over more of the volume than the other test has written.
+  const fio = startFio(host, 'osl/db', { size: '64m', verifyBacklog: 64 });
   await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
   await host.rsconfigWell('-d', 'db', '--force');
   await waitFor(async () => !(await waitsForSpace()), WAIT_MS, 'No write waits');

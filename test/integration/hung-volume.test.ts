@@ -11,7 +11,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const BLOCK = 4096;
 /** Ending the session costs 20 s. */
 const WORST_MS = 5_000;
-const PAUSE_MS = 5;
+const PAUSE_MS = 50;
 const BACK_MS = 30_000;
 const DEADLINE_MS = 120_000;
 

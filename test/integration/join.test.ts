@@ -1,38 +1,62 @@
 // rsconfig join on an empty root and on a configured one: the file that it writes byte for byte, the client that works afterwards, and
-// every case in which it writes nothing. Interfaces are named, so that no packet leaves this machine; real cards are in the netlab.
+// every case in which it writes nothing. Interfaces are named, so that no packet leaves this machine; real cards are in the netlab. Tests with
+// the same server share it. Each test joins as a node of its own, so that no earlier session of a node is in its way.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { decodeDiscovery, encodeOffer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
 import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { freePort } from '../support/hosts/loopback.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { runHere } from '../support/programs/here.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const NODE = 'big-2';
+const USAGE_MS = 30_000;
 const NEXT =
   'rsconfig: Next: list the offered volumes with rsconfig -q, attach them with rsconfig -a, or create one with rsconfig volume create NAME --size 20g --attach';
 
 const hosts = useHosts();
+const shared = useHosts('file');
 
-interface Scene {
+interface Served {
   readonly network: TestNetwork;
   readonly server: Host;
-  readonly client: Host;
 }
 
-/** A server with two interfaces; `edit` changes its file. */
-async function scene(edit: (text: string) => string = (text) => text): Promise<Scene> {
-  const network = await hosts.network(2);
-  const [server, client] = [hosts.host(), hosts.host()];
-  server.writeConfig('rssrv', edit(serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } } })));
-  await server.start('rssrv');
-  return { network, server, client };
+interface Scene extends Served {
+  readonly client: Host;
+  /** Name of the client. */
+  readonly node: string;
 }
+
+/** Names that a server knows: one for each test. */
+const NODES = Array.from({ length: 12 }, (_, index) => `big-${index + 20}`);
+let nodesUsed = 0;
+
+/** A server with two interfaces; `edit` changes its file. */
+async function serve(edit: (text: string) => string = (text) => text): Promise<Served> {
+  const network = await shared.network(2);
+  const server = shared.host();
+  const clients = Object.fromEntries(NODES.map((node) => [node, keyOf(node)]));
+  server.writeConfig('rssrv', edit(serverConfig(network, { volumes: { oracle: { type: 'memory', size: '16m' } }, clients })));
+  await server.start('rssrv');
+  return { network, server };
+}
+
+/** A client that has joined nothing yet. */
+function scene(served: Served): Scene {
+  return { ...served, client: hosts.host(), node: NODES[nodesUsed++] ?? '' };
+}
+
+let usual: Served;
+
+beforeAll(async () => {
+  usual = await serve();
+});
 
 interface JoinOptions {
   readonly key?: string;
@@ -41,14 +65,18 @@ interface JoinOptions {
   readonly interfaces?: number;
 }
 
-function join({ network, client }: Scene, { key = keyOf(NODE), port = network.port, interfaces = 2 }: JoinOptions, ...args: string[]) {
+function join(
+  { network, client, node }: Scene,
+  { key = keyOf(node), port = network.port, interfaces = 2 }: JoinOptions,
+  ...args: string[]
+) {
   const keyFile = client.file('key');
   writeFileSync(keyFile, `${key}\n`, { mode: 0o600 });
   const near = network.clientAddresses().slice(0, interfaces);
   return client.rsconfig(
     'join',
     `${network.serverAddresses[0]}:${port}`,
-    ...['--name', NODE, '--key-file', keyFile],
+    ...['--name', node, '--key-file', keyFile],
     ...near.flatMap((address) => ['--interface', address]),
     ...args,
   );
@@ -59,13 +87,13 @@ function fileOf({ client }: Scene): string {
 }
 
 /** In the form of the manual's sample. */
-function expectedFile({ network }: Scene): string {
+function expectedFile({ network, node }: Scene): string {
   const [near, far] = [network.clientAddresses(), network.serverAddresses];
-  return sampleRscltcfg({ near, far, port: network.port, node: NODE, key: keyOf(NODE) });
+  return sampleRscltcfg({ near, far, port: network.port, node, key: keyOf(node) });
 }
 
 it('turns an empty root into a working client with one command', async () => {
-  const all = await scene();
+  const all = scene(usual);
   const { code, stdout, stderr } = await join(all, {});
   expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
   expect(fileOf(all)).toBe(expectedFile(all));
@@ -77,16 +105,8 @@ it('turns an empty root into a working client with one command', async () => {
   expect(await all.client.rsconfigWell('-a')).toContain('osl:oracle@0 attached');
 });
 
-it('--no-start only writes the file, which is valid', async () => {
-  const all = await scene();
-  expect(await join(all, {}, '--no-start')).toMatchObject({ code: 0 });
-  expect(existsSync(all.client.rsiodPaths.pidFile)).toBe(false);
-  await all.client.start('rsiod');
-  await all.client.pathsUp(2);
-});
-
 it('a running client adopts a second interface without a restart; joining once more adds nothing', async () => {
-  const all = await scene();
+  const all = scene(usual);
   const first = await join(all, { interfaces: 1 });
   expect(first).toMatchObject({ code: 0 });
   expect(first.stdout).toMatch(/^if2 of big-9 \(\S+\) is not used: not on a common subnet with any interface of the client$/m);
@@ -106,7 +126,7 @@ it('a running client adopts a second interface without a restart; joining once m
 it('with signed exploration the namespacekey is written too', async () => {
   const signed = (text: string): string =>
     text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = signed\nnamespacekey = secret-of-osl');
-  const all = await scene(signed);
+  const all = scene(await serve(signed));
   const keyFile = all.client.file('namespacekey');
   writeFileSync(keyFile, 'secret-of-osl\n', { mode: 0o600 });
   expect(await join(all, {}, '--no-start', '--namespacekey-file', keyFile)).toMatchObject({ code: 0 });
@@ -114,7 +134,7 @@ it('with signed exploration the namespacekey is written too', async () => {
 });
 
 it('of two servers in the namespace it joins the one that accepts the key and names the other; exit code 1', async () => {
-  const all = await scene();
+  const all = scene(usual);
   const other = hosts.host();
   const { network } = all;
   const elsewhere = { ...network, serverAddresses: network.subnets.map((subnet) => subnet.address(11)) };
@@ -154,27 +174,36 @@ async function relay({ network }: Scene, address: string): Promise<void> {
   hosts.onClean(() => ear.close());
 }
 
-it("an address that only relays the server's answers is named and not written", async () => {
-  const all = await scene();
+it("--no-start only writes the file, which is valid; an address that only relays the server's answers is named and not written", async () => {
+  const all = scene(usual);
   const address = all.network.subnets[0]!.address(66);
   await relay(all, address);
-  const { stdout } = await join(all, {}, '--no-start');
+  const { code, stdout } = await join(all, {}, '--no-start');
+  expect(code).toBe(0);
   expect(stdout).toMatch(new RegExp(`${address.replaceAll('.', '\\.')}:\\d+ of big-8 cannot be used: .* does not list that address`));
   expect(fileOf(all)).toBe(expectedFile(all));
+  expect(existsSync(all.client.rsiodPaths.pidFile)).toBe(false);
+  await all.client.start('rsiod');
+  await all.client.pathsUp(2);
 });
 
 describe('a server that answers no exploration', () => {
   const silent = (text: string): string => text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = no');
+  let served: Served;
+
+  beforeAll(async () => {
+    served = await serve(silent);
+  });
 
   it('is joined with --id, by the interfaces that a login shows', async () => {
-    const all = await scene(silent);
+    const all = scene(served);
     expect(await join(all, {}, '--id', '200', '--label', 'osl')).toMatchObject({ code: 0 });
     expect(fileOf(all)).toBe(expectedFile(all));
     await all.client.pathsUp(2);
   });
 
   it('without --id the error names the namespaceid that the server serves, and nothing is written', async () => {
-    const all = await scene(silent);
+    const all = scene(served);
     const { code, stderr } = await join(all, {});
     expect(code).toBe(1);
     expect(stderr).toMatch(
@@ -186,18 +215,19 @@ describe('a server that answers no exploration', () => {
 
 describe('nothing is written', () => {
   it('if the key is wrong, which is tried once and reported only as wrong', async () => {
-    const all = await scene();
+    const all = scene(usual);
     const { code, stderr } = await join(all, { key: '0xnot-the-key' });
     expect(code).toBe(1);
     expect(stderr).toMatch(/The server big-9 does not accept this name with this key: .*nothing was written \[E_AUTH\]\n$/);
     expect(stderr).not.toContain('0xnot-the-key');
     expect(existsSync(all.client.rsiodPaths.configFile)).toBe(false);
-    await all.server.logged('rssrv', /wrong key for node big-2/);
-    expect(all.server.log('rssrv').match(/wrong key for node big-2/g)).toHaveLength(1);
+    const wrong = new RegExp(`wrong key for node ${all.node}`, 'g');
+    await all.server.logged('rssrv', new RegExp(wrong.source));
+    expect(all.server.log('rssrv').match(wrong)).toHaveLength(1);
   });
 
   it('if no server answers: each interface that was tried is named', async () => {
-    const all = await scene();
+    const all = scene(usual);
     const port = await freePort(all.network.serverAddresses[0] ?? '');
     const { code, stderr } = await join(all, { port });
     expect(code).toBe(1);
@@ -207,8 +237,8 @@ describe('nothing is written', () => {
   });
 
   it('if the file has the namespace with another key; comments and spacing stay', async () => {
-    const all = await scene();
-    const text = `# by hand\n[namespace mine]\nnamespaceid=200\nnodename=${NODE}\nnodekey=0xanother\n`;
+    const all = scene(usual);
+    const text = `# by hand\n[namespace mine]\nnamespaceid=200\nnodename=${all.node}\nnodekey=0xanother\n`;
     all.client.writeConfig('rsiod', text);
     const { code, stderr } = await join(all, {});
     expect(code).toBe(1);
@@ -224,7 +254,7 @@ it.each([
   [['--name', 'big-2', '--key', 'k', '--id', '70000'], 'Wrong --id 70000'],
   [['--name', 'big-2', '--key-file', '-', '--serverkey-file', '-'], 'Several keys on stdin'],
 ])('wrong usage: %j', async (args, said) => {
-  const { code, stderr } = await hosts.host().rsconfig('join', '127.0.0.1', ...args);
+  const { code, stderr } = await runHere('rsconfig', ['--root', hosts.host().root, 'join', '127.0.0.1', ...args], USAGE_MS);
   expect(code).toBe(2);
   expect(stderr).toContain(said);
 });

@@ -1,12 +1,13 @@
 // Processes of a server killed in every combination under verified I/O, and rssrv restarted at once: two processes never serve the volume
-// at the same time, the client's I/O continues without an error, and nothing is left behind at the end. Single kills are in
-// end-and-restart.test.ts and worker-killed.test.ts.
+// at the same time, the client's I/O continues without an error, and nothing is left behind at the end. All kills strike one server, in the
+// order of the tests, under one run of fio, which reads back what it wrote before each of them. Single kills are in end-and-restart.test.ts
+// and worker-killed.test.ts.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
-import { beforeEach, expect, it } from 'vitest';
-import { startFio } from '../support/io/fio.ts';
+import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { type RunningFio, startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { killServer } from '../support/faults/machine-crash.ts';
@@ -23,11 +24,15 @@ const IMAGE = 'storage/oracle.img';
 /** Another test run on this machine has a volume of its own. */
 const MEMORY_ID = randomUUID();
 
-const hosts = useHosts();
+/** Of fio, for all kills: a busy machine may need minutes. */
+const LONG_SECONDS = 900;
+
+const hosts = useHosts('file');
 let server: Host;
 let client: Host;
+let fio: RunningFio | undefined;
 
-beforeEach(async () => {
+beforeAll(async () => {
   ({ server, client } = await startPair(hosts, (host) => ({
     oracle: { path: host.file(IMAGE), size: '64m' },
     scratch: { type: 'memory', size: '1m', id: MEMORY_ID },
@@ -44,6 +49,11 @@ async function startAgain(): Promise<void> {
 }
 
 const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
+  // First, because it would end what another kill has left.
+  'everything, the next one at once': async () => {
+    await killServer(server);
+    await startAgain();
+  },
   'the listener alone, the next one at once': async () => {
     process.kill(server.pid('rssrv'), 'SIGKILL');
     await startAgain();
@@ -60,10 +70,6 @@ const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
     process.kill(server.pid('rssrv'), 'SIGKILL');
     await startAgain();
     expect(workersOf(server)).not.toContain(pid);
-  },
-  'everything, the next one at once': async () => {
-    await killServer(server);
-    await startAgain();
   },
   'the listener and the server process, while the helper that makes holes stands still': async () => {
     const pid = worker();
@@ -93,47 +99,12 @@ async function expectNothingLeft(): Promise<void> {
   expect(await run('flock', ['--nonblock', image(), 'true'])).toMatchObject({ code: 0 });
 }
 
-it.for(Object.keys(STRIKES))('kill -9: %s', async (name, context) => {
+/** Runs from the first kill to the last. */
+function runningFio(context: TestContext): RunningFio {
   needFio(context);
-  const served = new ServedBy(server, image());
-  hosts.onClean(() => served.end());
-  const fio = startFio(client, 'osl/oracle');
-  await untilWriting(client, VOLUME, fio);
-  await STRIKES[name]?.();
-  const { verifyReads } = await verifiedAndEnded(client, VOLUME, fio);
-  const { errors, longestGapMs } = await volumeStats(client, VOLUME);
-  const { overlaps, processes } = served.end();
-  expect(overlaps).toEqual([]);
-  expect(processes).toBeGreaterThan(1);
-  expect(errors).toBe(0);
-  // That of the client, and the spare one.
-  await waitFor(() => workersOf(server).length === 2, 10_000, 'There are no more server processes than before');
-  report(`kill -9: ${name}`, { 'longest gap ms': longestGapMs, verifyReads });
-  await client.rsconfigWell('-d', 'oracle');
-  await expectNothingLeft();
-});
-
-it('when the range helper is killed, zeros are written instead, and I/O continues', async (context) => {
-  needFio(context);
-  needTool(context, 'qemu-io', 'qemu-utils');
-  const pid = worker();
-  const [helper = 0] = helpersOf(pid);
-  const fio = startFio(client, 'osl/oracle');
-  await untilWriting(client, VOLUME, fio);
-  process.kill(helper, 'SIGKILL');
-  await waitFor(
-    () => server.log('rssrv').includes('Punching holes and fast zeroing are not available until it is restarted'),
-    5_000,
-    'It is said',
-  );
-  const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
-  expect(zeroed).toMatchObject({ code: 0 });
-  await verifiedAndEnded(client, VOLUME, fio);
-  expect((await volumeStats(client, VOLUME)).errors).toBe(0);
-  expect(worker()).toBe(pid);
-  await client.rsconfigWell('-d', 'oracle');
-  await expectNothingLeft();
-});
+  fio ??= startFio(client, 'osl/oracle', { seconds: LONG_SECONDS });
+  return fio;
+}
 
 it('a server process that outlives its listener keeps another server from the file', async () => {
   const pid = worker();
@@ -149,4 +120,48 @@ it('a server process that outlives its listener keeps another server from the fi
   await waitFor(() => startTicksOf(helper) === undefined, 5_000, 'The helper of the process has ended');
   await waitFor(async () => !(await second.rsadm('status')).stdout.includes('is still open'), 5_000, 'The volume is served again');
   await second.stop('rssrv');
+  await startAgain();
+  await client.pathsUp(2, 30_000);
+});
+
+describe('under one run of fio', () => {
+  it.for(Object.keys(STRIKES))('kill -9: %s', async (name, context) => {
+    const running = runningFio(context);
+    const served = new ServedBy(server, image());
+    hosts.onClean(() => served.end());
+    await untilWriting(client, VOLUME, running);
+    await STRIKES[name]?.();
+    await untilWriting(client, VOLUME, running);
+    const { overlaps, processes } = served.end();
+    expect(overlaps).toEqual([]);
+    expect(processes).toBeGreaterThan(1);
+    const { errors, longestGapMs } = await volumeStats(client, VOLUME);
+    expect(errors).toBe(0);
+    // That of the client, and the spare one.
+    await waitFor(() => workersOf(server).length === 2, 10_000, 'There are no more server processes than before');
+    report(`kill -9: ${name}`, { 'longest gap ms so far': longestGapMs });
+  });
+
+  it('when the range helper is killed, zeros are written instead, I/O continues, and all processes end in order', async (context) => {
+    needTool(context, 'qemu-io', 'qemu-utils');
+    const running = runningFio(context);
+    const pid = worker();
+    const [helper = 0] = helpersOf(pid);
+    await untilWriting(client, VOLUME, running);
+    process.kill(helper, 'SIGKILL');
+    await waitFor(
+      () => server.log('rssrv').includes('Punching holes and fast zeroing are not available until it is restarted'),
+      5_000,
+      'It is said',
+    );
+    const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
+    expect(zeroed).toMatchObject({ code: 0 });
+    // By now fio has read back what it wrote before the last kill, too.
+    const { verifyReads } = await verifiedAndEnded(client, VOLUME, running);
+    expect(verifyReads).toBeGreaterThan(0);
+    expect((await volumeStats(client, VOLUME)).errors).toBe(0);
+    expect(worker()).toBe(pid);
+    await client.rsconfigWell('-d', 'oracle');
+    await expectNothingLeft();
+  });
 });

@@ -1,11 +1,13 @@
 // A mirror with real daemons: two servers with pools, a server that only votes, and a client. What the client writes survives a server that
-// is killed, comes back and is copied, and afterwards both pools have the same bytes.
+// is killed, comes back and is copied, and afterwards both pools have the same bytes. All tests use the same daemons: each begins with all of
+// them up, and without a volume.
 // The rules of mirrors are tested in packages/protocol/src/mirror and, in every order of events, in test/sim.
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
@@ -16,29 +18,50 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const MIB = 1024 * 1024;
-const SIZE = 16 * MIB;
+const SIZE = 8 * MIB;
 const PIECE = 64 * 1024;
+/** Between writes whose number does not matter: they take no processor from the tests beside this one. */
+const PAUSE_MS = 5;
 /** Within this a mirror goes on without a server, and copies what it has missed. */
 const SOON_MS = 30_000;
 const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
 
-const hosts = useHosts();
+const hosts = useHosts('file');
 let servers: Host[];
 let client: Host;
 let pools: string[];
 let network: TestNetwork;
 let addresses: string[];
+let begun: Promise<void> | undefined;
+/** Another client, started for the first test that needs it. */
+let venusHost: Host | undefined;
 
 beforeEach(async (context) => {
   // A pool without a lock is not used.
   needPrograms(context, 'perl');
+  begun ??= begin();
+  await begun;
+  for (const host of [...servers, client]) if (host.processes().length === 0) await host.start(host === client ? 'rsiod' : 'rssrv');
+  await client.pathsUp(3, SOON_MS);
+  await client.rsconfig('-d', '--force');
+  const { mirrors } = await client.call('mirrors', { namespace: null });
+  if (mirrors.length > 0) await client.rsconfigWell('mirror', 'remove', 'db', '--volumes');
+  for (const host of servers) await host.rsadm('volume', 'purge', '--yes');
+});
+
+async function begin(): Promise<void> {
   network = await hosts.network(1);
   addresses = [10, 11, 12].map((last) => network.subnets[0]!.address(last));
   servers = [];
   pools = [];
   for (const [index, address] of addresses.entries()) servers.push(await startServer(index, address));
   client = await startClient('big-2', 0);
-});
+}
+
+async function startedVenus(): Promise<Host> {
+  venusHost ??= await startClient('venus', 1);
+  return venusHost;
+}
 
 async function startClient(node: string, position: number): Promise<Host> {
   const host = hosts.host();
@@ -118,7 +141,7 @@ it('writes survive a server that is killed and comes back, and then both servers
   await servers[1]!.start('rssrv');
   await waitFor(isInSync, SOON_MS, 'the replica is in sync again');
   // M12: only the blocks that were written meanwhile were copied, and no block lacks.
-  expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('16.0M of osl:db@0 compared: the replicas are equal\n');
+  expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('8.0M of osl:db@0 compared: the replicas are equal\n');
   await writeAt(3 * MIB);
   io.close();
   await client.rsconfigWell('-d', 'db');
@@ -147,7 +170,10 @@ it('a mirror grows under writes, also while a server is away, and then both serv
   const grow = async (from: NbdIo, sizeBytes: number): Promise<NbdIo> => {
     let isGrown = false;
     const grown = client.rsconfigWell('mirror', 'grow', 'db', `${sizeBytes}`).finally(() => (isGrown = true));
-    for (let offset = 0; !isGrown; offset = (offset + PIECE) % SIZE) await writeAt(from, offset);
+    for (let offset = 0; !isGrown; offset = (offset + PIECE) % SIZE) {
+      await writeAt(from, offset);
+      await sleep(PAUSE_MS);
+    }
     expect(await grown).toContain('osl:db@0 now has ');
     await from.flush();
     from.close();
@@ -168,29 +194,6 @@ it('a mirror grows under writes, also while a server is away, and then both serv
   for (const pool of pools) expect(bytesIn(pool, 3 * SIZE).equals(model), pool).toBe(true);
 });
 
-it('a volume with data becomes a mirror, and has it all when its first server is killed', { timeout: 300_000 }, async () => {
-  await client.rsconfigWell('volume', 'create', 'db', '--size', `${SIZE}`, '--server', 'pi-1', '--attach');
-  const model = randomBytes(SIZE);
-  let io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
-  for (let offset = 0; offset < SIZE; offset += MIB) await io.write(offset, model.subarray(offset, offset + MIB));
-  await io.flush();
-  io.close();
-  const inUse = await client.rsconfig('mirror', 'add', 'db', '--server', 'pi-2');
-  expect([inUse.code, inUse.stderr]).toEqual([1, expect.stringContaining('detach it (rsconfig -d osl:db@0)')]);
-  await client.rsconfigWell('-d', 'db');
-  expect(await client.rsconfigWell('mirror', 'add', 'db', '--server', 'pi-2')).toContain(
-    'osl:db@0 is in sync on pi-1, to be copied on pi-2',
-  );
-  await client.rsconfigWell('-a', 'db');
-  await client.rsconfigWell('mirror', 'witness', 'db', '--server', 'pi-3');
-  await waitFor(isInSync, SOON_MS, 'the volume is copied to the other server');
-  killServer(servers[0]!);
-  io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
-  for (let offset = 0; offset < SIZE; offset += MIB)
-    expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
-  io.close();
-});
-
 it('a client that ends or is killed attaches its mirror again, and another one needs --take-over', { timeout: 300_000 }, async () => {
   await createMirror();
   await client.rsconfigWell('-a', 'db');
@@ -198,7 +201,7 @@ it('a client that ends or is killed attaches its mirror again, and another one n
   const writer = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
   await writer.write(0, data);
   writer.close();
-  const venus = await startClient('venus', 1);
+  const venus = await startedVenus();
   const held = await venus.rsconfig('-a', 'db');
   expect([held.code, held.stderr]).toEqual([1, expect.stringMatching(/Client big-2 .*\[E_HELD\]/)]);
   await client.kill('rsiod');
@@ -235,7 +238,7 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
   await writer.write(MIB, data);
   writer.close();
   // The end is not clean: the next holder settles the replicas, although its users may only read.
-  const venus = await startClient('venus', 1);
+  const venus = await startedVenus();
   await venus.rsconfigWell('-a', 'db', '--read-only', '--take-over');
   const check = async (): Promise<void> => {
     const io = await NbdIo.open(venus.rsiodPaths.nbdSocket, 'osl/db');
@@ -255,7 +258,7 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
   const other = await venus.rsconfig('-a', 'db');
   expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/attached read-only: detach it first/)]);
   await venus.rsconfigWell('-d', 'db');
-  expect(await venus.rsconfigWell('mirror', 'list')).toMatch(/^osl:db@0 +16\.0M +pi-1 pi-2 +- +pi-3 +-$/m);
+  expect(await venus.rsconfigWell('mirror', 'list')).toMatch(/^osl:db@0 +8\.0M +pi-1 pi-2 +- +pi-3 +-$/m);
   for (const pool of pools)
     expect(
       bytesIn(pool)
@@ -272,25 +275,28 @@ it('mirror verify finds the one byte that storage has changed, and repairs it, w
   await client.rsconfigWell('-a', 'db');
   const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
   for (let offset = 0; offset < SIZE; offset += MIB) await io.write(offset, randomBytes(PIECE));
-  await io.write(9 * MIB, Buffer.alloc(PIECE, 9));
+  await io.write(5 * MIB, Buffer.alloc(PIECE, 9));
   // What a discard leaves is the same at both servers.
-  await io.trim(12 * MIB + 512, MIB - 1024);
+  await io.trim(6 * MIB + 512, MIB - 1024);
   await io.flush();
-  expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('16.0M of osl:db@0 compared: the replicas are equal\n');
+  expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('8.0M of osl:db@0 compared: the replicas are equal\n');
   const file = dataFileIn(pools[1]!);
-  const at = 9 * MIB + 5_000;
+  const at = 5 * MIB + 5_000;
   const changed = await open(file, 'r+');
   await changed.write(Buffer.from([8]), 0, 1, at);
   await changed.close();
   let isWriting = true;
   const writing = (async () => {
-    for (let index = 0; isWriting; index++) await io.write((index % 8) * MIB, randomBytes(PIECE));
+    for (let index = 0; isWriting; index++) {
+      await io.write((index % 4) * MIB, randomBytes(PIECE));
+      await sleep(PAUSE_MS);
+    }
   })();
   const found = await client.rsconfig('mirror', 'verify', 'db');
-  const range = `bytes ${9 * MIB + 4096} to ${9 * MIB + 8191}: pi-2 differs`;
-  expect(found).toMatchObject({ code: 1, stdout: `16.0M of osl:db@0 compared: 4.0K differ\n    ${range}\n` });
+  const range = `bytes ${5 * MIB + 4096} to ${5 * MIB + 8191}: pi-2 differs`;
+  expect(found).toMatchObject({ code: 1, stdout: `8.0M of osl:db@0 compared: 4.0K differ\n    ${range}\n` });
   const repaired = await client.rsconfigWell('mirror', 'verify', 'db', '--repair', '--from', 'pi-1');
-  expect(repaired).toBe(`16.0M of osl:db@0 compared: 4.0K differ, 4.0K repaired\n    ${range}, repaired\n`);
+  expect(repaired).toBe(`8.0M of osl:db@0 compared: 4.0K differ, 4.0K repaired\n    ${range}, repaired\n`);
   expect(await client.rsconfigWell('mirror', 'verify', 'db')).toContain('the replicas are equal');
   isWriting = false;
   await writing;
@@ -298,4 +304,27 @@ it('mirror verify finds the one byte that storage has changed, and repairs it, w
   await client.rsconfigWell('-d', 'db');
   expect(bytesIn(pools[0]!).equals(bytesIn(pools[1]!))).toBe(true);
   expect(bytesIn(pools[1]!)[at]).toBe(9);
+});
+
+it('a volume with data becomes a mirror, and has it all when its first server is killed', { timeout: 300_000 }, async () => {
+  await client.rsconfigWell('volume', 'create', 'db', '--size', `${SIZE}`, '--server', 'pi-1', '--attach');
+  const model = randomBytes(SIZE);
+  let io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  for (let offset = 0; offset < SIZE; offset += MIB) await io.write(offset, model.subarray(offset, offset + MIB));
+  await io.flush();
+  io.close();
+  const inUse = await client.rsconfig('mirror', 'add', 'db', '--server', 'pi-2');
+  expect([inUse.code, inUse.stderr]).toEqual([1, expect.stringContaining('detach it (rsconfig -d osl:db@0)')]);
+  await client.rsconfigWell('-d', 'db');
+  expect(await client.rsconfigWell('mirror', 'add', 'db', '--server', 'pi-2')).toContain(
+    'osl:db@0 is in sync on pi-1, to be copied on pi-2',
+  );
+  await client.rsconfigWell('-a', 'db');
+  await client.rsconfigWell('mirror', 'witness', 'db', '--server', 'pi-3');
+  await waitFor(isInSync, SOON_MS, 'the volume is copied to the other server');
+  killServer(servers[0]!);
+  io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  for (let offset = 0; offset < SIZE; offset += MIB)
+    expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
+  io.close();
 });

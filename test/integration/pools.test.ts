@@ -1,6 +1,7 @@
 // Pools and the volumes that rsadm manages in them, with real daemons: a newcomer's way from an empty server to a volume in use, kills in
 // the middle of changes, pools that are missing, locked by another server, renamed, or taken out of the configuration, and two volumes of
-// one name. The steps of each change on disk are in packages/rssrv/src/pools/.
+// one name. The steps of each change on disk are in packages/rssrv/src/pools/. The tests after the newcomer's way use one server and one client:
+// each begins with its own configuration and a fresh volume oracle, which is the only one of the pool.
 
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -29,21 +30,20 @@ const EXPORT = 'osl/oracle';
 /** Within this a client sees what a server has said, or has come back to a server that returned. */
 const KNOWN_MS = 10_000;
 const COMES_BACK_MS = 30_000;
+/** Of each of the lanes of judged I/O. */
+const PAUSE_MS = 8;
 /** Judged reads and writes that show that I/O goes on. */
 const JUDGED_IOS = 100;
 
 const hosts = useHosts();
+const shared = useHosts('file');
+let begun: Promise<{ readonly server: Host; readonly client: Host; readonly network: TestNetwork; readonly pool: string }> | undefined;
 let server: Host;
 let client: Host;
 let network: TestNetwork;
 
-beforeEach(async (context) => {
-  // A pool without a lock is not used.
-  needPrograms(context, 'perl');
-  server = hosts.host();
-  client = hosts.host();
-  network = await hosts.network(2);
-});
+// A pool without a lock is not used.
+beforeEach((context) => needPrograms(context, 'perl'));
 
 /** An empty directory below the root of the server. */
 function directory(name = 'pool'): string {
@@ -52,21 +52,38 @@ function directory(name = 'pool'): string {
   return folder;
 }
 
-/** Server with pool `fast` and client; volume oracle of the pool is attached. Returns the directory of the pool. */
+/** The server has pool `fast` and these volumes; the client has volume oracle of the pool attached. Returns the directory of the pool. */
 async function startWithOracle(volumes: Parameters<typeof serverConfig>[1]['volumes'] = {}): Promise<string> {
-  const pool = await emptyPool(server);
-  await startServer(server, network, { volumes, pools: { fast: { path: pool } } });
+  begun ??= begin();
+  const { pool, ...daemons } = await begun;
+  ({ server, client, network } = daemons);
+  // Daemons of the last test that has ended there are gone, and so is what they had locked.
+  server.writeConfig('rssrv', serverConfig(network, { volumes, pools: { fast: { path: pool } } }));
+  if (server.processes().length === 0) await server.start('rssrv');
+  await client.pathsUp(network.subnets.length, COMES_BACK_MS);
+  await client.rsconfigWell('-d', '--force');
+  await server.rsadmWell('reload');
+  for (const { name } of (await listed()).volumes.filter((one) => one.pool === 'fast'))
+    await server.rsadmWell('volume', 'remove', name, '--yes');
+  await server.rsadm('volume', 'purge', '--yes');
   await server.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
-  await startClient(client, network);
-  await client.rsconfigWell('-a', 'oracle');
+  await attachWhenListed('oracle');
   return pool;
+}
+
+async function begin() {
+  [server, client, network] = [shared.host(), shared.host(), await shared.network(2)];
+  const pool = await emptyPool(server);
+  await startServer(server, network, { volumes: {}, pools: { fast: { path: pool } } });
+  await startClient(client, network);
+  return { server, client, network, pool };
 }
 
 /** Judged I/O on a volume of this client, which goes on until it is stopped or the test ends. */
 async function judged(): Promise<JudgedLoad> {
   const aborter = new AbortController();
   hosts.onClean(() => aborter.abort());
-  return JudgedLoad.start(client, EXPORT, { beginBytes: 0, flushes: true }, aborter.signal);
+  return JudgedLoad.start(client, EXPORT, { beginBytes: 0, flushes: true, pauseMs: PAUSE_MS }, aborter.signal);
 }
 
 async function goesOn(judge: JudgedLoad): Promise<void> {
@@ -123,6 +140,7 @@ function contentOf(folder: string): string[] {
 }
 
 it("a newcomer's way: pool, client and volume by rsadm, growth under I/O, and what a client in use forbids", async (context) => {
+  [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const disk = directory('disk');
   context.skip((await fileSystemOf(disk)) !== 'other', 'needs a directory on a disk for temporary files: set TMPDIR');
   await startServer(server, network, { volumes: {}, clients: {} });
@@ -209,7 +227,7 @@ interface Change {
 }
 
 const UNKNOWN_ID = '?';
-const KILLS = 10;
+const KILLS = 6;
 /** A kill comes at most this long after the first of its changes was sent. */
 const KILL_WITHIN_MS = 150;
 /** Beside the attached one. */

@@ -1,45 +1,68 @@
 // The key of a client is changed by command while it writes, and commands that are killed at each of their steps leave rssrvcfg as it was
-// before or as it is afterwards. The commands' texts are in packages/rsadm/src/commands/client-keys.test.ts.
+// before or as it is afterwards. What a kill before a step leaves is what the file has at that moment, so one run that looks before each step
+// tells it for all of them; a second run is killed where the file is about to change. The commands' texts are in
+// packages/rsadm/src/commands/client-keys.test.ts.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
-import { clientConfig, keyOf, serverConfig, startServer } from '../support/hosts/configs.ts';
-import { useHosts } from '../support/hosts/hosts.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { clientConfig, keyOf, serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { StampedFile } from '../support/io/stamped-writes.ts';
-import { launcher, run } from '../support/programs/programs.ts';
+import { launcher, run, type RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Ends the process by SIGKILL at its Nth change of a file. */
-const KILLER = `
+/**
+ * Keeps what rssrvcfg has before each change of a file by the process, which ends by SIGKILL at the Nth of them; 0: not. They count from the
+ * first one that names the file or one beside it: what the program opens before that, to load itself, may differ from run to run.
+ */
+const WATCHER = `
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+const seen = [];
 let left = Number(process.env.KILL_AT);
+let hasBegun = false;
+let isLooking = false;
+const look = (action) => {
+  isLooking = true;
+  try {
+    return action();
+  } finally {
+    isLooking = false;
+  }
+};
 for (const name of ['openSync', 'writeSync', 'fchmodSync', 'fchownSync', 'fsyncSync', 'renameSync', 'unlinkSync', 'closeSync']) {
   const original = fs[name];
   fs[name] = (...values) => {
-    if (--left === 0) process.kill(process.pid, 'SIGKILL');
+    hasBegun ||= String(values[0]).startsWith(process.env.WATCHED);
+    if (hasBegun && !isLooking) {
+      if (--left === 0) process.kill(process.pid, 'SIGKILL');
+      look(() => seen.push(fs.readFileSync(process.env.WATCHED, 'utf8')));
+    }
     return original(...values);
   };
 }
 syncBuiltinESMExports();
+process.on('exit', () => look(() => fs.writeFileSync(process.env.SEEN, JSON.stringify(seen))));
 `;
-const STEPS_MAX = 60;
+const PAUSE_MS = 2;
 const LONG_MS = 240_000;
 
-const hosts = useHosts();
+const hosts = useHosts('file');
+let server: Host;
+let client: Host;
+let network: TestNetwork;
+
+beforeAll(async () => {
+  [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '4m' } } });
+  await startClient(client, network);
+});
 
 it('a client changes its key under load without an error, and its old key is worth nothing afterwards', { timeout: LONG_MS }, async () => {
-  const server = hosts.host();
-  const network = await hosts.network(2);
-  const path = server.file('oracle.img');
-  await startServer(server, network, { volumes: { oracle: { path, size: '4m' } } });
-  const [client, thief] = [hosts.host(), hosts.host()];
-  client.writeConfig('rsiod', clientConfig(network));
-  await client.start('rsiod');
-  await client.pathsUp(2);
   await client.rsconfigWell('-a', 'oracle');
-  const file = new StampedFile(path);
-  const writer = await file.writer(client, 'osl/oracle');
+  const file = new StampedFile(server.file('oracle.img'));
+  const writer = await file.writer(client, 'osl/oracle', PAUSE_MS);
   const writes = async (): Promise<void> => {
     const before = writer.count;
     await waitFor(() => writer.count >= before + 20, 20_000, 'The client writes');
@@ -61,27 +84,24 @@ it('a client changes its key under load without an error, and its old key is wor
   file.look('At the end', writer);
   expect(file.breaches).toEqual([]);
   // Whoever still has the old key is refused, and tries again slowly.
+  const thief = hosts.host();
   thief.writeConfig('rsiod', clientConfig(network, { client: 1 }));
   await thief.start('rsiod');
   await waitFor(() => /does not accept this node's proof.*E_AUTH/s.test(thief.log('rsiod')), 20_000, 'The old key is refused');
   await server.logged('rssrv', /wrong key for node big-2/);
   for (const secret of [key, keyOf('big-2')]) expect(readFileSync(server.rssrvPaths.logFile, 'utf8')).not.toContain(secret);
+  await thief.stop('rsiod');
 });
 
 it('a forced end of the old key ends the session that it has proved, and no other', { timeout: LONG_MS }, async () => {
-  const server = hosts.host();
-  const network = await hosts.network(2);
-  await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '4m' } } });
-  for (const [client, node] of ['big-2', 'venus'].entries()) {
-    const host = hosts.host();
-    host.writeConfig('rsiod', clientConfig(network, { node, client }));
-    await host.start('rsiod');
-    await host.pathsUp(2);
-  }
+  const venus = hosts.host();
+  await startClient(venus, network, { node: 'venus', client: 1 });
   const worker = server.worker('venus');
+  const ended = (): number => server.log('rssrv').match(/The session of node big-2 has ended/g)?.length ?? 0;
+  const before = ended();
   await server.rsadmWell('client', 'rekey', 'big-2');
   await server.rsadmWell('client', 'rekey', 'big-2', '--finish', '--force');
-  await waitFor(() => /The session of node big-2 has ended/.test(server.log('rssrv')), 30_000, 'The session by the old key ends');
+  await waitFor(() => ended() > before, 30_000, 'The session by the old key ends');
   expect(await server.rsadmWell('client', 'list')).toMatch(/^venus +connected /m);
   expect(server.worker('venus')).toBe(worker);
   expect(server.log('rssrv')).not.toMatch(/The session of node venus has ended/);
@@ -89,10 +109,9 @@ it('a forced end of the old key ends the session that it has proved, and no othe
 
 it('a rekey that is killed at any step leaves the file as before or as after', { timeout: LONG_MS }, async () => {
   const host = hosts.host();
-  const network = await hosts.network(1);
   const before = serverConfig(network, { volumes: {} });
-  const killer = host.file('killer.mjs');
-  writeFileSync(killer, KILLER);
+  const [watcher, seenFile, watched] = [host.file('watcher.mjs'), host.file('seen.json'), host.rssrvPaths.configFile];
+  writeFileSync(watcher, WATCHER);
   const line = (text: string): string => /^big-2 .*$/m.exec(text)?.[0] ?? '';
   const two = before.replace(line(before), `${line(before)} 0x-a-new-secret-of-the-lab`);
   const cases = [
@@ -101,22 +120,25 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
     { args: ['--cancel'], from: two, isAfter: (text: string) => text === before },
   ];
   for (const { args, from, isAfter } of cases) {
-    const seen = { before: 0, after: 0 };
-    let isOver = false;
-    for (let step = 1; !isOver; step++) {
-      expect(step).toBeLessThan(STEPS_MAX);
+    const rekey = (killAt: number): Promise<RunResult> => {
       // What a killed command has left; the next one would wait until it is certain that nobody is writing there.
-      rmSync(`${host.rssrvPaths.configFile}.new`, { force: true });
+      rmSync(`${watched}.new`, { force: true });
       host.writeConfig('rssrv', from);
-      const env = { RSIO_ROOT: host.root, NODE_OPTIONS: `--import=file://${killer}`, KILL_AT: String(step) };
-      const { code, signal } = await run(launcher('rsadm'), ['client', 'rekey', 'big-2', ...args], { env });
-      isOver = signal === null && code === 0;
-      const text = readFileSync(host.rssrvPaths.configFile, 'utf8');
-      const isBefore = text === from;
-      expect([isBefore, isAfter(text)], `${args.join()} killed at step ${step}: ${text}`).toContain(true);
-      seen[isBefore ? 'before' : 'after']++;
-    }
+      const env = { NODE_OPTIONS: `--import=file://${watcher}`, KILL_AT: String(killAt), WATCHED: watched, SEEN: seenFile };
+      return run(launcher('rsadm'), ['client', 'rekey', 'big-2', ...args], { env: { ...env, RSIO_ROOT: host.root } });
+    };
+    const { code, stderr } = await rekey(0);
+    expect([code, stderr], args.join()).toEqual([0, expect.any(String)]);
+    const seen = JSON.parse(readFileSync(seenFile, 'utf8')) as string[];
+    expect(isAfter(readFileSync(watched, 'utf8')), args.join()).toBe(true);
+    for (const [step, text] of seen.entries())
+      expect([text === from, isAfter(text)], `${args.join()} at step ${step + 1}: ${text}`).toContain(true);
+    const changing = seen.findLastIndex((text) => text === from) + 1;
     // Both were seen, or no step was hit.
-    expect(Math.min(seen.before, seen.after), `${args.join()} ${JSON.stringify(seen)}`).toBeGreaterThan(1);
+    expect(Math.min(changing, seen.length - changing), `${args.join()} ${seen.length} steps`).toBeGreaterThan(1);
+    expect(await rekey(changing), `${args.join()} killed at step ${changing}`).toMatchObject({ code: null, signal: 'SIGKILL' });
+    expect(readFileSync(watched, 'utf8')).toBe(from);
+    expect(await rekey(changing + 1), `${args.join()} killed at step ${changing + 1}`).toMatchObject({ code: null, signal: 'SIGKILL' });
+    expect(isAfter(readFileSync(watched, 'utf8')), `${args.join()} killed at step ${changing + 1}`).toBe(true);
   }
 });

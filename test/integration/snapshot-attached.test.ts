@@ -1,5 +1,6 @@
 // A snapshot that is attached by name: what it shows, that nobody can write to it, how it is listed, and that it stays attached over the end
-// of every process. The server refuses to take it away, naming the client. How snapshots are made is tested elsewhere; these are copies.
+// of every process. The server refuses to take it away, naming the client. How snapshots are made is tested elsewhere; these are copies. The tests
+// without devices use the same daemons, and each begins with nothing attached.
 
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -22,14 +23,22 @@ const NEW = Buffer.alloc(4 * KIB, 2);
 const hosts = useHosts();
 let server: Host;
 let client: Host;
+const shared = useHosts('file');
+let begun: Promise<void> | undefined;
 
 // A pool without a lock is not used.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Server and client; the volume oracle begins with OLD, and has the snapshot monday. */
 async function startWithSnapshot(): Promise<void> {
-  [server, client] = [hosts.host(), hosts.host()];
-  const network = await hosts.network(2);
+  begun ??= begin();
+  await begun;
+  await client.rsconfigWell('-d', '--force');
+}
+
+async function begin(): Promise<void> {
+  [server, client] = [shared.host(), shared.host()];
+  const network = await shared.network(2);
   const pool = await emptyPool(server);
   await startServer(server, network, { volumes: {}, pools: { fast: { path: pool } } });
   await server.rsadmWell('volume', 'create', 'oracle', '--size', '4m');

@@ -1,9 +1,11 @@
 // Snapshots with real daemons on a file system with reflink: what a snapshot under writes contains, also of a fragmented file that is cloned
 // in chunks and of two volumes at one moment; clones; a rollback, which is refused to a volume in use, and into which no write of an earlier
-// holder comes. Skipped without root, loop devices or xfsprogs. Kills at each step are in snapshot-kills.test.ts.
+// holder comes. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons, and each begins with new volumes.
+// Kills at each step are in snapshot-kills.test.ts.
 
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, it, type TestContext } from 'vitest';
@@ -20,32 +22,46 @@ const SIZE_BYTES = 32 * MIB;
 const BLOCK_BYTES = 4 * KIB;
 const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
+/** Between writes: without it, they would take a processor from the tests beside this one. */
+const PAUSE_MS = 2;
 
-const hosts = useHosts();
+const hosts = useHosts('file');
 let host: Host;
 let network: TestNetwork;
 let pool: string;
+let begun: Promise<void> | undefined;
 
-beforeEach(async (context) => {
-  // A pool without a lock is not used.
-  needPrograms(context, 'perl');
-  host = hosts.host();
-  network = await hosts.network(1);
-});
+// A pool without a lock is not used.
+beforeEach((context) => needPrograms(context, 'perl'));
 
-/** A server with a pool on XFS and the volumes db and log, and a client that may change them and has them attached. */
+/** A server with a pool on XFS, and a client that may change its volumes, which are db and log. */
 async function start(context: TestContext): Promise<void> {
+  begun ??= begin(context);
+  await begun;
+  await host.rsconfigWell('-d', '--force');
+  const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
+  for (const { name } of volumes) await host.rsadmWell('volume', 'remove', name, '--yes');
+  await host.rsadm('volume', 'purge', '--yes');
+  for (const name of ['db', 'log']) await host.rsadmWell('volume', 'create', name, '--size', `${SIZE_BYTES / MIB}m`);
+}
+
+async function begin(context: TestContext): Promise<void> {
+  [host, network] = [hosts.host(), await hosts.network(1)];
   pool = path.join(reflinkDisk(hosts, host, context), 'pool');
   mkdirSync(pool);
   await startServer(host, network, { volumes: {}, rights: { 'big-2': 'manage' } });
   await host.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
-  for (const name of ['db', 'log']) await host.rsadmWell('volume', 'create', name, '--size', `${SIZE_BYTES / MIB}m`);
+  host.writeConfig('rsiod', clientConfig(network, { defaults: { stall: 'forever' } }));
+  await host.start('rsiod');
 }
 
 async function attach(...names: readonly string[]): Promise<void> {
-  host.writeConfig('rsiod', clientConfig(network, { defaults: { stall: 'forever' } }));
-  await host.start('rsiod');
-  await host.pathsUp(1);
+  await host.pathsUp(1, WAIT_MS);
+  const areListed = async (): Promise<boolean> => {
+    const { stdout } = await host.rsconfig('-q');
+    return names.every((name) => stdout.includes(name));
+  };
+  await waitFor(areListed, WAIT_MS, `The client sees ${names.join(' and ')}`);
   await host.rsconfigWell('-a', ...names);
 }
 
@@ -62,6 +78,14 @@ async function show(name: string) {
 async function dataOf(name: string, snapshot: string | null = null): Promise<string> {
   const { volume } = await show(name);
   return snapshot === null ? volume.path! : path.join(path.dirname(volume.path!), 'snapshots', `${snapshot}.data`);
+}
+
+function blockOf(file: string, offset: number): Buffer {
+  const block = Buffer.alloc(BLOCK_BYTES);
+  const descriptor = openSync(file, 'r');
+  readSync(descriptor, block, 0, BLOCK_BYTES, offset);
+  closeSync(descriptor);
+  return block;
 }
 
 /** Extents of 4 KiB, so that the file is cloned in chunks. */
@@ -82,6 +106,7 @@ it('snapshots under writes hold each answered write and none that followed one t
   timeout: TEST_MS,
 }, async (context) => {
   await start(context);
+  const logged = host.log('rssrv').length;
   await fragment('db');
   await attach('db', 'log');
   const [db, log] = [await openNbd('db'), await openNbd('log')];
@@ -98,6 +123,7 @@ it('snapshots under writes hold each answered write and none that followed one t
       const [nbd, , offset] = places[answered % places.length]!;
       await nbd.write(offset, numbered(answered + 1));
       answered++;
+      await sleep(PAUSE_MS);
     }
   })();
   const snapshots: { readonly name: string; readonly before: number; readonly after: number }[] = [];
@@ -110,13 +136,18 @@ it('snapshots under writes hold each answered write and none that followed one t
   }
   isOver = true;
   await writing;
-  const pieces = [...host.log('rssrv').matchAll(/(\d+) pieces? cloned/g)].map(([, count]) => Number(count));
+  const pieces = [
+    ...host
+      .log('rssrv')
+      .slice(logged)
+      .matchAll(/(\d+) pieces? cloned/g),
+  ].map(([, count]) => Number(count));
   expect(Math.min(...pieces), 'db is cloned in chunks').toBeGreaterThan(2);
   for (const { name, before, after } of snapshots) {
-    const contents = { db: readFileSync(await dataOf('db', name)), log: readFileSync(await dataOf('log', name)) };
-    expect([contents.db.length, contents.log.length]).toEqual([SIZE_BYTES, SIZE_BYTES]);
+    const files: Readonly<Record<string, string>> = { db: await dataOf('db', name), log: await dataOf('log', name) };
+    expect(Object.values(files).map((file) => statSync(file).size)).toEqual([SIZE_BYTES, SIZE_BYTES]);
     const values = places.map(([, volume, offset]) => {
-      const block = contents[volume as 'db' | 'log'].subarray(offset, offset + BLOCK_BYTES);
+      const block = blockOf(files[volume]!, offset);
       expect(block.equals(numbered(block.readUInt32LE(0))), 'each block is whole').toBe(true);
       return block.readUInt32LE(0);
     });
@@ -165,11 +196,7 @@ it('a clone is a volume of its own, a rollback needs a volume without holder, an
   await again.flush();
   expect(await again.read(0, BLOCK_BYTES)).toEqual(numbered(1));
   const kept = /before-rollback-\S+/.exec(said)?.[0] ?? '';
-  expect(
-    readFileSync(await dataOf('db', kept))
-      .subarray(0, BLOCK_BYTES)
-      .equals(numbered(2)),
-  ).toBe(true);
+  expect(blockOf(await dataOf('db', kept), 0).equals(numbered(2))).toBe(true);
   expect(statSync(await dataOf('db', kept)).mode & 0o777).toBe(0o400);
   await host.rsadmWell('volume', 'remove', 'db@monday', '--yes');
   expect(await host.rsadmWell('volume', 'list')).toMatch(/^db@0 +32\.0M +\S+ +fast +1 +big-2$/m);
@@ -185,8 +212,9 @@ it('no write of a client that has lost its hold comes into the volume after a ro
   await host.rsadmWell('volume', 'snapshot', 'db@monday');
   // Answered and not flushed: the client keeps a copy, which it would replay after a crash of the server.
   await nbd.write(0, numbered(2));
-  process.kill(host.pid('rsiod'), 'SIGSTOP');
-  hosts.onClean(() => process.kill(host.pid('rsiod'), 'SIGCONT'));
+  const pid = host.pid('rsiod');
+  process.kill(pid, 'SIGSTOP');
+  hosts.onClean(() => process.kill(pid, 'SIGCONT'));
   await host.rsadmWell('client', 'fence', 'big-2');
   await host.rsadmWell('client', 'release', 'big-2', '--volume', 'db');
   await host.rsadmWell('volume', 'rollback', 'db@monday');
@@ -194,16 +222,13 @@ it('no write of a client that has lost its hold comes into the volume after a ro
   await host.kill('rssrv');
   await host.start('rssrv');
   await host.rsadmWell('client', 'unfence', 'big-2');
-  process.kill(host.pid('rsiod'), 'SIGCONT');
+  process.kill(pid, 'SIGCONT');
   await expect(nbd.read(0, BLOCK_BYTES)).rejects.toThrow();
-  expect(
-    readFileSync(await dataOf('db'))
-      .subarray(0, BLOCK_BYTES)
-      .equals(numbered(1)),
-  ).toBe(true);
+  expect(blockOf(await dataOf('db'), 0).equals(numbered(1))).toBe(true);
 });
 
 it('a pool on a file system without reflink says so, and its volumes work', { timeout: TEST_MS }, async () => {
+  [host, network] = [hosts.host(), await hosts.network(1)];
   const folder = await emptyPool(host);
   await startServer(host, network, { volumes: {}, pools: { plain: { path: folder } } });
   await host.rsadmWell('volume', 'create', 'db', '--size', '1m');

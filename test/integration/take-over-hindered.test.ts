@@ -1,5 +1,6 @@
 // Take-overs that are hindered, with real processes: the loser's server process is stopped, the server is killed in the middle, or the
-// holder may have to send lost writes again. Nothing is granted while the loser can still write, and none of its writes arrives late.
+// holder may have to send lost writes again. Nothing is granted while the loser can still write, and none of its writes arrives late. All tests
+// use one server and its clients. At the beginning of each, all daemons run, and the first client has the volume.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
@@ -10,15 +11,24 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const LONG_MS = 180_000;
 
-const hosts = useHosts();
+const hosts = useHosts('file');
+let begun: Promise<ContestedVolume> | undefined;
+let volume: ContestedVolume;
+/** Of the volume at the beginning of the test. */
+let epoch: number;
+
+beforeEach(async () => {
+  begun ??= ContestedVolume.begin(hosts, 2);
+  volume = await begun;
+  await volume.beginAgain();
+  ({ epoch } = volume.kept());
+});
 
 describe("the loser's server process is stopped:", () => {
-  let volume: ContestedVolume;
   let writer: StampedWriter;
   let worker: number;
 
   beforeEach(async () => {
-    volume = await ContestedVolume.begin(hosts, 2);
     writer = await volume.writer(volume.clients[0]!);
     await volume.writes(writer);
     worker = volume.server.worker('big-2');
@@ -28,11 +38,11 @@ describe("the loser's server process is stopped:", () => {
   it('it is ended before another client gets the volume', { timeout: LONG_MS }, async () => {
     const taking = volume.clients[1]!.beside('rsconfig', ['-a', '--take-over', 'oracle']);
     await waitFor(
-      () => volume.server.log('rssrv').includes(`process ${worker} of node big-2 has not released it in time`),
+      () => volume.said(volume.server).includes(`process ${worker} of node big-2 has not released it in time`),
       20_000,
       'It is told to end',
     );
-    expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+    expect(volume.kept()).toEqual({ node: 'big-2', epoch });
     const { code, stderr } = await taking.ended;
     expect([code, stderr]).toEqual([0, '']);
     volume.file.look('When it is granted', writer);
@@ -45,9 +55,9 @@ describe("the loser's server process is stopped:", () => {
 
   it('a server killed meanwhile returns with the old holder, which continues or then loses the volume', { timeout: LONG_MS }, async () => {
     const taking = volume.clients[1]!.beside('rsconfig', ['-a', '--take-over', 'oracle']);
-    await waitFor(() => volume.server.log('rssrv').includes('oracle is taken over by venus'), 20_000, 'The take-over begins');
+    await waitFor(() => volume.said(volume.server).includes('oracle is taken over by venus'), 20_000, 'The take-over begins');
     await volume.server.kill('rssrv');
-    expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+    expect(volume.kept()).toEqual({ node: 'big-2', epoch });
     await volume.server.start('rssrv');
     const { code, stderr } = await taking.ended;
     if (code !== 0) {
@@ -70,11 +80,9 @@ describe("the loser's server process is stopped:", () => {
 });
 
 describe('the holder may have to send again what the server has lost:', () => {
-  let volume: ContestedVolume;
   let nbd: NbdIo;
 
   beforeEach(async () => {
-    volume = await ContestedVolume.begin(hosts, 2);
     nbd = await NbdIo.open(volume.clients[0]!.rsiodPaths.nbdSocket, CONTESTED);
     hosts.onClean(() => nbd.close());
     await nbd.verify(0, 4096);
@@ -82,11 +90,11 @@ describe('the holder may have to send again what the server has lost:', () => {
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGSTOP');
     const worker = volume.server.worker('big-2');
     process.kill(worker, 'SIGKILL');
-    await waitFor(() => volume.server.log('rssrv').includes(`Process ${worker} of node big-2 died`), 10_000, 'The process has died');
+    await waitFor(() => volume.said(volume.server).includes(`Process ${worker} of node big-2 died`), 10_000, 'The process has died');
     const refused = await volume.clients[1]!.rsconfig('-a', '--take-over', 'oracle');
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/held by big-2 .* has not yet recovered .*--take-over --force oracle/);
-    expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+    expect(volume.kept()).toEqual({ node: 'big-2', epoch });
   });
 
   it('the server waits until the holder has settled', async () => {
@@ -97,6 +105,15 @@ describe('the holder may have to send again what the server has lost:', () => {
     await volume.lostTo(volume.clients[0]!, 'venus');
   });
 
+  it('the server does not wait if the administrator forces the take-over', async () => {
+    await volume.clients[1]!.rsconfigWell('-a', '--take-over', '--force', 'oracle');
+    process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
+    await volume.lostTo(volume.clients[0]!, 'venus');
+    await expect(nbd.verify(0, 4096)).rejects.toThrow();
+    expect(volume.kept()).toEqual({ node: 'venus', epoch: epoch + 1 });
+  });
+
+  // Last, because the rights stay.
   it('as soon as the file has a section [rights], only a client with the right admin forces it', async () => {
     const [, venus] = volume.clients;
     const force = () => venus!.rsconfig('-a', '--take-over', '--force', 'oracle');
@@ -109,20 +126,12 @@ describe('the holder may have to send again what the server has lost:', () => {
       expect(refused.code).toBe(1);
       const role = client === 'venus' ? 'manage' : 'use';
       expect(refused.stderr).toContain(`give venus the right admin in [rights] of rssrvcfg (its right is ${role})`);
-      expect(volume.kept()).toEqual({ node: 'big-2', epoch: 1 });
+      expect(volume.kept()).toEqual({ node: 'big-2', epoch });
     }
     await volume.server.rsadmWell('client', 'rights', 'venus', 'admin');
     expect((await force()).code).toBe(0);
-    expect(volume.kept()).toEqual({ node: 'venus', epoch: 2 });
+    expect(volume.kept()).toEqual({ node: 'venus', epoch: epoch + 1 });
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
     await volume.lostTo(volume.clients[0]!, 'venus');
-  });
-
-  it('the server does not wait if the administrator forces the take-over', async () => {
-    await volume.clients[1]!.rsconfigWell('-a', '--take-over', '--force', 'oracle');
-    process.kill(volume.clients[0]!.pid('rsiod'), 'SIGCONT');
-    await volume.lostTo(volume.clients[0]!, 'venus');
-    await expect(nbd.verify(0, 4096)).rejects.toThrow();
-    expect(volume.kept()).toEqual({ node: 'venus', epoch: 2 });
   });
 });

@@ -1,8 +1,9 @@
 // Clients that take a volume from each other, as real processes, under load: the test examines the server's file at each take-over.
-// Hindered take-overs are in take-over-hindered.test.ts; what raw clients see is in test/conformance/server/take-over.ts.
+// Hindered take-overs are in take-over-hindered.test.ts; what raw clients see is in test/conformance/server/take-over.ts. Tests of one volume share
+// its server and clients. At the beginning of each, the first client has the volume.
 
 import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { CONTENDERS, CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -11,63 +12,74 @@ import { pathCutter } from '../support/faults/path-cutter.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const FIGHTS = 20;
+/** As many in each direction as in the other. */
+const FIGHTS = 12;
 const LONG_MS = 180_000;
 
 const hosts = useHosts();
 
-it("two clients fight for a volume under load: no acknowledged write is lost, and none of the loser's arrives late", {
-  timeout: LONG_MS,
-}, async () => {
-  const volume = await ContestedVolume.begin(hosts, 2);
-  let writer = await volume.writer(volume.clients[0]!);
-  let slowestMs = 0;
-  for (let fight = 1; fight <= FIGHTS; fight++) {
-    const [taker, loser] = [fight % 2, (fight + 1) % 2];
+describe('of three clients,', () => {
+  const shared = useHosts('file');
+  let begun: Promise<ContestedVolume> | undefined;
+  let volume: ContestedVolume;
+
+  beforeEach(async () => {
+    begun ??= ContestedVolume.begin(shared, 3);
+    volume = await begun;
+    await volume.beginAgain();
+  });
+
+  it("two fight for a volume under load: no acknowledged write is lost, and none of the loser's arrives late", {
+    timeout: LONG_MS,
+  }, async () => {
+    const { epoch } = volume.kept();
+    let writer = await volume.writer(volume.clients[0]!);
+    let slowestMs = 0;
+    for (let fight = 1; fight <= FIGHTS; fight++) {
+      const [taker, loser] = [fight % 2, (fight + 1) % 2];
+      await volume.writes(writer);
+      const startMs = performance.now();
+      await volume.takenBy(volume.clients[taker]!);
+      slowestMs = Math.max(slowestMs, performance.now() - startMs);
+      volume.file.look(`Fight ${fight}`, writer);
+      expect(volume.file.breaches).toEqual([]);
+      const lost = writer;
+      writer = await volume.writer(volume.clients[taker]!);
+      await volume.loses(volume.clients[loser]!, lost, CONTENDERS[taker]!);
+      expect(volume.kept()).toEqual({ node: CONTENDERS[taker], epoch: epoch + fight });
+    }
     await volume.writes(writer);
-    const startMs = performance.now();
-    await volume.takenBy(volume.clients[taker]!);
-    slowestMs = Math.max(slowestMs, performance.now() - startMs);
-    volume.file.look(`Fight ${fight}`, writer);
-    expect(volume.file.breaches).toEqual([]);
-    const lost = writer;
-    writer = await volume.writer(volume.clients[taker]!);
-    await volume.loses(volume.clients[loser]!, lost, CONTENDERS[taker]!);
-    expect(volume.kept()).toEqual({ node: CONTENDERS[taker], epoch: fight + 1 });
-  }
-  await volume.writes(writer);
-  await volume.finish(writer);
-  const said = volume.server.log('rssrv').match(/has taken volume oracle over from \S+, epoch \d+$/gm);
-  expect(said).toHaveLength(FIGHTS);
-  const { events } = await volume.clients[0]!.call('events', { count: 1_000 });
-  expect(events.some(({ object, reason }) => object === 'volume osl:oracle@0' && reason.includes('taken over by venus'))).toBe(true);
-  report('take-over under load', { 'slowest ms': slowestMs });
-});
+    await volume.finish(writer);
+    const said = volume.said(volume.server).match(/has taken volume oracle over from \S+, epoch \d+$/gm);
+    expect(said).toHaveLength(FIGHTS);
+    const { events } = await volume.clients[0]!.call('events', { count: 1_000 });
+    expect(events.some(({ object, reason }) => object === 'volume osl:oracle@0' && reason.includes('taken over by venus'))).toBe(true);
+    report('take-over under load', { 'slowest ms': slowestMs });
+  });
 
-it('of two clients that want the volume at once, the later one gets it, and the other is told', async () => {
-  const volume = await ContestedVolume.begin(hosts, 3);
-  const writer = await volume.writer(volume.clients[0]!);
-  await volume.writes(writer);
-  const outcomes = await Promise.all([1, 2].map((index) => volume.clients[index]!.rsconfig('-a', '--take-over', 'oracle')));
-  volume.file.look('After both', writer);
-  const { node } = volume.kept();
-  const winner = CONTENDERS.findIndex((name) => name === node);
-  expect([1, 2]).toContain(winner);
-  expect(outcomes[winner - 1]).toMatchObject({ code: 0 });
-  // Whoever came first may have it no more.
-  await volume.loses(volume.clients[0]!, writer, '(venus|mars)');
-  const other = volume.clients[3 - winner]!;
-  await waitFor(async () => (await other.rsconfig('-l')).stdout === '', 10_000, 'Only one has it');
-  const last = await volume.writer(volume.clients[winner]!);
-  await volume.writes(last);
-  await volume.finish(last);
-});
+  it('of two that want the volume at once, the later one gets it, and the other is told', async () => {
+    const writer = await volume.writer(volume.clients[0]!);
+    await volume.writes(writer);
+    const outcomes = await Promise.all([1, 2].map((index) => volume.clients[index]!.rsconfig('-a', '--take-over', 'oracle')));
+    volume.file.look('After both', writer);
+    const { node } = volume.kept();
+    const winner = CONTENDERS.findIndex((name) => name === node);
+    expect([1, 2]).toContain(winner);
+    expect(outcomes[winner - 1]).toMatchObject({ code: 0 });
+    // Whoever came first may have it no more.
+    await volume.loses(volume.clients[0]!, writer, '(venus|mars)');
+    const other = volume.clients[3 - winner]!;
+    await waitFor(async () => (await other.rsconfig('-l')).stdout === '', 10_000, 'Only one has it');
+    const last = await volume.writer(volume.clients[winner]!);
+    await volume.writes(last);
+    await volume.finish(last);
+  });
 
-it('an idle client learns that it has lost the volume', async () => {
-  const volume = await ContestedVolume.begin(hosts, 2);
-  await volume.takenBy(volume.clients[1]!);
-  await volume.lostTo(volume.clients[0]!, 'venus');
-  await waitFor(async () => (await volume.clients[0]!.rsconfigWell('-l')) === '', 10_000, 'It is not attached any more');
+  it('an idle one learns that it has lost the volume', async () => {
+    await volume.takenBy(volume.clients[1]!);
+    await volume.lostTo(volume.clients[0]!, 'venus');
+    await waitFor(async () => (await volume.clients[0]!.rsconfigWell('-l')) === '', 10_000, 'It is not attached any more');
+  });
 });
 
 it('a node that starts on another machine is refused while the first one is alive; then the first one is refused for good', async () => {

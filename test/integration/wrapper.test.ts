@@ -1,8 +1,9 @@
 // Volumes with faults, with real processes: rssrv accepts their keys only with --test, users of the volume meet each fault, and a machine
-// crash loses unsynced writes and nothing else. Single faults are in fault-rules.test.ts.
+// crash loses unsynced writes and nothing else. Single faults are in fault-rules.test.ts. Tests of faults that a client meets share a server, which
+// has a volume for each, and the client.
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/rsiod/volumes/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
@@ -48,15 +49,6 @@ async function serve(keys: Readonly<Record<string, string>>): Promise<void> {
   await server.start('rssrv', ['--test']);
 }
 
-async function attached(deadlineMs?: number): Promise<{ client: Host; nbd: NbdIo }> {
-  const client = hosts.host();
-  await startClient(client, network);
-  await client.rsconfigWell('-a');
-  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle', deadlineMs);
-  hosts.onClean(() => nbd.close());
-  return { client, nbd };
-}
-
 async function rawClient(instance: number, node = 'big-2'): Promise<RawClient> {
   const to = { address: network.serverAddresses[0] ?? '', port: network.port };
   const client = await RawClient.begin(to, { node, nodekey: keyOf(node), namespaceid: 200, hello: { instance } });
@@ -82,76 +74,103 @@ it('without --test such a key is an error of the file, at the start, in --check 
   await waitFor(() => server.log('rssrv').includes('has test-delay, which injects faults'), 5_000, 'The file is refused');
 });
 
-it('with --test the log names the volumes with faults', async () => {
-  configure({ 'test-throttle': '1m' });
-  const { stderr } = await server.start('rssrv', ['--test']);
-  expect(stderr).toBe('rssrv: Warning: Volumes with injected faults (test-... keys): oracle\n');
-  await server.logged('rssrv', 'Volumes with injected faults (test-... keys): oracle');
-});
+describe('a client of volumes with faults:', () => {
+  const shared = useHosts('file');
+  let faulty: Host;
+  let client: Host;
+  /** On stderr. */
+  let startSaid: string;
 
-it('a storage error occurs while its file exists, and in its range', async () => {
-  const broken = server.file('broken');
-  await serve({ 'test-error': `write 128-255 ENOSPC, read EIO while ${broken}` });
-  const { nbd } = await attached();
-  await nbd.verify(0, 65_536);
-  await expect(nbd.write(65_536, Buffer.alloc(4096))).rejects.toThrow(`Errno ${ENOSPC}`);
-  writeFileSync(broken, '');
-  await expect(nbd.read(0, 4096)).rejects.toThrow(`Errno ${EIO}`);
-  rmSync(broken);
-  await nbd.verify(0, 65_536);
-  await server.logged('rssrv', /Volume oracle: write of .*oracle\.img failed \(ENOSPC\)/);
-});
+  /** While these files exist, reads of `broken` fail, and `hung` hangs. */
+  const broken = (): string => faulty.file('broken');
+  const pause = (): string => faulty.file('pause');
 
-it('a volume that hangs keeps its requests and completes them later', async () => {
-  const pause = server.file('pause');
-  await serve({ 'test-pause': pause });
-  const saidMs = SLOW_STORAGE_MS + 2 * SLOW_STORAGE_LOOK_MS;
-  const { client, nbd } = await attached(4 * saidMs);
-  await nbd.verify(0, 65_536);
-  writeFileSync(pause, '');
-  let isAnswered = false;
-  const written = nbd.write(0, Buffer.alloc(4096, 7)).then(() => {
-    isAnswered = true;
+  beforeAll(async () => {
+    faulty = shared.host();
+    const reach = await shared.network(2);
+    const volume = (name: string, keys: Readonly<Record<string, string>>) => ({ path: faulty.file(`${name}.img`), size: '64m', ...keys });
+    const volumes = {
+      oracle: volume('oracle', { 'test-lose-unsynced': 'yes', 'test-delay': 'flush 1ms-20ms' }),
+      broken: volume('broken', { 'test-error': `write 128-255 ENOSPC, read EIO while ${broken()}` }),
+      hung: volume('hung', { 'test-pause': pause() }),
+    };
+    faulty.writeConfig('rssrv', serverConfig(reach, { volumes }));
+    ({ stderr: startSaid } = await faulty.start('rssrv', ['--test']));
+    client = shared.host();
+    await startClient(client, reach);
+    await client.rsconfigWell('-a');
   });
-  // The request is at the server by then: what was asked for later, and needs no storage, is answered.
-  await waitFor(async () => (await volumeStats(client, 'osl:oracle@0')).outstanding > 0, 5_000, 'The request is under way');
-  await client.rsconfigWell('-q');
-  const isShown = async (): Promise<boolean> => (await client.call('status', {})).waiting.length > 0;
-  await waitFor(isShown, 2 * saidMs, 'It is shown that the volume waits for its storage');
-  const storage = /^server big-9's storage: its oldest request of ours has been executing for \d+ s$/;
-  const waiting = { volume: 'osl:oracle@0', waitsFor: expect.stringMatching(storage), untilMs: null, requests: 1 };
-  expect((await client.call('status', {})).waiting).toEqual([{ ...waiting, sinceMs: expect.any(Number) }]);
-  expect(await client.rsconfigWell('-m', 'status', '-v')).toMatch(/osl:oracle@0 waits for server big-9's storage: its oldest/);
-  expect(isAnswered).toBe(false);
-  rmSync(pause);
-  await written;
-  const ofVolume = async (): Promise<string[]> => {
-    const { events } = await client.call('events', { count: 100 });
-    return events.filter(({ object }) => object === 'volume osl:oracle@0').map(({ from, to }) => `${from} ${to}`);
-  };
-  await waitFor(async () => (await ofVolume()).includes('waiting open'), saidMs, 'It is said that I/O goes on');
-  expect(await ofVolume()).toEqual(['- open', 'open waiting', 'waiting open']);
-  expect((await client.call('status', {})).waiting).toEqual([]);
-  const said = /Volume osl:oracle@0: No I\/O was answered for \d+ s: it waits for server big-9's storage: its oldest request/g;
-  await client.logged('rsiod', /No I\/O was answered for/);
-  expect(client.log('rsiod').match(said)).toHaveLength(1);
-  expect((await nbd.read(0, 4096)).equals(Buffer.alloc(4096, 7))).toBe(true);
-});
 
-it('a kill of all of rssrv under fio, with forgetful storage, loses nothing', async (context) => {
-  needFio(context);
-  await serve({ 'test-lose-unsynced': 'yes', 'test-delay': 'flush 1ms-20ms' });
-  const { client } = await attached();
-  const fio = startFio(client, 'osl/oracle');
-  for (let kill = 0; kill < 2; kill++) {
-    await untilWriting(client, 'osl:oracle@0', fio);
-    await killServer(server);
-    await server.start('rssrv', ['--test']);
+  async function opened(name: string, deadlineMs?: number): Promise<NbdIo> {
+    const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`, deadlineMs);
+    hosts.onClean(() => nbd.close());
+    return nbd;
   }
-  const { verifyReads, flushes } = await verifiedAndEnded(client, 'osl:oracle@0', fio);
-  expect((await volumeStats(client, 'osl:oracle@0')).errors).toBe(0);
-  expect(flushes).toBeGreaterThan(0);
-  report('all of rssrv killed, forgetful storage', { verifyReads, flushes });
+
+  it('with --test the log names the volumes with faults', async () => {
+    const names = 'Volumes with injected faults (test-... keys): oracle, broken, hung';
+    expect(startSaid).toBe(`rssrv: Warning: ${names}\n`);
+    await faulty.logged('rssrv', names);
+  });
+
+  it('a storage error occurs while its file exists, and in its range', async () => {
+    const nbd = await opened('broken');
+    await nbd.verify(0, 65_536);
+    await expect(nbd.write(65_536, Buffer.alloc(4096))).rejects.toThrow(`Errno ${ENOSPC}`);
+    writeFileSync(broken(), '');
+    await expect(nbd.read(0, 4096)).rejects.toThrow(`Errno ${EIO}`);
+    rmSync(broken());
+    await nbd.verify(0, 65_536);
+    await faulty.logged('rssrv', /Volume broken: write of .*broken\.img failed \(ENOSPC\)/);
+  });
+
+  it('a volume that hangs keeps its requests and completes them later', async () => {
+    const saidMs = SLOW_STORAGE_MS + 2 * SLOW_STORAGE_LOOK_MS;
+    const nbd = await opened('hung', 4 * saidMs);
+    await nbd.verify(0, 65_536);
+    writeFileSync(pause(), '');
+    let isAnswered = false;
+    const written = nbd.write(0, Buffer.alloc(4096, 7)).then(() => {
+      isAnswered = true;
+    });
+    // The request is at the server by then: what was asked for later, and needs no storage, is answered.
+    await waitFor(async () => (await volumeStats(client, 'osl:hung@0')).outstanding > 0, 5_000, 'The request is under way');
+    await client.rsconfigWell('-q');
+    const isShown = async (): Promise<boolean> => (await client.call('status', {})).waiting.length > 0;
+    await waitFor(isShown, 2 * saidMs, 'It is shown that the volume waits for its storage');
+    const storage = /^server big-9's storage: its oldest request of ours has been executing for \d+ s$/;
+    const waiting = { volume: 'osl:hung@0', waitsFor: expect.stringMatching(storage), untilMs: null, requests: 1 };
+    expect((await client.call('status', {})).waiting).toEqual([{ ...waiting, sinceMs: expect.any(Number) }]);
+    expect(await client.rsconfigWell('-m', 'status', '-v')).toMatch(/osl:hung@0 waits for server big-9's storage: its oldest/);
+    expect(isAnswered).toBe(false);
+    rmSync(pause());
+    await written;
+    const ofVolume = async (): Promise<string[]> => {
+      const { events } = await client.call('events', { count: 100 });
+      return events.filter(({ object }) => object === 'volume osl:hung@0').map(({ from, to }) => `${from} ${to}`);
+    };
+    await waitFor(async () => (await ofVolume()).includes('waiting open'), saidMs, 'It is said that I/O goes on');
+    expect(await ofVolume()).toEqual(['- open', 'open waiting', 'waiting open']);
+    expect((await client.call('status', {})).waiting).toEqual([]);
+    const said = /Volume osl:hung@0: No I\/O was answered for \d+ s: it waits for server big-9's storage: its oldest request/g;
+    await client.logged('rsiod', /No I\/O was answered for/);
+    expect(client.log('rsiod').match(said)).toHaveLength(1);
+    expect((await nbd.read(0, 4096)).equals(Buffer.alloc(4096, 7))).toBe(true);
+  });
+
+  it('a kill of all of rssrv under fio, with forgetful storage, loses nothing', async (context) => {
+    needFio(context);
+    const fio = startFio(client, 'osl/oracle');
+    for (let kill = 0; kill < 2; kill++) {
+      await untilWriting(client, 'osl:oracle@0', fio);
+      await killServer(faulty);
+      await faulty.start('rssrv', ['--test']);
+    }
+    const { verifyReads, flushes } = await verifiedAndEnded(client, 'osl:oracle@0', fio);
+    expect((await volumeStats(client, 'osl:oracle@0')).errors).toBe(0);
+    expect(flushes).toBeGreaterThan(0);
+    report('all of rssrv killed, forgetful storage', { verifyReads, flushes });
+  });
 });
 
 it('a machine crash keeps flushed writes and what the seed leaves of the others, and starts a new incarnation', async () => {

@@ -54,6 +54,8 @@ export class DeviceHost {
     this.holder = keeper.pid ?? 0;
     this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
     this.host = hosts.host(this.command);
+    // They speak to the daemons by sockets in its folder, and touch no device themselves.
+    if (within.length === 0) this.host.useNoPrefixForCommands();
     hosts.onClean(() => {
       spawnSync('nsenter', [...this.command.slice(1), 'sh', '-c', RELEASE, 'sh', this.host.root], { stdio: 'ignore', timeout: RELEASE_MS });
       keeper.stdin.end();

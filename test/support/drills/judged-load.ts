@@ -3,6 +3,7 @@
 // Invariant: a lane has one request in flight, and each read must return the last acknowledged write.
 
 import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { NbdClient } from '../io/nbd-client.ts';
@@ -27,6 +28,8 @@ export interface JudgeOptions {
   readonly beginBytes: number;
   /** Whether any lane flushes. */
   readonly flushes: boolean;
+  /** How long a lane waits after each answer, so that it takes no processor from the tests beside it; default: not. */
+  readonly pauseMs?: number;
 }
 
 export class JudgedLoad {
@@ -41,14 +44,16 @@ export class JudgedLoad {
   /** Whether any lane flushes. */
   readonly flushes: boolean;
   private readonly beginBytes: number;
+  private readonly pauseMs: number;
   /** By sector: number of the last write that was acknowledged; 0: none. */
   private readonly stamps = new Float64Array(LANES * LANE_SECTORS);
   private lastStamp = 0;
   private isStopping = false;
   private readonly ended: Promise<unknown>;
 
-  private constructor(connections: readonly NbdClient[], { beginBytes, flushes }: JudgeOptions) {
+  private constructor(connections: readonly NbdClient[], { beginBytes, flushes, pauseMs = 0 }: JudgeOptions) {
     this.beginBytes = beginBytes;
+    this.pauseMs = pauseMs;
     this.flushes = flushes;
     const lanes = Array.from({ length: LANES }, (_, lane) => {
       const nbd = connections[Math.floor(lane / LANES_OF_CONNECTION)]!;
@@ -110,6 +115,7 @@ export class JudgedLoad {
       }
       this.answered++;
       this.gaps.answered(performance.now());
+      if (this.pauseMs > 0) await sleep(this.pauseMs);
     }
   }
 

@@ -26,6 +26,8 @@ const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
 const LOGGED_MS = 5_000;
+/** It looks at the mounts of its own process. */
+const FREEZES = '--freeze';
 
 /** `here`: in the process of the test, where they can (programs/here.ts). `programs`: as people start them. */
 export type CommandsRun = 'here' | 'programs';
@@ -36,6 +38,7 @@ export class Host {
   readonly rsiodPaths: RsiodPaths;
   private readonly command: readonly string[];
   private readonly commands: CommandsRun;
+  private isPrefixForAll = true;
   private readonly reaper: Reaper;
   private readonly logs: Readonly<Record<DaemonProgram, LogMessages>>;
 
@@ -48,6 +51,14 @@ export class Host {
     this.rsiodPaths = rsiodPaths(this.root);
     this.logs = { rssrv: new LogMessages(this.rssrvPaths.logFile), rsiod: new LogMessages(this.rsiodPaths.logFile) };
     this.reaper = new Reaper(`${MARK}=${this.root}`, this.root, this.rssrvPaths.memoryDir);
+  }
+
+  /**
+   * The prefix gives its programs nothing that rsconfig and rsadm need, so that they run without it, in the process of the test, except to
+   * freeze. It becomes the program that it runs, so that daemons without a keeper are started without their launcher.
+   */
+  useNoPrefixForCommands(): void {
+    this.isPrefixForAll = false;
   }
 
   /** Writes /etc/dvsc/rssrvcfg or /etc/rscltcfg below the root. */
@@ -75,9 +86,8 @@ export class Host {
    * This saves a third of the processor time. The launcher itself is used where a prefix or a keeper is needed, and by `tryStart`.
    */
   async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
-    const result = await (this.command.length === 0 && !this.mayHaveKeeper(program)
-      ? this.startHere(program, args)
-      : this.tryStart(program, args));
+    const isBare = this.command.length === 0 || !this.isPrefixForAll;
+    const result = await (isBare && !this.mayHaveKeeper(program) ? this.startHere(program, args) : this.tryStart(program, args));
     wellOf(program, result);
     return result;
   }
@@ -128,7 +138,8 @@ export class Host {
 
   /** Runs a launcher under this root to its end: a command in the process of the test, where it can. */
   run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
-    const isHere = this.commands === 'here' && this.command.length === 0 && canRunHere(program, args);
+    const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
+    const isHere = this.commands === 'here' && isBare && canRunHere(program, args);
     if (isHere) return runHere(program, ['--root', this.root, ...args], timeoutMs);
     const [first = '', ...rest] = this.commandLine(program, args);
     return run(first, rest, { timeoutMs, env: this.environment() });
@@ -204,11 +215,11 @@ export class Host {
     const note = (sentence: string): void => {
       stderr += `${program}: ${escapeControls(sentence)}\n`;
     };
-    const [first = '', ...rest] = this.commandLine(program, args);
+    const [file = '', ...rest] = this.commandLine(program, args).slice(this.command.length);
     const saved = process.env[MARK];
     Object.assign(process.env, this.environment());
     // The environment counts until the child is spawned, which happens at once.
-    const started = startInBackground({ program, command: [process.execPath, first, ...rest], note }, systemClock);
+    const started = startInBackground({ program, command: [...this.command, process.execPath, file, ...rest], note }, systemClock);
     if (saved === undefined) delete process.env[MARK];
     else process.env[MARK] = saved;
     try {

@@ -3,6 +3,7 @@
 // write in flight, so its possible contents are known whenever no other client writes.
 
 import { closeSync, openSync, readSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../hosts/host.ts';
 import { NbdIo } from './nbd-io.ts';
 
@@ -29,11 +30,14 @@ export class StampedFile {
     this.path = path;
   }
 
-  /** Starts writing on a host where the volume is attached. */
-  async writer(host: Host, exportName: string): Promise<StampedWriter> {
+  /**
+   * Starts writing on a host where the volume is attached. Each connection waits for `pauseMs` after each answer, so that the load takes no
+   * processor from the tests beside it.
+   */
+  async writer(host: Host, exportName: string, pauseMs = 0): Promise<StampedWriter> {
     const connections: NbdIo[] = [];
     for (let index = 0; index < CONNECTIONS; index++) connections.push(await NbdIo.open(host.rsiodPaths.nbdSocket, exportName));
-    return new StampedWriter(this, connections);
+    return new StampedWriter(this, connections, pauseMs);
   }
 
   /** No client writes any more, or the writer has lost the volume: the present content counts from now on. */
@@ -85,7 +89,7 @@ export class StampedFile {
   }
 }
 
-/** Writes without a pause until it is stopped, or its I/O fails. */
+/** Writes until it is stopped, or its I/O fails. */
 export class StampedWriter {
   /** Its client has lost the volume, as far as the server is concerned. */
   hasLost = false;
@@ -97,7 +101,7 @@ export class StampedWriter {
   readonly ended: Promise<Error[]>;
   private isStopped = false;
 
-  constructor(file: StampedFile, connections: readonly NbdIo[]) {
+  constructor(file: StampedFile, connections: readonly NbdIo[], pauseMs: number) {
     const errors: Error[] = [];
     const write = async (nbd: NbdIo, first: number): Promise<void> => {
       try {
@@ -106,6 +110,7 @@ export class StampedWriter {
           await nbd.write(index * BLOCK_BYTES, data);
           file.acknowledged(this, index, stamp);
           this.count++;
+          if (pauseMs > 0) await sleep(pauseMs);
         }
       } catch (error) {
         errors.push(error as Error);

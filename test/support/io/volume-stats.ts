@@ -52,9 +52,12 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
 /** More than fio writes before it reads all of them back, as startFio runs it. */
 const WRITES_READ_BACK = 1_500;
 
-/** By now fio has read back its writes, and continues. It is ended, however long it was to run. */
-export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio): Promise<FioOutcome> {
-  await untilWriting(host, volume, fio, WRITES_READ_BACK);
+/**
+ * By now fio has read back its writes, and continues. It is ended, however long it was to run. `writes`: where its `verifyBacklog` is smaller,
+ * a few hundred more than that.
+ */
+export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio, writes = WRITES_READ_BACK): Promise<FioOutcome> {
+  await untilWriting(host, volume, fio, writes);
   fio.stop();
   return fio.outcome;
 }

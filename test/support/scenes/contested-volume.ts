@@ -13,6 +13,8 @@ export const CONTESTED = 'osl/oracle';
 /** The clients, in the order of `clients`. */
 export const CONTENDERS = ['big-2', 'venus', 'mars'] as const;
 const WRITES_BEFORE = 40;
+/** Of each of a writer's connections, about as long as a write takes: at any moment, some writes are in flight. */
+const PAUSE_MS = 2;
 
 export class ContestedVolume {
   readonly server: Host;
@@ -20,6 +22,8 @@ export class ContestedVolume {
   /** The server's file. */
   readonly path: string;
   readonly file: StampedFile;
+  /** Length of each log when the test began. */
+  private readonly lengths = new Map<Host, number>();
 
   private constructor(server: Host, clients: readonly Host[], path: string) {
     this.server = server;
@@ -45,6 +49,20 @@ export class ContestedVolume {
     return new ContestedVolume(server, clients, path);
   }
 
+  /** Another test with the same daemons, which all run: the first client has the volume, and what the logs have said so far does not count. */
+  async beginAgain(): Promise<void> {
+    const [first] = this.clients;
+    const isHeld = async (): Promise<boolean> => (await first!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
+    await waitFor(isHeld, 30_000, 'The first client has the volume');
+    for (const host of this.clients) this.lengths.set(host, host.log('rsiod').length);
+    this.lengths.set(this.server, this.server.log('rssrv').length);
+  }
+
+  /** What the log of the server or a client has said in this test. */
+  said(host: Host): string {
+    return host.log(host === this.server ? 'rssrv' : 'rsiod').slice(this.lengths.get(host) ?? 0);
+  }
+
   /** The holders that the server would know after a restart. */
   kept(): { node: string; epoch: number } {
     const { content } = JSON.parse(readFileSync(this.server.rssrvPaths.holdersFile, 'utf8')) as {
@@ -59,7 +77,7 @@ export class ContestedVolume {
   }
 
   writer(host: Host): Promise<StampedWriter> {
-    return this.file.writer(host, CONTESTED);
+    return this.file.writer(host, CONTESTED, PAUSE_MS);
   }
 
   async writes(writer: StampedWriter): Promise<void> {
@@ -69,7 +87,7 @@ export class ContestedVolume {
 
   /** It reports which client took the volume. */
   async lostTo(host: Host, node: string): Promise<void> {
-    await waitFor(() => new RegExp(`oracle was taken over by ${node} at 127\\.`).test(host.log('rsiod')), 20_000, `The log names ${node}`);
+    await waitFor(() => new RegExp(`oracle was taken over by ${node} at 127\\.`).test(this.said(host)), 20_000, `The log names ${node}`);
   }
 
   /** The loser's I/O has failed, it reports which client took the volume, and no longer has it. */
