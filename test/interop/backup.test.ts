@@ -123,9 +123,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   expect(readdirSync(backups).filter((name) => name.includes('.part') || name.includes('wednesday'))).toEqual([]);
   expect(await client.rsconfigWell('-l')).not.toMatch(/@monday|@tuesday|@wednesday/);
   const made = await client.rsconfigWell('backup', 'db', backups);
-  expect(made).toMatch(
-    new RegExp(`^osl:db@0@backup-\\d{8}-\\d{6} is backed up as .*db@backup-\\d{8}-\\d{6}\\.qcow2: ${SIZE_MIB}`),
-  );
+  expect(made).toMatch(new RegExp(`^osl:db@0@backup-\\d{8}-\\d{6} is backed up as .*db@backup-\\d{8}-\\d{6}\\.qcow2: ${SIZE_MIB}`));
 });
 
 it('five generations of a volume under writes, each restored and compared', { timeout: TEST_MS }, async () => {
