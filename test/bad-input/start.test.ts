@@ -4,11 +4,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { UNIX_PATH_MAX_BYTES } from '@rsio/common/daemon/limits';
 import { clientConfig, serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
-import { useHosts } from '../support/hosts/hosts.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { needTool, type RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
@@ -184,23 +184,6 @@ describe('rssrv', () => {
     expect(paths.map(({ deaths }) => deaths)).toEqual([0, 0]);
   });
 
-  it('a volume file that another server has locked is reported, and the other volumes are served', async (context) => {
-    needTool(context, 'perl', 'perl-base');
-    const [one, two] = [hosts.host(), hosts.host()];
-    const network = await hosts.network(1);
-    const shared = { path: one.file('storage/shared.img'), size: '1m' };
-    await startServer(one, network, { volumes: { oracle: shared } });
-    const elsewhere = await hosts.network(1);
-    two.writeConfig('rssrv', serverConfig(elsewhere, { volumes: { oracle: shared, own: { type: 'memory', size: '1m' } } }));
-    const result = await two.tryStart('rssrv');
-    expect(result.code).toBe(0);
-    expect(result.stderr).toMatch(
-      /^rssrv: .*oracle.*shared\.img is locked: stop the other rssrv, its processes or the program that uses it.* \[E_VOLUME\]\n$/m,
-    );
-    await startClient(two, elsewhere);
-    expect(await two.rsconfigWell('-a')).toMatch(/^osl:own@0 attached .*\n$/);
-  });
-
   it('files in the place of its folders', async () => {
     const host = hosts.host();
     const network = await hosts.network(1);
@@ -213,14 +196,18 @@ describe('rssrv', () => {
     expect(host.processes()).toEqual([]);
   });
 
-  it('a volume that cannot be opened stops neither the server nor the other volumes', async () => {
-    const host = hosts.host();
+  it('volumes that cannot be opened, or that another server has locked, stop neither the server nor the other volumes', async (context) => {
+    needTool(context, 'perl', 'perl-base');
+    const [holder, host] = [hosts.host(), hosts.host()];
+    const taken = { path: holder.file('storage/shared.img'), size: '1m' };
+    await startServer(holder, await hosts.network(1), { volumes: { theirs: taken } });
     const network = await hosts.network(2);
     mkdirSync(path.join(host.root, 'folder'));
     const lost = { path: '/nowhere/lost.img', size: '1m' };
     const volumes = {
       bad: { path: path.join(host.root, 'folder') },
       lost,
+      taken,
       hidden: { ...lost, path: '/nowhere/hidden.img', clients: 'venus' },
       ...VOLUMES,
     };
@@ -228,6 +215,9 @@ describe('rssrv', () => {
     const result = await host.tryStart('rssrv');
     expect(result.code).toBe(0);
     expect(result.stderr).toMatch(/^rssrv: .*bad.*folder.*: .* \[E_VOLUME\]$/m);
+    expect(result.stderr).toMatch(
+      /^rssrv: .*taken.*shared\.img is locked: stop the other rssrv, its processes or the program that uses it.* \[E_VOLUME\]\n$/m,
+    );
     expect(result.stderr).toMatch(/^rssrv: Volume lost: directory \/nowhere does not exist: create it, or correct path = \[E_VOLUME\]$/m);
     await startClient(host, network);
     expect(await host.rsconfigWell('-a')).toMatch(/^osl:oracle@0 attached .*\n$/);
@@ -248,6 +238,15 @@ describe('rssrv', () => {
 });
 
 describe('rsiod', () => {
+  const shared = useHosts('file');
+  let server: TestNetwork;
+
+  /** One server for the tests that need one: their clients come one after the other. */
+  beforeAll(async () => {
+    server = await shared.network(2);
+    await startServer(shared.host(), server, { volumes: VOLUMES });
+  });
+
   it('a root whose socket paths are too long', async () => {
     const host = hosts.host();
     const network = await hosts.network(1);
@@ -278,10 +277,8 @@ describe('rsiod', () => {
 
   it('an interface address missing on the machine: its path reports it, and the other path works', async () => {
     const host = hosts.host();
-    const network = await hosts.network(2);
-    await startServer(host, network, { volumes: VOLUMES });
-    const [, second = ''] = network.clientAddresses();
-    const config = clientConfig(network, { defaults: { paths: 'all' } }).replace(second, '198.51.100.7');
+    const [, second = ''] = server.clientAddresses();
+    const config = clientConfig(server, { defaults: { paths: 'all' } }).replace(second, '198.51.100.7');
     host.writeConfig('rsiod', config);
     await host.start('rsiod');
     const status = await host.rsconfigWell('-m', 'status', '-v');
@@ -294,9 +291,7 @@ describe('rsiod', () => {
   it('a wrong key and an unknown name give the client the same status', async () => {
     for (const options of [{ key: 'wrong' }, { node: 'nobody' }, { namespaceid: 201 }]) {
       const host = hosts.host();
-      const network = await hosts.network(1);
-      await startServer(host, network, { volumes: VOLUMES });
-      host.writeConfig('rsiod', clientConfig(network, options));
+      host.writeConfig('rsiod', clientConfig(server, options));
       expect((await host.tryStart('rsiod')).code).toBe(0);
       const reason =
         options.namespaceid === 201
@@ -305,7 +300,7 @@ describe('rsiod', () => {
       expect(await host.rsconfigWell('-m', 'status', '-v')).toContain(
         `error: ${reason} [${options.namespaceid === 201 ? 'E_NAMESPACE' : 'E_AUTH'}], `,
       );
-      await hosts.clean();
+      await host.stop('rsiod');
     }
   });
 });

@@ -1,8 +1,10 @@
 // Backups of a volume under writes: a full one and incremental ones on it, each restored and compared with what the volume had at its moment;
-// what an incremental backup reads and writes; and what is refused. On XFS, as root; skipped with a word elsewhere.
+// what an incremental backup reads and writes; and what is refused. On XFS, as root; skipped with a word elsewhere. Invariant: a backup has
+// the bytes of its snapshot, whatever is written meanwhile.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
@@ -17,20 +19,28 @@ import { needTool, runWell } from '../support/programs/programs.ts';
 const MIB = 1024 * 1024;
 const BLOCK = 4096;
 const TEST_MS = 240_000;
-const SIZE_MIB = 16;
-const GENERATIONS = 10;
+const SIZE_MIB = 8;
+/** A full backup, and enough on it that the one before the last is neither the first nor the last. */
+const GENERATIONS = 5;
+const RESTORED = GENERATIONS - 2;
+/** Between two of the writes beside a backup: hundreds of them meet it, and do not take the processors from it. */
+const PAUSE_MS = 2;
 
-const hosts = useHosts();
+const hosts = useHosts('file');
+let begun: Promise<void> | undefined;
 let server: Host;
 let client: Host;
 let backups: string;
 
-beforeEach((context) => {
+/** One scene: the tests have volumes of their own. */
+beforeEach(async (context) => {
   needPrograms(context, 'perl');
   needTool(context, 'qemu-img', 'qemu-utils');
   needTool(context, 'qemu-nbd', 'qemu-utils');
   context.skip(systemReflink().ranges === null, 'needs koffi');
-});
+  begun ??= start(context);
+  await begun;
+}, TEST_MS);
 
 async function start(context: TestContext): Promise<void> {
   [server, client] = [hosts.host(), hosts.host()];
@@ -39,9 +49,9 @@ async function start(context: TestContext): Promise<void> {
   mkdirSync(pool);
   await startServer(server, network, { volumes: {}, rights: { 'big-2': 'manage' } });
   await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
-  for (const name of ['db', 'copy']) await server.rsadmWell('volume', 'create', name, '--size', `${SIZE_MIB}m`);
+  for (const name of ['db', 'live', 'copy']) await server.rsadmWell('volume', 'create', name, '--size', `${SIZE_MIB}m`);
   await startClient(client, network);
-  await client.rsconfigWell('-a', 'db');
+  await client.rsconfigWell('-a', 'db', 'live');
   backups = path.join(client.root, 'backups');
 }
 
@@ -58,82 +68,31 @@ async function contentOf(nbd: NbdIo): Promise<Buffer> {
 }
 
 /** As a command of the server, without a process for it. */
-async function snapshotDb(snapshot: string): Promise<void> {
-  const snapshots = [{ name: 'db', universe: 0, snapshot }];
+async function snapshotOf(name: string, snapshot: string): Promise<void> {
+  const snapshots = [{ name, universe: 0, snapshot }];
   await callServer(server.rssrvPaths.controlSocket, 'volume-snapshot', { snapshots, request: null });
 }
 
-const fileOf = (name: string): string => path.join(backups, `db@${name}.qcow2`);
-
-it('ten generations of a volume under writes, each restored and compared', { timeout: TEST_MS }, async (context) => {
-  await start(context);
-  const nbd = await open('osl/db');
-  for (let at = 0; at < SIZE_MIB * MIB; at += 4 * MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
-  const contents: Buffer[] = [];
-  for (let generation = 0; generation < GENERATIONS; generation++) {
-    // Writes go on beside the snapshot and the backup, in a part of the volume of their own, and none of them is of one state only.
-    let goesOn = true;
-    const writing = (async () => {
-      for (let write = 0; goesOn; write++)
-        await nbd.write(SIZE_MIB * MIB - (1 + (write % 64)) * BLOCK, Buffer.alloc(BLOCK, `${generation} ${write} `));
-    })();
-    const name = `g${generation}`;
-    await snapshotDb(name);
-    await client.call('attach', { names: [`db@${name}`], readOnly: true, server: null, take: 'no' });
-    const snapshot = await open(`osl/db@${name}`);
-    contents.push(await contentOf(snapshot));
-    snapshot.close();
-    const since = generation === 0 ? [] : ['--since', `g${generation - 1}`];
-    const said = JSON.parse(await client.rsconfigWell('backup', `db@${name}`, backups, ...since, '--json')) as {
-      readonly readBytes: number | null;
-      readonly base: string | null;
-    };
-    expect(said.base).toBe(generation === 0 ? null : `db@g${generation - 1}.qcow2`);
-    if (said.readBytes !== null) expect(said.readBytes).toBeLessThan(MIB);
-    goesOn = false;
-    await writing;
-    for (let write = 0; write < 20; write++)
-      await nbd.write(((write * 7_919 + generation * 131) % 2_000) * BLOCK, Buffer.alloc(BLOCK, `${generation} ${write} `));
-    await nbd.trim(generation * MIB, 64 * 1024);
-    await nbd.flush();
-  }
-  for (const [generation, content] of contents.entries()) {
-    const out = client.file('out');
-    await runWell('qemu-img', ['convert', '-O', 'raw', fileOf(`g${generation}`), out], { cwd: client.root, timeoutMs: 60_000 });
-    expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
-  }
-  // Through the command, over a volume that had something else.
-  await client.rsconfigWell('-a', 'copy');
-  const copy = await open('osl/copy');
-  await copy.write(0, Buffer.alloc(8 * MIB, 'old'));
-  await copy.flush();
-  copy.close();
-  expect((await client.rsconfig('restore', fileOf('g7'), 'copy', '--yes')).stderr).toMatch(/copy@0 is attached here: detach it first/);
-  await client.rsconfigWell('-d', 'copy');
-  expect(await client.rsconfigWell('restore', fileOf('g7'), 'copy', '--yes', '--verify')).toMatch(/osl:copy@0 is restored from .*: 16/);
-  await client.rsconfigWell('-a', 'copy');
-  expect((await contentOf(await open('osl/copy'))).equals(contents[7]!)).toBe(true);
-});
+const fileOf = (name: string): string => path.join(backups, `${name}.qcow2`);
 
 it('an incremental backup reads and writes what has changed, and refuses what it could not make right', {
   timeout: TEST_MS,
-}, async (context) => {
-  await start(context);
+}, async () => {
   const nbd = await open('osl/db');
   for (let at = 0; at < SIZE_MIB * MIB; at += MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
-  await snapshotDb('monday');
+  await snapshotOf('db', 'monday');
   await client.rsconfigWell('backup', 'db@monday', backups);
   // One block of a hundred.
   const changed = Math.floor((SIZE_MIB * MIB) / BLOCK / 100);
   for (let block = 0; block < changed; block++) await nbd.write(block * 100 * BLOCK, Buffer.alloc(BLOCK, `second ${block} `));
-  await snapshotDb('tuesday');
+  await snapshotOf('db', 'tuesday');
   expect((await client.call('backups', {})).backups).toMatchObject([{ namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' }]);
   const { readBytes } = JSON.parse(await client.rsconfigWell('backup', 'db@tuesday', backups, '--since', 'monday', '--json')) as {
     readonly readBytes: number;
   };
   expect(readBytes).toBe(changed * BLOCK);
   // The file has its own tables, beside the blocks.
-  expect(statSync(fileOf('tuesday')).blocks * 512).toBeLessThan(2 * changed * BLOCK + MIB);
+  expect(statSync(fileOf('db@tuesday')).blocks * 512).toBeLessThan(2 * changed * BLOCK + MIB);
   const refused = async (...args: readonly string[]): Promise<string> => {
     const { code, stderr } = await client.rsconfig('backup', ...args);
     expect(code).not.toBe(0);
@@ -144,25 +103,79 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   expect(await refused('db@nosuch', backups)).toMatch(/has no snapshot nosuch/);
   // Another snapshot of the name of the base is not the base.
   await server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
-  await snapshotDb('monday');
-  await snapshotDb('wednesday');
+  await snapshotOf('db', 'monday');
+  await snapshotOf('db', 'wednesday');
   expect(await refused('db@wednesday', backups, '--since', 'monday')).toMatch(/the older snapshot is not there any more/);
   // A base that is damaged is no base, and nothing is left of the attempt.
-  const described = readFileSync(`${fileOf('tuesday')}.json`);
-  writeFileSync(`${fileOf('tuesday')}.json`, '{');
+  const described = readFileSync(`${fileOf('db@tuesday')}.json`);
+  writeFileSync(`${fileOf('db@tuesday')}.json`, '{');
   expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/does not describe a backup/);
-  renameSync(fileOf('monday'), `${fileOf('monday')}.away`);
+  renameSync(fileOf('db@monday'), `${fileOf('db@monday')}.away`);
   // Nor is a file of that name the base of the backups that stand on the former one.
-  writeFileSync(`${fileOf('tuesday')}.json`, described);
+  writeFileSync(`${fileOf('db@tuesday')}.json`, described);
   expect(await refused('db@monday', backups)).toMatch(/tuesday.qcow2 stands on the former db@monday.qcow2/);
   const elsewhere = path.join(client.root, 'elsewhere');
   await client.rsconfigWell('backup', 'db@monday', elsewhere);
-  for (const end of ['', '.json']) copyFileSync(path.join(elsewhere, `db@monday.qcow2${end}`), `${fileOf('monday')}${end}`);
-  const mixed = await client.rsconfig('restore', fileOf('tuesday'), 'copy', '--yes', '--verify');
+  for (const end of ['', '.json']) copyFileSync(path.join(elsewhere, `db@monday.qcow2${end}`), `${fileOf('db@monday')}${end}`);
+  const mixed = await client.rsconfig('restore', fileOf('db@tuesday'), 'copy', '--yes', '--verify');
   expect([mixed.code, mixed.stderr]).toEqual([2, expect.stringMatching(/monday.qcow2 is not the backup on which .*tuesday.qcow2 stands/)]);
   expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/monday.qcow2 is not the backup on which/);
   expect(readdirSync(backups).filter((name) => name.includes('.part') || name.includes('wednesday'))).toEqual([]);
   expect(await client.rsconfigWell('-l')).not.toMatch(/@monday|@tuesday|@wednesday/);
   const made = await client.rsconfigWell('backup', 'db', backups);
-  expect(made).toMatch(/^osl:db@0@backup-\d{8}-\d{6} is backed up as .*db@backup-\d{8}-\d{6}\.qcow2: 16/);
+  expect(made).toMatch(new RegExp(`^osl:db@0@backup-\\d{8}-\\d{6} is backed up as .*db@backup-\\d{8}-\\d{6}\\.qcow2: ${SIZE_MIB}`));
+});
+
+it('five generations of a volume under writes, each restored and compared', { timeout: TEST_MS }, async () => {
+  const nbd = await open('osl/live');
+  for (let at = 0; at < SIZE_MIB * MIB; at += 2 * MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
+  const contents: Buffer[] = [];
+  for (let generation = 0; generation < GENERATIONS; generation++) {
+    // Writes go on beside the snapshot and the backup, in a part of the volume of their own, and none of them is of one state only.
+    let goesOn = true;
+    const writing = (async () => {
+      for (let write = 0; goesOn; write++) {
+        await nbd.write(SIZE_MIB * MIB - (1 + (write % 64)) * BLOCK, Buffer.alloc(BLOCK, `${generation} ${write} `));
+        await sleep(PAUSE_MS);
+      }
+    })();
+    const name = `g${generation}`;
+    await snapshotOf('live', name);
+    await client.call('attach', { names: [`live@${name}`], readOnly: true, server: null, take: 'no' });
+    const snapshot = await open(`osl/live@${name}`);
+    contents.push(await contentOf(snapshot));
+    snapshot.close();
+    const since = generation === 0 ? [] : ['--since', `g${generation - 1}`];
+    const said = JSON.parse(await client.rsconfigWell('backup', `live@${name}`, backups, ...since, '--json')) as {
+      readonly readBytes: number | null;
+      readonly base: string | null;
+    };
+    expect(said.base).toBe(generation === 0 ? null : `live@g${generation - 1}.qcow2`);
+    if (said.readBytes !== null) expect(said.readBytes).toBeLessThan(MIB);
+    goesOn = false;
+    await writing;
+    for (let write = 0; write < 20; write++)
+      await nbd.write(((write * 7_919 + generation * 131) % 1_000) * BLOCK, Buffer.alloc(BLOCK, `${generation} ${write} `));
+    await nbd.trim(generation * MIB, 64 * 1024);
+    await nbd.flush();
+  }
+  for (const [generation, content] of contents.entries()) {
+    const out = client.file('out');
+    await runWell('qemu-img', ['convert', '-O', 'raw', fileOf(`live@g${generation}`), out], { cwd: client.root, timeoutMs: 60_000 });
+    expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
+  }
+  const chain = fileOf(`live@g${RESTORED}`);
+  // Through the command, over a volume that had something else.
+  await client.rsconfigWell('-a', 'copy');
+  const copy = await open('osl/copy');
+  await copy.write(0, Buffer.alloc((SIZE_MIB / 2) * MIB, 'old'));
+  await copy.flush();
+  copy.close();
+  expect((await client.rsconfig('restore', chain, 'copy', '--yes')).stderr).toMatch(/copy@0 is attached here: detach it first/);
+  await client.rsconfigWell('-d', 'copy');
+  expect(await client.rsconfigWell('restore', chain, 'copy', '--yes', '--verify')).toMatch(
+    new RegExp(`osl:copy@0 is restored from .*: ${SIZE_MIB}`),
+  );
+  await client.rsconfigWell('-a', 'copy');
+  expect((await contentOf(await open('osl/copy'))).equals(contents[RESTORED]!)).toBe(true);
 });

@@ -14,6 +14,9 @@ import { needTool, runWell } from '../support/programs/programs.ts';
 
 const KIB = 1024;
 const BLOCK = 4 * KIB;
+const SIZE_MIB = 4;
+/** The last one is left alone: no write ends past the volume. */
+const BLOCKS = (SIZE_MIB * KIB * KIB) / BLOCK - 1;
 const TEST_MS = 300_000;
 const DIRTY = 'qemu:dirty-bitmap:';
 
@@ -36,7 +39,7 @@ it('nbdinfo and qemu-img see what has changed since each older snapshot', { time
   mkdirSync(pool);
   await startServer(server, network, { volumes: {} });
   await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
-  await server.rsadmWell('volume', 'create', 'db', '--size', '16m');
+  await server.rsadmWell('volume', 'create', 'db', '--size', `${SIZE_MIB}m`);
   await startClient(client, network);
   await client.rsconfigWell('-a', 'db');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
@@ -45,9 +48,9 @@ it('nbdinfo and qemu-img see what has changed since each older snapshot', { time
   const contents = new Map<string, Buffer>();
   for (const [generation, name] of names.entries()) {
     for (let write = 0; write < 30; write++)
-      await nbd.write(((write * 7_919 * (generation + 1)) % 4_000) * BLOCK + 512, Buffer.alloc(3 * KIB, `${name} ${write} `));
+      await nbd.write(((write * 7_919 * (generation + 1)) % BLOCKS) * BLOCK + 512, Buffer.alloc(3 * KIB, `${name} ${write} `));
     await server.rsadmWell('volume', 'snapshot', `db@${name}`);
-    contents.set(name, await nbd.read(0, 16 * KIB * KIB));
+    contents.set(name, await nbd.read(0, SIZE_MIB * KIB * KIB));
   }
   await client.rsconfigWell('-a', 'db@wednesday');
   const uri = client.nbdUri('osl/db@wednesday');

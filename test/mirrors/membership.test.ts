@@ -7,9 +7,9 @@ import { expect, test } from 'vitest';
 import { DIRECTED } from './directed.ts';
 import { ANY, type WalkOptions, World } from './world.ts';
 
-const WALKS = Number(process.env['RSIO_MIRROR_WALKS'] ?? 60);
+const WALKS = Number(process.env['RSIO_MIRROR_WALKS'] ?? 30);
 /** Of each script. */
-const DIRECTED_WALKS = 10;
+const DIRECTED_WALKS = 5;
 const FIRST = Number(process.env['RSIO_MIRROR_SEED'] ?? 1);
 
 /** Mirrors with one to three replicas, two voters without witness, one voter alone, and one or two blocks. */

@@ -25,18 +25,14 @@ async function serverWithThree(): Promise<TwoMachines> {
   return scene;
 }
 
-it('explore asks by broadcast and finds all three interfaces of the server', async (context) => {
+it('explore finds all three interfaces of the server, join uses two, with the reason against the third, and the client works', async (context) => {
   await netlab.need(context);
   const { client } = await serverWithThree();
+  // It asks by broadcast.
   const table = await client.host.rsconfigWell('explore');
   expect(table).toMatch(/^osl +200 +big-9 +1 +if1 +192\.168\.45\.10 +5000 .* eth0 +\d+\.\d+ ms$/m);
   expect(table).toMatch(/^osl +200 +big-9 +1 +if2 +192\.168\.46\.10 +5000 .* eth1 +\d+\.\d+ ms$/m);
   expect(table).toMatch(/^osl +200 +big-9 +1 +if3 +192\.168\.47\.10 +5000 .* - +-$/m);
-});
-
-it('join uses two of three server interfaces, gives the reason against the third, and the client works', async (context) => {
-  await netlab.need(context);
-  const { client } = await serverWithThree();
   const keyFile = client.host.file('key');
   writeFileSync(keyFile, `${keyOf(NODE)}\n`, { mode: 0o600 });
   const { code, stdout, stderr } = await client.host.rsconfig('join', '192.168.45.10', '--name', NODE, '--key-file', keyFile);

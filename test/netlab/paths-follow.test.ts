@@ -53,6 +53,12 @@ async function paths(client: Machine): Promise<string[]> {
   return interfaces.flatMap(({ reps }) => reps.map(({ localAddress, address, state }) => `${localAddress} ${address} ${state}`));
 }
 
+/** Resolves when these paths are up, and no others. */
+async function upAre(client: Machine, wanted: string): Promise<void> {
+  const up = async (): Promise<string> => (await paths(client)).filter((path) => path.endsWith(' up')).join(', ');
+  await waitFor(async () => (await up()) === wanted, FOLLOW_MS, `The paths that are up are ${wanted}`);
+}
+
 /** Resolves when I/O has moved bytes through a card of the client, both ways. A path that was up all the while first delivers what is late. */
 async function carries(client: Machine, device: string, io: SteadyIo): Promise<void> {
   const before = await client.counters(device);
@@ -64,27 +70,19 @@ async function carries(client: Machine, device: string, io: SteadyIo): Promise<v
   await waitFor(isUsed, FOLLOW_MS, `I/O goes through ${device} both ways`);
 }
 
-it('a server interface added to its file becomes a path, and a removed one is retired', async () => {
+it('paths follow what the file of a running server gains and loses, and a card that loses its cable, its link or its address', async () => {
   const { server, client, network } = scene;
   const io = await startWithTwo(scene);
   const pid = client.host.pid('rsiod');
+  // An interface that is added becomes a path, and a removed one is retired.
   await reload(server, network);
   await client.host.pathsUp(3, FOLLOW_MS);
   await carries(client, 'eth2', io);
   await reload(server, named(network, 1, 2));
   await client.host.pathsUp(2, FOLLOW_MS);
   await io.progress();
-  const both = '192.168.46.20 192.168.46.10 up, 192.168.47.20 192.168.47.10 up';
-  const up = async (): Promise<string> => (await paths(client)).filter((path) => path.endsWith(' up')).join(', ');
-  await waitFor(async () => (await up()) === both, FOLLOW_MS, `The paths that are up are ${both}`);
-  await io.end();
-  expect(client.host.pid('rsiod')).toBe(pid);
-  expect(server.host.log('rssrv').match(/began a session/g)).toHaveLength(1);
-});
-
-it("a client's card that loses its cable, its link or its address becomes a path again when it has it back", async () => {
-  const { client } = scene;
-  const io = await startWithTwo(scene);
+  await upAre(client, '192.168.46.20 192.168.46.10 up, 192.168.47.20 192.168.47.10 up');
+  // A client's card becomes a path again when it has back what it lost.
   await client.cable('eth1', 'out');
   await client.host.pathsUp(1, FOLLOW_MS);
   await io.progress();
@@ -104,33 +102,25 @@ it("a client's card that loses its cable, its link or its address becomes a path
   await client.host.pathsUp(2, FOLLOW_MS);
   await carries(client, 'eth1', io);
   await io.end();
+  expect(client.host.pid('rsiod')).toBe(pid);
+  expect(server.host.log('rssrv').match(/began a session/g)).toHaveLength(1);
 });
 
-it('a card that gets its address only after the start of the daemon becomes a path', async () => {
-  const { client } = scene;
-  await client.ip('address', 'del', '192.168.46.20/24', 'dev', 'eth1');
-  const { server, network } = scene;
-  await serve(server, named(network, 0, 1));
-  await server.host.start('rssrv');
-  client.host.writeConfig('rsiod', clientConfig(named(network, 0, 1)));
-  await client.host.start('rsiod');
-  await client.host.pathsUp(1, FOLLOW_MS);
-  await client.ip('address', 'add', '192.168.46.20/24', 'broadcast', '+', 'dev', 'eth1');
-  await client.host.pathsUp(2, FOLLOW_MS);
-});
-
-it('a server starts with the addresses that exist, reports the missing one, and uses it once it exists', async () => {
+it('daemons start with the addresses that exist, the server reports the missing one, and both use theirs once they exist', async () => {
   const { server, client, network } = scene;
   await server.ip('address', 'del', '192.168.46.10/24', 'dev', 'eth1');
-  await serve(server, named(network, 0, 1));
+  await client.ip('address', 'del', '192.168.47.20/24', 'dev', 'eth2');
+  await serve(server, network);
   const { stderr } = await server.host.start('rssrv');
   expect(stderr).toMatch(
     /Warning: Cannot listen on 192\.168\.46\.10 port \d+ \(interface if2\): .* serves on its other interfaces \[E_ADDRESS_MISSING\]/,
   );
-  client.host.writeConfig('rsiod', clientConfig(named(network, 0, 1)));
+  client.host.writeConfig('rsiod', clientConfig(network));
   await client.host.start('rsiod');
   await client.host.pathsUp(1, FOLLOW_MS);
   await server.ip('address', 'add', '192.168.46.10/24', 'broadcast', '+', 'dev', 'eth1');
   await client.host.pathsUp(2, FOLLOW_MS);
   await server.host.logged('rssrv', /Interface if2: its address is there now/);
+  await client.ip('address', 'add', '192.168.47.20/24', 'broadcast', '+', 'dev', 'eth2');
+  await client.host.pathsUp(3, FOLLOW_MS);
 });

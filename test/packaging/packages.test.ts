@@ -33,7 +33,9 @@ let built: string[] = [];
 
 function build(into: string): Promise<string> {
   const args = [path.join(PROJECT, 'scripts/package.mjs'), '--out', path.join(folder, into)];
-  return runWell(process.execPath, args, { cwd: folder, env: { SOURCE_DATE_EPOCH: '1795400000' }, timeoutMs: SLOW_MS });
+  // Half of a build is its compression, which a release does better.
+  const env = { SOURCE_DATE_EPOCH: '1795400000', DPKG_DEB_COMPRESSOR_LEVEL: '1' };
+  return runWell(process.execPath, args, { cwd: folder, env, timeoutMs: SLOW_MS });
 }
 
 function filesBelow(where: string): string[] {

@@ -213,6 +213,8 @@ export async function followRemedies(scene: TableScene): Promise<void> {
   await scene.command(['mirror', 'remove', 'mirrored']);
   await scene.command(['volume', 'remove', 'mirrored', '--server', MATE, '--yes']);
   await scene.command(['volume', 'rename', 'mirrored', 'renamed', '--server', SERVER_NAME]);
+  const isKnown = async (): Promise<boolean> => / renamed /.test(await scene.command(['-q']));
+  await waitFor(isKnown, WAIT_MS, 'The client knows the volume by its new name');
   await scene.command(['mirror', 'add', 'renamed', '--server', MATE]);
   await has(scene, 'renamed', 9);
   await scene.command(['volume', 'move', 'wide', '--from', 'slow', '--pool', 'third', '--wait']);

@@ -99,7 +99,7 @@ it('leaving with unsaved changes asks first, and discards them only on request',
   expect(file()).toBe(FILE);
 });
 
-it('the screen follows the size of the terminal, and says if it is below 80x24', async () => {
+it('the screen follows the size of the terminal, says if it is below 80x24, and F1 explains screens and fields', async () => {
   const terminal = await started({ columns: 120, rows: 40 });
   await terminal.resize(80, 24);
   await terminal.sees(/^└─{78}┘$/m);
@@ -111,12 +111,7 @@ it('the screen follows the size of the terminal, and says if it is below 80x24',
   await terminal.press('Enter');
   await terminal.resize(80, 24);
   await terminal.sees('> Interfaces', 'make it larger');
-  await terminal.press('F10');
-  await terminal.ended(0);
-});
-
-it("F1 on a field shows the manual's text of its key, and on a screen how to use it", async () => {
-  const terminal = await started();
+  // F1 explains the screen, and on a field its key, as the manual does.
   await terminal.press('F1');
   await terminal.sees('To set up a client');
   await expectScreen(terminal, 'help-menu', mask);
@@ -127,6 +122,12 @@ it("F1 on a field shows the manual's text of its key, and on a screen how to use
   await terminal.press('Down', 'Down', 'F1');
   await terminal.sees('Default:');
   await expectScreen(terminal, 'help-field', mask);
+  await terminal.press('Escape');
+  await terminal.sees('> stall', 'Default:');
+  await terminal.press('Escape');
+  await terminal.sees('> Defaults');
+  await terminal.press('F10');
+  await terminal.ended(0);
 });
 
 it('plain ASCII if the locale has no line characters, or on request', async () => {

@@ -3,6 +3,7 @@
 // has ended, the same terminal prints what it left behind (exit code, terminal settings).
 
 import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Host } from '../support/hosts/host.ts';
 import { run } from '../support/programs/programs.ts';
@@ -10,6 +11,8 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 export const SCREEN_DEADLINE_MS = 15_000;
 const TMUX_TIMEOUT_MS = 30_000;
+/** Each look is a process: more of them would take the processor from the program that is waited for. */
+const LOOK_AGAIN_MS = 60;
 /** The whole window is the program's; no waiting for what may follow an Esc. */
 const TMUX_CONFIG = 'set -g status off\nset -s escape-time 0\n';
 /** Runs the program given behind it, then prints what it left; stays so that the screen can be read. */
@@ -92,6 +95,7 @@ export class TmuxTerminal {
   async sees(text: string | RegExp, not: string | null = null): Promise<string> {
     let last = '';
     const isThere = async (): Promise<boolean> => {
+      if (last !== '') await sleep(LOOK_AGAIN_MS);
       last = await this.screen();
       return (typeof text === 'string' ? last.includes(text) : text.test(last)) && (not === null || !last.includes(not));
     };

@@ -1,9 +1,9 @@
-// Work that continues while one of two paths is reset every second, each in turn. The work is repeated until both have been reset in the
+// Work that continues while one of two paths is reset twice a second, each in turn. The work is repeated until both have been reset in the
 // middle, so that a fast machine does not finish it before the faults.
 
 import type { PathCutter } from './path-cutter.ts';
 
-const CUT_EVERY_MS = 1_000;
+const CUT_EVERY_MS = 500;
 const ROUNDS_MAX_MS = 90_000;
 
 export interface CutCount {

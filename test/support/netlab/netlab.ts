@@ -3,7 +3,7 @@
 // `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`, `netlab.machine('client')`, `machine.plug(...)`.
 
 import type { ChildProcess } from 'node:child_process';
-import { afterEach, type TestContext } from 'vitest';
+import { afterAll, afterEach, type TestContext } from 'vitest';
 import type { Host } from '../hosts/host.ts';
 import { Hosts } from '../hosts/hosts.ts';
 import { type RunResult, run, runWell, wellOf } from '../programs/programs.ts';
@@ -161,9 +161,10 @@ export class Netlab {
   }
 }
 
-/** A netlab for each test of a file. */
-export function useNetlab(): Netlab {
+/** A netlab for each test of a file, or one for all of them, which each test leaves as it was. */
+export function useNetlab(per: 'test' | 'file' = 'test'): Netlab {
   const netlab = new Netlab();
-  afterEach(() => netlab.clean());
+  if (per === 'test') afterEach(() => netlab.clean());
+  else afterAll(() => netlab.clean());
   return netlab;
 }

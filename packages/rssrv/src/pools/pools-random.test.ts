@@ -13,7 +13,7 @@ import { LOCAL_ASKER } from './asker.ts';
 import { partsOf, promisedBytes } from './catalogue.ts';
 import { partSizes } from './disk/manifest.ts';
 
-const RUNS = 200;
+const RUNS = 120;
 const STEP_BYTES = 4096;
 const LIMIT_BYTES = 10 * STEP_BYTES;
 
@@ -166,7 +166,7 @@ test('every order of changes ends as the model says, also after restarts', { tim
   });
   await fc.assert(property, { numRuns: RUNS, seed: 18 });
   // Both outcomes must have been seen often, or the test would prove little.
-  expect([permitted > 500, refused > 500], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
+  expect([permitted > 400, refused > 400], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
 });
 
 const SEVERAL = ['a', 'b', 'c'];

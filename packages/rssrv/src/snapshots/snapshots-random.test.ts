@@ -16,7 +16,7 @@ import { PoolScene } from '../testing/pool-scene.ts';
 import { snapshotContent, volumeContent, writeVolume } from '../testing/volume-content.ts';
 import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
-const RUNS = Number(process.env['RUNS'] ?? 40);
+const RUNS = Number(process.env['RUNS'] ?? 20);
 const SEED = Number(process.env['SEED'] ?? 20);
 const STEP_BYTES = 4096;
 
@@ -182,7 +182,7 @@ test('every order of changes keeps all contents, with restarts and steps that fa
     }
   });
   await fc.assert(property, { numRuns: RUNS, seed: SEED });
-  expect([seen.made > 150, seen.refused > 100, seen.failed > 20, seen.failedAndMade > 5], JSON.stringify(seen)).toEqual([
+  expect([seen.made > 75, seen.refused > 75, seen.failed > 12, seen.failedAndMade > 2], JSON.stringify(seen)).toEqual([
     true,
     true,
     true,

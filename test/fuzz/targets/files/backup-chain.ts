@@ -76,4 +76,4 @@ async function run(input: Buffer): Promise<boolean> {
   return isTaken;
 }
 
-export const backupChain: FuzzTarget = { name: 'backup-chain', deep: 'a chain was accepted', fixedSeeds: 150, make, run };
+export const backupChain: FuzzTarget = { name: 'backup-chain', deep: 'a chain was accepted', fixedSeeds: 80, make, run };

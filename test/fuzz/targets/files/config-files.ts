@@ -141,7 +141,7 @@ function anEdit(random: SeededRandom): Step {
 export const rssrvcfg: FuzzTarget = {
   name: 'rssrvcfg',
   deep: 'the file was accepted',
-  fixedSeeds: 1500,
+  fixedSeeds: 600,
   make: (random) => Buffer.from(configText(random, 'rssrvcfg')),
   run: runServer,
 };
@@ -149,7 +149,7 @@ export const rssrvcfg: FuzzTarget = {
 export const rscltcfg: FuzzTarget = {
   name: 'rscltcfg',
   deep: 'the file was accepted, and names a namespace',
-  fixedSeeds: 1200,
+  fixedSeeds: 500,
   make: (random) => {
     const edits = Array.from({ length: random.int(0, 3) }, () => anEdit(random));
     return encodeScript([step(0, 0, Buffer.from(configText(random, 'rscltcfg'))), ...edits]);

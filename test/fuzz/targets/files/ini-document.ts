@@ -134,7 +134,7 @@ function make(random: SeededRandom): Buffer {
 export const iniDocument: FuzzTarget = {
   name: 'ini-document',
   deep: 'an edit was accepted',
-  fixedSeeds: 2000,
+  fixedSeeds: 700,
   make,
   run,
   pieces: scriptPieces,

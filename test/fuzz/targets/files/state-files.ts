@@ -226,4 +226,4 @@ function make(random: SeededRandom): Buffer {
   return Buffer.concat([Buffer.from([index]), random.chance(0.7) ? text : mutated(random, text, 2)]);
 }
 
-export const stateFiles: FuzzTarget = { name: 'state-files', deep: 'the file was taken', fixedSeeds: 800, make, run };
+export const stateFiles: FuzzTarget = { name: 'state-files', deep: 'the file was taken', fixedSeeds: 350, make, run };

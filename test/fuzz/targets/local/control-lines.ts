@@ -167,4 +167,4 @@ function make(random: SeededRandom): Buffer {
   return Buffer.concat([Buffer.from([random.int(0, 255)]), random.chance(0.7) ? bytes : mutated(random, bytes, 2)]);
 }
 
-export const controlLines: FuzzTarget = { name: 'control-lines', deep: 'a handler was called', fixedSeeds: 400, make, run };
+export const controlLines: FuzzTarget = { name: 'control-lines', deep: 'a handler was called', fixedSeeds: 200, make, run };

@@ -187,7 +187,7 @@ function make(random: SeededRandom): Buffer {
 export const fuseSession: FuzzTarget = {
   name: 'fuse-session',
   deep: 'the volume was asked for something',
-  fixedSeeds: 500,
+  fixedSeeds: 250,
   make,
   run,
   pieces: scriptPieces,

@@ -213,7 +213,7 @@ function make(random: SeededRandom): Buffer {
 export const nbdFrontend: FuzzTarget = {
   name: 'nbd-frontend',
   deep: 'the volume was asked for something',
-  fixedSeeds: 500,
+  fixedSeeds: 250,
   make,
   run,
   pieces: scriptPieces,

@@ -87,7 +87,7 @@ function log(line: string): boolean {
 export const workerChannel: FuzzTarget = {
   name: 'worker-channel',
   deep: 'a message that is admitted',
-  fixedSeeds: 300,
+  fixedSeeds: 200,
   make(random) {
     const lines = Array.from({ length: random.int(1, 6) }, () =>
       random.chance(0.7) ? { type: 'session', session: ID, message: message(random) } : record(random),

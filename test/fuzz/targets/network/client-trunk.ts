@@ -278,7 +278,7 @@ function make(random: SeededRandom): Buffer {
 export const clientTrunk: FuzzTarget = {
   name: 'client-trunk',
   deep: 'a request was answered by the server',
-  fixedSeeds: 350,
+  fixedSeeds: 120,
   make,
   run,
   pieces: scriptPieces,

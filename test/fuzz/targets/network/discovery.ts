@@ -119,7 +119,7 @@ function make(random: SeededRandom): Buffer {
 export const discovery: FuzzTarget = {
   name: 'discovery',
   deep: 'a request was answered',
-  fixedSeeds: 1200,
+  fixedSeeds: 500,
   make,
   run,
   pieces: scriptPieces,

@@ -141,7 +141,7 @@ function make(random: SeededRandom): Buffer {
 export const handshakeClient: FuzzTarget = {
   name: 'handshake-client',
   deep: 'the server was believed',
-  fixedSeeds: 2500,
+  fixedSeeds: 1000,
   make,
   run,
   pieces: scriptPieces,

@@ -142,7 +142,7 @@ function make(random: SeededRandom): Buffer {
 export const handshakeServer: FuzzTarget = {
   name: 'handshake-server',
   deep: 'the proof was accepted',
-  fixedSeeds: 1500,
+  fixedSeeds: 600,
   make,
   run,
   pieces: scriptPieces,

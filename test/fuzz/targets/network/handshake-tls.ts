@@ -208,7 +208,7 @@ function makeClientInput(random: SeededRandom): Buffer {
 export const handshakeTlsServer: FuzzTarget = {
   name: 'handshake-tls-server',
   deep: 'the proof was accepted, and TLS begins',
-  fixedSeeds: 120,
+  fixedSeeds: 60,
   make: makeServerInput,
   run: runServer,
   pieces: scriptPieces,
@@ -217,7 +217,7 @@ export const handshakeTlsServer: FuzzTarget = {
 export const handshakeTlsClient: FuzzTarget = {
   name: 'handshake-tls-client',
   deep: 'the server was believed inside TLS',
-  fixedSeeds: 120,
+  fixedSeeds: 60,
   make: makeClientInput,
   run: runClient,
   pieces: scriptPieces,

@@ -72,4 +72,4 @@ function make(random: SeededRandom): Buffer {
   return Buffer.concat([Buffer.from([index]), random.chance(0.35) ? body : wrong]);
 }
 
-export const messageGuards: FuzzTarget = { name: 'message-guards', deep: 'the message passed its guard', fixedSeeds: 4000, make, run };
+export const messageGuards: FuzzTarget = { name: 'message-guards', deep: 'the message passed its guard', fixedSeeds: 1500, make, run };

@@ -113,7 +113,7 @@ function make(random: SeededRandom): Buffer {
 export const probeSession: FuzzTarget = {
   name: 'probe-session',
   deep: 'the probe answered something',
-  fixedSeeds: 1000,
+  fixedSeeds: 500,
   make,
   run,
   pieces: scriptPieces,

@@ -227,7 +227,7 @@ function make(random: SeededRandom): Buffer {
 export const serverSession: FuzzTarget = {
   name: 'server-session',
   deep: 'a volume was opened and used',
-  fixedSeeds: 350,
+  fixedSeeds: 150,
   make,
   run,
   pieces: scriptPieces,

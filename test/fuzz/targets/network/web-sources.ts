@@ -196,7 +196,7 @@ function make(random: SeededRandom): Buffer {
 export const webSources: FuzzTarget = {
   name: 'web-sources',
   deep: 'the answer was taken for a picture, and shown',
-  fixedSeeds: 40,
+  fixedSeeds: 25,
   make,
   run,
 };

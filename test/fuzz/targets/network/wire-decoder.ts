@@ -103,4 +103,4 @@ function make(random: SeededRandom): Buffer {
   return Buffer.concat([Buffer.from([options]), random.bytes(2), bytes]);
 }
 
-export const wireDecoder: FuzzTarget = { name: 'wire-decoder', deep: 'two frames were decoded', fixedSeeds: 1000, make, run };
+export const wireDecoder: FuzzTarget = { name: 'wire-decoder', deep: 'two frames were decoded', fixedSeeds: 500, make, run };

@@ -26,7 +26,7 @@ describe.each([
     { where: 'server', clientMs: 0.001, serverMs: 0.012 },
     { where: 'client and the server', clientMs: 0.008, serverMs: 0.008 },
   ])('a busy processor of the $where leaves no link unused', ({ clientMs, serverMs }) => {
-    for (let seed = 1; seed <= 3; seed++) {
+    for (let seed = 1; seed <= 2; seed++) {
       const world = new LinkWorld(EIGHT);
       const random = new SeededRandom(seed);
       for (const [processor, requestMs] of [

@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest';
 import { violationOf } from '../../testing/mirror-data-worlds.ts';
 
-const WORLDS = 1200;
+const WORLDS = 600;
 
 /** Returns the first world that finds something, or whose assertions fail; null if there is none. */
 async function firstViolation(): Promise<string | null> {

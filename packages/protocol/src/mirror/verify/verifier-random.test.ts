@@ -10,7 +10,7 @@ import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { CopyBuffers } from '../copy/copy-buffers.ts';
 import { Verifier, type VerifyIo, type VerifyOrder } from './verifier.ts';
 
-const SEEDS = Number(process.env['VERIFY_SEEDS'] ?? 50);
+const SEEDS = Number(process.env['VERIFY_SEEDS'] ?? 25);
 const CHECK: VerifyOrder = { isRepair: false, source: null };
 
 interface Life {

@@ -109,7 +109,7 @@ test.each([
 ] as const)('%s %o equals a plain buffer under random operations', async (type, helper, nowait) => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) => compare(type, helper, nowait, operations)),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 
