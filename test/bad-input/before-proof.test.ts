@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { FAILED_PROOFS_AT_ONCE, HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
-import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
+import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/server/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { asBytes, frameBytes, RawClient } from '../support/peers/raw-peer.ts';

@@ -1,6 +1,6 @@
 // ADMIN with real servers: what each right may do and see, changes that are asked for again after lost sessions, kills and changes by others,
 // lists that do not change while they are read, clients that are told of changes and clients that are not, and a client that floods.
-// The parts are tested in packages/rssrv/src/remote/ and requests/.
+// The parts are tested in packages/rssrv/src/admin/remote/ and pools/requests/.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 // READs of blocks that the disk of a pool has lost: an image in another pool answers where the volume has not changed since the refresh, and
 // the state of the server says so; a block that was written since keeps its error. The disk is btrfs, whose checksums make an error of what the
-// test overwrites on it. Skipped without root, loop devices or btrfs-progs. All rules are in packages/rssrv/src/bridges/bridges.test.ts.
+// test overwrites on it. Skipped without root, loop devices or btrfs-progs. All rules are in packages/rssrv/src/jobs/images/bridges.test.ts.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';

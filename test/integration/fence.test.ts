@@ -1,9 +1,9 @@
 // Clients that an administrator kicks, fences and lets in again, as real processes, under load: the test examines the server's file after
-// each fence. RUNS sets how often a client is fenced under load. The order of the steps is in packages/rssrv/src/fences/fencing.test.ts.
+// each fence. RUNS sets how often a client is fenced under load. The order of the steps is in packages/rssrv/src/volumes/fencing.test.ts.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/listener/limits';
+import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/server/limits';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { report } from '../support/programs/report.ts';

@@ -1,6 +1,6 @@
 // Images with real daemons on a file system with reflink: two images of two volumes that a client writes to, refreshed at one moment; held, and
 // attached by the client beside its volume; a volume that gets the content of its image back; kill -9 between the images of one refresh.
-// Skipped without root, loop devices or xfsprogs. All steps are in packages/rssrv/src/images/image-stops.test.ts.
+// Skipped without root, loop devices or xfsprogs. All steps are in packages/rssrv/src/jobs/images/image-stops.test.ts.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';

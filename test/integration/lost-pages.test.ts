@@ -7,8 +7,8 @@ import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync, writeSync 
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { DropPages } from '@rsio/rssrv/backends/io/drop-pages';
-import { openBackend } from '@rsio/rssrv/backends/open-backend';
+import type { DropPages } from '@rsio/rssrv/storage/io/drop-pages';
+import { openBackend } from '@rsio/rssrv/storage/open-backend';
 import { promised, servedVolume, testPorts } from '@rsio/rssrv/testing/backend-scene';
 import { expect, it, type TestContext } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';

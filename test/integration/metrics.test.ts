@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { CONNECTIONS_MAX } from '@rsio/common/metrics/limits';
 import { CLIENT_METRICS } from '@rsio/rsiod/metrics/metric-table';
-import { SERVER_METRICS } from '@rsio/rssrv/metrics/metric-table';
+import { SERVER_METRICS } from '@rsio/rssrv/admin/metric-table';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startClient } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

@@ -11,7 +11,7 @@ import { callServer } from '@rsio/common/control/server/call-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { needPrograms } from '@rsio/common/testing/needs';
-import { fileSystemOf } from '@rsio/rssrv/sys/file-system';
+import { fileSystemOf } from '@rsio/rssrv/machine/file-system';
 import { beforeEach, expect, it } from 'vitest';
 import { JUDGED_BYTES, JudgedLoad } from '../support/drills/judged-load.ts';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';

@@ -1,6 +1,6 @@
 // A replica of a mirror in the daemon, as a raw client sees it: a volume becomes a replica, its map follows what is written, outlives a kill of
 // the server, and is one of ones when it cannot be read. With root, the server process is one without rights that gets the map as a
-// descriptor. The rules of the map are tested in packages/rssrv/src/replicas.
+// descriptor. The rules of the map are tested in packages/rssrv/src/mirrors.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

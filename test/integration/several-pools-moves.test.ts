@@ -1,5 +1,5 @@
 // A move of a file of a stripe over two pools on XFS to a third one, with real daemons: a client writes meanwhile and loses nothing, a snapshot
-// comes along, and the old pool has nothing of the volume. Stops are in packages/rssrv/src/part-moves/part-moves.test.ts.
+// comes along, and the old pool has nothing of the volume. Stops are in packages/rssrv/src/jobs/moves/part-moves.test.ts.
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';

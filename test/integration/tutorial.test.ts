@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { needPrograms } from '@rsio/common/testing/needs';
-import { fileSystemOf } from '@rsio/rssrv/sys/file-system';
+import { fileSystemOf } from '@rsio/rssrv/machine/file-system';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { needFio, needTool, type Running, start } from '../support/programs/programs.ts';

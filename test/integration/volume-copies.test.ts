@@ -1,7 +1,7 @@
 // Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: to a new volume, over a kill of the server,
 // and with qemu-img as a user without rights to files, over a kill again, and to the NBD sockets of qemu-nbd and of a client of a server. What is
 // copied is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils. Stops after each step are in
-// packages/rssrv/src/copies/.
+// packages/rssrv/src/jobs/copies/.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs';

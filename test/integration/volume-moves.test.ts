@@ -1,6 +1,6 @@
 // Moves of volumes between pools with real daemons, from XFS to a file system that may have no reflink and back: under writes of a client, all
 // of which are verified; cancelled; refused. Holes stay holes. Skipped without root, loop devices or xfsprogs. Stops after each
-// step are in packages/rssrv/src/moves/move-stops.test.ts.
+// step are in packages/rssrv/src/jobs/moves/move-stops.test.ts.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';

@@ -3,7 +3,7 @@
 
 import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
 import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
-import { claim, confirm, type Decision, newRecord, store, type VoterRecord } from '@rsio/rssrv/voters/voter-rules';
+import { claim, confirm, type Decision, newRecord, store, type VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';
 
 /** What a new or emptied replica contains: none of the values that were written. */
 export const GARBAGE = 30;

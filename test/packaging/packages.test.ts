@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isProgramThere } from '@rsio/common/testing/needs';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { fileSystemOf } from '@rsio/rssrv/sys/file-system';
+import { fileSystemOf } from '@rsio/rssrv/machine/file-system';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';

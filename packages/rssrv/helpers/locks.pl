@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Locks (flock) each inherited descriptor from 3 on, for locks/file-locks.ts. Arguments, one per descriptor: 1 (shared), 2 (exclusive),
+# Locks (flock) each inherited descriptor from 3 on, for storage/locks/file-locks.ts. Arguments, one per descriptor: 1 (shared), 2 (exclusive),
 # 8 (unlock) or 0 (only look for a mark). Prints one line per descriptor: held (also: no mark), marked (a server process has marked the file,
 # see helpers/ranges.pl; that process may have outlived its listener), taken (another process has the lock) or unavailable. The locks stay
 # with the parent process, which has the same open files.

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# The range helper (ranges/range-helper.ts): kernel calls that Node does not have (fallocate, SEEK_DATA, SEEK_HOLE). It answers each line
+# The range helper (storage/files/range-helper.ts): kernel calls that Node does not have (fallocate, SEEK_DATA, SEEK_HOLE). It answers each line
 # with one line and makes one system call at a time. Arguments: pid of the parent, system call numbers of fallocate and prctl, and perhaps of
 # recvmsg: then PATH is -, and each file comes as a descriptor over the socket 3, because this process may open no paths.
 # Invariant: it never outlives its parent (parent-death signal, and the end of its input).
@@ -13,7 +13,7 @@
 #
 # Fallocate modes: 1 keep size, 2 punch hole, 16 zero range. Seek: 3 data, 4 hole; errno 6 (ENXIO): no data from here on.
 # The probe punches past the end of a regular file, where no data can be lost.
-# The process keeps the name perl, by which rssrv finds a helper that has outlived its worker (listener/run-records.ts).
+# The process keeps the name perl, by which rssrv finds a helper that has outlived its worker (server/run-records.ts).
 use strict;
 my ($parent, $fallocate, $prctl, $recvmsg) = map { $_ + 0 } @ARGV;
 $| = 1;

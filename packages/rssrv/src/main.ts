@@ -17,12 +17,12 @@ import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
-import { openFilesLimit, openFilesWarning } from './listener/descriptor-limit.ts';
-import { missingAddresses, volumeWarnings } from './listener/environment-check.ts';
-import { Listener } from './listener/listener.ts';
+import { openFilesLimit, openFilesWarning } from './server/descriptor-limit.ts';
+import { missingAddresses, volumeWarnings } from './server/environment-check.ts';
+import { Listener } from './server/listener.ts';
 import { permitKill } from './pools/disk/kill-step.ts';
-import { addressMissingText } from './listener/listening-sockets.ts';
-import { workerRightsWarning } from './workers/worker-rights.ts';
+import { addressMissingText } from './server/listening-sockets.ts';
+import { workerRightsWarning } from './server/workers/worker-rights.ts';
 
 const HELP = `usage: rssrv [--foreground] [--check] [--test] [--root DIR]
 

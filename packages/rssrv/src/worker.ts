@@ -1,6 +1,6 @@
 // A server process with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages from the
 // channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker gives up its rights
-// first and is given descriptors (confinement/). The worker must not continue without its listener, so it exits when the channel closes (S10).
+// first and is given descriptors (machine/). The worker must not continue without its listener, so it exits when the channel closes (S10).
 
 import { readFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
@@ -11,18 +11,18 @@ import { type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
-import { systemDropPages } from './backends/io/drop-pages.ts';
-import { systemNowaitRead } from './backends/io/nowait-read.ts';
-import { ThreadShares } from './backends/io/thread-shares.ts';
-import { RangeHelper, rangeScript } from './backends/ranges/range-helper.ts';
-import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './confinement/confine.ts';
-import { DescriptorReceiver } from './confinement/descriptor-passing.ts';
-import { type SystemCalls, systemCalls } from './confinement/system-calls.ts';
-import { FIGURES_INTERVAL_MS } from './statistics/limits.ts';
-import { type FromWorker, LISTENER_VERSION, type ToSession, type ToWorker, type WorkerLog } from './channel/channel.ts';
-import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './workers/limits.ts';
-import { type ListenerChannel, lineChannel, nodeChannel } from './channel/listener-channel.ts';
-import { SessionHost, type SessionHostPorts } from './workers/session-host.ts';
+import { systemDropPages } from './storage/io/drop-pages.ts';
+import { systemNowaitRead } from './storage/io/nowait-read.ts';
+import { ThreadShares } from './storage/io/thread-shares.ts';
+import { RangeHelper, rangeScript } from './storage/files/range-helper.ts';
+import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './machine/confine.ts';
+import { DescriptorReceiver } from './machine/descriptor-passing.ts';
+import { type SystemCalls, systemCalls } from './machine/system-calls.ts';
+import { FIGURES_INTERVAL_MS } from './volumes/statistics/limits.ts';
+import { type FromWorker, LISTENER_VERSION, type ToSession, type ToWorker, type WorkerLog } from './session/channel/channel.ts';
+import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './server/workers/limits.ts';
+import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
+import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
 /** What a confined process is given instead of rights. */
 interface Given {

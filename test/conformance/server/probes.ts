@@ -4,7 +4,7 @@
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/probe/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
-import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/probes/limits';
+import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';

@@ -4,7 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { volumeConfig } from '@rsio/rssrv/testing/volume-config';
 import { changedUnderHolders } from '@rsio/rssrv/volumes/volume-failures';
 import { factsOf, type VolumeFacts } from '@rsio/rssrv/volumes/volume-ids';

@@ -4,7 +4,7 @@
 // has to wait. It draws from random sources of its own, so that a world is otherwise unchanged.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { SimClock } from '../base/sim-clock.ts';
 import type { SimServer } from './sim-server.ts';
 import { EVENT, type Trace } from '../base/trace.ts';

@@ -4,8 +4,8 @@
 import type { RsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
-import { type Hold, meantVolume, type VolumeHolds } from '@rsio/rssrv/holds/hold-rules';
-import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/holds/holds-file';
+import { type Hold, meantVolume, type VolumeHolds } from '@rsio/rssrv/volumes/holds/hold-rules';
+import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/volumes/holds/holds-file';
 import type { PoolMachine } from '../pools/sim-pool.ts';
 import { SimStore, type StoreMachine, type StorePorts } from '../pools/sim-store.ts';
 import type { StoredVolume } from '../pools/sim-store-volumes.ts';

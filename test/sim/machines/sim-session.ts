@@ -1,21 +1,21 @@
 // The simulated process of one session at a server: the production Session with its ports, each of which takes time, and the storage behind
 // it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
-import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/listener/limits';
-import { WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/workers/limits';
+import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/server/limits';
+import { WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/workers/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { assert } from '@rsio/common/lib/assert';
 import type { Timer } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { GrownVolume, ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
-import { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
+import type { GrownVolume, ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
+import { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';
-import type { HoldMessage } from '@rsio/rssrv/moments/hold-messages';
-import type { Moments } from '@rsio/rssrv/moments/moments';
-import type { SnapshotAnswers } from '@rsio/rssrv/snapshot-reads/snapshot-answers';
-import type { Grant } from '@rsio/rssrv/session/session-volumes';
-import type { VoteReply, VoteRequest } from '@rsio/rssrv/voters/session-votes';
+import type { HoldMessage } from '@rsio/rssrv/snapshots/hold-messages';
+import type { Moments } from '@rsio/rssrv/snapshots/moments';
+import type { SnapshotAnswers } from '@rsio/rssrv/snapshots/reads/snapshot-answers';
+import type { Grant } from '@rsio/rssrv/volumes/holds/grants';
+import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import type { SimClaimant, SimHolds } from './sim-holds.ts';

@@ -3,7 +3,7 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { type Decided, HoldJudge } from '../judges/hold-judge.ts';
 import { Oracle } from '../judges/oracle.ts';
 import type { Form } from './sim-forms.ts';

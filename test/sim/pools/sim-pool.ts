@@ -5,11 +5,11 @@ import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema
 import { RsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
-import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
-import type { Holds } from '@rsio/rssrv/holds/holds';
-import type { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
-import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
-import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/listener/config-in-force';
+import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
+import type { Holds } from '@rsio/rssrv/volumes/holds/holds';
+import type { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
+import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
+import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { Found, PoolState } from '@rsio/rssrv/pools/catalogue';
 import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';

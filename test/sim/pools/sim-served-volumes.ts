@@ -3,7 +3,7 @@
 // production code (config-in-force.ts, volume-plan.ts).
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { GrownVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { volumeKey } from '@rsio/rssrv/volumes/volume-ids';
 import type { VolumePlan } from '@rsio/rssrv/volumes/volume-plan';

@@ -4,7 +4,7 @@
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import type { GrownVolume, ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
+import type { GrownVolume, ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { volumeKey } from '@rsio/rssrv/volumes/volume-ids';
 import type { VolumePlan } from '@rsio/rssrv/volumes/volume-plan';
 import type { SimProcess } from '../base/sim-clock.ts';

@@ -2,34 +2,33 @@
 // volumes (sim-store-volumes.ts) and the file systems (files/): pools, their files and scans, snapshots, moves, jobs, comparisons. The file
 // systems and the volumes outlive the listener.
 
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { ServerVolumeConfig, RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
-import type { Holds } from '@rsio/rssrv/holds/holds';
-import type { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
+import type { Holds } from '@rsio/rssrv/volumes/holds/holds';
+import type { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import { isOpen } from '@rsio/rssrv/jobs/job-plan';
 import type { JobRecord } from '@rsio/rssrv/jobs/job-record';
 import { Jobs } from '@rsio/rssrv/jobs/jobs';
-import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/listener/config-in-force';
-import type { Moments } from '@rsio/rssrv/moments/moments';
-import { changedData } from '@rsio/rssrv/moves/changed-data';
-import { decideMove } from '@rsio/rssrv/moves/move-rules';
-import { VolumeMoves } from '@rsio/rssrv/moves/volume-moves';
-import { VolumeSwitch } from '@rsio/rssrv/moves/volume-switch';
+import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
+import type { Moments } from '@rsio/rssrv/snapshots/moments';
+import { changedData } from '@rsio/rssrv/jobs/moves/changed-data';
+import { decideMove } from '@rsio/rssrv/jobs/moves/move-rules';
+import { VolumeMoves } from '@rsio/rssrv/jobs/moves/volume-moves';
+import { VolumeSwitch } from '@rsio/rssrv/jobs/moves/volume-switch';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import { type Found, findVolume } from '@rsio/rssrv/pools/catalogue';
 import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
 import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';
 import { Pools } from '@rsio/rssrv/pools/pools';
-import type { Turn } from '@rsio/rssrv/requests/turn';
-import { Comparisons } from '@rsio/rssrv/snapshot-reads/comparisons';
-import { ServedSnapshots } from '@rsio/rssrv/snapshot-reads/served-snapshots';
-import { SnapshotAnswers } from '@rsio/rssrv/snapshot-reads/snapshot-answers';
+import type { Turn } from '@rsio/rssrv/pools/requests/turn';
+import { Comparisons } from '@rsio/rssrv/snapshots/reads/comparisons';
+import { ServedSnapshots } from '@rsio/rssrv/snapshots/reads/served-snapshots';
+import { SnapshotAnswers } from '@rsio/rssrv/snapshots/reads/snapshot-answers';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
-import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
+import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
 import { NO_LOG } from '../base/no-log.ts';
 import type { SimProcess } from '../base/sim-clock.ts';
 import { SIM_REFLINK, simPunch } from '../files/sim-calls.ts';

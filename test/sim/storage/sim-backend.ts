@@ -5,8 +5,8 @@
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
-import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/backends/io/backend';
-import { FlushGate } from '@rsio/rssrv/backends/io/flush-gate';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';
+import { FlushGate } from '@rsio/rssrv/storage/io/flush-gate';
 import type { Descriptor } from './sim-cache.ts';
 import type { SimProcess } from '../base/sim-clock.ts';
 import { LATE_MAX_MS, type Opener, type Opening, type SectorRange, type SimStorage } from './sim-storage.ts';

@@ -5,12 +5,12 @@
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { Backend } from '@rsio/rssrv/backends/io/backend';
-import { IntentBackend } from '@rsio/rssrv/replicas/intent-backend';
-import { bytesOf } from '@rsio/rssrv/replicas/intent-map';
-import { MAP_HEADER_BYTES, MAP_PAGE_BYTES } from '@rsio/rssrv/replicas/limits';
-import { encodeHeader } from '@rsio/rssrv/replicas/map-file';
-import { type MapDisk, MapWriter, readMap } from '@rsio/rssrv/replicas/map-writer';
+import type { Backend } from '@rsio/rssrv/storage/io/backend';
+import { IntentBackend } from '@rsio/rssrv/mirrors/intent-backend';
+import { bytesOf } from '@rsio/rssrv/mirrors/intent-map';
+import { MAP_HEADER_BYTES, MAP_PAGE_BYTES } from '@rsio/rssrv/mirrors/limits';
+import { encodeHeader } from '@rsio/rssrv/mirrors/map-file';
+import { type MapDisk, MapWriter, readMap } from '@rsio/rssrv/mirrors/map-writer';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';
 import { SimStorage, type StorageShape } from '../storage/sim-storage.ts';
 

@@ -5,12 +5,12 @@
 import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { ServedVolume } from '@rsio/rssrv/backends/io/served-volume';
-import type { Holds } from '@rsio/rssrv/holds/holds';
+import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
+import type { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { MirrorVotes, type ReplicaStore } from '@rsio/rssrv/mirrors/mirror-votes';
 import { voterReplicas } from '@rsio/rssrv/mirrors/own-replicas';
-import type { VoteReply, VoteRequest } from '@rsio/rssrv/voters/session-votes';
-import { Voters, type VotingClient } from '@rsio/rssrv/voters/voters';
+import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';
+import { Voters, type VotingClient } from '@rsio/rssrv/mirrors/voters';
 import { NO_LOG } from '../base/no-log.ts';
 import { mountPath } from '../files/sim-mounts.ts';
 

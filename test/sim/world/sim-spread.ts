@@ -7,7 +7,7 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { CreateRequest } from '@rsio/rssrv/pools/catalogue';
 import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';
-import type { Turn } from '@rsio/rssrv/requests/turn';
+import type { Turn } from '@rsio/rssrv/pools/requests/turn';
 import { contentAt, dataAt } from '../files/sim-calls.ts';
 import type { StoreJudge } from '../judges/store-judge.ts';
 import type { SimStore } from '../pools/sim-store.ts';

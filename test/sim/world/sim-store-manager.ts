@@ -8,7 +8,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { isOpen } from '@rsio/rssrv/jobs/job-plan';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
-import type { Turn } from '@rsio/rssrv/requests/turn';
+import type { Turn } from '@rsio/rssrv/pools/requests/turn';
 import type { Found } from '@rsio/rssrv/pools/catalogue';
 import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
 import { snapshotPaths, type SnapshotRecord } from '@rsio/rssrv/pools/snapshots/snapshot-record';

@@ -5,8 +5,8 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writ
 import path from 'node:path';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { readLog } from '@rsio/rssrv/backends/faults/unsynced-log';
-import { crashed, RECORD } from '@rsio/rssrv/backends/faults/unsynced-records';
+import { readLog } from '@rsio/rssrv/storage/faults/unsynced-log';
+import { crashed, RECORD } from '@rsio/rssrv/storage/faults/unsynced-records';
 import type { Host } from '../hosts/host.ts';
 import { waitFor } from '../programs/wait-for.ts';
 

@@ -12,10 +12,11 @@ import { makeFilesQuick } from './quick-files.ts';
 import { makeSyncsQuick } from './quick-syncs.ts';
 
 /** Files that test the syncs themselves, or what a sync changes: pages in memory, and the file under a loop device. */
-const WITH_REAL_SYNCS = /\/backends\/(?:files\/(?:file-backend|opened-device)|io\/nowait-read)\.test\.ts$/;
+const WITH_REAL_SYNCS = /\/storage\/(?:files\/(?:file-backend|opened-device)|io\/nowait-read)\.test\.ts$/;
 
 /** What they test is above the file system, mostly with a stop at each of its calls. */
-const WITH_QUICK_FILES = /\/rssrv\/src\/(?:copies|holds|images|moves|part-moves|pools|snapshots)\/(?!make-pool)[^]*\.test\.ts$/;
+const WITH_QUICK_FILES =
+  /\/rssrv\/src\/(?:jobs\/(?:copies|images|moves)|mirrors(?=\/replica-snapshots)|pools|snapshots|volumes\/holds)\/(?!bridge|make-pool|moment|reads|requests|schedules|volume-imports)[^]*\.test\.ts$/;
 
 /** What is waited for comes on a busy machine, too, but maybe not within the second that Vitest waits. */
 const WAIT_MS = 30_000;

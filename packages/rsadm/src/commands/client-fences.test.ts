@@ -1,5 +1,5 @@
 // Tests the orders about clients: kick, fence, unfence, release, and what a removed client still holds. The rssrv is one of the test;
-// what the orders do is in packages/rssrv/src/fences/.
+// what the orders do is in packages/rssrv/src/volumes/fencing.ts.
 
 import { expect, test } from 'vitest';
 import { refusing, useAdmScene } from '../testing/adm-scene.ts';

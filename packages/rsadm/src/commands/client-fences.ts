@@ -1,4 +1,4 @@
-// The commands that end what a client does: kick, fence and unfence, release. rssrv executes them; see rssrv's fences/ for what a fence means.
+// The commands that end what a client does: kick, fence and unfence, release. rssrv executes them; see rssrv's volumes/fences.ts for what a fence means.
 // Invariant: `client fence` succeeds only if nothing of the client can run any more; every other outcome is an error.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

@@ -1,4 +1,4 @@
-// The commands about the mirrors for which this server votes. rssrv keeps the records; see rssrv's voters/. Invariant: a record that a client
+// The commands about the mirrors for which this server votes. rssrv keeps the records; see rssrv's mirrors/voters.ts. Invariant: a record that a client
 // may need is removed only by --force.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

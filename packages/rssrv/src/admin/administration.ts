@@ -22,32 +22,30 @@ import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
-import type { SnapshotAnswers } from '../snapshot-reads/snapshot-answers.ts';
+import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { Triggers } from '@rsio/common/triggers/triggers';
 import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
-import { type AskingSession, type RemoteAsker, RemoteRequests } from '../remote/remote-requests.ts';
-import { ImageVerbs } from '../images/image-verbs.ts';
-import type { ReplacedVolumes } from '../moves/volume-switch.ts';
-import { JobService } from '../job-orders/job-service.ts';
-import { ReplicaStore } from '../replicas/replica-verbs.ts';
-import { Journal } from '../requests/journal.ts';
-import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../requests/requests.ts';
+import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote/remote-requests.ts';
+import { ImageVerbs } from '../jobs/images/image-verbs.ts';
+import type { ReplacedVolumes } from '../jobs/moves/volume-switch.ts';
+import { JobService } from '../jobs/orders/job-service.ts';
+import { ReplicaStore } from '../mirrors/replica-verbs.ts';
+import { Journal } from '../pools/requests/journal.ts';
+import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../pools/requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
-import { takeLocks } from '../locks/file-locks.ts';
-import { ServerMetrics } from '../metrics/server-metrics.ts';
-import type { WorkerPool } from '../workers/worker-pool.ts';
-import type { WorkerRights } from '../workers/worker-rights.ts';
-import type { Voters } from '../voters/voters.ts';
-import { witnessOrders } from '../voters/witness-orders.ts';
+import { takeLocks } from '../storage/locks/file-locks.ts';
+import { ServerMetrics } from './server-metrics.ts';
+import type { Voters } from '../mirrors/voters.ts';
+import { witnessOrders } from '../mirrors/witness-orders.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
 import type { EventHistory } from '@rsio/common/events/event-history';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { byText } from './audit.ts';
-import { haltOrders } from '../bandwidth/halt-orders.ts';
-import type { Halts } from '../bandwidth/halts.ts';
+import { haltOrders } from '../volumes/throttle/halt-orders.ts';
+import type { Halts } from '../volumes/throttle/halts.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type ClientPorts, clientOrders } from './client-orders.ts';
 import { Inventory, type InventoryPorts } from './inventory.ts';
@@ -57,6 +55,16 @@ import { poolOrders } from './pool-orders.ts';
 import { ReadSocket } from './read-socket.ts';
 import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 import { imageOrders, snapshotOrders, volumeOrders } from './volume-orders.ts';
+
+/** What the administration shows of the server processes. */
+export interface ServerProcesses {
+  /** Name of the user as whom they run; null if they run as the user of the listener. */
+  readonly user: string | null;
+  /** The same user, for programs that get descriptors. */
+  readonly userIds: { readonly uid: number; readonly gid: number } | null;
+  /** Why they have more rights than they need, and what to do; null if they do not. */
+  readonly warning: string | null;
+}
 
 export interface AdministrationPorts extends ObservedServer {
   readonly clock: Clock;
@@ -71,9 +79,8 @@ export interface AdministrationPorts extends ObservedServer {
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
   configuredMs(): number;
-  /** As whom server processes run, and why with more rights than they need. */
-  readonly rights: Pick<WorkerRights, 'user' | 'userIds' | 'warning'>;
-  readonly workers: Pick<WorkerPool, 'pids'>;
+  readonly rights: ServerProcesses;
+  readonly workers: { readonly pids: readonly number[] };
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   /** Throws E_HELD if this change of a volume is not possible while clients use it. Null: the volume does not exist. */

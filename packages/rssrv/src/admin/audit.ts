@@ -1,5 +1,5 @@
 // The audit trail: a log line with `audit: true`, which is an event too, for each order about a client that changes something, with its asker.
-// reload/reloader.ts writes the lines of reloads that change keys, rights or clients.
+// server/reloader.ts writes the lines of reloads that change keys, rights or clients.
 // Invariant: a line is written when the change is in force, and shows no key.
 
 import type { Log } from '@rsio/common/log/log';

@@ -7,7 +7,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import type { Turn } from '../requests/turn.ts';
+import type { Turn } from '../pools/requests/turn.ts';
 import { ASIDE_WAIT_MS, CHANGE_WAIT_MS, CHANGES_ASIDE_MAX, CHANGES_WAITING_MAX } from './limits.ts';
 
 /** The change that is being executed. */

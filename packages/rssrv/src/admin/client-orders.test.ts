@@ -1,5 +1,5 @@
 // Orders about clients: who may give them, that no client gives one about itself, and the audit trail. What an order does is tested in
-// fences/fencing.test.ts and holds/releases.test.ts; orders over a session in test/integration/admin-frame.test.ts.
+// volumes/fencing.test.ts and volumes/holds/releases.test.ts; orders over a session in test/integration/admin-frame.test.ts.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { RssrvConfig, ClientRole } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Fences } from '../fences/fences.ts';
+import { Fences } from '../volumes/fences.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { clientOrders } from './client-orders.ts';
 import type { Inventory } from './inventory.ts';

@@ -5,7 +5,7 @@ import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { Fences } from '../fences/fences.ts';
+import type { Fences } from '../volumes/fences.ts';
 import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
 import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';

@@ -12,7 +12,7 @@ import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import { makePool } from '../pools/make-pool.ts';
 import { answers } from '../pools/disk/answers.ts';
 import type { Pools } from '../pools/pools.ts';
-import type { Changes } from '../requests/requests.ts';
+import type { Changes } from '../pools/requests/requests.ts';
 import type { Inventory } from './inventory.ts';
 import { poolView } from './server-views.ts';
 

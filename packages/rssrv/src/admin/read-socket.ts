@@ -23,7 +23,7 @@ import { groupId } from '@rsio/common/files/groups';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { ClientPace, ReadTurns } from '../remote/client-pace.ts';
+import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
 /** What a member says of others is not believed: it changes nothing, so that nothing is written to the audit. */
 const BOUNDS = {

@@ -20,12 +20,12 @@ import type {
 } from '@rsio/common/control/server/views';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
-import type { HaltFacts } from '../bandwidth/halts.ts';
-import type { Fences } from '../fences/fences.ts';
+import type { HaltFacts } from '../volumes/throttle/halts.ts';
+import type { Fences } from '../volumes/fences.ts';
 import { clientAsker } from '../pools/asker.ts';
 import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
-import { sourceOf } from '../images/image-rules.ts';
+import { sourceOf } from '../jobs/images/image-rules.ts';
 import { ownedByNode } from '../pools/snapshots/owned-bytes.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';

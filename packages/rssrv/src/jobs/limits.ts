@@ -1,5 +1,5 @@
 // Bounds for jobs: work of the server that takes time. Names include the units. The bounds of what a job does are with its kind, such as
-// moves/limits.ts.
+// jobs/moves/limits.ts.
 
 /** Jobs that run at once. The others wait in order. */
 export const JOBS_RUNNING_MAX = 2;

@@ -11,7 +11,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BIG2, MARS, turns } from '../testing/contenders.ts';
 import { MIRROR, ReplicaScene } from '../testing/replica-scene.ts';
-import type { ClientIdentity } from '../channel/channel.ts';
+import type { ClientIdentity } from '../volumes/holds/grants.ts';
 import { REPLICA_WAIT_MS } from './limits.ts';
 import type { MirrorVotesPorts } from './mirror-votes.ts';
 

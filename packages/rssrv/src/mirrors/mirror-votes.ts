@@ -1,4 +1,4 @@
-// Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters/); then comes what concerns the
+// Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts); then comes what concerns the
 // replica: a CLAIM ends what lower terms do on it, PLACE and UNPLACE make and remove it. Invariants: an answer to CLAIM names the replica only
 // when nothing of a lower term runs or will ever run on it; storage that does not answer holds up neither the record nor another mirror.
 
@@ -7,11 +7,11 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type Term, VOTED, type VoteAnswer, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
-import { isFor, type ServedReplica, type ServedVolume } from '../backends/io/served-volume.ts';
-import type { Hold } from '../holds/hold-rules.ts';
-import type { Holds } from '../holds/holds.ts';
-import type { VoteReply, VoteRequest } from '../voters/session-votes.ts';
-import type { Voters, VotingClient } from '../voters/voters.ts';
+import { isFor, type ServedReplica, type ServedVolume } from '../storage/io/served-volume.ts';
+import type { Hold } from '../volumes/holds/hold-rules.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import type { VoteReply, VoteRequest } from './session-votes.ts';
+import type { Voters, VotingClient } from './voters.ts';
 import { REPLICA_WAIT_MS } from './limits.ts';
 import { replicaFor, replicasOf } from './own-replicas.ts';
 import { ReplicaFence, type ReplicaFencePorts } from './replica-fence.ts';

@@ -3,9 +3,9 @@
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/common/log/log';
-import { isFor, type ServedVolume } from '../backends/io/served-volume.ts';
+import { isFor, type ServedVolume } from '../storage/io/served-volume.ts';
 import { mayFound } from '../pools/asker.ts';
-import { type VoterReplicas, Voters } from '../voters/voters.ts';
+import { type VoterReplicas, Voters } from './voters.ts';
 
 export type OwnReplica = ServedVolume & { readonly replica: NonNullable<ServedVolume['replica']> };
 

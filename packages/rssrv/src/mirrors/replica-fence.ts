@@ -6,10 +6,10 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Term } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
-import type { Hold } from '../holds/hold-rules.ts';
-import type { Holds } from '../holds/holds.ts';
-import { isOfTerm, type MirrorPromise } from '../holds/replica-opens.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import type { Hold } from '../volumes/holds/hold-rules.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import { isOfTerm, type MirrorPromise } from '../volumes/holds/replica-opens.ts';
 import type { OwnReplica } from './own-replicas.ts';
 
 export interface ReplicaFencePorts {

@@ -1,6 +1,6 @@
 // Which clients may make a server a voter of their mirrors: all of them at a witness, and at any server those that may put a replica on it.
 // Which may make a volume a replica: those that may manage its pool.
-// What the voter does with the others is in voters/voters.test.ts.
+// What the voter does with the others is in mirrors/voters.test.ts.
 
 import { expect, test } from 'vitest';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

@@ -9,9 +9,9 @@ import { type Asker, checkLimit, checkOwnAccess, checkOwner, checkPool, checkRol
 import { PARTS_MAX } from './disk/limits.ts';
 import { POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
-import { checkGrowable, checkSettled } from './images/image-repair.ts';
+import { checkGrowable, checkSettled } from './repair/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
-import { checkReplicaSettings } from './replicas/replica-rules.ts';
+import { checkReplicaSettings } from './replica-rules.ts';
 import { ownedByNode } from './snapshots/owned-bytes.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import { hasLimits, type Settings, withLimits } from './settings.ts';

@@ -6,7 +6,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
-import { fileSystemOf } from '../sys/file-system.ts';
+import { fileSystemOf } from '../machine/file-system.ts';
 import { allocateSpace } from './disk/allocate.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import type { PoolState } from './catalogue.ts';

@@ -13,7 +13,7 @@ import { poolPaths } from './disk/pool-paths.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import { canClone } from './snapshots/file-copy.ts';
 import { systemReflink } from './snapshots/reflink.ts';
-import { pendingFindings } from './snapshots/snapshot-repair.ts';
+import { pendingFindings } from './repair/snapshot-repair.ts';
 import type { PoolContentScan, VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import { partBytesIn, partFindings } from './parts/part-plan.ts';
 

@@ -9,7 +9,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { describe, expect, test, vi } from 'vitest';
 import { PoolScene } from '../testing/pool-scene.ts';
-import { takeLocks } from '../locks/file-locks.ts';
+import { takeLocks } from '../storage/locks/file-locks.ts';
 import { LOCAL_ASKER } from './asker.ts';
 import { ALLOCATE_MAX_MS } from './disk/limits.ts';
 import { POOL_CHANGE_MS, POOL_SILENT_MS, REMOVED_KEPT_MS } from './limits.ts';

@@ -1,7 +1,7 @@
 // Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and the
 // listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it is
 // durable; a request that is repeated after a crash is not executed again (C4), because its stamp is committed together with the change.
-// requests/ answers all other repetitions.
+// pools/requests/ answers all other repetitions.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -28,14 +28,14 @@ import {
   volumeText,
   type ConfiguredVolume,
 } from './catalogue.ts';
-import { isDoneBy } from '../requests/request-stamp.ts';
+import { isDoneBy } from './requests/request-stamp.ts';
 import { isRequestId, type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
-import { mayBeLeft } from './moves/move-repair.ts';
+import { mayBeLeft } from './repair/move-repair.ts';
 import { stampedFile } from './parts/stamped-file.ts';
 import type { Pools } from './pools.ts';
-import { checkGrower, checkNoReplica } from './replicas/replica-rules.ts';
+import { checkGrower, checkNoReplica } from './replica-rules.ts';
 import type { Settings } from './settings.ts';
 import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
 import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';

@@ -5,7 +5,7 @@ import type { PartConfig, ServerVolumeConfig, VolumeLayout } from '@rsio/common/
 import type { PoolState } from './catalogue.ts';
 import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import { poolPaths } from './disk/pool-paths.ts';
-import { REFRESH_TEXT } from './images/image-repair.ts';
+import { REFRESH_TEXT } from './repair/image-repair.ts';
 
 /** `pools`: all pools of the server, where the other files of the volume are. */
 export function volumeConfigOf(

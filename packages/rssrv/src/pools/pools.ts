@@ -9,19 +9,19 @@ import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import type { takeLocks } from '../locks/file-locks.ts';
+import type { takeLocks } from '../storage/locks/file-locks.ts';
 import type { PoolState } from './catalogue.ts';
 import { answers } from './disk/answers.ts';
 import type { Manifest } from './disk/manifest.ts';
 import type { Allocate, Reflink } from './disk/data-file.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import { checkLocked, takePoolLock } from './disk/pool-lock.ts';
-import { POOL_FINDINGS_MAX } from './disk/limits.ts';
+import { POOL_FINDINGS_MAX, SPARE_ROOM_BYTES } from './disk/limits.ts';
 import { POOL_CHANGE_MS, POOL_SILENT_MS, SPACE_WAIT_MS } from './limits.ts';
 import { type FoundPart, type RemovedVolume, readIdentity } from './disk/pool-scan.ts';
-import { settleImages } from './images/image-repair.ts';
-import { settleMoves } from './moves/move-repair.ts';
-import { settleParts } from './parts/part-repair.ts';
+import { settleImages } from './repair/image-repair.ts';
+import { settleMoves } from './repair/move-repair.ts';
+import { settleParts } from './repair/part-repair.ts';
 import {
   absentText,
   account,
@@ -42,8 +42,7 @@ import {
   withVolume,
 } from './pool-content.ts';
 import { PoolSpace } from './pool-space.ts';
-import { SPARE_ROOM_BYTES } from './spare/limits.ts';
-import { settleSnapshots } from './snapshots/snapshot-repair.ts';
+import { settleSnapshots } from './repair/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
 export interface PoolsPorts {

@@ -17,7 +17,7 @@ import {
 } from './catalogue.ts';
 import type { Manifest, Removal } from './disk/manifest.ts';
 import { PURGED_AT_ONCE_MAX } from './limits.ts';
-import { mayBeLeft } from './moves/move-repair.ts';
+import { mayBeLeft } from './repair/move-repair.ts';
 
 /**
  * Returns the time to record for a removal: now, and later than that of every removed volume of this name, even after the clock was set back.

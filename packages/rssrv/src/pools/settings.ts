@@ -14,7 +14,7 @@ import {
 } from '@rsio/common/config/schema/io-limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
-import { scheduleText } from '../schedules/schedule.ts';
+import { scheduleText } from './schedules/schedule.ts';
 
 /** Settings that can be changed. A missing setting stays as it is. */
 export interface Settings {

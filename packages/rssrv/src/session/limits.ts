@@ -1,5 +1,5 @@
-// Bounds that the code in session/ enforces. The module src/limits.ts
-// checks that these bounds are consistent with those in other folders.
+// Bounds of rssrv's session/ folder: sessions, IOCTLs, connections that only measure. Units are in the names.
+// src/limits.ts asserts that they agree with the bounds of other folders. Bounds of the wire are in packages/protocol/src/wire/limits.ts.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OUTPUT_BATCH_BYTES } from '@rsio/protocol/wire/limits';
@@ -39,3 +39,14 @@ export const UNLISTED_PATH_MS = 5_000;
 export const SYNC_BATCH_MAX_MS = 4;
 /** Interval at which a change that lacks space in its pool is executed again. */
 export const SPACE_RETRY_MS = 500;
+
+// IOCTLs.
+
+/** Most requests for sums (MIRROR_SUMS) that a handle has under way. Each has a buffer of one piece, and further ones are refused. */
+export const SUMS_PER_HANDLE_MAX = 4;
+
+// Connections that only measure.
+
+export const PROBE_CONNECTIONS_MAX = 4;
+/** Maximum number of probe connections from one node, so that no node can lock out others. */
+export const PROBES_PER_NODE_MAX = 2;

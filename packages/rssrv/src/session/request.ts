@@ -8,11 +8,11 @@ import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { Backend } from '../backends/io/backend.ts';
-import type { VolumeCounters } from '../statistics/volume-counters.ts';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
-import type { ThrottledHandle, VolumeThrottle } from '../bandwidth/volume-throttle.ts';
-import type { GatedHandle, VolumeGate } from '../moments/change-gates.ts';
+import type { Backend } from '../storage/io/backend.ts';
+import type { VolumeCounters } from '../volumes/statistics/volume-counters.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import type { ThrottledHandle, VolumeThrottle } from '../volumes/throttle/volume-throttle.ts';
+import type { GatedHandle, VolumeGate } from '../snapshots/change-gates.ts';
 import type { ServerPath } from './server-path.ts';
 
 const EMPTY = Buffer.alloc(0);

@@ -23,7 +23,7 @@ import type { Header } from '@rsio/protocol/wire/header';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface, Welcome } from '@rsio/protocol/wire/messages';
-import type { PathFigures } from '../statistics/volume-counters.ts';
+import type { PathFigures } from '../volumes/statistics/volume-counters.ts';
 import { ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES, ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 
 export interface Admission {

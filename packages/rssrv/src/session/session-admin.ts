@@ -9,7 +9,7 @@ import type { Header } from '@rsio/protocol/wire/header';
 import { decodeAdminCall, decodeAdminRest, encodeAdminAnswer, encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { ADMIN } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../voters/session-votes.ts';
+import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../mirrors/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
 /** An ADMIN as the listener gets it. */

@@ -1,11 +1,11 @@
 // What limits, pauses and stops do to the requests of a real session: what waits, in which order it goes on, and what never waits. How limits
-// are divided among sessions is in bandwidth/; real processes are in test/integration.
+// are divided among sessions is in volumes/throttle/; real processes are in test/integration.
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
-import type { ThrottleSetting } from '../bandwidth/throttle-messages.ts';
+import type { ThrottleSetting } from '../volumes/throttle/throttle-messages.ts';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 
 const FREE: ThrottleSetting = { rates: null, reportMs: null, halt: null };

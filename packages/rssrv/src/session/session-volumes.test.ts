@@ -10,9 +10,9 @@ import { decodeIdentifyAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Backend } from '../backends/io/backend.ts';
+import type { Backend } from '../storage/io/backend.ts';
 import { validate } from './request.ts';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { SessionVolumes } from './session-volumes.ts';
 import { HeldStorage } from '../testing/raw-client.ts';
 

@@ -10,32 +10,21 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import type { Holder, ListAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
+import type { ListAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { Backend } from '../backends/io/backend.ts';
-import { SessionThrottles } from '../bandwidth/session-throttles.ts';
-import type { ThrottleReport } from '../bandwidth/throttle-messages.ts';
-import { type ChangeGatePorts, ChangeGates } from '../moments/change-gates.ts';
+import type { Backend } from '../storage/io/backend.ts';
+import { SessionThrottles } from '../volumes/throttle/session-throttles.ts';
+import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
+import { type ChangeGatePorts, ChangeGates } from '../snapshots/change-gates.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
-import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
-import { ioctl, type IoctlPorts } from '../ioctls/ioctls.ts';
+import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
+import { ioctl, type IoctlPorts } from './ioctls.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
-import { SessionCounters, type SessionFigures, type VolumeNow } from '../statistics/volume-counters.ts';
+import { SessionCounters, type SessionFigures, type VolumeNow } from '../volumes/statistics/volume-counters.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
-
-export type Grant =
-  | {
-      readonly granted: true;
-      readonly volume: ServedVolume;
-      readonly readonly: boolean;
-      readonly identity: string;
-      readonly incarnation: string;
-      /** The volume's epoch at the time of this grant. */
-      readonly epoch: number;
-    }
-  | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };
+import type { Grant } from '../volumes/holds/grants.ts';
 
 export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
   readonly clock: Clock;

@@ -14,7 +14,7 @@ import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { OP } from '@rsio/protocol/wire/frames';
 import { writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { type Backend, type IoDone, WOULD_WAIT } from '../backends/io/backend.ts';
+import { type Backend, type IoDone, WOULD_WAIT } from '../storage/io/backend.ts';
 import { Session } from './session.ts';
 
 const HANDLE = 1;

@@ -25,7 +25,7 @@
 //   serving --end--> nothing new begins, what waits ends with STALE --idle--> handles flushed and closed --> BYE on every path
 //
 // Rules of docs/PROTOCOL.md: S1, S5 (`fence` closes the dead path before FENCED is sent), S7, S9 (`end`), S11 (revokes.ts), step 1 of a
-// take-over (H2, `revoke`), and of P1 the part of a session (moments/change-gates.ts).
+// take-over (H2, `revoke`), and of P1 the part of a session (snapshots/change-gates.ts).
 //
 // Never done here:
 // - No request is executed a second time, except that a late copy of a READ, LIST or IOCTL that ended with OK is.
@@ -48,8 +48,8 @@ import { SLOTS } from '@rsio/protocol/wire/limits';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import { WOULD_WAIT } from '../backends/io/backend.ts';
-import type { VolumeThrottle } from '../bandwidth/volume-throttle.ts';
+import { WOULD_WAIT } from '../storage/io/backend.ts';
+import type { VolumeThrottle } from '../volumes/throttle/volume-throttle.ts';
 import {
   answerIo,
   answerMessage,
@@ -62,14 +62,14 @@ import {
   type OpenVolume,
   validate,
 } from './request.ts';
-import { heldRequest, type HeldRequestPorts } from '../bandwidth/held-requests.ts';
+import { heldRequest, type HeldRequestPorts } from '../volumes/throttle/held-requests.ts';
 import { ReExecutions, type Run } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
-import type { GrownVolume } from '../backends/io/served-volume.ts';
+import type { GrownVolume } from '../storage/io/served-volume.ts';
 import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
 import { type Admission, PathLog, relieve, ServerPath, type ServerPathEvents } from './server-path.ts';
 import { type ListenerPorts, ListenerRequests } from './session-admin.ts';
-import type { SessionFigures } from '../statistics/volume-counters.ts';
+import type { SessionFigures } from '../volumes/statistics/volume-counters.ts';
 import { type Answered, SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
 export interface SessionPorts extends VolumePorts, ListenerPorts {

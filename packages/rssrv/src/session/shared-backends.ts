@@ -1,8 +1,8 @@
 // Manages the backends of one session. All handles of a volume share a backend, so additional handles need no additional descriptors.
 // Invariant: handles that share a backend belong to the same hold, and to the same incarnation of the same storage.
 
-import type { Backend } from '../backends/io/backend.ts';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { Backend } from '../storage/io/backend.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
 
 interface Shared {
   readonly key: string;

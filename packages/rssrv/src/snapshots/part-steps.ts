@@ -13,7 +13,7 @@ import { cloneAll, type FileCopy } from '../pools/snapshots/file-copy.ts';
 import { PartSnapshots } from '../pools/snapshots/part-snapshots.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import { filesOf, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
-import { withPending } from '../pools/snapshots/snapshot-repair.ts';
+import { withPending } from '../pools/repair/snapshot-repair.ts';
 import { copyOfVolume, type VolumeCopy } from '../pools/snapshots/volume-copy.ts';
 import { SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS, SNAPSHOT_MS_PER_GIB } from './limits.ts';
 import { type FoundSnapshot, snapshotParts, snapshotSources } from './snapshot-rules.ts';

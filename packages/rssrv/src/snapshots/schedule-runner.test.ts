@@ -1,5 +1,5 @@
 // The snapshots of schedules on real files, with a clock of the test: groups, missed periods, failures and what is told of them, snapshots
-// in use, and changes by command meanwhile. What is due when is tested in schedules/plan.test.ts.
+// in use, and changes by command meanwhile. What is due when is tested in pools/schedules/plan.test.ts.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { ChangeQueue } from '../admin/change-queue.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
-import { ReplicaStore } from '../replicas/replica-verbs.ts';
+import { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import { NO_HOLD } from '../testing/plain-clones.ts';
 import { DB, directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';

@@ -10,11 +10,11 @@ import { eventOf } from '../events/event-log.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { SNAPSHOT_GROUP_MAX } from '../pools/snapshots/limits.ts';
-import { planSchedule, type SchedulePlan } from '../schedules/plan.ts';
-import { parseSchedule } from '../schedules/schedule.ts';
+import { planSchedule, type SchedulePlan } from '../pools/schedules/plan.ts';
+import { parseSchedule } from '../pools/schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
-import type { Turn } from '../requests/turn.ts';
+import type { Turn } from '../pools/requests/turn.ts';
 import { type NewSnapshot, snapshotsOf, snapshotText } from './snapshot-rules.ts';
 import type { SnapshotVerbs } from './snapshot-verbs.ts';
 

@@ -27,7 +27,7 @@ import { isUuid, type Layout, type Manifest, partSizes } from '../pools/disk/man
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/snapshots/limits.ts';
 import { countSnapshots } from '../pools/snapshots/owned-bytes.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { checkNoReplica } from '../pools/replicas/replica-rules.ts';
+import { checkNoReplica } from '../pools/replica-rules.ts';
 import {
   filesOf,
   isReadable,

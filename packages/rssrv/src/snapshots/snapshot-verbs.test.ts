@@ -12,7 +12,7 @@ import { PoolScene } from '../testing/pool-scene.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
-import { withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
+import { withSnapshot } from '../pools/repair/snapshot-repair.ts';
 import { type SnapshotName, snapshotsOf } from './snapshot-rules.ts';
 import { WHOLE_TURN } from '../testing/whole-turn.ts';
 

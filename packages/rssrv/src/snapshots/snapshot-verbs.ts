@@ -56,12 +56,11 @@ import type { Pools } from '../pools/pools.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
-import { withMaking, withoutMaking, withoutSnapshot, withPending, withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
+import { withMaking, withoutMaking, withoutSnapshot, withPending, withSnapshot } from '../pools/repair/snapshot-repair.ts';
 import type { VolumeCopy } from '../pools/snapshots/volume-copy.ts';
-import { MOMENT_WAIT_MS } from '../moments/limits.ts';
-import { isDoneBy } from '../requests/request-stamp.ts';
-import type { Turn } from '../requests/turn.ts';
-import { SNAPSHOT_CHANGE_MS } from './limits.ts';
+import { MOMENT_WAIT_MS, SNAPSHOT_CHANGE_MS } from './limits.ts';
+import { isDoneBy } from '../pools/requests/request-stamp.ts';
+import type { Turn } from '../pools/requests/turn.ts';
 import { limitMs, type OpenCopy, PartSteps } from './part-steps.ts';
 import {
   decideClone,

@@ -1,19 +1,19 @@
 // Helpers for the tests of backends: a temporary directory, a volume, ports, and promises in place of callbacks. Each test removes its own
 // temporary directory.
 
-import { STORAGE_THREADS } from '../workers/limits.ts';
-import { ThreadShares } from '../backends/io/thread-shares.ts';
+import { STORAGE_THREADS } from '../server/workers/limits.ts';
+import { ThreadShares } from '../storage/io/thread-shares.ts';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
-import { systemDropPages } from '../backends/io/drop-pages.ts';
-import type { Backend } from '../backends/io/backend.ts';
-import type { BackendPorts } from '../backends/files/backend-ports.ts';
-import { RangeHelper, type RangeHelperPorts } from '../backends/ranges/range-helper.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import { systemDropPages } from '../storage/io/drop-pages.ts';
+import type { Backend } from '../storage/io/backend.ts';
+import type { BackendPorts } from '../storage/files/backend-ports.ts';
+import { RangeHelper, type RangeHelperPorts } from '../storage/files/range-helper.ts';
 
 export function temporaryDirectory(): string {
   return fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));

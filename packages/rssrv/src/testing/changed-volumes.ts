@@ -10,7 +10,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, expect } from 'vitest';
-import type { FileSystem } from '../sys/file-system.ts';
+import type { FileSystem } from '../machine/file-system.ts';
 import { volumeConfig } from './volume-config.ts';
 import type { VolumeChange } from '../volumes/volume-change.ts';
 import { volumeChanges } from '../volumes/volume-plan.ts';

@@ -3,7 +3,7 @@
 
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from './backend-scene.ts';
-import type { ClientIdentity } from '../channel/channel.ts';
+import type { ClientIdentity } from '../volumes/holds/grants.ts';
 
 export const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
 export const VOLUME = servedVolume({ name: 'oracle', id: 'id' });

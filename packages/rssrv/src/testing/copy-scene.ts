@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { JobView } from '@rsio/common/control/server/views';
-import { JobService, type JobServicePorts } from '../job-orders/job-service.ts';
+import { JobService, type JobServicePorts } from '../jobs/orders/job-service.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { COMPARED_CONTENT } from './move-scene.ts';
 import type { PoolScene } from './pool-scene.ts';

@@ -1,8 +1,8 @@
 // Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. The tests of take-overs replace only the functions of the
 // steps that must fail.
 
-import type { GrantPorts } from '../holds/holds.ts';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
+import type { GrantPorts } from '../volumes/holds/holds.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
 
 export function unhinderedPorts(volume: ServedVolume): GrantPorts {
   return {

@@ -5,12 +5,12 @@
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { IoDone } from '../backends/io/backend.ts';
-import { WOULD_WAIT } from '../backends/io/backend.ts';
-import { ForwardingBackend } from '../backends/io/forwarding-backend.ts';
-import { NullBackend } from '../backends/null-backend.ts';
-import { IntentBackend } from '../replicas/intent-backend.ts';
-import { MapWriter, readMap } from '../replicas/map-writer.ts';
+import type { IoDone } from '../storage/io/backend.ts';
+import { WOULD_WAIT } from '../storage/io/backend.ts';
+import { ForwardingBackend } from '../storage/io/forwarding-backend.ts';
+import { NullBackend } from '../storage/null-backend.ts';
+import { IntentBackend } from '../mirrors/intent-backend.ts';
+import { MapWriter, readMap } from '../mirrors/map-writer.ts';
 import { SimulatedMapDisk } from './map-disk.ts';
 
 export const IDENTITY = 'a'.repeat(32);

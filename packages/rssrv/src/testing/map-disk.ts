@@ -1,7 +1,7 @@
 // A simulated file of an intent map for tests: what is in the cache of the kernel, and what is on the disk. A crash of the machine keeps any
 // mixture of the sectors that were written since the last sync. A sync that fails drops pages and forgets them, as Linux does.
 
-import type { MapDisk } from '../replicas/map-writer.ts';
+import type { MapDisk } from '../mirrors/map-writer.ts';
 
 const SECTOR_BYTES = 512;
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { ImageVerbs } from '../images/image-verbs.ts';
+import { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { CreateRequest } from '../pools/catalogue.ts';
 import type { Allocate, Reflink } from '../pools/disk/data-file.ts';

@@ -11,14 +11,14 @@ import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header } from '@rsio/protocol/wire/header';
 import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import type { Backend, IoDone } from '../backends/io/backend.ts';
-import { WOULD_WAIT } from '../backends/io/backend.ts';
-import type { ThrottleReport } from '../bandwidth/throttle-messages.ts';
-import type { CloneRequest } from '../moments/hold-messages.ts';
+import type { Backend, IoDone } from '../storage/io/backend.ts';
+import { WOULD_WAIT } from '../storage/io/backend.ts';
+import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
+import type { CloneRequest } from '../snapshots/hold-messages.ts';
 import { Session } from '../session/session.ts';
 import type { AdminPorts } from '../session/session-admin.ts';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
-import type { VotePorts } from '../voters/session-votes.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import type { VotePorts } from '../mirrors/session-votes.ts';
 
 export interface Tag {
   readonly slot: number;

@@ -6,8 +6,8 @@ import { systemClock } from '@rsio/common/lib/clock';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
-import { withSnapshot } from '../pools/snapshots/snapshot-repair.ts';
-import { ServedSnapshots } from '../snapshot-reads/served-snapshots.ts';
+import { withSnapshot } from '../pools/repair/snapshot-repair.ts';
+import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
 import { scenes } from './pool-directory.ts';
 import { PoolScene } from './pool-scene.ts';
 

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { LayoutMap } from '../backends/layout/layout-map.ts';
+import { LayoutMap } from '../storage/files/layout-map.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import { type Manifest, otherParts, partSizes } from '../pools/disk/manifest.ts';
 import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';

@@ -5,8 +5,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import type { ServedLayout, ServedVolume } from '../backends/io/served-volume.ts';
-import { storageName } from '../backends/files/storage-identity.ts';
+import type { ServedLayout, ServedVolume } from '../storage/io/served-volume.ts';
+import { storageName } from '../storage/files/storage-identity.ts';
 
 export interface Storage {
   readonly volume: ServerVolumeConfig;

@@ -4,8 +4,8 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RsError } from '@rsio/common/lib/errors';
-import type { LockOutcome, LockRequest, takeLocks } from '../locks/file-locks.ts';
-import { markHolders, markName } from '../locks/mark-holders.ts';
+import type { LockOutcome, LockRequest, takeLocks } from '../storage/locks/file-locks.ts';
+import { markHolders, markName } from '../storage/locks/mark-holders.ts';
 import type { Storage } from './open-storage.ts';
 import { unlockedError } from './volume-failures.ts';
 import { volumeError } from './volume-storage.ts';

@@ -7,8 +7,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../sys/limits.ts';
-import { helperFile } from '../sys/helper-files.ts';
+import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../machine/limits.ts';
+import { helperFile } from '../machine/helper-files.ts';
 
 export interface StorageSyncEvents {
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */

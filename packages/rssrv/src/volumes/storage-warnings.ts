@@ -4,7 +4,7 @@
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { FileSystem, FileSystemOf } from '../sys/file-system.ts';
+import type { FileSystem, FileSystemOf } from '../machine/file-system.ts';
 
 /** Finds the kind of file system of volumes. Asks once for each pool, because the volumes of a pool are on one file system. */
 export class FileSystems {

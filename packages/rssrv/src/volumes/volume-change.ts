@@ -8,9 +8,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
-import type { GrownVolume, ServedVolume } from '../backends/io/served-volume.ts';
-import { takeLocks } from '../locks/file-locks.ts';
-import { OPENED_AT_ONCE_MAX } from '../sys/limits.ts';
+import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
+import { takeLocks } from '../storage/locks/file-locks.ts';
+import { OPENED_AT_ONCE_MAX } from '../machine/limits.ts';
 import { FileSystems, storageWarnings } from './storage-warnings.ts';
 import {
   changedUnderHolders,

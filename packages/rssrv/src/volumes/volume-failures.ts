@@ -6,8 +6,8 @@
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { RsError } from '@rsio/common/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
-import { isSameStamp } from '../backends/files/storage-identity.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import { isSameStamp } from '../storage/files/storage-identity.ts';
 import type { VolumeFacts } from './volume-ids.ts';
 import { heldBy } from './volume-plan.ts';
 import { volumeError } from './volume-storage.ts';

@@ -9,7 +9,7 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isSameStamp, storageStamp } from '../backends/files/storage-identity.ts';
+import { isSameStamp, storageStamp } from '../storage/files/storage-identity.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';

@@ -3,10 +3,10 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import type { ServedVolume } from '../backends/io/served-volume.ts';
-import { syncUnsynced } from '../backends/faults/unsynced-log.ts';
-import { takeLocks } from '../locks/file-locks.ts';
-import { MarkWatch } from '../locks/mark-watch.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import { syncUnsynced } from '../storage/faults/unsynced-log.ts';
+import { takeLocks } from '../storage/locks/file-locks.ts';
+import { MarkWatch } from '../storage/locks/mark-watch.ts';
 import { handlesOf, servedFile, singleFiles } from './open-storage.ts';
 import { StorageSyncs, type SyncKind } from './storage-syncs.ts';
 import { VolumeChange } from './volume-change.ts';

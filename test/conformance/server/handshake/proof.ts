@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { FAILED_PROOFS_AT_ONCE, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { DEAD_PATHS_NAMED_MAX, SESSION_ID_BYTES, SHORT_TEXT_MAX_CHARS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
-import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/listener/limits';
+import { UNPROVEN_PER_ADDRESS_MAX } from '@rsio/rssrv/server/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { asBytes, frameBytes, RawClient, type RawIdentity } from '../../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../../base/case.ts';

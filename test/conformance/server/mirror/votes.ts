@@ -1,5 +1,5 @@
 // VOTE: the record of a mirror at a voter, from its founding to its end. Each case founds a mirror of its own, and dismisses it at the end, so
-// that the server keeps no records. What a restart of the server leaves is tested in rssrv's voters/.
+// that the server keeps no records. What a restart of the server leaves is tested in rssrv's mirrors/voters.test.ts.
 
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';

@@ -3,10 +3,10 @@
 
 import type { Log } from '@rsio/common/log/log';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { VolumeUses } from '@rsio/rssrv/holds/volume-uses';
-import { SessionGuard } from '@rsio/rssrv/channel/session-guard';
-import { parsedMessage } from '@rsio/rssrv/channel/worker-guards';
-import { workerRecord } from '@rsio/rssrv/channel/worker-lines';
+import { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
+import { SessionGuard } from '@rsio/rssrv/session/channel/session-guard';
+import { parsedMessage } from '@rsio/rssrv/session/channel/worker-guards';
+import { workerRecord } from '@rsio/rssrv/session/channel/worker-lines';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { mutated } from '../../makers/mutator.ts';
 

@@ -11,7 +11,7 @@ import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transp
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import { ProbeSession } from '@rsio/rssrv/probes/probe-session';
+import { ProbeSession } from '@rsio/rssrv/session/probe-session';
 import { anyFrame, dataOf, frameBytes } from '../../makers/frame-maker.ts';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { HostileEnd } from '../../fixtures/hostile-end.ts';

@@ -14,7 +14,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Session } from '@rsio/rssrv/session/session';
-import type { Grant } from '@rsio/rssrv/session/session-volumes';
+import type { Grant } from '@rsio/rssrv/volumes/holds/grants';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { HeldBackends } from '../../fixtures/held-backend.ts';
 import { HostileEnd } from '../../fixtures/hostile-end.ts';

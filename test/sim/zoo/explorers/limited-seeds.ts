@@ -1,8 +1,8 @@
 // Ordinary seeds of the simulator in which each session has a limit on each of its volumes, and some volumes are paused for a while when they are
 // opened. Faults, users and the oracle are those of the simulator. Invariant: nothing is drawn for the limits, so that a seed stays the same.
 
-import { SessionThrottles } from '@rsio/rssrv/bandwidth/session-throttles';
-import type { ThrottledHandle } from '@rsio/rssrv/bandwidth/volume-throttle';
+import { SessionThrottles } from '@rsio/rssrv/volumes/throttle/session-throttles';
+import type { ThrottledHandle } from '@rsio/rssrv/volumes/throttle/volume-throttle';
 import { override } from '../../base/override.ts';
 import { runSeed } from '../../runner/run-seed.ts';
 

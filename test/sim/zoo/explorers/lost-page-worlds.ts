@@ -4,7 +4,7 @@
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { FlushGate } from '@rsio/rssrv/backends/io/flush-gate';
+import { FlushGate } from '@rsio/rssrv/storage/io/flush-gate';
 import { SimCache } from '../../storage/sim-cache.ts';
 
 const [STEPS, SECTORS] = [60, 8];

@@ -4,8 +4,8 @@
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { ReplicaFence, type ReplicaFencePorts } from '@rsio/rssrv/mirrors/replica-fence';
-import { IntentMap } from '@rsio/rssrv/replicas/intent-map';
-import { MapWriter } from '@rsio/rssrv/replicas/map-writer';
+import { IntentMap } from '@rsio/rssrv/mirrors/intent-map';
+import { MapWriter } from '@rsio/rssrv/mirrors/map-writer';
 import type { OwnReplica } from '@rsio/rssrv/mirrors/own-replicas';
 import { override } from '../../base/override.ts';
 import type { Mutant, PrivateAs } from '../mutants/mutant.ts';

@@ -2,9 +2,9 @@
 // configs without a promise. The zoo runs them.
 
 import type { Term, VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import type { VoteReply, VoteRequest } from '@rsio/rssrv/voters/session-votes';
-import { newRecord, type VoterRecord } from '@rsio/rssrv/voters/voter-rules';
-import { Voters, type VotingClient } from '@rsio/rssrv/voters/voters';
+import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';
+import { newRecord, type VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';
+import { Voters, type VotingClient } from '@rsio/rssrv/mirrors/voters';
 import { override } from '../../base/override.ts';
 import { type Mutant, type PrivateAs } from '../mutants/mutant.ts';
 

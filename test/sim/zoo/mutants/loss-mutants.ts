@@ -3,8 +3,8 @@
 // them.
 
 import { STATUS } from '@rsio/protocol/wire/status';
-import { FlushGate } from '@rsio/rssrv/backends/io/flush-gate';
-import type { IoDone } from '@rsio/rssrv/backends/io/backend';
+import { FlushGate } from '@rsio/rssrv/storage/io/flush-gate';
+import type { IoDone } from '@rsio/rssrv/storage/io/backend';
 import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 import { override } from '../../base/override.ts';
 import { SimServer, type ServerPorts } from '../../machines/sim-server.ts';

@@ -12,9 +12,8 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import type { OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
-import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
-import type { Grant } from '@rsio/rssrv/session/session-volumes';
+import type { ClientIdentity, Grant } from '@rsio/rssrv/volumes/holds/grants';
+import { type GrantPorts, Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { override, overrideGetter } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from './mutant.ts';
 

@@ -7,12 +7,11 @@ import { Encoder } from '@rsio/protocol/wire/encoder';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Backend } from '@rsio/rssrv/backends/io/backend';
+import type { Backend } from '@rsio/rssrv/storage/io/backend';
 import { type OpenVolume, execute } from '@rsio/rssrv/session/request';
 import { ReExecutions } from '@rsio/rssrv/session/re-executions';
-import type { Admission } from '@rsio/rssrv/session/server-path';
+import type { Admission, ServerPath } from '@rsio/rssrv/session/server-path';
 import { Session, type SessionPorts } from '@rsio/rssrv/session/session';
-import type { ServerPath } from '@rsio/rssrv/session/server-path';
 import { override } from '../../base/override.ts';
 import { all, lettingStrayAnswersPass, type Mutant, type PrivateAs } from './mutant.ts';
 

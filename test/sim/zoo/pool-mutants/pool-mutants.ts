@@ -4,14 +4,14 @@
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { type GrantPorts, Holds } from '@rsio/rssrv/holds/holds';
-import { ConfigInForce } from '@rsio/rssrv/listener/config-in-force';
+import { type GrantPorts, Holds } from '@rsio/rssrv/volumes/holds/holds';
+import { ConfigInForce } from '@rsio/rssrv/server/config-in-force';
 import type { Found, PoolState } from '@rsio/rssrv/pools/catalogue';
 import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';
 import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
-import { type Grant, SessionVolumes } from '@rsio/rssrv/session/session-volumes';
+import { SessionVolumes } from '@rsio/rssrv/session/session-volumes';
+import type { Grant, ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
 import type { VolumeStanding } from '@rsio/rssrv/volumes/volume-plan';
-import type { ClientIdentity } from '@rsio/rssrv/channel/channel';
 import { override } from '../../base/override.ts';
 import { SimVolume } from '../../machines/sim-volume.ts';
 import { SimDisk } from '../../storage/sim-disk.ts';

@@ -6,9 +6,9 @@ import { Attachments } from '@rsio/rsiod/attachments/attachments';
 import type { PoolState } from '@rsio/rssrv/pools/catalogue';
 import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
 import type { SnapshotRecord } from '@rsio/rssrv/pools/snapshots/snapshot-record';
-import { ServedSnapshots, type SnapshotFile } from '@rsio/rssrv/snapshot-reads/served-snapshots';
-import { SnapshotAnswers } from '@rsio/rssrv/snapshot-reads/snapshot-answers';
-import type { SnapshotReply } from '@rsio/rssrv/snapshot-reads/snapshot-asks';
+import { ServedSnapshots, type SnapshotFile } from '@rsio/rssrv/snapshots/reads/served-snapshots';
+import { SnapshotAnswers } from '@rsio/rssrv/snapshots/reads/snapshot-answers';
+import type { SnapshotReply } from '@rsio/rssrv/snapshots/reads/snapshot-asks';
 import { override } from '../../base/override.ts';
 import type { Mutant, PrivateAs } from '../mutants/mutant.ts';
 

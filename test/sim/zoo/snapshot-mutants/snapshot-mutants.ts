@@ -4,11 +4,11 @@
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import type { Status } from '@rsio/protocol/wire/status';
-import { Holds } from '@rsio/rssrv/holds/holds';
-import { ChangeGates, type GatedHandle, VolumeGate } from '@rsio/rssrv/moments/change-gates';
-import type { GuardedVolume } from '@rsio/rssrv/moments/hold-messages';
-import { MomentPlan, type Order } from '@rsio/rssrv/moments/moment-plan';
-import { Moments } from '@rsio/rssrv/moments/moments';
+import { Holds } from '@rsio/rssrv/volumes/holds/holds';
+import { ChangeGates, type GatedHandle, VolumeGate } from '@rsio/rssrv/snapshots/change-gates';
+import type { GuardedVolume } from '@rsio/rssrv/snapshots/hold-messages';
+import { MomentPlan, type Order } from '@rsio/rssrv/snapshots/moment-plan';
+import { Moments } from '@rsio/rssrv/snapshots/moments';
 import type { ChunkedCopy } from '@rsio/rssrv/pools/snapshots/moment';
 import { override } from '../../base/override.ts';
 import type { Mutant, PrivateAs } from '../mutants/mutant.ts';

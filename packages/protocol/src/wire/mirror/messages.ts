@@ -1,5 +1,5 @@
 // Defines the fields of VOTE, by which clients claim mirrors and keep the records of their voters, and of the ioctls of replicas
-// (docs/PROTOCOL.md, Mirrors). codec.ts encodes and decodes them. The rules of a voter are in rssrv's voters/.
+// (docs/PROTOCOL.md, Mirrors). codec.ts encodes and decodes them. The rules of a voter are in rssrv's mirrors/voter-rules.ts.
 
 /** The kinds of VOTE, in the field aux of the header. */
 export const VOTE = {

@@ -1,5 +1,5 @@
 // Making a mirror on scripted servers: what voters and volumes have afterwards; each step failing at each server, with the step executed or
-// not; and the same command again after everything stopped at any step. The voter itself is tested in rssrv's voters/.
+// not; and the same command again after everything stopped at any step. The voter itself is tested in rssrv's mirrors/voters.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';

@@ -4,7 +4,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
-import { storageStamp } from '../../backends/files/storage-identity.ts';
+import { storageStamp } from '../../storage/files/storage-identity.ts';
 
 const { O_RDWR, O_CREAT, O_EXCL } = constants;
 const DATA_MODE = 0o600;

@@ -1,5 +1,5 @@
-// Bounds of rssrv's pools/disk folder: files and folders in a pool. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of rssrv's pools/disk/ folder: files and folders in a pool, space that a pool keeps for changes that free space.
+// Units are in the names. src/limits.ts asserts that they agree with the bounds of other folders.
 
 /** Files that a `concat` or `stripe` volume consists of. */
 export const PARTS_MAX = 16;
@@ -17,3 +17,12 @@ export const POOL_FINDINGS_MAX = 100;
 export const ALLOCATE_MS_PER_GIB = 10_000;
 export const ALLOCATE_MIN_MS = 10_000;
 export const ALLOCATE_MAX_MS = 300_000;
+
+// Spare files.
+
+/** Changes on a full file system, such as removals, before one of them has freed space. */
+export const SPARE_FILES = 8;
+/** A manifest with up to some hundred names of clients fits. */
+export const SPARE_BYTES = 64 * 1024;
+/** Spare files are made while at least this is free, so that they never take the last space. */
+export const SPARE_ROOM_BYTES = 4 * 1024 * 1024;

@@ -17,8 +17,8 @@ import {
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { isName } from '@rsio/common/lib/units';
-import { isScheduleText } from '../../schedules/schedule.ts';
-import { stripePartBytes } from '../../backends/layout/layout-map.ts';
+import { isScheduleText } from '../schedules/schedule.ts';
+import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
 
 /**
@@ -106,7 +106,7 @@ export interface ImageRelation {
   readonly base?: ImageBase;
 }
 
-/** Makes a volume a replica of a mirror. Its intent map is beside it (replicas/map-file.ts). */
+/** Makes a volume a replica of a mirror. Its intent map is beside it (mirrors/map-file.ts). */
 export interface ReplicaMark {
   /** Id of the mirror. */
   readonly mirror: string;
@@ -131,7 +131,7 @@ export interface Manifest {
   /** Clients that may take the volume over; null for all clients that may attach it. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** Schedule of its snapshots in its canonical form (schedules/schedule.ts); absent if it has none. */
+  /** Schedule of its snapshots in its canonical form (pools/schedules/schedule.ts); absent if it has none. */
   readonly schedule?: string;
   /** Limits of its I/O; absent if it has none. An older rssrv forgets them. */
   readonly limits?: IoLimits;

@@ -38,7 +38,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { createData, extendData, type PoolFilesPorts, writeNew } from './data-file.ts';
 import { type Manifest, partSizes, type PoolIdentity, printIdentity, printManifest, printRemoval, type Removal } from './manifest.ts';
 import { PartFiles } from './part-files.ts';
-import { SpareFiles } from '../spare/spare-files.ts';
+import { SpareFiles } from './spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 
 const FOLDER_MODE = 0o700;

@@ -4,8 +4,8 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import { LOCK_HELPER_TIMEOUT_MS } from '../../sys/limits.ts';
-import type { takeLocks } from '../../locks/file-locks.ts';
+import { LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
+import type { takeLocks } from '../../storage/locks/file-locks.ts';
 import { poolPaths } from './pool-paths.ts';
 
 /** Locks pool.json. The lock lasts until the handle is closed or the process exits. */

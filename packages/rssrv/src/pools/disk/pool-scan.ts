@@ -22,7 +22,7 @@ import {
   type Removal,
 } from './manifest.ts';
 import { deleteContent } from './pool-files.ts';
-import { SPARE_FOLDER } from '../spare/spare-files.ts';
+import { SPARE_FOLDER } from './spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 import { settleRollback } from './rollback-repair.ts';
 

@@ -1,11 +1,11 @@
 // Finishes or undoes a rollback or refresh that a stop has interrupted. The manifest decides: it has the stamp of the data file that belongs
-// to it. A new file that waits for another image to decide stays (images/image-repair.ts). Invariant: if neither the present data file nor
+// to it. A new file that waits for another image to decide stays (pools/repair/image-repair.ts). Invariant: if neither the present data file nor
 // the new one has the stamp, both stay, and the volume is not served.
 
 import { rename, rm, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { isSameStamp, storageStamp } from '../../backends/files/storage-identity.ts';
+import { isSameStamp, storageStamp } from '../../storage/files/storage-identity.ts';
 import type { Manifest } from './manifest.ts';
 import { poolPaths } from './pool-paths.ts';
 

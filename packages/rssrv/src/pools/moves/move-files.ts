@@ -6,7 +6,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName } from '@rsio/common/lib/errors';
-import { storageStamp } from '../../backends/files/storage-identity.ts';
+import { storageStamp } from '../../storage/files/storage-identity.ts';
 import { createData, type Reflink, writeNew } from '../disk/data-file.ts';
 import { type Manifest, printManifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';

@@ -1,7 +1,7 @@
 // Lays a volume out over several files, and extends it. Pure: catalogue.ts checks rights, and whether the pools have room. Invariants: the sizes of the files of a
 // `concat` add up to the size of the volume; no file gets more than its pool can take; each file has at least one unit.
 
-import { stripePartBytes } from '../../backends/layout/layout-map.ts';
+import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { printSize } from '@rsio/common/lib/units';

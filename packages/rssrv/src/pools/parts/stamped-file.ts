@@ -2,7 +2,7 @@
 // Invariant: a file that cannot be inspected has no stamp.
 
 import { stat } from 'node:fs/promises';
-import { storageStamp } from '../../backends/files/storage-identity.ts';
+import { storageStamp } from '../../storage/files/storage-identity.ts';
 
 /** Returns the index of the first of these files that has the stamp, or null. */
 export async function stampedFile(paths: readonly (string | null)[], stamp: string): Promise<number | null> {

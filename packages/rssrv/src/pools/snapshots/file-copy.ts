@@ -4,7 +4,7 @@
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { storageStamp } from '../../backends/files/storage-identity.ts';
+import { storageStamp } from '../../storage/files/storage-identity.ts';
 import type { RangeCalls, Reflink } from '../disk/data-file.ts';
 import {
   CHUNK_EXTENTS_MAX,

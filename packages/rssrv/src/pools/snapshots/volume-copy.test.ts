@@ -4,7 +4,7 @@
 import { expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LayoutMap, stripePartBytes } from '../../backends/layout/layout-map.ts';
+import { LayoutMap, stripePartBytes } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../disk/manifest.ts';
 import type { FileCopy } from './file-copy.ts';
 import { CHUNKS_MAX } from './limits.ts';

@@ -3,7 +3,7 @@
 // after the other in each file.
 
 import { assert } from '@rsio/common/lib/assert';
-import { LayoutMap } from '../../backends/layout/layout-map.ts';
+import { LayoutMap } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../disk/manifest.ts';
 import type { FileCopy } from './file-copy.ts';
 import { CHUNKS_MAX } from './limits.ts';

@@ -1,0 +1,28 @@
+// Counts the events of the server, and those among them that somebody should hear of. The events themselves are in
+// events/. Invariant: counts never decrease while rssrv runs.
+
+import { KindCounts } from '@rsio/common/metrics/kind-counts';
+import type { Change } from '@rsio/common/events/event-history';
+
+const KINDS = ['client', 'volume', 'pool', 'mirror', 'address', 'configuration'] as const;
+/** How an event shows the holder of a volume (volumes/holds/). */
+const HELD = 'held by ';
+const NEW_INCARNATION = 'new incarnation';
+
+export class EventCounts {
+  /** Volumes that were taken over. */
+  takeOvers = 0;
+  /** Volumes whose storage has begun a new incarnation. */
+  incarnations = 0;
+  private readonly kinds = new KindCounts(KINDS);
+
+  note({ object, from, to }: Pick<Change, 'object' | 'from' | 'to'>): void {
+    this.kinds.note(object);
+    if (from.startsWith(HELD) && to.startsWith(HELD)) this.takeOvers++;
+    if (to === NEW_INCARNATION) this.incarnations++;
+  }
+
+  get byKind(): ReadonlyMap<string, number> {
+    return this.kinds.byKind;
+  }
+}

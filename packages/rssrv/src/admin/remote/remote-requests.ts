@@ -1,0 +1,211 @@
+// Executes the ADMIN requests of clients with the rights that they have at that moment. Invariants: rights are checked when a request
+// arrives, and again when it begins; a client that floods the server waits, and delays no other client, no I/O and no local program; a
+// refusal names the right that is missing.
+
+import { CLIENT_ROLES, type ClientRights, type ClientRole } from '@rsio/common/config/schema/types';
+import { checkedParams } from '@rsio/common/control/control-server';
+import type { ControlMethod } from '@rsio/common/control/method-table';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { ADMIN_ANSWER_MAX_BYTES } from '@rsio/protocol/wire/limits';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type Asker, checkRole, clientAsker } from '../../pools/asker.ts';
+import type { Waiter } from '../../pools/requests/requests.ts';
+import { type AdminReply, type AdminRequest, errorText } from '../../session/session-admin.ts';
+import { ClientPace, ReadTurns } from './client-pace.ts';
+import { REMOTE_REQUESTS_MAX } from './limits.ts';
+import { LongAnswers, type Part } from './long-answers.ts';
+import { visibleResult } from './visible.ts';
+import { visibleError } from './visible-errors.ts';
+
+/** The session of the client that asks. */
+export interface AskingSession {
+  readonly id: string;
+  readonly node: string;
+  /** False if the session has been told to end. */
+  isThere(): boolean;
+}
+
+export interface RemotePorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'error'>;
+  /** The clients and rights in force. */
+  config(): { readonly clients: readonly { readonly name: string }[]; readonly rights: readonly ClientRights[] };
+  /**
+   * Executes a method with checked parameters. `id` is null for a method that changes nothing. A change that is not executed yet calls
+   * `check` of the asker now, and again when it begins.
+   */
+  execute(method: ServerMethodName, params: object, asker: RemoteAsker, id: string | null, waiter: Waiter): Promise<unknown>;
+}
+
+/** An asker whose rights are those in force at each moment. */
+export interface RemoteAsker extends Asker {
+  /** Throws E_RIGHTS or E_AUTH if the client may not call this method now. */
+  check(method: ServerMethodName): void;
+}
+
+export class RemoteRequests {
+  private readonly ports: RemotePorts;
+  private readonly answers: LongAnswers;
+  private readonly turns = new ReadTurns();
+  /** Node -> its pace, which a new session does not renew. */
+  private readonly paces = new Map<string, ClientPace>();
+  private inProgress = 0;
+  private isClosed = false;
+
+  constructor(ports: RemotePorts) {
+    this.ports = ports;
+    this.answers = new LongAnswers(ports.clock);
+  }
+
+  /** Number of clients whose pace is known. */
+  get pacesKept(): number {
+    return this.paces.size;
+  }
+
+  /** Answers a request of a session. Never rejects. */
+  async answer(session: AskingSession, request: AdminRequest): Promise<AdminReply> {
+    if (this.inProgress >= REMOTE_REQUESTS_MAX) return this.whole(session, errorText(tooMany()));
+    this.inProgress++;
+    try {
+      await this.paceOf(session).request();
+      if (this.isClosed) return { adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The server is shutting down' };
+      if (!session.isThere()) return { adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The session has ended' };
+      if (request.what === 'admin-call') return this.whole(session, await this.call(session, request));
+      const part = this.answers.rest(session.id, request.answer, request.offset);
+      return part === null ? { adminStatus: STATUS.STALE, sentence: 'The server does not have this answer any more' } : reply(part);
+    } finally {
+      this.inProgress--;
+    }
+  }
+
+  /** Forgets what is kept for a session, and the paces of clients that count no more. */
+  sessionEnded(id: string): void {
+    for (const [node, pace] of this.paces) if (pace.isIdle) this.paces.delete(node);
+    this.answers.sessionEnded(id);
+  }
+
+  /** From now on, requests are refused, also those that wait and have not begun. Their clients ask the next server process. */
+  close(): void {
+    this.isClosed = true;
+    this.answers.close();
+  }
+
+  private whole(session: AskingSession, text: string): AdminReply {
+    // An answer that is ready after the end of its session would be kept for nobody.
+    if (this.isClosed || !session.isThere()) return { adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The session has ended' };
+    return reply(this.answers.begin(session.id, Buffer.from(text)));
+  }
+
+  /** Returns the text of the answer. */
+  private async call(session: AskingSession, { id, method, params, withinMs }: AdminRequest & { what: 'admin-call' }): Promise<string> {
+    try {
+      const untilMs = this.ports.clock.monotonicMs() + withinMs;
+      const waiter: Waiter = { untilMs, isThere: () => !this.isClosed && session.isThere() };
+      const result = await this.execute(session, method, parse(params), id, waiter);
+      const text = JSON.stringify({ result });
+      const bytes = Buffer.byteLength(text);
+      if (bytes <= ADMIN_ANSWER_MAX_BYTES) return text;
+      throw new RsError('E_LIMIT', `Answer to ${method} has ${bytes} bytes, more than ${ADMIN_ANSWER_MAX_BYTES}: ask for less`);
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      if (error.kind === 'internal') this.ports.log.error(`Request ${method} of node ${session.node} failed: ${error.message}`);
+      return errorText(
+        visibleError(
+          error,
+          remoteAsker(session.node, () => this.ports.config()),
+        ),
+      );
+    }
+  }
+
+  private async execute(session: AskingSession, name: string, given: unknown, id: string, waiter: Waiter): Promise<unknown> {
+    const { ports } = this;
+    const asker = remoteAsker(session.node, () => ports.config());
+    const method = methodNamed(name, asker);
+    const entry: ControlMethod = SERVER_METHODS[method];
+    const isChange = Object.hasOwn(entry.params, 'request');
+    // A change that was executed before is answered as before, whatever rights the client has now.
+    if (!isChange) asker.check(method);
+    const params = checkedParams(method, entry.params, given);
+    const execute = (requestId: string | null): Promise<unknown> => ports.execute(method, params, asker, requestId, waiter);
+    const read = async (): Promise<unknown> => {
+      // The rights may have changed while the request waited, and the client may have gone.
+      asker.check(method);
+      if (!waiter.isThere()) throw new RsError('E_NO_SESSION', 'The session has ended');
+      return execute(null);
+    };
+    const result = isChange ? await execute(id) : await this.paceOf(session).read(read);
+    return visibleResult(method, result, asker);
+  }
+
+  private paceOf({ node }: AskingSession): ClientPace {
+    let pace = this.paces.get(node);
+    if (pace === undefined) {
+      pace = new ClientPace(this.ports.clock, this.turns);
+      this.paces.set(node, pace);
+    }
+    return pace;
+  }
+}
+
+function remoteAsker(node: string, config: RemotePorts['config']): RemoteAsker {
+  const now = (): Asker => clientAsker(node, config().rights);
+  return {
+    node,
+    get role() {
+      return now().role;
+    },
+    get pools() {
+      return now().pools;
+    },
+    get limitBytes() {
+      return now().limitBytes;
+    },
+    check(method) {
+      const needed = SERVER_METHODS[method].remote;
+      if (!config().clients.some(({ name }) => name === node))
+        throw new RsError('E_AUTH', `Node ${node} was removed from the clients of this server`);
+      if (needed === null) throw new RsError('E_RIGHTS', `${method} is only for programs on the server itself: use rsadm there`);
+      checkRole(this, needed, words(method));
+    },
+  };
+}
+
+/** Throws E_USAGE for a method that does not exist. */
+function methodNamed(name: string, { role }: Asker): ServerMethodName {
+  if (Object.hasOwn(SERVER_METHODS, name)) return name as ServerMethodName;
+  const known = Object.entries(SERVER_METHODS).filter(([, { remote }]) => remote !== null && isAtLeast(role, remote));
+  throw new RsError('E_USAGE', `Unknown method ${quoteText(name)}: known are ${known.map(([method]) => method).join(', ')}`, {
+    unknown: name,
+  });
+}
+
+function isAtLeast(role: ClientRole, needed: ClientRole): boolean {
+  return CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
+}
+
+/** `volume-create` -> `create volumes`, for a refusal. */
+function words(method: string): string {
+  const [subject = '', verb] = method.split('-');
+  return verb === undefined ? `use ${subject}` : `${verb} ${subject}s`;
+}
+
+function parse(params: string): unknown {
+  try {
+    return JSON.parse(params);
+  } catch {
+    throw new RsError('E_USAGE', 'The parameters are not JSON: send an object');
+  }
+}
+
+function reply({ answer, totalBytes, part }: Part): AdminReply {
+  return { answer, totalBytes, part: part.toString('base64') };
+}
+
+function tooMany(): RsError {
+  return new RsError('E_LIMIT', `${REMOTE_REQUESTS_MAX} requests of clients are already in progress: try again later`);
+}

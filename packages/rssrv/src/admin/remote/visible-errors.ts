@@ -1,0 +1,46 @@
+// What a client may see of an error. Pure. Invariant: only a client with the right admin sees paths on the server, why a pool cannot be used,
+// and what others have asked for; the code of an error, and whether its outcome is known, are the same for all.
+
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import { type Asker, mayUsePool } from '../../pools/asker.ts';
+import { ADMINISTRATOR_SEES, clientText, hasPath } from '../../pools/requests/client-text.ts';
+
+/** Facts that name what the client has named itself. Numbers and flags are facts about its own volumes, too. */
+const OWN_FACTS: ReadonlySet<string> = new Set(['volume', 'snapshot', 'job', 'method', 'parameter', 'unknown', 'role', 'needed', 'errno']);
+const SENTENCES: { readonly [C in ErrorCode]?: string } = {
+  E_UNKNOWN_POOL: 'There is no such pool for this client: pool list shows its pools',
+  E_BUSY: 'The server has something else to do with this volume',
+  E_VOLUME: 'The volume cannot be used now',
+};
+const OTHERWISE = 'The server could not do it';
+
+/** Returns the error as this asker may see it. */
+export function visibleError(error: RsError, asker: Asker): RsError {
+  if (asker.role === 'admin') return error;
+  const { code } = error;
+  return new RsError(code, visibleText(error, asker), visibleFacts(error, asker));
+}
+
+function visibleText({ code, message, context }: RsError, asker: Asker): string {
+  if (code === 'E_POOL') {
+    const { pool } = context;
+    const isKnown = typeof pool === 'string' && asker.role === 'manage' && mayUsePool(asker, pool);
+    return `${isKnown ? `Pool ${quoteText(pool)}` : 'A pool of the server'} cannot be used now: ${ADMINISTRATOR_SEES}`;
+  }
+  if (code === 'E_UNKNOWN_POOL') return SENTENCES[code] ?? OTHERWISE;
+  const { busyWith } = context;
+  const text = typeof busyWith === 'string' ? message.replace(busyWith, 'other changes') : message;
+  return clientText(text, SENTENCES[code] ?? OTHERWISE);
+}
+
+function visibleFacts({ code, context }: RsError, { node }: Asker): Readonly<Record<string, unknown>> {
+  const isVisible = ([name, value]: [string, unknown]): boolean => {
+    if (typeof value === 'number' || typeof value === 'boolean' || value === null) return true;
+    // Whoever may attach a volume sees who holds it.
+    if (code === 'E_HELD' && name === 'holders') return true;
+    if (name === 'node') return value === node;
+    return typeof value === 'string' && OWN_FACTS.has(name) && !hasPath(value);
+  };
+  return Object.fromEntries(Object.entries(context).filter(isVisible));
+}

@@ -1,0 +1,143 @@
+// What a client may see of the results of methods. Pure. Invariants: a volume that a client may not attach does not exist for it; only a
+// client with the right admin sees paths on the server and the names of other clients, apart from the holders of its volumes. A method that
+// this file does not name is for clients with the right admin only.
+
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
+import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { type Asker, mayUsePool } from '../../pools/asker.ts';
+import { unknownVolume } from '../../pools/catalogue.ts';
+
+type Mask<M extends keyof ServerMethods> = (result: ServerMethods[M]['result'], asker: Asker) => ServerMethods[M]['result'];
+
+const one = ({ volume }: { readonly volume: ManagedVolumeView }, asker: Asker): { readonly volume: ManagedVolumeView } => {
+  if (!isVisible(volume, asker)) throw unknownVolume(volume);
+  return { volume: visibleVolume(volume, asker) };
+};
+
+const oneSnapshot = ({ snapshot }: { readonly snapshot: SnapshotView }, asker: Asker): { readonly snapshot: SnapshotView } => ({
+  snapshot: visibleSnapshots([snapshot], asker)[0]!,
+});
+
+const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
+  daemon: (daemon, asker) => ({ ...daemon, methods: daemon.methods.filter((method) => mayCall(method, asker)) }),
+  'volume-list': ({ volumes, removed }, asker) => ({
+    volumes: volumes.filter((volume) => isVisible(volume, asker)).map((volume) => visibleVolume(volume, asker)),
+    removed: removed.filter((volume) => isRestorable(volume, asker)).map((volume) => visibleRemoved(volume, asker)),
+  }),
+  'volume-show': ({ volume, snapshots }, asker) => ({ ...one({ volume }, asker), snapshots: visibleSnapshots(snapshots, asker) }),
+  'volume-create': one,
+  'volume-grow': one,
+  'volume-rename': one,
+  'volume-set': one,
+  'volume-restore': one,
+  'volume-snapshot': ({ snapshots }, asker) => ({ snapshots: visibleSnapshots(snapshots, asker) }),
+  'replica-snapshot': oneSnapshot,
+  'replica-snapshot-prove': oneSnapshot,
+  'volume-snapshot-remove': one,
+  'volume-clone': one,
+  'volume-rollback': ({ volume, kept }, asker) => ({
+    ...one({ volume }, asker),
+    kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
+  }),
+  'volume-image': ({ volume, job }, asker) => ({
+    volume: volume === null ? null : one({ volume }, asker).volume,
+    job: job === null ? null : visibleJob(job),
+  }),
+  'volume-refresh': ({ volumes, jobs }, asker) => ({
+    volumes: volumes.map((volume) => one({ volume }, asker).volume),
+    jobs: jobs.map(visibleJob),
+  }),
+  'volume-image-restore': ({ volume, kept, job }, asker) => ({
+    volume: volume === null ? null : one({ volume }, asker).volume,
+    job: job === null ? null : visibleJob(job),
+    kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
+  }),
+  'volume-split': one,
+  // It is refused if the client may not attach the volume.
+  'volume-diff': (difference) => difference,
+  'job-list': ({ jobs }) => ({ jobs: jobs.map(visibleJob) }),
+  'job-cancel': ({ job }) => ({ job: visibleJob(job) }),
+  'job-limit': ({ job }) => ({ job: visibleJob(job) }),
+  'volume-move': ({ job }) => ({ job: visibleJob(job) }),
+  'volume-copy': ({ job }) => ({ job: visibleJob(job) }),
+  'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
+  'volume-purge': ({ purged, left }, asker) => ({ purged: purged.map((one) => visibleRemoved(one, asker)), left }),
+  'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
+};
+
+/** Returns what the asker may see of a result. Throws E_UNKNOWN_VOLUME or E_RIGHTS if this is nothing. */
+export function visibleResult(method: string, result: unknown, asker: Asker): unknown {
+  if (asker.role === 'admin') return result;
+  const mask = Object.hasOwn(MASKS, method) ? MASKS[method as keyof ServerMethods] : undefined;
+  if (mask === undefined) throw new RsError('E_RIGHTS', `The result of ${method} is for clients with the right admin only`);
+  return (mask as (result: unknown, asker: Asker) => unknown)(result, asker);
+}
+
+/** True if clients with this right may call the method. */
+function mayCall(method: string, { role }: Asker): boolean {
+  const needed = Object.hasOwn(SERVER_METHODS, method) ? SERVER_METHODS[method as keyof ServerMethods].remote : null;
+  return needed !== null && CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
+}
+
+function isVisible({ clients }: Pick<ManagedVolumeView, 'clients'>, { node }: Asker): boolean {
+  return clients === null || node === null || clients.includes(node);
+}
+
+function isRestorable(volume: RemovedVolumeView, asker: Asker): boolean {
+  return asker.role === 'manage' && mayUsePool(asker, volume.pool) && isVisible(volume, asker);
+}
+
+function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolumeView {
+  const { clients, takeOver, owner, layout } = volume;
+  const files = layout === null ? null : { ...layout, parts: layout.parts.map((part) => ({ ...part, path: null })) };
+  return {
+    ...volume,
+    path: null,
+    layout: files,
+    clients: own(clients, node),
+    takeOver: own(takeOver, node),
+    owner: owner === node ? owner : null,
+    schedule: visibleSchedule(volume),
+    image: visibleImage(volume, node),
+  };
+}
+
+/** A volume that the client may not attach does not exist for it. */
+function visibleImage({ image }: ManagedVolumeView, node: string | null): ManagedVolumeView['image'] {
+  if (image === null) return null;
+  const isKnown = image.clients === null || node === null || image.clients.includes(node);
+  return { ...image, ...(isKnown ? {} : { name: null, universe: null }), clients: own(image.clients, node) };
+}
+
+/** A failure may name files of the server. */
+function visibleSchedule({ schedule }: ManagedVolumeView): ManagedVolumeView['schedule'] {
+  const mask = (text: string | null): string | null => (text === null ? null : 'The administrator of the server sees why');
+  return schedule === null ? null : { ...schedule, failure: mask(schedule.failure), skipped: mask(schedule.skipped) };
+}
+
+function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): SnapshotView[] {
+  return snapshots.map((snapshot) => ({ ...snapshot, by: snapshot.by === node ? node : null }));
+}
+
+/** The reason may name paths on the server. */
+function visibleJob(job: JobView): JobView {
+  return { ...job, reason: job.reason === null ? null : 'The administrator of the server sees why' };
+}
+
+function visibleRemoved(volume: RemovedVolumeView, { node }: Asker): RemovedVolumeView {
+  const { clients, owner, by } = volume;
+  return { ...volume, clients: own(clients, node), owner: owner === node ? owner : null, by: by === node ? by : null };
+}
+
+function visiblePool(pool: PoolView): PoolView {
+  const reason = pool.reason === null ? null : 'The administrator of the server sees why';
+  return { ...pool, path: '', reason, findings: [] };
+}
+
+/** The asker's own name from a list of clients. */
+function own(names: readonly string[] | null, node: string | null): readonly string[] | null {
+  return names === null ? null : names.filter((name) => name === node);
+}

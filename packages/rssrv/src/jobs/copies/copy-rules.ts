@@ -1,0 +1,89 @@
+// Decides whether a volume can be copied to a new volume, and what its manifest is then. Pure: to-volume.ts carries it out. Invariant: what is
+// checked when a copy is asked for is checked again when the new volume gets its name, with the rights that the asker has then.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { isOpen } from '../job-plan.ts';
+import type { JobRecord } from '../job-record.ts';
+import { type Asker, checkLimit, checkPool } from '../../pools/asker.ts';
+import {
+  type Catalogue,
+  checkChange,
+  checkCount,
+  checkName,
+  checkRoom,
+  choosePool,
+  type Found,
+  ownedBytes,
+  type PoolState,
+  poolNamed,
+  unusable,
+  type VolumeName,
+  volumeText,
+} from '../../pools/catalogue.ts';
+import type { Manifest } from '../../pools/disk/manifest.ts';
+
+/** What is copied: a volume, or one of its snapshots. */
+export interface CopiedSize {
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: 512 | 4096;
+}
+
+export interface NewVolume extends VolumeName {
+  readonly id: string;
+  /** Null: the pool with the most room, apart from that of the volume. */
+  readonly pool: string | null;
+}
+
+/** Returns the pool of the new volume, and its manifest without stamps. Throws if the volume cannot be copied there. */
+export function decideCopy(
+  catalogue: Catalogue,
+  source: Found,
+  { sizeBytes, blockSizeBytes }: CopiedSize,
+  to: NewVolume,
+  asker: Asker,
+  nowMs: number,
+): { readonly pool: PoolState; readonly manifest: Omit<Manifest, 'stamps'> } {
+  checkSource(catalogue, source, asker);
+  checkName(catalogue, to, null);
+  checkCount(catalogue, asker);
+  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  // Only an administrator may know the names of all pools.
+  if (to.pool !== null) checkPool(asker, to.pool);
+  const pool = to.pool === null ? otherPool(catalogue, source, sizeBytes, asker) : poolNamed(catalogue, to.pool);
+  checkPool(asker, pool.name);
+  if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
+  checkRoom(pool, sizeBytes, false);
+  // Nobody sees more of the content than before.
+  const { clients } = source.manifest;
+  const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
+  const flags = { thick: false, readonly: false, shared: false };
+  const { id, name, universe } = to;
+  const base = { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' as const } };
+  return { pool, manifest: { ...base, ...flags, ...rights, createdMs: nowMs, request: null } };
+}
+
+/** Throws unless the asker may copy the volume. */
+export function checkSource(catalogue: Catalogue, { pool, manifest }: Found, asker: Asker): void {
+  checkChange(catalogue, asker, pool, manifest, 'copy volumes');
+}
+
+/** Returns a pool that has no file of the volume, if there is one. A volume in its own pool is a clone, which takes no time and no space. */
+function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: number, asker: Asker): PoolState {
+  const { layout } = manifest;
+  const own = new Set([pool.identity?.id, ...(layout.kind === 'simple' ? [] : layout.parts.map(({ poolId }) => poolId))]);
+  const others = catalogue.pools.filter(({ identity }) => identity === null || !own.has(identity.id));
+  // A clone of several files has as many.
+  const pools = others.length === 0 && layout.kind !== 'simple' ? catalogue.pools : others;
+  if (pools.length === 0)
+    throw new RsError(
+      'E_USAGE',
+      `Volume ${volumeText(manifest)} is in the only pool: make a snapshot, and clone it (volume clone); --pool ${pool.name} copies there nevertheless`,
+    );
+  return choosePool({ ...catalogue, pools }, sizeBytes, false, asker);
+}
+
+/** Throws E_BUSY if another job is making what this one would make. */
+export function checkNotCopied(jobs: readonly JobRecord[], isSame: (job: JobRecord) => boolean, what: string): void {
+  const other = jobs.find((job) => isOpen(job) && isSame(job));
+  if (other !== undefined) throw new RsError('E_BUSY', `Job ${other.id} is making ${what}: wait for it, or cancel it`, { job: other.id });
+}

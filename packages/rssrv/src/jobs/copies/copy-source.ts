@@ -1,0 +1,129 @@
+// What a copy reads: a snapshot that a person has made, or one that the job makes for itself and removes. Invariants: the name of a snapshot of
+// its own is saved before the job makes it, so that a restart finds it; the job removes no other snapshot.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { CopyState, JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { checkNotMoving } from '../../pools/repair/move-repair.ts';
+import { checkNotBusy, type Found, type PoolState } from '../../pools/catalogue.ts';
+import type { Turn } from '../../pools/requests/turn.ts';
+import { type FoundSnapshot, snapshotFiles, type SnapshotName, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import type { Triggers } from '@rsio/common/triggers/triggers';
+
+export interface CopySourcePorts {
+  readonly log: Pick<Log, 'warn'>;
+  readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
+  readonly triggers: Pick<Triggers, 'around'>;
+  pools(): readonly PoolState[];
+  /** Executes a change when no other one is in progress. `what`: for those that wait for it. */
+  exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
+}
+
+/** A snapshot that is being copied. */
+export interface CopySource extends FoundSnapshot {
+  /** Its files, in the order of its layout. */
+  readonly files: readonly string[];
+}
+
+export class CopySources {
+  private readonly ports: CopySourcePorts;
+
+  constructor(ports: CopySourcePorts) {
+    this.ports = ports;
+  }
+
+  /** Returns the snapshot of the job, and makes it if it is to be its own. Throws JobEnds if its pool cannot be used now. */
+  async of(job: RunningJob): Promise<CopySource> {
+    const state = stateOf(job.record);
+    const found = this.volumeOf(job.record);
+    if (this.recordOf(found, state) === undefined) {
+      if (!state.isOwn || state.snapshotId !== null) throw lost(job.record, state);
+      await this.make(job, found, state);
+    }
+    const now = this.volumeOf(job.record);
+    const record = this.recordOf(now, stateOf(job.record));
+    if (record === undefined) throw lost(job.record, state);
+    if (state.snapshotId === null) {
+      job.note({ copy: { ...stateOf(job.record), snapshotId: record.id } });
+      await job.save();
+    }
+    return { ...now, record, files: snapshotFiles({ pools: this.ports.pools(), configured: [] }, { ...now, record }) };
+  }
+
+  /** Removes the snapshot that the job has made. Throws JobEnds if that is not possible now. */
+  async release({ record }: RunningJob): Promise<void> {
+    const state = stateOf(record);
+    if (!state.isOwn) return;
+    const pools = this.ports.pools();
+    if (!pools.some(({ identity, name }) => identity?.id === record.fromId || (identity === null && name === record.from))) {
+      this.ports.log.warn(
+        `Snapshot ${record.name}@${state.snapshot}, which job ${record.id} has made, stays: its pool ${record.from} is not configured any more`,
+      );
+      return;
+    }
+    const found = this.openVolume(record);
+    if (found === null || this.recordOf(found, state) === undefined) return;
+    const name = nameOf(found, state.snapshot);
+    try {
+      await this.ports.exclusive(() => this.ports.snapshots.remove(name, LOCAL_ASKER, null), `the copy of volume ${record.name}`);
+    } catch (thrown) {
+      if (thrown instanceof RsError) throw new JobEnds({ kind: 'waits', reason: thrown.message });
+      throw thrown;
+    }
+  }
+
+  private async make(job: RunningJob, found: Found, { snapshot }: CopyState): Promise<void> {
+    const { record } = job;
+    const wanted = [nameOf(found, snapshot)];
+    try {
+      checkNotBusy(found);
+    } catch (thrown) {
+      throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+    }
+    const facts = { snapshots: wanted, by: record.by, isScheduled: false };
+    const check = (): void => job.check();
+    await this.ports.triggers.around(facts, check, () =>
+      this.ports.exclusive(
+        (turn) => this.ports.snapshots.snapshot(wanted, LOCAL_ASKER, null, turn),
+        `snapshot ${record.name}@${snapshot}, which is being made for its copy`,
+      ),
+    );
+  }
+
+  private volumeOf(record: JobRecord): Found {
+    const found = this.openVolume(record);
+    if (found !== null) return found;
+    throw new RsError('E_UNKNOWN_VOLUME', `Volume ${record.name} is no longer in pool ${record.from}: it was removed or moved meanwhile`);
+  }
+
+  /** Throws JobEnds if the pool cannot be used now. */
+  private openVolume({ volumeId, fromId, from }: JobRecord): Found | null {
+    const pool = this.ports.pools().find((one) => one.isOpen && one.trouble === null && one.identity?.id === fromId);
+    if (pool === undefined) throw new JobEnds({ kind: 'waits', reason: `pool ${from} cannot be used now` });
+    const manifest = pool.volumes.get(volumeId);
+    if (manifest === undefined) return null;
+    checkNotMoving(manifest);
+    return { pool, manifest };
+  }
+
+  private recordOf(found: Found, { snapshot, snapshotId }: CopyState): FoundSnapshot['record'] | undefined {
+    const { list } = snapshotsOf(found);
+    return list.find(({ id, name }) => (snapshotId === null ? name === snapshot : id === snapshotId));
+  }
+}
+
+export function stateOf({ id, copy }: JobRecord): CopyState {
+  if (copy === undefined) throw new RsError('E_INTERNAL', `Job ${id} is no copy`);
+  return copy;
+}
+
+function nameOf({ manifest: { name, universe } }: Found, snapshot: string): SnapshotName {
+  return { name, universe, snapshot };
+}
+
+function lost({ name }: JobRecord, { snapshot }: CopyState): RsError {
+  return new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${name}@${snapshot} was removed before it was copied: copy the volume again`);
+}

@@ -1,0 +1,243 @@
+// Copies of volumes to new ones: a stop of the server after each step on disk, after which the next start finishes the copy; there is no new
+// volume before it is complete, and nothing is left beside it. And what a copy is refused, cancelled or fails for, and that the snapshot that
+// it reads stays meanwhile. Any file system: differences are those of the content.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { describe, expect, test } from 'vitest';
+import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
+import type { SceneOptions } from '../../testing/pool-scene.ts';
+import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+
+const SIZE_BYTES = 1_048_576;
+const STOPS_MS = 120_000;
+
+useTwoPools();
+
+async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
+  const copies = new CopyScene(await openTwoPools(at, options), hooks);
+  await copies.jobs.load();
+  return copies;
+}
+
+/** Writes to the file that is served, like a client. */
+function write({ scene }: CopyScene, block: number, value: number): void {
+  const { path: file } = [...scene.served.values()].find(({ name }) => name === 'db')!;
+  const descriptor = fs.openSync(file!, 'r+');
+  fs.writeSync(descriptor, Buffer.alloc(4_096, value), 0, 4_096, block * 4_096);
+  fs.closeSync(descriptor);
+}
+
+/** Names of the volumes of a pool, with the bytes with which their first blocks are filled. */
+function volumesIn(at: string, pool: string): Record<string, number[]> {
+  const folder = path.join(at, pool, 'volumes');
+  const all = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  return Object.fromEntries(
+    all.map((id) => {
+      const { name } = JSON.parse(fs.readFileSync(path.join(folder, id, 'volume.json'), 'utf8')) as { name: string };
+      const content = fs.readFileSync(path.join(folder, id, 'data'));
+      expect(content).toHaveLength(SIZE_BYTES);
+      return [name, [0, 1, 2].map((block) => content[block * 4_096]!)];
+    }),
+  );
+}
+
+/** What is left beside volumes: snapshots, copies that are not complete. */
+function leftIn(at: string): string[] {
+  const all = fs.readdirSync(at, { recursive: true }) as string[];
+  return all.filter((file) => /\/moving\/.|\/removed\/.|\/snapshots\/.*(json|data)$|\.new/.test(file));
+}
+
+/** A copy of volume db, to which a client writes when the copying has begun. */
+async function wholeCopy(at: string, reached?: (step: string) => void, snapshot?: string): Promise<void> {
+  let copies: CopyScene | null = null;
+  copies = await open(at, reached === undefined ? {} : { reached }, { copying: () => write(copies!, 1, 99) });
+  await copies.scene.create({ pool: 'fast' });
+  write(copies, 0, 7);
+  write(copies, 2, 8);
+  if (snapshot !== undefined) await copies.scene.snapshots.snapshot([{ ...DB, snapshot }], LOCAL_ASKER, null, WHOLE_TURN);
+  await copies.copy('new', snapshot === undefined ? {} : { snapshot });
+  await copies.run();
+  await copies.scene.pools.close();
+}
+
+test('a copy has the content of one moment, is in the other pool, and leaves nothing', async () => {
+  await wholeCopy(directory);
+  expect(volumesIn(directory, 'slow')).toEqual({ new: [7, 0, 8] });
+  expect(volumesIn(directory, 'fast')).toEqual({ db: [7, 99, 8] });
+  expect(leftIn(directory)).toEqual([]);
+  const copies = await open();
+  expect(copies.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
+  expect(copies.scene.picture()).not.toContain('finding');
+  await copies.scene.pools.close();
+});
+
+test('after a stop at each step, the next start finishes the copy', { timeout: STOPS_MS }, async () => {
+  const steps: string[] = [];
+  await wholeCopy(directory, (step) => steps.push(step));
+  for (const step of ['snapshot: commit', 'move: begun', 'move: commit', 'snapshot removal: commit']) expect(steps).toContain(step);
+  let before = true;
+  for (const [index, step] of steps.entries()) {
+    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
+    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
+    let count = 0;
+    await wholeCopy(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
+    // What the server knows when it opens the pools, before any job runs.
+    if (step === 'move: commit') before = false;
+    expect([step, Object.keys(volumesIn(moved, 'slow'))]).toEqual([step, before ? [] : ['new']]);
+    const again = await open(moved);
+    await again.run();
+    await again.scene.pools.close();
+    expect(again.scene.picture(), step).not.toContain('finding');
+    const [job] = again.jobs.list;
+    expect({ step, state: job?.state, reason: job?.reason, left: leftIn(moved) }).toEqual({ step, state: 'done', reason: null, left: [] });
+    // Before its snapshot, the copy is of a later moment.
+    const { new: values = [] } = volumesIn(moved, 'slow');
+    expect([step, values[0], values[2]]).toEqual([step, 7, 8]);
+    await removeFolder(at);
+    await removeFolder(moved);
+  }
+});
+
+test('a cancelled copy is done if a stop came between its volume and its end', async () => {
+  const [at, moved] = [path.join(parent, 'run'), path.join(parent, 'stopped')];
+  await wholeCopy(at, (step) => (step === 'move: commit' ? fs.renameSync(at, moved) : undefined)).catch(() => undefined);
+  const file = path.join(moved, 'jobs.json');
+  const saved = JSON.parse(fs.readFileSync(file, 'utf8')) as { content: { jobs: { state: string }[] } };
+  saved.content.jobs[0]!.state = 'cancelling';
+  fs.writeFileSync(file, JSON.stringify(saved));
+  const again = await open(moved);
+  await again.run();
+  expect(again.jobs.find('1')).toMatchObject({ state: 'done', reason: null });
+  await again.scene.pools.close();
+  expect([volumesIn(moved, 'slow'), leftIn(moved)]).toEqual([{ new: [7, expect.any(Number), 8] }, []]);
+});
+
+test('a copy of a snapshot is of its moment, and leaves the snapshot', async () => {
+  await wholeCopy(directory, undefined, 'monday');
+  expect(volumesIn(directory, 'slow')).toEqual({ new: [7, 0, 8] });
+  expect(
+    leftIn(directory)
+      .map((file) => path.basename(file))
+      .toSorted(),
+  ).toEqual(['monday.data', 'monday.json']);
+});
+
+test('a cancelled copy leaves nothing', async () => {
+  let copies: CopyScene | null = null;
+  copies = await open(directory, {}, { copying: () => void copies!.jobs.cancel('1').catch(() => undefined) });
+  await copies.scene.create({ pool: 'fast' });
+  write(copies, 0, 7);
+  await copies.copy('new');
+  await copies.run();
+  expect(copies.jobs.find('1').state).toBe('cancelled');
+  await copies.scene.pools.close();
+  expect([volumesIn(directory, 'slow'), leftIn(directory)]).toEqual([{}, []]);
+});
+
+test('a name that was taken meanwhile fails the job, and nothing is left', async () => {
+  let copies: CopyScene | null = null;
+  copies = await open(directory, {}, { copying: () => void copies!.scene.create({ name: 'new', pool: 'fast' }).catch(() => undefined) });
+  await copies.scene.create({ pool: 'fast' });
+  write(copies, 0, 7);
+  await copies.copy('new');
+  await copies.run();
+  expect(copies.jobs.find('1')).toMatchObject({ state: 'failed', reason: 'Volume new exists: choose another name' });
+  await copies.scene.pools.close();
+  expect([Object.keys(volumesIn(directory, 'slow')), leftIn(directory)]).toEqual([[], []]);
+});
+
+test('rights that were taken meanwhile end the copy of a client', async () => {
+  const client: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
+  const copies = await open(directory, {}, { ports: { askerOf: () => ({ ...client, pools: ['fast'] }) } });
+  await copies.scene.create({ pool: 'fast' });
+  await copies.copy('new', {}, client);
+  await copies.run();
+  expect(copies.jobs.find('1').reason).toMatch(/^Client big-2 may not change pool slow/);
+  await copies.scene.pools.close();
+});
+
+test('while the new pool is away, the job waits, and goes on when the pool is there again', async () => {
+  const copies = await open();
+  await copies.scene.create({ pool: 'fast' });
+  write(copies, 0, 7);
+  await copies.copy('new');
+  await copies.scene.pools.close();
+  fs.renameSync(path.join(directory, 'slow'), path.join(parent, 'away'));
+  const alone = await open(directory, { absent: ['slow'] });
+  await alone.run();
+  expect(alone.jobs.find('1')).toMatchObject({ state: 'waiting', reason: 'pool slow cannot be used now' });
+  await alone.scene.pools.close();
+  fs.renameSync(path.join(parent, 'away'), path.join(directory, 'slow'));
+  const both = await open();
+  await both.run();
+  await both.scene.pools.close();
+  expect([volumesIn(directory, 'slow'), leftIn(directory)]).toEqual([{ new: [7, 0, 0] }, []]);
+});
+
+describe('refusals', () => {
+  async function refusal(to: string, changes: Parameters<CopyScene['copy']>[1] = {}, asker: Asker = LOCAL_ASKER): Promise<string> {
+    const copies = await open();
+    await copies.scene.create({ pool: 'fast' });
+    await copies.copy('first');
+    try {
+      return await copies.copy(to, changes, asker).then(
+        () => '',
+        (thrown: unknown) => (thrown as Error).message,
+      );
+    } finally {
+      await copies.scene.pools.close();
+    }
+  }
+
+  test.each<[what: string, to: string, changes: Parameters<CopyScene['copy']>[1], text: RegExp]>([
+    ['a name that exists', 'db', {}, /^Volume db exists: choose another name/],
+    ['an unknown pool', 'new', { pool: 'other' }, /^No pool "other"/],
+    ['an unknown snapshot', 'new', { snapshot: 'monday' }, /^Volume db has no snapshot "monday"/],
+    ['a volume that a job is making', 'first', {}, /^Job 1 is making volume first: wait for it, or cancel it/],
+    ['a second job of the volume', 'new', {}, /^Job 1, copy of volume db to volume first in pool slow, has not ended/],
+  ])('%s', async (_what, to, changes, text) => {
+    expect(await refusal(to, changes)).toMatch(text);
+  });
+
+  test('a client that may only use volumes', async () => {
+    const asker: Asker = { node: 'big-2', role: 'use', pools: null, limitBytes: null };
+    expect(await refusal('new', {}, asker)).toMatch(/^Client big-2 may not copy volumes/);
+  });
+
+  test('a snapshot and a volume that are being copied are not removed', async () => {
+    let copies: CopyScene | null = null;
+    const texts: string[] = [];
+    copies = await open(
+      directory,
+      {},
+      {
+        copying: () => {
+          const { snapshotId, snapshot } = copies!.jobs.find('1').copy!;
+          for (const check of [
+            () => copies!.service.checkNotRead(snapshotId!, snapshot),
+            () => copies!.service.checkNotCopied(copies!.jobs.find('1').volumeId),
+          ]) {
+            try {
+              check();
+            } catch (thrown) {
+              texts.push((thrown as Error).message.replace(/copy-1-[0-9a-f]{8}/, 'OWN'));
+            }
+          }
+        },
+      },
+    );
+    await copies.scene.create({ pool: 'fast' });
+    await copies.copy('new');
+    await copies.run();
+    expect(texts.slice(0, 2)).toEqual([
+      'Snapshot OWN is being copied by job 1: wait for it, or cancel it',
+      'Volume db is being copied by job 1: wait for it, or cancel it',
+    ]);
+    copies.service.checkNotCopied(copies.jobs.find('1').volumeId);
+    await copies.scene.pools.close();
+  });
+});

@@ -1,0 +1,158 @@
+// Runs qemu-img, which copies a snapshot to a file or an NBD server, or one of these to a volume. It has descriptors instead of rights: the user of server processes, no new
+// privileges, and the open files. setpriv(1) starts it, so that it ends with this server. Invariants: no more than PROGRAMS_MAX of them have
+// not ended; a program that makes no progress, or whose job is to end, is killed; the result comes within PROGRAM_KILL_WAIT_MS then.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import {
+  PROGRAM_KILL_WAIT_MS,
+  PROGRAM_LEAST_BYTES_PER_SECOND,
+  PROGRAM_LOOK_MS,
+  PROGRAM_SILENT_MS,
+  COPY_PROGRAM_TEXT_MAX_CHARS,
+  PROGRAMS_MAX,
+  PROGRESS_STEPS,
+} from './limits.ts';
+
+export interface ProgramUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The source is /dev/fd/3 for the program, and the target /dev/fd/4. */
+export interface ConvertOrder {
+  readonly job: RunningJob;
+  /** How the source is opened: options before its name. */
+  readonly from: readonly string[];
+  /** The other arguments. */
+  readonly args: readonly string[];
+  readonly source: number | Socket;
+  readonly target: number | Socket;
+  /** What a text of the program names instead of /dev/fd/4. */
+  readonly targetText: string;
+  /** The same for /dev/fd/3. */
+  readonly sourceText: string;
+  /** Null: the user of this process. */
+  readonly user: ProgramUser | null;
+  /** Bytes that are copied, as far as is known by now; 0: not yet known. */
+  readonly bytes: number;
+}
+
+/** Throws JobEnds, or why the program has failed. */
+export type Convert = (order: ConvertOrder) => Promise<void>;
+
+const PROGRESS = /\((\d+(?:\.\d+)?)\/100%\)/g;
+const SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
+const INSTALL = 'install qemu-utils (Debian), qemu-img (Fedora) or the like';
+
+export class Programs {
+  private readonly clock: Clock;
+  private readonly searchPath: string;
+  private readonly running = new Set<ChildProcess>();
+
+  /** `searchPath`: folders in which the programs are. */
+  constructor(clock: Clock, searchPath = SEARCH_PATH) {
+    this.clock = clock;
+    this.searchPath = searchPath;
+  }
+
+  readonly convert: Convert = (order) => {
+    if (this.running.size >= PROGRAMS_MAX)
+      throw new JobEnds({ kind: 'waits', reason: `${PROGRAMS_MAX} programs of earlier copies have not ended: their storage hangs` });
+    const { limitBytes } = order.job.record;
+    const rate = limitBytes === null ? [] : ['-r', String(limitBytes)];
+    const child = spawn('setpriv', [...privileges(order.user), 'qemu-img', 'convert', '-p', ...order.from, ...rate, ...order.args], {
+      stdio: ['ignore', 'pipe', 'pipe', order.source, order.target],
+      cwd: '/',
+      env: { PATH: this.searchPath, LC_ALL: 'C' },
+    });
+    this.running.add(child);
+    child.once('close', () => void this.running.delete(child));
+    child.once('error', () => void this.running.delete(child));
+    return this.ended(child, order);
+  };
+
+  private ended(child: ChildProcess, order: ConvertOrder): Promise<void> {
+    const { clock } = this;
+    const { job, targetText, sourceText } = order;
+    return new Promise((resolve, reject) => {
+      let [said, percent, copiedBytes, movedMs] = ['', 0, 0, clock.monotonicMs()];
+      let killed: Error | null = null;
+      let timer: Timer | null = null;
+      const kill = (why: Error): void => {
+        killed = why;
+        child.kill('SIGKILL');
+        timer = clock.after(PROGRAM_KILL_WAIT_MS, () => reject(why));
+      };
+      const look = (): void => {
+        timer = clock.after(PROGRAM_LOOK_MS, look);
+        try {
+          job.check();
+          const silentMs = clock.monotonicMs() - movedMs;
+          if (silentMs > silentMaxMs(order.bytes, job.record.limitBytes))
+            throw new RsError(
+              'E_SYSTEM',
+              `qemu-img has made no progress for ${printDuration(silentMs)}: check the storage of ${targetText}`,
+            );
+        } catch (thrown) {
+          timer.cancel();
+          kill(thrown as Error);
+        }
+      };
+      child.stdout?.on('data', (data: Buffer) => {
+        const last = [...data.toString('latin1').matchAll(PROGRESS)].at(-1);
+        const now = last === undefined ? percent : Math.min(100, Number(last[1]));
+        if (now <= percent) return;
+        const before = copiedBytes;
+        [percent, copiedBytes, movedMs] = [now, Math.floor((order.bytes * now) / 100), clock.monotonicMs()];
+        job.copied(copiedBytes - before);
+      });
+      child.stderr?.on('data', (data: Buffer) => (said = (said + data.toString('utf8')).slice(-COPY_PROGRAM_TEXT_MAX_CHARS)));
+      child.once('error', (error) => {
+        timer?.cancel();
+        reject(errnoName(error) === 'ENOENT' ? new RsError('E_SYSTEM', 'setpriv is not installed: install util-linux') : error);
+      });
+      child.once('close', (code, signal) => {
+        timer?.cancel();
+        if (killed !== null) reject(killed);
+        else if (code === 0) resolve();
+        else reject(failure(said, code, signal, { targetText, sourceText }));
+      });
+      look();
+    });
+  }
+}
+
+function privileges(user: ProgramUser | null): string[] {
+  const id = user === null ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
+  // Another user loses its capabilities with root's id.
+  const none = user?.uid === 0 ? ['--bounding-set', '-all', '--inh-caps', '-all'] : [];
+  return [...id, ...none, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
+}
+
+/** Time that one part may take. */
+function silentMaxMs(bytes: number, limitBytes: number | null): number {
+  const leastBytes = Math.min(PROGRAM_LEAST_BYTES_PER_SECOND, (limitBytes ?? Number.POSITIVE_INFINITY) / 2);
+  return PROGRAM_SILENT_MS + (bytes / PROGRESS_STEPS / leastBytes) * 1_000;
+}
+
+function failure(
+  said: string,
+  code: number | null,
+  signal: string | null,
+  { targetText, sourceText }: Pick<ConvertOrder, 'targetText' | 'sourceText'>,
+): RsError {
+  if (code === 127) return new RsError('E_SYSTEM', `qemu-img is not installed on this server: ${INSTALL}`);
+  const text = said
+    .trim()
+    .replaceAll('/dev/fd/4', targetText)
+    .replaceAll('/dev/fd/3', sourceText)
+    .replaceAll(/\s*\n\s*/g, '; ');
+  const why = text !== '' ? text : signal === null ? `exit code ${code ?? '?'}` : `it was ended by ${signal}`;
+  const what = /No space left/.test(text) ? 'make room there' : 'correct that';
+  return new RsError('E_SYSTEM', `The copy to ${targetText} failed: ${why}; ${what}, and copy it again`);
+}

@@ -1,0 +1,160 @@
+// Copies a snapshot to a file on the server. qemu-img writes it under a temporary name, as a descriptor that this process has opened. Invariants:
+// the file has its name only when it is complete and durable; no other file is replaced without force; the temporary name is saved before
+// there is such a file, so that the next start deletes it; files on storage that hangs occupy at most FILE_STEPS_MAX threads of this process.
+
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { mountTable } from '@rsio/common/daemon/mount-table';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { CopyTarget, JobRecord } from '../job-record.ts';
+import type { RunningJob } from '../jobs.ts';
+import { stampOf } from '../../pools/moves/move-files.ts';
+import { withSnapshotFile, within } from './copied-file.ts';
+import { type CopySource, stateOf } from './copy-source.ts';
+import { checkFilePlace, checkFileSpace, type GuardedPlaces, PART_PREFIX } from './file-place.ts';
+import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX, FILE_SYNC_MS } from './limits.ts';
+import type { Convert, ProgramUser } from './program.ts';
+
+export interface ToFilePorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'warn'>;
+  readonly convert: Convert;
+  /** As whom the program runs. Null: as the user of this process. */
+  user(): ProgramUser | null;
+  guarded(): GuardedPlaces;
+  /** Called after each step. */
+  readonly reached: (step: string) => void;
+  /** The mount point of a file, found without an access to it. Default: as the kernel tells. */
+  readonly mountOf?: (file: string) => Promise<string>;
+}
+
+type FileCopyTarget = Extract<CopyTarget, { kind: 'file' }>;
+
+/** With these, a file system has no links. */
+const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK']);
+
+export class ToFile {
+  private readonly ports: ToFilePorts;
+  /** Steps that have not ended, also those that nobody waits for: the mount point of each. */
+  private readonly steps: string[] = [];
+  /** Files on storage that hangs. Without a reference, Node would close them in its main thread. */
+  private readonly unclosed = new Set<FileHandle>();
+
+  constructor(ports: ToFilePorts) {
+    this.ports = ports;
+  }
+
+  async run(job: RunningJob, source: CopySource, target: FileCopyTarget): Promise<void> {
+    const { copyStamp } = stateOf(job.record);
+    // The server may have ended after the file got its name.
+    if (copyStamp !== null && (await this.step(target, () => stampOf(target.path))) === copyStamp) return;
+    await this.discard(job.record, target);
+    await this.check(target);
+    const part = path.join(path.dirname(target.path), `${PART_PREFIX}${job.record.id}-${randomBytes(4).toString('hex')}`);
+    job.note({ copy: { ...stateOf(job.record), part, copyStamp: null }, doneBytes: 0 });
+    await job.save();
+    await this.write(job, source, target, part);
+    job.note({ copy: { ...stateOf(job.record), copyStamp: await this.step(target, () => stampOf(part)) } });
+    await job.save();
+    job.check();
+    // What must not be replaced may have come meanwhile.
+    await this.check(target);
+    await this.step(target, () => this.name(part, target));
+  }
+
+  /** Throws if a file cannot get this name. */
+  check(target: FileCopyTarget): Promise<void> {
+    return this.step(target, () => checkFilePlace(target.path, target.isForced, this.ports.guarded()));
+  }
+
+  /** Deletes the file under its temporary name. */
+  async discard(record: JobRecord, target: FileCopyTarget): Promise<void> {
+    const { part } = stateOf(record);
+    if (part === null) return;
+    try {
+      await this.step(target, () => rm(part, { force: true }));
+    } catch (thrown) {
+      this.ports.log.warn(`What job ${record.id} has left, ${part}, cannot be deleted: ${toRsError(thrown).message}`);
+    }
+  }
+
+  private async write(job: RunningJob, source: CopySource, target: FileCopyTarget, part: string): Promise<void> {
+    const user = this.ports.user();
+    const file = await this.step(target, () => open(part, 'wx+', 0o600));
+    try {
+      this.ports.reached('copy: part');
+      if (user !== null) await file.chown(user.uid, user.gid);
+      await withSnapshotFile(source.files[0]!, user, async (from, bytes) => {
+        await this.step(target, () => checkFileSpace(target.path, bytes));
+        job.note({ totalBytes: bytes });
+        const args = ['-O', target.format, '/dev/fd/3', '/dev/fd/4'];
+        await this.ports.convert({
+          job,
+          args,
+          from: ['-f', 'raw'],
+          sourceText: 'the snapshot',
+          source: from.fd,
+          target: file.fd,
+          targetText: target.path,
+          user,
+          bytes,
+        });
+      });
+      this.ports.reached('copy: written');
+      if (user !== null) await file.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
+      await this.step(target, () => file.sync(), FILE_SYNC_MS);
+      this.ports.reached('copy: durable');
+    } finally {
+      this.unclosed.add(file);
+      await this.step(target, () => file.close().finally(() => this.unclosed.delete(file)));
+    }
+  }
+
+  private async name(part: string, { path: file, isForced }: FileCopyTarget): Promise<void> {
+    if (isForced) await rename(part, file);
+    else await this.link(part, file);
+    this.ports.reached('copy: named');
+    await syncDirectory(path.dirname(file));
+  }
+
+  /** Unlike a rename, a link never replaces a file. */
+  private async link(part: string, file: string): Promise<void> {
+    try {
+      await link(part, file);
+    } catch (thrown) {
+      const errno = errnoName(thrown) ?? '';
+      const isThere = errno === 'EEXIST' || (await lstat(file).catch(() => null)) !== null;
+      if (isThere) throw new RsError('E_EXISTS', `${file} exists: give another name, or --force to replace it`, { file });
+      if (!NO_LINKS.has(errno)) throw thrown;
+      await rename(part, file);
+      return;
+    }
+    this.ports.reached('copy: linked');
+    await rm(part, { force: true });
+  }
+
+  /** Throws E_SYSTEM, and begins nothing, while too many steps have not ended: each one occupies a thread of this process. */
+  private async step<T>({ path: file }: FileCopyTarget, work: () => Promise<T>, limitMs?: number): Promise<T> {
+    const mount = await (this.ports.mountOf ?? mountOf)(file);
+    if (this.steps.filter((one) => one === mount).length >= FILE_STEPS_MOUNT_MAX)
+      throw new RsError('E_SYSTEM', `${FILE_STEPS_MOUNT_MAX} steps of copies to ${mount} have not ended: check its file system`, { file });
+    if (this.steps.length >= FILE_STEPS_MAX)
+      throw new RsError('E_SYSTEM', `${FILE_STEPS_MAX} steps of copies to files have not ended: check the file systems of these files`, {
+        file,
+      });
+    this.steps.push(mount);
+    const done = work().finally(() => this.steps.splice(this.steps.indexOf(mount), 1));
+    return within(this.ports.clock, file, done, limitMs);
+  }
+}
+
+/** The last mount point above the file. Links are not followed, because that would be an access to a file system that may hang. */
+async function mountOf(file: string): Promise<string> {
+  const points = (await mountTable().catch(() => [])).map(({ mountPoint }) => mountPoint);
+  const above = points.filter((point) => point === '/' || file.startsWith(`${point}/`));
+  return above.reduce((longest, point) => (point.length >= longest.length ? point : longest), '/');
+}

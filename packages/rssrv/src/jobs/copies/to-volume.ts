@@ -1,0 +1,180 @@
+// Copies a snapshot to a new volume, with the code that moves volumes between pools. The copy lies in the folder of moves until it is complete;
+// one rename makes it a volume. Invariants: before the rename there is no new volume, and what there is can be deleted at any time; after a
+// restart, the copy goes on from its position.
+
+import { open, stat } from 'node:fs/promises';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { CopyTarget, JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import { copyRanges } from '../moves/copy-ranges.ts';
+import type { ChangedData } from '../moves/changed-data.ts';
+import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
+import { VolumeContent } from '../moves/volume-content.ts';
+import type { Asker } from '../../pools/asker.ts';
+import { type Catalogue, type PoolState, usableBytes, volumeText } from '../../pools/catalogue.ts';
+import type { Manifest } from '../../pools/disk/manifest.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import type { Pools } from '../../pools/pools.ts';
+import { filesOf } from '../../pools/snapshots/snapshot-record.ts';
+import { decideCopy } from './copy-rules.ts';
+import { type CopySource, stateOf } from './copy-source.ts';
+import { COPY_COMMIT_MS } from './limits.ts';
+
+export interface ToVolumePorts {
+  readonly clock: Clock;
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  /** Null: this machine cannot tell where a file has data. */
+  readonly changedData: ChangedData | null;
+  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+  exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
+  catalogue(): Catalogue;
+  /** The asker of a job with its present rights. Null: an administrator on the server. */
+  askerOf(node: string | null): Asker;
+}
+
+type VolumeCopy = Extract<CopyTarget, { kind: 'volume' }>;
+
+export class ToVolume {
+  private readonly ports: ToVolumePorts;
+
+  constructor(ports: ToVolumePorts) {
+    this.ports = ports;
+  }
+
+  isMade({ record }: RunningJob, { id }: VolumeCopy): Promise<boolean> {
+    return Promise.resolve(this.ports.pools.states.some(({ identity, volumes }) => identity?.id === record.toId && volumes.has(id)));
+  }
+
+  async run(job: RunningJob, source: CopySource, target: VolumeCopy): Promise<void> {
+    const pool = this.poolOf(job.record);
+    const { changedData } = this.ports;
+    if (changedData === null)
+      throw new RsError(
+        'E_NO_REFLINK',
+        'This server cannot tell where a file has data: it needs x86-64 or arm64, and the package koffi; copy to a file instead',
+      );
+    const { sizeBytes } = source.record;
+    const copyStamp = await this.prepared(job, pool, target, sizeBytes);
+    const file = poolPaths.data(poolPaths.movingVolume(pool.path, target.id));
+    await checkSpace(source, pool, job.record);
+    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
+    try {
+      const copy = await open(file, 'r+');
+      try {
+        const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: sizeBytes };
+        const save = async (positionBytes: number): Promise<void> => {
+          await this.save(job, positionBytes);
+          this.checkRoom(job.record);
+        };
+        await copyRanges({ changedData, punch: this.ports.punch }, job, { base: null, next, copy }, range, save);
+      } finally {
+        await copy.close();
+      }
+    } finally {
+      await next.close();
+    }
+    await this.save(job, sizeBytes);
+    job.check();
+    await this.ports.exclusive(() => this.commit(job.record, source, target, copyStamp), `the copy of volume ${job.record.name}`);
+  }
+
+  /** Deletes the copy. What cannot be deleted now is deleted by the next sweep of what moves have left. */
+  async discard(record: JobRecord, { id }: VolumeCopy): Promise<void> {
+    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
+    if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
+  }
+
+  /** Makes the file of the copy, or finds the one from before a restart. Returns its stamp. */
+  private async prepared(job: RunningJob, pool: PoolState, { id }: VolumeCopy, sizeBytes: number): Promise<string> {
+    const state = stateOf(job.record);
+    const found = await this.onDisk(pool, () => stampOf(poolPaths.data(poolPaths.movingVolume(pool.path, id))));
+    if (found !== null && found === state.copyStamp) return found;
+    await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
+    const copyStamp = await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, sizeBytes, false));
+    if (copyStamp === null)
+      throw new RsError(
+        'E_VOLUME',
+        `Files of pool ${pool.name} cannot be told from each other: use a file system with lasting inode numbers`,
+      );
+    job.note({ copy: { ...state, copyStamp, positionBytes: 0 }, doneBytes: 0 });
+    await job.save();
+    return copyStamp;
+  }
+
+  private async save(job: RunningJob, positionBytes: number): Promise<void> {
+    job.note({ copy: { ...stateOf(job.record), positionBytes } });
+    await job.save();
+  }
+
+  /** Throws E_SPACE before the copy fills the pool, because writes to its volumes would then wait. */
+  private checkRoom(record: JobRecord): void {
+    const pool = this.poolOf(record);
+    const nextBytes = Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes);
+    if (usableBytes(pool) >= nextBytes) return;
+    throw new RsError(
+      'E_SPACE',
+      `The copy of volume ${record.name} was ended before it fills pool ${pool.name}: make room there, and copy it again`,
+    );
+  }
+
+  /** The volume is checked as when the copy was asked for, and gets its name. The caller makes no other change meanwhile. */
+  private async commit(record: JobRecord, source: CopySource, target: VolumeCopy, copyStamp: string): Promise<void> {
+    const { pools, verbs, clock } = this.ports;
+    const asker = this.ports.askerOf(record.by);
+    const to = { ...target, pool: this.poolOf(record).name };
+    const { pool, manifest: planned } = decideCopy(this.ports.catalogue(), source, source.record, to, asker, clock.wallMs());
+    const manifest: Manifest = { ...planned, stamps: [copyStamp] };
+    await commitCopy({ pools, verbs }, record, pool, manifest);
+  }
+
+  private poolOf({ toId, to }: JobRecord): PoolState {
+    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
+    if (pool !== undefined) return pool;
+    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
+  }
+
+  private onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.ports.pools.onDisk(name, MOVE_STEP_MS, work);
+  }
+}
+
+/** Throws E_SPACE, with the numbers, if the data does not fit. */
+async function checkSpace({ files, record: { name } }: CopySource, pool: PoolState, { doneBytes }: JobRecord): Promise<void> {
+  let leftBytes = -doneBytes;
+  for (const file of files) leftBytes += (await stat(file)).blocks * 512;
+  if (leftBytes <= usableBytes(pool)) return;
+  throw new RsError(
+    'E_SPACE',
+    `Snapshot ${name} uses ${leftBytes} bytes more, and pool ${pool.name} has ${usableBytes(pool)} free: choose another pool, or make room`,
+    { usedBytes: leftBytes, freeBytes: usableBytes(pool) },
+  );
+}
+
+/** Makes a finished copy a volume, and serves it. Throws JobEnds if only the disk can tell whether it is one. */
+export async function commitCopy(
+  { pools, verbs }: Pick<ToVolumePorts, 'pools' | 'verbs'>,
+  { toId, to }: JobRecord,
+  pool: PoolState,
+  manifest: Manifest,
+): Promise<void> {
+  try {
+    await verbs.onDisk(pool, COPY_COMMIT_MS, (files) => new MoveFiles(files).commit(manifest));
+  } catch (thrown) {
+    const now = pools.states.find(({ identity }) => identity?.id === toId);
+    if (now?.volumes.has(manifest.id) === true) return;
+    if (now === undefined || now.trouble !== null)
+      throw new JobEnds({ kind: 'waits', reason: `whether volume ${volumeText(manifest)} is in pool ${to} is not known yet` });
+    throw thrown;
+  }
+  pools.put(pool.name, manifest);
+  try {
+    await verbs.serve(pool, null, manifest);
+  } catch (thrown) {
+    throw new RsError('E_VOLUME', `Volume ${volumeText(manifest)} was copied, and is not served: ${toRsError(thrown).message}`, {}, thrown);
+  }
+}

@@ -1,0 +1,130 @@
+// Copies volumes and snapshots as jobs. Each kind of target has a file beside this one. Invariants: a copy has the content of one moment,
+// that of a snapshot; nothing has the name of the target before it is complete; whatever ends a job, what it has made apart from the target
+// is removed, by this server or after its next start.
+
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { isOpen } from '../job-plan.ts';
+import type { CopyEnd, CopyTarget, JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import type { ToFile } from './to-file.ts';
+import { type CopySource, type CopySources, stateOf } from './copy-source.ts';
+
+/** Copies to one kind of target. */
+export interface CopyKind<Kind extends CopyTarget['kind']> {
+  /**
+   * Returns true if the target exists already, because a stop came between it and the end of the job. A cancelled job is then done, too.
+   * Returns false if that cannot be seen now.
+   */
+  isMade?(job: RunningJob, target: Extract<CopyTarget, { kind: Kind }>): Promise<boolean>;
+  /** Copies, up to the point at which the target exists. Throws JobEnds, or why it has failed. */
+  run(job: RunningJob, source: CopySource, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
+  /** Deletes what is left beside the target. */
+  discard(record: JobRecord, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
+}
+
+export interface VolumeCopiesPorts {
+  readonly log: Pick<Log, 'warn'>;
+  readonly sources: CopySources;
+  readonly toVolume: CopyKind<'volume'>;
+  readonly toImage: CopyKind<'image'>;
+  readonly fromImage: CopyKind<'restore'>;
+  readonly toFile: CopyKind<'file'> & Pick<ToFile, 'check'>;
+  readonly toNbd: Pick<CopyKind<'nbd'>, 'run'>;
+}
+
+export class VolumeCopies {
+  private readonly ports: VolumeCopiesPorts;
+
+  constructor(ports: VolumeCopiesPorts) {
+    this.ports = ports;
+  }
+
+  /** Executes a job until the target exists. Throws JobEnds, or the error with which the job has failed. */
+  async run(job: RunningJob): Promise<void> {
+    let { end } = stateOf(job.record);
+    if (end === null) {
+      end = await this.copy(job);
+      job.note({ copy: { ...stateOf(job.record), end } });
+      await job.save().catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
+    }
+    await this.discard(job.record);
+    await this.ports.sources.release(job);
+    if (end.kind !== 'done') throw new JobEnds(end);
+  }
+
+  /** Throws if a file cannot get this name. */
+  checkFile(target: Extract<CopyTarget, { kind: 'file' }>): Promise<void> {
+    return this.ports.toFile.check(target);
+  }
+
+  /** Deletes what files have left under their temporary names before this start. */
+  async sweep(jobs: readonly JobRecord[]): Promise<void> {
+    for (const job of jobs) if (isOpen(job) && job.copy?.target.kind === 'file') await this.discard(job);
+  }
+
+  /** Throws JobEnds if the job goes on later. */
+  private async copy(job: RunningJob): Promise<CopyEnd> {
+    try {
+      if (await this.isMade(job)) return { kind: 'done' };
+      job.check();
+      const source = await this.ports.sources.of(job);
+      job.check();
+      await this.copyTo(job, source);
+      return { kind: 'done' };
+    } catch (thrown) {
+      if (!(thrown instanceof JobEnds)) {
+        if (isPassing(thrown)) throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+        return { kind: 'failed', reason: toRsError(thrown).message };
+      }
+      if (thrown.end.kind === 'cancelled' || thrown.end.kind === 'failed') return thrown.end;
+      // What is copied to a file starts over.
+      if (stateOf(job.record).target.kind === 'file') await this.discard(job.record);
+      throw thrown;
+    }
+  }
+
+  private async isMade(job: RunningJob): Promise<boolean> {
+    const { target } = stateOf(job.record);
+    if (target.kind === 'volume') return (await this.ports.toVolume.isMade?.(job, target)) ?? false;
+    if (target.kind === 'restore') return (await this.ports.fromImage.isMade?.(job, target)) ?? false;
+    return target.kind === 'image' && ((await this.ports.toImage.isMade?.(job, target)) ?? false);
+  }
+
+  private copyTo(job: RunningJob, source: CopySource): Promise<void> {
+    const { target } = stateOf(job.record);
+    switch (target.kind) {
+      case 'volume':
+        return this.ports.toVolume.run(job, source, target);
+      case 'image':
+        return this.ports.toImage.run(job, source, target);
+      case 'restore':
+        return this.ports.fromImage.run(job, source, target);
+      case 'file':
+        return this.ports.toFile.run(job, source, target);
+      case 'nbd':
+        return this.ports.toNbd.run(job, source, target);
+    }
+  }
+
+  private async discard(record: JobRecord): Promise<void> {
+    const { target } = stateOf(record);
+    if (target.kind === 'volume') await this.ports.toVolume.discard(record, target);
+    else if (target.kind === 'image') await this.ports.toImage.discard(record, target);
+    else if (target.kind === 'restore') await this.ports.fromImage.discard(record, target);
+    else if (target.kind === 'file') await this.ports.toFile.discard(record, target);
+  }
+}
+
+/** Throws E_HELD if a job copies this snapshot. `name`: such as `oracle@monday`. */
+export function checkNotRead(jobs: readonly JobRecord[], snapshotId: string, name: string): void {
+  const job = jobs.find((one) => isOpen(one) && one.copy?.snapshotId === snapshotId && one.copy.end === null);
+  if (job === undefined) return;
+  throw new RsError('E_HELD', `Snapshot ${name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
+}
+
+/** True if the job can go on later, because a pool is not there or does not answer. */
+export function isPassing(thrown: unknown): boolean {
+  const { code } = toRsError(thrown);
+  return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT';
+}

@@ -1,0 +1,287 @@
+// Makes volumes of files, devices and exports of NBD servers, as jobs. A raw file on the file system of the pool is cloned; everything else is
+// copied, by this process or by qemu-img. The copy lies in the folder of moves until it is complete; one rename makes it a volume. Invariants:
+// nothing has the name of the volume before it is complete; whatever ends a job, nothing else of it is left; an interrupted one starts over.
+
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { within } from './copied-file.ts';
+import type { GuardedPlaces } from './file-place.ts';
+import type { Convert, ConvertOrder, ProgramUser } from './program.ts';
+import { connectedNbd, nbdPlace } from './to-nbd.ts';
+import { commitCopy } from './to-volume.ts';
+import { isPassing } from './volume-copies.ts';
+import { type ImportState, type ImportedFrom, importOf, type JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import { MOVE_STEP_MS } from '../moves/limits.ts';
+import { type Asker, checkRole } from '../../pools/asker.ts';
+import { type Catalogue, type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
+import type { Manifest } from '../../pools/disk/manifest.ts';
+import type { RangeCalls } from '../../pools/disk/data-file.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { MoveFiles } from '../../pools/moves/move-files.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import type { Pools } from '../../pools/pools.ts';
+import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
+import { checkUnchanged, openSource, type OpenSource, volumeBytes } from './import-source.ts';
+import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES } from './limits.ts';
+
+export interface VolumeImportsPorts {
+  readonly clock: Clock;
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  readonly convert: Convert;
+  /** Null: this machine cannot clone ranges. */
+  readonly ranges: RangeCalls | null;
+  /** As whom the program runs that reads from an NBD server. Null: the user of this process. */
+  user(): ProgramUser | null;
+  guarded(): GuardedPlaces;
+  exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
+  catalogue(): Catalogue;
+  /** The asker of a job with its present rights. Null: an administrator on the server. */
+  askerOf(node: string | null): Asker;
+}
+
+/** What a person wants to import. */
+export interface WantedImport extends VolumeName {
+  readonly source: ImportedFrom;
+  /** Null: a pool on the file system of the source, or that with the most room. */
+  readonly pool: string | null;
+  readonly blockSizeBytes: 512 | 4096;
+}
+
+export class VolumeImports {
+  private readonly ports: VolumeImportsPorts;
+
+  constructor(ports: VolumeImportsPorts) {
+    this.ports = ports;
+  }
+
+  /** Looks at a file, which may hang. Returns the size of its content and its file system; null for an NBD server. Throws like `openSource`. */
+  async look({ source }: WantedImport): Promise<{ readonly sizeBytes: number; readonly device: number } | null> {
+    if (source.kind === 'nbd') return null;
+    const { handle, stats, sizeBytes } = await this.opened(source);
+    await handle.close();
+    return { sizeBytes, device: Number(stats.dev) };
+  }
+
+  /** Returns the pool of the new volume. Throws if it cannot be made. */
+  async poolFor(wanted: WantedImport, seen: Awaited<ReturnType<VolumeImports['look']>>, id: string, asker: Asker): Promise<PoolState> {
+    checkRole(asker, 'admin', 'import files');
+    const sizeBytes = seen === null ? wanted.blockSizeBytes : volumeBytes(seen.sizeBytes, wanted.blockSizeBytes);
+    const near = wanted.pool ?? (seen === null ? null : await this.poolOn(seen.device));
+    return this.decide({ ...wanted, pool: near }, sizeBytes, id, asker, 0).pool;
+  }
+
+  /** Executes a job until the volume exists. Throws JobEnds, or the error with which the job has failed. */
+  async run(job: RunningJob): Promise<void> {
+    const { record } = job;
+    const wanted = importOf(record);
+    const pool = this.poolOf(record);
+    if (pool.volumes.has(record.volumeId)) return;
+    try {
+      job.check();
+      const made = await this.made(job, pool, wanted);
+      job.check();
+      await this.ports.exclusive(() => this.commit(record, wanted, made), `the import of volume ${record.name}`);
+    } catch (thrown) {
+      await this.onDisk(pool, (files) => new MoveFiles(files).discard(record.volumeId)).catch(() => undefined);
+      if (isPassing(thrown)) throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+      throw thrown;
+    }
+  }
+
+  /** Makes the file, durably. */
+  private async made(
+    job: RunningJob,
+    pool: PoolState,
+    { source, blockSizeBytes }: ImportState,
+  ): Promise<Pick<Manifest, 'sizeBytes' | 'stamps'>> {
+    const id = job.record.volumeId;
+    await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
+    const stamp = await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, 0, false));
+    const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, id)), 'r+');
+    try {
+      if (source.kind === 'nbd') await this.fromNbd(job, source.uri, copy);
+      else await this.fromFile(job, pool, source, copy);
+      const { size } = await copy.stat();
+      const sizeBytes = volumeBytes(size, blockSizeBytes);
+      await copy.truncate(sizeBytes);
+      await copy.sync();
+      return { sizeBytes, stamps: [stamp] };
+    } finally {
+      await copy.close();
+    }
+  }
+
+  private async fromFile(
+    job: RunningJob,
+    pool: PoolState,
+    source: Extract<ImportedFrom, { kind: 'file' }>,
+    copy: FileHandle,
+  ): Promise<void> {
+    const from = await this.opened(source);
+    try {
+      job.note({ totalBytes: from.sizeBytes, doneBytes: 0 });
+      if (source.format === 'raw' && (await this.cloned(from, copy))) job.note({ doneBytes: from.sizeBytes });
+      else {
+        const usedBytes = Number(from.stats.isFile() ? from.stats.blocks * 512n : 0n);
+        if (usedBytes > usableBytes(pool)) throw noRoom(job.record);
+        if (source.format === 'raw') await this.copied(job, source.path, from, copy);
+        else await this.converted(job, source.path, from, copy);
+      }
+      await checkUnchanged(source.path, from);
+    } finally {
+      await from.handle.close();
+    }
+  }
+
+  /** Returns false if the source is on another file system, or on one that cannot clone. */
+  private async cloned({ handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<boolean> {
+    const { ranges } = this.ports;
+    if (ranges === null || !stats.isFile() || sizeBytes === 0) return false;
+    try {
+      await ranges.cloneRange(handle.fd, copy.fd, 0, 0);
+      return true;
+    } catch (thrown) {
+      const errno = errnoName(thrown);
+      if (errno === 'EXDEV' || isWithoutReflink(errno)) return false;
+      throw thrown;
+    }
+  }
+
+  /** Zeros are not written, so that they take no space. */
+  private async copied(job: RunningJob, file: string, { handle, sizeBytes }: OpenSource, copy: FileHandle): Promise<void> {
+    const piece = Buffer.allocUnsafe(IMPORT_PIECE_BYTES);
+    const zeros = Buffer.alloc(IMPORT_PIECE_BYTES);
+    await copy.truncate(sizeBytes);
+    for (let at = 0; at < sizeBytes; ) {
+      const wanted = Math.min(IMPORT_PIECE_BYTES, sizeBytes - at);
+      await job.beforePiece(wanted);
+      const { bytesRead } = await within(this.ports.clock, file, handle.read(piece, 0, wanted, at));
+      if (bytesRead === 0) throw new RsError('E_BUSY', `${file} became shorter while it was imported: import it again`, { file });
+      const read = piece.subarray(0, bytesRead);
+      if (!read.equals(zeros.subarray(0, bytesRead))) await writeAll(copy, read, at);
+      const isDue = Math.floor(at / IMPORT_SYNC_BYTES) < Math.floor((at + bytesRead) / IMPORT_SYNC_BYTES);
+      at += bytesRead;
+      job.note({ doneBytes: at });
+      if (!isDue) continue;
+      await copy.datasync();
+      if (usableBytes(this.poolOf(job.record)) < Math.min(IMPORT_SYNC_BYTES, sizeBytes - at)) throw noRoom(job.record);
+    }
+  }
+
+  /** The program runs as the owner of the file and has no capabilities, because a file may be made to harm who reads it. */
+  private async converted(job: RunningJob, file: string, { handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<void> {
+    const isRoot = process.geteuid?.() === 0;
+    const user = isRoot ? { uid: Number(stats.uid), gid: Number(stats.gid) } : null;
+    const from = ['-f', 'qcow2'];
+    await this.program(job, copy, { from, args: ['/dev/fd/3'], source: handle.fd, sourceText: file, user, bytes: sizeBytes });
+  }
+
+  private async fromNbd(job: RunningJob, uri: string, copy: FileHandle): Promise<void> {
+    const place = nbdPlace(uri);
+    const source = await connectedNbd(this.ports.clock, place, uri, 'import it again');
+    try {
+      const image = `driver=raw,file.driver=nbd,file.server.type=fd,file.server.str=3,file.export=${place.exportName.replaceAll(',', ',,')}`;
+      await this.program(job, copy, { from: ['--image-opts'], args: [image], source, sourceText: uri, user: this.ports.user(), bytes: 0 });
+    } finally {
+      source.destroy();
+    }
+  }
+
+  /** Ends the program before it fills the pool, because writes to its other volumes would then wait. */
+  private async program(
+    job: RunningJob,
+    copy: FileHandle,
+    { args, user, bytes: knownBytes, ...order }: Pick<ConvertOrder, 'args' | 'from' | 'source' | 'sourceText' | 'user' | 'bytes'>,
+  ): Promise<void> {
+    if (user !== null) await copy.chown(user.uid, user.gid);
+    const target = `volume ${job.record.name}`;
+    let bytes = knownBytes;
+    // The program gives the copy its whole size before it writes. Without the size, nobody could tell progress from silence.
+    const sized = ({ size }: { readonly size: number }): void => {
+      if (size <= bytes) return;
+      bytes = size;
+      job.note({ totalBytes: bytes });
+    };
+    const watched: RunningJob = {
+      ...job,
+      get record() {
+        return job.record;
+      },
+      check: () => {
+        job.check();
+        if (usableBytes(this.poolOf(job.record)) === 0) throw noRoom(job.record);
+        copy.stat().then(sized, () => undefined);
+      },
+    };
+    const sizes = {
+      get bytes() {
+        return bytes;
+      },
+    };
+    const places = { user, args: ['-O', 'raw', ...args, '/dev/fd/4'], target: copy.fd, targetText: target };
+    await this.ports.convert(Object.assign(sizes, order, places, { job: watched }));
+    if (user !== null) await copy.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
+  }
+
+  /** The volume is checked as when the import was asked for, and gets its name. The caller makes no other change meanwhile. */
+  private async commit(
+    record: JobRecord,
+    wanted: ImportState,
+    { sizeBytes, stamps }: Pick<Manifest, 'sizeBytes' | 'stamps'>,
+  ): Promise<void> {
+    const { pools, verbs, clock } = this.ports;
+    const asker = this.ports.askerOf(record.by);
+    const pool = this.poolOf(record);
+    const { manifest } = this.decide({ ...wanted, pool: pool.name }, sizeBytes, record.volumeId, asker, clock.wallMs());
+    await commitCopy({ pools, verbs }, record, pool, { ...manifest, stamps });
+  }
+
+  private decide(
+    { name, universe, blockSizeBytes, pool }: Omit<WantedImport, 'source'>,
+    sizeBytes: number,
+    id: string,
+    asker: Asker,
+    nowMs: number,
+  ): ReturnType<typeof decideCreate> {
+    const flags = { thick: false, readonly: false, shared: false, clients: null, takeOver: null, takeOverForce: false };
+    const request: CreateRequest = { name, universe, sizeBytes, blockSizeBytes, pool, ...flags };
+    return decideCreate(this.ports.catalogue(), request, asker, { id, newId: () => id, request: null, nowMs });
+  }
+
+  private async opened(source: Extract<ImportedFrom, { kind: 'file' }>): Promise<OpenSource> {
+    return within(this.ports.clock, source.path, openSource(source, this.ports.guarded()));
+  }
+
+  /** Name of a pool that can clone files of this file system; null if there is none. */
+  private async poolOn(device: number): Promise<string | null> {
+    for (const { name, path, trouble, hasReflink } of this.ports.pools.states) {
+      if (trouble !== null || hasReflink !== true || this.ports.ranges === null) continue;
+      const its = await within(this.ports.clock, path, stat(path)).catch(() => null);
+      if (its?.dev === device) return name;
+    }
+    return null;
+  }
+
+  private poolOf({ toId, to }: JobRecord): PoolState {
+    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
+    if (pool !== undefined) return pool;
+    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
+  }
+
+  private onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.ports.pools.onDisk(name, MOVE_STEP_MS, work);
+  }
+}
+
+/** A pool that is full would make writes to its volumes wait. */
+function noRoom({ name, to }: JobRecord): RsError {
+  return new RsError('E_SPACE', `The import of volume ${name} was ended before it fills pool ${to}: make room there, and import it again`);
+}
+
+async function writeAll(copy: FileHandle, bytes: Buffer, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) done += (await copy.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+}

@@ -1,0 +1,122 @@
+// A backend wrapper that answers a READ from an image of the volume if the storage cannot read it. The listener knows whether the volume has
+// not changed there since the image was refreshed (bridges.ts), and passes the file. Invariants: a READ that nothing can answer keeps its
+// error; at most one READ is looked at, and the others wait for a bounded time; what an image gave late reaches no request.
+
+import fs from 'node:fs';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { InFlight } from '@rsio/common/structures/in-flight';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { type Backend, type IoDone, WOULD_WAIT } from '../../storage/io/backend.ts';
+import { ForwardingBackend } from '../../storage/io/forwarding-backend.ts';
+import { readWhole } from '../../storage/io/positioned-io.ts';
+import type { ThreadShares } from '../../storage/io/thread-shares.ts';
+import { BRIDGE_READ_MAX_MS, BRIDGE_WAIT_MAX_MS, BRIDGES_WAITING_MAX } from './limits.ts';
+
+export interface BridgedBackendPorts {
+  readonly clock: Clock;
+  readonly threads: ThreadShares;
+  /** Asks for a file that has the same content as the volume in this range. The caller closes it. Null: there is none. */
+  fileFor(positionBytes: number, lengthBytes: number): Promise<number | null>;
+  /** Called when a READ was answered from such a file. */
+  answered(): void;
+}
+
+/** Images that hang keep the threads of one share, however many volumes they belong to. */
+const SHARE = 'images';
+
+/** A READ that the storage could not execute. */
+interface FailedRead {
+  readonly target: Buffer;
+  readonly offset: number;
+  readonly lengthBytes: number;
+  readonly positionBytes: number;
+  readonly done: IoDone;
+  readonly sinceMs: number;
+}
+
+export class BridgedBackend extends ForwardingBackend {
+  private readonly ports: BridgedBackendPorts;
+  private readonly waiting: FailedRead[] = [];
+  private readonly inFlight = new InFlight();
+  private isLooking = false;
+  /** True while a read of an image lasts that nobody waits for any more. */
+  private isStuck = false;
+
+  constructor(inner: Backend, ports: BridgedBackendPorts) {
+    super(inner);
+    this.ports = ports;
+  }
+
+  override tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
+    const status = this.inner.tryRead(target, offset, lengthBytes, positionBytes);
+    // An image is not asked on the calling thread.
+    return status === STATUS.IO_ERROR ? WOULD_WAIT : status;
+  }
+
+  override read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
+    this.inner.read(target, offset, lengthBytes, positionBytes, (status) => {
+      if (status !== STATUS.IO_ERROR || this.isStuck || this.waiting.length >= BRIDGES_WAITING_MAX) {
+        done(status);
+        return;
+      }
+      this.inFlight.begin();
+      this.waiting.push({ target, offset, lengthBytes, positionBytes, done, sinceMs: this.ports.clock.monotonicMs() });
+      if (!this.isLooking) void this.lookAtAll();
+    });
+  }
+
+  override async close(): Promise<void> {
+    if (this.inFlight.count > 0) await this.inFlight.whenIdle();
+    await this.inner.close();
+  }
+
+  private async lookAtAll(): Promise<void> {
+    this.isLooking = true;
+    for (let one = this.waiting.shift(); one !== undefined; one = this.waiting.shift()) {
+      const isLate = this.ports.clock.monotonicMs() - one.sinceMs > BRIDGE_WAIT_MAX_MS;
+      const isAnswered = !isLate && !this.isStuck && (await this.bridge(one));
+      one.done(isAnswered ? STATUS.OK : STATUS.IO_ERROR);
+      this.inFlight.end();
+    }
+    this.isLooking = false;
+  }
+
+  /** Returns false if no image can answer. */
+  private async bridge({ target, offset, lengthBytes, positionBytes }: FailedRead): Promise<boolean> {
+    const descriptor = await this.ports.fileFor(positionBytes, lengthBytes).catch(() => null);
+    if (descriptor === null) return false;
+    // A late read must not reach memory that has become that of another request.
+    const data = Buffer.allocUnsafe(lengthBytes);
+    if (!(await this.readInTime(descriptor, data, positionBytes))) return false;
+    data.copy(target, offset);
+    this.ports.answered();
+    return true;
+  }
+
+  /** Closes the descriptor when the read has ended, or at once if it did not begin in time. */
+  private readInTime(descriptor: number, data: Buffer, positionBytes: number): Promise<boolean> {
+    const { clock, threads } = this.ports;
+    const lane = threads.enter(SHARE);
+    return new Promise((resolve) => {
+      const timer: Timer = clock.after(BRIDGE_READ_MAX_MS, () => {
+        this.isStuck = true;
+        resolve(false);
+      });
+      const over = (isRead: boolean): void => {
+        timer.cancel();
+        this.isStuck = false;
+        threads.leave(SHARE);
+        fs.close(descriptor, () => undefined);
+        resolve(isRead);
+      };
+      lane.run((ended) => {
+        const end = (errno: string | null): void => {
+          over(errno === null);
+          ended();
+        };
+        if (this.isStuck) end('ETIMEDOUT');
+        else readWhole(descriptor, data, 0, data.length, positionBytes, end);
+      });
+    });
+  }
+}

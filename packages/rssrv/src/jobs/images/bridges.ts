@@ -1,0 +1,265 @@
+// Finds an image that can answer a READ which the storage of its volume cannot execute, and remembers which volumes images have answered for.
+// bridged-backend.ts reads the image in the server process. Invariant: a file is passed only if it has, in the whole range, what the volume
+// has at some moment between the READ and its answer. What is not certain is refused, and the READ keeps its error.
+//
+//   volume's data --same blocks now--> snapshot of the refresh --copied then--> `base` beside the image, which nobody writes to
+
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { plural } from '@rsio/common/lib/units';
+import { storageName, storageStamp } from '../../storage/files/storage-identity.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { eventOf } from '../../events/event-log.ts';
+import { imagesOf } from './image-rules.ts';
+import { type ChangedData, changedData } from '../moves/changed-data.ts';
+import { type PoolState, volumeText } from '../../pools/catalogue.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { systemReflink } from '../../pools/snapshots/reflink.ts';
+import type { SnapshotPlace } from '../../snapshots/reads/served-snapshots.ts';
+import { PoolTurns } from '../../snapshots/reads/turns.ts';
+import { BRIDGE_IMAGES_MAX, BRIDGE_LOOK_MAX_MS, BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS, BRIDGED_VOLUMES_MAX } from './limits.ts';
+
+const openFile = promisify(fs.open);
+const closeFile = promisify(fs.close);
+const fstat = promisify(fs.fstat) as (descriptor: number, options: { bigint: true }) => Promise<fs.BigIntStats>;
+
+/** `storage`: name of the file that the server process reads. */
+export type BridgeAsk =
+  | {
+      readonly what: 'bridge';
+      readonly volumeId: string;
+      readonly storage: string;
+      readonly positionBytes: number;
+      readonly lengthBytes: number;
+    }
+  /** A READ was answered from the image that was passed last. */
+  | { readonly what: 'bridged'; readonly volumeId: string };
+
+/** Null: no image can answer. */
+export interface BridgeAnswer {
+  readonly bridgeTag: number | null;
+}
+
+/** What images have answered for a volume since rssrv was started. */
+export interface BridgedReads {
+  readonly reads: number;
+  readonly lastMs: number;
+}
+
+export interface BridgesPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'warn'>;
+  /** Null if this machine cannot tell what has changed. */
+  readonly changedData: ChangedData | null;
+  pools(): readonly PoolState[];
+  served(id: string): ServedVolume | null;
+  /** Makes durable what clients have written, with a descriptor that gets every error that no new incarnation has followed. */
+  sync(volumeId: string): Promise<void>;
+  /** Starts a new incarnation of the volume's storage, because a sync has failed. */
+  lost(volumeId: string): void;
+  placeOf(snapshotId: string): SnapshotPlace | null;
+}
+
+interface AskingSession {
+  readonly uses: { isGranted(volumeId: string): boolean };
+  readonly workerSession: { pass(descriptors: readonly number[]): Promise<number> };
+}
+
+/** An image, and the files that show what it can answer. */
+interface Candidate {
+  readonly text: string;
+  /** Names of the pools with these files. */
+  readonly pools: readonly string[];
+  readonly snapshotId: string;
+  readonly snapshotFile: string;
+  readonly imageFile: string;
+  readonly imageStamp: string;
+}
+
+interface BridgeRecord extends BridgedReads {
+  /** Pool of the volume: what another pool could not read is over when the volume has moved. */
+  readonly poolId: string;
+  readonly reportedMs: number;
+  readonly reportedReads: number;
+}
+
+export class Bridges {
+  private readonly ports: BridgesPorts;
+  private readonly turns: PoolTurns;
+  private readonly records = new Map<string, BridgeRecord>();
+  /** Volume id -> the image that was passed last. */
+  private readonly lastImages = new Map<string, string>();
+
+  constructor(ports: BridgesPorts) {
+    this.ports = ports;
+    this.turns = new PoolTurns(ports.clock);
+  }
+
+  /** Never rejects. */
+  async answer({ uses, workerSession }: AskingSession, ask: BridgeAsk): Promise<BridgeAnswer | null> {
+    const volume = uses.isGranted(ask.volumeId) ? this.ports.served(ask.volumeId) : null;
+    if (volume === null) return { bridgeTag: null };
+    if (ask.what === 'bridged') {
+      this.count(volume);
+      return null;
+    }
+    try {
+      const descriptor = await this.inTime((isOver) => this.fileFor(volume, ask, isOver));
+      return { bridgeTag: descriptor === null ? null : await workerSession.pass([descriptor]) };
+    } catch {
+      // The READ fails as it would without an image, and its error is in the log already.
+      return { bridgeTag: null };
+    }
+  }
+
+  /** Null: no image has answered for the volume where it is now, or not for BRIDGED_SHOWN_MS. */
+  of(volumeId: string): BridgedReads | null {
+    const record = this.records.get(volumeId);
+    if (record === undefined || Math.abs(this.ports.clock.wallMs() - record.lastMs) > BRIDGED_SHOWN_MS) return null;
+    const isThere = this.ports.served(volumeId)?.pool?.ids.includes(record.poolId) === true;
+    return isThere ? { reads: record.reads, lastMs: record.lastMs } : null;
+  }
+
+  /** Returns a descriptor, which the caller closes; null if no image can answer. */
+  private async fileFor(volume: ServedVolume, ask: Extract<BridgeAsk, { what: 'bridge' }>, isOver: () => boolean): Promise<number | null> {
+    const calls = this.ports.changedData;
+    const { path, storage, pool, layout, snapshotOf } = volume;
+    const isOneFile = pool !== undefined && layout === undefined && snapshotOf === undefined && path !== null;
+    if (calls === null || !isOneFile || storage === undefined || storage !== ask.storage) return null;
+    for (const candidate of this.candidates(volume.id, ask.positionBytes + ask.lengthBytes)) {
+      const look = async (): Promise<number | null> =>
+        isOver() ? null : this.lookAt(calls, { id: volume.id, path, storage }, candidate, ask);
+      const found = await this.turns.run(candidate.pools, look);
+      if (found === null) continue;
+      this.lastImages.set(volume.id, candidate.text);
+      return found;
+    }
+    return null;
+  }
+
+  private candidates(volumeId: string, endBytes: number): Candidate[] {
+    const pools = this.ports.pools();
+    const home = pools.find(({ isOpen, volumes }) => isOpen && volumes.has(volumeId));
+    if (home === undefined) return [];
+    const images = imagesOf({ pools, configured: [] }, volumeId).toSorted(
+      (a, b) => (b.manifest.image?.momentMs ?? 0) - (a.manifest.image?.momentMs ?? 0),
+    );
+    return images.slice(0, BRIDGE_IMAGES_MAX).flatMap(({ pool, manifest }): Candidate[] => {
+      const base = manifest.image?.base;
+      const place = base === undefined ? null : this.ports.placeOf(base.snapshot);
+      const [file, other] = place?.files ?? [];
+      if (base === undefined || place === null || file === undefined || file.path === null || other !== undefined) return [];
+      if (place.record.volumeId !== volumeId || endBytes > place.record.sizeBytes) return [];
+      return [
+        {
+          text: volumeText(manifest),
+          pools: [...new Set([home.name, pool.name])],
+          ...{ snapshotId: base.snapshot, snapshotFile: file.path },
+          ...{ imageFile: poolPaths.baseData(poolPaths.volume(pool.path, manifest.id)), imageStamp: base.stamp },
+        },
+      ];
+    });
+  }
+
+  /** Returns the open file of the image if it has what the volume has in the range. */
+  private async lookAt(
+    calls: ChangedData,
+    { id, path, storage }: { readonly id: string; readonly path: string; readonly storage: string },
+    { snapshotId, snapshotFile, imageFile, imageStamp }: Candidate,
+    { positionBytes, lengthBytes }: { readonly positionBytes: number; readonly lengthBytes: number },
+  ): Promise<number | null> {
+    const opened: number[] = [];
+    const open = async (file: string): Promise<number> => {
+      const descriptor = await openFile(file, 'r');
+      opened.push(descriptor);
+      return descriptor;
+    };
+    try {
+      const image = await open(imageFile);
+      if (storageStamp(await fstat(image, { bigint: true }), imageFile) !== imageStamp) return null;
+      const data = await open(path);
+      if (storageName(await fstat(data, { bigint: true })) !== storage) return null;
+      const snapshot = await open(snapshotFile);
+      // It may have been removed before it was opened, and another one may have its name.
+      if (this.ports.placeOf(snapshotId)?.files[0]?.path !== snapshotFile) return null;
+      // Writes that are answered but not written back still share the blocks in the eyes of the file system. If one of them is lost, it is
+      // not known what the volume has.
+      await this.sync(id);
+      for await (const _changed of calls.ranges(snapshot, data, positionBytes, positionBytes + lengthBytes)) return null;
+      // What was synced may have been another file.
+      if (this.ports.served(id)?.storage !== storage) return null;
+      opened.splice(opened.indexOf(image), 1);
+      return image;
+    } finally {
+      for (const descriptor of opened) await closeFile(descriptor);
+    }
+  }
+
+  /**
+   * Throws if the storage reports an error, or does not answer. A descriptor of its own would not get errors that were reported to another
+   * one, and would keep its own errors from the next session.
+   */
+  private async sync(id: string): Promise<void> {
+    try {
+      await this.ports.sync(id);
+    } catch (thrown) {
+      // A slow sync goes on, and its failure is reported then.
+      if (toRsError(thrown).code !== 'E_TIMEOUT') this.ports.lost(id);
+      throw thrown;
+    }
+  }
+
+  /** Rejects after BRIDGE_LOOK_MAX_MS. A file that is found later is closed. */
+  private inTime(look: (isOver: () => boolean) => Promise<number | null>): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const timer = this.ports.clock.after(BRIDGE_LOOK_MAX_MS, () => {
+        isOver = true;
+        reject(new Error('The pools do not answer'));
+      });
+      look(() => isOver).then(
+        (found) => {
+          timer.cancel();
+          if (isOver && found !== null) fs.close(found, () => undefined);
+          resolve(found);
+        },
+        (thrown: unknown) => {
+          timer.cancel();
+          reject(thrown);
+        },
+      );
+    });
+  }
+
+  private count(volume: ServedVolume): void {
+    const { id, pool } = volume;
+    const poolId = pool?.ids[0] ?? '';
+    const known = this.records.get(id);
+    const before = known?.poolId === poolId ? known : undefined;
+    if (known === undefined && this.records.size >= BRIDGED_VOLUMES_MAX) return;
+    const nowMs = this.ports.clock.wallMs();
+    const reads = (before?.reads ?? 0) + 1;
+    const isReported = before !== undefined && Math.abs(nowMs - before.reportedMs) < BRIDGE_REPORT_MS;
+    const reported = isReported
+      ? { reportedMs: before.reportedMs, reportedReads: before.reportedReads }
+      : { reportedMs: nowMs, reportedReads: reads };
+    this.records.set(id, { reads, lastMs: nowMs, poolId, ...reported });
+    if (!isReported) this.report(volume, reads - (before?.reportedReads ?? 0));
+  }
+
+  private report(volume: ServedVolume, reads: number): void {
+    const text = volumeText(volume);
+    const image = this.lastImages.get(volume.id) ?? '-';
+    const what = `${plural(reads, 'READ')} of volume ${text} failed and got the data from image ${image}, because nothing has changed there: find the cause in the system's log (dmesg), and keep the image`;
+    this.ports.log.warn(what, { volume: volume.name, ...eventOf(`volume ${text}`, 'served', 'bridged', what) });
+  }
+}
+
+/** Asks the file systems of this machine. */
+export function systemBridges(ports: Omit<BridgesPorts, 'changedData'>): Bridges {
+  const { ranges } = systemReflink();
+  return new Bridges({ ...ports, changedData: ranges === null ? null : changedData(ranges) });
+}

@@ -1,0 +1,87 @@
+// The file of a copy that becomes the content of an image, or of a volume that gets the content of its image: in the folder of moves of its
+// pool, until it is complete. to-image.ts and from-image.ts fill it. Invariant: a file that the job has not made is not continued.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { stateOf } from '../copies/copy-source.ts';
+import type { JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
+import { type PoolState, usableBytes } from '../../pools/catalogue.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
+import type { Pools } from '../../pools/pools.ts';
+
+/** What a copy begins as: a file with known content in its pool. */
+export interface CopyBase {
+  /** The same for the same content. */
+  readonly key: string;
+  readonly file: string;
+}
+
+export class CopyInPool {
+  private readonly pools: Pools;
+
+  constructor(pools: Pools) {
+    this.pools = pools;
+  }
+
+  /** Makes the file of the copy, or finds the one from before a restart. `from`: what it began as; null: zeros. */
+  async prepared<Base extends CopyBase>(
+    job: RunningJob,
+    pool: PoolState,
+    id: string,
+    sizeBytes: number,
+    base: Base | null,
+  ): Promise<{ readonly copyStamp: string; readonly from: Base | null }> {
+    const state = stateOf(job.record);
+    const file = poolPaths.data(poolPaths.movingVolume(pool.path, id));
+    const found = await this.onDisk(pool, () => stampOf(file));
+    if (found !== null && found === state.copyStamp && (state.base ?? null) === null) return { copyStamp: found, from: null };
+    if (found !== null && found === state.copyStamp && state.base === base?.key) return { copyStamp: found, from: base };
+    await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
+    const isBegun = base !== null && (await this.onDisk(pool, (files) => new MoveFiles(files).beginAs(id, base.file, sizeBytes)));
+    const copyStamp = isBegun ? await stampOf(file) : await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, sizeBytes, false));
+    if (copyStamp === null)
+      throw new RsError(
+        'E_VOLUME',
+        `Files of pool ${pool.name} cannot be told from each other: use a file system with lasting inode numbers`,
+      );
+    job.note({ copy: { ...state, copyStamp, base: isBegun ? base.key : null, positionBytes: 0 }, doneBytes: 0 });
+    await job.save();
+    return { copyStamp, from: isBegun ? base : null };
+  }
+
+  /** The copy is durable up to this position. Throws E_SPACE before it fills the pool, because writes to its volumes would then wait. */
+  async reached(job: RunningJob, positionBytes: number): Promise<void> {
+    await this.save(job, positionBytes);
+    const { record } = job;
+    if (usableBytes(this.poolOf(record)) >= Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes)) return;
+    throw new RsError(
+      'E_SPACE',
+      `The copy of volume ${record.name} was ended before it fills pool ${record.to}: make room there, and repeat it`,
+    );
+  }
+
+  async save(job: RunningJob, positionBytes: number): Promise<void> {
+    job.note({ copy: { ...stateOf(job.record), positionBytes } });
+    await job.save();
+  }
+
+  /** Deletes the copy. What cannot be deleted now is deleted by the next sweep of what moves have left. */
+  async discard(record: JobRecord, id: string): Promise<void> {
+    const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
+    if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
+  }
+
+  /** Throws JobEnds if the pool cannot be used now. */
+  poolOf({ toId, to }: JobRecord): PoolState {
+    const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
+    if (pool !== undefined) return pool;
+    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
+  }
+
+  onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.pools.onDisk(name, MOVE_STEP_MS, work);
+  }
+}

@@ -1,0 +1,240 @@
+// Volumes that get the content of an image in another pool: a stop of the server after steps on disk, after which the volume has its old
+// content or that of the image, and the next start finishes the job and leaves nothing; what is copied; holders; volumes that have grown. Any
+// file system: differences are those of the content.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
+import type { JobServicePorts } from '../orders/job-service.ts';
+import type { Changes } from '../../pools/requests/requests.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import { CopyScene, DB } from '../../testing/copy-scene.ts';
+import type { SceneOptions } from '../../testing/pool-scene.ts';
+import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+
+const BLOCK_BYTES = 4_096;
+const SIZE_BYTES = 16 * BLOCK_BYTES;
+const STOPS_MS = 120_000;
+/** The other steps are those of making and removing a snapshot, which have tests of their own. */
+const STEPS = new Set([
+  ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
+  ...['move: discarded', 'snapshot removal: commit'],
+]);
+const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined };
+
+useTwoPools();
+
+async function open(at = directory, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
+  const copies = new CopyScene(await openTwoPools(at, options));
+  await copies.jobs.load();
+  return copies;
+}
+
+/** Writes to the file that is served, like a client. */
+function write({ scene }: CopyScene, universe: number, block: number, value: number): void {
+  const file = [...scene.served.values()].find((one) => one.universe === universe)!.path!;
+  const descriptor = fs.openSync(file, 'r+');
+  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
+  fs.closeSync(descriptor);
+}
+
+function blocksIn(file: string): number[] {
+  const content = fs.readFileSync(file);
+  return [0, 1, 2, 3].map((block) => content[block * BLOCK_BYTES]!);
+}
+
+/** The first blocks of the volume, as its pool has it. */
+function blocksOf(at: string): number[] {
+  const folder = path.join(at, 'fast', 'volumes');
+  return blocksIn(path.join(folder, fs.readdirSync(folder)[0]!, 'data'));
+}
+
+function leftIn(at: string): string[] {
+  const all = fs.readdirSync(at, { recursive: true }) as string[];
+  return all.filter((file) => /\/moving\/.|\/removed\/.|\.new/.test(file));
+}
+
+const restore = (copies: CopyScene) => copies.service.images.restore(DB, 1, null, LOCAL_ASKER, CHANGES);
+
+/** The scene lets its jobs run once. */
+async function again(copies: CopyScene): Promise<CopyScene> {
+  await copies.scene.pools.close();
+  return open(copies.scene.directory);
+}
+
+/** A volume of [7, 99, 8, 0] with an image of [7, 0, 8, 66], which was [7, 0, 8, 0] when it was made. */
+async function withImage(at: string): Promise<CopyScene> {
+  const copies = await open(at);
+  await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
+  write(copies, 0, 0, 7);
+  write(copies, 0, 2, 8);
+  await copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.run();
+  write(copies, 0, 1, 99);
+  write(copies, 1, 3, 66);
+  return again(copies);
+}
+
+test('a volume gets the content of its image, of which only what clients have written to the image is copied', async () => {
+  const copies = await withImage(directory);
+  expect(await restore(copies)).toMatchObject({ state: 'waiting', from: 'slow', to: 'fast', newName: 'db' });
+  await copies.run();
+  expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
+  expect(blocksOf(directory)).toEqual([7, 0, 8, 66]);
+  const [fast, slow] = copies.scene.pools.states;
+  const [manifest] = fast!.volumes.values();
+  const kept = snapshotsOf({ pool: fast!, manifest: manifest! }).list.find(({ name }) => name.startsWith('before-restore-'))!;
+  const folder = path.join(directory, 'fast', 'volumes', manifest!.id);
+  expect(blocksIn(snapshotPaths.data(folder, kept.name))).toEqual([7, 99, 8, 0]);
+  // The snapshot that the job has made of the image is gone.
+  expect([...slow!.snapshots.values()].flatMap(({ list }) => list)).toEqual([]);
+  expect([leftIn(directory), copies.scene.served.has('db@0'), copies.scene.picture().includes('finding')]).toEqual([[], true, false]);
+  await copies.scene.pools.close();
+});
+
+test('a file that another refresh has put beside the image meanwhile is not compared: the copy begins again', async () => {
+  await (await withImage(directory)).scene.pools.close();
+  const base = path.join(directory, 'slow', 'volumes', fs.readdirSync(path.join(directory, 'slow', 'volumes'))[0]!, 'base');
+  const data = path.join(path.dirname(base), 'data');
+  const copies = await open(directory, {
+    reached: (step) => {
+      if (step !== 'move: begun' || fs.existsSync(`${base}.old`)) return;
+      fs.renameSync(base, `${base}.old`);
+      fs.copyFileSync(data, base);
+    },
+  });
+  await restore(copies);
+  await copies.run();
+  expect(blocksOf(directory)).toEqual([7, 99, 8, 0]);
+  await (await again(copies)).run();
+  expect(blocksOf(directory)).toEqual([7, 0, 8, 66]);
+});
+
+test('after a stop at each step, the volume has its old content or that of the image, and the next start finishes it', {
+  timeout: STOPS_MS,
+}, async () => {
+  const whole = async (at: string, reached: (step: string) => void): Promise<void> => {
+    const copies = await open(at, { reached });
+    await restore(copies);
+    await copies.run();
+    await copies.scene.pools.close();
+  };
+  const steps: string[] = [];
+  await (await withImage(directory)).scene.pools.close();
+  await whole(directory, (step) => steps.push(step));
+  expect([...STEPS].filter((step) => !steps.includes(step))).toEqual([]);
+  const seen = new Set<string>();
+  for (const [index, step] of steps.entries()) {
+    if (!STEPS.has(step) || steps.includes(step, index + 1)) continue;
+    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
+    await (await withImage(at)).scene.pools.close();
+    let count = 0;
+    await whole(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
+    const first = await open(moved);
+    const found = JSON.stringify(blocksOf(moved));
+    expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(99,8,0|0,8,66)\]$/)]);
+    seen.add(found);
+    await first.scene.pools.close();
+    const after = await open(moved);
+    await after.run();
+    const isAsked = after.jobs.list.length > 1;
+    expect([step, after.jobs.list.map(({ state }) => state), leftIn(moved)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
+    if (isAsked) expect([step, blocksOf(moved)]).toEqual([step, [7, 0, 8, 66]]);
+    const kept = [...after.scene.pools.states[0]!.snapshots.values()][0]!.list.filter(({ name }) => name.startsWith('before-restore-'));
+    expect([step, kept.length]).toEqual([step, isAsked ? 1 : 0]);
+    expect(after.scene.picture(), step).not.toContain('finding');
+    await after.scene.pools.close();
+    await removeFolder(at);
+    await removeFolder(moved);
+  }
+  expect(seen).toEqual(new Set(['[7,99,8,0]', '[7,0,8,66]']));
+});
+
+test('without what both pools have, everything is copied', async () => {
+  let copies = await withImage(directory);
+  const [fast] = copies.scene.pools.states;
+  const { name } = [...fast!.snapshots.values()][0]!.list[0]!;
+  await copies.scene.snapshots.remove({ ...DB, snapshot: name }, LOCAL_ASKER, null);
+  copies = await again(copies);
+  await restore(copies);
+  await copies.run();
+  expect([blocksOf(directory), copies.jobs.list.at(-1)!.doneBytes]).toEqual([[7, 0, 8, 66], 3 * BLOCK_BYTES]);
+  await copies.scene.pools.close();
+});
+
+test('a volume that has grown keeps its size, and the rest is zeros', async () => {
+  let copies = await withImage(directory);
+  await copies.scene.verbs.grow(DB, 2 * SIZE_BYTES, LOCAL_ASKER, null);
+  write(copies, 0, 20, 5);
+  copies = await again(copies);
+  await restore(copies);
+  await copies.run();
+  const [manifest] = copies.scene.pools.states[0]!.volumes.values();
+  const content = fs.readFileSync(path.join(directory, 'fast', 'volumes', manifest!.id, 'data'));
+  expect([blocksOf(directory), manifest!.sizeBytes, content.length, content[20 * BLOCK_BYTES]]).toEqual([
+    [7, 0, 8, 66],
+    2 * SIZE_BYTES,
+    2 * SIZE_BYTES,
+    0,
+  ]);
+  await copies.scene.pools.close();
+});
+
+// Regression: the volume had its new size and a file of the old one, so that it was not served any more.
+test('a volume that grows while it is restored is served, gets the content of its image, and keeps its size', async () => {
+  let copies = await withImage(directory);
+  await copies.scene.pools.close();
+  const scene = await openTwoPools(directory, {});
+  let isGrown = false;
+  const exclusive: JobServicePorts['exclusive'] = async (change, what) => {
+    if (what.includes('is being restored') && !isGrown) {
+      isGrown = true;
+      await scene.verbs.grow(DB, 3 * SIZE_BYTES, LOCAL_ASKER, null);
+    }
+    return change(WHOLE_TURN);
+  };
+  copies = new CopyScene(scene, { ports: { exclusive } });
+  await copies.jobs.load();
+  await restore(copies);
+  await copies.run();
+  expect([copies.scene.served.get('db@0')?.sizeBytes, copies.scene.picture().includes('finding')]).toEqual([3 * SIZE_BYTES, false]);
+  copies = await again(copies);
+  await copies.run();
+  const [manifest] = copies.scene.pools.states[0]!.volumes.values();
+  const content = fs.readFileSync(path.join(directory, 'fast', 'volumes', manifest!.id, 'data'));
+  expect([blocksOf(directory), content[20 * BLOCK_BYTES], content.length]).toEqual([[7, 0, 8, 66], 0, 3 * SIZE_BYTES]);
+  expect([copies.jobs.list.at(-1)?.state, copies.scene.picture().includes('finding'), leftIn(directory)]).toEqual(['done', false, []]);
+  await copies.scene.pools.close();
+});
+
+test('a volume that a client holds is not restored, also if the client came after the job had begun', async () => {
+  let copies = await withImage(directory);
+  const { id } = [...copies.scene.pools.states[0]!.volumes.values()][0]!;
+  copies.scene.used.add(id);
+  await expect(restore(copies)).rejects.toMatchObject({ code: 'E_HELD' });
+  copies.scene.used.clear();
+  await restore(copies);
+  copies.scene.used.add(id);
+  await copies.run();
+  expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: 'Volume db is in use' });
+  expect([blocksOf(directory), leftIn(directory), copies.scene.served.has('db@0')]).toEqual([[7, 99, 8, 0], [], true]);
+  copies = await again(copies);
+  await restore(copies);
+  await copies.run();
+  expect(blocksOf(directory)).toEqual([7, 0, 8, 66]);
+  await copies.scene.pools.close();
+});
+
+test('a relation that ends before the job does ends the job, and the volume is as before', async () => {
+  const copies = await withImage(directory);
+  await restore(copies);
+  await copies.scene.images.split({ name: 'db', universe: 1 }, LOCAL_ASKER, null);
+  await copies.run();
+  expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: 'db@1 is no image of volume db any more' });
+  expect([blocksOf(directory), leftIn(directory)]).toEqual([[7, 99, 8, 0], []]);
+  await copies.scene.pools.close();
+});

@@ -1,0 +1,136 @@
+// Gives a volume the content of an image in another pool, as a job: copies a snapshot of the image, or what clients have written to the image
+// since its refresh. Invariants: the volume has its content until the copy is complete, and then that of one moment of the image; its content
+// before becomes a snapshot, whose id the job has noted, so that a restart knows whether the volume has the copy.
+
+import { open, rename } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { type CopySource, stateOf } from '../copies/copy-source.ts';
+import type { ToVolumePorts } from '../copies/to-volume.ts';
+import type { CopyTarget, JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import { copyRanges } from '../moves/copy-ranges.ts';
+import { VolumeContent } from '../moves/volume-content.ts';
+import type { PoolState } from '../../pools/catalogue.ts';
+import type { Manifest } from '../../pools/disk/manifest.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { stampOf } from '../../pools/moves/move-files.ts';
+import type { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
+import { filesOf, snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import { type CopyBase, CopyInPool } from './copy-in-pool.ts';
+import { decideCopiedRestore } from './image-rules.ts';
+
+export interface FromImagePorts extends ToVolumePorts {
+  readonly snapshots: Pick<SnapshotVerbs, 'replaceContent'>;
+}
+
+type Restore = Extract<CopyTarget, { kind: 'restore' }>;
+
+/** What the volume and the image had both at the last refresh. */
+interface Base extends CopyBase {
+  /** The same content in the pool of the image. */
+  readonly imageFile: string;
+}
+
+export class FromImage {
+  private readonly ports: FromImagePorts;
+  private readonly copies: CopyInPool;
+
+  constructor(ports: FromImagePorts) {
+    this.ports = ports;
+    this.copies = new CopyInPool(ports.pools);
+  }
+
+  isMade({ record }: RunningJob, target: Restore): Promise<boolean> {
+    const pool = this.ports.pools.states.find(({ identity }) => identity?.id === record.toId);
+    return Promise.resolve(pool?.snapshots.get(target.id)?.list.some(({ id }) => id === target.keptId) === true);
+  }
+
+  async run(job: RunningJob, source: CopySource, target: Restore): Promise<void> {
+    const { changedData, punch } = this.ports;
+    if (changedData === null)
+      throw new RsError('E_NO_REFLINK', 'This server cannot tell what differs in a file: it needs x86-64 or arm64, and the package koffi');
+    const pool = this.copies.poolOf(job.record);
+    const { sizeBytes } = this.volumeIn(pool, target);
+    const { copyStamp, from } = await this.copies.prepared(job, pool, target.id, sizeBytes, await this.baseOf(pool, source, target));
+    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
+    const files: { close(): Promise<void> }[] = [next];
+    try {
+      const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
+      files.push(copy);
+      // The volume may have grown since the copy was begun.
+      if ((await copy.stat()).size < sizeBytes) await copy.truncate(sizeBytes);
+      const base = from === null ? null : await VolumeContent.open([from.imageFile], { kind: 'simple' });
+      if (base !== null) files.push(base);
+      // A refresh of the image may have put another file there before this one was opened.
+      if (from !== null && (await this.baseOf(pool, source, target))?.key !== from.key)
+        throw new JobEnds({ kind: 'waits', reason: 'The image was refreshed meanwhile' });
+      const toBytes = Math.min(sizeBytes, source.record.sizeBytes);
+      const range = { fromBytes: Math.min(stateOf(job.record).positionBytes, toBytes), toBytes };
+      await copyRanges({ changedData, punch }, job, { base, next, copy }, range, (position) => this.copies.reached(job, position));
+    } finally {
+      for (const file of files) await file.close();
+    }
+    await this.copies.save(job, sizeBytes);
+    job.check();
+    try {
+      await this.ports.exclusive(
+        () => this.commit(job.record, source, target, copyStamp, sizeBytes),
+        `volume ${target.name}, which is being restored`,
+      );
+    } catch (thrown) {
+      // A snapshot of the volume is being made, for example.
+      if (toRsError(thrown).code === 'E_BUSY') throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+      throw thrown;
+    }
+  }
+
+  discard(record: JobRecord, { id }: Restore): Promise<void> {
+    return this.copies.discard(record, id);
+  }
+
+  /** Null: there is nothing that both pools have, so that everything is copied. */
+  private async baseOf(pool: PoolState, { pool: imagePool, manifest: image }: CopySource, target: Restore): Promise<Base | null> {
+    const base = image.image?.base;
+    const manifest = this.volumeIn(pool, target);
+    const record = snapshotsOf({ pool, manifest }).list.find(({ id }) => id === base?.snapshot);
+    if (base === undefined || record === undefined || record.layout !== undefined) return null;
+    const imageFile = poolPaths.baseData(poolPaths.volume(imagePool.path, image.id));
+    if ((await this.copies.onDisk(imagePool, () => stampOf(imageFile))) !== base.stamp) return null;
+    const file = snapshotPaths.data(poolPaths.volume(pool.path, manifest.id), record.name);
+    return { key: `${base.snapshot} ${base.stamp}`, file, imageFile };
+  }
+
+  private volumeIn(pool: PoolState, { id, name }: Restore): Manifest {
+    const manifest = pool.volumes.get(id);
+    if (manifest !== undefined) return manifest;
+    throw new RsError('E_UNKNOWN_VOLUME', `Volume ${name} is no longer in pool ${pool.name}: it was removed or moved meanwhile`);
+  }
+
+  /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
+  private async commit(record: JobRecord, source: CopySource, target: Restore, copyStamp: string, sizeBytes: number): Promise<void> {
+    const { clock, verbs, snapshots } = this.ports;
+    const asker = this.ports.askerOf(record.by);
+    const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
+    const manifest = this.volumeIn(this.copies.poolOf(record), target);
+    // A file that is shorter than its volume is not served.
+    if (manifest.sizeBytes !== sizeBytes) throw new JobEnds({ kind: 'waits', reason: `volume ${target.name} has grown meanwhile` });
+    const { source: volume, planned } = decideCopiedRestore(this.ports.catalogue(), manifest, source, asker, stamp);
+    const kept = { ...planned.kept, id: target.keptId };
+    await snapshots.replaceContent(volume, { ...planned, kept }, (files, was) => takeOver(files, was, copyStamp), verbs.zeros(false));
+  }
+}
+
+/** Puts the copy beside the data of the volume. Returns its stamp. */
+async function takeOver(files: SnapshotFiles, was: Manifest, copyStamp: string): Promise<string> {
+  const next = await files.roomForNext(was);
+  const moving = poolPaths.movingVolume(files.directory, was.id);
+  if ((await stampOf(poolPaths.data(moving))) !== copyStamp)
+    throw new RsError('E_BUSY', 'The files of the copy have changed: it begins again');
+  await rename(poolPaths.data(moving), next);
+  await syncDirectory(moving);
+  return files.nextIsMade('restore', next, copyStamp);
+}

@@ -1,0 +1,335 @@
+// Decides whether images can be made, refreshed, used to restore their volume and split, and what is then recorded. Pure: image-verbs.ts
+// carries the decisions out. Invariants: an image is related to its volume by ids, whatever both are called; what a client may not attach
+// does not exist for it.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { type Asker, checkLimit, checkPool, mayAttach } from '../../pools/asker.ts';
+import {
+  type Catalogue,
+  checkChange,
+  checkCount,
+  checkName,
+  checkPromise,
+  findVolume,
+  type Found,
+  ownedBytes,
+  poolNamed,
+  type PoolState,
+  type Stamp,
+  unusable,
+  type VolumeName,
+  volumeText,
+} from '../../pools/catalogue.ts';
+import type { ImageRelation, Manifest, PreparedRefresh } from '../../pools/disk/manifest.ts';
+import { refreshed } from '../../pools/repair/image-repair.ts';
+import { decideOtherContent, type PlannedRollback } from '../../snapshots/snapshot-rules.ts';
+import { IMAGES_AT_ONCE_MAX } from './limits.ts';
+
+/** An image and the volume of which it is one. */
+export interface ImagePair {
+  readonly image: Found;
+  readonly relation: ImageRelation;
+  readonly source: Found;
+}
+
+/** A refresh of an image, before its new file exists. */
+export interface PlannedRefresh extends ImagePair {
+  readonly next: Omit<PreparedRefresh, 'stamp'>;
+}
+
+/** What is known of the volume of which another one is an image. `unknown`: a pool that may have it is not open. */
+export type SourceState = 'present' | 'removed' | 'deleted' | 'unknown';
+
+/** Returns the manifest of the new image, without stamps, and its volume. `into`: its pool; null: that of the volume. Throws if it cannot be made. */
+export function decideImage(
+  catalogue: Catalogue,
+  wanted: VolumeName,
+  universe: number,
+  into: string | null,
+  asker: Asker,
+  { id, newId, request, nowMs }: Stamp,
+): { readonly source: Found; readonly pool: PoolState; readonly manifest: ImageManifest } {
+  const source = findVolume(catalogue, wanted, asker);
+  checkChange(catalogue, asker, source.pool, source.manifest, 'make images');
+  // Only an administrator may know the names of all pools.
+  if (into !== null) checkPool(asker, into);
+  const pool = into === null ? source.pool : poolNamed(catalogue, into);
+  const { name } = source.manifest;
+  const manifest = decideCopiedImage(catalogue, source, pool, { id, name, universe, refresh: newId() }, asker, nowMs);
+  return { source, pool, manifest: { ...manifest, request } };
+}
+
+type ImageManifest = Omit<Manifest, 'stamps'> & { readonly image: ImageRelation };
+
+/** Returns the manifest of a new image in this pool, without stamps. Throws if it cannot be made. */
+export function decideCopiedImage(
+  catalogue: Catalogue,
+  { pool: home, manifest: was }: Found,
+  pool: PoolState,
+  { id, name, universe, refresh }: VolumeName & { readonly id: string; readonly refresh: string },
+  asker: Asker,
+  nowMs: number,
+): ImageManifest {
+  checkChange(catalogue, asker, home, was, 'make images');
+  checkPool(asker, pool.name);
+  if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
+  checkOneFile(was);
+  if (universe === was.universe)
+    throw new RsError('E_USAGE', `Volume ${volumeText(was)} is in universe ${universe} itself: give the image another one`, {
+      volume: volumeText(was),
+    });
+  const { sizeBytes, blockSizeBytes, clients } = was;
+  checkName(catalogue, { name, universe }, null, 'choose another universe');
+  checkCount(catalogue, asker);
+  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  checkPromise(pool, sizeBytes);
+  // Nobody sees more of the content than before.
+  const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
+  const flags = { thick: false, readonly: false, shared: false };
+  const image: ImageRelation = { ofId: was.id, ofName: was.name, ofUniverse: was.universe, momentMs: nowMs, refresh };
+  const base = { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' } as const, createdMs: nowMs, request: null };
+  return { ...base, ...flags, ...rights, image };
+}
+
+/** Returns an image that is refreshed from another pool, with its relation. Throws if that is not possible, or is not possible any more. */
+export function decideCopiedRefresh(
+  catalogue: Catalogue,
+  wanted: VolumeName & { readonly id: string },
+  source: Found,
+  asker: Asker,
+): Found & { readonly relation: ImageRelation } {
+  const found = findImage(catalogue, wanted, asker, 'refresh images');
+  const pair = pairOf(catalogue, found, asker, 'refresh images');
+  if (found.manifest.id !== wanted.id || pair.source.manifest.id !== source.manifest.id)
+    throw new RsError('E_UNKNOWN_VOLUME', `Image ${volumeText(wanted)} is another one now: repeat the command`, {
+      volume: volumeText(wanted),
+    });
+  checkOneFile(source.manifest);
+  checkGrowth(catalogue, pair, asker);
+  return { ...found, relation: named(pair.relation, pair.source) };
+}
+
+function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: Asker): void {
+  const moreBytes = source.manifest.sizeBytes - image.manifest.sizeBytes;
+  if (moreBytes <= 0) return;
+  checkLimit(asker, ownedBytes(catalogue, asker.node), moreBytes);
+  checkPromise(image.pool, moreBytes);
+}
+
+/** Returns the images with their volumes. Throws unless all are images that can be refreshed by the asker. */
+export function findPairs(catalogue: Catalogue, wanted: readonly VolumeName[], asker: Asker): readonly ImagePair[] {
+  return wanted.map((name) => pairOf(catalogue, findImage(catalogue, name, asker, 'refresh images'), asker, 'refresh images'));
+}
+
+export function isInOtherPool({ image, source }: ImagePair): boolean {
+  return image.pool.name !== source.pool.name;
+}
+
+/** Returns the refreshes of several images at one moment. The first one decides. Throws if one of them is not possible. */
+export function decideRefresh(
+  catalogue: Catalogue,
+  wanted: readonly VolumeName[],
+  asker: Asker,
+  { newId, request, nowMs }: Stamp,
+): readonly PlannedRefresh[] {
+  if (wanted.length === 0 || wanted.length > IMAGES_AT_ONCE_MAX)
+    throw new RsError('E_USAGE', `1 to ${IMAGES_AT_ONCE_MAX} images can be refreshed at one moment, and ${wanted.length} are given`);
+  const texts = wanted.map(volumeText);
+  const twice = texts.find((text, index) => texts.indexOf(text) !== index);
+  if (twice !== undefined) throw new RsError('E_USAGE', `Image ${twice} is given twice: give each image once`);
+  const pairs = findPairs(catalogue, wanted, asker);
+  const group = { id: newId(), homeId: pairs[0]?.image.manifest.id ?? '', momentMs: nowMs };
+  for (const pair of pairs) {
+    const { image, source } = pair;
+    checkSamePool(pair);
+    const also = pairs.find((other) => other.image.manifest.id === source.manifest.id);
+    if (also !== undefined)
+      throw new RsError(
+        'E_USAGE',
+        `Image ${volumeText(image.manifest)} is one of image ${volumeText(source.manifest)}: refresh that one first, with a command of its own`,
+      );
+    checkOneFile(image.manifest);
+    checkGrowth(catalogue, pair, asker);
+  }
+  return pairs.map((pair) => {
+    const { image, source } = pair;
+    // An image is never smaller than before, also if its volume was replaced by a smaller one in a pool that was restored.
+    const sizeBytes = Math.max(image.manifest.sizeBytes, source.manifest.sizeBytes);
+    return { ...pair, next: { ...group, sizeBytes, request } };
+  });
+}
+
+/** The manifest of an image whose refresh another image decides. */
+export function preparedManifest({ image: { manifest }, relation, source, next }: PlannedRefresh, stamp: string): Manifest {
+  return { ...manifest, image: { ...named(relation, source), next: { ...next, stamp } } };
+}
+
+/** The manifest of an image after its refresh. */
+export function refreshedManifest({ image: { manifest }, relation, source, next }: PlannedRefresh, stamp: string): Manifest {
+  const image = refreshed(named(relation, source), next);
+  return { ...manifest, sizeBytes: next.sizeBytes, thick: false, stamps: [stamp], image, request: next.request };
+}
+
+/** The relation with the present name of the volume. */
+function named({ next: _next, base: _base, ...relation }: ImageRelation, { manifest: { name, universe } }: Found): ImageRelation {
+  return { ...relation, ofName: name, ofUniverse: universe };
+}
+
+/** Returns what a volume becomes that gets the content of its image in this universe. Throws if that is not possible. */
+export function decideImageRestore(
+  catalogue: Catalogue,
+  wanted: VolumeName,
+  universe: number,
+  asker: Asker,
+  stamp: Stamp,
+): ImagePair & { readonly planned: PlannedRollback } {
+  const { source, image, relation } = findRestore(catalogue, wanted, universe, asker);
+  checkOneFile(source.manifest);
+  checkSamePool({ image, relation, source });
+  return { image, relation, source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
+}
+
+/** Returns what a volume becomes that gets the content of its image in another pool. Throws if that is not possible, or not any more. */
+export function decideCopiedRestore(
+  catalogue: Catalogue,
+  wanted: VolumeName & { readonly id: string },
+  image: Found,
+  asker: Asker,
+  stamp: Stamp,
+): { readonly source: Found; readonly planned: PlannedRollback } {
+  const source = findVolume(catalogue, wanted, asker);
+  checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
+  checkChange(catalogue, asker, image.pool, image.manifest, 'restore volumes');
+  if (source.manifest.id !== wanted.id || image.manifest.image?.ofId !== wanted.id)
+    throw new RsError('E_UNKNOWN_VOLUME', `${volumeText(image.manifest)} is no image of volume ${volumeText(wanted)} any more`, {
+      volume: volumeText(wanted),
+    });
+  checkOneFile(source.manifest);
+  return { source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
+}
+
+/** Returns a volume with its image in this universe. Throws if the asker cannot restore the one from the other. */
+export function findRestore(catalogue: Catalogue, wanted: VolumeName, universe: number, asker: Asker): ImagePair {
+  const source = findVolume(catalogue, wanted, asker);
+  checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
+  const image = imageIn(catalogue, source, universe, asker);
+  return { image, relation: relationOf(image), source };
+}
+
+/** Returns the manifest of the ordinary volume that an image becomes. */
+export function decideSplit(catalogue: Catalogue, wanted: VolumeName, asker: Asker, request: string | null): Found & { now: Manifest } {
+  const found = findImage(catalogue, wanted, asker, 'split images');
+  const { image: _image, ...others } = found.manifest;
+  return { ...found, now: { ...others, request } };
+}
+
+/** The image of a volume in a universe: the one with its name, or the only one that was renamed. */
+function imageIn(catalogue: Catalogue, { manifest }: Found, universe: number, asker: Asker): Found {
+  const found = imagesOf(catalogue, manifest.id).filter((one) => one.manifest.universe === universe);
+  const [first, second] = found;
+  const same = found.find((one) => one.manifest.name === manifest.name) ?? first;
+  const text = volumeText(manifest);
+  if (same === undefined)
+    throw new RsError('E_UNKNOWN_VOLUME', `Volume ${text} has no image in universe ${universe}: volume list shows the images`, {
+      volume: text,
+    });
+  if (second !== undefined && same.manifest.name !== manifest.name)
+    throw new RsError(
+      'E_AMBIGUOUS',
+      `Volume ${text} has several images in universe ${universe}: ${found.map((one) => volumeText(one.manifest)).join(', ')}: rename one to ${manifest.name}@${universe}`,
+      { volume: text },
+    );
+  return findImage(catalogue, same.manifest, asker, 'restore volumes');
+}
+
+/** All images of a volume in open pools. */
+export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
+  return pools.flatMap((pool) =>
+    [...pool.volumes.values()].filter(({ image }) => image?.ofId === volumeId).map((manifest) => ({ pool, manifest })),
+  );
+}
+
+/** Throws E_USAGE if the volume is no image, and what `findVolume` throws. */
+function findImage(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
+  const found = findVolume(catalogue, wanted, asker);
+  checkChange(catalogue, asker, found.pool, found.manifest, what);
+  relationOf(found);
+  return found;
+}
+
+function relationOf({ manifest }: Found): ImageRelation {
+  if (manifest.image !== undefined) return manifest.image;
+  const text = `${manifest.name}@${manifest.universe}`;
+  throw new RsError('E_USAGE', `Volume ${text} is no image: volume image NAME --universe N makes one of volume NAME`, { volume: text });
+}
+
+/** Returns the image with its volume. Throws E_UNKNOWN_VOLUME or E_POOL, saying what has become of the volume. */
+function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string): ImagePair {
+  const relation = relationOf(image);
+  const text = volumeText(image.manifest);
+  const of = `${relation.ofName}@${relation.ofUniverse}`;
+  const present = sourceOf(catalogue, relation);
+  switch (present.state) {
+    case 'present': {
+      if (!mayAttach(asker, present.found.manifest.clients))
+        throw new RsError('E_UNKNOWN_VOLUME', `Image ${text} is one of a volume that is not for this client: ask an administrator`, {
+          volume: text,
+        });
+      const source = findVolume(catalogue, present.found.manifest, asker);
+      // A pool that was brought from another server may have a volume of the same name.
+      if (source.manifest.id !== relation.ofId)
+        throw new RsError('E_AMBIGUOUS', `Two volumes are called ${of}, and image ${text} belongs to one of them: rename the other one`, {
+          volume: of,
+        });
+      checkChange(catalogue, asker, source.pool, source.manifest, what);
+      return { image, relation, source };
+    }
+    case 'removed':
+      throw new RsError(
+        'E_UNKNOWN_VOLUME',
+        `Image ${text} is one of volume ${of}, which was removed: volume restore ${of} brings it back, or volume split ${text} ends the relation`,
+        { volume: of },
+      );
+    case 'deleted':
+      throw new RsError(
+        'E_UNKNOWN_VOLUME',
+        `Image ${text} is one of volume ${of}, which no longer exists: volume split ${text} ends the relation`,
+        { volume: of },
+      );
+    case 'unknown':
+      throw new RsError('E_POOL', `Image ${text} is one of volume ${of}, which is in no open pool: mount its pool, then run rsadm reload`, {
+        volume: of,
+      });
+  }
+}
+
+type Source = { readonly state: 'present'; readonly found: Found } | { readonly state: Exclude<SourceState, 'present'> };
+
+/** Finds the volume of an image in all pools. */
+export function sourceOf({ pools }: Catalogue, { ofId }: ImageRelation): Source {
+  for (const pool of pools) {
+    const manifest = pool.volumes.get(ofId);
+    if (manifest !== undefined) return { state: 'present', found: { pool, manifest } };
+  }
+  if (pools.some(({ removed }) => removed.has(ofId))) return { state: 'removed' };
+  const isComplete = pools.every(({ isOpen, unreadable }) => isOpen && !unreadable.has(ofId));
+  return { state: isComplete ? 'deleted' : 'unknown' };
+}
+
+function checkSamePool({ image, source }: ImagePair): void {
+  if (image.pool.name === source.pool.name) return;
+  const [text, of] = [volumeText(image.manifest), volumeText(source.manifest)];
+  throw new RsError(
+    'E_USAGE',
+    `Image ${text} is in pool ${image.pool.name} and its volume ${of} in pool ${source.pool.name}: volume copy ${text} NEW --pool ${source.pool.name} makes a volume of it there`,
+    { volume: text },
+  );
+}
+
+/** Throws E_USAGE if the volume has several files. */
+function checkOneFile(manifest: Manifest): void {
+  if (manifest.layout.kind === 'simple') return;
+  const text = volumeText(manifest);
+  const what = `Volume ${text} has several files (${manifest.layout.kind}), and images are of volumes of one file`;
+  throw new RsError('E_USAGE', `${what}: volume copy ${text} NEW makes such a volume of it`, { volume: text });
+}

@@ -1,0 +1,266 @@
+// Makes images of volumes, brings them up to date, gives volumes the content of their images, and ends the relation. image-rules.ts decides,
+// and SnapshotFiles changes the disk. In one pool, all of this is a clone of a file that becomes the data of another volume: no content is
+// copied. The caller makes one change at a time. Invariants: what clients find in an image or a restored volume is of one moment, before or
+// after the change; of images that are refreshed together, all are of the new moment or none; a request that is repeated after a crash is
+// not executed again (C4).
+
+import { rm } from 'node:fs/promises';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { type Asker, checkRole } from '../../pools/asker.ts';
+import { type Catalogue, type Found, type Stamp, type VolumeName, volumeText, type ConfiguredVolume } from '../../pools/catalogue.ts';
+import type { Manifest } from '../../pools/disk/manifest.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { checkStamp, type PoolVerbs } from '../../pools/pool-verbs.ts';
+import type { Pools } from '../../pools/pools.ts';
+import type { FileCopy } from '../../pools/snapshots/file-copy.ts';
+import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
+import { isDoneBy } from '../../pools/requests/request-stamp.ts';
+import { limitMs } from '../../snapshots/part-steps.ts';
+import type { RolledBack, SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import {
+  decideImage,
+  decideImageRestore,
+  decideRefresh,
+  decideSplit,
+  type PlannedRefresh,
+  preparedManifest,
+  refreshedManifest,
+} from './image-rules.ts';
+
+export interface ImageVerbsPorts {
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  readonly snapshots: SnapshotVerbs;
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'error'>;
+  /** Returns a new random UUID in lower case. */
+  readonly newId: () => string;
+  /** Volumes of sections [volume]. */
+  configured(): readonly ConfiguredVolume[];
+}
+
+/** A refresh whose new file is being made. */
+interface Copied extends PlannedRefresh {
+  readonly file: string;
+  /** A volume is copied once for the moment: a string is the new file of another image of it, which is cloned then. */
+  readonly copy: FileCopy | string;
+}
+
+export class ImageVerbs {
+  private readonly ports: ImageVerbsPorts;
+
+  constructor(ports: ImageVerbsPorts) {
+    this.ports = ports;
+  }
+
+  private get catalogue(): Catalogue {
+    return { pools: this.ports.pools.states, configured: this.ports.configured() };
+  }
+
+  /** Makes an image of a volume, also while clients write to it. */
+  async image(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<Found> {
+    checkRole(asker, 'manage', 'make images');
+    const { pools, verbs } = this.ports;
+    const done = verbs.doneBy(requestId);
+    if (done !== null) return done;
+    await pools.measure();
+    const { source, manifest: planned } = decideImage(this.catalogue, wanted, universe, null, asker, this.stamp(requestId));
+    const { pool } = source;
+    const manifest = await verbs.onDisk(pool, limitMs(planned), (files) =>
+      files.create(planned, [], (file) => this.cloneWith(new SnapshotFiles(files), source, file, planned.sizeBytes)),
+    );
+    pools.put(pool.name, manifest);
+    await verbs.serve(pool, null, manifest);
+    return this.now(manifest.id) ?? { pool, manifest };
+  }
+
+  /** True if this request has made or refreshed images before. */
+  isDone(requestId: string | null): boolean {
+    return this.doneBy(requestId).length > 0;
+  }
+
+  /** True if this request has restored a volume before. */
+  isRestored(requestId: string | null): boolean {
+    return this.ports.verbs.doneBy(requestId) !== null;
+  }
+
+  /** Brings images that no client uses up to date, all to one moment (P1). */
+  async refresh(wanted: readonly VolumeName[], asker: Asker, requestId: string | null): Promise<readonly Found[]> {
+    checkRole(asker, 'manage', 'refresh images');
+    const done = this.doneBy(requestId);
+    if (done.length > 0) return done;
+    await this.ports.pools.measure();
+    const plan = decideRefresh(this.catalogue, wanted, asker, this.stamp(requestId));
+    return this.ports.verbs.whileAllUnserved(
+      plan.map(({ image }) => image),
+      () => this.replaceAll(plan),
+    );
+  }
+
+  /** Gives a volume that no client uses the content of its image in this universe. Its content before becomes a snapshot. */
+  async restore(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<RolledBack> {
+    checkRole(asker, 'manage', 'restore volumes');
+    const { verbs, snapshots } = this.ports;
+    const done = verbs.doneBy(requestId);
+    if (done !== null) return { ...done, kept: snapshots.keptBy(requestId) };
+    const { source, image, planned } = decideImageRestore(this.catalogue, wanted, universe, asker, this.stamp(requestId));
+    return snapshots.replaceContent(
+      source,
+      planned,
+      async (files, was) => {
+        const next = await files.roomForNext(was);
+        return files.nextIsMade('restore', next, await this.cloneWith(files, image, next, was.sizeBytes));
+      },
+      verbs.zeros(false),
+    );
+  }
+
+  /** Makes an image an ordinary volume. */
+  async split(wanted: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
+    checkRole(asker, 'manage', 'split images');
+    const { pools, verbs } = this.ports;
+    const done = verbs.doneBy(requestId);
+    if (done !== null) return done;
+    const { pool, now } = decideSplit(this.catalogue, wanted, asker, requestId);
+    await verbs.onDisk(pool, limitMs(now), async (files) => {
+      await files.replaceManifest(now);
+      await rm(poolPaths.baseData(poolPaths.volume(pool.path, now.id)), { force: true });
+    });
+    pools.put(pool.name, now);
+    return { pool: this.now(now.id)?.pool ?? pool, manifest: now };
+  }
+
+  private async replaceAll(plan: readonly PlannedRefresh[]): Promise<readonly Found[]> {
+    const { pools, log, snapshots } = this.ports;
+    const copied: Copied[] = [];
+    try {
+      for (const one of plan) copied.push(await this.begin(one, copied));
+      const copies = copiesOf(copied);
+      for (const copy of copies) await copy.sync();
+      await snapshots.takeMoment([...new Set(plan.map(({ image }) => image.pool.name))], copies);
+      await this.commit(copied);
+    } catch (thrown) {
+      await this.dropUnused(plan);
+      throw thrown;
+    } finally {
+      // Clones in progress may hang in a file system.
+      for (const copy of copiesOf(copied)) copy.close().catch((thrown: unknown) => log.error(toRsError(thrown).message));
+      await pools.settleParts();
+    }
+    return plan.map((one) => this.made(one));
+  }
+
+  private begin(one: PlannedRefresh, before: readonly Copied[]): Promise<Copied> {
+    const { id } = one.source.manifest;
+    const same = before.find(({ source }) => source.manifest.id === id);
+    return this.onDisk(one, async (files) => {
+      const snapshots = new SnapshotFiles(files);
+      const file = await snapshots.roomForNext(one.image.manifest);
+      return { ...one, file, copy: same?.file ?? (await snapshots.beginCopy(one.source.manifest, file)) };
+    });
+  }
+
+  /** The manifest of the first image is the commit point. The others follow it. */
+  private async commit(copied: readonly Copied[]): Promise<void> {
+    const { pools, verbs } = this.ports;
+    const stamps: string[] = [];
+    for (const one of copied) {
+      const { file, copy, next } = one;
+      const finish = async (files: PoolFiles): Promise<string> => {
+        const snapshots = new SnapshotFiles(files);
+        const stamp =
+          typeof copy === 'string'
+            ? await snapshots.cloneOf(copy, 'copy', file, next.sizeBytes)
+            : await snapshots.finishData('copy', file, next.sizeBytes);
+        return snapshots.nextIsMade('refresh', file, stamp);
+      };
+      stamps.push(await this.onDisk(one, finish));
+    }
+    const replace = async (one: Copied, manifest: Manifest): Promise<void> => {
+      const { pool } = one.image;
+      await verbs.onDisk(pool, limitMs(manifest), (files) => files.replaceManifest(manifest));
+      pools.put(pool.name, manifest);
+    };
+    for (const [index, one] of copied.entries()) if (index > 0) await replace(one, preparedManifest(one, stamps[index] ?? ''));
+    const [home] = copied;
+    if (home === undefined) return;
+    await replace(home, refreshedManifest(home, stamps[0] ?? ''));
+    await verbs.onDisk(home.image.pool, limitMs(home.next), (files) => new SnapshotFiles(files).putNext(home.image.manifest.id, 'refresh'));
+  }
+
+  /** Deletes new files of a refresh that has failed before its commit point. Otherwise, they would take up space until the next start. */
+  private async dropUnused(plan: readonly PlannedRefresh[]): Promise<void> {
+    const { pools, log } = this.ports;
+    const [home] = plan;
+    const isMade = home === undefined || this.now(home.next.homeId)?.manifest.image?.refresh === home.next.id;
+    for (const { image, next } of isMade ? [] : plan) {
+      const { id } = image.manifest;
+      const now = this.now(id);
+      if (now === null || now.pool.trouble !== null || now.manifest.image?.next?.id === next.id) continue;
+      await pools
+        .onDisk(now.pool.name, limitMs(next), (files) => new SnapshotFiles(files).dropNext(id))
+        .catch((thrown: unknown) => log.error(toRsError(thrown).message));
+    }
+  }
+
+  /** Clones a volume at one moment to a new file, durably except for its name. Returns the stamp of the file. */
+  private async cloneWith(files: SnapshotFiles, { manifest }: Found, to: string, sizeBytes: number): Promise<string | null> {
+    const copy = await files.beginCopy(manifest, to);
+    try {
+      await copy.sync();
+      // The caller is already on the disk of the pool.
+      await this.ports.snapshots.takeMoment([], [copy]);
+      return await files.finishData('copy', to, sizeBytes);
+    } finally {
+      copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+    }
+  }
+
+  /** A change before the commit point. It does not read the pool again, because the settling of the pools undoes it. */
+  private onDisk<T>({ image, next }: PlannedRefresh, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.ports.pools.onDisk(image.pool.name, limitMs(next), work);
+  }
+
+  /** Throws E_POOL if the refresh of an image could not be finished. */
+  private made({ image, next }: PlannedRefresh): Found {
+    const now = this.now(image.manifest.id);
+    if (now?.manifest.image?.refresh === next.id) return now;
+    const why = now?.pool.trouble ?? 'see the log of rssrv';
+    throw new RsError(
+      'E_POOL',
+      `Image ${volumeText(image.manifest)} is not refreshed yet, because pool ${image.pool.name} cannot be used: ${why}`,
+      { pool: image.pool.name },
+    );
+  }
+
+  private now(id: string): Found | null {
+    for (const pool of this.ports.pools.states) {
+      const manifest = pool.volumes.get(id);
+      if (manifest !== undefined) return { pool, manifest };
+    }
+    return null;
+  }
+
+  /** The images whose last change this request made. Throws E_USAGE if its id was used with other parameters. */
+  private doneBy(stamp: string | null): Found[] {
+    if (stamp === null) return [];
+    checkStamp(stamp);
+    return this.ports.pools.states.flatMap((pool) =>
+      [...pool.volumes.values()]
+        .filter(({ request, image }) => image !== undefined && image.next === undefined && isDoneBy(stamp, request))
+        .map((manifest) => ({ pool, manifest })),
+    );
+  }
+
+  private stamp(request: string | null): Stamp {
+    const { newId, clock } = this.ports;
+    return { id: newId(), newId, request, nowMs: clock.wallMs() };
+  }
+}
+
+function copiesOf(copied: readonly Copied[]): FileCopy[] {
+  return copied.flatMap(({ copy }) => (typeof copy === 'string' ? [] : [copy]));
+}

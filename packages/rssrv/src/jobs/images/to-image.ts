@@ -1,0 +1,215 @@
+// Makes and refreshes images in other pools than that of their volume, as jobs: copies a snapshot of the volume, or what differs from the one
+// that the image has got last. Invariants: the copy lies in the folder of moves until it is complete, so that an image has its old content or
+// the new one; what a copy begins as is certainly what its base snapshot has, or else everything is copied.
+
+import { open, rename, stat } from 'node:fs/promises';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { type CopySource, stateOf } from '../copies/copy-source.ts';
+import { COPY_COMMIT_MS } from '../copies/limits.ts';
+import { commitCopy, type ToVolumePorts } from '../copies/to-volume.ts';
+import type { CopyTarget, JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import { copyRanges } from '../moves/copy-ranges.ts';
+import { isComparable, VolumeContent } from '../moves/volume-content.ts';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import type { Found, PoolState } from '../../pools/catalogue.ts';
+import type { ImageRelation, Manifest } from '../../pools/disk/manifest.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
+import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
+import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
+import { filesOf, type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import { snapshotFiles, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import { type CopyBase, CopyInPool } from './copy-in-pool.ts';
+import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
+
+export interface ToImagePorts extends ToVolumePorts {
+  readonly log: Pick<Log, 'warn'>;
+  readonly snapshots: Pick<SnapshotVerbs, 'remove'>;
+}
+
+type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
+
+/** What a copy begins as: files of the same content in both pools. */
+interface Base extends CopyBase {
+  readonly snapshot: SnapshotRecord;
+}
+
+export class ToImage {
+  private readonly ports: ToImagePorts;
+  private readonly copies: CopyInPool;
+
+  constructor(ports: ToImagePorts) {
+    this.ports = ports;
+    this.copies = new CopyInPool(ports.pools);
+  }
+
+  async isMade(job: RunningJob, target: ImageCopy): Promise<boolean> {
+    if (this.imageOf(job.record, target)?.image?.refresh !== target.refresh) return false;
+    await this.keepBase(job, target);
+    return true;
+  }
+
+  async run(job: RunningJob, source: CopySource, target: ImageCopy): Promise<void> {
+    const { changedData, punch } = this.ports;
+    if (changedData === null)
+      throw new RsError('E_NO_REFLINK', 'This server cannot tell what differs in a file: it needs x86-64 or arm64, and the package koffi');
+    const pool = this.copies.poolOf(job.record);
+    const { sizeBytes } = source.record;
+    const base = await this.baseOf(job.record, pool, source, target);
+    const { copyStamp, from } = await this.copies.prepared(job, pool, target.id, sizeBytes, base);
+    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
+    const files: { close(): Promise<void> }[] = [next];
+    try {
+      const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
+      files.push(copy);
+      const before = from === null ? null : await this.openBase(from, source);
+      if (before !== null) files.push(before);
+      const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: sizeBytes };
+      await copyRanges({ changedData, punch }, job, { base: before, next, copy }, range, (position) => this.copies.reached(job, position));
+    } finally {
+      for (const file of files) await file.close();
+    }
+    await this.copies.save(job, sizeBytes);
+    job.check();
+    const old = this.imageOf(job.record, target)?.image?.base ?? null;
+    await this.ports.exclusive(() => this.commit(job, source, target, copyStamp), `the refresh of image ${target.name}@${target.universe}`);
+    await this.keepBase(job, target);
+    if (old !== null) await this.forget(source, old.snapshot);
+  }
+
+  discard(record: JobRecord, { id }: ImageCopy): Promise<void> {
+    return this.copies.discard(record, id);
+  }
+
+  private imageOf({ toId }: JobRecord, { id }: ImageCopy): Manifest | undefined {
+    return this.ports.pools.states.find(({ identity }) => identity?.id === toId)?.volumes.get(id);
+  }
+
+  /** The snapshot of the job stays if it is what the next refresh is compared with. */
+  private async keepBase(job: RunningJob, target: ImageCopy): Promise<void> {
+    const state = stateOf(job.record);
+    const base = this.imageOf(job.record, target)?.image?.base;
+    if (state.snapshotId === null || base?.snapshot !== state.snapshotId) return;
+    job.note({ copy: { ...state, isOwn: false } });
+    await job.save();
+  }
+
+  /** Removes the snapshot that the image had got before. Whoever reads it keeps it, and it can be removed like any other. */
+  private async forget({ manifest }: CopySource, snapshotId: string): Promise<void> {
+    const { pools, snapshots, log } = this.ports;
+    const pool = pools.states.find(({ volumes }) => volumes.has(manifest.id));
+    const now = pool?.volumes.get(manifest.id);
+    const record =
+      pool === undefined || now === undefined ? undefined : snapshotsOf({ pool, manifest: now }).list.find(({ id }) => id === snapshotId);
+    if (now === undefined || record === undefined) return;
+    const name = { name: now.name, universe: now.universe, snapshot: record.name };
+    await this.ports
+      .exclusive(() => snapshots.remove(name, LOCAL_ASKER, null), `snapshot ${record.name} of volume ${now.name}`)
+      .catch((thrown: unknown) => log.warn(`Snapshot ${record.name} of volume ${now.name} stays: ${toRsError(thrown).message}`));
+  }
+
+  /** Null: there is nothing that both pools have, so that everything is copied. */
+  private async baseOf(job: JobRecord, pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
+    const image = this.imageOf(job, target);
+    const base = image?.image?.base;
+    if (image === undefined || base === undefined) return null;
+    const record = snapshotsOf(source).list.find(({ id }) => id === base.snapshot);
+    const file = poolPaths.baseData(poolPaths.volume(pool.path, target.id));
+    if (record === undefined || (await this.copies.onDisk(pool, () => stampOf(file))) !== base.stamp) return null;
+    if (!isComparable(filesOf(record).layout, filesOf(source.record).layout)) return null;
+    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, file };
+  }
+
+  /** Opens the files of the base in the pools of the volume. */
+  private async openBase({ snapshot }: Base, { pool, manifest }: CopySource): Promise<VolumeContent> {
+    const paths = snapshotFiles(this.ports.catalogue(), { pool, manifest, record: snapshot });
+    const file = await VolumeContent.open(paths, filesOf(snapshot).layout).catch((thrown: unknown) => {
+      if (errnoName(thrown) === 'ENOENT') return null;
+      throw thrown;
+    });
+    // The snapshot may have been removed meanwhile, and another one may have its name.
+    const now = this.ports.pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
+    const isThere = now !== undefined && snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === snapshot.id);
+    if (file !== null && isThere) return file;
+    await file?.close();
+    throw new JobEnds({ kind: 'waits', reason: `snapshot ${snapshot.name} was removed meanwhile, so that everything is copied` });
+  }
+
+  /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
+  private async commit(job: RunningJob, source: CopySource, target: ImageCopy, copyStamp: string): Promise<void> {
+    const { clock } = this.ports;
+    const { record } = job;
+    const pool = this.copies.poolOf(record);
+    const asker = this.ports.askerOf(record.by);
+    const was = this.imageOf(job.record, target);
+    if ((was === undefined) !== target.isNew)
+      throw new RsError(
+        'E_UNKNOWN_VOLUME',
+        `Image ${target.name}@${target.universe} is no longer in pool ${pool.name}: it was removed or moved meanwhile`,
+      );
+    const stamp = await this.copies.onDisk(pool, (files) => this.keptCopy(files, target));
+    const relation: Pick<ImageRelation, 'momentMs' | 'refresh' | 'base'> = {
+      momentMs: source.record.createdMs,
+      refresh: target.refresh,
+      ...(stamp === null ? {} : { base: { snapshot: source.record.id, stamp } }),
+    };
+    const catalogue = this.ports.catalogue();
+    try {
+      if (was === undefined) {
+        const planned = decideCopiedImage(catalogue, source, pool, target, asker, clock.wallMs());
+        // The volume may have grown since its snapshot was made.
+        const { sizeBytes } = source.record;
+        const manifest: Manifest = { ...planned, sizeBytes, stamps: [copyStamp], image: { ...planned.image, ...relation } };
+        return await commitCopy(this.ports, record, pool, manifest);
+      }
+      const image = decideCopiedRefresh(catalogue, target, source, asker);
+      await this.replace(image, copyStamp, { ...image.relation, ...relation }, source.record.sizeBytes);
+    } catch (thrown) {
+      if (toRsError(thrown).code === 'E_HELD') throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+      throw thrown;
+    }
+  }
+
+  /** The image is not served meanwhile. The manifest is the commit point. */
+  private async replace({ pool, manifest: was }: Found, copyStamp: string, image: ImageRelation, sizeBytes: number): Promise<void> {
+    const { pools, verbs } = this.ports;
+    await verbs.whileUnserved({ pool, manifest: was }, async () => {
+      const manifest: Manifest = { ...was, sizeBytes, thick: false, stamps: [copyStamp], image };
+      const change = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, COPY_COMMIT_MS, work);
+      await change((files) => this.takeOver(files, was, copyStamp));
+      await change((files) => files.replaceManifest(manifest));
+      pools.put(pool.name, manifest);
+      await change((files) => new SnapshotFiles(files).putNext(was.id, 'refresh'));
+    });
+  }
+
+  /** Keeps a clone of the copy for the next refresh. Returns its stamp; null if the pool cannot clone. */
+  private async keptCopy(files: PoolFiles, { id }: ImageCopy): Promise<string | null> {
+    const folder = poolPaths.movingVolume(files.directory, id);
+    const { size } = await stat(poolPaths.data(folder));
+    try {
+      return await new MoveFiles(files).keep(id, size);
+    } catch (thrown) {
+      if (isWithoutReflink(errnoName(thrown))) return null;
+      throw thrown;
+    }
+  }
+
+  /** Puts the copy beside the data of the image. */
+  private async takeOver(files: PoolFiles, was: Manifest, copyStamp: string): Promise<void> {
+    const [from, folder] = [poolPaths.movingVolume(files.directory, was.id), poolPaths.volume(files.directory, was.id)];
+    if ((await stampOf(poolPaths.data(from))) !== copyStamp)
+      throw new RsError('E_BUSY', 'The files of the copy have changed: it begins again');
+    const next = await new SnapshotFiles(files).roomForNext(was);
+    await rename(poolPaths.data(from), next);
+    files.ports.reached?.('image: data');
+    if ((await stampOf(poolPaths.baseData(from))) !== null) await rename(poolPaths.baseData(from), poolPaths.baseData(folder));
+    await syncDirectory(folder);
+    files.ports.reached?.('image: base');
+  }
+}

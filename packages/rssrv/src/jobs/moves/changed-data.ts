@@ -1,0 +1,139 @@
+// Tells which ranges of a file differ from another one that was a clone of the same volume, by the extents of both, and copies them.
+// snapshots/reads/changed-ranges.ts compares extents. Invariants: what is not certainly unchanged is copied; a hole becomes a hole, or zeros;
+// the ranges come in the order of their offsets.
+
+import type { FileHandle } from 'node:fs/promises';
+import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
+import { CHANGED, changedPairs } from '../../snapshots/reads/changed-ranges.ts';
+import { COPY_PIECE_BYTES, EXTENTS_AT_ONCE } from './limits.ts';
+
+export interface CopyRange {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  /** True if the file reads as zeros there, and has no blocks. */
+  readonly isHole: boolean;
+}
+
+/** Where bytes are read from: an open file, or the files of a volume. */
+export interface ReadFrom {
+  read(buffer: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ readonly bytesRead: number }>;
+}
+
+export interface ChangedData {
+  /** The ranges of `next` from `fromBytes` that differ from `base`, or that are no holes if `base` is null. Both are open files. */
+  ranges(base: number | null, next: number, fromBytes: number, toBytes: number): AsyncIterable<CopyRange>;
+}
+
+/** Called before each piece with its size. Throws to end the copy. */
+export type BeforePiece = (bytes: number) => Promise<void>;
+
+const UNWRITTEN = 0x800;
+
+export function changedData(calls: RangeCalls): ChangedData {
+  return {
+    ranges: async function* (base, next, fromBytes, toBytes) {
+      let position = fromBytes;
+      while (position < toBytes) {
+        const [before, after] = [
+          base === null ? { extents: [], endBytes: toBytes } : await extentsOf(calls, base, position, toBytes),
+          await extentsOf(calls, next, position, toBytes),
+        ];
+        const end = Math.min(before.endBytes, after.endBytes);
+        // A file system that tells nothing new does not say what is there.
+        if (end <= position) {
+          yield { offsetBytes: position, lengthBytes: toBytes - position, isHole: false };
+          return;
+        }
+        const pairs = changedPairs(before.extents, after.extents, position, end);
+        let at = position;
+        for (let index = 0; index < pairs.length; index += 2) {
+          const lengthBytes = pairs[index] ?? 0;
+          if (pairs[index + 1] === CHANGED) yield* piecesOf(after.extents, at, at + lengthBytes);
+          at += lengthBytes;
+        }
+        position = end;
+      }
+    },
+  };
+}
+
+/** Returns extents, and up to where they tell everything. */
+async function extentsOf(
+  calls: RangeCalls,
+  descriptor: number,
+  fromBytes: number,
+  toBytes: number,
+): Promise<{ readonly extents: readonly MappedExtent[]; readonly endBytes: number }> {
+  const extents = await calls.mapExtents(descriptor, fromBytes, toBytes - fromBytes, EXTENTS_AT_ONCE);
+  const last = extents.at(-1);
+  const isAll = extents.length < EXTENTS_AT_ONCE || last === undefined;
+  return { extents, endBytes: isAll ? toBytes : Math.min(toBytes, last.offsetBytes + last.lengthBytes) };
+}
+
+/** Splits a range into data and holes. */
+export function* piecesOf(extents: readonly MappedExtent[], fromBytes: number, toBytes: number): Generator<CopyRange> {
+  let position = fromBytes;
+  for (const { offsetBytes, lengthBytes, flags } of extents) {
+    const [begin, end] = [Math.max(position, offsetBytes), Math.min(toBytes, offsetBytes + lengthBytes)];
+    if (end <= begin || (flags & UNWRITTEN) !== 0) continue;
+    if (begin > position) yield { offsetBytes: position, lengthBytes: begin - position, isHole: true };
+    yield { offsetBytes: begin, lengthBytes: end - begin, isHole: false };
+    position = end;
+  }
+  if (position < toBytes) yield { offsetBytes: position, lengthBytes: toBytes - position, isHole: true };
+}
+
+/** Copies ranges of one file to the same places of another. */
+export class RangeCopy {
+  private readonly from: ReadFrom;
+  private readonly to: FileHandle;
+  private readonly punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+  private readonly buffer = Buffer.alloc(COPY_PIECE_BYTES);
+
+  /** `punch`: makes a hole, and returns false if it cannot. */
+  constructor(from: ReadFrom, to: FileHandle, punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>) {
+    this.from = from;
+    this.to = to;
+    this.punch = punch;
+  }
+
+  /** `copied`: called after each piece with the end of what is copied. */
+  async copy({ offsetBytes, lengthBytes, isHole }: CopyRange, before: BeforePiece, copied: (endBytes: number) => void): Promise<void> {
+    const endBytes = offsetBytes + lengthBytes;
+    if (isHole) {
+      await before(0);
+      if (await this.punch(this.to.fd, offsetBytes, lengthBytes)) {
+        copied(endBytes);
+        return;
+      }
+    }
+    for (let at = offsetBytes; at < endBytes; ) {
+      const bytes = Math.min(COPY_PIECE_BYTES, endBytes - at);
+      await before(bytes);
+      if (isHole) this.buffer.fill(0, 0, bytes);
+      else await this.readAll(at, bytes);
+      await this.writeAll(at, bytes);
+      at += bytes;
+      copied(at);
+    }
+  }
+
+  /** What is behind the end of the file reads as zeros. */
+  private async readAll(offsetBytes: number, lengthBytes: number): Promise<void> {
+    for (let done = 0; done < lengthBytes; ) {
+      const { bytesRead } = await this.from.read(this.buffer, done, lengthBytes - done, offsetBytes + done);
+      if (bytesRead === 0) {
+        this.buffer.fill(0, done, lengthBytes);
+        return;
+      }
+      done += bytesRead;
+    }
+  }
+
+  private async writeAll(offsetBytes: number, lengthBytes: number): Promise<void> {
+    for (let done = 0; done < lengthBytes; ) {
+      const { bytesWritten } = await this.to.write(this.buffer, done, lengthBytes - done, offsetBytes + done);
+      done += bytesWritten;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// Copies what differs between two files to a third one, as a job: with its limit of bandwidth, its progress, and a position from which it goes
+// on after a restart. Moves and copies of volumes use it. Invariant: before a position is saved, the copy is durable up to there.
+
+import type { FileHandle } from 'node:fs/promises';
+import type { RunningJob } from '../jobs.ts';
+import { type ChangedData, type CopyRange, RangeCopy } from './changed-data.ts';
+import { SAVE_EVERY_BYTES } from './limits.ts';
+import { contentRanges, type VolumeContent } from './volume-content.ts';
+
+export interface CopyPorts {
+  readonly changedData: ChangedData;
+  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+}
+
+export interface CopyFiles {
+  /** What the copy has already; null: it is a new file, which has nothing. */
+  readonly base: VolumeContent | null;
+  readonly next: VolumeContent;
+  readonly copy: FileHandle;
+}
+
+/**
+ * Copies what differs between `base` and `next` in this range. `save`: called when the copy is durable up to a position. At the end the copy
+ * is durable as a whole. Returns how many bytes were copied.
+ */
+export async function copyRanges(
+  { changedData, punch }: CopyPorts,
+  job: RunningJob,
+  { base, next, copy }: CopyFiles,
+  { fromBytes, toBytes }: { readonly fromBytes: number; readonly toBytes: number },
+  save: (positionBytes: number) => Promise<void>,
+): Promise<number> {
+  const ranges = (): AsyncGenerator<CopyRange> => contentRanges(changedData, base, next, fromBytes, toBytes);
+  let totalBytes = 0;
+  for await (const { lengthBytes, isHole } of ranges()) if (!isHole) totalBytes += lengthBytes;
+  job.note({ totalBytes: job.record.doneBytes + totalBytes });
+  const copier = new RangeCopy(next, copy, punch);
+  let [bytes, unsavedBytes] = [0, 0];
+  let position = fromBytes;
+  const before = async (size: number): Promise<void> => {
+    if (unsavedBytes >= SAVE_EVERY_BYTES) {
+      await copy.sync();
+      await save(position);
+      unsavedBytes = 0;
+    }
+    await job.beforePiece(size);
+    bytes += size;
+    unsavedBytes += size;
+  };
+  for await (const range of ranges()) {
+    // In a new file, holes are holes already.
+    if (range.isHole && base === null) continue;
+    await copier.copy(range, before, (end) => {
+      if (!range.isHole) job.note({ doneBytes: job.record.doneBytes + (end - Math.max(position, range.offsetBytes)) });
+      position = end;
+    });
+  }
+  await copy.sync();
+  return bytes;
+}

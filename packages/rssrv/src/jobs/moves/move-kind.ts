@@ -1,0 +1,89 @@
+// What moves: a whole volume, or a file of a volume over several pools (part-kind.ts). VolumeMoves copies both in the same way; a kind says which
+// files these are, and how the last step changes the pools. This file has the kind of whole volumes. Invariant: a place is that of now, and
+// is asked for again before each step.
+
+import { RsError } from '@rsio/common/lib/errors';
+import type { JobRecord } from '../job-record.ts';
+import { JobEnds } from '../jobs.ts';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import type { Catalogue, Found, PoolState } from '../../pools/catalogue.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { MoveFiles } from '../../pools/moves/move-files.ts';
+import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import { LastStep, type LastStepPorts } from './last-step.ts';
+import { decideMove, snapshotsIn } from './move-rules.ts';
+
+export interface MovePlace {
+  /** The pool that has the file, and the manifest with the size of the file. */
+  readonly found: Found;
+  readonly target: PoolState;
+  /** Those that have a file that moves, with its size, the oldest first. */
+  readonly snapshots: readonly SnapshotRecord[];
+  files(pool: PoolFiles): MoveFiles;
+  lastStep(ports: LastStepPorts): Pick<LastStep, 'run'>;
+}
+
+export interface MoveKind {
+  /** Throws JobEnds if a pool is not there, and E_UNKNOWN_VOLUME if the volume is gone. */
+  placeOf(record: JobRecord): 'moved' | MovePlace;
+  /** The place before the last step. Everything is checked again as when the move was asked for. */
+  checked(record: JobRecord): MovePlace;
+  /** The volume as it is on disk; null if that is not known now. */
+  settled(record: JobRecord): Found | null;
+}
+
+/** The pools of a job, as they are now; null if one cannot be used. */
+export function endsOf(
+  pools: readonly PoolState[],
+  { fromId, toId }: JobRecord,
+): { readonly source: PoolState | null; readonly target: PoolState | null } {
+  return { source: usablePool(pools, fromId), target: usablePool(pools, toId) };
+}
+
+export function usablePool(pools: readonly PoolState[], id: string): PoolState | null {
+  return pools.find((pool) => pool.isOpen && pool.trouble === null && pool.identity?.id === id) ?? null;
+}
+
+export function waits(reason: string): JobEnds {
+  return new JobEnds({ kind: 'waits', reason });
+}
+
+export class WholeMoves implements MoveKind {
+  private readonly catalogue: () => Catalogue;
+
+  constructor(catalogue: () => Catalogue) {
+    this.catalogue = catalogue;
+  }
+
+  placeOf(record: JobRecord): 'moved' | MovePlace {
+    const { source, target } = endsOf(this.catalogue().pools, record);
+    if (target?.volumes.has(record.volumeId) === true) return 'moved';
+    if (source === null || target === null) throw waits(`pool ${source === null ? record.from : record.to} cannot be used now`);
+    const manifest = source.volumes.get(record.volumeId);
+    if (manifest === undefined)
+      throw new RsError('E_UNKNOWN_VOLUME', `Volume ${record.name} is no longer in pool ${record.from}: it was removed meanwhile`);
+    if (manifest.movedTo !== undefined) throw waits('whether its last step was done is not known yet');
+    return {
+      found: { pool: source, manifest },
+      target,
+      snapshots: snapshotsIn(source, manifest.id).list,
+      files: (pool) => new MoveFiles(pool),
+      lastStep: (ports) => new LastStep(ports),
+    };
+  }
+
+  checked(record: JobRecord): MovePlace {
+    const place = this.placeOf(record);
+    if (place === 'moved') throw new RsError('E_INTERNAL', `Volume ${record.name} is moved already`);
+    return { ...place, target: decideMove(this.catalogue(), place.found, place.target.name, LOCAL_ASKER) };
+  }
+
+  settled(record: JobRecord): Found | null {
+    const { source, target } = endsOf(this.catalogue().pools, record);
+    for (const pool of [target, source]) {
+      const manifest = pool?.volumes.get(record.volumeId);
+      if (pool !== null && manifest !== undefined) return manifest.movedTo === undefined ? { pool, manifest } : null;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,148 @@
+// Copies what differs between two clones of a volume to the new pool: one round of a move. Invariants: before the position is saved, the copy
+// is durable up to there; the copy is only continued from a state that resumePoint accepts.
+
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { MoveState } from '../job-record.ts';
+import type { RunningJob } from '../jobs.ts';
+import type { Found, PoolState } from '../../pools/catalogue.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { cloneFiles, type MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
+import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
+import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import type { ChangedData } from './changed-data.ts';
+import { copyRanges } from './copy-ranges.ts';
+import { resumePoint } from './move-plan.ts';
+import { VolumeContent } from './volume-content.ts';
+
+export interface RoundPorts {
+  readonly clock: Clock;
+  readonly changedData: ChangedData;
+  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+  /** The files of the move in a pool. */
+  files(pool: PoolFiles): MoveFiles;
+  /** Changes the files of a pool. */
+  onDisk<T>(pool: string, work: (files: PoolFiles) => Promise<T>): Promise<T>;
+}
+
+export class MoveRounds {
+  private readonly ports: RoundPorts;
+
+  constructor(ports: RoundPorts) {
+    this.ports = ports;
+  }
+
+  /**
+   * Copies what differs. `snapshot`: the copy gets its content, and then a snapshot; null: the content of the volume. Returns how many bytes, and
+   * how fast.
+   */
+  async round(
+    job: RunningJob,
+    found: Found,
+    target: PoolState,
+    snapshot: SnapshotRecord | null,
+  ): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
+    const { id, sizeBytes, thick } = found.manifest;
+    const { state, isNew } = await this.prepared(job, found, target, snapshot);
+    await this.ports.onDisk(target.name, (files) => this.ports.files(files).extend(id, sizeBytes, thick));
+    const sinceMs = this.ports.clock.monotonicMs();
+    const bytes = await this.copy(job, found, target, state);
+    const seconds = Math.max(1, this.ports.clock.monotonicMs() - sinceMs) / 1_000;
+    // A clone that a restart has found may be of anything. Its content is in the copy now, and the snapshot has a round of its own.
+    if (snapshot !== null && isNew) await this.ports.onDisk(target.name, (files) => this.ports.files(files).carry(snapshot));
+    await this.ports.onDisk(found.pool.name, (files) => this.ports.files(files).nextIsCopied(id));
+    job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });
+    await job.save();
+    return { bytes, bytesPerSecond: Math.round(bytes / seconds) };
+  }
+
+  /** Makes what the round needs: the copy, and the clone from which it is copied. */
+  private async prepared(
+    job: RunningJob,
+    { pool, manifest }: Found,
+    target: PoolState,
+    snapshot: SnapshotRecord | null,
+  ): Promise<{ readonly state: MoveState; readonly isNew: boolean }> {
+    const { id, sizeBytes, thick } = manifest;
+    const clones = cloneFiles(pool.path, id);
+    const found = {
+      copy: await stampOf(poolPaths.data(poolPaths.movingVolume(target.path, id))),
+      base: await stampOf(clones.base),
+      next: await stampOf(clones.next),
+    };
+    let state = job.record.move;
+    switch (resumePoint(state, found)) {
+      case 'restart':
+        for (const one of [pool, target]) await this.ports.onDisk(one.name, (files) => this.ports.files(files).discard(id));
+        state = {
+          copyStamp: await this.ports.onDisk(target.name, (files) => this.ports.files(files).begin(id, sizeBytes, thick)),
+          ...{ baseStamp: null, nextStamp: null, positionBytes: 0 },
+        };
+        if (state.copyStamp === null)
+          throw new RsError(
+            'E_VOLUME',
+            `Files of pool ${target.name} cannot be told from each other: use a file system with lasting inode numbers`,
+          );
+        if (snapshot !== null) await this.ports.onDisk(target.name, (files) => this.ports.files(files).checkReflink(id));
+        break;
+      case 'copied':
+        state = { ...state!, baseStamp: state!.nextStamp, nextStamp: null, positionBytes: 0 };
+        break;
+      case 'clone-again':
+      case 'go-on':
+    }
+    // The state is on disk before there is anything that it does not describe.
+    job.note({ move: state });
+    await job.save();
+    if (state!.nextStamp !== null) return { state: state!, isNew: false };
+    const nextStamp = await this.cloned(pool, id, sizeBytes, snapshot);
+    const next: MoveState = { ...state!, nextStamp, positionBytes: 0 };
+    job.note({ move: next });
+    await job.save();
+    return { state: next, isNew: true };
+  }
+
+  private async cloned(pool: PoolState, id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {
+    try {
+      return await this.ports.onDisk(pool.name, (files) => this.ports.files(files).makeNext(id, sizeBytes, snapshot));
+    } catch (thrown) {
+      const errno = errnoName(thrown) ?? errnoName((thrown as { cause?: unknown }).cause);
+      if (!isWithoutReflink(errno)) throw thrown;
+      throw new RsError(
+        'E_NO_REFLINK',
+        `The file system of pool ${pool.name} has no reflink, which a move from it needs: copy the volume on a client, or with cp while it is not served`,
+        { pool: pool.name },
+        thrown,
+      );
+    }
+  }
+
+  private async copy(job: RunningJob, { pool, manifest: { id, sizeBytes } }: Found, target: PoolState, state: MoveState): Promise<number> {
+    const clones = cloneFiles(pool.path, id);
+    const files: FileHandle[] = [];
+    const opened = async (file: string, flags: string): Promise<FileHandle> => {
+      const handle = await open(file, flags);
+      files.push(handle);
+      return handle;
+    };
+    try {
+      const base = state.baseStamp === null ? null : new VolumeContent([await opened(clones.base, 'r')]);
+      const next = new VolumeContent([await opened(clones.next, 'r')]);
+      const copy = await opened(poolPaths.data(poolPaths.movingVolume(target.path, id)), 'r+');
+      return await copyRanges(
+        this.ports,
+        job,
+        { base, next, copy },
+        { fromBytes: state.positionBytes, toBytes: sizeBytes },
+        (positionBytes) => {
+          job.note({ move: { ...state, positionBytes } });
+          return job.save();
+        },
+      );
+    } finally {
+      for (const file of files) await file.close();
+    }
+  }
+}

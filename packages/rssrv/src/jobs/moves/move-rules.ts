@@ -1,0 +1,65 @@
+// Decides whether a volume can be moved to another pool. Pure: volume-moves.ts carries it out. Invariant: what is checked when a move is
+// asked for is checked again before its last step.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { type Asker, checkPool } from '../../pools/asker.ts';
+import {
+  type Catalogue,
+  checkChange,
+  checkNotBusy,
+  checkRoom,
+  type Found,
+  type PoolState,
+  poolNamed,
+  unusable,
+  volumeText,
+} from '../../pools/catalogue.ts';
+import { checkNotRefreshing } from '../../pools/repair/image-repair.ts';
+import { checkNoReplica } from '../../pools/replica-rules.ts';
+import { mayBeLeft } from '../../pools/repair/move-repair.ts';
+import { NO_SNAPSHOTS, type VolumeSnapshots } from '../../pools/snapshots/snapshot-scan.ts';
+
+/** Returns the pool to which the volume moves. Throws if it cannot move there. */
+export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: string, asker: Asker): PoolState {
+  checkChange(catalogue, asker, pool, manifest, 'move volumes');
+  checkNoReplica(manifest, 'move');
+  checkNotRefreshing(manifest);
+  checkPool(asker, to);
+  const target = poolNamed(catalogue, to);
+  const text = volumeText(manifest);
+  if (target.name === pool.name)
+    throw new RsError('E_USAGE', `Volume ${text} is already in pool ${to}: name another pool`, { volume: text });
+  if (target.trouble !== null || target.identity === null) throw unusable(target);
+  if (manifest.layout.kind !== 'simple')
+    throw new RsError(
+      'E_USAGE',
+      `Volume ${text} has several files (${manifest.layout.kind}): give --from Q for the pool whose files of it move; its first file stays in pool ${pool.name}`,
+      { volume: text },
+    );
+  // That pool asks this one whether it still has the volume, and would have it again if this one had lost it.
+  if (mayBeLeft(manifest, catalogue.pools))
+    throw new RsError(
+      'E_BUSY',
+      `Volume ${text} was moved from pool id ${manifest.movedFrom ?? ''}, which may still have it: mount that pool, then run rsadm reload`,
+      { volume: text },
+    );
+  checkNotBusy({ pool, manifest });
+  if (snapshotsIn(pool, manifest.id).pending.length > 0)
+    throw new RsError('E_BUSY', `A snapshot of volume ${text} is not finished, because another pool is absent: see rsadm pool check`, {
+      volume: text,
+    });
+  if (target.removed.has(manifest.id) || target.volumes.has(manifest.id) || target.unreadable.has(manifest.id))
+    throw new RsError(
+      'E_EXISTS',
+      `Pool ${to} has a volume with the id of volume ${text}, because it was copied: see rsadm pool check ${to}`,
+      {
+        volume: text,
+      },
+    );
+  checkRoom(target, manifest.sizeBytes, manifest.thick);
+  return target;
+}
+
+export function snapshotsIn(pool: PoolState, volumeId: string): VolumeSnapshots {
+  return pool.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
+}

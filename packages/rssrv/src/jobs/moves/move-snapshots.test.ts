@@ -1,0 +1,199 @@
+// Moves of volumes with snapshots: all snapshots come along with their content, also those that are made meanwhile, and none that was removed;
+// after a stop at each step, the volume is in one pool with all of its snapshots. And what such a move is refused for.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
+import { PLAIN_CLONES } from '../../testing/plain-clones.ts';
+import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
+import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../../testing/volume-content.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+
+const KIB = 1024;
+const SIZE = 32 * KIB;
+const DB = { name: 'db', universe: 0 };
+
+useTwoPools();
+
+async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
+  const moves = new MoveScene(await openTwoPools(at, options), hooks);
+  await moves.jobs.load();
+  return moves;
+}
+
+/** Writes one block, and leaves the others. */
+function write({ scene }: MoveScene, block: number, value: number): void {
+  const content = volumeContent(scene, 'db');
+  content.fill(value, block * 4 * KIB, (block + 1) * 4 * KIB);
+  writeVolume(scene, 'db', content);
+}
+
+const snapshot = ({ scene }: MoveScene, name: string) =>
+  scene.snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null, WHOLE_TURN);
+
+/** The pool of the volume, and the first bytes of its blocks and of those of its snapshots. */
+function found({ scene }: MoveScene): Record<string, string> {
+  const bytes = (content: Buffer): string =>
+    Array.from({ length: content.length / (4 * KIB) }, (_, index) => content[index * 4 * KIB]).join('');
+  const volume = volumeIn(scene, 'db');
+  const snapshots = snapshotsOf(volume).list.map((one) => [one.name, bytes(snapshotContent(scene, 'db', one))]);
+  return { pool: volume.pool.name, db: bytes(volumeContent(scene, 'db')), ...(Object.fromEntries(snapshots) as Record<string, string>) };
+}
+
+/** Two snapshots, growth, and a write while the clients wait. */
+async function wholeMove(at: string, reached?: (step: string) => void): Promise<MoveScene> {
+  let moves: MoveScene | null = null;
+  const hooks: MoveHooks = { waiting: () => write(moves!, 7, 9) };
+  moves = await open(at, reached === undefined ? {} : { reached }, hooks);
+  await moves.scene.create({ pool: 'fast', sizeBytes: SIZE });
+  write(moves, 0, 1);
+  await snapshot(moves, 'one');
+  write(moves, 1, 2);
+  await snapshot(moves, 'two');
+  await moves.scene.verbs.grow(DB, SIZE + 8 * KIB, LOCAL_ASKER, null);
+  write(moves, 2, 3);
+  write(moves, 9, 4);
+  await moves.begin('slow');
+  await moves.run();
+  return moves;
+}
+
+const MOVED = { pool: 'slow', db: '1230000904', one: '10000000', two: '12000000' };
+const BEFORE = { pool: 'fast', db: '1230000004', one: '10000000', two: '12000000' };
+
+test('a volume moves with its snapshots, and leaves nothing', async () => {
+  const moves = await wholeMove(directory);
+  expect(moves.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
+  expect(found(moves)).toEqual(MOVED);
+  await snapshot(moves, 'three');
+  await moves.scene.snapshots.rollback({ ...DB, snapshot: 'one' }, LOCAL_ASKER, null);
+  const picture = moves.scene.picture();
+  await moves.scene.pools.close();
+  expect(picture).not.toMatch(/finding|pending/);
+  expect(await PoolScene.picture(directory, { clock: systemClock, names: NAMES })).toBe(picture);
+  expect(fs.readdirSync(path.join(directory, 'fast', 'volumes'))).toEqual([]);
+  for (const name of NAMES) expect(fs.readdirSync(path.join(directory, name, 'moving'))).toEqual([]);
+});
+
+test('snapshots that are made, removed and replaced during the move', async () => {
+  let moves: MoveScene | null = null;
+  // The round of a snapshot is over when its clone becomes the base of the next.
+  let copied = 0;
+  const changes: (() => Promise<unknown>)[] = [
+    () => moves!.scene.snapshots.remove({ ...DB, snapshot: 'one' }, LOCAL_ASKER, null),
+    () => snapshot(moves!, 'one'),
+    () => snapshot(moves!, 'three'),
+  ];
+  const pending: Promise<unknown>[] = [];
+  const reached = (step: string): void => {
+    if (step !== 'move: copied') return;
+    const change = changes[copied++];
+    if (change !== undefined) pending.push((pending.at(-1) ?? Promise.resolve()).then(change));
+  };
+  moves = await open(directory, { reached });
+  await moves.scene.create({ pool: 'fast', sizeBytes: SIZE });
+  write(moves, 0, 1);
+  await snapshot(moves, 'one');
+  write(moves, 1, 2);
+  await snapshot(moves, 'two');
+  write(moves, 2, 3);
+  await moves.begin('slow');
+  await moves.run();
+  await Promise.all(pending);
+  expect(moves.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
+  expect(found(moves)).toEqual({ pool: 'slow', db: '12300000', one: '12300000', two: '12000000', three: '12300000' });
+  await moves.scene.pools.close();
+  const again = await open();
+  expect(found(again)).toMatchObject({ one: '12300000', two: '12000000', three: '12300000' });
+  expect(again.scene.picture()).not.toMatch(/finding|pending/);
+  await again.scene.pools.close();
+});
+
+test('after a stop at each step, the volume is in one pool with all snapshots, and the next start finishes the move', {
+  timeout: 120_000,
+}, async () => {
+  const steps: string[] = [];
+  await (await wholeMove(directory, (step) => steps.push(step))).scene.pools.close();
+  expect(new Set(steps)).toContain('move: snapshot');
+  for (const [index, step] of steps.entries()) {
+    if (index < steps.indexOf('move: begun')) continue;
+    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
+    let count = 0;
+    const stop = (): void => void (count++ === index && fs.renameSync(at, moved));
+    await wholeMove(at, stop).then(
+      ({ scene }) => scene.pools.close(),
+      () => undefined,
+    );
+    // What the server knows when it opens the pools, before any job runs.
+    const first = await open(moved);
+    const { pool, ...contents } = found(first);
+    // Writes of the last moment are in the file that is served, whichever it is.
+    const db = contents['db'] === MOVED.db ? MOVED.db : BEFORE.db;
+    expect({ step, pool, ...contents }).toEqual({ step, ...(pool === 'fast' ? BEFORE : MOVED), db: pool === 'fast' ? db : MOVED.db });
+    await first.scene.pools.close();
+    const again = await open(moved);
+    await again.run();
+    expect({ step, ...found(again) }).toEqual({ step, ...MOVED, db });
+    expect(again.scene.picture(), step).not.toMatch(/finding|pending/);
+    await again.scene.pools.close();
+    for (const folder of NAMES.map((name) => path.join(moved, name, 'moving')))
+      expect(fs.existsSync(folder) ? fs.readdirSync(folder) : [], step).toEqual([]);
+    await removeFolder(at);
+    await removeFolder(moved);
+  }
+});
+
+test('a pool without reflink takes no snapshots, and is named; the volume stays where it is', async () => {
+  const cloneFile: typeof PLAIN_CLONES.cloneFile = (from, to) =>
+    from.startsWith(path.join(directory, 'slow'))
+      ? Promise.reject(Object.assign(new Error('EOPNOTSUPP'), { code: 'EOPNOTSUPP' }))
+      : PLAIN_CLONES.cloneFile(from, to);
+  const moves = await open(directory, { reflink: { ...PLAIN_CLONES, cloneFile } });
+  await moves.scene.create({ pool: 'fast', sizeBytes: SIZE });
+  await snapshot(moves, 'one');
+  await moves.begin('slow');
+  await moves.run();
+  expect(moves.jobs.find('1')).toMatchObject({
+    state: 'failed',
+    reason: expect.stringContaining(`The file system of ${path.join(directory, 'slow')} has no reflink`) as string,
+  });
+  expect(found(moves)).toMatchObject({ pool: 'fast', one: '00000000' });
+  await moves.scene.pools.close();
+});
+
+test('a snapshot of a group whose first volume has moved is finished when its own pool comes back', async () => {
+  const names = [...NAMES, 'third'];
+  const stoppedAt = path.join(parent, 'stopped');
+  const reached = (step: string): void => void (step === 'snapshot: commit' && fs.renameSync(directory, stoppedAt));
+  const { scene } = await open(directory, { names, reached });
+  await scene.create({ pool: 'fast', sizeBytes: SIZE });
+  await scene.create({ name: 'log', pool: 'third', sizeBytes: SIZE });
+  const group = ['db', 'log'].map((name) => ({ ...DB, name, snapshot: 'monday' }));
+  await scene.snapshots.snapshot(group, LOCAL_ASKER, null, WHOLE_TURN).catch(() => undefined);
+  await scene.pools.close();
+  const [third, away] = [path.join(stoppedAt, 'third'), path.join(parent, 'away')];
+  fs.renameSync(third, away);
+  const moves = await open(stoppedAt, { names, absent: ['third'] });
+  await moves.begin('slow');
+  await moves.run();
+  expect(found(moves)).toMatchObject({ pool: 'slow', monday: '00000000' });
+  await moves.scene.pools.close();
+  fs.renameSync(away, third);
+  // While the pool of the first volume is away, nothing is decided.
+  const [slow, elsewhere] = [path.join(stoppedAt, 'slow'), path.join(parent, 'elsewhere')];
+  fs.renameSync(slow, elsewhere);
+  const alone = await open(stoppedAt, { names, absent: ['slow'] });
+  expect(alone.scene.picture()).toContain('pending snapshot monday');
+  await alone.scene.pools.close();
+  fs.renameSync(elsewhere, slow);
+  const all = await open(stoppedAt, { names });
+  expect(snapshotsOf(volumeIn(all.scene, 'log')).list.map(({ name }) => name)).toEqual(['monday']);
+  expect(all.scene.picture()).not.toMatch(/finding|pending/);
+  await all.scene.pools.close();
+});

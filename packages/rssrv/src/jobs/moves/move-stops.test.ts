@@ -1,0 +1,219 @@
+// Moves of volumes between pools: a stop of the server after each step on disk, after which the next start goes on, and finishes the move or
+// finds the volume where it was; in one pool, never in both or none, with what was written. And what a move is refused, cancelled or fails
+// for. Any file system: differences are those of the content.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { findVolume } from '../../pools/catalogue.ts';
+import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
+import type { SceneOptions } from '../../testing/pool-scene.ts';
+import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { decideMove } from './move-rules.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+
+const SIZE_BYTES = 1_048_576;
+const DB = { name: 'db', universe: 0 };
+const STOPS_MS = 120_000;
+
+useTwoPools();
+
+async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
+  const moves = new MoveScene(await openTwoPools(at, options), hooks);
+  await moves.jobs.load();
+  return moves;
+}
+
+/** Writes to the file that is served, like a client. */
+function write({ scene }: MoveScene, block: number, value: number): void {
+  const { path: file } = [...scene.served.values()][0]!;
+  const descriptor = fs.openSync(file!, 'r+');
+  fs.writeSync(descriptor, Buffer.alloc(4_096, value), 0, 4_096, block * 4_096);
+  fs.closeSync(descriptor);
+}
+
+/** Names of the pools that have the volume, and the bytes with which its first blocks are filled. */
+function found(at: string): { readonly pools: string[]; readonly values: number[]; readonly left: string[] } {
+  const files = (folder: string): string[] => (fs.existsSync(folder) ? fs.readdirSync(folder) : []);
+  const pools = NAMES.filter((name) => files(path.join(at, name, 'volumes')).length > 0);
+  const [id] = pools.flatMap((name) => files(path.join(at, name, 'volumes')));
+  const content = fs.readFileSync(path.join(at, pools[0]!, 'volumes', id!, 'data'));
+  const left = NAMES.flatMap((name) => [...files(path.join(at, name, 'moving')), ...files(path.join(at, name, 'removed'))]);
+  expect(content).toHaveLength(SIZE_BYTES);
+  return { pools, values: [0, 1, 2, 3].map((block) => content[block * 4_096]!), left };
+}
+
+/** Clients write in each round, and a last time before they wait. */
+const writing = (scene: () => MoveScene): MoveHooks => ({
+  round: (rounds) => {
+    write(scene(), 1, 10 + rounds);
+    // What is written only once is copied by one round only.
+    if (rounds === 1) write(scene(), 3, 5);
+  },
+  waiting: () => write(scene(), 2, 9),
+});
+
+async function wholeMove(at: string, reached?: (step: string) => void): Promise<void> {
+  let moves: MoveScene | null = null;
+  moves = await open(
+    at,
+    reached === undefined ? {} : { reached },
+    writing(() => moves!),
+  );
+  await moves.scene.create({ pool: 'fast' });
+  write(moves, 0, 7);
+  await moves.begin('slow');
+  await moves.run();
+  await moves.scene.pools.close();
+}
+
+test('a move takes along what is written meanwhile, and leaves nothing', async () => {
+  await wholeMove(directory);
+  expect(found(directory)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
+  const moves = await open();
+  expect(moves.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
+  expect(findVolume({ pools: moves.scene.pools.states, configured: [] }, DB, LOCAL_ASKER).manifest).not.toHaveProperty('movedFrom');
+  await moves.scene.pools.close();
+});
+
+test('after a stop at each step, the volume is in one pool, and the next start finishes the move', { timeout: STOPS_MS }, async () => {
+  const steps: string[] = [];
+  await wholeMove(directory, (step) => steps.push(step));
+  expect(new Set(steps)).toContain('move: commit');
+  const seen = new Map<string, string>();
+  for (const [index, step] of steps.entries()) {
+    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
+    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
+    let count = 0;
+    await wholeMove(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
+    // What the server knows when it opens the pools, before any job runs.
+    const first = await open(moved);
+    const places = first.scene.pools.states.filter(({ volumes }) => volumes.size > 0).map(({ name }) => name);
+    expect(places, step).toHaveLength(1);
+    seen.set(step, places[0]!);
+    await first.scene.pools.close();
+    const again = await open(moved);
+    await again.run();
+    await again.scene.pools.close();
+    expect(again.scene.picture(), step).not.toContain('finding');
+    expect({ step, pools: found(moved).pools, left: found(moved).left }).toEqual({ step, pools: ['slow'], left: [] });
+    expect(found(moved).values[0], step).toBe(7);
+    // After the commit point, nothing of the last writes may be missing.
+    if (places[0] === 'slow') expect(found(moved).values, step).toEqual([7, 12, 9, 5]);
+    await removeFolder(at);
+    await removeFolder(moved);
+  }
+  expect(seen.get('move: manifest')).toBe('fast');
+  expect(seen.get('move: commit')).toBe('slow');
+});
+
+test('a cancelled move leaves the volume where it is, and nothing in the new pool', async () => {
+  let moves: MoveScene | null = null;
+  moves = await open(directory, {}, { round: () => void moves!.jobs.cancel('1') });
+  await moves.scene.create({ pool: 'fast' });
+  write(moves, 0, 7);
+  await moves.begin('slow');
+  await moves.run();
+  expect(moves.jobs.find('1').state).toBe('cancelled');
+  await moves.scene.pools.close();
+  expect(found(directory)).toEqual({ pools: ['fast'], values: [7, 0, 0, 0], left: [] });
+});
+
+test('while the new pool is away after a stop in the last step, the volume waits for it, and is not changed', async () => {
+  const moved = path.join(parent, 'stopped');
+  await wholeMove(directory, (step) => void (step === 'move: commit' && fs.renameSync(directory, moved))).catch(() => undefined);
+  fs.renameSync(path.join(moved, 'slow'), path.join(parent, 'away'));
+  const alone = await open(moved, { absent: ['slow'] });
+  expect([...alone.scene.served.values()][0]?.pool?.trouble).toMatch(/^its move to pool id .* was interrupted in the last step/);
+  await expect(alone.scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_BUSY' });
+  await alone.run();
+  expect(alone.jobs.find('1')).toMatchObject({ state: 'waiting' });
+  await alone.jobs.stop();
+  await alone.scene.pools.close();
+  fs.renameSync(path.join(parent, 'away'), path.join(moved, 'slow'));
+  const both = await open(moved);
+  await both.run();
+  await both.scene.pools.close();
+  expect(found(moved)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
+});
+
+test.each(['move: spent', 'move: manifest'])(
+  'after a stop at %s, what clients take back is taken back in the copy, too',
+  { timeout: STOPS_MS },
+  async (last) => {
+    const moved = path.join(parent, 'stopped');
+    const reached = (step: string): void => void (step === last && fs.renameSync(directory, moved));
+    await wholeMove(directory, reached).catch(() => undefined);
+    const again = await open(moved);
+    // The base has zeros here, and the last step has copied something else.
+    write(again, 2, 0);
+    await again.run();
+    await again.scene.pools.close();
+    expect(found(moved)).toMatchObject({ pools: ['slow'], values: [7, 12, 0, 5] });
+  },
+);
+
+test('a volume that an absent pool may still have is not moved on, so it never comes back there', { timeout: STOPS_MS }, async () => {
+  const names = [...NAMES, 'third'];
+  const [moved, away] = [path.join(parent, 'stopped'), path.join(parent, 'away')];
+  const reached = (step: string): void => void (step === 'move: commit' && fs.renameSync(directory, moved));
+  const first = await open(directory, { names, reached });
+  await first.scene.create({ pool: 'fast' });
+  write(first, 0, 7);
+  await first.begin('slow');
+  await first.run().catch(() => undefined);
+  await first.scene.pools.close();
+  fs.renameSync(path.join(moved, 'fast'), away);
+  const done = await open(moved, { names, absent: ['fast'] });
+  await done.run();
+  await done.scene.pools.close();
+  const alone = await open(moved, { names, absent: ['fast'] });
+  write(alone, 0, 8);
+  await alone.begin('third');
+  await alone.run();
+  expect(alone.jobs.list.at(-1)?.reason).toMatch(/^Volume db was moved from pool id .*, which may still have it/);
+  await alone.jobs.stop();
+  await alone.scene.pools.close();
+  fs.renameSync(away, path.join(moved, 'fast'));
+  const all = await open(moved, { names });
+  const places = (): string[] => all.scene.pools.states.filter(({ volumes }) => volumes.size > 0).map(({ name }) => name);
+  expect(places()).toEqual(['slow']);
+  await all.run();
+  expect(places()).toEqual(['third']);
+  await all.scene.pools.close();
+});
+
+test('what moves have left without a job is deleted', async () => {
+  const moves = await open();
+  fs.mkdirSync(path.join(directory, 'slow', 'moving', 'x'), { recursive: true });
+  await moves.run();
+  expect(fs.readdirSync(path.join(directory, 'slow', 'moving'))).toEqual([]);
+  await moves.scene.pools.close();
+});
+
+describe('refusals', () => {
+  async function refusal(prepare: (moves: MoveScene) => Promise<unknown>, to = 'slow'): Promise<string> {
+    const moves = await open();
+    await moves.scene.create({ pool: 'fast' });
+    await prepare(moves);
+    await moves.scene.pools.measure();
+    const catalogue = { pools: moves.scene.pools.states, configured: [] };
+    try {
+      decideMove(catalogue, findVolume(catalogue, DB, LOCAL_ASKER), to, LOCAL_ASKER);
+      return '';
+    } catch (thrown) {
+      return (thrown as Error).message;
+    } finally {
+      await moves.scene.pools.close();
+    }
+  }
+
+  test('the same pool', async () => {
+    expect(await refusal(async () => undefined, 'fast')).toBe('Volume db is already in pool fast: name another pool');
+  });
+
+  test('an unknown pool', async () => {
+    expect(await refusal(async () => undefined, 'other')).toMatch(/^No pool "other"/);
+  });
+});

@@ -1,0 +1,113 @@
+// The last step of a move of a part of a volume over several pools: while the clients wait, copies what is left, and changes the manifest in the
+// home, which is the commit point. Before it, the parts in the new pool and those in the old one are all new (pools/parts/part-plan.ts), so that
+// a stop at any point deletes those that the manifest does not name. Invariant: nothing is deleted before the manifest is durable.
+
+import type { JobRecord } from '../job-record.ts';
+import { LastStep, type LastStepPorts, type Step, TooMuchLeft } from './last-step.ts';
+import { SWITCH_DISK_MS } from './limits.ts';
+import { switchMaxBytes } from './move-plan.ts';
+import { OutcomeUnknown } from './volume-switch.ts';
+import type { Found, PoolState } from '../../pools/catalogue.ts';
+import { type Manifest, otherParts, type PartRecord } from '../../pools/disk/manifest.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { type MovedPart, PartMoveFiles } from '../../pools/moves/part-move-files.ts';
+import { placedAs } from '../../pools/snapshots/snapshot-record.ts';
+
+export interface PartPlace {
+  readonly home: Found;
+  readonly index: number;
+  readonly moved: MovedPart;
+}
+
+export class PartLastStep extends LastStep {
+  private readonly place: PartPlace;
+
+  constructor(ports: LastStepPorts, place: PartPlace) {
+    super(ports);
+    this.place = place;
+  }
+
+  override async run(step: Step, record: JobRecord, bytesPerSecond: number): Promise<number> {
+    const { pools, volumeSwitch } = this.ports;
+    const { home, index, moved } = this.place;
+    const { found, target } = step;
+    const { id } = home.manifest;
+    const copyStamp = await this.checkFiles(step, record, home.manifest.stamps[index] ?? null);
+    const ids = [...moved.snapshots.keys()];
+    const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).carried());
+    if (ids.some((one) => !carried.has(one))) throw new TooMuchLeft();
+    const kept = pools.states.flatMap(({ snapshots }) => snapshots.get(id)?.list ?? []).filter((one) => moved.snapshots.has(one.id));
+    await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).keepOnly(id, kept));
+    try {
+      return await volumeSwitch.run(id, `a file of it is changing to pool ${target.name}: its clients wait a moment`, async () => {
+        const maxBytes = switchMaxBytes(bytesPerSecond);
+        if (!(await pools.onDisk(target.name, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
+        try {
+          return this.ports.configOf(home.pool, await this.change(found.pool, target, copyStamp));
+        } catch (thrown) {
+          // The volume is served again as before, with its old part under its old name.
+          if (!(thrown instanceof OutcomeUnknown)) await pools.settleParts();
+          throw thrown;
+        }
+      });
+    } finally {
+      await pools.settleParts();
+    }
+  }
+
+  protected override dataOf({ pool }: Found): string {
+    return poolPaths.data(poolPaths.part(pool.path, this.place.moved.record.fileId));
+  }
+
+  /** Returns the manifest with the part in the new pool. */
+  private async change(source: PoolState, target: PoolState, copyStamp: string): Promise<Manifest> {
+    const { pools, verbs } = this.ports;
+    const { home, index, moved } = this.place;
+    const all: readonly PartRecord[] = [moved.record, ...moved.snapshots.values()];
+    await verbs.onDisk(target, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).install());
+    for (const record of all) pools.putPart(target.name, { record, isNew: true });
+    await verbs.onDisk(source, SWITCH_DISK_MS, (files) => files.parts.doubtAll(all.map(({ fileId }) => fileId)));
+    for (const record of all) pools.putPart(source.name, { record: { ...record, poolId: source.identity?.id ?? '' }, isNew: true });
+    const next = movedManifest(home.manifest, index, moved.record.poolId, copyStamp);
+    await this.commitHome(home, next, index);
+    pools.put(home.pool.name, next);
+    pools.putSnapshots(home.pool.name, next.id, (snapshots) => ({ ...snapshots, list: snapshots.list.map((one) => placedAs(one, next)) }));
+    await this.confirm(target, all);
+    return next;
+  }
+
+  /** Throws OutcomeUnknown if the home does not tell whether it has the new manifest. */
+  private async commitHome({ pool }: Found, next: Manifest, index: number): Promise<void> {
+    const { pools, verbs } = this.ports;
+    try {
+      await verbs.onDisk(pool, SWITCH_DISK_MS, (files) => files.replaceManifest(next));
+    } catch (thrown) {
+      const now = pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
+      if (now === undefined || now.trouble !== null)
+        throw new OutcomeUnknown(`Where volume ${next.name} has its files is not known, because pool ${pool.name} does not answer`);
+      const there = now.volumes.get(next.id);
+      if (there !== undefined && otherParts(there)[index - 1]?.poolId === otherParts(next)[index - 1]?.poolId) return;
+      throw thrown;
+    }
+  }
+
+  /** Gives the parts their names, before the volume is served. Those in the old pool are deleted later, when the clients go on. */
+  private async confirm(target: PoolState, all: readonly PartRecord[]): Promise<void> {
+    const { pools, verbs } = this.ports;
+    const now = pools.states.find(({ name }) => name === target.name);
+    const left = all.filter(({ fileId }) => now?.parts.get(fileId)?.isNew === true);
+    try {
+      await verbs.onDisk(target, SWITCH_DISK_MS, (files) => files.parts.confirmAll(left.map(({ fileId }) => fileId)));
+    } catch {
+      throw new OutcomeUnknown(`Pool ${target.name}, which has a file of the volume now, does not answer`);
+    }
+    for (const record of left) pools.putPart(target.name, { record, isNew: false });
+  }
+}
+
+function movedManifest(manifest: Manifest, index: number, poolId: string, stamp: string): Manifest {
+  const { layout } = manifest;
+  if (layout.kind === 'simple') return manifest;
+  const parts = layout.parts.map((part, at) => (at === index ? { ...part, poolId } : part));
+  return { ...manifest, layout: { ...layout, parts }, stamps: manifest.stamps.with(index, stamp) };
+}

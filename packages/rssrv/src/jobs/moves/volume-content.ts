@@ -1,0 +1,131 @@
+// The open files of a volume or snapshot, read as one: what differs between two of them, and their bytes. Volumes of several files are put
+// together by their layout. Invariants: ranges are those of the volume, in the order of their offsets; files are compared with files that
+// were one, and the caller says which.
+
+import { type FileHandle, open } from 'node:fs/promises';
+import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
+import type { Layout } from '../../pools/disk/manifest.ts';
+import type { ChangedData, CopyRange, ReadFrom } from './changed-data.ts';
+import { STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES } from './limits.ts';
+
+export class VolumeContent implements ReadFrom {
+  readonly files: readonly FileHandle[];
+  /** Null: one file. */
+  readonly map: LayoutMap | null;
+
+  constructor(files: readonly FileHandle[], map: LayoutMap | null = null) {
+    this.files = files;
+    this.map = map;
+  }
+
+  /** Opens the files of a layout, in its order. The caller closes them. */
+  static async open(paths: readonly string[], layout: Layout): Promise<VolumeContent> {
+    const files: FileHandle[] = [];
+    try {
+      for (const path of paths) files.push(await open(path, 'r'));
+      return new VolumeContent(files, mapOf(layout));
+    } catch (thrown) {
+      for (const file of files) await file.close();
+      throw thrown;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.files) await file.close();
+  }
+
+  /** Reads at least one byte, except behind the end of a volume of one file. */
+  async read(buffer: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ readonly bytesRead: number }> {
+    if (this.map === null) return this.files[0]!.read(buffer, offset, lengthBytes, positionBytes);
+    this.map.seek(positionBytes);
+    const { part, partPositionBytes, runBytes } = this.map;
+    const wantedBytes = Math.min(lengthBytes, runBytes);
+    const { bytesRead } = await this.files[part]!.read(buffer, offset, wantedBytes, partPositionBytes);
+    if (bytesRead > 0) return { bytesRead };
+    // The next byte of the volume may be in another file.
+    buffer.fill(0, offset, offset + wantedBytes);
+    return { bytesRead: wantedBytes };
+  }
+}
+
+/** True if each file of one state of a volume was one with that of the other state: both are in the same pools. A concat may have grown. */
+export function isComparable(base: Layout, next: Layout): boolean {
+  if (base.kind === 'simple' || next.kind === 'simple') return base.kind === next.kind;
+  const chunks = [base, next].map((layout) => (layout.kind === 'stripe' ? layout.chunkBytes : null));
+  return chunks[0] === chunks[1] && base.parts.every(({ poolId }, index) => poolId === next.parts[index]?.poolId);
+}
+
+function mapOf(layout: Layout): LayoutMap | null {
+  return layout.kind === 'simple' ? null : new LayoutMap(shapeOf(layout));
+}
+
+function shapeOf(layout: Exclude<Layout, { kind: 'simple' }>): LayoutShape {
+  return { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts: layout.parts };
+}
+
+/**
+ * The ranges of `next` that differ from `base`, or that are no holes if `base` is null. A file that `base` does not have was zeros: a concat that
+ * has grown.
+ */
+export async function* contentRanges(
+  changes: ChangedData,
+  base: VolumeContent | null,
+  next: VolumeContent,
+  fromBytes: number,
+  toBytes: number,
+): AsyncGenerator<CopyRange> {
+  const { map } = next;
+  const inFile = (part: number, from: number, to: number): AsyncIterable<CopyRange> =>
+    changes.ranges(base?.files[part]?.fd ?? null, next.files[part]!.fd, from, to);
+  if (map === null) {
+    yield* inFile(0, fromBytes, toBytes);
+    return;
+  }
+  for (let at = fromBytes; at < toBytes; ) {
+    if (map.chunkBytes === null) {
+      map.seek(at);
+      const { part, partPositionBytes, runBytes } = map;
+      const end = Math.min(toBytes, at + runBytes);
+      const shift = at - partPositionBytes;
+      for await (const { offsetBytes, ...range } of inFile(part, partPositionBytes, end - shift))
+        yield { ...range, offsetBytes: offsetBytes + shift };
+      at = end;
+      continue;
+    }
+    const end = Math.min(toBytes, at + comparedBytes(map.chunkBytes));
+    const pieces: CopyRange[] = [];
+    for (let part = 0; part < map.partCount; part++) {
+      const [from, to] = [map.bytesBefore(part, at), map.bytesBefore(part, end)];
+      if (from < to) for await (const range of inFile(part, from, to)) addPieces(pieces, map, part, range);
+    }
+    yield* joined(pieces);
+    at = end;
+  }
+}
+
+/** What is put together at a time: so many chunks that files are not asked often, and so few bytes that the pieces are few. */
+function comparedBytes(chunkBytes: number): number {
+  return Math.max(chunkBytes, Math.min(chunkBytes * STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES));
+}
+
+/** Adds the pieces of the volume that a range of one of its files is. */
+function addPieces(pieces: CopyRange[], map: LayoutMap, part: number, { offsetBytes, lengthBytes, isHole }: CopyRange): void {
+  const chunkBytes = map.chunkBytes ?? lengthBytes;
+  for (let at = offsetBytes; at < offsetBytes + lengthBytes; ) {
+    const bytes = Math.min(chunkBytes - (at % chunkBytes), offsetBytes + lengthBytes - at);
+    pieces.push({ offsetBytes: map.volumeOffset(part, at), lengthBytes: bytes, isHole });
+    at += bytes;
+  }
+}
+
+/** The pieces in the order of the volume. Neighbours become one. */
+function joined(pieces: readonly CopyRange[]): readonly CopyRange[] {
+  const all: CopyRange[] = [];
+  for (const piece of pieces.toSorted((a, b) => a.offsetBytes - b.offsetBytes)) {
+    const last = all.at(-1);
+    if (last?.isHole === piece.isHole && last.offsetBytes + last.lengthBytes === piece.offsetBytes)
+      all[all.length - 1] = { ...last, lengthBytes: last.lengthBytes + piece.lengthBytes };
+    else all.push(piece);
+  }
+  return all;
+}

@@ -1,0 +1,263 @@
+// Moves volumes between pools while clients use them (rule C5): clones the file, copies what differs from the clone before, and repeats until
+// little is left; then the clients wait while the rest is copied and the pools change. move-plan.ts decides about rounds, move-files.ts
+// changes the disk. Invariants: an interrupted move goes on, or leaves nothing in the new pool; what a client was answered is in the file that
+// is served; a volume is never in both pools or in none (pools/repair/move-repair.ts).
+
+import { open, readdir, stat } from 'node:fs/promises';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import type { JobRecord } from '../job-record.ts';
+import { JobEnds, type RunningJob } from '../jobs.ts';
+import { type Catalogue, type Found, type PoolState, usableBytes, volumeText, type ConfiguredVolume } from '../../pools/catalogue.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { POOL_CHANGE_MS } from '../../pools/limits.ts';
+import { isThere, MoveFiles } from '../../pools/moves/move-files.ts';
+import { type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import { volumeConfigOf } from '../../pools/pool-volume.ts';
+import type { Pools } from '../../pools/pools.ts';
+import type { ChangedData } from './changed-data.ts';
+import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from './limits.ts';
+import { MoveRounds } from './move-rounds.ts';
+import { afterRound } from './move-plan.ts';
+import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
+import { type LastStepPorts, TooMuchLeft } from './last-step.ts';
+import { endsOf, type MoveKind, type MovePlace, waits, WholeMoves } from './move-kind.ts';
+
+export interface VolumeMovesPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  readonly volumeSwitch: VolumeSwitch;
+  /** Null: this machine cannot tell what differs between files. */
+  readonly changedData: ChangedData | null;
+  /** Moves of files of volumes over several pools. Absent: none is asked for. */
+  readonly parts?: MoveKind;
+  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+  /** Executes a change when no other one is in progress. `what`: for those that wait for it. */
+  exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
+  /** Volumes of sections [volume]. */
+  configured(): readonly ConfiguredVolume[];
+  /** Ids of volumes with a job that has not ended. */
+  moving(): ReadonlySet<string>;
+}
+
+const SECTOR_OF_STAT_BYTES = 512;
+
+export class VolumeMoves {
+  private readonly ports: VolumeMovesPorts;
+  private readonly whole: WholeMoves;
+
+  constructor(ports: VolumeMovesPorts) {
+    this.ports = ports;
+    this.whole = new WholeMoves(() => this.catalogue);
+  }
+
+  get catalogue(): Catalogue {
+    return { pools: this.ports.pools.states, configured: this.ports.configured() };
+  }
+
+  /** Executes a job until the volume is in the new pool. Throws JobEnds, or the error with which the job has failed. */
+  async run(job: RunningJob): Promise<void> {
+    const what = `the move of volume ${job.record.name}`;
+    try {
+      // Only the disk tells whether an interrupted last step was done.
+      await this.ports.exclusive(() => this.settle(job.record), what);
+      await this.copyAndSwitch(job);
+    } catch (thrown) {
+      const ends = thrown instanceof JobEnds ? thrown : null;
+      if (ends?.end.kind === 'stopped' || ends?.end.kind === 'waits') throw thrown;
+      if (thrown instanceof OutcomeUnknown) throw waits(thrown.message);
+      if (ends === null && isPassing(thrown)) throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
+      await this.discard(job.record);
+      throw thrown;
+    }
+    await this.discard(job.record);
+  }
+
+  /** Deletes what moves have left that no job continues. Failures are logged. */
+  async sweep(): Promise<void> {
+    for (const pool of this.ports.pools.states) {
+      if (!pool.isOpen || pool.trouble !== null) continue;
+      try {
+        const folder = poolPaths.moving(pool.path);
+        if (!(await isThere(folder))) continue;
+        const kept = this.ports.moving();
+        for (const id of await readdir(folder))
+          if (!kept.has(id)) await this.ports.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => new MoveFiles(files).discard(id));
+      } catch (thrown) {
+        this.ports.log.warn(`What a move has left in pool ${pool.name} cannot be deleted: ${toRsError(thrown).message}`);
+      }
+    }
+  }
+
+  private async copyAndSwitch(job: RunningJob): Promise<void> {
+    const { changedData, pools, verbs, punch } = this.ports;
+    let previousBytes: number | null = null;
+    let number = 0;
+    const kind = this.kindOf(job.record);
+    for (let carried = 0; ; ) {
+      const place = kind.placeOf(job.record);
+      if (place === 'moved') return;
+      job.check();
+      const { found, target } = place;
+      if (changedData === null)
+        throw new RsError(
+          'E_NO_REFLINK',
+          'This server cannot tell what has changed in a file: it needs x86-64 or arm64, and the package koffi',
+        );
+      await this.checkSpace(changedData, place, job.record);
+      const rounds = new MoveRounds({
+        clock: this.ports.clock,
+        changedData,
+        punch,
+        files: (files) => place.files(files),
+        onDisk: (pool, work) => pools.onDisk(pool, MOVE_STEP_MS, work),
+      });
+      const snapshot = await this.nextSnapshot(place);
+      if (snapshot !== null) {
+        if (++carried > CARRIED_MAX)
+          throw new RsError(
+            'E_LIMIT',
+            `More than ${CARRIED_MAX} snapshots of volume ${job.record.name} were to be moved, because new ones are made all the time: stop its schedule meanwhile`,
+          );
+        await rounds.round(job, found, target, snapshot).catch((thrown: unknown) => this.mayBeRemoved(kind, job.record, snapshot, thrown));
+        continue;
+      }
+      number++;
+      const { bytes, bytesPerSecond } = await rounds.round(job, found, target, null);
+      const next = afterRound({ number, bytes, previousBytes, bytesPerSecond });
+      previousBytes = bytes;
+      if (next === 'too-fast') throw this.tooFast(job.record, bytes);
+      if (next === 'again') continue;
+      job.check();
+      const ports: LastStepPorts = {
+        ...{ pools, verbs, volumeSwitch: this.ports.volumeSwitch, changedData, punch },
+        configOf: (pool, manifest) => this.configOf(pool, manifest),
+      };
+      try {
+        const waitedMs = await this.ports.exclusive(() => {
+          const last = kind.checked(job.record);
+          return last.lastStep(ports).run(last, job.record, bytesPerSecond);
+        }, `the move of volume ${job.record.name}`);
+        this.ports.log.info(
+          `${job.record.homeId === undefined ? 'Volume' : 'A file of volume'} ${volumeText(job.record)} was moved from pool ${found.pool.name} to pool ${target.name}: its clients waited for ${printDuration(Math.round(waitedMs))}`,
+          { volume: job.record.name, audit: true },
+        );
+        if (job.record.homeId === undefined) return;
+        // Another file of the volume may be in that pool.
+        await this.discard(job.record);
+        job.note({ move: null });
+        await job.save();
+        [previousBytes, number] = [null, 0];
+      } catch (thrown) {
+        if (!(thrown instanceof TooMuchLeft)) throw thrown;
+        if (number >= ROUNDS_MAX) throw this.tooFast(job.record, bytes);
+      }
+    }
+  }
+
+  /** The oldest snapshot that the new pool does not have yet; null if it has all. */
+  private async nextSnapshot(place: MovePlace): Promise<SnapshotRecord | null> {
+    const { found, target, snapshots } = place;
+    if (snapshots.length === 0) return null;
+    const carried = await this.ports.pools.onDisk(target.name, MOVE_STEP_MS, (pool) => place.files(pool).carried(found.manifest.id));
+    return snapshots.find((one) => !carried.has(one.id)) ?? null;
+  }
+
+  /** Throws the error of the copy of a snapshot, unless the snapshot was removed meanwhile. */
+  private mayBeRemoved(kind: MoveKind, record: JobRecord, { id }: SnapshotRecord, thrown: unknown): void {
+    if (thrown instanceof JobEnds) throw thrown;
+    const now = kind.placeOf(record);
+    if (now === 'moved' || now.snapshots.some((one) => one.id === id)) throw thrown;
+  }
+
+  /** Throws E_SPACE, with the numbers, if the data does not fit. What snapshots share is shared in the new pool, too. */
+  private async checkSpace(changes: ChangedData, place: MovePlace, record: JobRecord): Promise<void> {
+    if (record.doneBytes > 0) return;
+    const { pool, manifest } = place.found;
+    const { snapshots: list, target } = place;
+    const usedBytes = await this.ports.pools.onDisk(pool.name, MOVE_STEP_MS, (one) => {
+      const files = [...list, null].map((snapshot) => place.files(one).source(manifest.id, snapshot));
+      return spaceOf(changes, files, usableBytes(target));
+    });
+    if (usedBytes <= usableBytes(target)) return;
+    const what = list.length === 0 ? 'uses' : 'and its snapshots use';
+    throw new RsError(
+      'E_SPACE',
+      `Volume ${manifest.name} ${what} ${usedBytes} bytes, and pool ${target.name} has ${usableBytes(target)} free: choose another pool, or make room`,
+      { usedBytes, freeBytes: usableBytes(target) },
+    );
+  }
+
+  private kindOf({ homeId }: JobRecord): MoveKind {
+    return homeId === undefined || this.ports.parts === undefined ? this.whole : this.ports.parts;
+  }
+
+  /** Finishes or undoes a last step that was interrupted, and serves the volume from where it is. */
+  private async settle(record: JobRecord): Promise<void> {
+    await this.ports.pools.settleParts();
+    const found = this.kindOf(record).settled(record);
+    if (found !== null) await this.ports.volumeSwitch.settle(this.configOf(found.pool, found.manifest));
+  }
+
+  private configOf(pool: PoolState, manifest: Found['manifest']): ServerVolumeConfig {
+    return volumeConfigOf(pool, manifest, this.ports.pools.states);
+  }
+
+  /** Deletes the clones and the copy. What cannot be deleted now, `sweep` deletes later. */
+  private async discard(record: JobRecord): Promise<void> {
+    const { source, target } = endsOf(this.ports.pools.states, record);
+    for (const pool of [source, target]) {
+      if (pool === null) continue;
+      const work = (files: PoolFiles): Promise<void> => new MoveFiles(files).discard(record.volumeId);
+      await this.ports.pools
+        .onDisk(pool.name, MOVE_STEP_MS, work)
+        .catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
+    }
+  }
+
+  private tooFast({ name, to }: JobRecord, bytes: number): RsError {
+    return new RsError(
+      'E_LIMIT',
+      `Volume ${name} cannot be moved to pool ${to} now, because its clients write faster than the server copies (${bytes} bytes in the last round): ` +
+        'raise the limit of the job, or move it when the clients write less',
+    );
+  }
+}
+
+/**
+ * Returns the bytes that files take which were one, the oldest first: those of the first, and what differs in each of the others. If their
+ * sum fits, it is not necessary to know what they share.
+ */
+async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes: number): Promise<number> {
+  const used: number[] = [];
+  for (const file of files) used.push((await stat(file)).blocks * SECTOR_OF_STAT_BYTES);
+  const all = used.reduce((sum, bytes) => sum + bytes, 0);
+  if (all <= freeBytes || files.length === 1) return all;
+  let sum = used[0] ?? 0;
+  for (const [index, file] of files.entries()) {
+    const before = files[index - 1];
+    if (before === undefined) continue;
+    const [old, now] = [await open(before, 'r'), await open(file, 'r')];
+    try {
+      const { size } = await now.stat();
+      for await (const { lengthBytes, isHole } of changes.ranges(old.fd, now.fd, 0, size)) if (!isHole) sum += lengthBytes;
+    } finally {
+      await old.close();
+      await now.close();
+    }
+  }
+  return sum;
+}
+
+/** True if the job can go on later: a pool is not there or does not answer, or the volume is very busy. */
+function isPassing(thrown: unknown): boolean {
+  const { code } = toRsError(thrown);
+  return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT' || code === 'E_BUSY';
+}

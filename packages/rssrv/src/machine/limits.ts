@@ -1,0 +1,60 @@
+// Bounds of rssrv's machine/ folder: helper programs, syncs, descriptors, passing descriptors. Units are in the names.
+// src/limits.ts asserts that they agree with the bounds of other folders.
+
+/**
+ * Maximum number of volumes that a listener syncs at the same time. Each sync has its own process, because hanging storage blocks a whole
+ * process.
+ */
+export const STORAGE_SYNCS_MAX = 64;
+/** Syncs in progress from which on none begins that nobody depends on, so that disks that hang leave room for the others. */
+export const SPARE_STORAGE_SYNCS_MAX = 8;
+/**
+ * A take-over waits at most this long for the sync of its volume. After this time, the server refuses the take-over, but the sync
+ * continues.
+ */
+export const STORAGE_SYNC_WAIT_MS = 15_000;
+
+/** Maximum number of volumes of pools that a listener opens at the same time. Each occupies a thread for a moment. */
+export const OPENED_AT_ONCE_MAX = 16;
+
+/**
+ * Maximum number of descriptors for which one helper takes advisory locks or looks for marks. The start of a helper costs as much as a
+ * few hundred looks.
+ */
+export const LOCKS_PER_HELPER_MAX = 500;
+export const LOCK_HELPER_TIMEOUT_MS = 5_000;
+/**
+ * Interval at which the listener looks whether the server processes have ended that have the files of its volumes open. After a look that
+ * took long, it waits MARK_LOOK_REST times as long.
+ */
+export const MARK_LOOK_MS = 1_000;
+export const MARK_LOOK_REST = 10;
+/** Maximum number of descriptors of helpers that the listener inspects to find the server process that has a file open. */
+export const MARK_HOLDER_LOOKS_MAX = 4_000;
+
+/**
+ * A listener checks at the interval DESCRIPTOR_CHECK_MS whether it can open another file. While no file can be opened, DESCRIPTOR_LOG_MS is
+ * the interval between log lines.
+ */
+export const DESCRIPTOR_CHECK_MS = 1_000;
+export const DESCRIPTOR_LOG_MS = 60_000;
+
+// Passing descriptors.
+
+/** Maximum number of descriptors in one message. A volume over several files needs two for each file. */
+export const DESCRIPTORS_PER_MESSAGE_MAX = 64;
+/** Interval at which the listener tries again to pass descriptors, while the socket of a server process is full. */
+export const PASS_RETRY_MS = 20;
+/** A server process that reads no descriptors for this time gets no more of them: the OPEN is refused. */
+export const PASS_WAIT_MS = 10_000;
+
+/**
+ * Maximum number of volumes that a listener opens for server processes at the same time, in total and on one file system or disk. Each
+ * occupies a thread of the listener's pool, for a long time if its storage hangs. So storage that hangs keeps few of them.
+ */
+export const OPENS_MAX = 24;
+export const OPENS_PER_DEVICE_MAX = 4;
+/** An OPEN waits at most this long for other opens of its file system or disk. */
+export const OPEN_WAIT_MS = 10_000;
+/** Maximum number of OPENs that wait in that way; further ones are refused. */
+export const OPENS_WAITING_MAX = 4_096;

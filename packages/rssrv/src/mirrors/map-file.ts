@@ -1,0 +1,96 @@
+// The file `mirror.map` beside the data of a replica: a header, and the bits of the intent map. Whatever does not fit is a map of ones.
+// Invariants: a header counts only if its sum is right, so that a torn one counts for nothing; the bits of the regions that the header counts
+// are on the disk before the header; regions that it does not count are set.
+//   0     "RSIOMAP1", format (u32), bytes of a region (u32), regions (u64), identity of the data (32 digits), SHA-256 of all that
+//   4096  the bits, bit i of byte j for region 8j + i; those behind the last region are ones
+
+import { createHash } from 'node:crypto';
+import fs, { constants } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { MIRROR_ID_CHARS, MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
+import type { ServedReplica } from '../storage/io/served-volume.ts';
+import { bytesOf } from './intent-map.ts';
+import { MAP_HEADER_BYTES } from './limits.ts';
+
+const { O_RDWR, O_CREAT, O_TRUNC } = constants;
+const openFile = promisify(fs.open);
+const MODE = 0o600;
+const MAGIC = 'RSIOMAP1';
+const FORMAT = 1;
+/** Bytes of the fields before the sum, and of the sum. */
+const FIELDS_BYTES = 24 + MIRROR_ID_CHARS;
+const SUM_BYTES = 32;
+const ONES = 0xff;
+/** The ones of a new map are written in pieces of this size. */
+const PIECE_BYTES = 1024 * 1024;
+
+/** Of which data a map is, and for how many regions it has bits. */
+export interface MapHeader {
+  readonly identity: string;
+  readonly regions: number;
+}
+
+/** Regions of a volume of this size. */
+export function regionsOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
+}
+
+export function encodeHeader({ identity, regions }: MapHeader): Buffer {
+  const header = Buffer.alloc(MAP_HEADER_BYTES);
+  header.write(MAGIC, 0, 'latin1');
+  header.writeUInt32BE(FORMAT, 8);
+  header.writeUInt32BE(MIRROR_REGION_BYTES, 12);
+  header.writeBigUInt64BE(BigInt(regions), 16);
+  header.write(identity, 24, MIRROR_ID_CHARS, 'latin1');
+  sumOf(header).copy(header, FIELDS_BYTES);
+  return header;
+}
+
+/** Returns what is wrong with the header, as the end of a sentence, if it is not one of a map of this data. */
+export function decodeHeader(header: Buffer, identity: string): MapHeader | string {
+  if (header.length < FIELDS_BYTES + SUM_BYTES) return 'it is too short';
+  if (!sumOf(header).equals(header.subarray(FIELDS_BYTES, FIELDS_BYTES + SUM_BYTES))) return 'its header is damaged';
+  if (header.toString('latin1', 0, 8) !== MAGIC || header.readUInt32BE(8) !== FORMAT) return 'it has another format';
+  if (header.readUInt32BE(12) !== MIRROR_REGION_BYTES) return 'it has regions of another size';
+  const of = header.toString('latin1', 24, 24 + MIRROR_ID_CHARS);
+  return of === identity ? { identity, regions: Number(header.readBigUInt64BE(16)) } : `it is the map of other data (${of})`;
+}
+
+/**
+ * Makes a map of ones durably, in the place of another one. `reached` is called after each step. Throws a system error, and leaves either
+ * the map that was there before or the new one.
+ */
+export async function makeMap(file: string, header: MapHeader, reached: (step: string) => void = () => undefined): Promise<void> {
+  const temporary = `${file}.new`;
+  try {
+    const handle = await open(temporary, O_RDWR | O_CREAT | O_TRUNC, MODE);
+    try {
+      await handle.writeFile(encodeHeader(header));
+      const ones = Buffer.alloc(Math.min(PIECE_BYTES, bytesOf(header.regions)), ONES);
+      for (let left = bytesOf(header.regions); left > 0; left -= ones.length) await handle.writeFile(ones.subarray(0, left));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    reached('place: written map');
+    await rename(temporary, file);
+  } catch (thrown) {
+    await rm(temporary, { force: true });
+    throw thrown;
+  }
+  reached('place: map');
+  await syncDirectory(path.dirname(file));
+  reached('place: durable map');
+}
+
+/** Opens the map of a replica, and returns the descriptor. A file that is gone is made empty, which is a map of ones. Throws a system error. */
+export function openMap({ mapPath }: ServedReplica): Promise<number> {
+  return openFile(mapPath, O_RDWR | O_CREAT, MODE);
+}
+
+function sumOf(header: Buffer): Buffer {
+  return createHash('sha256').update(header.subarray(0, FIELDS_BYTES)).digest();
+}

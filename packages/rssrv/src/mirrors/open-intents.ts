@@ -1,0 +1,90 @@
+// Wraps the backend of a replica in its intent map. Invariant: at most one wrapper of this process has a map open, because an earlier one may
+// still set bits; the next one waits until it is closed, for a bounded time. The listener ends a session before it grants its volumes to
+// another process.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { BackendPorts } from '../storage/files/backend-ports.ts';
+import { asVolumeError } from '../storage/files/opened-file.ts';
+import { filesByPath, type VolumeFiles } from '../storage/files/volume-files.ts';
+import type { Backend } from '../storage/io/backend.ts';
+import type { ServedReplica, ServedVolume } from '../storage/io/served-volume.ts';
+import { IntentBackend } from './intent-backend.ts';
+import { MAP_CLOSE_WAIT_MS } from './limits.ts';
+import { descriptorDisk } from './map-disk.ts';
+import { openMap, regionsOf } from './map-file.ts';
+import { MapWriter, readMap } from './map-writer.ts';
+
+/** The maps that are open in this process, by path. Each promise resolves when the map is closed. */
+const open = new Map<string, Promise<void>>();
+
+/** Returns the backend itself for a volume that is no replica. If this throws E_VOLUME, the backend is closed. */
+export async function withIntents(
+  backend: Backend,
+  volume: ServedVolume,
+  ports: Pick<BackendPorts, 'clock' | 'files' | 'threads' | 'onError'>,
+  log: Pick<Log, 'warn'>,
+): Promise<Backend> {
+  const { replica, name, id, sizeBytes } = volume;
+  if (replica === undefined) return backend;
+  const { mapPath, identity } = replica;
+  let closed = (): void => undefined;
+  try {
+    await closedBefore(mapPath, name, ports.clock);
+    const isClosed = new Promise<void>((resolve) => {
+      closed = () => {
+        open.delete(mapPath);
+        resolve();
+      };
+    });
+    open.set(mapPath, isClosed);
+    const descriptor = await descriptorOf(replica, ports.files);
+    const disk = descriptorDisk(descriptor, ports.threads, id);
+    const opened = await readMap(disk, identity, regionsOf(sizeBytes));
+    if (opened.trouble !== null)
+      log.warn(
+        `The intent map ${mapPath} of replica ${name} is not used, because ${opened.trouble}: all of its regions count as changed, so that ` +
+          'all of its data is compared or copied at the next resync',
+        { volume: name },
+      );
+    const writer = new MapWriter(opened, disk, identity, (errno) => ports.onError('write', errno));
+    // What is not on the disk yet does not keep the first changes waiting.
+    writer.sync(() => undefined);
+    return new IntentBackend(backend, opened.map, writer, disk, closed);
+  } catch (thrown) {
+    closed();
+    await backend.close();
+    throw asVolumeError(name, mapPath, thrown);
+  }
+}
+
+/** The listener opens the file for a process that may not open any path. A file that needs no descriptor for FUA writes has one. */
+async function descriptorOf(replica: ServedReplica, files: VolumeFiles = filesByPath): Promise<number> {
+  if (files === filesByPath) return openMap(replica);
+  return (await files.open({ path: replica.mapPath, readonly: false, isVolatile: true })).descriptor;
+}
+
+async function closedBefore(mapPath: string, name: string, clock: Clock): Promise<void> {
+  for (let before = open.get(mapPath); before !== undefined; before = open.get(mapPath)) {
+    const isClosed = await inTime(before, clock);
+    if (isClosed) continue;
+    throw new RsError(
+      'E_VOLUME',
+      `Volume ${name}: an earlier handle of it is still being closed, because its storage does not answer: try again`,
+      {
+        volume: name,
+      },
+    );
+  }
+}
+
+function inTime(closed: Promise<void>, clock: Clock): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = clock.after(MAP_CLOSE_WAIT_MS, () => resolve(false));
+    void closed.then(() => {
+      timer.cancel();
+      resolve(true);
+    });
+  });
+}

@@ -1,0 +1,132 @@
+// Snapshots of replicas (M22): only the holder of the mirror makes them,
+// and nobody reads one that it has not proven.
+
+import { expect, test } from 'vitest';
+import { systemClock } from '@rsio/common/lib/clock';
+import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
+import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { isUuid } from '../pools/disk/manifest.ts';
+import { ReplicaStore } from './replica-verbs.ts';
+import { DB, directory, MIB, open, usePoolDirectory } from '../testing/pool-directory.ts';
+import { PoolScene } from '../testing/pool-scene.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
+import type { SnapshotView } from '@rsio/common/control/server/views';
+import type { VoterRecord } from './voter-rules.ts';
+import { replicaSnapshotOrders } from './replica-snapshot-orders.ts';
+import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';
+import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
+import { volumeConfigsOf } from '../pools/pool-volume.ts';
+
+usePoolDirectory();
+
+const MIRROR = 'a'.repeat(32);
+const ID = '8a65f309-f092-4c5a-913e-b2a388712c50';
+const HOLDER: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
+const X = { ...DB, snapshot: 'x' };
+const MOMENT = { mirror: MIRROR, term: 3, number: 1, id: ID };
+
+async function replicaScene(): Promise<PoolScene> {
+  const scene = await open();
+  const { manifest } = await scene.create({ sizeBytes: MIB });
+  await storeOf(scene).place(manifest.id, MIRROR);
+  return scene;
+}
+
+function storeOf({ pools, verbs }: PoolScene): ReplicaStore {
+  const log = { info: () => undefined };
+  return new ReplicaStore({ pools, verbs, log, newIdentity: () => 'b'.repeat(32), change: (work) => work() });
+}
+
+function served(scene: PoolScene) {
+  const { pools } = scene;
+  const none = () => [];
+  return new ServedSnapshots({
+    pools: () => pools.states,
+    volumes: () => volumeConfigsOf(pools.states),
+    holdersOf: none,
+    opening: none,
+  });
+}
+
+test('a command or a schedule makes no snapshot of a replica, and the error names the way', async () => {
+  const { snapshots } = await replicaScene();
+  const refused = `Volume db is a replica of mirror ${MIRROR}, which may lack writes: snapshots of the mirror are made on the client that has it attached (rsconfig volume snapshot db@NAME, without --server)`;
+  for (const asker of [HOLDER, LOCAL_ASKER]) await expect(snapshots.snapshot([X], asker, null, WHOLE_TURN)).rejects.toThrow(refused);
+  await expect(snapshots.snapshot([{ ...X, moment: { ...MOMENT, mirror: 'c'.repeat(32) } }], HOLDER, null, WHOLE_TURN)).rejects.toThrow(
+    'no replica of',
+  );
+  await expect(snapshots.snapshot([{ ...X, moment: { ...MOMENT, id: 'x' } }], HOLDER, null, WHOLE_TURN)).rejects.toThrow('is a UUID');
+});
+
+test('a snapshot that is not proven is neither served, listed, cloned nor compared; it can be proven, also again, and removed', async () => {
+  const scene = await replicaScene();
+  const { snapshots } = scene;
+  const [{ record } = { record: null }] = await snapshots.snapshot([{ ...X, moment: MOMENT }], HOLDER, null, WHOLE_TURN);
+  expect(record).toMatchObject({ id: ID, moment: { mirror: MIRROR, term: 3, number: 1, isProven: false } });
+  const name = { name: 'db@x', universe: 0 };
+  expect(served(scene).find('big-2', name)).toBeNull();
+  expect(served(scene).whyMissing('big-2', name)).toContain('did not confirm');
+  const clone = () => snapshots.clone(X, { name: 'copy', universe: 0 }, HOLDER, null, WHOLE_TURN);
+  await expect(clone()).rejects.toThrow('did not confirm that it has all writes: volume remove db@x removes it');
+  await expect(snapshots.prove(X, crypto.randomUUID(), HOLDER)).rejects.toThrow('was replaced meanwhile');
+  expect((await snapshots.prove(X, ID, HOLDER)).record.moment?.isProven).toBe(true);
+  expect((await snapshots.prove(X, ID, HOLDER)).record.moment?.isProven).toBe(true);
+  expect(served(scene).find('big-2', name)?.id).toBe(ID);
+  await clone();
+  // A restart reads the same.
+  await scene.pools.close();
+  const again = await PoolScene.open(directory, { clock: systemClock });
+  expect(served(again).find('big-2', name)?.id).toBe(ID);
+  await again.snapshots.remove(X, HOLDER, null);
+  await again.snapshots.snapshot([{ ...X, moment: { ...MOMENT, number: 2 } }], HOLDER, null, WHOLE_TURN);
+  await again.snapshots.remove(X, HOLDER, null);
+  await again.pools.close();
+});
+
+test('an order that is repeated at another moment gets a snapshot of that moment, and one that is late replaces nothing', async () => {
+  const scene = await open();
+  const { snapshots } = scene;
+  const { manifest } = await scene.create({ sizeBytes: MIB });
+  const store = storeOf(scene);
+  // It was a replica of another mirror, with later terms.
+  const former = { mirror: 'c'.repeat(32), term: 50, number: 1, id: crypto.randomUUID() };
+  await store.place(manifest.id, former.mirror);
+  await snapshots.snapshot([{ ...X, moment: former }], HOLDER, null, WHOLE_TURN);
+  await store.split(DB, LOCAL_ASKER, null);
+  await store.place(manifest.id, MIRROR);
+  const term = { number: 3, node: 'big-2', instance: 1 };
+  const stored = { term, config: { clean: false, inSync: ['b'.repeat(32)] } };
+  const inventory = {
+    get catalogue() {
+      return { pools: scene.pools.states, configured: [] };
+    },
+    snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
+  };
+  const orders = replicaSnapshotOrders(
+    {
+      ...{ snapshots, inventory, logged: () => undefined },
+      changes: { run: (work) => work(WHOLE_TURN), checkWanted: () => undefined },
+      voters: { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord },
+    },
+    HOLDER,
+  );
+  const make = (number: number, snapshot = 'x', id = ID) =>
+    orders['replica-snapshot']({ ...DB, snapshot, mirror: MIRROR, term: 3, number, id, request: null });
+  const names = () =>
+    scene.pools.states.flatMap((pool) => [...pool.snapshots.values()].flatMap(({ list }) => list.map(({ name }) => name)));
+  // Nobody proves what failed, whatever its name was.
+  await make(0, 'failed', crypto.randomUUID());
+  await make(1);
+  expect(names()).toEqual(['x']);
+  expect(await make(2)).toMatchObject({ snapshot: { id: snapshotIdOf(MIRROR, ID), moment: { number: 2, isProven: false } } });
+  await expect(make(1)).rejects.toMatchObject({ code: 'E_EXISTS' });
+  await orders['replica-snapshot-prove']({ ...X, mirror: MIRROR, term: 3, id: ID, request: null });
+  await expect(make(3)).rejects.toMatchObject({ code: 'E_EXISTS' });
+  await scene.pools.close();
+});
+
+test('the id of a snapshot of a mirror is a UUID that depends on both ids, so that a client cannot choose it', () => {
+  const id = snapshotIdOf(MIRROR, ID);
+  expect(isUuid(id)).toBe(true);
+  expect(new Set([id, snapshotIdOf(MIRROR, ID), snapshotIdOf('b'.repeat(32), ID), snapshotIdOf(MIRROR, 'x'), ID]).size).toBe(4);
+});

@@ -1,0 +1,126 @@
+// Makes volumes of pools replicas of mirrors, and ordinary volumes again. Invariants: the commit point is the manifest with the mark, and the
+// map of ones with the new identity is on the disk before it, so that a stop at any step leaves no mark or a whole replica; a volume that a
+// client uses stays as it is; the volume is not served meanwhile, so that no handle outlives its identity.
+
+import { rm, stat } from 'node:fs/promises';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { storageStamp } from '../storage/files/storage-identity.ts';
+import { type Asker, checkRole, mayAttach } from '../pools/asker.ts';
+import { type Found, unusable, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
+import { checkSettled } from '../pools/repair/image-repair.ts';
+import { POOL_CHANGE_MS } from '../pools/limits.ts';
+import type { PoolVerbs } from '../pools/pool-verbs.ts';
+import type { Pools } from '../pools/pools.ts';
+import { checkPlace } from '../pools/replica-rules.ts';
+import { makeMap, regionsOf } from './map-file.ts';
+
+export interface ReplicaStorePorts {
+  readonly pools: Pick<Pools, 'states' | 'put'>;
+  readonly verbs: Pick<PoolVerbs, 'whileUnserved' | 'onDisk'>;
+  readonly log: Pick<Log, 'info'>;
+  /** Returns a new random identity of data: 32 hexadecimal digits. */
+  readonly newIdentity: () => string;
+  /** Executes a change when those before it have ended. `what`: see ChangeInProgress. */
+  change<T>(work: () => Promise<T>, what: string): Promise<T>;
+}
+
+export class ReplicaStore {
+  private readonly ports: ReplicaStorePorts;
+
+  constructor(ports: ReplicaStorePorts) {
+    this.ports = ports;
+  }
+
+  /**
+   * Makes a volume a replica of the mirror, with a new identity and a map of ones. When this resolves, that is durable and served. Throws
+   * E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD with a sentence, or what the file system says.
+   */
+  place(volumeId: string, mirror: string): Promise<{ readonly identity: string }> {
+    const { verbs, pools, log, newIdentity } = this.ports;
+    return this.ports.change(async () => {
+      const found = this.find(volumeId);
+      const { pool, manifest: was } = found;
+      checkPlace(was, mirror);
+      checkSettled(was);
+      const identity = newIdentity();
+      await verbs.whileUnserved(found, async () => {
+        const manifest = await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
+          const folder = poolPaths.volume(files.directory, was.id);
+          const header = { identity, regions: regionsOf(was.sizeBytes) };
+          await makeMap(poolPaths.map(folder), header, (step) => files.ports.reached?.(step));
+          // The data that the mark names is what is in the file now, whichever file that is.
+          const data = poolPaths.data(folder);
+          const stamps = [storageStamp(await stat(data, { bigint: true }), data)];
+          const marked = { ...was, stamps, replica: { mirror, identity } };
+          await files.replaceManifest(marked);
+          return marked;
+        });
+        pools.put(pool.name, manifest);
+      });
+      log.info(`Volume ${volumeText(was)} is a replica of mirror ${mirror} now; its data is ${identity}`, { audit: true });
+      return { identity };
+    }, `a volume becoming a replica of mirror ${mirror}`);
+  }
+
+  /** Makes a replica an ordinary volume. Does nothing if it is one. Throws like `place`. */
+  unplace(volumeId: string): Promise<void> {
+    return this.ports.change(async () => {
+      const found = this.find(volumeId);
+      if (found.manifest.replica !== undefined) await this.unmark(found, found.manifest.request);
+    }, 'a replica becoming an ordinary volume');
+  }
+
+  /**
+   * Does what `unplace` does, by command of an administrator and within a change of the caller. Returns null if no replica has this name.
+   * Throws E_RIGHTS for any other asker.
+   */
+  async split(wanted: VolumeName, asker: Asker, request: string | null): Promise<Found | null> {
+    for (const pool of this.ports.pools.states) {
+      for (const manifest of pool.volumes.values()) {
+        const isIt = manifest.name === wanted.name && manifest.universe === wanted.universe;
+        if (!isIt || manifest.replica === undefined || !mayAttach(asker, manifest.clients)) continue;
+        checkRole(asker, 'admin', 'take replicas away from mirrors');
+        if (pool.trouble !== null) throw unusable(pool);
+        return { pool, manifest: await this.unmark({ pool, manifest }, request) };
+      }
+    }
+    return null;
+  }
+
+  private async unmark(found: Found, request: string | null): Promise<Manifest> {
+    const { verbs, pools, log } = this.ports;
+    const { pool, manifest } = found;
+    const { replica, ...others } = manifest;
+    const plain = { ...others, request };
+    await verbs.whileUnserved(found, async () => {
+      await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
+        await files.replaceManifest(plain);
+        // A start removes a map without a mark, too.
+        await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
+        files.ports.reached?.('unplace: map');
+      });
+      pools.put(pool.name, plain);
+    });
+    log.info(`Volume ${volumeText(plain)} is no replica of mirror ${replica?.mirror ?? ''} any more`, { audit: true });
+    return plain;
+  }
+
+  private find(volumeId: string): Found {
+    for (const pool of this.ports.pools.states) {
+      const manifest = pool.volumes.get(volumeId);
+      if (manifest === undefined) continue;
+      if (pool.trouble !== null) throw unusable(pool);
+      return { pool, manifest };
+    }
+    throw new RsError(
+      'E_UNKNOWN_VOLUME',
+      `No pool of this server has a volume with id ${volumeId}: only volumes of pools can be replicas`,
+      {
+        volume: volumeId,
+      },
+    );
+  }
+}

@@ -1,0 +1,292 @@
+// Keeps the records of the mirrors for which this server votes: executes VOTEs in their order, one at a time for each mirror. The rules are
+// in voter-rules.ts. Invariants: what an answer says is on disk; a record that cannot be read, or is gone, is unknown, so that the voter
+// counts for nothing; the slow or failing save of one record makes no other mirror wait.
+
+// Design.
+// A voter must never forget what it said about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable: one
+// file for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore concerns
+// one mirror only.
+//
+//   VOTE --> the entry of its mirror        none: UNKNOWN, but FOUND makes one, or is REFUSED by rights and bounds (Q5)
+//     | waits for the VOTEs before it, VOTES_WAITING_MAX at most
+//     v
+//   may the client use the record (Q3)? --no--> UNKNOWN
+//     |-- record                     --------------------------------------------> answer
+//     |-- confirm, place, unplace    is the promise that of the term? -----------> answer, without the disk (Q4)
+//     |-- claim, config              voter-rules.ts: the next record --saved-----> answer (Q2, Q4)
+//     '-- found, dismiss             the file is made or removed, durably -------> answer (Q1)
+//
+//   absent --FOUND--> record without a promise --CLAIM of T--> promise T --CLAIM of T' above T--> promise T' ...      it never falls (Q2)
+//     ^                    |                                      | CONFIG of T: stored; its version never falls
+//     '-- DISMISS (needs the promised term), or the administrator -'
+//   unreadable at the start: UNKNOWN to all clients, until the administrator removes it
+//
+// Rules of docs/PROTOCOL.md: M1, and Q1 to Q5. A record that is made again has another random id. A voter that has lost its record is
+// therefore another voter (M18), and not one that has promised nothing.
+//
+// Never done here:
+// - Nothing is ended on a replica, and no storage of a volume is waited for: mirrors/mirror-votes.ts does that after the vote (Q7, Q8).
+// - No majority is counted, and no other server is asked. Clients compare the answers of voters.
+// - No record expires, and none is written because time has passed.
+
+import { randomBytes } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { StateFile } from '@rsio/common/files/state-file';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { type Term, VOTED, type VoteAnswer, type Voted } from '@rsio/protocol/wire/mirror/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { VOTER_RECORDS_MAX, VOTER_RECORDS_PER_CLIENT_MAX, VOTES_WAITING_MAX } from './limits.ts';
+import type { VoteReply, VoteRequest } from './session-votes.ts';
+import { mirrorOf, voterFile, voterFileName } from './voter-file.ts';
+import { claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, type VoterRecord } from './voter-rules.ts';
+
+/** What the volumes of this server have to do with its votes. */
+export interface VoterReplicas {
+  /** True if a volume of this server is a replica of the mirror. */
+  has(mirror: string): boolean;
+  /** True if this server has a replica of the mirror that it does not offer to the client. */
+  isHidden(mirror: string, node: string): boolean;
+  /** Returns why the client may not take this server's replica of the mirror from another client; null if it may. */
+  whyNoTakeOver(mirror: string, node: string): string | null;
+}
+
+export interface VotersPorts {
+  readonly replicas: VoterReplicas;
+  readonly folder: string;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /**
+   * True if this client may found records here: the server is a witness, or the client may create volumes on it, because a server with a
+   * replica votes. Records that exist are kept and vote regardless.
+   */
+  mayFound(node: string): boolean;
+}
+
+/** The client that sends a VOTE, as the handshake has proved it. */
+export interface VotingClient {
+  readonly node: string;
+  readonly instance: number;
+}
+
+/** A record as the administrator sees it. */
+export interface VoterView {
+  readonly mirror: string;
+  /** Null: the record cannot be read, for the reason in `trouble`. */
+  readonly record: VoterRecord | null;
+  readonly trouble: string | null;
+}
+
+interface Entry {
+  readonly mirror: string;
+  /** Client for which the record is being founded. */
+  readonly placedFor: string | null;
+  /** The record that is on disk; null if there is none that can be read. */
+  record: VoterRecord | null;
+  /** The record that is being saved. */
+  saving: VoterRecord | null;
+  trouble: string | null;
+  readonly file: StateFile<VoterRecord>;
+  last: Promise<unknown>;
+  waiting: number;
+}
+
+export class Voters {
+  private readonly ports: VotersPorts;
+  private readonly entries = new Map<string, Entry>();
+
+  constructor(ports: VotersPorts) {
+    this.ports = ports;
+  }
+
+  /** Reads all records. A record that cannot be read stays unknown, and is logged. Throws E_SYSTEM if the folder cannot be read. */
+  async load(): Promise<void> {
+    for (const mirror of await this.mirrorsOnDisk()) {
+      const entry = this.newEntry(mirror);
+      this.entries.set(mirror, entry);
+      try {
+        entry.record = await entry.file.load();
+      } catch (thrown) {
+        entry.trouble = toRsError(thrown).message;
+        this.ports.log.error(`This server does not vote for mirror ${mirror}: ${entry.trouble}`);
+      }
+    }
+  }
+
+  /** Answers a VOTE of a client. `isWanted`: false if the client's session ends, so that nothing is begun for it. Never rejects. */
+  async answer(client: VotingClient, request: VoteRequest, isWanted: () => boolean): Promise<VoteReply> {
+    const entry = this.entries.get(request.mirror) ?? (request.vote === 'found' ? this.place(client, request.mirror) : 'unknown');
+    if (entry === 'unknown') return answer(VOTED.UNKNOWN, UNKNOWN);
+    if (typeof entry === 'string') return answer(VOTED.REFUSED, entry);
+    if (entry.waiting >= VOTES_WAITING_MAX)
+      return answer(VOTED.REFUSED, `More than ${VOTES_WAITING_MAX} requests about this mirror are waiting: try again`);
+    return this.inTurn(entry, async () => {
+      try {
+        if (!isWanted()) return { voteStatus: STATUS.SHUTTING_DOWN, sentence: 'The session ended before the VOTE was executed' };
+        return await this.execute(entry, client, request);
+      } catch (thrown) {
+        const { message } = toRsError(thrown);
+        this.ports.log.error(`The record of mirror ${request.mirror} was not changed: ${message}`);
+        return { voteStatus: STATUS.IO_ERROR, sentence: 'The server could not save its record of the mirror: see its log' };
+      }
+    });
+  }
+
+  /** The record that is on disk; null if there is none that can be read. */
+  recordOf(mirror: string): VoterRecord | null {
+    return this.entries.get(mirror)?.record ?? null;
+  }
+
+  get views(): readonly VoterView[] {
+    const kept = [...this.entries.values()].filter(({ record, trouble }) => record !== null || trouble !== null);
+    return kept.map(({ mirror, record, trouble }) => ({ mirror, record, trouble })).sort((a, b) => (a.mirror < b.mirror ? -1 : 1));
+  }
+
+  /** Removes a record by order of the administrator, also one that cannot be read. Returns false if there is none. Throws E_SYSTEM. */
+  async remove(mirror: string): Promise<boolean> {
+    const entry = this.entries.get(mirror);
+    if (entry === undefined) return false;
+    return this.inTurn(entry, async () => {
+      if (entry.record === null && entry.trouble === null) return false;
+      await this.forget(entry);
+      return true;
+    });
+  }
+
+  private async mirrorsOnDisk(): Promise<string[]> {
+    try {
+      const names = await readdir(this.ports.folder);
+      return names.flatMap((name) => mirrorOf(name) ?? []);
+    } catch (thrown) {
+      if (errnoName(thrown) === 'ENOENT') return [];
+      throw new RsError('E_SYSTEM', `Folder ${this.ports.folder} with the records of mirrors cannot be read: ${toRsError(thrown).message}`);
+    }
+  }
+
+  private newEntry(mirror: string, placedFor: string | null = null): Entry {
+    const file = path.join(this.ports.folder, voterFileName(mirror));
+    const entry: Entry = {
+      ...{ mirror, placedFor, record: null, saving: null, trouble: null, last: Promise.resolve(), waiting: 0 },
+      file: new StateFile<VoterRecord>(file, voterFile(mirror), () => {
+        if (entry.saving === null) throw new RsError('E_INTERNAL', `There is no record of mirror ${mirror} to save`);
+        return entry.saving;
+      }),
+    };
+    return entry;
+  }
+
+  /** Makes room for a record that is to be founded. Returns a sentence if there is none. */
+  private place({ node }: VotingClient, mirror: string): Entry | string {
+    if (!this.ports.mayFound(node))
+      return `This server is no witness, and client ${node} may not create volumes on it: set witness = yes in section [server] of rssrvcfg, or give the client the right manage in [rights]`;
+    if (this.entries.size >= VOTER_RECORDS_MAX) return `This server votes for ${VOTER_RECORDS_MAX} mirrors already`;
+    let own = 0;
+    for (const { record, placedFor } of this.entries.values()) if ((record?.founder ?? placedFor) === node) own++;
+    if (own >= VOTER_RECORDS_PER_CLIENT_MAX) return `Client ${node} has founded ${VOTER_RECORDS_PER_CLIENT_MAX} records already`;
+    const entry = this.newEntry(mirror, node);
+    this.entries.set(mirror, entry);
+    return entry;
+  }
+
+  private async execute(entry: Entry, client: VotingClient, request: VoteRequest): Promise<VoteAnswer> {
+    const { node } = client;
+    const { record, trouble } = entry;
+    if (trouble !== null) return answer(VOTED.UNKNOWN, 'The record of this mirror cannot be read: see the log of the server');
+    if (record === null) return request.vote === 'found' ? this.found(entry, client, request) : answer(VOTED.UNKNOWN, UNKNOWN);
+    if (request.vote === 'found') return answerOf(foundAgain(record, request, node));
+    if (!mayUse(record, node)) return answer(VOTED.UNKNOWN, UNKNOWN);
+    if (request.vote === 'record') return answer(VOTED.DONE, '', record);
+    const term: Term = { number: request.number, node, instance: client.instance };
+    switch (request.vote) {
+      case 'claim':
+        return this.change(entry, this.claimed(record, term, request.takesOver));
+      case 'config':
+        return this.change(entry, store(record, term, request.config));
+      case 'confirm':
+        return { ...answerOf(confirm(record, term)), stored: null };
+      // mirror-votes.ts does the rest, because the storage may not answer.
+      case 'place':
+      case 'unplace':
+        return answerOf(confirm(record, term));
+      case 'dismiss': {
+        const decision = confirm(record, term);
+        if (decision.voted === VOTED.DONE && this.ports.replicas.has(record.mirror))
+          return answer(VOTED.REFUSED, 'This server has a replica of the mirror, which must be removed first', record);
+        if (decision.voted === VOTED.DONE) await this.forget(entry);
+        return answerOf(decision);
+      }
+    }
+  }
+
+  private async found(entry: Entry, { node }: VotingClient, request: Extract<VoteRequest, { vote: 'found' }>): Promise<VoteAnswer> {
+    const record = newRecord(request, randomBytes(16).toString('hex'), node);
+    await this.save(entry, record);
+    this.ports.log.info(`This server votes for mirror ${record.name} (${record.mirror}), which client ${node} has founded`);
+    return answer(VOTED.DONE, '', record);
+  }
+
+  private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
+    // What a client cannot use it must not take from another one, not even with the vote of this server.
+    if (this.ports.replicas.isHidden(record.mirror, term.node))
+      return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
+    const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;
+    const decision = claim(record, term, takesOver && bar === null);
+    return decision.voted === VOTED.HELD && bar !== null ? { ...decision, sentence: `${decision.sentence}. ${bar}` } : decision;
+  }
+
+  private async change(entry: Entry, decision: Decision): Promise<VoteAnswer> {
+    if (decision.record !== entry.record) await this.save(entry, decision.record);
+    return answerOf(decision);
+  }
+
+  /**
+   * Durable when the promise resolves. If the save fails, the file may have the old or the new record. The client is told only that the save
+   * has failed, so both are right, and the next save decides.
+   */
+  private async save(entry: Entry, record: VoterRecord): Promise<void> {
+    entry.saving = record;
+    try {
+      await entry.file.save();
+      entry.record = record;
+    } finally {
+      entry.saving = null;
+    }
+  }
+
+  /** Removes the file durably. The record counts as long as that has not succeeded. */
+  private async forget(entry: Entry): Promise<void> {
+    const { folder, log } = this.ports;
+    try {
+      await rm(path.join(folder, voterFileName(entry.mirror)), { force: true });
+      await syncDirectory(folder);
+    } catch (thrown) {
+      throw new RsError('E_SYSTEM', `The record of mirror ${entry.mirror} cannot be removed: ${toRsError(thrown).message}`);
+    }
+    log.info(`This server does not vote for mirror ${entry.record?.name ?? ''} (${entry.mirror}) any more`);
+    entry.record = null;
+    entry.trouble = null;
+  }
+
+  private async inTurn<T>(entry: Entry, work: () => Promise<T>): Promise<T> {
+    entry.waiting++;
+    const result = entry.last.then(work);
+    entry.last = result.catch(() => undefined);
+    try {
+      return await result;
+    } finally {
+      entry.waiting--;
+      if (entry.waiting === 0 && entry.record === null && entry.trouble === null) this.entries.delete(entry.mirror);
+    }
+  }
+}
+
+const UNKNOWN = 'The server has no record of this mirror for this client';
+
+function answer(voted: Voted, sentence: string, record: VoterRecord | null = null): VoteAnswer {
+  return { voted, sentence, voter: record?.voter ?? null, promise: record?.promise ?? null, stored: record?.stored ?? null, replica: null };
+}
+
+function answerOf({ voted, sentence, record }: Decision): VoteAnswer {
+  return answer(voted, sentence, record);
+}

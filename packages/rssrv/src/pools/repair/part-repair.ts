@@ -1,0 +1,65 @@
+// Carries out what part-plan.ts decides after an interrupted change, in all pools that it concerns. Invariant: an action that has failed is
+// not tried again here, because its pool then has a trouble, and the plan leaves such a pool alone.
+
+import type { PoolFiles } from '../disk/pool-files.ts';
+import { type PartAction, type PartPool, planParts } from '../parts/part-plan.ts';
+
+export interface RepairedPool<State extends PartPool> {
+  state: State;
+  readonly files: PoolFiles;
+}
+
+/**
+ * `perform` executes the work. If it returns false, the work has failed, and the pool has a trouble. Returns true if anything was done.
+ */
+export async function settleParts<State extends PartPool, Pool extends RepairedPool<State>>(
+  pools: readonly Pool[],
+  perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
+): Promise<boolean> {
+  let isAnyDone = false;
+  // A volume can be forgotten only after its parts are deleted, so the plan is made again until it is empty.
+  for (;;) {
+    const { actions } = planParts(pools.map(({ state }) => state));
+    let isDone = false;
+    for (const action of actions) {
+      const pool = pools.find(({ state }) => state.name === action.pool);
+      if (pool === undefined || pool.state.trouble !== null) continue;
+      // A part that is being deleted is not missed, if the outcome is unknown.
+      if (action.kind === 'delete') pool.state = { ...pool.state, parts: withNew(pool.state.parts, action.fileId) };
+      if (!(await perform(pool, (files) => carryOut(files, action)))) continue;
+      pool.state = stateAfter(pool.state, action);
+      isDone = true;
+    }
+    if (!isDone) return isAnyDone;
+    isAnyDone = true;
+  }
+}
+
+function carryOut(files: PoolFiles, action: PartAction): Promise<void> {
+  switch (action.kind) {
+    case 'confirm':
+      return files.parts.confirm(action.fileId);
+    case 'delete':
+      return files.parts.delete(action.fileId, action.isNew);
+    case 'forget':
+      return files.forget(action.volumeId);
+  }
+}
+
+function withNew(parts: PartPool['parts'], fileId: string): PartPool['parts'] {
+  const part = parts.get(fileId);
+  return part === undefined ? parts : new Map([...parts, [fileId, { ...part, isNew: true }]]);
+}
+
+function stateAfter<State extends PartPool>(state: State, action: PartAction): State {
+  if (action.kind === 'forget') {
+    const purging = new Map(state.purging);
+    purging.delete(action.volumeId);
+    return { ...state, purging };
+  }
+  const parts = new Map(state.parts);
+  const part = parts.get(action.fileId);
+  if (action.kind === 'delete' || part === undefined) parts.delete(action.fileId);
+  else parts.set(action.fileId, { ...part, isNew: false });
+  return { ...state, parts };
+}

@@ -1,0 +1,71 @@
+// What may be done with a volume that is a replica of a mirror, and which volumes may become one. Pure. Invariant: nothing but its mirror
+// changes the content, the name or the place of a replica.
+
+import { RsError } from '@rsio/common/lib/errors';
+import type { Manifest } from './disk/manifest.ts';
+
+interface Settings {
+  readonly shared?: boolean | undefined;
+  readonly readonly?: boolean | undefined;
+  readonly sameContent?: string | undefined;
+  readonly schedule?: string | null | undefined;
+}
+
+/** `what`: what cannot be done, such as `be renamed`. Throws E_USAGE, naming the mirror, if the volume is a replica. */
+export function checkNoReplica(manifest: Pick<Manifest, 'name' | 'universe' | 'replica'>, what: string): void {
+  const { replica } = manifest;
+  if (replica === undefined) return;
+  const text = textOf(manifest);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} is a replica of mirror ${replica.mirror}, and cannot ${what}: change or remove the mirror on its client ` +
+      `(rsconfig mirror); if the mirror is gone for ever, rsadm volume split ${text} makes this an ordinary volume`,
+    { volume: text, mirror: replica.mirror },
+  );
+}
+
+/**
+ * Throws E_USAGE unless a plain volume is grown by itself, or a replica by its mirror. A mirror has its new size when all replicas in sync
+ * have it, so that only its client can grow them.
+ */
+export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'replica'>, mirror: string | null): void {
+  const { replica } = manifest;
+  const isOwn = mirror === (replica?.mirror ?? null);
+  if (isOwn) return;
+  const text = textOf(manifest);
+  const context = { volume: text, mirror: replica?.mirror ?? mirror };
+  if (replica === undefined || mirror !== null)
+    throw new RsError('E_USAGE', `Volume ${text} is no replica of mirror ${mirror}, and cannot grow with it`, context);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} is a replica of mirror ${replica.mirror}, and grows with it: rsconfig mirror grow ${text} SIZE, on the client that has ` +
+      'the mirror attached',
+    context,
+  );
+}
+
+/** Throws E_USAGE if a replica cannot have these settings. */
+export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sameContent, schedule }: Settings): void {
+  // The snapshots of a mirror are made by its holder, which knows whether a replica has all writes (M22).
+  if (typeof schedule === 'string')
+    checkNoReplica(manifest, 'have a schedule: a timer on the client that has the mirror runs rsconfig volume snapshot');
+  if (shared === true || readonly === true) checkNoReplica(manifest, 'be shared or read-only');
+  if (sameContent !== undefined) checkNoReplica(manifest, 'get another file');
+}
+
+/** Throws if the volume cannot become a replica of this mirror. A replica of it can: its data get a new identity. */
+export function checkPlace(manifest: Manifest, mirror: string): void {
+  const text = textOf(manifest);
+  const refusal = (what: string, remedy: string): RsError =>
+    new RsError('E_USAGE', `Volume ${text} cannot become a replica of a mirror, because it ${what}: ${remedy}`, { volume: text });
+  const { replica, shared, readonly, image, layout } = manifest;
+  if (replica !== undefined && replica.mirror !== mirror) throw refusal(`is one of mirror ${replica.mirror}`, 'use another volume');
+  if (shared) throw refusal('is shared', `rsadm volume set ${text} shared=no changes that`);
+  if (readonly) throw refusal('is read-only', `rsadm volume set ${text} readonly=no changes that`);
+  if (image !== undefined) throw refusal('is an image', `rsadm volume split ${text} makes it an ordinary volume`);
+  if (layout.kind !== 'simple') throw refusal('has files in several pools', 'use a volume of one pool');
+}
+
+function textOf({ name, universe }: Pick<Manifest, 'name' | 'universe'>): string {
+  return universe === 0 ? name : `${name}@${universe}`;
+}

@@ -1,0 +1,448 @@
+// The listener process listens on every interface, authenticates each connection, and passes the connection to the worker of its session.
+// The listener owns everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data of
+// volumes. Invariant: the listener serves nothing before the workers of an earlier listener have exited (S10), and nothing after `stop`.
+
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import { keysOf } from '@rsio/common/config/schema/client-keys';
+import type { RssrvPaths } from '@rsio/common/config/root-paths';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { assert } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { DaemonLog } from '@rsio/common/log/log';
+import { bootId } from '@rsio/common/daemon/process-facts';
+import { FEATURE } from '@rsio/protocol/wire/features';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { plural } from '@rsio/common/lib/units';
+import { Administration } from '../admin/administration.ts';
+import { Bandwidth } from '../volumes/throttle/bandwidth.ts';
+import { Halts } from '../volumes/throttle/halts.ts';
+import { ChangeQueue } from '../admin/change-queue.ts';
+import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
+import { ConfigInForce, type LoadedListenerConfig } from './config-in-force.ts';
+import { Admissions, type ServedSession } from './admissions.ts';
+import { SessionRequests } from './session-requests.ts';
+import type { ToSession } from '../session/channel/channel.ts';
+import { DiscoveryService } from './discovery-service.ts';
+import { sendRefusal } from './unproven-connection.ts';
+import { fileSystemOf } from '../machine/file-system.ts';
+import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
+import { ServerLogs } from './server-logs.ts';
+import { announceList, checkTls, identityOf, identityWith } from './offered-volumes.ts';
+import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
+import { ProbeConnections } from '../session/probe-connections.ts';
+import { Holds } from '../volumes/holds/holds.ts';
+import { systemVoters } from '../mirrors/own-replicas.ts';
+import { Moments } from '../snapshots/moments.ts';
+import { Statistics } from '../volumes/statistics/statistics.ts';
+import { EventLog, eventOf } from '../events/event-log.ts';
+import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
+import { Fences } from '../volumes/fences.ts';
+import { Reloader } from './reloader.ts';
+import { type SnapshotAnswers, systemAnswers } from '../snapshots/reads/snapshot-answers.ts';
+import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
+import { RunRecords } from './run-records.ts';
+import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
+import { SpaceShortage } from '../volumes/space-shortage.ts';
+import { Incarnations } from './incarnations.ts';
+import { Volumes } from '../volumes/volumes.ts';
+import type { Voters } from '../mirrors/voters.ts';
+import { ListAnnouncements } from './workers/list-announcements.ts';
+import { type Worker, WorkerPool } from './workers/worker-pool.ts';
+import { WorkerRights } from './workers/worker-rights.ts';
+
+export interface ListenerOptions {
+  readonly config: RssrvConfig;
+  readonly paths: RssrvPaths;
+  readonly clock: Clock;
+  readonly log: DaemonLog;
+  /** Where events are kept over restarts. */
+  readonly store: EventStore;
+  /** Makes the log go where this configuration says. */
+  readonly relog: (config: RssrvConfig) => void;
+  /** True if rssrv was started with --test, which permits the `test-...` keys of volumes. */
+  readonly mayInjectFaults: boolean;
+  /** Prints a message for the administrator who starts the daemon. */
+  readonly warn: (sentence: string) => void;
+}
+
+export class Listener {
+  private readonly options: ListenerOptions;
+  private readonly events: EventHistory;
+  private readonly stats: Statistics;
+  private readonly rights: WorkerRights;
+  private readonly logs: ServerLogs;
+  private readonly inForce: ConfigInForce;
+  private readonly identity: ServerIdentity;
+  private readonly sockets: ListeningSockets;
+  private readonly reloader: Reloader<LoadedListenerConfig>;
+  private readonly holds: Holds;
+  private readonly fences: Fences;
+  private readonly voters: Voters;
+  private readonly moments: Moments;
+  private readonly snapshots: ServedSnapshots;
+  private readonly snapshotAnswers: SnapshotAnswers;
+  private readonly requests: SessionRequests;
+  private readonly admissions: Admissions;
+  private readonly probes: ProbeConnections;
+  private readonly discovery: DiscoveryService;
+  private readonly pool: WorkerPool;
+  private readonly unproven: UnprovenLimiter;
+  private readonly limitedLog: RateLimitedLog;
+  private records: RunRecords | null = null;
+  private readonly volumes: Volumes;
+  private readonly incarnations: Incarnations;
+  private readonly administration: Administration;
+  private readonly shortage: SpaceShortage;
+  private readonly halts: Halts;
+  private readonly bandwidth: Bandwidth;
+  private readonly changes = new ChangeQueue();
+  private readonly lists: ListAnnouncements;
+  private isServing = false;
+  /** Who has asked for a reload, perhaps before the server was up. */
+  private reloadWantedBy: string | null = null;
+
+  constructor(given: ListenerOptions) {
+    this.events = new EventHistory(given.clock, given.store);
+    const options = { ...given, log: new EventLog(given.log, this.events) };
+    const { config, paths, clock, log } = options;
+    this.options = options;
+    this.logs = new ServerLogs({ log, relog: given.relog, config: () => this.config, pool: () => this.pool });
+    this.identity = identityOf(config);
+    this.rights = new WorkerRights({ ...options, served: (id) => this.requests.served(id) });
+    this.sockets = new ListeningSockets({
+      ...{ clock, log },
+      connected: (socket, listeningSocket) => this.unproven.connected(socket, listeningSocket),
+      addressCame: () => void this.explore(this.config),
+    });
+    this.unproven = this.newUnprovenLimiter();
+    this.limitedLog = new RateLimitedLog(clock, log);
+    this.lists = new ListAnnouncements({ clock, volumes: () => this.volumes.served.length, announce: (...all) => this.announce(...all) });
+    this.shortage = new SpaceShortage(log, () => this.lists.changed([], null));
+    this.reloader = this.newReloader();
+    this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
+    this.fences = new Fences(clock, paths.fencesFile, this.holds);
+    this.halts = new Halts(clock, paths.haltsFile);
+    this.bandwidth = this.newBandwidth();
+    this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
+    this.volumes = new Volumes({
+      ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
+      ...{ fileSystemOf, clock, log },
+      syncFailedLate: (id) => void this.incarnations.lost(id),
+      isHeld: (id) => this.holds.holdersOf(id).length > 0,
+      holdersOf: (id) => this.holds.holdersOf(id),
+      isNew: (id) => this.administration.isNew(id),
+      incarnationEnded: async (id) => this.records?.incarnationEnded(id),
+      unmarked: (keys) => this.changes.runOwn(() => this.inForce.openAgain(keys), 'volumes whose files are free again'),
+    });
+    this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
+    this.snapshots = this.newSnapshots();
+    this.snapshotAnswers = systemAnswers(this.snapshots, clock);
+    this.stats = new Statistics({
+      clock,
+      sessions: () => this.admissions.sessions,
+      volumes: this.volumes,
+      snapshots: this.snapshots,
+      bandwidth: this.bandwidth,
+    });
+    this.admissions = new Admissions({
+      ...{ clock, log, limitedLog: this.limitedLog, holds: this.holds, bandwidth: this.bandwidth },
+      figures: (session, figures) => this.stats.book.received(session, figures),
+      takeWorkerSession: (session) => this.pool.take(session),
+      beginMessage: (node) => ({ ...this.beginMessage(), node }),
+      isClient: (node) => keysOf(this.config.clients, node).length > 0,
+      checkFence: (node) => this.fences.check(node),
+      checkTls: (features) => checkTls(features, this.config),
+      lost: (volumeId) => void this.incarnations.lost(volumeId),
+      cut: (volumeId) => void this.incarnations.cut(volumeId),
+      waitsForSpace: ({ id }, volume, waits, pool) => this.shortage.changed(id, volume, this.volumes.nameOf(volume), waits, pool),
+      held: ({ id }, number) => this.moments.held(id, number),
+      answer: (session, request) => this.requests.answer(session, request),
+      sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
+      refuse: (socket, proven, error) => this.refuse(socket, proven, error),
+    });
+    this.moments = this.newMoments();
+    this.requests = this.newRequests();
+    this.incarnations = this.newIncarnations();
+    this.inForce = this.newConfigInForce();
+    this.administration = this.newAdministration();
+    this.probes = new ProbeConnections(clock, log, this.limitedLog);
+    const machine = { sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance: this.identity.instance };
+    this.discovery = new DiscoveryService({ clock, log, ...machine });
+  }
+
+  /**
+   * Resolves when the server listens on every interface whose address exists. Throws and leaves nothing behind if the server cannot start.
+   */
+  async start(): Promise<void> {
+    const { paths, clock, log, warn } = this.options;
+    this.records = new RunRecords(paths.recordsFile, bootId());
+    await this.records.endOldWorkers(clock, log);
+    for (const state of [this.holds, this.fences, this.halts, this.voters, this.administration]) await state.load();
+    await this.inForce.openPools();
+    const { config } = this;
+    this.holds.keepNodes(config.clients.map(({ name }) => name));
+    await this.volumes.open(config);
+    this.bandwidth.refresh();
+    for (const trouble of this.administration.troubles) this.warn(trouble);
+    for (const { error } of this.volumes.failures) warn(`${error.message} [${error.code}]`);
+    try {
+      for (const problem of await this.sockets.open(config.interfaces)) this.warn(addressMissingText(problem));
+      await this.administration.start();
+    } catch (error) {
+      await this.stop('The server could not start');
+      throw error;
+    }
+    this.rights.choose(this.config.server);
+    this.pool.fill();
+    await this.explore(config, (sentence) => this.warn(sentence));
+    this.isServing = true;
+    if (this.reloadWantedBy !== null) this.reloader.ask(this.reloadWantedBy);
+    const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
+    log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
+  }
+
+  /** Stops admitting clients, answers requests in progress, flushes, and ends all workers. */
+  async stop(sentence: string): Promise<void> {
+    const { clock } = this.options;
+    this.isServing = false;
+    this.sockets.closeAll();
+    this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
+    this.moments.stop();
+    this.bandwidth.close();
+    await this.administration.stop();
+    await this.changes.idle(clock, CHANGE_STOP_WAIT_MS);
+    this.probes.close('E_SHUTTING_DOWN', sentence);
+    this.discovery.close();
+    await this.admissions.close('E_SHUTTING_DOWN', sentence);
+    await this.pool.stop();
+    this.limitedLog.close();
+    this.lists.close();
+    await this.volumes.close();
+    await this.administration.close();
+    // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
+    await this.records?.saved();
+  }
+
+  /** Called on SIGHUP. Reopens the logs at once; reads the configuration as soon as the server is up. */
+  reload(): void {
+    this.logs.reopen();
+    this.reloadLater('SIGHUP');
+  }
+
+  private reloadLater(by: string): void {
+    this.reloadWantedBy = by;
+    if (this.isServing) this.reloader.ask(by);
+  }
+
+  /** Answers discovery datagrams on all interfaces with a listening socket. */
+  private async explore(config: RssrvConfig, warn = (sentence: string) => this.options.log.warn(sentence)): Promise<void> {
+    const interfaces = this.sockets.listening(config.interfaces);
+    for (const sentence of await this.discovery.follow({ ...config, interfaces })) warn(sentence);
+  }
+
+  private warn(sentence: string): void {
+    this.options.log.warn(sentence);
+    this.options.warn(`Warning: ${sentence}`);
+  }
+
+  /**
+   * Announces a new generation of the list, so that the clients request the list. `seenBy`: the volumes that have changed, as they were and
+   * as they are; a client that may attach none of them is not told, and learns nothing. Null: all clients are told.
+   */
+  private announce(grown: readonly GrownVolume[], seenBy: readonly Pick<ServedVolume, 'clients'>[] | null): void {
+    announceList(this.admissions.sessions, { interfaces: this.interfaces, generation: this.lists.generation, grown }, seenBy);
+    this.administration.lookSoon();
+  }
+
+  private get config(): RssrvConfig {
+    return this.inForce.config;
+  }
+
+  private get interfaces(): ServerInterface[] {
+    return this.config.interfaces.map(toInterface);
+  }
+
+  private newBandwidth(): Bandwidth {
+    return new Bandwidth({
+      ...{ clock: this.options.clock, log: this.options.log, halts: this.halts, config: () => this.config },
+      sessions: () => this.admissions.sessions,
+      volumes: () => this.volumes,
+      heldChanged: (volumes) => this.lists.changed([], volumes),
+    });
+  }
+
+  private newIncarnations(): Incarnations {
+    return new Incarnations({
+      log: this.options.log,
+      volumes: this.volumes,
+      begin: async (id) => this.records?.incarnationEnded(id),
+      revoke: (id) => this.admissions.revoke(id, this.holds.epochOf(id)),
+      listChanged: (volume) => this.lists.changed([], volume === null ? null : [volume]),
+    });
+  }
+
+  private newMoments(): Moments {
+    return new Moments({
+      ...this.options,
+      ...{ sessions: () => this.admissions.sessions, nameOf: (id) => this.volumes.nameOf(id) },
+      incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
+      unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
+      sync: (id) => this.volumes.sync(id),
+      lost: (id) => void this.incarnations.lost(id),
+    });
+  }
+
+  private newSnapshots(): ServedSnapshots {
+    return new ServedSnapshots({
+      pools: () => this.administration.poolStates,
+      volumes: () => this.config.volumes,
+      holdersOf: (id) => this.holds.holdersOf(id),
+      opening: () => this.admissions.opening,
+    });
+  }
+
+  private newRequests(): SessionRequests {
+    const { holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences } = this;
+    return new SessionRequests({
+      ...{ ...this.options, holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences },
+      server: this.identity.server,
+      ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
+      interfaces: () => this.interfaces,
+      incarnationOf: (one) => this.incarnationOf(one),
+      incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
+      lost: (id) => void this.incarnations.lost(id),
+      listChanged: (changed) => this.lists.changed([], changed),
+    });
+  }
+
+  private newConfigInForce(): ConfigInForce {
+    const { clock, log, paths, mayInjectFaults } = this.options;
+    return new ConfigInForce(this.options.config, {
+      ...{ clock, log, configFile: paths.configFile, mayInjectFaults },
+      ...{ sockets: this.sockets, volumes: this.volumes, holds: this.holds, snapshots: this.snapshots },
+      ...{ shortage: this.shortage, bandwidth: this.bandwidth, halts: this.halts, workers: this.pool, rights: this.rights },
+      bridged: (id) => this.requests.bridges.of(id),
+      ...{ admissions: () => this.admissions, administration: () => this.administration },
+      listChanged: (grown, seenBy) => this.lists.changed(grown, seenBy),
+      startIncarnation: (id) => this.incarnations.start(id),
+      explore: (next) => this.explore(next),
+    });
+  }
+
+  private newReloader(): Reloader<LoadedListenerConfig> {
+    return new Reloader({
+      log: this.options.log,
+      current: () => this.config,
+      load: (text) => this.inForce.load(text),
+      examine: (next) => this.inForce.examine(next),
+      exclusive: (work) => this.changes.runOwn(work, 'a reload'),
+      standingOf: (volume) => this.inForce.standingOf(volume),
+      apply: (plan, next) => this.logs.along(() => this.inForce.apply(plan, next)),
+      setLevel: (level) => this.logs.setLevel(level),
+    });
+  }
+
+  private newAdministration(): Administration {
+    const { clock, log, paths } = this.options;
+    return new Administration({
+      ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters, halts: this.halts },
+      ...{ readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
+      ...{ config: () => this.config, configuredMs: () => this.inForce.configuredMs, sessions: () => this.admissions.statuses },
+      statusOf: (volume) => this.inForce.statusOf(volume),
+      check: (was, now) => void this.inForce.checkChange(was, now),
+      apply: (was, now) => this.inForce.applyVolume(was, now),
+      clients: {
+        ...{ fences: this.fences, sessions: this.admissions, holds: this.holds, volumes: this.volumes, probes: () => this.probes },
+        incarnation: (volume) => this.incarnationOf(volume),
+        incarnationEnded: ({ id }) => this.incarnations.start(id),
+        holdersChanged: () => this.lists.changed([], null),
+      },
+      ...{ reload: (by) => this.reloader.request(by), reloadLater: (by) => this.reloadLater(by), events: this.events },
+      ...{ volumeFailures: () => this.volumes.failures, statistics: () => this.stats.view() },
+      isListening: (one) => this.sockets.listening([one]).length > 0,
+      checkConfig: (text) => this.reloader.check(text),
+      ...{ rights: this.rights, workers: this.pool },
+      shortPoolsChanged: (ids) => this.admissions.tell({ type: 'short-pools', ids }),
+    });
+  }
+
+  private newUnprovenLimiter(): UnprovenLimiter {
+    const { clock, log } = this.options;
+    return new UnprovenLimiter({
+      ...{ clock, log },
+      newHandshake: () => new ServerHandshake(identityWith(this.identity, this.config.namespace.tls), randomBytes),
+      keysOf: (node) => keysOf(this.config.clients, node),
+      secretOf: (session, node) => this.admissions.secretOf(session, node),
+      currentSecretOf: (node) => this.admissions.currentSecretOf(node),
+      isKnown: (claim) => this.holds.isKnown(claim),
+      proven: (socket, proven, listeningSocket, isOutdated) => {
+        this.discovery.proved(socket.remoteAddress ?? '');
+        if (isOutdated)
+          this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
+        else this.admit(socket, proven, listeningSocket);
+      },
+    });
+  }
+
+  /** Probes stay in the listener, because they never touch sessions. */
+  private admit(socket: Socket, proven: KeyProven, { config }: ListeningSocket): void {
+    if (!proven.features.includes(FEATURE.PROBE)) return this.admissions.admit(socket, proven, toInterface(config));
+    try {
+      this.fences.check(proven.hello.node);
+      checkTls(proven.features, this.config);
+      this.probes.admit(socket, proven, config.name, { interfaces: this.interfaces, generation: this.lists.generation });
+    } catch (error) {
+      this.refuse(socket, proven, toRsError(error));
+    }
+  }
+
+  private refuse(socket: Socket, proven: Proven, error: RsError): void {
+    const { node } = proven.hello;
+    const why = `${error.message} [${error.code}]`;
+    const write = (): void =>
+      this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${why}`, eventOf(`client ${node}`, '-', 'refused', why));
+    this.limitedLog.note(`Refused connections of node ${node}`, write);
+    sendRefusal(socket, provedRefusal(proven, error.code, error.message));
+  }
+
+  private startWorker(): Worker {
+    const { records } = this;
+    assert(records !== null, 'A worker is started before the records are loaded');
+    const worker = this.rights.start((pid) => records.workerStarted(pid));
+    void worker.ended.then(() => records.workerEnded(worker.pid, [])).catch((error: Error) => this.options.log.error(error.message));
+    return worker;
+  }
+
+  private beginMessage(): Extract<ToSession, { type: 'begin' }> {
+    const { name, logLevel } = this.config.server;
+    return {
+      type: 'begin',
+      interfaces: this.interfaces,
+      generation: this.lists.generation,
+      log: { node: name, level: logLevel },
+      shortPools: this.administration.shortPools,
+    };
+  }
+
+  private incarnationOf({ id, type, snapshotOf }: ServedVolume): string {
+    // A snapshot has no writes that could be lost.
+    if (snapshotOf !== undefined) return 'snapshot';
+    return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
+  }
+
+  private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {
+    this.shortage.sessionEnded(session.id);
+    this.bandwidth.sessionEnded(session.id);
+    this.stats.book.sessionEnded(session.id);
+    this.moments.sessionEnded(session.id);
+    this.administration.sessionEnded(session.id);
+    const written = [...session.uses].filter((id) => !this.snapshots.has(id));
+    if (!isClean) await this.records?.workerEnded(session.workerSession.pid, written);
+  }
+}

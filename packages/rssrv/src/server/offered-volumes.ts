@@ -1,0 +1,109 @@
+// What the server offers to each client, and what it answers if a client asks for a volume that it does not offer. Pure. Invariant: a client
+// sees only volumes that it may attach, also in refusals.
+
+import { randomBytes } from 'node:crypto';
+import type { RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { servedNameParts } from '@rsio/common/lib/volume-name';
+import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
+import type { ListAnswer, OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { isFor, type ServedVolume } from '../storage/io/served-volume.ts';
+import { clientText } from '../pools/requests/client-text.ts';
+import type { Grant } from '../volumes/holds/grants.ts';
+import type { ToSession } from '../session/channel/channel.ts';
+import type { ServedSession } from './admissions.ts';
+import type { VolumeFailure } from '../volumes/volume-failures.ts';
+
+/** Returns the volumes that this client may see and attach. */
+export function offeredTo(node: string, served: readonly ServedVolume[]): ServedVolume[] {
+  return served.filter((volume) => isFor(volume, node));
+}
+
+/** What a client gets as its list. */
+export function listFor(
+  { client: { node }, generation }: ServedSession,
+  interfaces: readonly ServerInterface[],
+  served: readonly ServedVolume[],
+  factsOf: (volume: ServedVolume) => Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>,
+): ListAnswer {
+  return { generation, interfaces, volumes: offeredTo(node, served).map((volume) => volumeEntry(volume, factsOf(volume))) };
+}
+
+/** Tells the clients that may attach one of the volumes `seenBy` that their list has changed; null: all clients. */
+export function announceList(
+  sessions: readonly ServedSession[],
+  list: Omit<Extract<ToSession, { type: 'list-changed' }>, 'type'>,
+  seenBy: readonly Pick<ServedVolume, 'clients'>[] | null,
+): void {
+  for (const session of sessions) {
+    if (seenBy !== null && !seenBy.some((volume) => isFor(volume, session.client.node))) continue;
+    session.generation = list.generation;
+    session.workerSession.send({ type: 'list-changed', ...list });
+  }
+}
+
+function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>): VolumeEntry {
+  const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = volume;
+  const mirror = volume.replica?.mirror;
+  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts, ...(mirror === undefined ? {} : { mirror }) };
+}
+
+/**
+ * Returns the refusal of an OPEN for a volume that is not served. If the volume is known to be unavailable, the client waits; otherwise
+ * there is no such volume for it. `server`: name of the server. `whyNoSnapshot`: why a volume that the client may know has no such snapshot.
+ */
+export function notOffered(
+  node: string,
+  { name, universe }: OpenRequest,
+  failures: readonly VolumeFailure[],
+  server: string,
+  whyNoSnapshot: string | null,
+): Grant {
+  const { volume } = servedNameParts(name);
+  const failure =
+    whyNoSnapshot === null ? failures.find((one) => one.name === volume && one.universe === universe && isFor(one, node)) : undefined;
+  const [status, sentence] =
+    failure === undefined
+      ? ([STATUS.UNKNOWN_VOLUME, whyNoSnapshot ?? `Server ${server} has no volume ${volume} for this client`] as const)
+      : ([STATUS.VOLUME_UNAVAILABLE, failureText(failure)] as const);
+  return { granted: false, status, sentence, holders: [] };
+}
+
+/** Why a pool cannot be used is not for the clients of its volumes. A client of a section's volume may know where its storage is. */
+function failureText({ name, error: { message, context } }: VolumeFailure): string {
+  return typeof context['pool'] === 'string' ? clientText(message, `Volume ${name} cannot be used now`) : message;
+}
+
+/** How the server introduces itself to clients; each start is another instance. */
+export function identityOf(config: RssrvConfig): ServerIdentity {
+  const { tls } = config.namespace;
+  return {
+    namespaceid: config.namespace.namespaceid,
+    server: config.server.name,
+    serverid: config.server.serverid,
+    instance: randomBytes(16).toString('hex'),
+    serverkey: config.server.serverkey,
+    versions: PROTOCOL_VERSIONS,
+    features: [FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, ...(tls === 'off' ? [] : [FEATURE.TLS])],
+    requiresTls: tls === 'require',
+  };
+}
+
+/** How the server introduces itself while this setting is in force. It takes part in TLS, or demands it. */
+export function identityWith(identity: ServerIdentity, tls: TlsPolicy): ServerIdentity {
+  const features = identity.features.filter((feature) => feature !== FEATURE.TLS || tls !== 'off');
+  return { ...identity, features, requiresTls: tls === 'require' };
+}
+
+/** Throws E_TLS if a connection with these features may not become a path, because the setting has changed since its HELLO. */
+export function checkTls(features: readonly string[], { server, namespace }: Pick<RssrvConfig, 'server' | 'namespace'>): void {
+  if (namespace.tls !== 'require' || features.includes(FEATURE.TLS)) return;
+  throw new RsError('E_TLS', plainRefused(server.name));
+}
+
+/** What a client hears whose plain connections end. */
+export function plainRefused(server: string): string {
+  return `Server ${server} accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client`;
+}

@@ -1,0 +1,142 @@
+// The listener's records in RUN, a directory that a boot clears. The records contain the pid and start time of each worker, so that the
+// next listener can kill remaining workers and their helpers (S10). The records also count how often a volume's writes may have been lost.
+// These counts are part of the storage's incarnation (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
+// with a new file, the storage of every volume starts a new incarnation.
+
+import { randomBytes } from 'node:crypto';
+import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
+import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { WORKER_DRAIN_TIMEOUT_MS } from './workers/limits.ts';
+import { OLD_WORKER_POLL_MS } from './limits.ts';
+
+interface WorkerRecord {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+interface Content {
+  /** Random id of the file; files from earlier versions have none. */
+  readonly run?: string;
+  readonly workers: readonly WorkerRecord[];
+  /** Maps each volume id to a count of events in which writes may have been lost. */
+  readonly lives: Readonly<Record<string, number>>;
+  /** Number of listeners that left workers behind; the next listener then starts a new incarnation of every volume's storage. */
+  readonly listenerEnds: number;
+}
+
+const RUN_ID_BYTES = 8;
+/** Process name of the range helper (storage/files/range-helper.ts), the only process that workers start. */
+const HELPER_NAME = 'perl';
+
+const FORM: StateForm<Content> = {
+  version: 1,
+  accepts: isContent,
+  remedy: 'detach the volumes of this server at its clients, kill all its processes, and remove the file',
+};
+
+export class RunRecords {
+  private readonly file: StateFile<Content>;
+  private readonly workers = new Map<number, WorkerRecord>();
+  private readonly incarnations = new Map<string, number>();
+  private listenerEnds = 0;
+  private run = randomBytes(RUN_ID_BYTES).toString('hex');
+  private readonly bootId: string;
+
+  constructor(path: string, bootId: string) {
+    this.bootId = bootId;
+    this.file = new StateFile<Content>(path, FORM, () => ({
+      run: this.run,
+      workers: [...this.workers.values()],
+      lives: Object.fromEntries(this.incarnations),
+      listenerEnds: this.listenerEnds,
+    }));
+  }
+
+  /**
+   * Kills the workers that an earlier listener left behind, and waits until they have exited. Throws E_DRAINING if a process has not exited
+   * after WORKER_DRAIN_TIMEOUT_MS, because its storage does not answer.
+   */
+  async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
+    const content = await this.file.load();
+    if (content === null) return;
+    this.run = content.run ?? this.run;
+    for (const [id, ends] of Object.entries(content.lives)) this.incarnations.set(id, ends);
+    this.listenerEnds = content.listenerEnds;
+    if (content.workers.length === 0) return;
+    this.listenerEnds++;
+    log.warn(`The last rssrv left ${content.workers.length} server processes behind: they are killed first`);
+    const endMs = clock.monotonicMs() + WORKER_DRAIN_TIMEOUT_MS;
+    for (let left = remainingProcesses(content.workers); left.length > 0; left = remainingProcesses(content.workers)) {
+      if (clock.monotonicMs() > endMs) {
+        throw new RsError(
+          'E_DRAINING',
+          `Old server process ${left[0]} still has I/O in progress: find out why its storage does not answer`,
+        );
+      }
+      for (const pid of left) kill(pid);
+      await new Promise<void>((resolve) => clock.after(OLD_WORKER_POLL_MS, resolve));
+    }
+    await this.file.save();
+  }
+
+  async workerStarted(pid: number): Promise<void> {
+    this.workers.set(pid, { pid, startTime: startTicksOf(pid) ?? '' });
+    await this.file.save();
+  }
+
+  /** Records that a worker has exited. Starts a new incarnation of the given volumes, which were open in a session that ended uncleanly. */
+  async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
+    this.workers.delete(pid);
+    for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
+    await this.file.save();
+  }
+
+  /** Starts a new incarnation of a volume's storage. */
+  async incarnationEnded(volumeId: string): Promise<void> {
+    this.incarnations.set(volumeId, (this.incarnations.get(volumeId) ?? 0) + 1);
+    await this.file.save();
+  }
+
+  /** Resolves when everything recorded so far is in the file. */
+  saved(): Promise<void> {
+    return this.file.save();
+  }
+
+  incarnationOf(volumeId: string): string {
+    return `${this.bootId}.${this.run}.${this.listenerEnds}.${this.incarnations.get(volumeId) ?? 0}`;
+  }
+}
+
+/**
+ * Returns the pids of remaining workers, and of helpers that have outlived their worker and may still be changing the storage. The kernel
+ * does not reuse the pid of a worker while helpers remain in its process session. If another process has the pid, the helpers have
+ * therefore exited.
+ */
+function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
+  return workers.flatMap(({ pid, startTime }) => {
+    const ticks = startTicksOf(pid);
+    if (ticks === startTime) return [pid];
+    return ticks === undefined ? processesOfSession(pid, HELPER_NAME) : [];
+  });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (thrown) {
+    if (errnoName(thrown) !== 'ESRCH') throw thrown;
+  }
+}
+
+function isWorkerRecord(value: unknown): value is WorkerRecord {
+  return isRecord(value) && isWhole(value['pid']) && isText(value['startTime']);
+}
+
+function isContent(value: unknown): value is Content {
+  if (!isRecord(value)) return false;
+  if (value['run'] !== undefined && !isText(value['run'])) return false;
+  return isListOf(value['workers'], isWorkerRecord) && isRecordOf(value['lives'], isWhole) && isWhole(value['listenerEnds']);
+}

@@ -1,0 +1,195 @@
+// Answers what sessions ask of the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Each answer is the job
+// of another module. Invariant: a session that is granted a volume learns first of its limits, and of a
+// snapshot for which changes of it are held.
+
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
+import type { Log } from '@rsio/common/log/log';
+import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { Administration } from '../admin/administration.ts';
+import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import { type BridgeAnswer, type Bridges, systemBridges } from '../jobs/images/bridges.ts';
+import type { Fences } from '../volumes/fences.ts';
+import { meantVolume } from '../volumes/holds/hold-rules.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import { Opens } from '../volumes/holds/opens.ts';
+import type { Cloned } from '../snapshots/hold-messages.ts';
+import type { Moments } from '../snapshots/moments.ts';
+import { forceRole, whyNoPlace } from '../pools/asker.ts';
+import type { AdminReply } from '../session/session-admin.ts';
+import type { Settled } from '../session/ioctls.ts';
+import type { Grant } from '../volumes/holds/grants.ts';
+import type { SnapshotReply } from '../snapshots/reads/snapshot-asks.ts';
+import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
+import type { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
+import { MirrorVotes, type ReplicaStore } from '../mirrors/mirror-votes.ts';
+import type { VoteReply, VoteRequest } from '../mirrors/session-votes.ts';
+import type { Voters } from '../mirrors/voters.ts';
+import type { SpaceShortage } from '../volumes/space-shortage.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import type { FilesAnswer, SessionRequest } from '../session/channel/channel.ts';
+import type { WorkerRights } from './workers/worker-rights.ts';
+import { type Admissions, askingSession, type ServedSession } from './admissions.ts';
+import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
+
+export interface SessionRequestPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Name of the server. */
+  readonly server: string;
+  readonly holds: Holds;
+  readonly volumes: Volumes;
+  readonly shortage: SpaceShortage;
+  readonly bandwidth: Pick<Bandwidth, 'granted' | 'heldBy'>;
+  readonly rights: WorkerRights;
+  readonly moments: Moments;
+  readonly snapshots: ServedSnapshots;
+  readonly snapshotAnswers: SnapshotAnswers;
+  readonly voters: Voters;
+  readonly fences: Fences;
+  admissions(): Admissions;
+  administration(): Administration;
+  config(): RssrvConfig;
+  interfaces(): readonly ServerInterface[];
+  incarnationOf(volume: ServedVolume): string;
+  incarnationEnded(volume: ServedVolume): Promise<void>;
+  /** Called when writes to a volume may be lost. */
+  lost(volumeId: string): void;
+  /** Called when volumes look different to the clients that may attach them; null: all clients are told. */
+  listChanged(volumes: readonly ServedVolume[] | null): void;
+}
+
+export class SessionRequests {
+  private readonly ports: SessionRequestPorts;
+  private readonly opens: Opens;
+  private readonly votes: MirrorVotes;
+  readonly bridges: Bridges;
+
+  constructor(ports: SessionRequestPorts) {
+    this.ports = ports;
+    this.opens = this.newOpens();
+    this.votes = this.newVotes();
+    this.bridges = systemBridges({
+      ...{ clock: ports.clock, log: ports.log },
+      pools: () => ports.administration().poolStates,
+      served: (id) => this.served(id),
+      sync: (id) => ports.volumes.sync(id, 'spare'),
+      lost: (id) => ports.lost(id),
+      placeOf: (id) => ports.snapshots.placeOf(id),
+    });
+  }
+
+  async answer(
+    session: ServedSession,
+    request: SessionRequest,
+  ): Promise<ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
+    const { holds, rights, volumes, shortage, moments, bandwidth } = this.ports;
+    switch (request.what) {
+      case 'files':
+        return rights.files.answer(session, request.volumeId);
+      case 'list':
+        return listFor(session, this.ports.interfaces(), volumes.served, ({ id }) => ({
+          holders: holds.holdersOf(id),
+          waitsForSpace: shortage.has(id),
+          ...heldField(bandwidth.heldBy(session.id, id)),
+        }));
+      case 'grant':
+        return this.grant(session, request.request);
+      case 'release':
+        session.uses.delete(request.volumeId);
+        await holds.release(request.volumeId, session.client, request.epoch);
+        return null;
+      case 'admin-call':
+      case 'admin-rest':
+        return this.ports.administration().answer(askingSession(session), request);
+      case 'vote':
+        return this.vote(session, request);
+      case 'clone':
+        return moments.clone(session.id, request);
+      case 'older-snapshots':
+      case 'changes':
+        return this.ports.snapshotAnswers.answer(session.uses, request);
+      case 'bridge':
+      case 'bridged':
+        return this.bridges.answer(session, request);
+      case 'settle':
+        return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
+    }
+  }
+
+  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  served(id: string): ServedVolume | null {
+    const { volumes, snapshots } = this.ports;
+    return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);
+  }
+
+  private vote({ client, workerSession }: ServedSession, request: VoteRequest): Promise<VoteReply> {
+    return this.votes.answer(client, request, () => !workerSession.isEnding && !this.ports.fences.has(client.node));
+  }
+
+  private newVotes(): MirrorVotes {
+    const { ports } = this;
+    const { clock, log, voters, holds, fences, volumes } = ports;
+    return new MirrorVotes({
+      ...{ clock, log, voters, holds, store: replicasOf(ports) },
+      served: () => volumes.served,
+      whyNoPlace: (node, { id, name }) => {
+        const config = ports.config();
+        const pool = config.volumes.find((one) => one.id === id)?.pool?.name;
+        return whyNoPlace(node, name, pool === undefined ? [] : [pool], config);
+      },
+      incarnationOf: (volume) => ports.incarnationOf(volume),
+      incarnationEnded: (volume) => ports.incarnationEnded(volume),
+      // A fence is answered only when no VOTE of its client is being executed.
+      order: (node, work) => fences.order(node, work),
+      usersOf: (id) => ports.admissions().sessions.flatMap(({ client, uses }) => (uses.has(id) ? [client.node] : [])),
+      revoke: (node, id, epoch, why) => ports.admissions().revokeForTakeOver(node, id, epoch, why),
+      listChanged: (changed) => ports.listChanged(changed),
+    });
+  }
+
+  private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
+    const { client, uses, workerSession } = session;
+    const opening = { client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending };
+    const grant = await this.opens.grant(opening, request);
+    if (grant.granted) {
+      this.ports.moments.granted(session, grant.volume.id);
+      this.ports.bandwidth.granted(session, grant.volume.id);
+    }
+    return grant;
+  }
+
+  private newOpens(): Opens {
+    const { holds, volumes, server, snapshots } = this.ports;
+    return new Opens(holds, {
+      find: (node, request) =>
+        isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(offeredTo(node, volumes.served), request),
+      notServed: (node, request) => {
+        const failures = [...volumes.failures, ...this.ports.administration().failures];
+        const whyNoSnapshot = isSnapshot(request.name) ? snapshots.whyMissing(node, request) : null;
+        return notOffered(node, request, failures, server, whyNoSnapshot);
+      },
+      role: (node) => forceRole(node, this.ports.config()),
+      incarnation: (one) => this.ports.incarnationOf(one),
+      revokeHold: ({ id }, { node }, epoch, why) => this.ports.admissions().revokeForTakeOver(node, id, epoch, why),
+      sync: ({ id }) => volumes.sync(id),
+      incarnationEnded: (one) => this.ports.incarnationEnded(one),
+      promiseOf: (mirror) => this.ports.voters.recordOf(mirror),
+      holdersChanged: () => this.ports.listChanged(null),
+    });
+  }
+}
+
+function heldField(heldBy: string | null): { readonly heldBy?: string } {
+  return heldBy === null ? {} : { heldBy };
+}
+
+/** The administration is made after the requests of sessions. */
+function replicasOf({ administration }: Pick<SessionRequestPorts, 'administration'>): ReplicaStore {
+  return {
+    place: (volumeId, mirror) => administration().replicas.place(volumeId, mirror),
+    unplace: (volumeId) => administration().replicas.unplace(volumeId),
+  };
+}

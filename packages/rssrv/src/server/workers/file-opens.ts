@@ -1,0 +1,146 @@
+// Opens the files of volumes for server processes that may not open paths, in the listener. Each process gets open files of its own. Storage
+// that hangs keeps only a few threads of the listener, and no other storage waits for it. Invariants: a file that is not the one that the
+// listener serves is never passed on; a descriptor is passed on or closed.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { asVolumeError, assertStorage, fstat } from '../../storage/files/opened-file.ts';
+import { filesByPath } from '../../storage/files/volume-files.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { closeAll } from '../../machine/descriptor-passing.ts';
+import { OPENS_MAX, OPENS_PER_DEVICE_MAX, OPENS_WAITING_MAX, OPEN_WAIT_MS } from '../../machine/limits.ts';
+import { openMap } from '../../mirrors/map-file.ts';
+import type { FilesAnswer } from '../../session/channel/channel.ts';
+
+interface WaitingOpen {
+  readonly device: string;
+  readonly begin: () => void;
+}
+
+/** Who asks for the files of a volume. */
+interface AskingForFiles {
+  readonly uses: { isGranted(volumeId: string): boolean };
+  readonly workerSession: { pass(descriptors: readonly number[]): Promise<number> };
+}
+
+export class FileOpens {
+  private readonly clock: Clock;
+  private readonly served: (id: string) => ServedVolume | null;
+  private readonly openFiles: (volume: ServedVolume) => Promise<number[]>;
+  /** Opens in progress on each file system or disk. */
+  private readonly devices = new Map<string, number>();
+  private count = 0;
+  private readonly waiting: WaitingOpen[] = [];
+
+  constructor(clock: Clock, served: (id: string) => ServedVolume | null, open = openFiles) {
+    this.clock = clock;
+    this.served = served;
+    this.openFiles = open;
+  }
+
+  /** Opens the files of a volume that the session was granted, and passes them to its process. */
+  async answer({ uses, workerSession }: AskingForFiles, volumeId: string): Promise<FilesAnswer> {
+    try {
+      const volume = this.served(volumeId);
+      if (volume === null || !uses.isGranted(volumeId))
+        throw new RsError('E_VOLUME', `Volume ${volume?.name ?? volumeId} is not open to this session any more: open it again`);
+      const descriptors = await this.open(volume);
+      return { filesTag: await workerSession.pass(descriptors), perFile: perFile(volume) };
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      return { filesCode: code, sentence: message };
+    }
+  }
+
+  /** Opens all files of a volume, each like a server process that opens paths would. The caller closes them. Throws E_VOLUME. */
+  async open(volume: ServedVolume): Promise<number[]> {
+    const device = deviceOf(volume);
+    await this.turn(volume.name, device);
+    try {
+      return await this.openFiles(volume);
+    } finally {
+      this.ended(device);
+    }
+  }
+
+  private turn(name: string, device: string): Promise<void> {
+    if (this.isFree(device)) {
+      this.begin(device);
+      return Promise.resolve();
+    }
+    const refusal = (): RsError =>
+      new RsError('E_VOLUME', `Volume ${name}: its storage, or that of many other volumes, does not answer an open: check the storage`);
+    if (this.waiting.length >= OPENS_WAITING_MAX) return Promise.reject(refusal());
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.after(OPEN_WAIT_MS, () => {
+        this.waiting.splice(this.waiting.indexOf(one), 1);
+        reject(refusal());
+      });
+      const one: WaitingOpen = {
+        device,
+        begin: () => {
+          timer.cancel();
+          this.begin(device);
+          resolve();
+        },
+      };
+      this.waiting.push(one);
+    });
+  }
+
+  private isFree(device: string): boolean {
+    return this.count < OPENS_MAX && (this.devices.get(device) ?? 0) < OPENS_PER_DEVICE_MAX;
+  }
+
+  private begin(device: string): void {
+    this.count++;
+    this.devices.set(device, (this.devices.get(device) ?? 0) + 1);
+  }
+
+  private ended(device: string): void {
+    this.count--;
+    const left = (this.devices.get(device) ?? 0) - 1;
+    if (left > 0) this.devices.set(device, left);
+    else this.devices.delete(device);
+    const next = this.waiting.findIndex((one) => this.isFree(one.device));
+    if (next >= 0) this.waiting.splice(next, 1)[0]?.begin();
+  }
+}
+
+/** Number of descriptors of each file of a volume. */
+export function perFile({ readonly, type }: Pick<ServedVolume, 'readonly' | 'type'>): 1 | 2 {
+  return readonly || type === 'memory' ? 1 : 2;
+}
+
+/** Returns the file system or the disk that has a volume's storage, from its name (storage-identity.ts). */
+function deviceOf({ storage, layout }: ServedVolume): string {
+  const name = layout?.parts[0]?.storage ?? storage ?? '';
+  return name.startsWith('file ') ? name.slice(0, name.lastIndexOf(':')) : name;
+}
+
+async function openFiles(volume: ServedVolume): Promise<number[]> {
+  const files = volume.layout?.parts ?? [volume];
+  const opened: number[] = [];
+  for (const { path, storage } of files) {
+    try {
+      if (path === null) throw new RsError('E_INTERNAL', `Volume ${volume.name} of type ${volume.type} has no path`);
+      const { readonly } = volume;
+      const { descriptor, synced } = await filesByPath.open({ path, readonly, isVolatile: volume.type === 'memory' });
+      const both = [descriptor, ...(synced === null ? [] : [synced])];
+      opened.push(...both);
+      const expected = storage === undefined ? { name: volume.name } : { name: volume.name, storage };
+      for (const one of both) assertStorage(expected, path, await fstat(one));
+    } catch (thrown) {
+      closeAll(opened);
+      throw asVolumeError(volume.name, path ?? '', thrown);
+    }
+  }
+  const { replica, name } = volume;
+  if (replica === undefined) return opened;
+  try {
+    return [...opened, await openMap(replica)];
+  } catch (thrown) {
+    closeAll(opened);
+    throw asVolumeError(name, replica.mapPath, thrown);
+  }
+}

@@ -1,0 +1,310 @@
+// One client's session in a worker. The host connects the session to sockets, to storage and, through the channel, to the listener.
+// Invariants: `ended` is the last message of a session. When `ended` is sent, no request is running, all writes are flushed, and the
+// volumes are closed.
+
+import type { Socket } from 'node:net';
+import { systemClock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { programVersion } from '@rsio/common/lib/version';
+import type { Log } from '@rsio/common/log/log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { ownSleeps } from '@rsio/common/daemon/process-facts';
+import type { ConnectionPools } from '@rsio/protocol/link/connection';
+import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
+import type { ListAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
+import type { Backend } from '../../storage/io/backend.ts';
+import { openBackend } from '../../storage/open-backend.ts';
+import type { BackendPorts } from '../../storage/files/backend-ports.ts';
+import type { RangeHelper } from '../../storage/files/range-helper.ts';
+import { StorageErrorLog } from '../../storage/storage-error-log.ts';
+import type { DropPages } from '../../storage/io/drop-pages.ts';
+import type { NowaitRead } from '../../storage/io/nowait-read.ts';
+import type { ThreadShares } from '../../storage/io/thread-shares.ts';
+import { asVolumeError } from '../../storage/files/opened-file.ts';
+import { filesByPath, PassedFiles } from '../../storage/files/volume-files.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { closeAll, type DescriptorReceiver } from '../../machine/descriptor-passing.ts';
+import { BridgedBackend } from '../../jobs/images/bridged-backend.ts';
+import type { Cloned } from '../../snapshots/hold-messages.ts';
+import type { SnapshotReply } from '../../snapshots/reads/snapshot-asks.ts';
+import { clientText, hasPath } from '../../pools/requests/client-text.ts';
+import { perFile } from './file-opens.ts';
+import { FAILED_OPENS_LOGGED_MAX } from './limits.ts';
+import type { SessionRequest, FromSession, ToSession } from '../../session/channel/channel.ts';
+import { withIntents } from '../../mirrors/open-intents.ts';
+import { Session } from '../../session/session.ts';
+import type { AdminReply } from '../../session/session-admin.ts';
+import type { VoteReply } from '../../mirrors/session-votes.ts';
+import type { Settled } from '../../session/ioctls.ts';
+import type { Grant } from '../../volumes/holds/grants.ts';
+
+type ListenerAnswer = Extract<ToSession, { type: 'answer' }>['answer'];
+type Beginning = Extract<ToSession, { type: 'begin' }>;
+
+export interface SessionHostPorts {
+  readonly log: Log;
+  readonly helper: RangeHelper;
+  readonly threads: ThreadShares;
+  /** Reads what is cached without waiting; null if this machine cannot. */
+  readonly nowait: NowaitRead | null;
+  /** Drops what the kernel shows of a file; null if this machine cannot. */
+  readonly dropPages: DropPages | null;
+  readonly pools: ConnectionPools;
+  /** Takes the descriptors that the listener passes; null if this process opens files itself. */
+  readonly receiver: DescriptorReceiver | null;
+  /** Returns true if the channel to the listener is open. */
+  isListenerThere(): boolean;
+  send(message: FromSession): void;
+}
+
+export class SessionHost {
+  private readonly session: Session;
+  private readonly ports: SessionHostPorts;
+  private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
+  /** Volume id -> pool of the file that had no space last, of volumes over several pools. */
+  private readonly fullPools = new Map<string, string>();
+  private readonly failedOpens: RateLimitedLog;
+  private askNumber = 0;
+  private ended: Promise<void> | null = null;
+
+  /** `id` is the session id in hex. */
+  constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
+    this.ports = ports;
+    this.failedOpens = new RateLimitedLog(systemClock, ports.log, FAILED_OPENS_LOGGED_MAX);
+    const { log, helper, threads, nowait, dropPages, pools } = ports;
+    this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
+      clock: systemClock,
+      log,
+      pools,
+      version: programVersion(),
+      pathsChanged: (count) => ports.send({ type: 'paths', count }),
+      clientEnds: (sentence) => void this.end('E_NO_SESSION', sentence),
+      list: async () => listFrom(await this.ask({ what: 'list' })),
+      grant: async (request) => this.grantOr(await this.ask({ what: 'grant', request }), request.name),
+      release: async (volumeId, epoch) => {
+        await this.ask({ what: 'release', volumeId, epoch });
+      },
+      admin: async (request) => this.adminFrom(await this.ask(request)),
+      vote: async (request) => this.voteFrom(await this.ask(request)),
+      lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
+      cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
+      held: (number) => ports.send({ type: 'held', number }),
+      throttled: (report) => ports.send({ type: 'throttled', report }),
+      clone: async (request) => clonedFrom(await this.ask(request)),
+      askSnapshot: async (ask) => snapshotReplyFrom(await this.ask(ask)),
+      settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
+      waitsForSpace: (volumeId, isWaiting) => {
+        ports.send({ type: 'space', volumeId, isWaiting, poolId: this.fullPools.get(volumeId) ?? null });
+        if (!isWaiting) this.fullPools.delete(volumeId);
+      },
+      openBackend: async (volume) => {
+        const errors = new StorageErrorLog(volume, systemClock, log);
+        const onError: BackendPorts['onError'] = (operation, errno, part) => {
+          if (part !== undefined && statusOfErrno(errno) === STATUS.NO_SPACE) this.fullPools.set(volume.id, part.poolId);
+          errors.note(operation, errno, part);
+        };
+        let files: PassedFiles | null = null;
+        try {
+          files = await this.filesOf(volume);
+          const onGuess = (path: string): void =>
+            log.debug(`Volume ${volume.name}: the file system of ${path} cannot read without waiting, so that the time of reads decides`);
+          const parts = { helper, threads, nowait, dropPages, onGuess, onError, files: files ?? filesByPath };
+          const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
+          return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
+        } catch (thrown) {
+          throw this.forClient(volume, toRsError(thrown));
+        } finally {
+          closeAll(files?.rest() ?? []);
+        }
+      },
+    });
+    this.session.volumes.setShortPools(shortPools);
+  }
+
+  receive(message: ToSession, socket: Socket | undefined): void {
+    switch (message.type) {
+      case 'begin':
+        return;
+      case 'path':
+        if (socket !== undefined) this.session.admit(adoptSocket(socket), message.admission);
+        return;
+      case 'end-plain-paths':
+        this.session.endPlainPaths(message.sentence);
+        return;
+      case 'answer':
+        this.answered(message);
+        return;
+      case 'end':
+        void this.end(message.code, message.sentence);
+        return;
+      case 'list-changed':
+        this.session.listChanged(message.interfaces, message.generation, message.grown);
+        return;
+      case 'short-pools':
+        this.session.volumes.setShortPools(message.ids);
+        return;
+      case 'hold':
+      case 'go-on':
+        this.session.volumes.gates.receive(message);
+        return;
+      case 'throttle':
+      case 'client-rates':
+        this.session.volumes.throttles.receive(message);
+        return;
+      case 'figures':
+        this.report();
+        return;
+      case 'revoke':
+        void this.revoke(message);
+    }
+  }
+
+  /** Closes the descriptors that came with an answer which nobody awaits. */
+  static discard(message: ToSession, receiver: DescriptorReceiver | null): void {
+    if (message.type !== 'answer' || message.answer === null) return;
+    const { answer } = message;
+    const tag = 'filesTag' in answer ? answer.filesTag : 'bridgeTag' in answer ? answer.bridgeTag : null;
+    if (tag !== null) receiver?.discard(tag);
+  }
+
+  /**
+   * Answers the requests in progress, flushes, and ends the session. Resolves after `ended` has been sent. Further calls return the same
+   * promise.
+   */
+  end(code: string, sentence: string): Promise<void> {
+    this.ended ??= this.session.end(code, sentence).then(() => {
+      this.failedOpens.close();
+      this.ports.send({ type: 'ended' });
+    });
+    return this.ended;
+  }
+
+  /** Reports the figures of volumes that have changed or are not idle. */
+  report(): void {
+    this.ports.send({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
+  }
+
+  /** Ends the session, because the listener has exited. */
+  listenerLost(): Promise<void> {
+    for (const answer of this.pending.values()) answer(null);
+    this.pending.clear();
+    return this.end('E_SHUTTING_DOWN', 'The server has lost its listener');
+  }
+
+  /**
+   * Revokes grants. Every later request on the handles of these grants gets STALE, so that the client reopens the volume. If closing a
+   * handle fails, no `revoked` message is sent, because a request may still be running. Only a take-over waits for `revoked`; after a
+   * time-out, the listener ends the session.
+   */
+  private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
+    try {
+      this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });
+    } catch (thrown) {
+      this.ports.log.error(`Cannot close volume ${volumeId}: ${toRsError(thrown).message}`);
+    }
+  }
+
+  private ask(request: SessionRequest): Promise<ListenerAnswer> {
+    const number = this.askNumber++;
+    if (!this.ports.isListenerThere()) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.pending.set(number, resolve);
+      this.ports.send({ type: 'ask', number, request });
+    });
+  }
+
+  private answered(message: Extract<ToSession, { type: 'answer' }>): void {
+    const waiting = this.pending.get(message.number);
+    this.pending.delete(message.number);
+    if (waiting === undefined) SessionHost.discard(message, this.ports.receiver);
+    else waiting(message.answer);
+  }
+
+  /** Asks the listener for the files of a volume. Returns null if this process opens them itself. Throws E_VOLUME or E_SYSTEM. */
+  private async filesOf(volume: ServedVolume): Promise<PassedFiles | null> {
+    const { receiver } = this.ports;
+    if (receiver === null || volume.type === 'null') return null;
+    const answer = await this.ask({ what: 'files', volumeId: volume.id });
+    if (answer !== null && 'filesTag' in answer) {
+      const files = passedFiles(receiver, answer.filesTag, volume);
+      if (answer.perFile === perFile(volume)) return files;
+      closeAll(files.rest());
+      throw new RsError('E_VOLUME', `Volume ${volume.name} was changed while it was being opened: open it again`, { volume: volume.name });
+    }
+    if (answer === null || !('filesCode' in answer))
+      throw new RsError('E_VOLUME', `The server ended before volume ${volume.name} was opened: try again`, { volume: volume.name });
+    throw new RsError(answer.filesCode === 'E_SYSTEM' ? 'E_SYSTEM' : 'E_VOLUME', answer.sentence, { volume: volume.name });
+  }
+
+  /** Lets images answer for a volume that may have one in another pool. A process that opens files itself cannot be given images. */
+  private bridged({ id: volumeId, pool, layout, storage, test }: ServedVolume, backend: Backend): Backend {
+    const { receiver, threads } = this.ports;
+    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined || test !== undefined) return backend;
+    return new BridgedBackend(backend, {
+      ...{ clock: systemClock, threads },
+      fileFor: async (positionBytes, lengthBytes) => {
+        const answer = await this.ask({ what: 'bridge', volumeId, storage, positionBytes, lengthBytes });
+        const tag = answer !== null && 'bridgeTag' in answer ? answer.bridgeTag : null;
+        return tag === null ? null : (receiver.take(tag)[0] ?? null);
+      },
+      answered: () => void this.ask({ what: 'bridged', volumeId }),
+    });
+  }
+
+  /** A client does not learn where the files of a pool are. It opens the volume again and again. */
+  private forClient({ name, pool }: ServedVolume, error: RsError): RsError {
+    if (pool === undefined || !hasPath(error.message)) return error;
+    this.failedOpens.note(`Volume ${name} was not opened`, () => this.ports.log.error(error.message, { volume: name }));
+    return new RsError(error.code, clientText(error.message, `Volume ${name} cannot be opened now`), error.context, error);
+  }
+
+  private adminFrom(answer: ListenerAnswer): AdminReply {
+    if (answer !== null && ('part' in answer || 'adminStatus' in answer)) return answer;
+    const status = this.ports.isListenerThere() ? STATUS.IO_ERROR : STATUS.SHUTTING_DOWN;
+    return { adminStatus: status, sentence: 'The server could not execute the request: see its log' };
+  }
+
+  private voteFrom(answer: ListenerAnswer): VoteReply {
+    if (answer !== null && ('voted' in answer || 'voteStatus' in answer)) return answer;
+    const status = this.ports.isListenerThere() ? STATUS.IO_ERROR : STATUS.SHUTTING_DOWN;
+    return { voteStatus: status, sentence: 'The server could not execute the request: see its log' };
+  }
+
+  private grantOr(answer: ListenerAnswer, name: string): Grant {
+    if (answer !== null && 'granted' in answer) return answer;
+    if (!this.ports.isListenerThere()) {
+      const sentence = `The server ended before volume ${name} was opened: try again`;
+      return { granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] };
+    }
+    return { granted: false, status: STATUS.IO_ERROR, sentence: 'The server could not save the hold: see its log', holders: [] };
+  }
+}
+
+/** Throws E_VOLUME if this process has no descriptor left. */
+function passedFiles(receiver: DescriptorReceiver, tag: number, { name, path }: ServedVolume): PassedFiles {
+  try {
+    return new PassedFiles(receiver.take(tag));
+  } catch (thrown) {
+    throw asVolumeError(name, path ?? '', thrown);
+  }
+}
+
+function listFrom(answer: ListenerAnswer): ListAnswer {
+  if (answer !== null && 'volumes' in answer) return answer;
+  throw new RsError('E_SYSTEM', 'The server could not read its list: see its log');
+}
+
+function clonedFrom(answer: ListenerAnswer): Cloned | null {
+  return answer !== null && 'isCloned' in answer ? answer : null;
+}
+
+function snapshotReplyFrom(answer: ListenerAnswer): SnapshotReply | null {
+  const isReply = answer !== null && ('changes' in answer || 'snapshots' in answer || 'snapshotCode' in answer);
+  return isReply ? answer : null;
+}
+
+function settledFrom(answer: ListenerAnswer): Settled {
+  if (answer !== null && 'isSettled' in answer) return answer;
+  throw new RsError('E_SYSTEM', 'The server could not save that the client has recovered: see its log');
+}

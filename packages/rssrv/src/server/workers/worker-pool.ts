@@ -1,0 +1,281 @@
+// Manages the workers. Each session has its own worker until the number of workers reaches the configured value `processes`; further
+// sessions share workers. One worker is on standby, because starting a worker takes 50 ms or more. Invariant (S9): a worker session is over
+// when its session has ended cleanly, or when the process and all its children have exited. Sockets in transit to an exited worker are
+// closed unread.
+
+import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { programVersion } from '@rsio/common/lib/version';
+import type { Log } from '@rsio/common/log/log';
+import { isAsleep } from '@rsio/common/daemon/process-facts';
+import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from './limits.ts';
+import { closeAll } from '../../machine/descriptor-passing.ts';
+import { type FromWorker, LISTENER_VERSION, type ToWorker } from '../../session/channel/channel.ts';
+import { WorkerLines } from '../../session/channel/worker-lines.ts';
+import { WorkerWatch } from './worker-watch.ts';
+import { type Confining, startProcess, type WorkerWire } from '../../session/channel/worker-wire.ts';
+import { WorkerSession, type WorkerSessionPorts } from './worker-session.ts';
+
+/** Text about a blocked worker for log lines and refusals. */
+export const BLOCKED = 'is blocked in a call to the storage of one of its volumes';
+
+export class Worker implements WorkerSessionPorts {
+  readonly pid: number;
+  /** Resolves when the process has exited. */
+  readonly ended: Promise<void>;
+  readonly clock: Clock;
+  private readonly child: ChildProcess;
+  private readonly wire: WorkerWire;
+  private readonly log: Log;
+  private readonly socketsInTransit = new Set<Socket>();
+  /** Maps each session id to its worker session. */
+  private readonly sessions = new Map<string, WorkerSession>();
+  /** The worker's last session, after whose end the process exits; null while the worker accepts sessions. */
+  private lastSession: WorkerSession | null = null;
+  private hasExited = false;
+  private readonly watch: WorkerWatch;
+
+  /**
+   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because the reset
+   * of a socket without a handler would kill the process. Rejects if the process exits first.
+   */
+  readonly usable: Promise<void>;
+
+  /** `confining`: null if the worker opens files itself. */
+  constructor(clock: Clock, log: Log, record: (pid: number) => Promise<void>, confining: Confining | null) {
+    this.clock = clock;
+    this.log = log;
+    let isReady: () => void = () => undefined;
+    this.wire = startProcess(clock, confining, workerEnvironment(process.env), {
+      received: (message) => {
+        if (message.type === 'ready') {
+          starting.cancel();
+          confining?.started(message.unprotected);
+          isReady();
+        } else this.receive(message);
+      },
+      broken: (reason) => this.broken(reason),
+    });
+    const { child } = this.wire;
+    this.child = child;
+    this.pid = child.pid ?? 0;
+    const lines = new WorkerLines(clock, log, this.pid, this.wire.lines);
+    this.watch = new WorkerWatch({
+      clock,
+      ping: () => this.send({ type: 'ping' }),
+      isAsleep: () => isAsleep(this.pid),
+      changed: (forMs) => {
+        if (forMs === null) log.warn(`Server process ${this.pid} ${BLOCKED}: I/O of its clients is waiting`);
+        else log.info(`Server process ${this.pid} is running again after ${Math.round(forMs / 1_000)} s`);
+      },
+    });
+    const starting = clock.after(WORKER_START_TIMEOUT_MS, () => {
+      log.error(`Server process ${this.pid} did not start within ${WORKER_START_TIMEOUT_MS / 1000} s: it is killed`);
+      this.kill();
+    });
+    const listens = new Promise<void>((resolve, reject) => {
+      isReady = resolve;
+      child.on('error', (error) => {
+        if (child.pid === undefined) reject(notStarted(error));
+      });
+      child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
+    });
+    this.usable = Promise.all([child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
+    // Nothing else handles a rejection for a standby worker, because no session awaits `usable` yet.
+    this.usable.catch(() => undefined);
+    child.on('exit', () => lines.exited());
+    this.ended = new Promise<void>((resolve) => {
+      const exited = (): void => {
+        this.hasExited = true;
+        this.wire.sender?.close();
+        lines.close();
+        starting.cancel();
+        this.watch.stop();
+        for (const socket of this.socketsInTransit) socket.destroy();
+        this.lastSession?.finish(true);
+        for (const workerSession of this.sessions.values()) workerSession.finish(false);
+        this.sessions.clear();
+        resolve();
+      };
+      // Node.js emits 'close' when no process has the stderr pipe open, so the worker and its range helper have exited.
+      child.on('close', exited);
+      child.on('error', (error) => {
+        const isStarted = child.pid !== undefined;
+        log.error(isStarted ? `Server process ${this.pid}: ${error.message}` : notStarted(error).message);
+        if (!isStarted) exited();
+      });
+    });
+  }
+
+  get isGone(): boolean {
+    return this.hasExited;
+  }
+
+  get blockedMs(): number | null {
+    return this.hasExited ? null : this.watch.blockedMs;
+  }
+
+  /** True if the worker accepts another session. */
+  get isOpen(): boolean {
+    return !this.hasExited && this.lastSession === null;
+  }
+
+  get load(): number {
+    return this.sessions.size;
+  }
+
+  /** True while one of the worker's sessions is ending, so that the worker may soon be killed. */
+  get isEndingOne(): boolean {
+    for (const session of this.sessions.values()) if (session.isEnding) return true;
+    return false;
+  }
+
+  /** `session` is the id of the session in hex. */
+  addSession(session: string): WorkerSession {
+    const workerSession = new WorkerSession(this, session);
+    this.sessions.set(session, workerSession);
+    this.watch.start();
+    return workerSession;
+  }
+
+  /** A worker without sessions exits. */
+  sessionEnded(workerSession: WorkerSession, isUnused = false): void {
+    this.sessions.delete(workerSession.session);
+    if (this.sessions.size > 0) {
+      workerSession.finish(true);
+      return;
+    }
+    // The last session's operations may run until the process and its helper have exited; the session is over only then.
+    this.lastSession = workerSession;
+    if (isUnused) this.kill();
+    else this.send({ type: 'exit' });
+  }
+
+  send(message: ToWorker): void {
+    if (!this.hasExited) this.wire.send(message);
+  }
+
+  sendSocket(message: ToWorker & { type: 'session' }, socket: Socket): void {
+    if (this.hasExited) {
+      socket.destroy();
+      return;
+    }
+    this.socketsInTransit.add(socket);
+    this.wire.sendSocket(message, socket, () => {
+      // If the socket was sent, the process has its own copy, so this process no longer needs the socket.
+      this.socketsInTransit.delete(socket);
+      socket.destroy();
+    });
+  }
+
+  pass(descriptors: readonly number[]): Promise<number> {
+    const { sender } = this.wire;
+    if (sender !== null) return sender.pass(descriptors);
+    closeAll(descriptors);
+    return Promise.reject(new RsError('E_INTERNAL', `Server process ${this.pid} takes no files`));
+  }
+
+  private receive(message: Exclude<FromWorker, { type: 'ready' }>): void {
+    if (message.type === 'pong') {
+      this.watch.answered();
+      return;
+    }
+    const session = this.sessions.get(message.session);
+    if (session !== undefined) session.receive(message.message);
+    else if (!this.hasExited) throw new RsError('E_PROTOCOL', 'a message for a session that is not its own');
+  }
+
+  /** What else the process says may be wrong, too, and so may be what it does to the volumes. */
+  private broken(reason: string): void {
+    this.log.error(`Server process ${this.pid} sent what no server process sends (${reason}): it is killed, and its clients connect again`);
+    this.kill();
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+}
+
+function notStarted(error: Error): RsError {
+  const errno = errnoName(error) ?? error.message;
+  const remedy = errnoRemedy(errno) ?? 'free memory, or raise the limit of processes';
+  return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
+}
+
+/** Returns the environment of a worker. libuv must not use io_uring for files, because that would pass by the filter of system calls. */
+export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0', [LISTENER_VERSION]: programVersion() };
+}
+
+/** All workers: those with sessions and those on standby. */
+export class WorkerPool {
+  private readonly start: () => Worker;
+  private standby: Worker[] = [];
+  private used: Worker[] = [];
+  private isStopped = false;
+  private processesMax: number;
+
+  /** `start` starts a worker and records it in RUN. `processes` is the maximum number of workers with sessions. */
+  constructor(start: () => Worker, processes: number) {
+    this.start = start;
+    this.processesMax = processes;
+  }
+
+  /** Sets the maximum number of workers for new sessions. Existing sessions stay in their workers. */
+  set processes(count: number) {
+    this.processesMax = count;
+  }
+
+  get pids(): readonly number[] {
+    return [...this.used, ...this.standby].flatMap((worker) => (worker.isGone ? [] : [worker.pid]));
+  }
+
+  fill(): void {
+    this.removeEnded();
+    while (!this.isStopped && this.standby.length < STANDBY_WORKERS && this.used.length + this.standby.length < this.processesMax) {
+      this.standby.push(this.start());
+    }
+  }
+
+  /** Assigns a worker to a new session. The next standby worker starts in a later event-loop turn. */
+  take(session: string): WorkerSession {
+    this.removeEnded();
+    const worker = this.standby.shift() ?? (this.used.length < this.processesMax ? this.start() : this.leastLoaded());
+    if (!this.used.includes(worker)) this.used.push(worker);
+    setImmediate(() => this.fill());
+    return worker.addSession(session);
+  }
+
+  /** Makes every worker use this log level. */
+  setLogLevel(level: string): void {
+    this.removeEnded();
+    for (const worker of [...this.used, ...this.standby]) worker.send({ type: 'log-level', level });
+  }
+
+  /** Replaces the standby workers, because workers start with other rights from now on. */
+  renewStandby(): void {
+    for (const worker of this.standby.splice(0)) worker.kill();
+    this.fill();
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    const spares = this.standby;
+    this.standby = [];
+    for (const worker of spares) worker.kill();
+    await Promise.all(spares.map((worker) => worker.ended));
+  }
+
+  /** Returns the worker with the fewest sessions. Workers with an ending session come last, because they may be killed. */
+  private leastLoaded(): Worker {
+    const inOrder = this.used.toSorted((a, b) => Number(a.isEndingOne) - Number(b.isEndingOne) || a.load - b.load);
+    return inOrder[0] ?? this.start();
+  }
+
+  private removeEnded(): void {
+    this.standby = this.standby.filter((worker) => !worker.isGone);
+    this.used = this.used.filter((worker) => worker.isOpen);
+  }
+}

@@ -1,0 +1,107 @@
+// Starts server processes with the rights that they need: their user, and the descriptors that they are given instead of rights (machine/).
+// Invariants: the choice changes only with the configuration; each protection that is missing is said once in the log.
+
+import { readFileSync } from 'node:fs';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { DaemonLog } from '@rsio/common/log/log';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { type SystemCalls, systemCalls } from '../../machine/system-calls.ts';
+import { chooseWorkerUser, type WorkerUserChoice } from '../../machine/worker-user.ts';
+import { FileOpens } from './file-opens.ts';
+import { Worker } from './worker-pool.ts';
+import type { Confining } from '../../session/channel/worker-wire.ts';
+
+export interface WorkerRightsOptions {
+  readonly clock: Clock;
+  readonly log: DaemonLog;
+  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  served(id: string): ServedVolume | null;
+  readonly mayInjectFaults: boolean;
+}
+
+/** Capabilities that a listener needs for processes of another user: CAP_KILL, CAP_SETGID, CAP_SETUID. */
+const NEEDED_CAPABILITIES = [5, 6, 7];
+/** With --test, this variable makes server processes open files themselves, as if koffi were not installed. */
+const WITHOUT_PASSING = 'RSIO_TEST_WITHOUT_PASSING';
+
+/** Why server processes of a server with this configuration have more rights than they need, and what to do; null if they do not. */
+export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>, mayInjectFaults: boolean): string | null {
+  return choiceHere(server, systemCalls() !== null, mayInjectFaults).warning;
+}
+
+function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>, canPass: boolean, mayInjectFaults: boolean): WorkerUserChoice {
+  const uid = process.geteuid?.() ?? 0;
+  return chooseWorkerUser({ configured: user?.name ?? null, uid, canPass, canSwitch: mayChangeUsers(), mayInjectFaults });
+}
+
+export class WorkerRights {
+  private readonly options: WorkerRightsOptions;
+  private readonly calls: SystemCalls | null;
+  private choice: WorkerUserChoice = { user: null, warning: null };
+  private readonly said = new Set<string>();
+  /** Opens the files that server processes are given. */
+  readonly files: FileOpens;
+
+  constructor(options: WorkerRightsOptions) {
+    this.options = options;
+    this.files = new FileOpens(options.clock, (id) => options.served(id));
+    this.calls = options.mayInjectFaults && process.env[WITHOUT_PASSING] !== undefined ? null : systemCalls();
+  }
+
+  /** Name of the user as whom server processes run; null if they run as the user of the listener. */
+  get user(): string | null {
+    return this.choice.user?.name ?? null;
+  }
+
+  /** The same user, for programs that get descriptors, too. */
+  get userIds(): { readonly uid: number; readonly gid: number } | null {
+    return this.choice.user;
+  }
+
+  /** Why server processes have more rights than they need, and what to do; null if they do not. */
+  get warning(): string | null {
+    return this.choice.warning;
+  }
+
+  /** Chooses for the server processes that start from now on. Returns true if the choice has changed. */
+  choose(server: Pick<RssrvConfig['server'], 'user'>): boolean {
+    const before = this.choice.user;
+    this.choice = choiceHere(server, this.calls !== null, this.options.mayInjectFaults);
+    const { user: now, warning } = this.choice;
+    if (warning !== null) this.say(warning);
+    if (now !== null && now.uid !== before?.uid) this.options.log.info(`Server processes run as user ${now.name}`);
+    return now?.uid !== before?.uid || now?.gid !== before?.gid;
+  }
+
+  /** Starts a server process. `record` records its pid. */
+  start(record: (pid: number) => Promise<void>): Worker {
+    const { clock, log } = this.options;
+    return new Worker(clock, log, record, this.confining());
+  }
+
+  /** Returns what the next server process is given; null if it opens files itself. */
+  private confining(): Confining | null {
+    const { calls } = this;
+    if (calls === null) return null;
+    const started = (unprotected: readonly string[]): void => {
+      for (const what of unprotected) this.say(`Server processes run ${what}: check the kernel, or what the container forbids`);
+    };
+    return { user: this.choice.user, calls, started };
+  }
+
+  private say(sentence: string): void {
+    if (this.said.has(sentence)) return;
+    this.said.add(sentence);
+    this.options.log.warn(sentence);
+  }
+}
+
+function mayChangeUsers(): boolean {
+  try {
+    const [, effective = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+    return NEEDED_CAPABILITIES.every((bit) => ((BigInt(`0x${effective}`) >> BigInt(bit)) & 1n) === 1n);
+  } catch {
+    return false;
+  }
+}

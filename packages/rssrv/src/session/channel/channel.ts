@@ -1,0 +1,119 @@
+// The messages between the listener and its workers. Each message concerns one session in the worker, or the worker process itself. The
+// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries them, and worker-guards.ts checks what workers send:
+// a new message or field needs its guard. Invariants: each `ask` gets exactly one `answer` with the same number, even after a failure; `ended`
+// is a session's last message.
+
+import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { ThrottleMessage, ThrottleReport } from '../../volumes/throttle/throttle-messages.ts';
+import type { BridgeAnswer, BridgeAsk } from '../../jobs/images/bridges.ts';
+import type { GrownVolume } from '../../storage/io/served-volume.ts';
+import type { Cloned, CloneRequest, HoldMessage } from '../../snapshots/hold-messages.ts';
+import type { Admission } from '../server-path.ts';
+import type { AdminReply, AdminRequest } from '../session-admin.ts';
+import type { SnapshotAsk, SnapshotReply } from '../../snapshots/reads/snapshot-asks.ts';
+import type { SessionFigures } from '../../volumes/statistics/volume-counters.ts';
+import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
+import type { Settled } from '../ioctls.ts';
+import type { Grant } from '../../volumes/holds/grants.ts';
+
+/** Environment variable of a worker: the release of the listener, whose messages the worker understands only if it is of the same release. */
+export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
+
+/** What a worker logs; the listener writes it (worker-lines.ts). */
+export interface WorkerLog {
+  readonly node: string;
+  readonly level: string;
+}
+
+/** The tag of the descriptors of a volume, and their number for each file; or the error, if the files could not be opened. */
+export type FilesAnswer =
+  | { readonly filesTag: number; readonly perFile: 1 | 2 }
+  | { readonly filesCode: string; readonly sentence: string };
+
+type Answer = ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null;
+
+export type ToSession =
+  | HoldMessage
+  | ThrottleMessage
+  | {
+      readonly type: 'begin';
+      /** The session's node, for the title of the process. */
+      readonly node?: string;
+      readonly interfaces: readonly ServerInterface[];
+      readonly generation: number;
+      readonly log: WorkerLog;
+      /** Like `ids` of `short-pools`. */
+      readonly shortPools: readonly string[];
+    }
+  /** `ids`: ids of the pools that have less than their reserve free, and in which changes that need new space therefore wait. */
+  | { readonly type: 'short-pools'; readonly ids: readonly string[] }
+  | { readonly type: 'path'; readonly admission: Admission }
+  /** The server has begun to accept encrypted paths only. */
+  | { readonly type: 'end-plain-paths'; readonly sentence: string }
+  | { readonly type: 'answer'; readonly number: number; readonly answer: Answer }
+  /** The session must report its figures now. */
+  | { readonly type: 'figures' }
+  | { readonly type: 'end'; readonly code: string; readonly sentence: string }
+  /** Revokes the volume's grants up to `epoch`. The worker answers with `revoked` and the same number. */
+  | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
+  /**
+   * The server's list has changed. The session closes paths on removed interfaces after a while, and uses the new sizes of the volumes in
+   * `grown`.
+   */
+  | {
+      readonly type: 'list-changed';
+      readonly interfaces: readonly ServerInterface[];
+      readonly generation: number;
+      readonly grown: readonly GrownVolume[];
+    };
+
+export type ToWorker =
+  /** `session` is the session id in hex. `socketTag`: the tag of the connection of a `path`, for a worker that is given descriptors. */
+  | { readonly type: 'session'; readonly session: string; readonly message: ToSession; readonly socketTag?: number }
+  | { readonly type: 'log-level'; readonly level: string }
+  /** The worker answers with `pong` as soon as its event loop runs. */
+  | { readonly type: 'ping' }
+  /** The worker must exit, because it has no session and will get none. */
+  | { readonly type: 'exit' };
+
+export type SessionRequest =
+  | AdminRequest
+  | VoteRequest
+  | CloneRequest
+  | SnapshotAsk
+  | BridgeAsk
+  | { readonly what: 'list' }
+  | { readonly what: 'grant'; readonly request: OpenRequest }
+  /** Asks for the files of a granted volume. Only a worker that is given descriptors asks. */
+  | { readonly what: 'files'; readonly volumeId: string }
+  /** In `release` and `settle`, `epoch` is the epoch of the grant. */
+  | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
+  | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
+
+export type FromSession =
+  | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
+  | { readonly type: 'paths'; readonly count: number }
+  /** Sent when no request under the revoked grants is running. `isFlushed` is false if a flush has reported lost writes. */
+  | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
+  /** Sent when a sync has failed, so that writes to the volume may be lost. */
+  | { readonly type: 'lost'; readonly volumeId: string }
+  /** Sent when the session has found the storage shorter than the volume. */
+  | { readonly type: 'cut'; readonly volumeId: string }
+  /**
+   * Sent when the first change of a volume begins to wait for space in its pool, and when the last one has ended. `poolId`: the pool of the
+   * file that had no space, if the volume has several files; null if it is not known.
+   */
+  | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean; readonly poolId: string | null }
+  | { readonly type: 'throttled'; readonly report: ThrottleReport }
+  /** Sent once after `hold`, when no change of the held volumes is being executed. */
+  | { readonly type: 'held'; readonly number: number }
+  /** Sent at an interval, and in answer to `figures`. */
+  | { readonly type: 'figures'; readonly figures: SessionFigures }
+  /** Sent when the session has ended and none of its requests is running. */
+  | { readonly type: 'ended' };
+
+export type FromWorker =
+  /** `unprotected`: sentences about protection that this machine does not offer. */
+  | { readonly type: 'ready'; readonly unprotected: readonly string[] }
+  | { readonly type: 'pong' }
+  | { readonly type: 'session'; readonly session: string; readonly message: FromSession };

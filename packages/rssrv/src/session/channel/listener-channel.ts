@@ -1,0 +1,50 @@
+// A server process's end of its channel to the listener; worker-wire.ts is the other end. The listener is trusted, so that its messages are
+// not checked. Invariant: the end of the channel is noticed exactly once, also if the listener ended while this process was starting.
+
+import net, { type Socket } from 'node:net';
+import { LineSplitter } from '@rsio/common/control/line-splitter';
+import { PASSED_CHANNEL } from '../../machine/confine.ts';
+import type { FromWorker, ToWorker } from './channel.ts';
+
+export interface ListenerChannel {
+  isOpen(): boolean;
+  send(message: FromWorker): void;
+  /** `socket`: a connection that came with the message. */
+  follow(received: (message: ToWorker, socket: Socket | undefined) => void, lost: () => void): void;
+}
+
+/** Node's channel. */
+export function nodeChannel(): ListenerChannel {
+  return {
+    isOpen: () => process.connected,
+    send: (message) => void process.send?.(message),
+    follow: (received, lost) => {
+      process.on('message', (message, handle) => received(message as ToWorker, handle as Socket | undefined));
+      process.on('disconnect', lost);
+      // If the listener ended while the modules were loading, the event came before its hook. Such a process would remain for ever.
+      if (!process.connected) lost();
+    },
+  };
+}
+
+/** A socket with one line of JSON for each message. */
+export function lineChannel(): ListenerChannel {
+  const socket = new net.Socket({ fd: PASSED_CHANNEL });
+  let isOpen = true;
+  socket.on('error', () => undefined);
+  return {
+    isOpen: () => isOpen,
+    send: (message) => void socket.write(`${JSON.stringify(message)}\n`),
+    follow: (received, lost) => {
+      const splitter = new LineSplitter(Number.MAX_SAFE_INTEGER);
+      socket.on('data', (chunk: Buffer) => splitter.push(chunk, (line) => received(JSON.parse(line) as ToWorker, undefined)));
+      const ended = (): void => {
+        if (!isOpen) return;
+        isOpen = false;
+        lost();
+      };
+      socket.on('end', ended);
+      socket.on('close', ended);
+    },
+  };
+}

@@ -1,0 +1,177 @@
+// What a server process may say: every message that it sends passes as it is, and every other one is refused, whatever its form. What is
+// refused ends the process (worker-wire.ts), and only what belongs to its sessions is believed.
+
+import type { ChildProcess } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { expect, test } from 'vitest';
+import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { NOTHING_HELD } from '../../volumes/throttle/throttle-messages.ts';
+import { VolumeUses } from '../../volumes/holds/volume-uses.ts';
+import type { FromSession, FromWorker, SessionRequest } from './channel.ts';
+import { ASKS_MAX, CHANNEL_END_MS } from './limits.ts';
+import { SessionGuard } from './session-guard.ts';
+import { checkedMessage, parsedMessage } from './worker-guards.ts';
+import { watchEnd } from './worker-wire.ts';
+import { WorkerSession, type WorkerSessionPorts } from '../../server/workers/worker-session.ts';
+
+const ID = '0f'.repeat(16);
+const COUNTS = { reads: 1, readBytes: 512, writes: 0, writtenBytes: 0, flushes: 0, discards: 0, zeroes: 0, errors: 0, heldMs: 0.5 };
+const NOW = { outstanding: 1, oldestMs: 1.5, waitingForSpace: 0, heldForSnapshot: 0, ...NOTHING_HELD };
+const LATENCIES = { readLatency: NO_LATENCY, writeLatency: NO_LATENCY, flushLatency: NO_LATENCY };
+const TERM = { mirror: ID, number: 7 };
+
+const REQUESTS: readonly SessionRequest[] = [
+  { what: 'list' },
+  { what: 'files', volumeId: 'v' },
+  { what: 'grant', request: { name: 'db@monday', universe: 3, readonly: true, take: 0, resume: 'identity', mirror: null } },
+  { what: 'grant', request: { name: 'db', universe: 0, readonly: false, take: 1, resume: null, mirror: TERM } },
+  { what: 'release', volumeId: 'v', epoch: 4 },
+  { what: 'settle', volumeId: 'v', epoch: 4, incarnation: '' },
+  { what: 'admin-call', id: 'r1', method: 'volume-list', params: '{\n"a": "\u2028"}', withinMs: 5 },
+  { what: 'admin-rest', answer: 1, offset: 0 },
+  { what: 'vote', vote: 'claim', takesOver: true, ...TERM },
+  { what: 'vote', vote: 'confirm', ...TERM },
+  { what: 'clone', number: 0, volumeId: 'v', from: 0, to: 1 },
+  { what: 'older-snapshots', snapshotId: 's', after: null },
+  { what: 'changes', snapshotId: 's', since: 'r', fromBytes: 0, toBytes: 512 },
+  { what: 'bridge', volumeId: 'v', storage: 'file 2049:17', positionBytes: 0, lengthBytes: 512 },
+  { what: 'bridged', volumeId: 'v' },
+];
+const SAID: readonly FromSession[] = [
+  ...REQUESTS.map((request, number) => ({ type: 'ask' as const, number, request })),
+  { type: 'paths', count: 2 },
+  { type: 'revoked', number: 0, isFlushed: true },
+  { type: 'lost', volumeId: 'v' },
+  { type: 'cut', volumeId: 'v' },
+  { type: 'space', volumeId: 'v', isWaiting: true, poolId: null },
+  { type: 'throttled', report: { what: 'in-force', volumeId: 'v', number: 0 } },
+  { type: 'throttled', report: { what: 'used', overMs: 100, volumes: [{ volumeId: 'v', requests: 1, bytes: 512, isHungry: false }] } },
+  { type: 'throttled', report: { what: 'unused', volumeId: 'v', number: -1 } },
+  { type: 'held', number: 3 },
+  {
+    type: 'figures',
+    figures: {
+      holesOff: false,
+      volumes: [{ volumeId: 'v', ...COUNTS, ...LATENCIES, ...NOW }],
+      paths: [{ interface: 'if0', address: '127.0.0.1', sinceMs: 1, requests: 2, cipher: null }],
+      opens: [{ name: 'db', universe: 0, waitedMs: 12.5 }],
+    },
+  },
+  { type: 'ended' },
+];
+
+function guardOf(uses: VolumeUses): (message: FromSession) => boolean {
+  const guard = new SessionGuard(uses);
+  return (message) => guard.admits(message);
+}
+
+test('what a server process sends passes as it is', () => {
+  const all: FromWorker[] = [
+    { type: 'ready', unprotected: ['without a filter'] },
+    { type: 'pong' },
+    ...SAID.map((message) => ({ type: 'session' as const, session: ID, message })),
+  ];
+  for (const message of all) expect(parsedMessage(JSON.stringify(message))).toEqual(message);
+});
+
+// Regression: `null` on the channel ended rssrv with a TypeError.
+test('what is no message is refused: no object, an unknown word, a field that is missing or has another form', () => {
+  const session = (message: unknown): unknown => ({ type: 'session', session: ID, message });
+  const ask = (request: unknown): unknown => session({ type: 'ask', number: 0, request });
+  const wrong: unknown[] = [
+    ...[
+      null,
+      7,
+      'ready',
+      [],
+      {},
+      { type: 'exit' },
+      { type: '__proto__' },
+      { type: 'ready' },
+      { type: 'ready', unprotected: new Array(17).fill('') },
+    ],
+    ...[{ type: 'session', session: 'no id', message: { type: 'ended' } }, session(null), session({ type: 'toString' })],
+    ...[session({ type: 'lost' }), session({ type: 'lost', volumeId: '' }), session({ type: 'cut', volumeId: 'v'.repeat(129) })],
+    ...[session({ type: 'paths', count: -1 }), session({ type: 'revoked', number: 2 ** 53, isFlushed: true })],
+    ...[session({ type: 'figures', figures: { holesOff: false, volumes: new Array(2_049).fill(null), paths: [], opens: [] } })],
+    ...[ask(undefined), ask({ what: 'shell' }), ask({ what: 'grant', request: { name: '../etc', universe: 0, readonly: true } })],
+    ...[
+      ask({ what: 'admin-call', id: 'r', method: 'volume list', params: '', withinMs: 0 }),
+      ask({ what: 'vote', vote: 'claim', mirror: ID }),
+    ],
+    ask({ what: 'admin-call', id: 'r', method: 'm', params: 'x'.repeat(60 * 1024 + 1), withinMs: 0 }),
+  ];
+  for (const message of wrong) expect(() => checkedMessage(message), JSON.stringify(message)?.slice(0, 200)).toThrow(/^message/);
+  for (const line of ['', 'NODE_', '{', '{"type":"pong"}}']) expect(() => parsedMessage(line)).toThrow('message is not JSON');
+});
+
+// Regression: any id in `cut` and `lost` stopped the volume of another client.
+test('a volume that the session was never granted cannot be stopped, counted or named', () => {
+  const uses = new VolumeUses();
+  uses.add('v');
+  const admits = guardOf(uses);
+  for (const message of SAID) {
+    expect(admits(message), message.type).toBe(true);
+    const text = JSON.stringify(message);
+    if (message.type === 'ask' || !text.includes('"v"')) continue;
+    expect(() => admits(JSON.parse(text.replaceAll('"v"', '"of another"')) as FromSession), text).toThrow('never granted');
+  }
+});
+
+test('of a volume that the session has no more, a late failure of a sync is believed once, and nothing else counts', () => {
+  const uses = new VolumeUses();
+  const admits = guardOf(uses);
+  uses.opens('v');
+  expect(admits({ type: 'cut', volumeId: 'v' }), 'an OPEN is in progress').toBe(true);
+  uses.add('v');
+  uses.opened('v');
+  uses.delete('v');
+  const lost = { type: 'lost', volumeId: 'v' } as const;
+  expect([admits(lost), admits(lost), admits({ type: 'cut', volumeId: 'v' })]).toEqual([true, false, false]);
+  const space = { type: 'space', volumeId: 'v', poolId: null } as const;
+  expect([admits({ ...space, isWaiting: true }), admits({ ...space, isWaiting: false })]).toEqual([false, true]);
+});
+
+test('a session has so many requests without an answer, ADMINs and VOTEs as few as its client may have', () => {
+  const guard = new SessionGuard(new VolumeUses());
+  const ask = (request: SessionRequest): boolean => guard.admits({ type: 'ask', number: 0, request });
+  const [call, list] = [REQUESTS[6]!, REQUESTS[0]!];
+  for (let index = 0; index < 8; index++) ask(call);
+  expect(() => ask(call)).toThrow('admin-call: more than 8 requests');
+  guard.answered(call);
+  guard.answered(call);
+  expect(ask(call)).toBe(true);
+  for (let index = 0; index < ASKS_MAX; index++) ask(list);
+  expect(() => ask(list)).toThrow(`more than ${ASKS_MAX} requests`);
+});
+
+test('a process that closes its channel and goes on is ended, and one that exits is not', () => {
+  const clock = new FakeClock();
+  const watched = (): { child: EventEmitter; wire: EventEmitter; ends: string[] } => {
+    const [child, wire, ends] = [
+      Object.assign(new EventEmitter(), { exitCode: null, signalCode: null }),
+      new EventEmitter(),
+      [] as string[],
+    ];
+    watchEnd(clock, child as unknown as ChildProcess, wire as unknown as Duplex, () => ends.push('closed'));
+    return { child, wire, ends };
+  };
+  const [lives, exits, exited] = [watched(), watched(), watched()];
+  Object.assign(exited.child, { exitCode: 0 });
+  for (const { wire } of [lives, exits, exited]) wire.emit('close');
+  exits.child.emit('exit');
+  clock.advance(CHANNEL_END_MS);
+  expect([lives, exits, exited].map(({ ends }) => ends)).toEqual([['closed'], [], []]);
+  expect(clock.timersPending).toBe(0);
+});
+
+test('an answer to a revocation that nobody has asked for is refused, also a second one', async () => {
+  const session = new WorkerSession({ send: () => undefined } as unknown as WorkerSessionPorts, ID);
+  expect(() => session.receive({ type: 'revoked', number: 0, isFlushed: true })).toThrow('not asked for');
+  const revoked = session.revoke('v', 1);
+  session.receive({ type: 'revoked', number: 0, isFlushed: false });
+  expect(await revoked).toBe(false);
+  expect(() => session.receive({ type: 'revoked', number: 0, isFlushed: true })).toThrow('not asked for');
+});

@@ -1,0 +1,181 @@
+// Starts a server process, and carries messages to it and from it. A confined process has a socket of its own for messages, one line of JSON
+// each, which is read like a connection from the network: Node's own channel ends the process that reads it when the other end writes what it
+// does not expect. A process that opens files itself has all rights of the listener, and uses Node's channel. Invariant: a message of the
+// process is checked before anything sees it; after the first wrong one, nothing more is heard.
+
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { LineSplitter } from '@rsio/common/control/line-splitter';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { descriptorOf } from '@rsio/protocol/link/tcp-transport';
+import { closeAll, DescriptorSender } from '../../machine/descriptor-passing.ts';
+import type { Confinement } from '../../machine/confine.ts';
+import type { SystemCalls } from '../../machine/system-calls.ts';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { FromWorker, ToWorker } from './channel.ts';
+import { CHANNEL_END_MS, WORKER_MESSAGE_MAX_BYTES, WORKER_UNREAD_MAX_BYTES } from './limits.ts';
+import { checkedMessage, parsedMessage } from './worker-guards.ts';
+
+const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../../worker.ts' : './worker.js', import.meta.url);
+
+/** What a worker is given instead of rights. Null for a worker that opens files itself. */
+export interface Confining extends Confinement {
+  readonly calls: SystemCalls;
+  /** Called when a worker has started, with sentences about protection that this machine does not offer. */
+  started(unprotected: readonly string[]): void;
+}
+
+export interface WireEvents {
+  received(message: FromWorker): void;
+  /** The process has sent what it may not send, or does not read. */
+  broken(reason: string): void;
+}
+
+export interface WorkerWire {
+  readonly child: ChildProcess;
+  /** Passes descriptors to the process; null if it opens files itself. */
+  readonly sender: DescriptorSender | null;
+  /** The pipe of its log, and stderr. */
+  readonly lines: readonly Readable[];
+  send(message: ToWorker): void;
+  /** Sends a message with a connection, which stays open here. `sent`: called when this process no longer needs it. */
+  sendSocket(message: ToWorker & { type: 'session' }, socket: Socket, sent: () => void): void;
+}
+
+/** `env`: the environment of the process. */
+export function startProcess(clock: Clock, confining: Confining | null, env: NodeJS.ProcessEnv, events: WireEvents): WorkerWire {
+  // `detached` starts a new process session, by whose id run-records.ts finds remaining helpers.
+  const options = { detached: true, env } as const;
+  return confining === null ? unconfined(options, events) : confined(clock, confining, options, events);
+}
+
+interface StartOptions {
+  readonly detached: true;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+function unconfined(options: StartOptions, events: WireEvents): WorkerWire {
+  const child = fork(fileURLToPath(WORKER_MODULE), [], { ...options, stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'ignore', 'pipe'] });
+  const hear = listening(events);
+  child.on('message', (message) => hear(() => checkedMessage(message)));
+  return {
+    ...{ child, sender: null, lines: linesOf(child) },
+    send: (message) => {
+      if (child.connected) child.send(message, () => undefined);
+    },
+    sendSocket: (message, socket, sent) => {
+      if (!child.connected) return sent();
+      // Without `keepOpen`, Node.js would keep this process's copy of the socket until the worker confirms receipt. A dying worker never
+      // confirms receipt.
+      child.send(message, socket, { keepOpen: true }, sent);
+    },
+  };
+}
+
+function confined(clock: Clock, { user, calls }: Confining, options: StartOptions, events: WireEvents): WorkerWire {
+  const [ours, theirs] = pairOf(calls);
+  const child = started(JSON.stringify({ user }), theirs, options);
+  const sender = ours === null ? null : new DescriptorSender(calls, clock, ours);
+  const wire = streamOf(child, 3) as Duplex | null;
+  const hear = listening(events);
+  if (wire !== null) {
+    followLines(wire, hear);
+    watchEnd(clock, child, wire, () => hear(() => refuse('it has closed its channel')));
+  }
+  const send = (message: ToWorker): void => {
+    if (wire === null || wire.destroyed) return;
+    if (wire.writableLength > WORKER_UNREAD_MAX_BYTES) hear(() => refuse(`it has not read ${wire.writableLength} bytes`));
+    else wire.write(`${JSON.stringify(message)}\n`);
+  };
+  return {
+    ...{ child, sender, lines: linesOf(child), send },
+    sendSocket: (message, socket, sent) => {
+      const descriptor = descriptorOf(socket);
+      if (sender === null || descriptor === null) return sent();
+      sender
+        .lend([descriptor])
+        .then((socketTag) => send({ ...message, socketTag }))
+        // The client connects again.
+        .catch(() => undefined)
+        .finally(sent);
+    },
+  };
+}
+
+/** Reads one message from each line. */
+function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): void {
+  const splitter = new LineSplitter(WORKER_MESSAGE_MAX_BYTES);
+  wire.on('error', () => undefined);
+  wire.on('data', (chunk: Buffer) => {
+    if (!splitter.push(chunk, (line) => void hear(() => parsedMessage(line))))
+      hear(() => refuse(`a message is longer than ${WORKER_MESSAGE_MAX_BYTES} bytes`));
+  });
+}
+
+/** A process whose channel has ended can be told nothing any more, so it must end, too. `closed`: called if it has not exited soon after. */
+export function watchEnd(
+  clock: Clock,
+  child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>,
+  wire: Pick<Duplex, 'once'>,
+  closed: () => void,
+): void {
+  wire.once('close', () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const timer = clock.after(CHANNEL_END_MS, closed);
+    child.once('exit', () => timer.cancel());
+  });
+}
+
+function refuse(reason: string): never {
+  throw new RsError('E_PROTOCOL', reason);
+}
+
+/** Returns the function that hears messages until one is wrong. */
+function listening(events: WireEvents): (read: () => FromWorker) => boolean {
+  let isBroken = false;
+  return (read) => {
+    if (isBroken) return false;
+    try {
+      events.received(read());
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      if (error.code !== 'E_PROTOCOL') throw thrown;
+      isBroken = true;
+      events.broken(error.message);
+    }
+    return !isBroken;
+  };
+}
+
+/** Starts the process with a socket for messages (3), the other end of the socket for descriptors (4), and a pipe for its log (5). */
+function started(argument: string, theirs: number | null, options: StartOptions): ChildProcess {
+  try {
+    return spawn(process.execPath, [...process.execArgv, fileURLToPath(WORKER_MODULE), argument], {
+      ...options,
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', theirs ?? 'ignore', 'pipe'],
+    });
+  } finally {
+    if (theirs !== null) closeAll([theirs]);
+  }
+}
+
+function pairOf(calls: SystemCalls): readonly [number | null, number | null] {
+  try {
+    return calls.socketPair();
+  } catch {
+    // The listener has no descriptor left. The process can be given no connections and files, and its clients try again.
+    return [null, null];
+  }
+}
+
+function linesOf(child: ChildProcess): Readable[] {
+  return [streamOf(child, 2), streamOf(child, 5)].filter((one) => one !== null);
+}
+
+/** Null if the process could not be started: Node gives such a process no list of streams when descriptors are missing. */
+function streamOf({ stdio }: ChildProcess, number: number): Readable | null {
+  const streams: readonly unknown[] | undefined = stdio;
+  return (streams?.[number] ?? null) as Readable | null;
+}

@@ -1,0 +1,144 @@
+// Answers the IOCTLs of an open handle in a server process. What only the listener knows is asked through ports. Invariant: each IOCTL is
+// answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
+
+import type { InFlight } from '@rsio/common/structures/in-flight';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
+import { decodeExtentsRequest, encodeExtentsAnswer, encodeIdentifyAnswer } from '@rsio/protocol/wire/message-codec';
+import { IOCTL } from '@rsio/protocol/wire/messages';
+import { decodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror/codec';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { Backend, ExtentsDone } from '../storage/io/backend.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import { SUMS_PER_HANDLE_MAX } from './limits.ts';
+import { isMirrorIoctl, mirrorIoctl } from './mirror-ioctls.ts';
+import { mirrorSums } from './mirror-sums.ts';
+import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshots/reads/snapshot-asks.ts';
+
+/** The listener's answer to a client's IOCTL SETTLED. */
+export interface Settled {
+  /** False if the client no longer has the hold. */
+  readonly isSettled: boolean;
+}
+
+export interface IoctlPorts extends SnapshotPorts {
+  /** Reports that the client has recovered its earlier writes in the given incarnation of the storage. */
+  settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
+}
+
+/** An open handle, as far as IOCTLs matter. */
+export interface IoctlHandle {
+  readonly volume: ServedVolume;
+  readonly backend: Backend;
+  readonly readonly: boolean;
+  readonly sizeBytes: number;
+  readonly epoch: number;
+  readonly incarnation: string;
+  readonly inFlight: InFlight;
+  /** MIRROR_SUMS that are under way. */
+  sumsUnderWay: number;
+}
+
+export interface IoctlEvents {
+  done(body: Buffer | null): void;
+  refused(status: Status, sentence: string): void;
+  /** Converts the status of the backend into that of the answer (session-volumes.ts). */
+  outcome(status: Status): Status;
+}
+
+/** `number`: of the IOCTL. The handle is not closing. Throws E_PROTOCOL if the request is not well formed. */
+export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number, body: Buffer, events: IoctlEvents): Promise<void> {
+  if (number === IOCTL.IDENTIFY) events.done(identify(open));
+  else if (number === IOCTL.EXTENTS) extents(open, body, events);
+  else if (number === IOCTL.SETTLED) await settled(ports, open, events);
+  else if (number === IOCTL.TERM) term(open, events);
+  else if (isSnapshotIoctl(number)) await aboutSnapshot(ports, open, number, body, events);
+  else if (number === IOCTL.MIRROR_SUMS) sums(open, body, events);
+  else if (isMirrorIoctl(number)) aboutMirror(open, number, body, events);
+  else events.refused(STATUS.UNSUPPORTED, `There is no IOCTL ${number}`);
+}
+
+/** A closing handle was answered with STALE already. */
+function term({ volume }: IoctlHandle, events: IoctlEvents): void {
+  if (volume.replica === undefined) events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
+  else events.done(null);
+}
+
+async function settled(ports: IoctlPorts, { volume, epoch, incarnation }: IoctlHandle, events: IoctlEvents): Promise<void> {
+  const { isSettled } = await ports.settle(volume.id, epoch, incarnation);
+  if (isSettled) events.done(null);
+  else refuse(events, STATUS.STALE);
+}
+
+async function aboutSnapshot(ports: IoctlPorts, open: IoctlHandle, number: number, request: Buffer, events: IoctlEvents): Promise<void> {
+  const { status, body } = await snapshotIoctl(ports, open, number, request);
+  if (typeof body === 'string') events.refused(status, body);
+  else events.done(body);
+}
+
+function aboutMirror({ volume, backend }: IoctlHandle, number: number, body: Buffer, events: IoctlEvents): void {
+  const { intents } = backend;
+  if (intents === undefined) events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
+  else events.done(mirrorIoctl(intents, number, body));
+}
+
+function sums(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
+  const { volume, backend, sizeBytes } = open;
+  if (volume.replica === undefined) return events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
+  const request = decodeMirrorSumsRequest(body, 0, body.length);
+  if ((request.lba + request.sectors) * SECTOR_BYTES > sizeBytes) return refuse(events, STATUS.PAST_END);
+  if (open.sumsUnderWay >= SUMS_PER_HANDLE_MAX)
+    return events.refused(
+      STATUS.OUT_OF_MEMORY,
+      `Volume ${volume.name} has ${SUMS_PER_HANDLE_MAX} requests for sums under way: ask again later`,
+    );
+  open.sumsUnderWay++;
+  open.inFlight.begin();
+  mirrorSums(backend, request, (status, answer) => {
+    if (status === STATUS.OK) events.done(answer);
+    else refuse(events, events.outcome(status));
+    open.sumsUnderWay--;
+    open.inFlight.end();
+  });
+}
+
+function refuse(events: IoctlEvents, status: Status): void {
+  events.refused(status, statusEntry(status).sentence);
+}
+
+function identify({ volume, backend, readonly, sizeBytes }: IoctlHandle): Buffer {
+  const { canDiscard, canExtents } = backend.capabilities;
+  return encodeIdentifyAnswer({
+    name: volume.name,
+    id: volume.id,
+    type: volume.type,
+    sizeBytes,
+    blockSizeBytes: volume.blockSizeBytes,
+    readonly,
+    canDiscard,
+    canExtents,
+  });
+}
+
+function extents(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
+  const { backend, sizeBytes } = open;
+  const request = decodeExtentsRequest(body, 0, body.length);
+  const positionBytes = request.lba * SECTOR_BYTES;
+  if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > sizeBytes) {
+    refuse(events, STATUS.PAST_END);
+    return;
+  }
+  open.inFlight.begin();
+  const ended: ExtentsDone = (status, pairs) => {
+    if (status === STATUS.OK) events.done(encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) }));
+    else refuse(events, events.outcome(status));
+    open.inFlight.end();
+  };
+  try {
+    backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
+  } catch (error) {
+    // Count the request as ended, because closing the handle would otherwise wait for the request forever.
+    open.inFlight.end();
+    throw error;
+  }
+}

@@ -1,0 +1,21 @@
+// Answers the IOCTLs about the intent map of a replica of a mirror.
+// Invariant: a handle that is no replica has no map.
+
+import { MIRROR_MAP_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
+import { decodeMirrorClearRequest, decodeMirrorMapRequest, encodeMirrorMapAnswer } from '@rsio/protocol/wire/mirror/codec';
+import { IOCTL } from '@rsio/protocol/wire/messages';
+import type { IntentView } from '../storage/io/backend.ts';
+
+export function isMirrorIoctl(number: number): boolean {
+  return number === IOCTL.MIRROR_MAP || number === IOCTL.MIRROR_CLEAR;
+}
+
+/** Returns the body of the answer; null: it has none. Throws E_PROTOCOL if the request is not well formed. */
+export function mirrorIoctl(intents: IntentView, number: number, body: Buffer): Buffer | null {
+  if (number === IOCTL.MIRROR_CLEAR) {
+    intents.clear(decodeMirrorClearRequest(body, 0, body.length).ranges);
+    return null;
+  }
+  const { first } = decodeMirrorMapRequest(body, 0, body.length);
+  return encodeMirrorMapAnswer({ regions: intents.regions, first, bits: intents.read(first, MIRROR_MAP_PART_MAX_BYTES) });
+}

@@ -1,0 +1,51 @@
+// Answers MIRROR_SUMS: checksums of a range of a replica, with which a client compares the replicas of a mirror. Invariants: in each turn of the
+// event loop, the process computes the sum of one piece at most, over all volumes, so that sums delay nothing else; a handle has few of these
+// requests under way.
+
+import { createHash } from 'node:crypto';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
+import { encodeMirrorSumsAnswer } from '@rsio/protocol/wire/mirror/codec';
+import type { MirrorSumsRequest } from '@rsio/protocol/wire/mirror/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { type Backend, WOULD_WAIT } from '../storage/io/backend.ts';
+
+/** What still has to be done, one piece in each turn of the event loop. At most SUMS_PER_HANDLE_MAX for each handle of the process. */
+const turns: (() => void)[] = [];
+
+function inTurn(work: () => void): void {
+  turns.push(work);
+  if (turns.length === 1) setImmediate(takeTurn);
+}
+
+function takeTurn(): void {
+  // It stays in the list until it has ended, so that what it adds schedules nothing.
+  turns[0]?.();
+  turns.shift();
+  if (turns.length > 0) setImmediate(takeTurn);
+}
+
+/** `body`: null unless the status is OK. */
+export type SumsDone = (status: Status, body: Buffer | null) => void;
+
+/** The range must be within the volume. `done` is called once, and never before this function has returned. */
+export function mirrorSums(backend: Backend, { lba, sectors, pieceSectors }: MirrorSumsRequest, done: SumsDone): void {
+  const pieceBytes = pieceSectors * SECTOR_BYTES;
+  const endBytes = (lba + sectors) * SECTOR_BYTES;
+  const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, sectors * SECTOR_BYTES));
+  const sums: Buffer[] = [];
+  const next = (): void => {
+    const positionBytes = lba * SECTOR_BYTES + sums.length * pieceBytes;
+    if (positionBytes >= endBytes) return done(STATUS.OK, encodeMirrorSumsAnswer({ sums: Buffer.concat(sums) }));
+    const lengthBytes = Math.min(pieceBytes, endBytes - positionBytes);
+    const status = backend.tryRead(buffer, 0, lengthBytes, positionBytes);
+    if (status === WOULD_WAIT) backend.read(buffer, 0, lengthBytes, positionBytes, (later) => inTurn(() => summed(later, lengthBytes)));
+    else summed(status, lengthBytes);
+  };
+  const summed = (status: Status, lengthBytes: number): void => {
+    if (status !== STATUS.OK) return done(status, null);
+    sums.push(createHash('sha256').update(buffer.subarray(0, lengthBytes)).digest().subarray(0, MIRROR_SUM_BYTES));
+    inTurn(next);
+  };
+  inTurn(next);
+}

@@ -1,0 +1,106 @@
+// Tells from the extents of two files that were one which ranges have changed: those that do not have the same physical address at the same
+// offset. Pure. Invariant: what is not certainly unchanged is changed. A range is unchanged if both files read as zeros there, or if both share
+// the same block, which the file system says of both.
+
+import type { MappedExtent } from '../../pools/disk/data-file.ts';
+
+/** Extents of a file in the order of their offsets. What no extent covers is a hole. */
+export type FileMap = readonly MappedExtent[];
+
+const LAST = 0x1;
+const UNWRITTEN = 0x800;
+const SHARED = 0x2000;
+/** An extent with any other flag is not where it says, or not only: not yet allocated, compressed, encrypted, within metadata. */
+const PLAIN_FLAGS = LAST | UNWRITTEN | SHARED;
+
+/** Pairs in one flat list: length in bytes, then 1 if the range has changed and 0 if not. Two neighbours never have the same state. */
+export type ChangedPairs = number[];
+
+export const CHANGED = 1;
+export const UNCHANGED = 0;
+
+/** What a file has up to `endBytes`: `zero`, a shared block at `shift` from its offset, or something of its own. */
+interface Piece {
+  endBytes: number;
+  kind: 'zero' | 'shared' | 'own';
+  /** Physical address less the offset. */
+  shift: number;
+}
+
+/** Compares the files from `fromBytes` to `toBytes`. */
+export function changedPairs(before: FileMap, after: FileMap, fromBytes: number, toBytes: number): ChangedPairs {
+  const pairs: ChangedPairs = [];
+  const [old, now] = [new FileWalk(before), new FileWalk(after)];
+  for (let position = fromBytes; position < toBytes; ) {
+    const [a, b] = [old.at(position), now.at(position)];
+    const end = Math.min(a.endBytes, b.endBytes, toBytes);
+    const isSame = (a.kind === 'zero' && b.kind === 'zero') || (a.kind === 'shared' && b.kind === 'shared' && a.shift === b.shift);
+    addPair(pairs, end - position, isSame ? UNCHANGED : CHANGED);
+    position = end;
+  }
+  return pairs;
+}
+
+export function addPair(pairs: ChangedPairs, lengthBytes: number, state: number): void {
+  if (pairs.at(-1) === state) pairs[pairs.length - 2] = pairs[pairs.length - 2]! + lengthBytes;
+  else pairs.push(lengthBytes, state);
+}
+
+/**
+ * Makes pairs of sectors of pairs of bytes. The file begins at a sector, and ends at one or before. A sector with any changed byte has changed.
+ */
+export function inSectors(pairs: ChangedPairs, sectorBytes: number): ChangedPairs {
+  const sectors: ChangedPairs = [];
+  let [end, done] = [0, 0];
+  for (let index = 0; index < pairs.length; index += 2) {
+    end += pairs[index]!;
+    const isChanged = pairs[index + 1] === CHANGED;
+    const upTo = isChanged ? Math.ceil(end / sectorBytes) : Math.floor(end / sectorBytes);
+    if (upTo > done) addPair(sectors, upTo - done, isChanged ? CHANGED : UNCHANGED);
+    done = Math.max(done, upTo);
+  }
+  return sectors;
+}
+
+/** Walks through a file from lower to higher offsets. */
+class FileWalk {
+  private readonly map: FileMap;
+  private index = 0;
+  private readonly piece: Piece = { endBytes: 0, kind: 'zero', shift: 0 };
+
+  constructor(map: FileMap) {
+    this.map = map;
+  }
+
+  /** Returns what the file has at the position, and up to where. The object is used again. */
+  at(position: number): Piece {
+    const { map, piece } = this;
+    while (this.index < map.length && endOf(map[this.index]!) <= position) this.index++;
+    const extent = map[this.index];
+    if (extent === undefined || extent.offsetBytes > position) {
+      piece.kind = 'zero';
+      piece.endBytes = extent?.offsetBytes ?? Number.POSITIVE_INFINITY;
+      return piece;
+    }
+    const { offsetBytes, physicalBytes, flags } = extent;
+    const next = map[this.index + 1];
+    piece.endBytes = endOf(extent);
+    piece.shift = physicalBytes - offsetBytes;
+    piece.kind = kindOf(extent);
+    // Extents that overlap say two things of one range.
+    if (next !== undefined && next.offsetBytes < piece.endBytes) piece.kind = 'own';
+    if ((flags & ~PLAIN_FLAGS) !== 0) piece.kind = 'own';
+    return piece;
+  }
+}
+
+function endOf({ offsetBytes, lengthBytes }: MappedExtent): number {
+  return offsetBytes + lengthBytes;
+}
+
+function kindOf({ physicalBytes, flags }: MappedExtent): Piece['kind'] {
+  if ((flags & UNWRITTEN) !== 0) return 'zero';
+  // Address 0 stands for none, and larger numbers than these are not exact.
+  const isPlace = physicalBytes > 0 && Number.isSafeInteger(physicalBytes);
+  return (flags & SHARED) !== 0 && isPlace ? 'shared' : 'own';
+}

@@ -1,0 +1,147 @@
+// Compares a snapshot with a later snapshot of its volume, or with the volume as it is now: in steps, so that no answer is large and no pool is
+// busy for long. Invariants: what was written to the volume before the comparison began is compared; a file is compared only if it still is that
+// of the snapshot when it has been opened.
+
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
+import { addPair, CHANGED, type ChangedPairs, changedPairs } from './changed-ranges.ts';
+import { COMPARISON_MAX_MS, EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from './limits.ts';
+import { PoolTurns } from './turns.ts';
+
+/** A file with a state of the volume. */
+export interface ComparedFile {
+  readonly path: string;
+  /** True if clients may be writing to it. */
+  readonly isWritten: boolean;
+  /** Throws if the file is no longer that of the snapshot or volume. */
+  check(): void;
+}
+
+export interface Comparison {
+  /** Name of the pool. */
+  readonly pool: string;
+  /** Null: nothing is there yet, which reads as zeros. */
+  readonly before: ComparedFile | null;
+  readonly after: ComparedFile;
+  readonly fromBytes: number;
+  readonly toBytes: number;
+  /** Most pairs that the answer may have. */
+  readonly pairsMax: number;
+}
+
+export interface Compared {
+  readonly pairs: ChangedPairs;
+  /** The answer covers the range up to here: all that was asked for, or less. */
+  readonly endBytes: number;
+}
+
+export class Comparisons {
+  private readonly ranges: RangeCalls | null;
+  private readonly turns: PoolTurns;
+  private readonly clock: Clock;
+
+  /** `ranges`: null if this machine cannot tell the extents of files. */
+  constructor(clock: Clock, ranges: RangeCalls | null) {
+    this.clock = clock;
+    this.ranges = ranges;
+    this.turns = new PoolTurns(clock);
+  }
+
+  /** Throws E_NO_REFLINK if the file system cannot tell, E_BUSY if it takes too long, and what `check` throws. */
+  async compare(comparison: Comparison): Promise<Compared> {
+    const { ranges } = this;
+    if (ranges === null)
+      throw new RsError('E_NO_REFLINK', 'This server cannot tell what has changed: it needs x86-64 or arm64, and the package koffi');
+    return this.within(
+      this.turns.run([comparison.pool], () => compareFiles(ranges, comparison)),
+      comparison.pool,
+    );
+  }
+
+  private within<T>(work: Promise<T>, pool: string): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.after(COMPARISON_MAX_MS, () =>
+        reject(
+          new RsError('E_BUSY', `Pool ${pool} did not say within ${COMPARISON_MAX_MS / 1000} s what has changed: try again later`, {
+            pool,
+          }),
+        ),
+      );
+      work.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+}
+
+async function compareFiles(ranges: RangeCalls, comparison: Comparison): Promise<Compared> {
+  const { before, after } = comparison;
+  const opened: FileHandle[] = [];
+  try {
+    const openOne = async (file: ComparedFile): Promise<FileHandle> => {
+      const handle = await opens(file);
+      opened.push(handle);
+      file.check();
+      return handle;
+    };
+    const old = before === null ? null : await openOne(before);
+    const now = await openOne(after);
+    // Blocks that are written to, but not written back, are still shared in the eyes of the file system.
+    if (after.isWritten) await now.datasync();
+    return await compareOpen(ranges, [old?.fd ?? null, now.fd], comparison);
+  } finally {
+    for (const handle of opened) await handle.close();
+  }
+}
+
+async function opens(file: ComparedFile): Promise<FileHandle> {
+  const { path } = file;
+  try {
+    return await open(path, 'r');
+  } catch (thrown) {
+    file.check();
+    throw new RsError('E_VOLUME', `${path} cannot be opened (${errnoName(thrown) ?? '?'}): check the pool`, { path }, thrown);
+  }
+}
+
+async function compareOpen(
+  ranges: RangeCalls,
+  [before, after]: readonly [number | null, number],
+  { fromBytes, toBytes, pairsMax, pool }: Comparison,
+): Promise<Compared> {
+  const pairs: ChangedPairs = [];
+  let position = fromBytes;
+  for (let reads = 0; position < toBytes && reads < EXTENT_READS_PER_ANSWER_MAX && pairs.length < 2 * pairsMax; reads++) {
+    const [old, now] = [await extentsOf(ranges, before, position, toBytes, pool), await extentsOf(ranges, after, position, toBytes, pool)];
+    const end = Math.min(old.endBytes, now.endBytes);
+    // A file system that returns nothing new does not say what is there.
+    const known = end > position ? changedPairs(old.extents, now.extents, position, end) : [toBytes - position, CHANGED];
+    for (let index = 0; index < known.length; index += 2) addPair(pairs, known[index]!, known[index + 1]!);
+    position = end > position ? end : toBytes;
+  }
+  const kept = pairs.slice(0, 2 * pairsMax);
+  const endBytes = kept.reduce((sum, value, index) => (index % 2 === 0 ? sum + value : sum), fromBytes);
+  return { pairs: kept, endBytes };
+}
+
+/** Returns extents, and up to where they tell everything. */
+async function extentsOf(
+  ranges: RangeCalls,
+  descriptor: number | null,
+  fromBytes: number,
+  toBytes: number,
+  pool: string,
+): Promise<{ readonly extents: readonly MappedExtent[]; readonly endBytes: number }> {
+  if (descriptor === null) return { extents: [], endBytes: toBytes };
+  let extents: readonly MappedExtent[];
+  try {
+    extents = await ranges.mapExtents(descriptor, fromBytes, toBytes - fromBytes, EXTENTS_READ_MAX);
+  } catch (thrown) {
+    const errno = errnoName(thrown);
+    if (errno !== 'EOPNOTSUPP' && errno !== 'ENOTSUP' && errno !== 'ENOTTY') throw thrown;
+    throw new RsError('E_NO_REFLINK', `The file system of pool ${pool} cannot tell what has changed: use XFS or btrfs`, { pool }, thrown);
+  }
+  const last = extents.at(-1);
+  const isAll = extents.length < EXTENTS_READ_MAX || last === undefined;
+  return { extents, endBytes: isAll ? toBytes : Math.min(toBytes, last.offsetBytes + last.lengthBytes) };
+}

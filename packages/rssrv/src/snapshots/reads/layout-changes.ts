@@ -1,0 +1,53 @@
+// Puts what has changed in the files of a volume together to what has changed in the volume. Pure. Invariants: the result has no gaps, and ends
+// where the pairs of one of the files end; a byte of the volume has changed if it has in its file.
+
+import type { LayoutMap } from '../../storage/files/layout-map.ts';
+import { addPair, CHANGED, type ChangedPairs, UNCHANGED } from './changed-ranges.ts';
+import { STRIPE_CHUNKS_PER_ANSWER_MAX } from './limits.ts';
+
+/** The range of the volume that one answer covers at most, because it is put together chunk by chunk. */
+export function answeredEnd({ chunkBytes }: Pick<LayoutMap, 'chunkBytes'>, fromBytes: number, toBytes: number): number {
+  return chunkBytes === null ? toBytes : Math.min(toBytes, fromBytes + STRIPE_CHUNKS_PER_ANSWER_MAX * chunkBytes);
+}
+
+/** `found`: for each file, pairs that begin where the range begins in the file. A file outside the range has none. */
+export function mergedChanges(map: LayoutMap, fromBytes: number, toBytes: number, found: readonly ChangedPairs[]): ChangedPairs {
+  const lists = found.map((pairs) => new PairReader(pairs));
+  const merged: ChangedPairs = [];
+  for (let position = fromBytes; position < toBytes; ) {
+    map.seek(position);
+    const list = lists[map.part];
+    const runEnd = Math.min(position + map.runBytes, toBytes);
+    while (position < runEnd) {
+      const taken = list?.take(runEnd - position) ?? 0;
+      if (taken === 0) return merged;
+      addPair(merged, taken, list?.isChanged === false ? UNCHANGED : CHANGED);
+      position += taken;
+    }
+  }
+  return merged;
+}
+
+class PairReader {
+  isChanged = false;
+  private readonly pairs: ChangedPairs;
+  private next = 0;
+  private leftBytes = 0;
+
+  constructor(pairs: ChangedPairs) {
+    this.pairs = pairs;
+  }
+
+  /** Takes at most this many bytes of one state. Returns their number; 0 at the end of the list. */
+  take(bytes: number): number {
+    while (this.leftBytes === 0) {
+      if (this.next >= this.pairs.length) return 0;
+      this.leftBytes = this.pairs[this.next] ?? 0;
+      this.isChanged = this.pairs[this.next + 1] === CHANGED;
+      this.next += 2;
+    }
+    const taken = Math.min(bytes, this.leftBytes);
+    this.leftBytes -= taken;
+    return taken;
+  }
+}

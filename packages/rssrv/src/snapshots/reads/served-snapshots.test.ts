@@ -1,0 +1,67 @@
+// Which snapshots a client can open by name, which one an id means, and that no snapshot is removed while a client has it open or is opening
+// it. The pool is a real one with descriptions of snapshots; sessions are not there.
+
+import { expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { volumeConfigsOf } from '../../pools/pool-volume.ts';
+import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import { NO_SNAPSHOTS } from '../../pools/snapshots/snapshot-scan.ts';
+import { DB, directory, usePoolDirectory } from '../../testing/pool-directory.ts';
+import { SNAPSHOT_HOLDER, snapshotScene } from '../../testing/snapshot-scene.ts';
+
+usePoolDirectory();
+
+test('a snapshot is served to the clients of its volume, read-only and shared, under an id of its own', async () => {
+  const { snapshots, records, manifest, unserve } = await snapshotScene(directory, ['monday', 'tuesday'], ['big-2']);
+  const [monday] = records;
+  const found = snapshots.find('big-2', { name: 'db@monday', universe: 0 });
+  expect(found).toMatchObject({
+    name: 'db@monday',
+    id: monday!.id,
+    readonly: true,
+    shared: true,
+    clients: ['big-2'],
+    snapshotOf: manifest.id,
+    path: expect.stringMatching(/snapshots\/monday\.data$/),
+  });
+  expect(snapshots.byId(monday!.id)).toEqual(found);
+  expect([snapshots.has(monday!.id), snapshots.has(manifest.id), snapshots.byId(manifest.id)]).toEqual([true, false, null]);
+  for (const [node, name, universe] of [
+    ['venus', 'db@monday', 0],
+    ['big-2', 'db@sunday', 0],
+    ['big-2', 'db@monday', 1],
+    ['big-2', 'db', 0],
+    ['big-2', 'other@monday', 0],
+  ] as const)
+    expect(snapshots.find(node, { name, universe })).toBeNull();
+  expect(snapshots.whyMissing('big-2', { name: 'db@sunday', universe: 0 })).toBe('Volume db has no snapshot sunday');
+  expect(snapshots.whyMissing('venus', { name: 'db@sunday', universe: 0 })).toBeNull();
+  unserve();
+  expect([snapshots.find('big-2', { name: 'db@monday', universe: 0 }), snapshots.byId(monday!.id)]).toEqual([null, null]);
+});
+
+test('a snapshot that a client has or is opening is not removed, and one that is being removed is not opened', async () => {
+  const { snapshots, records, held, opening, manifest, pools } = await snapshotScene(directory, ['monday', 'tuesday']);
+  const [config] = volumeConfigsOf(pools.pools.states);
+  const [monday, tuesday] = records;
+  const remove = (one: SnapshotRecord): Promise<unknown> =>
+    snapshots.whileUnread(one, `db@${one.name}`, async () => snapshots.find('big-2', { name: `db@${one.name}`, universe: 0 }));
+  held.add(monday!.id);
+  await expect(remove(monday!)).rejects.toMatchObject({
+    code: 'E_HELD',
+    message: expect.stringMatching(/Snapshot db@monday is in use.*node big-2 at 127\.45\.0\.2.*rsconfig -d db@monday/),
+  });
+  expect(snapshots.readersOf(config!)).toEqual([{ ...SNAPSHOT_HOLDER, snapshot: 'db@monday' }]);
+  expect([snapshots.readerCount(monday!.id), snapshots.readerCount(tuesday!.id)]).toEqual([1, 0]);
+  expect(await remove(tuesday!)).toBeNull();
+  opening.push({ ...SNAPSHOT_HOLDER, id: tuesday!.id });
+  await expect(remove(tuesday!)).rejects.toMatchObject({ code: 'E_HELD' });
+  expect(snapshots.readersOf(config!)).toHaveLength(2);
+  held.clear();
+  opening.length = 0;
+  await expect(snapshots.whileUnread(monday!, 'db@monday', () => Promise.reject(new Error('disk')))).rejects.toThrow('disk');
+  expect(snapshots.find('big-2', { name: 'db@monday', universe: 0 })).not.toBeNull();
+  pools.pools.putSnapshots('fast', manifest.id, () => NO_SNAPSHOTS);
+  expect(snapshots.find('big-2', { name: 'db@monday', universe: 0 })).toBeNull();
+  await expect(pools.verbs.remove(DB, LOCAL_ASKER, null)).resolves.toBeDefined();
+});

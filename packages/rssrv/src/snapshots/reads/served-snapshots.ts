@@ -1,0 +1,210 @@
+// Serves the snapshots of the volumes of pools to clients that open them by name: read-only, shared, each with an id of its own, to the clients
+// of its volume. A list does not have them. Invariants: a snapshot is found exactly as long as its volume is in the configuration in force and
+// the pool has it; a snapshot that a client has open, or is opening, is not removed (N2), and none is opened while it is being removed.
+
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { servedNameParts, snapshotName } from '@rsio/common/lib/volume-name';
+import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
+import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';
+import type { PoolState } from '../../pools/catalogue.ts';
+import { otherParts, partSizes } from '../../pools/disk/manifest.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { filesOf, isReadable, snapshotPaths, type SnapshotRecord, unprovenText } from '../../pools/snapshots/snapshot-record.ts';
+import { readersRefusal, type SnapshotReader } from '../../volumes/volume-plan.ts';
+
+export interface ServedSnapshotsPorts {
+  pools(): readonly PoolState[];
+  /** All volumes of the configuration in force. */
+  volumes(): readonly ServerVolumeConfig[];
+  /** Clients that hold the snapshot with this id. */
+  holdersOf(id: string): readonly Holder[];
+  /** The OPENs in progress of all sessions. */
+  opening(): readonly OpenInProgress[];
+}
+
+/** `id`: of a volume or a snapshot. */
+interface OpenInProgress extends Holder {
+  readonly id: string;
+}
+
+export interface SnapshotPlace {
+  readonly record: SnapshotRecord;
+  /** In the order of its layout. */
+  readonly files: readonly SnapshotFile[];
+}
+
+export interface SnapshotFile {
+  /** Name of the pool, and its id. */
+  readonly pool: string;
+  readonly poolId: string;
+  /** Null if the pool does not have it, or is not open. */
+  readonly path: string | null;
+  readonly sizeBytes: number;
+}
+
+interface FoundRecord {
+  readonly volumeId: string;
+  readonly record: SnapshotRecord;
+}
+
+export class ServedSnapshots {
+  private readonly ports: ServedSnapshotsPorts;
+  /** Ids of snapshots that are being removed. */
+  private readonly leaving = new Set<string>();
+  /** An index of each map of snapshots, which a pool replaces as a whole. */
+  private readonly indices = new WeakMap<PoolState['snapshots'], ReadonlyMap<string, FoundRecord>>();
+
+  constructor(ports: ServedSnapshotsPorts) {
+    this.ports = ports;
+  }
+
+  /** Returns the snapshot that an OPEN of this client means, or null. */
+  find(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): ServedVolume | null {
+    const { volume: volumeName, snapshot } = servedNameParts(name);
+    if (snapshot === null) return null;
+    const volume = this.volumeOf(node, volumeName, universe);
+    if (volume === null) return null;
+    for (const pool of this.ports.pools()) {
+      const record = this.listOf(pool, volume.id).find((one) => one.name === snapshot && isReadable(one));
+      if (record !== undefined && !this.leaving.has(record.id)) return this.served(pool, volume, record);
+    }
+    return null;
+  }
+
+  /** Returns the snapshot with this id, or null. */
+  byId(id: string): ServedVolume | null {
+    for (const pool of this.ports.pools()) {
+      const found = this.indexOf(pool).get(id);
+      const volume = found === undefined ? undefined : this.ports.volumes().find((one) => one.id === found.volumeId);
+      if (found !== undefined && volume !== undefined) return this.served(pool, volume, found.record);
+    }
+    return null;
+  }
+
+  /** Returns the description and the file of the snapshot with this id, or null. */
+  placeOf(id: string): SnapshotPlace | null {
+    for (const pool of this.ports.pools()) {
+      const found = this.indexOf(pool).get(id);
+      if (found !== undefined) return { record: found.record, files: this.filesOf(pool, found.record) };
+    }
+    return null;
+  }
+
+  /** True if this is the id of a snapshot. */
+  has(id: string): boolean {
+    return this.ports.pools().some((pool) => this.indexOf(pool).has(id));
+  }
+
+  /** Why an OPEN finds no snapshot of this volume; null if the client may not know of the volume. */
+  whyMissing(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): string | null {
+    const { volume, snapshot } = servedNameParts(name);
+    const found = this.volumeOf(node, volume, universe);
+    if (found === null) return null;
+    const record = this.recordsOf(found.id ?? '').find((one) => one.name === snapshot);
+    if (record !== undefined && !isReadable(record)) return unprovenText(name);
+    const lost = record === undefined ? undefined : this.placeOf(record.id)?.files.find(({ path }) => path === null);
+    if (lost !== undefined) return `Snapshot ${name} has a file in a pool that cannot be used now`;
+    return `Volume ${volume} has no snapshot ${snapshot ?? ''}`;
+  }
+
+  /** Clients that have a snapshot of the volume attached. */
+  readersOf({ id, name }: ServerVolumeConfig): SnapshotReader[] {
+    const records = id === null ? [] : this.recordsOf(id);
+    const opening = records.length === 0 ? [] : this.ports.opening();
+    return records.flatMap((record) => this.usersOf(record.id, opening, snapshotName(name, record.name)));
+  }
+
+  /** Number of clients that have a snapshot open, or are opening it. */
+  readerCount(id: string): number {
+    return this.usersOf(id, this.ports.opening(), '').length;
+  }
+
+  /** The snapshots of a volume in the order of their age, the oldest first. */
+  recordsOf(volumeId: string): readonly SnapshotRecord[] {
+    return this.ports.pools().flatMap((pool) => this.listOf(pool, volumeId));
+  }
+
+  /**
+   * Executes the removal of a snapshot that no client has open. Until it has ended, no client can open the snapshot. Throws E_HELD, naming
+   * the clients.
+   */
+  async whileUnread<T>({ id }: Pick<SnapshotRecord, 'id'>, name: string, work: () => Promise<T>): Promise<T> {
+    const users = this.usersOf(id, this.ports.opening(), name);
+    if (users.length > 0) throw new RsError('E_HELD', readersRefusal(`Snapshot ${name}`, users), { volume: name });
+    this.leaving.add(id);
+    try {
+      return await work();
+    } finally {
+      this.leaving.delete(id);
+    }
+  }
+
+  private usersOf(id: string, opening: readonly OpenInProgress[], snapshot: string): SnapshotReader[] {
+    const holders = this.ports.holdersOf(id);
+    const others = opening.filter((one) => one.id === id && !holders.some(({ node }) => node === one.node));
+    return [...holders, ...others].map(({ node, address, sinceMs }) => ({ node, address, sinceMs, snapshot }));
+  }
+
+  private volumeOf(node: string, name: string, universe: number): ServerVolumeConfig | null {
+    const volume = this.ports.volumes().find((one) => one.name === name && one.universe === universe);
+    return volume?.pool !== undefined && isFor(volume, node) ? volume : null;
+  }
+
+  private listOf(pool: PoolState, volumeId: string | null): readonly SnapshotRecord[] {
+    const isHere = pool.isOpen && volumeId !== null && pool.volumes.has(volumeId);
+    return isHere ? (pool.snapshots.get(volumeId)?.list ?? []) : [];
+  }
+
+  private indexOf({ snapshots, isOpen }: PoolState): ReadonlyMap<string, FoundRecord> {
+    if (!isOpen) return new Map();
+    let index = this.indices.get(snapshots);
+    if (index === undefined) {
+      const all = [...snapshots].flatMap(([volumeId, { list }]) => list.map((record) => [record.id, { volumeId, record }] as const));
+      index = new Map(all);
+      this.indices.set(snapshots, index);
+    }
+    return index;
+  }
+
+  /** Returns null if one of its files cannot be used. */
+  private served(pool: PoolState, { id, name, universe, clients }: ServerVolumeConfig, record: SnapshotRecord): ServedVolume | null {
+    const files = this.filesOf(pool, record);
+    const parts = files.flatMap(({ poolId, path, sizeBytes }) => (path === null ? [] : [{ poolId, path, sizeBytes }]));
+    if (parts.length < files.length) return null;
+    const { layout } = filesOf(record);
+    return {
+      ...(layout.kind === 'simple' ? {} : { layout: { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts } }),
+      name: snapshotName(name, record.name),
+      universe,
+      id: record.id,
+      type: 'file',
+      path: files[0]?.path ?? null,
+      sizeBytes: record.sizeBytes,
+      blockSizeBytes: record.blockSizeBytes,
+      readonly: true,
+      shared: true,
+      takeOver: null,
+      takeOverForce: false,
+      clients,
+      snapshotOf: id ?? record.volumeId,
+    };
+  }
+
+  private filesOf(home: PoolState, record: SnapshotRecord): SnapshotFile[] {
+    const { layout, sizeBytes } = filesOf(record);
+    const first = { pool: home.name, poolId: home.identity?.id ?? '', path: fileOf(home, record) };
+    const [firstBytes = 0] = partSizes({ layout, sizeBytes });
+    const others = otherParts({ layout }).map(({ poolId, fileId, sizeBytes: partBytes }): SnapshotFile => {
+      const pool = this.ports.pools().find((one) => one.isOpen && one.identity?.id === poolId);
+      const isThere = pool?.parts.get(fileId)?.record.snapshotId === record.id;
+      const path = pool === undefined || !isThere ? null : poolPaths.data(poolPaths.part(pool.path, fileId));
+      return { pool: pool?.name ?? `pool id ${poolId}`, poolId, path, sizeBytes: partBytes };
+    });
+    return [{ ...first, sizeBytes: firstBytes }, ...others];
+  }
+}
+
+function fileOf(pool: PoolState, { volumeId, name }: SnapshotRecord): string {
+  return snapshotPaths.data(poolPaths.volume(pool.path, volumeId), name);
+}

@@ -1,0 +1,80 @@
+// What a server process asks the listener about a snapshot that a client has open, and the ioctls of the client that lead to it. The listener
+// knows the pool; see snapshot-answers.ts. Invariant: every ioctl is answered, also if the listener has ended.
+
+import { toRsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import {
+  decodeChangesRequest,
+  decodeSnapshotsRequest,
+  encodeExtentsAnswer,
+  encodeSnapshotsAnswer,
+} from '@rsio/protocol/wire/message-codec';
+import { IOCTL, type SnapshotsAnswer } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+
+/** `snapshotId`: of the open snapshot. */
+export type SnapshotAsk =
+  | { readonly what: 'older-snapshots'; readonly snapshotId: string; readonly after: string | null }
+  | { readonly what: 'changes'; readonly snapshotId: string; readonly since: string; readonly fromBytes: number; readonly toBytes: number };
+
+/** The third one says why there is no answer. `changes`: pairs of sectors and state. */
+export type SnapshotReply =
+  | SnapshotsAnswer
+  | { readonly changes: readonly number[] }
+  | { readonly snapshotCode: string; readonly sentence: string };
+
+export interface SnapshotPorts {
+  /** Asks the listener. Resolves with null if it has ended. */
+  askSnapshot(ask: SnapshotAsk): Promise<SnapshotReply | null>;
+}
+
+interface Outcome {
+  readonly status: Status;
+  /** The body of the answer, or the sentence of a failure. */
+  readonly body: Buffer | string;
+}
+
+const STATUSES: Readonly<Record<string, Status>> = {
+  E_UNKNOWN_SNAPSHOT: STATUS.UNKNOWN_VOLUME,
+  E_NO_REFLINK: STATUS.UNSUPPORTED,
+  E_VOLUME: STATUS.VOLUME_UNAVAILABLE,
+};
+
+export function isSnapshotIoctl(number: number): boolean {
+  return number === IOCTL.SNAPSHOTS || number === IOCTL.CHANGES;
+}
+
+/** Answers an ioctl of an open volume or snapshot. Throws E_PROTOCOL if the request is not well formed. */
+export async function snapshotIoctl(
+  ports: SnapshotPorts,
+  open: { readonly volume: ServedVolume; readonly sizeBytes: number },
+  number: number,
+  body: Buffer,
+): Promise<Outcome> {
+  const ask = number === IOCTL.SNAPSHOTS ? askForOlder(open.volume, body) : askForChanges(open, body);
+  if (ask === null) return failure(STATUS.PAST_END);
+  if (open.volume.snapshotOf === undefined) return failure(STATUS.UNSUPPORTED, `${open.volume.name} is a volume, not a snapshot`);
+  const reply = await ports.askSnapshot(ask).catch((thrown: unknown) => ({ snapshotCode: '', sentence: toRsError(thrown).message }));
+  if (reply === null) return failure(STATUS.SHUTTING_DOWN);
+  if ('snapshotCode' in reply) return failure(STATUSES[reply.snapshotCode] ?? STATUS.IO_ERROR, reply.sentence);
+  return { status: STATUS.OK, body: 'changes' in reply ? encodeExtentsAnswer({ extents: reply.changes }) : encodeSnapshotsAnswer(reply) };
+}
+
+function failure(status: Status, sentence = statusEntry(status).sentence): Outcome {
+  return { status, body: sentence };
+}
+
+function askForOlder({ id }: ServedVolume, body: Buffer): SnapshotAsk {
+  return { what: 'older-snapshots', snapshotId: id, ...decodeSnapshotsRequest(body, 0, body.length) };
+}
+
+/** Returns null if the range goes past the end. */
+function askForChanges(
+  { volume, sizeBytes }: { readonly volume: ServedVolume; readonly sizeBytes: number },
+  body: Buffer,
+): SnapshotAsk | null {
+  const { since, lba, sectors } = decodeChangesRequest(body, 0, body.length);
+  const [fromBytes, toBytes] = [lba * SECTOR_BYTES, (lba + sectors) * SECTOR_BYTES];
+  return toBytes > sizeBytes ? null : { what: 'changes', snapshotId: volume.id, since, fromBytes, toBytes };
+}

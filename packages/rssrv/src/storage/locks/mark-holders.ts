@@ -1,0 +1,71 @@
+// Finds the server processes that have marked files (helpers/ranges.pl), so that an error can name them. The kernel does not tell who holds a
+// mark, but the descriptors of the range helpers in /proc do, and those of server processes whose helper has ended. Invariant: nothing here
+// touches the file systems of the files, because they may not answer. A process of another machine or of a user whom this one may not inspect
+// stays unknown.
+
+import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
+import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
+import { deviceName } from '../files/block-device.ts';
+import { MARK_HOLDER_LOOKS_MAX } from '../../machine/limits.ts';
+
+/** Process name of the range helper, which marks the files of its server process. */
+const HELPER_NAME = 'perl';
+/** Beginning of the name of a server process (worker.ts). */
+const SERVER_NAME = 'rssrv';
+/** A mark among the locks in /proc/PID/fdinfo: the device in hexadecimal and the inode, and the position of the marked byte. */
+const MARK = /^lock:.* OFDLCK .* READ .* ([0-9a-f]+):([0-9a-f]+):(\d+) 4611686018427387904 4611686018427387904$/gm;
+
+/** Returns the name of a file under which `markHolders` finds it. */
+export function markName({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): string {
+  return `${deviceName(dev)}:${ino}`;
+}
+
+/** Returns the pid of the server process for each of these files that a process on this machine has marked. `names`: see `markName`. */
+export function markHolders(names: ReadonlySet<string>): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  let looks = 0;
+  for (const { pid, holder } of names.size === 0 ? [] : candidates()) {
+    for (const file of descriptorsOf(pid)) {
+      if (found.size === names.size || ++looks > MARK_HOLDER_LOOKS_MAX) return found;
+      for (const [, major = '', minor = '', inode = ''] of textOf(file).matchAll(MARK)) {
+        const name = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`;
+        if (names.has(name)) found.set(name, holder);
+      }
+    }
+  }
+  return found;
+}
+
+/** Helpers first, because a listener may have thousands of descriptors. A server process is the leader of the session of its helper. */
+function candidates(): { readonly pid: number; readonly holder: number }[] {
+  const all = processesNamed((name) => name === HELPER_NAME || name.startsWith(SERVER_NAME)).filter(({ pid }) => pid !== process.pid);
+  const isHelper = ({ name }: { readonly name: string }): boolean => name === HELPER_NAME;
+  const helpers = all.filter(isHelper).map(({ pid, session }) => ({ pid, holder: startTicksOf(session) === undefined ? pid : session }));
+  return [...helpers, ...all.filter((one) => !isHelper(one)).map(({ pid }) => ({ pid, holder: pid }))];
+}
+
+/** Returns files with what the kernel knows of each descriptor. If the first thread of a process has ended, another one has them. */
+function descriptorsOf(pid: number): string[] {
+  for (const thread of namesIn(`/proc/${pid}/task`)) {
+    const folder = `/proc/${pid}/task/${thread}/fdinfo`;
+    const descriptors = namesIn(folder);
+    if (descriptors.length > 0) return descriptors.map((descriptor) => `${folder}/${descriptor}`);
+  }
+  return [];
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}

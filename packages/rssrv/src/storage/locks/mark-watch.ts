@@ -1,0 +1,97 @@
+// Watches files that a server process of another listener has open, so that their volumes are served as soon as that process has ended. Without
+// it, an administrator would have to reload after each kill. Invariants: it looks only while volumes wait, and at each pool for at most one
+// part in MARK_LOOK_REST of the time; a pool that does not answer holds up no other; nothing is changed here: the owner opens the volumes,
+// and looks again before it serves them.
+
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
+import type { takeLocks } from './file-locks.ts';
+
+/** A volume that is not served, and its files. */
+export interface MarkedVolume {
+  readonly key: string;
+  /** Name of its pool; null for a section. */
+  readonly pool: string | null;
+  readonly files: readonly string[];
+}
+
+export interface MarkWatchPorts {
+  readonly clock: Clock;
+  readonly takeLocks: typeof takeLocks;
+  /** Volumes that are not served because a server process has their files open. */
+  waiting(): readonly MarkedVolume[];
+  /** Called with the keys of volumes whose files no server process has open any more, or cannot be opened. Resolves when they were tried. */
+  freed(keys: ReadonlySet<string>): Promise<void>;
+}
+
+export class MarkWatch {
+  private readonly ports: MarkWatchPorts;
+  /** The next look at each pool; null while a look is in progress. */
+  private readonly looks = new Map<string | null, Timer | null>();
+  private isStopped = false;
+
+  constructor(ports: MarkWatchPorts) {
+    this.ports = ports;
+  }
+
+  /** Call it when volumes may have begun or ceased to wait. */
+  follow(): void {
+    for (const { pool } of this.ports.waiting()) if (!this.looks.has(pool)) this.lookAfter(pool, MARK_LOOK_MS);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    for (const timer of this.looks.values()) timer?.cancel();
+    this.looks.clear();
+  }
+
+  private lookAfter(pool: string | null, restMs: number): void {
+    if (this.isStopped) return;
+    this.looks.set(
+      pool,
+      this.ports.clock.after(restMs, () => void this.look(pool)),
+    );
+  }
+
+  private waitingIn(pool: string | null): MarkedVolume[] {
+    return this.ports.waiting().filter((volume) => volume.pool === pool);
+  }
+
+  private async look(pool: string | null): Promise<void> {
+    this.looks.set(pool, null);
+    const { clock } = this.ports;
+    const fromMs = clock.monotonicMs();
+    const freed = await this.freedKeys(this.waitingIn(pool)).catch(() => new Set<string>());
+    const tookMs = clock.monotonicMs() - fromMs;
+    if (freed.size > 0 && !this.isStopped) await this.ports.freed(freed);
+    this.looks.delete(pool);
+    if (this.waitingIn(pool).length > 0) this.lookAfter(pool, Math.max(MARK_LOOK_MS, tookMs * MARK_LOOK_REST));
+  }
+
+  /** Throws if no helper can be started. */
+  private async freedKeys(volumes: readonly MarkedVolume[]): Promise<Set<string>> {
+    const all = volumes.flatMap(({ key, files }) => files.map((file) => ({ key, file })));
+    const freed = new Set(all.map(({ key }) => key));
+    for (let start = 0; start < all.length && !this.isStopped; start += LOCKS_PER_HELPER_MAX) {
+      const some = all.slice(start, start + LOCKS_PER_HELPER_MAX);
+      const busy = await this.busyFiles(some.map(({ file }) => file));
+      for (const { key, file } of some) if (busy.has(file)) freed.delete(key);
+    }
+    return freed;
+  }
+
+  /** Returns the files that are still open elsewhere, or of which that is not known. A file that cannot be opened is not among them. */
+  private async busyFiles(files: readonly string[]): Promise<ReadonlySet<string>> {
+    const handles: (FileHandle | null)[] = [];
+    try {
+      for (const file of files) handles.push(await open(file, constants.O_RDONLY).catch(() => null));
+      const opened = handles.flatMap((handle, index) => (handle === null ? [] : [{ handle, file: files[index]! }]));
+      const outcomes = await this.ports.takeLocks(opened.map(({ handle }) => ({ descriptor: handle.fd, shared: true, isLook: true })));
+      return new Set(opened.flatMap(({ file }, index) => (outcomes[index] === 'held' ? [] : [file])));
+    } finally {
+      for (const handle of handles) await handle?.close();
+    }
+  }
+}

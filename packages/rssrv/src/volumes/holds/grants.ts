@@ -1,0 +1,29 @@
+// A client that asks for a volume, and what it is granted. holds.ts decides, so that these types are here, below the sessions and the messages
+// that carry them. Invariant: a grant names the epoch of its volume, by which a later take-over revokes it.
+
+import type { Holder } from '@rsio/protocol/wire/messages';
+import type { Status } from '@rsio/protocol/wire/status';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+
+/** A client whose identity the listener has verified. */
+export interface ClientIdentity {
+  readonly node: string;
+  readonly instance: number;
+  readonly machine: string;
+  readonly boot: string;
+  /** Null for early client versions, which send no process id. */
+  readonly process: string | null;
+  readonly address: string;
+}
+
+export type Grant =
+  | {
+      readonly granted: true;
+      readonly volume: ServedVolume;
+      readonly readonly: boolean;
+      readonly identity: string;
+      readonly incarnation: string;
+      /** The volume's epoch at the time of this grant. */
+      readonly epoch: number;
+    }
+  | { readonly granted: false; readonly status: Status; readonly sentence: string; readonly holders: readonly Holder[] };

@@ -1,0 +1,288 @@
+// Decides which client may have a volume (docs/PROTOCOL.md H1 to H4). Computes the result of an OPEN, and the holds after each change.
+// Pure. holds.ts makes the holds durable. The caller must call `withOpening` only when no request under a lost hold is running. Invariants:
+// A volume that is not shared has either one writer or only readers. The epoch of a volume grows whenever a hold begins or ends. No two
+// holds have the same identity.
+
+import type { ClientRole } from '@rsio/common/config/schema/types';
+import { formatTime } from '@rsio/common/log/log-line';
+import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { ClientIdentity } from './grants.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+
+/** An instance of a node that requests a volume, and the address of the instance. */
+export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
+
+export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce'>;
+
+export interface Hold {
+  readonly node: string;
+  readonly machine: string;
+  readonly instance: number;
+  /**
+   * Id of the process that has the hold. The id is null in holds of early client versions and in old versions of the file; it then stands
+   * for any process of the instance.
+   */
+  readonly process: string | null;
+  readonly address: string;
+  readonly sinceMs: number;
+  readonly readonly: boolean;
+  /**
+   * The volume's epoch when this hold began. The epoch identifies the hold. The epoch is 0 for readers from the first version of the file,
+   * in which a reader's identity contained no epoch.
+   */
+  readonly epoch: number;
+  /**
+   * The last incarnation of the storage for which the holder has recovered all its writes. Holds from the first version of the file have
+   * null, which stands for the current incarnation.
+   */
+  readonly life: string | null;
+  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Left out of the holds of other volumes. */
+  readonly term?: number;
+}
+
+/** The most recent take-over of a volume. */
+export interface TakeOver {
+  readonly node: string;
+  readonly address: string;
+  readonly atMs: number;
+}
+
+export interface VolumeHolds {
+  /** Number of times that the volume's holds have changed. */
+  readonly epoch: number;
+  readonly holds: readonly Hold[];
+  readonly taken: TakeOver | null;
+  /** Present for a snapshot. The next start forgets a snapshot that no client holds, because servers make and remove many of them. */
+  readonly isSnapshot?: true;
+}
+
+export const NO_HOLDS: VolumeHolds = { epoch: 0, holds: [], taken: null };
+
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly status: Status;
+  readonly sentence: string;
+  readonly holders: readonly Holder[];
+}
+
+/**
+ * The decision to grant an OPEN. The new hold may begin only when no request from the losing clients is running and all their writes are
+ * durable.
+ */
+export interface Opening {
+  readonly kind: 'opening';
+  readonly client: Claimant;
+  /** True if the handle is read-only. */
+  readonly readonly: boolean;
+  /** True if the hold permits only reading. A writer that opens a second, read-only handle remains a writer. */
+  readonly isReader: boolean;
+  /** The holds of other nodes that this OPEN takes over. */
+  readonly losers: readonly Hold[];
+  /** The hold of another instance of the same node, which this OPEN replaces; null if there is none. */
+  readonly replaced: Hold | null;
+  /** True if the holder has nothing to recover. */
+  readonly isSettled: boolean;
+  /** True if the client resumes under the identity that earlier servers gave to all holds of a shared volume. It compares this with the answer. */
+  readonly isOldIdentity: boolean;
+  /** True if a client that loses its hold may have written to the volume, so that the volume must be synced first. */
+  readonly needsSync: boolean;
+  /** Number of the term under which a replica is opened; null for other volumes. */
+  readonly term: number | null;
+}
+
+/**
+ * Decides whether an OPEN is granted. `incarnation` is the current incarnation of the storage. `role`: the right of the client; null if the
+ * server's file has no section [rights], so that a forced take-over needs no right.
+ */
+export function decideOpen(
+  entry: VolumeHolds,
+  volume: HeldVolumeFacts,
+  client: Claimant,
+  request: OpenRequest,
+  incarnation: string,
+  role: ClientRole | null,
+): Opening | Refusal {
+  const own = entry.holds.find(({ node }) => node === client.node);
+  const isOwn = own !== undefined && isOf(own, client);
+  const isResuming = request.resume !== null;
+  if (isResuming && !(isOwn && mayResume(volume, own, request.resume))) return taken(entry, volume, client);
+  const readonly = request.readonly || volume.readonly;
+  const onlyReads = readonly && !(isOwn && !own.readonly);
+  const others = entry.holds.filter(({ node }) => node !== client.node);
+  const inTheWay = volume.shared ? [] : onlyReads ? others.filter((hold) => !hold.readonly) : others;
+  const mayTake = volume.takeOver === null || volume.takeOver.includes(client.node);
+  const take = isResuming || !mayTake ? TAKE.NO : request.take;
+  if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake);
+  const unsettled = inTheWay.find((hold) => isUnsettled(hold, incarnation));
+  const mayForce = volume.takeOverForce && (role === null || role === 'admin');
+  if (unsettled !== undefined && !(take === TAKE.FORCE && mayForce)) return notSettled(volume, unsettled, others, client, role);
+  const replaced = own === undefined || isOwn ? null : own;
+  const ending = replaced === null ? inTheWay : [...inTheWay, replaced];
+  return {
+    kind: 'opening',
+    client,
+    readonly,
+    isReader: onlyReads,
+    losers: inTheWay,
+    replaced,
+    isSettled: !isResuming,
+    isOldIdentity: volume.shared && request.resume === oldSharedIdentity(volume),
+    needsSync: ending.some((hold) => !hold.readonly),
+    term: request.mirror?.number ?? null,
+  };
+}
+
+/**
+ * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. `incarnation` must be read after the losers'
+ * grants have been revoked.
+ */
+export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
+  const { client, losers, isReader: onlyReads } = opening;
+  const { node, machine, instance, process, address } = client;
+  const epoch = entry.epoch + 1;
+  const own = entry.holds.find((hold) => isOf(hold, client));
+  const others = entry.holds.filter((hold) => hold.node !== node && !losers.some((loser) => isOf(hold, loser)));
+  const taken = losers.length > 0 ? { node, address, atMs: nowMs } : entry.taken;
+  if (own === undefined) {
+    const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life: incarnation };
+    const { term } = opening;
+    return { ...entry, epoch, holds: [...others, term === null ? hold : { ...hold, term }], taken };
+  }
+  const isSettled = opening.isSettled && own.life !== incarnation;
+  const isChanged = own.readonly !== onlyReads || losers.length > 0;
+  if (!isChanged && !isSettled) return entry;
+  const hold = {
+    ...own,
+    readonly: onlyReads,
+    // No other client has written since this hold began, so the hold keeps its identity.
+    epoch: isChanged && own.epoch === 0 ? epoch : own.epoch,
+    life: isSettled ? incarnation : own.life,
+  };
+  const staying = entry.holds.filter((one) => one === own || others.includes(one));
+  return { ...entry, epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
+}
+
+/** Returns true if the holder may have written, and has not yet recovered its writes in this incarnation of the storage. */
+export function isUnsettled({ readonly, life }: Hold, incarnation: string): boolean {
+  return !readonly && life !== null && life !== incarnation;
+}
+
+/** Returns the identity of the hold of the client that has opened the volume, and the epoch of the grant; null if the client has no hold. */
+export function grantFor(
+  entry: VolumeHolds,
+  volume: HeldVolumeFacts,
+  { client, isOldIdentity }: Pick<Opening, 'client' | 'isOldIdentity'>,
+): { readonly identity: string; readonly epoch: number } | null {
+  const own = entry.holds.find((hold) => isOf(hold, client));
+  if (own === undefined) return null;
+  return { identity: isOldIdentity ? oldSharedIdentity(volume) : identityOf(volume, own), epoch: entry.epoch };
+}
+
+/**
+ * Returns the holds after a client has closed the handles granted up to `epoch`. If the client's hold began after this epoch, the hold
+ * stays.
+ */
+export function withRelease(entry: VolumeHolds, client: Claimant, epoch: number): VolumeHolds {
+  const holds = entry.holds.filter((hold) => !isOf(hold, client) || hold.epoch > epoch);
+  return holds.length === entry.holds.length ? entry : { ...entry, epoch: entry.epoch + 1, holds };
+}
+
+/** Returns the holds after the client has recovered all its writes in the given incarnation, or null if the client has lost the hold. */
+export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number, incarnation: string): VolumeHolds | null {
+  const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
+  if (own === undefined) return null;
+  if (own.life === incarnation) return entry;
+  return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
+}
+
+/** What follows the id of the volume. */
+const HOLD_OF_IDENTITY = /\.(?:readonly|shared|(?:shared\.)?\d+)$/;
+
+/** Identifies the content of a volume and the hold on it (docs/PROTOCOL.md, Verifier). */
+export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
+  // Without the epoch, a client whose hold has ended could come back, and write what it has kept over what others have made of the volume.
+  if (shared) return `${id}.shared.${hold.epoch}`;
+  return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
+}
+
+/**
+ * Returns the volume that an OPEN means, or null. An OPEN that resumes means the volume that the client had, also if that has another name by
+ * now: the client must learn what has become of its hold.
+ */
+export function meantVolume<V extends { readonly id: string; readonly name: string; readonly universe: number }>(
+  served: readonly V[],
+  { name, universe, resume }: Pick<OpenRequest, 'name' | 'universe' | 'resume'>,
+): V | null {
+  const id = resume?.replace(HOLD_OF_IDENTITY, '');
+  return served.find((volume) => volume.id === id) ?? served.find((volume) => volume.name === name && volume.universe === universe) ?? null;
+}
+
+function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {
+  return `${id}.shared`;
+}
+
+/** True if this identity is that of the hold. A volume that has become shared is granted, so that its client sees that and waits. */
+function mayResume(volume: HeldVolumeFacts, own: Hold, identity: string | null): boolean {
+  if (identityOf(volume, own) === identity) return true;
+  return volume.shared && (identityOf({ ...volume, shared: false }, own) === identity || oldSharedIdentity(volume) === identity);
+}
+
+export function holdersOf(holds: readonly Hold[]): Holder[] {
+  return holds.map(({ node, address, sinceMs }) => ({ node, address, sinceMs }));
+}
+
+type Who = Pick<Hold, 'node' | 'machine' | 'instance' | 'process'>;
+
+/**
+ * Returns true if `client` is the instance that has the given hold. The instance number alone proves nothing, because copies of a machine
+ * have the same number.
+ */
+export function isOf(hold: Who, client: Who): boolean {
+  const isSameStart = hold.node === client.node && hold.machine === client.machine && hold.instance === client.instance;
+  return isSameStart && (hold.process === null || hold.process === client.process);
+}
+
+function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[], mayTake: boolean): Refusal {
+  const other = mayTake
+    ? `or rsconfig -a --take-over ${name}`
+    : "for take-over in the server's file does not permit this client to take it";
+  const sentence = `${heldBy(name, inTheWay[0])}: detach it there, ${other}`;
+  return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
+}
+
+/** Returns the refusal (H3) for a volume whose holder has not yet recovered all its writes. It names everything that a forced OPEN needs. */
+function notSettled(
+  { name, takeOverForce }: HeldVolumeFacts,
+  hold: Hold,
+  others: readonly Hold[],
+  { node }: Claimant,
+  role: ClientRole | null,
+): Refusal {
+  const steps = [
+    ...(takeOverForce ? [] : ["set take-over-force = yes in the server's file"]),
+    ...(role === null || role === 'admin' ? [] : [`give ${node} the right admin in [rights] of rssrvcfg (its right is ${role})`]),
+  ];
+  const sentence =
+    `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +
+    `wait until it has, or give those writes up: ${steps.map((step) => `${step}, then `).join('')}rsconfig -a --take-over --force ${name}`;
+  return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
+}
+
+function heldBy(name: string, hold: Hold | undefined): string {
+  return `Volume ${name} is held by ${hold?.node ?? '?'} at ${hold?.address ?? '?'} since ${hold === undefined ? '?' : formatTime(hold.sinceMs)}`;
+}
+
+/** Returns the refusal for a client that tries to resume a lost hold. */
+function taken(entry: VolumeHolds, { name }: HeldVolumeFacts, { node }: Claimant): Refusal {
+  const others = entry.holds.filter((hold) => hold.node !== node);
+  const by = entry.taken;
+  const [holder] = others;
+  const sentence =
+    by !== null && by.node !== node
+      ? `Volume ${name} was taken over by ${by.node} at ${by.address} on ${formatTime(by.atMs)}`
+      : holder !== undefined
+        ? heldBy(name, holder)
+        : `Volume ${name} is no longer held as it was opened: attach it again`;
+  return { kind: 'refused', status: STATUS.TAKEN, sentence, holders: holdersOf(others) };
+}

@@ -1,0 +1,208 @@
+// The file of the holds: at a start, holders that no message could name are refused; when it cannot be written, nothing counts that only this process
+// knows. Time belongs to the test.
+// The listener's tests decide which client may have what.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import { servedVolume } from '../../testing/backend-scene.ts';
+import { Holds } from './holds.ts';
+import { HOLD_CHANGES_WAITING_MAX } from './limits.ts';
+import { unhinderedPorts } from '../../testing/grant-ports.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+
+const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };
+
+const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+const OPEN = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null, mirror: null };
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-holders-'));
+});
+
+afterEach(() => removeFolder(folder));
+
+function holding(hold: object): Holds {
+  const file = join(folder, 'holders.json');
+  writeFileSync(file, JSON.stringify({ version: 1, content: { volumes: { id: { epoch: 1, holds: [hold] } }, instances: {} } }));
+  return new Holds(file, () => 0, QUIET);
+}
+
+test('a holder in the file is reported', async () => {
+  const holders = holding(HOLD);
+  await holders.load();
+  expect(holders.holdersOf('id')).toEqual([{ node: 'big-2', address: '127.0.0.1', sinceMs: HOLD.sinceMs }]);
+});
+
+test.each([{ node: 'no name' }, { node: '' }, { sinceMs: 9e15 }, { sinceMs: -1 }])(
+  'a holder that would break every list is not read from the file: %j',
+  async (wrong) => {
+    const error = await holding({ ...HOLD, ...wrong })
+      .load()
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'E_SYSTEM', message: expect.stringContaining('holders.json') as string });
+  },
+);
+
+test.each([0, 1.5, 2 ** 49, 'one', null])('a hold with %j as its term is refused', async (term) => {
+  const file = join(folder, 'holders.json');
+  const hold = { ...HOLD, process: 'p', epoch: 1, life: 'life', term };
+  writeFileSync(file, JSON.stringify({ version: 3, content: { volumes: { id: { epoch: 1, holds: [hold], taken: null } }, nodes: {} } }));
+  await expect(new Holds(file, () => 0, QUIET).load()).rejects.toMatchObject({ code: 'E_SYSTEM' });
+});
+
+test('ends of holds that wait behind storage that does not answer are bounded', async () => {
+  const holders = holding(HOLD);
+  await holders.load();
+  const never = new Promise<void>(() => undefined);
+  const end = (): Promise<void> =>
+    holders.endHolds(
+      'id',
+      (all) => all,
+      () => never,
+      () => Promise.resolve(),
+    );
+  for (let index = 0; index < HOLD_CHANGES_WAITING_MAX; index++) void end();
+  await expect(end()).rejects.toMatchObject({ code: 'E_LIMIT' });
+});
+
+describe('a holds file of the first format', () => {
+  test('is accepted: a writer resumes its hold, and waits for no other client', async () => {
+    const holders = holding(HOLD);
+    await holders.load();
+    const client = { ...HOLD, boot: 'b', process: 'p' };
+    const grant = await holders.grant('id', client, { ...OPEN, resume: 'id.1' }, unhinderedPorts(servedVolume({ id: 'id' })));
+    expect(grant).toMatchObject({ granted: true, identity: 'id.1', epoch: 1 });
+    const taken = await holders.grant(
+      'id',
+      { ...client, node: 'mars' },
+      { ...OPEN, take: TAKE.OVER },
+      unhinderedPorts(servedVolume({ id: 'id' })),
+    );
+    expect(taken).toMatchObject({ granted: true, identity: 'id.2' });
+  });
+
+  test('lets a reader resume by the identity that readers had', async () => {
+    const holders = holding({ ...HOLD, readonly: true });
+    await holders.load();
+    const request = { ...OPEN, readonly: true, resume: 'id.readonly' };
+    const grant = await holders.grant('id', { ...HOLD, boot: 'b', process: 'p' }, request, unhinderedPorts(servedVolume({ id: 'id' })));
+    expect(grant).toMatchObject({ granted: true, identity: 'id.readonly' });
+  });
+});
+
+describe('a holds file of the second format', () => {
+  const NOW = { ...HOLD, epoch: 2, life: 'boot.0.0' };
+  const TAKEN = { node: 'mars', address: '127.0.0.3', atMs: 1_284_476_552_000 };
+  const loading = (volume: object): Promise<void> => {
+    const file = join(folder, 'holders.json');
+    const id = { epoch: 2, holds: [NOW], taken: TAKEN, ...volume };
+    writeFileSync(file, JSON.stringify({ version: 2, content: { volumes: { id }, instances: {} } }));
+    return new Holds(file, () => 0, QUIET).load();
+  };
+
+  test.each([{}, { taken: null }, { holds: [{ ...NOW, life: null }] }, { holds: [] }])('is accepted: %j', async (volume) => {
+    await expect(loading(volume)).resolves.toBeUndefined();
+  });
+
+  test.each([
+    { holds: [HOLD] },
+    { holds: [{ ...NOW, epoch: 3 }] },
+    { holds: [{ ...NOW, epoch: -1 }] },
+    { holds: [{ ...NOW, life: 7 }] },
+    { holds: [{ ...NOW, node: '' }] },
+    { taken: undefined },
+    { taken: { ...TAKEN, node: 'no name' } },
+    { taken: { ...TAKEN, atMs: 9e15 } },
+    { epoch: 'x' },
+  ])('is not taken with what could not be told, or would give an identity twice: %j', async (volume) => {
+    await expect(loading(volume)).rejects.toMatchObject({ code: 'E_SYSTEM' });
+  });
+});
+
+test('a hold from before the clock was set back does not change, over a restart either', async () => {
+  const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
+  const clock = new FakeClock();
+  const file = join(folder, 'holders.json');
+  const holders = new Holds(file, () => clock.wallMs(), QUIET);
+  const volume = servedVolume({ name: 'oracle', id: 'id' });
+  await holders.grant('id', big2, OPEN, unhinderedPorts(volume));
+  const told = holders.holdersOf('id');
+  clock.jumpWall(-3_600_000);
+  const fresh = new Holds(file, () => clock.wallMs(), QUIET);
+  await fresh.load();
+  for (const one of [holders, fresh]) {
+    expect(one.holdersOf('id')).toEqual(told);
+    const answer = await one.grant('id', { ...big2, node: 'mars' }, OPEN, unhinderedPorts(volume));
+    expect(answer).toMatchObject({ granted: false, sentence: expect.stringContaining('held by big-2 at 127.0.0.1') as string });
+  }
+});
+
+describe('when the holds file cannot be written', () => {
+  const BIG2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
+  const MARS = { ...BIG2, node: 'mars' };
+  const VOLUME = servedVolume({ name: 'oracle', id: 'id' });
+  const CANNOT = { code: 'E_SYSTEM', message: expect.stringMatching(/holders\.json cannot be written \(EISDIR\): /) as string };
+  let holders: Holds;
+  const file = (): string => join(folder, 'holders.json');
+  /** The written state is read back, or the file cannot be written. */
+  const block = (): void => {
+    rmSync(file(), { force: true });
+    mkdirSync(file());
+  };
+  const unblock = (): void => rmSync(file(), { recursive: true });
+  const afterRestart = async (): Promise<Holds> => {
+    const fresh = new Holds(file(), () => 0, QUIET);
+    await fresh.load();
+    return fresh;
+  };
+
+  beforeEach(() => {
+    holders = new Holds(file(), () => 0, QUIET);
+  });
+
+  test('no client gets the volume, and once the file can be written the first client to ask does', async () => {
+    block();
+    await expect(holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME))).rejects.toMatchObject(CANNOT);
+    expect(holders.holdersOf('id')).toEqual([]);
+    unblock();
+    expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
+    expect((await afterRestart()).holdersOf('id')).toMatchObject([{ node: 'mars' }]);
+  });
+
+  test('an instance that returns is not mistaken for a recorded one', async () => {
+    await holders.noteInstance(BIG2, null);
+    block();
+    const next = { ...BIG2, instance: 4 };
+    await expect(holders.noteInstance(next, null)).rejects.toMatchObject(CANNOT);
+    await expect(holders.noteInstance(next, null)).rejects.toMatchObject(CANNOT);
+    expect(holders.isCurrent(BIG2)).toBe(true);
+    unblock();
+    await holders.noteInstance(next, null);
+    expect((await afterRestart()).isCurrent(BIG2)).toBe(false);
+  });
+
+  test('the lowest admitted instance of a machine is that of the new client when it replaces one of the same machine', async () => {
+    const next = { ...BIG2, instance: 9 };
+    await holders.noteInstance(BIG2, null);
+    await holders.noteInstance(next, BIG2);
+    expect(holders.isCurrent({ ...BIG2, instance: 8 })).toBe(false);
+    expect((await afterRestart()).isCurrent({ ...BIG2, instance: 8 })).toBe(false);
+  });
+
+  test('a client that has closed a volume does not keep others from it', async () => {
+    await holders.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
+    block();
+    await expect(holders.release('id', BIG2, 1)).rejects.toMatchObject(CANNOT);
+    expect(holders.holdersOf('id')).toEqual([]);
+    unblock();
+    expect(await holders.grant('id', MARS, OPEN, unhinderedPorts(VOLUME))).toMatchObject({ granted: true });
+    expect((await afterRestart()).holdersOf('id')).toMatchObject([{ node: 'mars' }]);
+  });
+});

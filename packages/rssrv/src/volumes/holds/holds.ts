@@ -1,0 +1,441 @@
+// Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances are durable
+// before a volume is granted, so that they survive restarts. The rules are in hold-rules.ts; this module executes the changes to a volume's
+// holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no request from the old
+// holder is running.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { ClientRole } from '@rsio/common/config/schema/types';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { StateFile } from '@rsio/common/files/state-file';
+import { eventOf } from '../../events/event-log.ts';
+import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from './limits.ts';
+import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { ClientIdentity, Grant } from './grants.ts';
+import {
+  type Claimant,
+  decideOpen,
+  grantFor,
+  type Hold,
+  holdersOf,
+  isOf,
+  isUnsettled,
+  NO_HOLDS,
+  type Opening,
+  type Refusal,
+  type VolumeHolds,
+  withOpening,
+  withRelease,
+  withSettled,
+} from './hold-rules.ts';
+import { type HoldChanges, HoldTurns } from './hold-turns.ts';
+import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
+import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
+import { type MirrorPromise, refusedReplica } from './replica-opens.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+
+/** The listener's functions for the execution of an OPEN. */
+export interface GrantPorts {
+  /** Returns the requested volume, or null if the server does not serve the volume to the client. */
+  find(): ServedVolume | null;
+  /** The right of the client by the configuration in force; null if the file has no section [rights]. */
+  role(): ClientRole | null;
+  incarnation(volume: ServedVolume): string;
+  /**
+   * Revokes the hold's grants up to `epoch`. Resolves when no request under these grants is running; the result is false if writes may be
+   * lost.
+   */
+  revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
+  /** Makes all writes to the volume durable. Throws if a write may be lost. */
+  sync(volume: ServedVolume): Promise<void>;
+  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
+  incarnationEnded(volume: ServedVolume): Promise<void>;
+  /** Returns true if the client's session still exists and can receive the answer. */
+  isWanted(): boolean;
+  /** What this server has promised about a mirror; null if it has no readable record of it. */
+  promiseOf(mirror: string): MirrorPromise | null;
+  /** Called when a volume's holders have changed, so that the listener announces a new list to all clients. */
+  holdersChanged(): void;
+}
+
+type NotesChange = (notes: NodeNotes) => NodeNotes;
+
+export class Holds {
+  private readonly file: StateFile<HoldsFileContent>;
+  private readonly volumes = new Map<string, VolumeHolds>();
+  private readonly nodes = new Map<string, NodeNotes>();
+  /** Maps volume id and node to the text of the last logged refusal. */
+  private readonly refusals = new Map<string, string>();
+  private readonly turns = new HoldTurns();
+  /** True if clients have been fenced, now or earlier (fences.ts). */
+  hasHadFences = false;
+  private readonly wallMs: () => number;
+  private readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+
+  constructor(path: string, wallMs: () => number, log: Pick<Log, 'info' | 'warn' | 'error'>) {
+    this.wallMs = wallMs;
+    this.log = log;
+    this.file = new StateFile(path, HOLDS_FILE, () => ({
+      volumes: Object.fromEntries(this.volumes),
+      nodes: Object.fromEntries(this.nodes),
+      ...(this.hasHadFences ? { hasHadFences: true } : {}),
+    }));
+  }
+
+  /** Loads the holds file. Throws E_SYSTEM if the file cannot be used. */
+  async load(): Promise<void> {
+    const content = await this.file.load();
+    if (content === null) return;
+    this.hasHadFences = content.hasHadFences === true;
+    for (const [id, volume] of Object.entries(content.volumes))
+      if (volume.isSnapshot !== true || volume.holds.length > 0) this.volumes.set(id, volume);
+    for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
+  }
+
+  epochOf(volumeId: string): number {
+    return this.entryOf(volumeId).epoch;
+  }
+
+  holdersOf(volumeId: string): Holder[] {
+    return holdersOf(this.entryOf(volumeId).holds);
+  }
+
+  /**
+   * Returns the node of a writer that has not yet sent again what the storage may have lost before this incarnation; null if there is none.
+   */
+  unsettledNode(volumeId: string, incarnation: string): string | null {
+    return this.entryOf(volumeId).holds.find((hold) => isUnsettled(hold, incarnation))?.node ?? null;
+  }
+
+  /** The ids of the volumes that a node holds. */
+  heldBy(node: string): string[] {
+    return [...this.volumes].flatMap(([id, { holds }]) => (holds.some((hold) => hold.node === node) ? [id] : []));
+  }
+
+  /** Records that clients have been fenced. Durable when the promise resolves. */
+  async noteFences(): Promise<void> {
+    if (this.hasHadFences) return;
+    this.hasHadFences = true;
+    try {
+      await this.file.save();
+    } catch (error) {
+      this.hasHadFences = false;
+      throw error;
+    }
+  }
+
+  /** Returns true if the given machine has already proved its identity as the given node. */
+  isKnown(client: Pick<Claimant, 'node' | 'machine'>): boolean {
+    return this.notesOf(client.node).machines.some(({ machine }) => machine === client.machine);
+  }
+
+  /**
+   * Returns false if the given instance must be refused permanently: it has been replaced, or a later instance has been seen on its
+   * machine.
+   */
+  isCurrent(client: ClientIdentity): boolean {
+    return isCurrent(this.notesOf(client.node), client);
+  }
+
+  /**
+   * Returns true if a new client may replace the earlier instance of its node. The new client must certainly be the successor of the
+   * earlier instance, or the earlier instance must have been silent long enough. `silentMs` is 0 while the earlier instance is connected.
+   */
+  mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
+    return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
+  }
+
+  /** Returns the last admitted instance of a node, or null if this instance holds no volume. */
+  lastHolding(node: string): ClientIdentity | null {
+    const { last } = this.notesOf(node);
+    if (last === null) return null;
+    const client = { node, ...last };
+    return [...this.volumes.values()].some(({ holds }) => holds.some((hold) => isOf(hold, client))) ? client : null;
+  }
+
+  /** Records an instance that is being admitted, and the instance that it replaces. The record is durable when the promise resolves. */
+  async noteInstance(client: ClientIdentity, replaced: ClientIdentity | null): Promise<void> {
+    const change: NotesChange = (notes) => withInstance(notes, client, replaced);
+    if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
+  }
+
+  /** Removes the notes about all nodes that are no longer clients and hold no volume; the next save includes the removal. */
+  keepNodes(clients: readonly string[]): void {
+    const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
+    for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
+  }
+
+  /** Answers an OPEN. A grant is durable when the promise resolves. Throws E_SYSTEM and grants nothing if the hold cannot be saved. */
+  async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
+    const turns = this.turns.of(volumeId);
+    const takeOver = turns?.takeOver ?? null;
+    if (takeOver !== null && takeOver.taker.node !== client.node && request.take === TAKE.NO) {
+      const { taker, entry } = takeOver;
+      // If the client has already lost the volume, report the loss instead of "try again", because each retry could meet another take-over.
+      const lost = this.lostAlready(entry, client, request, ports);
+      if (lost !== null) return this.refuse(volumeId, lost.sentence, lost.status, lost.holders);
+      return this.refuse(volumeId, `Volume ${request.name} is being taken over by ${taker.node} at ${taker.address}: try again`);
+    }
+    if ((turns?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX) {
+      return this.refuse(volumeId, `More than ${HOLD_CHANGES_WAITING_MAX} requests for volume ${request.name} are waiting: try again`);
+    }
+    return this.turns.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, ports, own));
+  }
+
+  /**
+   * Ends the hold of a client that has closed all handles granted up to `epoch`. If saving fails, this method throws, but the hold ends
+   * nevertheless, and the next save includes the release.
+   */
+  async release(volumeId: string, client: ClientIdentity, epoch: number): Promise<void> {
+    await this.turns.inTurn(volumeId, async () => {
+      const entry = this.entryOf(volumeId);
+      const left = withRelease(entry, client, epoch);
+      if (left === entry) return;
+      this.volumes.set(volumeId, left);
+      await this.file.save();
+    });
+  }
+
+  /**
+   * Ends a node's hold in the turn of the volume, after `prepare`, unless that throws. Returns false if the node does not hold the volume.
+   * Durable when the promise resolves.
+   */
+  async endHold(volumeId: string, node: string, prepare: (hold: Hold) => Promise<void>): Promise<boolean> {
+    return this.turns.inTurn(volumeId, async () => {
+      const entry = this.entryOf(volumeId);
+      const hold = entry.holds.find((one) => one.node === node);
+      if (hold === undefined) return false;
+      await prepare(hold);
+      await this.change(volumeId, { ...entry, epoch: entry.epoch + 1, holds: entry.holds.filter((one) => one !== hold) }, node);
+      return true;
+    });
+  }
+
+  /**
+   * Ends holds of a replica in the turn of its volume, and then executes `after` in the same turn. `losers` chooses among all holds, and may
+   * throw. `revoke` resolves when nothing of them runs. The ends are durable before `after` begins. If anything throws, the holds stay.
+   */
+  async endHolds<T>(
+    volumeId: string,
+    losers: (holds: readonly Hold[]) => readonly Hold[],
+    revoke: (losers: readonly Hold[], epoch: number) => Promise<void>,
+    after: () => Promise<T>,
+  ): Promise<T> {
+    if ((this.turns.of(volumeId)?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX)
+      throw new RsError('E_LIMIT', `More than ${HOLD_CHANGES_WAITING_MAX} requests for the volume are waiting: try again`);
+    return this.turns.inTurn(volumeId, async () => {
+      const { epoch, holds } = this.entryOf(volumeId);
+      const ended = losers(holds);
+      await revoke(ended, epoch);
+      const entry = this.entryOf(volumeId);
+      const left = entry.holds.filter((hold) => !ended.includes(hold));
+      if (ended.length > 0) await this.change(volumeId, { ...entry, epoch: entry.epoch + 1, holds: left }, ended[0]?.node ?? '');
+      return after();
+    });
+  }
+
+  /**
+   * Records that the client has recovered all its writes (H3). Resolves with true when the record is durable, or with false if the client
+   * has lost the hold.
+   */
+  async settle(volumeId: string, client: ClientIdentity, epoch: number, incarnation: string): Promise<boolean> {
+    return this.turns.inTurn(volumeId, async () => {
+      const settled = withSettled(this.entryOf(volumeId), client, epoch, incarnation);
+      if (settled !== null) await this.change(volumeId, settled, client.node);
+      return settled !== null;
+    });
+  }
+
+  private lostAlready(entry: VolumeHolds, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Refusal | null {
+    const volume = ports.find();
+    if (volume === null) return null;
+    const decision = decideOpen(entry, volume, client, request, ports.incarnation(volume), ports.role());
+    return decision.kind === 'refused' && decision.status === STATUS.TAKEN ? decision : null;
+  }
+
+  /**
+   * Grants the volume as it is served when the hold has been saved. If the volume or its incarnation changes meanwhile, decides again. An
+   * OPEN that is refused after its hold was saved leaves no hold behind.
+   */
+  private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: HoldChanges): Promise<Grant> {
+    const before = this.entryOf(id);
+    for (let tries = OPEN_TRIES_MAX; tries > 0; tries--) {
+      const grant = await this.decideAndGive(id, client, request, ports, own);
+      const now = grant.granted ? ports.find() : null;
+      if (grant.granted && now !== null && isAsServed(grant, now, ports)) return { ...grant, volume: now };
+      if (grant.granted) continue;
+      await this.withdraw(id, client, before);
+      return grant;
+    }
+    await this.withdraw(id, client, before);
+    return this.refuse(id, `Volume ${request.name} changes again and again: try again`);
+  }
+
+  /** Ends the hold that a refused OPEN has begun. A hold that the client had before stays. */
+  private async withdraw(id: string, client: ClientIdentity, before: VolumeHolds): Promise<void> {
+    const entry = this.entryOf(id);
+    if (entry === before || before.holds.some((hold) => isOf(hold, client))) return;
+    const left = withRelease(entry, client, entry.epoch);
+    if (left === entry) return;
+    this.volumes.set(id, left);
+    await this.file.save();
+  }
+
+  private async decideAndGive(
+    id: string,
+    client: ClientIdentity,
+    request: OpenRequest,
+    ports: GrantPorts,
+    own: HoldChanges,
+  ): Promise<Grant> {
+    if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`, STATUS.SHUTTING_DOWN, []);
+    const volume = ports.find();
+    if (volume?.id !== id) return this.unknownVolume(id, request);
+    const entry = this.entryOf(id);
+    const opening =
+      refusedReplica(volume, entry, client, request, (mirror) => ports.promiseOf(mirror)) ??
+      decideOpen(entry, volume, client, request, ports.incarnation(volume), ports.role());
+    if (opening.kind === 'refused') {
+      this.logRefusal(volume, client, opening.sentence);
+      return this.refuse(id, opening.sentence, opening.status, opening.holders);
+    }
+    if (opening.losers.length === 0 && !opening.needsSync) return this.give(volume, client, opening, ports);
+    if (opening.losers.length > 0) own.takeOver = { taker: client, entry };
+    const lost = await this.endOthers(volume, opening, ports);
+    if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
+    // Meanwhile, the configuration may have changed, or the client may have left.
+    const still = ports.find();
+    if (still?.id !== id) return this.unknownVolume(id, request);
+    if (!ports.isWanted())
+      return this.refuse(id, `The session ended before volume ${volume.name} was taken over`, STATUS.SHUTTING_DOWN, []);
+    return this.give(still, client, opening, ports);
+  }
+
+  /** Performs steps 1 and 2 of H2: revokes the old grants and syncs the volume. Returns the reason if a step fails, otherwise null. */
+  private async endOthers(volume: ServedVolume, opening: Opening, ports: GrantPorts): Promise<string | null> {
+    const { client, losers } = opening;
+    const { name, id } = volume;
+    const why = `Volume ${name} is taken over by ${client.node} at ${client.address}`;
+    const { epoch } = this.entryOf(id);
+    if (losers.length > 0) this.log.info(`${why} from ${nodesOf(losers)}: it is closed there first`, { volume: name });
+    const flushed = await Promise.all(losers.map((loser) => ports.revokeHold(volume, loser, epoch, why)));
+    if (!opening.needsSync) return null;
+    const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${client.node}`;
+    let reason: string | null = flushed.every(Boolean) ? null : `Volume ${name}: a flush failed while it was being closed`;
+    try {
+      await ports.sync(volume);
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      // Slow storage has not lost any writes yet. If the sync fails later, the storage starts a new incarnation.
+      if (code === 'E_TIMEOUT' && reason === null)
+        return `Volume ${name} was not taken from ${from}. ${message}: try again when the storage answers`;
+      reason = message;
+    }
+    if (reason === null) return null;
+    const sentence = `Volume ${name} was not taken from ${from}, which may have lost acknowledged writes. ${reason}`;
+    this.log.error(`${sentence}; ${client.node} at ${client.address} had asked for it`, { volume: name });
+    await ports.incarnationEnded(volume);
+    return sentence;
+  }
+
+  /**
+   * Performs steps 3 and 4 of H2: saves the new hold and grants the volume. The change takes effect in memory at once, and is durable when
+   * the promise resolves.
+   */
+  private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
+    const { id, name } = volume;
+    const { losers, replaced, readonly } = opening;
+    // Read the incarnation only now, because the crash of a worker may have started a new one.
+    const incarnation = ports.incarnation(volume);
+    const isElsewhere = replaced !== null && replaced.machine !== client.machine;
+    const opened = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
+    const isMarked = volume.snapshotOf === undefined || opened.isSnapshot === true;
+    const changed: VolumeHolds = isMarked ? opened : { ...opened, isSnapshot: true };
+    await this.change(id, changed, client.node, (notes) => (replaced === null ? notes : withReplaced(notes, client, replaced)));
+    const who = `${client.node} (instance ${client.instance}) at ${client.address}`;
+    if (replaced !== null) {
+      const from = isElsewhere ? ` on another machine at ${replaced.address}` : '';
+      this.log.info(`${who} has volume ${name} in place of its instance ${replaced.instance}${from}`, { volume: name });
+    }
+    if (losers.length > 0) {
+      this.log.warn(`${who} has taken volume ${name} over from ${nodesOf(losers)}, epoch ${changed.epoch}`, {
+        audit: true,
+        volume: name,
+        ...eventOf(`volume ${name}`, `held by ${losers.map(({ node }) => node).join(', ')}`, `held by ${client.node}`, 'It was taken over'),
+      });
+      ports.holdersChanged();
+    }
+    this.refusals.delete(`${id} ${client.node}`);
+    const told = grantFor(changed, volume, opening);
+    if (told === null) throw new Error(`The hold of volume ${name} is missing after its OPEN`);
+    return { granted: true, volume, readonly, incarnation, ...told };
+  }
+
+  /** Logs a refusal, but not its repetitions. */
+  private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
+    const key = `${id} ${node}`;
+    if (this.refusals.get(key) === sentence) return;
+    if (this.refusals.size >= HOLD_REFUSALS_REMEMBERED_MAX) this.refusals.clear();
+    this.refusals.set(key, sentence);
+    this.log.warn(`Node ${node} at ${address} is refused: ${sentence}`, { volume: name });
+  }
+
+  /** Makes a change and saves the file. If saving fails, the change is undone. */
+  private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
+    const before = this.entryOf(volumeId);
+    if (to === before) return;
+    this.volumes.set(volumeId, to);
+    try {
+      await this.note(node, notes);
+    } catch (error) {
+      this.volumes.set(volumeId, before);
+      throw error;
+    }
+  }
+
+  private async note(node: string, change: NotesChange): Promise<void> {
+    const before = this.nodes.get(node);
+    const after = change(this.notesOf(node));
+    if (after !== NO_NOTES) this.nodes.set(node, after);
+    try {
+      await this.file.save();
+    } catch (error) {
+      // Undo the change; otherwise, the client's next attempt would be admitted although nothing was saved.
+      if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
+      else if (this.nodes.get(node) === after) this.nodes.delete(node);
+      throw error;
+    }
+  }
+
+  private notesOf(node: string): NodeNotes {
+    return this.nodes.get(node) ?? NO_NOTES;
+  }
+
+  private entryOf(volumeId: string): VolumeHolds {
+    return this.volumes.get(volumeId) ?? NO_HOLDS;
+  }
+
+  private unknownVolume(volumeId: string, request: OpenRequest): Grant {
+    return this.refuse(volumeId, `The server no longer has a volume ${request.name} for this client`, STATUS.UNKNOWN_VOLUME, []);
+  }
+
+  private refuse(
+    volumeId: string,
+    sentence: string,
+    status: Status = STATUS.HELD,
+    holders: readonly Holder[] = this.holdersOf(volumeId),
+  ): Grant {
+    return { granted: false, status, sentence, holders };
+  }
+}
+
+/** Returns true if the volume is still served as it was granted. Its size may differ, because a volume grows while clients hold it. */
+function isAsServed({ volume, incarnation }: Extract<Grant, { granted: true }>, now: ServedVolume, ports: GrantPorts): boolean {
+  const isSame = now === volume || isDeepStrictEqual({ ...now, sizeBytes: 0 }, { ...volume, sizeBytes: 0 });
+  return isSame && ports.incarnation(now) === incarnation;
+}
+
+function nodesOf(holds: readonly Hold[]): string {
+  return holds.map(({ node }) => node).join(', ');
+}

@@ -1,0 +1,175 @@
+// An OPEN beside a change of its volume: the grant describes the volume as it is served when it is answered, a refused OPEN leaves no hold
+// behind, and the session counts as a user meanwhile. The holds are real; the served volumes and their changes belong to the test.
+
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ClientRole } from '@rsio/common/config/schema/types';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import type { Grant, ClientIdentity } from './grants.ts';
+import { BIG2, MARS, OPEN, OVER, QUIET, VOLUME } from '../../testing/contenders.ts';
+import { Holds } from './holds.ts';
+import { OPEN_TRIES_MAX } from './limits.ts';
+import { Opens, type OpensPorts } from './opens.ts';
+import { VolumeUses } from './volume-uses.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+
+const GONE: Grant = { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: 'It is shorter than it was', holders: [] };
+
+let folder = '';
+let served: ServedVolume | null = VOLUME;
+let life = 'life';
+/** Called when a hold has been saved. */
+let saved: () => void = () => undefined;
+let uses: VolumeUses;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-opens-'));
+  [served, life, saved, uses] = [VOLUME, 'life', () => undefined, new VolumeUses()];
+});
+
+afterEach(() => removeFolder(folder));
+
+const file = (): string => join(folder, 'holders.json');
+
+function holdsOf(): Holds {
+  const holds = new Holds(file(), () => 1, QUIET);
+  const state: { save(): Promise<void> } = Reflect.get(holds, 'file');
+  const save = state.save.bind(state);
+  state.save = async () => {
+    await save();
+    saved();
+  };
+  return holds;
+}
+
+function opensOf(holds: Holds, ports: Partial<OpensPorts> = {}): Opens {
+  return new Opens(holds, {
+    find: () => served,
+    notServed: () => GONE,
+    role: () => null,
+    incarnation: () => life,
+    revokeHold: () => Promise.resolve(true),
+    sync: () => Promise.resolve(),
+    incarnationEnded: () => Promise.resolve(),
+    promiseOf: () => null,
+    holdersChanged: () => undefined,
+    ...ports,
+  });
+}
+
+const session = (client: ClientIdentity = BIG2): Parameters<Opens['grant']>[0] => ({
+  client,
+  uses,
+  isEnding: () => false,
+  ending: null,
+});
+
+async function afterRestart(): Promise<string[]> {
+  const holds = new Holds(file(), () => 1, QUIET);
+  await holds.load();
+  return holds.holdersOf('id').map(({ node }) => node);
+}
+
+test('a forced take-over is decided with the right that the node has when its turn comes', async () => {
+  const roles: Record<string, ClientRole | null> = { mars: 'manage' };
+  const asked: string[] = [];
+  const opens = opensOf(holdsOf(), {
+    role: (node) => {
+      asked.push(node);
+      return roles[node] ?? null;
+    },
+  });
+  await opens.grant(session(), OPEN);
+  life = 'next';
+  const force = { ...OPEN, take: TAKE.FORCE };
+  expect(await opens.grant(session(MARS), force)).toMatchObject({
+    granted: false,
+    status: STATUS.HELD,
+    sentence: expect.stringContaining('give mars the right admin') as string,
+  });
+  expect(await afterRestart()).toEqual(['big-2']);
+  roles['mars'] = 'admin';
+  expect(await opens.grant(session(MARS), force)).toMatchObject({ granted: true });
+  expect([await afterRestart(), new Set(asked)]).toEqual([['mars'], new Set(['big-2', 'mars'])]);
+});
+
+test('a volume that is granted as it was before a change is granted again as it is', async () => {
+  saved = () => {
+    served = { ...VOLUME, sizeBytes: 2 * VOLUME.sizeBytes, takeOver: ['mars'] };
+    saved = () => undefined;
+  };
+  expect(await opensOf(holdsOf()).grant(session(), OPEN)).toMatchObject({ granted: true, volume: served!, epoch: 1 });
+  expect([served?.takeOver, uses.isGranted('id')]).toEqual([['mars'], true]);
+});
+
+test('a new incarnation that begins while the hold is saved is the incarnation of the grant and of the hold', async () => {
+  saved = () => {
+    life = 'next';
+    saved = () => undefined;
+  };
+  const holds = holdsOf();
+  expect(await opensOf(holds).grant(session(), OPEN)).toMatchObject({ granted: true, incarnation: 'next' });
+  // A take-over is refused while the holder has not settled in the present incarnation.
+  expect(await opensOf(holds).grant(session(MARS), OVER)).toMatchObject({ granted: true });
+});
+
+test('an OPEN whose volume is gone when its hold has been saved is refused, and leaves no hold behind, in the file too', async () => {
+  saved = () => {
+    served = null;
+  };
+  const holds = holdsOf();
+  expect(await opensOf(holds).grant(session(), OPEN)).toEqual(GONE);
+  expect([holds.holdersOf('id'), await afterRestart(), uses.has('id')]).toEqual([[], [], false]);
+});
+
+test('a client that has the volume already keeps its hold when another OPEN of it is refused', async () => {
+  const holds = holdsOf();
+  await opensOf(holds).grant(session(), { ...OPEN, readonly: true });
+  saved = () => {
+    served = null;
+  };
+  expect(await opensOf(holds).grant(session(), OPEN)).toEqual(GONE);
+  expect([holds.holdersOf('id').length, await afterRestart()]).toEqual([1, ['big-2']]);
+});
+
+test('an OPEN that waited for its turn meets the volume that has the name by then', async () => {
+  const other = { ...VOLUME, id: 'other', shared: true };
+  const holds = holdsOf();
+  const opens = opensOf(holds);
+  const first = opens.grant(session(MARS), OPEN);
+  const second = opens.grant(session(), OPEN);
+  served = other;
+  expect(await second).toMatchObject({ granted: true, volume: { id: 'other' } });
+  expect(await first).toMatchObject({ granted: true, volume: { id: 'other' } });
+  expect([holds.holdersOf('id'), holds.holdersOf('other').length]).toEqual([[], 2]);
+});
+
+test('a volume that changes during every attempt is refused, and leaves no hold behind', async () => {
+  let changes = 0;
+  const holds = holdsOf();
+  const incarnation = (): string => String(changes++);
+  expect(await opensOf(holds, { incarnation }).grant(session(), OPEN)).toMatchObject({ granted: false, status: STATUS.HELD });
+  expect([holds.holdersOf('id'), await afterRestart(), changes > OPEN_TRIES_MAX]).toEqual([[], [], true]);
+});
+
+test('a session counts as a user of the volume while it opens it, also while it waits for a take-over', async () => {
+  const holds = holdsOf();
+  await opensOf(holds).grant(session(MARS), OPEN);
+  uses = new VolumeUses();
+  let revoked: (isFlushed: boolean) => void = () => undefined;
+  const revokeHold = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      revoked = resolve;
+    });
+  const opening = opensOf(holds, { revokeHold }).grant(session(), { ...OPEN, take: TAKE.OVER });
+  expect([uses.has('id'), uses.isGranted('id'), [...uses]]).toEqual([true, false, []]);
+  revoked(true);
+  expect(await opening).toMatchObject({ granted: true });
+  expect([uses.has('id'), [...uses]]).toEqual([true, ['id']]);
+  uses.delete('id');
+  expect(uses.has('id')).toBe(false);
+});

@@ -1,0 +1,76 @@
+// Answers the OPENs of sessions: finds the volume as it is served to the client, lets holds.ts grant it, and keeps the session's uses. An
+// OPEN takes time, and the volume may be changed meanwhile. Invariant: a grant describes the volume as it is served in the event-loop turn
+// in which the grant is made, so that every later change reaches the session after the grant.
+
+import type { ClientRole } from '@rsio/common/config/schema/types';
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import type { Grant, ClientIdentity } from './grants.ts';
+import type { GrantPorts, Holds } from './holds.ts';
+import { OPEN_TRIES_MAX } from './limits.ts';
+import type { VolumeUses } from './volume-uses.ts';
+
+/** The session that asks. */
+export interface OpeningSession {
+  readonly client: ClientIdentity;
+  readonly uses: VolumeUses;
+  isEnding(): boolean;
+  /** Resolves when the session begins to end; null if nobody waits for that. */
+  readonly ending: Promise<void> | null;
+}
+
+export interface OpensPorts extends Omit<GrantPorts, 'find' | 'isWanted' | 'role'> {
+  /** Returns the volume of this name that the server serves to the node now, or null. */
+  find(node: string, request: OpenRequest): ServedVolume | null;
+  /** Returns the right of the node by the configuration in force, or null if the file has no section [rights]. */
+  role(node: string): ClientRole | null;
+  /** Returns the answer to an OPEN for which `find` returns null. */
+  notServed(node: string, request: OpenRequest): Grant;
+}
+
+export class Opens {
+  private readonly holds: Pick<Holds, 'grant'>;
+  private readonly ports: OpensPorts;
+
+  constructor(holds: Pick<Holds, 'grant'>, ports: OpensPorts) {
+    this.holds = holds;
+    this.ports = ports;
+  }
+
+  /** Answers an OPEN. Throws E_SYSTEM if the hold cannot be saved. */
+  async grant(session: OpeningSession, request: OpenRequest): Promise<Grant> {
+    const { node } = session.client;
+    for (let tries = OPEN_TRIES_MAX; tries > 0; tries--) {
+      const volume = this.ports.find(node, request);
+      if (volume === null) return this.ports.notServed(node, request);
+      const grant = await this.grantOf(session, volume, request);
+      // The volume was renamed or removed before its turn came. Another one may have its name by now.
+      if (grant.granted || grant.status !== STATUS.UNKNOWN_VOLUME) return grant;
+    }
+    return { granted: false, status: STATUS.HELD, sentence: `Volume ${request.name} changes again and again: try again`, holders: [] };
+  }
+
+  private grantOf(session: OpeningSession, volume: ServedVolume, request: OpenRequest): Promise<Grant> {
+    const { client, uses, ending } = session;
+    const { id, name } = volume;
+    const ports: GrantPorts = {
+      ...this.ports,
+      find: () => this.ports.find(client.node, request),
+      isWanted: () => !session.isEnding(),
+      role: () => this.ports.role(client.node),
+    };
+    uses.opens(id);
+    const granting = this.holds
+      .grant(id, client, request, ports)
+      .then((grant) => {
+        if (grant.granted) uses.add(id);
+        return grant;
+      })
+      .finally(() => uses.opened(id));
+    // If this session ends, do not wait for the take-over, because the take-over depends on another client's worker.
+    if (request.take === TAKE.NO || ending === null) return granting;
+    const sentence = `The session ended before volume ${name} was taken over`;
+    return Promise.race([granting, ending.then((): Grant => ({ granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] }))]);
+  }
+}

@@ -1,0 +1,90 @@
+// Ends the hold of a client by an order of an administrator, while the client is not there. holds.ts keeps the holds. Invariants: a hold ends
+// only after the writes made under it are durable, and only while its client has no session; what may have lost writes is released only by
+// force, and only for a client that is fenced.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import type { Hold } from './hold-rules.ts';
+import type { Holds } from './holds.ts';
+
+export interface ReleasePorts {
+  /** Returns the volume as it is served now, or null. */
+  find(volumeId: string): ServedVolume | null;
+  /** True if the client has a session, or begins one. */
+  isThere(node: string): boolean;
+  isFenced(node: string): boolean;
+  incarnation(volume: ServedVolume): string;
+  /** Makes all writes to the volume durable. Throws E_TIMEOUT if the storage does not answer, and another error if a write may be lost. */
+  sync(volume: ServedVolume): Promise<void>;
+  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
+  incarnationEnded(volume: ServedVolume): Promise<void>;
+}
+
+/**
+ * Ends the hold of a node on a volume. Returns false if the node does not hold it. Throws E_IN_USE if the client is there, E_HELD if writes may
+ * be lost and `isForced` is false, E_TIMEOUT or E_VOLUME if the storage cannot be synced, and E_SYSTEM if the change cannot be saved. The hold
+ * stays after any error.
+ */
+export async function releaseHold(
+  holds: Pick<Holds, 'endHold'>,
+  { id, name }: { readonly id: string; readonly name: string },
+  node: string,
+  isForced: boolean,
+  ports: ReleasePorts,
+): Promise<boolean> {
+  return holds.endHold(id, node, async (hold) => {
+    checkAbsent(node, ports);
+    if (isForced && !ports.isFenced(node))
+      throw new RsError('E_IN_USE', `Client ${node} is not fenced, and may come back: run rsadm client fence ${node} first`, { node });
+    const volume = ports.find(id);
+    if (volume === null)
+      throw new RsError('E_VOLUME', `Volume ${name} is not served, so that its last writes cannot be synced: it stays held`);
+    if (hold.readonly) return;
+    if (!isSettled(hold, ports.incarnation(volume)) && !isForced) throw mayHaveLost(name, node, ports.isFenced(node));
+    await sync(volume, node, ports);
+    // The client may have come back during the sync, and then resumes its hold.
+    checkAbsent(node, ports);
+  });
+}
+
+function checkAbsent(node: string, ports: ReleasePorts): void {
+  if (!ports.isThere(node)) return;
+  throw new RsError('E_IN_USE', `Client ${node} has a session: detach the volume there, or run rsadm client fence ${node} first`, { node });
+}
+
+function isSettled({ life }: Hold, incarnation: string): boolean {
+  return life === null || life === incarnation;
+}
+
+function mayHaveLost(volume: string, node: string, isFenced: boolean): RsError {
+  const first = isFenced ? '' : `run rsadm client fence ${node}, then `;
+  return new RsError(
+    'E_HELD',
+    `Client ${node} has not yet recovered the writes to volume ${volume} that the storage may have lost: let it come back, or give them up: ` +
+      `${first}rsadm client release ${node} --force`,
+    { node, volume },
+  );
+}
+
+/** Slow storage has lost nothing yet. If a sync fails, writes may be lost, and the hold says so from then on. */
+async function sync(volume: ServedVolume, node: string, ports: ReleasePorts): Promise<void> {
+  try {
+    await ports.sync(volume);
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    if (code === 'E_TIMEOUT')
+      throw new RsError(
+        'E_TIMEOUT',
+        `Volume ${volume.name} is still held by ${node}. ${message}: try again when the storage answers`,
+        {},
+        thrown,
+      );
+    await ports.incarnationEnded(volume);
+    throw new RsError(
+      'E_VOLUME',
+      `Volume ${volume.name} is still held by ${node}, which may have lost acknowledged writes. ${message}: check the storage`,
+      {},
+      thrown,
+    );
+  }
+}

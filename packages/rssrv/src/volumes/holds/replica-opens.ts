@@ -1,0 +1,61 @@
+// Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts asks in the turn of the volume. Invariants: a
+// replica is opened only under the term that this server has promised, and only when no hold of another term is left; a volume that is no
+// replica is opened without a term.
+
+import type { OpenRequest } from '@rsio/protocol/wire/messages';
+import type { Term } from '@rsio/protocol/wire/mirror/messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { type Claimant, type Hold, holdersOf, type Refusal, type VolumeHolds } from './hold-rules.ts';
+
+/** What this server has promised about a mirror. */
+export interface MirrorPromise {
+  readonly name: string;
+  /** The highest term that was claimed here; null: none was. */
+  readonly promise: Term | null;
+}
+
+type Replica = Pick<ServedVolume, 'name' | 'replica'>;
+
+/** Returns why an OPEN is refused because of the mirror; null: the other rules decide. `promiseOf` returns null for an unknown mirror. */
+export function refusedReplica(
+  { name, replica }: Replica,
+  { holds }: VolumeHolds,
+  client: Claimant,
+  { mirror }: OpenRequest,
+  promiseOf: (mirror: string) => MirrorPromise | null,
+): Refusal | null {
+  if (replica === undefined)
+    return mirror === null ? null : refused(STATUS.REPLICA, `Volume ${name} is no replica of a mirror: place it there again`, holds);
+  if (mirror === null) return refused(STATUS.REPLICA, isReplica(name, replica.mirror, promiseOf(replica.mirror)), holds);
+  if (mirror.mirror !== replica.mirror)
+    return refused(STATUS.REPLICA, `Volume ${name} is a replica of mirror ${replica.mirror}, and not of ${mirror.mirror}`, holds);
+  const promise = promiseOf(mirror.mirror)?.promise ?? null;
+  const term = { number: mirror.number, node: client.node, instance: client.instance };
+  const order = promise === null ? 1 : compareTerms(term, promise);
+  if (promise !== null && order < 0) return refused(STATUS.TAKEN, takenText(name, promise), holds);
+  if (order > 0)
+    return refused(STATUS.UNCLAIMED, `Term ${mirror.number} of the mirror of volume ${name} must be claimed here first`, holds);
+  if (holds.every((hold) => isOfTerm(hold, term))) return null;
+  return refused(STATUS.UNCLAIMED, `Volume ${name} is still open by an earlier term of its mirror: claim the mirror here again`, holds);
+}
+
+/** Returns the sentence for a client that uses a replica as a plain volume. */
+export function isReplica(volume: string, mirror: string, known: MirrorPromise | null): string {
+  const named = known === null ? mirror : `${known.name} (${mirror})`;
+  return `Volume ${volume} is a replica of mirror ${named}: attach the mirror`;
+}
+
+/** True if the hold was begun under this term. */
+export function isOfTerm({ term: number, node, instance }: Hold, term: Term): boolean {
+  return number !== undefined && compareTerms({ number, node, instance }, term) === 0;
+}
+
+function takenText(volume: string, { node, number }: Term): string {
+  return `Client ${node} has claimed the mirror of volume ${volume} with the higher term ${number}`;
+}
+
+function refused(status: Status, sentence: string, holds: readonly Hold[]): Refusal {
+  return { kind: 'refused', status, sentence, holders: holdersOf(holds) };
+}

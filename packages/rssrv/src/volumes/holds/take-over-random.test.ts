@@ -1,0 +1,187 @@
+// Take-over in the listener (H2) at random: any sequence of OPENs, CLOSEs, process ends and restarts, watching which client may be writing.
+// Single steps are in take-over.test.ts.
+
+import { copyFileSync, existsSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Hold } from './hold-rules.ts';
+import { type GrantPorts, Holds } from './holds.ts';
+import { BIG2, MARS, OPEN, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-take-over-'));
+});
+
+afterEach(() => removeFolder(folder));
+
+type Move =
+  | { kind: 'open'; who: number; readonly: boolean; take: 0 | 1 | 2; resumes: boolean }
+  | { kind: 'close' | 'end'; who: number }
+  | { kind: 'step'; pick: number; fails: boolean }
+  | { kind: 'restart' };
+
+const who = fc.nat({ max: 2 });
+const move: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('open' as const),
+      who,
+      readonly: fc.boolean(),
+      take: fc.constantFrom(0 as const, 1, 2),
+      resumes: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('close' as const, 'end' as const), who }) },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('step' as const), pick: fc.nat({ max: 7 }), fails: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
+);
+
+/** Several clients, whose processes may write from the grant to the end of their handles, and a listener that may be restarted. */
+class World {
+  /** An invariant was broken. */
+  readonly wrong: unknown[] = [];
+  private readonly clients = [BIG2, MARS, VENUS];
+  private readonly names = ['big-2', 'mars', 'venus'];
+  private readonly folder = mkdtempSync(join(folder, 'world-'));
+  /** Raised with each restart: reports of an earlier listener no longer count, and its file is another one. */
+  private round = 0;
+  private holders = this.listener();
+  private readonly pending: ((fails: boolean) => void)[] = [];
+  /** By client: its handles that may write, or read. */
+  private readonly handles = new Map<number, { epoch: number; readonly: boolean }[]>();
+  /** Running OPENs, and the epoch up to which each is void. */
+  private readonly opening = new Set<{ index: number; voidUpTo: number }>();
+  private readonly identities = new Map<number, string>();
+  private life = 0;
+  /** Running operations, also of earlier listeners: each may write its file until it ends. */
+  private readonly begun: Promise<unknown>[] = [];
+  private readonly forgotten: ((fails: boolean) => void)[] = [];
+
+  private get file(): string {
+    return join(this.folder, `${this.round}.json`);
+  }
+
+  private listener(): Holds {
+    return new Holds(this.file, () => 0, QUIET);
+  }
+
+  private held(): Promise<boolean> {
+    return new Promise((resolve) => this.pending.push(resolve));
+  }
+
+  private ports(): GrantPorts {
+    const { round } = this;
+    return {
+      find: () => VOLUME,
+      role: () => null,
+      incarnation: () => `life.${this.life}`,
+      revokeHold: async (_volume, hold: Hold, epoch) => {
+        const index = this.names.indexOf(hold.node);
+        for (const one of this.opening) if (one.index === index) one.voidUpTo = epoch;
+        await this.held();
+        if (round === this.round) {
+          this.handles.set(
+            index,
+            (this.handles.get(index) ?? []).filter((handle) => handle.epoch > epoch),
+          );
+        }
+        return true;
+      },
+      sync: async () => {
+        if (await this.held()) throw new Error('EIO');
+      },
+      incarnationEnded: async () => {
+        this.life++;
+      },
+      isWanted: () => true,
+      promiseOf: () => null,
+      holdersChanged: () => undefined,
+    };
+  }
+
+  async move(one: Move): Promise<void> {
+    if (one.kind === 'restart') await this.restart();
+    if (one.kind === 'step') this.pending.splice(one.pick % Math.max(1, this.pending.length), 1)[0]?.(one.fails);
+    if (one.kind === 'open') this.open(one);
+    if (one.kind === 'close') this.close(one.who);
+    // Its process ends, but the hold stays.
+    if (one.kind === 'end') this.handles.delete(one.who);
+    await turns();
+  }
+
+  private open(one: Extract<Move, { kind: 'open' }>): void {
+    this.begun.push(this.opened(one).catch((thrown: unknown) => this.wrong.push(thrown)));
+  }
+
+  private async opened({ who: index, readonly, take, resumes }: Extract<Move, { kind: 'open' }>): Promise<void> {
+    const resume = resumes ? (this.identities.get(index) ?? null) : null;
+    const { round } = this;
+    const opening = { index, voidUpTo: -1 };
+    this.opening.add(opening);
+    const grant = await this.holders.grant('id', this.clients[index]!, { ...OPEN, readonly, take, resume }, this.ports());
+    this.opening.delete(opening);
+    if (!grant.granted || round !== this.round || grant.epoch <= opening.voidUpTo) return;
+    if (resume !== null) expect(grant.identity).toBe(resume);
+    this.identities.set(index, grant.identity);
+    this.handles.set(index, [...(this.handles.get(index) ?? []), { epoch: grant.epoch, readonly }]);
+    this.judge();
+  }
+
+  private close(index: number): void {
+    const handles = this.handles.get(index) ?? [];
+    if (handles.length === 0) return;
+    this.handles.delete(index);
+    this.identities.delete(index);
+    this.begun.push(this.holders.release('id', this.clients[index]!, Math.max(...handles.map(({ epoch }) => epoch))));
+  }
+
+  /** Its processes end before the next one serves any client. */
+  private async restart(): Promise<void> {
+    const before = this.file;
+    this.round++;
+    if (existsSync(before)) copyFileSync(before, this.file);
+    this.life++;
+    this.handles.clear();
+    this.forgotten.push(...this.pending.splice(0));
+    this.holders = this.listener();
+    await this.holders.load();
+  }
+
+  /** Lets every running operation end. */
+  async end(): Promise<void> {
+    const ended = Promise.allSettled(this.begun);
+    let isOver = false;
+    void ended.then(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      for (const resolve of [...this.forgotten.splice(0), ...this.pending.splice(0)]) resolve(true);
+      await turns();
+    }
+  }
+
+  /** All clients with usable handles are one writer or readers only, and each of them is in the file. */
+  private judge(): void {
+    const users = [...this.handles].filter(([, handles]) => handles.length > 0);
+    const writers = users.filter(([, handles]) => handles.some((handle) => !handle.readonly));
+    expect(writers.length === 0 || users.length === 1, `${users.length} use it, ${writers.length} write`).toBe(true);
+  }
+}
+
+test('at any time, over any restart of the listener, a volume has one writer or readers only', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(move, { minLength: 5, maxLength: 30 }), async (moves) => {
+      const world = new World();
+      for (const one of moves) await world.move(one);
+      await world.end();
+      expect(world.wrong).toEqual([]);
+    }),
+    { numRuns: 60 },
+  );
+}, 60_000);

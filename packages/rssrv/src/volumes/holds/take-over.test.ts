@@ -1,0 +1,368 @@
+// Take-over in the listener (H2): its steps in order, stopped before each of them, with what a restart would find; and several at once. Processes and
+// storage belong to the test.
+// Decisions are in hold-rules.test.ts, random sequences in take-over-random.test.ts, real processes in test/integration/take-over.test.ts.
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HOLD_CHANGES_WAITING_MAX } from './limits.ts';
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { RsError } from '@rsio/common/lib/errors';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { ClientIdentity, Grant } from './grants.ts';
+import { type GrantPorts, Holds } from './holds.ts';
+import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rsio-take-over-'));
+});
+
+afterEach(() => removeFolder(folder));
+
+const file = (): string => join(folder, 'holders.json');
+
+/** The client that would hold the volume if the server restarted now. */
+async function afterRestart(): Promise<string> {
+  const fresh = new Holds(file(), () => 0, QUIET);
+  await fresh.load();
+  return fresh
+    .holdersOf('id')
+    .map(({ node }) => node)
+    .join();
+}
+
+/** A listener whose every step may be delayed, or fail. */
+class Scene {
+  readonly lines: string[] = [];
+  readonly holders: Holds;
+  /** The steps, each with the client that would hold the volume after a restart. */
+  readonly steps: string[] = [];
+  life = 'life';
+  isWanted = true;
+  volume: typeof VOLUME | null = VOLUME;
+  /** Called at each step, which waits for the returned promise. */
+  at: (step: string) => unknown = () => undefined;
+  isFlushed = true;
+
+  constructor() {
+    const say = (line: string): void => void this.lines.push(line);
+    this.holders = new Holds(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say });
+  }
+
+  open(client: ClientIdentity, request: Partial<OpenRequest> = {}): Promise<Grant> {
+    const ports: GrantPorts = {
+      find: () => this.volume,
+      role: () => null,
+      incarnation: () => this.life,
+      revokeHold: async (_volume, hold, epoch) => {
+        await this.step(`end ${hold.node} up to ${epoch}`);
+        return this.isFlushed;
+      },
+      sync: () => this.step('sync'),
+      incarnationEnded: async () => {
+        this.life += '+';
+        await this.step('new life');
+      },
+      isWanted: () => this.isWanted,
+      promiseOf: () => null,
+      holdersChanged: () => void this.steps.push('changed'),
+    };
+    return this.holders.grant('id', client, { ...OPEN, ...request }, ports);
+  }
+
+  async reached(step: string): Promise<void> {
+    while (!this.steps.some((one) => one.startsWith(step))) await turns();
+    await turns();
+  }
+
+  private async step(name: string): Promise<void> {
+    this.steps.push(`${name} (${await afterRestart()})`);
+    await this.at(name.split(' ')[0]!);
+  }
+}
+
+const never = new Promise<void>(() => undefined);
+
+async function held(): Promise<{ scene: Scene; identity: string }> {
+  const scene = new Scene();
+  const grant = await scene.open(BIG2);
+  if (!grant.granted) throw new Error(grant.sentence);
+  return { scene, identity: grant.identity };
+}
+
+test('a take-over ends the holder, syncs, records the new one, notifies, and grants; the loser is notified', async () => {
+  const { scene, identity } = await held();
+  const grant = await scene.open(MARS, OVER);
+  expect(scene.steps).toEqual(['end big-2 up to 1 (big-2)', 'sync (big-2)', 'changed']);
+  expect(await afterRestart()).toBe('mars');
+  expect(grant).toMatchObject({ granted: true, identity: 'id.2', epoch: 2 });
+  expect(scene.lines).toEqual([
+    'Volume oracle is taken over by mars at 127.0.0.3 from big-2: it is closed there first',
+    'mars (instance 3) at 127.0.0.3 has taken volume oracle over from big-2, epoch 2',
+  ]);
+  const told = await scene.open(BIG2, { resume: identity });
+  expect(told).toMatchObject({
+    granted: false,
+    status: STATUS.TAKEN,
+    sentence: expect.stringContaining('taken over by mars at 127.0.0.3') as string,
+  });
+  await scene.open(BIG2, { resume: identity });
+  expect(scene.lines.slice(2), 'a refusal is logged once').toHaveLength(1);
+});
+
+describe('when the take-over is stopped', () => {
+  test.each(['end', 'sync'])(
+    'in the step after %s, the old holder is still the holder, in the file too, and nothing is granted',
+    async (stop) => {
+      const { scene } = await held();
+      scene.at = (step) => (step === stop ? never : undefined);
+      let grant: Grant | null = null;
+      void scene.open(MARS, OVER).then((given) => (grant = given));
+      await scene.reached(stop);
+      await turns();
+      expect([await afterRestart(), grant]).toEqual(['big-2', null]);
+      expect(scene.steps.at(-1)).toBe(stop === 'end' ? 'end big-2 up to 1 (big-2)' : 'sync (big-2)');
+    },
+  );
+
+  test('before the new holder is recorded, nothing is granted, and the old one goes on', async () => {
+    const { scene, identity } = await held();
+    scene.at = (step) => {
+      if (step !== 'sync') return;
+      rmSync(file());
+      mkdirSync(file());
+    };
+    await expect(scene.open(MARS, OVER)).rejects.toMatchObject({ code: 'E_SYSTEM' });
+    rmSync(file(), { recursive: true });
+    scene.at = () => undefined;
+    expect(scene.holders.holdersOf('id')).toMatchObject([{ node: 'big-2' }]);
+    expect(scene.steps).not.toContain('changed');
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
+  });
+
+  test('before the grant is answered, the new holder is in the file', async () => {
+    const { scene } = await held();
+    const granting = scene.open(MARS, OVER);
+    let isAnswered = false;
+    void granting.then(() => (isAnswered = true));
+    while (!scene.steps.includes('changed')) await new Promise((resolve) => setImmediate(resolve));
+    expect(isAnswered ? 'mars' : await afterRestart()).toBe('mars');
+    await granting;
+  });
+});
+
+describe('a take-over fails and the holder goes on', () => {
+  const stays = async (scene: Scene, identity: string): Promise<void> => {
+    expect([await afterRestart(), scene.holders.holdersOf('id').map(({ node }) => node)]).toEqual(['big-2', ['big-2']]);
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
+  };
+
+  test('when the storage cannot be synced: the storage starts a new incarnation, so that the next take-over must be forced', async () => {
+    const { scene, identity } = await held();
+    scene.at = (step) => {
+      if (step === 'sync') throw new Error('EIO');
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({
+      granted: false,
+      status: STATUS.IO_ERROR,
+      sentence: 'Volume oracle was not taken from big-2, which may have lost acknowledged writes. EIO',
+    });
+    expect(scene.steps.at(-1)).toBe('new life (big-2)');
+    await stays(scene, identity);
+    scene.at = () => undefined;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('--force') as string });
+    expect(await scene.open(MARS, { take: TAKE.FORCE })).toMatchObject({ granted: true, incarnation: 'life+' });
+  });
+
+  test('when the storage does not answer a sync in time: nothing is lost yet, so the same take-over can be tried again', async () => {
+    const { scene, identity } = await held();
+    scene.at = (step) => {
+      if (step === 'sync') throw new RsError('E_TIMEOUT', 'Its storage does not answer: it has not answered a sync for 15 s');
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({
+      granted: false,
+      status: STATUS.IO_ERROR,
+      sentence:
+        'Volume oracle was not taken from big-2. Its storage does not answer: it has not answered a sync for 15 s: try again when the storage answers',
+    });
+    expect(scene.steps.at(-1)).toBe('sync (big-2)');
+    await stays(scene, identity);
+    scene.at = () => undefined;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
+  });
+
+  test('when a flush failed while it was closed', async () => {
+    const { scene, identity } = await held();
+    scene.isFlushed = false;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.IO_ERROR });
+    await stays(scene, identity);
+  });
+
+  test('when the requesting client has disconnected', async () => {
+    const { scene, identity } = await held();
+    scene.at = () => void (scene.isWanted = false);
+    // Not HELD: a client that attaches its volumes again after a restart gives up what another client holds.
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.SHUTTING_DOWN, holders: [] });
+    scene.at = () => undefined;
+    scene.isWanted = true;
+    await stays(scene, identity);
+  });
+
+  test('when the requesting client has lost its right to the volume', async () => {
+    const { scene, identity } = await held();
+    scene.at = () => {
+      scene.volume = null;
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.UNKNOWN_VOLUME });
+    scene.volume = VOLUME;
+    await stays(scene, identity);
+  });
+});
+
+describe('while a volume is being taken over', () => {
+  test('other clients are told at once, also the one that has just lost it', async () => {
+    const { scene, identity } = await held();
+    let goOn = (): void => undefined;
+    scene.at = () => new Promise<void>((resolve) => (goOn = resolve));
+    const granting = scene.open(MARS, OVER);
+    await scene.reached('end');
+    const told = {
+      granted: false,
+      status: STATUS.HELD,
+      sentence: 'Volume oracle is being taken over by mars at 127.0.0.3: try again',
+      holders: [{ node: 'big-2' }],
+    };
+    expect(await scene.open(VENUS)).toMatchObject(told);
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject(told);
+    scene.at = () => undefined;
+    goOn();
+    expect(await granting).toMatchObject({ granted: true });
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ status: STATUS.TAKEN });
+  });
+
+  test('the loser of an earlier take-over is notified at once, and does not wait for this one', async () => {
+    const { scene, identity } = await held();
+    await scene.open(MARS, OVER);
+    scene.steps.length = 0;
+    scene.at = () => never;
+    void scene.open(VENUS, OVER);
+    await scene.reached('end mars');
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({
+      granted: false,
+      status: STATUS.TAKEN,
+      sentence: expect.stringContaining('was taken over by mars at 127.0.0.3') as string,
+    });
+  });
+
+  test('another take-over waits for it, and gets the volume in the end; each ends the holder before it', async () => {
+    const { scene } = await held();
+    const both = [scene.open(MARS, OVER), scene.open(VENUS, OVER), scene.open(BIG2, OVER)];
+    expect((await Promise.all(both)).map((grant) => grant.granted && grant.identity)).toEqual(['id.2', 'id.3', 'id.4']);
+    expect(scene.steps.filter((step) => step.startsWith('end'))).toEqual([
+      'end big-2 up to 1 (big-2)',
+      'end mars up to 2 (mars)',
+      'end venus up to 3 (venus)',
+    ]);
+    expect(await afterRestart()).toBe('big-2');
+  });
+
+  test('an earlier CLOSE does not release a later hold', async () => {
+    const { scene } = await held();
+    const taking = [
+      scene.open(MARS, OVER),
+      scene.holders.release('id', BIG2, 1),
+      scene.open(BIG2, OVER),
+      scene.holders.release('id', BIG2, 1),
+    ];
+    await Promise.all(taking);
+    expect(await afterRestart()).toBe('big-2');
+    expect(await scene.holders.settle('id', BIG2, 1, 'life')).toBe(false);
+    expect(await scene.holders.settle('id', BIG2, 3, 'another life')).toBe(true);
+    scene.life = 'another life';
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
+  });
+
+  test('the number of waiting OPENs is bounded', async () => {
+    const { scene } = await held();
+    scene.at = () => never;
+    const waiting = Array.from({ length: HOLD_CHANGES_WAITING_MAX }, () => scene.open(MARS, OVER));
+    expect(await scene.open(VENUS, OVER)).toMatchObject({
+      granted: false,
+      status: STATUS.HELD,
+      sentence: expect.stringContaining('are waiting: try again') as string,
+    });
+    expect(waiting).toHaveLength(HOLD_CHANGES_WAITING_MAX);
+  });
+});
+
+test("a crash of the loser's process starts a new incarnation, and the new holder settles in that one", async () => {
+  const { scene } = await held();
+  scene.at = (step) => {
+    if (step === 'end') scene.life = 'later';
+  };
+  expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true, incarnation: 'later' });
+  expect(await scene.open(VENUS, OVER)).toMatchObject({ granted: true });
+});
+
+describe('another instance of a node', () => {
+  test('gets the volume after a sync, under another identity', async () => {
+    const { scene, identity } = await held();
+    expect(await scene.open({ ...BIG2, instance: 4 })).toMatchObject({ granted: true, identity: 'id.2' });
+    expect(scene.steps).toEqual(['sync (big-2)']);
+    expect(scene.lines).toEqual(['big-2 (instance 4) at 127.0.0.2 has volume oracle in place of its instance 3']);
+    expect(identity).toBe('id.1');
+  });
+
+  test('does not get it when the sync fails, and is notified once', async () => {
+    const { scene } = await held();
+    scene.at = (step) => {
+      if (step === 'sync') throw new Error('EIO');
+    };
+    const next = { ...BIG2, instance: 4 };
+    expect(await scene.open(next)).toMatchObject({
+      granted: false,
+      status: STATUS.IO_ERROR,
+      sentence: expect.stringContaining('an older instance of big-2') as string,
+    });
+    scene.at = () => undefined;
+    expect(await scene.open(next)).toMatchObject({ granted: true, incarnation: 'life+' });
+  });
+
+  test('on another machine leaves a mark, by which the older one is refused for ever', async () => {
+    const { scene } = await held();
+    const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
+    await scene.open(elsewhere);
+    expect(scene.lines.at(-1)).toContain('on another machine at 127.0.0.2');
+    const fresh = new Holds(file(), () => 0, QUIET);
+    await fresh.load();
+    for (const holders of [scene.holders, fresh]) {
+      expect([holders.isCurrent(BIG2), holders.isCurrent({ ...BIG2, instance: 4 }), holders.isCurrent(elsewhere)]).toEqual([
+        false,
+        true,
+        true,
+      ]);
+    }
+  });
+
+  test('that replaces a silent session leaves that mark too', async () => {
+    const { scene } = await held();
+    const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
+    await scene.holders.noteInstance(BIG2, null);
+    await scene.holders.noteInstance(elsewhere, BIG2);
+    expect([scene.holders.isCurrent(BIG2), scene.holders.isCurrent({ ...BIG2, instance: 4 })]).toEqual([false, true]);
+  });
+
+  test('keeps a later instance of the old machine out, even if that machine has an old hold', async () => {
+    const { scene } = await held();
+    const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
+    const later = { ...BIG2, instance: BIG2.instance + 5 };
+    await scene.holders.noteInstance(later, null);
+    await scene.holders.noteInstance(elsewhere, later);
+    await scene.open(elsewhere);
+    expect(scene.holders.isCurrent(later)).toBe(false);
+  });
+});

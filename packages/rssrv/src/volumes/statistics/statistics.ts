@@ -1,0 +1,61 @@
+// The statistics of the listener: asks the sessions for their figures and shows them. Counters are kept in the workers (volume-counters.ts).
+// Invariant: a session whose process hangs is not asked, and is shown with what it reported before.
+
+import { nameInUniverse } from '@rsio/common/lib/volume-name';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Bandwidth } from '../throttle/bandwidth.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { StatsBook } from './stats-book.ts';
+import { type StatsMoment, statsView } from './stats-views.ts';
+
+interface ObservedSession {
+  readonly id: string;
+  readonly client: { readonly node: string; readonly address: string };
+  readonly beganMs: number;
+  readonly workerSession: {
+    /** Time for which its process has hung in a call to storage; null if it does not. */
+    readonly blockedMs: number | null;
+    send(message: { readonly type: 'figures' }): void;
+  };
+}
+
+export interface StatisticsPorts {
+  readonly clock: Clock;
+  sessions(): readonly ObservedSession[];
+  readonly volumes: { readonly served: readonly ServedVolume[]; nameOf(id: string): string };
+  readonly snapshots: { byId(id: string): ServedVolume | null };
+  readonly bandwidth: Pick<Bandwidth, 'textOf'>;
+}
+
+export class Statistics {
+  readonly book: StatsBook;
+  private readonly ports: StatisticsPorts;
+
+  constructor(ports: StatisticsPorts) {
+    this.ports = ports;
+    this.book = new StatsBook(ports.clock, () => this.ask());
+  }
+
+  async view(): Promise<ServerMethods['stats']['result']> {
+    await this.book.refresh();
+    const { clock, volumes, snapshots, bandwidth } = this.ports;
+    const sessions = this.ports.sessions().map(({ id, client: { node, address }, beganMs, workerSession: { blockedMs } }) => {
+      return { node, address, beganMs, blockedMs, record: this.book.of(id) };
+    });
+    const names = new Map(volumes.served.map((volume) => [volume.id, nameInUniverse(volume)]));
+    const nameOf = (id: string): string => {
+      const snapshot = names.has(id) ? null : snapshots.byId(id);
+      return names.get(id) ?? (snapshot === null ? volumes.nameOf(id) : nameInUniverse(snapshot));
+    };
+    const heldBy: StatsMoment['heldBy'] = (node, volumeId, by) => bandwidth.textOf(node, volumeId, by);
+    return statsView(sessions, { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs(), nameOf, heldBy });
+  }
+
+  /** Returns the ids of the sessions that were asked. */
+  private ask(): string[] {
+    const asked = this.ports.sessions().filter(({ workerSession }) => workerSession.blockedMs === null);
+    for (const { workerSession } of asked) workerSession.send({ type: 'figures' });
+    return asked.map(({ id }) => id);
+  }
+}

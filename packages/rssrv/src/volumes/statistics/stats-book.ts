@@ -1,0 +1,93 @@
+// What the sessions have last reported of themselves: counters of their volumes, and paths. Workers report at an interval and when the
+// listener asks. Invariants: a worker that does not answer delays an answer by at most FIGURES_WAIT_MS, and its figures are shown with their
+// age; a session that has ended leaves nothing behind.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
+import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
+import { FIGURES_WAIT_MS, RATE_OVER_MS } from './limits.ts';
+
+/** A volume in a session. */
+export interface VolumeRecord {
+  readonly now: VolumeFigures;
+  /** Monotonic time of that report. */
+  readonly nowMs: number;
+  /** An earlier report, against which rates are measured. */
+  readonly before: VolumeFigures;
+  readonly beforeMs: number;
+}
+
+export interface SessionRecord {
+  /** Monotonic time of its last report. */
+  readonly atMs: number;
+  readonly holesOff: boolean;
+  readonly paths: SessionFigures['paths'];
+  readonly opens: SessionFigures['opens'];
+  /** Id of a volume -> what the session has reported of it. */
+  readonly volumes: ReadonlyMap<string, VolumeRecord>;
+}
+
+const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0, ...NOTHING_HELD } as const;
+
+export class StatsBook {
+  private readonly clock: Clock;
+  /** Makes every session report now, and returns the ids of the sessions that were asked. */
+  private readonly ask: () => readonly string[];
+  /** Session id -> its last report. */
+  private readonly sessions = new Map<string, SessionRecord>();
+  private readonly waiters = new Set<(session: string) => void>();
+
+  constructor(clock: Clock, ask: () => readonly string[]) {
+    this.clock = clock;
+    this.ask = ask;
+  }
+
+  received(session: string, { volumes, paths, opens, holesOff }: SessionFigures): void {
+    const atMs = this.clock.monotonicMs();
+    const records = new Map(this.sessions.get(session)?.volumes);
+    const reported = new Set(volumes.map(({ volumeId }) => volumeId));
+    // What a session does not report has not changed, and is idle.
+    for (const [id, record] of records)
+      if (!reported.has(id) && record.now.outstanding + record.now.heldByLimit > 0)
+        records.set(id, { ...record, now: { ...record.now, ...IDLE } });
+    for (const now of volumes) records.set(now.volumeId, recordOf(records.get(now.volumeId), now, atMs));
+    this.sessions.set(session, { atMs, holesOff, paths, opens, volumes: records });
+    for (const wake of [...this.waiters]) wake(session);
+  }
+
+  sessionEnded(session: string): void {
+    this.sessions.delete(session);
+    for (const wake of [...this.waiters]) wake(session);
+  }
+
+  of(session: string): SessionRecord | null {
+    return this.sessions.get(session) ?? null;
+  }
+
+  /** Asks every session, and resolves when all have answered or after FIGURES_WAIT_MS. */
+  async refresh(): Promise<void> {
+    const missing = new Set(this.ask());
+    if (missing.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        this.waiters.delete(wake);
+        timer.cancel();
+        resolve();
+      };
+      const wake = (session: string): void => {
+        missing.delete(session);
+        if (missing.size === 0) end();
+      };
+      const timer = this.clock.after(FIGURES_WAIT_MS, end);
+      this.waiters.add(wake);
+    });
+  }
+}
+
+function recordOf(record: VolumeRecord | undefined, now: VolumeFigures, nowMs: number): VolumeRecord {
+  if (record === undefined) return { now, nowMs, before: now, beforeMs: nowMs };
+  const isOld = nowMs - record.beforeMs >= RATE_OVER_MS && record.nowMs > record.beforeMs;
+  return isOld
+    ? { now, nowMs, before: record.now, beforeMs: record.nowMs }
+    : { now, nowMs, before: record.before, beforeMs: record.beforeMs };
+}

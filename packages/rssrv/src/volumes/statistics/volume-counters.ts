@@ -1,0 +1,185 @@
+// Counts the I/O of a session for each volume: requests, bytes, errors and latencies. A request that the storage answers at once has no time
+// stamp of its own: it ends when the next request of the same event begins, or when the event ends, and both moments are known anyway.
+// Invariants: counting allocates nothing for a request, after the first of its kind on a volume; counters never decrease while the session
+// lives, and the counters of at most COUNTERS_CLOSED_MAX volumes without a handle are kept.
+
+import { Histogram } from '@rsio/common/structures/histogram';
+import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { OP } from '@rsio/protocol/wire/frames';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { HeldFigures } from '../throttle/throttle-messages.ts';
+import { COUNTERS_CLOSED_MAX } from './limits.ts';
+
+/** What a session reports of a volume: sums since the session first opened it, and what is going on now. */
+export interface VolumeFigures extends HeldFigures {
+  readonly volumeId: string;
+  readonly reads: number;
+  readonly readBytes: number;
+  readonly writes: number;
+  readonly writtenBytes: number;
+  readonly flushes: number;
+  readonly discards: number;
+  readonly zeroes: number;
+  readonly errors: number;
+  readonly readLatency: LatencyFigures;
+  readonly writeLatency: LatencyFigures;
+  readonly flushLatency: LatencyFigures;
+  /** Time for which limits and pauses have held requests, all of them together. */
+  readonly heldMs: number;
+  /** Requests in the storage, or waiting for space or a snapshot. */
+  readonly outstanding: number;
+  /** Age of the oldest of them; 0 if there is none. */
+  readonly oldestMs: number;
+  readonly waitingForSpace: number;
+  /** Changes that wait because a snapshot is being taken. */
+  readonly heldForSnapshot: number;
+}
+
+/** What a volume is doing now, which its counters do not know. */
+export type VolumeNow = HeldFigures & Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
+
+export interface PathFigures {
+  /** Name of the interface of the server. */
+  readonly interface: string;
+  /** Address of the client. */
+  readonly address: string;
+  /** Wall-clock time at which the path began. */
+  readonly sinceMs: number;
+  readonly requests: number;
+  /** Cipher suite of TLS; null if the path is plain. */
+  readonly cipher: string | null;
+}
+
+/** The report of a session. */
+export interface SessionFigures {
+  /** The process of the session cannot punch holes. */
+  readonly holesOff: boolean;
+  readonly volumes: readonly VolumeFigures[];
+  readonly paths: readonly PathFigures[];
+  /** Volumes that the client waits to open, for example during a take-over. */
+  readonly opens: readonly { readonly name: string; readonly universe: number; readonly waitedMs: number }[];
+}
+
+const US_PER_MS = 1_000;
+
+export class VolumeCounters {
+  /** True if anything was counted since the last figures. */
+  isChanged = false;
+  private reads = 0;
+  private readBytes = 0;
+  private writes = 0;
+  private writtenBytes = 0;
+  private flushes = 0;
+  private discards = 0;
+  private zeroes = 0;
+  private errors = 0;
+  private heldMs = 0;
+  private readLatency: Histogram | null = null;
+  private writeLatency: Histogram | null = null;
+  private flushLatency: Histogram | null = null;
+
+  /** Counts a request that has ended, without its latency. */
+  count(op: number, bytes: number, status: number): void {
+    this.isChanged = true;
+    if (status !== STATUS.OK) this.errors++;
+    if (op === OP.READ) {
+      this.reads++;
+      this.readBytes += bytes;
+    } else if (op === OP.WRITE) {
+      this.writes++;
+      this.writtenBytes += bytes;
+    } else if (op === OP.FLUSH) this.flushes++;
+    else if (op === OP.DISCARD) this.discards++;
+    else this.zeroes++;
+  }
+
+  /** Counts a request that the storage has executed in its own time. */
+  ended(op: number, bytes: number, status: number, ms: number): void {
+    this.count(op, bytes, status);
+    this.took(op, ms);
+  }
+
+  /** Counts the time for which a request was held, whether it was executed then or not. */
+  held(ms: number): void {
+    this.isChanged = true;
+    this.heldMs += ms;
+  }
+
+  took(op: number, ms: number): void {
+    if (op === OP.READ) (this.readLatency ??= new Histogram()).add(ms * US_PER_MS);
+    else if (op === OP.WRITE) (this.writeLatency ??= new Histogram()).add(ms * US_PER_MS);
+    else if (op === OP.FLUSH) (this.flushLatency ??= new Histogram()).add(ms * US_PER_MS);
+  }
+
+  figures(volumeId: string, now: VolumeNow): VolumeFigures {
+    this.isChanged = false;
+    const { reads, readBytes, writes, writtenBytes, flushes, discards, zeroes, errors, heldMs } = this;
+    return {
+      volumeId,
+      reads,
+      readBytes,
+      writes,
+      writtenBytes,
+      flushes,
+      discards,
+      zeroes,
+      errors,
+      heldMs,
+      readLatency: this.readLatency?.figures() ?? NO_LATENCY,
+      writeLatency: this.writeLatency?.figures() ?? NO_LATENCY,
+      flushLatency: this.flushLatency?.figures() ?? NO_LATENCY,
+      ...now,
+    };
+  }
+}
+
+/** The counters of all volumes of a session, and the request whose end is not known yet. */
+export class SessionCounters {
+  private readonly byVolume = new Map<string, VolumeCounters>();
+  /** The request that was answered at once and whose end comes with the next moment that is known. */
+  private ending: VolumeCounters | null = null;
+  private endingOp = 0;
+  private endingSinceMs = 0;
+
+  /** Counters of a volume that is being opened. They continue if the session had the volume open before. */
+  of(volumeId: string): VolumeCounters {
+    const known = this.byVolume.get(volumeId);
+    // The map keeps the order of the last opening, so that the counters of volumes that were closed long ago are dropped first.
+    if (known !== undefined) this.byVolume.delete(volumeId);
+    const counters = known ?? new VolumeCounters();
+    this.byVolume.set(volumeId, counters);
+    return counters;
+  }
+
+  /** Drops the counters of volumes without a handle beyond COUNTERS_CLOSED_MAX. */
+  closed(isOpen: (volumeId: string) => boolean): void {
+    if (this.byVolume.size <= COUNTERS_CLOSED_MAX) return;
+    const closed = [...this.byVolume.keys()].filter((id) => !isOpen(id));
+    for (const id of closed.slice(0, Math.max(0, closed.length - COUNTERS_CLOSED_MAX))) this.byVolume.delete(id);
+  }
+
+  /** Counts a request that was answered at once. It began at `sinceMs`. */
+  atOnce(counters: VolumeCounters, op: number, bytes: number, status: number, sinceMs: number): void {
+    counters.count(op, bytes, status);
+    this.ending = counters;
+    this.endingOp = op;
+    this.endingSinceMs = sinceMs;
+  }
+
+  /** Must be called when the next request begins, and at the end of each event that brought requests. */
+  reached(nowMs: number): void {
+    if (this.ending === null) return;
+    this.ending.took(this.endingOp, nowMs - this.endingSinceMs);
+    this.ending = null;
+  }
+
+  /** Figures of the volumes that have changed since the last call or are not idle; of all volumes if `isWhole`. */
+  figures(nowOf: (volumeId: string) => VolumeNow, isWhole: boolean): VolumeFigures[] {
+    const figures: VolumeFigures[] = [];
+    for (const [id, counters] of this.byVolume) {
+      const now = nowOf(id);
+      if (isWhole || counters.isChanged || now.outstanding + now.heldByLimit > 0) figures.push(counters.figures(id, now));
+    }
+    return figures;
+  }
+}

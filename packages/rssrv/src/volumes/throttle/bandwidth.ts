@@ -1,0 +1,293 @@
+// The limits of all volumes and clients in the listener: it tells each session what it may do, divides the limit of a volume among the sessions
+// that have it open (share-book.ts), and knows what the I/O of each session is held by. Invariants: a session that is granted a volume learns
+// of its limits before the answer to its OPEN; a session that has ended has no share; a volume without limits and halts has no book.
+
+import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
+import type { IoLimits, RssrvConfig } from '@rsio/common/config/schema/types';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { isDeepStrictEqual } from 'node:util';
+import type { Log } from '@rsio/common/log/log';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { eventOf } from '../../events/event-log.ts';
+import type { Volumes } from '../volumes.ts';
+import type { Halts } from './halts.ts';
+import { heldText } from './held-text.ts';
+import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORT_MS, SHARE_REPORTERS } from './limits.ts';
+import { type Share, ShareBook, type ShareOrder } from './share-book.ts';
+import type { HeldBy, ThrottleMessage, ThrottleReport } from './throttle-messages.ts';
+
+/** A session, as far as limits matter. */
+export interface LimitedSession {
+  readonly id: string;
+  readonly client: { readonly node: string };
+  readonly uses: { has(volumeId: string): boolean };
+  readonly workerSession: { send(message: ThrottleMessage): void };
+}
+
+export interface BandwidthPorts {
+  readonly clock: Clock;
+  readonly halts: Halts;
+  /** The configuration in force, with the volumes of the pools. */
+  config(): Pick<RssrvConfig, 'volumes' | 'rights'>;
+  sessions(): readonly LimitedSession[];
+  readonly log: Pick<Log, 'info'>;
+  volumes(): Pick<Volumes, 'standing' | 'served' | 'nameOf'>;
+  /** Called when clients are to be told something else of what holds the I/O of these volumes. */
+  heldChanged(volumes: readonly ServedVolume[]): void;
+}
+
+/** What a session reports of a volume, as far as limits matter. */
+interface HeldVolume {
+  readonly volumeId: string;
+  readonly heldBy: HeldBy | null;
+}
+
+interface Held {
+  /** Reports in a row that agree with the opposite of what the client is told. */
+  reports: number;
+  text: string | null;
+}
+
+export class Bandwidth {
+  private readonly ports: BandwidthPorts;
+  private readonly books = new Map<string, ShareBook>();
+  /** The limits in force, of the volumes that have any. */
+  private limits: ReadonlyMap<string, IoLimits> = new Map();
+  /** Session id -> the limits that it was told for its client. */
+  private readonly ofClients = new Map<string, IoLimits | null>();
+  /** Session id -> volume id -> what holds its I/O. */
+  private readonly held = new Map<string, Map<string, Held>>();
+  private number = 0;
+  private expiry: Timer | null = null;
+  /** Volumes whose limit will be divided anew. */
+  private readonly plans = new Map<string, { readonly atMs: number; readonly timer: Timer }>();
+
+  constructor(ports: BandwidthPorts) {
+    this.ports = ports;
+    ports.halts.changed = (volumeId, isOver) => this.haltChanged(volumeId, isOver);
+  }
+
+  limitsOf(volumeId: string): IoLimits | null {
+    return this.limits.get(volumeId) ?? null;
+  }
+
+  clientLimits(node: string): IoLimits | null {
+    return limitsOrNull(this.ports.config().rights.find(({ name }) => name === node)?.limits);
+  }
+
+  /** Must be called for a new session, before anything else is sent to it but its beginning. */
+  began({ id, client, workerSession }: LimitedSession): void {
+    const rates = this.clientLimits(client.node);
+    this.ofClients.set(id, rates);
+    if (rates !== null) workerSession.send({ type: 'client-rates', rates });
+  }
+
+  /** Must be called when a session is granted a volume, before it is answered. */
+  granted({ id }: LimitedSession, volumeId: string): void {
+    if (!this.isLimited(volumeId)) return;
+    this.tell(volumeId, this.bookOf(volumeId).add(id, this.nowMs()));
+  }
+
+  report({ id }: LimitedSession, report: ThrottleReport): void {
+    if (report.what === 'used') {
+      for (const use of report.volumes) {
+        const [limits, book] = [this.limits.get(use.volumeId), this.books.get(use.volumeId)];
+        if (limits === undefined || book === undefined) continue;
+        book.used(id, useOf(use, limits, report.overMs));
+        this.planLater(use.volumeId, reportMs(book.size));
+      }
+      return;
+    }
+    const { volumeId, number } = report;
+    const book = this.books.get(volumeId);
+    if (book === undefined) return;
+    if (report.what === 'unused') {
+      this.tell(volumeId, book.remove(id, number, this.nowMs()));
+      if (book.size === 0) this.books.delete(volumeId);
+      return;
+    }
+    book.confirmed(id, number);
+    if (book.size > 1) this.planLater(volumeId, SHARE_PLAN_MS);
+  }
+
+  sessionEnded(id: string): void {
+    this.ofClients.delete(id);
+    this.held.delete(id);
+    for (const [volumeId, book] of [...this.books]) {
+      this.tell(volumeId, book.remove(id, Number.POSITIVE_INFINITY, this.nowMs()));
+      if (book.size === 0) this.books.delete(volumeId);
+    }
+  }
+
+  /** Must be called when the configuration has changed: tells the sessions what is other than before. */
+  refresh(): void {
+    const before = this.limits;
+    this.limits = this.configured();
+    for (const id of new Set([...before.keys(), ...this.limits.keys()]))
+      if (!isDeepStrictEqual(before.get(id), this.limits.get(id))) this.tellAll(id);
+    for (const session of this.ports.sessions()) {
+      const rates = this.clientLimits(session.client.node);
+      if (isDeepStrictEqual(rates, this.ofClients.get(session.id) ?? null)) continue;
+      this.ofClients.set(session.id, rates);
+      session.workerSession.send({ type: 'client-rates', rates });
+    }
+  }
+
+  /** Takes what a session has reported. A client is told what holds its I/O, or that nothing does, when that has lasted. */
+  figures(session: string, node: string, { volumes }: { readonly volumes: readonly HeldVolume[] }): void {
+    const known = this.held.get(session) ?? new Map<string, Held>();
+    const changed: string[] = [];
+    const reported = new Map(volumes.map((volume) => [volume.volumeId, volume.heldBy]));
+    for (const volumeId of new Set([...known.keys(), ...reported.keys()])) {
+      const by = reported.get(volumeId) ?? null;
+      const text = this.textOf(node, volumeId, by);
+      const one = known.get(volumeId) ?? { reports: 0, text: null };
+      one.reports = text === one.text ? 0 : one.reports + 1;
+      if (one.reports >= HELD_REPORTS) {
+        Object.assign(one, { reports: 0, text });
+        changed.push(volumeId);
+      }
+      if (one.text === null && one.reports === 0) known.delete(volumeId);
+      else known.set(volumeId, one);
+    }
+    if (known.size > 0) this.held.set(session, known);
+    else this.held.delete(session);
+    if (changed.length > 0) this.heldChanged(changed);
+  }
+
+  /** What `by` means for a client and a volume, in words that complete "held by". */
+  textOf(node: string, volumeId: string, by: HeldBy | null): string | null {
+    return by === null ? null : heldText(by, this.limitsOf(volumeId), this.clientLimits(node), this.ports.halts.facts(volumeId));
+  }
+
+  /** What holds the I/O of a session on a volume, in words; null: nothing. A stop or pause is told at once. */
+  heldBy(session: string, volumeId: string): string | null {
+    const halt = this.ports.halts.facts(volumeId);
+    if (halt !== null) return heldText(halt.kind === 'paused' ? 'pause' : 'stop', null, null, halt);
+    return this.held.get(session)?.get(volumeId)?.text ?? null;
+  }
+
+  close(): void {
+    this.expiry?.cancel();
+    for (const { timer } of this.plans.values()) timer.cancel();
+    this.ports.halts.close();
+  }
+
+  private configured(): ReadonlyMap<string, IoLimits> {
+    const limits = new Map<string, IoLimits>();
+    for (const volume of this.ports.config().volumes) {
+      const own = limitsOrNull(volume.limits);
+      const id = own === null ? null : this.ports.volumes().standing(volume).id;
+      if (own !== null && id !== null) limits.set(id, own);
+    }
+    return limits;
+  }
+
+  private haltChanged(volumeId: string, isOver: boolean): void {
+    this.tellAll(volumeId);
+    this.heldChanged([volumeId]);
+    if (!isOver) return;
+    const name = this.ports.volumes().nameOf(volumeId);
+    this.ports.log.info(
+      `Volume ${name}: its I/O goes on, because the time of its pause is over`,
+      eventOf(`volume ${name}`, 'paused', 'served', 'The time of its pause is over'),
+    );
+  }
+
+  private heldChanged(volumeIds: readonly string[]): void {
+    this.ports.heldChanged(this.ports.volumes().served.filter(({ id }) => volumeIds.includes(id)));
+  }
+
+  private isLimited(volumeId: string): boolean {
+    return this.limits.has(volumeId) || this.ports.halts.of(volumeId) !== null;
+  }
+
+  private bookOf(volumeId: string): ShareBook {
+    const book = this.books.get(volumeId) ?? new ShareBook(() => this.number++);
+    this.books.set(volumeId, book);
+    return book;
+  }
+
+  /** Tells all sessions that have the volume open what they may do now. */
+  private tellAll(volumeId: string): void {
+    const nowMs = this.nowMs();
+    const known = this.books.get(volumeId);
+    if (known !== undefined) this.tell(volumeId, known.tellAgain(nowMs));
+    if (!this.isLimited(volumeId)) {
+      this.books.delete(volumeId);
+      return;
+    }
+    const there = new Set(known?.sessions);
+    for (const { id, uses } of this.ports.sessions())
+      if (!there.has(id) && uses.has(volumeId)) this.tell(volumeId, this.bookOf(volumeId).add(id, nowMs));
+  }
+
+  private tell(volumeId: string, orders: readonly ShareOrder[]): void {
+    if (orders.length === 0) return;
+    const limits = this.limitsOf(volumeId);
+    const halt = this.ports.halts.of(volumeId);
+    const sessions = new Map(this.ports.sessions().map((session) => [session.id, session]));
+    const users = this.books.get(volumeId)?.size ?? 1;
+    for (const { session, number, isDivided, ...share } of orders)
+      sessions.get(session)?.workerSession.send({
+        ...{ type: 'throttle', volumeId, number },
+        setting: {
+          rates: limits === null ? null : shareOf(limits, share),
+          reportMs: isDivided && limits !== null ? reportMs(users) : null,
+          halt,
+        },
+      });
+    this.expireLater();
+  }
+
+  /** Divides a limit anew, at the earlier one of several times that are asked for. */
+  private planLater(volumeId: string, afterMs: number): void {
+    const { clock } = this.ports;
+    const atMs = this.nowMs() + afterMs;
+    const known = this.plans.get(volumeId);
+    if (known !== undefined && known.atMs <= atMs) return;
+    known?.timer.cancel();
+    const timer = clock.after(afterMs, () => {
+      this.plans.delete(volumeId);
+      this.tell(volumeId, this.books.get(volumeId)?.plan(this.nowMs()) ?? []);
+    });
+    this.plans.set(volumeId, { atMs, timer });
+  }
+
+  private expireLater(): void {
+    if (this.expiry !== null || ![...this.books.values()].some(({ isAwaiting }) => isAwaiting)) return;
+    this.expiry = this.ports.clock.after(SHARE_CONFIRM_MS, () => {
+      this.expiry = null;
+      for (const [volumeId, book] of [...this.books]) this.tell(volumeId, book.expire(this.nowMs()));
+      this.expireLater();
+    });
+  }
+
+  private nowMs(): number {
+    return this.ports.clock.monotonicMs();
+  }
+}
+
+/** Interval at which the sessions of a volume report. */
+function reportMs(sessions: number): number {
+  return SHARE_REPORT_MS * Math.ceil(sessions / SHARE_REPORTERS);
+}
+
+function shareOf({ iops, bytesPerSecond, burstMs }: IoLimits, { requests, bytes }: Share): IoLimits {
+  return {
+    iops: iops === null ? null : iops * requests,
+    bytesPerSecond: bytesPerSecond === null ? null : bytesPerSecond * bytes,
+    burstMs,
+  };
+}
+
+/** What was used, as parts of the limits. Hunger is for what is limited. */
+function useOf(
+  { requests, bytes, isHungry }: { readonly requests: number; readonly bytes: number; readonly isHungry: boolean },
+  { iops, bytesPerSecond }: IoLimits,
+  overMs: number,
+): Share {
+  const part = (used: number, limit: number | null): number =>
+    limit === null ? 0 : isHungry ? Number.POSITIVE_INFINITY : used / ((limit * Math.max(1, overMs)) / 1_000);
+  return { requests: part(requests, iops), bytes: part(bytes, bytesPerSecond) };
+}
