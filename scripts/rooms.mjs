@@ -1,6 +1,6 @@
-// The rules for packages and folders as pure functions over the sources: which package and layer may import which, no import circles
-// between files or folders (type imports count), and no crowded folder. In test/, the rules for folders apply. tidy.mjs reads the files
-// and prints.
+// The rules for packages and folders as pure functions over the sources: which package, layer and floor may import which, no import
+// circles between files or folders (type imports count), no crowded folder and none for a single file. In test/, the rules for circles and
+// crowded folders apply. tidy.mjs reads the files and prints.
 // Invariant: a folder that no table names is reported, so that every layer is placed on purpose.
 
 import { dirname, join } from 'node:path/posix';
@@ -16,7 +16,11 @@ const PACKAGES = {
   crsio: ['common', 'protocol'],
   rsweb: ['common'],
 };
-/** Layers: the folders directly below src/, and the layers that each may import. Programs have folders without a fixed order. */
+/** Programs whose folders directly below src/ are floors, from the top: each imports lower floors only. Other programs have no fixed order. */
+const FLOORS = {
+  rssrv: ['server', 'admin', 'session', 'jobs', 'mirrors', 'snapshots', 'volumes', 'pools', 'storage', 'machine', 'events'],
+};
+/** Layers: the folders directly below src/, and the layers that each may import. */
 const LAYERS = {
   common: {
     lib: [],
@@ -41,9 +45,17 @@ const LAYERS = {
     mirror: ['wire', 'link', 'client'],
     explorer: ['wire', 'auth', 'link'],
   },
+  rssrv: layersOf(FLOORS.rssrv),
 };
-const FILES_PER_FOLDER_MAX = 12;
+const FILES_PER_FOLDER_MAX = 25;
+/** Where folders are floors, a folder below src/ has at least so many files. */
+const FILES_PER_FOLDER_MIN = 2;
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g;
+
+/** Floors as layers. What lies in src/ itself may import all of them. */
+function layersOf(floors) {
+  return { '': floors, ...Object.fromEntries(floors.map((floor, index) => [floor, floors.slice(index + 1)])) };
+}
 
 /** Whether a file is production code: in a package, and no test helper. */
 export function isProduct(path) {
@@ -74,7 +86,7 @@ export function roomProblems(sources) {
   }
   return [
     ...layerProblems(imports),
-    ...crowdedFolders([...imports.keys(), ...ofTests.keys()]),
+    ...unevenFolders([...imports.keys(), ...ofTests.keys()]),
     ...fileCircles(imports),
     ...folderCircles(imports),
     ...folderCircles(ofTests),
@@ -112,7 +124,7 @@ function placeOf(path) {
   return { package: name, layer };
 }
 
-function* crowdedFolders(paths) {
+function* unevenFolders(paths) {
   const counts = new Map();
   for (const path of paths) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
   for (const [folder, count] of counts) {
@@ -121,6 +133,10 @@ function* crowdedFolders(paths) {
         path: folder,
         text: `${count} files in one folder, more than ${FILES_PER_FOLDER_MAX}: group them in folders`,
       };
+    }
+    const { package: name, layer } = placeOf(`${folder}/`);
+    if (name in FLOORS && layer !== '' && count < FILES_PER_FOLDER_MIN) {
+      yield { path: folder, text: 'A folder for one file: put the file into a folder of the same subject' };
     }
   }
 }
