@@ -8,7 +8,8 @@ export const FOLDERS = {
   'packages/common/src/config':
     'loading and saving both configuration files, with the edits of commands; the effective settings of a volume',
   'packages/common/src/config/ini': 'the text of a file as a document that keeps its lines',
-  'packages/common/src/config/reader': 'from a document to a checked configuration',
+  'packages/common/src/config/reader':
+    'from a document to a checked configuration: headers (sections.ts), keys with their lines (section-reader.ts)',
   'packages/common/src/config/schema': 'every key: type, default, bounds, help',
   'packages/common/src/control': "the daemons' control sockets: server, client, the methods of rsiod",
   'packages/common/src/control/server': 'the methods of rssrv, a table for each subject',
@@ -20,7 +21,8 @@ export const FOLDERS = {
   'packages/common/src/log':
     'log lines, the file they are appended to, the helper that sends them to the journal or to syslog, rate limits',
   'packages/common/src/log/readers': 'reading them back, from the file or the journal',
-  'packages/common/src/manage': 'what rsadm and crsio do to a server: edits of rssrvcfg, texts of its state, warnings',
+  'packages/common/src/manage':
+    'what rsadm and crsio do to a server: edits of rssrvcfg, the tables that rsadm prints (server-tables.ts), warnings',
   'packages/common/src/manage/volumes': 'the volume commands that rsadm and rsconfig have in common',
   'packages/common/src/metrics': 'what Prometheus reads: the text format, collecting in slices, the small HTTP server of both daemons',
   'packages/common/src/structures': 'pools, queues, histograms, concurrency',
@@ -62,7 +64,7 @@ export const FOLDERS = {
   'packages/rssrv/src/jobs/images':
     'images: copies of volumes in other universes, and READs that they answer where the disk has lost a block',
   'packages/rssrv/src/jobs/moves':
-    'moves of volumes and of their files between pools: rounds, the last step, the change of a file under open volumes',
+    'moves of volumes and of their files between pools: rounds, which go on after a restart, the last step, the new file',
   'packages/rssrv/src/jobs/orders': 'the methods about moves, copies and jobs, and what they need, put together',
   'packages/rssrv/src/machine':
     'helper programs, kinds of file systems, descriptors; server processes without rights, the filter of system calls',
@@ -72,7 +74,8 @@ export const FOLDERS = {
   'packages/rssrv/src/pools/disk': 'files of a pool: manifests, changes with one commit point each, reading, space kept for removals',
   'packages/rssrv/src/pools/moves': 'files of moves',
   'packages/rssrv/src/pools/parts': 'volumes over several pools: layouts, plans',
-  'packages/rssrv/src/pools/repair': 'what an interrupted change has left: moves, parts, snapshots, refreshes of images',
+  'packages/rssrv/src/pools/repair':
+    'what a stopped change has left: moves stopped in their last step, parts, snapshots, refreshes of images',
   'packages/rssrv/src/pools/requests': 'changes that are asked for again are made once: stamps, the journal',
   'packages/rssrv/src/pools/schedules': 'schedules of snapshots: how they are written, what they make and remove when',
   'packages/rssrv/src/pools/snapshots': 'files of snapshots: clones in chunks, descriptions',
@@ -90,7 +93,7 @@ export const FOLDERS = {
   'packages/rssrv/src/storage/io': 'the Backend interface, positioned I/O, flushes, loop or thread pool',
   'packages/rssrv/src/storage/locks': 'locks of files; marks of server processes that have files open',
   'packages/rssrv/src/volumes': 'served volumes: plan, change, storage, ids; clients that are fenced',
-  'packages/rssrv/src/volumes/holds': 'who has a volume open, over restarts',
+  'packages/rssrv/src/volumes/holds': 'who has a volume open, over restarts; hold-rules.ts decides who may',
   'packages/rssrv/src/volumes/statistics': 'counters of the sessions, and their views',
   'packages/rssrv/src/volumes/throttle': 'limits of the I/O of volumes and clients, divided among sessions; pauses and stops',
   'packages/rsiod/helpers': 'programs beside the daemon: the keeper, and the maker of loop device nodes',
@@ -136,7 +139,7 @@ export const FOLDERS = {
   'packages/rsconfig/src/output': 'tables, warnings, figures',
   'packages/rsadm/src': 'the administration command of the server: program, table of commands',
   'packages/rsadm/src/cli': 'what a command is given',
-  'packages/rsadm/src/commands': 'one file for a subject: volumes, pools, clients, server',
+  'packages/rsadm/src/commands': 'one file for a subject: volumes, pools, clients, server. The tables are in common/manage',
   'packages/rsadm/src/commands/settings': 'edits of single sections of the file: interfaces, namespace, control group',
   'packages/crsio/src': "the curses tool: its parts, the session, effects outside; the folders without a part are the client's or shared",
   'packages/crsio/src/model': 'what it knows, as values',
@@ -153,12 +156,12 @@ export const FOLDERS = {
   'packages/crsio/src/widgets': 'canvas, borders, text that fits, the line editor',
   'packages/rsweb/assets': 'what browsers load: style, script, icon, uPlot',
   'packages/rsweb/src': 'the daemon of the pages; what browsers load lies in assets beside src',
-  'packages/rsweb/src/app': 'routes, and which requests may pass',
+  'packages/rsweb/src/app': 'routes; doors.ts: which requests may pass, wrong tokens, foreign pages',
   'packages/rsweb/src/config': '/etc/rswebcfg: schema, reader, certificates',
   'packages/rsweb/src/daemons': 'what the daemons tell becomes parts of a picture: objects, loads, findings',
   'packages/rsweb/src/http': 'the HTTP server: bounds, requests, answers and their headers, assets',
   'packages/rsweb/src/live': 'the stream of what changes',
-  'packages/rsweb/src/login': 'tokens, logins of browsers',
+  'packages/rsweb/src/login': 'tokens, logins of browsers. A wrong token is refused without delay (ADR 0065)',
   'packages/rsweb/src/markup': 'HTML that escapes, frames of pages, tables, figures',
   'packages/rsweb/src/model': 'the picture: its form, its guard, how parts are merged, histories',
   'packages/rsweb/src/orders': 'orders of visitors: fields, requests to the daemons, confirmations',

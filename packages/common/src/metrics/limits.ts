@@ -3,7 +3,7 @@
 
 import { assert } from '../lib/assert.ts';
 
-/** Lines of one answer. A series beyond them is left out and counted, the histograms of volumes first. */
+/** Lines of one answer. Series beyond this number are left out and counted; histograms of volumes are left out first. */
 export const SERIES_MAX = 50_000;
 /** Longest time for which a collection keeps the event loop busy before it lets I/O go on. */
 export const SLICE_MS = 1;

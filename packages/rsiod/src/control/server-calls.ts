@@ -79,7 +79,7 @@ export class ServerCalls {
   }
 }
 
-/** Time that the server may take. rsiod passes on methods that only a newer server knows, too. */
+/** Longest time for the server's answer, in ms. A method that only a newer server knows gets that of a change. */
 function limitOf(method: string): number {
   const known: Readonly<Record<string, { readonly waitMs: number } | undefined>> = SERVER_METHODS;
   return Object.hasOwn(known, method) ? (known[method]?.waitMs ?? CONTROL_ANSWER_MS) : SERVER_CHANGE_MS;

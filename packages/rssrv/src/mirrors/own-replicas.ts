@@ -1,5 +1,6 @@
 // The replicas among the volumes that this server serves, as its voters and their clients see them. Pure over the volumes of the moment.
-// Invariant: of two volumes with the mark of one mirror, such as copies of a pool, neither is used.
+// Invariant: if two volumes carry the mark of the same mirror, for example because a
+// pool was copied, neither is used.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/common/log/log';

@@ -30,7 +30,7 @@ export interface VolumePlan {
   /** Unchanged volumes that could not be opened before. If a retried volume fails again, the rest of the plan is still applied. */
   readonly retried: readonly ServerVolumeConfig[];
   readonly kept: readonly ServerVolumeConfig[];
-  /** Volumes to release, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
+  /** Volumes that are no longer served, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
   readonly removed: readonly ServerVolumeConfig[];
   /** True if all other volumes stay as they are, unchecked. Otherwise every configured volume is in one of the lists. */
   readonly isPartial?: true;

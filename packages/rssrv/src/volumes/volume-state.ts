@@ -54,7 +54,7 @@ export interface VolumeState {
 export interface HeldChange {
   /** The open volumes that may stay, keyed by volumeKey. */
   readonly before: ReadonlyMap<string, HeldVolume>;
-  /** Keys of the volumes that do not stay as they were. */
+  /** Keys of all volumes that the plan lists. */
   readonly mentioned: ReadonlySet<string>;
   /** The volumes that are opened or kept, keyed by volumeKey. All are among the mentioned ones. */
   readonly changed: ReadonlyMap<string, HeldVolume>;

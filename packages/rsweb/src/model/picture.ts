@@ -1,6 +1,6 @@
 // What rsweb knows about machines at one moment, in the form in which pages, /picture.json and /live have it. The sources fill it; this file
 // has only types. Invariants: plain JSON; every element of a list has an `id` that is unique in its list and the same while the object exists;
-// fields of the form `server`, `client`, `pool`, `mirror` and `volume` are such ids; an unknown value is null.
+// the fields `server`, `client`, `pool`, `mirror` and `volume` contain such ids; an unknown value is null.
 
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 

@@ -83,7 +83,7 @@ export function volumeName({ name, universe }: Volume): string {
   return `${name}@${universe}`;
 }
 
-/** Waiting I/O is worth more attention than that the volume is served. */
+/** Says `waiting` in place of `served`, because waiting I/O needs attention. */
 export function stateText({ state, waits }: Volume): string {
   return state === 'served' && waits.length > 0 ? 'waiting' : state;
 }

@@ -38,7 +38,7 @@ export function questionPopup(state: ServerState, question: Question): ServerPop
 const WORDS = {
   'remove-interface': {
     label: 'Remove interface',
-    text: 'rssrv stops listening there. Clients with other paths move their I/O to these first',
+    text: 'rssrv stops listening there. Before that, clients with other paths move their I/O to those paths',
   },
   'remove-pool': {
     label: 'Remove pool',

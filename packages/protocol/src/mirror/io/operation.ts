@@ -34,7 +34,7 @@ export class Operation extends LockEntry {
   sequence = 0;
   /** Place in the list of all operations. */
   index = 0;
-  /** See DataPath, when this request was sent. */
+  /** `DataPath.changeMoves` at the time when this request was sent. */
   changeMoves = 0;
   isRead = false;
   /** True for WRITE, ZERO and DISCARD. */

@@ -7,7 +7,7 @@ import type { Trunk } from '../../client/trunk.ts';
 
 /**
  * Giving a replica up is safe for the buffers of its requests: after `trunk.abandon`, no byte of them is read or written any more.
- * - Path.send copies the data of a WRITE into the output buffer of the path. What is still queued there is a copy.
+ * - Path.send copies the data of a WRITE into the output buffer of the path. Data that is still queued there is a copy.
  * - Slots.abandon empties the slots of the requests in flight. Resending, hedging and late copies take a request from its slot only, so
  *   that none of them sends it again.
  * - Attachment.abandon empties the queues: waiting, stale, held by the replay log's admission, and those behind an overlapping change.

@@ -52,7 +52,7 @@ function endIfAllLost(state: MembershipState): boolean {
   return true;
 }
 
-/** M21: replicas that return grow before they join. A replica is ordered to grow to a size once for each session. */
+/** M21: a replica that returns is grown before it joins. A replica is ordered to grow to a size once for each session. */
 function orderGrowth(state: MembershipState): void {
   if (state.base === null || state.phase !== 'serving') return;
   const wished = state.wish?.wish.kind === 'grow' ? state.wish.wish.sizeBytes : 0;

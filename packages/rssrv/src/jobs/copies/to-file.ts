@@ -34,7 +34,7 @@ export interface ToFilePorts {
 
 type FileCopyTarget = Extract<CopyTarget, { kind: 'file' }>;
 
-/** With these, a file system has no links. */
+/** Errors of link(2) that mean: this file system has no hard links. */
 const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK']);
 
 export class ToFile {

@@ -1,6 +1,6 @@
 // Copies a snapshot to a new volume, with the code that moves volumes between pools. The copy lies in the folder of moves until it is complete;
-// one rename makes it a volume. Invariants: before the rename there is no new volume, and what there is can be deleted at any time; after a
-// restart, the copy goes on from its position.
+// one rename makes it a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be deleted at
+// any time; after a restart, the copy goes on from its position.
 
 import { open, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -83,7 +83,7 @@ export interface PreparedRefresh {
   readonly request: string | null;
 }
 
-/** The content that an image has got last, in both pools. */
+/** The content of the image's last refresh. Both pools have it. */
 export interface ImageBase {
   /** Id of the snapshot of the volume. */
   readonly snapshot: string;

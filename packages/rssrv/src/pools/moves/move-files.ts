@@ -67,7 +67,7 @@ export class MoveFiles {
     return stamp;
   }
 
-  /** In the new pool: creates the copy as a clone of another file there. Returns false if the file system cannot clone. */
+  /** Creates the copy in the new pool as a clone of another file of that pool. Returns false if the file system cannot clone. */
   async beginAs(id: string, from: string, sizeBytes: number): Promise<boolean> {
     const folder = await this.makeFolder(id);
     const file = poolPaths.data(folder);

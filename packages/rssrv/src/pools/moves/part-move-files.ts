@@ -1,6 +1,6 @@
 // Changes the files of a move of one part of a volume over several pools. Unlike a volume, a part and those of its snapshots keep their ids, and
 // become new parts in the new pool; the manifest in the home then says in which pool they are. Invariants: until `install`, the new pool has
-// nothing but a copy that can be deleted at any time; a folder with a record is a whole part.
+// nothing but a copy that can be deleted at any time; a folder that has a record contains a complete part.
 
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 // The files of snapshots in one pool whose descriptions are in other folders: clones of the parts of volumes of several files. A file of a
-// snapshot is a part like one of a volume, with the id of the snapshot in its record. Invariants: it is new until the description that names
-// it is committed (parts/part-plan.ts); it is never written to (P2).
+// snapshot is a part like one of a volume, with the id of the snapshot in its record. Invariants: a file counts as new, and the next
+// start may delete it, until the description that names it is committed (parts/part-plan.ts); it is never written to (P2).
 
 import type { Reflink } from '../disk/data-file.ts';
 import type { PartRecord } from '../disk/manifest.ts';

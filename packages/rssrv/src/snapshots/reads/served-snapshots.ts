@@ -52,7 +52,7 @@ export class ServedSnapshots {
   private readonly ports: ServedSnapshotsPorts;
   /** Ids of snapshots that are being removed. */
   private readonly leaving = new Set<string>();
-  /** An index of each map of snapshots, which a pool replaces as a whole. */
+  /** An index for each map of snapshots. A pool replaces its map and never changes it, so that an index stays right. */
   private readonly indices = new WeakMap<PoolState['snapshots'], ReadonlyMap<string, FoundRecord>>();
 
   constructor(ports: ServedSnapshotsPorts) {
