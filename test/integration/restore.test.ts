@@ -43,6 +43,12 @@ async function whenAttached(host: Host, ...labels: readonly string[]): Promise<v
   expect(await attached(host)).toEqual(labels);
 }
 
+/** The server's list names so many holders. */
+async function whenHeld(holders: number): Promise<void> {
+  const said = async (): Promise<number> => ((await client.rsconfigWell('-qvv')).match(/holder: (?!-)\S+/g) ?? []).length;
+  await waitFor(async () => (await said()) === holders, BACK_MS, `${holders} volumes are held`);
+}
+
 /** Opens an export, as clients do that connect again: as soon as it is there. */
 function open(host: Host, name: string): Promise<NbdIo> {
   return waitFor(() => NbdIo.open(host.rsiodPaths.nbdSocket, name), BACK_MS, `${name} can be opened`);
@@ -157,6 +163,17 @@ it('a detached volume stays detached over a restart, before it or while it was a
   await client.pathsUp(2);
   expect(await client.rsconfigWell('-q')).toContain('oracle');
   expect(await attached(client)).toEqual([]);
+  // The server could not be told: the same command gives up the hold now.
+  await whenHeld(1);
+  await client.rsconfigWell('-d', 'oracle');
+  await whenHeld(0);
+  // A daemon that has just started has no path yet.
+  await client.rsconfigWell('-a', 'oracle');
+  await whenHeld(1);
+  await client.kill('rsiod');
+  await client.start('rsiod');
+  await client.rsconfigWell('-d', 'oracle');
+  await whenHeld(0);
   // Without what was kept, as after a boot, the configuration alone counts.
   await client.stop('rsiod');
   rmSync(client.rsiodPaths.attachedFile);

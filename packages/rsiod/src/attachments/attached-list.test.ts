@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { RESTORE_POLL_MS, RESTORE_RETRY_MS } from './limits.ts';
+import { REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AttachedList } from './attached-list.ts';
@@ -79,7 +79,14 @@ class DaemonRun {
     });
   }
 
+  /** It has had time to reach its servers. */
   static async after(last: DaemonRun | null, boot?: string): Promise<DaemonRun> {
+    const run = await DaemonRun.started(last, boot);
+    run.clock.advance(START_REACH_MS);
+    return run;
+  }
+
+  static async started(last: DaemonRun | null, boot?: string): Promise<DaemonRun> {
     last?.attached.stop();
     const run = new DaemonRun(boot);
     await run.attached.load((sentence) => run.warned.push(sentence));
@@ -291,6 +298,28 @@ describe('detaching an awaited volume stops the wait', () => {
     expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     expect(next.closed).toEqual(['osl:oracle@0']);
     expect([next.labels, next.attached.awaited, (await DaemonRun.after(next)).attached.awaited]).toEqual([[], [], []]);
+  });
+
+  test.each([
+    ['that the daemon reaches a moment after its start', 1, ['osl:oracle@0']],
+    ['that stays away', START_REACH_MS / REACH_LOOK_MS, []],
+  ])('a detach right after the start waits for the server: one %s', async (_, looks, closed) => {
+    const next = await DaemonRun.started(await runWith(volume('oracle')));
+    let isOver = false;
+    const detaching = next.attached.detach(['oracle'], false).finally(() => (isOver = true));
+    for (let look = 0; look < looks; look++) {
+      await new Promise(setImmediate);
+      expect(isOver).toBe(false);
+      if (closed.length > 0) next.offer(volume('oracle'));
+      next.clock.advance(REACH_LOOK_MS);
+    }
+    expect(await detaching).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    expect([next.closed, next.labels, next.attached.awaited]).toEqual([closed, [], []]);
+  });
+
+  test('by force, it does not wait', async () => {
+    const next = await DaemonRun.started(await runWith(volume('oracle')));
+    expect(await next.attached.detach(['oracle'], true)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
   });
 
   test('one that was detached while its server was away gives up the hold when it is detached again', async () => {

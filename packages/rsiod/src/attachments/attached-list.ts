@@ -7,7 +7,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
-import { DETACHED_KEPT_MAX, RESTORE_POLL_MS, RESTORE_RETRY_MS } from './limits.ts';
+import { DETACHED_KEPT_MAX, REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-file.ts';
 import { isLeftHeld, isMeant } from './choices.ts';
@@ -72,6 +72,8 @@ export class AttachedList<V extends Attached> {
   private readonly ports: AttachedListPorts<V>;
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
+  /** Before this time, a server that is not in reach may only have had no time for it. */
+  private reachUntilMs = 0;
   private timer: Timer | null = null;
   /** True if a volume has left the list of awaited volumes since the file was last written. */
   private hasChanged = false;
@@ -94,12 +96,13 @@ export class AttachedList<V extends Attached> {
 
   /** Reads which volumes the previous daemon had attached. If the file cannot be used, `warn` is called with the reason. */
   async load(warn: (sentence: string) => void): Promise<void> {
-    const { log, boot, attachments } = this.ports;
+    const { clock, log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
     if (content === null || content.boot !== boot) return;
     for (const key of content.detached) attachments.detached.add(key);
+    this.reachUntilMs = clock.monotonicMs() + START_REACH_MS;
     this.waiting = content.attached.map((kept) => {
-      return { ...kept, reason: `Server ${kept.server} is not in reach`, notBeforeMs: 0, underWay: null };
+      return { ...kept, reason: outOfReach(kept.server), notBeforeMs: 0, underWay: null };
     });
     if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
   }
@@ -180,7 +183,7 @@ export class AttachedList<V extends Attached> {
     }
     if (found === undefined && near.some(({ isConnected }) => isConnected))
       return { server, reason: `Server ${server} does not offer it now` };
-    return { server, reason: `Server ${server} is not in reach` };
+    return { server, reason: outOfReach(server) };
   }
 
   private async bringBack(one: Awaited, server: string): Promise<void> {
@@ -206,7 +209,7 @@ export class AttachedList<V extends Attached> {
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;
-    if (reason !== `Server ${one.server} is not in reach`) this.report(one, 'awaited', reason);
+    if (reason !== outOfReach(one.server)) this.report(one, 'awaited', reason);
   }
 
   private report(one: KeptVolume, to: string, reason: string): void {
@@ -220,6 +223,7 @@ export class AttachedList<V extends Attached> {
       const one = this.awaitedOf(name);
       if (one === null) return await this.detachHeld(name, force);
       const label = labelOf(one);
+      if (!force) await this.untilInReach(one);
       await this.broughtBack(one);
       const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
       if (isAttached) return await this.detachAttached(label, force);
@@ -247,9 +251,21 @@ export class AttachedList<V extends Attached> {
     return attached?.error === null ? await this.detachAttached(labelOf(left), force) : outcome;
   }
 
+  private async untilInReach(one: Awaited): Promise<void> {
+    const { clock } = this.ports;
+    while (this.waiting.includes(one) && this.isAway(one) && clock.monotonicMs() < this.reachUntilMs)
+      await new Promise<void>((resolve) => clock.after(REACH_LOOK_MS, resolve));
+  }
+
+  private isAway(one: Awaited): boolean {
+    const { server, reason } = this.look(one);
+    return one.underWay === null && reason === outOfReach(server);
+  }
+
   /** Only CLOSE ends the hold that the earlier daemon has left at the server (H1), and only what is attached can be closed. */
   private async broughtBack(one: Awaited): Promise<void> {
     const { server, reason } = this.look(one);
+    if (!this.waiting.includes(one)) return;
     if (reason !== null && one.underWay === null) this.wait(one, reason);
     else await (one.underWay ??= this.bringBack(one, server).finally(() => (one.underWay = null)));
   }
@@ -295,4 +311,8 @@ function asOffer({ namespace, name, universe, id }: Listed): Offer {
 function failure(volume: string, thrown: unknown): AttachOutcome {
   const { code, message } = toRsError(thrown);
   return { volume, done: false, already: false, device: null, error: { code, message } };
+}
+
+function outOfReach(server: string): string {
+  return `Server ${server} is not in reach`;
 }

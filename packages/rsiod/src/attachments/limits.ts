@@ -16,6 +16,9 @@ export const STOP_VOLUME_MS = 50;
  * attempt to reattach a volume.
  */
 export const RESTORE_POLL_MS = 1_000;
+/** A detach of an awaited volume waits for its server until this time after the start, and looks at this interval. */
+export const START_REACH_MS = 10_000;
+export const REACH_LOOK_MS = 100;
 export const RESTORE_RETRY_MS = 5_000;
 /**
  * Maximum number of detached volumes that rsiod remembers across a restart. If more volumes have been detached, rsiod forgets the oldest
