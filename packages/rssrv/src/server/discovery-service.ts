@@ -1,6 +1,7 @@
 // Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The pure DiscoveryResponder makes the
 // answers. Invariant: a failure of a UDP socket causes only a warning and never affects sessions.
 
+import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -35,7 +36,7 @@ export class DiscoveryService {
   private readonly sockets = new Map<string, BoundSocket>();
   private readonly known = new KnownAddresses();
   /** Promise of the last call of `follow`. Calls are executed one after another, so that no socket is opened twice. */
-  private following: Promise<unknown> = Promise.resolve();
+  private readonly changes = new OneByOne();
   private config: RssrvConfig | null = null;
   private responder: DiscoveryResponder | null = null;
   private machine: readonly MachineInterface[] = [];
@@ -50,11 +51,7 @@ export class DiscoveryService {
 
   /** Opens and closes sockets to match `config`. Resolves with a warning for each failed socket; never rejects. */
   follow(config: RssrvConfig): Promise<string[]> {
-    const followed = this.following
-      .then(() => this.followNow(config))
-      .catch((thrown: unknown) => [`Exploration: ${toRsError(thrown).message}`]);
-    this.following = followed;
-    return followed;
+    return this.changes.run(() => this.followNow(config)).catch((thrown: unknown) => [`Exploration: ${toRsError(thrown).message}`]);
   }
 
   /** Records that a client has proved its identity from `address`. */

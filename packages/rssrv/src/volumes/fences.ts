@@ -2,6 +2,7 @@
 // being executed. Ending what a client does is in fencing.ts. Invariants: a fence that was answered is on disk; a fence counts from the moment
 // at which it is asked for; no order of a fenced client begins.
 
+import { OneByOne } from '@rsio/common/structures/one-by-one';
 import { StateFile } from '@rsio/common/files/state-file';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -27,7 +28,7 @@ export class Fences {
   private readonly orders = new Map<string, number>();
   /** The client that is being let in; it is not in the file any more. */
   private lifting: string | null = null;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly changes = new OneByOne();
   /** Called when an order of a client has ended. */
   private readonly waiters = new Set<() => void>();
 
@@ -78,7 +79,7 @@ export class Fences {
       throw new RsError('E_LIMIT', `${FENCES_MAX} clients are fenced already: unfence some`);
     const fence = before ?? { sinceMs: this.clock.wallMs(), by };
     this.clients.set(node, fence);
-    await this.inTurn(async () => {
+    await this.changes.run(async () => {
       // A change before this one may have let the client in, or may have failed to save what this one relies on.
       this.clients.set(node, fence);
       try {
@@ -93,7 +94,7 @@ export class Fences {
 
   /** Lets a client in when that is on disk. Returns false if it was not kept out. Throws E_SYSTEM, and keeps it out, if it cannot be saved. */
   async lift(node: string): Promise<boolean> {
-    return this.inTurn(async () => {
+    return this.changes.run(async () => {
       if (!this.has(node)) return false;
       this.lifting = node;
       try {
@@ -132,12 +133,6 @@ export class Fences {
         this.waiters.add(waiter);
       });
     }
-  }
-
-  private inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.last.then(change);
-    this.last = result.catch(() => undefined);
-    return result;
   }
 
   private get content(): FencesFileContent {

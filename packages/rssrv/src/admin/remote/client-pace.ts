@@ -1,6 +1,7 @@
 // How fast the requests of one client are executed, over all of its sessions: a client that sends without end waits, and takes neither the listener's time nor the
 // turns of other clients. Invariants: the methods that read are executed one at a time for each client, with pauses as long as they took.
 
+import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { Clock } from '@rsio/common/lib/clock';
 import { TokenBucket } from '@rsio/common/structures/token-bucket';
 import { REMOTE_BURST, REMOTE_PER_SECOND, REMOTE_READS_AT_ONCE_MAX, REMOTE_REST_MAX_MS } from './limits.ts';
@@ -11,7 +12,7 @@ export class ClientPace {
   private readonly clock: Clock;
   private readonly turns: ReadTurns;
   private readonly bucket = new TokenBucket(RATE);
-  private lastRead: Promise<unknown> = Promise.resolve();
+  private readonly reads = new OneByOne();
   private restUntilMs = 0;
   private reading = 0;
 
@@ -37,16 +38,12 @@ export class ClientPace {
   /** Executes a method that reads, when its turn has come. */
   read<T>(work: () => Promise<T>): Promise<T> {
     this.reading++;
-    const result = this.lastRead.then(async () => {
+    const result = this.reads.run(async () => {
       const restMs = this.restUntilMs - this.clock.monotonicMs();
       if (restMs > 0) await this.wait(restMs);
       return this.turns.take(() => this.measured(work));
     });
-    this.lastRead = result.then(
-      () => this.reading--,
-      () => this.reading--,
-    );
-    return result;
+    return result.finally(() => this.reading--);
   }
 
   private async measured<T>(work: () => Promise<T>): Promise<T> {

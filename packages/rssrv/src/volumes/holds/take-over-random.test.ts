@@ -57,6 +57,8 @@ class World {
   private readonly handles = new Map<number, { epoch: number; readonly: boolean }[]>();
   /** Running OPENs, and the epoch up to which each is void. */
   private readonly opening = new Set<{ index: number; voidUpTo: number }>();
+  /** As in session-volumes.ts: releases that wait for the end of an OPEN, by client, with their epoch. */
+  private readonly postponed = new Map<number, number>();
   private readonly identities = new Map<number, string>();
   private life = 0;
   /** Running operations, also of earlier listeners: each may write its file until it ends. */
@@ -126,7 +128,8 @@ class World {
     this.opening.add(opening);
     const grant = await this.holders.grant('id', this.clients[index]!, { ...OPEN, readonly, take, resume }, this.ports());
     this.opening.delete(opening);
-    if (!grant.granted || round !== this.round || grant.epoch <= opening.voidUpTo) return;
+    if (round !== this.round) return;
+    if (!grant.granted || grant.epoch <= opening.voidUpTo) return this.release(index);
     if (resume !== null) expect(grant.identity).toBe(resume);
     this.identities.set(index, grant.identity);
     this.handles.set(index, [...(this.handles.get(index) ?? []), { epoch: grant.epoch, readonly }]);
@@ -138,7 +141,17 @@ class World {
     if (handles.length === 0) return;
     this.handles.delete(index);
     this.identities.delete(index);
-    this.begun.push(this.holders.release('id', this.clients[index]!, Math.max(...handles.map(({ epoch }) => epoch))));
+    this.postponed.set(index, Math.max(...handles.map(({ epoch }) => epoch)));
+    this.release(index);
+  }
+
+  /** Gives up the hold unless an OPEN is in progress, or has opened a handle. */
+  private release(index: number): void {
+    const epoch = this.postponed.get(index);
+    const isUsed = [...this.opening].some((one) => one.index === index) || (this.handles.get(index) ?? []).length > 0;
+    if (epoch === undefined || isUsed) return;
+    this.postponed.delete(index);
+    this.begun.push(this.holders.release('id', this.clients[index]!, epoch));
   }
 
   /** Its processes end before the next one serves any client. */
@@ -148,6 +161,8 @@ class World {
     if (existsSync(before)) copyFileSync(before, this.file);
     this.life++;
     this.handles.clear();
+    this.opening.clear();
+    this.postponed.clear();
     this.forgotten.push(...this.pending.splice(0));
     this.holders = this.listener();
     await this.holders.load();

@@ -1,6 +1,7 @@
 // Volumes whose I/O an administrator has paused or stopped. Invariants: a stop that was answered is on disk, and lasts over restarts until it is
 // ended; a pause ends by itself after its time, and with the server.
 
+import { OneByOne } from '@rsio/common/structures/one-by-one';
 import { isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -57,7 +58,7 @@ export class Halts {
   private readonly file: StateFile<HaltsFileContent>;
   private readonly stopped = new Map<string, Stop>();
   private readonly paused = new Map<string, Pause>();
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly changes = new OneByOne();
 
   constructor(clock: Clock, path: string) {
     this.clock = clock;
@@ -115,7 +116,7 @@ export class Halts {
 
   /** Refuses all I/O, durably, and ends a pause. Returns false if it was stopped. Throws E_SYSTEM, and stops nothing, if it cannot be saved. */
   stop(volumeId: string, by: string | null): Promise<boolean> {
-    return this.inTurn(async () => {
+    return this.changes.run(async () => {
       if (this.stopped.has(volumeId)) return false;
       if (this.stopped.size >= STOPPED_MAX) throw new RsError('E_LIMIT', `${STOPPED_MAX} volumes are stopped already: start some`);
       this.stopped.set(volumeId, { sinceMs: this.clock.wallMs(), by });
@@ -133,7 +134,7 @@ export class Halts {
 
   /** Ends a stop, durably. Returns false if there was none. Throws E_SYSTEM, and starts nothing, if it cannot be saved. */
   start(volumeId: string): Promise<boolean> {
-    return this.inTurn(async () => {
+    return this.changes.run(async () => {
       const stop = this.stopped.get(volumeId);
       if (stop === undefined) return false;
       this.stopped.delete(volumeId);
@@ -151,11 +152,5 @@ export class Halts {
   close(): void {
     for (const { timer } of this.paused.values()) timer.cancel();
     this.paused.clear();
-  }
-
-  private inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.last.then(change);
-    this.last = result.catch(() => undefined);
-    return result;
   }
 }
