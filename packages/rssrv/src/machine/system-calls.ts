@@ -1,12 +1,10 @@
-// System calls that Node does not have: passing descriptors over a Unix socket (SCM_RIGHTS), and giving up rights. They go through koffi, an
-// optional package with binaries for the common platforms. Nothing here is called for a read or a write. Invariants: a received descriptor
-// is closed on exec; no call waits.
+// System calls that Node does not have: passing descriptors over a Unix socket (SCM_RIGHTS), and giving up rights. Nothing here is
+// called for a read or a write. Invariants: a received descriptor is closed on exec; no call waits.
 
 import { closeSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import util from 'node:util';
-import type * as Koffi from 'koffi';
+import os from 'node:os';
 import { assert } from '@rsio/common/lib/assert';
+import { callFailure, type Libc, throughLibc } from './libc.ts';
 import { DESCRIPTORS_PER_MESSAGE_MAX } from './limits.ts';
 
 export interface ReceivedDescriptors {
@@ -34,6 +32,7 @@ export interface SystemCalls {
   filterCalls(program: Buffer): void;
 }
 
+const { EAGAIN } = os.constants.errno;
 const [AF_UNIX, SOCK_SEQPACKET, SOCK_CLOEXEC] = [1, 5, 0o2000000];
 const [MSG_DONTWAIT, MSG_CTRUNC, MSG_NOSIGNAL, MSG_CMSG_CLOEXEC] = [0x40, 0x8, 0x4000, 0x40000000];
 const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
@@ -47,40 +46,10 @@ const CONTROL_HEADER_BYTES = 16;
 const DESCRIPTOR_BYTES = 4;
 const NAME_MAX_BYTES = 15;
 
-let loaded: SystemCalls | null | undefined;
-
-/** Returns the system calls, or null if koffi is not installed or does not support this machine. */
-export function systemCalls(): SystemCalls | null {
-  if (loaded === undefined) {
-    try {
-      loaded = process.platform === 'linux' && process.arch in SECCOMP_CALLS ? bind() : null;
-    } catch {
-      loaded = null;
-    }
-  }
-  return loaded;
-}
-
-function bind(): SystemCalls {
-  // An optional package cannot be imported statically, and no bundle can contain its binaries.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  const library = koffi.load(null);
-  const iovec = koffi.struct({ base: 'void *', length: 'size_t' });
-  const message = koffi.struct({
-    ...{ name: 'void *', nameLength: 'uint32_t', pieces: koffi.pointer(iovec), count: 'size_t' },
-    ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
-  });
-  const socketpair = library.func('socketpair', 'int', ['int', 'int', 'int', koffi.out(koffi.pointer('int'))]);
-  const sendmsg = library.func('sendmsg', 'int64_t', ['int', koffi.pointer(message), 'int']);
-  const recvmsg = library.func('recvmsg', 'int64_t', ['int', koffi.inout(koffi.pointer(message)), 'int']);
-
-  const failed = (what: string): Error => {
-    const code = util.getSystemErrorName(-koffi.errno());
-    return Object.assign(new Error(`${what} failed with ${code}`), { code });
-  };
-  const check = (result: number, what: string): void => {
-    if (Number(result) !== 0) throw failed(what);
-  };
+/** Returns null if koffi is not installed or does not support this machine. */
+export const systemCalls = throughLibc((libc): SystemCalls => {
+  const { check, errno } = libc;
+  const [socketpair, sendmsg, recvmsg] = [libc.socketpair(), libc.sendmsg(), libc.recvmsg()];
   return {
     socketPair: () => {
       const both = [0, 0];
@@ -93,17 +62,18 @@ function bind(): SystemCalls {
       bytes.writeBigUInt64LE(BigInt(tag));
       const sent = Number(sendmsg(socket, header(bytes, controlOf(descriptors)), MSG_DONTWAIT | MSG_NOSIGNAL));
       if (sent >= 0) return true;
-      if (koffi.errno() === koffi.os.errno['EAGAIN']) return false;
-      throw failed('sendmsg');
+      const failed = errno();
+      if (failed === EAGAIN) return false;
+      throw callFailure('sendmsg', failed);
     },
     receive: (socket) => {
       const bytes = Buffer.alloc(TAG_BYTES);
       const control = Buffer.alloc(CONTROL_HEADER_BYTES + DESCRIPTORS_PER_MESSAGE_MAX * DESCRIPTOR_BYTES);
       const received = header(bytes, control);
       const count = Number(recvmsg(socket, received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
-      if (count < 0 && koffi.errno() === koffi.os.errno['EAGAIN']) return null;
-      if (count < 0) throw failed('recvmsg');
-      if (count === 0) return null;
+      const failed = count < 0 ? errno() : 0;
+      if (count === 0 || failed === EAGAIN) return null;
+      if (count < 0) throw callFailure('recvmsg', failed);
       const tag = Number(bytes.readBigUInt64LE());
       const descriptors = descriptorsIn(control, Number(received.controlLength));
       if ((received.flags & MSG_CTRUNC) === 0) return { tag, descriptors };
@@ -111,25 +81,15 @@ function bind(): SystemCalls {
       for (const descriptor of descriptors) closeSync(descriptor);
       return { tag, descriptors: [] };
     },
-    ...rightsCalls(koffi, library, check),
+    ...rightsCalls(libc),
   };
-}
+});
 
 /** The calls with which a process gives up rights. */
-function rightsCalls(
-  koffi: typeof Koffi,
-  library: ReturnType<typeof Koffi.load>,
-  check: (result: number, what: string) => void,
-): Pick<SystemCalls, 'becomeUser' | 'setName' | 'giveUpRights' | 'filterCalls'> {
-  const filter = koffi.struct({ length: 'uint16_t', program: 'void *' });
-  const limit = koffi.struct({ soft: 'uint64_t', hard: 'uint64_t' });
-  const prctl = library.func('prctl', 'int', ['int', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t']);
-  const prctlText = library.func('prctl', 'int', ['int', 'str', 'uint64_t', 'uint64_t', 'uint64_t']);
-  const setrlimit = library.func('setrlimit', 'int', ['int', koffi.pointer(limit)]);
-  const setgroups = library.func('setgroups', 'int', ['size_t', 'void *']);
-  const setresgid = library.func('setresgid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
-  const setresuid = library.func('setresuid', 'int', ['uint32_t', 'uint32_t', 'uint32_t']);
-  const syscall = library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', koffi.pointer(filter)]);
+function rightsCalls(libc: Libc): Pick<SystemCalls, 'becomeUser' | 'setName' | 'giveUpRights' | 'filterCalls'> {
+  const { check } = libc;
+  const [prctl, prctlText, setrlimit, syscall] = [libc.prctl(), libc.prctlText(), libc.setrlimit(), libc.seccomp()];
+  const [setgroups, setresgid, setresuid] = [libc.setgroups(), libc.setresgid(), libc.setresuid()];
   const seccomp = SECCOMP_CALLS[process.arch] ?? 0;
   return {
     becomeUser: (uid, gid) => {

@@ -1,33 +1,21 @@
-// Makes holes in files with fallocate(2), through koffi, an optional package. Invariant: where this returns false, nothing has changed, and
-// the caller writes zeros.
+// Makes holes in files with fallocate(2), in a thread. Moves, copies and images use it where their source has no data.
+// Invariant: where this returns false, nothing has changed, and the caller writes zeros.
 
-import { createRequire } from 'node:module';
-import type * as Koffi from 'koffi';
+import { throughLibc } from '../../machine/libc.ts';
 
 const KEEP_SIZE_PUNCH_HOLE = 0x1 | 0x2;
 
-type Punch = (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
-
-let loaded: Punch | undefined;
+const systemPunch = throughLibc(({ fallocate, inThread }) => {
+  const called = fallocate();
+  return (descriptor: number, offsetBytes: number, lengthBytes: number) =>
+    inThread(called, descriptor, KEEP_SIZE_PUNCH_HOLE, offsetBytes, lengthBytes);
+});
 
 /** Returns false if the file system or this machine cannot do it. */
-export function punchHole(descriptor: number, offsetBytes: number, lengthBytes: number): Promise<boolean> {
-  loaded ??= bind();
-  return loaded(descriptor, offsetBytes, lengthBytes);
-}
-
-function bind(): Punch {
+export async function punchHole(descriptor: number, offsetBytes: number, lengthBytes: number): Promise<boolean> {
   try {
-    // An optional package cannot be imported statically, and no bundle can contain its binaries.
-    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-    const fallocate = koffi.load(null).func('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']);
-    return (descriptor, offsetBytes, lengthBytes) =>
-      new Promise((resolve) => {
-        fallocate.async(descriptor, KEEP_SIZE_PUNCH_HOLE, offsetBytes, lengthBytes, (error: Error | null, result: number) =>
-          resolve(error === null && result === 0),
-        );
-      });
+    return (await systemPunch()?.(descriptor, offsetBytes, lengthBytes)) === 0;
   } catch {
-    return () => Promise.resolve(false);
+    return false;
   }
 }

@@ -1,12 +1,9 @@
 // Copies of files that share blocks with the original until one of them is written, and what the file system tells of a file's extents.
-// Ranges need system calls that Node does not have; they go through koffi, an optional package, and run in the thread pool. Invariant: no
-// call blocks the event loop.
+// Invariant: no call blocks the event loop; those for ranges run in the thread pool.
 
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import util from 'node:util';
-import type * as Koffi from 'koffi';
+import { callFailure, throughLibc } from '../../machine/libc.ts';
 import type { MappedExtent, RangeCalls, Reflink } from '../disk/data-file.ts';
 
 const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
@@ -22,36 +19,17 @@ const [EXTENT_OFFSET, EXTENT_PLACE, EXTENT_LENGTH, EXTENT_FLAGS] = [0, 8, 16, 40
 const EXTENT_BYTES = 56;
 /** The kernel first writes back what was written. */
 const FIEMAP_FLAG_SYNC = 1;
-const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
-
-let loaded: RangeCalls | null | undefined;
 
 export function systemReflink(): Reflink {
-  loaded ??= rangeCalls();
-  return { cloneFile: (from, to) => copyFile(from, to, COPYFILE_FICLONE_FORCE | COPYFILE_EXCL), ranges: loaded };
+  return { cloneFile: (from, to) => copyFile(from, to, COPYFILE_FICLONE_FORCE | COPYFILE_EXCL), ranges: rangeCalls() };
 }
 
-function rangeCalls(): RangeCalls | null {
-  try {
-    return process.platform === 'linux' && ARCHITECTURES.includes(process.arch) ? bind() : null;
-  } catch {
-    return null;
-  }
-}
-
-function bind(): RangeCalls {
-  // An optional package cannot be imported statically, and no bundle can contain its binaries.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  const ioctl = koffi.load(null).func('ioctl', 'int', ['int', 'uint64_t', 'void *']);
-  const call = (descriptor: number, request: number, structure: Buffer, what: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      ioctl.async(descriptor, request, structure, (error: Error | null, result: number) => {
-        const code = result === 0 ? null : util.getSystemErrorName(-koffi.errno());
-        if (error !== null) reject(error);
-        else if (code === null) resolve();
-        else reject(Object.assign(new Error(`${what} failed with ${code}`), { code }));
-      });
-    });
+const rangeCalls = throughLibc(({ ioctl, inThread }): RangeCalls => {
+  const called = ioctl();
+  const call = async (descriptor: number, request: number, structure: Buffer, what: string): Promise<void> => {
+    const errno = await inThread(called, descriptor, request, structure);
+    if (errno !== 0) throw callFailure(what, errno);
+  };
   return {
     cloneRange: async (from, to, offsetBytes, lengthBytes) => {
       const structure = Buffer.alloc(STRUCTURE_BYTES);
@@ -80,7 +58,7 @@ function bind(): RangeCalls {
       return Array.from({ length: count }, (_, index) => extentAt(structure, STRUCTURE_BYTES + index * EXTENT_BYTES));
     },
   };
-}
+});
 
 function extentAt(structure: Buffer, at: number): MappedExtent {
   const number = (field: number): number => Number(structure.readBigUInt64LE(at + field));

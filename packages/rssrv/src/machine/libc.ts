@@ -1,0 +1,86 @@
+// Functions of the C library that Node does not have, each with its signature, through koffi: an optional package with binaries for the usual
+// platforms. Signatures, structures and numbers are those of Linux on x86-64 and arm64. Invariants: koffi is loaded once, and not before
+// somebody needs it; where it or a function is missing, only the calls that need it are null.
+
+import { createRequire } from 'node:module';
+import util from 'node:util';
+import type * as Koffi from 'koffi';
+
+type NativeFunction = ReturnType<Koffi.LibraryHandle['func']>;
+export type Libc = ReturnType<typeof load>;
+
+const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
+
+let loaded: Libc | undefined;
+
+/**
+ * Returns the function that returns what `bind` makes of the C library, which it calls once. It returns null if koffi is not installed, or this
+ * machine or its C library does not have a function. A process that gives up its rights must call it before, because koffi is loaded from its
+ * files.
+ */
+export function throughLibc<T>(bind: (libc: Libc) => T): () => T | null {
+  let bound: T | null | undefined;
+  return () => {
+    if (bound === undefined) {
+      try {
+        bound = process.platform === 'linux' && ARCHITECTURES.includes(process.arch) ? bind((loaded ??= load())) : null;
+      } catch {
+        bound = null;
+      }
+    }
+    return bound;
+  };
+}
+
+function load() {
+  // An optional package cannot be imported statically, and no bundle can contain its binaries.
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  const library = koffi.load(null);
+  const { errno } = koffi;
+  const pointerTo = (fields: Record<string, string | Koffi.TypeObject>): Koffi.TypeObject => koffi.pointer(koffi.struct(fields));
+  const message = pointerTo({
+    ...{ name: 'void *', nameLength: 'uint32_t', pieces: pointerTo({ base: 'void *', length: 'size_t' }), count: 'size_t' },
+    ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
+  });
+  return {
+    /** The errno of the call that has just failed; that of a call in a thread within its callback. */
+    errno,
+    address: (bytes: Uint8Array): number => Number(koffi.address(bytes)),
+    /** Throws an error with the errno in `code` if a call has not returned 0. */
+    check: (result: number, what: string): void => {
+      if (Number(result) !== 0) throw callFailure(what, errno());
+    },
+    /** Calls a function in a thread. Returns 0, or the errno if the function does not return 0. */
+    inThread: (called: NativeFunction, ...values: readonly unknown[]): Promise<number> =>
+      new Promise((resolve, reject) => {
+        called.async(...values, (error: Error | null, result: number) => {
+          if (error === null) resolve(result === 0 ? 0 : errno());
+          else reject(error);
+        });
+      }),
+
+    // Bound one by one, because some C libraries lack one or the other.
+    fallocate: () => library.func('int fallocate(int file, int mode, int64_t offset, int64_t length)'),
+    ioctl: () => library.func('int ioctl(int file, uint64_t request, void *structure)'),
+    posixFadvise: () => library.func('int posix_fadvise(int file, int64_t offset, int64_t length, int advice)'),
+    prctl: () => library.func('int prctl(int option, uint64_t value, uint64_t zero, uint64_t zero, uint64_t zero)'),
+    prctlText: () => library.func('int prctl(int option, const char *text, uint64_t zero, uint64_t zero, uint64_t zero)'),
+    preadv2: () => library.func('int64_t preadv2(int file, void *pieces, int count, int64_t position, int flags)'),
+    recvmsg: () => library.func('recvmsg', 'int64_t', ['int', koffi.inout(message), 'int']),
+    sendmsg: () => library.func('sendmsg', 'int64_t', ['int', message, 'int']),
+    setgroups: () => library.func('int setgroups(size_t count, void *groups)'),
+    setresgid: () => library.func('int setresgid(uint32_t real, uint32_t effective, uint32_t saved)'),
+    setresuid: () => library.func('int setresuid(uint32_t real, uint32_t effective, uint32_t saved)'),
+    setrlimit: () => library.func('setrlimit', 'int', ['int', pointerTo({ soft: 'uint64_t', hard: 'uint64_t' })]),
+    socketpair: () => library.func('int socketpair(int domain, int type, int protocol, _Out_ int *sockets)'),
+    /** Seccomp has no function of its own. */
+    seccomp: () =>
+      library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', pointerTo({ length: 'uint16_t', program: 'void *' })]),
+  };
+}
+
+/** An error that names a failed call, with the name of its errno in `code`. */
+export function callFailure(what: string, errno: number): Error {
+  const code = util.getSystemErrorName(-errno);
+  return Object.assign(new Error(`${what} failed with ${code}`), { code });
+}
