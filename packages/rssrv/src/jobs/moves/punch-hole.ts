@@ -1,4 +1,4 @@
-// Makes holes in files with fallocate(2), in a thread. Moves and copies use it where their source has no data.
+// Makes holes in files with fallocate(2), in a thread. Moves, copies and images use it where their source has no data.
 // Invariant: where this returns false, nothing has changed, and the caller writes zeros.
 
 import { throughLibc } from '../../machine/libc.ts';
