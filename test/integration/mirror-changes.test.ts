@@ -1,6 +1,6 @@
 // The servers of an attached mirror are changed by command, with real daemons and under writes: one is killed and replaced by another one, which
 // is copied; then the server that has had everything from the beginning is killed, too, and everything is there. The old server comes back.
-// The steps of the commands are tested in packages/rsiod/src/mirrors/changes.
+// The steps of the commands are tested in packages/rsiod/src/mirrors/commands.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -1,5 +1,5 @@
 // Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. What is made, listed and shown by
-// clients and servers, what a refusal leaves, and what removing leaves. Failures of each step are in rsiod's mirrors/management/.
+// clients and servers, what a refusal leaves, and what removing leaves. Failures of each step are in rsiod's mirrors/commands/.
 
 import { MIRRORS } from '@rsio/common/control/mirror-methods';
 import { misfit } from '@rsio/common/control/shape';

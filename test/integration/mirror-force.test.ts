@@ -1,6 +1,6 @@
 // A mirror of two servers without a witness, one of which is gone: the client makes a mirror of the other one by force, with all data. When the
 // lost server comes back, nothing of it gets into the new mirror, and the list of mirrors says how to remove it.
-// Each step failing, and what is said to be lost: packages/rsiod/src/mirrors/forcing/forcing.test.ts.
+// Each step failing, and what is said to be lost: packages/rsiod/src/mirrors/commands/forcing.test.ts.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -30,7 +30,7 @@ import { controlHandlers } from './control/control-handlers.ts';
 import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
-import { mirrorCommands } from './mirrors/changes/mirror-commands.ts';
+import { mirrorCommands } from './mirrors/commands/mirror-commands.ts';
 import type { PathProbes } from './control/path-probes.ts';
 import { systemPathProbes } from './control/system-probes.ts';
 import { ClientMetrics } from './metrics/client-metrics.ts';

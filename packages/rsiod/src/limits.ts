@@ -13,9 +13,18 @@ import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limit
 import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
 import { DEVICE_FORCE_MS } from './frontends/devices/limits.ts';
 import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
-import { CHANGE_VOLUMES_MAX, CHANGE_VOTES_MAX, STEP_AGREED_MS, STEPS_MAX } from './mirrors/changes/limits.ts';
-import { FORCE_VOTES_IN_TURN_MAX } from './mirrors/forcing/limits.ts';
-import { REPLICA_VOLUME_MS, SURVEY_ROUNDS_MAX, VOTE_ASK_MS, VOTE_CHANGE_MS, VOTES_IN_TURN_MAX } from './mirrors/management/limits.ts';
+import {
+  CHANGE_VOLUMES_MAX,
+  CHANGE_VOTES_MAX,
+  FORCE_VOTES_IN_TURN_MAX,
+  REPLICA_VOLUME_MS,
+  STEP_AGREED_MS,
+  STEPS_MAX,
+  SURVEY_ROUNDS_MAX,
+  VOTE_ASK_MS,
+  VOTE_CHANGE_MS,
+  VOTES_IN_TURN_MAX,
+} from './mirrors/commands/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');

@@ -18,5 +18,3 @@ export const CLOSE_WAIT_MS = 1_000;
 export const GROW_CALL_MS = 610_000;
 /** Interval between two requests to a server that was asked to make a replica larger and has not told its new size. */
 export const GROW_RETRY_MS = 1_000;
-/** How long a command waits until a mirror has grown. The growth goes on after that. */
-export const GROW_WAIT_MS = 120_000;

@@ -1,5 +1,5 @@
 // A VOTE of this client as it is sent. The driver of an attached mirror (vote-calls.ts) and the commands about mirrors
-// (management/mirror-server.ts) send what is made here. Pure. Invariant: a kind of VOTE is encoded in this file only.
+// (commands/mirror-server.ts) send what is made here. Pure. Invariant: a kind of VOTE is encoded in this file only.
 
 import * as codec from '@rsio/protocol/wire/mirror/codec';
 import { VOTE } from '@rsio/protocol/wire/mirror/messages';

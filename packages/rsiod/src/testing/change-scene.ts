@@ -4,9 +4,9 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { MirrorConfig } from '@rsio/protocol/wire/mirror/messages';
-import { MirrorChanges } from '../mirrors/changes/changes.ts';
-import { MirrorManagement } from '../mirrors/management/management.ts';
-import { highestConfig } from '../mirrors/management/verdicts.ts';
+import { MirrorChanges } from '../mirrors/commands/changes.ts';
+import { MirrorManagement } from '../mirrors/commands/management.ts';
+import { highestConfig } from '../mirrors/commands/verdicts.ts';
 import { TestHeldMirror } from './held-mirrors.ts';
 import { type Failure, ScriptedServer } from './mirror-servers.ts';
 
@@ -32,20 +32,22 @@ export class ChangeScene {
     };
     this.servers = ['big-9', 'big-8', 'pi-1', 'big-7', 'big-6'].map((name, index) => new ScriptedServer(name, index + 1, script));
     const newId = (): string => `id-${++this.ids}`;
+    const isAttached = (): boolean => this.held !== null;
     this.management = new MirrorManagement({
       log: quiet,
       namespaces: () => [{ name: 'osl', nodename: 'big-2', servers: this.servers, unreached: [] }],
-      isAttached: () => this.held !== null,
-      attached: () => null,
-      attachedMirror: () => null,
+      isAttached,
+      mirrors: { serving: () => null },
+      mirrorAt: () => null,
       newId,
     });
     this.changes = new MirrorChanges({
       clock: this.clock,
       log: quiet,
       management: this.management,
-      heldMirror: (label) => (label === 'osl:db@0' ? this.held : null),
-      convert: null,
+      isAttached,
+      mirrorAt: (label) =>
+        label === 'osl:db@0' && this.held !== null ? { driver: this.held, io: { volume: { blockSizeBytes: 512 } } } : null,
       newId,
     });
   }

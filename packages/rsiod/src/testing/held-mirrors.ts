@@ -5,12 +5,11 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { MembershipEvent, MirrorView, MirrorWish } from '@rsio/protocol/mirror/membership/interface';
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import type { HeldMirror } from '../mirrors/changes/held-mirror.ts';
+import type { HeldMirror } from '../mirrors/commands/change.ts';
 import type { ScriptedServer } from './mirror-servers.ts';
 
 export class TestHeldMirror implements HeldMirror {
   readonly mirror: string;
-  readonly blockSizeBytes = 512;
   view: MirrorView | null = null;
   hasEnded = false;
   /** Why the mirror has ended here. */

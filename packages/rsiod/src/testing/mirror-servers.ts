@@ -6,7 +6,7 @@ import { volume as volumeView } from '@rsio/common/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
-import type { MirrorServer, VoteOrder } from '../mirrors/management/mirror-server.ts';
+import type { MirrorServer, VoteOrder } from '../mirrors/commands/mirror-server.ts';
 
 interface ScriptedRecord {
   readonly voter: string;

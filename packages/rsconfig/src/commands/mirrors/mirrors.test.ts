@@ -1,5 +1,5 @@
 // `mirror create`, `list` and `remove` of rsconfig, from arguments to output. The rsiod is one of the test; what the real one does with servers is
-// tested in rsiod's mirrors/management/ and in test/integration/mirror-commands.test.ts.
+// tested in rsiod's mirrors/commands/ and in test/integration/mirror-commands.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';

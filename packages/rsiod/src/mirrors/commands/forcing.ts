@@ -5,30 +5,20 @@ import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
-import { VOTE_ASK_MS } from '../management/limits.ts';
-import type { MirrorNamespace } from '../management/management.ts';
-import type { MirrorServer } from '../management/mirror-server.ts';
-import { type SurveyedMirror, surveyMirrors } from '../management/survey.ts';
+import { VOTE_ASK_MS } from './limits.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { CommandPorts, MirrorNamespace } from './namespaces.ts';
+import { findMirrors, type FoundMirror, unknownMirror } from './survey.ts';
 import { forceMirror } from './force.ts';
 import { type ForcePlan, forcePlan } from './force-plan.ts';
 
 type Force = ControlMethods['mirror-force'];
 
-export interface MirrorForcingPorts {
-  readonly log: Pick<Log, 'info'>;
-  namespaces(): readonly MirrorNamespace[];
-  /** True if the mirror is attached on this machine. `label`: such as osl:db@0; `mirror`: its id. */
-  isAttached(label: string, mirror: string): boolean;
-  /** Returns a new random id of a mirror. */
-  readonly newMirror: () => string;
-}
-
 export class MirrorForcing {
-  private readonly ports: MirrorForcingPorts;
+  private readonly ports: CommandPorts;
   private isForcing = false;
 
-  constructor(ports: MirrorForcingPorts) {
+  constructor(ports: CommandPorts) {
     this.ports = ports;
   }
 
@@ -45,21 +35,22 @@ export class MirrorForcing {
     if (this.isForcing) throw new RsError('E_BUSY', 'Another mirror is being made by force: try again later');
     this.isForcing = true;
     try {
-      const { mirror, left } = await forceMirror(plan, this.ports.newMirror(), this.ports.log);
+      const { mirror, left } = await forceMirror(plan, this.ports.newId().replaceAll('-', ''), this.ports.log);
       return { ...told, mirror, left };
     } finally {
       this.isForcing = false;
     }
   }
 
-  private async plan({ namespace, name, universe, servers, stale }: Force['params']): Promise<ForcePlan> {
-    const { chosen, survey } = await this.surveyed(namespace, name, universe, servers);
+  private async plan(params: Force['params']): Promise<ForcePlan> {
+    const { servers, stale } = params;
+    const { namespace, survey } = await this.found(params);
     const label = volumeLabel(survey);
     if (this.ports.isAttached(label, survey.mirror))
       throw new RsError('E_IN_USE', `Mirror ${label} is attached here: detach it first (rsconfig -d ${label} --force)`);
     const plan = forcePlan(
       survey,
-      servers.map((one) => serverNamed(chosen, one)),
+      servers.map((one) => serverNamed(namespace, one)),
       stale,
     );
     await checkUnread(plan);
@@ -67,24 +58,12 @@ export class MirrorForcing {
   }
 
   /** The mirror of this name. Of several, the one with a replica on a named server is meant. */
-  private async surveyed(
-    namespace: string | null,
-    name: string,
-    universe: number,
-    servers: readonly string[],
-  ): Promise<{ readonly chosen: MirrorNamespace; readonly survey: SurveyedMirror }> {
+  private async found({ namespace, name, universe, servers }: Force['params']): Promise<FoundMirror> {
     const namespaces = this.ports.namespaces().filter((one) => namespace === null || one.name === namespace);
-    const found = await Promise.all(
-      namespaces.map(async (chosen) => (await surveyMirrors(chosen.name, chosen.servers)).map((survey) => ({ chosen, survey }))),
-    );
-    const named = found.flat().filter(({ survey }) => survey.name === name && survey.universe === universe);
+    const named = await findMirrors(namespaces, { name, universe });
     const near = named.filter(({ survey }) => survey.listed.some(({ server }) => servers.includes(server.name)));
     const [only, second] = near.length > 0 ? near : named;
-    if (only === undefined)
-      throw new RsError(
-        'E_UNKNOWN_VOLUME',
-        `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
-      );
+    if (only === undefined) throw unknownMirror({ name, universe });
     if (second === undefined) return only;
     const candidates = named.map(({ survey }) => `${volumeLabel(survey)} (${survey.mirror})`).join(', ');
     throw new RsError('E_AMBIGUOUS', `${name} means more than one mirror: ${candidates}: name servers of one of them`);

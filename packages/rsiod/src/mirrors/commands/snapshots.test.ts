@@ -9,7 +9,7 @@ import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { expect, test } from 'vitest';
-import type { MirrorServer } from '../management/mirror-server.ts';
+import type { MirrorServer } from './mirror-server.ts';
 import { SNAPSHOT_SETTLE_MS } from './limits.ts';
 import { MirrorSnapshots, type SnapshotMirror } from './snapshots.ts';
 
@@ -67,7 +67,7 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
   };
   let ids = 0;
   const snapshots = new MirrorSnapshots({
-    ...{ clock, log: { info: () => undefined, warn: () => undefined }, named: () => mirror },
+    ...{ clock, log: { info: () => undefined, warn: () => undefined }, mirrors: { named: () => mirror } },
     newId: () => `request-${++ids}`,
     management: {
       change: (_label, work) => work(),

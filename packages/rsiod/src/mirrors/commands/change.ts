@@ -1,21 +1,28 @@
-// The mirror that a command changes: found by its name, attached on this machine, and with most of its voters. Invariant: nothing is made or
-// claimed before all of this is known; each refusal says what to do.
+// The mirror that a command changes: found by its name, attached on this machine, and with most of its voters; and one wish that its decider
+// grants. Invariants: nothing is made or claimed before all of this is known; each refusal says what to do; a wish that is not granted in time
+// is given up, or it is said that the voters may have agreed to it: then it is completed by the client that has the mirror.
 
+import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { printDuration, quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { MirrorWish } from '@rsio/protocol/mirror/membership/interface';
 import type { MirrorConfig, MirrorVoter } from '@rsio/protocol/wire/mirror/messages';
-import type { MirrorNamespace } from '../management/management.ts';
-import type { MirrorServer } from '../management/mirror-server.ts';
-import { surveyMirrors, type SurveyedMirror } from '../management/survey.ts';
-import { holderOf, majorityOf } from '../management/verdicts.ts';
-import { serverOf } from '../management/views.ts';
-import type { HeldMirror } from './held-mirror.ts';
+import type { MirrorDriver } from '../mirror-driver.ts';
+import { STEP_AGREED_MS, VOTERS_MAX } from './limits.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { MirrorNamespace } from './namespaces.ts';
+import type { FoundMirror, SurveyedMirror } from './survey.ts';
+import { holderOf, majorityOf } from './verdicts.ts';
+import { serverOf } from './views.ts';
 
-export interface NamedMirror {
-  readonly namespace: string | null;
-  readonly name: string;
-  readonly universe: number;
+/** The driver of an attached mirror, as a change needs it. */
+export type HeldMirror = Pick<MirrorDriver, 'mirror' | 'view' | 'hasEnded' | 'wish'>;
+
+/** An attached mirror, as a change needs it. */
+export interface ChangedAttachment {
+  readonly driver: HeldMirror;
+  readonly io: { readonly volume: { readonly blockSizeBytes: number } | null };
 }
 
 export interface MirrorChange {
@@ -26,30 +33,19 @@ export interface MirrorChange {
   /** The configuration before the change. */
   readonly config: MirrorConfig;
   readonly held: HeldMirror;
+  readonly blockSizeBytes: number;
   /** Number of the term. */
   readonly term: number;
 }
 
-export interface FoundMirror {
-  readonly namespace: MirrorNamespace;
-  readonly survey: SurveyedMirror;
-}
-
-/** The mirrors of this name that the servers list. */
-export async function findMirrors(namespaces: readonly MirrorNamespace[], { name, universe }: NamedMirror): Promise<FoundMirror[]> {
-  const found = await Promise.all(
-    namespaces.map(async (namespace) => (await surveyMirrors(namespace.name, namespace.servers)).map((survey) => ({ namespace, survey }))),
-  );
-  return found.flat().filter(({ survey }) => survey.name === name && survey.universe === universe);
-}
-
 /** Throws if the members and voters of the mirror cannot be changed now. */
-export function changeOf(found: readonly FoundMirror[], heldOf: (label: string) => HeldMirror | null): MirrorChange {
+export function changeOf(found: readonly FoundMirror[], attachedAt: (label: string) => ChangedAttachment | null): MirrorChange {
   const labels = [...new Set(found.map(({ survey }) => volumeLabel(survey)))];
-  const label = labels.find((one) => heldOf(one) !== null) ?? labels[0] ?? '';
+  const label = labels.find((one) => attachedAt(one) !== null) ?? labels[0] ?? '';
   if (labels.length > 1)
     throw new RsError('E_AMBIGUOUS', `There are ${labels.join(' and ')}: name the namespace, as in ${labels[0] ?? ''}`);
-  const held = heldOf(label);
+  const attached = attachedAt(label);
+  const held = attached?.driver ?? null;
   const one = held === null ? found[0] : found.find(({ survey }) => survey.mirror === held.mirror);
   if (one === undefined) throw new RsError('E_NO_PATH', `No server of a replica of mirror ${label} is connected`);
   if (held === null) throw notHere(one, label);
@@ -61,7 +57,7 @@ export function changeOf(found: readonly FoundMirror[], heldOf: (label: string) 
   if (config.nextVoters !== null)
     throw new RsError('E_BUSY', `A change of the voters of mirror ${label} is not finished: ${held.view.waitsFor ?? 'try again'}`);
   checkMajority(survey, label, config.voters);
-  return { namespace, label, survey, config, held, term: held.view.term };
+  return { namespace, label, survey, config, held, blockSizeBytes: attached?.io.volume?.blockSizeBytes ?? 512, term: held.view.term };
 }
 
 function notHere({ namespace, survey: { stored, promise } }: FoundMirror, label: string): RsError {
@@ -117,4 +113,45 @@ export function nameOf({ survey }: MirrorChange, serverid: number): string {
 
 export function connected({ namespace }: MirrorChange, serverid: number): MirrorServer | null {
   return namespace.servers.find((server) => server.serverid === serverid) ?? null;
+}
+
+/**
+ * The servers that vote after a change of the replicas: that of each replica, and two servers only if each has a replica, because a mirror
+ * needs both of two voters. `witnesses`: servers that may vote without a replica, the best first.
+ */
+export function votersFor(replicas: readonly number[], witnesses: readonly number[]): number[] {
+  const others = witnesses.filter((one) => !replicas.includes(one));
+  const voters = [...replicas, ...others.slice(0, Math.max(0, VOTERS_MAX - replicas.length))];
+  return replicas.length === 1 && voters.length === 2 ? [...replicas] : voters;
+}
+
+/** Waits until the wish is done. Throws E_VOLUME with the reason of a refusal, and E_TIMEOUT with what it has waited for. */
+export async function grant(held: HeldMirror, clock: Pick<Clock, 'after'>, wish: MirrorWish): Promise<void> {
+  const granted = held.wish(wish);
+  const first = await within(granted, clock);
+  if (first === '') return;
+  if (first !== null) throw new RsError('E_VOLUME', first);
+  const waitsFor = held.view?.waitsFor ?? 'its servers do not answer';
+  const late = `The mirror did not do it within ${printDuration(STEP_AGREED_MS)}: ${waitsFor}`;
+  const kept = await held.wish({ kind: 'stop' });
+  if (kept === '') throw new RsError('E_TIMEOUT', late);
+  const last = await within(granted, clock);
+  if (last === '') return;
+  throw new RsError('E_TIMEOUT', `${late}; ${last ?? kept}`);
+}
+
+/** Null: there is no answer in time. */
+function within(granted: Promise<string>, clock: Pick<Clock, 'after'>): Promise<string | null> {
+  return new Promise((resolve) => {
+    const timer = clock.after(STEP_AGREED_MS, () => resolve(null));
+    void granted.then((answer) => {
+      timer.cancel();
+      resolve(answer);
+    });
+  });
+}
+
+/** True if a replica of this server is a member, or may become one: a configuration with it was sent, or nobody knows. */
+export function mayBeMember({ hasEnded, view }: HeldMirror, serverid: number): boolean {
+  return hasEnded || view === null || view.replicas.some((one) => one.server === serverid);
 }

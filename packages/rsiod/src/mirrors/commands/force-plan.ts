@@ -5,11 +5,11 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { MirrorConfig, MirrorMember, MirrorVoter, StoredConfig } from '@rsio/protocol/wire/mirror/messages';
-import { MIRROR_REPLICAS_MAX } from '../management/limits.ts';
-import type { MirrorServer } from '../management/mirror-server.ts';
-import type { SurveyedMirror } from '../management/survey.ts';
-import { holderOf, majorityOf } from '../management/verdicts.ts';
-import { serverOf } from '../management/views.ts';
+import { MIRROR_REPLICAS_MAX } from './limits.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { SurveyedMirror } from './survey.ts';
+import { holderOf, majorityOf } from './verdicts.ts';
+import { serverOf } from './views.ts';
 
 export interface ForcedReplica {
   readonly server: MirrorServer;

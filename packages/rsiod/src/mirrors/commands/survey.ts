@@ -2,12 +2,13 @@
 // to ask. Nothing is claimed. Invariants: a server that did not answer once is not asked again in the same survey; a server whose answer is
 // missing is named with its reason.
 
-import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { MIRRORS_ASKED_AT_ONCE_MAX, SURVEY_ROUNDS_MAX, VOTE_ASK_MS } from './limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
+import type { MirrorNamespace } from './namespaces.ts';
 import { highestConfig, highestPromise, serversOf } from './verdicts.ts';
 
 /** What a server has said of a mirror. */
@@ -36,6 +37,32 @@ export interface SurveyedMirror {
   readonly servers: ReadonlyMap<number, MirrorServer>;
   readonly stored: StoredConfig | null;
   readonly promise: Term | null;
+}
+
+export interface NamedMirror {
+  readonly name: string;
+  readonly universe: number;
+}
+
+export interface FoundMirror {
+  readonly namespace: MirrorNamespace;
+  readonly survey: SurveyedMirror;
+}
+
+/** The mirrors of this name that the servers list. */
+export async function findMirrors(namespaces: readonly MirrorNamespace[], { name, universe }: NamedMirror): Promise<FoundMirror[]> {
+  const found = await Promise.all(
+    namespaces.map(async (namespace) => (await surveyMirrors(namespace.name, namespace.servers)).map((survey) => ({ namespace, survey }))),
+  );
+  return found.flat().filter(({ survey }) => survey.name === name && survey.universe === universe);
+}
+
+/** No server lists such a mirror. */
+export function unknownMirror({ name, universe }: NamedMirror): RsError {
+  return new RsError(
+    'E_UNKNOWN_VOLUME',
+    `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
+  );
 }
 
 /** `servers`: those of one namespace. */

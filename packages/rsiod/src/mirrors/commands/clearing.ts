@@ -3,15 +3,13 @@
 // command that the volume was a replica; what could not be removed is named with the command that removes it. Never throws.
 
 import { toRsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import { REPLICA_VOLUME_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../management/limits.ts';
-import type { MirrorServer } from '../management/mirror-server.ts';
-import { deleteVolume, setAside } from '../management/take-back.ts';
-import { done } from '../management/verdicts.ts';
-import { connected, type MirrorChange, nameOf } from './change.ts';
-import { mayBeMember } from './held-mirror.ts';
+import { VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { connected, mayBeMember, type MirrorChange, nameOf } from './change.ts';
+import { VOTE_ASK_MS, VOTE_CHANGE_MS } from './limits.ts';
+import { type MirrorServer, vote } from './mirror-server.ts';
 import type { Remains } from './remains.ts';
+import { done } from './verdicts.ts';
+import { removeVolume, setAside } from './volumes.ts';
 
 export interface Clearing {
   /** The server does not vote any more. */
@@ -94,9 +92,9 @@ async function unmark({ survey, held, term: number }: MirrorChange, server: Mirr
     if (!isMarked) return { hasRecord, isFounded, why: null };
     // A mark is removed in the name of a term, so the server needs a record that has promised it.
     isFounded = !hasRecord;
-    if (isFounded) done(await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS), server.name);
-    done(await server.vote({ kind: 'claim', mirror, number, takesOver: true }, VOTE_CHANGE_MS), server.name);
-    done(await server.vote({ kind: 'unplace', mirror, number }, VOTE_CHANGE_MS), server.name);
+    if (isFounded) await vote(server, { kind: 'found', mirror, name, universe });
+    await vote(server, { kind: 'claim', mirror, number, takesOver: true });
+    await vote(server, { kind: 'unplace', mirror, number });
     return { hasRecord, isFounded, why: null };
   } catch (thrown) {
     return { hasRecord, isFounded, why: toRsError(thrown).message };
@@ -110,7 +108,7 @@ async function dismiss({ survey: { mirror }, term: number }: MirrorChange, serve
     const claimed = await server.vote({ kind: 'claim', mirror, number, takesOver: true }, VOTE_CHANGE_MS);
     if (claimed.voted === VOTED.UNKNOWN) return null;
     done(claimed, server.name);
-    const answer: VoteAnswer = await server.vote({ kind: 'dismiss', mirror, number }, VOTE_CHANGE_MS);
+    const answer = await server.vote({ kind: 'dismiss', mirror, number }, VOTE_CHANGE_MS);
     if (answer.voted !== VOTED.UNKNOWN) done(answer, server.name);
     return null;
   } catch (thrown) {
@@ -119,38 +117,17 @@ async function dismiss({ survey: { mirror }, term: number }: MirrorChange, serve
 }
 
 async function clearVolume(
-  change: MirrorChange,
+  { survey: { namespace } }: MirrorChange,
   server: MirrorServer,
   volume: NonNullable<Clearing['volume']>,
   becomes: Clearing['volumeBecomes'],
   newId: () => string,
 ): Promise<Cleared> {
-  if (becomes !== 'aside') return { warnings: [], left: await removeVolume(change, server, volume, becomes, newId) };
-  const { said, isSetAside, isGone } = await setAside(server, change.survey.namespace, volume, newId);
+  if (becomes !== 'aside') {
+    const { left, isUnknown } = await removeVolume(server, { namespace, ...volume }, becomes, newId);
+    return left === null || isUnknown ? NOTHING : { warnings: [], left: [left] };
+  }
+  const { said, isSetAside, isGone } = await setAside(server, { namespace, ...volume }, newId);
   if (isGone) return NOTHING;
   return isSetAside ? { warnings: [said], left: [] } : { warnings: [], left: [said] };
-}
-
-async function removeVolume(
-  { survey: { namespace } }: MirrorChange,
-  server: MirrorServer,
-  volume: NonNullable<Clearing['volume']>,
-  becomes: 'removed' | 'deleted',
-  newId: () => string,
-): Promise<string[]> {
-  try {
-    if (becomes === 'deleted') {
-      const kept = await deleteVolume(server, { namespace, ...volume }, newId);
-      return kept === null ? [] : [kept];
-    }
-    await server.callAdmin('volume-remove', { ...volume, request: newId() }, REPLICA_VOLUME_MS);
-    return [];
-  } catch (thrown) {
-    const { code, message } = toRsError(thrown);
-    if (code === 'E_UNKNOWN_VOLUME') return [];
-    const label = volumeLabel({ namespace, ...volume });
-    return [
-      `server ${server.name} still has volume ${label} (${message}): rsconfig volume remove ${label} --server ${server.name} removes it`,
-    ];
-  }
 }

@@ -2,61 +2,28 @@
 // creation.ts and removal.ts. Invariants: changes of one mirror follow one another; at most MIRROR_CHANGES_MAX changes are in progress.
 
 import { createHash } from 'node:crypto';
-import type { AttachedMirrorView, ControlMethods } from '@rsio/common/control/methods';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
 import type { MirrorConfig, Term } from '@rsio/protocol/wire/mirror/messages';
-import type { Namespace } from '../../network/namespace.ts';
-import { createMirror } from './creation.ts';
-import { type GrowingMirror, growMirror } from './growth.ts';
+import type { AttachedMirror } from '../attached-mirror.ts';
+import type { Mirrors } from '../mirrors.ts';
+import { createMirror, type MirrorPlan } from './creation.ts';
+import { growMirror } from './growth.ts';
 import { MIRROR_CHANGES_MAX, MIRROR_REPLICAS_MAX } from './limits.ts';
-import { type MirrorServer, mirrorServer } from './mirror-server.ts';
-import type { MirrorPlan } from './plan.ts';
+import { type CommandPorts, type MirrorNamespace, oneNamespace, serverNamed } from './namespaces.ts';
 import { removeMirror } from './removal.ts';
-import { surveyMirrors } from './survey.ts';
+import { findMirrors, surveyMirrors, unknownMirror } from './survey.ts';
 import { mirrorView } from './views.ts';
 
 type Methods = Pick<ControlMethods, 'mirrors' | 'mirror-create' | 'mirror-remove' | 'mirror-grow'>;
 
-/** A namespace as the commands see it. */
-export interface MirrorNamespace {
-  readonly name: string;
-  /** Name of this client on its servers. */
-  readonly nodename: string;
-  /** The servers that have proved who they are. */
-  readonly servers: readonly MirrorServer[];
-  /** Sections of servers that were not reached yet, so that their names are not known. */
-  readonly unreached: readonly string[];
-}
-
-export interface MirrorManagementPorts {
-  readonly log: Pick<Log, 'info' | 'warn'>;
-  namespaces(): readonly MirrorNamespace[];
-  /** True if a volume of this label, such as osl:db@0, is attached on this machine. `mirror`: only if it is the mirror with this id. */
-  readonly isAttached: (label: string, mirror?: string) => boolean;
-  /** The mirror of this label, if it is attached on this machine. */
-  attached(label: string): GrowingMirror | null;
-  /** The mirror of this label as its driver sees it; null: it is not attached on this machine. */
-  readonly attachedMirror: (label: string) => AttachedMirrorView | null;
-  /** Returns a new random UUID. */
-  readonly newId: () => string;
-}
-
-export function mirrorNamespaces(namespaces: readonly Namespace[], clock: Clock): MirrorNamespace[] {
-  return namespaces.map((namespace) => {
-    const { config, orderedServers } = namespace;
-    const reached = namespace.serversBySection();
-    return {
-      name: config.name,
-      nodename: config.nodename,
-      servers: orderedServers.filter(({ isProved }) => isProved).map((server) => mirrorServer(server, clock)),
-      unreached: config.servers.filter(({ position }) => reached.get(position) === undefined).map(({ name }) => name),
-    };
-  });
+export interface MirrorManagementPorts extends CommandPorts {
+  readonly mirrors: Pick<Mirrors, 'serving'>;
+  /** The mirror of this label; null: it is not attached on this machine. */
+  mirrorAt(label: string): Pick<AttachedMirror, 'status'> | null;
 }
 
 export class MirrorManagement {
@@ -74,10 +41,9 @@ export class MirrorManagement {
     const silent = namespaces.flatMap(({ servers }) =>
       servers.flatMap(({ trouble }) => (trouble?.code === 'E_NO_PATH' ? [trouble.message] : [])),
     );
-    const { isAttached, attachedMirror } = this.ports;
     const mirrors = surveys.flat().map((survey) => {
       const label = volumeLabel(survey);
-      return mirrorView(survey, isAttached(label, survey.mirror) ? attachedMirror(label) : null);
+      return mirrorView(survey, this.ports.isAttached(label, survey.mirror) ? this.ports.mirrorAt(label)?.status : null);
     });
     return { mirrors: mirrors.sort(byName), gaps: silent };
   }
@@ -91,28 +57,12 @@ export class MirrorManagement {
     });
   }
 
-  async remove({
-    namespace,
-    name,
-    universe,
-    volumes,
-    force,
-    id,
-  }: Methods['mirror-remove']['params']): Promise<Methods['mirror-remove']['result']> {
-    const surveys = await Promise.all(
-      this.chosen(namespace).map(async (one) => ({ nodename: one.nodename, found: await surveyMirrors(one.name, one.servers) })),
-    );
-    const named = surveys.flatMap(({ nodename, found }) =>
-      found
-        .filter((one) => one.name === name && one.universe === universe && (id === null || one.mirror === id))
-        .map((survey) => ({ nodename, survey })),
-    );
+  async remove(params: Methods['mirror-remove']['params']): Promise<Methods['mirror-remove']['result']> {
+    const { name, volumes, force, id } = params;
+    const found = await findMirrors(this.chosen(params.namespace), params);
+    const named = found.filter(({ survey }) => id === null || survey.mirror === id);
     const [only, second] = named;
-    if (only === undefined)
-      throw new RsError(
-        'E_UNKNOWN_VOLUME',
-        `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
-      );
+    if (only === undefined) throw unknownMirror(params);
     if (second !== undefined) {
       const candidates = named.map(({ survey }) => `${volumeLabel(survey)} (${survey.mirror})`).join(', ');
       throw new RsError(
@@ -121,20 +71,21 @@ export class MirrorManagement {
       );
     }
     const { newId, log } = this.ports;
-    const label = volumeLabel(only.survey);
-    if (this.ports.isAttached(label, only.survey.mirror))
+    const { survey, namespace } = only;
+    const label = volumeLabel(survey);
+    if (this.ports.isAttached(label, survey.mirror))
       throw new RsError('E_IN_USE', `Mirror ${label} is attached here: detach it first (rsconfig -d ${label})`);
-    return await this.change(label, () => removeMirror({ ...only, volumes, force }, newId, log));
+    return await this.change(label, () => removeMirror({ survey, nodename: namespace.nodename, volumes, force }, newId, log));
   }
 
   async grow({ namespace, name, universe, sizeBytes }: Methods['mirror-grow']['params']): Promise<Methods['mirror-grow']['result']> {
     const named = this.chosen(namespace).map((one) => ({ namespace: one.name, name, universe }));
     const labels = named.map(volumeLabel);
-    const [only, second] = named.filter((one) => this.ports.attached(volumeLabel(one)) !== null);
+    const [only, second] = named.filter((one) => this.ports.mirrors.serving(volumeLabel(one)) !== null);
     if (only !== undefined && second !== undefined)
       throw new RsError('E_AMBIGUOUS', `${name} means more than one mirror: name the namespace, as in NAMESPACE:${name}`);
     const label = only === undefined ? null : volumeLabel(only);
-    const mirror = label === null ? null : this.ports.attached(label);
+    const mirror = label === null ? null : this.ports.mirrors.serving(label);
     if (only === undefined || label === null || mirror === null) {
       const plain = labels.find((one) => this.ports.isAttached(one));
       if (plain !== undefined) throw new RsError('E_VOLUME', `${plain} is no mirror: rsconfig volume grow makes it larger`);
@@ -208,40 +159,6 @@ export class MirrorManagement {
 /** The same for a request that is sent again. */
 export function mirrorId(facts: readonly (string | number)[]): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 32);
-}
-
-/** The namespace that has all of these servers. */
-export function oneNamespace(namespaces: readonly MirrorNamespace[], names: readonly string[]): MirrorNamespace {
-  const [first, ...others] = namespaces;
-  if (first === undefined) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
-  if (others.length === 0) return first;
-  const having = namespaces.filter(({ servers }) => names.every((name) => servers.some((server) => server.name === name)));
-  const [only, second] = having;
-  if (only !== undefined && second === undefined) return only;
-  const list = namespaces.map(({ name }) => name).join(', ');
-  if (second !== undefined)
-    throw new RsError('E_AMBIGUOUS', `Several namespaces have servers ${names.join(', ')}: choose one of ${list} with --namespace`);
-  throw new RsError(
-    'E_USAGE',
-    `No namespace has all servers ${names.join(', ')}: the servers of a mirror are in one namespace; known are ${list}`,
-  );
-}
-
-/** Throws E_NO_PATH, E_VERSION or E_USAGE. */
-export function serverNamed({ name: namespace, servers, unreached }: MirrorNamespace, name: string): MirrorServer {
-  const server = servers.find((one) => one.name === name);
-  if (server !== undefined) {
-    if (server.trouble !== null) throw server.trouble;
-    return server;
-  }
-  const known = servers.map((one) => one.name).join(', ') || 'none';
-  // rsiod learns the name of a server when it reaches the server, for example a moment after its start.
-  if (unreached.length > 0)
-    throw new RsError(
-      'E_NO_PATH',
-      `Server ${quoteText(name)} of namespace ${namespace} was not reached yet, and neither was ${unreached.join(', ')}: rsconfig -m status -v shows the paths`,
-    );
-  throw new RsError('E_USAGE', `No server ${quoteText(name)} of namespace ${namespace} was reached: known are ${known}`);
 }
 
 function warningsOf({ replicas, voters }: MirrorPlan): string[] {

@@ -5,7 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';
-import { votersFor } from './voter-choice.ts';
+import { votersFor } from './change.ts';
 
 describe('add', () => {
   test('makes a replica on a third server, which votes instead of the witness', async () => {
@@ -94,7 +94,7 @@ describe('add', () => {
     const other = { namespace: null, name: 'plain', universe: 0, server: 'big-7', pool: null, request: null };
     expect(await scene.refusal(scene.changes.add(other))).toMatchObject({ code: 'E_UNKNOWN_VOLUME' });
     await scene.server('big-9').callAdmin('volume-create', { name: 'plain', universe: 0 });
-    expect(await scene.refusal(scene.changes.add(other))).toMatchObject({
+    expect(await scene.refusal(scene.changes.detach({ ...other, volume: false }))).toMatchObject({
       message: expect.stringMatching(/^Volume osl:plain@0 is no mirror/),
     });
   });

@@ -4,8 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { type Failure, ScriptedServer } from '../../testing/mirror-servers.ts';
-import { createMirror } from './creation.ts';
-import type { MirrorPlan } from './plan.ts';
+import { createMirror, type MirrorPlan } from './creation.ts';
 
 const MIRROR = 'a'.repeat(32);
 const GIB = 1024 ** 3;

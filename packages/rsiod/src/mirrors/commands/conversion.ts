@@ -6,21 +6,15 @@ import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
-import { createMirror } from './creation.ts';
-import { createdView, type MirrorManagement, type MirrorNamespace, mirrorId, serverNamed } from './management.ts';
+import { createMirror, type MirrorPlan } from './creation.ts';
+import { createdView, type MirrorManagement, mirrorId } from './management.ts';
 import type { MirrorServer } from './mirror-server.ts';
-import type { MirrorPlan } from './plan.ts';
+import { type CommandPorts, type MirrorNamespace, serverNamed } from './namespaces.ts';
 
 type Params = ControlMethods['mirror-add']['params'];
 
-export interface ConversionPorts {
-  readonly log: Pick<Log, 'info' | 'warn'>;
+export interface ConversionPorts extends Pick<CommandPorts, 'log' | 'isAttached' | 'newId'> {
   readonly management: Pick<MirrorManagement, 'change' | 'chosen'>;
-  /** True if a volume of this label, such as osl:db@0, is attached on this machine. */
-  isAttached(label: string): boolean;
-  /** Returns a new random UUID. */
-  readonly newId: () => string;
 }
 
 export async function convertVolume(ports: ConversionPorts, params: Params): Promise<ChangedMirror> {

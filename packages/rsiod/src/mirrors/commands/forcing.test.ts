@@ -5,8 +5,8 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Failure, ScriptedServer } from '../../testing/mirror-servers.ts';
-import { createMirror } from '../management/creation.ts';
-import { surveyMirrors } from '../management/survey.ts';
+import { createMirror } from './creation.ts';
+import { surveyMirrors } from './survey.ts';
 import { MirrorForcing } from './forcing.ts';
 
 const OLD = 'a'.repeat(32);
@@ -56,7 +56,7 @@ function forcing(): MirrorForcing {
     log: quiet,
     namespaces: () => [{ name: 'osl', nodename: 'big-2', servers, unreached: [] }],
     isAttached: (label) => attached.includes(label),
-    newMirror: () => NEW,
+    newId: () => NEW,
   });
 }
 

@@ -3,17 +3,16 @@
 // repeated command finds what is left.
 
 import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import { REPLICA_VOLUME_MS, VOTE_CHANGE_MS } from './limits.ts';
-import type { MirrorServer, VoteOrder } from './mirror-server.ts';
+import { VOTE_CHANGE_MS } from './limits.ts';
+import { type MirrorServer, refusal, vote } from './mirror-server.ts';
 import { records, type SurveyedMirror } from './survey.ts';
-import { setAside } from './take-back.ts';
 import { done, holderOf, majorityOf, nextNumber } from './verdicts.ts';
 import { serverOf } from './views.ts';
+import { removeVolume, setAside } from './volumes.ts';
 
 export interface Removal {
   readonly survey: SurveyedMirror;
@@ -24,7 +23,7 @@ export interface Removal {
   readonly nodename: string;
 }
 
-type Volumes = RemovedMirror['volumes'];
+type Replica = RemovedMirror['volumes'][number];
 
 /** Throws E_HELD or E_NO_PATH without having changed anything, and the refusal of a claim. */
 export async function removeMirror(removal: Removal, newId: () => string, log: Pick<Log, 'info'>): Promise<RemovedMirror> {
@@ -36,12 +35,11 @@ export async function removeMirror(removal: Removal, newId: () => string, log: P
     const server = survey.servers.get(serverid);
     return server === undefined || answer === null ? [] : [server];
   });
-  const atAll = <R>(work: (server: MirrorServer) => Promise<R>): Promise<R[]> => severalAtOnce(asked, Math.max(1, asked.length), work);
   // A witness does not know who may take the mirror over: what it promises to a client that the replicas refuse would end the holder later.
-  const isFirst = (server: MirrorServer): boolean => replicasAt(survey, server).length > 0;
+  const isFirst = (server: MirrorServer): boolean => replicaAt(survey, server) !== null;
   for (const isTurn of [isFirst, (server: MirrorServer): boolean => !isFirst(server)])
-    await atAll(async (server) => (isTurn(server) ? claim(removal, server, number) : undefined));
-  const results = await atAll((server) => removeAt(removal, server, number, newId));
+    await Promise.all(asked.filter(isTurn).map((server) => claim(removal, server, number)));
+  const results = await Promise.all(asked.map((server) => removeAt(removal, server, number, newId)));
   const silent = [...survey.said].flatMap(([serverid, { trouble }]) =>
     trouble === null ? [] : [leftAtSilent(removal, serverid, trouble)],
   );
@@ -84,7 +82,7 @@ async function claim({ survey, force }: Removal, server: MirrorServer, number: n
   let answer: VoteAnswer = await server.vote(request, VOTE_CHANGE_MS);
   if (answer.voted === VOTED.UNKNOWN && !isListed(survey, server)) return;
   if (answer.voted === VOTED.UNKNOWN && force) {
-    done(await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS), server.name);
+    await vote(server, { kind: 'found', mirror, name, universe });
     answer = await server.vote(request, VOTE_CHANGE_MS);
   }
   done(answer, server.name);
@@ -95,36 +93,22 @@ function isListed({ listed }: SurveyedMirror, server: MirrorServer): boolean {
 }
 
 interface RemovedAt {
-  readonly volumes: Volumes;
+  readonly volumes: readonly Replica[];
   readonly left: readonly string[];
 }
 
 async function removeAt(removal: Removal, server: MirrorServer, number: number, newId: () => string): Promise<RemovedAt> {
-  const { survey, volumes: wanted } = removal;
-  const volumes = replicasAt(survey, server);
-  const replica = volumes.length === 0 ? null : await refusal(server, { kind: 'unplace', mirror: survey.mirror, number });
-  if (replica !== null) return { volumes: [], left: [leftReplica(removal, server, replica)] };
+  const { survey } = removal;
+  const replica = replicaAt(survey, server);
+  const marked = replica === null ? null : await refusal(server, { kind: 'unplace', mirror: survey.mirror, number });
+  if (marked !== null) return { volumes: [], left: [leftReplica(removal, server, marked)] };
   const record = await refusal(server, { kind: 'dismiss', mirror: survey.mirror, number });
-  const left =
-    record === null
-      ? []
-      : [`server ${server.name} may keep its record (${record}): on it, rsadm witness remove ${survey.mirror} removes it`];
-  if (!wanted) {
-    const kept = await severalAtOnce(volumes, Math.max(1, volumes.length), (volume) => keepVolume(survey, server, volume, newId));
-    return { volumes: kept.map(({ volume }) => volume), left: [...left, ...kept.flatMap((one) => one.left ?? [])] };
-  }
-  const removed = await severalAtOnce(volumes, Math.max(1, volumes.length), (volume) => removeVolume(survey, server, volume, newId));
-  return { volumes: removed.map(({ volume }) => volume), left: [...left, ...removed.flatMap((one) => one.left ?? [])] };
-}
-
-/** Sends a VOTE. Returns why it may not have been executed; null if it was. A record that is gone needs none. */
-async function refusal(server: MirrorServer, order: VoteOrder): Promise<string | null> {
-  try {
-    const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);
-    return voted === VOTED.DONE || (voted === VOTED.UNKNOWN && order.kind === 'dismiss') ? null : sentence;
-  } catch (thrown) {
-    return toRsError(thrown).message;
-  }
+  const { volumes, left } = replica === null ? { volumes: [], left: [] } : await endVolume(removal, server, replica, newId);
+  if (record === null) return { volumes, left };
+  return {
+    volumes,
+    left: [`server ${server.name} may keep its record (${record}): on it, rsadm witness remove ${survey.mirror} removes it`, ...left],
+  };
 }
 
 /** The answer may be lost, so that the volume is a plain one already. */
@@ -135,43 +119,32 @@ function leftReplica({ survey, volumes }: Removal, { name }: MirrorServer, why: 
 }
 
 /** The replica of a server, by what it lists and what it has answered. */
-function replicasAt({ listed, said, stored }: SurveyedMirror, server: MirrorServer): Volumes {
+function replicaAt({ listed, said, stored }: SurveyedMirror, server: MirrorServer): Replica | null {
   const answered = said.get(server.serverid)?.answer?.replica ?? null;
   const shown = listed.find((one) => one.server === server)?.volume ?? null;
   const volume = answered?.volume ?? shown?.name;
-  if (volume === undefined) return [];
+  if (volume === undefined) return null;
   const universe = answered?.universe ?? shown?.universe ?? 0;
   const inSync = answered !== null && stored?.config.inSync.includes(answered.identity) === true;
-  return [{ server: server.name, volume, universe, inSync, isRemoved: false }];
+  return { server: server.name, volume, universe, inSync, isRemoved: false };
 }
 
-/** A volume that has everything keeps its name. */
-async function keepVolume(
-  { namespace, stored }: SurveyedMirror,
+async function endVolume(
+  { survey: { namespace, stored }, volumes: isRemoved }: Removal,
   server: MirrorServer,
-  volume: Volumes[number],
+  replica: Replica,
   newId: () => string,
-): Promise<{ readonly volume: Volumes[number]; readonly left: string | null }> {
-  if (volume.inSync || stored === null) return { volume, left: null };
-  const { said, isSetAside, newName } = await setAside(server, namespace, { name: volume.volume, universe: volume.universe }, newId);
-  return { volume: { ...volume, volume: newName }, left: isSetAside ? null : said };
-}
-
-async function removeVolume(
-  { namespace }: SurveyedMirror,
-  server: MirrorServer,
-  volume: Volumes[number],
-  newId: () => string,
-): Promise<{ readonly volume: Volumes[number]; readonly left: string | null }> {
-  const { volume: name, universe } = volume;
-  try {
-    await server.callAdmin('volume-remove', { name, universe, request: newId() }, REPLICA_VOLUME_MS);
-    return { volume: { ...volume, isRemoved: true }, left: null };
-  } catch (thrown) {
-    const label = volumeLabel({ namespace, name, universe });
-    const remedy = `rsconfig volume remove ${label} --server ${server.name} removes it`;
-    return { volume, left: `server ${server.name} still has volume ${label} (${toRsError(thrown).message}): ${remedy}` };
+): Promise<RemovedAt> {
+  const { volume: name, universe } = replica;
+  const volume = { namespace, name, universe };
+  if (isRemoved) {
+    const { left } = await removeVolume(server, volume, 'removed', newId);
+    return { volumes: [{ ...replica, isRemoved: left === null }], left: left === null ? [] : [left] };
   }
+  // A volume that has everything keeps its name.
+  if (replica.inSync || stored === null) return { volumes: [replica], left: [] };
+  const { said, isSetAside, newName } = await setAside(server, volume, newId);
+  return { volumes: [{ ...replica, volume: newName }], left: isSetAside ? [] : [said] };
 }
 
 function leftAtSilent({ survey, volumes }: Removal, serverid: number, trouble: RsError): string {

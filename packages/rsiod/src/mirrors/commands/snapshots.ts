@@ -7,14 +7,14 @@ import { misfit } from '@rsio/common/control/shape';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
 import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { MomentIo } from '@rsio/protocol/mirror/moments/quiet-moment';
 import { SnapshotMoment } from '@rsio/protocol/mirror/moments/snapshot-moment';
-import type { MirrorManagement } from '../management/management.ts';
-import type { MirrorServer } from '../management/mirror-server.ts';
 import { SNAPSHOT_CALL_MS, SNAPSHOT_FLUSH_MS, SNAPSHOT_LOOK_MS, SNAPSHOT_SETTLE_MS } from './limits.ts';
+import type { MirrorManagement } from './management.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { CommandPorts } from './namespaces.ts';
 
 type Params = ControlMethods['mirror-snapshot']['params'];
 type Result = ControlMethods['mirror-snapshot']['result'];
@@ -29,13 +29,10 @@ export interface SnapshotMirror {
   readonly io: MomentIo & { flushAt(identity: string, done: (status: number) => void): void };
 }
 
-export interface MirrorSnapshotsPorts {
+export interface MirrorSnapshotsPorts extends Pick<CommandPorts, 'log' | 'newId'> {
   readonly clock: Pick<Clock, 'after' | 'monotonicMs'>;
-  readonly log: Pick<Log, 'info' | 'warn'>;
   readonly management: Pick<MirrorManagement, 'change' | 'chosen'>;
-  readonly newId: () => string;
-  /** The mirror of this name that is attached here. Throws E_UNKNOWN_VOLUME and E_AMBIGUOUS. */
-  readonly named: (named: Pick<Params, 'namespace' | 'name' | 'universe'>) => SnapshotMirror;
+  readonly mirrors: { named(named: Pick<Params, 'namespace' | 'name' | 'universe'>): SnapshotMirror };
 }
 
 /** A replica with its server; null: this client has never reached it. */
@@ -56,7 +53,7 @@ export class MirrorSnapshots {
 
   /** Throws E_EXISTS, E_BUSY, and if no server has it: the error of the servers, or E_VOLUME with all reasons. */
   async make(params: Params): Promise<Result> {
-    const mirror = this.ports.named(params);
+    const mirror = this.ports.mirrors.named(params);
     return await this.ports.management.change(mirror.label, async () => {
       await this.settled(mirror);
       const places = this.placesOf(mirror, params);

@@ -36,8 +36,8 @@ function management(namespaces = [{ name: 'osl', nodename: 'big-2', servers, unr
     log: { info: () => undefined, warn: () => undefined },
     namespaces: () => namespaces,
     isAttached: (label) => attached.includes(label),
-    attached: () => null,
-    attachedMirror: () => null,
+    mirrors: { serving: () => null },
+    mirrorAt: () => null,
     newId: () => `id-of-rsiod-${++ids}`,
   });
 }

@@ -1,19 +1,22 @@
 // A server as the commands about mirrors see it: what it lists, its control methods and its votes. Invariants: each call ends within its
-// time; a VOTE whose session ended is sent again, which no VOTE minds, because each may be repeated.
+// time; a VOTE whose session ended is sent again, which no VOTE minds, because each may be repeated; work at several servers is done at all of
+// them, also if one fails, so that it is known what each has.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
+import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror/codec';
-import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Server } from '../../network/server.ts';
 import { type VoteCall, voteFrame } from '../vote-frame.ts';
-import { VOTE_SENT_MAX } from './limits.ts';
+import { VOTE_CHANGE_MS, VOTE_SENT_MAX } from './limits.ts';
+import { done } from './verdicts.ts';
 
 /** A VOTE that a command sends. */
 export type VoteOrder = VoteCall & { readonly mirror: string };
@@ -106,4 +109,28 @@ export function sendVote(
 function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: string): VoteAnswer {
   if (status !== STATUS.OK || body === undefined) throw new RsError('E_SYSTEM', `${who}: ${sentence}`);
   return decodeVoteAnswer(body, 0, body.length);
+}
+
+/** Works at all, also if one of them fails. Throws the first error. */
+export async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const outcomes = await outcomesAtOnce(all, Math.max(1, all.length), work);
+  return outcomes.map(({ value, thrown }) => {
+    if (thrown !== null) throw toRsError(thrown);
+    return value;
+  });
+}
+
+/** Has a voter change something. Throws its refusal. */
+export async function vote(server: MirrorServer, order: VoteOrder): Promise<VoteAnswer> {
+  return done(await server.vote(order, VOTE_CHANGE_MS), server.name);
+}
+
+/** Returns why a VOTE may not have been executed; null if it was. `isGone`: it is as good without a record, as a dismissal is. */
+export async function refusal(server: MirrorServer, order: VoteOrder, isGone = order.kind === 'dismiss'): Promise<string | null> {
+  try {
+    const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);
+    return voted === VOTED.DONE || (voted === VOTED.UNKNOWN && isGone) ? null : sentence;
+  } catch (thrown) {
+    return toRsError(thrown).message;
+  }
 }

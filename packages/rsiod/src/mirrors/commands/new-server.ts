@@ -4,30 +4,32 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import { found, makeVolume } from '../management/creation.ts';
-import type { MirrorServer } from '../management/mirror-server.ts';
-import { Made } from '../management/plan.ts';
-import { isVoter, memberAt, type MirrorChange } from './change.ts';
+import { grant, isVoter, mayBeMember, memberAt, type MirrorChange } from './change.ts';
 import { clearServer } from './clearing.ts';
-import { grant, mayBeMember } from './held-mirror.ts';
+import { found, Made } from './creation.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { Step } from './steps.ts';
+import { makeVolume, type ReplicaVolume } from './volumes.ts';
 
-export interface NewVolume {
-  /** Null: the server chooses. */
-  readonly pool: string | null;
-  /** Id of the request that makes the volume. */
-  readonly request: string;
+export type NewVolume = Pick<ReplicaVolume, 'pool' | 'request'>;
+
+interface NewServerPorts {
+  readonly clock: Pick<Clock, 'after'>;
+  readonly newId: () => string;
 }
 
 export class NewServer {
   readonly server: MirrorServer;
-  private readonly change: MirrorChange;
+  readonly change: MirrorChange;
+  private readonly ports: NewServerPorts;
   private readonly made = new Made();
   /** A volume that was a replica of this mirror before. It gets a new identity, and all data. */
   private readonly former: VolumeEntry | null;
 
-  constructor(change: MirrorChange, server: MirrorServer) {
+  constructor(change: MirrorChange, server: MirrorServer, ports: NewServerPorts) {
     this.change = change;
     this.server = server;
+    this.ports = ports;
     this.former = server.volumes.find((one) => one.mirror === change.held.mirror) ?? null;
   }
 
@@ -37,13 +39,12 @@ export class NewServer {
     return { volume: name, universe };
   }
 
-  async makeVolume({ pool, request }: NewVolume): Promise<void> {
+  private async makeVolume({ pool, request }: NewVolume): Promise<void> {
     if (this.former !== null) return;
-    const { survey, config, held } = this.change;
+    const { survey, config, blockSizeBytes } = this.change;
     const { name, universe } = survey;
-    const { blockSizeBytes } = held;
     try {
-      await makeVolume({ name, universe, sizeBytes: config.sizeBytes, blockSizeBytes, pool, request }, this.server, this.made);
+      await makeVolume({ name, universe, sizeBytes: config.sizeBytes, blockSizeBytes, pool, request }, this.server, this.made.volumes);
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
       if (code !== 'E_EXISTS') throw thrown;
@@ -53,7 +54,7 @@ export class NewServer {
   }
 
   /** Makes the record of a voter. The mirror claims it when a configuration names it. */
-  async found(): Promise<void> {
+  private async found(): Promise<void> {
     const { change, server } = this;
     const { promise } = await found(change.survey, server, this.made);
     if (promise === null || promise.number <= change.term) return;
@@ -63,17 +64,36 @@ export class NewServer {
     );
   }
 
-  /** Removes what was made. Returns a sentence for each thing that is left. `staysVoter`: the former voters are not wished again. */
-  async takeBack(staysVoter: boolean, clock: Pick<Clock, 'after'>, newId: () => string): Promise<string[]> {
-    const { change, server, made } = this;
+  /** Makes what the server needs. It is taken back together: a volume goes before its record. `volume`: null if the server is to vote only. */
+  steps(name: string, volume: NewVolume | null): Step[] {
+    return [
+      // A server that refuses to vote refuses before it has a volume.
+      { name, do: () => this.found(), undo: () => this.clear() },
+      ...(volume === null ? [] : [{ name, do: () => this.makeVolume(volume) }]),
+    ];
+  }
+
+  /** Lets the former voters vote again, unless the server may be a member. */
+  async unvote(): Promise<string[]> {
+    const { change, server, ports } = this;
+    if (!this.votesNow || isVoter(change, server.serverid) || mayBeMember(change.held, server.serverid)) return [];
+    try {
+      await grant(change.held, ports.clock, { kind: 'voters', servers: change.config.voters.map(({ serverid }) => serverid) });
+      return [];
+    } catch (thrown) {
+      return [`server ${server.name} may vote for the mirror now (${toRsError(thrown).message}): rsconfig mirror witness changes that`];
+    }
+  }
+
+  /** Removes what was made. Returns a sentence for each thing that is left. */
+  private async clear(): Promise<string[]> {
+    const { change, server, made, ports } = this;
     const { name } = server;
     if (memberAt(change, server.serverid) !== null && !change.held.hasEnded && made.volumes.size === 0) return [];
     if (mayBeMember(change.held, server.serverid))
       return [
         `server ${name} may have become a member: rsconfig mirror list shows the members, and rsconfig mirror detach ${change.label} --server ${name} --volume removes it`,
       ];
-    const unvoted = staysVoter ? null : await this.unvote(clock);
-    if (unvoted !== null) return [`server ${name} may vote for the mirror now (${unvoted}): rsconfig mirror witness changes that`];
     // A former replica keeps what it had, so that the same command finds it again.
     if (this.former !== null) return [];
     const volume = made.volumes.get(server);
@@ -83,7 +103,7 @@ export class NewServer {
       change,
       server.serverid,
       { record, volume: volume === 'made' ? { name: volumeName, universe } : null, volumeBecomes: 'deleted' },
-      newId,
+      ports.newId,
     );
     const unsure = `server ${name} may have created volume ${change.label}: rsconfig volume remove ${change.label} --server ${name} removes it`;
     const votes = this.votesNow && !isVoter(change, server.serverid) ? [`server ${name} votes for the mirror now`] : [];
@@ -93,18 +113,5 @@ export class NewServer {
   private get votesNow(): boolean {
     const { change, server } = this;
     return change.held.view?.voterSets.some((set) => set.some(({ serverid }) => serverid === server.serverid)) ?? false;
-  }
-
-  /** Lets the former voters vote again. Returns why they may not. */
-  private async unvote(clock: Pick<Clock, 'after'>): Promise<string | null> {
-    const { change, server } = this;
-    const { held } = change;
-    if (!this.votesNow || isVoter(change, server.serverid)) return null;
-    try {
-      await grant(held, clock, { kind: 'voters', servers: change.config.voters.map(({ serverid }) => serverid) });
-      return null;
-    } catch (thrown) {
-      return toRsError(thrown).message;
-    }
   }
 }

@@ -3,20 +3,19 @@
 // Invariants: the old mirror is claimed at every named server before anything is changed, so that nothing of an older holder runs there; no
 // step changes data; a mirror that has a configuration is not taken back, because a client may have written to it.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
 import { type MirrorConfig, type MirrorMember, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import { VOTE_CHANGE_MS } from '../management/limits.ts';
-import type { MirrorServer, VoteOrder } from '../management/mirror-server.ts';
-import { records } from '../management/survey.ts';
-import { done, nextNumber } from '../management/verdicts.ts';
+import { VOTE_CHANGE_MS } from './limits.ts';
+import { atAll, type MirrorServer, refusal, vote } from './mirror-server.ts';
+import { runSteps, type Step } from './steps.ts';
+import { records as recordsOf } from './survey.ts';
+import { done, nextNumber } from './verdicts.ts';
 import type { ForcedReplica, ForcePlan } from './force-plan.ts';
 
 export interface Forced {
   /** Id of the new mirror. */
   readonly mirror: string;
-  readonly config: MirrorConfig;
   /** What could not be removed of the old mirror on the named servers, with what to do. */
   readonly left: readonly string[];
 }
@@ -28,66 +27,46 @@ const FIRST_NUMBER = 1;
 export async function forceMirror(plan: ForcePlan, mirror: string, log: Pick<Log, 'info'>): Promise<Forced> {
   const { label, survey, replicas } = plan;
   const old = survey.mirror;
-  const number = nextNumber(records(survey.said));
-  await step(plan, `nothing was changed: try again`, async () => {
-    // As an attach does: witnesses last, because they do not know who may take the mirror over.
-    await atAll(
-      replicas.map(({ server }) => server),
-      (server) => claimOld(plan, server, number),
-    );
-    const witnesses = plan.voters.filter((server) => !replicas.some((one) => one.server === server));
-    await atAll(witnesses, (server) => claimOld(plan, server, number));
-  });
-  let voters: readonly VoteAnswer[] = [];
-  const undo = async (): Promise<string> => await withdrawn(plan, mirror);
-  await step(plan, undo, async () => {
-    voters = await atAll(plan.voters, (server) => foundNew(plan, server, mirror));
-  });
-  let members: readonly MirrorMember[] = [];
-  await step(
-    plan,
-    async () => await madePlain(plan, mirror, number),
-    async () => {
-      members = await atAll(replicas, (replica) => moveReplica(plan, replica, mirror, number));
+  const number = nextNumber(recordsOf(survey.said));
+  const witnesses = plan.voters.filter((server) => !replicas.some((one) => one.server === server));
+  let [records, members]: [readonly VoteAnswer[], readonly MirrorMember[]] = [[], []];
+  // Each step says what there is after it has failed, so that the steps before it stay as they are.
+  const steps: readonly Omit<Step, 'name'>[] = [
+    {
+      do: async () => {
+        // As an attach does: witnesses last, because they do not know who may take the mirror over.
+        await atAll(replicas, ({ server }) => claimOld(plan, server, number));
+        await atAll(witnesses, (server) => claimOld(plan, server, number));
+      },
+      undo: () => Promise.resolve(['nothing was changed: try again']),
     },
-  );
-  const config = configOf(plan, voters, members);
-  await step(
-    plan,
-    `rsconfig -a ${label} attaches it as soon as most of its servers have stored that; if it does not, rsconfig mirror remove ${label} --force makes its replicas plain volumes`,
-    async () => {
-      await atAll(plan.voters, (server) => vote(server, { kind: 'config', mirror, number: FIRST_NUMBER, config }));
+    {
+      do: async () => (records = await atAll(plan.voters, (server) => foundNew(plan, server, mirror))),
+      undo: () => withdrawn(plan, mirror),
     },
+    {
+      do: async () => (members = await atAll(replicas, (replica) => moveReplica(plan, replica, mirror, number))),
+      undo: () => madePlain(plan, mirror, number),
+    },
+    {
+      do: async () => {
+        const config = configOf(plan, records, members);
+        await atAll(plan.voters, (server) => vote(server, { kind: 'config', mirror, number: FIRST_NUMBER, config }));
+      },
+      undo: () =>
+        Promise.resolve([
+          `rsconfig -a ${label} attaches it as soon as most of its servers have stored that; if it does not, rsconfig mirror remove ${label} --force makes its replicas plain volumes`,
+        ]),
+    },
+  ];
+  const name = `Mirror ${label} was not made to the end by force`;
+  await runSteps(
+    steps.map((step) => ({ name, ...step })),
+    (told) => told.join('; '),
   );
   const left = await atAll(plan.voters, (server) => leftOfOld(plan, server, number));
   log.info(`Mirror ${label} (${mirror}) was made of mirror ${old} by force, on ${replicas.map(({ server }) => server.name).join(' and ')}`);
-  return { mirror, config, left: left.flat() };
-}
-
-/** `then`: what there is after a failure, or finds it out. */
-async function step({ label }: ForcePlan, then: string | (() => Promise<string>), work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (thrown) {
-    const { code, message } = toRsError(thrown);
-    throw new RsError(
-      code,
-      `Mirror ${label} was not made to the end by force: ${message}; ${typeof then === 'string' ? then : await then()}`,
-    );
-  }
-}
-
-/** Works at all, also if one of them fails, so that the servers are alike afterwards. Throws the first error. */
-async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
-  const outcomes = await outcomesAtOnce(all, Math.max(1, all.length), work);
-  return outcomes.map(({ value, thrown }) => {
-    if (thrown !== null) throw toRsError(thrown);
-    return value;
-  });
-}
-
-async function vote(server: MirrorServer, order: VoteOrder): Promise<VoteAnswer> {
-  return done(await server.vote(order, VOTE_CHANGE_MS), server.name);
+  return { mirror, left: left.flat() };
 }
 
 /** Ends what the holder of the old mirror does here. A server that has a replica and has lost its record founds one, because marks need a claim. */
@@ -138,22 +117,22 @@ function configOf(
 }
 
 /** Removes the new records. The old mirror is as it was, but for its promise. */
-async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string> {
+async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[]> {
   const left = await atAll(voters, async (server) => {
     await refusal(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });
     const why = await refusal(server, { kind: 'dismiss', mirror, number: FIRST_NUMBER });
     return why === null ? [] : [`on ${server.name} (${why}), rsadm witness remove ${mirror} removes a record that is not used`];
   });
-  return ['the old mirror is as it was: try again', ...left.flat()].join('; ');
+  return ['the old mirror is as it was: try again', ...left.flat()];
 }
 
 /** Some replicas may have left the old mirror, so all of them become plain volumes. Their data stays. */
-async function madePlain(plan: ForcePlan, mirror: string, number: number): Promise<string> {
+async function madePlain(plan: ForcePlan, mirror: string, number: number): Promise<string[]> {
   const { survey, label, replicas, voters } = plan;
   const told = await atAll(replicas, async ({ server, inSync }) => {
     const whys = [
-      await refusal(server, { kind: 'unplace', mirror: survey.mirror, number }),
-      await refusal(server, { kind: 'unplace', mirror, number: FIRST_NUMBER }),
+      await refusal(server, { kind: 'unplace', mirror: survey.mirror, number }, true),
+      await refusal(server, { kind: 'unplace', mirror, number: FIRST_NUMBER }, true),
     ].filter((why) => why !== null);
     const data = inSync ? 'with the data' : 'which lacks writes';
     return whys.length === 0
@@ -162,7 +141,7 @@ async function madePlain(plan: ForcePlan, mirror: string, number: number): Promi
   });
   await atAll(voters, (server) => refusal(server, { kind: 'dismiss', mirror, number: FIRST_NUMBER }));
   await atAll(voters, (server) => refusal(server, { kind: 'dismiss', mirror: survey.mirror, number }));
-  return `${told.join('; ')}; rsconfig mirror add ${label} --server NAME makes an attached volume a mirror`;
+  return [...told, `rsconfig mirror add ${label} --server NAME makes an attached volume a mirror`];
 }
 
 async function leftOfOld({ survey }: ForcePlan, server: MirrorServer, number: number): Promise<string[]> {
@@ -172,14 +151,4 @@ async function leftOfOld({ survey }: ForcePlan, server: MirrorServer, number: nu
     : [
         `server ${server.name} may keep its record of the old mirror (${why}): on it, rsadm witness remove ${survey.mirror} --force removes it`,
       ];
-}
-
-/** Returns why a VOTE may not have been executed; null if it was, or if there is nothing to remove. */
-async function refusal(server: MirrorServer, order: VoteOrder): Promise<string | null> {
-  try {
-    const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);
-    return voted === VOTED.DONE || voted === VOTED.UNKNOWN ? null : sentence;
-  } catch (thrown) {
-    return toRsError(thrown).message;
-  }
 }

@@ -5,7 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration, printSize } from '@rsio/common/lib/units';
 import type { AttachedMirror } from '../attached-mirror.ts';
-import { GROW_WAIT_MS } from '../limits.ts';
+import { GROW_WAIT_MS } from './limits.ts';
 
 /** The part of an attached mirror that a growth needs. */
 export type GrowingMirror = Pick<AttachedMirror, 'grow' | 'view'> & {

@@ -5,41 +5,39 @@
 import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
-import { MIRROR_REPLICAS_MAX } from '../management/limits.ts';
-import { type MirrorManagement, type MirrorNamespace, serverNamed } from '../management/management.ts';
-import { type Cleared, clearRemains, clearServer } from './clearing.ts';
 import {
+  type ChangedAttachment,
   changeOf,
-  findMirrors,
+  grant,
+  type HeldMirror,
   isVoter,
   memberAt,
   type MirrorChange,
-  type NamedMirror,
   nameOf,
   serveridOf,
+  votersFor,
   witnessesOf,
 } from './change.ts';
-import { grant, type HeldMirror } from './held-mirror.ts';
-import { NewServer } from './new-server.ts';
+import { type Cleared, clearRemains, clearServer } from './clearing.ts';
+import { type ConversionPorts, convertVolume } from './conversion.ts';
+import { MIRROR_REPLICAS_MAX } from './limits.ts';
+import type { MirrorManagement } from './management.ts';
+import { type MirrorNamespace, serverNamed } from './namespaces.ts';
+import { NewServer, type NewVolume } from './new-server.ts';
 import { leftoverText, type Remains, remainsAt } from './remains.ts';
-import { votersFor } from './voter-choice.ts';
+import { runSteps, type Step } from './steps.ts';
+import { findMirrors, type NamedMirror, unknownMirror } from './survey.ts';
 
 type Methods = Pick<ControlMethods, 'mirror-add' | 'mirror-detach' | 'mirror-replace' | 'mirror-witness'>;
 
-export interface MirrorChangesPorts {
+export interface MirrorChangesPorts extends ConversionPorts {
   readonly clock: Pick<Clock, 'after'>;
-  readonly log: Pick<Log, 'info' | 'warn'>;
-  readonly management: Pick<MirrorManagement, 'change' | 'chosen' | 'list'>;
+  readonly management: MirrorManagement;
   /** The mirror of this label; null: it is not attached on this machine. */
-  heldMirror(label: string): HeldMirror | null;
-  /** Makes a plain volume that no client has a mirror; null: that cannot be done. */
-  readonly convert: ((params: Methods['mirror-add']['params']) => Promise<ChangedMirror>) | null;
-  /** Returns a new random UUID. */
-  readonly newId: () => string;
+  mirrorAt(label: string): ChangedAttachment | null;
 }
 
 type Outcome = Omit<ChangedMirror, 'mirror'>;
@@ -52,9 +50,9 @@ export class MirrorChanges {
   }
 
   async add(params: Methods['mirror-add']['params']): Promise<ChangedMirror> {
-    const { convert, management, newId } = this.ports;
+    const { management, newId } = this.ports;
     const isMirror = (await findMirrors(management.chosen(params.namespace), params)).length > 0;
-    if (!isMirror && convert !== null) return await convert(params);
+    if (!isMirror) return await convertVolume(this.ports, params);
     const volume = { pool: params.pool, request: params.request ?? newId() };
     return await this.change(params, (change) => this.addReplica(change, params.server, volume));
   }
@@ -72,13 +70,16 @@ export class MirrorChanges {
     return await this.change(params, (change) => this.changeWitness(change, params.witness));
   }
 
-  private async change(named: NamedMirror, work: (change: MirrorChange) => Promise<Outcome>): Promise<ChangedMirror> {
+  private async change(
+    named: NamedMirror & { readonly namespace: string | null },
+    work: (change: MirrorChange) => Promise<Outcome>,
+  ): Promise<ChangedMirror> {
     const { management, log } = this.ports;
     const find = async (): Promise<MirrorChange> => {
       const namespaces = management.chosen(named.namespace);
       const found = await findMirrors(namespaces, named);
       if (found.length === 0) throw noMirror(named, namespaces);
-      return changeOf(found, (label) => this.ports.heldMirror(label));
+      return changeOf(found, (label) => this.ports.mirrorAt(label));
     };
     const { label } = await find();
     return await management.change(label, async () => {
@@ -93,7 +94,7 @@ export class MirrorChanges {
     });
   }
 
-  private async addReplica(change: MirrorChange, name: string, volume: { pool: string | null; request: string }): Promise<Outcome> {
+  private async addReplica(change: MirrorChange, name: string, volume: NewVolume): Promise<Outcome> {
     const { label, config } = change;
     const server = serverNamed(change.namespace, name);
     const { serverid } = server;
@@ -102,14 +103,13 @@ export class MirrorChanges {
       throw new RsError('E_LIMIT', `Mirror ${label} has ${config.members.length} replicas, the most that commands give it`);
     const replicas = [...config.members.map((one) => one.serverid), serverid];
     const voters = votersFor(replicas, witnessesOf(change));
-    const joins = new NewServer(change, server);
-    await this.whole(change, joins, `No replica on server ${name} was added to mirror ${label}`, async () => {
-      // A server that refuses to vote refuses before it has a volume.
-      await joins.found();
-      await joins.makeVolume(volume);
-      await this.vote(change, voters);
-      await this.wish(change, { kind: 'add', server: serverid, ...joins.volume });
-    });
+    const joins = new NewServer(change, server, this.ports);
+    const failed = `No replica on server ${name} was added to mirror ${label}`;
+    await this.join(joins, [
+      ...joins.steps(failed, volume),
+      { name: failed, do: () => this.vote(change, voters), undo: () => joins.unvote() },
+      { name: failed, do: () => this.wish(change, { kind: 'add', server: serverid, ...joins.volume }) },
+    ]);
     this.ports.log.info(`Mirror ${label} has a replica on server ${name}, which is being copied`);
     return merged(await this.dismissOthers(change, voters), warningsOf(change, voters));
   }
@@ -122,13 +122,17 @@ export class MirrorChanges {
     if (member === null) return await this.removeRemains(change, serverid, volumeBecomes);
     checkLast(change, member.identity, name);
     const left = config.members.filter((one) => one !== member).map((one) => one.serverid);
-    await this.step(`The replica on server ${name} was not removed from mirror ${label}`, () =>
-      this.wish(change, { kind: 'remove', identity: member.identity }),
-    );
     const voters = votersFor(left, [...witnessesOf(change), serverid]);
-    await this.step(`Mirror ${label} has no replica on server ${name} any more, and its voters were not changed`, () =>
-      this.vote(change, voters),
-    );
+    await runSteps([
+      {
+        name: `The replica on server ${name} was not removed from mirror ${label}`,
+        do: () => this.wish(change, { kind: 'remove', identity: member.identity }),
+      },
+      {
+        name: `Mirror ${label} has no replica on server ${name} any more, and its voters were not changed`,
+        do: () => this.vote(change, voters),
+      },
+    ]);
     this.ports.log.info(`Mirror ${label} (${held.mirror}) has no replica on server ${name} any more`);
     const volume = { name: member.volume, universe: member.universe };
     const cleared = await clearServer(change, serverid, { record: !voters.includes(serverid), volume, volumeBecomes }, this.ports.newId);
@@ -148,19 +152,14 @@ export class MirrorChanges {
     const voters = votersAfter(change, serverid);
     const losesVote = voters.length !== config.voters.length;
     if (!losesVote) checkRemains(change, serverid, remains);
-    else await this.step(`The voters of mirror ${label} were not changed`, () => this.vote(change, voters));
+    else await this.changeVoters(change, voters);
     const wanted = { record: !voters.includes(serverid), volumeBecomes } as const;
     const cleared = await clearRemains(change, serverid, remains, wanted, this.ports.newId);
     this.ports.log.info(`What was left of mirror ${label} on server ${name} was removed, or is named`);
     return merged(cleared, stillVotes(change, serverid, voters), warningsOf(change, voters));
   }
 
-  private async replaceServer(
-    change: MirrorChange,
-    old: string,
-    name: string,
-    volume: { pool: string | null; request: string },
-  ): Promise<Outcome> {
+  private async replaceServer(change: MirrorChange, old: string, name: string, volume: NewVolume): Promise<Outcome> {
     const { label, config } = change;
     const oldId = serveridOf(change, old);
     const server = serverNamed(change.namespace, name);
@@ -184,19 +183,18 @@ export class MirrorChanges {
       [...others, serverid],
       witnessesOf(change).filter((one) => one !== oldId),
     );
-    const joins = new NewServer(change, server);
-    let sofar = '';
-    const failed = (): string => `Server ${old} was not replaced by ${name} in mirror ${label}${sofar}`;
-    await this.whole(change, joins, failed, async () => {
-      // A server that refuses to vote refuses before it has a volume.
-      await joins.found();
-      await joins.makeVolume(volume);
-      if (member !== null) await this.wish(change, { kind: 'remove', identity: member.identity });
-      sofar = `, which has no replica on ${old} any more; the same command goes on`;
-      await this.vote(change, voters);
-      sofar = `, to which ${old} does not belong any more; rsconfig mirror add ${label} --server ${name} goes on`;
-      await this.wish(change, { kind: 'add', server: serverid, ...joins.volume });
-    });
+    const joins = new NewServer(change, server, this.ports);
+    const failed = `Server ${old} was not replaced by ${name} in mirror ${label}`;
+    await this.join(joins, [
+      ...joins.steps(failed, volume),
+      ...(member === null ? [] : [{ name: failed, do: () => this.wish(change, { kind: 'remove', identity: member.identity }) }]),
+      // The server that was replaced is not made a voter again.
+      { name: `${failed}, which has no replica on ${old} any more; the same command goes on`, do: () => this.vote(change, voters) },
+      {
+        name: `${failed}, to which ${old} does not belong any more; rsconfig mirror add ${label} --server ${name} goes on`,
+        do: () => this.wish(change, { kind: 'add', server: serverid, ...joins.volume }),
+      },
+    ]);
     this.ports.log.info(`Server ${name} has replaced ${old} in mirror ${label}, and its replica is being copied`);
     const dismissed = await this.dismissOthers(change, [...voters, oldId]);
     const cleared = serverid === oldId ? merged() : await this.clearReplaced(change, oldId);
@@ -223,17 +221,18 @@ export class MirrorChanges {
         'E_USAGE',
         `Mirror ${label} has ${members.length} replica${members.length === 1 ? '' : 's'}: only a mirror with two of them needs a witness`,
       );
-    const joins = new NewServer(change, server);
+    const joins = new NewServer(change, server, this.ports);
     const voters = votersFor(members, [server.serverid]);
-    await this.whole(change, joins, `Server ${witness} does not vote for mirror ${label}`, async () => {
-      await joins.found();
-      await this.vote(change, voters);
-    });
+    const failed = `Server ${witness} does not vote for mirror ${label}`;
+    await this.join(joins, [
+      ...joins.steps(failed, null),
+      { name: failed, do: () => this.vote(change, voters), undo: () => joins.unvote() },
+    ]);
     return await this.dismissOthers(change, voters);
   }
 
   private async onlyVoters(change: MirrorChange, voters: readonly number[]): Promise<Outcome> {
-    await this.step(`The voters of mirror ${change.label} were not changed`, () => this.vote(change, voters));
+    await this.changeVoters(change, voters);
     return merged(await this.dismissOthers(change, voters), warningsOf(change, voters));
   }
 
@@ -255,27 +254,16 @@ export class MirrorChanges {
     return merged(...cleared);
   }
 
-  private async step(failed: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (thrown) {
-      const { code, message } = toRsError(thrown);
-      throw new RsError(code, `${failed}: ${message}`);
-    }
+  private async changeVoters(change: MirrorChange, voters: readonly number[]): Promise<void> {
+    await runSteps([{ name: `The voters of mirror ${change.label} were not changed`, do: () => this.vote(change, voters) }]);
   }
 
-  /** Executes steps that make something on a new server, and takes back what they have made if one fails. */
-  private async whole(change: MirrorChange, joins: NewServer, failed: string | (() => string), work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (thrown) {
-      const { code, message } = toRsError(thrown);
-      // A server that was replaced is not made a voter again.
-      const left = await joins.takeBack(typeof failed !== 'string', this.ports.clock, this.ports.newId);
+  /** Executes steps that make something on a server that joins a mirror. */
+  private async join({ server, change }: NewServer, steps: readonly Step[]): Promise<void> {
+    await runSteps(steps, (left) => {
       for (const sentence of left) this.ports.log.warn(`Left behind of a change of mirror ${change.label}: ${sentence}`);
-      const rest = left.length === 0 ? `nothing is left on server ${joins.server.name}` : `left behind: ${left.join('; ')}`;
-      throw new RsError(code, `${typeof failed === 'string' ? failed : failed()}: ${message}; ${rest}`);
-    }
+      return left.length === 0 ? `nothing is left on server ${server.name}` : `left behind: ${left.join('; ')}`;
+    });
   }
 }
 
@@ -283,11 +271,7 @@ function noMirror({ name, universe }: NamedMirror, namespaces: readonly MirrorNa
   const plain = namespaces.find(({ servers }) =>
     servers.some(({ volumes }) => volumes.some((one) => one.name === name && one.universe === universe && one.mirror === undefined)),
   );
-  if (plain === undefined)
-    return new RsError(
-      'E_UNKNOWN_VOLUME',
-      `No connected server lists a replica of mirror ${name}@${universe}: rsconfig mirror list shows the mirrors`,
-    );
+  if (plain === undefined) return unknownMirror({ name, universe });
   const label = volumeLabel({ namespace: plain.name, name, universe });
   return new RsError(
     'E_VOLUME',

@@ -1,0 +1,116 @@
+// Volumes of replicas on a server: made, removed, deleted for good, and given another name. Invariants: what a server may have made is noted
+// before it is asked, so that a lost answer leaves nothing behind unnoticed; what could not be removed is named with the command that does it.
+
+import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { REPLICA_VOLUME_MS } from './limits.ts';
+import type { MirrorServer } from './mirror-server.ts';
+
+/** The end of the name of a volume that was a replica. */
+const ASIDE = '-detached';
+
+export interface ReplicaVolume {
+  readonly name: string;
+  readonly universe: number;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+  /** Null: the server chooses. */
+  readonly pool: string | null;
+  /** Id of the request that makes the volume. */
+  readonly request: string;
+}
+
+interface NamedVolume {
+  readonly namespace: string;
+  readonly name: string;
+  readonly universe: number;
+}
+
+/** Volumes that servers have created; `unsure`: it is not known whether the server has created it. */
+export type MadeVolumes = Map<MirrorServer, 'made' | 'unsure'>;
+
+/** Makes the volume of a replica. Throws the error of the server. */
+export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, made: MadeVolumes): Promise<void> {
+  const { name, universe, sizeBytes, blockSizeBytes, pool, request } = wanted;
+  const settings = { thick: false, readonly: false, shared: false, clients: null, takeOver: null, takeOverForce: false };
+  const params = { name, universe, sizeBytes, blockSizeBytes, pool, ...settings, request };
+  made.set(server, 'unsure');
+  try {
+    const { volume } = (await server.callAdmin('volume-create', params, REPLICA_VOLUME_MS)) as {
+      readonly volume?: Partial<ManagedVolumeView>;
+    };
+    made.set(server, 'made');
+    if (volume?.state === 'unavailable') throw new RsError('E_VOLUME', `the volume is not served: ${volume.reason ?? 'see the log'}`);
+  } catch (thrown) {
+    const { code, message, context } = toRsError(thrown);
+    const isUnsure = context['isOutcomeUnknown'] === true;
+    if (!isUnsure && made.get(server) === 'unsure') made.delete(server);
+    throw new RsError(code, `Server ${server.name}: ${message}`);
+  }
+}
+
+/** Removes a volume. `left`: says so if it is not gone for good; null: nothing is left. `isUnknown`: the server had no such volume. Never throws. */
+export async function removeVolume(
+  server: MirrorServer,
+  volume: NamedVolume,
+  becomes: 'removed' | 'deleted',
+  newId: () => string,
+): Promise<{ readonly left: string | null; readonly isUnknown: boolean }> {
+  const { name, universe } = volume;
+  try {
+    const answer = await server.callAdmin('volume-remove', { name, universe, request: newId() }, REPLICA_VOLUME_MS);
+    return { left: becomes === 'removed' ? null : await purge(server, volume, answer, newId), isUnknown: false };
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    const label = volumeLabel(volume);
+    const left = `server ${server.name} still has volume ${label} (${message}): rsconfig volume remove ${label} --server ${server.name} removes it`;
+    return { left, isUnknown: code === 'E_UNKNOWN_VOLUME' };
+  }
+}
+
+/** Deletes a volume that a failed command has made: as a removed volume, it could come back empty under the name of the mirror. */
+async function purge(server: MirrorServer, volume: NamedVolume, answer: unknown, newId: () => string): Promise<string | null> {
+  const { name, universe } = volume;
+  const { removed } = answer as { readonly removed?: { readonly id?: unknown } };
+  try {
+    await server.callAdmin('volume-purge', { name, universe, id: String(removed?.id), olderMs: 0, request: newId() }, REPLICA_VOLUME_MS);
+    return null;
+  } catch (thrown) {
+    const label = volumeLabel(volume);
+    return `server ${server.name} keeps the removed volume ${label} for a day (${toRsError(thrown).message}): rsconfig volume purge ${label} --server ${server.name} deletes it`;
+  }
+}
+
+/**
+ * Gives a volume that was a replica, and is out of date from now on, another name: with the name of the mirror, a client could attach it by
+ * mistake. `said`: its new name, or the command that renames it. `isGone`: the server has no such volume. Never throws.
+ */
+export async function setAside(
+  server: MirrorServer,
+  { namespace, name, universe }: NamedVolume,
+  newId: () => string,
+): Promise<{ readonly said: string; readonly isSetAside: boolean; readonly isGone: boolean; readonly newName: string }> {
+  const newName = `${name.slice(0, NAME_MAX_BYTES - ASIDE.length)}${ASIDE}`;
+  const label = volumeLabel({ namespace, name, universe });
+  try {
+    await server.callAdmin('volume-rename', { name, universe, newName, newUniverse: universe, request: newId() }, REPLICA_VOLUME_MS);
+    const aside = volumeLabel({ namespace, name: newName, universe });
+    return {
+      said: `Server ${server.name} keeps what was its replica as volume ${aside}, which is out of date from now on`,
+      isSetAside: true,
+      isGone: false,
+      newName,
+    };
+  } catch (thrown) {
+    const remedy = `rsconfig volume rename ${label} NEW --server ${server.name}, or rsconfig volume remove ${label} --server ${server.name}`;
+    const { code, message: why } = toRsError(thrown);
+    return {
+      said: `server ${server.name} offers volume ${label}, which has the name of the mirror and is out of date (${why}): ${remedy}`,
+      isSetAside: false,
+      isGone: code === 'E_UNKNOWN_VOLUME',
+      newName: name,
+    };
+  }
+}
