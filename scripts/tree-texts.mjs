@@ -67,7 +67,7 @@ export const FOLDERS = {
     'moves of volumes and of their files between pools: rounds, which go on after a restart, the last step, the new file',
   'packages/rssrv/src/jobs/orders': 'the methods about moves, copies and jobs, and what they need, put together',
   'packages/rssrv/src/machine':
-    'calls of the C library, helper programs, kinds of file systems, descriptors; server processes without rights, the filter of system calls',
+    'calls of the C library, helper programs, kinds of file systems, descriptors; processes without rights, the filter of calls',
   'packages/rssrv/src/mirrors':
     'records of the mirrors for which this server votes, replicas with their intent maps, what a claim ends on them',
   'packages/rssrv/src/pools': 'directories with volumes that commands create: who may change what, decisions, changes',

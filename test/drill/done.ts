@@ -10,6 +10,9 @@ export interface OrderOptions {
   readonly remedy?: { readonly of: RegExp; readonly run: () => Promise<void> };
 }
 
+/** An order that attaches a volume for itself found it attached. */
+export const ATTACHED_HERE = /is attached here: detach it first \(rsconfig -d/;
+
 /** A volume as rsconfig and the servers call it: `p1`, `p1@0` or `osl:p1@0`. */
 function named(name: string): string {
   return name.includes('@') ? `(?:osl:)?${name}` : `(?:osl:)?${name}(?:@0)?`;

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type Backup, Contents, type Volume } from './contents.ts';
-import { DONE, type OrderOptions } from './done.ts';
+import { ATTACHED_HERE, DONE, type OrderOptions } from './done.ts';
 import { type DrillSite, FAULTS, type Fault, POOLS, SERVERS } from './site.ts';
 import { type Tally, Writers } from './writers.ts';
 
@@ -148,6 +148,8 @@ export class Drill {
       if (tries === ORDER_TRIES) throw new Error(`rsconfig ${text} is not done after ${tries} times: ${result.stderr}`);
       if (fault === null && tries > 2) this.say(`    again: ${result.stderr.trim()}`);
       if (remedy?.of.test(result.stderr) === true) await remedy.run();
+      // The order has attached it for itself, and was cut off together with rsiod.
+      else if (this.detachedNow !== null && ATTACHED_HERE.test(result.stderr)) await this.order(['-d', this.detachedNow]);
       else if (result.code !== 0) await sleep(AGAIN_MS);
     }
   }

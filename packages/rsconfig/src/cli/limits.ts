@@ -24,6 +24,8 @@ export const INVENTORY_WAIT_MS = 15_000;
 export const SERVERS_ASKED_AT_ONCE_MAX = 16;
 /** How long a change is sent again if rsiod ends meanwhile. */
 export const CALL_AGAIN_FOR_MS = 60_000;
+/** How long a command that has attached a volume waits for an rsiod that has ended meanwhile, to detach the volume. */
+export const RESTART_WAIT_MS = 10_000;
 /** After this time, a command says which server it waits for. */
 export const SLOW_CALL_MS = 3_000;
 /** Interval between updates of the progress line while volumes are being attached or detached. */

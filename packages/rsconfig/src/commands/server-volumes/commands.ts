@@ -88,7 +88,7 @@ thawed. A file system with files of rsiod or rssrv is refused.
 If rscltcfg has triggers with snapshot-before or snapshot-after, rsiod starts
 their programs before the file systems are frozen and after they are thawed.
 If one with snapshot-before fails, no snapshot is made.`,
-    options: { ...there.options, freeze: { kind: 'flag', help: 'freeze the file systems on the volumes while the snapshot is made' } },
+    options: { ...there.options, freeze: { kind: 'flag', help: 'freeze the file systems while the snapshot is made' } },
     run: (given, values, words) =>
       ordered(given, waitOf(values), (context) => {
         const door = doorOf(context, filterOf(values));

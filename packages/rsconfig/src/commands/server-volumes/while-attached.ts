@@ -5,6 +5,10 @@ import type { AttachmentView } from '@rsio/common/control/methods';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../../cli/context.ts';
+import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../cli/limits.ts';
+
+/** rsiod has ended, and is maybe started again. */
+const RESTARTS: readonly string[] = ['E_NOT_RUNNING', 'E_RESET'];
 
 /** What is read, such as a snapshot, stays attached if it was; what is written must not be attached. `server`: null for any. */
 export async function whileAttached<T>(
@@ -31,12 +35,18 @@ export async function whileAttached<T>(
   }
 }
 
+/** If rsiod was restarted meanwhile, it attaches the volume again, so that a rest of the command would stand in the way of the next one. */
 async function detach(context: CommandContext, label: string): Promise<void> {
   const left = (why: string): void => context.note(`${label} is still attached: ${why}; rsconfig -d ${label} detaches it`);
-  try {
-    const [outcome] = (await context.call('detach', { names: [label], force: false })).outcomes;
-    if (outcome !== undefined && outcome.error !== null) left(outcome.error.message);
-  } catch (thrown) {
-    left(toRsError(thrown).message);
+  const untilMs = context.clock.monotonicMs() + RESTART_WAIT_MS;
+  for (;;) {
+    try {
+      const [outcome] = (await context.call('detach', { names: [label], force: false })).outcomes;
+      return outcome !== undefined && outcome.error !== null ? left(outcome.error.message) : undefined;
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      if (!RESTARTS.includes(error.code) || context.clock.monotonicMs() >= untilMs) return left(error.message);
+      await new Promise<void>((resolve) => context.clock.after(WAIT_POLL_MS, resolve));
+    }
   }
 }
