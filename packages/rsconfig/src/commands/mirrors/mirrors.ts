@@ -99,9 +99,9 @@ export const MIRROR_LIST = defineCommand({
   summary: 'lists the mirrors, which replicas are in sync, and who holds them',
   details: `The list shows what most voters of each mirror have recorded. IN SYNC has
 the servers whose replicas have everything that was written; OTHER has those
-that lack writes. A server that does not answer is followed by (silent), and one whose replica or
-record of the mirror cannot be used by (unusable). A mirror is listed while a
-server of one of its replicas is connected.`,
+that lack writes. A server that does not answer is followed by (silent), and
+one whose replica or record of the mirror cannot be used by (unusable). A
+mirror is listed while a server of one of its replicas is connected.`,
   options: { namespace: NAMESPACE, json: JSON_OPTION },
   json: CONTROL_METHODS.mirrors.result,
   run: async (context, { namespace, json }) => {
