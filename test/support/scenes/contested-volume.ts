@@ -54,6 +54,10 @@ export class ContestedVolume {
     const [first] = this.clients;
     const isHeld = async (): Promise<boolean> => (await first!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
     await waitFor(isHeld, 30_000, 'The first client has the volume');
+    // A client that does not know yet that it has lost the volume would say that it has it already.
+    const isWithOthers = async (host: Host): Promise<boolean> => (await host.call('local', {})).attachments.length > 0;
+    for (const host of this.clients.slice(1))
+      await waitFor(async () => !(await isWithOthers(host)), 30_000, 'The other clients have noticed that');
     for (const host of this.clients) this.lengths.set(host, host.log('rsiod').length);
     this.lengths.set(this.server, this.server.log('rssrv').length);
   }

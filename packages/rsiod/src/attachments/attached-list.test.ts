@@ -300,6 +300,14 @@ describe('detaching an awaited volume stops the wait', () => {
     expect([next.labels, next.attached.awaited, (await DaemonRun.after(next)).attached.awaited]).toEqual([[], [], []]);
   });
 
+  test('one that this daemon has had is detached already, although the list of its server is older', async () => {
+    const run = await runWith(volume('oracle'));
+    run.holding.add('oracle');
+    expect(await run.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: false }]);
+    expect(await run.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: true }]);
+    expect([run.closed, run.asked.length]).toEqual([['osl:oracle@0'], 1]);
+  });
+
   test.each([
     ['that the daemon reaches a moment after its start', 1, ['osl:oracle@0']],
     ['that stays away', START_REACH_MS / REACH_LOOK_MS, []],

@@ -72,6 +72,8 @@ export class AttachedList<V extends Attached> {
   private readonly ports: AttachedListPorts<V>;
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
+  /** Labels and ids of volumes that this daemon has had. It has closed them itself, whatever an older list of their server says. */
+  private readonly had = new Set<string>();
   /** Before this time, a server that is not in reach may only have had no time for it. */
   private reachUntilMs = 0;
   private timer: Timer | null = null;
@@ -145,6 +147,8 @@ export class AttachedList<V extends Attached> {
   async record(): Promise<void> {
     if (this.atEnd !== null) return;
     this.hasChanged = false;
+    for (const volume of this.ports.attachments.list) this.had.add(keyOf(volume));
+    for (const key of this.had) if (this.had.size > DETACHED_KEPT_MAX) this.had.delete(key);
     const attached = new Set(this.ports.attachments.list.map(labelOf));
     // An attached volume replaces an awaited volume with the same label.
     this.waiting = this.waiting.filter((one) => !attached.has(labelOf(one)));
@@ -244,8 +248,10 @@ export class AttachedList<V extends Attached> {
   /** A volume that is neither attached nor awaited may still be held, because it was detached while its server was away: see broughtBack. */
   private async detachHeld(name: string, force: boolean): Promise<AttachOutcome> {
     const { attachments } = this.ports;
+    // The configuration may have attached some since the list was recorded.
+    for (const volume of attachments.list) this.had.add(keyOf(volume));
     const outcome = await this.detachAttached(name, force);
-    const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer));
+    const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer) && !this.had.has(keyOf(offer)));
     if (!outcome.already || left === undefined) return outcome;
     const [attached] = await attachments.attach([labelOf(left)], left.readonly, left.server, TAKE.NO);
     return attached?.error === null ? await this.detachAttached(labelOf(left), force) : outcome;
@@ -311,6 +317,10 @@ function asOffer({ namespace, name, universe, id }: Listed): Offer {
 function failure(volume: string, thrown: unknown): AttachOutcome {
   const { code, message } = toRsError(thrown);
   return { volume, done: false, already: false, device: null, error: { code, message } };
+}
+
+function keyOf(volume: Listed): string {
+  return `${labelOf(volume)} ${volume.id}`;
 }
 
 function outOfReach(server: string): string {
