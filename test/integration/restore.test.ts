@@ -43,6 +43,12 @@ async function whenAttached(host: Host, ...labels: readonly string[]): Promise<v
   expect(await attached(host)).toEqual(labels);
 }
 
+/** Names of the volumes that the next daemon would attach again. */
+function keptFile(host: Host): string[] {
+  const { content } = JSON.parse(readFileSync(host.rsiodPaths.attachedFile, 'utf8')) as { content: { attached: { name: string }[] } };
+  return content.attached.map(({ name }) => name);
+}
+
 /** The server's list names so many holders. */
 async function whenHeld(holders: number): Promise<void> {
   const said = async (): Promise<number> => ((await client.rsconfigWell('-qvv')).match(/holder: (?!-)\S+/g) ?? []).length;
@@ -202,6 +208,8 @@ it('a volume that another client took over, while rsiod ran or was dead, stays w
   await client.rsconfigWell('-a');
   await venus.rsconfigWell('-a', '--take-over', 'oracle');
   await whenAttached(client, 'osl:tvol1');
+  // A kill before it has written that down would let the next daemon ask for the volume.
+  await waitFor(() => !keptFile(client).includes('oracle'), BACK_MS, 'rsiod has noted that it has lost the volume');
   await client.kill('rsiod');
   await venus.rsconfigWell('-a', '--take-over', 'tvol1');
   await client.start('rsiod');
