@@ -44,8 +44,14 @@ beforeEach(async (context) => {
   for (const host of [...servers, client]) if (host.processes().length === 0) await host.start(host === client ? 'rsiod' : 'rssrv');
   await client.pathsUp(3, SOON_MS);
   await client.rsconfig('-d', '--force');
-  const { mirrors } = await client.call('mirrors', { namespace: null });
-  if (mirrors.length > 0) await client.rsconfigWell('mirror', 'remove', 'db', '--volumes');
+  const isGone = async (): Promise<boolean> => (await client.call('mirrors', { namespace: null })).mirrors.length === 0;
+  // A detach by force does not wait for servers that have just come back.
+  if (!(await isGone()))
+    await waitFor(
+      async () => (await client.rsconfig('mirror', 'remove', 'db', '--volumes')).code === 0 || isGone(),
+      SOON_MS,
+      'The mirror is removed',
+    );
   for (const host of servers) await host.rsadm('volume', 'purge', '--yes');
 });
 

@@ -3,6 +3,7 @@
 // one name. The steps of each change on disk are in packages/rssrv/src/pools/. The tests after the newcomer's way use one server and one client:
 // each begins with its own configuration and a fresh volume oracle, which is the only one of the pool.
 
+import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,8 +64,7 @@ async function startWithOracle(volumes: Parameters<typeof serverConfig>[1]['volu
   await client.pathsUp(network.subnets.length, COMES_BACK_MS);
   await client.rsconfigWell('-d', '--force');
   await server.rsadmWell('reload');
-  for (const { name } of (await listed()).volumes.filter((one) => one.pool === 'fast'))
-    await server.rsadmWell('volume', 'remove', name, '--yes');
+  for (const { name } of (await listed()).volumes.filter((one) => one.pool === 'fast')) await removedWhenFree(server, name);
   await server.rsadm('volume', 'purge', '--yes');
   await server.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
   await attachWhenListed('oracle');

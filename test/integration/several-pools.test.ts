@@ -11,6 +11,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
+import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { startFio } from '../support/io/fio.ts';
 import { verifiedAndEnded } from '../support/io/volume-stats.ts';
@@ -38,7 +39,7 @@ beforeEach(async (context) => {
   await client.pathsUp(1, WAIT_MS);
   await client.rsconfig('-d', '--force');
   const { volumes } = JSON.parse(await server.rsadmWell('volume', 'list', '--json')) as { volumes: { name: string }[] };
-  for (const { name } of volumes) await server.rsadmWell('volume', 'remove', name, '--yes');
+  for (const { name } of volumes) await removedWhenFree(server, name);
   await server.rsadm('volume', 'purge', '--yes');
 });
 

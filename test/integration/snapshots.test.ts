@@ -3,6 +3,7 @@
 // holder comes. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons, and each begins with new volumes.
 // Kills at each step are in snapshot-kills.test.ts.
 
+import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,7 +41,7 @@ async function start(context: TestContext): Promise<void> {
   await begun;
   await host.rsconfigWell('-d', '--force');
   const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
-  for (const { name } of volumes) await host.rsadmWell('volume', 'remove', name, '--yes');
+  for (const { name } of volumes) await removedWhenFree(host, name);
   await host.rsadm('volume', 'purge', '--yes');
   for (const name of ['db', 'log']) await host.rsadmWell('volume', 'create', name, '--size', `${SIZE_BYTES / MIB}m`);
 }
