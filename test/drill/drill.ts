@@ -271,6 +271,8 @@ export class Drill {
 
   private async removeAndRestore(): Promise<void> {
     const volume = this.volumes.get(PLAIN[0])!;
+    // The removal of a volume that moves ends its move.
+    await this.untilNoJobs();
     await this.whileDetached(volume, async () => {
       await this.order(['volume', 'remove', volume.name, '--yes'], { done: DONE.volumeRemoved(volume.name) });
       await this.order(['volume', 'restore', volume.name], { done: DONE.volumeRestored(volume.name) });
