@@ -100,7 +100,7 @@ class DaemonRun {
   get offers() {
     return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected }) => {
       const holders = this.holding.has(name) ? [{ node: 'venus', address: '10.0.0.1', sinceMs: 0 }] : [];
-      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, readonly: false, mirror: null };
+      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null };
       return { ...own, namespace, name, universe, id, isConnected, holders };
     });
   }
@@ -325,6 +325,16 @@ describe('detaching an awaited volume stops the wait', () => {
     expect([next.closed, next.labels, next.attached.awaited]).toEqual([closed, [], []]);
   });
 
+  test('a daemon that stops does not wait, and attaches nothing', async () => {
+    const next = await DaemonRun.started(await runWith(volume('oracle')));
+    const detaching = next.attached.detach(['oracle'], false);
+    next.offer(volume('oracle'));
+    next.attached.stop();
+    next.clock.advance(REACH_LOOK_MS);
+    await detaching;
+    expect([next.asked, next.labels]).toEqual([[], []]);
+  });
+
   test('by force, it does not wait', async () => {
     const next = await DaemonRun.started(await runWith(volume('oracle')));
     expect(await next.attached.detach(['oracle'], true)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
@@ -341,7 +351,7 @@ describe('detaching an awaited volume stops the wait', () => {
     next.holding.add('oracle');
     next.failures.set('osl:oracle@0', 'E_HELD');
     expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: true }]);
-    expect([next.closed, next.labels]).toEqual([['osl:oracle@0'], []]);
+    expect([next.closed, next.labels, next.asked[0]]).toEqual([['osl:oracle@0'], [], 'osl:oracle@0 readonly of big-1']);
   });
 
   test('one that cannot be attached is not attached later either', async () => {

@@ -25,7 +25,6 @@ interface Attached extends Listed {
 interface Offered extends Offer {
   readonly from: { readonly serverid: number };
   readonly config: { readonly nodename: string };
-  readonly readonly: boolean;
   readonly holders: HeldOffer['holders'];
   /** See HeldOffer. */
   readonly mirror: string | null;
@@ -253,13 +252,14 @@ export class AttachedList<V extends Attached> {
     const outcome = await this.detachAttached(name, force);
     const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer) && !this.had.has(keyOf(offer)));
     if (!outcome.already || left === undefined) return outcome;
-    const [attached] = await attachments.attach([labelOf(left)], left.readonly, left.server, TAKE.NO);
+    // Nothing is to be written.
+    const [attached] = await attachments.attach([labelOf(left)], true, left.server, TAKE.NO);
     return attached?.error === null ? await this.detachAttached(labelOf(left), force) : outcome;
   }
 
   private async untilInReach(one: Awaited): Promise<void> {
     const { clock } = this.ports;
-    while (this.waiting.includes(one) && this.isAway(one) && clock.monotonicMs() < this.reachUntilMs)
+    while (this.atEnd === null && this.waiting.includes(one) && this.isAway(one) && clock.monotonicMs() < this.reachUntilMs)
       await new Promise<void>((resolve) => clock.after(REACH_LOOK_MS, resolve));
   }
 
@@ -271,7 +271,7 @@ export class AttachedList<V extends Attached> {
   /** Only CLOSE ends the hold that the earlier daemon has left at the server (H1), and only what is attached can be closed. */
   private async broughtBack(one: Awaited): Promise<void> {
     const { server, reason } = this.look(one);
-    if (!this.waiting.includes(one)) return;
+    if (this.atEnd !== null || !this.waiting.includes(one)) return;
     if (reason !== null && one.underWay === null) this.wait(one, reason);
     else await (one.underWay ??= this.bringBack(one, server).finally(() => (one.underWay = null)));
   }

@@ -7,7 +7,7 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../../cli/context.ts';
 import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../cli/limits.ts';
 
-/** rsiod has ended, and is maybe started again. */
+/** rsiod has ended, and may be started again. */
 const RESTARTS: readonly string[] = ['E_NOT_RUNNING', 'E_RESET'];
 
 /** What is read, such as a snapshot, stays attached if it was; what is written must not be attached. `server`: null for any. */
@@ -35,7 +35,7 @@ export async function whileAttached<T>(
   }
 }
 
-/** If rsiod was restarted meanwhile, it attaches the volume again, so that a rest of the command would stand in the way of the next one. */
+/** A restarted rsiod attaches the volume again. The next command would be refused because of it. */
 async function detach(context: CommandContext, label: string): Promise<void> {
   const left = (why: string): void => context.note(`${label} is still attached: ${why}; rsconfig -d ${label} detaches it`);
   const untilMs = context.clock.monotonicMs() + RESTART_WAIT_MS;
