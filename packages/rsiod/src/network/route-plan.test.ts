@@ -144,6 +144,16 @@ test('a server whose last path the plan ends does not protect an address from an
   expect(planRoutes({ ...given, servers: [{ ...leaving, living: [] }, other] }).wanted).toEqual(wanted);
 });
 
+// Regression: such a server took the address away from the other until its last path had ended.
+test('a server to which no section leads does not protect an address from another server', () => {
+  const moved = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
+  const other = server(['10.0.2.9'], { serverid: 2, before: ['10.0.1.9'], living: [ends('10.0.2.1', '10.0.2.9')] });
+  const given = situation({ servers: [moved, other] });
+  const { wanted } = planRoutes(given);
+  expect(wanted.map(({ remote }) => [remote.address, remote.serverid])).toEqual([['10.0.2.9', 2]]);
+  expect(planRoutes({ ...given, servers: [{ ...moved, living: [] }, other] }).wanted).toEqual(wanted);
+});
+
 test('a learned route that is no longer named ends when another is up', () => {
   const old = ends('10.0.2.1', '10.0.2.9', 1);
   const one = (living: RouteEnds[]): RouteSituation => situation({ servers: [server(['10.0.1.9'], { before: ['10.0.2.9'], living })] });

@@ -140,15 +140,16 @@ class Plan {
   private readonly listed: ReadonlySet<string>;
   /**
    * Maps the key of each end point to the connected server that reports it and has proved its identity there. Other servers' reports of the
-   * end point are ignored.
+   * end point are ignored. A server to which no section leads has no entry, because the plan ignores what that server reports.
    */
   private readonly proved: ReadonlyMap<string, number>;
 
   constructor(situation: RouteSituation) {
     const { servers } = situation;
-    this.proved = new Map(servers.filter(({ living }) => living.length > 0).flatMap(provedEndPoints));
     this.situation = situation;
     this.sections = sectionsByEndPoint(situation);
+    const counted = servers.filter((one) => one.living.length > 0 && sectionOf(this.sections, one) !== null);
+    this.proved = new Map(counted.flatMap(provedEndPoints));
     this.listed = new Set(servers.flatMap(({ interfaces }) => interfaces.map(({ address, port }) => endPointKey(address, port))));
   }
 
