@@ -3,7 +3,7 @@
 // through functions of the context, which tests can replace. Invariant: a command receives only the options that it declares, and each
 // value has the type that belongs to the option's kind.
 
-import type { Shape } from '../control/shape.ts';
+import type { Shape } from '../lib/shape.ts';
 import { RsError } from '../lib/errors.ts';
 import { parseDuration, printDuration } from '../lib/units.ts';
 import { WAIT_MAX_MS, WAIT_MS } from './limits.ts';

@@ -21,7 +21,7 @@ import {
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
 import type { CONTROL_METHODS } from './methods.ts';
-import { misfit } from './shape.ts';
+import { misfit } from '../lib/shape.ts';
 
 /** The functions that execute the methods of a table. */
 export type HandlersOf<T extends MethodTable> = {

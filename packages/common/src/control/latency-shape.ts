@@ -2,7 +2,7 @@
 // disappears or changes its meaning within a version of the interface.
 
 import { LATENCY_EDGES_US } from '../structures/latency-figures.ts';
-import { count, list, number, object } from './shape.ts';
+import { count, list, number, object } from '../lib/shape.ts';
 
 const [FIRST_EDGE_US = 0, LAST_EDGE_US = 0] = [LATENCY_EDGES_US[0], LATENCY_EDGES_US.at(-1)];
 

@@ -2,7 +2,7 @@
 // daemon has a table of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
-import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from './shape.ts';
+import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from '../lib/shape.ts';
 
 /**
  * Version of the interface. It increases only when a reader of the old version would misinterpret the new one. Additions do not increase

@@ -9,7 +9,7 @@ import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SE
 import { LATENCY } from './latency-shape.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from './shape.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from '../lib/shape.ts';
 
 /** Largest process id of Linux. */
 const PID_MAX = 2 ** 22;
@@ -208,7 +208,7 @@ const VOLUME_STATS = object({
 
 const STATS = object({ paths: list(PATH_STATS), volumes: list(VOLUME_STATS) }, "Sums since the daemon's start");
 
-const BACKUP = object({
+export const BACKUP = object({
   namespace: text(),
   name: text(),
   universe: count(),

@@ -4,7 +4,7 @@
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../lib/limits.ts';
 import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from './limits.ts';
 import { flagParam, method, type Param } from './method-table.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from './shape.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from '../lib/shape.ts';
 
 const REPLICA = object({
   server: text('Name of the server; `server N` with its serverid if this client never reached it'),

@@ -4,6 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES, UNIVERSE_MAX } from '@rsio/common/lib/limits';
+import { checked, type Shape } from '@rsio/common/lib/shape';
 import { isSnapshotName } from '@rsio/common/lib/units';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, MIRROR_ID_CHARS, SHORT_TEXT_MAX_CHARS, TERM_NUMBER_MAX, TOKEN_MAX_CHARS } from './limits.ts';
@@ -23,6 +24,11 @@ export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   } catch {
     return false;
   }
+}
+
+/** A shape for values that the guard accepts. `what`: such as `a token`. */
+export function guarded<U>(of: Shape, guard: Guard<U>, what: string): Shape<U> {
+  return checked<unknown>(of, (value) => (passes(guard, value) ? null : `is not ${what}`)) as Shape<U>;
 }
 
 function wrong(field: string, expected: string): never {

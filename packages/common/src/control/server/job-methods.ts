@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method } from '../method-table.ts';
-import { list, object } from '../shape.ts';
+import { list, object } from '../../lib/shape.ts';
 import {
   blockSize,
   bytesPerSecond,

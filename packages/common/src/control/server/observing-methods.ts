@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
 import { EVENTS_PARAMS, EVENTS_RESULT, method } from '../method-table.ts';
-import { list, object, text } from '../shape.ts';
+import { list, object, text } from '../../lib/shape.ts';
 import { STATS } from './stats-views.ts';
 import { INTERFACE } from './views.ts';
 

@@ -4,7 +4,7 @@
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import { OLDER_MAX_MS } from '../limits.ts';
 import type { Param } from '../method-table.ts';
-import { filledText, list, object, orNull, whole, word } from '../shape.ts';
+import { filledText, list, object, orNull, whole, word } from '../../lib/shape.ts';
 
 const NAMES_OR_NULL = orNull(list(filledText()));
 

@@ -2,7 +2,7 @@
 // field never disappears or changes its meaning within a version of the interface.
 
 import { LATENCY } from '../latency-shape.ts';
-import { count, flag, list, number, object, type Of, orNull, text, word } from '../shape.ts';
+import { count, flag, list, number, object, type Of, orNull, text, word } from '../../lib/shape.ts';
 
 const VOLUME_STATS = object({
   volume: text('Such as oracle@0'),

@@ -2,7 +2,7 @@
 // never disappears or changes its meaning within a version of the interface.
 
 import { HOLDER } from '../method-table.ts';
-import { count, flag, list, number, object, type Of, orNull, text, word } from '../shape.ts';
+import { count, flag, list, number, object, type Of, orNull, text, word } from '../../lib/shape.ts';
 
 const REFLINK = 'The file system clones files, which snapshots, clones, images and moves need';
 

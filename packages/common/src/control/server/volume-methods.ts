@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';
-import { count, list, object, whole } from '../shape.ts';
+import { count, list, object, whole } from '../../lib/shape.ts';
 import {
   blockSize,
   chunkBytes,

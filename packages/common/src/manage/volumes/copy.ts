@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, type OptionSpec, type OptionValues, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { JOB } from '../../control/server/views.ts';
-import { object } from '../../control/shape.ts';
+import { object } from '../../lib/shape.ts';
 import { quoteText } from '../../lib/units.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { checkWaiting, followJob, type FollowOptions } from './jobs.ts';

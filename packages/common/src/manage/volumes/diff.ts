@@ -3,7 +3,7 @@
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
-import { count, list, object } from '../../control/shape.ts';
+import { count, list, object } from '../../lib/shape.ts';
 import type { ServerMethods } from '../../control/server/server-methods.ts';
 import { RsError } from '../../lib/errors.ts';
 import { plural, quoteText } from '../../lib/units.ts';

@@ -3,7 +3,7 @@
 
 import { type Output, usageError } from '../../cli/command.ts';
 import type { ServerCall } from '../../control/server/call-server.ts';
-import type { Fields } from '../../control/shape.ts';
+import type { Fields } from '../../lib/shape.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { VolumeName } from './values.ts';
 

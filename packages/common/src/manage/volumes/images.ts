@@ -4,7 +4,7 @@
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
 import { JOB, type JobView, VOLUME } from '../../control/server/views.ts';
-import { list, object, orNull } from '../../control/shape.ts';
+import { list, object, orNull } from '../../lib/shape.ts';
 import { poolsText, shownSize, snapshotText, volumeText } from '../server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 import { checkDone, followed, followJob, type FollowOptions } from './jobs.ts';

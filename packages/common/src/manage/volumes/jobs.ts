@@ -4,7 +4,7 @@
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { alignColumns, toText } from '../../cli/table.ts';
 import { JOB, type JobView } from '../../control/server/views.ts';
-import { list, object } from '../../control/shape.ts';
+import { list, object } from '../../lib/shape.ts';
 import { RsError } from '../../lib/errors.ts';
 import { shownSize } from '../server-tables.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';

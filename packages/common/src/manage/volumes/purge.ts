@@ -6,7 +6,7 @@ import { toText } from '../../cli/table.ts';
 import { duration } from '../../config/schema/value-types.ts';
 import { OLDER_MAX_MS } from '../../control/limits.ts';
 import { REMOVED, type RemovedVolumeView } from '../../control/server/views.ts';
-import { list, object } from '../../control/shape.ts';
+import { list, object } from '../../lib/shape.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { plural } from '../../lib/units.ts';
 import { shownSize } from '../server-tables.ts';

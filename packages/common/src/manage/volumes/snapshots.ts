@@ -4,7 +4,7 @@
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
 import { SNAPSHOT, VOLUME } from '../../control/server/views.ts';
-import { list, object, orNull } from '../../control/shape.ts';
+import { list, object, orNull } from '../../lib/shape.ts';
 import { quoteText } from '../../lib/units.ts';
 import { poolsText, shownSize, snapshotText } from '../server-tables.ts';
 import { type Purpose, sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';

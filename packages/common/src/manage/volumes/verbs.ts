@@ -5,7 +5,7 @@
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
 import { JOB, REMOVED, SNAPSHOT, VOLUME } from '../../control/server/views.ts';
-import { list, object, orNull, type Shape } from '../../control/shape.ts';
+import { list, object, orNull, type Shape } from '../../lib/shape.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { formatTime } from '../../log/log-line.ts';
 import { poolsText, shownSize, volumeDetails, volumeText } from '../server-tables.ts';
