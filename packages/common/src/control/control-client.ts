@@ -16,7 +16,7 @@ export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
-  /** On whose behalf this program asks, for the daemon's log; left out if it asks for itself. */
+  /** Person or program on whose behalf this program asks, for the daemon's log; omitted if it asks for itself. */
   readonly by?: string;
 }
 

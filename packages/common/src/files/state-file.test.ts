@@ -106,7 +106,7 @@ test.each([
   ['["a"]', 'it has no version'],
   ['{"version":3}', 'it has no version'],
   ['{"version":4,"content":["a"]}', 'its version is 4, this program knows 3'],
-  // Neither shown, because it may drive a terminal, nor converted to text, which would throw.
+  // The version is not shown, because it may contain terminal controls, and not converted to text, because that may throw.
   ['{"version":"a\\u001b[2J","content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":{"toString":1},"content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":3,"content":["a",1]}', 'its content is not of the expected form ([1] is not text)'],

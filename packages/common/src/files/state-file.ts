@@ -1,7 +1,7 @@
 // A small JSON state file with a version. The program reads the file once, at start. Each change replaces the file durably; only one write
-// is in progress at a time. Invariants: once the promise for a change has resolved, the change is on disk; content that was loaded is on
-// disk, too; a file that does not have the shape of its form is refused and is never overwritten; content that the next start would refuse
-// is never written.
+// is in progress at a time. Invariants: once the promise for a change has resolved, the change is on disk; loaded content is on disk; a
+// file that does not have the shape of its form is refused and is never overwritten; content that the next start would refuse is never
+// written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -37,8 +37,8 @@ export class StateFile<T> {
   }
 
   /**
-   * Returns the content of the file; null if the file does not exist yet. The content is durable: an earlier process may have been killed
-   * after it had renamed the file, and before it synced the folder. Throws E_SYSTEM with the file name and a remedy.
+   * Returns the content of the file; null if the file does not exist yet. Syncs the folder, because an earlier process may have been killed
+   * between its rename of the file and its sync of the folder. Throws E_SYSTEM with the file name and a remedy.
    */
   async load(): Promise<T | null> {
     let text: string;

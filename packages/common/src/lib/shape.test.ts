@@ -1,5 +1,5 @@
-// Which values fit a shape and which do not, with the position of the first misfit. A reader accepts fields that a later release adds.
-// That answers of real daemons fit is tested in test/integration.
+// Values that fit a shape, and values that do not, with the position of the first misfit. A reader accepts fields that a later release
+// adds. test/integration tests that answers of real daemons fit.
 
 import { describe, expect, test } from 'vitest';
 import {

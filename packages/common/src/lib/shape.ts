@@ -1,6 +1,6 @@
 // A shape describes the form of a value: an answer on the control socket, the output of rsconfig --json, or the content of a state file.
 // The TypeScript types, the check of a value (`misfit`) and the JSON schemas in docs/json are derived from shapes. Invariant: the check
-// accepts unknown fields, which a later release may have added, and no other deviation except the one that the strictness `open` names.
+// accepts no deviation from the shape except those that its `Strictness` lists.
 
 export interface Shape<T = unknown> {
   readonly form: Form;
@@ -25,9 +25,9 @@ export type Form =
   | { readonly kind: 'optional'; readonly of: Shape }
   /** An object whose keys are data, such as ids. */
   | { readonly kind: 'map'; readonly of: Shape }
-  /** An object of one of several kinds; the field `by` has the kind, which decides about the other fields. */
+  /** An object of one of several kinds; the field named `by` holds the kind, which determines the other fields. */
   | { readonly kind: 'variants'; readonly by: string; readonly kinds: Readonly<Record<string, Fields>> }
-  /** A value that has the shape `of`, and about which `check` returns null. Else `check` returns a text such as `is not a UUID`. */
+  /** A value of the shape `of` for which `check` returns null. For other values, `check` returns a text such as `is not a UUID`. */
   | { readonly kind: 'checked'; readonly of: Shape; readonly check: (value: never) => string | null };
 
 export type Fields = Readonly<Record<string, Shape>>;
@@ -58,7 +58,6 @@ export function text(help: string | null = null): Shape<string> {
   return { form: { kind: 'text', isFilled: false }, help };
 }
 
-/** Non-empty text. */
 export function filledText(help: string | null = null): Shape<string> {
   return { form: { kind: 'text', isFilled: true }, help };
 }
@@ -125,7 +124,6 @@ export function variants<const B extends string, const V extends Readonly<Record
   return { form: { kind: 'variants', by, kinds }, help: null };
 }
 
-/** Adds a check to a shape. */
 export function checked<T>(of: Shape<T>, check: (value: T) => string | null): Shape<T> {
   return { form: { kind: 'checked', of, check }, help: of.help };
 }
@@ -185,7 +183,7 @@ export function misfit(shape: Shape, value: unknown, strictness: Strictness = 'o
   }
 }
 
-/** Returns the fields of the object that the shape has, without those that are undefined. */
+/** Returns a copy of `value` without fields that are undefined or that the shape does not have. */
 export function fieldsOf<F extends Fields>({ form }: ObjectShape<F>, value: ValuesOf<F>): ValuesOf<F> {
   const known = Object.entries(value).filter(([name, field]) => field !== undefined && Object.hasOwn(form.fields, name));
   return Object.fromEntries(known) as ValuesOf<F>;
@@ -251,7 +249,7 @@ function wrong(place: string, what: string): string {
   return `${place === '' ? 'it' : place} is not ${what}`;
 }
 
-/** `said`: such as `is not a UUID`; null: nothing. */
+/** `said`: text such as `is not a UUID`; null if there is no difference. */
 function about(place: string, said: string | null): string | null {
   return said === null ? null : `${place === '' ? 'it' : place} ${said}`;
 }

@@ -14,10 +14,7 @@ export type Guard<T> = (value: unknown, field: string) => T;
 
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
-/**
- * True if a guard accepts a value from elsewhere, such as a state file. A value that passes when it is read from a file cannot be refused
- * later when it is sent.
- */
+/** True if a guard accepts a value that does not come from a peer, for example from a state file, so that sending it later cannot fail. */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
     return Object.is(guard(value, ''), value);
@@ -26,7 +23,7 @@ export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   }
 }
 
-/** A shape for values that the guard accepts. `what`: such as `a token`. */
+/** Shape of the values of the shape `of` that the guard accepts. `what`: noun for the error, such as `a token`. */
 export function guarded<U>(of: Shape, guard: Guard<U>, what: string): Shape<U> {
   return checked<unknown>(of, (value) => (passes(guard, value) ? null : `is not ${what}`)) as Shape<U>;
 }
@@ -83,7 +80,7 @@ export function addedLater<T>(guard: Guard<T>, otherwise: T): Guard<T> {
   return (value, field) => (value === undefined ? otherwise : guard(value, field));
 }
 
-/** A flag that peers of the first builds do not send. It is sent only if it is set. */
+/** A flag that peers of the first builds do not send. Only a set flag is sent. */
 export const setFlag: Guard<boolean | undefined> = (value, field) => {
   if (value === undefined || typeof value === 'boolean') return value === true ? true : undefined;
   return wrong(field, 'true or false');
@@ -177,8 +174,8 @@ export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guar
 }
 
 /**
- * Takes a decoded map, or a message that is to be encoded. Returns an object that has the fields of `schema`, in the order of `schema`.
- * Unknown fields, which a newer peer may send, are omitted.
+ * Takes a decoded map, or a message to encode. Returns an object that has the fields of `schema`, in the order of `schema`. Unknown fields,
+ * which a newer peer may send, are omitted.
  */
 export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
   const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));

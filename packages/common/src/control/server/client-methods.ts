@@ -15,7 +15,7 @@ const volumeOrNull: Param<string | null> = {
   default: null,
 };
 
-/** The result of an order that ends a session. */
+/** The result of a method that ends a session. */
 const ENDED = object({
   name: text(),
   wasConnected: flag('It had a session, which has ended'),

@@ -1,4 +1,5 @@
-// The methods of rssrv that show the server itself, and that examine a configuration. The rules for changing a table are in docs/CONTROL.md.
+// The methods of rssrv that show the state of the server, and that check a configuration. The rules for changing a table are in
+// docs/CONTROL.md.
 // Invariant: these methods change nothing.
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
