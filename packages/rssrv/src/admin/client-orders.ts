@@ -14,7 +14,7 @@ import type { Fences } from '../volumes/fences.ts';
 import { Fencing, type FencingPorts } from '../volumes/fencing.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { type ReleasePorts, releaseHold } from '../volumes/holds/releases.ts';
-import { type Asker, askerText, checkRole } from '../pools/asker.ts';
+import type { Asker } from '../pools/asker.ts';
 import type { ProbeConnections } from '../session/probe-connections.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { HandleCloser } from '../jobs/moves/volume-switch.ts';
@@ -52,10 +52,10 @@ export function clientOrders(ports: ClientOrdersPorts, asker: Asker): HandlersOf
     endProbes: (node, code, sentence) => clients.probes().close(code, sentence, node),
   });
   const check = (verb: string, name: string): void => {
-    checkRole(asker, 'admin', `${verb} clients`);
+    asker.needs('admin', `${verb} clients`);
     if (asker.node !== null) fences.check(asker.node);
     if (asker.node === name)
-      throw new RsError('E_RIGHTS', `${askerText(asker)} may not ${verb} itself: give the order on the server, or from another client`, {
+      throw new RsError('E_RIGHTS', `${asker.text} may not ${verb} itself: give the order on the server, or from another client`, {
         name,
       });
     if (!isKnown(ports, name))

@@ -22,7 +22,7 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { HaltFacts } from '../volumes/throttle/halts.ts';
 import type { Fences } from '../volumes/fences.ts';
-import { clientAsker } from '../pools/asker.ts';
+import { rightsOf } from '../pools/asker.ts';
 import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import { sourceOf } from '../jobs/images/image-rules.ts';
@@ -183,7 +183,7 @@ export function clientViews(
   const owned = ownedByNode(catalogue.pools);
   return clients.map((client) => {
     const { name } = client;
-    const { role, pools, limitBytes } = clientAsker(name, rights);
+    const { role, pools, limitBytes } = rightsOf(name, rights);
     const session = sessions.find(({ node }) => node === name);
     return {
       name,

@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
-import { type Asker, checkLimit, mayAttach } from '../pools/asker.ts';
+import { Asker } from '../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -153,8 +153,8 @@ function checkLimits(
       throw new RsError('E_LIMIT', `Client ${node} has ${has} snapshots, and ${SNAPSHOTS_PER_CLIENT_MAX} are allowed: remove some`, {
         node,
       });
-    const payer: Asker = node === asker.node ? asker : { node, role: 'manage', pools: null, limitBytes: limitOf(node) };
-    checkLimit(payer, ownedBytes(catalogue, node), bytes);
+    const payer = node === asker.node ? asker : new Asker(node, { role: 'manage', pools: null, limitBytes: limitOf(node) });
+    payer.checkLimit(ownedBytes(catalogue, node), bytes);
   }
 }
 
@@ -208,7 +208,7 @@ function proven(found: FoundSnapshot): FoundSnapshot {
 /** Like `findSnapshot`, for reading it. Whoever may attach the volume may. */
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
-  if (!mayAttach(asker, found.manifest.clients)) throw unknownVolume(wanted);
+  if (!asker.mayAttach(found.manifest.clients)) throw unknownVolume(wanted);
   return proven(recordIn(found, wanted));
 }
 
@@ -234,7 +234,7 @@ export function decideClone(
   const files = filesOf(record);
   checkName(catalogue, to, null);
   checkCount(catalogue, asker);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(files));
+  asker.checkLimit(ownedBytes(catalogue, asker.node), totalBytes(files));
   checkPromise(pool, partSizes(files)[0] ?? 0);
   for (const part of snapshotParts(catalogue, record)) checkPromise(part.pool, part.record.sizeBytes);
   const layout = withNewFiles(files.layout, id, newId);

@@ -3,7 +3,7 @@
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
-import { type Asker, mayUsePool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { ADMINISTRATOR_SEES, clientText, hasPath } from '../../pools/requests/client-text.ts';
 
 /** Facts that name what the client has named itself. Numbers and flags are facts about its own volumes, too. */
@@ -25,7 +25,7 @@ export function visibleError(error: RsError, asker: Asker): RsError {
 function visibleText({ code, message, context }: RsError, asker: Asker): string {
   if (code === 'E_POOL') {
     const { pool } = context;
-    const isKnown = typeof pool === 'string' && asker.role === 'manage' && mayUsePool(asker, pool);
+    const isKnown = typeof pool === 'string' && asker.role === 'manage' && asker.mayUsePool(pool);
     return `${isKnown ? `Pool ${quoteText(pool)}` : 'A pool of the server'} cannot be used now: ${ADMINISTRATOR_SEES}`;
   }
   if (code === 'E_UNKNOWN_POOL') return SENTENCES[code] ?? OTHERWISE;

@@ -7,7 +7,7 @@ import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotV
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, mayUsePool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { unknownVolume } from '../../pools/catalogue.ts';
 
 type Mask<M extends keyof ServerMethods> = (result: ServerMethods[M]['result'], asker: Asker) => ServerMethods[M]['result'];
@@ -65,7 +65,7 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'volume-copy': ({ job }) => ({ job: visibleJob(job) }),
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
   'volume-purge': ({ purged, left }, asker) => ({ purged: purged.map((one) => visibleRemoved(one, asker)), left }),
-  'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
+  'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => asker.mayUsePool(name)).map(visiblePool) }),
 };
 
 /** Returns what the asker may see of a result. Throws E_UNKNOWN_VOLUME or E_RIGHTS if this is nothing. */
@@ -87,7 +87,7 @@ function isVisible({ clients }: Pick<ManagedVolumeView, 'clients'>, { node }: As
 }
 
 function isRestorable(volume: RemovedVolumeView, asker: Asker): boolean {
-  return asker.role === 'manage' && mayUsePool(asker, volume.pool) && isVisible(volume, asker);
+  return asker.role === 'manage' && asker.mayUsePool(volume.pool) && isVisible(volume, asker);
 }
 
 function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolumeView {

@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { isOpen } from '../job-plan.ts';
 import type { JobRecord } from '../job-record.ts';
-import { type Asker, checkLimit, checkPool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -46,11 +46,11 @@ export function decideCopy(
   checkSource(catalogue, source, asker);
   checkName(catalogue, to, null);
   checkCount(catalogue, asker);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), sizeBytes);
   // Only an administrator may know the names of all pools.
-  if (to.pool !== null) checkPool(asker, to.pool);
+  if (to.pool !== null) asker.checkPool(to.pool);
   const pool = to.pool === null ? otherPool(catalogue, source, sizeBytes, asker) : poolNamed(catalogue, to.pool);
-  checkPool(asker, pool.name);
+  asker.checkPool(pool.name);
   if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
   checkRoom(pool, sizeBytes, false);
   // Nobody sees more of the content than before.

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { describe, expect, test } from 'vitest';
-import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
 import type { SceneOptions } from '../../testing/pool-scene.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
@@ -151,8 +151,8 @@ test('a name that was taken meanwhile fails the job, and nothing is left', async
 });
 
 test('rights that were taken meanwhile end the copy of a client', async () => {
-  const client: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
-  const copies = await open(directory, {}, { ports: { askerOf: () => ({ ...client, pools: ['fast'] }) } });
+  const client = new Asker('big-2', { role: 'manage', pools: null, limitBytes: null });
+  const copies = await open(directory, {}, { ports: { askerOf: () => new Asker(client.node, { ...client.rights, pools: ['fast'] }) } });
   await copies.scene.create({ pool: 'fast' });
   await copies.copy('new', {}, client);
   await copies.run();
@@ -204,7 +204,7 @@ describe('refusals', () => {
   });
 
   test('a client that may only use volumes', async () => {
-    const asker: Asker = { node: 'big-2', role: 'use', pools: null, limitBytes: null };
+    const asker = new Asker('big-2', { role: 'use', pools: null, limitBytes: null });
     expect(await refusal('new', {}, asker)).toMatch(/^Client big-2 may not copy volumes/);
   });
 

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type CopyHooks, CopyScene } from '../../testing/copy-scene.ts';
 import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
@@ -207,10 +208,10 @@ describe('refusals', () => {
     let text = '';
     let copies: CopyScene | null = null;
     const limited: Convert = async (order) => {
-      const { 'job-limit': limit } = copies!.service.orders(
-        { node: null, role: 'admin', pools: null, limitBytes: null },
-        { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined },
-      );
+      const { 'job-limit': limit } = copies!.service.orders(LOCAL_ASKER, {
+        run: (change) => change(WHOLE_TURN),
+        checkWanted: () => undefined,
+      });
       await Promise.resolve(limit({ id: '1', limitBytes: null, request: null })).catch(
         (thrown: unknown) => (text = (thrown as Error).message),
       );

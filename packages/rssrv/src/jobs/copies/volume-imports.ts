@@ -14,7 +14,7 @@ import { isPassing } from './volume-copies.ts';
 import { type ImportState, type ImportedFrom, importOf, type JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { MOVE_STEP_MS } from '../moves/limits.ts';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
@@ -68,7 +68,7 @@ export class VolumeImports {
 
   /** Returns the pool of the new volume. Throws if it cannot be made. */
   async poolFor(wanted: WantedImport, seen: Awaited<ReturnType<VolumeImports['look']>>, id: string, asker: Asker): Promise<PoolState> {
-    checkRole(asker, 'admin', 'import files');
+    asker.needs('admin', 'import files');
     const sizeBytes = seen === null ? wanted.blockSizeBytes : volumeBytes(seen.sizeBytes, wanted.blockSizeBytes);
     const near = wanted.pool ?? (seen === null ? null : await this.poolOn(seen.device));
     return this.decide({ ...wanted, pool: near }, sizeBytes, id, asker, 0).pool;

@@ -3,7 +3,7 @@
 // does not exist for it.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, checkLimit, checkPool, mayAttach } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -52,7 +52,7 @@ export function decideImage(
   const source = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, source.pool, source.manifest, 'make images');
   // Only an administrator may know the names of all pools.
-  if (into !== null) checkPool(asker, into);
+  if (into !== null) asker.checkPool(into);
   const pool = into === null ? source.pool : poolNamed(catalogue, into);
   const { name } = source.manifest;
   const manifest = decideCopiedImage(catalogue, source, pool, { id, name, universe, refresh: newId() }, asker, nowMs);
@@ -71,7 +71,7 @@ export function decideCopiedImage(
   nowMs: number,
 ): ImageManifest {
   checkChange(catalogue, asker, home, was, 'make images');
-  checkPool(asker, pool.name);
+  asker.checkPool(pool.name);
   if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
   checkOneFile(was);
   if (universe === was.universe)
@@ -81,7 +81,7 @@ export function decideCopiedImage(
   const { sizeBytes, blockSizeBytes, clients } = was;
   checkName(catalogue, { name, universe }, null, 'choose another universe');
   checkCount(catalogue, asker);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), sizeBytes);
   checkPromise(pool, sizeBytes);
   // Nobody sees more of the content than before.
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
@@ -112,7 +112,7 @@ export function decideCopiedRefresh(
 function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: Asker): void {
   const moreBytes = source.manifest.sizeBytes - image.manifest.sizeBytes;
   if (moreBytes <= 0) return;
-  checkLimit(asker, ownedBytes(catalogue, asker.node), moreBytes);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), moreBytes);
   checkPromise(image.pool, moreBytes);
 }
 
@@ -271,7 +271,7 @@ function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string):
   const present = sourceOf(catalogue, relation);
   switch (present.state) {
     case 'present': {
-      if (!mayAttach(asker, present.found.manifest.clients))
+      if (!asker.mayAttach(present.found.manifest.clients))
         throw new RsError('E_UNKNOWN_VOLUME', `Image ${text} is one of a volume that is not for this client: ask an administrator`, {
           volume: text,
         });

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
-import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found } from '../../pools/catalogue.ts';
 import { NO_HOLD } from '../../testing/plain-clones.ts';
 import { DB, directory, MIB, open, pictureOf, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
@@ -17,7 +17,7 @@ import { IMAGES_AT_ONCE_MAX } from './limits.ts';
 usePoolDirectory();
 
 const IMAGE = { name: 'db', universe: 1 };
-const MANAGER: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
+const MANAGER = new Asker('big-2', { role: 'manage', pools: null, limitBytes: null });
 
 function find(scene: PoolScene, { name, universe }: { name: string; universe: number }): Found {
   for (const pool of scene.pools.states)
@@ -79,7 +79,7 @@ test('a refresh takes over the size of a volume that has grown, and an image is 
 test('a growth that a refresh would take over counts towards the limits of the client and of the pool', async () => {
   const scene = await withImage({ limitBytes: 4 * MIB });
   await scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null);
-  const limited = { ...MANAGER, limitBytes: MIB };
+  const limited = new Asker(MANAGER.node, { ...MANAGER.rights, limitBytes: MIB });
   await expect(scene.images.refresh([IMAGE], limited, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
   await expect(scene.images.refresh([IMAGE], LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_SPACE' });
   await expect(scene.images.image(DB, 2, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_SPACE' });
@@ -216,8 +216,8 @@ test('what is refused, and why', async () => {
   await refused(scene.images.refresh([IMAGE, IMAGE], LOCAL_ASKER, null)).toThrow(/^Image db@1 is given twice/);
   await refused(scene.images.refresh([DB], LOCAL_ASKER, null)).toThrow(/^Volume db@0 is no image/);
   for (const asker of [
-    { ...MANAGER, role: 'use' as const },
-    { ...MANAGER, pools: ['slow'] },
+    new Asker(MANAGER.node, { ...MANAGER.rights, role: 'use' }),
+    new Asker(MANAGER.node, { ...MANAGER.rights, pools: ['slow'] }),
   ])
     for (const work of [
       () => scene.images.image(DB, 2, asker, null),

@@ -8,7 +8,7 @@ import { rm } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type Found, type Stamp, type VolumeName, volumeText, type ConfiguredVolume } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';
@@ -62,7 +62,7 @@ export class ImageVerbs {
 
   /** Makes an image of a volume, also while clients write to it. */
   async image(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<Found> {
-    checkRole(asker, 'manage', 'make images');
+    asker.needs('manage', 'make images');
     const { pools, verbs } = this.ports;
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;
@@ -89,7 +89,7 @@ export class ImageVerbs {
 
   /** Brings images that no client uses up to date, all to one moment (P1). */
   async refresh(wanted: readonly VolumeName[], asker: Asker, requestId: string | null): Promise<readonly Found[]> {
-    checkRole(asker, 'manage', 'refresh images');
+    asker.needs('manage', 'refresh images');
     const done = this.doneBy(requestId);
     if (done.length > 0) return done;
     await this.ports.pools.measure();
@@ -102,7 +102,7 @@ export class ImageVerbs {
 
   /** Gives a volume that no client uses the content of its image in this universe. Its content before becomes a snapshot. */
   async restore(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<RolledBack> {
-    checkRole(asker, 'manage', 'restore volumes');
+    asker.needs('manage', 'restore volumes');
     const { verbs, snapshots } = this.ports;
     const done = verbs.doneBy(requestId);
     if (done !== null) return { ...done, kept: snapshots.keptBy(requestId) };
@@ -120,7 +120,7 @@ export class ImageVerbs {
 
   /** Makes an image an ordinary volume. */
   async split(wanted: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
-    checkRole(asker, 'manage', 'split images');
+    asker.needs('manage', 'split images');
     const { pools, verbs } = this.ports;
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;

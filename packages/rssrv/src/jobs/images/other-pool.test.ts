@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
-import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
@@ -332,7 +332,7 @@ test.each(['fails', 'is cancelled'])(
 
 test('a client learns neither the names of other pools nor of volumes that it may not attach', async () => {
   const copies = await withImage(directory);
-  const asker: Asker = { node: 'web', role: 'manage', pools: ['fast'], limitBytes: null };
+  const asker = new Asker('web', { role: 'manage', pools: ['fast'], limitBytes: null });
   const image = (name: string, pool: string) =>
     copies.service.images.image({ name, universe: 0, newUniverse: 2, pool, limitBytes: null }, asker, CHANGES);
   for (const pool of ['none', 'slow']) {

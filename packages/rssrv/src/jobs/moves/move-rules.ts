@@ -2,7 +2,7 @@
 // asked for is checked again before its last step.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, checkPool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -24,7 +24,7 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
   checkNoReplica(manifest, 'move');
   checkNotRefreshing(manifest);
-  checkPool(asker, to);
+  asker.checkPool(to);
   const target = poolNamed(catalogue, to);
   const text = volumeText(manifest);
   if (target.name === pool.name)

@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshotsIn } from './move-rules.ts';
-import { type Asker, checkPool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -31,7 +31,7 @@ export interface PlannedPartMove {
 export function decidePartMove(catalogue: Catalogue, home: Found, from: string, to: string, asker: Asker): PlannedPartMove {
   const { pool, manifest } = home;
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
-  for (const name of [from, to]) checkPool(asker, name);
+  for (const name of [from, to]) asker.checkPool(name);
   const [source, target] = [poolNamed(catalogue, from), poolNamed(catalogue, to)];
   const text = volumeText(manifest);
   if (source.name === target.name)

@@ -8,7 +8,7 @@ import { formatOf } from '../copies/file-place.ts';
 import { nbdPlace } from '../copies/to-nbd.ts';
 import type { VolumeCopies } from '../copies/volume-copies.ts';
 import type { CopyTarget, ImageFormat, JobRecord } from '../job-record.ts';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
@@ -40,7 +40,7 @@ export class CopyOrders {
   }
 
   async copy(wanted: Wanted, to: VolumeName, toPool: string | null, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
-    checkRole(asker, 'manage', 'copy volumes');
+    asker.needs('manage', 'copy volumes');
     await this.ports.pools.measure();
     const catalogue = this.ports.catalogue();
     const found = this.sourceOf(wanted, asker);
@@ -66,7 +66,7 @@ export class CopyOrders {
   }
 
   private exported(wanted: Wanted, asker: Asker): FoundSource {
-    checkRole(asker, 'admin', 'copy volumes to files and NBD servers');
+    asker.needs('admin', 'copy volumes to files and NBD servers');
     const found = this.sourceOf(wanted, asker);
     checkExported(found);
     return found;

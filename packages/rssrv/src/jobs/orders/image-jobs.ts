@@ -10,7 +10,7 @@ import { checkNotCopied } from '../copies/copy-rules.ts';
 import { decideCopiedRefresh, decideCopiedRestore, decideImage, findPairs, findRestore, isInOtherPool } from '../images/image-rules.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import type { Jobs } from '../jobs.ts';
-import { type Asker, checkRole, LOCAL_ASKER } from '../../pools/asker.ts';
+import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { type Catalogue, type Found, type PoolState, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Pools } from '../../pools/pools.ts';
@@ -56,7 +56,7 @@ export class ImageJobs {
 
   /** Begins a job that makes an image in another pool. Returns null if the pool is that of the volume. */
   async image(wanted: NewImage, asker: Asker, changes: Changes): Promise<JobView | null> {
-    checkRole(asker, 'manage', 'make images');
+    asker.needs('manage', 'make images');
     await this.ports.pools.measure();
     const { clock } = this.ports;
     const { name, universe, newUniverse, pool: into, limitBytes } = wanted;
@@ -75,7 +75,7 @@ export class ImageJobs {
     asker: Asker,
     changes: Changes,
   ): Promise<readonly JobView[] | null> {
-    checkRole(asker, 'manage', 'refresh images');
+    asker.needs('manage', 'refresh images');
     await this.ports.pools.measure();
     const catalogue = this.ports.catalogue();
     const pairs = findPairs(catalogue, wanted, asker);
@@ -104,7 +104,7 @@ export class ImageJobs {
 
   /** Begins a job that gives a volume the content of an image in another pool. Returns null if the image is in the pool of the volume. */
   async restore(wanted: VolumeName, universe: number, limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView | null> {
-    checkRole(asker, 'manage', 'restore volumes');
+    asker.needs('manage', 'restore volumes');
     await this.ports.pools.measure();
     const pair = findRestore(this.ports.catalogue(), wanted, universe, asker);
     if (!isInOtherPool(pair)) return null;

@@ -27,7 +27,7 @@ import { decideMove } from '../moves/move-rules.ts';
 import { punchHole } from '../moves/punch-hole.ts';
 import { VolumeMoves } from '../moves/volume-moves.ts';
 import { VolumeSwitch, type VolumeSwitchPorts } from '../moves/volume-switch.ts';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type ConfiguredVolume, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -197,7 +197,7 @@ export class JobService {
         return begin({ name, universe }, 'copied', request, () => this.copyOrders.export({ name, universe, snapshot }, to, limits, asker));
       },
       'volume-import': async ({ source, format, name, universe, pool, blockSizeBytes, limitBytes, request }) => {
-        checkRole(asker, 'admin', 'import files');
+        asker.needs('admin', 'import files');
         if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
           throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
         const wanted = { source: importedFrom(source, format), name, universe, pool, blockSizeBytes } as const;
@@ -230,7 +230,7 @@ export class JobService {
     { limitBytes, request }: JobLimits,
     asker: Asker,
   ): Promise<JobRecord> {
-    checkRole(asker, 'manage', 'move volumes');
+    asker.needs('manage', 'move volumes');
     await this.ports.pools.measure();
     const { catalogue } = this.moves;
     const found = findVolume(catalogue, volume, asker);
