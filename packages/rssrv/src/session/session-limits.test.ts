@@ -26,7 +26,7 @@ function tell(setting: ThrottleSetting): void {
   scene.session.volumes.throttles.receive({ type: 'throttle', volumeId: 'id', number: number++, setting });
 }
 
-/** Sends this op in the slots from 0 on, each one behind the one before. */
+/** Sends one request in each of the slots from 0 to `slots - 1`, at ascending positions. */
 function send(op: number, slots: number, seq = 1): void {
   for (let slot = 0; slot < slots; slot++) path.io(op, { slot, seq }, slot * 8, op === OP.FLUSH ? 0 : 1);
 }
