@@ -23,7 +23,7 @@ interface Content {
   readonly workers: readonly WorkerRecord[];
   /** Maps each volume id to a count of events in which writes may have been lost. */
   readonly lives: Readonly<Record<string, number>>;
-  /** Number of listeners that left workers behind; the next listener then starts a new incarnation of every volume's storage. */
+  /** Number of listeners that left workers behind. It is a part of every incarnation, so each such end starts new ones. */
   readonly listenerEnds: number;
 }
 
