@@ -1,20 +1,20 @@
-// What the server remembers of a job, in STATE/jobs.json. Pure: jobs.ts reads and writes the file. Invariant: what the server writes, it
-// reads again with the same meaning.
+// The record of a job in STATE/jobs.json. Pure: jobs.ts reads and writes the file. Invariant: the server accepts each record that it has
+// written, with the same meaning.
 
 import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
 import { JOBS_KEPT_MAX, JOBS_OPEN_MAX } from './limits.ts';
 
-/** What a move remembers of its files. A stamp names one file, whatever its path. */
+/** Progress of a move. A stamp identifies a file independently of its path. */
 export interface MoveState {
   readonly copyStamp: string | null;
   readonly baseStamp: string | null;
   readonly nextStamp: string | null;
-  /** Of what differs between `base` and `next`, the copy has everything before this offset. */
+  /** The copy has all differences between `base` and `next` before this offset. */
   readonly positionBytes: number;
 }
 
-/** Where a copy goes. */
+/** Target of a copy. */
 export type CopyTarget =
   /** A new volume, in the pool of the record. */
   | { readonly kind: 'volume'; readonly id: string; readonly name: string; readonly universe: number }
@@ -25,10 +25,10 @@ export type CopyTarget =
       readonly name: string;
       readonly universe: number;
       readonly refresh: string;
-      /** Else the image exists. */
+      /** True if the job makes the image; false if it refreshes an existing one. */
       readonly isNew: boolean;
     }
-  /** A volume that gets the content of its image in another pool. `keptId`: of the snapshot that its content before becomes. */
+  /** A volume that gets the content of its image in another pool. `keptId`: id of the snapshot that keeps its old content. */
   | { readonly kind: 'restore'; readonly id: string; readonly name: string; readonly universe: number; readonly keptId: string }
   | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat; readonly isForced: boolean }
   | { readonly kind: 'nbd'; readonly uri: string };
@@ -36,12 +36,12 @@ export type CopyTarget =
 const FORMATS = ['raw', 'qcow2'] as const;
 export type ImageFormat = (typeof FORMATS)[number];
 
-/** What is imported. A raw file may also be a block device. */
+/** Source of an import. A raw file may also be a block device. */
 export type ImportedFrom =
   | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat }
   | { readonly kind: 'nbd'; readonly uri: string };
 
-/** The volume that an import makes. Its id is that of the job's volume. */
+/** The volume that an import makes. Its id is the job's `volumeId`. */
 export interface ImportState {
   readonly source: ImportedFrom;
   readonly name: string;
@@ -49,24 +49,24 @@ export interface ImportState {
   readonly blockSizeBytes: 512 | 4096;
 }
 
-/** What a copy remembers. A stamp names one file, whatever its path. */
+/** Progress of a copy. A stamp identifies a file independently of its path. */
 export interface CopyState {
   readonly target: CopyTarget;
-  /** Name of the snapshot that it copies. */
+  /** Name of the copied snapshot. */
   readonly snapshot: string;
-  /** Null: the snapshot is not known to exist yet. */
+  /** Null until the snapshot is known to exist. */
   readonly snapshotId: string | null;
-  /** The job makes the snapshot, and removes it. */
+  /** True if the job makes the snapshot, and removes it at the end. */
   readonly isOwn: boolean;
-  /** The file with what is copied: of the new volume, or under its temporary name. */
+  /** Stamp of the file that gets the copy: the data of the volume, or the file at `part`. */
   readonly copyStamp: string | null;
-  /** What the copy began as: the content of an image at its last refresh; null or absent: zeros. */
+  /** Key of the content with which the copy began: that of an image at its last refresh; null or absent: zeros. */
   readonly base?: string | null;
-  /** The new volume has everything before this offset, durably. */
+  /** Offset before which the copy is complete and durable. */
   readonly positionBytes: number;
-  /** Temporary name of the file. */
+  /** Temporary path of the target file. */
   readonly part: string | null;
-  /** How the copy has ended. What is left then is to clean up. */
+  /** Result of the copy, once only the clean-up is left. */
   readonly end: CopyEnd | null;
 }
 
@@ -74,42 +74,42 @@ export type CopyEnd = { readonly kind: 'done' } | { readonly kind: 'cancelled' }
 
 const STATES = ['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled'] as const;
 
-/** `cancelling`: it is to end, and undoes what it has done. */
+/** `cancelling`: the job was cancelled, and undoes its work. */
 export type JobState = (typeof STATES)[number];
 
 export interface JobRecord {
-  /** A small number as a text, used once. */
+  /** A small number as a text, never used again. */
   readonly id: string;
   readonly kind: 'move' | 'copy' | 'import';
   readonly volumeId: string;
-  /** The volume as it was named when the job began. */
+  /** Name of the volume when the job began. */
   readonly name: string;
   readonly universe: number;
-  /** Names and ids of the pools. Of a copy that makes no volume, `to` is the path or the URI, and `toId` is empty. */
+  /** Names and ids of the pools. If a copy makes no volume, `to` is the path or the URI, and `toId` is empty. */
   readonly from: string;
   readonly fromId: string;
   readonly to: string;
   readonly toId: string;
-  /** Client that asked for it; null for an administrator on the server. */
+  /** Client that asked for the job; null for an administrator on the server. */
   readonly by: string | null;
   readonly createdMs: number;
   readonly endedMs: number | null;
   readonly state: JobState;
-  /** Why it waits or has failed. */
+  /** Reason why the job waits or has failed. */
   readonly reason: string | null;
   readonly limitBytes: number | null;
-  /** Number of times that it has copied what differs. */
+  /** Number of rounds that a move has completed. */
   readonly rounds: number;
   readonly doneBytes: number;
   readonly totalBytes: number;
   readonly move: MoveState | null;
-  /** Of a move of files of a volume over several pools: id of the pool that has its manifest. Absent: the volume moves. */
+  /** For a move of files of a volume over several pools: id of the volume's home. Absent: the whole volume moves. */
   readonly homeId?: string;
   /** Only in the records of copies. */
   readonly copy?: CopyState;
   /** Only in the records of imports. `from` is the path or the URI, and `fromId` is empty. */
   readonly import?: ImportState;
-  /** Stamp of the request that began it (C4); null or absent: none is known. */
+  /** Stamp of the request that began the job (C4); null or absent: unknown. */
   readonly request?: string | null;
 }
 
@@ -160,7 +160,7 @@ function isImportedFrom(value: unknown): value is ImportedFrom {
   return value['kind'] === 'file' && isText(value['path']) && FORMATS.some((format) => format === value['format']);
 }
 
-/** Throws E_INTERNAL unless it is the record of an import. */
+/** Throws E_INTERNAL if the job is not an import. */
 export function importOf({ id, import: imported }: JobRecord): ImportState {
   if (imported !== undefined) return imported;
   throw new RsError('E_INTERNAL', `Job ${id} is no import`);
