@@ -1,6 +1,6 @@
-// Executes the methods about clients: what they are and hold, ending their sessions, keeping them out, releasing their holds. The views are made
-// in inventory.ts, sessions are ended in fencing.ts. Invariants: only an administrator may give these orders; a client never ends its own
-// session with them; each order is logged with its asker.
+// Executes the methods about clients, which list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes
+// the views, fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session with
+// them; each order is logged with its asker.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';

@@ -9,13 +9,13 @@ import type { EventHistory } from '@rsio/common/events/event-history';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { interfaceView } from './server-views.ts';
 
-/** What the listener tells of itself. */
+/** Facts about the listener. */
 export interface ObservedServer {
   /** The configuration in force. */
   config(): RssrvConfig;
   /** Counters, rates and waits of all sessions. */
   statistics(): Promise<ServerMethods['stats']['result']>;
-  /** Volumes that are configured and not served. */
+  /** Volumes that are configured but not served. */
   volumeFailures(): readonly VolumeFailure[];
   /** True if the server listens on this interface. */
   isListening(one: ServerInterfaceConfig): boolean;

@@ -14,7 +14,7 @@ interface LongAnswer {
 }
 
 export interface Part {
-  /** 0: the answer is complete. */
+  /** Number of the kept answer; 0 if `part` is the whole answer. */
   readonly answer: number;
   readonly totalBytes: number;
   readonly part: Buffer;
@@ -22,7 +22,7 @@ export interface Part {
 
 export class LongAnswers {
   private readonly clock: Clock;
-  /** In the order of the last read. */
+  /** The least recently read answer comes first. */
   private readonly answers = new Map<number, LongAnswer>();
   private bytes = 0;
   private lastNumber = 0;
