@@ -1,6 +1,6 @@
 // Passes descriptors from the listener to a server process, over a socket of their own beside the channel. A message on the channel names
-// the descriptors by their tag and is sent after them, so that they are there when it arrives. Invariants: the sender closes its copies; the
-// receiver closes what nobody takes.
+// the descriptors by their tag and is sent after them, so that they arrive first. Invariants: `pass` closes the sender's copies;
+// descriptors that are not taken are discarded and closed.
 
 import { closeSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,7 +24,7 @@ export class DescriptorSender {
 
   /**
    * Sends the descriptors and closes them here, even if that fails. Resolves with their tag. Throws E_SYSTEM if the process reads none for
-   * PASS_WAIT_MS or has exited. Only one call waits: a process that reads nothing keeps no descriptors of the listener.
+   * PASS_WAIT_MS or has exited. Only one call waits at a time, so that a process that reads nothing keeps few descriptors open.
    */
   async pass(descriptors: readonly number[]): Promise<number> {
     try {

@@ -20,8 +20,8 @@ export interface SystemCalls {
   /** Returns the next message, or null if there is none. Throws an error with the errno in `code`. */
   receive(socket: number): ReceivedDescriptors | null;
   /**
-   * Changes user and group of all threads and removes all other groups. Not by Node: the Node of Debian 13 refuses, because its libuv could
-   * use an io_uring.
+   * Changes user and group of all threads and removes all other groups. Does not use the calls of Node.js: they refuse on Debian 13,
+   * because libuv could use an io_uring there.
    */
   becomeUser(uid: number, gid: number): void;
   /** Sets the name of the process, which a process without rights cannot change in /proc. */
@@ -77,7 +77,7 @@ export const systemCalls = throughLibc((libc): SystemCalls => {
       const tag = Number(bytes.readBigUInt64LE());
       const descriptors = descriptorsIn(control, Number(received.controlLength));
       if ((received.flags & MSG_CTRUNC) === 0) return { tag, descriptors };
-      // This process had no number left for some of them, which the kernel has closed.
+      // This process had no free descriptor for some of them, so the kernel has closed those.
       for (const descriptor of descriptors) closeSync(descriptor);
       return { tag, descriptors: [] };
     },
