@@ -164,7 +164,7 @@ class WorkerProcess {
   }
 }
 
-/** Gives up this process's rights, as its argument says. Returns null without an argument: the process then opens files itself. */
+/** Gives up this process's rights, as `argument` (a Confinement) says. Without it, returns null: the process then opens files itself. */
 function confined(argument: string | undefined): Given | null {
   if (argument === undefined) return null;
   const calls = systemCalls();

@@ -248,7 +248,7 @@ export class Administration {
     const taken = new Set(sections);
     const volumes = volumeConfigsOf(change.states).filter((volume) => {
       const key = volumeKey(volume);
-      // Two pools may have volumes of one name after a pool was brought here from another server.
+      // Two pools may have volumes of one name after a pool was brought from another server.
       if (taken.has(key))
         this.ports.log.error(
           `Volume ${key} of pool ${volume.pool?.name ?? ''} is not served: another volume has its name; rename one of them`,

@@ -50,8 +50,8 @@ export class ChangeQueue {
   }
 
   /**
-   * Executes the change when those before it have ended. Throws E_LIMIT if too many wait, E_TIMEOUT if the change could not begin within
-   * CHANGE_WAIT_MS and will not be executed, and the errors of the change. `what`: see ChangeInProgress.
+   * Executes the change when all earlier changes have ended. Throws E_LIMIT if too many wait, E_TIMEOUT if the change could not begin
+   * within CHANGE_WAIT_MS and will not be executed, and the errors of the change. `what`: see ChangeInProgress.
    */
   run<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     if (this.waitingCount >= CHANGES_WAITING_MAX)

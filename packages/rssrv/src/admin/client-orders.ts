@@ -25,7 +25,7 @@ import type { Inventory } from './inventory.ts';
 /** What the orders need of the listener. */
 export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
-  /** Connections that only measure a path. */
+  /** Probe connections. */
   probes(): Pick<ProbeConnections, 'close'>;
   readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
   readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;

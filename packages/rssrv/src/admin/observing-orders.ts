@@ -1,5 +1,5 @@
-// Executes the methods that show the server itself and examine a configuration. The views are in server-views.ts.
-// Invariant: none of them changes anything.
+// Executes the methods that show the server itself and examine a configuration. The views are in server-views.ts. Invariant: no method of
+// this file changes anything.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS } from '@rsio/common/control/server/observing-methods';

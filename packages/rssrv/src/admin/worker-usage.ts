@@ -5,7 +5,7 @@ import type { ProcessUsage } from '@rsio/common/daemon/process-facts';
 
 export class WorkerUsage {
   private readonly usageOf: (pid: number) => ProcessUsage | undefined;
-  /** CPU seconds of each process at the last look. */
+  /** CPU seconds of each process at the last call. */
   private known = new Map<number, number>();
   /** CPU seconds of processes that have ended. */
   private endedSeconds = 0;

@@ -82,7 +82,7 @@ function ofClient(jobs: readonly JobRecord[], client: string): number {
   return jobs.filter(({ by }) => by === client).length;
 }
 
-/** Keeps JOBS_KEPT_PER_CLIENT_MAX ended jobs of each client and JOBS_KEPT_MAX in total, and removes the oldest ones beyond. */
+/** Removes the oldest ended jobs, beyond JOBS_KEPT_PER_CLIENT_MAX of each client and JOBS_KEPT_MAX in total. */
 export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
   const ended = jobs.filter((job) => !isOpen(job)).toSorted((a, b) => (b.endedMs ?? 0) - (a.endedMs ?? 0));
   const kept = new Map<string, number>();

@@ -15,7 +15,7 @@ export interface ReceivedDescriptors {
 export interface SystemCalls {
   /** Returns both ends of a pair of Unix sockets that carry descriptors. */
   socketPair(): readonly [number, number];
-  /** Sends descriptors, which stay open here. Returns false if the socket is full. Throws an error with the errno in `code`. */
+  /** Sends descriptors, which stay open in this process. Returns false if the socket is full. Throws an error with the errno in `code`. */
   send(socket: number, tag: number, descriptors: readonly number[]): boolean;
   /** Returns the next message, or null if there is none. Throws an error with the errno in `code`. */
   receive(socket: number): ReceivedDescriptors | null;

@@ -4,7 +4,7 @@
 
 // Design. The listener proves clients and carries no data; workers execute requests and admit no client. This class decides which session a
 // proven socket joins, and what must end before a session begins. S9 holds for the requests of an old session only because of the order of
-// the steps below, so they are one function, `beginSession`.
+// the steps below, so the steps form one function, `beginSession`.
 //
 //   proven socket -- fenced, or plain where TLS is required --> refused
 //     |-- join --> the worker of the session          refused if the session has ended, or while its process is blocked

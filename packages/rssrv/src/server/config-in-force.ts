@@ -1,6 +1,6 @@
 // The configuration in force, and how it changes as a whole: by a reload, or by a change of one volume of a pool. The listener serves the
 // configuration in force; reload-plan.ts and volume-plan.ts decide what may change. Invariant: either every part of a change comes into
-// force or none does, and every client that has a volume is notified of the new facts about the volume.
+// force or none does, and every client that has a volume gets the new facts about the volume.
 
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';

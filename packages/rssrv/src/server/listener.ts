@@ -104,7 +104,7 @@ export class Listener {
   private readonly changes = new ChangeQueue();
   private readonly lists: ListAnnouncements;
   private isServing = false;
-  /** The asker of a reload, such as `SIGHUP`, also if the server was not yet up; null: none. */
+  /** Asker of the last requested reload, such as `SIGHUP`. A reload waits until the server is up. Null: none was requested. */
   private reloadWantedBy: string | null = null;
 
   constructor(given: ListenerOptions) {

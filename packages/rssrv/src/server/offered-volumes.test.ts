@@ -1,5 +1,5 @@
-// What the server offers to clients about encryption, for each value of `tls`. The lists of volumes are tested with the listener, in
-// test/integration.
+// What the server offers to clients about encryption, for each value of `tls`. test/integration tests the lists of volumes, with the
+// listener.
 
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { TlsPolicy } from '@rsio/common/config/schema/types';

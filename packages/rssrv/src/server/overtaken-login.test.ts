@@ -17,7 +17,7 @@ const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefin
 
 /** Admissions of a slow server: each step waits until `goOn` is called. */
 class SlowServer {
-  /** Such as `127.45.0.1 E_DRAINING` and `127.45.0.2 session 1`. */
+  /** Results of logins, such as `127.45.0.1 E_DRAINING` and `127.45.0.2 session 1`. */
   readonly said: string[] = [];
   sessions = 0;
   readonly admissions: Admissions;

@@ -119,7 +119,7 @@ export class SessionRequests {
     }
   }
 
-  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  /** Returns the served volume or snapshot with this id, or null. */
   served(id: string): ServedVolume | null {
     const { volumes, snapshots } = this.ports;
     return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);

@@ -70,7 +70,7 @@ export interface ServerPathEvents {
   /** Returns the age of the session's oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
-  /** Called at the end of each event that may have brought requests, with the time. */
+  /** Called with the time at the end of each event that may have delivered requests. */
   batchEnded(nowMs: number): void;
   /** Closes one path of the session if the client leaves too many answers unread. */
   relieve(): void;

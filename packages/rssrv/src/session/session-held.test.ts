@@ -1,5 +1,5 @@
-// A session whose changes are held and guarded for a snapshot: what waits, what passes, and what ends when a handle or the session does.
-// moment-plan.test.ts tests when a moment begins and ends.
+// A session whose changes are held and guarded for a snapshot: which requests wait, which pass, and which end together with a handle or the
+// session. moment-plan.test.ts tests when a moment begins and ends.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { FLAG } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// What limits, pauses and stops do to the requests of a real session: what waits, in which order it goes on, and what never waits. How limits
-// are divided among sessions is in volumes/throttle/; real processes are in test/integration.
+// What limits, pauses and stops do to the requests of a real session: which requests wait, in which order they continue, and which never
+// wait. volumes/throttle/ tests how limits are divided among sessions; test/integration uses real processes.
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';

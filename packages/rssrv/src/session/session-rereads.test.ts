@@ -1,5 +1,5 @@
 // READs that are executed again for late copies: one execution answers all copies of a request, the bytes of all executions are bounded,
-// and copies above the bound count as not yet received. No correct client loses its path. Other copies are in session-copies.test.ts.
+// and copies above the bound count as not yet received. No correct client loses its path. session-copies.test.ts tests other copies.
 
 import { describe, expect, test, vi } from 'vitest';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';

@@ -1,6 +1,6 @@
 // A client that stops reading one path, or all of them, against storage that is always fast: the server queues answers up to its bound,
 // still executes all requests but READs, and still sends PINGs. When the client reads again, nothing is missing or doubled. All paths of a
-// session share one bound, also with slow storage whose answers come all at once.
+// session share one bound, even with slow storage whose answers arrive all at once.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

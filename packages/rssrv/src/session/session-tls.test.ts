@@ -1,4 +1,4 @@
-// A session and its paths that are to be encrypted: none of them ever becomes a plain path, and the listener learns of those that fail.
+// Paths that a session must encrypt: none of them ever becomes a plain path, and the session reports failed ones to the listener.
 // link/tls-transport.test.ts tests TLS itself, link/tls-starts.test.ts when it begins.
 
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as an OPEN may still return a handle.
-// holds.ts decides which client holds what; copies of requests are in session-copies.test.ts.
+// holds.ts decides which client holds which volume; session-copies.test.ts tests copies of requests.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -170,7 +170,7 @@ test('when that OPEN fails, the hold is released', async () => {
   expect(scene.said.slice(2)).toEqual(['release id', `OPEN answer ${STATUS.IO_ERROR}`]);
 });
 
-// Regression: if a sync failed while a volume was attached again after a forced detach, its hold was lost. I/O failed with TAKEN.
+// Regression: a sync failed while a volume was attached again after a forced detach; the hold was lost, and I/O failed with TAKEN.
 test('a CLOSE leaves the hold to a revoked handle because its client will open the volume again', async () => {
   const scene = await sceneWithOneOpen();
   const first = scene.handle;

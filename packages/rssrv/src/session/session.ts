@@ -27,7 +27,7 @@
 // take-over (H2, `revoke`), and the session's part of P1 (snapshots/change-gates.ts).
 //
 // Never done here:
-// - No request is executed a second time, except a READ, LIST or IOCTL that ended with OK and of which a late copy arrives.
+// - No request is executed a second time, except for a late copy of a READ, LIST or IOCTL that ended with OK.
 // - The session does not decide who may have a volume, or how long a hold lasts: it asks the listener.
 // - The session does not copy the data of a READ or WRITE that is executed on the event loop, and creates no promise for an I/O.
 // - The session sends no answer on a path that delivered no copy, and executes no READ that a closed path still held back.

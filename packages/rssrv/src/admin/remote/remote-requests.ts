@@ -41,7 +41,7 @@ export interface RemotePorts {
   execute(method: ServerMethodName, params: object, asker: RemoteAsker, id: string | null, waiter: Waiter): Promise<unknown>;
 }
 
-/** An asker whose rights are those in force at each moment. */
+/** An asker whose rights are read from the configuration in force at each use. */
 export interface RemoteAsker extends Asker {
   /** Throws E_RIGHTS or E_AUTH if the client may not call this method now. */
   check(method: ServerMethodName): void;

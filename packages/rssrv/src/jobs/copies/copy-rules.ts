@@ -30,7 +30,7 @@ export interface CopiedSize {
 
 export interface NewVolume extends VolumeName {
   readonly id: string;
-  /** Null: the pool with the most room, other than that of the volume. */
+  /** Null: the pool with the most room, apart from the volume's own pool. */
   readonly pool: string | null;
 }
 

@@ -17,7 +17,7 @@ export const COPY_PROGRAM_TEXT_MAX_CHARS = 1_000;
 /** Maximum time for one step on a file outside of the pools, and for the sync of a whole file. */
 export const FILE_STEP_MS = 30_000;
 export const FILE_SYNC_MS = 600_000;
-/** Maximum number of unfinished steps of copies to files. Each occupies one of the 4 threads of this process, which may hang. */
+/** Maximum number of unfinished steps of copies to files. Each occupies one of the 4 threads of this process, even while it hangs. */
 export const FILE_STEPS_MAX = 3;
 /** The same on one file system, so that a hanging one leaves a thread to the others. It suffices, because not more jobs run at once. */
 export const FILE_STEPS_MOUNT_MAX = 2;

@@ -129,7 +129,7 @@ export class Programs {
 
 function privileges(user: ProgramUser | null): string[] {
   const id = user === null ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
-  // Giving up root's id also gives up its capabilities. Only for root, they must be dropped here.
+  // For another user, the change of the user id drops all capabilities. For root, they must be dropped explicitly.
   const none = user?.uid === 0 ? ['--bounding-set', '-all', '--inh-caps', '-all'] : [];
   return [...id, ...none, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 }

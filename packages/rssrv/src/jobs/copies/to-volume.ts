@@ -1,6 +1,6 @@
-// Copies a snapshot to a new volume, with the code that moves volumes between pools. The copy lies in the folder of moves until it is complete;
-// one rename makes it a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be deleted at
-// any time; after a restart, the copy goes on from its position.
+// Copies a snapshot to a new volume, with the code that moves volumes between pools. The copy is in the pool's folder `moving` until it is
+// complete; one rename makes it a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be
+// deleted at any time; after a restart, the copy continues from its position.
 
 import { open, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';

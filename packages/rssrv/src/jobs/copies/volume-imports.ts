@@ -1,5 +1,5 @@
 // Makes volumes of files, devices and exports of NBD servers, as jobs. A raw file on the file system of the pool is cloned; everything else
-// is copied, by this process or by qemu-img. The copy lies in the folder of moves until it is complete; one rename makes it a volume.
+// is copied, by this process or by qemu-img. The copy is in the pool's folder `moving` until it is complete; one rename makes it a volume.
 // Invariants: the name is given to a complete volume only; however a job ends, it leaves nothing else; an interrupted job starts over.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -46,7 +46,7 @@ export interface VolumeImportsPorts {
 /** A request for an import. */
 export interface WantedImport extends VolumeName {
   readonly source: ImportedFrom;
-  /** Null: a pool on the file system of the source, or that with the most room. */
+  /** Null: a pool on the file system of the source, or else the pool with the most room. */
   readonly pool: string | null;
   readonly blockSizeBytes: 512 | 4096;
 }

@@ -17,7 +17,7 @@ export interface BridgedBackendPorts {
   readonly threads: ThreadShares;
   /** Asks for a file that has the same content as the volume in this range. The caller closes it. Null: there is none. */
   fileFor(positionBytes: number, lengthBytes: number): Promise<number | null>;
-  /** Called when a READ was answered from such a file. */
+  /** Called when a READ was answered from the file of an image. */
   answered(): void;
 }
 

@@ -38,7 +38,7 @@ export type BridgeAsk =
   /** Reports that a READ was answered from the image that was passed last. */
   | { readonly what: 'bridged'; readonly volumeId: string };
 
-/** Null: no image can answer. */
+/** `bridgeTag`: tag of the passed file; null if no image can answer. */
 export interface BridgeAnswer {
   readonly bridgeTag: number | null;
 }

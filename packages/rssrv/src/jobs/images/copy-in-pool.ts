@@ -1,5 +1,5 @@
-// Makes the file that a copy between a volume and its image fills. The file is in the folder of moves of the target pool until it is
-// complete. to-image.ts and from-image.ts fill it. Invariant: a job continues only a file that it has made.
+// Makes the file that a copy between a volume and its image fills. The file is in the target pool's folder `moving` until it is complete.
+// to-image.ts and from-image.ts fill it. Invariant: a job continues only a file that it has made.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { stateOf } from '../copies/copy-source.ts';

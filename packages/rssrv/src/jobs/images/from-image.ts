@@ -31,7 +31,7 @@ type Restore = Extract<CopyTarget, { kind: 'restore' }>;
 
 /** The content that the volume and the image had in common after the last refresh. */
 interface Base extends CopyBase {
-  /** The same content in the pool of the image. */
+  /** Path of the file with the same content in the pool of the image. */
   readonly imageFile: string;
 }
 

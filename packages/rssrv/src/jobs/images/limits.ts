@@ -1,6 +1,6 @@
-// Bounds of rssrv's jobs/images/ folder: images, and READs that an image answers because the storage of its volume failed.
-// Units are in the names. The bounds of the moment that images share are in snapshots/limits.ts, those of snapshots in
-// pools/snapshots/limits.ts, those of comparisons in one pool in snapshots/reads/limits.ts.
+// Bounds of rssrv's jobs/images/ folder: images, and READs that an image answers because the storage of its volume failed. Units are in the
+// names. snapshots/limits.ts bounds the moment that images share, pools/snapshots/limits.ts snapshots, and snapshots/reads/limits.ts
+// comparisons in one pool.
 
 /** Maximum number of images that are refreshed to one moment. */
 export const IMAGES_AT_ONCE_MAX = 32;
@@ -17,7 +17,7 @@ export const BRIDGE_LOOK_MAX_MS = 5_000;
 export const BRIDGE_READ_MAX_MS = 5_000;
 /** Maximum number of images of a volume that are tried for a READ, the newest first. */
 export const BRIDGE_IMAGES_MAX = 4;
-/** Interval at which the log and the events say again that an image answers for a volume. */
+/** Interval at which the log and the events repeat that an image answers for a volume. */
 export const BRIDGE_REPORT_MS = 600_000;
 /** Maximum number of volumes for which answers of images are remembered. */
 export const BRIDGED_VOLUMES_MAX = 10_000;

@@ -1,6 +1,6 @@
 // Makes and refreshes images in other pools than that of their volume, as jobs: copies a snapshot of the volume, or its differences from
-// the snapshot of the last refresh (the base). Invariants: the copy is in the folder of moves until it is complete, so that an image has
-// its old or its new content; only a copy that certainly begins with the content of the base gets differences.
+// the snapshot of the last refresh (the base). Invariants: the copy is in the pool's folder `moving` until it is complete, so that an image
+// has its old or its new content; only a copy that certainly begins with the content of the base gets differences.
 
 import { open, rename, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';

@@ -48,7 +48,7 @@ export async function copyRanges(
     unsavedBytes += size;
   };
   for await (const range of ranges()) {
-    // A new file already has a hole there.
+    // A new, empty file already has a hole in this range.
     if (range.isHole && base === null) continue;
     await copier.copy(range, before, (end) => {
       if (!range.isHole) job.note({ doneBytes: job.record.doneBytes + (end - Math.max(position, range.offsetBytes)) });

@@ -22,7 +22,7 @@ export const SHRINK_SHARE = 0.7;
 export const SWITCH_COPY_MAX_BYTES = 128 * 1024 * 1024;
 /** Most ranges that are copied while the clients wait. */
 export const SWITCH_RANGES_MAX = 65_536;
-/** Time in which the copy for which the clients wait should end, at the speed of earlier rounds. */
+/** The last copy, for which the clients wait, may have as many bytes as earlier rounds copied in this time. */
 export const SWITCH_COPY_MS = 1_000;
 /** Time within which the server processes must have closed the old file. */
 export const SWITCH_CLOSE_MS = 10_000;

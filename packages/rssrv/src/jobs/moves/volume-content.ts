@@ -48,7 +48,7 @@ export class VolumeContent implements ReadFrom {
   }
 }
 
-/** True if both states of a volume have their files in the same pools, so that they are clones of each other. A concat may have grown. */
+/** True if both states have their files in the same pools, so that the files are clones of each other. A concat may have grown. */
 export function isComparable(base: Layout, next: Layout): boolean {
   if (base.kind === 'simple' || next.kind === 'simple') return base.kind === next.kind;
   const chunks = [base, next].map((layout) => (layout.kind === 'stripe' ? layout.chunkBytes : null));

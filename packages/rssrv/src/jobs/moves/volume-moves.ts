@@ -150,7 +150,7 @@ export class VolumeMoves {
           { volume: job.record.name, audit: true },
         );
         if (job.record.homeId === undefined) return;
-        // Another file of the volume may be in that pool.
+        // The old pool may have another file of the volume, which moves next.
         await this.discard(job.record);
         job.note({ move: null });
         await job.save();

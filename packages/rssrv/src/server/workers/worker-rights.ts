@@ -15,7 +15,7 @@ import type { Confining } from '../../session/channel/worker-wire.ts';
 export interface WorkerRightsOptions {
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  /** Returns the served volume or snapshot with this id, or null. */
   served(id: string): ServedVolume | null;
   readonly mayInjectFaults: boolean;
 }

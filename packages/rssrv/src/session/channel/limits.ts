@@ -8,7 +8,7 @@ const MIB = 1024 * KIB;
 
 /** Longest message of a server process: the figures of FIGURES_VOLUMES_MAX volumes. */
 export const WORKER_MESSAGE_MAX_BYTES = 16 * MIB;
-/** Maximum number of volumes in one report of a session: the volumes with a handle, and some that were closed since the last report. */
+/** Maximum number of volumes in one report of a session: the volumes with a handle, and some volumes without one that were closed. */
 export const FIGURES_VOLUMES_MAX = 2 * HANDLES_PER_SESSION_MAX;
 /** A report has at most this many times PATHS_PER_TRUNK_MAX paths, because it names closing paths beside their replacements. */
 export const PATHS_CLOSING_FACTOR = 4;
@@ -25,6 +25,6 @@ export const CHANNEL_END_MS = 1_000;
 /** Longest line that the listener takes; a longer one is cut. */
 export const WORKER_LINE_MAX_BYTES = 16 * KIB;
 export const WORKER_LINE_PATH_MAX_CHARS = 64;
-/** A server process that logs more than this has to wait. After a pause, it may log the bytes of WORKER_LOG_BURST_MS at once. */
+/** Maximum rate of a server process's log, with bursts of the bytes for WORKER_LOG_BURST_MS. A faster process has to wait. */
 export const WORKER_LOG_BYTES_PER_S = 64 * KIB;
 export const WORKER_LOG_BURST_MS = 16_000;

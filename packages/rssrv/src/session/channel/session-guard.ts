@@ -1,5 +1,5 @@
 // Checks that a session's message from a server process names only volumes of the session, and bounds the session's unanswered requests.
-// worker-guards.ts checks the form before. Invariant: a process can stop, fail or name only volumes granted to its sessions.
+// worker-guards.ts has already checked its form. Invariant: a process can stop, fail or name only volumes granted to its sessions.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';

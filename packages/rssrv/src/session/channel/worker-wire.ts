@@ -40,7 +40,7 @@ export interface WorkerWire {
   /** The pipe of the process's log, and its stderr. */
   readonly lines: readonly Readable[];
   send(message: ToWorker): void;
-  /** Sends a message with a connection, which stays open here. `sent`: called when this process may close the connection. */
+  /** Sends a message with a connection, which this process keeps open. `sent`: called when this process may close the connection. */
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket, sent: () => void): void;
 }
 
