@@ -1,6 +1,6 @@
-// Executes the methods about clients: what they are and hold, ending their sessions, keeping them out, releasing their holds. The views are made
-// in inventory.ts, sessions are ended in fencing.ts. Invariants: only an administrator may give these orders; a client never ends its own
-// session with them; each order is logged with its asker.
+// Executes the methods about clients, which list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes
+// the views, fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session with
+// them; each order is logged with its asker.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
@@ -25,7 +25,7 @@ import type { Inventory } from './inventory.ts';
 /** What the orders need of the listener. */
 export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
-  /** Connections that only measure a path. */
+  /** Probe connections. */
   probes(): Pick<ProbeConnections, 'close'>;
   readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
   readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;

@@ -22,7 +22,7 @@ const CONTENT = object({
   workers: list(WORKER),
   /** Maps each volume id to a count of events in which writes may have been lost. */
   lives: map(integer()),
-  /** Number of listeners that left workers behind; the next listener then starts a new incarnation of every volume's storage. */
+  /** Number of listeners that left workers behind. It is a part of every incarnation, so each such end starts new ones. */
   listenerEnds: integer(),
 });
 type Content = Of<typeof CONTENT>;

@@ -35,13 +35,13 @@ export interface RemotePorts {
   /** The clients and rights in force. */
   config(): { readonly clients: readonly { readonly name: string }[]; readonly rights: readonly ClientRights[] };
   /**
-   * Executes a method with checked parameters. `id` is null for a method that changes nothing. A change that is not executed yet calls
-   * `check` of the asker now, and again when it begins.
+   * Executes a method with checked parameters. `id` is null for a method that changes nothing. A change that was not executed before calls
+   * `check` of the asker at once, and again when it begins.
    */
   execute(method: ServerMethodName, params: object, asker: RemoteAsker, id: string | null, waiter: Waiter): Promise<unknown>;
 }
 
-/** An asker whose rights are those in force at each moment. */
+/** An asker whose rights are read from the configuration in force at each use. */
 export class RemoteAsker extends Asker {
   override readonly node: string;
   private readonly config: RemotePorts['config'];
@@ -77,7 +77,7 @@ export class RemoteRequests {
   private readonly ports: RemotePorts;
   private readonly answers: LongAnswers;
   private readonly turns = new ReadTurns();
-  /** Node -> its pace, which a new session does not renew. */
+  /** Node -> its pace, which a new session keeps. */
   private readonly paces = new Map<string, ClientPace>();
   private inProgress = 0;
   private isClosed = false;
@@ -108,20 +108,20 @@ export class RemoteRequests {
     }
   }
 
-  /** Forgets what is kept for a session, and the paces of clients that count no more. */
+  /** Drops the long answers of a session, and the paces of idle clients. */
   sessionEnded(id: string): void {
     for (const [node, pace] of this.paces) if (pace.isIdle) this.paces.delete(node);
     this.answers.sessionEnded(id);
   }
 
-  /** From now on, requests are refused, also those that wait and have not begun. Their clients ask the next server process. */
+  /** Refuses all requests from now on, and waiting requests that have not begun. The clients ask the next listener. */
   close(): void {
     this.isClosed = true;
     this.answers.close();
   }
 
   private whole(session: AskingSession, text: string): AdminReply {
-    // An answer that is ready after the end of its session would be kept for nobody.
+    // Do not keep an answer of an ended session, because no client can read it.
     if (this.isClosed || !session.isThere()) return { adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The session has ended' };
     return reply(this.answers.begin(session.id, Buffer.from(text)));
   }
@@ -149,7 +149,7 @@ export class RemoteRequests {
     const method = methodNamed(name, asker);
     const entry: ControlMethod = SERVER_METHODS[method];
     const isChange = Object.hasOwn(entry.params, 'request');
-    // A change that was executed before is answered as before, whatever rights the client has now.
+    // A repeated change gets its earlier answer, whatever rights the client has now.
     if (!isChange) asker.check(method);
     const params = checkedParams(method, entry.params, given);
     const execute = (requestId: string | null): Promise<unknown> => ports.execute(method, params, asker, requestId, waiter);

@@ -1,5 +1,5 @@
-// What clients see of errors: no paths, no other clients, nothing of other pools; and a volume that a client may not attach is refused by each
-// order as one that does not exist.
+// Errors as clients see them: no paths, no other clients, no other pools. Each order refuses a volume that the client may not attach like a
+// volume that does not exist.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
@@ -25,7 +25,7 @@ test('an administrator sees errors as they are', () => {
   expect(visibleError(error, new Asker(MANAGER.node, { ...MANAGER.rights, role: 'admin' }))).toBe(error);
 });
 
-// Regression: the reason of E_POOL named the path of the pool, and volume-diff that of the file.
+// Regression: the reason of E_POOL named the path of the pool, and an error of volume-diff that of the file.
 test.each<[string, RsError, string]>([
   [
     'a pool of the client',

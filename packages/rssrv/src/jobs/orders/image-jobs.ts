@@ -1,5 +1,5 @@
-// Begins jobs that make and refresh images in other pools. jobs/images/to-image.ts executes them. Invariant: of the images of one request, all are
-// brought to one moment, or none, because the snapshots of all volumes exist before a job begins.
+// Begins jobs that make and refresh images in other pools. jobs/images/to-image.ts executes them. Invariant: the jobs of one request copy
+// snapshots of one moment, which exist for all its volumes before the first job begins.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { JobView } from '@rsio/common/control/server/views';
@@ -32,7 +32,7 @@ export interface ImageJobsPorts {
   catalogue(): Catalogue;
 }
 
-/** An image to make. `pool`: null for that of the volume. */
+/** An image to make. `pool`: null for the pool of the volume. */
 export interface NewImage extends VolumeName {
   readonly newUniverse: number;
   readonly pool: string | null;
@@ -54,7 +54,7 @@ export class ImageJobs {
     this.ports = ports;
   }
 
-  /** Begins a job that makes an image in another pool. Returns null if the pool is that of the volume. */
+  /** Begins a job that makes an image in another pool. Returns null if the image would be in the volume's own pool. */
   async image(wanted: NewImage, asker: Asker, changes: Changes): Promise<JobView | null> {
     asker.needs('manage', 'make images');
     await this.ports.pools.measure();
@@ -68,7 +68,7 @@ export class ImageJobs {
     return job;
   }
 
-  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if all are in the pool of their volume. */
+  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if each image is in the pool of its volume. */
   async refresh(
     wanted: readonly VolumeName[],
     limitBytes: number | null,
@@ -140,7 +140,7 @@ export class ImageJobs {
         }
       }, `images, whose copies begin`);
     } catch (thrown) {
-      // All of them are brought to the moment, or none.
+      // Undo everything, because either all images get the moment or none.
       for (const { id } of begun) await this.ports.jobs.cancel(id).catch(() => undefined);
       for (const name of wanted.slice(begun.length))
         await changes
