@@ -54,6 +54,7 @@ import { type ObservedServer, observingOrders } from './observing-orders.ts';
 import { poolOrders } from './pool-orders.ts';
 import { ReadSocket } from './read-socket.ts';
 import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
+import { LoggedChanges } from './logged-changes.ts';
 import { imageOrders, snapshotOrders, volumeOrders } from './volume-orders.ts';
 
 /** Facts about the server processes. */
@@ -367,6 +368,7 @@ export class Administration {
     // A change that a client requested before it was fenced does not begin after the fence.
     const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
     const turns: Changes = { run, checkWanted: () => changes.checkWanted() };
+    const logged = new LoggedChanges(log, turns, inventory, asker);
     return {
       daemon: () => ({
         program: 'rssrv',
@@ -381,10 +383,10 @@ export class Administration {
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
-      ...volumeOrders({ log, changes: turns, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
+      ...volumeOrders({ changes: logged, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
       ...this.jobs.orders(asker, turns),
-      ...snapshotOrders({ ...this.ports, changes: turns, inventory, snapshots, triggers: this.triggers }, asker),
-      ...imageOrders({ log, changes: turns, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
+      ...snapshotOrders({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
+      ...imageOrders({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
       ...haltOrders({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
       ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
       ...observingOrders({ server: this.ports, events: this.ports.events }),

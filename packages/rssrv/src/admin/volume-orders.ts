@@ -7,14 +7,11 @@ import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import type { IMAGE_METHODS, SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
 import type { VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { printSize } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
-import { eventOf } from '../events/event-log.ts';
 import type { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import type { ImageJobs } from '../jobs/orders/image-jobs.ts';
 import type { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import type { Asker } from '../pools/asker.ts';
-import { type CreateRequest, type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import { type CreateRequest, type Found, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import { parseLimits, parseSettings } from '../pools/settings.ts';
@@ -22,17 +19,14 @@ import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
-import type { Changes } from '../pools/requests/requests.ts';
-import type { Turn } from '../pools/requests/turn.ts';
 import { replicaSnapshotOrders } from '../mirrors/replica-snapshot-orders.ts';
-import { volumeKey } from '../volumes/volume-ids.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import type { Inventory } from './inventory.ts';
+import type { LoggedChanges } from './logged-changes.ts';
 import { removedView } from './server-views.ts';
 
 export interface VolumeOrdersPorts {
-  readonly log: Pick<Log, 'info'>;
-  readonly changes: Changes;
+  readonly changes: LoggedChanges;
   readonly inventory: Inventory;
   readonly verbs: PoolVerbs;
   /** Called when the schedule of a volume's snapshots may have changed. */
@@ -40,49 +34,41 @@ export interface VolumeOrdersPorts {
 }
 
 export function volumeOrders(
-  { log, changes, inventory, verbs, scheduleChanged }: VolumeOrdersPorts,
+  { changes, inventory, verbs, scheduleChanged }: VolumeOrdersPorts,
   asker: Asker,
 ): HandlersOf<typeof VOLUME_METHODS> {
-  const change = async (verb: string, volume: VolumeName, work: () => Promise<Found>): Promise<{ volume: ManagedVolumeView }> => {
-    const found = await changes.run(work, changeText(asker, verb, volume));
-    logChange(log, asker, verb, found);
-    return { volume: await inventory.viewOf(found.pool, found.manifest) };
-  };
   return {
     // `inventory.list` refuses an unknown pool with the names of all pools, which only an administrator may know.
     'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
     'volume-show': (name) => inventory.show(name),
-    'volume-create': ({ request, ...params }) => change('created', params, () => verbs.create(createRequest(params), asker, request)),
+    'volume-create': ({ request, ...params }) =>
+      changes.change('created', params, () => verbs.create(createRequest(params), asker, request)),
     'volume-grow': ({ name, universe, sizeBytes, pool, mirror, request }) =>
-      change('grown', { name, universe }, () => verbs.grow({ name, universe }, sizeBytes, asker, request, pool, mirror)),
+      changes.change('grown', { name, universe }, () => verbs.grow({ name, universe }, sizeBytes, asker, request, pool, mirror)),
     'volume-rename': ({ name, universe, newName, newUniverse, request }) =>
-      change(`renamed from ${volumeText({ name, universe })}`, { name: newName, universe: newUniverse }, () =>
+      changes.change(`renamed from ${volumeText({ name, universe })}`, { name: newName, universe: newUniverse }, () =>
         verbs.rename({ name, universe }, { name: newName, universe: newUniverse }, asker, request),
       ),
     'volume-set': async ({ name, universe, settings, request }) => {
       const parsed = parseSettings(settings);
-      const changed = await change('changed', { name, universe }, () => verbs.set({ name, universe }, parsed, asker, request));
+      const changed = await changes.change('changed', { name, universe }, () => verbs.set({ name, universe }, parsed, asker, request));
       if (parsed.schedule !== undefined) scheduleChanged();
       return changed;
     },
     'volume-remove': async ({ name, universe, request }) => {
-      const found = await changes.run(
-        () => verbs.remove({ name, universe }, asker, request),
-        changeText(asker, 'removed', { name, universe }),
-      );
-      logChange(log, asker, 'removed', found);
+      const found = await changes.found('removed', { name, universe }, () => verbs.remove({ name, universe }, asker, request));
       const pool = inventory.catalogue.pools.find((one) => one.name === found.pool.name) ?? found.pool;
       const removed = pool.removed.get(found.manifest.id);
       if (removed === undefined) throw new RsError('E_INTERNAL', `Volume ${name} was removed, and is not among the removed volumes`);
       return { removed: removedView(pool, removed) };
     },
     'volume-restore': ({ name, universe, request }) =>
-      change('restored', { name, universe }, () => verbs.restore({ name, universe }, asker, request)),
+      changes.change('restored', { name, universe }, () => verbs.restore({ name, universe }, asker, request)),
     'volume-purge': async ({ name, universe, id, olderMs }) => {
       const volume = name === null ? null : { name, universe };
-      const what = `removed volumes, which ${byText(asker)} deletes for good`;
+      const what = `removed volumes, which ${changes.by} deletes for good`;
       const { purged, left } = await changes.run(() => verbs.purgeRemoved({ volume, id, olderMs }, asker), what);
-      for (const one of purged) logChange(log, asker, 'deleted for good', one);
+      for (const one of purged) changes.note('deleted for good', one);
       return { purged: purged.map(({ pool, manifest, removal }) => removedView(pool, { manifest, removal })), left };
     },
   };
@@ -90,14 +76,13 @@ export function volumeOrders(
 
 export function snapshotOrders(
   {
-    log,
     changes,
     inventory,
     snapshots,
     differences,
     triggers,
     voters,
-  }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
+  }: Pick<VolumeOrdersPorts, 'changes' | 'inventory'> & {
     readonly snapshots: SnapshotVerbs;
     readonly voters: Pick<Voters, 'recordOf'>;
     readonly differences: Pick<SnapshotAnswers, 'difference'>;
@@ -105,39 +90,32 @@ export function snapshotOrders(
   },
   asker: Asker,
 ): HandlersOf<typeof SNAPSHOT_METHODS> {
-  const change = async <T extends Found>(verb: string, volume: VolumeName, work: (turn: Turn) => Promise<T>) => {
-    const found = await changes.run(work, changeText(asker, verb, volume));
-    logChange(log, asker, verb, found);
-    return { volume: await inventory.viewOf(found.pool, found.manifest), found };
-  };
   return {
     'volume-snapshot': async ({ snapshots: wanted, request }) => {
       const texts = wanted.map(snapshotText).join(', ');
-      const what = `snapshot ${texts}, which is being made by ${byText(asker)}`;
+      const what = `snapshot ${texts}, which is being made by ${changes.by}`;
       const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
       const make = () => changes.run((turn) => snapshots.snapshot(names, asker, request, turn), what);
       // Check first, so that no trigger program is started for a snapshot that is then refused.
       const isNew = snapshots.check(names, asker, request);
       const facts = { snapshots: names, by: asker.node, isScheduled: false };
       const made = isNew ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();
-      for (const one of made) logChange(log, asker, `snapshot ${one.record.name} made`, one);
+      for (const one of made) changes.note(`snapshot ${one.record.name} made`, one);
       return { snapshots: await inventory.snapshotViews(made) };
     },
-    ...replicaSnapshotOrders({ snapshots, changes, voters, inventory, logged: (...made) => logChange(log, asker, ...made) }, asker),
+    ...replicaSnapshotOrders({ snapshots, changes, voters, inventory, logged: (...made) => changes.note(...made) }, asker),
     'volume-snapshot-remove': async ({ request, ...name }) => {
-      const { volume } = await change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
-      return { volume };
+      return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
     },
     'volume-clone': async ({ newName, newUniverse, request, ...name }) => {
       const to = { name: newName, universe: newUniverse };
-      const { volume } = await change(`cloned from ${snapshotText(name)}`, to, (turn) => snapshots.clone(name, to, asker, request, turn));
-      return { volume };
+      return changes.change(`cloned from ${snapshotText(name)}`, to, (turn) => snapshots.clone(name, to, asker, request, turn));
     },
     'volume-rollback': async ({ request, ...name }) => {
-      const { volume, found } = await change(`rolled back to ${name.snapshot}`, name, () => snapshots.rollback(name, asker, request));
+      const found = await changes.found(`rolled back to ${name.snapshot}`, name, () => snapshots.rollback(name, asker, request));
       const { kept } = found;
       const [view = null] = kept === null ? [] : await inventory.snapshotViews([{ ...found, record: kept }]);
-      return { volume, kept: view };
+      return { ...(await changes.view(found)), kept: view };
     },
     'volume-diff': async ({ until, offsetBytes, ...name }) => {
       const { catalogue } = inventory;
@@ -155,24 +133,18 @@ export function snapshotOrders(
 
 export function imageOrders(
   {
-    log,
     changes,
     inventory,
     images,
     replicas,
     jobs,
-  }: Omit<VolumeOrdersPorts, 'verbs' | 'scheduleChanged'> & {
+  }: Pick<VolumeOrdersPorts, 'changes' | 'inventory'> & {
     readonly images: ImageVerbs;
     readonly replicas: Pick<ReplicaStore, 'split'>;
     readonly jobs: Pick<ImageJobs, 'image' | 'refresh' | 'restore'>;
   },
   asker: Asker,
 ): HandlersOf<typeof IMAGE_METHODS> {
-  const change = async <T extends Found>(verb: string, volume: VolumeName, work: () => Promise<T>) => {
-    const found = await changes.run(work, changeText(asker, verb, volume));
-    logChange(log, asker, verb, found);
-    return { volume: await inventory.viewOf(found.pool, found.manifest), found };
-  };
   return {
     'volume-image': async ({ name, universe, newUniverse, pool, limitBytes, request }) => {
       const of = { name, universe };
@@ -180,7 +152,7 @@ export function imageOrders(
         pool === null || images.isDone(request) ? null : await jobs.image({ ...of, newUniverse, pool, limitBytes }, asker, changes);
       if (job !== null) return { volume: null, job };
       const work = (): Promise<Found> => images.image(of, newUniverse, asker, request);
-      const { volume } = await change(`made as an image of ${volumeText(of)}`, { name, universe: newUniverse }, work);
+      const { volume } = await changes.change(`made as an image of ${volumeText(of)}`, { name, universe: newUniverse }, work);
       return { volume, job: null };
     },
     'volume-refresh': async ({ images: wanted, limitBytes, request }) => {
@@ -189,7 +161,7 @@ export function imageOrders(
       if (begun !== null) return { volumes: [], jobs: begun };
       const what = `images ${names.map(volumeText).join(', ')}, which are being refreshed`;
       const found = await changes.run(() => images.refresh(names, asker, request), what);
-      for (const one of found) logChange(log, asker, 'refreshed', one);
+      for (const one of found) changes.note('refreshed', one);
       const volumes: ManagedVolumeView[] = [];
       for (const { pool, manifest } of found) volumes.push(await inventory.viewOf(pool, manifest));
       return { volumes, jobs: [] };
@@ -199,15 +171,14 @@ export function imageOrders(
       const job = images.isRestored(request) ? null : await jobs.restore(of, fromUniverse, limitBytes, asker, changes);
       if (job !== null) return { volume: null, kept: null, job };
       const work = () => images.restore(of, fromUniverse, asker, request);
-      const { volume, found } = await change(`restored from its image in universe ${fromUniverse}`, of, work);
+      const found = await changes.found(`restored from its image in universe ${fromUniverse}`, of, work);
       const [kept = null] = found.kept === null ? [] : await inventory.snapshotViews([{ ...found, record: found.kept }]);
-      return { volume, kept, job: null };
+      return { ...(await changes.view(found)), kept, job: null };
     },
     'volume-split': async ({ name, universe, request }) => {
       const of = { name, universe };
       const work = async (): Promise<Found> => (await replicas.split(of, asker, request)) ?? images.split(of, asker, request);
-      const { volume } = await change('split from its volume or mirror', of, work);
-      return { volume };
+      return changes.change('split from its volume or mirror', of, work);
     },
   };
 }
@@ -218,26 +189,6 @@ function ofPool(
 ): ServerMethods['volume-list']['result'] {
   const isWanted = ({ pool }: { readonly pool: string | null }): boolean => wanted === null || pool === wanted;
   return { volumes: volumes.filter(isWanted), removed: removed.filter(isWanted) };
-}
-
-/** Text with which the queue names the change to requests that wait for it. */
-function changeText(asker: Asker, verb: string, volume: VolumeName): string {
-  return `volume ${volumeText(volume)}, which is being ${verb} by ${byText(asker)}`;
-}
-
-function byText({ node }: Asker): string {
-  return node === null ? 'an administrator on the server' : `client ${node}`;
-}
-
-function logChange(log: Pick<Log, 'info'>, asker: Asker, verb: string, { pool, manifest }: Found): void {
-  const layout = manifest.layout.kind === 'simple' ? '' : ` (${manifest.layout.kind})`;
-  const text = `Volume ${volumeText(manifest)} of pool ${pool.name}${layout}, ${printSize(manifest.sizeBytes)}: ${verb}`;
-  const who = byText(asker);
-  log.info(`${text}, by ${who}`, {
-    ...eventOf(`volume ${volumeKey(manifest)}`, '-', verb, `${printSize(manifest.sizeBytes)} in pool ${pool.name}, by ${who}`),
-    audit: true,
-    volume: manifest.name,
-  });
 }
 
 function createRequest(params: Omit<ServerMethods['volume-create']['params'], 'request'>): CreateRequest {

@@ -1,0 +1,63 @@
+// Makes the changes that one asker orders, and logs each with the asker. Invariant: a change that was made is logged before it is answered, and
+// the text in the queue of changes names the asker.
+
+import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import { printSize } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { eventOf } from '../events/event-log.ts';
+import type { Asker } from '../pools/asker.ts';
+import { type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';
+import type { Changes } from '../pools/requests/requests.ts';
+import type { Turn } from '../pools/requests/turn.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+import type { Inventory } from './inventory.ts';
+
+export class LoggedChanges implements Changes {
+  /** The asker in texts, such as `client big-2`. */
+  readonly by: string;
+  private readonly log: Pick<Log, 'info'>;
+  private readonly changes: Changes;
+  private readonly inventory: Pick<Inventory, 'viewOf'>;
+
+  constructor(log: Pick<Log, 'info'>, changes: Changes, inventory: Pick<Inventory, 'viewOf'>, { node }: Pick<Asker, 'node'>) {
+    this.by = node === null ? 'an administrator on the server' : `client ${node}`;
+    this.log = log;
+    this.changes = changes;
+    this.inventory = inventory;
+  }
+
+  /** Changes one volume, as soon as no other change is in progress. `verb`: what is done to it, such as `grown`. */
+  async change(verb: string, volume: VolumeName, work: (turn: Turn) => Promise<Found>): Promise<{ volume: ManagedVolumeView }> {
+    return this.view(await this.found(verb, volume, work));
+  }
+
+  /** Like `change`, with the result of the work. */
+  async found<T extends Found>(verb: string, volume: VolumeName, work: (turn: Turn) => Promise<T>): Promise<T> {
+    const found = await this.run(work, `volume ${volumeText(volume)}, which is being ${verb} by ${this.by}`);
+    this.note(verb, found);
+    return found;
+  }
+
+  async view({ pool, manifest }: Found): Promise<{ volume: ManagedVolumeView }> {
+    return { volume: await this.inventory.viewOf(pool, manifest) };
+  }
+
+  /** Makes a change that the caller logs. */
+  run<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T> {
+    return this.changes.run(work, what);
+  }
+
+  checkWanted(): void {
+    this.changes.checkWanted();
+  }
+
+  note(verb: string, { pool, manifest }: Found): void {
+    const layout = manifest.layout.kind === 'simple' ? '' : ` (${manifest.layout.kind})`;
+    const size = printSize(manifest.sizeBytes);
+    this.log.info(`Volume ${volumeText(manifest)} of pool ${pool.name}${layout}, ${size}: ${verb}, by ${this.by}`, {
+      ...eventOf(`volume ${volumeKey(manifest)}`, '-', verb, `${size} in pool ${pool.name}, by ${this.by}`),
+      audit: true,
+      volume: manifest.name,
+    });
+  }
+}
