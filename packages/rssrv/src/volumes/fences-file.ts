@@ -1,5 +1,5 @@
-// The content of the file of fenced clients. Pure; state-file.ts reads and writes the file. Invariant: what is written can be read by the
-// next start.
+// The content of the file of fenced clients. Pure; state-file.ts reads and writes the file. Invariant: the next start can read every
+// content that this server writes.
 
 import { isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
 import { isName } from '@rsio/common/lib/units';
@@ -9,7 +9,7 @@ import { FENCES_MAX } from './limits.ts';
 /** Keeps a client out. */
 export interface Fence {
   readonly sinceMs: number;
-  /** Client that has ordered it; null for an administrator on the server. */
+  /** Client that ordered the fence; null for an administrator on the server. */
   readonly by: string | null;
 }
 

@@ -22,7 +22,7 @@ export function volumeKey(volume: { readonly name: string; readonly universe: nu
 
 /** The content of volumes.json. */
 export interface IdRecords {
-  /** The generated ids, keyed by volumeKey. `ids` includes the ids of volumes that are no longer configured. */
+  /** The generated ids, keyed by volumeKey. Includes the ids of volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
   /**
    * For each generated id: the location of the volume's content when the volume was last served. A volume has no entry until it is first

@@ -15,7 +15,7 @@ import type { Halts } from './halts.ts';
 export interface HaltOrdersPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly halts: Halts;
-  /** Throws E_UNKNOWN_VOLUME. */
+  /** Throws E_UNKNOWN_VOLUME if the server does not have the volume. */
   readonly show: (volume: VolumeName) => Promise<{ readonly volume: ManagedVolumeView }>;
 }
 
