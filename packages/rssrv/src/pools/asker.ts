@@ -1,12 +1,12 @@
-// The client or administrator that asks for a change, and what it may do. Pure. Invariant: rights are checked here, on the server, whatever
-// the client has checked before; a refusal names the right that is missing and where it is given.
+// The client or administrator that asks for a change, and its rights. Pure. Invariant: the server checks all rights itself and does not
+// rely on checks of the client; a refusal names the missing right and the place that gives it.
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { printRoundedSize } from '@rsio/common/lib/units';
 
 export interface Asker {
-  /** Null for a program on the server itself, which may do everything. */
+  /** Null for a program on the server, which has all rights. */
   readonly node: string | null;
   readonly role: ClientRole;
   /** Pools that a client with the role `manage` may use; null for all pools. */
@@ -29,7 +29,7 @@ export function limitOf(node: string, rights: readonly ClientRights[]): number |
   return role === 'admin' ? null : limitBytes;
 }
 
-/** Returns the right that decides whether a client may force take-overs, or null if the file gives no rights: then none is needed. */
+/** Returns the role that decides about forced take-overs of a client; null if the file has no section [rights], and none is needed. */
 export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig, 'rights' | 'hasRights'>): ClientRole | null {
   return hasRights ? clientAsker(node, rights).role : null;
 }
@@ -85,13 +85,13 @@ export function mayAttach(asker: Asker, clients: readonly string[] | null): bool
   return asker.role === 'admin' || asker.node === null || clients === null || clients.includes(asker.node);
 }
 
-/** Throws E_RIGHTS if the asker could not attach its own volume, because it would be for these clients only. */
+/** Throws E_RIGHTS if `clients` would prevent the asker from attaching its own volume. */
 export function checkOwnAccess(asker: Asker, volume: string, clients: readonly string[] | null): void {
   if (mayAttach(asker, clients)) return;
   throw new RsError('E_RIGHTS', `Client ${asker.node} would not be able to attach volume ${volume}: name it in clients`, { volume });
 }
 
-/** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
+/** Throws E_RIGHTS if the asker would exceed its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
 export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): void {
   const { limitBytes, node } = asker;
   if (asker.role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
@@ -103,7 +103,7 @@ export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): v
   );
 }
 
-/** Throws E_RIGHTS if the asker has a limit, and the volume counts towards the limit of somebody else. */
+/** Throws E_RIGHTS if the asker has a limit, and the volume does not count towards it. */
 export function checkOwner(
   { role, limitBytes, node }: Asker,
   { owner, name }: { readonly owner: string | null; readonly name: string },

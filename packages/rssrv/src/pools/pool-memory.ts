@@ -1,6 +1,5 @@
-// Remembers which volumes each pool had when it was last open, so that the server knows the volumes of a pool that is not mounted: their
-// holders are told to wait, instead of that there is no such volume. Invariant: this memory is only for messages; what a pool contains is
-// decided by its manifests alone.
+// Remembers the volumes that each pool had when it was last open. If a pool is not mounted, its holders are then told to wait, and not that
+// the volume does not exist. Invariant: only messages use this memory; the manifests alone decide which volumes a pool has.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile } from '@rsio/common/files/state-file';
@@ -16,10 +15,10 @@ export interface RememberedVolume {
   readonly clients: readonly string[] | null;
 }
 
-/** The volumes of an open pool are copied only when they are saved, because they may be many and change often. */
+/** The volumes of an open pool are copied only for a save, because they may be many and change often. */
 type Remembered = readonly RememberedVolume[] | ReadonlyMap<string, RememberedVolume>;
 
-/** Path of a pool -> its volumes. */
+/** Maps the path of a pool to its volumes. */
 type Content = Readonly<Record<string, readonly RememberedVolume[]>>;
 
 const REMEDY = 'remove it; rssrv writes it again when its pools are open';
@@ -40,7 +39,7 @@ export class PoolMemory {
     );
   }
 
-  /** Loads the file. A file that cannot be used is reported and counts as empty, because it is only for messages. */
+  /** Loads the file. If the file cannot be used, logs a warning and begins empty, because only messages use it. */
   async load(): Promise<void> {
     try {
       this.pools = new Map(Object.entries((await this.file.load()) ?? {}));
@@ -49,12 +48,12 @@ export class PoolMemory {
     }
   }
 
-  /** The volumes that the pool at this path had when it was last open. */
+  /** Returns the volumes that the pool at this path had when it was last open. */
   volumesOf(path: string): readonly RememberedVolume[] {
     return listOf(this.pools.get(path) ?? []);
   }
 
-  /** Takes over what the open pools contain, and saves it soon. Pools that are no longer configured are forgotten. */
+  /** Remembers the volumes of the open pools, and saves them soon. Forgets pools that are no longer configured. */
   update(states: readonly PoolState[]): void {
     const next = new Map<string, Remembered>();
     for (const { path, isOpen, volumes } of states) {
@@ -69,7 +68,7 @@ export class PoolMemory {
     });
   }
 
-  /** Saves what is not saved yet. */
+  /** Saves pending changes at once. */
   async close(): Promise<void> {
     if (this.timer === null) return;
     this.timer.cancel();

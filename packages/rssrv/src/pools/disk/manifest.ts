@@ -22,10 +22,10 @@ import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
 
 /**
- * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. In the
- * last step of a move to another pool, a volume has format 3, because an older rssrv would serve it in both pools. So have parts of snapshots,
- * because an older rssrv would delete new ones. Images have format 4, because an older rssrv would forget of what they are images.
- * Replicas of mirrors have format 5, because an older rssrv would change them without their intent map.
+ * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2.
+ * Volumes in the last step of a move have format 3, because an older rssrv would serve them in both pools. Parts of snapshots also have
+ * format 3, because an older rssrv would delete new ones. Images have format 4, because an older rssrv would drop the relation to their
+ * volume. Replicas of mirrors have format 5, because an older rssrv would change them without their intent map.
  */
 const REPLICA_VERSION = 5;
 const IMAGE_VERSION = 4;
@@ -52,7 +52,7 @@ export interface Part {
   readonly sizeBytes: number;
 }
 
-/** The content of POOL/parts/ID/part.json, beside each file but the first of a volume. */
+/** The content of POOL/parts/ID/part.json, beside each file of a volume except the first. */
 export interface PartRecord extends Part {
   /** Id of the pool that contains the manifest of the volume. */
   readonly homeId: string;
@@ -70,20 +70,20 @@ export type Layout =
   | { readonly kind: 'concat'; readonly parts: readonly Part[] }
   | { readonly kind: 'stripe'; readonly chunkBytes: number; readonly parts: readonly Part[] };
 
-/** A refresh of an image whose commit point is that of another image, so that images get one moment all of them or none. */
+/** A refresh that another image decides, so that either all images of a group get the content of one moment, or none. */
 export interface PreparedRefresh {
   /** Id of the refresh. */
   readonly id: string;
-  /** The image that decides: the refresh is made once it has this refresh. */
+  /** Id of the image that decides. This refresh is committed as soon as that image has the refresh. */
   readonly homeId: string;
-  /** Stamp of the new data file, which is beside the present one. */
+  /** Stamp of the new data file, `data.new` beside `data`. */
   readonly stamp: string;
   readonly sizeBytes: number;
   readonly momentMs: number;
   readonly request: string | null;
 }
 
-/** The content of the image's last refresh. Both pools have it. */
+/** The content of the image's last refresh, which both pools keep, so that the next refresh can find the differences. */
 export interface ImageBase {
   /** Id of the snapshot of the volume. */
   readonly snapshot: string;
@@ -91,18 +91,18 @@ export interface ImageBase {
   readonly stamp: string;
 }
 
-/** Makes a volume an image: a copy of another volume at one moment, which is brought up to date. */
+/** Makes a volume an image: a copy of another volume at one moment, which refreshes bring up to date. */
 export interface ImageRelation {
-  /** Id of the volume of which it is an image, and the name of it at the last refresh. */
+  /** Id of the volume that this image copies, and its name and universe at the last refresh. */
   readonly ofId: string;
   readonly ofName: string;
   readonly ofUniverse: number;
-  /** The moment of that volume whose content the image has got last. */
+  /** The moment of the content that the last refresh has copied. */
   readonly momentMs: number;
-  /** Id of the last refresh, the same for images of one moment. */
+  /** Id of the last refresh. Images that share a moment have the same id. */
   readonly refresh: string;
   readonly next?: PreparedRefresh;
-  /** Of an image in another pool than its volume: from what the next refresh tells what has changed. Absent: all is copied. */
+  /** Only in another pool than that of the volume: the base from which the next refresh finds changes. If absent, it copies all. */
   readonly base?: ImageBase;
 }
 
@@ -110,7 +110,7 @@ export interface ImageRelation {
 export interface ReplicaMark {
   /** Id of the mirror. */
   readonly mirror: string;
-  /** Id of the data, a new one whenever the volume is made a replica. */
+  /** Data identity. The volume gets a new one whenever it is made a replica. */
   readonly identity: string;
 }
 
@@ -138,13 +138,13 @@ export interface Manifest {
   /** Client that created the volume, and whose limit the volume counts towards; null if an administrator created it on the server. */
   readonly owner: string | null;
   readonly createdMs: number;
-  /** Stamps of the data files (storage-identity.ts). A held volume is not served if its files are others. */
+  /** Stamps of the data files (storage-identity.ts). A held volume is not served if its files have other stamps. */
   readonly stamps: readonly (string | null)[];
   /** Id of the request that made the last change. If the request is repeated, it is not executed again. */
   readonly request: string | null;
-  /** Id of the pool to which the last step of a move takes the volume. Only that pool tells whether the volume is still in this one. */
+  /** Id of the target pool in the last step of a move. Only that pool shows whether the volume is still in this pool. */
   readonly movedTo?: string;
-  /** Id of the pool that may still have the volume as it was before its move. */
+  /** Id of the pool that may still have the volume from before its move. */
   readonly movedFrom?: string;
   /** Absent if the volume is no image. */
   readonly image?: ImageRelation;
@@ -237,22 +237,20 @@ export function parseRemoval(file: string, text: string): Removal {
   return { removedMs, by, request };
 }
 
-/** Number of files that hold the content. */
 export function partCount(layout: Layout): number {
   return layout.kind === 'simple' ? 1 : layout.parts.length;
 }
 
-/** The files but the first of a volume. */
+/** Returns all files of a volume except the first; none for a volume of one file. */
 export function otherParts({ layout }: Pick<Manifest, 'layout'>): readonly Part[] {
   return layout.kind === 'simple' ? [] : layout.parts.slice(1);
 }
 
-/** Sizes of the files of a volume. */
 export function partSizes({ layout, sizeBytes }: Pick<Manifest, 'layout' | 'sizeBytes'>): readonly number[] {
   return layout.kind === 'simple' ? [sizeBytes] : layout.parts.map((part) => part.sizeBytes);
 }
 
-/** Returns what is wrong with the files of a volume or snapshot as its description names them, or null. */
+/** Returns the error in the list of files of a volume or snapshot, or null. */
 export function layoutMismatch({ id, sizeBytes, layout }: Pick<Manifest, 'id' | 'sizeBytes' | 'layout'>, version: unknown): string | null {
   if (layout.kind === 'simple') return null;
   if (version === 1) return 'format 1 has no volumes of several files';
