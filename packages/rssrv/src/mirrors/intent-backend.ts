@@ -1,6 +1,6 @@
 // A backend wrapper for replicas: a change begins only when the bits of its regions in the intent map are durable (M2). If the bits are
 // already durable, the change begins in the same event-loop turn without an allocation. Invariants: a region of a waiting or running change
-// is never cleared; a change whose bits cannot be made durable never reaches the storage; READs and FLUSHes never wait. The slots of the
+// is never cleared. A change whose bits cannot be made durable never reaches the storage. READs and FLUSHes never wait. The slots of the
 // session bound the number of waiting changes.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

@@ -1,6 +1,6 @@
 // The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts writes
 // the pages. Invariants: a bit counts as durable only if a sync that began after the bit was written has succeeded, and the bit was not
-// cleared since; the bits after the last region are ones, so that the bit of a region that is added later is set.
+// cleared since. The bits after the last region are ones, so that the bit of a region that is added later is set.
 
 import { MAP_PAGE_BYTES } from './limits.ts';
 

@@ -1,6 +1,6 @@
 // Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts). Then CLAIM ends the holds
 // of lower terms on the replica, PLACE makes the replica, and UNPLACE removes it. Invariants: an answer to CLAIM names the replica only
-// when no request of a lower term is running or can ever run on it; storage that does not answer delays neither the record nor another
+// when no request of a lower term is running or can ever run on it. Storage that does not answer delays neither the record nor another
 // mirror.
 
 import type { Clock } from '@rsio/common/lib/clock';

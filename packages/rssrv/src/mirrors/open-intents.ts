@@ -1,5 +1,5 @@
 // Wraps the backend of a replica with its intent map. Invariant: at most one wrapper in this process has a map open, because two would
-// overwrite each other's bits; a new wrapper waits for the close of an earlier one, for a bounded time. For wrappers in different
+// overwrite each other's bits. A new wrapper waits for the close of an earlier one, for a bounded time. For wrappers in different
 // processes, the listener ends a session before it grants the volumes of the session to another process.
 
 import type { Clock } from '@rsio/common/lib/clock';

@@ -1,6 +1,6 @@
 // Ends the holds and requests of lower terms on this server's replica of a mirror (docs/PROTOCOL.md Q7, rule M4). The voter has already
 // promised the higher term, so that no OPEN of a lower term is granted. Invariants: `end` resolves only when no request of a term below the
-// promise is running or can begin; `end` does not affect the promised term; at most one fence of a volume is running, and one is waiting.
+// promise is running or can begin. `end` does not affect the promised term. At most one fence of a volume is running, and one is waiting.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

@@ -1,5 +1,5 @@
 // The content of a file with the record of a mirror, and the names of these files. Pure; state-file.ts reads and writes them. Invariants:
-// the next start can read every file that this server writes; a file under the name of another mirror is no record.
+// the next start can read every file that this server writes. A file under the name of another mirror is no record.
 
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord, type StateForm } from '@rsio/common/files/state-file';

@@ -1,6 +1,6 @@
 // Keeps the records of the mirrors for which this server votes. Executes VOTEs in order of arrival, one at a time for each mirror. The
-// rules are in voter-rules.ts. Invariants: a decision is on disk before its answer; a record that cannot be read or is missing counts as
-// unknown, so that clients do not count this voter; a slow or failing save of one record delays no other mirror.
+// rules are in voter-rules.ts. Invariants: a decision is on disk before its answer. A record that cannot be read or is missing counts as
+// unknown, so that clients do not count this voter. A slow or failing save of one record delays no other mirror.
 
 // Design. A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable:
 // one file for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore

@@ -1,5 +1,5 @@
 // The client or administrator that asks for a change, and its rights. Pure. Invariant: the server checks all rights itself and does not
-// rely on checks of the client; a refusal names the missing right and the place that gives it.
+// rely on checks of the client. A refusal names the missing right and the place that gives it.
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
 // Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts executes
-// the decision. Invariants: a name is used once in a universe, over all pools and all sections [volume]; the volumes of a pool never
-// promise more than its limit; a refusal for lack of space gives the numbers.
+// the decision. Invariants: a name is used once in a universe, over all pools and all sections [volume]. The volumes of a pool never
+// promise more than its limit. A refusal for lack of space gives the numbers.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -391,8 +391,10 @@ export function checkCount({ pools }: Catalogue, { node }: Asker): void {
     throw new RsError('E_LIMIT', `Client ${node} has ${own} volumes, and no more are allowed: ${remedy}`, { node });
 }
 
-/** Chooses the usable pool with the most room among those that the asker may use; one with reflink comes first if the volume
- * fits. Throws E_UNKNOWN_POOL or E_SPACE. */
+/**
+ * Chooses a usable pool of the asker: one with reflink and room if possible, then the one with the most room. Throws E_UNKNOWN_POOL or
+ * E_SPACE.
+ */
 export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boolean, asker: Asker): PoolState {
   const mine = catalogue.pools.filter(({ name }) => mayUsePool(asker, name));
   if (mine.length === 0) {

@@ -1,5 +1,5 @@
 // Makes an existing directory a pool, before its section in rssrvcfg is written. Invariants: a directory that already is a pool is not
-// changed; a directory that has other content, or that a boot would empty, never becomes one.
+// changed. A directory that has other content, or that a boot would empty, never becomes one.
 
 import { randomUUID } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 // Remembers the volumes that each pool had when it was last open. If a pool is not mounted, its holders are then told to wait, and not that
-// the volume does not exist. Invariant: only messages use this memory; the manifests alone decide which volumes a pool has.
+// the volume does not exist. Invariant: only messages use this memory. The manifests alone decide which volumes a pool has.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile } from '@rsio/common/files/state-file';

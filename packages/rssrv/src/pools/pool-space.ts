@@ -1,6 +1,6 @@
 // Judges how full the pools are: whether less than the reserve is free, so that writes that need new space wait, and whether the usage has
-// reached a percentage at which the server warns. Pure. Invariants: pools are identified by id, because sections may be renamed; each state
-// is reported once when it begins and once when it ends; it does not end at small changes of the free space.
+// reached a percentage at which the server warns. Pure. Invariants: pools are identified by id, because sections may be renamed. Each state
+// is reported once when it begins and once when it ends. Small changes of the free space do not end a state.
 
 import { printSize } from '@rsio/common/lib/units';
 import { FULL_LESS_PERCENT, FULL_PERCENTS, RESERVE_ROOM_MAX_BYTES, RESERVE_ROOM_PART, SPACE_NEAR_BYTES } from './limits.ts';
@@ -40,7 +40,7 @@ export class PoolSpace {
     return (identity === null ? undefined : this.judged.get(identity.id)) ?? ROOMY;
   }
 
-  /** Returns the changes since the last measurement. Forgets the state of a pool whose space is unknown, so that no write waits for it. */
+  /** Returns the changes since the last measurement. Forgets a pool whose space is unknown, so that no write waits for space. */
   look(pools: readonly Measured[]): SpaceReport[] {
     const next = new Map<string, Judged>();
     const reports: SpaceReport[] = [];

@@ -1,6 +1,6 @@
 // Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and
 // the listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it is
-// durable; a request that is repeated after a crash is not executed again (C4), because the change commits the stamp of the request with
+// durable. A request that is repeated after a crash is not executed again (C4), because the change commits the stamp of the request with
 // it. pools/requests/ answers all other repetitions.
 
 import { isDeepStrictEqual } from 'node:util';
@@ -114,7 +114,7 @@ export class PoolVerbs {
     }
   }
 
-  /** Creates a part of zeros. */
+  /** Returns a function that creates a part of zeros. */
   zeros(thick: boolean): (part: PlacedPart) => Promise<string | null> {
     return ({ pool, record }) => this.onDisk(pool, allocateMs(thick ? record.sizeBytes : 0), (files) => files.parts.create(record, thick));
   }
@@ -296,7 +296,7 @@ export class PoolVerbs {
     }
   }
 
-  /** Marks the parts that only the failed manifest names as new, so that they are deleted once the old manifest is back. */
+  /** Marks as new the parts that only the failed manifest names, so that they are deleted once the old manifest is back. */
   private async doubtParts(was: Manifest, tried: Manifest): Promise<void> {
     const known = new Set(otherParts(was).map(({ fileId }) => fileId));
     const added = otherParts(tried).filter(({ fileId }) => !known.has(fileId));

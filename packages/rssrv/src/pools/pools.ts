@@ -1,6 +1,6 @@
 // Opens, locks and reads the pools of a running server. pool-verbs.ts changes their volumes. Invariants: a pool is used only while this
-// process holds its lock, so that two servers never serve one pool; a pool without pool.json is never written to, because its file system
-// is probably not mounted; a pool that cannot be used does not affect the others.
+// process holds its lock, so that two servers never serve one pool. A pool without pool.json is never written to, because its file system
+// is probably not mounted. A pool that cannot be used does not affect the others.
 
 import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';

@@ -1,6 +1,6 @@
 // Decides about removed volumes: the time of a removal, the volume that a restore brings back, and the volumes that a purge deletes for
 // good. Pure. Invariants: among removed volumes of one name, the one removed last has the latest time, even if the clock of the server was
-// set back; a client deletes for good only volumes that it has created.
+// set back. A client deletes for good only volumes that it has created.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { type Asker, checkOwner, checkRole, mayAttach } from './asker.ts';

@@ -1,7 +1,7 @@
 // Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While a volume is guarded, a change to a
 // chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait. Invariants:
-// `held` is reported once, when no change of the held volumes is running; a parked change ends exactly once; closing its handle ends it
-// with STALE, so that a hold never delays a take-over or the end of a session, and the client sends it again.
+// `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. Closing the handle of a parked
+// change ends the change with STALE, so that a hold never delays a take-over or the end of a session. The client sends the change again.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';

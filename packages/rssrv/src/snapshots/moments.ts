@@ -1,6 +1,6 @@
 // Takes moments for snapshots (rule P1): executes the orders of moment-plan.ts with sessions, copies and the clock, and checks that the
-// volumes have all acknowledged writes. Invariants: one moment at a time holds changes, and at most one guards chunks of a volume; when
-// `take` has rejected, no change is held and no clone is running; a moment that resolves was taken in one incarnation of each volume's
+// volumes have all acknowledged writes. Invariants: one moment at a time holds changes, and at most one guards chunks of a volume. When
+// `take` has rejected, no change is held and no clone is running. A moment that resolves was taken in one incarnation of each volume's
 // storage, after the clients had resent writes that an earlier incarnation may have lost.
 
 import { assert } from '@rsio/common/lib/assert';
@@ -78,7 +78,7 @@ export class Moments implements MomentsOfPools {
   private readonly inProgress = new Map<number, Current>();
   /** Moments that wait for their turn, in order. */
   private readonly waiting: (() => void)[] = [];
-  /** True between the turn of a waiting moment and its begin. */
+  /** True while a waiting moment has its turn, but has not begun. */
   private isBeginning = false;
   private numbers = 0;
   private asks = 0;

@@ -1,5 +1,5 @@
 // Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
-// Invariants: one change at a time, so that late changes never pile up; planSchedule decides again when the change begins; for each volume,
+// Invariants: one change at a time, so that late changes never pile up. planSchedule decides again when the change begins. For each volume,
 // a failure is logged once, shown until the next success, and retried after growing times.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';

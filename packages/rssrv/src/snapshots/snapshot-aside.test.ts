@@ -282,7 +282,7 @@ test('a group of which one volume fails leaves the pools of the others as they a
   const { scene } = server;
   const { manifest } = await scene.create({ pool: 'a' });
   await scene.create({ name: 'log', pool: 'b' });
-  // Makes every begin of a snapshot of this volume fail.
+  // Makes `begin` fail for snapshots of this volume.
   fs.mkdirSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots'));
   fs.writeFileSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots', 'monday.data'), '');
   const group = [MONDAY, { ...MONDAY, name: 'log' }];

@@ -1,5 +1,5 @@
 // Decides whether snapshots can be made, removed, cloned or rolled back to, and computes their records. Pure: snapshot-verbs.ts executes
-// the decision. Invariants: the name of a snapshot is used once in a volume; a volume that a client may not attach is refused as unknown.
+// the decision. Invariants: the name of a snapshot is used once in a volume. A volume that a client may not attach is refused as unknown.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
@@ -110,7 +110,7 @@ function unproven({ mirror, term, number }: MirrorMoment): NonNullable<SnapshotR
 }
 
 /**
- * M22: throws if a snapshot of a replica has no moment of its mirror, or one of any other volume has a moment. A replica may lack writes,
+ * M22: throws if a snapshot of a replica has no moment of its mirror, or a snapshot of any other volume has one. A replica may lack writes,
  * and only the holder knows that.
  */
 function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest, moment: NewSnapshot['moment']): void {

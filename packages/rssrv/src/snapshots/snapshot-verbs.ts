@@ -1,8 +1,8 @@
 // Makes and removes snapshots of the volumes of the pools, clones them as new volumes, and rolls volumes back to them. snapshot-rules.ts
 // decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time, except
-// during long steps aside. Invariants: a snapshot is answered only when every chunk is cloned and the snapshot is durable (P2); of the
-// snapshots of one request, all exist or none; while a snapshot is being made, `settleParts` does not change it, and the files of its
-// volume are neither replaced nor extended; a request that is repeated after a crash is not executed again (A2).
+// during long steps aside. Invariants: a snapshot is answered only when every chunk is cloned and the snapshot is durable (P2). Of the
+// snapshots of one request, all exist or none. While a snapshot is being made, `settleParts` does not change it, and the files of its
+// volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design. A snapshot takes long, and other changes of pools must not wait for it. Its steps therefore alternate between its turn in the
 // queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the catalogue
@@ -334,8 +334,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Copies volumes at one moment. The first parameter: names of their pools. `onDisk` nests for each pool, so that a pool that does not
-   * answer in time ends the moment with E_TIMEOUT.
+   * Copies volumes at one moment. The first parameter has the names of their pools. Nests one `onDisk` for each pool, which refuses a pool
+   * that does not answer, and throws E_TIMEOUT if the moment takes too long.
    */
   takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);

@@ -1,5 +1,5 @@
 // Keeps the fenced clients, over restarts and reloads, and counts the orders of each client that are in execution. fencing.ts ends the
-// sessions of fenced clients. Invariants: a fence is on disk before its request is answered; a fence takes effect when it is requested; no
+// sessions of fenced clients. Invariants: a fence is on disk before its request is answered. A fence takes effect when it is requested. No
 // order of a fenced client begins.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
@@ -106,7 +106,7 @@ export class Fences {
     });
   }
 
-  /** Executes an order of a client, unless it is fenced when its turn comes. `node` is null for an administrator on the server. */
+  /** Executes an order of a client. Throws E_FENCED if the client is fenced. `node` is null for an administrator on the server. */
   async order<T>(node: string | null, work: () => Promise<T>): Promise<T> {
     if (node === null) return work();
     this.check(node);

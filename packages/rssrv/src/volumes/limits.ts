@@ -6,5 +6,5 @@
  * that only a worker whose storage hangs, which cannot be killed, takes longer.
  */
 export const SESSION_END_WAIT_MS = 30_000;
-/** Maximum number of fenced clients. Fenced clients that the configuration no longer has count as well. */
+/** Maximum number of fenced clients. Fenced clients that were removed from the configuration count as well. */
 export const FENCES_MAX = 8_192;

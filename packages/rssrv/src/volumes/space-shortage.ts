@@ -27,7 +27,7 @@ export class SpaceShortage {
   private readonly listChanged: () => void;
   /** Maps a volume id to the ids of the sessions with changes that wait. A volume without such sessions has no entry. */
   private readonly waiting = new Map<string, Set<string>>();
-  /** Maps the id of a volume over several pools that waits to the name of the pool without space. */
+  /** For waiting volumes over several pools: maps the volume id to the name of the pool without space. */
   private readonly pools = new Map<string, string>();
 
   /** `listChanged`: called when a volume has begun or ceased to wait, because the list that clients receive shows that. */

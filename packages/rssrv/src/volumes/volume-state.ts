@@ -24,7 +24,7 @@ export interface VolumePorts extends StoragePorts {
   readonly syncCommand?: readonly string[] | undefined;
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
-  /** Called when no foreign worker has the volumes `keys` open any more. Opens them, and resolves after the attempt. */
+  /** Called when no worker of another listener has the volumes `keys` open any more. Opens them, and resolves after the attempt. */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;

@@ -1,6 +1,6 @@
 // The files by which a pool describes itself: pool.json names the pool, volume.json describes one volume, and removed.json records its
-// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: what
-// `print...` returns, `parse...` accepts with the same meaning; a file of a newer format is refused, and never replaced.
+// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: `parse...`
+// accepts every text of `print...` with the same meaning. A file of a newer format is refused, and never replaced.
 
 import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
 // Changes the parts in one pool: all files of volumes outside the folder of their manifest, which is usually in another pool. The manifest
 // is the commit point of every change; the folders of parts follow it. Invariants: until the manifest names a part, the part is new, and
-// its folder has NEW_PREFIX; a part is deleted only if it is new, or if its volume is being deleted for good.
+// its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is being deleted for good.
 
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';

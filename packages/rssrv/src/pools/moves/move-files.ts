@@ -1,5 +1,5 @@
 // Changes the files of a move between pools: clones in the old pool, the copy in the new pool, and the last step. Invariants: until
-// `commit`, the new pool only has a copy, which may be deleted at any time; the old pool's manifest names the new pool before `commit`
+// `commit`, the new pool only has a copy, which may be deleted at any time. The old pool's manifest names the new pool before `commit`
 // (`movedTo`), and the new pool's manifest names the old pool (`movedFrom`) until the old pool has no file of the volume.
 
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';

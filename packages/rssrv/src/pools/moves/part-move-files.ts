@@ -1,6 +1,6 @@
 // Changes the files of a move of one part of a volume over several pools. The part and the parts of its snapshots keep their ids and become
 // new parts in the new pool; the manifest in the home then commits the move. Invariants: until `install`, the new pool only has a copy,
-// which may be deleted at any time; a folder with a record contains a complete part.
+// which may be deleted at any time. A folder with a record contains a complete part.
 
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';

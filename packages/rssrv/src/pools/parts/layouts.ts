@@ -1,5 +1,5 @@
 // Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of the
-// files of a `concat` add up to its size; no file of a new `concat` exceeds the room of its pool; each file has at least one unit.
+// files of a `concat` add up to its size. No file of a new `concat` exceeds the room of its pool. Each file has at least one unit.
 
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';

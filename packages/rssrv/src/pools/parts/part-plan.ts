@@ -1,6 +1,6 @@
 // Decides whether parts that an interrupted change has left are kept or deleted. Pure: part-repair.ts executes the plan. Invariants: the
-// manifest of the volume decides, and the description of the snapshot for a part of a snapshot; while that file cannot be read, the part
-// does not change; a part is deleted only if it is new and not named there, or if its volume is being deleted for good; any other part that
+// manifest of the volume decides, and the description of the snapshot for a part of a snapshot. While that file cannot be read, the part
+// does not change. A part is deleted only if it is new and not named there, or if its volume is being deleted for good. Any other part that
 // is not named is kept and reported.
 
 import { type Manifest, otherParts, type PartRecord } from '../disk/manifest.ts';

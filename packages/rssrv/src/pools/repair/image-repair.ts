@@ -1,5 +1,5 @@
 // Finishes or undoes interrupted refreshes of several images that share a moment: one image decides for the group, so that either all get
-// the new content or none. Invariants: an image has either its old or its new content; while the deciding image cannot be read, the other
+// the new content or none. Invariants: an image has either its old or its new content. While the deciding image cannot be read, the other
 // images do not change and are not served.
 
 import { RsError } from '@rsio/common/lib/errors';

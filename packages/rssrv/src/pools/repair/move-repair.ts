@@ -1,5 +1,5 @@
 // Finishes or undoes a move that stopped in its last step: if the new pool has the volume, the old pool deletes it, else the old pool keeps
-// it. Invariants: a volume counts in exactly one of the two pools; while the new pool is not open, the old pool keeps the volume, and the
+// it. Invariants: a volume counts in exactly one of the two pools. While the new pool is not open, the old pool keeps the volume, and the
 // volume is not served.
 
 import { RsError } from '@rsio/common/lib/errors';

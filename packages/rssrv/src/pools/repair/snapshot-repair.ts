@@ -1,5 +1,5 @@
 // Commits or deletes prepared snapshots. The home of the group decides, or the manifest of the volume if a rollback makes the snapshot.
-// `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of a group exist, or none; while the
+// `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of a group exist, or none. While the
 // deciding file cannot be read, a prepared snapshot does not change.
 
 import type { Manifest } from '../disk/manifest.ts';

@@ -1,6 +1,6 @@
 // Executes each changing request once, even if it arrives several times (C4): a repeated request joins the one in progress, or gets the
-// answer in the journal. Invariants: an answer is sent only after the journal has it; an id belongs to one asker and one set of parameters;
-// no change begins for which no asker is waiting any more.
+// answer in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and one set of parameters.
+// No change begins for which no asker is waiting any more.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';

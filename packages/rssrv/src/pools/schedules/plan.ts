@@ -1,6 +1,6 @@
 // Decides which snapshots the schedule of a volume makes and removes now, and when to plan again. Pure: schedule-runner.ts executes the
-// plan. Invariants: after missed periods, a rule makes only the snapshot of the present one; a rule removes only its own snapshots, the
-// oldest first, and keeps the last `keep`; after a jump of the clock, a rule continues with the periods of the new time.
+// plan. Invariants: after missed periods, a rule makes only the snapshot of the present one. A rule removes only its own snapshots, the
+// oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
 
 import { SCHEDULE_EXTRA_MAX } from './limits.ts';
 import { isNameableTime, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';

@@ -1,5 +1,5 @@
 // Parses and prints the schedule of the snapshots of a volume, such as `hourly keep 24, daily keep 7`, and names the snapshots. Pure.
-// Invariants: parse(print(rules)) equals rules; the name of a snapshot contains its rule and its time in UTC, and is a valid name.
+// Invariants: parse(print(rules)) equals rules. The name of a snapshot contains its rule and its time in UTC, and is a valid name.
 
 import { parseDuration, parseWhole, printDuration, refuse } from '@rsio/common/lib/units';
 import type { ValueType } from '@rsio/common/config/schema/value-types';

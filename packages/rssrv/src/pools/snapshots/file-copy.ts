@@ -1,5 +1,5 @@
 // Copies the file of a volume while clients may write to it: in one piece if it has few extents, else in chunks, so that no write waits
-// long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume; each chunk is cloned at most once.
+// long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume. Each chunk is cloned at most once.
 
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 // System calls that clone files and ranges, so that original and copy share blocks until one of them is written, and that read the extents
-// of a file. Invariant: no call blocks the event loop; the calls for ranges run in the thread pool.
+// of a file. Invariant: no call blocks the event loop. The calls for ranges run in the thread pool.
 
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';

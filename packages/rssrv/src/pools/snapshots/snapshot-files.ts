@@ -1,6 +1,6 @@
 // Changes the files of the snapshots of one pool. A snapshot is a clone of the data file, beside a description. Invariants: a snapshot
-// exists once NAME.json exists, and is removed once last-removal names its id; snapshot-scan.ts and snapshot-repair.ts finish or undo a
-// change that a stop has interrupted; the data of a snapshot is never written to (P2). The caller makes one change at a time and decides
+// exists once NAME.json exists, and is removed once last-removal names its id. snapshot-scan.ts and snapshot-repair.ts finish or undo a
+// change that a stop has interrupted. The data of a snapshot is never written to (P2). The caller makes one change at a time and decides
 // whether a change is allowed.
 
 import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';

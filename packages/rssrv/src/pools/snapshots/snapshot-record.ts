@@ -1,5 +1,5 @@
 // The files that describe the snapshots of a volume: NAME.json describes one snapshot, and last-removal records the last removal. Pure.
-// Invariants: `parse...` accepts every text of `print...` with the same meaning; the name of a file contains the name of its snapshot, and
+// Invariants: `parse...` accepts every text of `print...` with the same meaning. The name of a file contains the name of its snapshot, and
 // shows whether the snapshot is finished.
 
 import { join } from 'node:path';

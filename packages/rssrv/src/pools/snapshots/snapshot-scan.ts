@@ -1,6 +1,6 @@
 // Reads the snapshots of the volumes of a pool when it is opened. Also finishes or undoes interrupted changes within one volume;
 // snapshot-repair.ts settles changes that another volume decides. Invariants: a file that no description explains is reported and never
-// deleted; a snapshot that cannot be read is a finding, and does not prevent reading the others.
+// deleted. A snapshot that cannot be read is a finding, and does not prevent reading the others.
 
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // Combines the copies of the files of a volume into one copy of the volume, so that its changes are held and guarded together. Invariants:
-// a chunk of the volume is cloned once all file chunks that have a byte of it are cloned; each chunk of a file is cloned at most once, and
+// a chunk of the volume is cloned once all file chunks that have a byte of it are cloned. Each chunk of a file is cloned at most once, and
 // a chunk of the volume clones those of one file one after another.
 
 import { assert } from '@rsio/common/lib/assert';

@@ -1,4 +1,4 @@
-// The differences of two files by their extents: against files made of blocks, with any division into extents and any begin of the
+// The differences of two files by their extents: against files made of blocks, with any division into extents and any start of the
 // comparison. test/integration/snapshot-diff.test.ts compares real files on XFS with their contents.
 
 import fc from 'fast-check';

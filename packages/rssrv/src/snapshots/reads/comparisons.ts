@@ -1,5 +1,5 @@
 // Compares a snapshot with a later snapshot of its volume, or with the present volume: in steps, so that no answer is large and no pool is
-// busy for long. Invariants: a comparison includes all writes that ended before it began; a file is compared only if, after it was opened,
+// busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if, after it was opened,
 // it is still the file of the snapshot.
 
 import { type FileHandle, open } from 'node:fs/promises';

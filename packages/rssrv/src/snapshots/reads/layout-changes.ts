@@ -1,5 +1,5 @@
 // Merges the changed ranges of the files of a volume into changed ranges of the volume. Pure. Invariants: the result has no gaps, and ends
-// where the pairs of one of the files end; a byte of the volume counts as changed if it has changed in its file.
+// where the pairs of one of the files end. A byte of the volume counts as changed if it has changed in its file.
 
 import type { LayoutMap } from '../../storage/files/layout-map.ts';
 import { addPair, CHANGED, type ChangedPairs, UNCHANGED } from './changed-ranges.ts';
@@ -10,7 +10,7 @@ export function answeredEnd({ chunkBytes }: Pick<LayoutMap, 'chunkBytes'>, fromB
   return chunkBytes === null ? toBytes : Math.min(toBytes, fromBytes + STRIPE_CHUNKS_PER_ANSWER_MAX * chunkBytes);
 }
 
-/** `found`: pairs of each file, from the begin of the range in the file. A file outside the range has no pairs. */
+/** `found`: pairs of each file, from the start of the range in the file. A file outside the range has no pairs. */
 export function mergedChanges(map: LayoutMap, fromBytes: number, toBytes: number, found: readonly ChangedPairs[]): ChangedPairs {
   const lists = found.map((pairs) => new PairReader(pairs));
   const merged: ChangedPairs = [];

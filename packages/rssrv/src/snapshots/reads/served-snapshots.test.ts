@@ -1,5 +1,5 @@
-// Which snapshots a client can open by name, which snapshot has an id, and that no snapshot is removed while a client has it open or is
-// opening it. The pool is real and has descriptions of snapshots; there are no sessions.
+// Which snapshots a client can open by name, which snapshot an id identifies, and that no snapshot is removed while a client has it open or
+// is opening it. The pool is real and has descriptions of snapshots; there are no sessions.
 
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';

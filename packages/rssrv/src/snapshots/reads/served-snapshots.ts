@@ -1,6 +1,6 @@
 // Serves snapshots of pool volumes to the clients of the volume, which open them by name: read-only, shared, each with its own id. Lists of
 // volumes do not include them. Invariants: a snapshot is found exactly as long as its volume is in the configuration in force and the pool
-// has the snapshot; a snapshot that a client has open or is opening is not removed (N2); no client can open a snapshot during its removal.
+// has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can open a snapshot during its removal.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
 // Limits the work that runs at a time on the file systems of pools, in all and for each pool, so that a pool that hangs occupies few
-// threads and does not delay other pools. Invariants: work counts from its begin to its end, even if it hangs; work that needs several
+// threads and does not delay other pools. Invariants: work counts from its start to its end, even if it hangs. Work that needs several
 // pools gets all of them at once, so that no deadlock is possible.
 
 import type { Clock } from '@rsio/common/lib/clock';

@@ -269,7 +269,7 @@ export class FileBackend implements PartBackend {
     assert(this.closing === null || this.inFlight.count > 0, 'A backend was used after its close');
     this.inFlight.begin();
     this.parts.inline?.poolBegan();
-    // `guessFromNow` may remove `cached` between begin and end of a call, so that `parts.cached` counts instead.
+    // Uses `parts.cached`, because `guessFromNow` may remove `cached` between start and end of a call.
     this.parts.cached?.poolBegan();
   }
 

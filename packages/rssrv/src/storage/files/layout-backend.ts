@@ -1,7 +1,7 @@
 // The backend of a volume of several files: splits each request and executes its portions at the same time. The backends of the files
 // execute the operations, and detect truncation. Invariants: a request is answered after all of its portions have ended, and succeeds only
-// if each of them has; a flush covers every write that ended before it, in all files; after the sync of one file has failed, all later
-// flushes fail; each portion counts as one call of the volume's share of the threads.
+// if each of them has. A flush covers every write that ended before it, in all files. After the sync of one file has failed, all later
+// flushes fail. Each portion counts as one call of the volume's share of the threads.
 
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';

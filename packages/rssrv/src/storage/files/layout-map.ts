@@ -1,5 +1,5 @@
 // Maps an offset in a volume of several files to a file and the offset in the file. Pure. `concat`: the files follow one another. `stripe`:
-// chunks go to the files in turn. Invariants: each byte of the volume is in exactly one place; a range of the volume is one contiguous
+// chunks go to the files in turn. Invariants: each byte of the volume is in exactly one place. A range of the volume is one contiguous
 // range in each file that it touches.
 
 export interface LayoutShape {
@@ -23,7 +23,7 @@ export interface Portion {
  * stripe of 3 files, by chunks        concat of 2 files
  * file 0:  0  3  6  9                 file 0:  0 1 2 3 4
  * file 1:  1  4  7 10                 file 1:  5 6 7 8 ...
- * file 2:  2  5  8                    the last file takes what the volume grows by
+ * file 2:  2  5  8                    the last file grows with the volume
  * ```
  */
 export class LayoutMap {

@@ -222,7 +222,7 @@ export class RangeHelper {
     this.replaceAfter(retryMs);
   }
 
-  /** Starts a new child for the attached files after the delay, or as soon as the old child has exited. */
+  /** Starts a new child for the attached files after the delay, but not before the old child has exited. */
   private replaceAfter(delayMs: number): void {
     this.replacement?.cancel();
     this.replacement = null;

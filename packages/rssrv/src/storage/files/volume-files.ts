@@ -1,6 +1,6 @@
 // Opens the files or the device of a volume. For a server process that may not open paths, the listener opens them in the same way and
 // passes the descriptors. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each open
-// file; both descriptors belong to the same file.
+// file. Both descriptors belong to the same file.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';

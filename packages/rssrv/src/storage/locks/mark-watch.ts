@@ -1,7 +1,7 @@
 // Watches files that a server process of another listener has open, so that their volumes are served as soon as that process has ended,
-// without a reload. Invariants: it looks only while volumes wait, and looks at a pool take at most 1/MARK_LOOK_REST of the time; a pool
-// that does not answer does not delay others; it changes no file: the owner opens the volumes, and checks the marks again before it serves
-// them.
+// without a reload. Invariants: the watch looks only while volumes wait, and looks at a pool take at most 1/MARK_LOOK_REST of the time. A
+// pool that does not answer does not delay others. The watch changes no file: the owner opens the volumes, and checks the marks again
+// before it serves them.
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';

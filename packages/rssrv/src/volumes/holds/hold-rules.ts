@@ -208,7 +208,7 @@ export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'
 
 /**
  * Returns the volume that an OPEN names, or null. An OPEN that resumes names the volume by its id, even if the volume has been renamed,
- * because the client must learn what has become of its hold.
+ * because the client must learn the state of its hold.
  */
 export function meantVolume<V extends { readonly id: string; readonly name: string; readonly universe: number }>(
   served: readonly V[],

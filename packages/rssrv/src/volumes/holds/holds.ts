@@ -137,8 +137,8 @@ export class Holds {
   }
 
   /**
-   * Returns true if a new client may replace the earlier instance of its node. The new client must certainly be the successor of the
-   * earlier instance, or the earlier instance must have been silent long enough. `silentMs` is 0 while the earlier instance is connected.
+   * Returns true if a new client may replace the earlier instance of its node. Either the new client is certainly the successor of the
+   * earlier instance, or the earlier instance has been silent long enough. `silentMs` is 0 while the earlier instance is connected.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);

@@ -1,5 +1,5 @@
 // Ends the hold of an absent client by order of an administrator. holds.ts keeps the holds. Invariants: a hold ends only after the writes
-// made under it are durable, and only while its client has no session; a hold whose writes may be lost ends only by force, and only if its
+// made under it are durable, and only while its client has no session. A hold whose writes may be lost ends only by force, and only if its
 // client is fenced.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -8,7 +8,7 @@ import type { Hold } from './hold-rules.ts';
 import type { Holds } from './holds.ts';
 
 export interface ReleasePorts {
-  /** Returns the volume as it is served now, or null. */
+  /** Returns the served volume, or null if it is not served. */
   find(volumeId: string): ServedVolume | null;
   /** True if the client has a session, or is beginning one. */
   isThere(node: string): boolean;

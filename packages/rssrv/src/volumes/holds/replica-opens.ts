@@ -1,5 +1,5 @@
 // Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts asks in the turn of the volume. Invariants:
-// a replica is opened only under the term that this server has promised, and only when no hold of another term is left; any other volume is
+// a replica is opened only under the term that this server has promised, and only when no hold of another term is left. Any other volume is
 // opened without a term.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';

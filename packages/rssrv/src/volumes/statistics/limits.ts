@@ -7,7 +7,7 @@ export const FIGURES_INTERVAL_MS = 2_000;
 export const FIGURES_WAIT_MS = 250;
 /** Shortest time over which rates are measured. */
 export const RATE_OVER_MS = 1_000;
-/** A volume is idle if the latest report of its session is newer by more than this time than the last report about the volume. */
+/** A volume is idle if the reports of its session have left it out for longer than this. */
 export const RATE_IDLE_MS = 3_000;
 /** A request that has been in the storage for longer than this is shown as waiting. */
 export const SLOW_IO_MS = 5_000;

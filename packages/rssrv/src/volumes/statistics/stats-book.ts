@@ -1,5 +1,5 @@
 // Keeps the last reports of the sessions: counters of their volumes, and paths. Workers report at an interval and when the listener asks.
-// Invariants: a worker that does not answer delays the statistics by at most FIGURES_WAIT_MS, and its figures are shown with their age; the
+// Invariants: a worker that does not answer delays the statistics by at most FIGURES_WAIT_MS, and its figures are shown with their age. The
 // book has no record of a session that has ended.
 
 import type { Clock } from '@rsio/common/lib/clock';

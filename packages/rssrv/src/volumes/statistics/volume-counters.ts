@@ -1,6 +1,6 @@
 // Counts the I/O of a session for each volume: requests, bytes, errors and latencies. To save a clock read, a request that the storage
 // answers at once ends when the next request of the same event begins, or when the event ends; the time of both is read anyway. Invariants:
-// counting a request allocates nothing, except for the first of its kind on a volume; counters never decrease while the session lives; a
+// counting a request allocates nothing, except for the first of its kind on a volume. Counters never decrease while the session lives. A
 // session keeps the counters of at most COUNTERS_CLOSED_MAX volumes without a handle.
 
 import { Histogram } from '@rsio/common/structures/histogram';

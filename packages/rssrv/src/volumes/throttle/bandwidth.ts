@@ -1,6 +1,6 @@
 // The limits of all volumes and clients, in the listener. Tells each session its limits, divides the limit of a volume among the sessions
 // that have it open (share-book.ts), and records what holds the I/O of each session. Invariants: a session receives the limits of a volume
-// before the answer to its OPEN; a session that has ended has no share; a volume without limits and halts has no book.
+// before the answer to its OPEN. A session that has ended has no share. A volume without limits and halts has no book.
 
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { IoLimits, RssrvConfig } from '@rsio/common/config/schema/types';
@@ -31,7 +31,7 @@ export interface BandwidthPorts {
   sessions(): readonly LimitedSession[];
   readonly log: Pick<Log, 'info'>;
   volumes(): Pick<Volumes, 'standing' | 'served' | 'nameOf'>;
-  /** Called when the text about what holds the I/O of these volumes has changed, so that clients receive the new text. */
+  /** Called when clients must receive a new text that says what holds the I/O of these volumes. */
   heldChanged(volumes: readonly ServedVolume[]): void;
 }
 
@@ -207,7 +207,7 @@ export class Bandwidth {
     return book;
   }
 
-  /** Tells all sessions that have the volume open its present limits and halt. */
+  /** Sends the present limits and halt to all sessions that have the volume open. */
   private tellAll(volumeId: string): void {
     const nowMs = this.nowMs();
     const known = this.books.get(volumeId);

@@ -1,5 +1,5 @@
 // Volumes whose I/O an administrator has paused or stopped. Invariants: a stop is on disk before its request is answered, and lasts over
-// restarts until an administrator ends it; a pause ends after its time, or when the listener ends.
+// restarts until an administrator ends it. A pause ends after its time, or when the listener ends.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import { isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';

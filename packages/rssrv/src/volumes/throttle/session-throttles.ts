@@ -1,7 +1,7 @@
 // The limits of one session: those of its client, and its shares of the limits of its volumes. Begins the waiting requests, with one timer
-// for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume; a handle without a limit
-// has no throttle and costs nothing; closing a handle ends its waiting requests with STALE, unexecuted, and the client sends them again;
-// the session confirms each setting once.
+// for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without a limit
+// has no throttle and costs nothing. Closing a handle ends its waiting requests with STALE, unexecuted, and the client sends them again.
+// The session confirms each setting once.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

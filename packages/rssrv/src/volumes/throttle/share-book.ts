@@ -1,7 +1,7 @@
 // Keeps the share of each session in the limits of one volume, and adapts the shares to the use. Each session confirms the share that it is
 // told. Pure: the functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a share
 // grows only by parts that other sessions have confirmed to give up. A session that does not confirm within SHARE_CONFIRM_MS is not running
-// and counts as having confirmed; when it runs again, it can use at most the rest in its old buckets.
+// and counts as having confirmed. When it runs again, it can use at most the rest in its old buckets.
 
 import { fairShares } from './fair-shares.ts';
 import { SHARE_CONFIRM_MS, SHARE_STEP } from './limits.ts';

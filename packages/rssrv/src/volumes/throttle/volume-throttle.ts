@@ -1,5 +1,5 @@
 // The throttle of one session on one volume: its share of the limits, a pause or stop, and the queue of waiting requests. Invariants:
-// requests of a volume begin in the order of their arrival; a waiting request either begins or ends with a status, once; the queue holds at
+// requests of a volume begin in the order of their arrival. A waiting request either begins or ends with a status, once. The queue holds at
 // most as many requests as the session has slots.
 
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
