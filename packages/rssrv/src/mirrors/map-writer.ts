@@ -1,7 +1,7 @@
 // Writes the pages of an intent map to its file, and syncs them for waiting changes, which share a sync. Invariants: one write or sync runs
 // at a time, so that an older page never overwrites a newer one. A bit is durable only if its page was written and synced in one round.
-// Bits that an earlier process wrote are not durable until this process has written and synced them again, because the kernel may have them
-// only in memory, or may have reported a write-back error only to that process.
+// Bits that an earlier process wrote are not durable until this process has written and synced them again. The kernel may have them only in
+// memory, or may have reported a write-back error only to that process.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';

@@ -1,6 +1,6 @@
 // Turns volumes of pools into replicas of mirrors, and back into ordinary volumes. Invariants: the commit point is the manifest with the
-// mark, and the map of ones with the new identity is on disk before it, so that a stop at any step leaves either no mark or a complete
-// replica. A volume that a client uses is not changed. The volume is not served during the change, so that no handle outlives its identity.
+// mark. The map of ones with the new identity is on disk before, so that a stop at any step leaves either no mark or a complete replica. A
+// volume that a client uses is not changed. The volume is not served during the change, so that no handle outlives its identity.
 
 import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';

@@ -2,9 +2,10 @@
 // rules are in voter-rules.ts. Invariants: a decision is on disk before its answer. A record that cannot be read or is missing counts as
 // unknown, so that clients do not count this voter. A slow or failing save of one record delays no other mirror.
 
-// Design. A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable:
-// one file for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore
-// affects only one mirror.
+// Design.
+// A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable: one file
+// for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore affects only
+// one mirror.
 //
 //   VOTE --> the entry of its mirror        none: UNKNOWN, but FOUND makes one, or is REFUSED by rights and bounds (Q5)
 //     | waits for the VOTEs before it, VOTES_WAITING_MAX at most
@@ -23,10 +24,10 @@
 // Rules of docs/PROTOCOL.md: M1, and Q1 to Q5. A record that is founded again has another random id. A voter that has lost its record
 // therefore counts as another voter (M18), and not as the same voter without a promise.
 //
-// This file never does these:
-// - It does not end holds of a replica or wait for storage of volumes: mirrors/mirror-votes.ts does that after the vote (Q7, Q8).
-// - It does not ask other servers or count a majority. Clients compare the answers of voters.
-// - It does not expire or write records because time has passed.
+// Never done here:
+// - This class does not end holds of a replica or wait for storage of volumes: mirrors/mirror-votes.ts does that after the vote (Q7, Q8).
+// - This class does not ask other servers or count a majority. Clients compare the answers of voters.
+// - This class does not expire or write records because time has passed.
 
 import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';

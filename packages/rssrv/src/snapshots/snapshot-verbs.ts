@@ -4,9 +4,10 @@
 // snapshots of one request, all exist or none. While a snapshot is being made, `settleParts` does not change it, and the files of its
 // volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
-// Design. A snapshot takes long, and other changes of pools must not wait for it. Its steps therefore alternate between its turn in the
-// queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the catalogue
-// refuses to grow, rename, remove or roll back its volume (E_BUSY).
+// Design.
+// A snapshot takes long, and other changes of pools must not wait for it. Its steps therefore alternate between its turn in the queue of
+// changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the catalogue refuses
+// to grow, rename, remove or roll back its volume (E_BUSY).
 //
 //   in the turn of the change                              aside
 //   1  answer a repeated request (A2); decide; `making`
@@ -26,11 +27,11 @@
 //   rollback   stop serving; prepare data.new and a snapshot of the present content; the manifest with data.new's stamp commits both
 //   prove      the description of a replica's snapshot records that the holder has confirmed its term after the moment (M22)
 //
-// This file never does these:
-// - It does not copy content byte by byte. On a file system without reflinks, it refuses a snapshot with E_NO_REFLINK.
-// - After a step aside, it does not trust earlier decisions: `again` and `cloneAside` check again.
-// - It does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
-// - It does not hold changes of clients. moments.ts does, within its own limits.
+// Never done here:
+// - This class does not copy content byte by byte. On a file system without reflinks, it refuses a snapshot with E_NO_REFLINK.
+// - After a step aside, this class does not trust earlier decisions: `again` and `cloneAside` check again.
+// - This class does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
+// - This class does not hold changes of clients. moments.ts does, within its own limits.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -178,7 +179,7 @@ export class SnapshotVerbs {
 
   /**
    * Returns a snapshot that is being made with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
-   * opened again: the new state has no record of the snapshot, so that other changes may have changed the volume.
+   * opened again. The new state then has no record of the snapshot, so that other changes may have changed the volume.
    */
   private again({ pool: before, manifest: { id, name }, record }: FoundSnapshot): FoundSnapshot {
     const found = this.volumes.find(({ manifest }) => manifest.id === id);

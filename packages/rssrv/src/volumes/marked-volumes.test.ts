@@ -1,4 +1,4 @@
-// Pool volumes with a file that a worker of another listener has open: rssrv does not serve them, names the file and the remedy, and tries
+// Pool volumes with a file that a worker of another listener has open. rssrv does not serve them, names the file and the remedy, and tries
 // again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real processes.
 
 import fs from 'node:fs';

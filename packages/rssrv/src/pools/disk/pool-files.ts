@@ -3,7 +3,8 @@
 // change, once pool-scan.ts has repaired it. The caller decides whether a change is allowed, and makes one change at a time. As an
 // exception, it may prepare the folder of a new volume in parallel.
 
-// Design. Changes of a pool need no journal. Each one prepares files that do not count yet, and one atomic rename makes them count. A start
+// Design.
+// Changes of a pool need no journal. Each one prepares files that do not count yet, and one atomic rename makes them count. A start
 // finishes or undoes changes whose unfinished names it finds (pool-scan.ts).
 //
 //   change        prepared                                  commit point                                then
@@ -25,10 +26,10 @@
 //
 // Rules of docs/PROTOCOL.md: C1, a change is durable before it is answered, and C2, it changes no content.
 //
-// This file never does these:
-// - It does not overwrite a manifest or removed.json in place: a new file is renamed to it.
-// - It does not check rights, names and room. catalogue.ts decides before, and pool-verbs.ts calls the steps.
-// - Its errors do not say whether a change stopped before or after the commit point. The caller reads the pool again to find out.
+// Never done here:
+// - This class does not overwrite a manifest or removed.json in place: a new file is renamed to it.
+// - This class does not check rights, names and room. catalogue.ts decides before, and pool-verbs.ts calls the steps.
+// - Errors of this class do not say whether a change stopped before or after the commit point. The caller reads the pool again to find out.
 
 import { link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -176,8 +176,8 @@ async function settledInTime({ settled }: Execution, clock: Clock): Promise<void
 }
 
 /**
- * Returns false if a repeated request must be executed again: after an error with an unknown outcome, so that the repetition finds out from
- * the disk, and after a refusal that says to try again.
+ * Returns false if a repeated request must be executed again. This is so after an error with an unknown outcome, which the repetition then
+ * finds out from the disk, and after a refusal that says to try again.
  */
 function isFinal({ kind, code }: RsError): boolean {
   return kind !== 'system' && kind !== 'internal' && !OPEN_OUTCOMES.includes(code) && !PASSING_REFUSALS.includes(code);

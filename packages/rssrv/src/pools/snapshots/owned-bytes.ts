@@ -1,6 +1,6 @@
 // Computes the bytes that count towards the limits of clients: the sizes of the volumes that they have created, and the bytes that their
-// snapshots occupied when they were made, an upper bound for the space of a snapshot alone. A removed volume counts until it is deleted for
-// good, because it keeps its space until then. Pure. Invariant: actions of other clients do not change the bytes of a client.
+// snapshots occupied when they were made. A snapshot alone never takes more. A removed volume counts until it is deleted for good, because
+// it keeps its space until then. Pure. Invariant: actions of other clients do not change the bytes of a client.
 
 import { type Manifest, partSizes } from '../disk/manifest.ts';
 import { filesOf, type SnapshotRecord } from './snapshot-record.ts';

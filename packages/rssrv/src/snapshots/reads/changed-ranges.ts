@@ -1,6 +1,6 @@
 // Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range counts
-// as unchanged only if both files read as zeros there, or if the file system reports for both a shared extent with the same physical
-// address at the same offset. Every other range counts as changed.
+// as unchanged only if both files read as zeros there, or share an extent: same offset, same physical address, and the flag for shared
+// extents in both. Every other range counts as changed.
 
 import type { MappedExtent } from '../../pools/disk/data-file.ts';
 

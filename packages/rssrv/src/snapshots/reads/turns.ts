@@ -1,4 +1,4 @@
-// Limits the work that runs at a time on the file systems of pools, in all and for each pool, so that a pool that hangs occupies few
+// Limits the work that runs at a time on the file systems of pools, in all and for each pool. A pool that hangs therefore occupies few
 // threads and does not delay other pools. Invariants: work counts from its start to its end, even if it hangs. Work that needs several
 // pools gets all of them at once, so that no deadlock is possible.
 

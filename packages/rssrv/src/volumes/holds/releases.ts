@@ -22,8 +22,8 @@ export interface ReleasePorts {
 
 /**
  * Ends the hold of a node on a volume. Returns false if the node does not hold it. Throws E_IN_USE if the client has a session, or if
- * `isForced` is true and the client is not fenced, E_HELD if writes may be lost and `isForced` is false, E_TIMEOUT or E_VOLUME if the
- * storage cannot be synced, and E_SYSTEM if the change cannot be saved. The hold stays after any error.
+ * `isForced` is true and the client is not fenced. Throws E_HELD if writes may be lost and `isForced` is false, E_TIMEOUT or E_VOLUME if
+ * the storage cannot be synced, and E_SYSTEM if the change cannot be saved. The hold stays after any error.
  */
 export async function releaseHold(
   holds: Pick<Holds, 'endHold'>,

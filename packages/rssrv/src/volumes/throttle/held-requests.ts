@@ -1,5 +1,5 @@
-// Makes the requests that wait for their throttle. Such a request counts as received but not as begun: its copies get the same answer, its
-// wait is not mistaken for slow storage, and closing its handle ends it with STALE. Invariant: the buffer of a request passes to the code
+// Makes the requests that wait for their throttle. Such a request counts as received but not as begun. Its copies get the same answer, and
+// its wait does not count as slow storage. Closing its handle ends it with STALE. Invariant: the buffer of a request passes to the code
 // that begins it, or back to its pool.
 
 import type { Clock } from '@rsio/common/lib/clock';
