@@ -22,7 +22,7 @@ import {
   withoutOld,
 } from './job-plan.ts';
 import { JobPace } from './job-pace.ts';
-import { isJobsContent, type JobRecord, type JobsContent } from './job-record.ts';
+import { JOBS_CONTENT, type JobRecord, type JobsContent } from './job-record.ts';
 import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS } from './limits.ts';
 
 const REMEDY = 'remove it; jobs that were in progress are then not finished: volumes stay where they are, and copies are not made';
@@ -73,7 +73,7 @@ export class Jobs {
 
   constructor(ports: JobsPorts) {
     this.ports = ports;
-    const form = { version: 1, accepts: isJobsContent, remedy: REMEDY };
+    const form = { version: 1, shape: JOBS_CONTENT, remedy: REMEDY };
     this.file = new StateFile(ports.file, form, () => ({ lastId: this.lastId, jobs: this.jobs }));
   }
 

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
-import { isUuid } from '../pools/disk/manifest.ts';
+import { isUuid } from '../pools/disk/description-shapes.ts';
 import { ReplicaStore } from './replica-verbs.ts';
 import { DB, directory, MIB, open, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';

@@ -29,7 +29,8 @@ import {
   type ConfiguredVolume,
 } from './catalogue.ts';
 import { isDoneBy } from './requests/request-stamp.ts';
-import { isRequestId, type Manifest, otherParts, partSizes } from './disk/manifest.ts';
+import { isRequestId } from './disk/description-shapes.ts';
+import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
 import { mayBeLeft } from './repair/move-repair.ts';

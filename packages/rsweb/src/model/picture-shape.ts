@@ -1,8 +1,8 @@
 // The shape of a picture that another machine's rsweb sends, and the guard that takes only what has this shape. Pure. Invariants: a picture that
 // passes has no field that the type lacks, and no text, list, number or date beyond its bound; the shape and the type of picture.ts are the same.
 
-import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/common/control/shape';
-import { misfit } from '@rsio/common/control/shape';
+import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/common/lib/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from './limits.ts';
 import type { Picture } from './picture.ts';
@@ -218,6 +218,8 @@ function prune({ form }: Shape, value: unknown, listMax: number): unknown {
       return {};
     case 'object':
       return pruneFields(form, value, listMax);
+    default:
+      return null;
   }
 }
 
