@@ -1,6 +1,6 @@
-// The wrapper of replicas against a model, on a simulated disk that crashes, tears writes, and fails writes and syncs. At every moment, after
-// whatever crash, the map that a server would read has the bit of each region into which anything was written since the region was cleared.
-// With no sync, with the older page written last, or with a cleared region that is being changed, the random test is red.
+// The wrapper of replicas against a model, on a simulated disk that crashes, tears writes, and fails writes and syncs. After a crash at any
+// moment, the map on disk has the bit of each region that was written to since the region was cleared. Without syncs, with an older page
+// written last, or with a clear of a region during a change, the random test is red.
 
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

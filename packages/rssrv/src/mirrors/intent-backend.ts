@@ -1,7 +1,7 @@
-// A backend wrapper of replicas: a change begins only when the bits of its regions in the intent map are durable (M2). If they are, it passes
-// in the same turn of the event loop, and nothing is allocated. Invariants: a region of a change that waits or runs is never cleared; a
-// change whose bits cannot be made durable never reaches the storage; READs and FLUSHes never wait. The caller bounds the changes that
-// wait: no session has more requests than slots.
+// A backend wrapper for replicas: a change begins only when the bits of its regions in the intent map are durable (M2). If the bits are
+// already durable, the change begins in the same event-loop turn without an allocation. Invariants: a region of a waiting or running change
+// is never cleared. A change whose bits cannot be made durable never reaches the storage. READs and FLUSHes never wait. The slots of the
+// session bound the number of waiting changes.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
@@ -16,7 +16,7 @@ const KIND = { WRITE: 0, DISCARD: 1, ZERO: 2 } as const;
 const EMPTY = Buffer.alloc(0);
 const nothing = (): void => undefined;
 
-/** A change that waits or runs. Records are used again. */
+/** A waiting or running change. Objects are reused. */
 class Change {
   kind: (typeof KIND)[keyof typeof KIND] = KIND.WRITE;
   source: Buffer = EMPTY;
@@ -46,7 +46,7 @@ export class IntentBackend extends ForwardingBackend {
   private readonly kept: Change[] = [];
   private readonly view: IntentView;
 
-  /** `closed`: called when the file of the map is closed. */
+  /** `closed` is called when the file of the map is closed. */
   constructor(inner: Backend, map: IntentMap, writer: MapWriter, disk: MapDisk, closed: () => void) {
     super(inner);
     this.map = map;
@@ -90,7 +90,7 @@ export class IntentBackend extends ForwardingBackend {
     this.begin(change);
   }
 
-  /** No change waits or runs, because the caller has had all answers. */
+  /** No change is waiting or running, because the caller has received all answers. */
   override async close(): Promise<void> {
     await this.writer.whenIdle();
     try {
@@ -166,7 +166,7 @@ export class IntentBackend extends ForwardingBackend {
     this.writer.writeSoon();
   }
 
-  /** Clears what is between the regions of the changes that wait or run. */
+  /** Clears regions, except those of waiting or running changes. */
   private clearRange(first: number, count: number): void {
     const end = first + count;
     const busy = this.active.filter((change) => change.first < end && change.last >= first).toSorted((a, b) => a.first - b.first);

@@ -1,6 +1,6 @@
-// The intent map of a replica: one bit for each region of the volume, and which of the bits are certainly on the disk. Pure: map-writer.ts
-// writes pages. Invariants: a bit counts as durable only if a sync that began after the bit was written has succeeded, and the bit was not
-// cleared since; the bits behind the last region are ones, so that a region that is added later begins as one.
+// The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts writes
+// the pages. Invariants: a bit counts as durable only if a sync that began after the bit was written has succeeded, and the bit was not
+// cleared since. The bits after the last region are ones, so that the bit of a region that is added later is set.
 
 import { MAP_PAGE_BYTES } from './limits.ts';
 
@@ -8,23 +8,23 @@ const REGIONS_PER_BYTE = 8;
 const REGIONS_PER_PAGE = MAP_PAGE_BYTES * REGIONS_PER_BYTE;
 const ONES = 0xff;
 
-/** Bytes of the bits of so many regions. */
+/** Returns the number of bytes of the bits of this number of regions. */
 export function bytesOf(regions: number): number {
   return Math.ceil(regions / REGIONS_PER_BYTE);
 }
 
 export class IntentMap {
   private count: number;
-  /** What is set now. */
+  /** The present bits. */
   private bits: Buffer;
-  /** What was set when its page was last copied to be written. */
+  /** The bits of each page when it was last copied for a write. */
   private copied: Buffer;
-  /** What is certainly set on the disk, too. Always a part of `bits`. */
+  /** The bits that are certainly set on disk, always a subset of `bits`. */
   private durable: Buffer;
-  /** Pages that differ from the file, or may. */
+  /** Pages that may differ from the file. */
   private readonly dirty = new Set<number>();
 
-  /** `bits`: as read from the file. What it does not have is set. Nothing counts as durable: see map-writer.ts. */
+  /** `bits`: the bits in the file. Missing bits are set. No bit counts as durable at first; see map-writer.ts. */
   constructor(regions: number, bits: Buffer = Buffer.alloc(0)) {
     const bytes = bytesOf(regions);
     this.count = regions;
@@ -44,7 +44,7 @@ export class IntentMap {
     return this.dirty.size > 0;
   }
 
-  /** Adds regions, which are set. Does nothing if there are as many already. */
+  /** Adds regions, whose bits are set, up to this number. Does nothing if the map already has as many. */
   grow(regions: number): void {
     if (regions <= this.count) return;
     const before = this.count;
@@ -61,7 +61,7 @@ export class IntentMap {
     return ((this.bits[region >>> 3] ?? ONES) & (1 << (region & 7))) !== 0;
   }
 
-  /** Returns true if the bits of all these regions are certainly on the disk. `last` is one of them. */
+  /** Returns true if the bits of the regions from `first` to `last`, inclusive, are durable. */
   isDurable(first: number, last: number): boolean {
     let region = first;
     while (region <= last) {
@@ -72,7 +72,7 @@ export class IntentMap {
     return true;
   }
 
-  /** Sets the bits of these regions, and sees to it that the pages of those that are not durable are written. */
+  /** Sets the bits of the regions from `first` to `last`. Marks pages with bits that are not durable as dirty. */
   set(first: number, last: number): void {
     let region = first;
     while (region <= last) {
@@ -93,13 +93,13 @@ export class IntentMap {
       const [byte, mask] = [region >>> 3, isWhole ? ONES : 1 << (region & 7)];
       if ((this.bits[byte]! & mask) !== 0) this.dirty.add(Math.floor(region / REGIONS_PER_PAGE));
       this.bits[byte] = this.bits[byte]! & ~mask;
-      // From now on, the file may have the bits or not.
+      // From now on, the bits on disk are unknown.
       this.durable[byte] = this.durable[byte]! & ~mask;
       region += isWhole ? REGIONS_PER_BYTE : 1;
     }
   }
 
-  /** Returns bits as `IntentView.read` does. */
+  /** Returns bits like `IntentView.read`. */
   read(first: number, maxBytes: number): Buffer {
     const from = Math.floor(first / REGIONS_PER_BYTE);
     const part = Buffer.from(this.bits.subarray(from, from + maxBytes));
@@ -108,26 +108,26 @@ export class IntentMap {
     return part;
   }
 
-  /** Takes the pages that are to be written, the first ones first. */
+  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write them. */
   takeDirty(): number[] {
     const pages = [...this.dirty].toSorted((a, b) => a - b);
     this.dirty.clear();
     return pages;
   }
 
-  /** These pages may not be in the file as they are here. */
+  /** Marks pages as dirty. */
   touch(pages: Iterable<number>): void {
     for (const page of pages) this.dirty.add(page);
   }
 
-  /** Copies a page. The result is what is to be written; it stays as it is until the page is copied again. */
+  /** Copies a page for a write. The returned bytes do not change until the next copy of the page. */
   copy(page: number): Buffer {
     const [from, to] = [page * MAP_PAGE_BYTES, Math.min(this.bits.length, (page + 1) * MAP_PAGE_BYTES)];
     this.bits.copy(this.copied, from, from, to);
     return this.copied.subarray(from, to);
   }
 
-  /** These pages, as they were copied last, are on the disk. */
+  /** Records that the last copies of these pages are on disk. */
   synced(pages: readonly number[]): void {
     for (const page of pages) {
       const to = Math.min(this.bits.length, (page + 1) * MAP_PAGE_BYTES);
@@ -141,14 +141,14 @@ export class IntentMap {
     if (used !== 0) this.bits[last] = this.bits[last]! | ((ONES << used) & ONES);
   }
 
-  /** The pages from that of this region on may not be in the file as they are here. */
+  /** Marks the page of this region and all later pages as dirty. */
   touchFrom(region: number): void {
     const pages = Math.ceil(this.bits.length / MAP_PAGE_BYTES);
     for (let page = Math.floor(region / REGIONS_PER_PAGE); page < pages; page++) this.dirty.add(page);
   }
 }
 
-/** Returns true if all regions of the byte that begins with this region are in a range. */
+/** Returns true if the region begins a byte whose regions are all in the range up to `last`. */
 function isWholeByte(region: number, last: number): boolean {
   return (region & 7) === 0 && region + REGIONS_PER_BYTE - 1 <= last;
 }

@@ -4,29 +4,29 @@
 import { assert } from '@rsio/common/lib/assert';
 
 /**
- * A CLAIM, PLACE or UNPLACE waits at most this long until nothing of lower terms runs on the replica, and until the replica is placed. Then
- * it is answered without the replica. What it has begun goes on.
+ * Longest time for which a CLAIM, PLACE or UNPLACE waits for the end of requests of lower terms on the replica, and for its change. After
+ * it, the answer does not name the replica, and the work continues.
  */
 export const REPLICA_WAIT_MS = 30_000;
 
 // Replicas and their intent maps.
 
-/** Bytes of the map that are written at a time: a page of the kernel, and a multiple of the sectors of any disk. */
+/** Unit in which the map is written: a page of the kernel, and a multiple of the sector size of any disk. */
 export const MAP_PAGE_BYTES = 4_096;
-/** Bytes before the bits in the file of a map. */
+/** Size of the header in the file of a map, before the bits. */
 export const MAP_HEADER_BYTES = 4_096;
-/** A handle of a replica that is opened waits at most this long until an earlier one of this process is closed. */
+/** Longest time for which a new handle of a replica waits for the close of an earlier one in the same process. */
 export const MAP_CLOSE_WAIT_MS = 10_000;
-/** Waiting and running changes of a replica for which records are kept for reuse. */
+/** Maximum number of objects for changes that a replica keeps for reuse. */
 export const CHANGES_KEPT_MAX = 1_024;
 
 assert(MAP_HEADER_BYTES % MAP_PAGE_BYTES === 0, 'The pages of a map must be pages of its file');
 
 // Records of voters.
 
-/** Mirrors of which a server keeps records, with those that cannot be read. */
+/** Maximum number of mirrors of which a server keeps records. Unreadable records count. */
 export const VOTER_RECORDS_MAX = 1_024;
-/** Records that one client may have founded on a server. */
+/** Maximum number of records on a server that one client has founded. */
 export const VOTER_RECORDS_PER_CLIENT_MAX = 256;
-/** VOTEs about one mirror that wait or are executed. Further ones are refused. */
+/** Maximum number of waiting and running VOTEs about one mirror. Further VOTEs are refused. */
 export const VOTES_WAITING_MAX = 128;

@@ -1,5 +1,5 @@
-// The file of an intent map as an open descriptor. Its calls take threads from the share of the volume, so that a map that hangs keeps no more
-// threads than the volume's data would. Invariant: the descriptor is closed once.
+// The open file of an intent map. Its calls count in the thread share of the volume, so that a hanging map occupies no more threads than
+// hanging data. Invariant: the descriptor is closed once.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
@@ -36,7 +36,7 @@ export function descriptorDisk(descriptor: number, shares: ThreadShares, volumeI
     },
     close: async () => {
       shares.leave(volumeId);
-      // What failed to be written before was reported when it was synced.
+      // The sync has already reported write errors.
       await close(descriptor).catch(() => undefined);
     },
   };

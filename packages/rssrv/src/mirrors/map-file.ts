@@ -1,6 +1,6 @@
-// The file `mirror.map` beside the data of a replica: a header, and the bits of the intent map. Whatever does not fit is a map of ones.
-// Invariants: a header counts only if its sum is right, so that a torn one counts for nothing; the bits of the regions that the header counts
-// are on the disk before the header; regions that it does not count are set.
+// The file `mirror.map` beside the data of a replica: a header, and the bits of the intent map. An invalid file counts as a map of ones.
+// Invariants: a header is valid only with the right checksum, so that a torn header is invalid. The bits of the regions that the header
+// counts are on disk before the header. The bits of other regions count as set.
 //   0     "RSIOMAP1", format (u32), bytes of a region (u32), regions (u64), identity of the data (32 digits), SHA-256 of all that
 //   4096  the bits, bit i of byte j for region 8j + i; those behind the last region are ones
 
@@ -20,20 +20,20 @@ const openFile = promisify(fs.open);
 const MODE = 0o600;
 const MAGIC = 'RSIOMAP1';
 const FORMAT = 1;
-/** Bytes of the fields before the sum, and of the sum. */
+/** Length of the fields before the checksum, and of the checksum. */
 const FIELDS_BYTES = 24 + MIRROR_ID_CHARS;
 const SUM_BYTES = 32;
 const ONES = 0xff;
-/** The ones of a new map are written in pieces of this size. */
+/** A new map is written in pieces of this size. */
 const PIECE_BYTES = 1024 * 1024;
 
-/** Of which data a map is, and for how many regions it has bits. */
+/** Data identity of the replica, and number of regions whose bits the file has. */
 export interface MapHeader {
   readonly identity: string;
   readonly regions: number;
 }
 
-/** Regions of a volume of this size. */
+/** Returns the number of regions of a volume of this size. */
 export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
 }
@@ -49,7 +49,7 @@ export function encodeHeader({ identity, regions }: MapHeader): Buffer {
   return header;
 }
 
-/** Returns what is wrong with the header, as the end of a sentence, if it is not one of a map of this data. */
+/** Parses a header. If it is invalid or belongs to other data, returns the reason, as the end of a sentence. */
 export function decodeHeader(header: Buffer, identity: string): MapHeader | string {
   if (header.length < FIELDS_BYTES + SUM_BYTES) return 'it is too short';
   if (!sumOf(header).equals(header.subarray(FIELDS_BYTES, FIELDS_BYTES + SUM_BYTES))) return 'its header is damaged';
@@ -60,8 +60,8 @@ export function decodeHeader(header: Buffer, identity: string): MapHeader | stri
 }
 
 /**
- * Makes a map of ones durably, in the place of another one. `reached` is called after each step. Throws a system error, and leaves either
- * the map that was there before or the new one.
+ * Durably makes a map of ones, which replaces an earlier map. `reached` is called after each step. Throws a system error; then the earlier
+ * or the new map exists.
  */
 export async function makeMap(file: string, header: MapHeader, reached: (step: string) => void = () => undefined): Promise<void> {
   const temporary = `${file}.new`;
@@ -86,7 +86,7 @@ export async function makeMap(file: string, header: MapHeader, reached: (step: s
   reached('place: durable map');
 }
 
-/** Opens the map of a replica, and returns the descriptor. A file that is gone is made empty, which is a map of ones. Throws a system error. */
+/** Opens the map of a replica, and returns the descriptor. Creates a missing file, which counts as ones. Throws a system error. */
 export function openMap({ mapPath }: ServedReplica): Promise<number> {
   return openFile(mapPath, O_RDWR | O_CREAT, MODE);
 }

@@ -1,7 +1,7 @@
-// Writes the pages of an intent map to its file, and syncs them for the changes that wait. All changes that wait share a sync. Invariants:
-// one write or sync runs at a time, so that the file never gets an older page after a newer one; a bit counts if its page was
-// written and synced in one round; nothing that an earlier process wrote counts before this one has written and synced it again, because
-// the kernel may have it in memory only, or may have failed to write it back and told that process alone.
+// Writes the pages of an intent map to its file, and syncs them for waiting changes, which share a sync. Invariants: one write or sync runs
+// at a time, so that an older page never overwrites a newer one. A bit is durable only if its page was written and synced in one round.
+// Bits that an earlier process wrote are not durable until this process has written and synced them again. The kernel may have them only in
+// memory, or may have reported a write-back error only to that process.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
@@ -12,7 +12,7 @@ import { decodeHeader, encodeHeader } from './map-file.ts';
 /** The open file of a map. `end` gets null, or the name of an errno. One operation is in progress at a time. */
 export interface MapDisk {
   write(source: Buffer, positionBytes: number, end: (errno: string | null) => void): void;
-  /** Makes all writes that ended before durable. */
+  /** Makes all writes that ended before this call durable. */
   sync(end: (errno: string | null) => void): void;
   /** Reads up to `lengthBytes`; less at the end of the file. Rejects with a system error. */
   read(lengthBytes: number, positionBytes: number): Promise<Buffer>;
@@ -21,13 +21,13 @@ export interface MapDisk {
 
 export interface OpenedMap {
   readonly map: IntentMap;
-  /** Regions that the header on the disk counts, 0 if it does not count. */
+  /** Number of regions in the header on disk; 0 if the header is invalid. */
   readonly counted: number;
-  /** Why the map is one of ones, as the end of a sentence; null if it was read. */
+  /** Why all bits of the map are set, as the end of a sentence; null if the map was read. */
   readonly trouble: string | null;
 }
 
-/** Reads a map. What cannot be read is ones. Never rejects. */
+/** Reads a map. If it cannot be read, returns a map of ones. Never rejects. */
 export async function readMap(disk: MapDisk, identity: string, regions: number): Promise<OpenedMap> {
   const ones = (trouble: string): OpenedMap => ({ map: new IntentMap(regions), counted: 0, trouble });
   try {
@@ -45,16 +45,16 @@ export async function readMap(disk: MapDisk, identity: string, regions: number):
 }
 
 /**
- * A torn write loses no bit that counts: every version of a page that is written while a bit is durable has the bit, because the durable bits
- * are a part of the present ones, and so has every mixture of such versions. A bit that was cleared no longer counts. The header is written
- * only when the bits of all regions that it counts have been synced, and a torn header makes the whole map ones.
+ * A torn write loses no durable bit. Every version of a page that is written while a bit is durable has the bit, because the durable bits
+ * are a subset of the present bits. Every mixture of such versions has the bit as well. A cleared bit is no longer durable. The header is
+ * written only after the bits of all its regions have been synced, and a torn header turns the whole map into ones.
  */
 export class MapWriter {
   private readonly map: IntentMap;
   private readonly disk: MapDisk;
   private readonly identity: string;
   private readonly failed: (errno: string) => void;
-  /** Regions that the header counts. */
+  /** Number of regions in the header. */
   private counted: number;
   private waiting: ((status: Status) => void)[] = [];
   private round: ((status: Status) => void)[] = [];
@@ -71,18 +71,18 @@ export class MapWriter {
     this.failed = failed;
   }
 
-  /** `done` gets OK once all bits that are set now are durable. It is never called before this returns. */
+  /** `done` gets OK once all bits that are set now are durable. `done` is never called before `sync` returns. */
   sync(done: (status: Status) => void): void {
     this.waiting.push(done);
     this.run();
   }
 
-  /** Writes what has changed, without a sync. */
+  /** Writes dirty pages without a sync. */
   writeSoon(): void {
     this.run();
   }
 
-  /** Resolves when nothing is being written. */
+  /** Resolves when no write or sync is running. */
   whenIdle(): Promise<void> {
     return this.isRunning ? new Promise((resolve) => this.idle.push(resolve)) : Promise.resolve();
   }
@@ -93,13 +93,13 @@ export class MapWriter {
     this.round = this.waiting;
     this.waiting = [];
     this.regions = this.map.regions;
-    // What the header will count is synced in the same round.
+    // The round must also sync the bits of the regions that its header adds.
     if (this.round.length > 0 && this.regions !== this.counted) this.map.touchFrom(this.counted);
     this.pages = this.map.takeDirty();
     this.writePage(0);
   }
 
-  /** Writes the pages of the round from the one with this index on. */
+  /** Writes the pages of the round, beginning with this index. */
   private writePage(index: number): void {
     const page = this.pages[index];
     if (page === undefined) {
@@ -125,7 +125,7 @@ export class MapWriter {
       return;
     }
     const header = encodeHeader({ identity: this.identity, regions: this.regions });
-    // Until the header is on the disk, the one there may count these bits or not.
+    // These bits are durable only after the header, because the old header on disk may not include them.
     const end = (errno: string | null): void => {
       if (errno === null) {
         this.counted = this.regions;
@@ -138,7 +138,7 @@ export class MapWriter {
 
   private ended(errno: string | null): void {
     if (errno !== null) {
-      // What was written may not be on the disk, and the kernel does not try again.
+      // The pages may not be on disk, and the kernel does not write them again.
       this.map.touch(this.pages);
       this.failed(errno);
     }
@@ -147,13 +147,13 @@ export class MapWriter {
     this.isRunning = false;
     const status = errno === null ? STATUS.OK : statusOf(errno);
     for (const one of done) one(status);
-    // After a failure, the pages are written again for the next change that needs one of them.
+    // After a failure, the next change that needs a page writes the pages again.
     if (errno === null || this.waiting.length > 0) this.run();
     if (!this.isRunning) for (const resolve of this.idle.splice(0)) resolve();
   }
 }
 
-/** A change that has no space for its bit waits for space, like one that has none for its data. */
+/** Keeps NO_SPACE, so that a change without space for its bit waits for space like a change without space for its data. */
 function statusOf(errno: string): Status {
   return statusOfErrno(errno) === STATUS.NO_SPACE ? STATUS.NO_SPACE : STATUS.IO_ERROR;
 }

@@ -1,5 +1,6 @@
-// Votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes that die.
-// The judge of the scene finds what runs under a lower term; planted faults show that it does. Real processes are in the conformance suite.
+// Votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes that
+// die. The judge of the scene finds requests that run under a lower term; planted faults prove that. The conformance suite has real
+// processes.
 
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +16,7 @@ import type { ClientIdentity } from '../volumes/holds/grants.ts';
 import { REPLICA_WAIT_MS } from './limits.ts';
 import type { MirrorVotesPorts } from './mirror-votes.ts';
 
-// A save takes one turn of the event loop, so that `turns` waits for everything that nothing holds up.
+// A save takes one event-loop turn, so that `turns` waits for all work that is not held up on purpose.
 vi.mock('@rsio/common/files/durable-write', async (importOriginal) => ({
   ...(await importOriginal<object>()),
   replaceFile: async (file: string, text: string): Promise<void> => {
@@ -51,7 +52,7 @@ const place = (scene: ReplicaScene, number: number, client = BIG2): Promise<Vote
   scene.vote(client, { vote: 'place', number, volume: 'db', universe: 0 } as never);
 const unplace = (scene: ReplicaScene, number: number): Promise<VoteAnswer> => scene.vote(BIG2, { vote: 'unplace', number } as never);
 
-/** Term 1 of BIG2 is claimed, and the volume is a replica. All clients may claim. */
+/** Claims term 1 for BIG2, and makes the volume a replica. All clients may claim. */
 async function placed(changes?: (ports: MirrorVotesPorts) => MirrorVotesPorts): Promise<ReplicaScene> {
   const scene = await newScene(changes);
   await scene.vote(BIG2, { vote: 'found', name: 'db', universe: 0 } as never);
@@ -187,7 +188,7 @@ test('storage that does not answer: the server votes without its replica, and gr
   scene.clock.advance(REPLICA_WAIT_MS);
   expect(await claiming).toMatchObject({ voted: VOTED.DONE, replica: null, sentence: expect.stringMatching(/still executes/) });
   const openings = [scene.open(BIG2, 1), scene.open(MARS, 2)];
-  // However often it is claimed, one fence runs and one waits.
+  // For any number of claims, one fence is running and one is waiting.
   const claims = Array.from({ length: 20 }, () => scene.claim(MARS, 2));
   await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   await scene.letGo();
@@ -254,7 +255,7 @@ test('a replica that is not served, or there twice, is not named', async () => {
   }
 });
 
-// Regression: a client that may not use the volume got the promise, and the holder ended.
+// Regression: a client that may not use the volume got the promise, and the holder lost its hold.
 test('a claim of a client to which the replica is not offered is refused, and promises nothing', async () => {
   const scene = await placed();
   await scene.claim(MARS, 3);
@@ -278,7 +279,7 @@ const MOVES: fc.Arbitrary<Move> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('hang' as const, 'go' as const, 'restart' as const, 'late' as const) }) },
 );
 
-/** What moves without waiting for their answers break; null: nothing. */
+/** Returns the violation by moves that do not wait for their answers; null if there is none. */
 async function played(moves: readonly Move[], changes?: (ports: MirrorVotesPorts) => MirrorVotesPorts): Promise<string | null> {
   const scene = await placed(changes);
   const clients: ClientIdentity[] = [BIG2, MARS];
@@ -314,7 +315,7 @@ test('in no order of claims, opens, crashes and restarts does anything of a lowe
 
 const LOWER_STAYS: readonly Move[] = [{ kind: 'open', who: 0, number: 1 }, { kind: 'hang' }, { kind: 'claim', who: 1, number: 2 }];
 
-/** Holds whose `endHolds` treats revocations in another way. */
+/** Holds with a planted fault: `endHolds` uses another function for revocations. */
 function revokingBy(ports: MirrorVotesPorts, revokes: (revoke: () => Promise<void>) => Promise<void>): MirrorVotesPorts {
   const { holds } = ports;
   const endHolds: typeof holds.endHolds = (id, losers, revoke, after) =>

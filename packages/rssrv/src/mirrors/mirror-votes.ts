@@ -1,6 +1,7 @@
-// Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts); then comes what concerns the
-// replica: a CLAIM ends what lower terms do on it, PLACE and UNPLACE make and remove it. Invariants: an answer to CLAIM names the replica only
-// when nothing of a lower term runs or will ever run on it; storage that does not answer holds up neither the record nor another mirror.
+// Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts). Then CLAIM ends the holds
+// of lower terms on the replica, PLACE makes the replica, and UNPLACE removes it. Invariants: an answer to CLAIM names the replica only
+// when no request of a lower term is running or can ever run on it. Storage that does not answer delays neither the record nor another
+// mirror.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -16,7 +17,7 @@ import { REPLICA_WAIT_MS } from './limits.ts';
 import { replicaFor, replicasOf } from './own-replicas.ts';
 import { ReplicaFence, type ReplicaFencePorts } from './replica-fence.ts';
 
-/** Makes and removes the mark and the intent map of replicas. What it answers is durable, and served. Throws with a sentence. */
+/** Makes and removes the mark and the intent map of replicas. When a promise resolves, the change is durable and in force. */
 export interface ReplicaStore {
   /** Makes the volume a replica with a new identity, and a map in which all regions are set. */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }>;
@@ -30,14 +31,14 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   readonly holds: Pick<Holds, 'endHolds' | 'epochOf' | 'holdersOf'>;
   readonly store: ReplicaStore;
   served(): readonly ServedVolume[];
-  /** Returns why the client may not make the volume a replica; null if it may. */
+  /** Returns why the client may not make the volume a replica; null if the client may. */
   whyNoPlace(node: string, volume: ServedVolume): string | null;
   incarnationOf(volume: ServedVolume): string;
-  /** Executes what changes volumes for a client: not for a fenced one, and a fence waits for it. */
+  /** Executes a change of volumes for a client, as `Fences.order` does: refuses a fenced client, and a later fence waits for the change. */
   order<T>(node: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** A replica that was placed. The same PLACE again gets the same identity until the volume is opened. */
+/** A placed replica. A repeated PLACE gets the same identity until the volume is opened. */
 interface Placed {
   readonly term: Term;
   readonly identity: string;
@@ -57,7 +58,7 @@ export class MirrorVotes {
     this.fence = new ReplicaFence({ ...ports, promiseOf: (mirror) => ports.voters.recordOf(mirror) });
   }
 
-  /** Answers a VOTE. `isWanted`: false if the session of the client ends, or the client is fenced. */
+  /** Answers a VOTE. `isWanted` returns false if the session of the client is ending, or the client is fenced. */
   async answer(client: VotingClient, request: VoteRequest, isWanted: () => boolean): Promise<VoteReply> {
     const reply = await this.ports.order(client.node, () => this.ports.voters.answer(client, request, isWanted));
     if ('voteStatus' in reply || reply.voted !== VOTED.DONE) return reply;
@@ -97,7 +98,7 @@ export class MirrorVotes {
     if ('voted' in found) return { ...reply, ...found };
     const losers = (holds: readonly Hold[]): readonly Hold[] => {
       if (!isWanted()) throw new RsError('E_SHUTTING_DOWN', 'The session ended before the volume was made a replica');
-      // In the turn of the volume, nothing else can open or place it.
+      // This runs in the turn of the volume, so that no OPEN or PLACE of the volume can come between.
       this.checkPromise(term, mirror);
       const now = this.toPlace(client.node, request);
       if ('voted' in now) throw new RsError('E_HELD', now.sentence);
@@ -111,7 +112,7 @@ export class MirrorVotes {
     return this.concluded(term, mirror, reply, work, `Volume ${found.name} is not a replica yet: its storage does not answer; try again`);
   }
 
-  /** Executed in the turn of the volume. */
+  /** Must be called in the turn of the volume. */
   private async placeNow(volumeId: string, term: Term, mirror: string): Promise<void> {
     const { ports } = this;
     const before = ports.served().find(({ id }) => id === volumeId);
@@ -122,7 +123,7 @@ export class MirrorVotes {
     if (before !== undefined) ports.listChanged([before]);
   }
 
-  /** True if the volume was made a replica under this term, and was not opened since. */
+  /** Returns true if the volume was made a replica under this term, and was not opened since. */
   private isPlaced({ id, replica }: Pick<ServedVolume, 'id' | 'replica'>, term: Term): boolean {
     const placed = this.placed.get(id);
     if (placed === undefined || placed.identity !== replica?.identity || placed.epoch !== this.ports.holds.epochOf(id)) return false;
@@ -143,7 +144,7 @@ export class MirrorVotes {
       );
     if (volume.shared || volume.readonly)
       return refused(`Volume ${name} is ${volume.shared ? 'shared' : 'read-only'}, so that it cannot be a replica`);
-    // A replica stays one, so that the holder may bring its own back. A new mark changes the volume for all of its clients.
+    // Only a new mark needs a right, because it affects all clients of the volume. A holder may always bring its own replicas back.
     const bar = volume.replica === undefined ? this.ports.whyNoPlace(node, volume) : null;
     return bar === null ? volume : refused(bar);
   }
@@ -180,7 +181,7 @@ export class MirrorVotes {
     if (promise === null || compareTerms(promise, term) !== 0) throw new RsError('E_HELD', 'The term is not the promised one any more');
   }
 
-  /** Returns the answer if a higher term was promised meanwhile. */
+  /** Returns the answer if the promise is no longer that of the term, else null. */
   private superseded(term: Term, mirror: string, reply: VoteAnswer): VoteAnswer | null {
     const promise = this.ports.voters.recordOf(mirror)?.promise ?? null;
     if (promise !== null && compareTerms(promise, term) === 0) return null;
@@ -189,7 +190,7 @@ export class MirrorVotes {
     return { ...reply, voted: promise === null ? VOTED.UNKNOWN : VOTED.SUPERSEDED, sentence, promise };
   }
 
-  /** The replica as the client is told of it, and why it is told of none. `id`: only this volume is told. */
+  /** Returns the replica for the answer, or null with a reason. `id`: if not null, only this volume may be named. */
   private told(
     mirror: string,
     node: string,
@@ -203,7 +204,7 @@ export class MirrorVotes {
     return { replica: { identity, incarnation: this.ports.incarnationOf(found), volume, universe, sizeBytes }, sentence: '' };
   }
 
-  /** Returns false if the work has not ended within REPLICA_WAIT_MS. It goes on. */
+  /** Returns false if the work has not ended within REPLICA_WAIT_MS. The work continues. */
   private async within(work: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const timer = this.ports.clock.after(REPLICA_WAIT_MS, () => resolve(false));

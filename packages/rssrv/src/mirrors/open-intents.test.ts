@@ -1,5 +1,5 @@
-// The backend of a replica over real files, with the map that the listener or the process itself opens. A volume that is no replica gets its own
-// backend back. A map has one writer: a handle that is opened while an earlier one is being closed waits, for a bounded time.
+// The backend of a replica over real files, with a map that the listener or the process itself opens. The backend of an ordinary volume is
+// returned unchanged. A map has one writer: a new handle waits for the close of an earlier one, for a bounded time.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// Wraps the backend of a replica in its intent map. Invariant: at most one wrapper of this process has a map open, because an earlier one may
-// still set bits; the next one waits until it is closed, for a bounded time. The listener ends a session before it grants its volumes to
-// another process.
+// Wraps the backend of a replica with its intent map. Invariant: at most one wrapper in this process has a map open, because two would
+// overwrite each other's bits. A new wrapper waits for the close of an earlier one, for a bounded time. For wrappers in different
+// processes, the listener ends a session before it grants the volumes of the session to another process.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -16,10 +16,10 @@ import { descriptorDisk } from './map-disk.ts';
 import { openMap, regionsOf } from './map-file.ts';
 import { MapWriter, readMap } from './map-writer.ts';
 
-/** The maps that are open in this process, by path. Each promise resolves when the map is closed. */
+/** The open maps of this process, by path. Each promise resolves when the map is closed. */
 const open = new Map<string, Promise<void>>();
 
-/** Returns the backend itself for a volume that is no replica. If this throws E_VOLUME, the backend is closed. */
+/** Returns the backend itself for a volume that is no replica. On failure, closes the backend and throws E_VOLUME. */
 export async function withIntents(
   backend: Backend,
   volume: ServedVolume,
@@ -49,7 +49,7 @@ export async function withIntents(
         { volume: name },
       );
     const writer = new MapWriter(opened, disk, identity, (errno) => ports.onError('write', errno));
-    // What is not on the disk yet does not keep the first changes waiting.
+    // Syncs the map now, so that the first changes need not wait for it.
     writer.sync(() => undefined);
     return new IntentBackend(backend, opened.map, writer, disk, closed);
   } catch (thrown) {
@@ -59,7 +59,7 @@ export async function withIntents(
   }
 }
 
-/** The listener opens the file for a process that may not open any path. A file that needs no descriptor for FUA writes has one. */
+/** For a process that may not open paths, the listener opens the file. `isVolatile` avoids a second descriptor for FUA writes. */
 async function descriptorOf(replica: ServedReplica, files: VolumeFiles = filesByPath): Promise<number> {
   if (files === filesByPath) return openMap(replica);
   return (await files.open({ path: replica.mapPath, readonly: false, isVolatile: true })).descriptor;

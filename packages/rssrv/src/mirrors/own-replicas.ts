@@ -1,6 +1,5 @@
-// The replicas among the volumes that this server serves, as its voters and their clients see them. Pure over the volumes of the moment.
-// Invariant: if two volumes carry the mark of the same mirror, for example because a
-// pool was copied, neither is used.
+// Finds the replicas among the served volumes, for the voters and their clients. Pure. Invariant: if two volumes carry the mark of the same
+// mirror, for example because a pool was copied, neither is used.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/common/log/log';
@@ -20,7 +19,7 @@ export function replicaFor(served: readonly ServedVolume[], mirror: string, node
   return isFor(own, node) ? own : `The replica of this server, volume ${own.name}, is not offered to client ${node}`;
 }
 
-/** The voters of a server, with its rights and its volumes of the moment. */
+/** Makes the voters of a server, which look up rights and volumes at each VOTE. */
 export function systemVoters(ports: {
   readonly folder: string;
   readonly log: Log;
@@ -44,7 +43,7 @@ export function voterReplicas(served: () => readonly ServedVolume[]): VoterRepli
   };
 }
 
-/** All volumes with the mark of the mirror. */
+/** Returns all volumes with the mark of the mirror. */
 export function replicasOf(served: readonly ServedVolume[], mirror: string): OwnReplica[] {
   return served.filter((volume): volume is OwnReplica => volume.replica?.mirror === mirror);
 }

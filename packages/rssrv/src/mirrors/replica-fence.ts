@@ -1,6 +1,6 @@
-// Ends what lower terms of a mirror do on this server's replica (docs/PROTOCOL.md Q7, rule M4). The voter's record has promised the higher term
-// before, so that nothing of a lower one is granted any more. Invariants: `end` resolves only when nothing of a term below the promise runs or
-// can begin; it ends nothing of the promised term; at most one fence of a volume runs, and one waits.
+// Ends the holds and requests of lower terms on this server's replica of a mirror (docs/PROTOCOL.md Q7, rule M4). The voter has already
+// promised the higher term, so that no OPEN of a lower term is granted. Invariants: `end` resolves only when no request of a term below the
+// promise is running or can begin. `end` does not affect the promised term. At most one fence of a volume is running, and one is waiting.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -16,13 +16,13 @@ export interface ReplicaFencePorts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly holds: Pick<Holds, 'endHolds'>;
   promiseOf(mirror: string): MirrorPromise | null;
-  /** Nodes whose sessions use the volume, or are just opening it. */
+  /** Returns the nodes whose sessions have the volume open, or are opening it. */
   usersOf(volumeId: string): readonly string[];
-  /** Revokes a node's grants up to `epoch`. Resolves when nothing under them runs; false if writes may be lost. */
+  /** Revokes a node's grants up to `epoch`. Resolves when no request under them is running; with false if writes may be lost. */
   revoke(node: string, volumeId: string, epoch: number, why: string): Promise<boolean>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
-  /** Called when a hold has ended: a client that sends no requests learns so that its handle was revoked. */
+  /** Called when a hold has ended, so that even an idle client learns that its handle was revoked. */
   listChanged(volumes: readonly ServedVolume[]): void;
 }
 
@@ -40,8 +40,8 @@ export class ReplicaFence {
   }
 
   /**
-   * Ends everything of terms below the promise. Calls before the next fence of the volume begins share it. Rejects if a hold of a higher term
-   * than the promise is left, or if the end cannot be saved.
+   * Ends all holds of terms below the promise. Calls that wait for the same fence share it. Rejects if the volume has a hold of a higher
+   * term than the promise, or if the change cannot be saved.
    */
   end(volume: OwnReplica): Promise<void> {
     const fences = this.fences.get(volume.id) ?? { running: Promise.resolve(), next: null };
@@ -60,7 +60,10 @@ export class ReplicaFence {
     return next;
   }
 
-  /** Ends the chosen holds, or those of all terms, in the turn of the volume, and then executes `after` in the same turn. */
+  /**
+   * In the turn of the volume, ends the holds that `losersOf` returns, with the grants of all users without a kept hold; then calls
+   * `after`.
+   */
   async endNow<T>(volume: ServedVolume, losersOf: (holds: readonly Hold[]) => readonly Hold[], after: () => Promise<T>): Promise<T> {
     const { holds, log } = this.ports;
     let kept: readonly string[] = [];
@@ -77,7 +80,7 @@ export class ReplicaFence {
       if (losers.length > 0) log.info(`${why}: it is closed at ${[...nodes].join(', ')} first`, { audit: true, volume: volume.name });
       const flushed = await Promise.all([...nodes].map((node) => this.ports.revoke(node, volume.id, epoch, why)));
       if (flushed.every(Boolean)) return;
-      // The replica does not lose its place by that: the new holder copies what is marked.
+      // The replica stays in sync nevertheless, because the new holder copies the regions whose bits are set.
       log.error(`${why}, and writes of its last holder may be lost: a flush failed`, { volume: volume.name });
       await this.ports.incarnationEnded(volume);
     };
@@ -91,7 +94,7 @@ export class ReplicaFence {
     const promise = this.ports.promiseOf(mirror)?.promise ?? null;
     if (promise === null) throw new RsError('E_SYSTEM', `This server has promised no term of the mirror of volume ${name} any more`);
     const higher = holds.find((hold) => isHigher(hold, promise));
-    // The record was lost: a client with a lower term must not get the replica by founding it again.
+    // The voter has lost its record. A client with a lower term must not get the replica by founding the record again.
     if (higher !== undefined)
       throw new RsError('E_HELD', `Volume ${name} is open by the higher term ${higher.term ?? 0} of client ${higher.node}`);
     return holds.filter((hold) => !isOfTerm(hold, promise));

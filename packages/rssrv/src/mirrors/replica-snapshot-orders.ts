@@ -1,5 +1,5 @@
-// Executes the methods by which the holder of a mirror has snapshots of its replicas made, and proves them (M22). Invariant: a snapshot is made
-// and proven only while the record of this server's voter says that the asker has the mirror, and that the replica is in sync.
+// Executes the methods with which the holder of a mirror makes snapshots of its replicas, and proves them (M22). Invariant: a snapshot is
+// made and proven only while, by the record of this server's voter, the asker is the holder and the replica is in sync.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
@@ -20,7 +20,7 @@ export interface ReplicaSnapshotPorts {
   readonly changes: Changes;
   readonly voters: Pick<Voters, 'recordOf'>;
   readonly inventory: { readonly catalogue: Catalogue; snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> };
-  /** Logs what was done to a snapshot. */
+  /** Logs a change of a snapshot. */
   readonly logged: (verb: string, found: FoundSnapshot) => void;
 }
 
@@ -30,7 +30,7 @@ export function replicaSnapshotOrders(
   { snapshots, changes, voters, inventory, logged }: ReplicaSnapshotPorts,
   asker: Asker,
 ): HandlersOf<Methods> {
-  /** Throws E_UNKNOWN_VOLUME, E_USAGE, and E_HELD unless the asker has the mirror by this term with the replica in sync. */
+  /** Throws E_UNKNOWN_VOLUME, E_USAGE, or E_HELD unless the asker holds the mirror under this term and the replica is in sync. */
   const checkHolder = (name: SnapshotName, mirror: string, number: number): void => {
     const { replica } = findVolume(inventory.catalogue, name, asker).manifest;
     if (replica?.mirror !== mirror || asker.node === null)
@@ -39,13 +39,13 @@ export function replicaSnapshotOrders(
     if (why !== null) throw new RsError('E_HELD', `This server makes no snapshot of its replica ${volumeText(name)}: ${why}`);
   };
   /**
-   * What moments have left that failed before it was proven, under any name, so that failures do not pile up. The holder makes one snapshot after
-   * the other. An order is repeated with its id, at another moment. Throws E_EXISTS if what is there is of a later moment.
+   * Removes unproven snapshots of earlier moments, under any name, so that failed ones do not pile up. The holder makes one snapshot at a
+   * time. A repeated order has the same id, but a later moment. Throws E_EXISTS if an unproven snapshot is of a later moment.
    */
   const dropUnproven = async (name: SnapshotName, id: string, { mirror, term, number }: MirrorMoment): Promise<void> => {
     for (const old of snapshotsOf(findVolume(inventory.catalogue, name, asker)).list) {
       if (old.moment === undefined || isReadable(old)) continue;
-      // The terms of another mirror, of which the volume was a replica before, say nothing about this one.
+      // If the volume was a replica of another mirror before, the terms of that mirror cannot be compared.
       const later = old.moment.mirror === mirror ? old.moment.term - term || old.moment.number - number : -1;
       if (later === 0 && old.id === id) continue;
       if (later > 0)
@@ -60,7 +60,7 @@ export function replicaSnapshotOrders(
   };
   const what = (name: SnapshotName): string => `snapshot ${snapshotText(name)} of a replica, for ${asker.text}`;
   return {
-    // The writes of the mirror wait meanwhile: programs of triggers would make them wait for minutes.
+    // No triggers run here, because the writes of the mirror wait for the snapshot, and programs of triggers may take minutes.
     'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {
       const own = snapshotIdOf(mirror, id);
       const [found] = await changes.run(async (turn) => {

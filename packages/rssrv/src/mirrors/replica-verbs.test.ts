@@ -1,6 +1,5 @@
-// Volumes that become replicas of mirrors, and ordinary volumes again: what is on the disk and served, what is refused, and a stop of the
-// server at each step. A stop leaves no mark, or a mark and a map in which all regions are set; never a mark with the map of other data
-// that would count.
+// Volumes that become replicas of mirrors, and ordinary volumes again: files, served volumes, refusals, and a stop of the server at each
+// step. A stop leaves either no mark, or a mark and a map with all regions set, but never a mark with a valid map of other data.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -55,7 +54,7 @@ const identityOf = (number: number): string => String(number).padStart(32, '0');
 const idOf = async (scene: PoolScene): Promise<string> => (await scene.create({ sizeBytes: SIZE })).manifest.id;
 const servedBy = (scene: PoolScene) => scene.served.get(volumeKey(DB))?.pool?.replica;
 
-/** The regions of a map that are not set, or why all of them are. */
+/** Returns the regions of a map that are not set, or the reason why all are set. */
 async function clearRegions(mapPath: string, identity: string): Promise<number[] | string> {
   const descriptor = await openMap({ mapPath, identity, mirror: MIRROR });
   const disk = descriptorDisk(descriptor, new ThreadShares(4), 'db');
@@ -192,7 +191,7 @@ it('a mark that cannot be read keeps the volume from being served', async () => 
 });
 
 describe('after a stop', () => {
-  /** For each step of the verb: the mark that a server finds then, and the regions of its map that are not set. */
+  /** Returns, for each step of the verb, the mark that a server finds after a stop, and the regions of its map that are not set. */
   async function stops(
     prepare: (store: ReplicaStore, id: string) => Promise<unknown>,
     verb: (store: ReplicaStore, id: string) => Promise<unknown>,

@@ -1,6 +1,6 @@
-// Makes volumes of pools replicas of mirrors, and ordinary volumes again. Invariants: the commit point is the manifest with the mark, and the
-// map of ones with the new identity is on the disk before it, so that a stop at any step leaves no mark or a whole replica; a volume that a
-// client uses stays as it is; the volume is not served meanwhile, so that no handle outlives its identity.
+// Turns volumes of pools into replicas of mirrors, and back into ordinary volumes. Invariants: the commit point is the manifest with the
+// mark. The map of ones with the new identity is on disk before, so that a stop at any step leaves either no mark or a complete replica. A
+// volume that a client uses is not changed. The volume is not served during the change, so that no handle outlives its identity.
 
 import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
@@ -23,7 +23,7 @@ export interface ReplicaStorePorts {
   readonly log: Pick<Log, 'info'>;
   /** Returns a new random identity of data: 32 hexadecimal digits. */
   readonly newIdentity: () => string;
-  /** Executes a change when those before it have ended. `what`: see ChangeInProgress. */
+  /** Executes a change in its turn of the queue of changes. `what`: see ChangeInProgress. */
   change<T>(work: () => Promise<T>, what: string): Promise<T>;
 }
 
@@ -35,8 +35,8 @@ export class ReplicaStore {
   }
 
   /**
-   * Makes a volume a replica of the mirror, with a new identity and a map of ones. When this resolves, that is durable and served. Throws
-   * E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD with a sentence, or what the file system says.
+   * Makes a volume a replica of the mirror, with a new identity and a map of ones. When this resolves, the change is durable and the volume
+   * is served as a replica. Throws E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD, or the error of the pool.
    */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }> {
     const { verbs, pools, log, newIdentity } = this.ports;
@@ -51,7 +51,7 @@ export class ReplicaStore {
           const folder = poolPaths.volume(files.directory, was.id);
           const header = { identity, regions: regionsOf(was.sizeBytes) };
           await makeMap(poolPaths.map(folder), header, (step) => files.ports.reached?.(step));
-          // The data that the mark names is what is in the file now, whichever file that is.
+          // The identity names the content of the present file, so that the manifest gets the stamp of this file.
           const data = poolPaths.data(folder);
           const stamps = [storageStamp(await stat(data, { bigint: true }), data)];
           const marked = { ...was, stamps, replica: { mirror, identity } };
@@ -65,7 +65,7 @@ export class ReplicaStore {
     }, `a volume becoming a replica of mirror ${mirror}`);
   }
 
-  /** Makes a replica an ordinary volume. Does nothing if it is one. Throws like `place`. */
+  /** Makes a replica an ordinary volume. Does nothing for an ordinary volume. Throws like `place`. */
   unplace(volumeId: string): Promise<void> {
     return this.ports.change(async () => {
       const found = this.find(volumeId);
@@ -74,8 +74,8 @@ export class ReplicaStore {
   }
 
   /**
-   * Does what `unplace` does, by command of an administrator and within a change of the caller. Returns null if no replica has this name.
-   * Throws E_RIGHTS for any other asker.
+   * Like `unplace`, for a command of an administrator within a change of the caller. Returns null if no replica has this name. Throws
+   * E_RIGHTS if the asker is no administrator.
    */
   async split(wanted: VolumeName, asker: Asker, request: string | null): Promise<Found | null> {
     for (const pool of this.ports.pools.states) {
@@ -98,7 +98,7 @@ export class ReplicaStore {
     await verbs.whileUnserved(found, async () => {
       await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
         await files.replaceManifest(plain);
-        // A start removes a map without a mark, too.
+        // If a stop comes before this step, the next start removes a map without a mark.
         await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
         files.ports.reached?.('unplace: map');
       });

@@ -1,5 +1,5 @@
-// VOTE in a session: what reaches the listener, its answers, its bound, and that the end of the session does not wait for it.
-// The listener is a script; what it executes is tested in voters.test.ts, and bodies that are wrong by the conformance suite.
+// VOTE in a session: requests to the listener, answers, the bound, and that the end of the session does not wait for a VOTE. The listener
+// is a script. voters.test.ts tests the execution, the conformance suite invalid bodies.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

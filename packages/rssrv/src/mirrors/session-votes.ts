@@ -1,6 +1,6 @@
-// What the VOTEs of a session are: how they are read, and how what the listener says is written. session/session-admin.ts passes them to the
-// listener, which keeps the records of mirrors. The end of a session does not wait for a VOTE: the client then sends it again in its next
-// session, and the record decides. Invariant: a VOTE with a wrong body never reaches the listener.
+// Decodes the VOTEs of a session, and encodes their answers. session/session-admin.ts passes them to the listener, which keeps the records
+// of mirrors. The end of a session does not wait for a VOTE, because the client repeats the VOTE in its next session. Invariant: a VOTE
+// with an invalid body never reaches the listener.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Header } from '@rsio/protocol/wire/header';
@@ -27,7 +27,7 @@ import {
 } from '@rsio/protocol/wire/mirror/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 
-/** A VOTE as the listener gets it. */
+/** A VOTE in the form for the listener. */
 export type VoteRequest = { readonly what: 'vote' } & (
   | ({ readonly vote: 'found' } & VoteFound)
   | ({ readonly vote: 'claim' } & VoteClaim)
@@ -37,7 +37,7 @@ export type VoteRequest = { readonly what: 'vote' } & (
   | ({ readonly vote: 'confirm' | 'dismiss' | 'unplace' } & VoteTerm)
 );
 
-/** The listener's answer. `voteStatus`: the VOTE could not be decided, or the decision could not be saved. */
+/** The listener's answer. `voteStatus`: why the VOTE could not be decided, or the decision could not be saved. */
 export type VoteReply = VoteAnswer | { readonly voteStatus: Status; readonly sentence: string };
 
 export interface VotePorts {
@@ -56,12 +56,12 @@ export const VOTES = {
     'voteStatus' in reply ? { status: reply.voteStatus, sentence: reply.sentence } : { body: encodeVoteAnswer(reply) },
 };
 
-/** True for a VOTE that may wait for the storage of a replica. */
+/** Returns true for a VOTE that may wait for the storage of a replica. */
 export function mayWait(kind: number): boolean {
   return kind === VOTE.CLAIM || kind === VOTE.PLACE || kind === VOTE.UNPLACE;
 }
 
-/** Returns null for a kind that this server does not know. Throws E_PROTOCOL for a wrong body. */
+/** Returns null for a kind that this server does not know. Throws E_PROTOCOL for an invalid body. */
 function requestOf({ aux, flags, handle }: Header, body: Buffer): VoteRequest | null {
   const decoded = decode(aux, body);
   if (decoded !== null && (flags !== 0 || handle !== 0)) throw new RsError('E_PROTOCOL', 'VOTE must have no flags and no handle');

@@ -1,5 +1,5 @@
-// The content of the file of one voter, and the names of these files. Pure; state-file.ts reads and writes the file. Invariants: what is
-// written can be read by the next start; a file under the name of another mirror is not a record.
+// The content of a file with the record of a mirror, and the names of these files. Pure; state-file.ts reads and writes them. Invariants:
+// the next start can read every file that this server writes. A file under the name of another mirror is no record.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { StateForm } from '@rsio/common/files/state-file';
@@ -19,7 +19,7 @@ const guard = record<VoterRecord>({
   stored: orNull(storedConfigGuard),
 });
 
-/** The form of the file of a mirror. */
+/** Returns the form of the file of a mirror. */
 export function voterFile(mirror: string): StateForm<VoterRecord> {
   const shape = checked(anyRecord(), (content) =>
     content['mirror'] === mirror && isSound(content) ? null : 'is not the record of this mirror',
@@ -27,7 +27,7 @@ export function voterFile(mirror: string): StateForm<VoterRecord> {
   return {
     version: 2,
     shape,
-    // In version 1, configurations did not name the size, which nobody can guess. No client of that version wrote any.
+    // Configurations of version 1 lack the size, so that they cannot be converted. No client of that version wrote any.
     earlier: { 1: (content) => (misfit(shape, content) === null ? (content as VoterRecord) : null) },
     remedy: `remove it with rsadm witness remove ${mirror}, and let the holder of the mirror name another voter; never restore it from a backup`,
   };
@@ -48,7 +48,7 @@ export function voterFileName(mirror: string): string {
   return `${mirror}${SUFFIX}`;
 }
 
-/** The id of the mirror whose record is in a file of this name; null: none is. */
+/** Returns the id of the mirror whose record has this file name; null for any other name. */
 export function mirrorOf(fileName: string): string | null {
   if (!fileName.endsWith(SUFFIX)) return null;
   const mirror = fileName.slice(0, -SUFFIX.length);

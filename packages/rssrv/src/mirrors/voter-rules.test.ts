@@ -1,5 +1,5 @@
-// The rules of a voter over thousands of random orders of messages of several clients, with answers that are lost and messages that come late.
-// Each property is shown to be able to fail: rules with a planted fault break it. voters.test.ts tests the file under them.
+// The rules of a voter over thousands of random orders of messages of several clients, with lost answers and late messages. Rules with a
+// planted fault break each property, to show that it can fail. voters.test.ts tests the file.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -71,10 +71,10 @@ function decide(rules: Rules, record: VoterRecord, one: Message): Decision {
 const order = (a: Term | null, b: Term | null): number =>
   a === null || b === null ? Number(a !== null) - Number(b !== null) : compareTerms(a, b);
 
-/** Returns what an answer promises that a later answer breaks; null if nothing is broken. */
+/** Returns the promise of an answer that a later answer breaks; null if none is broken. */
 function broken(rules: Rules, messages: readonly Message[]): string | null {
   let record = EMPTY;
-  /** The highest term that was answered with DONE, and the highest version. */
+  /** The highest term and the highest version that were answered with DONE. */
   let promised: Term | null = null;
   let version: { term: Term; config: MirrorConfig } | null = null;
   for (const one of messages) {

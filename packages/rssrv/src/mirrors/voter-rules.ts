@@ -1,28 +1,28 @@
-// Decides what a voter of a mirror does with a VOTE (docs/PROTOCOL.md Q1 to Q4). Pure: a record and a message make the next record and an
-// outcome. voters.ts makes the next record durable before it answers. Invariants: the promise never falls; the version of the configuration
-// never falls; a configuration is never of a higher term than the promise.
+// Decides VOTEs about a mirror (docs/PROTOCOL.md Q1 to Q4). Pure: takes a record and a VOTE, and returns the next record and the outcome.
+// voters.ts makes the next record durable before it answers. Invariants: the promise never falls. The version of the configuration never
+// falls. A configuration never has a higher term than the promise.
 
 import { isDeepStrictEqual } from 'node:util';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteFound, VOTED, type Voted } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
 
-/** What a voter keeps of one mirror. */
+/** The record of a voter about one mirror. */
 export interface VoterRecord extends VoteFound {
-  /** Id of this voter, made at random with the record. A record that is made again has another id, and is another voter. */
+  /** Random id of this voter, made with the record. If the record is founded again, it has another id and counts as another voter. */
   readonly voter: string;
-  /** Client that has founded the record. */
+  /** Client that founded the record. */
   readonly founder: string;
-  /** The highest term that was claimed; null: none was. */
+  /** The highest term that was claimed; null if none was. */
   readonly promise: Term | null;
-  /** The configuration of the highest version that was stored; null: none was. */
+  /** The configuration of the highest version that was stored; null if none was. */
   readonly stored: StoredConfig | null;
 }
 
 export interface Decision {
   readonly voted: Voted;
   readonly sentence: string;
-  /** The record after the decision; the same object if nothing has to be saved. */
+  /** The record after the decision; the same object if nothing must be saved. */
   readonly record: VoterRecord;
 }
 
@@ -31,14 +31,14 @@ export function newRecord(found: VoteFound, voter: string, founder: string): Vot
   return { mirror, name, universe, voter, founder, promise: null, stored: null };
 }
 
-/** True if a client may ask about the mirror. */
+/** Returns true if a client may use the record (Q3). */
 export function mayUse({ stored, founder }: VoterRecord, node: string): boolean {
   if (stored === null) return node === founder;
   const { clients } = stored.config;
   return clients === null || clients.includes(node);
 }
 
-/** The record exists already. The same FOUND again, before any claim, is answered like the first one. */
+/** Decides a FOUND for an existing record. Before any claim, a repeated FOUND gets the same answer as the first. */
 export function foundAgain(record: VoterRecord, found: VoteFound, node: string): Decision {
   const isSame = record.name === found.name && record.universe === found.universe && record.founder === node && record.promise === null;
   return isSame ? done(record) : refused(record, VOTED.DIFFERENT, 'The server has a record under this id already');
@@ -57,7 +57,7 @@ export function claim(record: VoterRecord, term: Term, takesOver: boolean): Deci
   return done({ ...record, promise: term });
 }
 
-/** True if the client of the promise has detached, so that another client may claim the mirror without a take-over. */
+/** Returns true if the client of the promise has detached, so that another client may claim the mirror without a take-over. */
 export function hasEnded({ promise, stored }: VoterRecord): boolean {
   return promise !== null && stored !== null && stored.config.clean && compareTerms(stored.term, promise) === 0;
 }
@@ -74,14 +74,14 @@ export function store(record: VoterRecord, term: Term, config: MirrorConfig): De
   return refused(record, VOTED.DIFFERENT, `Another configuration ${config.k} of this term is stored`);
 }
 
-/** Says whether the promise is still that of this term. */
+/** Confirms that the promise is still that of this term, or refuses. */
 export function confirm(record: VoterRecord, term: Term): Decision {
   return checkPromise(record, term) ?? done(record);
 }
 
 /**
- * M22: returns why the client may have no snapshot made of a replica for its mirror; null if it may. The client has the mirror by the term
- * `number`, and a configuration of that term has the replica in sync.
+ * M22: returns why the client may not make a snapshot of a replica; null if it may. It may if it holds the mirror under the term `number`,
+ * and a configuration of that term has the replica in sync.
  */
 export function whyNoSnapshot(record: VoterRecord | null, identity: string, { number, node }: Omit<Term, 'instance'>): string | null {
   const { promise = null, stored = null } = record ?? {};

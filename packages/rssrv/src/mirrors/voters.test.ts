@@ -1,5 +1,5 @@
-// The records of a voter on a file system that loses what was not synced: the server stops at every step of every save, and starts again.
-// Also what makes a record unknown, who may ask, and the bounds. The rules themselves are in voter-rules.test.ts.
+// The records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again. Also
+// unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -12,7 +12,7 @@ import { VOTER_RECORDS_PER_CLIENT_MAX, VOTES_WAITING_MAX } from './limits.ts';
 import type { VoteReply, VoteRequest } from './session-votes.ts';
 import { Voters } from './voters.ts';
 
-/** A disk that stops at a step, and then has only what was synced. `keepsNames`: whether a name that was not synced is there then. */
+/** A disk that stops at a step, and then has only synced data. `keepsNames`: true if unsynced renames survive the stop. */
 const disk = vi.hoisted(() => ({
   stepsLeft: Number.POSITIVE_INFINITY,
   steps: 0,
@@ -64,7 +64,7 @@ vi.mock('node:fs/promises', async (importOriginal) => {
   };
 });
 
-/** The machine loses its power and starts again. */
+/** Simulates a power failure and a restart of the machine. */
 function powerCut(): void {
   if (!disk.keepsNames)
     for (const [file, content] of disk.names) {
@@ -190,7 +190,7 @@ test('what a voter says after its process was killed stays, although the folder 
       expect(await voted(voters, asks)).toEqual(said);
       if (!('voteStatus' in reply)) break;
     }
-    // The change was answered, and it was seen once before that.
+    // The new record was visible after the answer, and once before it, after a failed save.
     expect(seen).toBeGreaterThan(1);
   }
 });
@@ -215,14 +215,14 @@ test.each([true, false])('the server stops at every step of every change; names 
       const after = await voted(voters, asks);
       expect(voters.views.filter(({ trouble }) => trouble !== null)).toEqual([]);
       if (!hasStopped) {
-        // The answer has left: what it says must be on the disk.
+        // The answer was sent, so that its content must be on disk.
         if (request.vote === 'dismiss') expect(after.voted).toBe(VOTED.UNKNOWN);
         else expect(after).toMatchObject({ voter: reply.voter, promise: reply.promise, stored: reply.stored });
         break;
       }
       stops++;
       expect(reply.voteStatus).toBe(STATUS.IO_ERROR);
-      // Nothing was answered: the old or the new record is there, whole, and the same request succeeds now.
+      // No answer was sent: the old or the new record exists completely, and the repeated request succeeds.
       if (before !== null && after.voted === VOTED.DONE) expect(after.voter).toBe(before.voter);
       const again = await voted(voters, request);
       expect(again.voted).toBe(request.vote === 'dismiss' && after.voted === VOTED.UNKNOWN ? VOTED.UNKNOWN : VOTED.DONE);

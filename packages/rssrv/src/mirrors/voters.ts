@@ -1,11 +1,11 @@
-// Keeps the records of the mirrors for which this server votes: executes VOTEs in their order, one at a time for each mirror. The rules are
-// in voter-rules.ts. Invariants: what an answer says is on disk; a record that cannot be read, or is gone, is unknown, so that the voter
-// counts for nothing; the slow or failing save of one record makes no other mirror wait.
+// Keeps the records of the mirrors for which this server votes. Executes VOTEs in order of arrival, one at a time for each mirror. The
+// rules are in voter-rules.ts. Invariants: a decision is on disk before its answer. A record that cannot be read or is missing counts as
+// unknown, so that clients do not count this voter. A slow or failing save of one record delays no other mirror.
 
 // Design.
-// A voter must never forget what it said about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable: one
-// file for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore concerns
-// one mirror only.
+// A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable: one file
+// for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore affects only
+// one mirror.
 //
 //   VOTE --> the entry of its mirror        none: UNKNOWN, but FOUND makes one, or is REFUSED by rights and bounds (Q5)
 //     | waits for the VOTEs before it, VOTES_WAITING_MAX at most
@@ -21,13 +21,13 @@
 //     '-- DISMISS (needs the promised term), or the administrator -'
 //   unreadable at the start: UNKNOWN to all clients, until the administrator removes it
 //
-// Rules of docs/PROTOCOL.md: M1, and Q1 to Q5. A record that is made again has another random id. A voter that has lost its record is
-// therefore another voter (M18), and not one that has promised nothing.
+// Rules of docs/PROTOCOL.md: M1, and Q1 to Q5. A record that is founded again has another random id. A voter that has lost its record
+// therefore counts as another voter (M18), and not as the same voter without a promise.
 //
 // Never done here:
-// - Nothing is ended on a replica, and no storage of a volume is waited for: mirrors/mirror-votes.ts does that after the vote (Q7, Q8).
-// - No majority is counted, and no other server is asked. Clients compare the answers of voters.
-// - No record expires, and none is written because time has passed.
+// - This class does not end holds of a replica or wait for storage of volumes: mirrors/mirror-votes.ts does that after the vote (Q7, Q8).
+// - This class does not ask other servers or count a majority. Clients compare the answers of voters.
+// - This class does not expire or write records because time has passed.
 
 import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
@@ -43,11 +43,11 @@ import type { VoteReply, VoteRequest } from './session-votes.ts';
 import { mirrorOf, voterFile, voterFileName } from './voter-file.ts';
 import { claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, type VoterRecord } from './voter-rules.ts';
 
-/** What the volumes of this server have to do with its votes. */
+/** Facts about replicas on this server that affect its votes. */
 export interface VoterReplicas {
-  /** True if a volume of this server is a replica of the mirror. */
+  /** Returns true if a volume of this server is a replica of the mirror. */
   has(mirror: string): boolean;
-  /** True if this server has a replica of the mirror that it does not offer to the client. */
+  /** Returns true if this server has a replica of the mirror that it does not offer to the client. */
   isHidden(mirror: string, node: string): boolean;
   /** Returns why the client may not take this server's replica of the mirror from another client; null if it may. */
   whyNoTakeOver(mirror: string, node: string): string | null;
@@ -58,33 +58,33 @@ export interface VotersPorts {
   readonly folder: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /**
-   * True if this client may found records here: the server is a witness, or the client may create volumes on it, because a server with a
-   * replica votes. Records that exist are kept and vote regardless.
+   * Returns true if this client may found records: the server is a witness, or the client may create volumes on it, because a server with a
+   * replica votes. Existing records vote in any case.
    */
   mayFound(node: string): boolean;
 }
 
-/** The client that sends a VOTE, as the handshake has proved it. */
+/** The client that sends a VOTE, whose identity the handshake has proved. */
 export interface VotingClient {
   readonly node: string;
   readonly instance: number;
 }
 
-/** A record as the administrator sees it. */
+/** A record in the form for the administrator. */
 export interface VoterView {
   readonly mirror: string;
-  /** Null: the record cannot be read, for the reason in `trouble`. */
+  /** Null if the record cannot be read, for the reason in `trouble`. */
   readonly record: VoterRecord | null;
   readonly trouble: string | null;
 }
 
 interface Entry {
   readonly mirror: string;
-  /** Client for which the record is being founded. */
+  /** Client that is founding the record; null for a record that was loaded. */
   readonly placedFor: string | null;
-  /** The record that is on disk; null if there is none that can be read. */
+  /** The record on disk; null if it is missing or unreadable. */
   record: VoterRecord | null;
-  /** The record that is being saved. */
+  /** The record that is being saved; null during no save. */
   saving: VoterRecord | null;
   trouble: string | null;
   readonly file: StateFile<VoterRecord>;
@@ -100,7 +100,7 @@ export class Voters {
     this.ports = ports;
   }
 
-  /** Reads all records. A record that cannot be read stays unknown, and is logged. Throws E_SYSTEM if the folder cannot be read. */
+  /** Reads all records. Logs a record that cannot be read, which stays unknown. Throws E_SYSTEM if the folder cannot be read. */
   async load(): Promise<void> {
     for (const mirror of await this.mirrorsOnDisk()) {
       const entry = this.newEntry(mirror);
@@ -114,7 +114,7 @@ export class Voters {
     }
   }
 
-  /** Answers a VOTE of a client. `isWanted`: false if the client's session ends, so that nothing is begun for it. Never rejects. */
+  /** Answers a VOTE of a client. `isWanted` returns false if the client's session is ending; the VOTE then fails. Never rejects. */
   async answer(client: VotingClient, request: VoteRequest, isWanted: () => boolean): Promise<VoteReply> {
     const entry = this.entries.get(request.mirror) ?? (request.vote === 'found' ? this.place(client, request.mirror) : 'unknown');
     if (entry === 'unknown') return answer(VOTED.UNKNOWN, UNKNOWN);
@@ -133,7 +133,7 @@ export class Voters {
     });
   }
 
-  /** The record that is on disk; null if there is none that can be read. */
+  /** Returns the record on disk; null if it is missing or unreadable. */
   recordOf(mirror: string): VoterRecord | null {
     return this.entries.get(mirror)?.record ?? null;
   }
@@ -143,7 +143,7 @@ export class Voters {
     return kept.map(({ mirror, record, trouble }) => ({ mirror, record, trouble })).sort((a, b) => (a.mirror < b.mirror ? -1 : 1));
   }
 
-  /** Removes a record by order of the administrator, also one that cannot be read. Returns false if there is none. Throws E_SYSTEM. */
+  /** Removes a record, even an unreadable one, by order of an administrator. Returns false if none exists. Throws E_SYSTEM. */
   async remove(mirror: string): Promise<boolean> {
     const entry = this.entries.get(mirror);
     if (entry === undefined) return false;
@@ -176,7 +176,7 @@ export class Voters {
     return entry;
   }
 
-  /** Makes room for a record that is to be founded. Returns a sentence if there is none. */
+  /** Adds an entry for a record that is being founded. Returns a sentence if the client or the bounds do not permit it. */
   private place({ node }: VotingClient, mirror: string): Entry | string {
     if (!this.ports.mayFound(node))
       return `This server is no witness, and client ${node} may not create volumes on it: set witness = yes in section [server] of rssrvcfg, or give the client the right manage in [rights]`;
@@ -205,7 +205,7 @@ export class Voters {
         return this.change(entry, store(record, term, request.config));
       case 'confirm':
         return { ...answerOf(confirm(record, term)), stored: null };
-      // mirror-votes.ts does the rest, because the storage may not answer.
+      // mirror-votes.ts changes the replica after the vote, because its storage may not answer.
       case 'place':
       case 'unplace':
         return answerOf(confirm(record, term));
@@ -227,7 +227,7 @@ export class Voters {
   }
 
   private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
-    // What a client cannot use it must not take from another one, not even with the vote of this server.
+    // A client must not take a mirror from another client with the vote of a server whose replica the client cannot use.
     if (this.ports.replicas.isHidden(record.mirror, term.node))
       return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
     const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;
@@ -241,8 +241,8 @@ export class Voters {
   }
 
   /**
-   * Durable when the promise resolves. If the save fails, the file may have the old or the new record. The client is told only that the save
-   * has failed, so both are right, and the next save decides.
+   * Durable when the promise resolves. If the save fails, the file may have the old or the new record. Both are correct, because the client
+   * learns only that the save has failed; the next save decides.
    */
   private async save(entry: Entry, record: VoterRecord): Promise<void> {
     entry.saving = record;
@@ -254,7 +254,7 @@ export class Voters {
     }
   }
 
-  /** Removes the file durably. The record counts as long as that has not succeeded. */
+  /** Removes the file durably. If that fails, the record still counts. */
   private async forget(entry: Entry): Promise<void> {
     const { folder, log } = this.ports;
     try {

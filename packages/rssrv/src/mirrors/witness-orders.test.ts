@@ -1,5 +1,5 @@
-// The orders about records of mirrors: what is shown, who may remove a record, and that one which may be in use is removed only by force.
-// The records are tested in voters.test.ts.
+// The orders about records of mirrors: the views, the right to remove a record, and that a record that may be in use is removed only by
+// force. voters.test.ts tests the records.
 
 import { expect, test } from 'vitest';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';

@@ -1,6 +1,5 @@
-// Which clients may make a server a voter of their mirrors: all of them at a witness, and at any server those that may put a replica on it.
-// Which may make a volume a replica: those that may manage its pool.
-// What the voter does with the others is in mirrors/voters.test.ts.
+// Which clients may make a server a voter of their mirrors: all clients at a witness, at other servers the clients that may put a replica
+// on it. Which clients may make a volume a replica: those that may manage its pool. mirrors/voters.test.ts tests the refusals.
 
 import { expect, test } from 'vitest';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
-// The client or administrator that asks for a change, and what it may do. Pure. Invariant: rights are checked here, on the server, whatever
-// the client has checked before; a refusal names the right that is missing and where it is given.
+// The client or administrator that asks for a change, and its rights. Pure. Invariant: the server checks all rights itself and does not
+// rely on checks of the client. A refusal names the missing right and the place that gives it.
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -15,7 +15,7 @@ export interface AskerRights {
 }
 
 export class Asker {
-  /** Null for a program on the server itself, which may do everything. */
+  /** Null for a program on the server, which has all rights. */
   readonly node: string | null;
   readonly rights: AskerRights;
 
@@ -66,13 +66,13 @@ export class Asker {
     return this.role === 'admin' || this.node === null || clients === null || clients.includes(this.node);
   }
 
-  /** Throws E_RIGHTS if the asker could not attach its own volume, because it would be for these clients only. */
+  /** Throws E_RIGHTS if `clients` would prevent the asker from attaching its own volume. */
   checkOwnAccess(volume: string, clients: readonly string[] | null): void {
     if (this.mayAttach(clients)) return;
     throw new RsError('E_RIGHTS', `Client ${this.node} would not be able to attach volume ${volume}: name it in clients`, { volume });
   }
 
-  /** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
+  /** Throws E_RIGHTS if the asker would exceed its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
   checkLimit(hasBytes: number, moreBytes: number): void {
     const { role, limitBytes } = this.rights;
     if (role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
@@ -112,7 +112,7 @@ export function limitOf(node: string, rights: readonly ClientRights[]): number |
   return role === 'admin' ? null : limitBytes;
 }
 
-/** Returns the right that decides whether a client may force take-overs, or null if the file gives no rights: then none is needed. */
+/** Returns the role that decides about forced take-overs of a client; null if the file has no section [rights], and none is needed. */
 export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig, 'rights' | 'hasRights'>): ClientRole | null {
   return hasRights ? rightsOf(node, rights).role : null;
 }

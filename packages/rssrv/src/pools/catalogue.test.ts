@@ -1,5 +1,5 @@
 // What the catalogue permits and refuses: names, sizes, space with its numbers, the choice of a pool, and the rights of clients.
-// What becomes of a decision on disk is in pools.test.ts.
+// pools.test.ts tests the execution on disk.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
@@ -103,7 +103,7 @@ const MANAGER = clientAsker('big-2', [{ name: 'big-2', role: 'manage', pools: ['
 const USER = clientAsker('venus', []);
 const ADMIN = clientAsker('ops', [{ name: 'ops', role: 'admin', pools: null, limitBytes: null, line: 1 }]);
 
-// Regression: in a pool that was not mounted, or in a section, a hidden volume was refused with another error than a missing one.
+// Regression: a hidden volume in an unmounted pool or in a section was refused with a different error than a missing volume.
 test('a volume that the asker may not attach does not exist for it, whatever state it is in', () => {
   const clients = ['venus'];
   const where: Catalogue = {

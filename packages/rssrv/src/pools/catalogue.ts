@@ -1,6 +1,6 @@
-// Decides whether a volume can be created, grown, renamed, changed, removed or restored, and what its manifest is then. Pure: pools.ts
-// carries the decision out. Invariants: a name is used once in a universe, over all pools and all sections [volume]; the volumes of a pool
-// never promise more than the limit of the pool; a refusal for lack of space gives the numbers.
+// Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts executes
+// the decision. Invariants: a name is used once in a universe, over all pools and all sections [volume]. The volumes of a pool never
+// promise more than its limit. A refusal for lack of space gives the numbers.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,7 +19,7 @@ import { checkSize, grownLayout, newConcat, newStripe } from './parts/layouts.ts
 
 const MIB = 1024 * 1024;
 
-/** What the server knows about a pool. It is replaced as a whole, never modified. */
+/** The state of a pool. It is replaced as a whole, never modified. */
 export interface PoolState {
   readonly name: string;
   readonly path: string;
@@ -30,7 +30,7 @@ export interface PoolState {
   readonly identity: PoolIdentity | null;
   /** True if the pool was read, so that its volumes are known. */
   readonly isOpen: boolean;
-  /** Why the volumes of the pool cannot be changed; null if they can. */
+  /** Reason why the volumes of the pool cannot be changed; null if they can. */
   readonly trouble: string | null;
   /** Size of the file system and its free space; null if unknown. */
   readonly space: { readonly totalBytes: number; readonly freeBytes: number } | null;
@@ -38,7 +38,7 @@ export interface PoolState {
   readonly hasReflink: boolean | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
   readonly removed: ReadonlyMap<string, RemovedVolume>;
-  /** Id of a volume, also a removed one -> its snapshots. A volume without snapshots may have no entry. */
+  /** Maps the id of a volume or removed volume to its snapshots. A volume without snapshots may have no entry. */
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
   /** Volumes of several files that are being deleted for good, and whose parts may still exist. */
   readonly purging: ReadonlyMap<string, Manifest>;
@@ -63,7 +63,7 @@ export interface Catalogue {
   readonly configured: readonly ConfiguredVolume[];
 }
 
-/** A volume of a section of rssrvcfg. `clients`: null for all. */
+/** A volume of a section of rssrvcfg. `clients`: null for all clients. */
 export type ConfiguredVolume = NamedVolume & { readonly clients: readonly string[] | null };
 
 export type VolumeName = NamedVolume;
@@ -71,11 +71,11 @@ export type VolumeName = NamedVolume;
 export interface CreateRequest extends VolumeName {
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;
-  /** Null: the pool with the most room is chosen. */
+  /** Null lets the server choose the pool with the most room. */
   readonly pool: string | null;
-  /** The pools of the files of a volume that has several; null for one file. */
+  /** The pools of the files of a volume of several files; null for one file. */
   readonly pools?: readonly string[] | null;
-  /** Null: the files follow one another. Else chunks of this size go to the files in turn. */
+  /** Size of the chunks of a `stripe` volume; null for `concat`. */
   readonly chunkBytes?: number | null;
   readonly thick: boolean;
   readonly readonly: boolean;
@@ -83,7 +83,7 @@ export interface CreateRequest extends VolumeName {
   readonly clients: readonly string[] | null;
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** Limits of its I/O; absent: none. */
+  /** Limits of its I/O; absent for none. */
   readonly limits?: IoLimits;
 }
 
@@ -92,7 +92,7 @@ export interface Found {
   readonly manifest: Manifest;
 }
 
-/** A file of a volume in another folder than that of its manifest. */
+/** A file of a volume outside the folder of the manifest. */
 export interface PlacedPart {
   readonly pool: PoolState;
   readonly record: PartRecord;
@@ -115,8 +115,8 @@ const OF_SECTION =
   'a volume of a pool of its file: rsadm volume import FILE NEW';
 
 /**
- * Returns the volume with this name. Throws E_UNKNOWN_VOLUME, or E_VOLUME if its pool cannot be used. A volume that the asker may not attach
- * does not exist for it, whatever state it is in.
+ * Returns the volume with this name. Throws E_UNKNOWN_VOLUME, or E_VOLUME if its pool cannot be used. A volume that the asker may not
+ * attach counts as unknown, in any state.
  */
 export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Asker): Found {
   const isWanted = (one: ConfiguredVolume): boolean =>
@@ -135,13 +135,13 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Aske
   throw unknownVolume(wanted);
 }
 
-/** Also the refusal for a client that may not attach the volume: for that client, it does not exist. */
+/** Also the refusal for a client that may not attach the volume, so that the client does not learn that it exists. */
 export function unknownVolume(wanted: VolumeName): RsError {
   const text = volumeText(wanted);
   return new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: volume list shows them`, { volume: text });
 }
 
-/** Sum of the sizes of the files in a pool. Removed volumes count, because they take their space until they are deleted for good. */
+/** Returns the sum of the sizes of the files in a pool. Removed volumes count, because they keep their space until they are purged. */
 export function promisedBytes({ volumes, removed, partBytes }: PoolState): number {
   let sum = partBytes + removedBytes({ removed });
   for (const manifest of volumes.values()) sum += partSizes(manifest)[0] ?? 0;
@@ -154,7 +154,7 @@ function removedBytes({ removed }: Pick<PoolState, 'removed'>): number {
   return sum;
 }
 
-/** Bytes that count towards the limit of a client, in all pools. */
+/** Returns the bytes in all pools that count towards the limit of a client. */
 export function ownedBytes(catalogue: Catalogue, node: string | null): number {
   return node === null ? 0 : (ownedByNode(catalogue.pools).get(node) ?? 0);
 }
@@ -196,7 +196,7 @@ export function decideCreate(
   return { pool: pool!, manifest, parts: placedParts(pools, manifest) };
 }
 
-/** Returns the pools of a volume of several files. A pool is named once, because two files in one pool would not be faster or larger. */
+/** Returns the pools of a volume of several files. Refuses a pool named twice, because a second file there gains nothing. */
 function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly string[]): PoolState[] {
   if (pool !== null) throw new RsError('E_USAGE', 'Both a pool and several pools are given: give one of them');
   if (names.length < 2 || names.length > PARTS_MAX)
@@ -206,7 +206,7 @@ function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly s
   return names.map((name) => poolNamed(catalogue, name));
 }
 
-/** Throws E_SPACE, naming a pool, if the pools cannot take the volume. */
+/** Throws E_SPACE, naming a pool, if the pools have no room for the volume. */
 function layoutOver(
   pools: readonly PoolState[],
   request: CreateRequest,
@@ -285,7 +285,7 @@ export function decideGrow(
   return next;
 }
 
-/** The files of a volume but the first, each with its pool. Throws E_POOL if one of the pools is not open. */
+/** Returns all files of a volume except the first, each with its pool. Throws E_POOL if one of the pools is not open. */
 export function partsOf({ pools }: Catalogue, manifest: Pick<Manifest, 'id' | 'layout'>): PlacedPart[] {
   return placedParts(pools, manifest);
 }
@@ -316,7 +316,7 @@ export function decideSet(
   checkChange(catalogue, asker, pool, manifest, 'change volumes');
   checkReplicaSettings(manifest, settings);
   if (settings.takeOverForce === true) asker.needs('admin', 'permit forced take-over');
-  // A client that may manage volumes must not lift the limits that an administrator has set.
+  // Only an administrator may lift limits that an administrator has set.
   if (hasLimits(settings)) asker.needs('admin', 'set limits of I/O');
   const { sameContent, schedule, iops: _iops, bytesPerSecond: _bytes, burstMs: _burst, ...others } = settings;
   const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
@@ -346,7 +346,7 @@ export function poolNamed({ pools }: Catalogue, name: string): PoolState {
   throw new RsError('E_UNKNOWN_POOL', `No pool ${quoteText(name)}: ${remedy}`, { pool: name });
 }
 
-/** Throws E_BUSY, naming the snapshot, while one of the volume is being made in the background: its files stay what they are meanwhile. */
+/** Throws E_BUSY while a snapshot of the volume is made in the background, because the files of the volume must not change then. */
 export function checkNotBusy({ pool, manifest }: Found): void {
   const [one] = pool.snapshots.get(manifest.id)?.making ?? [];
   if (one === undefined) return;
@@ -354,14 +354,14 @@ export function checkNotBusy({ pool, manifest }: Found): void {
   throw new RsError('E_BUSY', `Snapshot ${snapshot} is being made: try again when it is there`, { volume: volumeText(manifest), snapshot });
 }
 
-/** Throws unless the asker may change the volume. `what`: such as `grow volumes`. */
+/** Throws unless the asker may change the volume. `what`: the change, such as `grow volumes`. */
 export function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState, manifest: Manifest, what: string): void {
   asker.needs('manage', what);
   if (!asker.mayAttach(manifest.clients)) throw unknownVolume(manifest);
   checkPools(catalogue, asker, pool, manifest);
 }
 
-/** Throws E_RIGHTS unless the asker may use all pools of the volume. The name of a pool that is not open is not known. */
+/** Throws E_RIGHTS unless the asker may use all pools of the volume. */
 export function checkPools(catalogue: Catalogue, asker: Asker, home: PoolState, manifest: Manifest): void {
   asker.checkPool(home.name);
   for (const { poolId } of otherParts(manifest)) asker.checkPool(poolById(catalogue, poolId)?.name ?? `id ${poolId}, which is not open`);
@@ -377,7 +377,7 @@ function closed(poolId: string): RsError {
   });
 }
 
-/** Throws E_LIMIT if the pools cannot have another volume, or another one of this asker. Removed volumes count. */
+/** Throws E_LIMIT if the server or the asker already has the maximum number of pool volumes. Removed volumes count. */
 export function checkCount({ pools }: Catalogue, { node }: Asker): void {
   let [all, own] = [0, 0];
   for (const { volumes, removed } of pools) {
@@ -393,8 +393,10 @@ export function checkCount({ pools }: Catalogue, { node }: Asker): void {
     throw new RsError('E_LIMIT', `Client ${node} has ${own} volumes, and no more are allowed: ${remedy}`, { node });
 }
 
-/** Chooses the usable pool with the most room among those that the asker may use; one with reflink comes first if the volume
- * fits. Throws E_UNKNOWN_POOL or E_SPACE. */
+/**
+ * Chooses a usable pool of the asker: one with reflink and room if possible, then the one with the most room. Throws E_UNKNOWN_POOL or
+ * E_SPACE.
+ */
 export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boolean, asker: Asker): PoolState {
   const mine = catalogue.pools.filter(({ name }) => asker.mayUsePool(name));
   if (mine.length === 0) {
@@ -412,12 +414,12 @@ export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boole
   return best;
 }
 
-/** Bytes that new volumes can have: the free space above the reserve, and no more than the limit leaves. */
+/** Returns the room for new volumes: the free space above the reserve, bounded by the rest of the limit. */
 function roomBytes(pool: PoolState): number {
   return Math.min(usableBytes(pool), promiseLeft(pool));
 }
 
-/** Bytes that the limit of a pool leaves; Infinity if it has none. */
+/** Returns the bytes that the limit of a pool leaves; Infinity without a limit. */
 function promiseLeft(pool: PoolState): number {
   return pool.limitBytes === null ? Number.POSITIVE_INFINITY : Math.max(0, pool.limitBytes - promisedBytes(pool));
 }
@@ -445,7 +447,7 @@ function promiseRefusal(pool: PoolState, moreBytes: number): RsError | null {
   return noSpace(pool, moreBytes, purgeRemedy(pool) ?? remedy);
 }
 
-/** Null if the pool has no removed volumes. */
+/** Returns null if the pool has no removed volumes. */
 function purgeRemedy(pool: PoolState): string | null {
   if (pool.removed.size === 0) return null;
   return `${roundedSize(removedBytes(pool))} are removed volumes, which volume purge deletes for good`;
@@ -462,7 +464,7 @@ function noSpace(pool: PoolState, askedBytes: number, remedy: string): RsError {
   );
 }
 
-/** Prints whole MiB, because the exact number of bytes helps nobody. */
+/** Prints whole MiB, because the exact number of bytes is hard to read. */
 function roundedSize(bytes: number): string {
   return printSize(bytes < MIB ? bytes : bytes - (bytes % MIB));
 }

@@ -1,5 +1,5 @@
 // Makes an existing directory a pool, before its section in rssrvcfg is written. Invariants: a directory that already is a pool is not
-// changed; a directory that has other content, or that a boot would empty, never becomes one.
+// changed. A directory that has other content, or that a boot would empty, never becomes one.
 
 import { randomUUID } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
@@ -12,10 +12,10 @@ import { PoolFiles } from './disk/pool-files.ts';
 import type { PoolState } from './catalogue.ts';
 import { readIdentity, scanPool } from './disk/pool-scan.ts';
 
-/** Content that an empty directory of a pool may have: what mkfs makes, and what an interrupted attempt leaves. */
+/** Names that a directory may contain and still count as empty: those that mkfs creates, and those that an interrupted attempt leaves. */
 const EMPTY_CONTENT: readonly string[] = ['lost+found', 'volumes', 'removed'];
 
-/** `pools`: the pools of the server. Throws E_POOL or E_EXISTS with path and remedy. */
+/** `pools`: the pools of the server. Throws E_POOL or E_EXISTS, naming the path and the remedy. */
 export async function makePool(
   path: string,
   nowMs: number,
@@ -50,7 +50,7 @@ export async function makePool(
   }
 }
 
-/** Throws E_POOL if the directory has content, which is then used by something else. */
+/** Throws E_POOL if the directory has other content, because another program probably uses it. */
 async function checkEmpty(path: string): Promise<void> {
   for (const name of await readdir(path)) {
     const isExpected = EMPTY_CONTENT.includes(name) && (name === 'lost+found' || (await readdir(join(path, name))).length === 0);

@@ -1,5 +1,5 @@
-// What the server knows about a pool, as the pool is read and as changes modify it. Pools makes the changes. Invariant: a state is replaced as
-// a whole and never modified.
+// Makes the PoolState of a pool from a scan, and the next state after each change. pools.ts keeps the states. Invariant: a state is
+// replaced as a whole and never modified.
 
 import { statfs } from 'node:fs/promises';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
@@ -30,7 +30,7 @@ const NO_CONTENT: PoolContent = {
   findings: [],
 };
 
-/** What is known of a pool that cannot be used. */
+/** The state of a pool that cannot be used. */
 export const CLOSED = { identity: null, isOpen: false, space: null, hasReflink: null, ...NO_CONTENT } as const;
 
 export function contentOf({ volumes, removed, snapshots, purging, parts, unreadable, findings }: PoolContentScan): PoolContent {
@@ -46,7 +46,7 @@ export function contentOf({ volumes, removed, snapshots, purging, parts, unreada
   };
 }
 
-/** Returns the folder of a volume or part that the pool had, and that is neither there nor deleted by a change that was in progress. */
+/** Returns the folder of a volume or part that the pool had before and that the scan has not found; null if nothing is lost. */
 export function lostIn({ path, volumes, parts }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'removed' | 'parts'>): string | null {
   const present = new Set([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
   const volume = [...volumes.keys()].find((id) => !present.has(id));
@@ -56,7 +56,7 @@ export function lostIn({ path, volumes, parts }: PoolState, scan: Pick<PoolConte
   return part === undefined ? null : poolPaths.part(path, part.record.fileId);
 }
 
-/** Texts about volumes that the pool had, and that a scan has not found. */
+/** Returns texts about volumes that the pool had before and that the scan has not found. */
 export function missingFindings({ path, volumes }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'findings'>): readonly string[] {
   const found = new Set(scan.volumes.map(({ id }) => id));
   return [...volumes.values()].flatMap((volume) => {
@@ -94,7 +94,7 @@ export function withSnapshots(state: PoolState, volumeId: string, snapshots: Vol
   return { ...state, snapshots: new Map([...state.snapshots, [volumeId, snapshots]]) };
 }
 
-/** Recomputes what the parts in each pool promise, which the manifests in other pools say. */
+/** Recomputes the bytes that the parts in each pool promise. The manifests in other pools determine them. */
 export function account(pools: readonly { state: PoolState }[]): void {
   const states = pools.map(({ state }) => state);
   for (const pool of pools) {
@@ -103,13 +103,13 @@ export function account(pools: readonly { state: PoolState }[]): void {
   }
 }
 
-/** What a pool contains, and its manifests do not explain, with what the manifests in other pools do not explain. */
+/** Returns texts about the content of a pool that no manifest explains, neither in this pool nor in other pools. */
 export function findingsOf(pool: PoolState, pools: readonly PoolState[]): readonly string[] {
   const more = [...partFindings(pool, pools), ...pendingFindings(pool, pools)];
   return more.length === 0 ? pool.findings : [...pool.findings, ...more].slice(0, POOL_FINDINGS_MAX);
 }
 
-/** What the file system of a pool has and can do. The caller holds the lock of the pool. */
+/** Returns the space of the file system of a pool, and whether it clones files. The caller must hold the lock of the pool. */
 export async function fileSystemFacts(path: string, reflink: Reflink | undefined): Promise<Pick<PoolState, 'space' | 'hasReflink'>> {
   const identity = poolPaths.identity(path);
   const hasReflink = await canClone(reflink ?? systemReflink(), identity, `${identity}.new`);
@@ -125,7 +125,7 @@ export function emptyState({ name, path, limitBytes, reserve }: PoolConfig): Poo
   return { name, path, limitBytes, reserve, trouble: null, ...CLOSED };
 }
 
-/** Why a pool without pool.json cannot be used. It may be that its disk is lost, and then nothing can be mounted. */
+/** Returns why a pool without pool.json cannot be used. The text also covers a lost disk, which cannot be mounted. */
 export function absentText({ name, path }: Pick<PoolConfig, 'name' | 'path'>): string {
   const lost = `if its disk is lost for good, rsadm pool remove ${name} forgets it and its volumes, and rsadm pool add makes a new one there`;
   return `${poolPaths.identity(path)} does not exist: mount the file system of the pool, then run rsadm reload; ${lost}`;

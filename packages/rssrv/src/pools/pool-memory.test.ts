@@ -1,5 +1,5 @@
-// What the server remembers of pools that are not mounted: taken over, saved, loaded again, forgotten.
-// A damaged file must not stop the server.
+// The volumes that the server remembers of pools that are not mounted: recorded, saved, loaded, forgotten. A damaged file must not stop the
+// server.
 
 import fs from 'node:fs';
 import os from 'node:os';

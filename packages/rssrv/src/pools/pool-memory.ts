@@ -1,6 +1,5 @@
-// Remembers which volumes each pool had when it was last open, so that the server knows the volumes of a pool that is not mounted: their
-// holders are told to wait, instead of that there is no such volume. Invariant: this memory is only for messages; what a pool contains is
-// decided by its manifests alone.
+// Remembers the volumes that each pool had when it was last open. If a pool is not mounted, its holders are then told to wait, and not that
+// the volume does not exist. Invariant: only messages use this memory. The manifests alone decide which volumes a pool has.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -14,10 +13,10 @@ import { POOL_MEMORY_SAVE_MS, POOL_VOLUMES_MAX } from './limits.ts';
 const VOLUME = object({ name: text(), universe: integer(), clients: orNull(atMost(CLIENTS_MAX, list(text()))) });
 export type RememberedVolume = Of<typeof VOLUME>;
 
-/** The volumes of an open pool are copied only when they are saved, because they may be many and change often. */
+/** The volumes of an open pool are copied only for a save, because they may be many and change often. */
 type Remembered = readonly RememberedVolume[] | ReadonlyMap<string, RememberedVolume>;
 
-/** Path of a pool -> its volumes. */
+/** Maps the path of a pool to its volumes. */
 const CONTENT = map(atMost(POOL_VOLUMES_MAX, list(VOLUME)));
 type Content = Of<typeof CONTENT>;
 
@@ -39,7 +38,7 @@ export class PoolMemory {
     );
   }
 
-  /** Loads the file. A file that cannot be used is reported and counts as empty, because it is only for messages. */
+  /** Loads the file. If the file cannot be used, logs a warning and begins empty, because only messages use it. */
   async load(): Promise<void> {
     try {
       this.pools = new Map(Object.entries((await this.file.load()) ?? {}));
@@ -48,12 +47,12 @@ export class PoolMemory {
     }
   }
 
-  /** The volumes that the pool at this path had when it was last open. */
+  /** Returns the volumes that the pool at this path had when it was last open. */
   volumesOf(path: string): readonly RememberedVolume[] {
     return listOf(this.pools.get(path) ?? []);
   }
 
-  /** Takes over what the open pools contain, and saves it soon. Pools that are no longer configured are forgotten. */
+  /** Remembers the volumes of the open pools, and saves them soon. Forgets pools that are no longer configured. */
   update(states: readonly PoolState[]): void {
     const next = new Map<string, Remembered>();
     for (const { path, isOpen, volumes } of states) {
@@ -68,7 +67,7 @@ export class PoolMemory {
     });
   }
 
-  /** Saves what is not saved yet. */
+  /** Saves pending changes at once. */
   async close(): Promise<void> {
     if (this.timer === null) return;
     this.timer.cancel();

@@ -1,6 +1,6 @@
-// Judges how full the pools are: which have less than their reserve free, so that writes that need new space wait, and which have
-// passed one of the percentages at which the server warns. Pure. Invariants: a pool is known by its id, because its section may be renamed;
-// each state is reported once when it begins and once when it ends, and small changes of the free space do not end it.
+// Judges how full the pools are. If less than the reserve is free, writes that need new space wait. At certain percentages of usage, the
+// server warns. Pure. Invariants: pools are identified by id, because sections may be renamed. Each state is reported once when it begins
+// and once when it ends. Small changes of the free space do not end a state.
 
 import { printSize } from '@rsio/common/lib/units';
 import { FULL_LESS_PERCENT, FULL_PERCENTS, RESERVE_ROOM_MAX_BYTES, RESERVE_ROOM_PART, SPACE_NEAR_BYTES } from './limits.ts';
@@ -12,14 +12,14 @@ type Measured = Pick<PoolState, 'name' | 'identity' | 'space' | 'reserve'>;
 
 interface Judged {
   readonly isShort: boolean;
-  /** The highest of FULL_PERCENTS that is passed; null if none is. */
+  /** The highest of FULL_PERCENTS that the usage has reached; null if it has reached none. */
   readonly fullPercent: number | null;
 }
 
 export interface SpaceReport {
   /** Name of the pool. */
   readonly pool: string;
-  /** State that begins, for the event. */
+  /** The state that begins, as named in the event. */
   readonly state: string;
   readonly level: 'info' | 'warn' | 'error';
   readonly text: string;
@@ -28,7 +28,7 @@ export interface SpaceReport {
 const ROOMY: Judged = { isShort: false, fullPercent: null };
 
 export class PoolSpace {
-  /** Id of a pool -> what was last found. */
+  /** Maps the id of a pool to its state at the last measurement. */
   private judged: ReadonlyMap<string, Judged> = new Map();
 
   /** Ids of the pools that have less than their reserve free. */
@@ -40,7 +40,7 @@ export class PoolSpace {
     return (identity === null ? undefined : this.judged.get(identity.id)) ?? ROOMY;
   }
 
-  /** Returns what has changed since the last measurement. A pool of unknown space keeps nothing: its storage itself refuses writes. */
+  /** Returns the changes since the last measurement. Forgets a pool whose space is unknown, so that no write waits for space. */
   look(pools: readonly Measured[]): SpaceReport[] {
     const next = new Map<string, Judged>();
     const reports: SpaceReport[] = [];
@@ -55,7 +55,7 @@ export class PoolSpace {
     return reports;
   }
 
-  /** Returns true if a pool is so near its reserve that it must be measured often. */
+  /** Returns true if a pool is so close to its reserve that it must be measured often. */
   isNear(pools: readonly Measured[]): boolean {
     return pools.some(({ space, reserve }) => space !== null && space.freeBytes - space.totalBytes * reserve < SPACE_NEAR_BYTES);
   }

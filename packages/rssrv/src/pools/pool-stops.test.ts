@@ -1,5 +1,5 @@
-// A stop after each step of each change of a pool, and a step that fails. The oracle of a stop is a copy of the pool's directory at that step,
-// as kill -9 would leave it.
+// A stop after each step of each change of a pool, and a failure of each step. A copy of the pool's directory at a step stands for the
+// state that kill -9 leaves.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,7 +11,7 @@ import { DB, MIB, directory, open, pictureOf, usePoolDirectory } from '../testin
 
 usePoolDirectory();
 
-/** Executes a verb, copies the pool at each step, and returns the steps with what a server finds there after a stop. */
+/** Executes a verb, copies the pool at each step, and returns the steps, each with the state that a server finds in the copy. */
 async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (scene: PoolScene) => Promise<unknown>) {
   const copies: { readonly step: string; readonly at: string }[] = [];
   let isCopying = false;
@@ -30,7 +30,7 @@ async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (sce
   for (const { step, at } of copies) {
     const picture = await pictureOf(at);
     found.push([step, picture === before ? 'before' : picture === after ? 'after' : picture]);
-    // The second start finds the same, and nothing is left of the change.
+    // The second start finds the same, and no file of an unfinished change remains.
     expect(await pictureOf(at), step).toBe(picture);
     const rest = fs.readdirSync(at, { recursive: true }).filter((name) => /\.new|\.purge|volumes.*removed\.json/.test(String(name)));
     expect(rest, step).toEqual([]);
@@ -102,7 +102,7 @@ describe('a stop after any step leaves the state before or after', () => {
 });
 
 describe('a step that fails', () => {
-  /** Fails once after this step. The picture in memory must then be the one on disk, and a served volume must have its manifest. */
+  /** Fails once after this step. The state in memory must then equal the disk, and served volumes must agree with their manifests. */
   async function failing(step: string, verb: (scene: PoolScene) => Promise<unknown>, prepare?: (scene: PoolScene) => Promise<unknown>) {
     let isOn = false;
     const scene = await open((reached) => {

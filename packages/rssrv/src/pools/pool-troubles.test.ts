@@ -1,5 +1,5 @@
-// Pools that cannot be used: silent file systems, missing or damaged pool.json, locks of other servers, copies, and what no manifest explains.
-// Stops in the middle of changes are in pool-stops.test.ts.
+// Pools that cannot be used: file systems that do not answer, missing or damaged pool.json, locks of other servers, copies, and unexplained
+// files. pool-stops.test.ts has stops during changes.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';

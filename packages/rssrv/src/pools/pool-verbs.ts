@@ -1,7 +1,7 @@
-// Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and the
-// listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it is
-// durable; a request that is repeated after a crash is not executed again (C4), because its stamp is committed together with the change.
-// pools/requests/ answers all other repetitions.
+// Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and
+// the listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it is
+// durable. A request that is repeated after a crash is not executed again (C4), because the change commits the stamp of the request with
+// it. pools/requests/ answers all other repetitions.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -50,15 +50,15 @@ export interface PoolVerbsPorts {
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
   configured(): readonly ConfiguredVolume[];
-  /** Throws E_HELD, naming the clients, if this change of a volume is not possible while they use it. Null: the volume does not exist. */
+  /** Throws E_HELD, naming the clients that use the volume, if they prevent the change. Null stands for no volume. */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
-  /** Serves the volume as it is now, or stops serving it, and tells the clients. Throws and changes nothing if it cannot. */
+  /** Serves the volume with the configuration `now`, or stops serving it, and tells the clients. Throws and changes nothing on failure. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
 }
 
 export class PoolVerbs {
   private readonly ports: PoolVerbsPorts;
-  /** Ids of volumes that are not served, although the pool may have them. */
+  /** Ids of volumes that a change has stopped serving. Whether the pool still has them is unknown until the change ends. */
   private readonly doubtful = new Set<string>();
 
   constructor(ports: PoolVerbsPorts) {
@@ -94,8 +94,8 @@ export class PoolVerbs {
   }
 
   /**
-   * Creates the further files of a volume, and executes the change that commits the manifest with them. `make` creates one, and returns its
-   * stamp. `commit` gets all stamps. Whatever happens, only the files that the manifest names remain.
+   * Creates further files of a volume, and then executes `commit`, which commits a manifest with these files. `make` creates one file, and
+   * returns its stamp. `commit` gets all stamps. After success and failure alike, only files that the manifest names remain.
    */
   async withNewParts<T>(
     parts: readonly PlacedPart[],
@@ -115,14 +115,14 @@ export class PoolVerbs {
     }
   }
 
-  /** Creates a part of zeros. */
+  /** Returns a function that creates a part of zeros. */
   zeros(thick: boolean): (part: PlacedPart) => Promise<string | null> {
     return ({ pool, record }) => this.onDisk(pool, allocateMs(thick ? record.sizeBytes : 0), (files) => files.parts.create(record, thick));
   }
 
   /**
-   * `sizeBytes`: the new size, more than the old one; a replica may be as large already. `onto`: the pool in which a `concat` volume goes on;
-   * null: where it ends. `mirror`: id of the mirror that grows its replica; null: the volume is grown by itself.
+   * `sizeBytes`: the new size, more than the old one; a replica may already have it. `onto`: the pool for the new part of a `concat`
+   * volume; null for the pool of its last file. `mirror`: id of the mirror that grows its replica; null for other volumes.
    */
   async grow(
     name: VolumeName,
@@ -202,7 +202,7 @@ export class PoolVerbs {
     throw new RsError('E_USAGE', `No file of volume ${volumeText(manifest)} has the stamp ${sameContent}: rsadm volume list shows it`);
   }
 
-  /** Moves the volume to the removed ones, where it stays for REMOVED_KEPT_MS. */
+  /** Moves the volume to the removed volumes, where it stays for REMOVED_KEPT_MS. */
   async remove(name: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     const before = this.removedBy(requestId);
     if (before !== null) return before;
@@ -222,7 +222,7 @@ export class PoolVerbs {
     return found;
   }
 
-  /** Brings back the volume of this name that was removed last. */
+  /** Restores the most recently removed volume of this name. */
   async restore(name: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
@@ -233,12 +233,12 @@ export class PoolVerbs {
     return { pool, manifest };
   }
 
-  /** Deletes the volumes whose time as removed volumes is over. Failures are logged. */
+  /** Deletes volumes that were removed more than REMOVED_KEPT_MS ago. Failures are logged. */
   async purgeExpired(): Promise<void> {
     const nowMs = this.ports.clock.wallMs();
     for (const pool of this.ports.pools.states) {
       for (const { manifest, removal } of pool.removed.values()) {
-        // The pool may have fallen silent at the volume before.
+        // The pool may have stopped answering during the purge of the previous volume.
         if (this.ports.pools.states.find(({ name }) => name === pool.name)?.trouble !== null) break;
         if (nowMs - removal.removedMs < REMOVED_KEPT_MS || mayBeLeft(manifest, this.ports.pools.states)) continue;
         try {
@@ -252,7 +252,7 @@ export class PoolVerbs {
     }
   }
 
-  /** Deletes removed volumes before their time is over. `left`: how many others the request means. Throws at the first one that fails. */
+  /** Deletes removed volumes at once. `left`: number of matching volumes that remain. Throws at the first failure. */
   async purgeRemoved(wanted: Purge, asker: Asker): Promise<{ readonly purged: readonly FoundRemoved[]; readonly left: number }> {
     const { chosen, left } = decidePurge(this.catalogue, wanted, asker, this.ports.clock.wallMs());
     for (const { pool, manifest } of chosen) await this.purge(pool, manifest);
@@ -283,8 +283,8 @@ export class PoolVerbs {
   }
 
   /**
-   * Writes the manifest with which a volume is served, because a new one cannot come into force. For example, a client has begun to use the
-   * volume meanwhile, and the next start would otherwise serve it differently to its holder. A failure is logged.
+   * Writes the old manifest again, because the listener could not serve the volume with the new one, for example because a client has begun
+   * to use it. Otherwise, the next start would serve the volume differently from now. A failure is logged.
    */
   private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
     try {
@@ -297,7 +297,7 @@ export class PoolVerbs {
     }
   }
 
-  /** Makes parts new again that only the later manifest names, so that they are deleted once it is taken back. */
+  /** Marks as new the parts that only the failed manifest names, so that they are deleted once the old manifest is back. */
   private async doubtParts(was: Manifest, tried: Manifest): Promise<void> {
     const known = new Set(otherParts(was).map(({ fileId }) => fileId));
     const added = otherParts(tried).filter(({ fileId }) => !known.has(fileId));
@@ -319,7 +319,7 @@ export class PoolVerbs {
 
   /**
    * Reads a pool again after a change whose outcome is unknown, and serves its volumes as they are on disk. Failures are logged. The caller
-   * makes no other change at the time.
+   * must make no other change during that.
    */
   async readAgain(name: string): Promise<void> {
     const state = (): PoolState | undefined => this.ports.pools.states.find((pool) => pool.name === name);
@@ -343,7 +343,7 @@ export class PoolVerbs {
     await this.applyParts(name, standing);
   }
 
-  /** Volume id -> configuration of each volume that has a part in this pool, and its manifest in another one. */
+  /** Returns the configuration of each volume that has a part in this pool and its manifest in another pool, keyed by volume id. */
   private configsAround(name: string): Map<string, ServerVolumeConfig> {
     const { states } = this.ports.pools;
     const id = states.find((pool) => pool.name === name)?.identity?.id;
@@ -356,7 +356,7 @@ export class PoolVerbs {
     return found;
   }
 
-  /** Serves volumes of other pools whose parts in this pool were found, or are no longer found. */
+  /** Applies the new layout of volumes of other pools whose parts in this pool have appeared or disappeared. */
   private async applyParts(name: string, standing: ReadonlyMap<string, ServerVolumeConfig>): Promise<void> {
     for (const [id, now] of this.configsAround(name)) {
       const was = standing.get(id) ?? now;
@@ -374,7 +374,7 @@ export class PoolVerbs {
     this.ports.check(this.configOf(pool, manifest), null);
   }
 
-  /** Executes the work while none of the volumes is served, as `whileUnserved` does for one. */
+  /** Executes the work while none of the volumes is served. See `whileUnserved`. */
   async whileAllUnserved<T>(found: readonly Found[], work: () => Promise<T>): Promise<T> {
     for (const one of found) this.checkUnheld(one);
     const [first, ...others] = found;
@@ -382,8 +382,8 @@ export class PoolVerbs {
   }
 
   /**
-   * Stops serving a volume that no client uses, executes the work, and serves the volume as the pool then has it. Throws E_HELD, naming the
-   * clients that use it.
+   * Stops serving a volume that no client uses, executes the work, and serves the volume with its new manifest. Throws E_HELD, naming the
+   * clients, if clients use the volume.
    */
   async whileUnserved<T>({ pool, manifest }: Found, work: () => Promise<T>): Promise<T> {
     checkNotBusy({ pool, manifest });
@@ -402,7 +402,7 @@ export class PoolVerbs {
     return result;
   }
 
-  /** Serves a volume again. A pool that does not answer is read, and its volumes are served, when it answers again. */
+  /** Serves a volume again. If its pool does not answer, `readAgain` serves the volume later. */
   private async serveAgain(name: string, id: string): Promise<void> {
     const pool = this.ports.pools.states.find((one) => one.name === name);
     const manifest = pool?.volumes.get(id);
@@ -411,19 +411,18 @@ export class PoolVerbs {
     this.doubtful.delete(id);
   }
 
-  /** Changes the files of a pool. A failed step may come after the commit point, so that only the disk tells whether the change was made. */
+  /** Changes the files of a pool. A failed step may come after the commit point, so that only the disk shows the outcome. */
   async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
       return await this.ports.pools.onDisk(name, limitMs, work);
     } catch (thrown) {
-      // A silent pool is read when it answers again.
+      // A pool that does not answer is read later, when it answers again.
       const isUsable = this.ports.pools.states.some((pool) => pool.name === name && pool.trouble === null);
       if (isUsable) await this.readAgain(name);
       throw thrown;
     }
   }
 
-  /** Serves a volume as it is now. */
   async serve(pool: PoolState, was: Manifest | null, now: Manifest): Promise<void> {
     await this.ports.apply(was === null ? null : this.configOf(pool, was), this.configOf(pool, now));
   }
@@ -453,7 +452,7 @@ export function checkStamp(stamp: string): void {
   throw new RsError('E_USAGE', `Wrong request id: allowed are 1 to ${REQUEST_ID_MAX_CHARS} printable ASCII characters without spaces`);
 }
 
-/** Time that a change may take that allocates this many bytes. */
+/** Returns the longest time for a change that allocates this many bytes. */
 function allocateMs(bytes: number): number {
   return POOL_CHANGE_MS + (bytes === 0 ? 0 : allocateLimitMs(bytes));
 }

@@ -1,5 +1,5 @@
-// The configuration that a manifest amounts to. With it, the listener opens, serves and reloads a volume of a pool exactly like a volume of
-// a section [volume]. Pure. Invariant: two different volumes of the pools never have the same data file.
+// Converts a manifest to the configuration of a volume, so that the listener opens, serves and reloads pool volumes exactly like those of
+// sections [volume]. Pure. Invariant: two different volumes of the pools never have the same data file.
 
 import type { PartConfig, ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
 import type { PoolState } from './catalogue.ts';
@@ -7,7 +7,7 @@ import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import { poolPaths } from './disk/pool-paths.ts';
 import { REFRESH_TEXT } from './repair/image-repair.ts';
 
-/** `pools`: all pools of the server, where the other files of the volume are. */
+/** `pools`: all pools of the server. They contain the other files of the volume. */
 export function volumeConfigOf(
   pool: Pick<PoolState, 'name' | 'path' | 'identity'>,
   manifest: Manifest,
@@ -82,7 +82,7 @@ function layoutOf(
   return { layout: { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts: [first, ...others] } };
 }
 
-/** A pool that is not open has no known id, so that all such pools are named. */
+/** Names all pools that are not open, because their ids are unknown. */
 function absentText(poolId: string, pools: readonly PoolState[]): string {
   const names = pools.filter(({ isOpen }) => !isOpen).map(({ name }) => name);
   const text = `pool id ${poolId}, which has a file of the volume, is not open`;
@@ -91,7 +91,7 @@ function absentText(poolId: string, pools: readonly PoolState[]): string {
     : `${text} (not open: ${names.join(', ')}): mount it, then run rsadm reload`;
 }
 
-/** Why a volume is not served before the pool to which it was being moved tells whether it is there. */
+/** Returns why a volume is not served after its move was interrupted: only the target pool knows whether it has the volume. */
 function movedText(poolId: string, pools: readonly PoolState[]): string {
   const target = pools.find((one) => one.identity?.id === poolId)?.name;
   const which = target === undefined ? `pool id ${poolId}, which is not open` : `pool ${target}`;

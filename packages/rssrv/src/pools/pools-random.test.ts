@@ -1,5 +1,5 @@
-// Random orders of changes against a model, with restarts in between (property test). The model knows names, sizes and which volumes exist;
-// the pools on disk must agree with it after every step, and what a refused change leaves must be what was there before.
+// Random sequences of changes and restarts against a model (property test). The model has the names, sizes and existence of volumes. After
+// every step, the pools on disk must agree with the model, and a refused change must leave them unchanged.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -39,10 +39,10 @@ interface Modelled {
 
 class Model {
   volumes: Modelled[] = [];
-  /** The last one was removed last. */
+  /** Removed volumes, the last removal last. */
   removed: Modelled[] = [];
 
-  /** Carries the order out if it is permitted. Returns false if it is not. */
+  /** Executes the order if it is permitted, else returns false. */
   apply(one: Order): boolean {
     if (one.verb === 'restart') return true;
     const found = this.volumes.find((volume) => volume.name === one.name);
@@ -165,7 +165,7 @@ test('every order of changes ends as the model says, also after restarts', { tim
     }
   });
   await fc.assert(property, { numRuns: RUNS, seed: 18 });
-  // Both outcomes must have been seen often, or the test would prove little.
+  // The test proves little unless both outcomes are frequent.
   expect([permitted > 400, refused > 400], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
 });
 
@@ -176,7 +176,7 @@ type LayoutOrder =
   | { readonly verb: 'create'; readonly name: string; readonly steps: number; readonly pools: readonly string[]; readonly stripes: boolean }
   | { readonly verb: 'grow'; readonly name: string; readonly steps: number; readonly onto: string | null }
   | { readonly verb: 'remove' | 'restore' | 'purge'; readonly name: string }
-  /** The next start is without this pool, and the one after it with all of them. */
+  /** Restarts without this pool, and then with all pools. */
   | { readonly verb: 'restart'; readonly absent: string | null };
 
 const layoutOrder: fc.Arbitrary<LayoutOrder> = fc.oneof(
@@ -197,7 +197,7 @@ const layoutOrder: fc.Arbitrary<LayoutOrder> = fc.oneof(
   fc.record({ verb: fc.constant('restart' as const), absent: fc.constantFrom(null, ...SEVERAL) }),
 );
 
-/** Executes the order, and returns the bytes of the volume that it made or grew; null if it was refused. */
+/** Executes the order, and returns the size in bytes of the created or grown volume; null if the order was refused. */
 async function executeLayout(scene: PoolScene, one: Exclude<LayoutOrder, { verb: 'restart' }>): Promise<number | null> {
   const volume = { name: one.name, universe: 0 };
   const bytes = 'steps' in one ? one.steps * STEP_BYTES : 0;
@@ -222,7 +222,7 @@ async function executeLayout(scene: PoolScene, one: Exclude<LayoutOrder, { verb:
   }
 }
 
-/** Each file of a volume, also of a removed one, counts for its pool, whose limit bounds them. Served files have the sizes of their manifests. */
+/** Checks that all files, even of removed volumes, fit the limits of their pools, and that served files fit their manifests. */
 function checkFiles(scene: PoolScene): void {
   const promised = new Map(SEVERAL.map((pool) => [pool, 0]));
   for (const { layout, path: only, sizeBytes, pool } of scene.served.values()) {

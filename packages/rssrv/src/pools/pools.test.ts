@@ -1,5 +1,5 @@
-// Pools on disk: what each verb leaves behind, repeated requests, refusals, and a check of a pool in use. Stops at each step are in
-// pool-stops.test.ts, and pools that cannot be used are in pool-troubles.test.ts.
+// Pools on disk: the result of each verb, repeated requests, refusals, and a check of a pool in use. pool-stops.test.ts has stops at each
+// step, pool-troubles.test.ts pools that cannot be used.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';

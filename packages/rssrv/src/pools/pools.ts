@@ -1,6 +1,6 @@
-// The pools of a running server: opened, locked and read. pool-verbs.ts changes their volumes. Invariants: a pool is used only while this
-// process holds its lock, so that two servers never serve one pool; a pool without pool.json is never written to, because its file system
-// is probably not mounted; a pool that cannot be used never stops the others.
+// Opens, locks and reads the pools of a running server. pool-verbs.ts changes their volumes. Invariants: a pool is used only while this
+// process holds its lock, so that two servers never serve one pool. A pool without pool.json is never written to, because its file system
+// is probably not mounted. A pool that cannot be used does not affect the others.
 
 import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -50,13 +50,13 @@ export interface PoolsPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly takeLocks: typeof takeLocks;
   readonly allocate: Allocate;
-  /** Clones of files. Default: those of the system. */
+  /** Clones files. Default: system calls. */
   readonly reflink?: Reflink | undefined;
-  /** Called after each step on disk. Tests stop the process there. */
+  /** Called after each step on disk, so that tests can stop the process at that step. */
   readonly reached?: ((step: string) => void) | undefined;
   /**
-   * Called when the file system of a pool has answered after it was silent. The caller then calls `readAgain`, as a change. If the pool is
-   * not open, the caller reloads.
+   * Called when the file system of a pool answers again. The owner then calls `readAgain` as one of its changes, or reloads if the pool is
+   * not open.
    */
   answersAgain(name: string): void;
   /** Called when pools or their volumes have changed. */
@@ -75,25 +75,25 @@ interface OpenPool {
 /** Pools that are opened for a new configuration, which is not yet in force. */
 export interface PoolsChange {
   readonly states: readonly PoolState[];
-  /** Puts the pools into force, and closes those that are no longer configured. Call it when their volumes have been released. */
+  /** Puts the pools into force, and closes the pools that are no longer configured, whose volumes must have been released before. */
   commit(): Promise<void>;
-  /** Closes what was opened. */
+  /** Closes the pools that `prepare` has opened. */
   undo(): Promise<void>;
 }
 
 export class Pools {
   readonly space = new PoolSpace();
-  /** Ids of volumes that are being created, and whose files no server process has had open. */
+  /** Ids of volumes that are being created, and whose files no worker has opened yet. */
   readonly created = new Set<string>();
-  /** Ids of volumes whose files are being made in the background. On disk, they are what an interrupted change leaves. */
+  /** Ids of volumes whose files are being made in the background. On disk, these files look like those of an interrupted change. */
   readonly making = new Set<string>();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
-  /** Paths of pools at whose file system a look is in progress. */
+  /** Paths of pools with a `look` in progress. */
   private readonly measuring = new Set<string>();
-  /** Paths of pools that are being opened. Opening may last longer than anybody waits for it. */
+  /** Paths of pools that are being opened, even after the caller has stopped waiting. */
   private readonly opening = new Set<string>();
-  /** The changes and scans in progress in each pool. They may last longer than anybody waits for them. */
+  /** The changes and scans in progress in each pool, even after the caller has stopped waiting. */
   private readonly working = new Map<PoolFiles, ReadonlySet<Promise<unknown>>>();
   /** Open pools whose file system has not answered yet. */
   private readonly silent = new Set<PoolFiles>();
@@ -107,8 +107,8 @@ export class Pools {
   }
 
   /**
-   * Opens the pools of a configuration. Those that are already open stay open, also under another name, and are read again if there was
-   * trouble. A pool that cannot be used has a `trouble`.
+   * Opens the pools of a configuration. Open pools stay open, even if their name changes; those with a `trouble` are read again. A pool
+   * that cannot be used gets a `trouble`.
    */
   async prepare(configs: readonly PoolConfig[]): Promise<PoolsChange> {
     for (const { state, files } of this.list)
@@ -177,7 +177,7 @@ export class Pools {
     this.ports.changed();
   }
 
-  /** Records a volume that was moved to the removed ones. */
+  /** Records that a volume was moved to the removed volumes. */
   remove(name: string, removed: RemovedVolume): void {
     this.change(name, (state) => withRemoved(state, removed));
     this.ports.changed();
@@ -199,8 +199,8 @@ export class Pools {
   }
 
   /**
-   * Finishes or undoes what changes of volumes of several files, and of snapshots, have left in other pools than that of the manifest. A failure is logged, and
-   * is the `trouble` of the pool.
+   * Finishes or undoes unfinished changes of volumes of several files, snapshots, moves and images in all pools. A failure is logged and
+   * becomes the `trouble` of the pool.
    */
   async settleParts(): Promise<void> {
     await this.settle(this.list);
@@ -208,7 +208,7 @@ export class Pools {
   }
 
   private async settle(pools: readonly OpenPool[]): Promise<void> {
-    // A part of a snapshot follows its description.
+    // Snapshots come first, because the description of a snapshot decides about its parts.
     await settleSnapshots(pools, (pool, work) => this.repaired(pool, work));
     await settleParts(pools, (pool, work) => this.repaired(pool, work));
     await settleMoves(pools, (pool, work) => this.repaired(pool, work));
@@ -239,7 +239,7 @@ export class Pools {
     }
   }
 
-  /** A pool may have fallen silent since its state was copied, because of a change that is aside, or of a job. */
+  /** Copies the `trouble` of pools that have stopped answering since `prepare` copied their states, during background work or a job. */
   private keepSilences(next: readonly OpenPool[]): void {
     for (const pool of next) {
       const now = this.list.find(({ files }) => files === pool.files);
@@ -248,7 +248,7 @@ export class Pools {
     }
   }
 
-  /** Takes over what a change that is not made has repaired in the pools that stay open. */
+  /** Keeps the repairs that an undone `prepare` has made in the open pools. */
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
       const { volumes, parts, purging, snapshots } = pools.find(({ files }) => files === pool.files)?.state ?? pool.state;
@@ -259,7 +259,7 @@ export class Pools {
 
   /**
    * Measures the free space of the open pools. A pool whose file system does not answer within SPACE_WAIT_MS keeps its old figures, and is
-   * not asked again before it has answered.
+   * measured again only after it has answered.
    */
   async measure(): Promise<void> {
     const measured = ({ state: { name, path } }: OpenPool): Promise<void> =>
@@ -286,7 +286,7 @@ export class Pools {
     }
   }
 
-  /** Has one look at the file system of an open pool in progress, and waits for it at most SPACE_WAIT_MS. */
+  /** Executes `work` on an open pool, one at a time for each pool, and waits for it at most SPACE_WAIT_MS. */
   private async look({ files, state: { path, isOpen } }: OpenPool, work: () => Promise<void>): Promise<void> {
     if (!isOpen || this.measuring.has(path) || this.silent.has(files)) return;
     this.measuring.add(path);
@@ -335,7 +335,7 @@ export class Pools {
   }
 
   /**
-   * Reads a pool again after its file system was silent, or after a change failed. A change that was in progress is finished or undone. If
+   * Reads a pool again after its file system has not answered, or after a change has failed. Finishes or undoes an interrupted change. If
    * this fails, the pool has a `trouble` until the next reload.
    */
   async readAgain(name: string): Promise<void> {
@@ -370,8 +370,8 @@ export class Pools {
   }
 
   /**
-   * Reads an open pool again, and records what its volumes do not explain. Changes nothing on disk. The caller makes no change meanwhile.
-   * Throws E_VOLUME if a folder of the pool cannot be read, and E_TIMEOUT if its file system does not answer.
+   * Reads an open pool again, and records findings about files that its volumes do not explain. Changes nothing on disk. The caller must
+   * make no change during that. Throws E_VOLUME if a folder of the pool cannot be read, and E_TIMEOUT if its file system does not answer.
    */
   async check(name: string): Promise<void> {
     const pool = this.list.find(({ state }) => state.name === name);
@@ -389,7 +389,7 @@ export class Pools {
     this.change(name, (state) => ({ ...state, findings: [...missing, ...present.findings].slice(0, POOL_FINDINGS_MAX) }));
   }
 
-  /** Releases the locks. Call it only after the volumes of the pools have been released. */
+  /** Releases the locks. The volumes of the pools must have been released before. */
   async close(): Promise<void> {
     const { list } = this;
     this.list = [];
@@ -408,7 +408,7 @@ export class Pools {
     return work;
   }
 
-  /** Releases the lock of a pool. While changes of its files are in progress, no other server may use the pool, and the lock stays. */
+  /** Releases the lock of a pool once no change of its files is in progress, because no other server may use the pool before. */
   private async release({ files, lock }: Pick<OpenPool, 'files' | 'lock'>): Promise<void> {
     const working = this.working.get(files);
     if (working === undefined) await lock?.close();
@@ -423,7 +423,7 @@ export class Pools {
     account(this.list);
   }
 
-  /** Waits until `ended` settles. Until then, the pool is not changed. */
+  /** Gives the pool a `trouble` that refuses changes, and reports to the owner when `ended` settles. */
   private fellSilent(files: PoolFiles, silentMs: number, ended: Promise<unknown>, known = ''): void {
     const now = (): string | undefined => this.list.find((pool) => pool.files === files)?.state.name;
     const name = now() ?? known;
@@ -438,11 +438,11 @@ export class Pools {
     ended.then(answered, answered);
   }
 
-  /** Opens a pool. If its file system is silent, the pool has a `trouble`, and `answersAgain` is called at the end of the silence. */
+  /** Opens a pool. If its file system does not answer, the pool gets a `trouble`, and `answersAgain` is called when it answers. */
   private async open(config: PoolConfig): Promise<OpenPool> {
     const { name, path } = config;
     const failed = unusedPool({ files: new PoolFiles(path, this.ports), state: emptyState(config) }, silentText(POOL_SILENT_MS));
-    // Each attempt would occupy another thread of this process.
+    // A second attempt would block another thread of this process.
     if (this.opening.has(path)) return failed;
     this.opening.add(path);
     let reading: Promise<OpenPool> | null = null;
@@ -458,7 +458,7 @@ export class Pools {
     return failed;
   }
 
-  /** Reads and locks a pool. `heard` is called whenever its file system has answered. */
+  /** Reads and locks a pool. Calls `heard` whenever its file system has answered. */
   private async read(config: PoolConfig, heard: () => void): Promise<OpenPool> {
     const { path } = config;
     const files = new PoolFiles(path, this.ports);

@@ -1,6 +1,6 @@
-// Decides about removed volumes: when one was removed, which one comes back, and which ones are deleted for good before their time. Pure.
-// Invariants: of several removed volumes with one name, the one that was removed last has the latest time, although the clock of the server
-// may be set back; a client deletes for good only what it has created.
+// Decides about removed volumes: the time of a removal, the volume that a restore brings back, and the volumes that a purge deletes for
+// good. Pure. Invariants: among removed volumes of one name, the one removed last has the latest time, even if the clock of the server was
+// set back. A client deletes for good only volumes that it has created.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
@@ -20,8 +20,8 @@ import { PURGED_AT_ONCE_MAX } from './limits.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
 
 /**
- * Returns the time to record for a removal: now, and later than that of every removed volume of this name, even after the clock was set back.
- * Otherwise `decideRestore` would bring back another volume.
+ * Returns the time to record for a removal: now, or just after the last removal of a volume of this name if the clock was set back.
+ * Otherwise `decideRestore` would restore another volume.
  */
 export function removalMs({ pools }: Catalogue, { name, universe }: VolumeName, nowMs: number): number {
   let latestMs = nowMs - 1;
@@ -31,7 +31,7 @@ export function removalMs({ pools }: Catalogue, { name, universe }: VolumeName, 
   return latestMs + 1;
 }
 
-/** Returns the removed volume with this name, the one that was removed last. Throws E_UNKNOWN_VOLUME. */
+/** Returns the most recently removed volume with this name. Throws E_UNKNOWN_VOLUME if there is none. */
 export function decideRestore(
   catalogue: Catalogue,
   wanted: VolumeName,
@@ -57,18 +57,18 @@ export function decideRestore(
   if (pool.trouble !== null) throw unusable(pool);
   checkName(catalogue, wanted, null, 'rename that one first');
   asker.checkOwner(manifest);
-  // A removed volume counts already, for its owner and for its pools.
+  // Limits need no check, because a removed volume still counts for its owner and its pools.
   for (const { pool: other } of partsOf(catalogue, manifest)) if (other.trouble !== null) throw unusable(other);
   return { pool, manifest: { ...manifest, request } };
 }
 
-/** Which removed volumes are to be deleted for good. */
+/** The removed volumes that a request deletes for good. */
 export interface Purge {
-  /** Null: all. */
+  /** Null for any name. */
   readonly volume: VolumeName | null;
-  /** Only this one; null: all. Several may have one name. */
+  /** Selects one of several removed volumes of the same name; null for all. */
   readonly id: string | null;
-  /** Only those that were removed so long ago; 0: all. */
+  /** Selects volumes that were removed at least this long ago; 0 for all. */
   readonly olderMs: number;
 }
 
@@ -77,8 +77,8 @@ export interface FoundRemoved extends Found {
 }
 
 /**
- * Returns the removed volumes to delete for good, those first that were removed first, and how many are left for another request. A client
- * deletes only what it has created. Throws E_UNKNOWN_VOLUME if the named volume is not among them.
+ * Returns the removed volumes to delete for good, the earliest removal first, and the number left for another request. A client deletes
+ * only volumes that it has created. Throws E_UNKNOWN_VOLUME if no volume with the given name can be deleted.
  */
 export function decidePurge(
   { pools }: Catalogue,
@@ -91,7 +91,7 @@ export function decidePurge(
     .flatMap((pool) => [...pool.removed.values()].map((one): FoundRemoved => ({ pool, ...one })))
     .filter(({ manifest, removal }) => {
       const isNamed = volume === null || (manifest.name === volume.name && manifest.universe === volume.universe);
-      // After the clock was set back, a volume may have been removed later than now.
+      // If the clock was set back, the time of a removal may be in the future.
       const isOld = olderMs === 0 || nowMs - removal.removedMs >= olderMs;
       return isNamed && isOld && (id === null || manifest.id === id) && (asker.role === 'admin' || manifest.owner === asker.node);
     })

@@ -1,4 +1,4 @@
-// What may be done with a volume that is a replica of a mirror, and which volumes may become one. Pure. Invariant: nothing but its mirror
+// Refuses changes of a volume that is a replica of a mirror, and decides which volumes may become one. Pure. Invariant: only its mirror
 // changes the content, the name or the place of a replica.
 
 import { RsError } from '@rsio/common/lib/errors';
@@ -11,7 +11,7 @@ interface Settings {
   readonly schedule?: string | null | undefined;
 }
 
-/** `what`: what cannot be done, such as `be renamed`. Throws E_USAGE, naming the mirror, if the volume is a replica. */
+/** Throws E_USAGE, naming the mirror, if the volume is a replica. `what`: the refused change, such as `be renamed`. */
 export function checkNoReplica(manifest: Pick<Manifest, 'name' | 'universe' | 'replica'>, what: string): void {
   const { replica } = manifest;
   if (replica === undefined) return;
@@ -25,8 +25,8 @@ export function checkNoReplica(manifest: Pick<Manifest, 'name' | 'universe' | 'r
 }
 
 /**
- * Throws E_USAGE unless a plain volume is grown by itself, or a replica by its mirror. A mirror has its new size when all replicas in sync
- * have it, so that only its client can grow them.
+ * Throws E_USAGE unless `mirror` is the mirror of the volume, or null for a volume that is no replica. All replicas in sync must get the
+ * new size of a mirror, so that only its client can grow them.
  */
 export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'replica'>, mirror: string | null): void {
   const { replica } = manifest;
@@ -46,14 +46,14 @@ export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'repl
 
 /** Throws E_USAGE if a replica cannot have these settings. */
 export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sameContent, schedule }: Settings): void {
-  // The snapshots of a mirror are made by its holder, which knows whether a replica has all writes (M22).
+  // Only the holder of a mirror makes its snapshots, because only the holder knows whether a replica has all writes (M22).
   if (typeof schedule === 'string')
     checkNoReplica(manifest, 'have a schedule: a timer on the client that has the mirror runs rsconfig volume snapshot');
   if (shared === true || readonly === true) checkNoReplica(manifest, 'be shared or read-only');
   if (sameContent !== undefined) checkNoReplica(manifest, 'get another file');
 }
 
-/** Throws if the volume cannot become a replica of this mirror. A replica of it can: its data get a new identity. */
+/** Throws if the volume cannot become a replica of this mirror. A present replica of the mirror can; its data then get a new identity. */
 export function checkPlace(manifest: Manifest, mirror: string): void {
   const text = textOf(manifest);
   const refusal = (what: string, remedy: string): RsError =>

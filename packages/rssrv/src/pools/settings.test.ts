@@ -1,5 +1,5 @@
-// Which settings a command can give, and that a wrong one refuses all of them. catalogue.test.ts has who may give
-// which.
+// The settings that a command can change, and that one wrong setting refuses the
+// whole command. catalogue.test.ts tests the rights.
 
 import { expect, test } from 'vitest';
 import { parseSettings } from './settings.ts';

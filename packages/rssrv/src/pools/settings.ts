@@ -1,5 +1,5 @@
-// Parses the settings of a volume that a command can change. They are written as in a section [volume] of rssrvcfg. Pure. Invariant: either
-// all settings of a request are valid, or none is used.
+// Parses the settings of a volume that a command can change, in the syntax of a section [volume] of rssrvcfg. Pure. Invariant: either all
+// settings of a request are valid, or none is used.
 
 import { clientNames, mayChoice, stamp, type ValueType, yesNo } from '@rsio/common/config/schema/value-types';
 import type { IoLimits } from '@rsio/common/config/schema/types';
@@ -16,7 +16,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { scheduleText } from './schedules/schedule.ts';
 
-/** Settings that can be changed. A missing setting stays as it is. */
+/** Settings that can be changed. An absent setting does not change. */
 export interface Settings {
   readonly readonly?: boolean;
   readonly shared?: boolean;
@@ -25,15 +25,15 @@ export interface Settings {
   readonly takeOverForce?: boolean;
   /** Schedule of its snapshots; null for none. */
   readonly schedule?: string | null;
-  /** Stamp of the present data file, which confirms that it has the content that was served before. */
+  /** Stamp of the present data file. It confirms that the file has the same content as the one served before. */
   readonly sameContent?: string;
-  /** Limits of its I/O. Those that are missing stay as they are. */
+  /** Limit of its I/O operations; null for none. */
   readonly iops?: number | null;
   readonly bytesPerSecond?: number | null;
   readonly burstMs?: number;
 }
 
-/** Key in rssrvcfg -> field of the manifest and type of its value. */
+/** Maps a key in rssrvcfg to the field in Settings and the type of its value. */
 const KEYS = {
   readonly: ['readonly', yesNo],
   shared: ['shared', yesNo],
@@ -72,7 +72,7 @@ export function hasLimits({ iops, bytesPerSecond, burstMs }: Settings): boolean 
   return iops !== undefined || bytesPerSecond !== undefined || burstMs !== undefined;
 }
 
-/** Returns the same with the limits of I/O that the settings give; the other limits stay. */
+/** Returns the volume with the limits of I/O in the settings; absent limits do not change. */
 export function withLimits<T extends { readonly limits?: IoLimits }>(
   volume: T,
   settings: Settings,
@@ -82,7 +82,7 @@ export function withLimits<T extends { readonly limits?: IoLimits }>(
   return { ...others, ...limitsField({ iops, bytesPerSecond, burstMs }) };
 }
 
-/** Parses the limits of a new volume. Throws E_USAGE, also for other settings. */
+/** Parses the limits of a new volume. Throws E_USAGE for an invalid value or any other setting. */
 export function parseLimits(words: readonly string[]): { readonly limits?: IoLimits } {
   const other = words.find((word) => !isLimitKey(word.replace(/=.*$/s, '')));
   if (other === undefined) return withLimits({}, parseSettings(words));

@@ -1,6 +1,6 @@
-// Volumes of several files in several pools: a stop at every step of every change, with all pools at the next start or without one of them,
-// steps that fail, pools that are absent, records that cannot be read, and what each pool has promised. The oracle of a stop is a copy of all
-// pools at that step, as kill -9 would leave them. The order of changes is in pools-random.test.ts.
+// Volumes of several files in several pools: a stop at every step of every change, with all pools at the next start or with one absent,
+// failing steps, absent pools, unreadable records, and promised bytes. Copies of all pools at a step stand for the state that kill -9
+// leaves. pools-random.test.ts has sequences of changes.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -164,7 +164,7 @@ describe('refusals', () => {
       /^Pool b has no room: asked 2m, free .*, promised 3m, limit 4m: remove a volume, use another pool, or raise limit/,
     );
     await expect(scene.verbs.grow(DB, 9 * MIB, LOCAL_ASKER, null)).rejects.toThrow(/^Pool a has no room: asked 1536k, free/);
-    // A concat takes what there is: 1 MiB in b, the rest in c.
+    // A concat takes the room that b has, 1 MiB, and the rest in c.
     const { manifest } = await scene.create({ name: 'y', pools: ['b', 'c'], sizeBytes: 4 * MIB });
     expect(partSizes(manifest)).toEqual([MIB, 3 * MIB]);
     await expect(scene.create({ name: 'z', pools: ['b', 'c'], sizeBytes: 2 * MIB })).rejects.toThrow(/^Pool b has no room: asked 1m/);
@@ -192,7 +192,7 @@ describe('refusals', () => {
   });
 });
 
-/** Executes a verb, copies the pools at each step, and returns for each step what servers find there afterwards. */
+/** Executes a verb, copies the pools at each step, and returns for each step the states that servers find in the copies. */
 async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (scene: PoolScene) => Promise<unknown>) {
   const steps: { readonly step: string; readonly at: string }[] = [];
   let isCopying = false;
@@ -220,7 +220,7 @@ async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (sce
       copies.push(one);
       fs.cpSync(at, one, { recursive: true });
       if (absent !== null) {
-        // One pool is absent at the next start, and there at the one after it.
+        // One pool is absent at the next start, and mounted at the second.
         fs.renameSync(path.join(one, absent), path.join(one, 'away'));
         await pictureOf(one, [absent]);
         fs.renameSync(path.join(one, 'away'), path.join(one, absent));
@@ -475,7 +475,7 @@ describe('what is absent or cannot be read', () => {
     const { fileId } = otherParts(manifest)[0]!;
     await scene.create({ ...STRIPE, name: 'other' });
     await scene.pools.close();
-    // Copied into pool c, and its volume lost from pool a.
+    // The part was copied into pool c, and pool a has lost its volume.
     fs.cpSync(path.join(directory, 'b/parts', fileId), path.join(directory, 'c/parts', fileId), { recursive: true });
     fs.renameSync(path.join(directory, 'a/volumes', manifest.id), path.join(directory, 'lost'));
     const found = await open();

@@ -1,22 +1,20 @@
-// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While it is guarded, a change that touches
-// a chunk which is not known to be cloned waits, and the listener is asked to clone the chunk first. Reads and FLUSHes always pass.
-// Invariants: `held` is reported once, when no change of the held volumes is being executed; a parked change ends exactly once; it waits only
-// while its handle is open, so that a hold never delays a take-over or the end of a session; when its handle is closed, it ends with STALE,
-// and the client sends it again.
+// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While a volume is guarded, a change to a
+// chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait. Invariants:
+// `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. Closing the handle of a parked
+// change ends the change with STALE, so that a hold never delays a take-over or the end of a session. The client sends the change again.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
 
-/** An open handle, as far as holds matter. */
 export interface GatedHandle {
   readonly volume: { readonly id: string };
   /** True if the handle is being closed. */
   readonly isClosing: boolean;
-  /** Null unless changes of the volume are held or guarded. */
+  /** Null unless the volume is held or guarded. */
   gate: VolumeGate | null;
-  /** Number of changes that the backend is executing, apart from those that it executes at once. */
+  /** Number of changes that the backend is executing. Changes that it executes synchronously do not count. */
   changing: number;
 }
 
@@ -24,7 +22,7 @@ export interface ChangeGatePorts {
   /** All open handles. */
   handles(): Iterable<GatedHandle>;
   held(number: number): void;
-  /** Resolves when the chunks are cloned; with null if the listener has ended. */
+  /** Resolves when the chunks are cloned, or with null if the listener has ended. */
   clone(request: CloneRequest): Promise<Cloned | null>;
 }
 
@@ -40,7 +38,7 @@ interface Parked {
   readonly done: (status: Status) => void;
 }
 
-/** What a session knows of a chunk. */
+/** States of a chunk in the session. */
 const CHUNK = { UNKNOWN: 0, ASKED: 1, CLONED: 2 } as const;
 
 class Guard {
@@ -52,7 +50,7 @@ class Guard {
     this.states = new Uint8Array(chunks);
   }
 
-  /** The first and the last guarded chunk that the change touches; the first is larger if it touches none. */
+  /** Returns the first and the last guarded chunk that the change touches. The first is larger than the last if it touches none. */
   chunksOf({ op, flags, lba, count }: Change): readonly [from: number, to: number] {
     const positionBytes = lba * SECTOR_BYTES;
     const endBytes = positionBytes + sectorsOf(op, flags, count) * SECTOR_BYTES;
@@ -71,7 +69,7 @@ export class VolumeGate {
   isHeld = true;
   guard: Guard | null = null;
   parked: Parked[] = [];
-  /** Of the moment that holds or guards the volume. */
+  /** Number of the moment that holds or guards the volume. */
   number = -1;
 
   lets(change: Change): boolean {
@@ -82,7 +80,7 @@ export class VolumeGate {
 export class ChangeGates {
   private readonly ports: ChangeGatePorts;
   private readonly byVolume = new Map<string, VolumeGate>();
-  /** Of the moment that has begun last. Moments before it may still guard other volumes. */
+  /** Number of the latest moment. Earlier moments may still guard other volumes. */
   private number = -1;
   /** True while the listener waits for `held`. */
   private isAwaited = false;
@@ -96,17 +94,17 @@ export class ChangeGates {
     else this.goOn(message.number, message.guards);
   }
 
-  /** Must be called for a new handle, before it is used. */
+  /** Must be called for a new handle before its first request. */
   opened(handle: GatedHandle): void {
     handle.gate = this.byVolume.get(handle.volume.id) ?? null;
   }
 
-  /** Number of changes of a volume that wait. */
+  /** Returns the number of changes of a volume that wait. */
   count(volumeId: string): number {
     return this.byVolume.get(volumeId)?.parked.length ?? 0;
   }
 
-  /** Executes a change now or later. `done` gets its status. */
+  /** Executes a change, now or after the hold. `done` gets its status. */
   execute(handle: GatedHandle, change: Change, start: Start, done: (status: Status) => void): void {
     const { gate } = handle;
     if (gate === null || gate.lets(change)) this.begin(handle, start, done);
@@ -114,7 +112,7 @@ export class ChangeGates {
     else this.park(gate, { handle, change, start, done });
   }
 
-  /** Called when a handle is being closed: its waiting changes end with STALE. */
+  /** Called when a handle is being closed. Ends its waiting changes with STALE. */
   release(handle: GatedHandle): void {
     const { gate } = handle;
     if (gate === null) return;
@@ -145,7 +143,7 @@ export class ChangeGates {
     }
   }
 
-  /** The gate of a volume, which is now that of this moment. */
+  /** Returns the gate of a volume, and assigns the gate to this moment. */
   private gateOf(volumeId: string, number: number): VolumeGate {
     const known = this.byVolume.get(volumeId);
     const gate = known ?? new VolumeGate();
@@ -156,7 +154,7 @@ export class ChangeGates {
     return gate;
   }
 
-  /** Nothing of the volume is held any more. */
+  /** Removes the gate of the volume, and starts the changes that wait. */
   private open(volumeId: string, gate: VolumeGate): void {
     gate.guard = null;
     this.byVolume.delete(volumeId);
@@ -185,7 +183,7 @@ export class ChangeGates {
     this.ask(gate, gate.guard, one);
   }
 
-  /** Asks for the chunks that no earlier change has asked for. */
+  /** Asks the listener for the chunks that no earlier change has asked for. */
   private ask(gate: VolumeGate, guard: Guard, { handle, change }: Parked): void {
     const { states } = guard;
     let [from, to] = guard.chunksOf(change);
@@ -200,7 +198,7 @@ export class ChangeGates {
     );
   }
 
-  /** If the chunks are not cloned, the moment is over, and nothing has to wait any more. */
+  /** Takes the answer of the listener. If the chunks were not cloned, the moment is over, and no change needs to wait any more. */
   private cloned(volumeId: string, gate: VolumeGate, guard: Guard, from: number, to: number, isCloned: boolean): void {
     if (gate.guard !== guard) return;
     if (!isCloned) {
@@ -211,7 +209,7 @@ export class ChangeGates {
     this.tryAll(gate);
   }
 
-  /** Starts the waiting changes that may start now, in order of arrival. */
+  /** Starts the waiting changes that may start, in order of arrival. */
   private tryAll(gate: VolumeGate): void {
     for (const one of gate.parked.splice(0)) {
       if (gate.lets(one.change)) this.begin(one.handle, one.start, one.done);

@@ -1,24 +1,24 @@
-// The messages between the listener and its sessions while changes are held for a snapshot. Plain data; session/channel/channel.ts carries them,
-// moments.ts and change-gates.ts act on them.
+// The messages between the listener and the sessions while changes are held for a snapshot. Plain data; session/channel/channel.ts carries
+// them, moments.ts and change-gates.ts are the two ends.
 
-/** The chunks of a volume that are not cloned yet. Chunk i covers the bytes from i * chunkBytes on; bytes beyond the last chunk are free. */
+/** The guarded chunks of a volume. Chunk i covers chunkBytes from i * chunkBytes on. Bytes beyond the last chunk are not guarded. */
 export interface GuardedVolume {
   readonly volumeId: string;
   readonly chunkBytes: number;
   readonly chunks: number;
 }
 
-/** To a session. `number`: of the moment. */
+/** Messages to a session. `number`: number of the moment. */
 export type HoldMessage =
   /**
-   * The session starts no change of these volumes until `go-on`, also on handles that it opens later. It answers with `held` when none is
-   * being executed.
+   * Until `go-on`, the session starts no change of these volumes, even on handles that it opens later. The session answers with `held` when
+   * no change of them is running.
    */
   | { readonly type: 'hold'; readonly number: number; readonly volumeIds: readonly string[] }
-  /** Ends what the session knows of this moment. From now on, a change of a guarded chunk waits until the chunk is cloned. */
+  /** Ends the hold and all earlier guards of this moment. From now on, a change of a chunk in `guards` waits until the chunk is cloned. */
   | { readonly type: 'go-on'; readonly number: number; readonly guards: readonly GuardedVolume[] };
 
-/** A session's request that these chunks are cloned, because a change waits for them. `to`: the last one. */
+/** A session's request to clone chunks, because a change waits for them. `to`: the last chunk. */
 export interface CloneRequest {
   readonly what: 'clone';
   readonly number: number;
@@ -27,7 +27,7 @@ export interface CloneRequest {
   readonly to: number;
 }
 
-/** The answer. `isCloned` is false if the moment is over, so that no chunk is guarded any more. */
+/** The answer to CloneRequest. `isCloned` is false if the moment is over, so that no chunk is guarded any more. */
 export interface Cloned {
   readonly isCloned: boolean;
 }

@@ -1,45 +1,45 @@
-// Bounds of rssrv's snapshots/ folder: changes and schedules; how long changes may be held for a moment, and how many of what one may need.
-// Units are in the names. src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of rssrv's snapshots/ folder: changes of snapshots, schedules, and moments at which changes are held. Units are in the names.
+// src/limits.ts asserts that they agree with the bounds of other folders.
 
 /**
- * Time within which a step of a change of snapshots should end: in any case, for each GiB of the volume, and at most. A very fragmented file
- * takes longest to clone and to delete: with extents of 4 KiB at a distance of 8 KiB, a second for each GiB, and as long for the rests between.
+ * Time limit of a step of a change of snapshots: base, per GiB of the volume, and at most. Cloning and deleting a very fragmented file
+ * takes longest: with extents of 4 KiB at a distance of 8 KiB, a second per GiB, and as much again for the rests.
  */
 export const SNAPSHOT_CHANGE_MS = 120_000;
 export const SNAPSHOT_MS_PER_GIB = 3_000;
 export const SNAPSHOT_CHANGE_MAX_MS = 500_000;
-/** Interval at which the schedules are looked through at the latest, because the clock of the machine may be set. */
+/** Longest interval between two looks at the schedules, because the clock of the machine may be set. */
 export const SCHEDULE_LOOK_MS = 30_000;
-/** Time after which a snapshot that failed is made again, and the most that it grows to while it keeps failing. */
+/** First and longest time after which a failed snapshot is tried again. The time doubles with each failure. */
 export const SCHEDULE_RETRY_MS = 60_000;
 export const SCHEDULE_RETRY_MAX_MS = 10 * 60_000;
-/** Volumes that one line of the log names. */
+/** Maximum number of snapshots that one line of the log names. */
 export const SCHEDULE_NAMED_MAX = 4;
 
 // Moments of snapshots.
 
 /**
- * Time within which the sessions must have ended the changes in progress. After this time, all changes go on, and the moment fails. Longer
- * than a busy disk needs for the writes of one client, shorter than programs take for a failure.
+ * Longest time until the sessions have ended the changes in progress. After it, the moment fails, and all changes continue. It is longer
+ * than a busy disk needs for the writes of one client, and shorter than the time-outs of programs.
  */
 export const HOLD_LIMIT_MS = 1_000;
-/** Time within which the files that are cloned as a whole must be cloned, because the changes of all volumes wait meanwhile. */
+/** Longest time to clone the files that are cloned in one piece, because the changes of all volumes of the moment wait for it. */
 export const HOLD_MAX_MS = 500;
-/** While chunks are guarded, time within which the next chunk must be cloned, because changes may wait for it. */
+/** Longest time for the next chunk while chunks are guarded, because changes may wait for it. */
 export const CLONE_MAX_MS = 5_000;
 /**
- * After a clone, no chunk is cloned in the background for as long as the clone took, at most REST_MAX_MS, so that changes find the file
- * system and the processor free. A clone that took less than REST_MIN_MS is not followed by a rest.
+ * After a clone of a chunk, the background rests for as long as the clone took, at most REST_MAX_MS, so that the file system and the
+ * processor are free for changes. After a clone of less than REST_MIN_MS, there is no rest.
  */
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
-/** A request for more chunks waits until they are cloned in the background, because it would delay the requests for few chunks. */
+/** A request for more chunks than this waits for the background, because it would delay requests for few chunks. */
 export const ASK_CHUNKS_MAX = 256;
-/** Chunks of one volume. Each session keeps a byte for each of them. */
+/** Maximum number of guarded chunks of one volume. Each session keeps one byte for each chunk. */
 export const GUARD_CHUNKS_MAX = 1 << 20;
-/** Moments of which chunks are guarded at a time. Each occupies a thread of the listener. */
+/** Maximum number of moments that guard chunks at a time. Each occupies a thread of the listener. */
 export const GUARDING_MAX = 3;
-/** Time for which a moment waits until it may begin. */
+/** Longest time for which a moment waits for its turn. */
 export const MOMENT_WAIT_MS = 60_000;
-/** Volumes of one moment. */
+/** Maximum number of volumes of one moment. */
 export const MOMENT_VOLUMES_MAX = 64;

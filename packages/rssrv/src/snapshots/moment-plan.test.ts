@@ -1,5 +1,5 @@
-// The plan of a moment under any order of events: answers of sessions, ends, grants, requests for chunks, clones that end or fail, time-outs.
-// The test keeps its own account of what each session may change, and of every chunk.
+// The plan of a moment under any order of events: answers and ends of sessions, grants, requests for chunks, ends and failures of clones,
+// time-outs. The test keeps its own record of the changes that each session may make, and of every chunk.
 
 import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -9,14 +9,14 @@ import { type Failure, MomentPlan, type Order } from './moment-plan.ts';
 
 const RUNS = 3_000;
 
-/** What a session may do, by what it was told. */
+/** The changes that a session may make, according to its last message. */
 type Told = 'nothing' | 'hold' | 'guard' | 'over';
 
-/** Obeys the orders of a plan, and checks each. */
+/** Executes the orders of a plan, and checks each. */
 class World {
   readonly plan: MomentPlan;
   readonly told = new Map<string, Told>();
-  /** Sessions that have not answered `hold` and may execute changes. */
+  /** Sessions that have not answered `hold` yet, and may be executing changes. */
   readonly changing = new Set<string>();
   readonly running = new Map<number, number>();
   readonly cloned = new Set<string>();
@@ -48,12 +48,12 @@ class World {
         return;
       case 'go-on':
         expectOneOf(['hold', 'guard', 'nothing'], this.told.get(order.session) ?? 'nothing');
-        // While a chunk is not cloned, only the end of a failed moment may let everything go on.
+        // While a chunk is not cloned, only the end of a failed moment may let all changes continue.
         if (!order.isGuarded) expectSame(this.plan.phase === 'ending' || this.plan.phase === 'over', true);
         this.told.set(order.session, order.isGuarded ? 'guard' : 'over');
         return;
       case 'clone':
-        // P1: nothing is cloned while a session may change a volume without asking.
+        // P1: no chunk is cloned while a session may change a volume without asking.
         expectNone([...this.changing]);
         expectSame(this.running.has(order.copy), false);
         expectSame(this.cloned.has(`${order.copy} ${order.chunk}`), false);
@@ -107,7 +107,7 @@ class World {
     this.obey(error === null ? this.plan.cloned(copy, chunk) : this.plan.cloneFailed(copy, error));
   }
 
-  /** The pause between two clones in the background is over. */
+  /** The rest between two clones in the background is over. */
   rested(): void {
     if (!this.isResting) return;
     this.isResting = false;
@@ -168,7 +168,7 @@ test('whatever happens: one moment, each chunk once, every session told of the e
         else if (kind === 'stop' && who === 0 && world.ends === 0) world.obey(world.plan.stop());
         else if (kind === 'time' && who === 0 && world.timerMs !== null) world.obey(world.plan.timeOver());
       }
-      // From here on, everything goes well.
+      // From here on, no event is a failure.
       for (const session of [...world.changing]) world.held(session);
       for (let turns = 0; world.ends === 0 && turns < 2 * world.all; turns++) {
         for (let copy = 0; copy < counts.length; copy++) world.cloneEnds(copy, null);

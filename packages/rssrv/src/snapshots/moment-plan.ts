@@ -1,6 +1,6 @@
-// Decides what the listener does for the moment of a snapshot (rule P1): from events to orders, pure. moments.ts carries the orders out.
-// Invariants: no chunk is cloned before every asked session has answered or ended; a chunk is cloned once; each file has one clone at a time;
-// every session that was told of the moment is told of its end; the moment is over only when no clone is running.
+// Plans the moment of a snapshot (rule P1): takes events, returns orders. Pure: moments.ts executes the orders. Invariants: no chunk is
+// cloned before every asked session has answered or ended. A chunk is cloned once. Each copy has at most one clone running. Every session
+// that learns of the moment also learns of its end. The moment is over only when no clone is running.
 
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
 
@@ -13,13 +13,13 @@ export type Failure =
 
 export type Order =
   | { readonly order: 'hold'; readonly session: string }
-  /** `isGuarded`: chunks of the copies with several chunks remain guarded. Otherwise the moment is over for the session. */
+  /** `isGuarded`: true if the copies with several chunks are guarded from now on; false if the moment is over for the session. */
   | { readonly order: 'go-on'; readonly session: string; readonly isGuarded: boolean }
   | { readonly order: 'clone'; readonly copy: number; readonly chunk: number }
   | { readonly order: 'answer'; readonly ask: number; readonly isCloned: boolean }
-  /** Chunks that no session waits for are left alone for a moment, until `rested`. Replaces the rest before it. */
+  /** Starts a rest, after which `rested` must be called. Replaces an earlier rest. */
   | { readonly order: 'rest' }
-  /** Replaces the timer before it; null: only cancels it. */
+  /** Starts the timer, after which `timeOver` must be called. Replaces an earlier timer; null only cancels it. */
   | { readonly order: 'timer'; readonly afterMs: number | null }
   /** The last order. */
   | { readonly order: 'end'; readonly failure: Failure | null };
@@ -39,9 +39,9 @@ interface Copy {
   /** Chunks that are not cloned yet. */
   left: number;
   isBusy: boolean;
-  /** No earlier chunk is left for the background. */
+  /** Index from which the background looks for the next chunk. All earlier chunks are taken. */
   next: number;
-  /** Chunks that sessions wait for, in order. */
+  /** Chunks that sessions wait for, in order of the requests. */
   readonly wanted: number[];
 }
 
@@ -59,13 +59,13 @@ const CHUNK = { LEFT: 0, WANTED: 1, RUNNING: 2, CLONED: 3 } as const;
 export class MomentPlan {
   private state: Phase = 'holding';
   private readonly copies: readonly Copy[];
-  /** Sessions that know of the moment, and those of them that have not answered yet. */
+  /** `told`: sessions that know of the moment. `awaited`: those of them that have not answered yet. */
   private readonly told = new Set<string>();
   private readonly awaited = new Set<string>();
   private asks: Ask[] = [];
   private failure: Failure | null = null;
   private running = 0;
-  /** True while no chunk is cloned in the background, so that the changes of clients find the file system free. */
+  /** True during a rest: the background clones no chunk, so that the file system is free for changes of clients. */
   private isResting = false;
   private orders: Order[] = [];
 
@@ -101,7 +101,7 @@ export class MomentPlan {
     return this.given();
   }
 
-  /** A session is about to be granted one of the volumes. It has no handle of them before, unless it knows of the moment. */
+  /** Must be called before a session is granted one of the volumes. */
   granted(session: string): Order[] {
     if (!this.told.has(session)) {
       if (this.state === 'holding' || this.state === 'cloning') this.tell(session);
@@ -113,13 +113,13 @@ export class MomentPlan {
     return this.given();
   }
 
-  /** No change of the session is being executed. */
+  /** Called when no change of the session is running any more. */
   held(session: string): Order[] {
     if (this.awaited.delete(session)) this.goOnWhenHeld();
     return this.given();
   }
 
-  /** The session has ended: none of its requests is running. */
+  /** Called when the session has ended and none of its requests is running. */
   ended(session: string): Order[] {
     this.told.delete(session);
     this.asks = this.asks.filter((one) => one.session !== session);
@@ -127,7 +127,7 @@ export class MomentPlan {
     return this.given();
   }
 
-  /** A change of the session waits for these chunks. */
+  /** Called when a change of the session waits for these chunks. */
   asked(session: string, ask: number, copy: number, from: number, to: number): Order[] {
     const one = this.copies[copy];
     if (this.state !== 'guarding' || one === undefined || !(from >= 0 && from <= to && to < one.chunks)) {
@@ -181,7 +181,7 @@ export class MomentPlan {
     return this.given();
   }
 
-  /** The server ends. */
+  /** Called when the server ends. */
   stop(): Order[] {
     if (this.state !== 'ending' && this.state !== 'over') this.fail({ why: 'stopped' });
     return this.given();
@@ -229,7 +229,7 @@ export class MomentPlan {
     this.pump();
   }
 
-  /** Chunks that sessions wait for come first. The others follow one at a time, because each occupies the file system. */
+  /** Starts clones, first of chunks that sessions wait for. The background clones one chunk at a time, to spare the file system. */
   private pump(): void {
     for (const [copy, { isBusy, wanted }] of this.copies.entries()) {
       const chunk = isBusy ? undefined : wanted.shift();
@@ -264,7 +264,7 @@ export class MomentPlan {
     this.give({ order: 'end', failure: null });
   }
 
-  /** Lets all changes go on. */
+  /** Lets all changes continue. */
   private release(): void {
     this.give({ order: 'timer', afterMs: null });
     for (const session of this.told) this.give({ order: 'go-on', session, isGuarded: false });
@@ -278,7 +278,7 @@ export class MomentPlan {
     this.give({ order: 'end', failure: this.failure });
   }
 
-  /** Chunks of all copies that are not cloned yet. */
+  /** Number of chunks of all copies that are not cloned yet. */
   private get left(): number {
     return this.copies.reduce((sum, { left }) => sum + left, 0);
   }

@@ -1,5 +1,5 @@
-// Moments with sessions, copies and a clock of the test: what is sent, refused and logged. The order of everything is in moment-plan.test.ts,
-// what a session does with the messages in session-held.test.ts.
+// Moments with sessions, copies and a clock of the test: messages, refusals and log lines. moment-plan.test.ts tests the order of events,
+// session-held.test.ts the session's side of the messages.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -255,7 +255,7 @@ test('few moments guard chunks at a time; the others wait for a bounded time, an
   await take(['late', 1]);
   clock.advance(MOMENT_WAIT_MS);
   await turn();
-  // The clones that hang have failed their moments meanwhile, so that the last one could begin.
+  // The hanging clones have made their moments fail, so that the last moment could begin.
   expect(clones.map(({ volumeId }) => volumeId)).toContain('late');
   await clones.at(-1)!.ends();
   expect(outcome).toBe('taken');

@@ -1,7 +1,7 @@
-// Takes moments for snapshots (rule P1): carries out the orders of moment-plan.ts with sessions, copies and the clock, and judges whether the
-// volumes hold everything that their clients were answered. Invariants: one moment at a time holds changes, and one at most guards chunks of
-// a volume; when `take` has rejected, no change is held and no clone is running; a moment that resolves was taken in one incarnation of each
-// volume's storage, after the clients had sent again what an earlier one may have lost.
+// Takes moments for snapshots (rule P1): executes the orders of moment-plan.ts with sessions, copies and the clock, and checks that the
+// volumes have all acknowledged writes. Invariants: one moment at a time holds changes, and at most one guards chunks of a volume. When
+// `take` has rejected, no change is held and no clone is running. A moment that resolves was taken in one incarnation of each volume's
+// storage, after the clients had resent writes that an earlier incarnation may have lost.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -24,11 +24,10 @@ import {
 } from './limits.ts';
 import { type Failure, MomentPlan, type Order } from './moment-plan.ts';
 
-/** A session, as far as moments matter. */
 export interface MomentSession {
   readonly id: string;
   readonly client: { readonly node: string };
-  /** `has`: the session has the volume open, or is opening it. */
+  /** `has` returns true if the session has the volume open, or is opening it. */
   readonly uses: { has(volumeId: string): boolean };
   readonly workerSession: { send(message: HoldMessage): void };
 }
@@ -38,13 +37,12 @@ export interface MomentPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   /** All sessions that have not ended. */
   sessions(): readonly MomentSession[];
-  /** Name of the volume, for people. */
+  /** Returns the name of the volume for texts. */
   nameOf(volumeId: string): string;
-  /** The present incarnation of the volume's storage. */
   incarnationOf(volumeId: string): string;
-  /** Node of a writer that has not sent again what was lost before this incarnation; null if there is none. */
+  /** Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if there is none. */
   unsettledNode(volumeId: string, incarnation: string): string | null;
-  /** Makes all earlier writes durable. Throws if the storage has reported an error that the listener has not got yet. */
+  /** Makes all earlier writes durable. Throws if the storage reports an error that has not been reported to the listener before. */
   sync(volumeId: string): Promise<void>;
   /** Starts a new incarnation of the volume's storage, because a sync has failed. */
   lost(volumeId: string): void;
@@ -55,14 +53,14 @@ interface Current {
   readonly number: number;
   readonly copies: readonly ChunkedCopy[];
   readonly plan: MomentPlan;
-  /** Sessions that know of it. */
+  /** Sessions that know of the moment, by id. */
   readonly told: Map<string, MomentSession>;
   readonly asks: Map<number, (answer: Cloned) => void>;
   readonly ended: (failure: Failure | null) => void;
   readonly sinceMs: number;
-  /** How long changes were held; null while they are. */
+  /** How long changes were held; null during the hold. */
   heldMs: number | null;
-  /** How long the last clone took, the longest one so far, and the longest wait of a session for chunks. */
+  /** Duration of the last clone, of the longest clone so far, and of a session's longest wait for chunks. */
   lastMs: number;
   slowestMs: number;
   waitedMs: number;
@@ -80,7 +78,7 @@ export class Moments implements MomentsOfPools {
   private readonly inProgress = new Map<number, Current>();
   /** Moments that wait for their turn, in order. */
   private readonly waiting: (() => void)[] = [];
-  /** One of these has its turn, and has not begun yet. */
+  /** True while a waiting moment has its turn, but has not begun. */
   private isBeginning = false;
   private numbers = 0;
   private asks = 0;
@@ -89,7 +87,7 @@ export class Moments implements MomentsOfPools {
     this.ports = ports;
   }
 
-  /** See pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT, and what a clone throws. */
+  /** See pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT, and the errors of a clone. */
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);
     if (this.isStopped) throw stopped();
@@ -114,14 +112,14 @@ export class Moments implements MomentsOfPools {
     }
   }
 
-  /** No moment holds changes, and few guard chunks. One that is ending holds nothing, although a clone of it may hang. */
+  /** True if no moment holds changes, and few guard chunks. The phase `ending` does not count, because a clone may hang in it. */
   private get mayBegin(): boolean {
     const phases = [...this.inProgress.values()].map(({ plan }) => plan.phase);
     if (this.isBeginning || phases.includes('holding') || phases.includes('cloning')) return false;
     return phases.filter((phase) => phase === 'guarding').length < GUARDING_MAX;
   }
 
-  /** Waits until the moment may begin. Throws E_BUSY if that takes too long. */
+  /** Waits for the turn of a moment. Throws E_BUSY after MOMENT_WAIT_MS. */
   private turn(): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
@@ -137,7 +135,7 @@ export class Moments implements MomentsOfPools {
     });
   }
 
-  /** Lets the next moment begin if it may. */
+  /** Gives the next waiting moment its turn if it may begin. */
   private next(): void {
     if (this.isStopped) for (const begin of this.waiting.splice(0)) begin();
     if (this.waiting.length === 0 || !this.mayBegin) return;
@@ -145,7 +143,7 @@ export class Moments implements MomentsOfPools {
     this.waiting.shift()?.();
   }
 
-  /** Must be called before a session is told that it is granted the volume, in the same turn of the event loop as `uses` knows it. */
+  /** Must be called before the session is told of the grant, in the same event-loop turn in which `uses` gets the volume. */
   granted(session: MomentSession, volumeId: string): void {
     const current = [...this.inProgress.values()].find(({ copies }) => copies.some((copy) => copy.volumeId === volumeId));
     if (current === undefined) return;
@@ -153,13 +151,13 @@ export class Moments implements MomentsOfPools {
     this.carryOut(current, current.plan.granted(session.id));
   }
 
-  /** A session has reported that it executes no change of the volumes of this moment. */
+  /** Called when a session has reported that no change of the volumes of this moment is running. */
   held(sessionId: string, number: number): void {
     const current = this.inProgress.get(number);
     if (current !== undefined) this.carryOut(current, current.plan.held(sessionId));
   }
 
-  /** Must be called when none of the session's requests is running any more. */
+  /** Must be called when a session has ended and none of its requests is running any more. */
   sessionEnded(sessionId: string): void {
     for (const current of [...this.inProgress.values()]) {
       current.told.delete(sessionId);
@@ -167,7 +165,7 @@ export class Moments implements MomentsOfPools {
     }
   }
 
-  /** The server ends: no chunk is cloned any more, and no moment is taken. */
+  /** Called when the server ends. Ends all moments, and refuses new ones. */
   stop(): void {
     this.isStopped = true;
     for (const current of [...this.inProgress.values()]) this.carryOut(current, current.plan.stop());
@@ -203,7 +201,7 @@ export class Moments implements MomentsOfPools {
         );
   }
 
-  /** Returns the incarnation of the volume's storage. Throws E_BUSY if answered writes may be missing in it. */
+  /** Returns the incarnation of the volume's storage. Throws E_BUSY if acknowledged writes may be missing. */
   private settledIncarnation(volumeId: string): string {
     const incarnation = this.ports.incarnationOf(volumeId);
     const node = this.ports.unsettledNode(volumeId, incarnation);
@@ -216,13 +214,13 @@ export class Moments implements MomentsOfPools {
     );
   }
 
-  /** A storage error of an earlier write is in no copy, and a clone does not report it. */
+  /** Syncs the volume after the clones, because a clone does not report that the storage has lost an earlier write. */
   private async sync(volumeId: string): Promise<void> {
     try {
       await this.ports.sync(volumeId);
     } catch (thrown) {
       const error = toRsError(thrown);
-      // A slow sync goes on, and its failure is reported then.
+      // A slow sync continues. If it fails later, the failure is reported then.
       if (error.code !== 'E_TIMEOUT') this.ports.lost(volumeId);
       throw error;
     }

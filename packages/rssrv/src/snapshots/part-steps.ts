@@ -1,6 +1,6 @@
-// The steps of changes of snapshots on each file of a volume. The first file is beside the manifest; those of volumes of several files are parts
-// in other pools. The caller commits the change in the home of the volume, and calls `settleParts` whatever happens. Invariant: a part stays
-// new, which its folder's name says, from before the commit until after it, so that a stop leaves all of the change or nothing.
+// The steps of changes of snapshots on each file of a volume: the first file, beside the manifest, and the parts in other pools. The caller
+// commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a part is new
+// (NEW_PREFIX) from before the commit until after it, so that a stop leaves either the whole change or none of it.
 
 import { open, stat } from 'node:fs/promises';
 import type { Catalogue, Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
@@ -21,7 +21,7 @@ import { type FoundSnapshot, snapshotParts, snapshotSources } from './snapshot-r
 const GIB = 1024 ** 3;
 const SECTOR_OF_STAT_BYTES = 512;
 
-/** A copy of a volume that is not yet cloned, with its files. */
+/** A prepared copy of a volume, and of its files. */
 export interface OpenCopy {
   readonly copy: VolumeCopy;
   readonly files: readonly { readonly pool: PoolState; readonly copy: FileCopy }[];
@@ -40,7 +40,7 @@ export class PartSteps {
     this.ports = ports;
   }
 
-  /** Writes back what clients have written, which may take long, before `begin` does it in the turn of the change. */
+  /** Writes dirty data back before the turn of the change, because this may take long. `begin` then has little left to write. */
   async writeBack(found: FoundSnapshot): Promise<void> {
     for (const { pool, path } of this.sources(found))
       await this.ports.pools.onDisk(pool.name, limitMs(found.record), async () => {
@@ -53,7 +53,7 @@ export class PartSteps {
       });
   }
 
-  /** Prepares the copies of all files. The caller closes `copy`. */
+  /** Prepares the copies of all files. The caller must close `copy`. */
   async begin({ pool: home, manifest, record }: FoundSnapshot): Promise<OpenCopy> {
     const { pools } = this.ports;
     const sources = snapshotSources(this.ports.catalogue(), manifest);
@@ -64,7 +64,7 @@ export class PartSteps {
       files.push({ pool: home, copy: first });
       for (const [index, { pool, record: part }] of parts.entries()) {
         const source = sources[index]?.record.fileId ?? '';
-        // A step that has failed may have left a part, or none, so that the pool is read again.
+        // A failed step may have left a part, so that `change` reads the pool again.
         files.push({ pool, copy: await this.change(pool, part, (one) => new PartSnapshots(one).begin(source, part)) });
         pools.putPart(pool.name, { record: part, isNew: true });
       }
@@ -76,12 +76,12 @@ export class PartSteps {
     return { copy: copyOfVolume(filesOf(record).layout, record.sizeBytes, all), files };
   }
 
-  /** Writes back what was written to the files since, so that little is left while writes are held. */
+  /** Writes dirty data of the files back again, so that little is left to write while changes are held. */
   async sync({ files }: OpenCopy): Promise<void> {
     for (const { pool, copy } of files) await this.ports.pools.onDisk(pool.name, limitMs(copy), () => copy.sync());
   }
 
-  /** Bytes that the files of a volume take now. */
+  /** Returns the bytes that the files of a volume occupy now. */
   async usedBytes(found: Found): Promise<number> {
     let sum = 0;
     for (const { pool, path } of this.sources(found))
@@ -89,7 +89,7 @@ export class PartSteps {
     return sum;
   }
 
-  /** The files of a volume. */
+  /** Returns the path and the pool of each file of a volume. */
   private sources({ pool: home, manifest }: Found): readonly { readonly pool: PoolState; readonly path: string }[] {
     return [
       { pool: home, path: poolPaths.data(poolPaths.volume(home.path, manifest.id)) },
@@ -100,7 +100,7 @@ export class PartSteps {
     ];
   }
 
-  /** Makes the copies durable that are cloned, which may take long, before `prepare` does it in the turn of the change. */
+  /** Syncs the cloned copies aside, because this may take long. `prepare` then has little left to do in the turn of the change. */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this.ports;
     for (const { pool, record: part } of snapshotParts(this.ports.catalogue(), record))
@@ -109,8 +109,8 @@ export class PartSteps {
   }
 
   /**
-   * Makes the copies durable that are cloned. From now on, only the description decides whether the snapshot exists. Returns the snapshot with
-   * the bytes that it takes.
+   * Makes the cloned copies durable as a prepared snapshot. From then on, the home of its group decides whether it exists. Returns the
+   * snapshot with the bytes that it occupies.
    */
   async prepare(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { pools } = this.ports;
@@ -123,7 +123,7 @@ export class PartSteps {
     return { ...found, record: whole };
   }
 
-  /** Makes a snapshot of a volume that nobody writes to, up to the point at which its home makes it exist. */
+  /** Prepares a snapshot of a volume that no client writes to. The commit of its home then makes it exist. */
   async makePrepared(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { copy, files } = await this.begin(found);
     try {
@@ -134,7 +134,7 @@ export class PartSteps {
     return this.prepare(found);
   }
 
-  /** Makes parts new again, before what names them is replaced or removed. */
+  /** Marks parts as new again, before the manifest or description that names them is replaced or removed. */
   async doubt(parts: readonly PlacedPart[]): Promise<void> {
     for (const { pool, record } of parts) {
       await this.change(pool, { sizeBytes: 0 }, (files) => files.parts.doubt(record.fileId));
@@ -142,7 +142,7 @@ export class PartSteps {
     }
   }
 
-  /** Makes the files of a volume that is to begin as a snapshot. They do not exist for other changes. */
+  /** Clones the files of a snapshot for a new volume, in folders that other changes do not see. */
   async cloneAside({ pool: home, record: snapshot }: FoundSnapshot, planned: Omit<Manifest, 'stamps'>): Promise<void> {
     const [firstBytes = 0, ...others] = partSizes(planned);
     const clone = (pool: PoolState, from: string, index: number, sizeBytes: number): Promise<void> =>
@@ -155,7 +155,7 @@ export class PartSteps {
     await clone(home, snapshotPaths.data(poolPaths.volume(home.path, snapshot.volumeId), snapshot.name), 0, firstBytes);
   }
 
-  /** Creates new parts of the files that `cloneAside` has made. */
+  /** Returns a function that creates a new part from a file that `cloneAside` has made. */
   putAside(id: string): (part: PlacedPart, index: number) => Promise<string | null> {
     return (part, index) =>
       this.change(part.pool, part.record, (files) =>
@@ -163,13 +163,13 @@ export class PartSteps {
       );
   }
 
-  /** Deletes what `cloneAside` has left in the pools. */
+  /** Deletes the folders that `cloneAside` has left in the pools. */
   async dropAside(id: string, pools: readonly PoolState[]): Promise<void> {
     for (const name of new Set(pools.map((pool) => pool.name)))
       await this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, (files) => files.drop(id));
   }
 
-  /** Creates new parts that begin as those of a snapshot. Where the volume has grown since, as parts of zeros. */
+  /** Returns a function that clones a snapshot's part as a new part; a part that the snapshot did not have yet gets zeros. */
   clone({ record: snapshot }: FoundSnapshot): (part: PlacedPart, index: number) => Promise<string | null> {
     const sources = snapshotParts(this.ports.catalogue(), snapshot);
     return (part, index) => {
@@ -184,7 +184,7 @@ export class PartSteps {
   }
 }
 
-/** Time that a step of a change may take for a volume or snapshot of this size. */
+/** Returns the time limit of a step of a change for a volume or snapshot of this size. */
 export function limitMs({ sizeBytes }: { readonly sizeBytes: number }): number {
   return Math.min(SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS + (sizeBytes / GIB) * SNAPSHOT_MS_PER_GIB);
 }

@@ -1,5 +1,5 @@
-// The snapshots of schedules on real files, with a clock of the test: groups, missed periods, failures and what is told of them, snapshots
-// in use, and changes by command meanwhile. What is due when is tested in pools/schedules/plan.test.ts.
+// The snapshots of schedules on real files, with a clock of the test: groups, missed periods, failures and their texts, snapshots in use,
+// and commands between. pools/schedules/plan.test.ts tests the times.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -27,11 +27,11 @@ interface Bench {
   readonly scene: PoolScene;
   readonly runner: ScheduleRunner;
   readonly logged: string[];
-  /** Why moments fail; null if they do not. */
+  /** The error with which moments fail; null if they succeed. */
   trouble: string | null;
-  /** Sizes of the groups. */
+  /** Number of volumes of each moment. */
   readonly moments: number[];
-  /** Lets time pass, and waits until the runner has done what was due. */
+  /** Advances the clock, and waits until the runner has made and removed the snapshots that are due. */
   pass(ms: number): Promise<void>;
   names(volume?: string): string[];
   state(volume?: string): ScheduleState | null;
@@ -115,7 +115,7 @@ test('the timer of the runner finds the next period, also after the clock was se
   await one.pass(SCHEDULE_LOOK_MS);
   one.clock.jumpWall(-365 * 24 * HOUR_MS);
   for (let left = HOUR_MS; left > 0; left -= SCHEDULE_LOOK_MS) await one.pass(SCHEDULE_LOOK_MS);
-  // How long the clock was wrong is not known, so that the present period is made again.
+  // The snapshots may be from a period with a wrong clock, so that the present period gets a new one.
   const all = ['hourly-20261122T1005Z', 'hourly-20261122T1100Z', 'hourly-20271122T1105Z', 'hourly-20261122T1106Z', 'hourly-20261122T1200Z'];
   expect(one.names()).toEqual(all);
 });
@@ -140,7 +140,7 @@ test('volumes of one pool are in one moment; a volume that fails does not fail t
     await one.scene.verbs.set({ name, universe: 0 }, { schedule: 'hourly keep 3' }, LOCAL_ASKER, null);
   await one.runner.look();
   expect(one.moments).toEqual([3, 1]);
-  // The file of one volume becomes too short.
+  // Makes the file of one volume too short, so that its snapshots fail.
   const [{ path: pool, volumes }] = one.scene.pools.states as [(typeof one.scene.pools.states)[number]];
   const bad = [...volumes.values()].find(({ name }) => name === 'bad')!;
   fs.truncateSync(path.join(pool, 'volumes', bad.id, 'data'), 512);

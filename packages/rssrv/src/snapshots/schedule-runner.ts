@@ -1,6 +1,6 @@
 // Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
-// Invariants: one change at a time, so that late ones never pile up; what is due is decided again when the change begins; a failure is
-// logged once, shown until the next success, and tried again after a growing time, for each volume on its own.
+// Invariants: one change at a time, so that late changes never pile up. planSchedule decides again when the change begins. For each volume,
+// a failure is logged once, shown until the next success, and retried after growing times.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -29,26 +29,26 @@ export interface ScheduleRunnerPorts {
   change<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
 
-/** What `volume show` tells of a schedule. */
+/** The state of a schedule that `volume show` prints. */
 export interface ScheduleState {
   readonly text: string;
-  /** When the newest of its snapshots was made. */
+  /** When the newest scheduled snapshot was made. */
   readonly lastMs: number | null;
-  /** Since the last success: when and why a snapshot could not be made. */
+  /** Time and text of the last failure since the last success. */
   readonly failedMs: number | null;
   readonly failure: string | null;
   /** Why an old snapshot could not be removed. */
   readonly skipped: string | null;
 }
 
-/** What the runner remembers of a volume. It is forgotten at a restart, and then found out again. */
+/** The runner's state of a volume. It is not saved; after a restart, it begins empty. */
 interface Memory {
   plan: { readonly schedule: string; readonly snapshots: object; readonly fromMs: number; readonly result: SchedulePlan } | null;
   failure: { readonly atMs: number; readonly text: string } | null;
-  /** Monotonic time before which no snapshot is tried again. */
+  /** Monotonic time before which no snapshot is retried. */
   retryMs: number;
   waitMs: number;
-  /** True after a failure of a group: the next snapshot is made of this volume alone, so that one volume fails none of the others. */
+  /** True after a failure of a group. The next snapshot is of this volume alone, so that one volume cannot make the others fail. */
   isAlone: boolean;
   skipped: string | null;
   removalMs: number;
@@ -71,13 +71,13 @@ export class ScheduleRunner {
     this.ports = ports;
   }
 
-  /** No further change begins. */
+  /** Stops the runner. No further change begins. */
   close(): void {
     this.isClosed = true;
     this.timer?.cancel();
   }
 
-  /** Null if the volume has no schedule. */
+  /** Returns null if the volume has no schedule. */
   stateOf(found: Found): ScheduleState | null {
     const { id, schedule } = found.manifest;
     if (schedule === undefined) return null;
@@ -87,7 +87,7 @@ export class ScheduleRunner {
     return { text: schedule, lastMs: last?.createdMs ?? null, failedMs: atMs, failure: text, skipped: memory?.skipped ?? null };
   }
 
-  /** Makes and removes what is due, now and from now on. Resolves when nothing is left to do for now. */
+  /** Makes and removes the snapshots that are due, now and later by a timer. Resolves when no more is due now. */
   look(): Promise<void> {
     this.isWanted = true;
     this.looking ??= this.rounds().finally(() => {
@@ -99,7 +99,7 @@ export class ScheduleRunner {
 
   private async rounds(): Promise<void> {
     this.timer?.cancel();
-    // Of a volume for which several rules are due, each round makes one snapshot.
+    // Each round makes at most one snapshot of a volume, even if several rules are due.
     while (this.isWanted && !this.isClosed) {
       this.isWanted = false;
       if (await this.round()) this.isWanted = true;
@@ -117,7 +117,7 @@ export class ScheduleRunner {
     return isChanged && !this.isClosed;
   }
 
-  /** The volumes with a schedule. What is remembered of others is forgotten. */
+  /** Returns the volumes with a schedule. Forgets the state of other volumes. */
   private scheduled(): Found[] {
     const found = this.ports
       .pools()
@@ -129,7 +129,7 @@ export class ScheduleRunner {
     return found;
   }
 
-  /** Ids of volumes whose snapshots are due, those of one moment together. */
+  /** Returns the ids of volumes whose snapshots are due, grouped by moment. */
   private groups(): string[][] {
     const now = this.ports.clock.monotonicMs();
     const groups: string[][] = [];
@@ -143,7 +143,7 @@ export class ScheduleRunner {
       }
       const { due, stuck } = this.planOf(found);
       if (stuck !== null) this.noteStuck(found, stuck);
-      // A snapshot that a command is making in the background is not waited for.
+      // Skip a volume while a command is making a snapshot of it in the background.
       if (due.length === 0 || now < memory.retryMs || snapshotsOf(found).making.length > 0) continue;
       let group = memory.isAlone ? undefined : open.get(found.pool.name);
       if (group === undefined || group.length >= SNAPSHOT_GROUP_MAX) {
@@ -164,7 +164,7 @@ export class ScheduleRunner {
     let isMade = false;
     try {
       const make = async (turn: Turn): Promise<void> => {
-        // Commands may have changed the volumes since.
+        // Commands may have changed the volumes while the change waited for its turn.
         const now = new Set(this.dueOf(ids).map(keyOf));
         const still = tried.filter((one) => now.has(keyOf(one)));
         isMade = !this.isClosed && still.length > 0;
@@ -224,7 +224,7 @@ export class ScheduleRunner {
     else log.debug(text);
   }
 
-  /** M22: only the holder of a mirror knows whether a replica has all writes. */
+  /** Records that a replica gets no scheduled snapshots, because only the holder of its mirror knows whether it has all writes (M22). */
   private noteReplica({ manifest, pool }: Found, memory: Memory): void {
     if (memory.failure !== null) return;
     const name = volumeText(manifest);
@@ -236,7 +236,7 @@ export class ScheduleRunner {
     this.ports.log.warn(whole, eventOf(objectText({ pool, manifest }, 1), '-', 'snapshot failed', whole));
   }
 
-  /** Old snapshots that cannot be removed are no reason to try again soon. */
+  /** Records that old snapshots cannot be removed. Does not shorten the time to the next attempt. */
   private noteStuck(found: Found, label: string): void {
     const memory = this.memoryOf(found.manifest.id);
     const text = `too many old ${label} snapshots could not be removed (${memory.skipped ?? 'see the log of rssrv'})`;
@@ -247,7 +247,7 @@ export class ScheduleRunner {
     memory.failure ??= { atMs: this.ports.clock.wallMs(), text };
   }
 
-  /** Removes the snapshots beyond those that the rules keep. One that is in use is left, and tried again later. */
+  /** Removes the snapshots that the rules do not keep. A snapshot in use stays, and is retried later. */
   private async removeExcess(now: Found): Promise<void> {
     const { clock, log, snapshots } = this.ports;
     const { id } = now.manifest;
@@ -284,7 +284,7 @@ export class ScheduleRunner {
     const snapshots = snapshotsOf(found);
     const memory = this.memoryOf(id);
     const known = memory.plan;
-    // What is due is named after the time at which it is made.
+    // A plan with a due snapshot is not reused, because the name of the snapshot contains the present time.
     const isValid =
       known?.result.due.length === 0 &&
       known.schedule === schedule &&
@@ -310,7 +310,7 @@ export class ScheduleRunner {
     return memory;
   }
 
-  /** Time until the next rule is due. The clock may be set meanwhile, so the time is bounded. */
+  /** Returns the time until the next rule is due, at most SCHEDULE_LOOK_MS, because the clock may be set. */
   private pauseMs(): number {
     const nowMs = this.ports.clock.wallMs();
     const nextMs = this.scheduled().reduce((next, found) => Math.min(next, this.planOf(found).nextMs), Number.POSITIVE_INFINITY);
@@ -322,7 +322,7 @@ function newSnapshot({ manifest: { name, universe } }: Found, due: SchedulePlan[
   return { name, universe, snapshot: due.name, schedule: due.label };
 }
 
-/** The time in the name may pass while the change waits. */
+/** Leaves out the name of the snapshot, because the time in it may change while the change waits for its turn. */
 function keyOf({ found, snapshot }: DueSnapshot): string {
   return `${found.manifest.id} ${snapshot.name}@${snapshot.universe} ${snapshot.schedule}`;
 }

@@ -1,5 +1,5 @@
-// Snapshots of volumes over several pools: content, clones, rollbacks and removals, a stop at every step with all pools at the next start or
-// without one of them, and refusals that name the pool. Random orders of such changes are in snapshots-random.test.ts.
+// Snapshots of volumes over several pools: content, clones, rollbacks and removals, a stop at every step, with all pools at the next start
+// or with one absent, and refusals that name the pool. snapshots-random.test.ts has random sequences.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -71,7 +71,7 @@ test.each([
   expect([now.subarray(0, first.length).equals(first), now.subarray(first.length).every((byte) => byte === 0)]).toEqual([true, true]);
   expect(snapshotContent(scene, 'db', recordOf(scene, kept!.name)).equals(second)).toBe(true);
   expect(snapshotContent(scene, 'db', recordOf(scene, 'monday')).equals(first)).toBe(true);
-  // Snapshots promise nothing; the clone does.
+  // Snapshots promise no bytes; the clone promises its size.
   await scene.verbs.remove(COPY, LOCAL_ASKER, null);
   await scene.verbs.purgeRemoved({ volume: COPY, id: null, olderMs: 0 }, LOCAL_ASKER);
   expect(scene.pools.states.map(promisedBytes)).toEqual(promised);

@@ -1,5 +1,5 @@
-// Snapshots and clones that are made while other changes are made: what is refused meanwhile and what is not, that nothing settles them, and
-// that a stop or a failure at any step leaves nothing. A clone of chunks that takes as long as the test wants stands for a fragmented volume.
+// Snapshots and clones that are made aside, while other changes run: which changes are refused, that `settleParts` does not change the
+// unfinished files, and that a stop or failure at any step leaves no files. A clone that waits stands for a fragmented volume.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -28,7 +28,7 @@ const MONDAY = { ...DB, snapshot: 'monday' };
 const OLD = { ...DB, snapshot: 'old' };
 const COPY = { name: 'copy', universe: 0 };
 
-/** Work that waits for the test. */
+/** Work that waits until the test opens the gate. */
 class Gate {
   readonly reached: Promise<void>;
   open: () => void = () => undefined;
@@ -81,7 +81,7 @@ class Server {
   }
 }
 
-/** Files that belong to no whole volume or snapshot. */
+/** Returns the files that belong to no finished volume or snapshot. */
 function leftIn(at: string): string[] {
   const all = fs.readdirSync(at, { recursive: true }) as string[];
   return all.filter((file) => /\.new|\.purge|data-\d/.test(file));
@@ -96,7 +96,7 @@ function fill(scene: PoolScene, seed: number): Buffer {
   return content;
 }
 
-/** The clone of the chunks waits for the gate. */
+/** Moments that last until the test opens the gate. */
 function slowMoment(gate: Gate): Moments {
   return {
     take: async (copies) => {
@@ -106,7 +106,7 @@ function slowMoment(gate: Gate): Moments {
   };
 }
 
-/** A volume, and a snapshot of it that is being made. */
+/** Makes a volume, and begins a snapshot of it that stays in the making. */
 async function making(request: object, gate: Gate, options: Partial<SceneOptions> = {}) {
   const isSlow = { now: false };
   const moments: Moments = { take: (copies) => (isSlow.now ? slowMoment(gate) : NO_HOLD).take(copies) };
@@ -282,7 +282,7 @@ test('a group of which one volume fails leaves the pools of the others as they a
   const { scene } = server;
   const { manifest } = await scene.create({ pool: 'a' });
   await scene.create({ name: 'log', pool: 'b' });
-  // No snapshot can be begun there.
+  // Makes `begin` fail for snapshots of this volume.
   fs.mkdirSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots'));
   fs.writeFileSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots', 'monday.data'), '');
   const group = [MONDAY, { ...MONDAY, name: 'log' }];
@@ -299,7 +299,7 @@ test('a snapshot whose pool was closed and opened again before its files are beg
   const { scene } = server;
   await scene.create({ pool: 'a' });
   await scene.create({ name: 'log', pool: 'b' });
-  // The files of the first volume are written back while the pool of the second one is closed and opened.
+  // The pool of the second volume is closed and opened while the files of the first volume are written back.
   const onDisk = scene.pools.onDisk.bind(scene.pools);
   let isSlow = true;
   scene.pools.onDisk = async (name, limitMs, work) => {

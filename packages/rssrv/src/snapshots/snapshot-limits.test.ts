@@ -1,5 +1,5 @@
-// Snapshots and the limit of a client: what they take counts, whoever owns the volume; those of a schedule count for the owner. A client with
-// a limit can therefore not fill a pool with snapshots.
+// Snapshots and the limit of a client: a snapshot counts for the client that makes it, a scheduled snapshot for the owner of the volume. A
+// client with a limit therefore cannot fill a pool with snapshots.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -50,13 +50,13 @@ test.each([
     await expect(scene.snapshots.clone(at('a'), { name: 'copy', universe: 0 }, CLIENT, null, WHOLE_TURN)).rejects.toMatchObject({
       code: 'E_RIGHTS',
     });
-    // An administrator has no limit, and what it makes counts for nobody.
+    // An administrator has no limit, and its snapshots count for no client.
     await scene.snapshots.snapshot([at('d')], LOCAL_ASKER, null, WHOLE_TURN);
     expect(owned(scene)).toBe(LIMIT);
     await scene.snapshots.remove(at('a'), CLIENT, null);
     await scene.snapshots.snapshot([at('e')], CLIENT, null, WHOLE_TURN);
     await expect(scene.snapshots.snapshot([at('f')], CLIENT, null, WHOLE_TURN)).rejects.toMatchObject({ code: 'E_RIGHTS' });
-    // The limit holds over a restart, and for a removed volume with its snapshots, until that is deleted for good.
+    // The limit holds over a restart. A removed volume and its snapshots count until they are deleted for good.
     const { pool, manifest } = volumeIn(scene, 'db');
     await scene.verbs.remove(DB, CLIENT, null);
     expect(owned(scene)).toBe(LIMIT);

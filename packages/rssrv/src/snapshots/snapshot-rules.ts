@@ -1,5 +1,5 @@
-// Decides whether snapshots can be made, removed, cloned or rolled back to, and what is then recorded. Pure: snapshot-verbs.ts carries the
-// decision out. Invariants: the name of a snapshot is used once in a volume; what a client may not attach does not exist for it.
+// Decides whether snapshots can be made, removed, cloned or rolled back to, and computes their records. Pure: snapshot-verbs.ts executes
+// the decision. Invariants: the name of a snapshot is used once in a volume. A volume that a client may not attach is refused as unknown.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
@@ -45,9 +45,9 @@ export interface SnapshotName extends VolumeName {
 
 /** A snapshot to make. */
 export interface NewSnapshot extends SnapshotName {
-  /** Label of the rule of the schedule for which it is made; absent if a command makes it. */
+  /** Label of the schedule's rule that makes it; absent if a command makes it. */
   readonly schedule?: string;
-  /** Of a replica, by the holder of its mirror, which gives the snapshot its id, the same at all replicas; absent for other volumes. */
+  /** Only for a replica: the moment of its mirror, and the id of the snapshot. The holder chooses the same id for all replicas. */
   readonly moment?: MirrorMoment & { readonly id: string };
 }
 
@@ -64,15 +64,15 @@ export function snapshotsOf({ pool, manifest }: Found): VolumeSnapshots {
   return pool.snapshots.get(manifest.id) ?? NO_SNAPSHOTS;
 }
 
-/** What limits of clients need to know about new snapshots. */
+/** Facts that the limits of clients need about new snapshots. */
 export interface SnapshotCosts {
-  /** Bytes that the files of a volume take, by its id. A volume of which this is not known counts as nothing. */
+  /** Bytes that the files of a volume occupy, by its id. A volume without an entry counts as 0. */
   readonly usedBytes: ReadonlyMap<string, number>;
-  /** The limit of a client; null if it has none. */
+  /** Returns the limit of a client; null if it has none. */
   readonly limitOf: (node: string) => number | null;
 }
 
-/** Returns the records of new snapshots, all of one moment. Throws if one of them cannot be made. */
+/** Returns the records of new snapshots of one moment. Throws if one of them cannot be made. */
 export function decideSnapshots(
   catalogue: Catalogue,
   wanted: readonly NewSnapshot[],
@@ -111,8 +111,8 @@ function unproven({ mirror, term, number }: MirrorMoment): NonNullable<SnapshotR
 }
 
 /**
- * M22: throws unless a plain volume has a snapshot made by a command for it, and a replica by the holder of its mirror. A replica may lack
- * writes, which only the holder knows.
+ * M22: throws if a snapshot of a replica has no moment of its mirror, or a snapshot of any other volume has one. A replica may lack writes,
+ * and only the holder knows that.
  */
 function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest, moment: NewSnapshot['moment']): void {
   const text = volumeText({ name, universe });
@@ -133,7 +133,7 @@ function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest
     throw new RsError('E_EXISTS', `A snapshot with id ${moment.id} exists: choose another id`);
 }
 
-/** Throws E_LIMIT if a client would have more snapshots than its share, and E_RIGHTS if it would have more than its limit (pools/snapshots/owned-bytes.ts). */
+/** Throws E_LIMIT if a client would have too many snapshots, and E_RIGHTS if it would exceed its limit (owned-bytes.ts). */
 function checkLimits(
   catalogue: Catalogue,
   found: readonly (Found & { readonly name: NewSnapshot })[],
@@ -158,7 +158,6 @@ function checkLimits(
   }
 }
 
-/** Throws unless a snapshot of this name can be made of the volume. */
 function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot, asker: Asker): void {
   checkChange(catalogue, asker, found.pool, found.manifest, 'make snapshots');
   if (!isSnapshotName(name.snapshot))
@@ -177,24 +176,24 @@ function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
     throw new RsError('E_LIMIT', `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: remove some`);
 }
 
-/** Now, and later than the other snapshots of the volume, also if the clock was set back. */
+/** Returns the present time, or a time just after the last snapshot of the volume if the clock was set back. */
 function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
   return Math.max(nowMs, (list.at(-1)?.createdMs ?? -1) + 1);
 }
 
-/** Returns the snapshot. Throws E_UNKNOWN_SNAPSHOT, also for a wrong name, what `findVolume` throws, and E_VOLUME for an unproven one. */
+/** Returns the snapshot. Throws like `findVolume`, E_UNKNOWN_SNAPSHOT, and E_VOLUME if the snapshot is unproven. */
 export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
   return proven(findAnySnapshot(catalogue, wanted, asker, what));
 }
 
-/** Like `findSnapshot`, unproven ones included: they can be proven and removed, and nothing else. */
+/** Like `findSnapshot`, but also returns unproven snapshots, which can only be proven or removed. */
 export function findAnySnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
   return recordIn(found, wanted);
 }
 
-/** Throws E_VOLUME if the holder of the mirror has not said that the snapshot is one of the mirror (M22). */
+/** Throws E_VOLUME if the holder of the mirror has not proven the snapshot (M22). */
 function proven(found: FoundSnapshot): FoundSnapshot {
   const { manifest, record } = found;
   if (isReadable(record)) return found;
@@ -205,7 +204,7 @@ function proven(found: FoundSnapshot): FoundSnapshot {
   });
 }
 
-/** Like `findSnapshot`, for reading it. Whoever may attach the volume may. */
+/** Like `findSnapshot`, for reading. Needs only the right to attach the volume. */
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
   if (!asker.mayAttach(found.manifest.clients)) throw unknownVolume(wanted);
@@ -222,7 +221,7 @@ function recordIn(found: Found, wanted: SnapshotName): FoundSnapshot {
   });
 }
 
-/** Returns the manifest of the new volume, without stamps. Throws if it cannot be created. */
+/** Returns the manifest of the new volume, without stamps. Throws if the volume cannot be created. */
 export function decideClone(
   catalogue: Catalogue,
   { pool, manifest: source, record }: FoundSnapshot,
@@ -238,7 +237,7 @@ export function decideClone(
   checkPromise(pool, partSizes(files)[0] ?? 0);
   for (const part of snapshotParts(catalogue, record)) checkPromise(part.pool, part.record.sizeBytes);
   const layout = withNewFiles(files.layout, id, newId);
-  // Nobody sees more of the content than before.
+  // The clone has the same clients, so that no other client gets access to the content.
   const { clients } = source;
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
@@ -252,15 +251,15 @@ export interface PlannedRollback {
   readonly kept: SnapshotRecord;
 }
 
-/** Returns what a volume becomes, without the stamp of the new file. */
+/** Returns the manifest and the snapshot of a rollback, both without the stamp of the new file. */
 export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker: Asker, stamp: Stamp): PlannedRollback {
   snapshotParts(catalogue, found.record);
   return decideOtherContent(catalogue, found, asker, stamp, 'rollback');
 }
 
 /**
- * Returns the manifest of a volume that gets other content, and the snapshot of the present content, both without the stamp of the new file.
- * The volume keeps its size: what the other content does not have is zeros. Its space is no longer allocated.
+ * Returns the manifest of a volume that gets other content, and the snapshot of the present content, both without the stamp of the new
+ * file. The volume keeps its size; shorter content is extended with zeros. The volume is no longer thick.
  */
 export function decideOtherContent(
   catalogue: Catalogue,
@@ -284,38 +283,38 @@ export function decideOtherContent(
   return { manifest: { ...manifest, layout, thick: false, request }, kept: { ...base, ...ownFiles(manifest, id, newId), id, name } };
 }
 
-/** The files of the snapshot of a volume, in the same pools. */
+/** Returns the files of a new snapshot, in the pools of the files of the volume. */
 function ownFiles({ layout }: Manifest, id: string, newId: () => string): { readonly layout?: Layout } {
   return layout.kind === 'simple' ? {} : { layout: withNewFiles(layout, id, newId) };
 }
 
-/** `id`: of the first file. */
+/** `id`: id of the first file. */
 function withNewFiles(layout: Layout, id: string, newId: () => string): Layout {
   if (layout.kind === 'simple') return layout;
   return { ...layout, parts: layout.parts.map((part, index) => ({ ...part, fileId: index === 0 ? id : newId() })) };
 }
 
-/** The files of a volume but the first. Throws E_POOL, naming a pool, if one of them cannot be used. */
+/** Returns all files of a volume except the first. Throws E_POOL, naming the pool, if a pool cannot be used. */
 export function snapshotSources(catalogue: Catalogue, manifest: Pick<Manifest, 'id' | 'layout'>): readonly PlacedPart[] {
   const parts = partsOf(catalogue, manifest);
   for (const { pool } of parts) if (pool.trouble !== null) throw unusable(pool);
   return parts;
 }
 
-/** The files of a snapshot but the first. Throws E_POOL, naming a pool, if one of them cannot be used. */
+/** Returns all files of a snapshot except the first. Throws E_POOL, naming the pool, if a pool cannot be used. */
 export function snapshotParts(catalogue: Catalogue, snapshot: SnapshotRecord): readonly PlacedPart[] {
   const parts = snapshotSources(catalogue, { id: snapshot.volumeId, ...filesOf(snapshot) });
   return parts.map(({ pool, record }) => ({ pool, record: { ...record, snapshotId: snapshot.id } }));
 }
 
-/** Paths of the files of a snapshot, in the order of its layout. Throws E_POOL, naming a pool, if one of them cannot be used. */
+/** Returns the paths of the files of a snapshot, in the order of its layout. Throws E_POOL, naming the pool, if a pool cannot be used. */
 export function snapshotFiles(catalogue: Catalogue, { pool: home, manifest, record }: FoundSnapshot): readonly string[] {
   const first = snapshotPaths.data(poolPaths.volume(home.path, manifest.id), record.name);
   const others = snapshotParts(catalogue, record).map(({ pool, record: part }) => poolPaths.data(poolPaths.part(pool.path, part.fileId)));
   return [first, ...others];
 }
 
-/** Such as 20261122-114501, in UTC. */
+/** Returns a text such as 20261122-114501, in UTC. */
 function timeText(ms: number): string {
   const digits = new Date(ms).toISOString().replaceAll(/\D/g, '');
   return `${digits.slice(0, 8)}-${digits.slice(8, 14)}`;

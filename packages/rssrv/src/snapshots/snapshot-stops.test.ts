@@ -1,5 +1,5 @@
-// A stop after each step of each change of snapshots: the next start finds all of the change or nothing, with the right content in each
-// file, and leaves nothing behind. Kills of a real server at the same steps are a test of their own.
+// A stop after each step of each change of snapshots: the next start finds the whole change or none of it, with the right content in each
+// file, and leaves no unfinished files. Another test kills a real server at the same steps.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -95,7 +95,7 @@ test('snapshots of three volumes in two pools at one moment', async () => {
   const first = states.indexOf('after');
   expect(found[first]![0]).toBe('snapshot: commit');
   expect(states).toEqual([...new Array<string>(first).fill('before'), ...new Array<string>(states.length - first).fill('after')]);
-  // Five steps for each volume before the commit of the first, two after it, and those two for both others.
+  // Each of three volumes has five steps before the commit of the first, and two from its commit on.
   expect([first, states.length]).toEqual([15, 21]);
 });
 

@@ -1,5 +1,5 @@
-// Snapshots, clones and rollbacks by command: what is refused and why, what they contain, what becomes of them when their volume changes,
-// requests that are repeated, and failures of a step or of the moment. Stops are in snapshot-stops.test.ts.
+// Snapshots, clones and rollbacks by command: refusals, content, changes of their volume, repeated requests, and failures of a step or of
+// the moment. snapshot-stops.test.ts has stops.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -37,7 +37,7 @@ function fill(scene: PoolScene, value: number, name = 'db'): void {
   fs.writeFileSync(data, Buffer.alloc(fs.statSync(data).size, value));
 }
 
-/** The content as runs of equal bytes, such as `1 x 1048576`. */
+/** Returns the content as runs of equal bytes, such as `1 x 1048576`. */
 function contentOf(scene: PoolScene, name = 'db', file = 'data'): string {
   const content = fs.readFileSync(path.join(files(scene, name).folder, file));
   const runs: string[] = [];
@@ -226,7 +226,7 @@ describe('a rollback', () => {
     expect(namesOf(scene)).toEqual(['monday', kept?.name]);
     expect(contentOf(scene, 'db', `snapshots/${kept?.name}.data`)).toBe('2 x 1048576');
     expect(scene.served.get('db@0')?.pool?.stamp).toBe(manifest.stamps[0]);
-    // There and back again.
+    // Rolls back to the snapshot, and then to the content before.
     await scene.snapshots.rollback({ ...DB, snapshot: kept!.name }, LOCAL_ASKER, null);
     expect(contentOf(scene)).toBe('2 x 1048576');
     expect(new Set(namesOf(scene)).size).toBe(3);

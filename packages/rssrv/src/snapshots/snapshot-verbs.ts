@@ -1,37 +1,37 @@
 // Makes and removes snapshots of the volumes of the pools, clones them as new volumes, and rolls volumes back to them. snapshot-rules.ts
-// decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time; what takes
-// long is done aside, while the caller makes others. Invariants: a snapshot is answered only when every chunk is cloned, and it is durable
-// (P2); of the snapshots of one request, all exist or none; while one is being made, nothing settles it, and the files of its volume are
-// neither replaced nor extended; a request that is repeated after a crash is not executed again (A2).
+// decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time, except
+// during long steps aside. Invariants: a snapshot is answered only when every chunk is cloned and the snapshot is durable (P2). Of the
+// snapshots of one request, all exist or none. While a snapshot is being made, `settleParts` does not change it, and the files of its
+// volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design.
-// A snapshot takes long, and the other changes of pools must not wait for it. Its steps therefore alternate between its turn among the
-// changes and `turn.aside`, in which other changes are made. While it is `making` in the state of its pool, the catalogue refuses to
-// grow, rename, remove or roll back its volume (E_BUSY).
+// A snapshot takes long, and other changes of pools must not wait for it. Its steps therefore alternate between its turn in the queue of
+// changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the catalogue refuses
+// to grow, rename, remove or roll back its volume (E_BUSY).
 //
 //   in the turn of the change                              aside
-//   1  made before, by this id? (A2) decide; `making`
+//   1  answer a repeated request (A2); decide; `making`
 //                                                          2  write dirty data of all files back
-//   3  look again; begin the copies in all pools
+//   3  check again; begin the copies in all pools
 //                                                          4  sync; the moment: changes wait, chunks are cloned (moments.ts, P1)
 //                                                          5  make the copies durable
-//   6  look again; describe all, under unfinished names
+//   6  check again; write all descriptions under unfinished names
 //   7  commit the first one: its NAME.json exists             <-- commit point of all snapshots of the request (P2)
-//   8  settleParts, whatever happened: the others are finished, or all are undone
+//   8  settleParts, even after an error: finishes the other snapshots, or undoes all
 //
 //   nothing --1--> making --6--> pending --7, 8--> exists --last-removal has its id--> removed
 //                    |              |
 //                    '--------------'-- an error or a stop: settleParts or the next start settles it (snapshot-repair.ts)
 //
-//   clone      aside, clones in a folder that does not count; then name and room are decided again, and the volume is committed
-//   rollback   unserved: data.new and the snapshot of the content before are prepared; the manifest with the stamp of data.new commits both
-//   prove      the description of a replica's snapshot says from now on that the holder has confirmed its term since (M22)
+//   clone      aside, clone the files into an unfinished folder; then check name and room again, and commit the volume
+//   rollback   stop serving; prepare data.new and a snapshot of the present content; the manifest with data.new's stamp commits both
+//   prove      the description of a replica's snapshot records that the holder has confirmed its term after the moment (M22)
 //
 // Never done here:
-// - No content is copied byte by byte. On a file system without clones, a snapshot is refused with E_NO_REFLINK.
-// - Nothing that was decided before a step aside is trusted after it: `again` and `cloneAside` look once more.
-// - A snapshot that a client has open is not removed: `whileUnread` refuses it, and admits no reader during a removal (N2).
-// - This class holds no changes of clients. moments.ts does, within limits of its own.
+// - This class does not copy content byte by byte. On a file system without reflinks, it refuses a snapshot with E_NO_REFLINK.
+// - After a step aside, this class does not trust earlier decisions: `again` and `cloneAside` check again.
+// - This class does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
+// - This class does not hold changes of clients. moments.ts does, within its own limits.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -88,15 +88,15 @@ export interface SnapshotVerbsPorts {
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
   configured(): readonly ConfiguredVolume[];
-  /** The limit of a client; null if it has none. */
+  /** Returns the limit of a client; null if it has none. */
   limitOf(node: string): number | null;
-  /** Removes a snapshot that no client has open. Throws E_HELD, naming the clients (N2). `name`: such as `oracle@monday`. */
+  /** Executes the removal of a snapshot. Throws E_HELD, naming the clients that have it open (N2). `name`: such as `oracle@monday`. */
   whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** A volume that was rolled back. */
 export interface RolledBack extends Found {
-  /** The snapshot of its content before; null if it was removed since. */
+  /** The snapshot of its previous content; null if it was removed since. */
   readonly kept: SnapshotRecord | null;
 }
 
@@ -123,7 +123,7 @@ export class SnapshotVerbs {
     return { pools: this.ports.pools.states, configured: this.ports.configured() };
   }
 
-  /** Returns false if this request has made its snapshots already. Throws if they cannot be made, as far as is known without the disk. */
+  /** Returns false if this request has already made its snapshots. Throws if they cannot be made, without looking at the disk. */
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
     asker.needs('manage', 'make snapshots');
     if (this.answer(wanted, requestId) !== null) return false;
@@ -155,7 +155,7 @@ export class SnapshotVerbs {
       for (const one of plan) prepared.push(await this.steps.prepare(this.again(one)));
       await this.commitHome(prepared[0]!);
     } finally {
-      // Clones in progress may hang in a file system.
+      // Do not wait, because running clones may hang in a file system.
       for (const { copy } of opened) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
       for (const one of plan) this.endMaking(one, isBegun);
       await this.ports.pools.settleParts();
@@ -163,7 +163,7 @@ export class SnapshotVerbs {
     return plan.map((one) => this.made(one));
   }
 
-  /** Copies volumes at one moment, in all of their pools. */
+  /** Copies the volumes at one moment. */
   private async copy(opened: readonly OpenCopy[]): Promise<void> {
     for (const one of opened) await this.steps.sync(one);
     const names = opened.flatMap(({ files }) => files.map(({ pool }) => pool.name));
@@ -178,8 +178,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * A snapshot that is being made, with its pool as it is now. Throws E_POOL if the pool cannot be used any more, or was closed meanwhile: what
-   * is opened again knows nothing of the snapshot, and would let others change the volume.
+   * Returns a snapshot that is being made with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
+   * opened again. The new state then has no record of the snapshot, so that other changes may have changed the volume.
    */
   private again({ pool: before, manifest: { id, name }, record }: FoundSnapshot): FoundSnapshot {
     const found = this.volumes.find(({ manifest }) => manifest.id === id);
@@ -192,14 +192,14 @@ export class SnapshotVerbs {
     });
   }
 
-  /** From now on, `settleParts` undoes the snapshot, unless it is made. `isBegun`: there may be files of it. */
+  /** Lets `settleParts` finish the snapshot or undo it. `isBegun`: true if files of the snapshot may exist. */
   private endMaking({ manifest: { id }, record }: FoundSnapshot, isBegun: boolean): void {
     const found = this.volumes.find(({ manifest }) => manifest.id === id);
     if (found === undefined || !snapshotsOf(found).making.some((one) => one.id === record.id)) return;
     this.putRecord(found.pool, record, isBegun ? withPending : withoutMaking);
   }
 
-  /** Makes a snapshot of a replica one of its mirror, durably. `id`: of the snapshot that the holder means. */
+  /** Durably records that a snapshot of a replica is one of its mirror. `id`: id of the snapshot that the holder has made. */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
     const { verbs, pools } = this.ports;
     asker.needs('manage', 'make snapshots');
@@ -234,7 +234,7 @@ export class SnapshotVerbs {
     return { pool: this.poolNow(pool), manifest };
   }
 
-  /** Creates a volume that begins as the snapshot, in the same pool or pools. */
+  /** Creates a volume as a clone of the snapshot, in the same pools. */
   async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null, turn: Turn): Promise<Found> {
     asker.needs('manage', 'clone snapshots');
     const done = this.ports.verbs.doneBy(requestId);
@@ -246,7 +246,7 @@ export class SnapshotVerbs {
     return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
   }
 
-  /** Makes the files of the new volume while other changes are made. Its name and its room are checked again before it exists. */
+  /** Makes the files of the new volume aside. Checks its name and room again before the commit. */
   private async cloneAside({ wanted, source, to, asker, stamp, planned }: WantedClone, turn: Turn): Promise<Found> {
     const { pools, verbs } = this.ports;
     const { id } = planned;
@@ -274,7 +274,7 @@ export class SnapshotVerbs {
     return { pool, manifest };
   }
 
-  /** Gives a volume that no client uses the content of a snapshot. Its content before becomes a snapshot. */
+  /** Gives a volume that no client uses the content of a snapshot. Its previous content becomes a snapshot. */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'roll volumes back');
     const done = this.ports.verbs.doneBy(requestId);
@@ -286,8 +286,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Gives a volume that no client uses other content. Its content before becomes a snapshot. `makeNext`: makes the new data file beside the
-   * present one, and returns its stamp. `makePart`: makes each further file.
+   * Gives a volume that no client uses other content. Its previous content becomes a snapshot. `makeNext`: makes the new data file beside
+   * the present one, and returns its stamp. `makePart`: makes a further file.
    */
   async replaceContent(
     { pool, manifest: was }: Found,
@@ -321,7 +321,7 @@ export class SnapshotVerbs {
     });
   }
 
-  /** Throws E_RIGHTS if the client would have more than its limit with the snapshot of the content before. */
+  /** Throws E_RIGHTS if the client would exceed its limit with the snapshot of the previous content. */
   private async checkKept(found: Found, { creator }: SnapshotRecord): Promise<void> {
     const limitBytes = creator === null ? null : this.ports.limitOf(creator);
     if (limitBytes === null) return;
@@ -329,14 +329,14 @@ export class SnapshotVerbs {
     payer.checkLimit(ownedBytes(this.catalogue, creator), await this.steps.usedBytes(found));
   }
 
-  /** The snapshot that a change of the content has kept; null if it was removed since. */
+  /** Returns the snapshot of the previous content that the request has made; null if it was removed since. */
   keptBy(requestId: string | null): SnapshotRecord | null {
     return this.madeBy(requestId)[0]?.record ?? null;
   }
 
   /**
-   * Copies volumes at one moment. `names`: their pools. Holds the changes of clients only while the pools are not silent: a change of them
-   * that takes too long makes them so.
+   * Copies volumes at one moment. The first parameter has the names of their pools. Nests one `onDisk` for each pool, which refuses a pool
+   * that does not answer, and throws E_TIMEOUT if the moment takes too long.
    */
   takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);
@@ -344,7 +344,7 @@ export class SnapshotVerbs {
     return this.ports.pools.onDisk(name, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
   }
 
-  /** The commit point of a group. The other snapshots follow it. */
+  /** Commits the snapshot of the home, which is the commit point of the group. `settleParts` then commits the others. */
   private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {
     await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
       new SnapshotFiles(files).commit(record.name, poolPaths.volume(pool.path, manifest.id)),
@@ -360,7 +360,7 @@ export class SnapshotVerbs {
     this.ports.pools.putSnapshots(name, record.volumeId, (snapshots) => change(snapshots, record));
   }
 
-  /** Throws E_POOL if the snapshot could not be finished. */
+  /** Returns the finished snapshot. Throws E_POOL if `settleParts` could not finish it. */
   private made({ pool, manifest, record }: FoundSnapshot): FoundSnapshot {
     const now = this.poolNow(pool);
     const made = snapshotsOf({ pool: now, manifest }).list.find(({ id }) => id === record.id);
@@ -374,7 +374,7 @@ export class SnapshotVerbs {
     return { usedBytes, limitOf: (node) => this.ports.limitOf(node) };
   }
 
-  /** Returns what the volumes take, as far as limits of clients need it. */
+  /** Returns the bytes that the volumes occupy, only for volumes that count towards a limit. */
   private async usedBytes(wanted: readonly NewSnapshot[], asker: Asker): Promise<ReadonlyMap<string, number>> {
     const used = new Map<string, number>();
     for (const { pool, manifest } of this.volumes) {
@@ -396,7 +396,7 @@ export class SnapshotVerbs {
     return { id: newId(), newId, request, nowMs: clock.wallMs() };
   }
 
-  /** Returns the snapshots that this request has made already, or null. Throws E_POOL if only some of them can be seen. */
+  /** Returns the snapshots that this request has already made, or null. Throws E_POOL if only some of them are visible. */
   private answer(wanted: readonly NewSnapshot[], requestId: string | null): readonly FoundSnapshot[] | null {
     const done = this.madeBy(requestId);
     if (done.length === 0) return null;
@@ -418,7 +418,7 @@ export class SnapshotVerbs {
     );
   }
 
-  /** Returns the volume of which this request has removed a snapshot. */
+  /** Returns the volume whose snapshot this request has removed, or null. */
   private removedBy(stamp: string | null): Found | null {
     if (stamp === null) return null;
     checkStamp(stamp);
@@ -430,7 +430,7 @@ export class SnapshotVerbs {
   }
 }
 
-/** A snapshot that is being made counts towards a limit with what its volume takes. */
+/** Until a snapshot is made, it counts towards a limit with the bytes of its volume. */
 function withEstimate(record: SnapshotRecord, used: ReadonlyMap<string, number>): SnapshotRecord {
   const usedBytes = used.get(record.volumeId);
   return usedBytes === undefined ? record : { ...record, usedBytes };

@@ -1,6 +1,6 @@
-// Random changes of volumes and snapshots against a model, with restarts and with steps that fail (property test). The model knows the content
-// of each volume and snapshot. After each change, what the server knows must be what is on disk, and no snapshot may have changed (P2). A step
-// that fails leaves the state before or after the change. RUNS and SEED set how many orders there are, and which.
+// Random changes of volumes and snapshots against a model, with restarts and with failing steps (property test). The model has the content
+// of each volume and snapshot. After each change, the state of the server must equal the disk, and no snapshot may have changed (P2). A
+// failed step leaves the state before or after the change. RUNS sets the number of sequences, SEED the seed.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -51,13 +51,13 @@ const order: fc.Arbitrary<Order> = fc.oneof(
   fc.record({ verb: fc.constantFrom('drop' as const, 'rollback' as const), volume: name, nth }),
   fc.record({ verb: fc.constant('restart' as const) }),
 );
-/** The number of the step that fails; 0: none. */
+/** Number of the step that fails; 0 for none. */
 const orders = fc.array(fc.tuple(order, fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 20 }))), {
   minLength: 10,
   maxLength: 40,
 });
 
-/** What is on disk: `volume a: 1 2 0` and `a@x: 1 2`, the first bytes of its blocks. */
+/** Returns the content on disk as texts such as `volume a: 1 2 0` and `a@x: 1 2`, with the first byte of each block. */
 function contents(scene: PoolScene): string[] {
   const runs = (content: Buffer): string => {
     const blocks = Array.from({ length: content.length / STEP_BYTES }, (_, index) => content[index * STEP_BYTES]);
@@ -147,7 +147,7 @@ test('every order of changes keeps all contents, with restarts and steps that fa
         if (one.verb === 'write') {
           const written = [...scene.served.values()].find((volume) => volume.name === one.volume);
           if (written !== undefined) writeVolume(scene, one.volume, blocks(written.sizeBytes ?? 0, ++value));
-          // A write to one volume changes no other file.
+          // A write to one volume must change no other file.
           const changed = contents(scene).filter((line) => !before.includes(line));
           expect(changed.every((line) => line.startsWith(`${one.volume}: `)) && changed.length < 2).toBe(true);
         }
@@ -169,7 +169,7 @@ test('every order of changes keeps all contents, with restarts and steps that fa
         if (outcome === 'failed' && after.join() !== before.join()) seen.failedAndMade++;
         if (outcome === 'failed') expect(wasFailing).toBe(true);
         check(one, before, after, outcome === 'made');
-        // What the server knows is what is on disk.
+        // The state of the server must equal the disk.
         const picture = scene.picture();
         expect(picture).not.toMatch(/finding|pending/);
         expect(await PoolScene.picture(directory, { clock: systemClock, names: POOLS })).toBe(picture);
@@ -190,7 +190,7 @@ test('every order of changes keeps all contents, with restarts and steps that fa
   ]);
 });
 
-/** Judges the contents after a change that was made, or may have been. */
+/** Checks the contents after a change that was made or may have been made. */
 function check(one: Order, before: readonly string[], after: readonly string[], isMade: boolean): void {
   const gone = before.filter((line) => !after.includes(line));
   const come = after.filter((line) => !before.includes(line));
@@ -220,7 +220,7 @@ function check(one: Order, before: readonly string[], after: readonly string[], 
       break;
     }
     default:
-      // Snapshots go and come only with their volume, and never change.
+      // Other snapshots only appear and disappear with their volume, and never change.
       for (const line of gone.filter((text) => text.includes('@'))) expect(one.verb === 'remove' || one.verb === 'rename', line).toBe(true);
   }
 }

@@ -22,12 +22,12 @@ export async function openBackend(volume: ServedVolume, ports: BackendPorts): Pr
   return withFaults(backend, volume, ports);
 }
 
-/** Memory and null volumes do not hang, so their backends need no share of the threads. */
+/** Returns a backend with a share of the threads. Memory and null volumes need none, because they do not hang. */
 function sharing(backend: Backend, { type, id }: ServedVolume, { threads }: BackendPorts): Backend {
   return type === 'file' || type === 'block' ? new ThreadShareBackend(backend, threads, id) : backend;
 }
 
-/** Opens the files of a volume that consists of several files. If one cannot be opened, closes the others. */
+/** Opens the files of a volume of several files. If one cannot be opened, closes the others. */
 async function openLayout(volume: ServedVolume, layout: ServedLayout, ports: BackendPorts): Promise<Backend> {
   const opened: PartBackend[] = [];
   try {

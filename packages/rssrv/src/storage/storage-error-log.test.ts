@@ -1,5 +1,5 @@
-// Log lines of failing storage, on a fake clock: the first error with its remedy, further ones counted.
-// Real storage that fails is in test/bad-input/storage.test.ts.
+// Log lines of failing storage, on a fake clock: the first error with its remedy, and the count of further errors.
+// test/bad-input/storage.test.ts has real storage that fails.
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';

@@ -1,5 +1,5 @@
-// Volumes that share the threads of a process, in a model of its thread pool: calls to hanging storage never end, all others end at once.
-// The shares themselves are in thread-shares.test.ts.
+// Volumes that share the threads of a process, in a model of its thread pool: calls to hanging storage never end, all other calls end at
+// once. thread-shares.test.ts tests the shares.
 
 import { expect, test } from 'vitest';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -22,7 +22,7 @@ class Pool {
   }
 }
 
-/** Opens a volume of which only writes and flushes are used. */
+/** Opens a volume for writes and flushes only. */
 function opened(id: string, hangs: boolean, shares: ThreadShares, pool: Pool): Backend {
   const storage: Partial<Backend> = {
     write: (_source, _offset, _lengthBytes, _positionBytes, _fua, done) => pool.run(done, hangs),

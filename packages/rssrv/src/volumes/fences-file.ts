@@ -1,5 +1,5 @@
-// The content of the file of fenced clients. Pure; state-file.ts reads and writes the file. Invariant: what is written can be read by the
-// next start.
+// The content of the file of fenced clients. Pure; state-file.ts reads and writes the file. Invariant: the next start can read every
+// content that this server writes.
 
 import type { StateForm } from '@rsio/common/files/state-file';
 import { atMost, checked, map, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';

@@ -1,5 +1,5 @@
-// Which clients are kept out, over restarts and failing disks, and which orders may begin.
-// What a fence ends is in fencing.test.ts.
+// Which clients stay fenced, over restarts and failing disks, and which orders may
+// begin. fencing.test.ts tests how a fence ends a session.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,7 +82,7 @@ describe('a disk that fails', () => {
     const fences = make(file, () => Promise.reject(new Error('full')));
     await expect(fences.set('big-2', null)).rejects.toThrow('full');
     expect(fences.has('big-2')).toBe(false);
-    // A repeated order of an existing fence keeps it, whatever fails.
+    // Fencing a fenced client again keeps the fence, even if a save fails.
     writeFileSync(file, JSON.stringify({ version: 1, content: { clients: { venus: { sinceMs: 1, by: null } } } }));
     await fences.load();
     await expect(fences.set('venus', null)).rejects.toThrow('full');

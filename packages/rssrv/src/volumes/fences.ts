@@ -1,6 +1,6 @@
-// The clients that are kept out until an administrator lets them in again, over restarts and reloads, and the orders of clients that are
-// being executed. Ending what a client does is in fencing.ts. Invariants: a fence that was answered is on disk; a fence counts from the moment
-// at which it is asked for; no order of a fenced client begins.
+// Keeps the fenced clients, over restarts and reloads, and counts the orders of each client that are in execution. fencing.ts ends the
+// sessions of fenced clients. Invariants: a fence is on disk before its request is answered. A fence takes effect when it is requested. No
+// order of a fenced client begins.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -10,9 +10,9 @@ import { formatTime } from '@rsio/common/log/log-line';
 import { type Fence, FENCES_FILE, type FencesFileContent } from './fences-file.ts';
 import { FENCES_MAX } from './limits.ts';
 
-/** Remembers elsewhere, in the file of the holds, that there have been fences. */
+/** Records in the file of the holds that clients have been fenced, so that a lost file of fences is noticed. */
 export interface FencesNote {
-  /** True if the server has had a fence before, so that the file of fences must exist. */
+  /** True if a client has ever been fenced, so that the file of fences must exist. */
   readonly hasHadFences: boolean;
   /** Makes `hasHadFences` true for all later starts. */
   noteFences(): Promise<void>;
@@ -26,10 +26,10 @@ export class Fences {
   private readonly clients = new Map<string, Fence>();
   /** Maps each client to the number of its orders in execution. */
   private readonly orders = new Map<string, number>();
-  /** The client that is being let in; it is not in the file any more. */
+  /** The client that `lift` is letting in again. A save leaves it out of the file. */
   private lifting: string | null = null;
   private readonly changes = new OneByOne();
-  /** Called when an order of a client has ended. */
+  /** Each is called when an order of any client has ended. */
   private readonly waiters = new Set<() => void>();
 
   constructor(clock: Pick<Clock, 'wallMs'>, path: string, note: FencesNote) {
@@ -39,7 +39,7 @@ export class Fences {
     this.file = new StateFile(path, FENCES_FILE, () => this.content);
   }
 
-  /** Loads the file. Throws E_SYSTEM if it cannot be used, or if it is gone: nobody would know which clients to keep out. */
+  /** Loads the file. Throws E_SYSTEM if the file cannot be used, or is missing although clients have been fenced. */
   async load(): Promise<void> {
     const content = await this.file.load();
     if (content === null && this.note.hasHadFences)
@@ -61,7 +61,6 @@ export class Fences {
     return [...this.clients.keys()];
   }
 
-  /** Throws E_FENCED if the client is kept out. */
   check(node: string): void {
     const fence = this.get(node);
     if (fence === null) return;
@@ -72,7 +71,7 @@ export class Fences {
     );
   }
 
-  /** Keeps a client out from now on. Durable when the promise resolves. Throws E_SYSTEM, and keeps nobody out, if it cannot be saved. */
+  /** Fences a client. Durable when the promise resolves. Throws E_SYSTEM, and does not fence the client, if the file cannot be saved. */
   async set(node: string, by: string | null): Promise<void> {
     const before = this.get(node);
     if (before === null && this.clients.size >= FENCES_MAX)
@@ -80,7 +79,7 @@ export class Fences {
     const fence = before ?? { sinceMs: this.clock.wallMs(), by };
     this.clients.set(node, fence);
     await this.changes.run(async () => {
-      // A change before this one may have let the client in, or may have failed to save what this one relies on.
+      // An earlier change in the queue may have let the client in, or may have failed to save the fence that this call found.
       this.clients.set(node, fence);
       try {
         await this.file.save();
@@ -92,7 +91,7 @@ export class Fences {
     });
   }
 
-  /** Lets a client in when that is on disk. Returns false if it was not kept out. Throws E_SYSTEM, and keeps it out, if it cannot be saved. */
+  /** Ends a fence, durably. Returns false if the client was not fenced. Throws E_SYSTEM, and keeps the fence, if saving fails. */
   async lift(node: string): Promise<boolean> {
     return this.changes.run(async () => {
       if (!this.has(node)) return false;
@@ -107,7 +106,7 @@ export class Fences {
     });
   }
 
-  /** Executes an order of a client, unless it is fenced when its turn comes. `node` is null for an administrator on the server. */
+  /** Executes an order of a client. Throws E_FENCED if the client is fenced. `node` is null for an administrator on the server. */
   async order<T>(node: string | null, work: () => Promise<T>): Promise<T> {
     if (node === null) return work();
     this.check(node);

@@ -1,5 +1,5 @@
-// The order of the steps in which a client is kicked or fenced, and what is said when it does not end. With real processes and writes:
-// test/integration/fence.test.ts.
+// The order of the steps of a kick and a fence, and the error when the client does not end in time. test/integration/fence.test.ts has real
+// processes and writes.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,7 +39,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** Resolves when the client has been told to end. */
+/** Resolves when `endSession` was called for the client. */
 async function told(): Promise<void> {
   await expect.poll(() => said.some((line) => line.startsWith('session'))).toBe(true);
 }

@@ -1,6 +1,6 @@
-// Ends what a client does: kicks it, or fences it so that it cannot come back. The fences themselves are in fences.ts. Invariants: a fence is
-// answered only when nothing of the client can run any more: no connection of it is admitted, its session is over, and none of its orders is in
-// execution. An order that could not wait for that says so, and the fence stays.
+// Kicks clients, and fences them so that they cannot come back. fences.ts keeps the fences. Invariants: a fence succeeds only when no
+// connection of the client is admitted, its session is over, and none of its orders is in execution. If these do not end in time, the
+// request fails with E_TIMEOUT, and the fence stays.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -12,7 +12,7 @@ export interface EndingSession {
   readonly pid: number;
   /** Time in ms for which its process has been waiting for its storage; null if it is not waiting. */
   readonly blockedMs: number | null;
-  /** Resolves when nothing of the session runs any more; false if its process was killed or has crashed. */
+  /** Resolves when no request of the session is running; with false if its process was killed or has crashed. */
   readonly ended: Promise<boolean>;
 }
 
@@ -38,7 +38,7 @@ export class Fencing {
     this.ports = ports;
   }
 
-  /** Ends the session of a client, which may come back. Throws E_TIMEOUT if the session does not end in time; it goes on ending. */
+  /** Ends the session of a client, which may come back. Throws E_TIMEOUT if the session does not end in time; it still ends later. */
   async kick(node: string): Promise<Ended> {
     const session = this.ports.endSession(node, 'E_NO_SESSION', 'An administrator ended the session');
     if (session === null) return { wasConnected: false, isClean: true };
@@ -46,13 +46,13 @@ export class Fencing {
   }
 
   /**
-   * Keeps a client out, and resolves when nothing of it can run any more. Throws E_SYSTEM if the fence cannot be saved; the client is then
-   * not fenced. Throws E_TIMEOUT if something of the client still runs; the fence stays, and a repeated call goes on waiting.
+   * Fences a client, and resolves when none of its requests and orders is running. Throws E_SYSTEM if the fence cannot be saved; the client
+   * is then not fenced. Throws E_TIMEOUT if a request or order is still running; the fence stays, and a repeated call goes on waiting.
    */
   async fence(node: string, by: string | null): Promise<Ended> {
     const { fences } = this.ports;
     await fences.set(node, by);
-    // Sessions that were beginning when the fence came have begun or were refused by now, because `set` has waited for the disk.
+    // Every session that was beginning before `set` has begun or was refused by now, because `set` has waited for the disk.
     const sentence = `Node ${node} was fenced by an administrator`;
     this.ports.endProbes(node, 'E_FENCED', sentence);
     const session = this.ports.endSession(node, 'E_FENCED', sentence);

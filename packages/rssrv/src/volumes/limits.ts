@@ -2,9 +2,9 @@
 // src/limits.ts asserts that they agree with the bounds of other folders.
 
 /**
- * Time that an order to kick or to fence a client waits for the end of its session. It is longer than the time after which a server process
- * that does not end is killed, so that it is exceeded only by a process that cannot be killed because its storage hangs.
+ * Longest time for which a kick or a fence waits for the end of a session. The listener kills a worker that does not end in less time, so
+ * that only a worker whose storage hangs, which cannot be killed, takes longer.
  */
 export const SESSION_END_WAIT_MS = 30_000;
-/** Clients that are fenced at a time. Names of clients that were removed since count, too. */
+/** Maximum number of fenced clients. Fenced clients that were removed from the configuration count as well. */
 export const FENCES_MAX = 8_192;

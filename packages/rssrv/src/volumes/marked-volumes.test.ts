@@ -1,5 +1,5 @@
-// Volumes of pools of which another server process has a file open: not served, with a reason that names the file and the remedy, and tried
-// again when the process has ended. The helper that looks is a fake; test/integration/outlived-listener.test.ts has real processes.
+// Pool volumes with a file that a worker of another listener has open. rssrv does not serve them, names the file and the remedy, and tries
+// again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real processes.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,5 @@
-// The open storage of a volume, for the listener: nothing, one file or device, or several files in pools. volume-storage.ts opens it; each of
-// several files is opened and checked like the file of a volume that has one. Invariant: a volume of several files is open only if each of
-// them is.
+// The open storage of a volume, for the listener: none (type null), one file or device, or several files in pools. volume-storage.ts opens
+// it, and handles each of several files like a volume of one file. Invariant: either all files of a volume are open, or none.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
@@ -16,17 +15,17 @@ export interface Storage {
   /** The open file or device, which stays open as long as the volume is served. Null for `type = null`. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
-  /** All files of a volume that consists of several; `path` and `handle` are those of the first one. */
+  /** All files of a volume of several files; `path` and `handle` are those of its first file. */
   readonly parts?: readonly StoragePart[];
 }
 
-/** One open file of a volume that consists of several. */
+/** One open file of a volume of several files. */
 export interface StoragePart {
   readonly path: string;
   readonly handle: FileHandle;
 }
 
-/** `open` opens one file. Throws E_VOLUME, naming the file and its pool. If one file cannot be opened, closes the others. */
+/** `open` opens one file. If a file cannot be opened, closes the open ones and throws E_VOLUME, which names the file and its pool. */
 export async function openParts(
   volume: ServerVolumeConfig,
   { parts }: VolumeLayout,
@@ -59,20 +58,18 @@ function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConf
   return { ...others, path, sizeBytes, pool: { name: pool, stamp, ids: [poolId], isThick } };
 }
 
-/** Returns the storage of each file as if it were a volume. For a volume of one file, the storage itself. */
+/** Returns the storage of each file as if it were a volume. Returns the storage itself for a volume of one file. */
 export function singleFiles(storage: Storage): Storage[] {
   const { parts, ...others } = storage;
   if (parts === undefined) return [storage];
   return parts.map(({ path, handle }, index) => ({ ...others, volume: partVolume(storage.volume, index), path, handle }));
 }
 
-/** Descriptors of all files of a volume. */
 export function handlesOf({ handle, parts }: Storage): readonly FileHandle[] {
   if (parts !== undefined) return parts.map((part) => part.handle);
   return handle === null ? [] : [handle];
 }
 
-/** Paths of all files of a volume. */
 export function pathsOf({ path, parts }: Storage): readonly string[] {
   if (parts !== undefined) return parts.map((part) => part.path);
   return path === null ? [] : [path];

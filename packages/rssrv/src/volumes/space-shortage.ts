@@ -1,13 +1,13 @@
-// Knows which volumes have changes that wait for space in their pool, over all sessions, and logs when a volume begins to wait and when it
-// continues. Invariant: a session that has ended waits for nothing.
+// Records, for all sessions, which volumes have changes that wait for space in their pool. Logs when a volume begins to wait and when it
+// continues. Invariant: no session that has ended is in the records.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 
 /**
- * Returns the name of the pool without space, of a volume over several pools; null for other volumes. `poolId`: the pool that refused a
- * write; null if no write was refused, and one of `shortIds` has less than its reserve free.
+ * Returns the name of the pool that has no space for a volume over several pools; null for other volumes. `poolId`: the pool that refused a
+ * write; null if no write was refused. `shortIds`: the pools that have less than their reserve free.
  */
 export function fullPoolOf(
   volumes: readonly ServerVolumeConfig[],
@@ -21,16 +21,16 @@ export function fullPoolOf(
 }
 
 export class SpaceShortage {
-  /** Returns the name of the pool for which a volume over several pools waits. The owner of the configuration sets it. */
+  /** Returns the name of the pool for whose space a volume over several pools waits. The owner of the configuration sets this function. */
   poolNameOf: (volumeId: string, poolId: string | null) => string | null = () => null;
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly listChanged: () => void;
-  /** Volume id -> ids of the sessions with changes that wait. A volume without any has no entry. */
+  /** Maps a volume id to the ids of the sessions with changes that wait. A volume without such sessions has no entry. */
   private readonly waiting = new Map<string, Set<string>>();
-  /** Volume id -> pool without space, of volumes over several pools that wait. */
+  /** For waiting volumes over several pools: maps the volume id to the name of the pool without space. */
   private readonly pools = new Map<string, string>();
 
-  /** `listChanged`: called when a volume has begun or ceased to wait, because the list of volumes says so. */
+  /** `listChanged`: called when a volume has begun or ceased to wait, because the list that clients receive shows that. */
   constructor(log: Pick<Log, 'info' | 'error'>, listChanged: () => void) {
     this.log = log;
     this.listChanged = listChanged;
@@ -40,12 +40,12 @@ export class SpaceShortage {
     return this.waiting.has(volumeId);
   }
 
-  /** Returns the name of the pool for which a volume over several pools waits; null if it does not wait, or has one pool. */
+  /** Returns the name of the pool for whose space a volume over several pools waits; null if the volume does not wait, or has one pool. */
   poolOf(volumeId: string): string | null {
     return this.waiting.has(volumeId) ? (this.pools.get(volumeId) ?? null) : null;
   }
 
-  /** `name`: name of the volume for the log. `poolId`: the pool that refused a write, if it is known. */
+  /** `name`: name of the volume for the log. `poolId`: the pool that refused a write, if known. */
   changed(session: string, volumeId: string, name: string, isWaiting: boolean, poolId: string | null): void {
     const pool = this.poolNameOf(volumeId, poolId);
     if (pool !== null && isWaiting) this.pools.set(volumeId, pool);

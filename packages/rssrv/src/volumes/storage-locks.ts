@@ -1,6 +1,6 @@
-// Decides which open storage the listener locks, and what it says about storage that it may not serve. Files of sections [volume] are locked;
-// the files of a pool are protected by the lock of the pool, and a device by O_EXCL. These locks end with the listener that holds them.
-// Invariant: no storage is served while a server process that does not belong to this listener has it open for writing.
+// Decides which open storage the listener locks, and returns the error for storage that it may not serve. Locks the files of sections
+// [volume]; the lock of a pool protects the files of the pool, and O_EXCL protects a device. All these locks end with the listener.
+// Invariant: no storage is served while a worker of another listener has it open for writing.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -10,13 +10,13 @@ import type { Storage } from './open-storage.ts';
 import { unlockedError } from './volume-failures.ts';
 import { volumeError } from './volume-storage.ts';
 
-/** What was found out about all files of a volume. */
+/** The outcome of the locks and checks of all files of a volume. */
 export interface StorageLock {
-  /** The outcome of the file that is the worst. */
+  /** The worst outcome among the files of the volume. */
   readonly outcome: LockOutcome;
   /** The file with this outcome. */
   readonly path: string | null;
-  /** Pid of the server process that has marked the file; null if it is unknown, or if there is none. */
+  /** Pid of the worker of another listener that has marked the file (mark-holders.ts); null if unknown, or if the file has no mark. */
   readonly holder: number | null;
 }
 
@@ -30,7 +30,7 @@ interface LockedFile {
 /** From the best to the worst. */
 const OUTCOMES: readonly LockOutcome[] = ['held', 'unavailable', 'silent', 'taken', 'marked'];
 
-/** Locks the files among the given storages, and looks whether other server processes have them open. */
+/** Locks the files of the given storages, and checks whether workers of other listeners have them open. */
 export async function lockStorages(storages: readonly Storage[], take: typeof takeLocks): Promise<ReadonlyMap<Storage, StorageLock>> {
   const found: { readonly file: LockedFile; readonly outcome: LockOutcome | undefined }[] = [];
   const lockGroup = async (files: readonly LockedFile[]): Promise<void> => {
@@ -51,12 +51,12 @@ export async function lockStorages(storages: readonly Storage[], take: typeof ta
   return locks;
 }
 
-/** True if another process uses the storage, which must then stay as it is. */
+/** Returns true if another process uses the storage, so that rssrv must not change it. */
 export function isForeign(lock: StorageLock | undefined): boolean {
   return lock?.outcome === 'taken' || lock?.outcome === 'marked';
 }
 
-/** Returns the reason why the storage may not be served, or null. */
+/** Returns the reason why the storage may not be served, or null if it may. */
 export function lockError({ volume, type, path: first }: Storage, lock: StorageLock | undefined): RsError | null {
   if (lock === undefined) return null;
   const path = lock.path ?? first;
@@ -94,7 +94,7 @@ export function isUnlocked({ type }: Storage, lock: StorageLock | undefined): bo
   return lock?.outcome === 'unavailable' && type !== 'block';
 }
 
-/** One group for each pool: a file system that does not answer must not keep volumes of other pools back. */
+/** Returns one group for each pool, because a file system that does not answer must not delay volumes of other pools. */
 function groupsOf(files: readonly LockedFile[]): LockedFile[][] {
   const groups = new Map<string, LockedFile[]>();
   for (const file of files) {

@@ -1,5 +1,5 @@
-// The listener's syncs: storage that hangs delays no other volume, and no result is lost. Programs that hang or fail replace such storage.
-// take-over.test.ts has the consequences of an error.
+// The listener's syncs: storage that hangs delays no other volume, and no result is lost. Programs that hang or fail stand for such
+// storage. take-over.test.ts tests the consequences of an error.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -96,7 +96,7 @@ test('a sync that nobody depends on leaves room for the others', async () => {
 });
 
 test('the number of concurrent syncs is bounded', async () => {
-  // Dozens of Node processes would start for seconds. This program sleeps until it is killed.
+  // The syncs hang in sleep(1), because dozens of Node processes would take seconds to start.
   const all = syncsBy(['sleep', '3600']);
   const hung = Array.from({ length: STORAGE_SYNCS_MAX }, (_, index) =>
     all.sync(`v${index}`, 'needed', { fd: descriptor }).catch(() => undefined),
@@ -106,7 +106,7 @@ test('the number of concurrent syncs is bounded', async () => {
   await Promise.all(hung);
 });
 
-// Regression: the number of a volume that was closed meanwhile had become that of another file, whose sync was taken for the volume's.
+// Regression: after the volume was closed, another file got its descriptor number, and the sync of that file counted as the volume's.
 test('a sync that waited for another one does not sync a file that has the number of a closed one', async () => {
   const all = syncs(hangs());
   const file = { fd: descriptor };

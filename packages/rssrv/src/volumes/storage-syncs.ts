@@ -15,10 +15,10 @@ export interface StorageSyncEvents {
   failedLate(volumeId: string): void;
 }
 
-/** A handle, whose `fd` is -1 when it is closed. */
+/** A file handle. Its `fd` is -1 once the handle is closed. */
 export type SyncedFile = Pick<FileHandle, 'fd'>;
 
-/** `spare`: nobody depends on the sync, so that it begins only if few are in progress. */
+/** `spare`: no request waits for the sync, so that it begins only if few syncs are in progress. */
 export type SyncKind = 'needed' | 'spare';
 
 interface Running {
@@ -50,8 +50,8 @@ export class StorageSyncs {
   /**
    * Resolves when all earlier writes to the volume are durable. If the storage reports an error, rejects with the errno in `code`. If the
    * storage does not answer, or too many syncs are running, rejects with E_TIMEOUT. A sync that has started continues after the time-out.
-   * `files`: all files of the volume. If one of them was closed while the sync waited for another one, rejects with EBADF in `code`, because
-   * its number may be that of another file now.
+   * `files`: all files of the volume. If a file was closed while this sync waited for an earlier sync, rejects with EBADF in `code`,
+   * because its descriptor number may now belong to another file.
    */
   sync(volumeId: string, kind: SyncKind, ...files: readonly SyncedFile[]): Promise<void> {
     return new Promise((resolve, reject) => {

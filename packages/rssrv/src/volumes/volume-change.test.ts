@@ -1,6 +1,6 @@
-// A changed set of volumes on real files: locks and descriptors kept and released, sizes, truncated files, and what pools forbid. The oracles are
-// the file system and flock(1). What a change that fails leaves behind is in volume-change-undone.test.ts, and ids are in volume-ids.test.ts.
-// volume-plan.ts decides about changes and is tested there.
+// A changed set of volumes on real files: locks and descriptors kept and released, sizes, truncated files, and files that belong to pools.
+// The oracles are the file system and flock(1). volume-change-undone.test.ts has changes that fail, volume-ids.test.ts has ids, and
+// volume-plan.test.ts has the decisions.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

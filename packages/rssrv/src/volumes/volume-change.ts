@@ -1,7 +1,7 @@
-// Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, everything
-// can be undone except the extension of files. An extension does no harm, because no volume uses the added bytes. Storage is opened and
-// locked before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no id
-// is saved if the change fails.
+// Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, `undo` can
+// undo everything except the extension of files, which is harmless because no volume uses the added bytes. Storage is opened and locked
+// before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no id is
+// saved if the change fails.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -278,7 +278,7 @@ export class VolumeChange {
     const storage = await openStorage(volume, id, this.ports, wasThere);
     try {
       const identities = await identitiesOf(storage);
-      // Another volume may have been opened meanwhile.
+      // Another volume may have claimed the same id while `openStorage` was waiting.
       this.claims.check(volume, id);
       this.claims.checkStorage(volume, identities);
       this.claims.add(volume, id, identities);
@@ -441,7 +441,7 @@ export class VolumeChange {
     return { held, failures: [...earlier, ...this.failures], ids: this.ids };
   }
 
-  /** Returns true if a partial plan does not mention the volume, which then stays as it is. */
+  /** Returns true if the plan is partial and does not mention the volume, so that the volume stays unchanged. */
   private isUntouched(key: string): boolean {
     return this.plan.isPartial === true && !this.mentioned.has(key);
   }
@@ -454,14 +454,14 @@ export class VolumeChange {
     return others;
   }
 
-  /** Saves the generated ids and the location, size and facts of the served volumes. `configured`: without those that stay unchecked. */
+  /** Saves the generated ids and the location, size and facts of the served volumes. `configured`: the volumes that the plan checks. */
   private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));
     const served = made.filter((volume) => this.after.held.has(volumeKey(volume)));
     const places = new Map(served.map((volume) => [this.idOf(volume), locationOf(volume)]));
     const planned = new Set(configured.map(volumeKey));
-    // The manifests of pool volumes have their sizes and stamps.
+    // Pool volumes need no record here, because their manifests have their sizes and stamps.
     const recorded = [...this.after.held.values()].filter(
       ({ storage: { volume } }) => volume.pool === undefined && planned.has(volumeKey(volume)),
     );

@@ -18,7 +18,7 @@ export interface VolumeFailure {
   /** Names of the clients that may know of the failure; null means all clients. */
   readonly clients: readonly string[] | null;
   readonly error: RsError;
-  /** Name of the pool and files of the volume, if it waits for the end of a server process of another listener that has one of them open. */
+  /** Pool and files of a volume that waits for the end of another listener's worker, which has one of the files open; else undefined. */
   readonly marked?: { readonly pool: string | null; readonly files: readonly string[] };
 }
 
@@ -56,7 +56,7 @@ export function shrunkError(volume: ServerVolumeConfig, location: string, presen
   );
 }
 
-/** The error for a volume of a pool whose file is shorter than its manifest says. */
+/** Returns the error for a pool volume whose file is shorter than the size in its manifest. */
 export function shortFileError(volume: ServerVolumeConfig, location: string, presentBytes: number, sizeBytes: number): RsError {
   return volumeError(
     volume,
@@ -118,7 +118,7 @@ export function changedUnderHolders(
   return volumeError(volume, what, `restore that one; ${remedy}`);
 }
 
-/** Returns the warning about a file of a pool that is not the one in the manifest although no client holds the volume; null if it is. */
+/** Returns the warning for a pool volume without a holder whose file does not have the stamp in the manifest; null if it has. */
 export function replacedWarning(volume: ServerVolumeConfig, before: VolumeFacts, now: VolumeFacts): string | null {
   if (isSameStamp(before.stamp, now.stamp)) return null;
   return (

@@ -1,6 +1,5 @@
-// A held volume over a restart of rssrv, with another file under its name or another section: its holder finds what it knows, or waits for the
-// administrator (docs/PROTOCOL.md H5).
-// On real files; the holds belong to the test.
+// A restart of rssrv after another file or another section has replaced that of a held volume: the holder gets the same content as before,
+// or waits for the administrator (docs/PROTOCOL.md H5). The files are real; the holds belong to the test.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -49,21 +48,21 @@ function server(): Volumes {
   });
 }
 
-/** Stops it, and starts it with this section. */
+/** Stops the server, and starts it with this section. */
 async function restart(volume: ServerVolumeConfig): Promise<void> {
   await volumes.close();
   volumes = server();
   await volumes.open({ volumes: [volume] });
 }
 
-/** Served once, and held since. */
+/** The server has served the volume once, and a client has held it since. */
 async function held(volume: ServerVolumeConfig): Promise<void> {
   await volumes.open({ volumes: [volume] });
   id = volumes.served[0]!.id;
   isHeld = true;
 }
 
-// perl takes the locks.
+// Locks need perl.
 beforeEach((context) => needPrograms(context, 'perl'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
@@ -90,7 +89,7 @@ describe.each(IDS)('another file under the name of the held one (id %s)', (_what
     expect(failure()).toMatch(
       /^Volume oracle: \S+oracle\.img is not the file or device that it was last served from \(i\d+\S*, not i\d+\S*\), and node big-2 at 127\.45\.0\.2 has held it since .*: restore that one; if this one has the same content, set same-content = i\d+\S*; if its content differs, give the volume another id =; then reload$/,
     );
-    // Nor at the next start.
+    // The next start does not serve it either.
     await restart(oracle({ id: given }));
     expect(volumes.served).toEqual([]);
   });

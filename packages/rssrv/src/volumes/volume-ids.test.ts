@@ -1,5 +1,5 @@
-// Ids of volumes over reloads, restarts and kills: an id never names another content, and a volume that stays keeps its id.
-// The oracle is the file of ids and what is served.
+// Ids of volumes over reloads, restarts and kills: an id never names different content, and an unchanged volume keeps its id. The oracles
+// are the file of ids and the served volumes.
 
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -89,7 +89,7 @@ describe('ids', () => {
     expect(idOf('a')).toBe(id);
   });
 
-  // The next start handles everything that a killed rssrv has left.
+  // The next start finds the files as a killed rssrv has left them.
   test('after a kill between any two steps the next start serves, and no id names two contents', async () => {
     await start(file('a'), file('b'));
     const ids = new Map(volumes.served.map(({ name, id }) => [name, id]));

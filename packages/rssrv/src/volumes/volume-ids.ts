@@ -37,7 +37,7 @@ const MAPS = object({ places: optional(map(text())), sizes: optional(map(integer
 
 /** The content of volumes.json. */
 export interface IdRecords {
-  /** The generated ids, keyed by volumeKey. `ids` includes the ids of volumes that are no longer configured. */
+  /** The generated ids, keyed by volumeKey. Includes the ids of volumes that are no longer configured. */
   readonly ids: ReadonlyMap<string, string>;
   /**
    * For each generated id: the location of the volume's content when the volume was last served. A volume has no entry until it is first

@@ -1,5 +1,5 @@
-// What changed [volume] sections mean, depending on who uses each volume, read from the text of files, so that reader and plan agree.
-// volume-change.test.ts and test/integration show that it is applied as planned.
+// The plan for changed [volume] sections, depending on the users of each volume. The sections are parsed from text, so that parser and plan
+// agree. volume-change.test.ts and test/integration test the application of the plan.
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';

@@ -14,7 +14,7 @@ export interface VolumeStanding {
   readonly sizeBytes: number | null;
   /** Clients that hold the volume or have it open. */
   readonly users: readonly Holder[];
-  /** Clients that have one of its snapshots attached. They count for what would take the snapshot away. */
+  /** Clients that have a snapshot of the volume attached. They prevent a change that would make the snapshot unavailable to them. */
   readonly readers?: readonly SnapshotReader[];
 }
 
@@ -32,7 +32,7 @@ export interface VolumePlan {
   readonly kept: readonly ServerVolumeConfig[];
   /** Volumes that are no longer served, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
   readonly removed: readonly ServerVolumeConfig[];
-  /** True if all other volumes stay as they are, unchecked. Otherwise every configured volume is in one of the lists. */
+  /** True if all volumes outside the lists stay unchanged and unchecked. Otherwise every configured volume is in one of the lists. */
   readonly isPartial?: true;
 }
 
@@ -109,7 +109,7 @@ type Decision = { readonly [Part in keyof VolumePlan]?: VolumePlan[Part] } & {
 
 function opened(volume: ServerVolumeConfig): Decision {
   const changes = [`${label(volume)} is served`];
-  // A pool is configured as a whole. One volume that cannot be opened must not keep the others and the rest of the file back.
+  // A section configures a pool as a whole. One volume that cannot be opened must not prevent the other changes of the file.
   return volume.pool === undefined ? { added: [volume], changes } : { retried: [volume], changes };
 }
 
@@ -122,7 +122,7 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: Vo
   return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is no longer served`] };
 }
 
-/** `what`: what cannot go, such as `Volume oracle of pool fast`. */
+/** `what`: the subject of the sentence, such as `Volume oracle of pool fast`. */
 export function readersRefusal(what: string, readers: readonly SnapshotReader[]): string {
   const [{ snapshot } = { snapshot: '' }] = readers;
   const own = readers.filter((reader) => reader.snapshot === snapshot);
@@ -230,12 +230,12 @@ function volumeText({ name, universe }: Pick<ServerVolumeConfig, 'name' | 'unive
   return universe === 0 ? name : `${name}@${universe}`;
 }
 
-/** Where the content of a volume of several files is. A pool may get another name, and the files may grow. */
+/** Returns where the files of a volume of several files are. Pool names and sizes are left out, because they may change during use. */
 function placesOf({ layout }: ServerVolumeConfig): unknown {
   return layout === undefined ? null : [layout.chunkBytes, layout.parts.map(({ path }) => path)];
 }
 
-/** Returns true if a file of the volume is another one than before, as its administrator has confirmed. */
+/** Returns true if the stamp of a file of the volume has changed, because the administrator has confirmed another file. */
 export function hasOtherFiles(before: ServerVolumeConfig, now: ServerVolumeConfig): boolean {
   if (before.pool?.stamp !== now.pool?.stamp) return true;
   return (now.layout?.parts ?? []).some(({ stamp }, index) => {

@@ -1,5 +1,5 @@
-// The volumes that are open after a change: the quick way for a command that changes one volume gives the same, in the same order, as looking
-// at every volume of the configuration.
+// The volumes that are open after a change: the fast path for a command that changes one volume gives the same volumes, in the same order,
+// as an iteration over all configured volumes.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -15,9 +15,9 @@ const some = fc.uniqueArray(fc.constantFrom(...NAMES));
 
 test('the order is that of the configuration, and nothing stays that the change mentions and does not open', () => {
   const property = fc.property(some, some, some, some, fc.boolean(), (open, also, left, changed, atEnd) => {
-    // A plan mentions a volume once.
+    // A plan lists each volume once.
     const gone = left.filter((name) => !changed.includes(name));
-    // What is configured and was open stays, in its order; a change adds volumes at the end or in between.
+    // Configured volumes that were open stay, in their order; a change adds volumes at the end or in between.
     const stays = open.filter((name) => !gone.includes(name));
     const added = changed.filter((name) => !stays.includes(name));
     const shut = also.filter((name) => ![...stays, ...added].includes(name));

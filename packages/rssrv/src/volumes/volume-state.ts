@@ -24,12 +24,12 @@ export interface VolumePorts extends StoragePorts {
   readonly syncCommand?: readonly string[] | undefined;
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
-  /** Called when volumes can be opened that waited for the end of a server process. Resolves when they were tried. */
+  /** Called when no worker of another listener has the volumes `keys` open any more. Opens them, and resolves after the attempt. */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
   /** Takes the locks. Default: with perl (file-locks.ts). */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
-  /** True if this process has created the file of a pool volume, and no server process has had it open. Such a file needs no lock. */
+  /** True if this process has created the file of a pool volume, and no worker has opened the file yet. Such a file needs no lock. */
   isNew?(id: string): boolean;
   holdersOf(id: string): readonly Holder[];
   /** Called when writes to the volume with this id may be lost. The holder then resends the writes in its replay log. */
@@ -52,20 +52,20 @@ export interface VolumeState {
 }
 
 export interface HeldChange {
-  /** The open volumes that may stay, keyed by volumeKey. */
+  /** The volumes that were open before the change, keyed by volumeKey; for a plan of the whole configuration: none. */
   readonly before: ReadonlyMap<string, HeldVolume>;
   /** Keys of all volumes that the plan lists. */
   readonly mentioned: ReadonlySet<string>;
-  /** The volumes that are opened or kept, keyed by volumeKey. All are among the mentioned ones. */
+  /** The volumes that the plan opens or keeps, keyed by volumeKey. `mentioned` contains all these keys. */
   readonly changed: ReadonlyMap<string, HeldVolume>;
 }
 
-/** Returns the volumes that are open after a change, in the order of `configured`, which has all volumes of the configuration. */
+/** Returns the volumes that are open after a change, in the order of `configured`, the list of all configured volumes. */
 export function heldAfter({ before, mentioned, changed }: HeldChange, configured: readonly ServerVolumeConfig[]): Map<string, HeldVolume> {
   const last = configured.at(-1);
   const lastKey = last === undefined ? null : volumeKey(last);
   const isInOrder = before.size > 0 && [...changed.keys()].every((key) => before.has(key) || key === lastKey);
-  // A command changes one volume of many, mostly the last one. Copying the map is much faster than looking at each volume.
+  // A command usually changes one volume of many, mostly the last one. Copying the map is then much faster than rebuilding it.
   if (isInOrder) {
     const held = new Map(before);
     for (const key of mentioned) if (!changed.has(key)) held.delete(key);

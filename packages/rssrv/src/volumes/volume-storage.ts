@@ -1,5 +1,5 @@
 // Opens the storage of one configured volume for the listener: detects the type, creates or extends the file, and reports errors. The
-// listener keeps the descriptor open, so that the lock and the kernel's write-back errors stay while no worker has the storage open.
+// listener keeps the descriptor open, so that the lock and the kernel's write-back errors last while no worker has the storage open.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, realpath, rm, stat, truncate } from 'node:fs/promises';
@@ -53,7 +53,7 @@ export class StorageClaims {
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
   }
 
-  /** `identities`: of all files of the volume. Throws E_VOLUME, naming the other volume, if another volume is on one of them. */
+  /** `identities`: those of all files of the volume. Throws E_VOLUME, naming the other volume, if another volume uses one of them. */
   checkStorage(volume: ServerVolumeConfig, identities: readonly string[]): void {
     const taken = identities.find((identity) => this.byStorage.has(identity));
     const other = taken === undefined ? undefined : this.byStorage.get(taken);
@@ -67,7 +67,7 @@ export class StorageClaims {
   }
 }
 
-/** The error of a volume that may not be served, because it may be in another pool. */
+/** Returns the error for a volume that must not be served because a move or a refresh of it is unfinished; else null. */
 export function troubleOf({ name, pool }: ServerVolumeConfig): RsError | null {
   return pool?.trouble === undefined ? null : new RsError('E_VOLUME', `Volume ${name}: ${pool.trouble}`, { volume: name, pool: pool.name });
 }
@@ -132,7 +132,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if (stats?.isFile() === true && type !== 'block') {
     const pool = volume.pool === undefined ? await poolOf(location) : null;
     if (pool === null) return { path: location, kind: 'file', stats };
-    // The lock of a pool is on its pool.json, so that a lock on this file would not keep two servers from serving it.
+    // A server locks only the pool.json of a pool, so that a lock on this file would not prevent two servers from serving it.
     throw volumeError(
       volume,
       `${location} belongs to a volume of the pool in ${pool}`,
@@ -158,7 +158,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   return { path: location, kind: 'missing', stats };
 }
 
-/** Returns the directory of the pool that has this file as the data of a volume, or null. */
+/** Returns the directory of the pool that has the file as the data file of a volume, or null. */
 async function poolOf(file: string): Promise<string | null> {
   const real = await realpath(file).catch(() => file);
   if (path.basename(real) !== 'data') return null;
@@ -209,7 +209,7 @@ export async function settleSize(
   return { sizeBytes, grownFromBytes: presentBytes };
 }
 
-/** Returns the size of a volume of several files. They may be longer than the manifest says. Throws E_VOLUME if one of them is shorter. */
+/** Returns the size of a volume of several files. Its files may be longer than the manifest says. Throws E_VOLUME if a file is shorter. */
 async function wholeSize(storage: Storage): Promise<number> {
   for (const file of singleFiles(storage)) {
     const { presentBytes, sizeBytes } = await measure(file);
@@ -389,13 +389,13 @@ export function isOutOfFiles(thrown: unknown): boolean {
   return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
-/** Returns the facts about open storage by which a later start recognizes it. */
+/** Returns the facts about open storage. A later start compares them, to detect that the storage was replaced. */
 export async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
   if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
   return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
 }
 
-/** Returns the sizes of files and devices in bytes, and the facts about all storage that is not null, both by volume id. */
+/** Returns the sizes of files and devices in bytes, and the facts about all storage except type null. Both maps are keyed by volume id. */
 export async function storedFacts(
   held: readonly { readonly storage: Storage; readonly served: ServedVolume }[],
 ): Promise<{ readonly sizes: ReadonlyMap<string, number>; readonly facts: ReadonlyMap<string, VolumeFacts> }> {

@@ -1,6 +1,5 @@
-// Volumes from the configuration to service: files created, extended, locked and refused, memory volumes, ids kept. The oracles are the file system
-// and flock(1) of util-linux.
-// Reading and writing are in the backends' tests.
+// Opening configured volumes: files created, extended, locked and refused, memory volumes, kept ids. The oracles are the file system and
+// flock(1) of util-linux. The tests of the backends have reads and writes.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -24,10 +23,10 @@ const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_00
 let directory = '';
 let prepared: Volumes[] = [];
 let heldIds = new Set<string>();
-/** By directory, because the test's own may be in memory too. */
+/** Kind of file system by directory, because the temporary directory of the test may itself be in memory. */
 let systems = new Map<string, FileSystem>();
 let logged: string[] = [];
-/** Whether this machine has the lock program. */
+/** True if this machine has flock(1). */
 let isLocking = true;
 let syncCommand: readonly string[] | undefined;
 const log = {
@@ -36,7 +35,7 @@ const log = {
   error: (message: string) => void logged.push(message),
 };
 
-// perl takes the locks.
+// Locks need perl.
 beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 
 beforeEach(() => {
@@ -78,7 +77,7 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
   return result;
 }
 
-/** The message of the only failure. */
+/** Returns the message of the only failure. */
 async function failureOf(...volumes: ServerVolumeConfig[]): Promise<string> {
   const { failures } = await prepare(...volumes);
   expect(failures).toHaveLength(1);
@@ -263,7 +262,7 @@ test('the check whether files can be locked locks none, even if another process 
   expect(new Set(await areLockable(files))).toEqual(new Set([true]));
   expect(spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status, 'still locked').toBe(1);
   expect(await areLockable(files.slice(0, 3), '/nowhere/perl')).toEqual([false, true, false]);
-  // A process that asks during the check finds the file free.
+  // Another process that tries to lock the file during the check succeeds.
   const [asker, found] = [inDirectory('asker'), inDirectory('found')];
   fs.writeFileSync(asker, `#!/bin/sh\nperl "$@"\nflock -n ${free} true\necho $? > ${found}\n`, { mode: 0o755 });
   expect(await areLockable([free], asker)).toEqual([true]);
@@ -387,7 +386,7 @@ test('a sync of a volume with unsynced data brings it to the file, and a crash n
 
 test('a write-back error that a process has already reported does not fail the next sync, but a new one does', async () => {
   const errors = inDirectory('errors');
-  // Like the kernel: each error is reported once on a descriptor.
+  // Like the kernel, reports each error once for each descriptor.
   const script = `const fs = require('fs'); if (fs.existsSync(process.argv[1])) { fs.rmSync(process.argv[1]); process.stdout.write('EIO'); process.exitCode = 1; }`;
   syncCommand = [process.execPath, '-e', script, errors];
   const volumes = await prepare(volume({ sizeBytes: 4096 }));

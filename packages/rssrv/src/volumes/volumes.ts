@@ -20,7 +20,7 @@ export class Volumes {
   private readonly ports: VolumePorts;
   private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
   private list: readonly ServedVolume[] = [];
-  /** Ids of volumes that are not served for a moment. */
+  /** Ids of the volumes that `suspend` has stopped serving for a moment. */
   private readonly suspended = new Set<string>();
   private readonly syncs: StorageSyncs;
   private readonly marks: MarkWatch;
@@ -59,8 +59,8 @@ export class Volumes {
   }
 
   /**
-   * Performs those parts of a plan that can fail. Until `commit`, the served volumes stay as they were. `configured`: all volumes of the
-   * new configuration file. If the plan fails as a whole, everything is undone, and E_VOLUME or E_SYSTEM is thrown.
+   * Performs the parts of a plan that can fail. The served volumes do not change until `commit`. `configured`: all volumes of the new
+   * configuration file. If the plan fails as a whole, everything is undone, and E_VOLUME or E_SYSTEM is thrown.
    */
   prepare(plan: VolumePlan, configured: readonly ServerVolumeConfig[]): Promise<VolumeChange> {
     const before = this.state;
@@ -93,7 +93,7 @@ export class Volumes {
     return mark(index, presentBytes).message;
   }
 
-  /** Stops serving a volume for a moment, in this turn of the event loop. `reason`: for its clients; null: it is served again. */
+  /** Stops serving a volume for a moment, within this event-loop turn. `reason`: text for its clients; null serves the volume again. */
   suspend(id: string, reason: string | null): void {
     const held = this.heldBy(id);
     if (held === undefined || this.suspended.has(id) === (reason !== null)) return;
@@ -104,15 +104,15 @@ export class Volumes {
     this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut }]]) });
   }
 
-  /** Call it when another file of the volume has come into force. */
+  /** Must be called when the volume is served from another file. */
   replaced(id: string): void {
     this.suspended.delete(id);
   }
 
   /**
-   * Returns the id of a configured volume and the size at which it is served; the size is null if the volume is not open. While another
-   * volume has the name of a pool volume, the pool volume is not open. `cut`: why an open volume is refused, because its storage was truncated;
-   * null if it is served.
+   * Returns the id of a configured volume and the size at which it is served; the size is null if the volume is not open. A pool volume is
+   * not open while another volume has its name. `cut`: the error if an open volume is not served because its storage was truncated; else
+   * null.
    */
   standing(volume: ServerVolumeConfig): { readonly id: string | null; readonly sizeBytes: number | null; readonly cut: string | null } {
     const key = volumeKey(volume);
@@ -125,7 +125,7 @@ export class Volumes {
 
   /**
    * Resolves when all earlier writes to the volume are durable, including writes by other processes. Throws E_VOLUME if the storage reports
-   * an error, and E_TIMEOUT if the storage does not answer. `spare`: nobody depends on it, and it begins only if few others are running.
+   * an error, and E_TIMEOUT if the storage does not answer. `kind`: see SyncKind.
    */
   async sync(id: string, kind: SyncKind = 'needed'): Promise<void> {
     const held = this.heldBy(id);
@@ -142,8 +142,8 @@ export class Volumes {
 
   /**
    * Called after a worker has reported a write-back error and a new incarnation has started. The kernel would report the same error once
-   * more on the listener's descriptor, and a later take-over would then fail. The sync in `clearOldError` clears the error on the
-   * listener's descriptor. Other errors are not missed, because clients resend earlier writes and workers get the errors of later writes.
+   * more on the listener's descriptor, and a later take-over would then fail. This sync clears the error on the listener's descriptor. No
+   * other error is missed, because clients resend earlier writes and workers get the errors of later writes.
    */
   async clearOldError(id: string): Promise<void> {
     const storage = this.heldBy(id)?.storage;
@@ -151,7 +151,7 @@ export class Volumes {
     await this.syncs.sync(id, 'needed', ...handlesOf(storage)).catch(() => undefined);
   }
 
-  /** Adds to the state the volumes on the same storage that were found truncated since `before`, while the change was prepared. */
+  /** Returns `state` with the truncations that were found while the change was prepared, for volumes that keep their storage. */
   private withNewCuts(before: VolumeState, state: VolumeState): VolumeState {
     const held = new Map(state.held);
     for (const [key, { storage, cut }] of this.state.held) {

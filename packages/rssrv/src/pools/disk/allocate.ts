@@ -1,5 +1,5 @@
 // Allocates space for thick volumes with fallocate(1) of util-linux, because Node has no fallocate. Invariant: the content of the file does
-// not change; if the space cannot be allocated, this throws a system error.
+// not change.
 
 import { spawn } from 'node:child_process';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -36,7 +36,7 @@ export function allocateSpace(file: string, fromBytes: number, toBytes: number, 
   });
 }
 
-/** Time that allocating this many bytes may take. */
+/** Returns the longest time for the allocation of this many bytes. */
 export function allocateLimitMs(bytes: number): number {
   return Math.min(ALLOCATE_MAX_MS, ALLOCATE_MIN_MS + (bytes / GIB) * ALLOCATE_MS_PER_GIB);
 }

@@ -1,5 +1,5 @@
-// The file with the content of a volume, or of a part of one: created, extended, and written beside it whole. Invariant: a file that is
-// shorter than its volume is never extended, because the missing content would then read as zeros.
+// Creates and extends data files, which have the content of a volume or a part. Invariant: a file that is shorter than its volume is never
+// extended, because the missing content would then read as zeros.
 
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -12,45 +12,42 @@ const DATA_MODE = 0o600;
 /** Allocates the bytes from `fromBytes` to `toBytes` of a file without changing its content. Throws a system error. */
 export type Allocate = (file: string, fromBytes: number, toBytes: number) => Promise<void>;
 
-/** Clones of files (snapshots/reflink.ts). */
+/** Clones files (snapshots/reflink.ts). */
 export interface Reflink {
-  /** Clones a whole file to a new one. Throws a system error, and leaves no file then. */
+  /** Clones a whole file to a new one. Throws a system error; then no new file remains. */
   cloneFile(from: string, to: string): Promise<void>;
   /** Null if this machine cannot clone ranges. */
   readonly ranges: RangeCalls | null;
 }
 
 export interface RangeCalls {
-  /** Clones a range to the same place of another open file. A length of 0 stands for the rest of the file. Throws a system error. */
+  /** Clones a range to the same offset of another open file. A length of 0 stands for the rest of the file. Throws a system error. */
   cloneRange(from: number, to: number, offsetBytes: number, lengthBytes: number): Promise<void>;
   /** Returns the number of extents in a range of an open file. Throws a system error. */
   countExtents(descriptor: number, offsetBytes: number, lengthBytes: number): Promise<number>;
-  /**
-   * Returns the first extents in a range of an open file, at most `max`. What was written to the file before is in them. Throws a system
-   * error.
-   */
+  /** Returns the first `max` extents in a range of an open file, after all earlier writes have been allocated. Throws a system error. */
   mapExtents(descriptor: number, offsetBytes: number, lengthBytes: number, max: number): Promise<readonly MappedExtent[]>;
 }
 
-/** An extent as the file system tells it. It may begin before the range, and end after it. */
+/** An extent as the file system reports it. It may begin before the range and end after it. */
 export interface MappedExtent {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
   /** Address on the storage of the file system. */
   readonly physicalBytes: number;
-  /** FIEMAP_EXTENT_... */
+  /** Bits FIEMAP_EXTENT_... of linux/fiemap.h. */
   readonly flags: number;
 }
 
 export interface PoolFilesPorts {
   readonly allocate: Allocate;
-  /** Default: that of the system. */
+  /** Default: system calls. */
   readonly reflink?: Reflink | undefined;
-  /** Called after each step. Tests stop the process there. */
+  /** Called after each step, so that tests can stop the process at that step. */
   readonly reached?: ((step: string) => void) | undefined;
 }
 
-/** Creates a file of zeros durably, except for its name in the folder. `verb`: for the name of the step. Returns the stamp of the file. */
+/** Creates a file of zeros and syncs it, but not its folder. `verb`: begins the name of the step. Returns the stamp of the file. */
 export async function createData(
   ports: PoolFilesPorts,
   verb: string,
@@ -71,9 +68,8 @@ export async function createData(
 }
 
 /**
- * Extends a file from at least `fromBytes` to `sizeBytes`. If the space for that cannot be allocated, the file keeps its size. Throws E_VOLUME
- * if it is shorter than that. Bytes beyond the size in the manifest
- * are zero, because they were never served.
+ * Extends a file to `sizeBytes`. Throws E_VOLUME if it is shorter than `fromBytes`, the size in the manifest. If the space cannot be
+ * allocated, the file keeps its size. Bytes beyond `fromBytes` are zero, because they were never served.
  */
 export async function extendData(ports: PoolFilesPorts, file: string, fromBytes: number, sizeBytes: number, thick: boolean): Promise<void> {
   const handle = await open(file, O_RDWR);
@@ -89,7 +85,7 @@ export async function extendData(ports: PoolFilesPorts, file: string, fromBytes:
       try {
         await ports.allocate(file, fromBytes, sizeBytes);
       } catch (thrown) {
-        // Gives back what was allocated beyond the end of the file.
+        // Frees the blocks that were allocated beyond the end of the file.
         await handle.truncate(size).catch(() => undefined);
         throw thrown;
       }
@@ -103,7 +99,7 @@ export async function extendData(ports: PoolFilesPorts, file: string, fromBytes:
   ports.reached?.('grow: durable data');
 }
 
-/** Writes a new file durably, except for its name in the folder. */
+/** Writes a new file and syncs it, but not its folder. */
 export async function writeNew(file: string, text: string): Promise<void> {
   const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, DATA_MODE);
   try {

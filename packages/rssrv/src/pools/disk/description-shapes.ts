@@ -1,5 +1,5 @@
-// The fields that the descriptions of volumes, snapshots and parts in a pool have in common, as shapes, and how such a file is written and
-// read. Pure. Invariant: a field of one name has one form in all descriptions, so that a value that one file can store, each other file can.
+// Shapes of the fields that several descriptions of volumes, snapshots and parts in a pool have, and functions that print and parse such
+// files. Pure. Invariant: a field has the same form in all descriptions, so that every file with the field can store the same values.
 
 import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -63,7 +63,7 @@ export const fileSize = checked(whole(0, VOLUME_MAX_BYTES), (value) =>
   isSize(value, SECTOR_BYTES) ? null : 'is not a whole number of sectors',
 );
 
-/** One file of a volume that consists of several files. */
+/** One file of a volume of several files. */
 export const PART = object({
   /** Id of the pool that contains the file. */
   poolId: uuid,
@@ -75,8 +75,8 @@ export const PART = object({
 const parts = checked(atMost(PARTS_MAX, list(PART)), ({ length }) => (length < 2 ? 'has fewer than two entries' : null));
 
 /**
- * How the content of a volume is laid out. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` go
- * to the files in turn, and all files have the same size. The first file is in the pool that contains the manifest, the home of the volume.
+ * The layout of the content of a volume. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` go to
+ * the files in turn, and all files have the same size. The first file is in the pool that contains the manifest, the home of the volume.
  */
 export const LAYOUT = checked(
   variants('kind', {
@@ -109,8 +109,8 @@ export function readable(text: string, parse: (file: string, text: string) => un
 }
 
 /**
- * Reads a description: its version, and the fields of the shape without others. `newest`: the newest format of this kind of file. Throws
- * E_VOLUME naming `file` and the field.
+ * Parses a description. Returns its version and the fields of the shape; ignores other fields. `newest`: the newest format of this kind of
+ * file. Throws E_VOLUME, naming `file` and the field.
  */
 export function parseContent<F extends Fields>(
   file: string,

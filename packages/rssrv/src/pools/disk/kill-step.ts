@@ -1,9 +1,9 @@
-// Kills this process at a step of a change of a pool's files, for tests of what the next start finds. Only `rssrv --test` permits it.
-// Invariant: without `permitKill` nothing happens at any step.
+// Kills this process at a step of a change of a pool's files, so that tests can check the repair by the next start. Only `rssrv --test`
+// calls `permitKill`. Invariant: without `permitKill`, the process is never killed.
 
 let killStep: string | null = null;
 
-/** `step`: the step at which the process is killed, such as `create: commit`; undefined: none. */
+/** `step`: the step at which the process is killed, such as `create: commit`; undefined for none. */
 export function permitKill(step: string | undefined): void {
   killStep = step ?? null;
 }

@@ -1,6 +1,6 @@
 // The files by which a pool describes itself: pool.json names the pool, volume.json describes one volume, and removed.json records its
-// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: what
-// `print...` returns, `parse...` accepts with the same meaning; a file of a newer format is refused, and never replaced.
+// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: `parse...`
+// accepts every text of `print...` with the same meaning. A file of a newer format is refused, and never replaced.
 
 import {
   BANDWIDTH_MAX_BYTES,
@@ -36,10 +36,10 @@ import {
 import { PARTS_MAX } from './limits.ts';
 
 /**
- * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2. In the
- * last step of a move to another pool, a volume has format 3, because an older rssrv would serve it in both pools. So have parts of snapshots,
- * because an older rssrv would delete new ones. Images have format 4, because an older rssrv would forget of what they are images.
- * Replicas of mirrors have format 5, because an older rssrv would change them without their intent map.
+ * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2.
+ * Volumes in the last step of a move have format 3, because an older rssrv would serve them in both pools. Parts of snapshots also have
+ * format 3, because an older rssrv would delete new ones. Images have format 4, because an older rssrv would drop the relation to their
+ * volume. Replicas of mirrors have format 5, because an older rssrv would change them without their intent map.
  */
 const REPLICA_VERSION = 5;
 const IMAGE_VERSION = 4;
@@ -55,7 +55,7 @@ export type PoolIdentity = Of<typeof IDENTITY>;
 export type Part = Of<typeof PART>;
 export type Layout = Of<typeof LAYOUT>;
 
-/** The content of POOL/parts/ID/part.json, beside each file but the first of a volume. */
+/** The content of POOL/parts/ID/part.json, beside each file of a volume except the first. */
 const PART_RECORD = object({
   ...PART.form.fields,
   /** Id of the pool that contains the manifest of the volume. */
@@ -66,13 +66,13 @@ const PART_RECORD = object({
 });
 export type PartRecord = Of<typeof PART_RECORD>;
 
-/** A refresh of an image whose commit point is that of another image, so that images get one moment all of them or none. */
+/** A refresh that another image decides, so that either all images of a group get the content of one moment, or none. */
 const PREPARED_REFRESH = object({
   /** Id of the refresh. */
   id: uuid,
-  /** The image that decides: the refresh is made once it has this refresh. */
+  /** Id of the image that decides. This refresh is committed as soon as that image has the refresh. */
   homeId: uuid,
-  /** Stamp of the new data file, which is beside the present one. */
+  /** Stamp of the new data file, `data.new` beside `data`. */
   stamp,
   sizeBytes: fileSize,
   momentMs: time,
@@ -80,7 +80,7 @@ const PREPARED_REFRESH = object({
 });
 export type PreparedRefresh = Of<typeof PREPARED_REFRESH>;
 
-/** The content of the image's last refresh. Both pools have it. */
+/** The content of the image's last refresh, which both pools keep, so that the next refresh can find the differences. */
 const IMAGE_BASE = object({
   /** Id of the snapshot of the volume. */
   snapshot: uuid,
@@ -88,18 +88,18 @@ const IMAGE_BASE = object({
   stamp,
 });
 
-/** Makes a volume an image: a copy of another volume at one moment, which is brought up to date. */
+/** Makes a volume an image: a copy of another volume at one moment, which refreshes bring up to date. */
 const IMAGE = object({
-  /** Id of the volume of which it is an image, and the name of it at the last refresh. */
+  /** Id of the volume that this image copies, and its name and universe at the last refresh. */
   ofId: uuid,
   ofName: nameText,
   ofUniverse: universe,
-  /** The moment of that volume whose content the image has got last. */
+  /** The moment of the content that the last refresh has copied. */
   momentMs: time,
-  /** Id of the last refresh, the same for images of one moment. */
+  /** Id of the last refresh. Images that share a moment have the same id. */
   refresh: uuid,
   next: optional(PREPARED_REFRESH),
-  /** Of an image in another pool than its volume: from what the next refresh tells what has changed. Absent: all is copied. */
+  /** Only in another pool than that of the volume: the base from which the next refresh finds changes. If absent, it copies all. */
   base: optional(IMAGE_BASE),
 });
 export type ImageRelation = Of<typeof IMAGE>;
@@ -108,7 +108,7 @@ export type ImageRelation = Of<typeof IMAGE>;
 const REPLICA_MARK = object({
   /** Id of the mirror. */
   mirror: mirrorId,
-  /** Id of the data, a new one whenever the volume is made a replica. */
+  /** Data identity. The volume gets a new one whenever it is made a replica. */
   identity: mirrorId,
 });
 
@@ -142,13 +142,13 @@ const MANIFEST = object({
   /** Client that created the volume, and whose limit the volume counts towards; null if an administrator created it on the server. */
   owner: nameOrNull,
   createdMs: time,
-  /** Stamps of the data files (storage-identity.ts). A held volume is not served if its files are others. */
+  /** Stamps of the data files (storage-identity.ts). A held volume is not served if its files have other stamps. */
   stamps: atMost(PARTS_MAX, list(orNull(stamp))),
   /** Id of the request that made the last change. If the request is repeated, it is not executed again. */
   request: requestOrNull,
-  /** Id of the pool to which the last step of a move takes the volume. Only that pool tells whether the volume is still in this one. */
+  /** Id of the target pool in the last step of a move. Only that pool shows whether the volume is still in this pool. */
   movedTo: optional(uuid),
-  /** Id of the pool that may still have the volume as it was before its move. */
+  /** Id of the pool that may still have the volume from before its move. */
   movedFrom: optional(uuid),
   /** Absent if the volume is no image. */
   image: optional(IMAGE),
@@ -208,22 +208,20 @@ export function parseRemoval(file: string, text: string): Removal {
   return parseContent(file, text, REMOVAL).fields;
 }
 
-/** Number of files that hold the content. */
 export function partCount(layout: Layout): number {
   return layout.kind === 'simple' ? 1 : layout.parts.length;
 }
 
-/** The files but the first of a volume. */
+/** Returns all files of a volume except the first; none for a volume of one file. */
 export function otherParts({ layout }: Pick<Manifest, 'layout'>): readonly Part[] {
   return layout.kind === 'simple' ? [] : layout.parts.slice(1);
 }
 
-/** Sizes of the files of a volume. */
 export function partSizes({ layout, sizeBytes }: Pick<Manifest, 'layout' | 'sizeBytes'>): readonly number[] {
   return layout.kind === 'simple' ? [sizeBytes] : layout.parts.map((part) => part.sizeBytes);
 }
 
-/** Returns what is wrong with the files of a volume or snapshot as its description names them, or null. */
+/** Returns the error in the list of files of a volume or snapshot, or null. */
 export function layoutMismatch({ id, sizeBytes, layout }: Pick<Manifest, 'id' | 'sizeBytes' | 'layout'>, version: number): string | null {
   if (layout.kind === 'simple') return null;
   if (version === 1) return 'format 1 has no volumes of several files';

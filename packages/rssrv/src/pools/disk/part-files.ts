@@ -1,6 +1,6 @@
-// Changes the parts in one pool: files of volumes whose manifest is in another pool, their home, or that have more than one file in this
-// one. The manifest is the commit point of every change, and a part only follows it. Invariants: a part is new, which its folder's name
-// says, until the manifest names it; only a new part, and one whose volume is being deleted for good, is ever deleted.
+// Changes the parts in one pool: all files of volumes outside the folder of their manifest, which is usually in another pool. The manifest
+// is the commit point of every change; the folders of parts follow it. Invariants: until the manifest names a part, the part is new, and
+// its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is being deleted for good.
 
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const FOLDER_MODE = 0o700;
 export class PartFiles {
   private readonly directory: string;
   private readonly ports: PoolFilesPorts;
-  /** The folder of parts is durable. */
+  /** True if the folder of parts exists durably. */
   private hasParts = false;
 
   constructor(directory: string, ports: PoolFilesPorts) {
@@ -24,8 +24,8 @@ export class PartFiles {
   }
 
   /**
-   * Creates a new part durably, and returns the stamp of its file. `makeData`: makes the file, durably except for its name, and returns its
-   * stamp; default: a file of zeros.
+   * Creates a new part durably, and returns the stamp of its file. `makeData`: makes and syncs the file, and returns its stamp; default: a
+   * file of zeros.
    */
   async create(
     record: PartRecord,
@@ -37,7 +37,7 @@ export class PartFiles {
     return stamp;
   }
 
-  /** Makes the folder of a new part, and its record, which explains the file that follows. Returns the path of that file. */
+  /** Makes the folder of a new part and its record. Returns the path at which the caller must make the data file. */
   async begin(record: PartRecord): Promise<string> {
     const folder = join(poolPaths.parts(this.directory), NEW_PREFIX + record.fileId);
     await this.makeParts();
@@ -48,7 +48,7 @@ export class PartFiles {
     return poolPaths.data(folder);
   }
 
-  /** Makes a new part durable, whose file is durable except for its name. */
+  /** Syncs the folders of a new part, whose data file has been synced. */
   async end({ fileId }: PartRecord): Promise<void> {
     const parts = poolPaths.parts(this.directory);
     await syncDirectory(join(parts, NEW_PREFIX + fileId));
@@ -56,7 +56,7 @@ export class PartFiles {
     this.reached('part: durable');
   }
 
-  /** Makes a new part one that its volume has, after the manifest names it. */
+  /** Removes NEW_PREFIX from a part, after the manifest names it. */
   confirm(fileId: string): Promise<void> {
     return this.confirmAll([fileId]);
   }
@@ -66,7 +66,7 @@ export class PartFiles {
     this.reached('part: confirmed');
   }
 
-  /** Makes a part new again, before the manifest without it is written. */
+  /** Adds NEW_PREFIX to a part, before a manifest without the part is written. */
   doubt(fileId: string): Promise<void> {
     return this.doubtAll([fileId]);
   }
@@ -76,7 +76,7 @@ export class PartFiles {
     this.reached('part: doubted');
   }
 
-  /** Takes over whole folders of this file system as new parts: pairs of the id of a part and its folder, which is durable. */
+  /** Moves folders of this file system to new parts. `folders`: pairs of the id of a part and its durable folder. */
   async adopt(folders: readonly (readonly [fileId: string, folder: string])[]): Promise<void> {
     await this.makeParts();
     const parts = poolPaths.parts(this.directory);
@@ -85,17 +85,17 @@ export class PartFiles {
     this.reached('part: adopted');
   }
 
-  /** Extends the file of a part. The record has the new size first, so that the pool never promises less than it may have to keep. */
+  /** Extends the file of a part. Writes the new size to the record first, so that the pool never promises less than the file may need. */
   async extend(record: PartRecord, fromBytes: number, thick: boolean): Promise<void> {
     const folder = poolPaths.part(this.directory, record.fileId);
-    // Unlike `replaceFile`, does not make a folder that has vanished.
+    // Fails if the folder has vanished, because `replaceFile` would make it again.
     await stat(folder);
     await replaceFile(poolPaths.partRecord(folder), printPart(record));
     this.reached('grow: record');
     await extendData(this.ports, poolPaths.data(folder), fromBytes, record.sizeBytes, thick);
   }
 
-  /** Deletes a part for good. Once the first step is done, nothing can bring it back. */
+  /** Deletes a part for good. After the first step, it cannot be restored. */
   async delete(fileId: string, isNew: boolean): Promise<void> {
     await this.moveAll([[isNew ? NEW_PREFIX + fileId : fileId, PURGE_PREFIX + fileId]]);
     this.reached('part: purged');
@@ -110,7 +110,7 @@ export class PartFiles {
     await syncDirectory(parts);
   }
 
-  /** The folder exists only in pools that have had parts. A stop may have come before it was durable. */
+  /** Makes the folder of parts on first use. Syncs even an existing one, because a stop may have come before its sync. */
   private async makeParts(): Promise<void> {
     if (this.hasParts) return;
     try {

@@ -1,11 +1,11 @@
 // Changes the files of one pool. Every change is a sequence of steps with one commit point: the rename that makes it visible, or the link
-// that makes a pool. Invariant: if the process or the machine stops between any two steps, then the pool has its state from before or after
-// the change, once pool-scan.ts has settled the rest. The caller makes one change at a time, except what it prepares aside in the folder of
-// a volume that does not exist yet, and decides whether a change is allowed.
+// that makes a pool. Invariant: if the process or the machine stops between any two steps, the pool has its state from before or after the
+// change, once pool-scan.ts has repaired it. The caller decides whether a change is allowed, and makes one change at a time. As an
+// exception, it may prepare the folder of a new volume in parallel.
 
 // Design.
-// Changes of a pool need no journal. Each one prepares files that do not count yet, and one rename, which happens as a whole or not at all,
-// makes them count. A start finishes or undoes what it finds under the name of something unfinished (pool-scan.ts).
+// Changes of a pool need no journal. Each one prepares files that do not count yet, and one atomic rename makes them count. A start
+// finishes or undoes changes whose unfinished names it finds (pool-scan.ts).
 //
 //   change        prepared                                  commit point                                then
 //   make a pool   volumes/, removed/, pool.json.new         link as pool.json                           sync of the pool's folder
@@ -20,16 +20,16 @@
 //      |                                                                          |
 //      '-- a start deletes it                              a start goes on -------'
 //
-// Files that are prepared are synced before the commit point. The manifest, volume.json, says how large a volume is, whatever the length of
-// its data. A volume of several files has its manifest in one pool, its home, and its commit points there; part-files.ts has the other
-// files. A note about a removal finds room on a full file system in a spare file (spare-files.ts).
+// Prepared files are synced before the commit point. The manifest, volume.json, determines the size of a volume, not the length of its data
+// file. A volume of several files has its manifest and its commit points in one pool, its home; part-files.ts changes the other files. On a
+// full file system, removed.json takes the space of a spare file (spare-files.ts).
 //
 // Rules of docs/PROTOCOL.md: C1, a change is durable before it is answered, and C2, it changes no content.
 //
 // Never done here:
-// - No manifest or note is overwritten in place: a new file takes its name.
-// - Rights, names and room are not checked. catalogue.ts decides before, and pool-verbs.ts calls the steps.
-// - An error does not say on which side of the commit point a change stopped. The disk does, and the caller reads the pool again.
+// - This class does not overwrite a manifest or removed.json in place: a new file is renamed to it.
+// - This class does not check rights, names and room. catalogue.ts decides before, and pool-verbs.ts calls the steps.
+// - Errors of this class do not say whether a change stopped before or after the commit point. The caller reads the pool again to find out.
 
 import { link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -44,7 +44,7 @@ import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 const FOLDER_MODE = 0o700;
 
 export class PoolFiles {
-  /** Files of volumes that have more than one. */
+  /** Changes files of volumes of several files. */
   readonly parts: PartFiles;
   readonly spare: SpareFiles;
   readonly directory: string;
@@ -78,9 +78,9 @@ export class PoolFiles {
   }
 
   /**
-   * Creates a volume with its first file. `otherStamps`: stamps of its other files, which exist already. The stamps in the result are those
-   * of all files. If this throws before the commit point, nothing remains. The volume exists durably when this resolves. `makeData`: makes
-   * the first file, durably except for its name, and returns its stamp; default: a file of zeros.
+   * Creates a volume with its first file. The volume exists durably when this resolves. If this throws before the commit point, no file
+   * remains. `otherStamps`: stamps of its other files, which exist already. `makeData`: makes and syncs the first file, and returns its
+   * stamp; default: a file of zeros. Returns the manifest with the stamps of all files.
    */
   async create(
     manifest: Omit<Manifest, 'stamps'>,
@@ -97,7 +97,7 @@ export class PoolFiles {
     }
   }
 
-  /** Makes the folder in which a volume is created, and returns its path. A start deletes it, unless the volume exists by then. */
+  /** Makes the folder in which a volume is created, and returns its path. A start deletes the folder if `commit` has not renamed it. */
   async begin(id: string): Promise<string> {
     const folder = this.unfinished(id);
     await mkdir(folder, { mode: FOLDER_MODE });
@@ -105,7 +105,7 @@ export class PoolFiles {
     return folder;
   }
 
-  /** Makes a volume exist durably, whose first file is in its folder, durably except for its name. */
+  /** Commits a new volume durably. Its first file must be in its folder and synced. */
   async commit(manifest: Manifest): Promise<Manifest> {
     const volumes = poolPaths.volumes(this.directory);
     const folder = this.unfinished(manifest.id);
@@ -124,12 +124,12 @@ export class PoolFiles {
     await rm(this.unfinished(id), { recursive: true, force: true });
   }
 
-  /** The folder in which a volume is created. */
+  /** Returns the folder in which a volume is created. */
   unfinished(id: string): string {
     return join(poolPaths.volumes(this.directory), NEW_PREFIX + id);
   }
 
-  /** Extends the data file of a volume, whose size changes only when its manifest is replaced. Throws like `extendData`. */
+  /** Extends the data file of a volume. The volume grows only when its manifest is replaced. Throws like `extendData`. */
   async extend(id: string, fromBytes: number, sizeBytes: number, thick: boolean): Promise<void> {
     await extendData(this.ports, poolPaths.data(poolPaths.volume(this.directory, id)), fromBytes, sizeBytes, thick);
   }
@@ -166,8 +166,8 @@ export class PoolFiles {
   }
 
   /**
-   * Deletes a removed volume for good. Once the first step is done, the volume cannot be restored. The manifest of a volume of several files
-   * stays, because it says which parts are to be deleted; `forget` deletes it.
+   * Deletes a removed volume for good. After the first step, the volume cannot be restored. The manifest of a volume of several files
+   * stays, because it lists the parts to delete; `forget` deletes it.
    */
   async purge({ id, layout }: Pick<Manifest, 'id' | 'layout'>): Promise<void> {
     const removed = poolPaths.removed(this.directory);
@@ -180,7 +180,7 @@ export class PoolFiles {
     this.reached('purge: deleted');
   }
 
-  /** Deletes the rest of a volume that is being deleted for good, after all of its parts are gone. */
+  /** Deletes the manifest of a purged volume, after all its parts have been deleted. */
   async forget(id: string): Promise<void> {
     await rm(join(poolPaths.removed(this.directory), PURGE_PREFIX + id), { recursive: true, force: true });
     await syncDirectory(poolPaths.removed(this.directory));
@@ -192,7 +192,7 @@ export class PoolFiles {
     await syncDirectory(poolPaths.removed(this.directory));
   }
 
-  /** Replaces a file in the folder of a volume. Unlike `replaceFile`, does not make a folder that has vanished. */
+  /** Replaces a file in the folder of a volume. Fails if the folder has vanished, because `replaceFile` would make it again. */
   private async replace(file: string, text: string): Promise<void> {
     await stat(dirname(file));
     await this.spare.replaceFile(file, text);
@@ -203,7 +203,7 @@ export class PoolFiles {
   }
 }
 
-/** Deletes data and snapshots of a volume that is being deleted for good. Its manifest stays, and says where its parts are. */
+/** Deletes data and snapshots of a purged volume. The manifest stays, because it lists the parts. */
 export async function deleteContent(folder: string): Promise<void> {
   await rm(poolPaths.data(folder), { force: true });
   await rm(poolPaths.snapshots(folder), { recursive: true, force: true });

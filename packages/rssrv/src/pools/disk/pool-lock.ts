@@ -1,5 +1,5 @@
-// The lock of a pool, which is on its pool.json. Invariant: a pool is written to only while this process holds the lock, and while its path
-// leads to the locked file.
+// Takes and checks the lock of a pool, a file lock on its pool.json. Invariant: a pool is written to only while this process holds the
+// lock, and while its path leads to the locked file.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
@@ -42,8 +42,8 @@ export async function takePoolLock(path: string, take: typeof takeLocks): Promis
 }
 
 /**
- * Throws E_POOL if the path of an open pool no longer leads to the pool.json that is locked, for example because the file system was
- * unmounted. Nothing may then be written there.
+ * Throws E_POOL if the path of an open pool no longer leads to the locked pool.json, for example because the file system was unmounted. The
+ * server must then not write to this path.
  */
 export async function checkLocked(path: string, lock: FileHandle | null): Promise<void> {
   const file = poolPaths.identity(path);

@@ -1,11 +1,11 @@
-// The names of files and folders in a pool. Pure. Invariant: a folder with a prefix belongs to a change that is not finished, and the next
-// start finishes or undoes it.
+// The names of files and folders in a pool. Pure. Invariant: a folder with a prefix belongs to an unfinished change, which the next start
+// finishes or undoes.
 
 import { join } from 'node:path';
 
-/** Prefix of the folder of a volume, or of a part, that is being created. The volume does not exist yet, or does not have the part. */
+/** Prefix of the folder of a volume or part that is being created, and that does not count as existing yet. */
 export const NEW_PREFIX = '.new-';
-/** Prefix of the folder of a removed volume, or of a part, that is being deleted. It cannot be restored any more. */
+/** Prefix of the folder of a removed volume or a part that is being deleted for good. */
 export const PURGE_PREFIX = '.purge-';
 
 export const poolPaths = {
@@ -15,7 +15,7 @@ export const poolPaths = {
   parts: (pool: string): string => join(pool, 'parts'),
   volume: (pool: string, id: string): string => join(pool, 'volumes', id),
   removedVolume: (pool: string, id: string): string => join(pool, 'removed', id),
-  /** Copies for moves of volumes between pools. None of them is the only copy of anything. */
+  /** Copies for moves of volumes between pools. None of them is the only copy of its data. */
   moving: (pool: string): string => join(pool, 'moving'),
   movingVolume: (pool: string, id: string): string => join(pool, 'moving', id),
   part: (pool: string, fileId: string): string => join(pool, 'parts', fileId),
@@ -25,9 +25,9 @@ export const poolPaths = {
   data: (folder: string): string => join(folder, 'data'),
   /** The files of the snapshots of a volume (snapshots/snapshot-record.ts). */
   snapshots: (folder: string): string => join(folder, 'snapshots'),
-  /** The data file that a rollback puts in the place of the present one. */
+  /** The data file with which a rollback or refresh replaces the present one. */
   nextData: (folder: string): string => join(folder, 'data.new'),
-  /** The content that an image in another pool than its volume has got last. */
+  /** The content of the last refresh of an image that is in another pool than its volume. */
   baseData: (folder: string): string => join(folder, 'base'),
   /** The intent map of a replica of a mirror. */
   map: (folder: string): string => join(folder, 'mirror.map'),

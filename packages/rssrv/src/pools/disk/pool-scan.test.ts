@@ -1,5 +1,5 @@
-// A pool that is opened after its server has died: what the scan reads is made durable first, because it is served from then on. The crash
-// of a machine in between is simulated in test/sim.
+// A pool that is opened after its server has died: the scan syncs the folders before it reads them, because the server serves their volumes
+// from then on. test/sim simulates a crash of the machine.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
-// Reads a pool when it is opened: its identity, its volumes, its removed volumes, and what it cannot explain. It also finishes or undoes
-// the change that was in progress when the server stopped (pool-files.ts). Invariants: a folder or file that no manifest explains is
-// reported and never deleted; a volume whose manifest cannot be read is a finding, and the other volumes are read nevertheless.
+// Reads a pool when it is opened: its identity, volumes, removed volumes, parts, and findings about unexplained files. Also finishes or
+// undoes the change that was in progress when the server stopped (pool-files.ts). Invariants: a folder or file that no manifest explains is
+// reported and never deleted. A volume whose manifest cannot be read is a finding, and does not prevent reading the others.
 
 import type { Dirent } from 'node:fs';
 import { open, readdir, rm, stat } from 'node:fs/promises';
@@ -26,7 +26,7 @@ import { SPARE_FOLDER } from './spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 import { settleRollback } from './rollback-repair.ts';
 
-/** The intent map of a replica, and one that is being made. */
+/** The intent map of a replica, and an unfinished one. */
 const MAP_NAMES = ['mirror.map', 'mirror.map.new'];
 
 export interface RemovedVolume {
@@ -34,10 +34,10 @@ export interface RemovedVolume {
   readonly removal: Removal;
 }
 
-/** A part in a pool. Only the manifest of its volume says whether the volume has it. */
+/** A part in a pool. Only the manifest of its volume shows whether the part belongs to the volume. */
 export interface FoundPart {
   readonly record: PartRecord;
-  /** True if its volume may not have it yet. */
+  /** True if the part has NEW_PREFIX, so that the manifest of its volume may not name it yet. */
   readonly isNew: boolean;
 }
 
@@ -47,18 +47,18 @@ export interface PoolScan {
   readonly removed: readonly RemovedVolume[];
   /** Volumes of several files that are being deleted for good. */
   readonly purging: readonly Manifest[];
-  /** Files of volumes that have several. */
+  /** Files of volumes of several files. */
   readonly parts: readonly FoundPart[];
   /** Ids of volumes and parts that exist, but cannot be read. */
   readonly unreadable: ReadonlySet<string>;
-  /** Ids of volumes, also of removed ones, that have a folder for snapshots. */
+  /** Ids of volumes and removed volumes that have a folder for snapshots. */
   readonly withSnapshots: ReadonlySet<string>;
-  /** Texts about what the pool does not explain, at most POOL_FINDINGS_MAX. */
+  /** Texts about unexplained or unreadable files, at most POOL_FINDINGS_MAX. */
   readonly findings: readonly string[];
 }
 
 /**
- * Returns the identity of the pool in `directory`, or null if there is no pool.json: the file system of the pool is then probably not
+ * Returns the identity of the pool in `directory`. Returns null without pool.json, because the file system of the pool is then probably not
  * mounted. Throws E_VOLUME if pool.json cannot be used.
  */
 export async function readIdentity(directory: string): Promise<PoolIdentity | null> {
@@ -73,8 +73,8 @@ export async function readIdentity(directory: string): Promise<PoolIdentity | nu
 }
 
 /**
- * Reads the whole pool. `mayRepair`: finish or undo an interrupted change, for which the caller must hold the lock of the pool. `heard`
- * is called whenever the file system has answered. `making`: ids of volumes that this process is making, whose files are left alone. Throws
+ * Reads the whole pool. `mayRepair`: finish or undo an interrupted change, for which the caller must hold the lock of the pool. `heard` is
+ * called whenever the file system has answered. `making`: ids of volumes that this process is making; their files do not change. Throws
  * E_VOLUME if a folder of the pool cannot be read.
  */
 export async function scanPool(
@@ -112,8 +112,8 @@ export async function scanPool(
 }
 
 /**
- * Makes durable what the scan will read, as far as volumes have appeared or moved. The server before may have died between a commit and its
- * sync. What is served or answered from now on would otherwise vanish with a crash of the machine.
+ * Syncs the folders of volumes, because the previous server may have died between the rename of a commit and its sync. Otherwise, a crash
+ * of the machine could undo a commit after a client has used the volume.
  */
 async function syncFolders(directory: string): Promise<void> {
   for (const folder of [poolPaths.volumes(directory), poolPaths.removed(directory)]) {
@@ -157,7 +157,7 @@ async function scanVolumes(
     const manifest = await readManifest(folder, id, pool);
     const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES], findings);
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
-    // A removal or a change of the manifest was interrupted before its commit point.
+    // These files belong to a removal or a change of the manifest that was interrupted before its commit point.
     if (mayRepair) {
       if (names.includes('data.new')) await settleRollback(folder, manifest);
       const maps = manifest.replica === undefined ? MAP_NAMES : MAP_NAMES.slice(1);
@@ -194,8 +194,8 @@ async function scanRemoved(
 }
 
 /**
- * Deletes the rest of volumes that were being deleted for good. The manifest of a volume of several files is kept until its parts are gone,
- * and so is one that cannot be read.
+ * Deletes the rest of purged volumes. Keeps the manifest of a volume of several files until its parts are deleted, and a manifest that
+ * cannot be read.
  */
 async function scanPurged(
   removed: string,
@@ -225,7 +225,7 @@ async function scanPurged(
   return withParts;
 }
 
-/** A pool that never had parts has no folder for them. */
+/** Returns no parts if the pool has no folder of parts, because it never had any. */
 async function scanParts(directory: string, pool: PoolIdentity, mayRepair: boolean, findings: FindingList): Promise<FoundPart[]> {
   const parts = poolPaths.parts(directory);
   if (!(await exists(parts))) return [];
@@ -248,7 +248,7 @@ async function scanParts(directory: string, pool: PoolIdentity, mayRepair: boole
     return record;
   };
   const readNew = async (folder: string, fileId: string): Promise<PartRecord | null> => {
-    // The record comes first. Without it and without content, nothing was begun.
+    // A part begins with its record, so that a folder without a record is empty and can be deleted.
     const isEmpty = (await entriesOf(folder)).every(({ name }) => name === 'part.json.new');
     if (isEmpty && mayRepair) await rm(folder, { recursive: true });
     return isEmpty ? null : read(folder, fileId);
@@ -325,7 +325,7 @@ async function checkContent(folder: string, known: readonly string[], findings: 
   return names;
 }
 
-/** Throws what `readError` makes of any other error than that the file does not exist. */
+/** Throws the result of `readError` for any error except ENOENT. */
 async function exists(file: string): Promise<boolean> {
   try {
     await stat(file);

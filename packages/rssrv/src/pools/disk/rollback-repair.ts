@@ -1,6 +1,6 @@
-// Finishes or undoes a rollback or refresh that a stop has interrupted. The manifest decides: it has the stamp of the data file that belongs
-// to it. A new file that waits for another image to decide stays (pools/repair/image-repair.ts). Invariant: if neither the present data file nor
-// the new one has the stamp, both stay, and the volume is not served.
+// Finishes or undoes a rollback or refresh that a stop of the server has interrupted. The manifest decides, by the stamp of its data file.
+// The new file of a refresh that another image decides stays (pools/repair/image-repair.ts). Invariant: if neither the present data file
+// nor the new one has the stamp, both stay, and the volume is not served.
 
 import { rename, rm, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
@@ -9,7 +9,7 @@ import { isSameStamp, storageStamp } from '../../storage/files/storage-identity.
 import type { Manifest } from './manifest.ts';
 import { poolPaths } from './pool-paths.ts';
 
-/** Throws E_VOLUME if the right file cannot be told, or a system error. */
+/** Throws E_VOLUME if neither file has the stamp, or a system error. */
 export async function settleRollback(folder: string, { stamps, image }: Pick<Manifest, 'stamps' | 'image'>): Promise<void> {
   const [present, next] = [poolPaths.data(folder), poolPaths.nextData(folder)];
   const nextStamp = await stampOf(next);
@@ -19,7 +19,7 @@ export async function settleRollback(folder: string, { stamps, image }: Pick<Man
   if (wanted !== null && nextStamp === wanted) {
     await rename(next, present);
   } else {
-    // Otherwise, a rollback that was not committed has left it. A committed one always has a stamp.
+    // The rollback was not committed, because the manifest of a committed one has the stamp of the new file.
     const presentStamp = await stampOf(present);
     if (wanted !== null && (presentStamp === undefined || !isSameStamp(presentStamp, wanted)))
       throw new RsError(
@@ -33,7 +33,7 @@ export async function settleRollback(folder: string, { stamps, image }: Pick<Man
   await syncDirectory(folder);
 }
 
-/** Returns undefined if there is no such file. */
+/** Returns undefined if the file does not exist. */
 async function stampOf(file: string): Promise<string | null | undefined> {
   try {
     return storageStamp(await stat(file, { bigint: true }), file);

@@ -1,5 +1,5 @@
-// A pool on a file system that others have filled: what frees space runs with the spare files, and they are made again when there is room. The
-// file system is a tmpfs of the test's own; skipped without the right to mount one.
+// A pool on a full file system: changes that free space use the spare files, which are made again when there is room. The file system is a
+// tmpfs that the test mounts; skipped without the right to mount.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
-// The space that a pool keeps for small files on a full file system: files in POOL/spare. Removing a volume or a snapshot writes a
-// small file first, and without it nothing that frees space could run. Invariants: a spare file is overwritten in place, so that other
-// programs cannot take its space meanwhile, and becomes the file that had no room; nothing in the folder is the only copy of anything.
+// Space that a pool keeps for small files on a full file system, in the form of files in POOL/spare. The removal of a volume or a snapshot
+// writes a small file first, and would otherwise fail exactly when space is needed. Invariants: a spare file is overwritten in place and
+// renamed to the file that had no room, so that no other program can take its space. No file in the folder is the only copy of data.
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -17,14 +17,14 @@ const FULL: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
 
 export class SpareFiles {
   private readonly folder: string;
-  /** True if some may be missing, and can be made. */
+  /** True if spare files may be missing, and `fill` should be called. */
   isWanted = true;
 
   constructor(pool: string) {
     this.folder = join(pool, SPARE_FOLDER);
   }
 
-  /** Durably replaces `file`, also on a full file system while there are spare files. Throws system errors. */
+  /** Durably replaces `file`, even on a full file system if a spare file is left. Throws system errors. */
   async replaceFile(file: string, text: string): Promise<void> {
     try {
       await replaceFile(file, text);
@@ -33,7 +33,7 @@ export class SpareFiles {
     }
   }
 
-  /** Makes the spare files that are missing. A file system without room is left as it is. */
+  /** Makes the missing spare files. Returns without an error if the file system is full. */
   async fill(): Promise<void> {
     try {
       await mkdir(this.folder, { recursive: true, mode: FOLDER_MODE });
@@ -42,7 +42,7 @@ export class SpareFiles {
       this.isWanted = false;
     } catch (thrown) {
       if (FULL.includes(errnoName(thrown))) return;
-      // It fails again until the administrator mends the cause.
+      // A further attempt would fail until the administrator removes the cause.
       this.isWanted = false;
       throw thrown;
     }
@@ -54,14 +54,14 @@ export class SpareFiles {
     this.isWanted = true;
     const temporary = `${file}.new`;
     for (const name of await namesIn(this.folder)) {
-      // From here on, `fill` does not know the file.
+      // `fill` replaces the file, because it is no longer in the folder.
       await rename(join(this.folder, name), temporary);
       if (await overwrite(temporary, text)) {
         await rename(temporary, file);
         await syncDirectory(dirname(file));
         return true;
       }
-      // A file system that never writes in place gets the space back instead.
+      // A file system that never writes in place needs free space, which the deletion gives.
       await rm(temporary, { force: true });
       try {
         await replaceFile(file, text);
@@ -104,7 +104,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** Returns false if the file system needs new space even for this. */
+/** Returns false if the file system needs new space even to overwrite a file. */
 async function overwrite(file: string, text: string): Promise<boolean> {
   const handle = await open(file, 'r+');
   try {

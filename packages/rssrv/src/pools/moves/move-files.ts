@@ -1,6 +1,6 @@
-// Changes the files of a move between pools: clones in the old pool, the copy in the new one, and the change of pools. Invariants: until
-// `commit`, the new pool has nothing but a copy that can be deleted at any time; the old pool's manifest names the new pool before `commit`
-// (`movedTo`), and the new pool's manifest names the old one (`movedFrom`) until the old one has nothing of the volume any more.
+// Changes the files of a move between pools: clones in the old pool, the copy in the new pool, and the last step. Invariants: until
+// `commit`, the new pool only has a copy, which may be deleted at any time. The old pool's manifest names the new pool before `commit`
+// (`movedTo`), and the new pool's manifest names the old pool (`movedFrom`) until the old pool has no file of the volume.
 
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { parseSnapshot, printSnapshot, snapshotFileOf, snapshotPaths, type Snaps
 const FOLDER_MODE = 0o700;
 const DATA_MODE = 0o600;
 
-/** Files of a move in the old pool. The copy in the new pool has all of `base`, and part of `next`. */
+/** Clones of the volume in the old pool. The copy in the new pool has the whole content of `base`, and a part of that of `next`. */
 export interface CloneFiles {
   readonly base: string;
   readonly next: string;
@@ -29,7 +29,7 @@ export function cloneFiles(pool: string, id: string): CloneFiles {
   return { base: join(folder, 'base'), next: join(folder, 'next') };
 }
 
-/** Returns the stamp of a file; null if there is no such file, or if nothing distinguishes it from others. */
+/** Returns the stamp of a file; null if the file does not exist, or if its file system gives no stamp. */
 export async function stampOf(file: string): Promise<string | null> {
   try {
     return storageStamp(await stat(file, { bigint: true }), file);
@@ -58,7 +58,7 @@ export class MoveFiles {
     this.directory = files.directory;
   }
 
-  /** In the new pool: creates the copy as a file of zeros, and returns its stamp. */
+  /** Creates the copy in the new pool as a file of zeros, and returns its stamp. */
   async begin(id: string, sizeBytes: number, thick: boolean): Promise<string | null> {
     const folder = await this.makeFolder(id);
     const stamp = await createData(this.files.ports, 'move', poolPaths.data(folder), sizeBytes, thick);
@@ -83,7 +83,7 @@ export class MoveFiles {
     return true;
   }
 
-  /** In the new pool: clones the copy beside it, and returns the stamp of the clone. Throws a system error if the file system cannot clone. */
+  /** Clones the copy in the new pool to `base` beside it, and returns the stamp of `base`. Throws a system error if cloning fails. */
   async keep(id: string, sizeBytes: number): Promise<string | null> {
     const folder = poolPaths.movingVolume(this.directory, id);
     const file = poolPaths.baseData(folder);
@@ -95,7 +95,7 @@ export class MoveFiles {
     return stampOf(file);
   }
 
-  /** In the new pool: gives the copy the size of a volume that has grown. */
+  /** Extends the copy in the new pool to the size of the volume, which has grown. */
   async extend(id: string, sizeBytes: number, thick: boolean): Promise<void> {
     const file = poolPaths.data(poolPaths.movingVolume(this.directory, id));
     const handle = await open(file, 'r+');
@@ -109,9 +109,9 @@ export class MoveFiles {
   }
 
   /**
-   * In the old pool: clones the file of the volume, in chunks that need not be of one moment, because only differences between clones
-   * matter; or the file of a snapshot, which gets the size of the volume. Returns the stamp of the clone. Throws a system error if the file
-   * system cannot clone.
+   * Clones the file of the volume or of a snapshot in the old pool to `next`, which gets the size of the volume. The chunks of a volume
+   * need not be of one moment, because only differences between clones matter. Returns the stamp of `next`. Throws a system error if the
+   * file system cannot clone.
    */
   async makeNext(id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {
     await this.makeFolder(id);
@@ -130,13 +130,13 @@ export class MoveFiles {
     return stampOf(next);
   }
 
-  /** In the old pool: the file that moves, or that of a snapshot. */
+  /** Returns the path of the volume's file in the old pool, or that of a snapshot. */
   source(id: string, snapshot: SnapshotRecord | null): string {
     const folder = poolPaths.volume(this.directory, id);
     return snapshot === null ? poolPaths.data(folder) : snapshotPaths.data(folder, snapshot.name);
   }
 
-  /** In the old pool, when the copy has all of `next`, durably. */
+  /** Makes `next` the new `base` in the old pool, after the copy has the whole content of `next` durably. */
   async nextIsCopied(id: string): Promise<void> {
     const { base, next } = cloneFiles(this.directory, id);
     await rename(next, base);
@@ -145,8 +145,8 @@ export class MoveFiles {
   }
 
   /**
-   * In the old pool, before the last step writes to the copy: from now on, the copy is no longer what `base` was, and what differs from `base`
-   * does not tell what it lacks. A move that goes on after a failure then begins again.
+   * Renames `base` in the old pool, before the last step writes to the copy. From then on the copy differs from `base`, so that differences
+   * from `base` no longer show what the copy lacks. After a failure, the move must begin again.
    */
   async spendBase(id: string): Promise<void> {
     const { base } = cloneFiles(this.directory, id);
@@ -155,7 +155,7 @@ export class MoveFiles {
     this.reached('move: spent');
   }
 
-  /** In either pool: deletes what the move has made, up to its commit point. */
+  /** Deletes the files of an uncommitted move in either pool. */
   async discard(id: string): Promise<void> {
     const moving = poolPaths.moving(this.directory);
     if (!(await isThere(moving))) return;
@@ -164,7 +164,7 @@ export class MoveFiles {
     this.reached('move: discarded');
   }
 
-  /** In the new pool: makes the copy the volume. The manifest in the old pool has `movedTo`. The rename is the commit point. */
+  /** Turns the copy in the new pool into the volume. The manifest in the old pool must have `movedTo`. The rename is the commit point. */
   async commit(manifest: Manifest): Promise<void> {
     const folder = poolPaths.movingVolume(this.directory, manifest.id);
     await rm(poolPaths.manifest(folder), { force: true });
@@ -178,7 +178,7 @@ export class MoveFiles {
     this.reached('move: durable');
   }
 
-  /** In the old pool, after the commit point: deletes the volume. */
+  /** Deletes the volume in the old pool, after the commit point. */
   async forget(id: string): Promise<void> {
     const removed = poolPaths.removed(this.directory);
     const folder = join(removed, PURGE_PREFIX + id);
@@ -190,14 +190,14 @@ export class MoveFiles {
     await this.discard(id);
   }
 
-  /** In the new pool: throws E_NO_REFLINK, naming it, if it cannot have snapshots. */
+  /** Throws E_NO_REFLINK, naming the new pool, if it cannot have snapshots. */
   async checkReflink(id: string): Promise<void> {
     const probe = join(poolPaths.movingVolume(this.directory, id), 'probe');
     await rm(probe, { force: true });
     await checkReflink(this.reflink, poolPaths.identity(this.directory), probe, this.directory);
   }
 
-  /** In the new pool: makes a snapshot of what the copy has now, which is the content of that snapshot in the old pool. */
+  /** Makes a snapshot of the copy in the new pool, while the copy has the content of the same snapshot in the old pool. */
   async carry(record: SnapshotRecord): Promise<void> {
     const folder = poolPaths.movingVolume(this.directory, record.volumeId);
     const { name } = record;
@@ -217,7 +217,7 @@ export class MoveFiles {
     this.reached('move: snapshot');
   }
 
-  /** In the new pool: the ids of the snapshots that are there. */
+  /** Returns the ids of the snapshots that the new pool already has. */
   async carried(id: string): Promise<ReadonlySet<string>> {
     const folder = poolPaths.movingVolume(this.directory, id);
     const found = new Set<string>();
@@ -230,7 +230,7 @@ export class MoveFiles {
     return found;
   }
 
-  /** In the new pool: deletes the files of all snapshots but these. */
+  /** Deletes the files of all other snapshots in the new pool. */
   async keepOnly(id: string, records: readonly SnapshotRecord[]): Promise<void> {
     const folder = poolPaths.snapshots(poolPaths.movingVolume(this.directory, id));
     const kept = new Set(records.flatMap(({ name }) => [`${name}.json`, `${name}.data`]));
@@ -263,7 +263,7 @@ export class MoveFiles {
   }
 }
 
-/** Returns no names if there is no such folder. */
+/** Returns no names if the folder does not exist. */
 export async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);

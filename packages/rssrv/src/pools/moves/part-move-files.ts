@@ -1,6 +1,6 @@
-// Changes the files of a move of one part of a volume over several pools. Unlike a volume, a part and those of its snapshots keep their ids, and
-// become new parts in the new pool; the manifest in the home then says in which pool they are. Invariants: until `install`, the new pool has
-// nothing but a copy that can be deleted at any time; a folder that has a record contains a complete part.
+// Changes the files of a move of one part of a volume over several pools. The part and the parts of its snapshots keep their ids and become
+// new parts in the new pool; the manifest in the home then commits the move. Invariants: until `install`, the new pool only has a copy,
+// which may be deleted at any time. A folder with a record contains a complete part.
 
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,17 +14,17 @@ import { isThere, MoveFiles, namesIn } from './move-files.ts';
 
 const FOLDER_MODE = 0o700;
 
-/** The parts as the new pool has them. */
+/** The moved parts in the new pool. */
 export interface MovedPart {
   readonly record: PartRecord;
-  /** Id of a snapshot -> its part. */
+  /** Maps the id of a snapshot to its part. */
   readonly snapshots: ReadonlyMap<string, PartRecord>;
 }
 
 export class PartMoveFiles extends MoveFiles {
   private readonly pool: PoolFiles;
   private readonly moved: MovedPart;
-  /** Whole parts, in the folder of the move. */
+  /** Path of the folder with complete parts, inside the folder of the move. */
   private readonly parts: string;
 
   constructor(pool: PoolFiles, moved: MovedPart) {
@@ -62,7 +62,7 @@ export class PartMoveFiles extends MoveFiles {
     this.reached('move: snapshots');
   }
 
-  /** In the new pool: makes the copy and those of the snapshots new parts. The home then decides whether they stay. */
+  /** Turns the copies of the part and of its snapshots into new parts of the new pool. The home decides whether they stay. */
   async install(): Promise<void> {
     const { record, snapshots } = this.moved;
     const folder = await this.newFolder(record);
@@ -84,7 +84,7 @@ export class PartMoveFiles extends MoveFiles {
     return folder;
   }
 
-  /** The record comes last. */
+  /** Writes the record last, because a folder with a record counts as complete. */
   private async finish(part: PartRecord, folder: string): Promise<void> {
     await syncDirectory(folder);
     await replaceFile(poolPaths.partRecord(folder), printPart(part));

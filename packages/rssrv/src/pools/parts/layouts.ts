@@ -1,5 +1,5 @@
-// Lays a volume out over several files, and extends it. Pure: catalogue.ts checks rights, and whether the pools have room. Invariants: the sizes of the files of a
-// `concat` add up to the size of the volume; no file gets more than its pool can take; each file has at least one unit.
+// Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of the
+// files of a `concat` add up to its size. No file of a new `concat` exceeds the room of its pool. Each file has at least one unit.
 
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';
@@ -17,15 +17,15 @@ type Size = Pick<Manifest, 'sizeBytes' | 'blockSizeBytes'>;
 /** Room in a pool. */
 export interface Room {
   readonly poolId: string;
-  /** Bytes that the pool can promise; Infinity if it has no limit. */
+  /** Bytes that the pool can promise; Infinity without a limit. */
   readonly maxBytes: number;
-  /** Free bytes. A thin volume may be promised more than that. */
+  /** Free bytes. A pool may promise more for a thin volume. */
   readonly freeBytes: number;
 }
 
 /**
- * Returns the sizes of the files of a new `concat`: equal shares, and where a pool has less room, the others take the rest. Free space is
- * used before space is promised that is not there. Returns null if the pools cannot take the size, or if it is too small to be divided.
+ * Returns the sizes of the files of a new `concat`: equal shares, but pools with more room take the rest of pools with less. Uses all free
+ * space before it promises more than is free. Returns null if the pools have no room, or if the size is too small to be divided.
  */
 function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly Room[]): number[] | null {
   const unitBytes = sizeBytes >= rooms.length * MIB ? MIB : blockSizeBytes;
@@ -42,7 +42,7 @@ function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly 
   const all = free.map((share, index) => share + more[index]!);
   if (sumOf(all) < units || all.includes(0)) return null;
   const sizes = all.map((share) => share * unitBytes);
-  // What is less than a unit goes to a file whose pool has room for it.
+  // The rest, which is less than a unit, goes to a file whose pool has room for it.
   const restBytes = sizeBytes - units * unitBytes;
   const place = rooms.findLastIndex(({ maxBytes }, index) => sizes[index]! + restBytes <= maxBytes);
   if (place === -1) return null;
@@ -50,7 +50,7 @@ function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly 
   return sizes;
 }
 
-/** Divides `total` into equal shares, none larger than its cap. The sum is less than `total` if the caps do not suffice. */
+/** Divides `total` into equal shares, none larger than its cap. If the caps are too small, the sum is less than `total`. */
 function shares(total: number, caps: readonly number[]): number[] {
   const given = caps.map(() => 0);
   let left = total;
@@ -81,8 +81,8 @@ export function newStripe(rooms: readonly Room[], { sizeBytes }: Size, chunkByte
 }
 
 /**
- * Returns the layout, or the index of a pool that cannot take its share. Throws E_USAGE if the volume is too small to be divided. `id`: id of
- * the volume; `newId` makes the ids of the other files.
+ * Returns the layout, or the index of a pool without room for its share. Throws E_USAGE if the volume is too small to be divided. `id`: id
+ * of the volume; `newId` makes the ids of the other files.
  */
 export function newConcat(
   rooms: readonly Room[],
@@ -103,8 +103,8 @@ function placed(rooms: readonly Room[], bytesOf: (index: number) => number, id: 
 }
 
 /**
- * Returns the layout of the volume with a new size. A stripe grows in all files, a concat in its last one. `poolId`: the pool in which a
- * concat goes on, in a new file if its last one is elsewhere; null: where it ends.
+ * Returns the layout of the volume with a new size. A stripe grows in all files, a concat in its last file, or in a new file if `poolId` is
+ * another pool than that of the last file. `poolId`: null for the pool of the last file.
  */
 export function grownLayout(
   manifest: Pick<Manifest, 'name' | 'sizeBytes'>,
@@ -140,4 +140,4 @@ export function checkSize(sizeBytes: number, blockSizeBytes: number): void {
   if (sizeBytes % SECTOR_BYTES !== 0) throw new RsError('E_USAGE', `Wrong size ${sizeBytes}: allowed are multiples of ${SECTOR_BYTES}`);
 }
 
-/** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: what to do if it is in use. */
+/** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: advice for a name in use. */

@@ -1,7 +1,7 @@
-// Decides what becomes of the parts that an interrupted change has left: files of volumes whose manifest may be in another pool. Pure:
-// part-repair.ts carries it out. Invariants: the manifest decides, and for a part of a snapshot its description; while that cannot be read,
-// nothing happens to the part; only a new part that nothing names, and a part of a volume that is being deleted for good, is deleted; every
-// other part is kept and reported.
+// Decides whether parts that an interrupted change has left are kept or deleted. Pure: part-repair.ts executes the plan. Invariants: the
+// manifest of the volume decides, and the description of the snapshot for a part of a snapshot. While that file cannot be read, the part
+// does not change. A part is deleted only if it is new and not named there, or if its volume is being deleted for good. Any other part that
+// is not named is kept and reported.
 
 import { type Manifest, otherParts, type PartRecord } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
@@ -9,7 +9,7 @@ import type { FoundPart } from '../disk/pool-scan.ts';
 import { filesOf } from '../snapshots/snapshot-record.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
 
-/** What the plan needs to know of a pool (see PoolState in catalogue.ts). */
+/** The fields of PoolState (catalogue.ts) that the plan needs. */
 export interface PartPool {
   readonly name: string;
   readonly path: string;
@@ -27,12 +27,12 @@ export interface PartPool {
 export type PartAction =
   | { readonly kind: 'confirm'; readonly pool: string; readonly fileId: string }
   | { readonly kind: 'delete'; readonly pool: string; readonly fileId: string; readonly isNew: boolean }
-  /** All parts of a volume that is being deleted for good are gone. */
+  /** Deletes the rest of a purged volume, because all its parts have been deleted. */
   | { readonly kind: 'forget'; readonly pool: string; readonly volumeId: string };
 
 export interface PartPlan {
   readonly actions: readonly PartAction[];
-  /** Name of a pool -> texts about parts that stay as they are. */
+  /** Maps the name of a pool to texts about unexplained or missing parts. */
   readonly findings: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -52,7 +52,7 @@ export function planParts(pools: readonly PartPool[]): PartPlan {
   return { actions, findings };
 }
 
-/** Returns an action, a text about a part that stays although its volume does not have it, or null if all is as it should be. */
+/** Returns an action, a text about a part that no volume names but that stays, or null if there is nothing to do yet. */
 function decide({ name, path }: PartPool, { record, isNew }: FoundPart, pools: readonly PartPool[]): PartAction | string | null {
   const { fileId, poolId, homeId, volumeId, snapshotId } = record;
   const folder = poolPaths.part(path, fileId);
@@ -75,7 +75,7 @@ function names(manifest: Pick<Manifest, 'layout'> | undefined, poolId: string, f
   return manifest !== undefined && otherParts(manifest).some((part) => part.fileId === fileId && part.poolId === poolId);
 }
 
-/** Returns true if a snapshot in the home has the part, and null if that is not known yet. */
+/** Returns true if a snapshot in the home names the part, and null if that is not known yet. */
 function isInSnapshot(home: PartPool, { volumeId, snapshotId, poolId, fileId }: PartRecord): boolean | null {
   const { list, pending, making, hasUnreadable } = home.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
   const found = list.find(({ id }) => id === snapshotId);
@@ -83,7 +83,7 @@ function isInSnapshot(home: PartPool, { volumeId, snapshotId, poolId, fileId }: 
   return hasUnreadable || [...pending, ...making].some(({ id }) => id === snapshotId) ? null : false;
 }
 
-/** The files of snapshots are in the pools of the files of their volume. */
+/** Looks for parts of the volume and of its snapshots. */
 function isAllGone(manifest: Manifest, pools: readonly PartPool[]): boolean {
   return (
     otherParts(manifest).every(({ poolId, fileId }) => isGone(pools, poolId, fileId)) &&
@@ -91,7 +91,7 @@ function isAllGone(manifest: Manifest, pools: readonly PartPool[]): boolean {
   );
 }
 
-/** Texts about parts that a manifest, or the description of a snapshot, in this pool names, and that their pools do not have. */
+/** Returns texts about parts that a manifest or a description of a snapshot in this pool names, and that do not exist. */
 function missingParts(home: PartPool, pools: readonly PartPool[]): { readonly pool: string; readonly text: string }[] {
   const manifests = [...home.volumes.values(), ...[...home.removed.values()].map(({ manifest }) => manifest)];
   const missing = (files: Pick<Manifest, 'layout'>, owner: string): { readonly pool: string; readonly text: string }[] =>
@@ -113,13 +113,13 @@ function missingParts(home: PartPool, pools: readonly PartPool[]): { readonly po
   ]);
 }
 
-/** A part whose record cannot be read, or whose pool is not open, is not gone. */
+/** Returns false for a part that may exist: its record cannot be read, or its pool cannot be used. */
 function isGone(pools: readonly PartPool[], poolId: string, fileId: string): boolean {
   const pool = poolOf(pools, poolId);
   return pool !== null && isUsable(pool) && !pool.parts.has(fileId) && !pool.unreadable.has(fileId);
 }
 
-/** Bytes that the parts in a pool promise, those of removed volumes with them. If the manifest of a volume cannot be read, its parts count, too. Snapshots promise nothing. */
+/** Returns the bytes that the parts in a pool promise, including parts of removed and unreadable volumes. Snapshots promise nothing. */
 export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number {
   let sum = 0;
   for (const { record } of pool.parts.values()) {
@@ -135,7 +135,7 @@ export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number 
   return sum;
 }
 
-/** Texts about parts in a pool that the manifests in other pools do not explain. */
+/** Returns texts about parts in a pool that no manifest explains, or that are missing. */
 export function partFindings(pool: PartPool, pools: readonly PartPool[]): readonly string[] {
   return planParts(pools).findings.get(pool.name) ?? [];
 }

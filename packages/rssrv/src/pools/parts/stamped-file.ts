@@ -1,4 +1,4 @@
-// Finds the file of a volume that has a stamp, so that an administrator confirms the content of one file of several by its stamp alone.
+// Finds the file of a volume by its stamp, so that an administrator can confirm the content of one file of several by the stamp alone.
 // Invariant: a file that cannot be inspected has no stamp.
 
 import { stat } from 'node:fs/promises';

@@ -1,6 +1,6 @@
-// Settles refreshes of images that another image decides: images that are refreshed at one moment get it all of them or none. settleImages
-// carries out what isMade tells. Invariants: an image has its old content or the new one; while the image that decides cannot be read,
-// nothing happens to the others, and they are not served.
+// Finishes or undoes interrupted refreshes of several images that share a moment: one image decides for the group, so that either all get
+// the new content or none. Invariants: an image has either its old or its new content. While the deciding image cannot be read, the other
+// images do not change and are not served.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../disk/manifest.ts';
@@ -8,7 +8,7 @@ import type { PoolFiles } from '../disk/pool-files.ts';
 import { checkNotMoving } from './move-repair.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
 
-/** What is needed of a pool (see PoolState in catalogue.ts). */
+/** The fields of PoolState (catalogue.ts) that this file needs. */
 export interface ImagePool {
   readonly isOpen: boolean;
   readonly trouble: string | null;
@@ -17,20 +17,20 @@ export interface ImagePool {
   readonly unreadable: ReadonlySet<string>;
 }
 
-/** Throws E_BUSY if a refresh of the image is not over. */
+/** Throws E_BUSY if a refresh of the image is unfinished. */
 export function checkNotRefreshing({ name, universe, image }: Manifest): void {
   if (image?.next === undefined) return;
   const text = `${name}@${universe}`;
   throw new RsError('E_BUSY', `Image ${text} waits for another image to tell whether their refresh was made: ${REMEDY}`, { volume: text });
 }
 
-/** Throws E_BUSY if a move or a refresh of the volume is not over. */
+/** Throws E_BUSY if a move or a refresh of the volume is unfinished. */
 export function checkSettled(manifest: Manifest): void {
   checkNotMoving(manifest);
   checkNotRefreshing(manifest);
 }
 
-/** Throws E_USAGE if the volume is an image. */
+/** Throws E_USAGE if the volume is an image, because images grow only by a refresh. */
 export function checkGrowable({ name, universe, image }: Manifest): void {
   if (image === undefined) return;
   const text = `${name}@${universe}`;
@@ -40,20 +40,19 @@ export function checkGrowable({ name, universe, image }: Manifest): void {
 
 const REMEDY = 'mount the pool of that image, then run rsadm reload';
 
-/** Why an image is not served before it is known whether its refresh was made. */
+/** Why an image is not served while the outcome of its refresh is unknown. */
 export const REFRESH_TEXT = `a refresh of several images was interrupted, and only another image tells whether it was made: ${REMEDY}`;
 
-/** Returns true if the refresh was made, false if it was not, and null if that is not known. */
+/** Returns true if the refresh was committed, false if it was not, and null if that is unknown. */
 export function isMade({ id, homeId }: PreparedRefresh, pools: readonly ImagePool[]): boolean | null {
   for (const { isOpen, volumes, removed, trouble } of pools) {
     const home = isOpen ? (volumes.get(homeId) ?? removed.get(homeId)?.manifest) : undefined;
     if (home !== undefined) return home.image?.refresh === id ? true : trouble === null ? false : null;
   }
-  // A pool that is not open may have it.
+  // A pool that cannot be read may have the deciding image.
   return pools.every(({ isOpen, trouble, unreadable }) => isOpen && trouble === null && !unreadable.has(homeId)) ? false : null;
 }
 
-/** The relation after a refresh. */
 export function refreshed(
   { ofId, ofName, ofUniverse }: ImageRelation,
   { id, momentMs }: Pick<PreparedRefresh, 'id' | 'momentMs'>,
@@ -61,7 +60,7 @@ export function refreshed(
   return { ofId, ofName, ofUniverse, momentMs, refresh: id };
 }
 
-/** `perform` executes the work. If it returns false, the work has failed, and the pool has a trouble. */
+/** `perform` executes the work on a pool. If it returns false, the work has failed, and `perform` has given the pool a `trouble`. */
 export async function settleImages<State extends ImagePool, Pool extends { state: State; readonly files: PoolFiles }>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,

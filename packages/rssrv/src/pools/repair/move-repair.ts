@@ -1,6 +1,6 @@
-// Decides after a stop in which pool a volume is whose move was in its last step, and cleans up the other one. Only the new pool tells: the
-// move is done if that pool has the volume. Invariants: a volume is never in both pools or in none; while the new pool is not open, the old
-// one keeps the volume, which is then not served.
+// Finishes or undoes a move that stopped in its last step: if the new pool has the volume, the old pool deletes it, else the old pool keeps
+// it. Invariants: a volume counts in exactly one of the two pools. While the new pool is not open, the old pool keeps the volume, and the
+// volume is not served.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Manifest } from '../disk/manifest.ts';
@@ -8,7 +8,7 @@ import type { PoolFiles } from '../disk/pool-files.ts';
 import type { VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
 import { MoveFiles } from '../moves/move-files.ts';
 
-/** What is needed of a pool (see PoolState in catalogue.ts). */
+/** The fields of PoolState (catalogue.ts) that this file needs. */
 export interface MovePool {
   readonly identity: { readonly id: string } | null;
   readonly isOpen: boolean;
@@ -19,7 +19,7 @@ export interface MovePool {
   readonly unreadable: ReadonlySet<string>;
 }
 
-/** Throws E_BUSY if a last step is not over, because the volume may be in another pool. */
+/** Throws E_BUSY during the last step of a move, because the volume may be in the other pool. */
 export function checkNotMoving({ name, universe, movedTo }: Manifest): void {
   if (movedTo === undefined) return;
   const text = universe === 0 ? name : `${name}@${universe}`;
@@ -28,7 +28,7 @@ export function checkNotMoving({ name, universe, movedTo }: Manifest): void {
   });
 }
 
-/** Returns true if the volume was moved, false if it was not, and null if that is not known. */
+/** Returns true if the new pool has the volume, false if it does not, and null if that is unknown. */
 export function isMoved({ id, movedTo }: Manifest, pools: readonly MovePool[]): boolean | null {
   const target = pools.find(({ isOpen, identity }) => isOpen && identity?.id === movedTo);
   if (target === undefined || target.unreadable.has(id)) return null;
@@ -36,14 +36,14 @@ export function isMoved({ id, movedTo }: Manifest, pools: readonly MovePool[]): 
   return target.trouble === null ? false : null;
 }
 
-/** True if the pool from which the volume was moved may still have it. */
+/** Returns true if the old pool of the volume's move may still have it. */
 export function mayBeLeft({ id, movedFrom }: Manifest, pools: readonly MovePool[]): boolean {
   if (movedFrom === undefined) return false;
   const source = pools.find(({ isOpen, identity }) => isOpen && identity?.id === movedFrom);
   return source === undefined || source.trouble !== null || source.volumes.has(id) || source.unreadable.has(id);
 }
 
-/** `perform` executes the work. If it returns false, the work has failed, and the pool has a trouble. */
+/** `perform` executes the work on a pool. If it returns false, the work has failed, and `perform` has given the pool a `trouble`. */
 export async function settleMoves<State extends MovePool, Pool extends { state: State; readonly files: PoolFiles }>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
@@ -55,7 +55,7 @@ export async function settleMoves<State extends MovePool, Pool extends { state: 
       const moved = isMoved(manifest, states);
       if (moved === null || pool.state.trouble !== null) continue;
       if (moved) {
-        // Also if it cannot be deleted now, it is no volume of this pool.
+        // Even if `forget` fails, the volume no longer belongs to this pool.
         const { volumes, snapshots } = pool.state;
         pool.state = { ...pool.state, volumes: without(volumes, manifest.id), snapshots: without(snapshots, manifest.id) };
         await perform(pool, (files) => new MoveFiles(files).forget(manifest.id));
@@ -82,7 +82,7 @@ async function put<State extends MovePool, Pool extends { state: State; readonly
   pool.state = { ...pool.state, volumes: new Map(pool.state.volumes).set(manifest.id, manifest) };
 }
 
-/** The manifest of a volume whose move is over. */
+/** Returns the manifest without the marks of a move. */
 export function withoutMove(manifest: Manifest): Manifest {
   const { movedTo: _to, movedFrom: _from, ...others } = manifest;
   return others;

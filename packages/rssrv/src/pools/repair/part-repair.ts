@@ -1,5 +1,5 @@
-// Carries out what part-plan.ts decides after an interrupted change, in all pools that it concerns. Invariant: an action that has failed is
-// not tried again here, because its pool then has a trouble, and the plan leaves such a pool alone.
+// Executes the plan of part-plan.ts after an interrupted change, in all pools. Invariant: a failed action is not repeated here, because its
+// pool then has a `trouble`, and the plan has no actions for such a pool.
 
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { type PartAction, type PartPool, planParts } from '../parts/part-plan.ts';
@@ -9,22 +9,20 @@ export interface RepairedPool<State extends PartPool> {
   readonly files: PoolFiles;
 }
 
-/**
- * `perform` executes the work. If it returns false, the work has failed, and the pool has a trouble. Returns true if anything was done.
- */
+/** `perform` executes work on a pool; false means that it failed and gave the pool a `trouble`. Returns true if an action was executed. */
 export async function settleParts<State extends PartPool, Pool extends RepairedPool<State>>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
 ): Promise<boolean> {
   let isAnyDone = false;
-  // A volume can be forgotten only after its parts are deleted, so the plan is made again until it is empty.
+  // Deleting the last part of a volume allows the action `forget`, so that the plan is made again until it is empty.
   for (;;) {
     const { actions } = planParts(pools.map(({ state }) => state));
     let isDone = false;
     for (const action of actions) {
       const pool = pools.find(({ state }) => state.name === action.pool);
       if (pool === undefined || pool.state.trouble !== null) continue;
-      // A part that is being deleted is not missed, if the outcome is unknown.
+      // If the outcome of the deletion is unknown, a missing new part does not count as lost (`lostIn`).
       if (action.kind === 'delete') pool.state = { ...pool.state, parts: withNew(pool.state.parts, action.fileId) };
       if (!(await perform(pool, (files) => carryOut(files, action)))) continue;
       pool.state = stateAfter(pool.state, action);

@@ -1,6 +1,6 @@
-// Settles prepared snapshots: whether one exists is decided by the home of its group, or by the manifest of a volume that was rolled back.
-// planSnapshots is pure, and settleSnapshots carries its decisions out. Invariants: the snapshots of a group exist all of them or none;
-// while the file that decides cannot be read, nothing happens to a prepared snapshot.
+// Commits or deletes prepared snapshots. The home of the group decides, or the manifest of the volume if a rollback makes the snapshot.
+// `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of a group exist, or none. While the
+// deciding file cannot be read, a prepared snapshot does not change.
 
 import type { Manifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
@@ -9,7 +9,7 @@ import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
 import type { SnapshotRecord, SnapshotRemoval } from '../snapshots/snapshot-record.ts';
 import { byTime, NO_SNAPSHOTS, type VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
 
-/** What the plan needs to know of a pool (see PoolState in catalogue.ts). */
+/** The fields of PoolState (catalogue.ts) that this file needs. */
 export interface SnapshotPool {
   readonly name: string;
   readonly path: string;
@@ -22,7 +22,7 @@ export interface SnapshotPool {
   readonly unreadable: ReadonlySet<string>;
 }
 
-/** Returns true if the snapshot is to exist, false if it is not, and null if that is not known yet. */
+/** Returns true if the prepared snapshot must be committed, false if it must be deleted, and null if that is not known yet. */
 export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: readonly SnapshotPool[]): boolean | null {
   const { rollback, volumeId, group } = record;
   if (rollback !== null) {
@@ -36,15 +36,15 @@ export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: rea
   return !isMade && hasUnreadable ? null : isMade;
 }
 
-/** The pool that has the home of a group. The volume may have moved there since. */
+/** Returns the pool with the home of a group. The volume may have moved to another pool since the group was made. */
 function homeOf({ poolId, volumeId }: SnapshotRecord['group'], pools: readonly SnapshotPool[]): SnapshotPool | undefined {
   const known = pools.filter(({ isOpen, identity }) => isOpen && identity !== null);
   const there = known.find(({ volumes, removed }) => volumes.has(volumeId) || removed.has(volumeId));
-  // A pool that is not open may have it.
+  // A pool that is not open may have the volume.
   return there ?? (known.length < pools.length ? undefined : known.find(({ identity }) => identity?.id === poolId));
 }
 
-/** Texts about prepared snapshots that stay as they are, because the pool of their group is not open. */
+/** Returns texts about prepared snapshots that cannot be settled, because the home of their group cannot be read. */
 export function pendingFindings(pool: SnapshotPool, pools: readonly SnapshotPool[]): string[] {
   return [...pool.snapshots.values()].flatMap(({ pending }) =>
     pending
@@ -56,7 +56,7 @@ export function pendingFindings(pool: SnapshotPool, pools: readonly SnapshotPool
   );
 }
 
-/** `perform` executes the work. If it returns false, the work has failed, and the pool has a trouble. */
+/** `perform` executes the work on a pool. If it returns false, the work has failed, and `perform` has given the pool a `trouble`. */
 export async function settleSnapshots<State extends SnapshotPool, Pool extends { state: State; readonly files: PoolFiles }>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
@@ -85,13 +85,13 @@ function settled(all: SnapshotPool['snapshots'], record: SnapshotRecord, exists:
   return new Map(all).set(record.volumeId, exists ? withSnapshot(now, record) : withoutPending(now, record));
 }
 
-/** `record`: of a prepared snapshot, or one that is no longer being made. */
+/** Adds `record` to the prepared snapshots, and removes it from those in the making. */
 export function withPending(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {
   const { pending, ...others } = withoutMaking(snapshots, record);
   return { ...others, pending: [...pending.filter(({ id }) => id !== record.id), record] };
 }
 
-/** While a snapshot is being made in the background, nothing settles it. */
+/** Adds a snapshot that is being made in the background, so that `settleSnapshots` does not change it. */
 export function withMaking(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {
   return { ...snapshots, making: [...snapshots.making, record] };
 }

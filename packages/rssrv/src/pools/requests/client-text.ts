@@ -1,7 +1,7 @@
-// What a client is told of a failure that may name files of the server. Pure.
-// Invariant: a client learns neither paths on the server nor addresses of other machines; the log has the whole text.
+// Removes paths from error texts for clients. Pure. Invariant: a client learns neither paths on the server nor addresses of other machines.
+// The log has the whole text.
 
-/** A path on the server, or the address of another machine. */
+/** Matches a path on the server, and the `//` of a URI with the address of another machine. */
 const PATH = /(?:^|[^\w])\/[\w.~/-]/;
 
 export const ADMINISTRATOR_SEES = 'the administrator of the server sees why';

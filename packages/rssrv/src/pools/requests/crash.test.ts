@@ -1,5 +1,5 @@
-// A crash between any two steps of a change and its journal: the request that is asked for again after the restart finds its change made, or
-// makes it, and never makes it twice. What a crash leaves on disk is tested in pools/pool-stops.test.ts.
+// A crash between any two steps of a change and its journal entry: a request that is repeated after the restart finds its change made, or
+// makes it, and never makes it twice. pools/pool-stops.test.ts tests the state on disk.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -26,7 +26,7 @@ afterEach(() => removeFolder(folder));
 
 type Change = (scene: PoolScene, stamp: string) => Promise<{ readonly manifest: { readonly id: string; readonly sizeBytes: number } }>;
 
-/** A server with its pool and its journal. `reached` is called after each step on disk, and before the journal is written. */
+/** A server with a pool and a journal. Calls `reached` after each step on disk, and before it writes the journal. */
 async function server(reached: () => void = () => undefined) {
   const clock = new FakeClock();
   fs.mkdirSync(path.join(folder, 'pools'), { recursive: true });
@@ -68,7 +68,7 @@ test.each(CHANGES)('%s', async (method, needsVolume, change) => {
     let left = steps;
     let hasCrashed = false;
     const crashing = await server(() => {
-      // After the crash, nothing more is done: not even what would clean up.
+      // After the crash, no further step runs, not even a cleanup.
       if (hasCrashed || --left === 0) {
         hasCrashed = true;
         throw new Crash();

@@ -1,5 +1,5 @@
-// The journal of requests on a real file system: what `add` resolved for is found by the next server, whatever a crash or a full disk does to
-// the end of the file, and the file stays bounded.
+// The journal of requests on a real file system: the next server finds every entry for which `add` has resolved, even if a crash or a full
+// disk damages the end of the file, and the file stays bounded.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
-// The journal of requests: the last REQUESTS_KEPT changes that were asked for, with their answers, in one file (C4). Each line is one
-// request; from time to time, the file is written anew. Invariants: when `add` has resolved, the entry survives a crash; a line that a crash
-// cut off is dropped; a file that cannot be read is set aside, not overwritten.
+// The journal of requests: the last REQUESTS_KEPT requests for changes with their answers, in one file (C4). Each line is one request; a
+// file with JOURNAL_LINES_MAX lines is rewritten without old ones. Invariants: once `add` has resolved, the entry survives a crash. A line
+// that a crash cut off is dropped. A file that cannot be read is renamed, not overwritten.
 
 import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
@@ -35,7 +35,7 @@ export class Journal {
     this.log = log;
   }
 
-  /** Loads the file. A file that cannot be used is set aside with a warning, because volumes are served without it as well. */
+  /** Loads the file. Renames a file that cannot be used and logs a warning, because the server can serve volumes without it. */
   async load(): Promise<void> {
     try {
       const text = await this.read();
@@ -95,7 +95,7 @@ export class Journal {
   private take(text: string): void {
     const [header, ...lines] = text.split('\n');
     if (header !== HEADER) throw new Error('it is no journal of this version');
-    // The text after the last line end is empty, or an entry that was never answered.
+    // The text after the last line end is empty, or an incomplete entry whose answer was never sent.
     lines.pop();
     for (const [index, line] of lines.entries()) {
       const entry = entryOf(line);
@@ -123,7 +123,7 @@ export class Journal {
       else await this.append(this.handle, saved);
     } catch (thrown) {
       this.unsaved = [...saved, ...this.unsaved];
-      // The last line may be incomplete, so the next write replaces the file.
+      // The last line may be incomplete. Without a handle, the next write replaces the file.
       await this.handle?.close().catch(() => undefined);
       this.handle = null;
       throw unwritable(this.file, thrown);

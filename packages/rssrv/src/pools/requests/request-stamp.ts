@@ -1,6 +1,5 @@
-// The stamp of a request: who asks, its id, and what it asks for, as one short text. Pure. The journal finds a request by its stamp, and a
-// manifest keeps the stamp of the change that made it (C4). Invariant: a request of another asker, with another id or with other parameters
-// has another stamp.
+// The stamp of a request: a hash of its asker, id, method and parameters. Pure. The journal finds a request by its stamp, and a manifest
+// keeps the stamp of its last change (C4). Invariant: requests that differ in asker, id, method or parameters have different stamps.
 
 import { createHash } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';
@@ -9,7 +8,7 @@ const PART_CHARS = 32;
 const ID_MAX_CHARS = 64;
 
 export interface AskedRequest {
-  /** Null for a program on the server itself. */
+  /** Null for a program on the server. */
   readonly node: string | null;
   readonly id: string;
   readonly method: string;
@@ -17,14 +16,13 @@ export interface AskedRequest {
   readonly params: object;
 }
 
-/** Returns the stamp: the first half names asker and id, the second half method and parameters. Throws E_USAGE for a wrong id. */
+/** Returns the stamp. Its first half hashes asker and id, its second half method and parameters. Throws E_USAGE for a wrong id. */
 export function stampOf({ node, id, method, params }: AskedRequest): string {
   if (id.length === 0 || id.length > ID_MAX_CHARS || !/^[\x21-\x7e]+$/.test(id))
     throw new RsError('E_USAGE', `Wrong request id: allowed are 1 to ${ID_MAX_CHARS} printable ASCII characters without spaces`);
   return part(JSON.stringify([node, id])) + part(JSON.stringify([method, params]));
 }
 
-/** True if both stamps are of one asker and id. */
 function isSameRequest(a: string, b: string): boolean {
   return keyOf(a) === keyOf(b);
 }
@@ -33,7 +31,7 @@ export function keyOf(stamp: string): string {
   return stamp.slice(0, PART_CHARS);
 }
 
-/** True if the request with this stamp has made a change before. Throws E_USAGE if its id was used with other parameters. */
+/** Returns true if `before` is the stamp of the same request. Throws E_USAGE if asker and id are the same, but the parameters differ. */
 export function isDoneBy(stamp: string, before: string | null): boolean {
   if (before === null || !isSameRequest(stamp, before)) return false;
   checkSameParams(stamp, before);

@@ -1,6 +1,6 @@
-// Exactly once (C4): repetitions before, during and after the execution, after a restart, of other askers and with other parameters; what is
-// not begun for an asker that has gone; and that an answer waits for the journal. A crash between commit and journal is tested in
-// pools/pools.test.ts, because the manifest settles it.
+// Exactly once (C4): repetitions before, during and after the execution, after a restart, by other askers and with other parameters; no
+// change begins for an asker that has gone; an answer waits for the journal. pools/pools.test.ts tests a crash between commit and journal,
+// because the manifest settles it.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -51,7 +51,7 @@ const asked = (changes: Partial<AskedRequest> = {}): AskedRequest => ({
   ...changes,
 });
 
-/** Makes a change, with a result that differs each time. */
+/** Makes a change whose result differs each time. */
 const change =
   (what = 'made') =>
   (execution: Execution): Promise<unknown> => {
@@ -199,7 +199,7 @@ test('the rights are checked when the turn has come, and the next change waits f
   await expect(refused).rejects.toMatchObject({ code: 'E_RIGHTS' });
   expect(made).toEqual([]);
   mayChange = true;
-  // The view of the first change hangs, after its change was made.
+  // The first change is made, but the work that computes its answer hangs.
   const hangs = requests.execute(asked({ id: 'hangs' }), LOCAL_WAITER, async (execution) => {
     await work(execution);
     return new Promise(() => undefined);

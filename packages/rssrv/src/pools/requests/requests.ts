@@ -1,6 +1,6 @@
-// Executes each changing request once, however often it arrives (C4): a repeated request joins the one in progress, or gets the answer that
-// the journal has. Invariants: an answer leaves when the journal has it; an id belongs to one asker and one set of parameters; nothing is
-// begun for which no asker waits any more.
+// Executes each changing request once, even if it arrives several times (C4): a repeated request joins the one in progress, or gets the
+// answer in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and one set of parameters.
+// No change begins for which no asker is waiting any more.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -11,25 +11,25 @@ import type { Turn } from './turn.ts';
 
 /** An asker that waits for an answer. */
 export interface Waiter {
-  /** Monotonic time until which it waits. */
+  /** Monotonic time until which the asker waits. */
   readonly untilMs: number;
-  /** False if its connection has ended. */
+  /** Returns false if the connection of the asker has ended. */
   isThere(): boolean;
 }
 
 export const LOCAL_WAITER: Waiter = { untilMs: Number.POSITIVE_INFINITY, isThere: () => true };
 
-/** The queue of changes, as the methods see it. */
+/** The queue of changes. */
 export interface Changes {
-  /** `what`: what is changed and who asked for it, for those who wait. */
+  /** `what`: text about the change and its asker, which waiting askers are shown. */
   run<T>(change: (turn: Turn) => Promise<T>, what?: string): Promise<T>;
-  /** For work before the turn of a change, such as the programs of triggers. Throws if no asker waits any more, or may ask any more. */
+  /** Throws if no asker is waiting any more, or if its rights are gone. For work before the turn, such as programs of triggers. */
   checkWanted(): void;
 }
 
-/** E_POOL: a step on the disk of the pool failed, possibly after the commit point. */
+/** Errors after which the change may have been made. For example, E_POOL may come after the commit point. */
 const OPEN_OUTCOMES: readonly ErrorCode[] = ['E_POOL', 'E_TIMEOUT', 'E_SHUTTING_DOWN'];
-/** Refusals that ask for the same request again, or that nobody has heard. Nothing was changed. */
+/** Refusals without a change. The asker must repeat the request, or has gone. */
 const PASSING_REFUSALS: readonly ErrorCode[] = ['E_BUSY', 'E_NO_SESSION'];
 
 interface Outcome {
@@ -41,7 +41,7 @@ interface Outcome {
 export class Execution {
   readonly stamp: string;
   readonly waiters: Waiter[] = [];
-  /** Resolves when the journal has the answer, or when there is none. */
+  /** Resolves when the journal has the answer, or when the request has ended without an answer to keep. */
   readonly settled: Promise<void>;
   hasBegun = false;
   outcome: Promise<unknown> = Promise.resolve();
@@ -56,14 +56,14 @@ export class Execution {
     });
   }
 
-  /** Called when the turn of the change has come. Throws if no asker waits any more; the change is then never made. */
+  /** Must be called when the turn of the change has come. Throws if no asker is waiting any more; the change must then not be made. */
   begin(): void {
     if (this.hasBegun) return;
     this.checkWanted();
     this.hasBegun = true;
   }
 
-  /** Throws if no asker waits any more. */
+  /** Throws if no asker is waiting any more. */
   checkWanted(): void {
     const present = this.waiters.filter((waiter) => waiter.isThere());
     if (present.length === 0) throw new RsError('E_NO_SESSION', 'The client that asked for the change has gone: nothing was changed');
@@ -82,7 +82,7 @@ export class Requests {
     this.clock = clock;
   }
 
-  /** Executes the request, unless it was executed before. Throws what `work` throws, E_USAGE for a used id, and E_SYSTEM. */
+  /** Executes the request, unless it was executed before. Throws the errors of `work`, E_USAGE for a used id, and E_SYSTEM. */
   async execute(asked: AskedRequest, waiter: Waiter, work: (execution: Execution) => Promise<unknown>): Promise<unknown> {
     const stamp = stampOf(asked);
     const running = this.running.get(keyOf(stamp));
@@ -110,7 +110,7 @@ export class Requests {
   }
 
   private async run(execution: Execution, work: (execution: Execution) => Promise<unknown>): Promise<unknown> {
-    // Without a journal that can be written, no further change is made whose answer would then be forgotten.
+    // If the journal cannot be written, refuse further changes, because their answers would be lost.
     await this.journal.save();
     let outcome: Outcome;
     try {
@@ -132,8 +132,8 @@ export class Requests {
 }
 
 /**
- * The queue of changes for one request: the change begins only if an asker still waits and `check` does not throw. The next change begins
- * when the journal has this one, so that a crash never leaves a later change without the answer of an earlier one.
+ * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The next
+ * change begins when the journal has this one, so that a crash cannot keep a later change and lose the answer of an earlier one.
  */
 export function gated(changes: Changes, execution: Execution, check: () => void, clock: Clock): Changes {
   return {
@@ -155,7 +155,7 @@ export function gated(changes: Changes, execution: Execution, check: () => void,
   };
 }
 
-/** What is done aside comes before the commit point, takes long, and waits for its turn: nothing is copied for an asker that has gone. */
+/** Checks before work aside that an asker is still waiting, because this work is long and comes before the commit point. */
 function wantedAside(turn: Turn, execution: Execution): Turn {
   return {
     aside: (work) =>
@@ -176,8 +176,8 @@ async function settledInTime({ settled }: Execution, clock: Clock): Promise<void
 }
 
 /**
- * False for an error after which only the disk tells whether the change was made: the repeated request then finds it out. False also for a
- * refusal that says to try again: the repeated request is then tried again.
+ * Returns false if a repeated request must be executed again. This is so after an error with an unknown outcome, which the repetition then
+ * finds out from the disk, and after a refusal that says to try again.
  */
 function isFinal({ kind, code }: RsError): boolean {
   return kind !== 'system' && kind !== 'internal' && !OPEN_OUTCOMES.includes(code) && !PASSING_REFUSALS.includes(code);
@@ -191,7 +191,7 @@ function entryOf(stamp: string, outcome: Outcome): JournalEntry {
   return { stamp, answer: JSON.stringify(error) };
 }
 
-/** Every answer is read from its text, so that the first one and the repeated ones are the same. */
+/** Parses an answer. Even the first answer goes through its text, so that repeated answers are the same. */
 function read({ answer }: JournalEntry): unknown {
   const { result, error } = JSON.parse(answer) as Outcome;
   if (error !== undefined) throw new RsError(error.code, error.message, error.context);

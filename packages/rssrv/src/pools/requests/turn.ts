@@ -1,7 +1,8 @@
-// The turn of a change in the queue of changes, and how a change lets others go on while it does what takes long. Invariants: what is done
-// aside changes nothing that another change sees; what the change has read before it stepped aside may be old afterwards.
+// The turn of a change in the queue of changes. During long work, the change steps aside so that other changes can run (ADR 0050).
+// Invariants: work aside changes nothing that other changes can see. After such work, everything that the change has read before may be
+// outdated.
 
 export interface Turn {
-  /** Does the work while other changes are made. The change then continues in a turn of its own. Throws what the work throws. */
+  /** Executes the work while other changes run, and then waits for a new turn. Throws the errors of the work. */
   aside<T>(work: () => Promise<T>): Promise<T>;
 }

@@ -1,5 +1,5 @@
-// What a schedule makes and removes, over thousands of random histories: time that passes, clocks that jump, servers that are down,
-// snapshots that fail, and commands that make and remove snapshots meanwhile.
+// The snapshots that a schedule makes and removes, over thousands of random histories: time passes, clocks jump, servers are down,
+// snapshots fail, and commands make and remove snapshots.
 
 import { expectAtMost, expectNone, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -29,7 +29,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('look' as const), isWorking: fc.boolean(), held: fc.nat(3) }) },
 );
 
-/** What the runner does, without a server. */
+/** The actions of the runner, without a server. */
 class History {
   nowMs = START_MS;
   all: PlannedSnapshot[] = [];
@@ -43,7 +43,7 @@ class History {
     expectSame(new Set(this.all.map(({ name }) => name)).size, this.all.length);
     const after = planSchedule(RULES, this.all, this.nowMs);
     if (isWorking) expectNone(after.due);
-    // The oldest of all are held, and stay.
+    // The oldest snapshots cannot be removed, because clients hold them.
     const kept = new Set(this.all.slice(0, held).map(({ name }) => name));
     const before = this.all;
     this.all = this.all.filter(({ name }) => !after.excess.includes(name) || kept.has(name));
@@ -129,7 +129,7 @@ test('after a jump to next year and back, the periods of this year are made agai
   expect(planSchedule(HOURLY, later, START_MS + 3_600_000).excess).toEqual(['hourly-20261122T1000Z']);
 });
 
-// Regression: the names of the hours that were made already counted, and no snapshot was made until the clock had caught up.
+// Regression: after the clock was set back, names of later hours counted, and no snapshot was made until the clock reached them.
 test('after the clock is set back, each period is made again at once, under names that are free', () => {
   const rules = parseSchedule('hourly keep 24');
   const made = (all: PlannedSnapshot[], nowMs: number): string | undefined => {

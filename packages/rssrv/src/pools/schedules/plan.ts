@@ -1,14 +1,14 @@
-// Decides which snapshots the schedule of a volume makes and removes now, and when to look again. Pure: the runner carries the decision out.
-// Invariants: of several missed periods only the present one is made up; only snapshots that the rule itself has made are removed, the
-// oldest first and only those beyond `keep`; after a jump of the clock, the rule goes on with the periods of the new time.
+// Decides which snapshots the schedule of a volume makes and removes now, and when to plan again. Pure: schedule-runner.ts executes the
+// plan. Invariants: after missed periods, a rule makes only the snapshot of the present one. A rule removes only its own snapshots, the
+// oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
 
 import { SCHEDULE_EXTRA_MAX } from './limits.ts';
 import { isNameableTime, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';
 
-/** Names have minutes. */
+/** Resolution of the time in names of snapshots. */
 const MINUTE_MS = 60_000;
 
-/** What the plan needs to know of a snapshot. */
+/** The facts about a snapshot that the plan needs. */
 export interface PlannedSnapshot {
   readonly name: string;
   /** Label of the rule that made it; null if a command made it. */
@@ -22,11 +22,11 @@ export interface SchedulePlan {
   readonly excess: readonly string[];
   /** Label of a rule that makes no snapshot because its old ones could not be removed; null if there is none. */
   readonly stuck: string | null;
-  /** When the next rule is due, if the clock does not jump. Later than `nowMs`. */
+  /** Time at which the next rule is due, if the clock does not jump. Later than `nowMs`. */
   readonly nextMs: number;
 }
 
-/** `snapshots`: all of the volume, in the order in which they were made. */
+/** `snapshots`: all snapshots of the volume, in the order in which they were made. */
 export function planSchedule(rules: readonly ScheduleRule[], snapshots: readonly PlannedSnapshot[], nowMs: number): SchedulePlan {
   const due: { label: string; name: string }[] = [];
   const excess: string[] = [];
@@ -38,7 +38,7 @@ export function planSchedule(rules: readonly ScheduleRule[], snapshots: readonly
     nextMs = Math.min(nextMs, endMs);
     const own = snapshots.filter(({ schedule }) => schedule === rule.label);
     if (own.length > rule.keep) excess.push(...own.slice(0, own.length - rule.keep).map(({ name }) => name));
-    // A snapshot of this name counts, whatever made it.
+    // Every snapshot with a name of this rule counts, even if a command made it.
     const times = snapshots.flatMap(({ name }) => timeOfName(rule, name) ?? []);
     if (isMadeWithin(times, startMs, endMs) || !isNameableTime(nowMs)) continue;
     const name = freeName(rule, new Set(snapshots.map((one) => one.name)), nowMs, endMs);
@@ -49,8 +49,8 @@ export function planSchedule(rules: readonly ScheduleRule[], snapshots: readonly
 }
 
 /**
- * True if one of the snapshots is of this period. `times`: as their names tell them, in the order in which they were made. One that was made
- * before the clock was set back does not count: those made after it have earlier times, or it is of a period that has not come yet.
+ * Returns true if a snapshot belongs to this period. `times`: times in the names of the snapshots, in the order of their creation. A
+ * snapshot from before the clock was set back does not count: one with an earlier time follows it, or its period has not come yet.
  */
 function isMadeWithin(times: readonly number[], startMs: number, endMs: number): boolean {
   let earliestAfterMs = endMs;
@@ -62,7 +62,7 @@ function isMadeWithin(times: readonly number[], startMs: number, endMs: number):
   return false;
 }
 
-/** A name of the present period that no snapshot has; null if the clock was set back, and all of them are taken. */
+/** Returns an unused name of the present period; null if all are used, because the clock was set back. */
 function freeName(rule: ScheduleRule, taken: ReadonlySet<string>, nowMs: number, endMs: number): string | null {
   for (let timeMs = nowMs; timeMs < endMs && timeMs < nowMs + SCHEDULE_EXTRA_MAX * MINUTE_MS; timeMs += MINUTE_MS) {
     const name = scheduledName(rule, timeMs);

@@ -1,5 +1,5 @@
 // Parses and prints the schedule of the snapshots of a volume, such as `hourly keep 24, daily keep 7`, and names the snapshots. Pure.
-// Invariants: parse(print(rules)) equals rules; the name of a snapshot tells its rule and its time in UTC, and is the name of a snapshot.
+// Invariants: parse(print(rules)) equals rules. The name of a snapshot contains its rule and its time in UTC, and is a valid name.
 
 import { parseDuration, parseWhole, printDuration, refuse } from '@rsio/common/lib/units';
 import type { ValueType } from '@rsio/common/config/schema/value-types';
@@ -16,7 +16,7 @@ const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
 /** 1970-01-05 was the first Monday. */
 const MONDAY_MS = 4 * DAY_MS;
-/** From here on, a year has more than four digits. */
+/** Later times do not fit into names, because years have four digits there. */
 const END_OF_TIME_MS = Date.UTC(9999, 11, 31);
 
 const NAMED_PERIODS: Readonly<Record<string, number>> = { hourly: HOUR_MS, daily: DAY_MS, weekly: WEEK_MS };
@@ -25,7 +25,7 @@ export interface ScheduleRule {
   /** First part of the names of its snapshots, such as `hourly` or `every-15m`. */
   readonly label: string;
   readonly periodMs: number;
-  /** Number of its snapshots that are kept. */
+  /** Number of snapshots of this rule to keep. */
   readonly keep: number;
 }
 
@@ -33,7 +33,7 @@ const ALLOWED =
   'none, or rules such as "hourly keep 24, daily keep 7": hourly, daily, weekly or every TIME (whole minutes, such as 15m or 6h), ' +
   `and keep NUMBER; at most ${SCHEDULE_RULES_MAX} rules with different periods, which keep at most ${SCHEDULE_KEPT_MAX} snapshots together`;
 
-/** Its value is the text in its canonical form, or null for no schedule. */
+/** The parsed value is the text in its canonical form, or null for no schedule. */
 export const scheduleText: ValueType<string | null> = {
   kind: 'schedule',
   allowed: ALLOWED,
@@ -44,7 +44,7 @@ export const scheduleText: ValueType<string | null> = {
   },
 };
 
-/** Parses a schedule; no rules for `none`. Throws E_USAGE. */
+/** Parses a schedule. Returns no rules for `none`. Throws E_USAGE. */
 export function parseSchedule(text: string): readonly ScheduleRule[] {
   const words = text.trim();
   if (words === 'none') return [];
@@ -63,7 +63,7 @@ export function printSchedule(rules: readonly ScheduleRule[]): string {
   return texts.length === 0 ? 'none' : texts.join(', ');
 }
 
-/** True for a schedule in its canonical form. */
+/** Returns true for a schedule in its canonical form. */
 export function isScheduleText(text: string): boolean {
   try {
     return scheduleText.parse(text) === text;
@@ -80,7 +80,7 @@ function parseRule(part: string, text: string): ScheduleRule {
   return { label: word === '' ? `every-${printDuration(periodMs)}` : word, periodMs, keep };
 }
 
-/** Returns 0 if this is not a period. */
+/** Returns 0 if the text is not a valid period. */
 function periodOf(text: string): number {
   try {
     const periodMs = parseDuration(text);
@@ -91,24 +91,24 @@ function periodOf(text: string): number {
   }
 }
 
-/** Beginning of the period of the rule in which a time is. Weeks begin on Mondays; all periods are in UTC. */
+/** Returns the beginning of the rule's period that contains the time. Weeks begin on Mondays; all periods are in UTC. */
 export function periodStart({ periodMs }: ScheduleRule, timeMs: number): number {
   const offsetMs = periodMs % WEEK_MS === 0 ? MONDAY_MS : 0;
   return Math.floor((timeMs - offsetMs) / periodMs) * periodMs + offsetMs;
 }
 
-/** True if snapshots can be named after this time. A machine without a battery may begin in 1970, which is allowed. */
+/** Returns true if names can contain this time. The year 1970 is allowed, because a machine without a battery may start with it. */
 export function isNameableTime(timeMs: number): boolean {
   return timeMs >= 0 && timeMs < END_OF_TIME_MS;
 }
 
-/** Such as `hourly-20261122T1000Z`. The time is rounded down to a minute. */
+/** Returns a name such as `hourly-20261122T1000Z`. The time is rounded down to a minute. */
 export function scheduledName({ label }: ScheduleRule, timeMs: number): string {
   const digits = new Date(timeMs).toISOString().replaceAll(/\D/g, '');
   return `${label}-${digits.slice(0, 8)}T${digits.slice(8, 12)}Z`;
 }
 
-/** Time in the name of a snapshot of this rule; null if the name is another one. */
+/** Returns the time in the name of a snapshot of this rule; null for any other name. */
 export function timeOfName({ label }: ScheduleRule, name: string): number | null {
   if (!name.startsWith(`${label}-`)) return null;
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z$/.exec(name.slice(label.length + 1));

@@ -1,5 +1,5 @@
-// In how many chunks a file is cloned, from what the file system says of its extents; how long it counts; and a copy with faked ranges.
-// How real clones on XFS behave is measured elsewhere.
+// The chunks in which a file is cloned, depending on its extents; the number of counting calls; and a copy with fake range calls.
+// Benchmarks measure real clones on XFS.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ const [KIB, MIB, GIB] = [1024, 1024 ** 2, 1024 ** 3];
 
 usePoolDirectory();
 
-/** A file whose extents begin at these places. Records what is asked. */
+/** A file whose extents begin at these offsets. Records the calls. */
 function fileWith(starts: readonly number[]): RangeCalls & { readonly asked: number[] } {
   const asked: number[] = [];
   return {

@@ -1,5 +1,5 @@
 // Copies the file of a volume while clients may write to it: in one piece if it has few extents, else in chunks, so that no write waits
-// long. Moments says when each chunk is cloned. Invariants: the copy has exactly the size of the volume; each chunk is cloned at most once.
+// long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume. Each chunk is cloned at most once.
 
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
@@ -23,7 +23,7 @@ const { O_WRONLY, O_CREAT, O_EXCL } = constants;
 const DATA_MODE = 0o600;
 const SECTOR_OF_STAT_BYTES = 512;
 export const SNAPSHOT_MODE = 0o400;
-/** File systems seldom have smaller blocks, and no extent is smaller than a block. */
+/** Assumed size of the smallest extent, because few file systems have smaller blocks. */
 const EXTENT_MIN_BYTES = 4_096;
 
 export class FileCopy implements ChunkedCopy {
@@ -53,8 +53,8 @@ export class FileCopy implements ChunkedCopy {
   }
 
   /**
-   * Prepares a copy of `from` in the new file `to`. Syncs `from` first, because a clone writes back what is not yet written, and writes to
-   * the volume are held meanwhile. The caller closes the copy.
+   * Prepares a copy of `from` in the new file `to`. Syncs `from` first, because a clone writes dirty data back while writes to the volume
+   * are held. The caller must close the copy.
    */
   static async begin(reflink: Reflink, volumeId: string, sizeBytes: number, from: string, to: string): Promise<FileCopy> {
     const source = await open(from, 'r');
@@ -68,7 +68,7 @@ export class FileCopy implements ChunkedCopy {
       }
       target = await open(to, O_WRONLY | O_CREAT | O_EXCL, DATA_MODE);
       const [fromFd, toFd, last] = [source.fd, target.fd, Math.ceil(sizeBytes / chunkBytes) - 1];
-      // The end of the file need not be at the end of a block of the file system, so that the last chunk is the rest of the file.
+      // The file need not end at a block of the file system, so that the last clone must have length 0, which means up to the end.
       const work = (index: number): Promise<void> => ranges.cloneRange(fromFd, toFd, index * chunkBytes, index === last ? 0 : chunkBytes);
       return new FileCopy({ volumeId, sizeBytes, chunkBytes }, work, source, target);
     } catch (thrown) {
@@ -79,7 +79,7 @@ export class FileCopy implements ChunkedCopy {
   }
 
   clone(index: number): Promise<void> {
-    // A closed descriptor may already be that of another file.
+    // The number of a closed descriptor may already belong to another file.
     if (this.isClosed) return Promise.reject(new RsError('E_INTERNAL', `The copy of volume id ${this.volumeId} is closed`));
     const work = this.work(index);
     const ended = work.then(
@@ -90,12 +90,12 @@ export class FileCopy implements ChunkedCopy {
     return work;
   }
 
-  /** Writes back what was written to the volume since, so that little is left while writes are held. */
+  /** Writes dirty data of the volume back again, so that little is left to write while changes are held. */
   sync(): Promise<void> {
     return this.source.datasync();
   }
 
-  /** Closes the files when no clone is in progress any more. */
+  /** Closes the files after all running clones have ended. */
   async close(): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.running);
@@ -104,7 +104,7 @@ export class FileCopy implements ChunkedCopy {
   }
 }
 
-/** A file system may have clones, and not tell the extents of a file. */
+/** Some file systems can clone, but not report the extents of a file. */
 function wholeIfUncounted(sizeBytes: number): (thrown: unknown) => number {
   return (thrown) => {
     if (isWithoutReflink(errnoName(thrown))) return sizeBytes;
@@ -112,14 +112,14 @@ function wholeIfUncounted(sizeBytes: number): (thrown: unknown) => number {
   };
 }
 
-/** Clones a file that nothing changes meanwhile. */
+/** Clones all chunks of a file. The file must not change during that, or its chunks need not be of one moment. */
 export async function cloneAll(copy: ChunkedCopy): Promise<void> {
   for (let index = 0; index < copy.chunks; index++) await copy.clone(index);
 }
 
-/** Gives a finished copy its size and mode, and makes it durable, except for its name in the folder. Returns the bytes that it takes. */
+/** Gives a finished copy its size and mode, and syncs the file, but not its folder. Returns the bytes that the file occupies. */
 export async function finishCopy(file: string, sizeBytes: number, mode: number): Promise<number> {
-  // A whole clone has the mode of its original, which may be that of a snapshot.
+  // A file cloned as a whole has the mode of its original, which is read-only for a snapshot.
   await chmod(file, DATA_MODE);
   const handle = await open(file, 'r+');
   try {
@@ -141,8 +141,8 @@ export async function checkSource(file: string, sizeBytes: number): Promise<void
 }
 
 /**
- * Makes a new data file that begins as the file of a snapshot; the rest of it is zeros. Durable, except for its name. Returns its stamp. `pool`:
- * the directory of the pool. Throws E_NO_REFLINK naming it.
+ * Makes a new data file as a clone of `from`, extended with zeros. Syncs the file, but not its folder. Returns its stamp. `pool`: the
+ * directory of the pool. Throws E_NO_REFLINK, which names it.
  */
 export async function cloneAsData(reflink: Reflink, from: string, to: string, sizeBytes: number, pool: string): Promise<string | null> {
   await reflink.cloneFile(from, to).catch(refusal(pool));
@@ -150,13 +150,13 @@ export async function cloneAsData(reflink: Reflink, from: string, to: string, si
   return storageStamp(await stat(to, { bigint: true }), to);
 }
 
-/** Clones a small file, so that no write is held for a file system that cannot clone. Throws E_NO_REFLINK naming the directory of the pool. */
+/** Clones a small file as a test, so that writes are not held in vain. Throws E_NO_REFLINK, which names the directory of the pool. */
 export async function checkReflink(reflink: Reflink, small: string, probe: string, pool: string): Promise<void> {
   await reflink.cloneFile(small, probe).catch(refusal(pool));
   await rm(probe, { force: true });
 }
 
-/** Returns whether a small file can be cloned to `probe`, which does not exist afterwards; null if that cannot be told now. */
+/** Returns true if a small file can be cloned to `probe`, which is deleted again; null if an error makes the result unknown. */
 export async function canClone(reflink: Reflink, small: string, probe: string): Promise<boolean | null> {
   try {
     await rm(probe, { force: true });
@@ -181,7 +181,7 @@ function refusal(pool: string): (thrown: unknown) => never {
   };
 }
 
-/** Returns the size of the chunks in which a file is cloned: all of it if it has few extents. */
+/** Returns the size of the chunks in which a file is cloned; the size of the file if it has few extents. */
 export async function chunkBytesFor(ranges: RangeCalls, descriptor: number, sizeBytes: number): Promise<number> {
   let [total, offsetBytes, pieceBytes, chunkBytes] = [0, 0, CHUNK_MAX_BYTES, CHUNK_MAX_BYTES];
   while (offsetBytes < sizeBytes && (total <= WHOLE_EXTENTS_MAX || chunkBytes > CHUNK_MIN_BYTES)) {

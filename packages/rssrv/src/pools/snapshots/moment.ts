@@ -1,5 +1,5 @@
-// The interface between the copies of volume files that snapshots are made of, and the hold of changes in server processes. Invariant: when
-// `take` resolves, the copies hold the content of all their volumes at one moment (P1), whatever clients write meanwhile.
+// The interface between copies of volume files, from which snapshots are made, and the hold of changes in server processes. Invariant: when
+// `take` resolves, the copies have the content of all volumes at one moment (P1), even if clients wrote during `take`.
 
 /** Copies one volume file chunk by chunk. Chunk i covers bytes [i*chunkBytes, (i+1)*chunkBytes), the last one the rest up to sizeBytes. */
 export interface ChunkedCopy {
@@ -14,9 +14,9 @@ export interface ChunkedCopy {
 
 export interface Moments {
   /**
-   * Copies all volumes at one moment (P1): holds their changes, clones those of one chunk meanwhile, and guards the chunks of the others: a
-   * change to a chunk that is not yet cloned waits for its clone; the rest is cloned in the background. Resolves when every chunk of every
-   * copy is cloned. Rejects, with all changes going on, if the moment was not possible (E_BUSY, E_SYSTEM); the copies are then worthless.
+   * Copies all volumes at one moment (P1). Holds all changes while it clones the files of one chunk. Then clones the chunks of the other
+   * files in the background; a change to a chunk that is not yet cloned waits for its clone. Resolves when every chunk of every copy is
+   * cloned. If the moment was not possible, lets all changes continue and rejects (E_BUSY, E_SYSTEM); the copies are then useless.
    */
   take(copies: readonly ChunkedCopy[]): Promise<void>;
 }

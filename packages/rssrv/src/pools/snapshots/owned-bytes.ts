@@ -1,6 +1,6 @@
-// What counts towards the limits of clients: the sizes of the volumes that they have created, and what their snapshots took when they were
-// made, which is the most that a snapshot can ever take alone. A removed volume counts until it is deleted for good, because it takes its
-// space until then. Pure. Invariant: nothing that other clients do changes what a client has.
+// Computes the bytes that count towards the limits of clients: the sizes of the volumes that they have created, and the bytes that their
+// snapshots occupied when they were made. A snapshot alone never takes more. A removed volume counts until it is deleted for good, because
+// it keeps its space until then. Pure. Invariant: actions of other clients do not change the bytes of a client.
 
 import { type Manifest, partSizes } from '../disk/manifest.ts';
 import { filesOf, type SnapshotRecord } from './snapshot-record.ts';
@@ -12,7 +12,7 @@ interface OwnedPool {
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
 }
 
-/** Client -> bytes that count towards its limit. */
+/** Maps each client to the bytes that count towards its limit. */
 export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, number> {
   const owned = new Map<string, number>();
   const add = (node: string | null, bytes: number): void => {
@@ -28,12 +28,12 @@ export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, nu
   return owned;
 }
 
-/** The client that made it. One of a schedule counts towards the limit of the owner of the volume, because clients set schedules. */
+/** Returns the client that made the snapshot; for a scheduled snapshot the owner of the volume, because clients set schedules. */
 function chargedTo({ creator, schedule }: SnapshotRecord, owner: string | null): string | null {
   return schedule === undefined ? creator : owner;
 }
 
-/** Number of snapshots of all volumes, also of removed ones. `node`: only those that count for this client. */
+/** Returns the number of snapshots of all volumes, including removed ones. `node`: only snapshots that count for this client. */
 export function countSnapshots(pools: readonly OwnedPool[], node: string | null): number {
   let count = 0;
   for (const { volumes, removed, snapshots } of pools)

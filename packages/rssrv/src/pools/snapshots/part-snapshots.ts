@@ -1,6 +1,6 @@
-// The files of snapshots in one pool whose descriptions are in other folders: clones of the parts of volumes of several files. A file of a
-// snapshot is a part like one of a volume, with the id of the snapshot in its record. Invariants: a file counts as new, and the next
-// start may delete it, until the description that names it is committed (parts/part-plan.ts); it is never written to (P2).
+// Changes the parts of snapshots in one pool: clones of the parts of volumes of several files. A part of a snapshot is stored like a part
+// of a volume, with the id of the snapshot in its record. Invariants: until the description of the snapshot is committed, its parts are
+// new, and the next start may delete them (parts/part-plan.ts). Parts of snapshots are never written to (P2).
 
 import type { Reflink } from '../disk/data-file.ts';
 import type { PartRecord } from '../disk/manifest.ts';
@@ -23,7 +23,7 @@ export class PartSnapshots {
     this.reached = (step) => ports.reached?.(step);
   }
 
-  /** Prepares the copy of a part in a new one. It is not yet cloned. Throws E_NO_REFLINK, E_VOLUME or a system error. */
+  /** Prepares the copy of a part in a new part. Clones nothing yet. Throws E_NO_REFLINK, E_VOLUME or a system error. */
   async begin(sourceId: string, record: PartRecord): Promise<FileCopy> {
     const source = poolPaths.part(this.directory, sourceId);
     await checkSource(poolPaths.data(source), record.sizeBytes);
@@ -32,15 +32,15 @@ export class PartSnapshots {
     return FileCopy.begin(this.reflink, record.volumeId, record.sizeBytes, poolPaths.data(source), to);
   }
 
-  /** Makes a copy durable that is cloned. It still belongs to nothing. */
+  /** Syncs a cloned copy. It does not belong to a snapshot yet. */
   async flush(record: PartRecord): Promise<void> {
     await finishCopy(poolPaths.data(poolPaths.part(this.directory, NEW_PREFIX + record.fileId)), record.sizeBytes, SNAPSHOT_MODE);
     this.reached('part: flushed');
   }
 
   /**
-   * Makes a copy durable that is cloned. From now on, only the description of the snapshot decides whether the part stays. Returns the bytes
-   * that it takes.
+   * Makes a cloned copy durable as a new part. From then on, the description of the snapshot decides whether the part stays. Returns the
+   * bytes that the part occupies.
    */
   async prepare(record: PartRecord): Promise<number> {
     const folder = poolPaths.part(this.directory, NEW_PREFIX + record.fileId);
@@ -50,7 +50,7 @@ export class PartSnapshots {
     return usedBytes;
   }
 
-  /** Creates a new part of a volume that begins as a part; the rest of it is zeros. Returns the stamp of its file. */
+  /** Creates a new part of a volume as a clone of another part, extended with zeros. Returns the stamp of its file. */
   cloneAsPart(sourceId: string, record: PartRecord): Promise<string | null> {
     return this.parts.create(record, false, async (to) => {
       const from = poolPaths.data(poolPaths.part(this.directory, sourceId));

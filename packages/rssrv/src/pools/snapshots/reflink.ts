@@ -1,5 +1,5 @@
-// Copies of files that share blocks with the original until one of them is written, and what the file system tells of a file's extents.
-// Invariant: no call blocks the event loop; those for ranges run in the thread pool.
+// System calls that clone files and ranges, so that original and copy share blocks until one of them is written, and that read the extents
+// of a file. Invariant: no call blocks the event loop. The calls for ranges run in the thread pool.
 
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
@@ -8,16 +8,16 @@ import type { MappedExtent, RangeCalls, Reflink } from '../disk/data-file.ts';
 
 const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
 
-/** Requests of ioctl, as on x86-64 and arm64. */
+/** Request numbers of ioctl(2) on x86-64 and arm64. */
 const FICLONERANGE = 0x4020940d;
 const FIEMAP = 0xc020660b;
-/** Layout of both structures, which have 32 bytes. The extents follow that of FIEMAP. */
+/** Field offsets of both structures, which have 32 bytes. The extents follow the structure of FIEMAP. */
 const [CLONE_FROM, CLONE_OFFSET, CLONE_LENGTH, CLONE_TO_OFFSET] = [0, 8, 16, 24];
 const [MAP_OFFSET, MAP_LENGTH, MAP_FLAGS, MAP_MAPPED, MAP_ROOM] = [0, 8, 16, 20, 24];
 const STRUCTURE_BYTES = 32;
 const [EXTENT_OFFSET, EXTENT_PLACE, EXTENT_LENGTH, EXTENT_FLAGS] = [0, 8, 16, 40];
 const EXTENT_BYTES = 56;
-/** The kernel first writes back what was written. */
+/** Makes the kernel write dirty data back first. */
 const FIEMAP_FLAG_SYNC = 1;
 
 export function systemReflink(): Reflink {
@@ -39,7 +39,7 @@ const rangeCalls = throughLibc(({ ioctl, inThread }): RangeCalls => {
       structure.writeBigUInt64LE(BigInt(offsetBytes), CLONE_TO_OFFSET);
       await call(to, FICLONERANGE, structure, 'ioctl(FICLONERANGE)');
     },
-    // Room for no extents makes the kernel count them.
+    // With room for no extents, the kernel only counts them.
     countExtents: async (descriptor, offsetBytes, lengthBytes) => {
       const structure = Buffer.alloc(STRUCTURE_BYTES);
       structure.writeBigUInt64LE(BigInt(offsetBytes), MAP_OFFSET);
@@ -70,7 +70,7 @@ function extentAt(structure: Buffer, at: number): MappedExtent {
   };
 }
 
-/** True for an error of a clone on a file system that has none. */
+/** Returns true for the errors of a clone on a file system that cannot clone. */
 export function isWithoutReflink(errno: string | undefined): boolean {
   return (
     errno === 'ENOTSUP' || errno === 'EOPNOTSUPP' || errno === 'ENOTTY' || errno === 'EXDEV' || errno === 'EINVAL' || errno === 'ENOSYS'

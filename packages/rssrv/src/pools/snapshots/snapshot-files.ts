@@ -1,7 +1,7 @@
 // Changes the files of the snapshots of one pool. A snapshot is a clone of the data file, beside a description. Invariants: a snapshot
-// exists once NAME.json exists, and is removed once last-removal names its id; what a stop leaves between two steps is finished or undone
-// by snapshot-scan.ts and snapshot-repair.ts; the data of a snapshot is never written to (P2). The caller makes one change at a time and
-// decides whether a change is allowed.
+// exists once NAME.json exists, and is removed once last-removal names its id. snapshot-scan.ts and snapshot-repair.ts finish or undo a
+// change that a stop has interrupted. The data of a snapshot is never written to (P2). The caller makes one change at a time and decides
+// whether a change is allowed.
 
 import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -33,7 +33,7 @@ export class SnapshotFiles {
     this.reached = (step) => ports.reached?.(step);
   }
 
-  /** Prepares the copy of a volume, which is not yet cloned. Throws E_NO_REFLINK, E_EXISTS, E_VOLUME or a system error. */
+  /** Prepares the copy of a volume for a snapshot. Clones nothing yet. Throws E_NO_REFLINK, E_EXISTS, E_VOLUME or a system error. */
   async begin(record: SnapshotRecord): Promise<FileCopy> {
     const { name, volumeId } = record;
     const [sizeBytes = 0] = partSizes(filesOf(record));
@@ -47,7 +47,7 @@ export class SnapshotFiles {
     return this.beginCopy({ id: volumeId, sizeBytes }, snapshotPaths.newData(folder, name));
   }
 
-  /** Prepares a copy of the first file of a volume in a new file, which is not yet cloned. Throws E_NO_REFLINK, E_VOLUME or a system error. */
+  /** Prepares a copy of the first file of a volume in the new file `to`. Clones nothing yet. Throws like `begin`, except E_EXISTS. */
   async beginCopy({ id, sizeBytes }: Pick<Manifest, 'id' | 'sizeBytes'>, to: string): Promise<FileCopy> {
     const folder = this.folderOf(id);
     const from = poolPaths.data(folder);
@@ -56,14 +56,14 @@ export class SnapshotFiles {
     return FileCopy.begin(this.reflink, id, sizeBytes, from, to);
   }
 
-  /** Makes a copy durable that is cloned. It still belongs to nothing. */
+  /** Syncs a cloned copy. The snapshot does not exist yet. */
   async flush(record: SnapshotRecord): Promise<void> {
     const file = snapshotPaths.newData(this.folderOf(record.volumeId), record.name);
     await finishCopy(file, partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
     this.reached('snapshot: flushed');
   }
 
-  /** Clones a file of a snapshot for a volume that does not exist yet, durably. `index`: which file of the volume. */
+  /** Clones a file of a snapshot into the folder of a volume that is being created, and syncs it. `index`: index in the volume. */
   async cloneAside(id: string, index: number, from: string, sizeBytes: number): Promise<void> {
     const folder = this.files.unfinished(id);
     if (!(await exists(folder))) await this.files.begin(id);
@@ -71,14 +71,14 @@ export class SnapshotFiles {
     this.reached('clone: aside');
   }
 
-  /** Makes a clone that is aside the data file of a new part, durably except for its name. Returns its stamp. */
+  /** Moves a file of `cloneAside` to `to`, the data file of a new part. Syncs no folder. Returns its stamp. */
   async takeAside(id: string, index: number, to: string): Promise<string | null> {
     await rename(asideFile(this.files.unfinished(id), index), to);
     this.reached('clone: part');
     return storageStamp(await stat(to, { bigint: true }), to);
   }
 
-  /** Makes a volume exist whose files are made, the first one aside. `otherStamps`: of the other ones. */
+  /** Commits a volume whose first file `cloneAside` has made. `otherStamps`: stamps of its other files. */
   async commitAside(manifest: Omit<Manifest, 'stamps'>, otherStamps: readonly (string | null)[]): Promise<Manifest> {
     const folder = this.files.unfinished(manifest.id);
     for (const [index] of partSizes(manifest).entries()) if (index > 0) await rm(asideFile(folder, index), { force: true });
@@ -88,8 +88,8 @@ export class SnapshotFiles {
   }
 
   /**
-   * Makes a copy durable that is cloned. From now on, only its group or its rollback decides whether the snapshot exists. `otherBytes`: what its
-   * files in other folders take. Returns the snapshot with what all of its files take.
+   * Makes a cloned copy durable as a prepared snapshot. From then on, the home of its group or its rollback decides whether it exists.
+   * `otherBytes`: bytes that its files in other folders occupy. Returns the record with the bytes that all its files occupy.
    */
   async prepare(record: SnapshotRecord, otherBytes = 0): Promise<SnapshotRecord> {
     const folder = this.folderOf(record.volumeId);
@@ -102,7 +102,7 @@ export class SnapshotFiles {
     return whole;
   }
 
-  /** Makes a snapshot of a volume that nobody writes to, up to the point at which `commit` makes it exist. */
+  /** Prepares a snapshot of a volume that no client writes to. `commit` then makes it exist. */
   async makePrepared(record: SnapshotRecord): Promise<SnapshotRecord> {
     const copy = await this.begin(record);
     try {
@@ -113,7 +113,7 @@ export class SnapshotFiles {
     return this.prepare(record);
   }
 
-  /** Makes a prepared snapshot exist. `folder`: of the volume. */
+  /** Makes a prepared snapshot exist. `folder`: the folder of the volume. */
   async commit(name: string, folder: string): Promise<void> {
     await rename(snapshotPaths.newRecord(folder, name), snapshotPaths.record(folder, name));
     this.reached('snapshot: commit');
@@ -122,19 +122,19 @@ export class SnapshotFiles {
     this.reached('snapshot: durable');
   }
 
-  /** Replaces the description of a snapshot that exists. */
+  /** Replaces the description of an existing snapshot. */
   async rewrite(record: SnapshotRecord): Promise<void> {
     await replaceFile(snapshotPaths.record(this.folderOf(record.volumeId), record.name), printSnapshot(record));
     this.reached('snapshot: proven');
   }
 
-  /** Gives the data of a snapshot that exists its name. */
+  /** Renames the data of an existing snapshot to its final name. */
   private async finish(name: string, folder: string): Promise<void> {
     await rename(snapshotPaths.newData(folder, name), snapshotPaths.data(folder, name));
     await syncDirectory(snapshotPaths.folder(folder));
   }
 
-  /** Deletes what there is of a snapshot that does not exist yet. That may be nothing, not even the folder. */
+  /** Deletes the files of an unfinished snapshot. Neither the files nor their folder need exist. */
   async undo(folder: string, name: string): Promise<void> {
     await rm(snapshotPaths.newRecord(folder, name), { force: true });
     await rm(snapshotPaths.newData(folder, name), { force: true });
@@ -154,19 +154,19 @@ export class SnapshotFiles {
     this.reached('snapshot removal: durable');
   }
 
-  /** Makes a new data file that begins as the snapshot; the rest of it is zeros. Durable, except for its name. Returns its stamp. */
+  /** Makes a new data file as a clone of the snapshot, extended with zeros. Syncs the file, but not its folder. Returns its stamp. */
   cloneData({ name, volumeId }: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
     return this.cloneOf(snapshotPaths.data(this.folderOf(volumeId), name), 'clone', to, sizeBytes);
   }
 
-  /** Makes a new data file that begins as a file that nobody writes to. Durable, except for its name. Returns its stamp. */
+  /** Like `cloneData`, of a file that no client writes to. `verb`: begins the name of the step. */
   async cloneOf(from: string, verb: string, to: string, sizeBytes: number): Promise<string | null> {
     const stamp = await cloneAsData(this.reflink, from, to, sizeBytes, this.directory);
     this.reached(`${verb}: data`);
     return stamp;
   }
 
-  /** Makes a finished copy durable, except for its name, as the data file of a volume, and returns its stamp. `verb`: for the name of the step. */
+  /** Syncs a finished copy as the data file of a volume, but not its folder. Returns its stamp. `verb`: begins the name of the step. */
   async finishData(verb: string, file: string, sizeBytes: number): Promise<string | null> {
     await finishCopy(file, sizeBytes, DATA_MODE);
     this.reached(`${verb}: data`);
@@ -174,8 +174,8 @@ export class SnapshotFiles {
   }
 
   /**
-   * Makes room for the data file that a rollback puts in the place of the present one, and returns its path. Throws E_VOLUME if the present
-   * one is not that of the manifest, because a stop would then leave two files of which neither is.
+   * Deletes an old `data.new`, and returns its path. Throws E_VOLUME if the present data file does not have the stamp in the manifest,
+   * because after a stop, neither `data` nor `data.new` would have it.
    */
   async roomForNext({ id, name, stamps: [wanted = null] }: Manifest): Promise<string> {
     const folder = this.folderOf(id);
@@ -192,7 +192,7 @@ export class SnapshotFiles {
     return file;
   }
 
-  /** Makes the name of the new data file durable. `stamp`: what finishing the file has returned. */
+  /** Syncs the folder of the new data file. `stamp`: the stamp of the finished file. */
   async nextIsMade(verb: string, file: string, stamp: string | null): Promise<string> {
     if (stamp === null)
       throw new RsError('E_POOL', `${file} cannot be told from other files: use a file system with lasting inode numbers`, { file });
@@ -201,21 +201,21 @@ export class SnapshotFiles {
     return stamp;
   }
 
-  /** Makes the data file that a rollback puts in the place of the present one, and returns its stamp. */
+  /** Makes `data.new`, with which a rollback replaces the data file, and returns its stamp. */
   async makeNext(record: SnapshotRecord, manifest: Manifest): Promise<string> {
     const file = await this.roomForNext(manifest);
     const [sizeBytes = 0] = partSizes(manifest);
     return this.nextIsMade('rollback', file, await this.cloneData(record, file, sizeBytes));
   }
 
-  /** Deletes the new data file of a change that is not made. */
+  /** Deletes the new data file of an undone change. */
   async dropNext(volumeId: string): Promise<void> {
     const folder = this.folderOf(volumeId);
     await rm(poolPaths.nextData(folder), { force: true });
     await syncDirectory(folder);
   }
 
-  /** Puts the new data file in its place, after the manifest has its stamp. */
+  /** Renames `data.new` to `data`, after the manifest has its stamp. */
   async putNext(volumeId: string, verb = 'rollback'): Promise<void> {
     const folder = this.folderOf(volumeId);
     await rename(poolPaths.nextData(folder), poolPaths.data(folder));
@@ -229,7 +229,6 @@ export class SnapshotFiles {
   }
 }
 
-/** Makes the folder of the snapshots of a volume. */
 async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(snapshotPaths.folder(folder), { mode: FOLDER_MODE });
@@ -250,7 +249,7 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** The first file has the name that the data of a volume has. */
+/** Returns the path of a file of `cloneAside`. The first file already has its final name. */
 function asideFile(folder: string, index: number): string {
   return index === 0 ? poolPaths.data(folder) : `${poolPaths.data(folder)}-${index}`;
 }

@@ -1,6 +1,6 @@
-// The files by which a volume describes its snapshots: NAME.json describes one, and last-removal the one that was removed last. Pure.
-// Invariants: what `print...` returns, `parse...` accepts with the same meaning; the name of a file of a snapshot tells the name of the
-// snapshot, and whether it is finished.
+// The files that describe the snapshots of a volume: NAME.json describes one snapshot, and last-removal records the last removal. Pure.
+// Invariants: `parse...` accepts every text of `print...` with the same meaning. The name of a file contains the name of its snapshot, and
+// shows whether the snapshot is finished.
 
 import { join } from 'node:path';
 import { flag, integer, object, type Of, optional, orNull, textThat } from '@rsio/common/lib/shape';
@@ -25,27 +25,27 @@ import { layoutMismatch, type Manifest } from '../disk/manifest.ts';
 
 const snapshotName = textThat(isSnapshotName, 'the name of a snapshot');
 
-/** Which snapshots were made at one moment. They exist, all of them, when the one of the home is committed. */
+/** Snapshots that were made at one moment. All of them exist once the snapshot of the home is committed. */
 const GROUP = object({
   id: uuid,
-  /** Pool and volume of the home. */
+  /** Pool and volume of the home, the snapshot whose commit decides. */
   poolId: uuid,
   volumeId: uuid,
 });
 
-/** A moment of a mirror at which nothing was under way (M22). */
+/** A moment of a mirror at which no change was in flight (M22). */
 const MOMENT = {
   /** Id of the mirror. */
   mirror: mirrorId,
-  /** Number of the holder's term, and of the moment in it. A later moment has a higher term, or a higher number in the same term. */
+  /** Number of the holder's term, and of the moment within it. A later moment has a higher term, or the same term and a higher number. */
   term: integer(),
   number: integer(),
 };
 
-/** Of a snapshot of a replica. */
+/** The moment of a snapshot of a replica. */
 const REPLICA_MOMENT = object({
   ...MOMENT,
-  /** The holder has confirmed its term since, so that the snapshot is one of the mirror. */
+  /** True once the holder has confirmed its term after the moment, so that the snapshot is one of the mirror. */
   isProven: flag(),
 });
 export type ReplicaMoment = Of<typeof REPLICA_MOMENT>;
@@ -59,13 +59,13 @@ const SNAPSHOT = object({
   sizeBytes: integer(),
   blockSizeBytes: blockSize,
   /**
-   * The files of a snapshot of a volume of several files; absent for one file. The first one is NAME.data, and has the id of the snapshot; the
-   * others are parts in the pools of the volume's files.
+   * The files of a snapshot of a volume of several files; absent for one file. The first file is NAME.data, with the id of the snapshot;
+   * the other files are parts in the pools of the volume's files.
    */
   layout: optional(LAYOUT),
   /**
-   * Bytes that its files took when it was made, shared ones included. They count towards the limit of a client. Absent in descriptions of
-   * earlier builds, and then its size counts.
+   * Bytes that its files occupied when it was made, including shared blocks. They count towards the limit of a client. Absent in
+   * descriptions of earlier builds; then the size counts.
    */
   usedBytes: optional(integer()),
   createdMs: time,
@@ -73,11 +73,11 @@ const SNAPSHOT = object({
   creator: nameOrNull,
   group: GROUP,
   /**
-   * Stamp of the data file that a rollback puts in the place of the one in this snapshot: the snapshot exists once the manifest of the
-   * volume has the stamp. Null if no rollback made it.
+   * For a snapshot that a rollback makes of the content before: stamp of the new data file. The snapshot exists once the manifest of the
+   * volume has the stamp. Null for other snapshots.
    */
   rollback: orNull(stamp),
-  /** Label of the rule of the schedule that made it; absent if a command made it, and then no schedule removes it. */
+  /** Label of the schedule's rule that made it; absent if a command made it, so that no schedule removes it. */
   schedule: optional(nameText),
   /** Absent if the volume was no replica. */
   moment: optional(REPLICA_MOMENT),
@@ -86,13 +86,13 @@ const SNAPSHOT = object({
 });
 export type SnapshotRecord = Of<typeof SNAPSHOT>;
 
-/** The content of POOL/volumes/ID/snapshots/last-removal. A snapshot with this id is removed, whatever is left of it. */
+/** The content of POOL/volumes/ID/snapshots/last-removal. The snapshot with this id counts as removed, even if its files still exist. */
 const REMOVAL = object({ id: uuid, name: snapshotName, request: requestOrNull });
 export type SnapshotRemoval = Of<typeof REMOVAL>;
 
-/** Format of a snapshot of several files, or of a replica, which an older rssrv refuses. */
+/** Format of a snapshot of several files or of a replica, so that an older rssrv refuses it. */
 const LAYOUT_VERSION = 2;
-/** Prefix of files of a snapshot that is not finished. No name of a snapshot begins with a dot. */
+/** Prefix of files of an unfinished snapshot. No name of a snapshot begins with a dot. */
 const UNFINISHED = '.new-';
 const FILE = /^(\.new-)?(.*)\.(json|data|json\.new)$/s;
 
@@ -112,7 +112,7 @@ export interface SnapshotFileName {
   readonly isUnfinished: boolean;
 }
 
-/** Returns what a file in the folder of the snapshots is, or null if it belongs to no snapshot. */
+/** Parses the name of a file in the folder of snapshots. Returns null if the file belongs to no snapshot. */
 export function snapshotFileOf(file: string): SnapshotFileName | null {
   const [, prefix, name = '', kind] = FILE.exec(file) ?? [];
   if (!isSnapshotName(name) || (kind !== 'json' && kind !== 'data' && kind !== 'json.new')) return null;
@@ -126,7 +126,7 @@ export function printSnapshot(record: SnapshotRecord): string {
   return readable(printContent(record, isOld ? 1 : LAYOUT_VERSION), parseSnapshot);
 }
 
-/** A snapshot as the manifest places it: each of its files is in the pool of the file that it is a clone of (ADR 0049). */
+/** Returns the record with the present pools of its files: each is in the pool of the volume's file that it is a clone of (ADR 0049). */
 export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }: Pick<Manifest, 'layout'>): SnapshotRecord {
   const { layout } = record;
   if (layout === undefined || layout.kind === 'simple' || kind === 'simple' || !('parts' in volume)) return record;
@@ -134,7 +134,7 @@ export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }
   return { ...record, layout: { ...layout, parts } };
 }
 
-/** False for a snapshot of a replica that its mirror's holder has not proven (M22). */
+/** Returns false for a snapshot of a replica that the mirror's holder has not proven (M22). */
 export function isReadable({ moment }: Pick<SnapshotRecord, 'moment'>): boolean {
   return moment?.isProven ?? true;
 }
@@ -143,12 +143,11 @@ export function unprovenText(snapshot: string): string {
   return `Snapshot ${snapshot} is of a replica, and its mirror did not confirm that it has all writes`;
 }
 
-/** The files of a snapshot. */
 export function filesOf({ layout, sizeBytes }: Pick<SnapshotRecord, 'layout' | 'sizeBytes'>): Pick<Manifest, 'layout' | 'sizeBytes'> {
   return { layout: layout ?? { kind: 'simple' }, sizeBytes };
 }
 
-/** Throws E_VOLUME naming `file` and the field. */
+/** Throws E_VOLUME, naming `file` and the field. */
 export function parseSnapshot(file: string, text: string): SnapshotRecord {
   const { fields } = parseContent(file, text, SNAPSHOT, LAYOUT_VERSION);
   const { id, sizeBytes, blockSizeBytes, layout } = fields;
@@ -163,7 +162,7 @@ export function printSnapshotRemoval({ id, name, request }: SnapshotRemoval): st
   return readable(printContent({ id, name, request }), parseSnapshotRemoval);
 }
 
-/** Throws E_VOLUME naming `file`. */
+/** Throws E_VOLUME, naming `file`. */
 export function parseSnapshotRemoval(file: string, text: string): SnapshotRemoval {
   return parseContent(file, text, REMOVAL).fields;
 }

@@ -1,5 +1,5 @@
-// What a start makes of the files of snapshots: what a stop has left is finished or removed, what nothing explains is reported and stays, and
-// a file that another pool decides about stays until that pool is there.
+// A start with files of snapshots: it finishes or deletes the files of interrupted changes, reports and keeps unexplained files, and keeps
+// files about which another pool decides until that pool is open.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -30,7 +30,7 @@ function record(name: string, changes: Partial<SnapshotRecord> = {}): SnapshotRe
   return { ...base, id: crypto.randomUUID(), name, group: { id: crypto.randomUUID(), poolId: POOL_IDS[0]!, volumeId }, ...changes };
 }
 
-/** Writes files, of which those without content are data of the right size. */
+/** Writes files. A file without given content gets data of the right size. */
 function write(files: Readonly<Record<string, string | null>>): void {
   fs.mkdirSync(at, { recursive: true });
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(at, name), text ?? Buffer.alloc(found.manifest.sizeBytes));
@@ -156,7 +156,7 @@ test('a prepared snapshot of a group waits for the pool of the group, and follow
     /pending snapshot lost\npending snapshot made\n[^]*finding Snapshot lost .*mount that pool/,
   );
   fs.renameSync(away, path.join(directory, 'fast'));
-  // While a snapshot of the home cannot be read, nothing is deleted.
+  // While a snapshot of the home cannot be read, no file is deleted.
   fs.writeFileSync(path.join(at, 'x.json'), '{');
   expect(await PoolScene.picture(directory, options)).toMatch(/snapshot \{.*"name":"made".*\n[^]*pending snapshot lost/);
   fs.rmSync(path.join(at, 'x.json'));
@@ -183,7 +183,7 @@ test('a new data file replaces the old one if the manifest has its stamp, is rem
   fs.renameSync(data, next);
   expect((await read()).findings).toEqual([]);
   expect([fs.existsSync(next), fs.statSync(data).size]).toEqual([false, found.manifest.sizeBytes]);
-  // As in a copy of the pool, which has new files.
+  // As in a copy of the pool, whose files have other stamps.
   for (const file of [data, next]) fs.writeFileSync(`${file}.copy`, Buffer.alloc(4));
   for (const file of [data, next]) fs.renameSync(`${file}.copy`, file);
   const picture = await pictureOf(directory);

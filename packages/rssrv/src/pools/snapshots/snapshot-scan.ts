@@ -1,6 +1,6 @@
-// Reads the snapshots of the volumes of a pool when it is opened. It also finishes or undoes what a stop has left of a change within one
-// volume; snapshot-repair.ts settles what another volume decides. Invariants: what no description explains is reported and never deleted; a
-// snapshot that cannot be read is a finding, and the others are read nevertheless.
+// Reads the snapshots of the volumes of a pool when it is opened. Also finishes or undoes interrupted changes within one volume;
+// snapshot-repair.ts settles changes that another volume decides. Invariants: a file that no description explains is reported and never
+// deleted. A snapshot that cannot be read is a finding, and does not prevent reading the others.
 
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,28 +28,28 @@ import {
 export interface VolumeSnapshots {
   /** The oldest first. */
   readonly list: readonly SnapshotRecord[];
-  /** Prepared, and another file decides whether they exist (snapshot-repair.ts). */
+  /** Prepared snapshots. Another file decides whether they exist (snapshot-repair.ts). */
   readonly pending: readonly SnapshotRecord[];
-  /** Being made by this process, in the background: on disk, they are what an interrupted change leaves. */
+  /** Snapshots that this process is making in the background. On disk, they look like interrupted changes. */
   readonly making: readonly SnapshotRecord[];
   /** The last removal of a snapshot. */
   readonly removal: SnapshotRemoval | null;
-  /** There are snapshots of which not all can be read. */
+  /** True if some snapshots cannot be read. */
   readonly hasUnreadable: boolean;
 }
 
 export const NO_SNAPSHOTS: VolumeSnapshots = { list: [], pending: [], making: [], removal: null, hasUnreadable: false };
 
-/** What is read of a pool. */
+/** The result of reading a pool. */
 export interface PoolContentScan extends PoolScan {
-  /** Id of a volume, also a removed one -> its snapshots. */
+  /** Maps the id of a volume or removed volume to its snapshots. */
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
 }
 
-/** What this process is making in the background, whose files are left alone. */
+/** Snapshots and volumes that this process is making in the background. The scan does not change their files. */
 export interface InTheMaking {
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
-  /** Ids of volumes. */
+  /** Ids of the volumes. */
   readonly volumes: ReadonlySet<string>;
 }
 
@@ -105,10 +105,10 @@ class SnapshotScan {
   private readonly volumeId: string;
   private readonly folder: string;
   private readonly mayRepair: boolean;
-  /** Names of snapshots that are being made. */
+  /** Names of the snapshots that are being made. */
   private readonly making: ReadonlySet<string>;
 
-  /** `folder`: of the volume. */
+  /** `folder`: the folder of the volume. */
   constructor(volumeId: string, folder: string, mayRepair: boolean, making: readonly SnapshotRecord[]) {
     this.volumeId = volumeId;
     this.folder = folder;
@@ -151,7 +151,7 @@ class SnapshotScan {
     return this.read(file, parseSnapshotRemoval);
   }
 
-  /** Groups the files by the snapshots that they belong to. */
+  /** Groups the files by snapshot. */
   private async sorted(names: readonly string[]): Promise<Map<string, PresentFiles>> {
     const present = new Map<string, PresentFiles>();
     for (const name of names) {
@@ -204,7 +204,7 @@ class SnapshotScan {
     return (await this.isWhole(record, data, files)) ? record : null;
   }
 
-  /** Only the size is checked, because the content is never written to. */
+  /** Checks only the size, because the data of a snapshot is never written to. */
   private async isWhole(record: SnapshotRecord, data: string, { data: isFinished }: PresentFiles): Promise<boolean> {
     if (!isFinished && !this.mayRepair) return true;
     const [sizeBytes = 0] = partSizes(filesOf(record));
@@ -225,7 +225,7 @@ class SnapshotScan {
     return this.failed(`${file} describes another snapshot, ${record.name} of volume id ${record.volumeId}: restore it`);
   }
 
-  /** Returns null, with a finding, if the file cannot be read. */
+  /** Returns null and adds a finding if the file cannot be read. */
   private async read<T>(file: string, parse: (file: string, text: string) => T): Promise<T | null> {
     try {
       const { size } = await stat(file);
@@ -238,7 +238,7 @@ class SnapshotScan {
   }
 }
 
-/** Returns null if there is no such folder. */
+/** Returns null if the folder does not exist. */
 async function namesIn(folder: string): Promise<string[] | null> {
   try {
     return (await readdir(folder)).toSorted();

@@ -1,4 +1,4 @@
-// The copy of a volume over several files, against a flat model: whatever is written to chunks that are cloned already, in any order of the
+// The copy of a volume over several files, against a flat model: for any writes to chunks that are already cloned, and any order of the
 // clones, the copy has the content of the moment (property test). Files have chunks of different sizes, and begin at any sector.
 
 import { expectSame } from '@rsio/common/testing/quick-expect';
@@ -73,7 +73,7 @@ test('the copy has the content of the moment, in any order of clones and writes'
       while (left.length > 0) {
         const [chunk] = left.splice(order.next().value % left.length, 1);
         await whole.clone(chunk!);
-        // A change of a cloned chunk goes on.
+        // A change of a cloned chunk does not wait.
         const [from, to] = [chunk! * whole.chunkBytes, Math.min(sizeBytes, (chunk! + 1) * whole.chunkBytes)];
         for (let sector = from / SECTOR; sector < to / SECTOR; sector++) {
           const [part, position] = at(sector);

@@ -1,6 +1,6 @@
-// Puts the copies of the files of a volume together to one copy of the volume, so that its changes are held and guarded as one. Invariants: a
-// chunk of the volume is cloned when every chunk of a file is that has a byte of it; each chunk of a file is cloned at most once, and one
-// after the other in each file.
+// Combines the copies of the files of a volume into one copy of the volume, so that its changes are held and guarded together. Invariants:
+// a chunk of the volume is cloned once all file chunks that have a byte of it are cloned. Each chunk of a file is cloned at most once, and
+// a chunk of the volume clones those of one file one after another.
 
 import { assert } from '@rsio/common/lib/assert';
 import { LayoutMap } from '../../storage/files/layout-map.ts';
@@ -9,7 +9,7 @@ import type { FileCopy } from './file-copy.ts';
 import { CHUNKS_MAX } from './limits.ts';
 import type { ChunkedCopy } from './moment.ts';
 
-/** A copy of a volume that is held open. */
+/** An open copy of a volume. The owner must close it. */
 export interface VolumeCopy extends ChunkedCopy {
   close(): Promise<void>;
 }
@@ -28,7 +28,7 @@ class LayoutCopy implements VolumeCopy {
   readonly chunks: number;
   private readonly files: readonly FileCopy[];
   private readonly map: LayoutMap;
-  /** For each file, the clones that were begun. */
+  /** For each file, the clones that have begun, by chunk. */
   private readonly begun: readonly Map<number, Promise<void>>[];
 
   constructor(layout: Exclude<Layout, { kind: 'simple' }>, sizeBytes: number, files: readonly FileCopy[]) {
@@ -48,7 +48,7 @@ class LayoutCopy implements VolumeCopy {
     await allSettled(
       this.files.map(async (file, part) => {
         const from = Math.floor(this.map.bytesBefore(part, fromBytes) / file.chunkBytes);
-        // The files of a stripe end behind the end of the volume.
+        // The files of a stripe extend beyond the end of the volume.
         const to = isLast ? file.chunks : Math.ceil(this.map.bytesBefore(part, toBytes) / file.chunkBytes);
         for (let chunk = from; chunk < to; chunk++) await this.cloneOf(part, chunk);
       }),
@@ -67,7 +67,7 @@ class LayoutCopy implements VolumeCopy {
   }
 }
 
-/** The smallest chunks of a file that has several, so that a change waits for few of them. One chunk if each file has one. */
+/** Returns the smallest chunk size among files of several chunks, so that a change waits for few clones; else the whole volume. */
 function chunkBytesOf(sizeBytes: number, files: readonly FileCopy[]): number {
   const several = files.filter(({ chunks }) => chunks > 1);
   if (several.length === 0) return sizeBytes;
@@ -76,7 +76,7 @@ function chunkBytesOf(sizeBytes: number, files: readonly FileCopy[]): number {
   return chunkBytes;
 }
 
-/** Waits for all, so that nothing is running any more when the first failure is thrown. */
+/** Waits for all before it throws the first failure, so that no work is running then. */
 async function allSettled(work: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(work);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;

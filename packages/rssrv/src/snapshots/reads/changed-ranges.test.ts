@@ -1,5 +1,5 @@
-// What has changed between two files, from the extents that a file system tells: against files made of blocks, whatever their extents are cut
-// into, and wherever the comparison begins. Real files on XFS are compared with their contents in test/integration/snapshot-diff.test.ts.
+// The differences of two files by their extents: against files made of blocks, with any division into extents and any start of the
+// comparison. test/integration/snapshot-diff.test.ts compares real files on XFS with their contents.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -8,14 +8,14 @@ import { CHANGED, changedPairs, inSectors, UNCHANGED } from './changed-ranges.ts
 
 const BLOCK = 4_096;
 const [UNWRITTEN, SHARED, DELALLOC, ENCODED, INLINE, LAST] = [0x800, 0x2000, 0x4, 0x8, 0x200, 0x1];
-/** Flags under which a range may have any content, or is somewhere else. */
+/** Flags of extents whose physical address says nothing about the content. */
 const DOUBTFUL = [0x2, DELALLOC, ENCODED, 0x80, 0x100, INLINE, 0x400, 0x1000, 0x4000, 0x80000000];
 
-/** A block of a file: null is a hole, a number is the block of the storage. */
+/** A block of a file: null for a hole, else the number of the block on the storage. */
 interface Block {
   readonly place: number | null;
   readonly flags: number;
-  /** True if an extent ends here though the next block continues it. */
+  /** True if an extent ends after this block, even if the next block would continue it. */
   readonly isCut: boolean;
 }
 

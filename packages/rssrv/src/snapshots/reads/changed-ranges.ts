@@ -1,29 +1,29 @@
-// Tells from the extents of two files that were one which ranges have changed: those that do not have the same physical address at the same
-// offset. Pure. Invariant: what is not certainly unchanged is changed. A range is unchanged if both files read as zeros there, or if both share
-// the same block, which the file system says of both.
+// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range counts
+// as unchanged only if both files read as zeros there, or share an extent: same offset, same physical address, and the flag for shared
+// extents in both. Every other range counts as changed.
 
 import type { MappedExtent } from '../../pools/disk/data-file.ts';
 
-/** Extents of a file in the order of their offsets. What no extent covers is a hole. */
+/** Extents of a file in the order of their offsets. A range without an extent is a hole. */
 export type FileMap = readonly MappedExtent[];
 
 const LAST = 0x1;
 const UNWRITTEN = 0x800;
 const SHARED = 0x2000;
-/** An extent with any other flag is not where it says, or not only: not yet allocated, compressed, encrypted, within metadata. */
+/** The physical address of an extent with any other flag cannot be used: not yet allocated, compressed, encrypted or in metadata. */
 const PLAIN_FLAGS = LAST | UNWRITTEN | SHARED;
 
-/** Pairs in one flat list: length in bytes, then 1 if the range has changed and 0 if not. Two neighbours never have the same state. */
+/** Pairs in one flat list: length in bytes, then CHANGED or UNCHANGED. Two neighbours never have the same state. */
 export type ChangedPairs = number[];
 
 export const CHANGED = 1;
 export const UNCHANGED = 0;
 
-/** What a file has up to `endBytes`: `zero`, a shared block at `shift` from its offset, or something of its own. */
+/** The content of a file up to `endBytes`: zeros, a shared extent, or other data. */
 interface Piece {
   endBytes: number;
   kind: 'zero' | 'shared' | 'own';
-  /** Physical address less the offset. */
+  /** Physical address minus offset. */
   shift: number;
 }
 
@@ -47,7 +47,8 @@ export function addPair(pairs: ChangedPairs, lengthBytes: number, state: number)
 }
 
 /**
- * Makes pairs of sectors of pairs of bytes. The file begins at a sector, and ends at one or before. A sector with any changed byte has changed.
+ * Converts pairs in bytes to pairs in sectors. The range must begin at a sector. A sector with any changed byte has changed. Leaves out an
+ * incomplete, unchanged sector at the end.
  */
 export function inSectors(pairs: ChangedPairs, sectorBytes: number): ChangedPairs {
   const sectors: ChangedPairs = [];
@@ -72,7 +73,7 @@ class FileWalk {
     this.map = map;
   }
 
-  /** Returns what the file has at the position, and up to where. The object is used again. */
+  /** Returns the piece at the position. The next call changes the returned object. */
   at(position: number): Piece {
     const { map, piece } = this;
     while (this.index < map.length && endOf(map[this.index]!) <= position) this.index++;
@@ -87,7 +88,7 @@ class FileWalk {
     piece.endBytes = endOf(extent);
     piece.shift = physicalBytes - offsetBytes;
     piece.kind = kindOf(extent);
-    // Extents that overlap say two things of one range.
+    // Overlapping extents contradict each other.
     if (next !== undefined && next.offsetBytes < piece.endBytes) piece.kind = 'own';
     if ((flags & ~PLAIN_FLAGS) !== 0) piece.kind = 'own';
     return piece;
@@ -100,7 +101,7 @@ function endOf({ offsetBytes, lengthBytes }: MappedExtent): number {
 
 function kindOf({ physicalBytes, flags }: MappedExtent): Piece['kind'] {
   if ((flags & UNWRITTEN) !== 0) return 'zero';
-  // Address 0 stands for none, and larger numbers than these are not exact.
+  // Address 0 means no address, and larger addresses are not exact as numbers.
   const isPlace = physicalBytes > 0 && Number.isSafeInteger(physicalBytes);
   return (flags & SHARED) !== 0 && isPlace ? 'shared' : 'own';
 }

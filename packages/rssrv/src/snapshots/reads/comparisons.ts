@@ -1,6 +1,6 @@
-// Compares a snapshot with a later snapshot of its volume, or with the volume as it is now: in steps, so that no answer is large and no pool is
-// busy for long. Invariants: what was written to the volume before the comparison began is compared; a file is compared only if it still is that
-// of the snapshot when it has been opened.
+// Compares a snapshot with a later snapshot of its volume, or with the present volume: in steps, so that no answer is large and no pool is
+// busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if, after it was opened,
+// it is still the file of the snapshot.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -20,20 +20,20 @@ export interface ComparedFile {
 }
 
 export interface Comparison {
-  /** Name of the pool. */
+  /** Name of the pool of both files. */
   readonly pool: string;
-  /** Null: nothing is there yet, which reads as zeros. */
+  /** Null if the volume did not have this file yet, so that it reads as zeros. */
   readonly before: ComparedFile | null;
   readonly after: ComparedFile;
   readonly fromBytes: number;
   readonly toBytes: number;
-  /** Most pairs that the answer may have. */
+  /** Maximum number of pairs in the answer. */
   readonly pairsMax: number;
 }
 
 export interface Compared {
   readonly pairs: ChangedPairs;
-  /** The answer covers the range up to here: all that was asked for, or less. */
+  /** End of the range that the answer covers, which may be less than requested. */
   readonly endBytes: number;
 }
 
@@ -42,14 +42,14 @@ export class Comparisons {
   private readonly turns: PoolTurns;
   private readonly clock: Clock;
 
-  /** `ranges`: null if this machine cannot tell the extents of files. */
+  /** `ranges`: null if this machine cannot read the extents of files. */
   constructor(clock: Clock, ranges: RangeCalls | null) {
     this.clock = clock;
     this.ranges = ranges;
     this.turns = new PoolTurns(clock);
   }
 
-  /** Throws E_NO_REFLINK if the file system cannot tell, E_BUSY if it takes too long, and what `check` throws. */
+  /** Throws E_NO_REFLINK if the file system does not report extents, E_BUSY if it takes too long, and the errors of `check`. */
   async compare(comparison: Comparison): Promise<Compared> {
     const { ranges } = this;
     if (ranges === null)
@@ -86,7 +86,7 @@ async function compareFiles(ranges: RangeCalls, comparison: Comparison): Promise
     };
     const old = before === null ? null : await openOne(before);
     const now = await openOne(after);
-    // Blocks that are written to, but not written back, are still shared in the eyes of the file system.
+    // Until dirty data is written back, the file system reports its blocks as shared.
     if (after.isWritten) await now.datasync();
     return await compareOpen(ranges, [old?.fd ?? null, now.fd], comparison);
   } finally {
@@ -114,7 +114,7 @@ async function compareOpen(
   for (let reads = 0; position < toBytes && reads < EXTENT_READS_PER_ANSWER_MAX && pairs.length < 2 * pairsMax; reads++) {
     const [old, now] = [await extentsOf(ranges, before, position, toBytes, pool), await extentsOf(ranges, after, position, toBytes, pool)];
     const end = Math.min(old.endBytes, now.endBytes);
-    // A file system that returns nothing new does not say what is there.
+    // If the file system makes no progress, the rest counts as changed.
     const known = end > position ? changedPairs(old.extents, now.extents, position, end) : [toBytes - position, CHANGED];
     for (let index = 0; index < known.length; index += 2) addPair(pairs, known[index]!, known[index + 1]!);
     position = end > position ? end : toBytes;
@@ -124,7 +124,7 @@ async function compareOpen(
   return { pairs: kept, endBytes };
 }
 
-/** Returns extents, and up to where they tell everything. */
+/** Returns extents, and the end of the range that they describe completely. */
 async function extentsOf(
   ranges: RangeCalls,
   descriptor: number | null,

@@ -1,5 +1,5 @@
-// What has changed in a volume of several files, put together from what has changed in each, against a flat model (property test). Answers for
-// parts of a file make the answer for the volume shorter, and never wrong.
+// The changes of a volume of several files, merged from the changes of each file, against a flat model (property test). Incomplete answers
+// for a file make the answer for the volume shorter, but never wrong.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -32,7 +32,7 @@ test('each byte of the volume has the state of its byte in the file', () => {
       const found = parts.map((_part, index) => {
         const pairs: ChangedPairs = [];
         for (let at = map.bytesBefore(index, from); at < map.bytesBefore(index, to); at++) addPair(pairs, 1, states[index]![at] ? 1 : 0);
-        // An answer for a file has at least one pair.
+        // Every answer for a file has at least one pair.
         const some = pairs.slice(0, Math.max(2, 2 * kept[index]!));
         if (some.length < pairs.length) cut.add(index);
         return some;

@@ -1,16 +1,16 @@
-// Puts what has changed in the files of a volume together to what has changed in the volume. Pure. Invariants: the result has no gaps, and ends
-// where the pairs of one of the files end; a byte of the volume has changed if it has in its file.
+// Merges the changed ranges of the files of a volume into changed ranges of the volume. Pure. Invariants: the result has no gaps, and ends
+// where the pairs of one of the files end. A byte of the volume counts as changed if it has changed in its file.
 
 import type { LayoutMap } from '../../storage/files/layout-map.ts';
 import { addPair, CHANGED, type ChangedPairs, UNCHANGED } from './changed-ranges.ts';
 import { STRIPE_CHUNKS_PER_ANSWER_MAX } from './limits.ts';
 
-/** The range of the volume that one answer covers at most, because it is put together chunk by chunk. */
+/** Returns the end of the range that one answer may cover, which is bounded because a stripe is merged chunk by chunk. */
 export function answeredEnd({ chunkBytes }: Pick<LayoutMap, 'chunkBytes'>, fromBytes: number, toBytes: number): number {
   return chunkBytes === null ? toBytes : Math.min(toBytes, fromBytes + STRIPE_CHUNKS_PER_ANSWER_MAX * chunkBytes);
 }
 
-/** `found`: for each file, pairs that begin where the range begins in the file. A file outside the range has none. */
+/** `found`: pairs of each file, from the start of the range in the file. A file outside the range has no pairs. */
 export function mergedChanges(map: LayoutMap, fromBytes: number, toBytes: number, found: readonly ChangedPairs[]): ChangedPairs {
   const lists = found.map((pairs) => new PairReader(pairs));
   const merged: ChangedPairs = [];

@@ -1,5 +1,5 @@
-// Which snapshots a client can open by name, which one an id means, and that no snapshot is removed while a client has it open or is opening
-// it. The pool is a real one with descriptions of snapshots; sessions are not there.
+// Which snapshots a client can open by name, which snapshot an id identifies, and that no snapshot is removed while a client has it open or
+// is opening it. The pool is real and has descriptions of snapshots; there are no sessions.
 
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';

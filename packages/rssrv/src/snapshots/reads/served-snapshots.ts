@@ -1,6 +1,6 @@
-// Serves the snapshots of the volumes of pools to clients that open them by name: read-only, shared, each with an id of its own, to the clients
-// of its volume. A list does not have them. Invariants: a snapshot is found exactly as long as its volume is in the configuration in force and
-// the pool has it; a snapshot that a client has open, or is opening, is not removed (N2), and none is opened while it is being removed.
+// Serves snapshots of pool volumes to the clients of the volume, which open them by name: read-only, shared, each with its own id. Lists of
+// volumes do not include them. Invariants: a snapshot is found exactly as long as its volume is in the configuration in force and the pool
+// has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can open a snapshot during its removal.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -23,22 +23,22 @@ export interface ServedSnapshotsPorts {
   opening(): readonly OpenInProgress[];
 }
 
-/** `id`: of a volume or a snapshot. */
+/** `id`: id of a volume or a snapshot. */
 interface OpenInProgress extends Holder {
   readonly id: string;
 }
 
 export interface SnapshotPlace {
   readonly record: SnapshotRecord;
-  /** In the order of its layout. */
+  /** The files in the order of the layout. */
   readonly files: readonly SnapshotFile[];
 }
 
 export interface SnapshotFile {
-  /** Name of the pool, and its id. */
+  /** Name of the pool. */
   readonly pool: string;
   readonly poolId: string;
-  /** Null if the pool does not have it, or is not open. */
+  /** Null if the pool does not have the file, or is not open. */
   readonly path: string | null;
   readonly sizeBytes: number;
 }
@@ -52,14 +52,14 @@ export class ServedSnapshots {
   private readonly ports: ServedSnapshotsPorts;
   /** Ids of snapshots that are being removed. */
   private readonly leaving = new Set<string>();
-  /** An index for each map of snapshots. A pool replaces its map and never changes it, so that an index stays right. */
+  /** An index for each map of snapshots. An index stays valid, because a pool replaces its map and never changes it. */
   private readonly indices = new WeakMap<PoolState['snapshots'], ReadonlyMap<string, FoundRecord>>();
 
   constructor(ports: ServedSnapshotsPorts) {
     this.ports = ports;
   }
 
-  /** Returns the snapshot that an OPEN of this client means, or null. */
+  /** Returns the snapshot that an OPEN of this client names, or null. */
   find(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): ServedVolume | null {
     const { volume: volumeName, snapshot } = servedNameParts(name);
     if (snapshot === null) return null;
@@ -82,7 +82,7 @@ export class ServedSnapshots {
     return null;
   }
 
-  /** Returns the description and the file of the snapshot with this id, or null. */
+  /** Returns the description and the files of the snapshot with this id, or null. */
   placeOf(id: string): SnapshotPlace | null {
     for (const pool of this.ports.pools()) {
       const found = this.indexOf(pool).get(id);
@@ -91,12 +91,11 @@ export class ServedSnapshots {
     return null;
   }
 
-  /** True if this is the id of a snapshot. */
   has(id: string): boolean {
     return this.ports.pools().some((pool) => this.indexOf(pool).has(id));
   }
 
-  /** Why an OPEN finds no snapshot of this volume; null if the client may not know of the volume. */
+  /** Returns why `find` has found no snapshot; null if the client may not know of the volume. */
   whyMissing(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): string | null {
     const { volume, snapshot } = servedNameParts(name);
     const found = this.volumeOf(node, volume, universe);
@@ -108,19 +107,19 @@ export class ServedSnapshots {
     return `Volume ${volume} has no snapshot ${snapshot ?? ''}`;
   }
 
-  /** Clients that have a snapshot of the volume attached. */
+  /** Returns the clients that have a snapshot of the volume open, or are opening one. */
   readersOf({ id, name }: ServerVolumeConfig): SnapshotReader[] {
     const records = id === null ? [] : this.recordsOf(id);
     const opening = records.length === 0 ? [] : this.ports.opening();
     return records.flatMap((record) => this.usersOf(record.id, opening, snapshotName(name, record.name)));
   }
 
-  /** Number of clients that have a snapshot open, or are opening it. */
+  /** Returns the number of clients that have the snapshot open, or are opening it. */
   readerCount(id: string): number {
     return this.usersOf(id, this.ports.opening(), '').length;
   }
 
-  /** The snapshots of a volume in the order of their age, the oldest first. */
+  /** Returns the snapshots of a volume, the oldest first. */
   recordsOf(volumeId: string): readonly SnapshotRecord[] {
     return this.ports.pools().flatMap((pool) => this.listOf(pool, volumeId));
   }
@@ -167,7 +166,7 @@ export class ServedSnapshots {
     return index;
   }
 
-  /** Returns null if one of its files cannot be used. */
+  /** Returns null if a file of the snapshot cannot be used. */
   private served(pool: PoolState, { id, name, universe, clients }: ServerVolumeConfig, record: SnapshotRecord): ServedVolume | null {
     const files = this.filesOf(pool, record);
     const parts = files.flatMap(({ poolId, path, sizeBytes }) => (path === null ? [] : [{ poolId, path, sizeBytes }]));

@@ -1,5 +1,5 @@
-// What a session that has a snapshot open is told: the older snapshots in parts, and what has changed since one of them; and what an ioctl makes
-// of it. The pool has descriptions only, and the extents are made up. Real ones are compared in test/integration/snapshot-diff.test.ts.
+// The answers to a session with an open snapshot: the older snapshots in parts, and the changes since one of them, also as answers of
+// ioctls. The pool has only descriptions, and the extents are invented. test/integration/snapshot-diff.test.ts compares real files.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -28,7 +28,7 @@ usePoolDirectory();
 const SHARED = 0x2000;
 const KIB = 1024;
 
-/** The second of every two blocks of 4 KiB is at another place in the second file. `mapping`: what the file system does before it answers. */
+/** Every second block of 4 KiB has another address in the second file. `mapping` is called before the extents are returned. */
 async function scene(names: readonly string[], mapping: () => Promise<void> = async () => undefined) {
   const { snapshots, records, pools, manifest } = await snapshotScene(directory, names);
   const maps = new Map<number, number>();

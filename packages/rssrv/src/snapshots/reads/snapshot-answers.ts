@@ -1,5 +1,5 @@
-// Says what differs between the states of a volume: of snapshots that clients have open (snapshot-asks.ts), and for the method volume-diff.
-// Invariant: a session learns only of snapshots of the volume whose snapshot it has open.
+// Finds the differences between two states of a volume, for sessions with an open snapshot (snapshot-asks.ts) and for the method
+// volume-diff. Invariant: a session learns only of snapshots of the volume whose snapshot it has open.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -29,7 +29,7 @@ interface ChangedRange {
 
 export interface Difference {
   readonly ranges: readonly ChangedRange[];
-  /** The answer covers the range up to here. */
+  /** End of the range that the answer covers. */
   readonly endBytes: number;
 }
 
@@ -54,7 +54,7 @@ export class SnapshotAnswers {
     }
   }
 
-  /** Compares a snapshot with a later one, or with the volume as it is now. Throws what `Comparisons.compare` throws. */
+  /** Compares a snapshot with a later one, or with the present volume if `after` is null. Throws like `Comparisons.compare`. */
   async difference(
     volume: ServerVolumeConfig,
     before: SnapshotRecord,
@@ -62,7 +62,7 @@ export class SnapshotAnswers {
     fromBytes: number,
     toBytes: number,
   ): Promise<Difference> {
-    // The blocks of one file alone are not shared.
+    // A file compared with itself would count as changed, because its blocks need not be shared.
     if (after?.id === before.id) return { ranges: [], endBytes: toBytes };
     const old = this.sideOf(this.placeOf(before.id));
     const now = after === null ? currentSide(volume, () => this.checkThere(before.id)) : this.sideOf(this.placeOf(after.id));
@@ -84,21 +84,21 @@ export class SnapshotAnswers {
     if (since.record.id === place.record.id) return { changes: [(toBytes - fromBytes) / SECTOR_BYTES, UNCHANGED] };
     const { pairs } = await this.compare(this.sideOf(since), this.sideOf(place), fromBytes, toBytes, EXTENTS_PER_ANSWER_MAX);
     const changes = inSectors(pairs, SECTOR_BYTES);
-    // An answer covers at least one sector, also where an extent is smaller than that.
+    // An answer must cover at least one sector, even if an extent is smaller.
     return { changes: changes.length > 0 ? changes : [1, CHANGED] };
   }
 
   private older({ id, volumeId }: SnapshotRecord, after: string | null): SnapshotReply {
     const youngestFirst = this.snapshots.recordsOf(volumeId).filter(isReadable).toReversed();
     const begin = youngestFirst.findIndex((one) => one.id === (after ?? id)) + 1;
-    // The list cannot continue after a snapshot that was removed since, and the client begins it again.
+    // If the snapshot after which the list continues was removed, the client must begin the list again.
     if (begin === 0) throw gone(after ?? id);
     const rest = youngestFirst.slice(begin);
     const snapshots = rest.slice(0, SNAPSHOTS_PER_ANSWER_MAX).map((one) => ({ name: one.name, id: one.id }));
     return { snapshots, hasMore: rest.length > snapshots.length };
   }
 
-  /** Compares each file of the volume with what it was before. A file that was added since was zeros before. */
+  /** Compares each file of the volume with its earlier state. A file that was added since counts as zeros before. */
   private async compare(before: Side, after: Side, fromBytes: number, toBytes: number, pairsMax: number): Promise<Compared> {
     const map = new LayoutMap(after);
     const untilBytes = answeredEnd(map, fromBytes, toBytes);
@@ -122,7 +122,7 @@ export class SnapshotAnswers {
     return { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts };
   }
 
-  /** Throws E_UNKNOWN_SNAPSHOT. */
+  /** Throws E_UNKNOWN_SNAPSHOT if no snapshot has this id. */
   private placeOf(id: string): SnapshotPlace {
     const place = this.snapshots.placeOf(id);
     if (place === null) throw gone(id);
@@ -134,7 +134,7 @@ export class SnapshotAnswers {
   }
 }
 
-/** The volume as it is now. */
+/** Returns the present state of the volume. */
 function currentSide({ path, sizeBytes, pool, layout }: ServerVolumeConfig, check: () => void): Side {
   const name = pool?.name ?? '';
   const parts = (layout?.parts ?? [{ sizeBytes, pool: name, path }]).map((part) => {
@@ -152,7 +152,7 @@ function comparedFile(pool: string, path: string | null, isWritten: boolean, che
   });
 }
 
-/** Answers from the file systems of this machine. */
+/** Returns SnapshotAnswers that uses the file systems of this machine. */
 export function systemAnswers(snapshots: ServedSnapshots, clock: Clock): SnapshotAnswers {
   return new SnapshotAnswers(snapshots, new Comparisons(clock, systemReflink().ranges));
 }

@@ -1,5 +1,5 @@
-// What a server process asks the listener about a snapshot that a client has open, and the ioctls of the client that lead to it. The listener
-// knows the pool; see snapshot-answers.ts. Invariant: every ioctl is answered, also if the listener has ended.
+// Answers the ioctls of a client about an open snapshot: asks the listener, which knows the pool (snapshot-answers.ts). Invariant: every
+// ioctl is answered, even if the listener has ended.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -13,12 +13,12 @@ import { IOCTL, type SnapshotsAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 
-/** `snapshotId`: of the open snapshot. */
+/** `snapshotId`: id of the open snapshot. */
 export type SnapshotAsk =
   | { readonly what: 'older-snapshots'; readonly snapshotId: string; readonly after: string | null }
   | { readonly what: 'changes'; readonly snapshotId: string; readonly since: string; readonly fromBytes: number; readonly toBytes: number };
 
-/** The third one says why there is no answer. `changes`: pairs of sectors and state. */
+/** `changes`: pairs of a number of sectors and a state. `snapshotCode`, `sentence`: why there is no answer. */
 export type SnapshotReply =
   | SnapshotsAnswer
   | { readonly changes: readonly number[] }
@@ -31,7 +31,7 @@ export interface SnapshotPorts {
 
 interface Outcome {
   readonly status: Status;
-  /** The body of the answer, or the sentence of a failure. */
+  /** The body of the answer, or the sentence of an error. */
   readonly body: Buffer | string;
 }
 
@@ -45,7 +45,7 @@ export function isSnapshotIoctl(number: number): boolean {
   return number === IOCTL.SNAPSHOTS || number === IOCTL.CHANGES;
 }
 
-/** Answers an ioctl of an open volume or snapshot. Throws E_PROTOCOL if the request is not well formed. */
+/** Answers an ioctl of an open volume or snapshot. Throws E_PROTOCOL if the request is malformed. */
 export async function snapshotIoctl(
   ports: SnapshotPorts,
   open: { readonly volume: ServedVolume; readonly sizeBytes: number },
@@ -69,7 +69,7 @@ function askForOlder({ id }: ServedVolume, body: Buffer): SnapshotAsk {
   return { what: 'older-snapshots', snapshotId: id, ...decodeSnapshotsRequest(body, 0, body.length) };
 }
 
-/** Returns null if the range goes past the end. */
+/** Returns null if the range exceeds the end of the snapshot. */
 function askForChanges(
   { volume, sizeBytes }: { readonly volume: ServedVolume; readonly sizeBytes: number },
   body: Buffer,

@@ -1,5 +1,5 @@
-// Turns of work that needs one pool or two: what runs at a time, that work of two pools never waits for its like for ever, and that pools
-// which hang leave the others their turns.
+// Turns of work that needs one pool or two: how much runs at a time, that work on two pools never deadlocks, and that hanging pools do not
+// delay others.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
-// Turns for work that can hang with the file systems of pools: a few at a time in all, and fewer in one pool, so that a pool that hangs keeps
-// few threads and delays no other pool. Invariants: work that has begun counts until it ends, however long that takes; work that needs
-// several pools waits for all of them at once, so that two of a kind never wait for each other.
+// Limits the work that runs at a time on the file systems of pools, in all and for each pool. A pool that hangs therefore occupies few
+// threads and does not delay other pools. Invariants: work counts from its start to its end, even if it hangs. Work that needs several
+// pools gets all of them at once, so that no deadlock is possible.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -21,7 +21,7 @@ export class PoolTurns {
     this.clock = clock;
   }
 
-  /** Executes the work in its turn. `pools`: those it needs, each once. Throws E_BUSY if its turn does not come in time. */
+  /** Executes the work in its turn. `pools`: the pools that the work needs, each once. Throws E_BUSY if its turn does not come in time. */
   async run<T>(pools: readonly string[], work: () => Promise<T>): Promise<T> {
     if (!this.isFree(pools)) await this.turn(pools);
     else this.begun(pools);
@@ -70,7 +70,7 @@ export class PoolTurns {
       if (left > 0) this.running.set(pool, left);
       else this.running.delete(pool);
     }
-    // The end of work for several pools may let several begin.
+    // The end of work on several pools may let several others begin.
     for (;;) {
       const next = this.waiting.find((one) => this.isFree(one.pools));
       if (next === undefined) return;

@@ -1,6 +1,6 @@
 // Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. This module is pure:
 // it reaches the clock, the random numbers and the file system only through ports. Invariant: a fault calls the callback `passed` once for
-// each operation. `passed` gets null if the operation may proceed, or an errno if the operation must fail.
+// each operation. `passed` gets null if the operation may proceed, or an errno if it must fail.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';

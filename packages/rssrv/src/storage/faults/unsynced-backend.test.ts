@@ -1,6 +1,5 @@
-// Unsynced writes against a model: reads see the newest data, a flush makes earlier answers durable, and after a crash of the machine each sector has
-// its durable content or a later one.
-// The storage below answers when the test lets it.
+// Unsynced writes against a model: reads see the newest data, a flush makes earlier answers durable, and after a crash of the machine each
+// sector has its durable content or a later one. The inner storage answers when the test permits it.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -16,7 +15,7 @@ import type { UnsyncedPiece } from './unsynced-writes.ts';
 
 const SECTORS = 8;
 
-/** The log as one process leaves it to the next. */
+/** The log, which survives the end of a process. */
 class MemoryLog implements RecordLog {
   bytes: Buffer;
   readonly found: readonly UnsyncedRecord[];
@@ -41,7 +40,7 @@ class MemoryLog implements RecordLog {
 
 interface Pending {
   readonly isFlush: boolean;
-  /** Carries the operation out. */
+  /** Executes the operation. */
   readonly apply: () => void;
   readonly done: IoDone;
 }
@@ -51,7 +50,7 @@ class SteppedStorage implements Backend {
   readonly sizeBytes = SECTORS * SECTOR_BYTES;
   readonly capabilities = { type: 'file', readonly: false, canDiscard: true, canZeroFast: true, canExtents: true } as const;
   readonly content = Buffer.alloc(SECTORS * SECTOR_BYTES);
-  /** Its durable content. */
+  /** The durable content of the storage. */
   private readonly durable = Buffer.alloc(SECTORS * SECTOR_BYTES);
   pending: Pending[] = [];
 
@@ -98,7 +97,7 @@ class SteppedStorage implements Backend {
     data.copy(this.durable, positionBytes);
   }
 
-  /** The storage's own cache is lost too. */
+  /** Simulates a crash of the machine, which also loses the cache of the storage. */
   crash(random: SeededRandom): void {
     for (const one of this.pending) if (random.chance(0.5)) one.apply();
     this.pending = [];
@@ -131,7 +130,7 @@ interface Range {
   readonly count: number;
 }
 
-/** The values that each sector may have. */
+/** Model: the values that each sector may have. */
 class Model {
   at = 0;
   readonly sectors = Array.from({ length: SECTORS }, () => ({ durable: { at: 0, value: 0 }, later: [] as Version[] }));
@@ -192,7 +191,7 @@ class Scene {
   log = new MemoryLog(Buffer.alloc(0));
   backend = this.opened();
   private value = 0;
-  /** FUA writes without an answer yet. */
+  /** FUA writes that have not been answered yet. */
   private outside: { readonly range: Range; readonly value: number; readonly backend: UnsyncedBackend }[] = [];
 
   opened(): UnsyncedBackend {
@@ -273,7 +272,7 @@ class Scene {
     });
   }
 
-  /** Lets every operation end, and compares. */
+  /** Completes all operations, and compares the content with the model. */
   async settle(): Promise<void> {
     for (let left = 200; left > 0 && this.storage.pending.length > 0; left--) {
       this.storage.step(0, false);
@@ -371,7 +370,7 @@ test('reads return the newest data, and a crash leaves the flushed content or a 
   );
 });
 
-/** A crash that keeps nothing it may lose. */
+/** A crash that loses every unsynced write. */
 function allLost(scene: Scene): number[] {
   expect(crashed(decodeRecords(scene.log.bytes).records, () => 0)).toEqual([]);
   return valuesOf(scene.storage.content);

@@ -1,8 +1,8 @@
 // Keeps the log of one volume's unsynced writes in a file in RUN. Like the kernel's page cache, the log outlives the process that accepted
-// the writes. A boot clears RUN, which simulates the loss of the unsynced writes. When no client has the volume open, the listener uses
-// this module to move the logged writes to the storage. Only one process at a time writes the file: the worker of the client that holds the
-// volume for writing. Invariants: once `append` has succeeded, the record survives the end of the process. The next `append` removes a
-// partial record that a failed write or a killed process has left. The log is deleted only when all writes in it are durable.
+// the writes. A boot clears RUN, which simulates the loss of the unsynced writes. For a sync by the listener, `syncUnsynced` moves the
+// logged writes to the storage. Only one process at a time writes the file: the worker of the client that holds the volume for writing.
+// Invariants: once `append` has succeeded, the record survives the end of the process. The next `append` removes a partial record that a
+// failed write or a killed process has left. The log is deleted only when all writes in it are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';

@@ -17,17 +17,17 @@ export interface BackendPorts {
   readonly clock: Clock;
   /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
-  /** Reads what is cached without waiting. By default, or if null, the time of each read decides (inline-policy.ts). */
+  /** Reads cached data without waiting. If null or undefined, measured times decide where a read runs (inline-policy.ts). */
   readonly nowait?: NowaitRead | null;
-  /** Drops what the kernel shows of a file, after a failed sync. Null if this machine cannot. */
+  /** Drops the cached pages of a file after a failed sync. Null if this machine cannot do that. */
   readonly dropPages: DropPages | null;
-  /** Called if the storage of a volume refuses `nowait`, so that time decides. */
+  /** Called if the storage does not support `nowait`, so that measured times decide. */
   readonly onGuess?: (path: string) => void;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
   /**
-   * `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. `part`: the file that failed, if the volume
-   * consists of several files.
+   * `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. `part`: the failed file of a volume of several
+   * files.
    */
   readonly onError: (operation: BackendOperation, errno: string, part?: ServedPart) => void;
 }

@@ -1,5 +1,5 @@
-// Which completions are called together, and when.
-// That their answers leave in one write is the session's job, and the bench measures it.
+// Which completions are called together, and when. The session sends their
+// answers in one write, which the bench measures.
 
 import { expect, test } from 'vitest';
 import { CompletionGroup } from './file-backend.ts';

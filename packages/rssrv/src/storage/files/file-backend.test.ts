@@ -1,5 +1,5 @@
-// The file backend and the null backend, against a model of the volume's bytes and against storage that refuses, fails, is slow or was truncated.
-// Holes are in range-helper.test.ts, block devices in opened-device.test.ts.
+// The file backend and the null backend, against a model of the volume's bytes and against storage that refuses, fails, is slow or was
+// truncated. range-helper.test.ts tests holes, opened-device.test.ts block devices.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -76,7 +76,7 @@ async function compare(type: 'file' | 'memory', helper: object, nowait: NowaitRe
       const atOnce = sync && kind === 'write';
       for (let index = 0; index < length; index++) buffer[offset + index] = (fill + index) & 0xff;
       const tried = atOnce ? backend.tryWrite(buffer, offset, length, position) : WOULD_WAIT;
-      // An operation that reaches the end of the volume never runs at once.
+      // A write up to the end of the volume never runs on the event loop.
       expect(tried === WOULD_WAIT).toBe(!atOnce || position + length === SIZE_BYTES);
       status = tried === WOULD_WAIT ? await io.write(buffer, offset, length, position, kind === 'fua') : tried;
       buffer.copy(reference, position, offset, offset + length);

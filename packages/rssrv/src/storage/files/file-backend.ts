@@ -40,12 +40,12 @@ export interface FileBackendParts {
   readonly readonly: boolean;
   /** Decides whether a call may be made on the event loop. Null if every call may. */
   readonly inline: InlinePolicy | null;
-  /** Reads what is cached without waiting. Null if that is not possible; `inline` then decides about reads, too. */
+  /** Reads cached data without waiting. Null if that is not possible; `inline` then decides about reads as well. */
   readonly cached: CachedReads | null;
-  /** Called if the storage refuses to read without waiting. */
+  /** Called if the storage does not support reads without waiting. */
   readonly onGuess?: (() => void) | undefined;
   readonly range: RangeFile | null;
-  /** Null for storage without a disk, and where the machine cannot do it. */
+  /** Null for storage in memory, and if the machine cannot drop pages. */
   readonly dropPages: DropPages | null;
 }
 
@@ -211,7 +211,7 @@ export class FileBackend implements PartBackend {
     return this.parts.inline?.mayRunInline() ?? true;
   }
 
-  /** The storage has refused to read without waiting. */
+  /** Called when the storage does not support reads without waiting. From now on, `inline` decides about reads. */
   private guessFromNow(): void {
     this.cached = null;
     this.parts.onGuess?.();
@@ -269,7 +269,7 @@ export class FileBackend implements PartBackend {
     assert(this.closing === null || this.inFlight.count > 0, 'A backend was used after its close');
     this.inFlight.begin();
     this.parts.inline?.poolBegan();
-    // Counted even after a refusal, so that calls which began before it may end.
+    // Uses `parts.cached`, because `guessFromNow` may remove `cached` between start and end of a call.
     this.parts.cached?.poolBegan();
   }
 

@@ -1,5 +1,5 @@
-// Volumes over several real files against a flat model of their bytes, and against files that are truncated or replaced. Model files, whose
-// answers a test gives, show which status a request gets, and which files a flush syncs.
+// Volumes over several real files against a flat model of their bytes, and against files that are truncated or replaced. Fake files, whose
+// answers a test gives, show the status of a request and the files that a flush syncs.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -76,7 +76,7 @@ async function compare(chunkBytes: number | null, ports: TestPorts, operations: 
         io.read(buffer, offset, length, position),
       );
       const content = buffer.subarray(offset, offset + length);
-      // Discarded sectors are zero or as before.
+      // Discarded sectors are zeros or unchanged.
       if (kind === 'discard') for (let at = 0; at < length; at++) if (content[at] === 0) reference[position + at] = 0;
       expect(content.equals(reference.subarray(position, position + length))).toBe(true);
       expect([...buffer.subarray(0, offset), ...buffer.subarray(offset + length)].every((byte) => byte === fill)).toBe(true);
@@ -107,7 +107,7 @@ async function compare(chunkBytes: number | null, ports: TestPorts, operations: 
   expect(await io.read(all, 0, SIZE_BYTES, 0)).toBe(STATUS.OK);
   await backend.close();
   expect(all.equals(reference)).toBe(true);
-  // The content of the files is the volume, dealt out chunk by chunk.
+  // The files have the content of the volume, distributed chunk by chunk.
   const parts = Array.from({ length: PARTS }, (_, index) => fs.readFileSync(partOf(volume, index)));
   const bytes = chunkBytes ?? PART_BYTES;
   const dealt = Array.from({ length: SIZE_BYTES / bytes }, (_, chunk) => {
@@ -171,7 +171,7 @@ test('a replaced file is not opened, and the others are closed again', async () 
   fs.copyFileSync(partOf(volume, 2), copy);
   fs.renameSync(copy, partOf(volume, 2));
   await expect(openBackend(volume, testPorts())).rejects.toThrow(`${partOf(volume, 2)} was replaced by another file`);
-  // Other descriptors of this process come and go.
+  // Looks only for descriptors of these files, because the process opens and closes others.
   const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
     try {
       return fs.readlinkSync(`/proc/self/fd/${fd}`);
@@ -255,7 +255,7 @@ test('a flush syncs the files that changed, and those with a write that ended af
     for (const part of parts) if (part.started.at(-1) === 'flush') part.answer(STATUS.OK);
     return flushed;
   };
-  // A killed process may have left changes in both.
+  // The first flush syncs both files, because a killed process may have left changes in both.
   expect(await settle(io.flush())).toBe(STATUS.OK);
   expect([first.started, second.started]).toEqual([['flush'], ['flush']]);
   const early = io.write(Buffer.alloc(512), 0, 512, 0);

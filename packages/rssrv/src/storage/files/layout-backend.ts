@@ -1,7 +1,7 @@
-// The backend of a volume that consists of several files: splits each request and executes its portions at the same time. The backends of
-// the files do the rest, such as syncs and the detection of truncation. Invariants: a request is answered after all of its portions have
-// ended, and succeeds only if each of them has; a flush covers every write that ended before it, in all files; after the sync of one file
-// has failed, all later flushes fail; each portion counts as one call of the volume's share of the threads.
+// The backend of a volume of several files: splits each request and executes its portions at the same time. The backends of the files
+// execute the operations, and detect truncation. Invariants: a request is answered after all of its portions have ended, and succeeds only
+// if each of them has. A flush covers every write that ended before it, in all files. After the sync of one file has failed, all later
+// flushes fail. Each portion counts as one call of the volume's share of the threads.
 
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
@@ -15,7 +15,7 @@ import { EXTENT_CHUNKS_MAX, SYNCS_AT_A_TIME } from './limits.ts';
 
 interface Part {
   readonly backend: PartBackend;
-  /** True if the file may have changes that no sync covers. A killed process may have left changes, so this is true at first. */
+  /** True if the file may have changes that no sync covers. Initially true, because a killed process may have left changes. */
   isDirty: boolean;
 }
 
@@ -35,7 +35,7 @@ export class LayoutBackend implements Backend {
   );
   private isLeft = false;
 
-  /** `lane`: of the volume; `left` is called once when the backend is closed. */
+  /** `lane`: the lane of the volume. `left` is called once when the backend is closed. */
   constructor(backends: readonly PartBackend[], map: LayoutMap, sizeBytes: number, lane: ThreadLane, left: () => void) {
     const all = (test: (capabilities: BackendCapabilities) => boolean): boolean => backends.every((one) => test(one.capabilities));
     this.sizeBytes = sizeBytes;
@@ -158,8 +158,8 @@ export class LayoutBackend implements Backend {
   }
 
   /**
-   * Syncs the files that have changed. Of the others, only the size is checked, because a flush also finds truncated files. A few files at
-   * a time, so that a volume whose storage hangs leaves threads to others.
+   * Syncs the changed files. For unchanged files, checks only the size, because a flush must also detect truncation. Syncs few files at a
+   * time, so that a volume whose storage hangs leaves threads to other volumes.
    */
   private syncAll(end: IoEnd): void {
     let next = 0;
@@ -227,7 +227,7 @@ export class LayoutBackend implements Backend {
   }
 }
 
-/** The ends of all files. The volume is truncated as soon as one of them is. */
+/** The ends of all files. The volume counts as truncated as soon as one file is. */
 class LayoutEnd implements StorageEnd {
   private readonly ends: readonly StorageEnd[];
   private readonly map: LayoutMap;
@@ -249,7 +249,7 @@ class LayoutEnd implements StorageEnd {
     for (const [part, end] of this.ends.entries()) end.grow(this.map.partBytes(part, sizeBytes));
   }
 
-  /** One file after the other, so that the files of storage that hangs occupy one thread. */
+  /** Checks one file after another, so that a volume whose storage hangs occupies only one thread. */
   check(end: IoEnd): void {
     let next = 0;
     const checkNext = (errno: string | null): void => {
@@ -293,7 +293,7 @@ function joined(count: number, done: IoDone): IoDone {
   };
 }
 
-/** A change that lacks space is executed again later, so that every other error is graver. Lost writes are the gravest. */
+/** Orders statuses by severity. NO_SPACE is the mildest error, because the change is then repeated. Lost writes are the gravest. */
 function gravity(status: Status): number {
   switch (status) {
     case STATUS.OK:

@@ -1,5 +1,5 @@
-// Puts the extents of the files of a volume together to the extents of the volume. Pure. Invariants: a sector counts as a hole only if it is
-// one in its file; the result has no gaps, and ends where the extents of one of the files end.
+// Merges the extents of the files of a volume into the extents of the volume. Pure. Invariants: a sector counts as a hole only if it is a
+// hole in its file. The result has no gaps, and ends where the extents of one of the files end.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -8,8 +8,8 @@ import { appendExtent } from './range-operations.ts';
 import type { LayoutMap } from './layout-map.ts';
 
 /**
- * `found`: for each file, pairs (number of sectors, EXTENT state) that begin where the range begins in the file. A file outside the range
- * may have none. Returns pairs that begin at `positionBytes` and may cover less than `lengthBytes`.
+ * `found`: for each file, pairs (number of sectors, EXTENT state) from the start of the range in the file. A file outside the range may
+ * have no pairs. Returns pairs that begin at `positionBytes` and may cover less than `lengthBytes`.
  */
 export function mergedExtents(map: LayoutMap, positionBytes: number, lengthBytes: number, found: readonly (readonly number[])[]): number[] {
   const lists = found.map((pairs) => new ExtentReader(pairs));

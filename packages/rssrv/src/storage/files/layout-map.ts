@@ -1,6 +1,6 @@
-// Says where the bytes of a volume are that consists of several files: a table of (offset in the volume) -> (file, offset in the file).
-// Pure. `concat`: the files follow one another. `stripe`: chunks go to the files in turn. Invariants: each byte of the volume is in exactly
-// one place; a range of the volume is one contiguous range in each file that it touches.
+// Maps an offset in a volume of several files to a file and the offset in the file. Pure. `concat`: the files follow one another. `stripe`:
+// chunks go to the files in turn. Invariants: each byte of the volume is in exactly one place. A range of the volume is one contiguous
+// range in each file that it touches.
 
 export interface LayoutShape {
   /** Null for `concat`. */
@@ -23,7 +23,7 @@ export interface Portion {
  * stripe of 3 files, by chunks        concat of 2 files
  * file 0:  0  3  6  9                 file 0:  0 1 2 3 4
  * file 1:  1  4  7 10                 file 1:  5 6 7 8 ...
- * file 2:  2  5  8                    the last file takes what the volume grows by
+ * file 2:  2  5  8                    the last file grows with the volume
  * ```
  */
 export class LayoutMap {
@@ -59,7 +59,7 @@ export class LayoutMap {
     this.runBytes = chunkBytes - inChunkBytes;
   }
 
-  /** Returns where a byte of a file is in the volume. */
+  /** Returns the offset in the volume of a byte of a file. */
   volumeOffset(part: number, partPositionBytes: number): number {
     const { chunkBytes } = this;
     if (chunkBytes === null) return (this.starts[part] ?? 0) + partPositionBytes;
@@ -81,7 +81,7 @@ export class LayoutMap {
     return rows * chunkBytes + Math.min(chunkBytes, Math.max(0, restBytes));
   }
 
-  /** Returns the size of a file while the volume has this size. The files of a stripe have whole chunks, and the same size. */
+  /** Returns the size of a file if the volume has this size. All files of a stripe have the same size, in whole chunks. */
   partBytes(part: number, sizeBytes: number): number {
     const { chunkBytes, partCount } = this;
     return chunkBytes === null ? this.bytesBefore(part, sizeBytes) : stripePartBytes(sizeBytes, chunkBytes, partCount);

@@ -3,9 +3,9 @@
 
 const MIB = 1024 * 1024;
 
-/** Chunks that one extents query of a striped volume looks at. The answer may cover less than the request. */
+/** Maximum number of chunks for which one extents query of a striped volume gives an answer, which may cover less than the request. */
 export const EXTENT_CHUNKS_MAX = 65_536;
-/** Files of one volume that are synced at a time. */
+/** Number of files of one volume that are synced at a time. */
 export const SYNCS_AT_A_TIME = 2;
 
 // The range helper.

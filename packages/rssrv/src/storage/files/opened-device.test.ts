@@ -1,5 +1,5 @@
-// Block devices: facts from a hand-made /sys, and a loop device, whose image file is the oracle.
-// What devices share with files is in file-backend.test.ts.
+// Block devices: facts from a hand-made /sys, and a loop device, whose image file is the oracle. file-backend.test.ts tests the behaviour
+// that devices and files share.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -85,7 +85,7 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   }
 }
 
-/** These reads begin on the event loop, on block devices too, because a try costs little where nothing is cached. */
+/** Even on block devices, these reads start on the event loop, because an attempt costs little if the data is not cached. */
 function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
   if (nowait === undefined || nowait === null) return null;
   return new CachedReads(nowait, new InlinePolicy(clock, 'sync', sleeps), () => threads.callsOf(volumeId));
@@ -104,7 +104,7 @@ export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'st
   );
 }
 
-/** Returns an error that names the volume and the path, for a system error; else the error itself. */
+/** Converts a system error to an error that names the volume and the path. Returns any other error unchanged. */
 export function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   const errno = errnoName(thrown);
   if (thrown instanceof RsError || errno === undefined) return thrown;

@@ -1,5 +1,5 @@
-// The range helper as a real process on sparse files; stat and read are the oracle. Also a helper that dies, hangs, refuses or loses its parent.
-// Conversion to sectors is in range-extents.test.ts.
+// The range helper as a real process on sparse files; stat and read are the oracle. Also a helper that dies, hangs, refuses or loses its
+// parent. range-extents.test.ts tests the conversion to sectors.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -300,7 +300,7 @@ test('when a helper dies in the middle, the fallback does the work', async () =>
 
 test('when a restarted helper cannot open the file, the fallback does the work', async () => {
   const [file, second] = [sparseFile(), path.join(directory, 'second')];
-  // The first helper dies at its second request. The next one has no open file.
+  // The first helper dies at its second request. The next helper has no open file.
   const command = script(
     'forgetful',
     `if [ -e ${second} ]; then while read line; do echo 9; done; fi; : > ${second}; read line; echo 0 1 1; read line; exit 3`,
@@ -366,7 +366,7 @@ test('the helper ends with the process that started it, however that ends', asyn
   const [file, , ...calls] = rangeScriptArguments(process.arch, 0, false) ?? [];
   const fifo = path.join(directory, 'fifo');
   spawnSync('mkfifo', [fifo]);
-  // Its input never ends because it holds both ends. Only the parent-death signal can end it.
+  // The helper's input never ends, because the helper holds both ends. Only the parent-death signal can end the helper.
   const program = `
     const [file, ...calls] = ${JSON.stringify([file, ...calls])};
     const input = require('node:fs').openSync(${JSON.stringify(fifo)}, 'r+');

@@ -32,17 +32,17 @@ export interface RangeHelperPorts {
    */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   readonly onBack?: () => void;
-  /** Passes descriptors to the helper, which may open no paths. By default, the helper opens the files of this process in /proc. */
+  /** Passes descriptors to the helper, which may not open paths. If absent, the helper opens the files of this process in /proc. */
   readonly passing?: HelperPassing;
   /** The program to run. Default: `perl` in PATH. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
-/** What a process needs for a helper that has no more rights than itself. */
+/** Needed by a process without rights, whose helper has none either. */
 export interface HelperPassing {
   readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
-  /** The text of the helper program, read while this process still could. */
+  /** The text of the helper program, read before this process gave up its rights. */
   readonly script: string;
 }
 
@@ -60,9 +60,9 @@ type Numbers = (errno: string | null, values: readonly number[]) => void;
 export class RangeHelper {
   private readonly ports: RangeHelperPorts;
   private child: LineProcess | null = null;
-  /** The attached files, with the words of the command that makes the helper open each. */
+  /** The attached files, each with the command that makes the helper open it. */
   private readonly files = new Map<number, AttachedFile>();
-  /** This process's end of the socket over which the helper is given descriptors. */
+  /** This process's end of the socket that passes descriptors to the helper. */
   private socket: number | null = null;
   private losses = 0;
   private startedMs = 0;
@@ -182,7 +182,7 @@ export class RangeHelper {
     return child;
   }
 
-  /** Makes the socket to a new helper. Returns the helper's end, or nothing if the helper opens files itself. */
+  /** Makes the socket to a new helper. Returns the helper's end, or an empty list if the helper opens files itself. */
   private newSocket(): readonly number[] {
     this.closeSocket();
     const { passing } = this.ports;
@@ -192,7 +192,7 @@ export class RangeHelper {
       this.socket = ours;
       return [theirs];
     } catch {
-      // Without descriptors left, the helper gets no files, and says so.
+      // Without free descriptors, the helper gets no files, and answers each line with an error.
       return [];
     }
   }
@@ -202,7 +202,7 @@ export class RangeHelper {
     this.socket = null;
   }
 
-  /** Gives the helper the descriptor for the line that follows. If this fails, the helper answers the line with an error. */
+  /** Passes the descriptor for the next line. If this fails, the helper answers that line with an error. */
   private pass(fd: number): void {
     try {
       if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);
@@ -222,7 +222,7 @@ export class RangeHelper {
     this.replaceAfter(retryMs);
   }
 
-  /** Starts a new child for the attached files as soon as that is permitted. */
+  /** Starts a new child for the attached files after the delay, but not before the old child has exited. */
   private replaceAfter(delayMs: number): void {
     this.replacement?.cancel();
     this.replacement = null;
@@ -290,8 +290,8 @@ const CALLS: Readonly<Record<string, { readonly fallocate: number; readonly prct
 };
 
 /**
- * Arguments for perl, or null if the system call numbers of this architecture are unknown. `isPassed`: true if the helper gets its files over
- * descriptor 3, and its program over its input.
+ * Arguments for perl, or null if the system call numbers of this architecture are unknown. `isPassed`: true if the helper receives files
+ * over descriptor 3 and its program over its input.
  */
 export function rangeScriptArguments(architecture: string, parentPid: number, isPassed: boolean): readonly string[] | null {
   const calls = CALLS[architecture];

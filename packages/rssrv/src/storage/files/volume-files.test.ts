@@ -1,5 +1,5 @@
-// The files of a volume, opened by path and passed by the listener: order, number, and what is left over.
-// The opening of whole backends is tested in file-backend.test.ts and in test/integration/confined-workers.test.ts.
+// The files of a volume, opened by path and passed by the listener: order, number, and unused descriptors. file-backend.test.ts and
+// test/integration/confined-workers.test.ts test the opening of backends.
 
 import fs from 'node:fs';
 import path from 'node:path';

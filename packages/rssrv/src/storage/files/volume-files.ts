@@ -1,12 +1,12 @@
-// Opens the file or device of a volume. The listener opens them for a server process that may not open any path, and passes the descriptors;
-// otherwise the process opens them itself, in the same way. Invariants: each caller gets open files of its own, because the kernel reports a
-// write-back error once to each; both descriptors belong to the same file.
+// Opens the files or the device of a volume. For a server process that may not open paths, the listener opens them in the same way and
+// passes the descriptors. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each open
+// file. Both descriptors belong to the same file.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
 
-/** The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the file has no such writes. */
+/** The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume has none. */
 export interface FileDescriptors {
   readonly descriptor: number;
   readonly synced: number | null;
@@ -15,7 +15,7 @@ export interface FileDescriptors {
 export interface FileWish {
   readonly path: string;
   readonly readonly: boolean;
-  /** True if the storage needs no sync: files in memory. */
+  /** True for a file in memory, which needs no sync. */
   readonly isVolatile: boolean;
 }
 

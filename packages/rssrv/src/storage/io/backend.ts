@@ -28,13 +28,13 @@ export interface BackendCapabilities {
 
 /** The intent map of a replica: for each region of the volume, whether it may differ from the other replicas of its mirror. */
 export interface IntentView {
-  /** Regions of the volume. Region i begins at i * MIRROR_REGION_BYTES. */
+  /** Number of regions of the volume. Region i begins at i * MIRROR_REGION_BYTES. */
   readonly regions: number;
-  /** Must be called when the volume has grown. Regions that are added have their bits set. */
+  /** Must be called when the volume has grown. New regions have their bits set. */
   grow(sizeBytes: number): void;
   /**
-   * Returns bits from region `first` on, a multiple of 8: bit i of byte j is that of region first + 8j + i, the lowest first. Bits beyond
-   * the last region are 0. The result has at most `maxBytes`, and none if `first` is beyond the last region.
+   * Returns the bits from region `first` on, which must be a multiple of 8. Bit i of byte j, the lowest bit first, belongs to region first
+   * + 8j + i. Bits beyond the last region are 0. Returns at most `maxBytes` bytes, and no byte if `first` is beyond the last region.
    */
   read(first: number, maxBytes: number): Buffer;
   /** Clears bits. `ranges`: pairs of a first region and a number of regions. A region that is being changed keeps its bit. */
@@ -70,7 +70,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** The backend of one file of a volume that consists of several files. It also transfers several pieces of memory in one call. */
+/** The backend of one file of a volume of several files. It can also transfer several pieces of memory in one call. */
 export interface PartBackend extends Backend {
   readonly end: StorageEnd;
   /** Reads into the pieces, one after the other. `lengthBytes`: the sum of their lengths. */

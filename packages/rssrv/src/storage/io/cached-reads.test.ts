@@ -1,6 +1,6 @@
-// Reads without waiting, with a stand-in for the system call that is driven through every result: only whole data is an answer, a refusal
-// ends such reads, and everything else is left to the pool. Also through FileBackend, where the pool reads again and reports errors.
-// The system call itself is in nowait-read.test.ts.
+// Reads without waiting, with a fake system call that gives every result: only complete data is an answer, "not supported" ends such reads,
+// and every other result leaves the read to the pool. Also through FileBackend, where the pool reads again and reports errors.
+// nowait-read.test.ts tests the system call.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -134,7 +134,7 @@ test('reads that wait for a thread count as reads in the pool', async () => {
   result = -EAGAIN;
   const ends: number[] = [];
   const buffers = Array.from({ length: CALLS_BEHIND_TRIES_MAX }, () => Buffer.alloc(LENGTH));
-  // No call in the pool can end before this turn of the event loop does.
+  // No call in the pool can end during this event-loop turn.
   for (const buffer of buffers) {
     expect(backend.tryRead(buffer, 0, LENGTH, 0)).toBe(WOULD_WAIT);
     backend.read(buffer, 0, LENGTH, 0, (status) => ends.push(status));

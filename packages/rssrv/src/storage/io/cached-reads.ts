@@ -1,7 +1,7 @@
-// Reads on the event loop that never wait for the storage (nowait-read.ts). Only a read that got all its data at once has an answer here. A
-// read that would wait, was cut short or failed is left to the thread pool, which reads again, continues, and reports errors. Even such a
-// call can wait in a few places, such as for a place in the queue of a disk. So calls are timed as others are (inline-policy.ts), and none
-// is made while calls in the pool hang or while many calls of the volume already use it or wait for it.
+// Reads on the event loop that do not wait for the storage (nowait-read.ts). Answers only reads that get all their data at once. A read
+// that would wait, returns less or fails must be repeated in the thread pool, which also reports errors. Even these calls can wait, for
+// example for a place in the queue of a disk. They are therefore timed (inline-policy.ts), and not made while calls in the pool hang or
+// while many calls of the volume use the pool or wait for it.
 
 import os from 'node:os';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -10,7 +10,7 @@ import type { InlinePolicy } from './inline-policy.ts';
 import { CALLS_BEHIND_TRIES_MAX } from './limits.ts';
 import type { NowaitRead } from './nowait-read.ts';
 
-/** The file system or the kernel cannot read without waiting. This does not change while the file is open. */
+/** The file system or the kernel does not support reads without waiting. This is final for an open file. */
 export const NOT_SUPPORTED = -2;
 
 export type CachedReadEnd = typeof STATUS.OK | typeof WOULD_WAIT | typeof NOT_SUPPORTED;
@@ -22,7 +22,7 @@ export class CachedReads {
   private readonly policy: InlinePolicy;
   private readonly callsInPool: () => number;
 
-  /** `policy`: of these reads alone. `callsInPool`: calls of the volume that use the thread pool or wait for a place in it. */
+  /** `policy`: for these reads only. `callsInPool`: returns the number of calls of the volume that use the thread pool or wait for it. */
   constructor(call: NowaitRead, policy: InlinePolicy, callsInPool: () => number) {
     this.call = call;
     this.policy = policy;
@@ -47,7 +47,7 @@ export class CachedReads {
     return moved === -EOPNOTSUPP || moved === -ENOSYS || moved === -EPERM ? NOT_SUPPORTED : WOULD_WAIT;
   }
 
-  /** Like `tryRead`, for pieces of memory that are one after the other in the file. */
+  /** Like `tryRead`, for several pieces of memory that get successive ranges of the file. */
   tryReadPieces(fd: number, pieces: readonly Buffer[], positionBytes: number): CachedReadEnd {
     let position = positionBytes;
     for (const piece of pieces) {

@@ -1,6 +1,6 @@
-// Drops what the page cache holds of a file: posix_fadvise(2) with POSIX_FADV_DONTNEED. After a failed write-back the kernel calls lost pages
-// clean and shows them until it needs their memory; then reads show older content again. Invariant: when `done` is called, clean pages that
-// nobody was just using show what is on disk.
+// Drops the pages of a file from the page cache: posix_fadvise(2) with POSIX_FADV_DONTNEED. After a failed write-back, the kernel marks the
+// lost pages as clean and serves reads from them until it reuses their memory; then reads return older content. Invariant: after `done`,
+// reads return the content on disk, except for pages that were in use during the call.
 
 import { throughLibc } from '../../machine/libc.ts';
 
@@ -8,7 +8,7 @@ import { throughLibc } from '../../machine/libc.ts';
 export type DropPages = (descriptor: number, done: () => void) => void;
 
 const DONTNEED = 4;
-/** Up to the end of the file. */
+/** The whole file: length 0 means up to the end. */
 const [FROM, TO_END] = [0, 0];
 
 export const systemDropPages = throughLibc(({ posixFadvise }): DropPages => {

@@ -1,5 +1,5 @@
 // Which sync answers which flush; the test ends the syncs one by one.
-// Real fsync calls are in file-backend.test.ts.
+// file-backend.test.ts has real fsync calls.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';

@@ -1,7 +1,7 @@
-// Runs one sync at a time for all waiting flushes (group commit). A flush that arrives during a sync waits for the next sync, because the
-// running sync may miss writes that the flush must cover. After a failed sync, all later flushes of this backend fail, too. The kernel
-// reports a lost write only once per descriptor, so the next sync would report success although data was lost. It may also show lost writes
-// for a while. So a failed sync is answered only when `forget` has ended, after which reads show what is on disk (V1 in docs/PROTOCOL.md).
+// Runs one sync at a time for all waiting flushes (group commit). A flush that arrives during a sync waits for the next one, because the
+// running sync may miss writes that the flush must cover. After a failed sync, all later flushes of this backend fail. The kernel reports a
+// lost write only once per descriptor, so the next sync would report success although data was lost. Reads may still return lost writes
+// from its cache. A failed sync is therefore answered only after `forget`, when reads return the content on disk (V1 in docs/PROTOCOL.md).
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
@@ -17,8 +17,8 @@ export class FlushGate {
   private failure: Status = STATUS.OK;
 
   /**
-   * `sync` must make durable every write that ended before `sync` was called. `forget` drops what the kernel shows and will never write;
-   * `forgetNothing` where a backend below does that. `soon` calls a function after the current call has returned.
+   * `sync` must make durable every write that ended before `sync` was called. `forget` drops cached data that the kernel will never write;
+   * use `forgetNothing` if an inner backend does that. `soon` calls a function after the current call has returned.
    */
   constructor(
     sync: (end: IoEnd) => void,

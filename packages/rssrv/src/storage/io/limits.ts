@@ -19,8 +19,8 @@ export const POOL_RUN_REQUESTS = 512;
  */
 export const STORAGE_SILENT_MS = 500;
 /**
- * While so many calls of a volume are in the thread pool or wait for a thread, its reads follow them without a try on the event loop. Each
- * try starts to read what is not cached, and the event loop would wait for a place in the queue of the disk, which has 64 places or more.
+ * While this number of calls of a volume use the thread pool or wait for it, its reads go to the pool without an attempt on the event loop.
+ * An attempt starts a read of uncached data, and could wait for a place in the queue of the disk, which has 64 places or more.
  */
 export const CALLS_BEHIND_TRIES_MAX = 64;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

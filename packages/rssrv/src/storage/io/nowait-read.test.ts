@@ -1,5 +1,6 @@
-// preadv2 with RWF_NOWAIT on real files: what is cached arrives whole and only in its range, at positions beyond 2^32 too; what is not cached
-// is refused and never waited for. It needs koffi, and file systems differ: tmpfs and others refuse, which is skipped by name.
+// preadv2 with RWF_NOWAIT on real files: cached data arrives completely and only in its range, even at positions beyond 2^32; a read of
+// uncached data is refused and never waits. Needs koffi and a file system with this call; on tmpfs and others, the tests are skipped by
+// name.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -30,7 +31,7 @@ function newFile(): { file: string; fd: number } {
   return { file, fd };
 }
 
-/** The call, if koffi is there and the file system of the temporary directory can do it. */
+/** Returns the call if koffi is installed and the file system of the temporary directory supports it. */
 function need(context: TestContext): NowaitRead {
   const read = systemNowaitRead();
   context.skip(read === null, 'needs koffi: npm run build installs it on the usual platforms');
@@ -49,7 +50,7 @@ test('cached data arrives, and the bytes around its range keep their values', (c
     [0, SIZE, 0],
   ] as const) {
     const whole = Buffer.alloc(offset + length + 200, 0xee);
-    // A view that does not begin where its memory does.
+    // A view that does not begin at the start of its memory.
     const target = whole.subarray(50);
     expect(read(fd, target, offset, length, position)).toBe(length);
     expect(target.subarray(offset, offset + length).equals(content.subarray(position, position + length))).toBe(true);
@@ -75,7 +76,7 @@ test('positions beyond 2^32, and holes', (context) => {
     expect(read(fd, target, 0, 512, position)).toBe(512);
     expect(target.equals(content.subarray(0, 512))).toBe(true);
   }
-  // A hole is answered at once with zeros, or would wait: other bytes, or an error, never.
+  // A read of a hole returns zeros or would wait. It never returns other bytes or an error.
   const target = Buffer.alloc(4096, 9);
   const moved = read(fd, target, 0, 4096, 2 ** 33);
   expect([4096, -EAGAIN]).toContain(moved);
@@ -102,7 +103,7 @@ test('data that is not cached is refused at once, and arrives after another read
     context.skip(dropped.status !== 0, 'needs dd with iflag=nocache (coreutils)');
     const moved = read(fd, target, 0, 8192, 65_536);
     if (moved === -EAGAIN) refused++;
-    // A fast disk may have delivered a part, or all, by the time of the look.
+    // A fast disk may have delivered a part or all of the data before this read.
     else expect(moved).toBeGreaterThan(0);
     expect(fs.readSync(fd, target, 0, 8192, 65_536)).toBe(8192);
     expect(read(fd, target, 0, 8192, 65_536)).toBe(8192);

@@ -1,5 +1,5 @@
-// Reads of data that is in the page cache: preadv2(2) with RWF_NOWAIT, which fails with EAGAIN where another read would wait for the storage.
-// Invariants: the kernel writes only into the given range of the target; a call allocates nothing once the memory of its target is known.
+// Reads data from the page cache: preadv2(2) with RWF_NOWAIT, which fails with EAGAIN if the read would wait for the storage. Invariants:
+// the kernel writes only into the given range of the target. A call allocates nothing, except for the first call with an ArrayBuffer.
 
 import { assert } from '@rsio/common/lib/assert';
 import { throughLibc } from '../../machine/libc.ts';
@@ -18,10 +18,10 @@ export const systemNowaitRead = throughLibc((libc): NowaitRead => {
   // One structure for all calls, because a call ends before the next one begins.
   const iovec = new Uint32Array(new ArrayBuffer(IOVEC_WORDS * Uint32Array.BYTES_PER_ELEMENT));
   const held: { memory: ArrayBufferLike | null } = { memory: null };
-  // The memory of an ArrayBuffer never moves. If it is given to another owner, the views of it have no bytes any more.
+  // The memory of an ArrayBuffer never moves. If the buffer is transferred to another owner, its views have length 0.
   const addresses = new WeakMap<ArrayBufferLike, number>();
   return (fd, target, offset, lengthBytes, positionBytes) => {
-    // In this form, NaN is refused, too.
+    // The negated form also refuses NaN.
     if (!(offset >= 0 && lengthBytes >= 0 && offset + lengthBytes <= target.length)) assert(false, 'A read beyond the end of its buffer');
     const memory = target.buffer;
     let base = addresses.get(memory);
@@ -34,7 +34,7 @@ export const systemNowaitRead = throughLibc((libc): NowaitRead => {
     iovec[0] = start % WORD;
     iovec[1] = start / WORD;
     iovec[2] = lengthBytes;
-    // An optimised caller that uses the buffer no more would not keep it during the call: only its address is given.
+    // Keeps the buffer alive during the call, which gets only its address.
     held.memory = memory;
     const moved = Number(preadv2(fd, iovec, 1, positionBytes, RWF_NOWAIT));
     return moved < 0 ? -errno() : moved;

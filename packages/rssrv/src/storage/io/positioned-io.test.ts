@@ -1,5 +1,5 @@
-// What remains of the pieces of memory after a short transfer, which the next system call transfers.
-// Whole transfers are tested with the backends.
+// The rest of the pieces of memory after a short transfer, which the next system call transfers. The tests of the backends have complete
+// transfers.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

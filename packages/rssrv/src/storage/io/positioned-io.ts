@@ -143,7 +143,7 @@ function movePieces(
   });
 }
 
-/** Returns what remains of the pieces after `moved` bytes. */
+/** Returns the rest of the pieces after `moved` bytes. */
 export function piecesAfter(pieces: readonly Buffer[], moved: number): Buffer[] {
   const rest: Buffer[] = [];
   let skipped = 0;

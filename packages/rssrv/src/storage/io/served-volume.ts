@@ -14,23 +14,23 @@ export interface ServedTests extends VolumeTests {
   readonly unsyncedFile: string | null;
 }
 
-/** One file of a volume that consists of several files. */
+/** One file of a volume of several files. */
 export interface ServedPart {
-  /** Id of the pool that contains the file. Its name may change while the volume is in use. */
+  /** Id of the pool that contains the file. The name of the pool may change while the volume is in use. */
   readonly poolId: string;
   readonly path: string;
-  /** Name (see `storageName`) of the file that the listener has opened at `path`. Undefined as for a volume. */
+  /** Name of the file; see `ServedVolume.storage`. */
   readonly storage?: string;
   readonly sizeBytes: number;
 }
 
-/** How a volume is laid out over several files. `chunkBytes`: null if the files follow one another. */
+/** The layout of a volume of several files. `chunkBytes`: null if the files follow one another. */
 export interface ServedLayout {
   readonly chunkBytes: number | null;
   readonly parts: readonly ServedPart[];
 }
 
-/** The pools that hold a volume's content. They are named by id, because a section may be renamed while the volume is open. */
+/** The ids of the pools of a volume's files. Ids, because the name of a pool may change while the volume is in use. */
 export interface VolumePools {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated, so that its writes need no new space. */
@@ -41,7 +41,7 @@ export interface VolumePools {
 export interface ServedReplica {
   /** Id of the mirror. */
   readonly mirror: string;
-  /** Id of the data, which is new whenever the volume is made a replica. */
+  /** Data identity. The volume gets a new one whenever it is made a replica. */
   readonly identity: string;
   /** Path of the intent map. */
   readonly mapPath: string;
@@ -74,14 +74,14 @@ export interface ServedVolume {
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
-  /** Undefined for a volume of a section. Changes of a pool volume wait while the pool is full. */
+  /** Undefined for a volume of a section. Changes of a pool volume wait for space while the pool is full. */
   readonly pool?: VolumePools;
   /** Undefined for a volume of one file. `path` and `storage` are those of the first file. */
   readonly layout?: ServedLayout;
-  /** Set if the volume is a replica of a mirror. */
+  /** Undefined unless the volume is a replica of a mirror. */
   readonly replica?: ServedReplica;
   readonly test?: ServedTests;
-  /** For a snapshot, the id of its volume. Its name is then `NAME@SNAPSHOT`. */
+  /** For a snapshot: id of its volume. `name` is then NAME@SNAPSHOT. */
   readonly snapshotOf?: string;
 }
 

@@ -35,7 +35,7 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
-  /** Number of calls of a volume that run or wait for a thread; 0 if its calls need no lane. */
+  /** Returns the number of calls of a volume that run or wait for a thread; 0 if the volume has no lane. */
   callsOf(volumeId: string): number {
     return this.lanes.get(volumeId)?.calls ?? 0;
   }

@@ -1,7 +1,7 @@
-// Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file, and looks for the marks of
-// server processes that have a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the descriptors and
-// takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds the locks until it
-// closes the descriptors or exits.
+// Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Also looks for the marks
+// of server processes that have a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the descriptors
+// and takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds the locks
+// until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -11,15 +11,15 @@ import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../../machine/limi
 import { helperFile } from '../../machine/helper-files.ts';
 
 /**
- * `marked`: a server process has the file open for writing; it may have outlived its listener. `taken`: another process holds the lock.
- * `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer in time.
+ * `marked`: a server process has the file open for writing, possibly one that has outlived its listener. `taken`: another process holds the
+ * lock. `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer in time.
  */
 export type LockOutcome = 'held' | 'marked' | 'taken' | 'unavailable' | 'silent';
 
 export interface LockRequest {
   readonly descriptor: number;
   readonly shared: boolean;
-  /** Only looks for a mark, and takes no lock: the outcome is then `held` if there is no mark. */
+  /** Looks for a mark without taking a lock. The outcome is `held` if there is no mark. */
   readonly isLook?: true;
 }
 
@@ -93,7 +93,7 @@ function run(command: string, args: readonly string[], descriptors: readonly num
     const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
       isLate = true;
       child.kill('SIGKILL');
-      // A helper that waits for a file system ends only when that answers.
+      // Do not wait for the exit, because a helper that hangs in a file system exits only when the file system answers.
       end(null);
     });
     const end = (signal: NodeJS.Signals | null): void => {

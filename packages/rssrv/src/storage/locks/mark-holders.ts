@@ -1,7 +1,7 @@
-// Finds the server processes that have marked files (helpers/ranges.pl), so that an error can name them. The kernel does not tell who holds a
-// mark, but the descriptors of the range helpers in /proc do, and those of server processes whose helper has ended. Invariant: nothing here
-// touches the file systems of the files, because they may not answer. A process of another machine or of a user whom this one may not inspect
-// stays unknown.
+// Finds the server processes that have marked files (helpers/ranges.pl), so that an error can name them. No system call returns the owner
+// of a mark, but /proc lists the marks of each descriptor of range helpers, and of server processes whose helper has ended. Invariant: this
+// code does not touch the file systems of the files, because they may not answer. Processes of other machines and of users that this
+// process may not inspect are not found.
 
 import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
 import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -15,12 +15,12 @@ const SERVER_NAME = 'rssrv';
 /** A mark among the locks in /proc/PID/fdinfo: the device in hexadecimal and the inode, and the position of the marked byte. */
 const MARK = /^lock:.* OFDLCK .* READ .* ([0-9a-f]+):([0-9a-f]+):(\d+) 4611686018427387904 4611686018427387904$/gm;
 
-/** Returns the name of a file under which `markHolders` finds it. */
+/** Returns the name of a file in the form that `markHolders` expects. */
 export function markName({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): string {
   return `${deviceName(dev)}:${ino}`;
 }
 
-/** Returns the pid of the server process for each of these files that a process on this machine has marked. `names`: see `markName`. */
+/** Returns, for each file with a mark of this machine, the pid of the server process. `names`: see `markName`. */
 export function markHolders(names: ReadonlySet<string>): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   let looks = 0;
@@ -36,7 +36,7 @@ export function markHolders(names: ReadonlySet<string>): ReadonlyMap<string, num
   return found;
 }
 
-/** Helpers first, because a listener may have thousands of descriptors. A server process is the leader of the session of its helper. */
+/** Helpers come first, because a listener may have thousands of descriptors. A server process leads the process session of its helper. */
 function candidates(): { readonly pid: number; readonly holder: number }[] {
   const all = processesNamed((name) => name === HELPER_NAME || name.startsWith(SERVER_NAME)).filter(({ pid }) => pid !== process.pid);
   const isHelper = ({ name }: { readonly name: string }): boolean => name === HELPER_NAME;
@@ -44,7 +44,7 @@ function candidates(): { readonly pid: number; readonly holder: number }[] {
   return [...helpers, ...all.filter((one) => !isHelper(one)).map(({ pid }) => ({ pid, holder: pid }))];
 }
 
-/** Returns files with what the kernel knows of each descriptor. If the first thread of a process has ended, another one has them. */
+/** Returns the paths of the fdinfo files of a process. If its first thread has ended, they are below another thread. */
 function descriptorsOf(pid: number): string[] {
   for (const thread of namesIn(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}/fdinfo`;

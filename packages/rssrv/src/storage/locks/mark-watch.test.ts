@@ -1,5 +1,5 @@
-// The watch over files that server processes of other listeners have open: when it looks, how much, and whom it reports. The helper that
-// looks is a fake; real marks are in marks.test.ts.
+// The watch over files that server processes of other listeners have open: the time and number of its looks, and the volumes that it
+// reports. The lock helper is a fake; marks.test.ts has real marks.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -58,7 +58,7 @@ function volume(key: string, ...names: string[]): MarkedVolume {
 
 const file = (name: string): string => path.join(directory, name);
 
-/** Lets the time of one look pass, and waits until the helper was asked and the watch has this many timers. */
+/** Advances the clock by one look, and waits until the helper was called and the watch has this number of timers. */
 async function look(timers: number, restMs = MARK_LOOK_MS): Promise<void> {
   const before = asked.length;
   clock.advance(restMs);
@@ -157,7 +157,7 @@ function linkOf(fd: string): string {
   try {
     return fs.readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // The descriptor that listed the others.
+    // The descriptor of the directory listing itself.
     return '';
   }
 }

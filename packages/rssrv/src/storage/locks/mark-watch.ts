@@ -1,7 +1,7 @@
-// Watches files that a server process of another listener has open, so that their volumes are served as soon as that process has ended. Without
-// it, an administrator would have to reload after each kill. Invariants: it looks only while volumes wait, and at each pool for at most one
-// part in MARK_LOOK_REST of the time; a pool that does not answer holds up no other; nothing is changed here: the owner opens the volumes,
-// and looks again before it serves them.
+// Watches files that a server process of another listener has open, so that their volumes are served as soon as that process has ended,
+// without a reload. Invariants: the watch looks only while volumes wait, and looks at a pool take at most 1/MARK_LOOK_REST of the time. A
+// pool that does not answer does not delay others. The watch changes no file: the owner opens the volumes, and checks the marks again
+// before it serves them.
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import type { takeLocks } from './file-locks.ts';
 /** A volume that is not served, and its files. */
 export interface MarkedVolume {
   readonly key: string;
-  /** Name of its pool; null for a section. */
+  /** Name of its pool; null for a volume of a section. */
   readonly pool: string | null;
   readonly files: readonly string[];
 }
@@ -20,15 +20,15 @@ export interface MarkedVolume {
 export interface MarkWatchPorts {
   readonly clock: Clock;
   readonly takeLocks: typeof takeLocks;
-  /** Volumes that are not served because a server process has their files open. */
+  /** Returns the volumes that are not served because a server process has their files open. */
   waiting(): readonly MarkedVolume[];
-  /** Called with the keys of volumes whose files no server process has open any more, or cannot be opened. Resolves when they were tried. */
+  /** Called with the keys of volumes whose files have no marks any more or cannot be opened. Resolves when they were tried. */
   freed(keys: ReadonlySet<string>): Promise<void>;
 }
 
 export class MarkWatch {
   private readonly ports: MarkWatchPorts;
-  /** The next look at each pool; null while a look is in progress. */
+  /** Timer of the next look at each pool; null during a look. */
   private readonly looks = new Map<string | null, Timer | null>();
   private isStopped = false;
 
@@ -36,7 +36,7 @@ export class MarkWatch {
     this.ports = ports;
   }
 
-  /** Call it when volumes may have begun or ceased to wait. */
+  /** Must be called when volumes may have begun or ceased to wait. */
   follow(): void {
     for (const { pool } of this.ports.waiting()) if (!this.looks.has(pool)) this.lookAfter(pool, MARK_LOOK_MS);
   }
@@ -82,7 +82,7 @@ export class MarkWatch {
     return freed;
   }
 
-  /** Returns the files that are still open elsewhere, or of which that is not known. A file that cannot be opened is not among them. */
+  /** Returns the files that are or may be still open elsewhere, except files that cannot be opened here. */
   private async busyFiles(files: readonly string[]): Promise<ReadonlySet<string>> {
     const handles: (FileHandle | null)[] = [];
     try {

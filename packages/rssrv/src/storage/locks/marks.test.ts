@@ -1,5 +1,5 @@
-// Real marks: that of a range helper is found on the file by another descriptor, with the process that has it, as long as it has the file
-// open for writing.
+// Real marks: while a range helper has a file open for writing, another descriptor of the file shows its mark, and the process with the
+// mark is found.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -51,7 +51,7 @@ test('the mark of a range helper is found with its process, and goes with the op
   const looks = [again, open('read', 'r')].map((descriptor) => ({ descriptor, shared: false, isLook: true as const }));
   const names = ['marked', 'read'].map((name) => markName(fs.statSync(path.join(directory, name), { bigint: true })));
   expect(await takeLocks(looks)).toEqual(['marked', 'held']);
-  // A lock, too, exclusive or shared.
+  // A request for an exclusive or a shared lock finds the mark as well.
   expect(await takeLocks([false, true].map((shared) => ({ descriptor: again, shared })))).toEqual(['marked', 'marked']);
   const holders = markHolders(new Set(names));
   expect([...holders.keys()]).toEqual([names[0]]);
@@ -100,7 +100,7 @@ function helpers(): number[] {
   return pids.map(Number);
 }
 
-/** A test file that ran in this process before may have left a child of its own, which is not a helper. */
+/** A test file that ran earlier in this process may have left a child that is no helper. */
 function isChild(pid: string): boolean {
   try {
     const [, name, parent] = /^\d+ \((.*)\) \S+ (\d+) /.exec(fs.readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? [];

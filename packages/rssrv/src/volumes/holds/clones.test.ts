@@ -1,6 +1,5 @@
-// Copies of a client's machine, and clients that send invented identities, with a real file of holds (docs/PROTOCOL.md H4): which one is admitted,
-// also over restarts, and what the next start finds.
-// Sessions and time belong to the test.
+// Copies of a client's machine, and clients that send invented identities: which one is admitted, before and after a restart
+// (docs/PROTOCOL.md H4). The file of holds is real; sessions and time belong to the test.
 
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -66,7 +65,7 @@ class Scene {
     return scene;
   }
 
-  /** The result of a client's handshake: the process that is served then, or why none is. */
+  /** Returns the result of a client's handshake: the process that is served, or the refusal. */
   async come(client: Omit<Hello, 'versions' | 'features' | 'namespaceid' | 'interface' | 'nonce'>): Promise<string> {
     const { said, admissions } = this;
     const before = this.session;
@@ -83,7 +82,7 @@ class Scene {
     return this.admissions.sessions[0];
   }
 
-  /** Gives the session this number of paths from now on. */
+  /** Sets the number of paths of the session. */
   paths(count: number): void {
     (this.session!.workerSession.onMessage as (message: FromSession) => void)({ type: 'paths', count });
   }
@@ -93,7 +92,7 @@ class Scene {
     this.clock.advance(3_000);
   }
 
-  /** The process dies under its session. */
+  /** The client process dies while it has a session. */
   async died(): Promise<void> {
     (this.session!.workerSession as OpenPlace).die();
     await expect.poll(() => this.session).toBeUndefined();

@@ -1,5 +1,5 @@
-// Which client gets a volume: examples of each rule, and random OPENs, CLOSEs, take-overs and crashes against the invariants.
-// The file is in holds.test.ts, processes that must end first in take-over.test.ts.
+// Which client gets a volume: examples of each rule, and random OPENs, CLOSEs, take-overs and crashes against the invariants. holds.test.ts
+// tests the file of holds, take-over.test.ts the processes that must end first.
 
 import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -156,7 +156,7 @@ describe('an OPEN', () => {
     expect(shared.open(BIG2, { resume: 'id.shared.1' }, SHARED)).toBe('id.shared.1');
   });
 
-  // Regression: a rollback of a shared volume was overwritten by what a client had kept whose hold was released.
+  // Regression: a client whose hold was released overwrote a rollback of a shared volume with writes that it still had.
   test('that resumes a hold on a shared volume which has ended is refused, also by a later hold of its own', () => {
     const scene = new Scene();
     scene.open(MARS, {}, SHARED);
@@ -359,7 +359,7 @@ describe.each([
         let entry: VolumeHolds = NO_HOLDS;
         let incarnations = 0;
         const life = (): string => `life.${incarnations}`;
-        /** By identity: its client, and the range of epochs without any other client's hold. */
+        /** Maps an identity to its client and to the range of epochs in which no other client had a hold. */
         const known = new Map<string, string>();
         const ended = new Set<string>();
         for (const one of steps) {

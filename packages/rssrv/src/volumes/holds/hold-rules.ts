@@ -37,7 +37,7 @@ export interface Hold {
    * null, which stands for the current incarnation.
    */
   readonly life: string | null;
-  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Left out of the holds of other volumes. */
+  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Absent in the holds of other volumes. */
   readonly term?: number;
 }
 
@@ -53,7 +53,7 @@ export interface VolumeHolds {
   readonly epoch: number;
   readonly holds: readonly Hold[];
   readonly taken: TakeOver | null;
-  /** Present for a snapshot. The next start forgets a snapshot that no client holds, because servers make and remove many of them. */
+  /** Present for a snapshot. The next start forgets a snapshot without holders, because servers make and remove many snapshots. */
   readonly isSnapshot?: true;
 }
 
@@ -79,11 +79,11 @@ export interface Opening {
   readonly isReader: boolean;
   /** The holds of other nodes that this OPEN takes over. */
   readonly losers: readonly Hold[];
-  /** The hold of another instance of the same node, which this OPEN replaces; null if there is none. */
+  /** The hold of an earlier instance of the same node, which this OPEN replaces; null if there is none. */
   readonly replaced: Hold | null;
-  /** True if the holder has nothing to recover. */
+  /** True if the client has no writes to recover, because it does not resume. */
   readonly isSettled: boolean;
-  /** True if the client resumes under the identity that earlier servers gave to all holds of a shared volume. It compares this with the answer. */
+  /** True if the client resumes with the identity that earlier servers gave all holds of a shared volume; the answer must repeat it. */
   readonly isOldIdentity: boolean;
   /** True if a client that loses its hold may have written to the volume, so that the volume must be synced first. */
   readonly needsSync: boolean;
@@ -93,7 +93,7 @@ export interface Opening {
 
 /**
  * Decides whether an OPEN is granted. `incarnation` is the current incarnation of the storage. `role`: the right of the client; null if the
- * server's file has no section [rights], so that a forced take-over needs no right.
+ * server's file has no section [rights], and a forced take-over then needs no right.
  */
 export function decideOpen(
   entry: VolumeHolds,
@@ -196,19 +196,19 @@ export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number,
   return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
 }
 
-/** What follows the id of the volume. */
+/** The part of an identity after the id of the volume. */
 const HOLD_OF_IDENTITY = /\.(?:readonly|shared|(?:shared\.)?\d+)$/;
 
 /** Identifies the content of a volume and the hold on it (docs/PROTOCOL.md, Verifier). */
 export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
-  // Without the epoch, a client whose hold has ended could come back, and write what it has kept over what others have made of the volume.
+  // Without the epoch, a client whose hold has ended could come back and write its old requests over the newer writes of other clients.
   if (shared) return `${id}.shared.${hold.epoch}`;
   return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
 }
 
 /**
- * Returns the volume that an OPEN means, or null. An OPEN that resumes means the volume that the client had, also if that has another name by
- * now: the client must learn what has become of its hold.
+ * Returns the volume that an OPEN names, or null. An OPEN that resumes names the volume by its id, even if the volume has been renamed,
+ * because the client must learn the state of its hold.
  */
 export function meantVolume<V extends { readonly id: string; readonly name: string; readonly universe: number }>(
   served: readonly V[],
@@ -222,7 +222,7 @@ function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {
   return `${id}.shared`;
 }
 
-/** True if this identity is that of the hold. A volume that has become shared is granted, so that its client sees that and waits. */
+/** True if `identity` is that of the hold. If the volume has become shared, its client also resumes, sees the change and waits. */
 function mayResume(volume: HeldVolumeFacts, own: Hold, identity: string | null): boolean {
   if (identityOf(volume, own) === identity) return true;
   return volume.shared && (identityOf({ ...volume, shared: false }, own) === identity || oldSharedIdentity(volume) === identity);
@@ -251,7 +251,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** Returns the refusal (H3) for a volume whose holder has not yet recovered all its writes. It names everything that a forced OPEN needs. */
+/** Returns the refusal (H3) if a holder has not yet recovered its writes. The sentence lists all steps that a forced OPEN needs. */
 function notSettled(
   { name, takeOverForce }: HeldVolumeFacts,
   hold: Hold,

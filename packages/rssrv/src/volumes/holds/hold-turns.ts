@@ -1,5 +1,5 @@
-// Executes the changes to one volume's holds one after another, and remembers the take-over in progress. holds.ts makes the changes. Invariant:
-// no two changes to the holds of one volume overlap, and a change that fails stops none behind it.
+// Executes the changes to one volume's holds one after another, and remembers the take-over in progress. holds.ts makes the changes.
+// Invariant: no two changes to the holds of one volume overlap, and the next change runs even if the one before has failed.
 
 import type { Claimant, VolumeHolds } from './hold-rules.ts';
 
@@ -14,7 +14,7 @@ export interface HoldChanges {
 export class HoldTurns {
   private readonly changes = new Map<string, HoldChanges>();
 
-  /** Returns the changes of a volume that wait or are in progress; undefined if there are none. */
+  /** Returns the waiting and running changes of a volume; undefined if there are none. */
   of(volumeId: string): Readonly<HoldChanges> | undefined {
     return this.changes.get(volumeId);
   }

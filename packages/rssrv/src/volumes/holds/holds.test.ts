@@ -1,6 +1,5 @@
-// The file of the holds: at a start, holders that no message could name are refused; when it cannot be written, nothing counts that only this process
-// knows. Time belongs to the test.
-// The listener's tests decide which client may have what.
+// The file of the holds: a start refuses holders that no message could carry, and if the file cannot be written, a change does not count.
+// Time belongs to the test. hold-rules.test.ts tests the decisions.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -151,7 +150,6 @@ describe('when the holds file cannot be written', () => {
   const CANNOT = { code: 'E_SYSTEM', message: expect.stringMatching(/holders\.json cannot be written \(EISDIR\): /) as string };
   let holders: Holds;
   const file = (): string => join(folder, 'holders.json');
-  /** The written state is read back, or the file cannot be written. */
   const block = (): void => {
     rmSync(file(), { force: true });
     mkdirSync(file());

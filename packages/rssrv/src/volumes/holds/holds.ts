@@ -53,7 +53,7 @@ export interface GrantPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Returns true if the client's session still exists and can receive the answer. */
   isWanted(): boolean;
-  /** What this server has promised about a mirror; null if it has no readable record of it. */
+  /** The promise of this server about a mirror; null if the server has no readable record of the mirror. */
   promiseOf(mirror: string): MirrorPromise | null;
   /** Called when a volume's holders have changed, so that the listener announces a new list to all clients. */
   holdersChanged(): void;
@@ -101,9 +101,7 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /**
-   * Returns the node of a writer that has not yet sent again what the storage may have lost before this incarnation; null if there is none.
-   */
+  /** Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if there is none. */
   unsettledNode(volumeId: string, incarnation: string): string | null {
     return this.entryOf(volumeId).holds.find((hold) => isUnsettled(hold, incarnation))?.node ?? null;
   }
@@ -139,8 +137,8 @@ export class Holds {
   }
 
   /**
-   * Returns true if a new client may replace the earlier instance of its node. The new client must certainly be the successor of the
-   * earlier instance, or the earlier instance must have been silent long enough. `silentMs` is 0 while the earlier instance is connected.
+   * Returns true if a new client may replace the earlier instance of its node. Either the new client is certainly the successor of the
+   * earlier instance, or the earlier instance has been silent long enough. `silentMs` is 0 while the earlier instance is connected.
    */
   mayReplace(before: ClientIdentity, newcomer: ClientIdentity, silentMs: number): boolean {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
@@ -198,8 +196,8 @@ export class Holds {
   }
 
   /**
-   * Ends a node's hold in the turn of the volume, after `prepare`, unless that throws. Returns false if the node does not hold the volume.
-   * Durable when the promise resolves.
+   * Calls `prepare` in the turn of the volume, and then ends the hold of the node, unless `prepare` throws. Resolves with false if the node
+   * does not hold the volume. Durable when the promise resolves.
    */
   async endHold(volumeId: string, node: string, prepare: (hold: Hold) => Promise<void>): Promise<boolean> {
     return this.turns.inTurn(volumeId, async () => {
@@ -213,8 +211,9 @@ export class Holds {
   }
 
   /**
-   * Ends holds of a replica in the turn of its volume, and then executes `after` in the same turn. `losers` chooses among all holds, and may
-   * throw. `revoke` resolves when nothing of them runs. The ends are durable before `after` begins. If anything throws, the holds stay.
+   * Ends holds of a replica in the turn of its volume, and then executes `after` in the same turn. `losers` chooses the holds to end, and
+   * may throw. `revoke` resolves when no request under these holds is running. The change is durable before `after` begins. If any step
+   * before `after` fails, the holds stay.
    */
   async endHolds<T>(
     volumeId: string,
@@ -255,8 +254,8 @@ export class Holds {
   }
 
   /**
-   * Grants the volume as it is served when the hold has been saved. If the volume or its incarnation changes meanwhile, decides again. An
-   * OPEN that is refused after its hold was saved leaves no hold behind.
+   * Grants the volume with the settings in force when the hold has been saved. If the volume or its incarnation changes during the save,
+   * decides again. If the OPEN is then refused, ends the hold that it has begun.
    */
   private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: HoldChanges): Promise<Grant> {
     const before = this.entryOf(id);
@@ -272,7 +271,7 @@ export class Holds {
     return this.refuse(id, `Volume ${request.name} changes again and again: try again`);
   }
 
-  /** Ends the hold that a refused OPEN has begun. A hold that the client had before stays. */
+  /** Ends the hold that a refused OPEN has begun. Keeps a hold that the client had before this OPEN. */
   private async withdraw(id: string, client: ClientIdentity, before: VolumeHolds): Promise<void> {
     const entry = this.entryOf(id);
     if (entry === before || before.holds.some((hold) => isOf(hold, client))) return;
@@ -304,7 +303,7 @@ export class Holds {
     if (opening.losers.length > 0) own.takeOver = { taker: client, entry };
     const lost = await this.endOthers(volume, opening, ports);
     if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
-    // Meanwhile, the configuration may have changed, or the client may have left.
+    // During the revocation and the sync, the configuration may have changed, or the client may have left.
     const still = ports.find();
     if (still?.id !== id) return this.unknownVolume(id, request);
     if (!ports.isWanted())
@@ -430,7 +429,7 @@ export class Holds {
   }
 }
 
-/** Returns true if the volume is still served as it was granted. Its size may differ, because a volume grows while clients hold it. */
+/** Returns true if the served volume still equals the granted one. Its size may differ, because a held volume may grow. */
 function isAsServed({ volume, incarnation }: Extract<Grant, { granted: true }>, now: ServedVolume, ports: GrantPorts): boolean {
   const isSame = now === volume || isDeepStrictEqual({ ...now, sizeBytes: 0 }, { ...volume, sizeBytes: 0 });
   return isSame && ports.incarnation(now) === incarnation;

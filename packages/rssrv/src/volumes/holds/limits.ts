@@ -18,5 +18,5 @@ export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
  * tells the client to try again.
  */
 export const OPEN_TRIES_MAX = 8;
-/** Volumes that a session had and that its server process may still name. It may name no others, and is ended if it does. */
+/** Maximum number of closed volumes that the worker of a session may still name. The listener ends a worker that names others. */
 export const FORMER_USES_MAX = 4_096;

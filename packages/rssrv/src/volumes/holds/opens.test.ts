@@ -1,5 +1,5 @@
-// An OPEN beside a change of its volume: the grant describes the volume as it is served when it is answered, a refused OPEN leaves no hold
-// behind, and the session counts as a user meanwhile. The holds are real; the served volumes and their changes belong to the test.
+// An OPEN during a change of its volume: the grant describes the volume as served at the time of the answer, a refused OPEN leaves no hold,
+// and the session counts as a user during the OPEN. The holds are real; the served volumes and their changes belong to the test.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -113,7 +113,7 @@ test('a new incarnation that begins while the hold is saved is the incarnation o
   };
   const holds = holdsOf();
   expect(await opensOf(holds).grant(session(), OPEN)).toMatchObject({ granted: true, incarnation: 'next' });
-  // A take-over is refused while the holder has not settled in the present incarnation.
+  // A take-over is refused while the holder has not recovered its writes in the present incarnation.
   expect(await opensOf(holds).grant(session(MARS), OVER)).toMatchObject({ granted: true });
 });
 

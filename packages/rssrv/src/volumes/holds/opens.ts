@@ -1,6 +1,6 @@
-// Answers the OPENs of sessions: finds the volume as it is served to the client, lets holds.ts grant it, and keeps the session's uses. An
-// OPEN takes time, and the volume may be changed meanwhile. Invariant: a grant describes the volume as it is served in the event-loop turn
-// in which the grant is made, so that every later change reaches the session after the grant.
+// Answers the OPENs of sessions: finds the volume that the server serves to the client, lets holds.ts grant it, and keeps the session's
+// uses. The volume may change while an OPEN is in progress. Invariant: a grant describes the volume as served in the event-loop turn of the
+// grant, so that every later change reaches the session after the grant.
 
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -16,7 +16,7 @@ export interface OpeningSession {
   readonly client: ClientIdentity;
   readonly uses: VolumeUses;
   isEnding(): boolean;
-  /** Resolves when the session begins to end; null if nobody waits for that. */
+  /** Resolves when the session begins to end; null if this cannot be awaited. */
   readonly ending: Promise<void> | null;
 }
 
@@ -45,7 +45,7 @@ export class Opens {
       const volume = this.ports.find(node, request);
       if (volume === null) return this.ports.notServed(node, request);
       const grant = await this.grantOf(session, volume, request);
-      // The volume was renamed or removed before its turn came. Another one may have its name by now.
+      // The volume was renamed or removed before its turn came. By now, another volume may have the requested name.
       if (grant.granted || grant.status !== STATUS.UNKNOWN_VOLUME) return grant;
     }
     return { granted: false, status: STATUS.HELD, sentence: `Volume ${request.name} changes again and again: try again`, holders: [] };

@@ -1,5 +1,5 @@
-// Holds that an administrator ends while their client is not there: in which order, and what keeps a hold alive. The command is in
-// test/integration/fence.test.ts.
+// Holds of absent clients that an administrator ends: the order of the steps, and the conditions under which a hold stays.
+// test/integration/fence.test.ts tests the command.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

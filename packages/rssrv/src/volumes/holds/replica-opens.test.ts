@@ -1,5 +1,5 @@
-// Who may open a replica of a mirror: every kind of OPEN against every kind of promise and hold. What the holds do with the decision is in
-// mirrors/mirror-votes.test.ts.
+// Which client may open a replica of a mirror: every kind of OPEN against every kind of promise and hold. mirrors/mirror-votes.test.ts
+// tests the holds that result.
 
 import { expect, test } from 'vitest';
 import type { OpenTerm } from '@rsio/protocol/wire/messages';

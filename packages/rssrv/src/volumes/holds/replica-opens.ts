@@ -1,6 +1,6 @@
-// Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts asks in the turn of the volume. Invariants: a
-// replica is opened only under the term that this server has promised, and only when no hold of another term is left; a volume that is no
-// replica is opened without a term.
+// Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts asks in the turn of the volume. Invariants:
+// a replica is opened only under the term that this server has promised, and only when no hold of another term is left. Any other volume is
+// opened without a term.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { Term } from '@rsio/protocol/wire/mirror/messages';
@@ -9,16 +9,15 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { type Claimant, type Hold, holdersOf, type Refusal, type VolumeHolds } from './hold-rules.ts';
 
-/** What this server has promised about a mirror. */
 export interface MirrorPromise {
   readonly name: string;
-  /** The highest term that was claimed here; null: none was. */
+  /** The highest term that was claimed at this server; null if none was. */
   readonly promise: Term | null;
 }
 
 type Replica = Pick<ServedVolume, 'name' | 'replica'>;
 
-/** Returns why an OPEN is refused because of the mirror; null: the other rules decide. `promiseOf` returns null for an unknown mirror. */
+/** Returns the refusal of an OPEN by the rules of mirrors; null if they permit it. `promiseOf` returns null for an unknown mirror. */
 export function refusedReplica(
   { name, replica }: Replica,
   { holds }: VolumeHolds,
@@ -41,13 +40,13 @@ export function refusedReplica(
   return refused(STATUS.UNCLAIMED, `Volume ${name} is still open by an earlier term of its mirror: claim the mirror here again`, holds);
 }
 
-/** Returns the sentence for a client that uses a replica as a plain volume. */
+/** Returns the sentence for a client that opens a replica as if it were an ordinary volume. */
 export function isReplica(volume: string, mirror: string, known: MirrorPromise | null): string {
   const named = known === null ? mirror : `${known.name} (${mirror})`;
   return `Volume ${volume} is a replica of mirror ${named}: attach the mirror`;
 }
 
-/** True if the hold was begun under this term. */
+/** True if the hold began under this term. */
 export function isOfTerm({ term: number, node, instance }: Hold, term: Term): boolean {
   return number !== undefined && compareTerms({ number, node, instance }, term) === 0;
 }

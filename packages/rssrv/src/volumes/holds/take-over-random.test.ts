@@ -1,5 +1,5 @@
-// Take-over in the listener (H2) at random: any sequence of OPENs, CLOSEs, process ends and restarts, watching which client may be writing.
-// Single steps are in take-over.test.ts.
+// Random take-overs in the listener (H2): any sequence of OPENs, CLOSEs, process ends and restarts. Checks after each step which clients
+// may be writing. take-over.test.ts tests single steps.
 
 import { copyFileSync, existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,24 +44,24 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 
 /** Several clients, whose processes may write from the grant to the end of their handles, and a listener that may be restarted. */
 class World {
-  /** An invariant was broken. */
+  /** Violations of the invariants. */
   readonly wrong: unknown[] = [];
   private readonly clients = [BIG2, MARS, VENUS];
   private readonly names = ['big-2', 'mars', 'venus'];
   private readonly folder = mkdtempSync(join(folder, 'world-'));
-  /** Raised with each restart: reports of an earlier listener no longer count, and its file is another one. */
+  /** Increased by each restart: reports of an earlier listener no longer count, and the new one has another file. */
   private round = 0;
   private holders = this.listener();
   private readonly pending: ((fails: boolean) => void)[] = [];
-  /** By client: its handles that may write, or read. */
+  /** Open handles by client, for writing and for reading. */
   private readonly handles = new Map<number, { epoch: number; readonly: boolean }[]>();
-  /** Running OPENs, and the epoch up to which each is void. */
+  /** Running OPENs, each with the epoch up to which it is revoked. */
   private readonly opening = new Set<{ index: number; voidUpTo: number }>();
-  /** As in session-volumes.ts: releases that wait for the end of an OPEN, by client, with their epoch. */
+  /** Epochs of the releases that wait for the end of an OPEN, by client, as in session-volumes.ts. */
   private readonly postponed = new Map<number, number>();
   private readonly identities = new Map<number, string>();
   private life = 0;
-  /** Running operations, also of earlier listeners: each may write its file until it ends. */
+  /** Running operations, including those of earlier listeners. Each may write its file until it ends. */
   private readonly begun: Promise<unknown>[] = [];
   private readonly forgotten: ((fails: boolean) => void)[] = [];
 
@@ -112,7 +112,7 @@ class World {
     if (one.kind === 'step') this.pending.splice(one.pick % Math.max(1, this.pending.length), 1)[0]?.(one.fails);
     if (one.kind === 'open') this.open(one);
     if (one.kind === 'close') this.close(one.who);
-    // Its process ends, but the hold stays.
+    // The client's process ends, but its hold stays.
     if (one.kind === 'end') this.handles.delete(one.who);
     await turns();
   }
@@ -145,7 +145,7 @@ class World {
     this.release(index);
   }
 
-  /** Gives up the hold unless an OPEN is in progress, or has opened a handle. */
+  /** Releases the hold unless an OPEN is in progress, or has opened a handle. */
   private release(index: number): void {
     const epoch = this.postponed.get(index);
     const isUsed = [...this.opening].some((one) => one.index === index) || (this.handles.get(index) ?? []).length > 0;
@@ -154,7 +154,7 @@ class World {
     this.begun.push(this.holders.release('id', this.clients[index]!, epoch));
   }
 
-  /** Its processes end before the next one serves any client. */
+  /** Restarts the listener. Its workers end before the new listener serves any client. */
   private async restart(): Promise<void> {
     const before = this.file;
     this.round++;
@@ -168,7 +168,7 @@ class World {
     await this.holders.load();
   }
 
-  /** Lets every running operation end. */
+  /** Completes every running operation. */
   async end(): Promise<void> {
     const ended = Promise.allSettled(this.begun);
     let isOver = false;
@@ -181,7 +181,7 @@ class World {
     }
   }
 
-  /** All clients with usable handles are one writer or readers only, and each of them is in the file. */
+  /** Checks that the clients with usable handles are one writer or only readers, and that the file has a hold of each. */
   private judge(): void {
     const users = [...this.handles].filter(([, handles]) => handles.length > 0);
     const writers = users.filter(([, handles]) => handles.some((handle) => !handle.readonly));

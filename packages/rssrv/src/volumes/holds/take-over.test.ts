@@ -1,6 +1,6 @@
-// Take-over in the listener (H2): its steps in order, stopped before each of them, with what a restart would find; and several at once. Processes and
-// storage belong to the test.
-// Decisions are in hold-rules.test.ts, random sequences in take-over-random.test.ts, real processes in test/integration/take-over.test.ts.
+// Take-over in the listener (H2): the order of its steps, a restart before each of them, and several take-overs at once. Processes and
+// storage belong to the test. hold-rules.test.ts has the decisions, take-over-random.test.ts random sequences,
+// test/integration/take-over.test.ts real processes.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ afterEach(() => removeFolder(folder));
 
 const file = (): string => join(folder, 'holders.json');
 
-/** The client that would hold the volume if the server restarted now. */
+/** Returns the client that would hold the volume if the server restarted now. */
 async function afterRestart(): Promise<string> {
   const fresh = new Holds(file(), () => 0, QUIET);
   await fresh.load();
@@ -205,7 +205,7 @@ describe('a take-over fails and the holder goes on', () => {
   test('when the requesting client has disconnected', async () => {
     const { scene, identity } = await held();
     scene.at = () => void (scene.isWanted = false);
-    // Not HELD: a client that attaches its volumes again after a restart gives up what another client holds.
+    // Not HELD, because a client that attaches its volumes again after a restart gives up a volume that another client holds.
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.SHUTTING_DOWN, holders: [] });
     scene.at = () => undefined;
     scene.isWanted = true;

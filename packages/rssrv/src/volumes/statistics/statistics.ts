@@ -1,5 +1,5 @@
-// The statistics of the listener: asks the sessions for their figures and shows them. Counters are kept in the workers (volume-counters.ts).
-// Invariant: a session whose process hangs is not asked, and is shown with what it reported before.
+// The statistics of the listener: asks the sessions for their figures and shows them. The workers keep the counters (volume-counters.ts).
+// Invariant: the listener does not ask a session whose process hangs, and shows its last report.
 
 import { nameInUniverse } from '@rsio/common/lib/volume-name';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -14,7 +14,7 @@ interface ObservedSession {
   readonly client: { readonly node: string; readonly address: string };
   readonly beganMs: number;
   readonly workerSession: {
-    /** Time for which its process has hung in a call to storage; null if it does not. */
+    /** Time in ms for which its process has been hanging in a call to the storage; null if it does not hang. */
     readonly blockedMs: number | null;
     send(message: { readonly type: 'figures' }): void;
   };

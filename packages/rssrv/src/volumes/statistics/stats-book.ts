@@ -1,6 +1,6 @@
-// What the sessions have last reported of themselves: counters of their volumes, and paths. Workers report at an interval and when the
-// listener asks. Invariants: a worker that does not answer delays an answer by at most FIGURES_WAIT_MS, and its figures are shown with their
-// age; a session that has ended leaves nothing behind.
+// Keeps the last reports of the sessions: counters of their volumes, and paths. Workers report at an interval and when the listener asks.
+// Invariants: a worker that does not answer delays the statistics by at most FIGURES_WAIT_MS, and its figures are shown with their age. The
+// book has no record of a session that has ended.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
@@ -10,9 +10,9 @@ import { FIGURES_WAIT_MS, RATE_OVER_MS } from './limits.ts';
 /** A volume in a session. */
 export interface VolumeRecord {
   readonly now: VolumeFigures;
-  /** Monotonic time of that report. */
+  /** Monotonic time of the report `now`. */
   readonly nowMs: number;
-  /** An earlier report, against which rates are measured. */
+  /** An earlier report. Rates are measured from it to `now`. */
   readonly before: VolumeFigures;
   readonly beforeMs: number;
 }
@@ -23,7 +23,7 @@ export interface SessionRecord {
   readonly holesOff: boolean;
   readonly paths: SessionFigures['paths'];
   readonly opens: SessionFigures['opens'];
-  /** Id of a volume -> what the session has reported of it. */
+  /** Maps a volume id to the reports about the volume. */
   readonly volumes: ReadonlyMap<string, VolumeRecord>;
 }
 
@@ -33,7 +33,7 @@ export class StatsBook {
   private readonly clock: Clock;
   /** Makes every session report now, and returns the ids of the sessions that were asked. */
   private readonly ask: () => readonly string[];
-  /** Session id -> its last report. */
+  /** Maps a session id to the last report of the session. */
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly waiters = new Set<(session: string) => void>();
 
@@ -46,7 +46,7 @@ export class StatsBook {
     const atMs = this.clock.monotonicMs();
     const records = new Map(this.sessions.get(session)?.volumes);
     const reported = new Set(volumes.map(({ volumeId }) => volumeId));
-    // What a session does not report has not changed, and is idle.
+    // A volume that the session does not report is idle, and its counters have not changed.
     for (const [id, record] of records)
       if (!reported.has(id) && record.now.outstanding + record.now.heldByLimit > 0)
         records.set(id, { ...record, now: { ...record.now, ...IDLE } });
@@ -64,7 +64,7 @@ export class StatsBook {
     return this.sessions.get(session) ?? null;
   }
 
-  /** Asks every session, and resolves when all have answered or after FIGURES_WAIT_MS. */
+  /** Asks the sessions, and resolves when all have answered or after FIGURES_WAIT_MS. */
   async refresh(): Promise<void> {
     const missing = new Set(this.ask());
     if (missing.size === 0) return;

@@ -1,5 +1,5 @@
-// The statistics of the sessions in the form of the control interface: counters with rates, paths, and what waits for what. Pure. Invariant: an
-// idle volume has rates of zero, and every wait names its reason.
+// The statistics of the sessions in the form of the control interface: counters with rates, paths, and the waits with their reasons. Pure.
+// Invariant: an idle volume has rates of zero, and every wait names its reason.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { HeldBy } from '../throttle/throttle-messages.ts';
@@ -11,12 +11,12 @@ type Stats = ServerMethods['stats']['result'];
 export type SessionStats = Stats['sessions'][number];
 export type WaitView = Stats['waits'][number];
 
-/** A session with what it has reported; null: nothing yet. */
+/** A session with its reports. `record` is null until the first report. */
 export interface StatsSession {
   readonly node: string;
   readonly address: string;
   readonly beganMs: number;
-  /** Time for which its process has hung in a call to storage; null if it does not. */
+  /** Time in ms for which its process has been hanging in a call to the storage; null if it does not hang. */
   readonly blockedMs: number | null;
   readonly record: SessionRecord | null;
 }
@@ -24,9 +24,9 @@ export interface StatsSession {
 export interface StatsMoment {
   readonly monotonicMs: number;
   readonly wallMs: number;
-  /** Name of a volume, such as `oracle@0`, by its id. */
+  /** Returns the name of a volume, such as `oracle@0`. */
   readonly nameOf: (volumeId: string) => string;
-  /** What holds the I/O of a client on a volume, in words that complete "held by". */
+  /** Returns a text that completes "held by" for the I/O of a client on a volume. */
   readonly heldBy: (node: string, volumeId: string, by: HeldBy | null) => string | null;
 }
 

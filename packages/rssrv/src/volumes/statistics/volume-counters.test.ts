@@ -1,5 +1,5 @@
-// What is counted for a volume: requests, bytes, errors, latencies without a time stamp of their own, and what a report leaves out.
-// The counting inside a real session is in session-figures.test.ts.
+// The counters of a volume: requests, bytes, errors, latencies of requests that are answered at once, and volumes that a report leaves out.
+// session-figures.test.ts tests the counting in a real session.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -1,7 +1,7 @@
-// Counts the I/O of a session for each volume: requests, bytes, errors and latencies. A request that the storage answers at once has no time
-// stamp of its own: it ends when the next request of the same event begins, or when the event ends, and both moments are known anyway.
-// Invariants: counting allocates nothing for a request, after the first of its kind on a volume; counters never decrease while the session
-// lives, and the counters of at most COUNTERS_CLOSED_MAX volumes without a handle are kept.
+// Counts the I/O of a session for each volume: requests, bytes, errors and latencies. To save a clock read, a request that the storage
+// answers at once ends when the next request of the same event begins, or when the event ends; the time of both is read anyway. Invariants:
+// counting a request allocates nothing, except for the first of its kind on a volume. Counters never decrease while the session lives. A
+// session keeps the counters of at most COUNTERS_CLOSED_MAX volumes without a handle.
 
 import { Histogram } from '@rsio/common/structures/histogram';
 import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
@@ -10,7 +10,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { HeldFigures } from '../throttle/throttle-messages.ts';
 import { COUNTERS_CLOSED_MAX } from './limits.ts';
 
-/** What a session reports of a volume: sums since the session first opened it, and what is going on now. */
+/** The report of a session about a volume: sums since the session first opened the volume, and the present state. */
 export interface VolumeFigures extends HeldFigures {
   readonly volumeId: string;
   readonly reads: number;
@@ -24,18 +24,18 @@ export interface VolumeFigures extends HeldFigures {
   readonly readLatency: LatencyFigures;
   readonly writeLatency: LatencyFigures;
   readonly flushLatency: LatencyFigures;
-  /** Time for which limits and pauses have held requests, all of them together. */
+  /** Sum of the times in ms for which limits and pauses have held requests. */
   readonly heldMs: number;
   /** Requests in the storage, or waiting for space or a snapshot. */
   readonly outstanding: number;
-  /** Age of the oldest of them; 0 if there is none. */
+  /** Age in ms of the oldest outstanding request; 0 if there is none. */
   readonly oldestMs: number;
   readonly waitingForSpace: number;
   /** Changes that wait because a snapshot is being taken. */
   readonly heldForSnapshot: number;
 }
 
-/** What a volume is doing now, which its counters do not know. */
+/** The present state of a volume, which its counters do not contain. */
 export type VolumeNow = HeldFigures & Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
 
 export interface PathFigures {
@@ -52,18 +52,18 @@ export interface PathFigures {
 
 /** The report of a session. */
 export interface SessionFigures {
-  /** The process of the session cannot punch holes. */
+  /** True if the process of the session cannot punch holes. */
   readonly holesOff: boolean;
   readonly volumes: readonly VolumeFigures[];
   readonly paths: readonly PathFigures[];
-  /** Volumes that the client waits to open, for example during a take-over. */
+  /** The OPENs in progress, which may wait, for example for a take-over. */
   readonly opens: readonly { readonly name: string; readonly universe: number; readonly waitedMs: number }[];
 }
 
 const US_PER_MS = 1_000;
 
 export class VolumeCounters {
-  /** True if anything was counted since the last figures. */
+  /** True if a request was counted since the last call of `figures`. */
   isChanged = false;
   private reads = 0;
   private readBytes = 0;
@@ -93,13 +93,13 @@ export class VolumeCounters {
     else this.zeroes++;
   }
 
-  /** Counts a request that the storage has executed in its own time. */
+  /** Counts a request that the storage has executed off the event loop, with its latency. */
   ended(op: number, bytes: number, status: number, ms: number): void {
     this.count(op, bytes, status);
     this.took(op, ms);
   }
 
-  /** Counts the time for which a request was held, whether it was executed then or not. */
+  /** Counts the time for which a request was held, even if the request was then not executed. */
   held(ms: number): void {
     this.isChanged = true;
     this.heldMs += ms;
@@ -133,15 +133,15 @@ export class VolumeCounters {
   }
 }
 
-/** The counters of all volumes of a session, and the request whose end is not known yet. */
+/** The counters of all volumes of a session, and the request whose time of end is not yet known. */
 export class SessionCounters {
   private readonly byVolume = new Map<string, VolumeCounters>();
-  /** The request that was answered at once and whose end comes with the next moment that is known. */
+  /** Counters of the request that was answered at once, and that ends with the next call of `reached`. */
   private ending: VolumeCounters | null = null;
   private endingOp = 0;
   private endingSinceMs = 0;
 
-  /** Counters of a volume that is being opened. They continue if the session had the volume open before. */
+  /** Returns the counters of a volume that is being opened. They continue if the session had the volume open before. */
   of(volumeId: string): VolumeCounters {
     const known = this.byVolume.get(volumeId);
     // The map keeps the order of the last opening, so that the counters of volumes that were closed long ago are dropped first.
@@ -151,7 +151,7 @@ export class SessionCounters {
     return counters;
   }
 
-  /** Drops the counters of volumes without a handle beyond COUNTERS_CLOSED_MAX. */
+  /** Drops the oldest counters of volumes without a handle until COUNTERS_CLOSED_MAX are left. */
   closed(isOpen: (volumeId: string) => boolean): void {
     if (this.byVolume.size <= COUNTERS_CLOSED_MAX) return;
     const closed = [...this.byVolume.keys()].filter((id) => !isOpen(id));
@@ -173,7 +173,7 @@ export class SessionCounters {
     this.ending = null;
   }
 
-  /** Figures of the volumes that have changed since the last call or are not idle; of all volumes if `isWhole`. */
+  /** Returns the figures of the volumes that have changed since the last call or are not idle; of all volumes if `isWhole`. */
   figures(nowOf: (volumeId: string) => VolumeNow, isWhole: boolean): VolumeFigures[] {
     const figures: VolumeFigures[] = [];
     for (const [id, counters] of this.byVolume) {

@@ -1,5 +1,5 @@
-// What may be used of a limit of requests and a limit of bytes: a bucket for each of them. Invariant: a request passes only if every bucket
-// has something left, and is then taken from every bucket.
+// Token buckets for a limit of requests and a limit of bytes, one for each. Invariant: a request passes only if no bucket is empty, and
+// then takes from every bucket.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RateBucket } from '@rsio/common/structures/rate-bucket';
@@ -8,7 +8,7 @@ export class Allowance {
   private requests: RateBucket | null = null;
   private bytes: RateBucket | null = null;
 
-  /** Null: no limit. */
+  /** `rates`: null removes the limits. */
   set(rates: IoLimits | null, nowMs: number): void {
     this.requests = changed(this.requests, rates?.iops ?? null, rates?.burstMs ?? 0, nowMs);
     this.bytes = changed(this.bytes, rates?.bytesPerSecond ?? null, rates?.burstMs ?? 0, nowMs);
@@ -27,12 +27,12 @@ export class Allowance {
     this.bytes?.take(bytes);
   }
 
-  /** Time until a request may pass; Infinity if only a change of the limit lets it pass. */
+  /** Time in ms until a request may pass; Infinity if a request can pass only after a change of the limit. */
   waitMs(nowMs: number): number {
     return Math.max(this.requests?.waitMs(nowMs) ?? 0, this.bytes?.waitMs(nowMs) ?? 0);
   }
 
-  /** Which of the two limits a request has to wait for. */
+  /** Returns the limit that makes a request wait longest. */
   heldBy(nowMs: number): 'iops' | 'bandwidth' {
     return (this.requests?.waitMs(nowMs) ?? 0) >= (this.bytes?.waitMs(nowMs) ?? 0) ? 'iops' : 'bandwidth';
   }

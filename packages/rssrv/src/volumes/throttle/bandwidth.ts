@@ -1,6 +1,6 @@
-// The limits of all volumes and clients in the listener: it tells each session what it may do, divides the limit of a volume among the sessions
-// that have it open (share-book.ts), and knows what the I/O of each session is held by. Invariants: a session that is granted a volume learns
-// of its limits before the answer to its OPEN; a session that has ended has no share; a volume without limits and halts has no book.
+// The limits of all volumes and clients, in the listener. Tells each session its limits, divides the limit of a volume among the sessions
+// that have it open (share-book.ts), and records what holds the I/O of each session. Invariants: a session receives the limits of a volume
+// before the answer to its OPEN. A session that has ended has no share. A volume without limits and halts has no book.
 
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { IoLimits, RssrvConfig } from '@rsio/common/config/schema/types';
@@ -16,7 +16,6 @@ import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORT_MS, SHARE_R
 import { type Share, ShareBook, type ShareOrder } from './share-book.ts';
 import type { HeldBy, ThrottleMessage, ThrottleReport } from './throttle-messages.ts';
 
-/** A session, as far as limits matter. */
 export interface LimitedSession {
   readonly id: string;
   readonly client: { readonly node: string };
@@ -32,18 +31,18 @@ export interface BandwidthPorts {
   sessions(): readonly LimitedSession[];
   readonly log: Pick<Log, 'info'>;
   volumes(): Pick<Volumes, 'standing' | 'served' | 'nameOf'>;
-  /** Called when clients are to be told something else of what holds the I/O of these volumes. */
+  /** Called when clients must receive a new text that says what holds the I/O of these volumes. */
   heldChanged(volumes: readonly ServedVolume[]): void;
 }
 
-/** What a session reports of a volume, as far as limits matter. */
+/** The part of a session's report on a volume that concerns limits. */
 interface HeldVolume {
   readonly volumeId: string;
   readonly heldBy: HeldBy | null;
 }
 
 interface Held {
-  /** Reports in a row that agree with the opposite of what the client is told. */
+  /** Number of successive reports whose text differs from `text`. */
   reports: number;
   text: string | null;
 }
@@ -51,15 +50,15 @@ interface Held {
 export class Bandwidth {
   private readonly ports: BandwidthPorts;
   private readonly books = new Map<string, ShareBook>();
-  /** The limits in force, of the volumes that have any. */
+  /** The limits in force, keyed by volume id. A volume without limits has no entry. */
   private limits: ReadonlyMap<string, IoLimits> = new Map();
-  /** Session id -> the limits that it was told for its client. */
+  /** Maps a session id to the client's limits that the session has received. */
   private readonly ofClients = new Map<string, IoLimits | null>();
-  /** Session id -> volume id -> what holds its I/O. */
+  /** What holds the I/O, by session id and volume id. */
   private readonly held = new Map<string, Map<string, Held>>();
   private number = 0;
   private expiry: Timer | null = null;
-  /** Volumes whose limit will be divided anew. */
+  /** Timers of the volumes whose limit will be divided again, keyed by volume id. */
   private readonly plans = new Map<string, { readonly atMs: number; readonly timer: Timer }>();
 
   constructor(ports: BandwidthPorts) {
@@ -75,14 +74,14 @@ export class Bandwidth {
     return limitsOrNull(this.ports.config().rights.find(({ name }) => name === node)?.limits);
   }
 
-  /** Must be called for a new session, before anything else is sent to it but its beginning. */
+  /** Must be called for a new session. Only the message that begins the session may be sent before. */
   began({ id, client, workerSession }: LimitedSession): void {
     const rates = this.clientLimits(client.node);
     this.ofClients.set(id, rates);
     if (rates !== null) workerSession.send({ type: 'client-rates', rates });
   }
 
-  /** Must be called when a session is granted a volume, before it is answered. */
+  /** Must be called when a session is granted a volume, before its OPEN is answered. */
   granted({ id }: LimitedSession, volumeId: string): void {
     if (!this.isLimited(volumeId)) return;
     this.tell(volumeId, this.bookOf(volumeId).add(id, this.nowMs()));
@@ -119,7 +118,7 @@ export class Bandwidth {
     }
   }
 
-  /** Must be called when the configuration has changed: tells the sessions what is other than before. */
+  /** Must be called when the configuration has changed. Tells the sessions the limits that have changed. */
   refresh(): void {
     const before = this.limits;
     this.limits = this.configured();
@@ -133,7 +132,7 @@ export class Bandwidth {
     }
   }
 
-  /** Takes what a session has reported. A client is told what holds its I/O, or that nothing does, when that has lasted. */
+  /** Takes the report of a session. Clients learn that their I/O is held, or is no longer held, after HELD_REPORTS equal reports. */
   figures(session: string, node: string, { volumes }: { readonly volumes: readonly HeldVolume[] }): void {
     const known = this.held.get(session) ?? new Map<string, Held>();
     const changed: string[] = [];
@@ -155,12 +154,12 @@ export class Bandwidth {
     if (changed.length > 0) this.heldChanged(changed);
   }
 
-  /** What `by` means for a client and a volume, in words that complete "held by". */
+  /** Returns a text for `by` that completes "held by" for the I/O of a client on a volume. */
   textOf(node: string, volumeId: string, by: HeldBy | null): string | null {
     return by === null ? null : heldText(by, this.limitsOf(volumeId), this.clientLimits(node), this.ports.halts.facts(volumeId));
   }
 
-  /** What holds the I/O of a session on a volume, in words; null: nothing. A stop or pause is told at once. */
+  /** Returns a text for what holds the I/O of a session on a volume, or null. A stop or pause counts without waiting for reports. */
   heldBy(session: string, volumeId: string): string | null {
     const halt = this.ports.halts.facts(volumeId);
     if (halt !== null) return heldText(halt.kind === 'paused' ? 'pause' : 'stop', null, null, halt);
@@ -208,7 +207,7 @@ export class Bandwidth {
     return book;
   }
 
-  /** Tells all sessions that have the volume open what they may do now. */
+  /** Sends the present limits and halt to all sessions that have the volume open. */
   private tellAll(volumeId: string): void {
     const nowMs = this.nowMs();
     const known = this.books.get(volumeId);
@@ -240,7 +239,7 @@ export class Bandwidth {
     this.expireLater();
   }
 
-  /** Divides a limit anew, at the earlier one of several times that are asked for. */
+  /** Divides a limit again after this time. Of several pending calls, the earliest time counts. */
   private planLater(volumeId: string, afterMs: number): void {
     const { clock } = this.ports;
     const atMs = this.nowMs() + afterMs;
@@ -268,7 +267,7 @@ export class Bandwidth {
   }
 }
 
-/** Interval at which the sessions of a volume report. */
+/** Interval in ms at which the sessions of a volume report, if this number of sessions has it open. */
 function reportMs(sessions: number): number {
   return SHARE_REPORT_MS * Math.ceil(sessions / SHARE_REPORTERS);
 }
@@ -281,7 +280,7 @@ function shareOf({ iops, bytesPerSecond, burstMs }: IoLimits, { requests, bytes 
   };
 }
 
-/** What was used, as parts of the limits. Hunger is for what is limited. */
+/** Returns the used parts of the limits; Infinity for each limit of a hungry session, and 0 without a limit. */
 function useOf(
   { requests, bytes, isHungry }: { readonly requests: number; readonly bytes: number; readonly isHungry: boolean },
   { iops, bytesPerSecond }: IoLimits,

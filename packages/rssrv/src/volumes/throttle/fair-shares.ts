@@ -1,9 +1,9 @@
-// Divides a limit among the sessions that use it. Pure. Invariants: the shares add up to 1 at most; a session gets what it needs or as much as
-// any other; one that needs nothing keeps a little, so that it can begin at once; what nobody needs is divided evenly.
+// Divides a limit among the sessions that use it (max-min fairness). Pure. Invariants: the shares add up to at most 1. A session gets its
+// need, or as much as any other. An idle session keeps a little, so that its first request need not wait. The rest is divided evenly.
 
 import { SHARE_HEADROOM, SHARE_IDLE, SHARE_IDLE_TOTAL } from './limits.ts';
 
-/** `uses`: of each session the part of the limit that it uses, or Infinity if it could use more than it has. Returns the share of each. */
+/** `uses`: the part of the limit that each session uses, or Infinity if the session wants more than its share. Returns the shares. */
 export function fairShares(uses: readonly number[]): number[] {
   const { length } = uses;
   const least = Math.min(SHARE_IDLE, SHARE_IDLE_TOTAL / length);

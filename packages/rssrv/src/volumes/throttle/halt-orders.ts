@@ -1,5 +1,5 @@
 // Executes the methods that pause and stop volumes. Invariants: only an administrator may give these orders, because they stop programs on
-// other machines; each order is logged with its asker.
+// other machines. Each order is logged with its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { HALT_METHODS } from '@rsio/common/control/server/volume-methods';
@@ -15,7 +15,7 @@ import type { Halts } from './halts.ts';
 export interface HaltOrdersPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly halts: Halts;
-  /** Throws E_UNKNOWN_VOLUME. */
+  /** Throws E_UNKNOWN_VOLUME if the server does not have the volume. */
   readonly show: (volume: VolumeName) => Promise<{ readonly volume: ManagedVolumeView }>;
 }
 

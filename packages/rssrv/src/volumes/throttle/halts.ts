@@ -1,5 +1,5 @@
-// Volumes whose I/O an administrator has paused or stopped. Invariants: a stop that was answered is on disk, and lasts over restarts until it is
-// ended; a pause ends by itself after its time, and with the server.
+// Volumes whose I/O an administrator has paused or stopped. Invariants: a stop is on disk before its request is answered, and lasts over
+// restarts until an administrator ends it. A pause ends after its time, or when the listener ends.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
@@ -23,25 +23,25 @@ const HALTS_FILE: StateForm<Of<typeof HALTS>> = {
   remedy: 'restore it, or move it away if no volume is to be stopped',
 };
 
-/** What people are shown of a halt. */
+/** The facts about a halt that status outputs show. */
 export interface HaltFacts {
   readonly kind: 'paused' | 'stopped';
   readonly sinceMs: number;
-  /** When it ends by itself; null: an administrator ends it. */
+  /** When a pause ends; null for a stop, which an administrator must end. */
   readonly untilMs: number | null;
-  /** Client that has ordered it; null for an administrator on the server. */
+  /** Client that ordered it; null for an administrator on the server. */
   readonly by: string | null;
 }
 
 interface Pause extends Stop {
   readonly untilMs: number;
-  /** On the monotonic clock. */
+  /** End of the pause on the monotonic clock. */
   readonly endMs: number;
   readonly timer: Timer;
 }
 
 export class Halts {
-  /** Called when a volume is halted, or goes on. `isOver`: true if a pause has ended by itself. */
+  /** Called when a volume is halted or released. `isOver`: true if the time of a pause has passed. */
   changed: (volumeId: string, isOver: boolean) => void = () => undefined;
   private readonly clock: Clock;
   private readonly file: StateFile<Of<typeof HALTS>>;
@@ -54,7 +54,7 @@ export class Halts {
     this.file = new StateFile(path, HALTS_FILE, () => ({ volumes: Object.fromEntries(this.stopped) }));
   }
 
-  /** Throws E_SYSTEM if the file cannot be used. */
+  /** Loads the stops. Throws E_SYSTEM if the file cannot be used. */
   async load(): Promise<void> {
     const content = await this.file.load();
     for (const [id, stop] of Object.entries(content?.volumes ?? {})) this.stopped.set(id, stop);
@@ -64,7 +64,7 @@ export class Halts {
     return [...new Set([...this.stopped.keys(), ...this.paused.keys()])];
   }
 
-  /** What a session is told; null: nothing. */
+  /** Returns the halt in the form for sessions; null if the volume is not halted. */
   of(volumeId: string): Halt | null {
     if (this.stopped.has(volumeId)) return { kind: 'stopped' };
     const pause = this.paused.get(volumeId);
@@ -78,7 +78,7 @@ export class Halts {
     return pause === undefined ? null : { kind: 'paused', sinceMs: pause.sinceMs, untilMs: pause.untilMs, by: pause.by };
   }
 
-  /** Holds all I/O for this time from now. A volume that is paused already is paused for the new time. */
+  /** Holds all I/O for this time from now. A new pause replaces an earlier one. */
   pause(volumeId: string, forMs: number, by: string | null): void {
     const before = this.paused.get(volumeId);
     before?.timer.cancel();
@@ -103,7 +103,7 @@ export class Halts {
     return true;
   }
 
-  /** Refuses all I/O, durably, and ends a pause. Returns false if it was stopped. Throws E_SYSTEM, and stops nothing, if it cannot be saved. */
+  /** Refuses all I/O, durably, and ends a pause. Returns false if already stopped. Throws E_SYSTEM, and stops nothing, if saving fails. */
   stop(volumeId: string, by: string | null): Promise<boolean> {
     return this.changes.run(async () => {
       if (this.stopped.has(volumeId)) return false;
@@ -121,7 +121,7 @@ export class Halts {
     });
   }
 
-  /** Ends a stop, durably. Returns false if there was none. Throws E_SYSTEM, and starts nothing, if it cannot be saved. */
+  /** Ends a stop, durably. Returns false if there was none. Throws E_SYSTEM, and keeps the stop, if it cannot be saved. */
   start(volumeId: string): Promise<boolean> {
     return this.changes.run(async () => {
       const stop = this.stopped.get(volumeId);

@@ -1,6 +1,6 @@
-// Requests that their throttle does not let begin yet. Until it does, a request counts as received and not as begun: copies of it are answered
-// together with it, nothing takes its wait for slow storage, and the end of its handle ends it with STALE. Invariant: the buffer of a request
-// goes to what begins it, or back to its pool.
+// Makes the requests that wait for their throttle. Such a request counts as received but not as begun. Its copies get the same answer, and
+// its wait does not count as slow storage. Closing its handle ends it with STALE. Invariant: the buffer of a request passes to the code
+// that begins it, or back to its pool.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -13,7 +13,7 @@ export interface HeldRequestPorts {
   readonly clock: Clock;
   readonly slots: SlotTable;
   readonly bodies: Pick<BufferPool, 'giveBack'>;
-  /** When the request that is received now has arrived. */
+  /** Time at which the request that is being handled has arrived. */
   now(): number;
   /** Called before a request begins. */
   begins(nowMs: number): void;
@@ -21,7 +21,7 @@ export interface HeldRequestPorts {
   answered(header: Header, status: Status): void;
 }
 
-/** A request that begins later. `body`: its buffer, empty if it has none. */
+/** Returns a request that begins later, with `begin`. `body`: its buffer, empty if it has none. */
 export function heldRequest(
   ports: HeldRequestPorts,
   open: ThrottledHandle & { readonly counters: { held(ms: number): void } },

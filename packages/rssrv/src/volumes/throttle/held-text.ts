@@ -1,5 +1,5 @@
-// What holds the I/O of a client on a volume, in words that complete "held by", and of which the client learns in its list. Pure. Invariant:
-// the text is no longer than a short text of the protocol.
+// Makes the text that completes "held by" for the I/O of a client on a volume. The client receives it in its list of volumes. Pure.
+// Invariant: the text is no longer than a short text of the protocol.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { printSize } from '@rsio/common/lib/units';
@@ -7,7 +7,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 import type { HaltFacts } from './halts.ts';
 import type { HeldBy } from './throttle-messages.ts';
 
-/** `own`: limits of the volume; `ofClient`: of the client. */
+/** `own`: limits of the volume. `ofClient`: limits of the client. */
 export function heldText(by: HeldBy | 'stop', own: IoLimits | null, ofClient: IoLimits | null, halt: HaltFacts | null): string {
   switch (by) {
     case 'stop':
@@ -25,7 +25,7 @@ export function heldText(by: HeldBy | 'stop', own: IoLimits | null, ofClient: Io
   }
 }
 
-/** The limit may have gone since. */
+/** `what` is null if the limit was removed since the report. */
 function limitText(whose: string, what: string | null): string {
   return what === null ? `${whose} limit` : `${whose} limit of ${what}`;
 }

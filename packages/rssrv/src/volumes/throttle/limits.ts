@@ -1,26 +1,26 @@
 // Bounds of rssrv's volumes/throttle/ folder. Units are in the names.
 // src/limits.ts asserts that they agree with the bounds of other folders.
 
-/** Interval at which a session reports what it has used of limits that it shares with other sessions. */
+/** Interval at which a session reports its use of limits that it shares with other sessions. */
 export const SHARE_REPORT_MS = 50;
-/** Sessions that report at this interval. With more of them on a volume, the interval grows, so that the listener has no more to do. */
+/** Sessions on a volume that report at this interval. With more sessions, the interval grows, to bound the load of the listener. */
 export const SHARE_REPORTERS = 16;
-/** Time after which what sessions have given up is told to others, so that many confirmations are looked at together. */
+/** Time from a confirmation until the listener gives freed shares to other sessions, so that it handles many confirmations together. */
 export const SHARE_PLAN_MS = 10;
-/** A session that has not confirmed a smaller share for this time is not running, and uses nothing. */
+/** A session that has not confirmed a new share within this time is not running, and counts as idle. */
 export const SHARE_CONFIRM_MS = 1_000;
-/** Share of a limit that a session keeps that uses nothing, so that its first requests do not wait for other processes. */
+/** Share of a limit that an idle session keeps, so that its first requests do not wait for other processes. */
 export const SHARE_IDLE = 1 / 64;
-/** Share that all such sessions together keep. */
+/** Share that all idle sessions together keep. */
 export const SHARE_IDLE_TOTAL = 1 / 32;
-/** A session gets this multiple of what it has used, so that it can use more. */
+/** A session gets this multiple of its present use, so that its use can grow. */
 export const SHARE_HEADROOM = 1.25;
-/** Part of an even share by which a share changes at least. */
+/** A share changes only if the difference is at least this part of an even share. */
 export const SHARE_STEP = 1 / 64;
-/** Shortest wait of a held request, because timers are not finer. */
+/** Shortest wait of a held request, because timers have this resolution. */
 export const HELD_WAIT_MIN_MS = 1;
-/** A client is told what holds its I/O when it was held in this number of reports, one after the other. */
+/** A client learns what holds its I/O after this number of successive reports. */
 export const HELD_REPORTS = 2;
 
-/** Volumes that may be stopped at a time. */
+/** Maximum number of stopped volumes. */
 export const STOPPED_MAX = 16_384;

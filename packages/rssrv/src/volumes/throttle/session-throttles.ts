@@ -1,7 +1,7 @@
-// The limits of one session: those of its client, and its shares of the limits of its volumes. It knows which requests wait, and begins them
-// with one timer for the whole session. Invariants: a volume waits only for its own limits and those of the client, never for another volume;
-// a handle without a limit has no throttle and costs nothing; a request that waits while its handle is closed ends with STALE, unexecuted, and
-// the client sends it again; the listener hears once of each setting that it is in force.
+// The limits of one session: those of its client, and its shares of the limits of its volumes. Begins the waiting requests, with one timer
+// for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without a limit
+// has no throttle and costs nothing. Closing a handle ends its waiting requests with STALE, unexecuted, and the client sends them again.
+// The session confirms each setting once.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -16,7 +16,7 @@ export interface ThrottlePorts {
   readonly clock: Clock;
   /** All open handles. */
   handles(): Iterable<ThrottledHandle>;
-  /** True while an OPEN is in progress, which may be of any volume. */
+  /** True while an OPEN of any volume is in progress. */
   isOpening(): boolean;
   report(report: ThrottleReport): void;
 }
@@ -25,7 +25,7 @@ export class SessionThrottles {
   private readonly ports: ThrottlePorts;
   private readonly ofClient = new Allowance();
   private readonly byVolume = new Map<string, VolumeThrottle>();
-  /** The throttles with requests that wait. The one that was served last is the last one. */
+  /** The throttles with waiting requests, the most recently served one last. */
   private readonly waiting = new Set<VolumeThrottle>();
   private readonly wake: EarliestTimer;
   private reporter: Timer | null = null;
@@ -43,21 +43,21 @@ export class SessionThrottles {
     this.pump();
   }
 
-  /** Must be called for a new handle, before it is used. */
+  /** Must be called for a new handle before its first request. */
   opened(open: ThrottledHandle): void {
     const known = this.byVolume.get(open.volume.id);
     open.throttle = known !== undefined && this.isNeeded(known) ? known : null;
     if (open.throttle === null && !this.ofClient.isUnlimited) open.throttle = known ?? this.added(open.volume.id);
   }
 
-  /** Makes a request wait that its throttle did not admit. */
+  /** Queues a request that its throttle did not admit. */
   hold(throttle: VolumeThrottle, request: HeldRequest): void {
     throttle.hold(request);
     this.waiting.add(throttle);
     this.wakeIn(throttle.waitMs(request.sinceMs), request.sinceMs);
   }
 
-  /** Called when a handle is being closed: its requests that wait end with STALE. */
+  /** Called when a handle is being closed. Ends its waiting requests with STALE. */
   release(open: ThrottledHandle): void {
     const { throttle } = open;
     if (throttle === null || throttle.held === 0) return;
@@ -67,7 +67,7 @@ export class SessionThrottles {
     this.assign(throttle);
   }
 
-  /** How many requests of a volume wait, for how long the first one has, and for what. */
+  /** Returns the number of waiting requests of a volume, the wait of the first one, and what holds it. */
   figures(volumeId: string, nowMs: number): HeldFigures {
     const throttle = this.byVolume.get(volumeId);
     const sinceMs = throttle?.heldSinceMs ?? null;
@@ -75,7 +75,7 @@ export class SessionThrottles {
     return { heldByLimit: throttle.held, heldForMs: nowMs - sinceMs, heldBy: throttle.heldBy(nowMs) };
   }
 
-  /** Forgets the volumes of which no handle is open, and tells the listener. */
+  /** Forgets the volumes without an open handle, and reports that to the listener. */
   tick(): void {
     if (this.byVolume.size === 0 || this.ports.isOpening()) return;
     const open = new Set([...this.ports.handles()].map(({ volume }) => volume.id));
@@ -123,7 +123,7 @@ export class SessionThrottles {
     for (const open of this.ports.handles()) if (open.volume.id === throttle.volumeId) open.throttle = needed;
   }
 
-  /** Begins the requests that may begin: of each volume in order, and one of each volume in turn. */
+  /** Begins the requests that may begin: one of each volume in turn, and in order within a volume. */
   private pump(): void {
     const nowMs = this.ports.clock.monotonicMs();
     for (const throttle of this.waiting) {
@@ -139,7 +139,7 @@ export class SessionThrottles {
     this.wake.at(nowMs + Math.max(HELD_WAIT_MIN_MS, waitMs));
   }
 
-  /** Of several volumes, the one with the longest interval decides, so that a session reports once for all of them. */
+  /** The longest interval among the volumes counts, so that one report covers all of them. */
   private reportLater(nowMs: number): void {
     const divided = this.divided;
     if (this.reporter !== null || divided.length === 0) return;
@@ -152,7 +152,7 @@ export class SessionThrottles {
     return [...this.byVolume.values()].filter(({ reportMs }) => reportMs !== null);
   }
 
-  /** Tells the listener what was used of limits that other sessions share. */
+  /** Reports the use of limits that the session shares with other sessions. */
   private reportUse(): void {
     this.reporter = null;
     const nowMs = this.ports.clock.monotonicMs();

@@ -1,5 +1,5 @@
-// Shares of one limit among sessions that come, go, use and stand still, in any order, with messages that are late: at no moment do the shares in
-// force add up to more than the whole, and in the end they are as fair as the limit can be. The buckets that use the shares are in common.
+// Shares of one limit among sessions that begin, end, use the volume and hang, in any order, with delayed messages: the shares in force
+// never add up to more than the whole, and in the end they are fair. The buckets that use the shares are in common.
 
 import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -20,7 +20,7 @@ test('a limit is divided fairly, and as a whole', () => {
       for (const [index, share] of shares.entries()) {
         expectAtLeast(share, least - 1e-12);
         const need = Math.max(least, uses[index]! * SHARE_HEADROOM);
-        // Who gets less than it needs gets as much as any other.
+        // A session that gets less than it needs gets as much as any other.
         if (share < need - 1e-12) expectAtLeast(share, Math.max(...shares) - 1e-12);
       }
     }),
@@ -35,12 +35,12 @@ test('one hungry session beside idle ones has nearly all, and two hungry ones a 
   expect(fairShares([0.1, Number.POSITIVE_INFINITY])[1]).toBeGreaterThan(0.85);
 });
 
-/** Sessions that get their orders and send their confirmations late, but in order. */
+/** Sessions that receive orders and send confirmations with delay, but in order. */
 class World {
   nowMs = 0;
   private number = 0;
   readonly book = new ShareBook(() => this.number++);
-  /** What is in force in each session. */
+  /** The share in force in each session. */
   readonly inForce = new Map<string, ShareOrder>();
   readonly orders = new Map<string, ShareOrder[]>();
   readonly confirmations = new Map<string, number[]>();
@@ -49,7 +49,7 @@ class World {
     for (const order of orders) this.orders.set(order.session, [...(this.orders.get(order.session) ?? []), order]);
   }
 
-  /** The session gets its next order. */
+  /** The session receives its next order. */
   deliver(session: string): boolean {
     const order = this.orders.get(session)?.shift();
     if (order === undefined) return false;
@@ -111,7 +111,7 @@ test('the shares in force never add up to more than the limit, however late mess
       }
       world.settle();
       if (there.size === 0) return;
-      // Nothing is left unused for long, apart from steps that are too small to be told.
+      // No part of the limit stays unused for long, except steps below SHARE_STEP.
       expectAtLeast(world.total('requests'), 1 - SHARE_STEP - 1e-9);
       expectAtMost(world.total('requests'), 1 + 1e-9);
       for (const order of world.inForce.values()) expectSame(order.isDivided, there.size > 1);

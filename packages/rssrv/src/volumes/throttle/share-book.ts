@@ -1,7 +1,7 @@
-// Keeps which share of the limits of one volume each session has, and changes the shares by what the sessions use. Each session is told its
-// share and confirms it. Pure: what has to be told is returned. Invariant: the shares in force in all sessions add up to 1 at most at every
-// moment, because a share grows only by what others have confirmed to have given up. A session that does not confirm within
-// SHARE_CONFIRM_MS is not running: it counts as if it had, and when it runs again, it may use at most what its old share had left.
+// Keeps the share of each session in the limits of one volume, and adapts the shares to the use. Each session confirms the share that it is
+// told. Pure: the functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a share
+// grows only by parts that other sessions have confirmed to give up. A session that does not confirm within SHARE_CONFIRM_MS is not running
+// and counts as having confirmed. When it runs again, it can use at most the rest in its old buckets.
 
 import { fairShares } from './fair-shares.ts';
 import { SHARE_CONFIRM_MS, SHARE_STEP } from './limits.ts';
@@ -12,11 +12,11 @@ export interface Share {
   readonly bytes: number;
 }
 
-/** A session has to be told its share. */
+/** An order to tell a session its share. */
 export interface ShareOrder extends Share {
   readonly session: string;
   readonly number: number;
-  /** True if other sessions have a share, too. */
+  /** True if other sessions have a share of the same limits. */
   readonly isDivided: boolean;
 }
 
@@ -25,7 +25,7 @@ interface User {
   confirmed: Share;
   wasDivided: boolean;
   number: number;
-  /** When it was told a share that it has not confirmed; null: it has confirmed. */
+  /** When the oldest order was sent that the session has not confirmed; null if it has confirmed. */
   awaitedSinceMs: number | null;
   use: Share;
 }
@@ -35,7 +35,7 @@ const NONE: Share = { requests: 0, bytes: 0 };
 
 export class ShareBook {
   private readonly users = new Map<string, User>();
-  /** Numbers all orders of the server, growing. */
+  /** Returns increasing numbers for the orders of the whole server. */
   private readonly nextNumber: () => number;
 
   constructor(nextNumber: () => number) {
@@ -55,7 +55,7 @@ export class ShareBook {
     return [...this.users.values()].some(({ awaitedSinceMs }) => awaitedSinceMs !== null);
   }
 
-  /** Adds a session, and returns what all sessions have to be told; the new one is always among them. */
+  /** Adds a session, and returns the orders to send. They always include one for the new session. */
   add(session: string, nowMs: number): ShareOrder[] {
     const known = this.users.get(session);
     if (known !== undefined) return [this.again(session, known, nowMs), ...this.plan(nowMs)];
@@ -66,7 +66,7 @@ export class ShareBook {
     return orders.some((order) => order.session === session) ? orders : [this.again(session, user, nowMs), ...orders];
   }
 
-  /** `number`: the last setting that the session had when it ceased to use the volume; a later one means that it uses it again. */
+  /** `number`: the last order that the session had received when it closed the volume. After a later order, it uses the volume again. */
   remove(session: string, number: number, nowMs: number): ShareOrder[] {
     const user = this.users.get(session);
     if (user === undefined || user.number > number) return [];
@@ -74,7 +74,7 @@ export class ShareBook {
     return this.plan(nowMs);
   }
 
-  /** A session has confirmed its share, so that others may have what it has given up: `plan` tells. */
+  /** Records that a session has confirmed its share. The next `plan` gives the freed part to other sessions. */
   confirmed(session: string, number: number): void {
     const user = this.users.get(session);
     if (user === undefined || user.number !== number) return;
@@ -82,13 +82,13 @@ export class ShareBook {
     user.confirmed = user.told;
   }
 
-  /** `use`: the parts of the limits that the session uses; Infinity if it could use more than it has. The next `plan` takes it into account. */
+  /** `use`: the parts of the limits that the session uses; Infinity if it wants more than its share. The next `plan` uses it. */
   used(session: string, use: Share): void {
     const user = this.users.get(session);
     if (user !== undefined) user.use = use;
   }
 
-  /** Counts sessions that do not run as having confirmed, and as using nothing. */
+  /** Counts sessions that have not confirmed in time as confirmed and idle. Returns the orders of the new plan. */
   expire(nowMs: number): ShareOrder[] {
     for (const user of this.users.values()) {
       if (user.awaitedSinceMs === null || nowMs - user.awaitedSinceMs < SHARE_CONFIRM_MS) continue;
@@ -99,12 +99,12 @@ export class ShareBook {
     return this.plan(nowMs);
   }
 
-  /** Returns the shares as they were told, for a change of the limit or of a halt. */
+  /** Returns an order with the present share for every session, because the limit or a halt has changed. */
   tellAgain(nowMs: number): ShareOrder[] {
     return [...this.users].map(([session, user]) => this.again(session, user, nowMs));
   }
 
-  /** Returns the sessions that have to be told another share. */
+  /** Returns the orders for the sessions whose share changes. */
   plan(nowMs: number): ShareOrder[] {
     const users = [...this.users];
     const wanted = KINDS.map((kind) => fairShares(users.map(([, { use }]) => use[kind])));
@@ -121,7 +121,7 @@ export class ShareBook {
     return orders;
   }
 
-  /** The share that a session may be told now. A smaller one always; a larger one as far as others have given up theirs. */
+  /** Returns the share to order now. A share may always shrink; it grows only by the part that other sessions have given up. */
   private next(user: User, kind: keyof Share, wanted: number): number {
     const now = user.told[kind];
     const { size } = this.users;

@@ -1,6 +1,6 @@
-// What one session may do on one volume: its share of the limits of the volume, and whether the volume is paused or stopped. What has to
-// wait is in a queue. Invariants: requests of a volume begin in the order of their arrival, so that none is overtaken; a request that waits
-// begins once or ends once with a status, never both; there are no more of them than slots of the session.
+// The throttle of one session on one volume: its share of the limits, a pause or stop, and the queue of waiting requests. Invariants:
+// requests of a volume begin in the order of their arrival. A waiting request either begins or ends with a status, once. The queue holds at
+// most as many requests as the session has slots.
 
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { SLOTS } from '@rsio/protocol/wire/limits';
@@ -8,7 +8,6 @@ import type { Status } from '@rsio/protocol/wire/status';
 import { Allowance } from './allowance.ts';
 import type { HeldBy, ShareUse, ThrottleSetting } from './throttle-messages.ts';
 
-/** An open handle, as far as limits matter. */
 export interface ThrottledHandle {
   readonly handle: number;
   readonly volume: { readonly id: string };
@@ -16,32 +15,32 @@ export interface ThrottledHandle {
   throttle: VolumeThrottle | null;
 }
 
-/** A request that waits. Either `start` or `end` is called, once. */
+/** A waiting request. Either `start` or `end` is called, once. */
 export interface HeldRequest {
   readonly open: ThrottledHandle;
   readonly bytes: number;
   /** When it began to wait. */
   readonly sinceMs: number;
   start(nowMs: number): void;
-  /** Answers it unexecuted. */
+  /** Answers the request without executing it. */
   end(status: Status): void;
 }
 
 export class VolumeThrottle {
   readonly volumeId: string;
-  /** Number of the last setting; -1: there is none, and only the client is limited. */
+  /** Number of the last setting; -1 if there is none, because only the client has limits. */
   number = -1;
   isStopped = false;
   reportMs: number | null = null;
   private pausedUntilMs: number | null = null;
   private readonly own = new Allowance();
-  /** That of the client, over all its volumes. */
+  /** The allowance of the client, which all its volumes share. */
   private readonly ofClient: Allowance;
   private readonly queue = new FixedQueue<HeldRequest>(SLOTS);
   private usedRequests = 0;
   private usedBytes = 0;
   private isHungry = false;
-  /** A session that has got a share tells first that it uses nothing. */
+  /** Initially true, so that an idle session reports once that it uses nothing. */
   private wasReported = true;
 
   constructor(volumeId: string, ofClient: Allowance) {
@@ -65,7 +64,7 @@ export class VolumeThrottle {
     return this.queue.length;
   }
 
-  /** Since when the request waits that has waited longest; null: none waits. */
+  /** Time since which the first request waits; null if no request waits. */
   get heldSinceMs(): number | null {
     return this.queue.peek()?.sinceMs ?? null;
   }
@@ -81,7 +80,7 @@ export class VolumeThrottle {
     this.queue.push(request);
   }
 
-  /** Begins the first request that waits, if it may begin. */
+  /** Begins the first waiting request if it may begin. Returns true if it has begun. */
   release(nowMs: number): boolean {
     if (this.queue.length === 0 || !this.lets(nowMs)) return false;
     const request = this.queue.shift()!;
@@ -90,7 +89,7 @@ export class VolumeThrottle {
     return true;
   }
 
-  /** Ends the requests that wait, those of a handle or all. */
+  /** Ends the waiting requests of a handle, or all of them if `open` is null. */
   endHeld(open: ThrottledHandle | null, status: Status): void {
     const ended: HeldRequest[] = [];
     for (let left = this.queue.length; left > 0; left--) {
@@ -101,20 +100,19 @@ export class VolumeThrottle {
     for (const request of ended) request.end(status);
   }
 
-  /** Time until the first request that waits may begin. */
+  /** Time in ms until the first waiting request may begin. */
   waitMs(nowMs: number): number {
     const pauseMs = this.pausedUntilMs === null ? 0 : this.pausedUntilMs - nowMs;
     return Math.max(pauseMs, this.own.waitMs(nowMs), this.ofClient.waitMs(nowMs));
   }
 
-  /** What the first request that waits is waiting for. */
   heldBy(nowMs: number): HeldBy {
     if (this.pausedUntilMs !== null) return 'pause';
     if (this.ofClient.waitMs(nowMs) > this.own.waitMs(nowMs) || this.own.isUnlimited) return `client-${this.ofClient.heldBy(nowMs)}`;
     return this.own.heldBy(nowMs);
   }
 
-  /** What was used since the last call; null: nothing, as before. */
+  /** Returns the use since the last call; null if nothing was used in this period and in the one before. */
   used(nowMs: number): ShareUse | null {
     const { volumeId, usedRequests: requests, usedBytes: bytes } = this;
     const isHungry = this.isHungry || (this.queue.length > 0 && !this.own.lets(nowMs));
