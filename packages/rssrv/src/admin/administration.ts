@@ -43,7 +43,6 @@ import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
 import type { EventHistory } from '@rsio/common/events/event-history';
 import { StorageWatch } from '../events/storage-watch.ts';
-import { byText } from './audit.ts';
 import { haltOrders } from '../volumes/throttle/halt-orders.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { ChangeQueue } from './change-queue.ts';
@@ -55,7 +54,9 @@ import { poolOrders } from './pool-orders.ts';
 import { ReadSocket } from './read-socket.ts';
 import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 import { LoggedChanges } from './logged-changes.ts';
-import { imageOrders, snapshotOrders, volumeOrders } from './volume-orders.ts';
+import { imageOrders } from './image-orders.ts';
+import { snapshotOrders } from './snapshot-orders.ts';
+import { volumeOrders } from './volume-orders.ts';
 
 /** Facts about the server processes. */
 export interface ServerProcesses {
@@ -395,7 +396,7 @@ export class Administration {
         const { current, waiting } = this.ports.changes;
         return { change: current === null ? null : { ...current, waiting } };
       },
-      reload: async () => ({ applied: await this.ports.reload(byText(asker)) }),
+      reload: async () => ({ applied: await this.ports.reload(asker.by) }),
     };
   }
 

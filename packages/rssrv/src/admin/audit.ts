@@ -6,13 +6,7 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { Asker } from '../pools/asker.ts';
 
-/** Names the asker at the end of a sentence. */
-export function byText({ node }: Pick<Asker, 'node'>): string {
-  return node === null ? 'an administrator on the server' : `client ${node}`;
-}
-
 /** Logs an asker's change of a client. `to`: the state that the client has now, in one word. */
-export function auditClient(log: Pick<Log, 'info'>, asker: Pick<Asker, 'node'>, client: string, to: string, sentence: string): void {
-  const by = byText(asker);
+export function auditClient(log: Pick<Log, 'info'>, { by }: Pick<Asker, 'by'>, client: string, to: string, sentence: string): void {
   log.info(`${sentence}, by ${by}`, { ...eventOf(`client ${client}`, '-', to, `${sentence}, by ${by}`), audit: true, client });
 }

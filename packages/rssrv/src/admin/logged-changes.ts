@@ -19,8 +19,8 @@ export class LoggedChanges implements Changes {
   private readonly changes: Changes;
   private readonly inventory: Pick<Inventory, 'viewOf'>;
 
-  constructor(log: Pick<Log, 'info'>, changes: Changes, inventory: Pick<Inventory, 'viewOf'>, { node }: Pick<Asker, 'node'>) {
-    this.by = node === null ? 'an administrator on the server' : `client ${node}`;
+  constructor(log: Pick<Log, 'info'>, changes: Changes, inventory: Pick<Inventory, 'viewOf'>, { by }: Pick<Asker, 'by'>) {
+    this.by = by;
     this.log = log;
     this.changes = changes;
     this.inventory = inventory;

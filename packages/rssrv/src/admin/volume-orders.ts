@@ -3,24 +3,12 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { ManagedVolumeView } from '@rsio/common/control/server/views';
-import type { IMAGE_METHODS, SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
 import type { VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import type { ImageVerbs } from '../jobs/images/image-verbs.ts';
-import type { ImageJobs } from '../jobs/orders/image-jobs.ts';
-import type { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import type { Asker } from '../pools/asker.ts';
-import { type CreateRequest, type Found, volumeText } from '../pools/catalogue.ts';
+import { type CreateRequest, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
-import { volumeConfigOf } from '../pools/pool-volume.ts';
 import { parseLimits, parseSettings } from '../pools/settings.ts';
-import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
-import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
-import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
-import type { Triggers } from '@rsio/common/triggers/triggers';
-import { replicaSnapshotOrders } from '../mirrors/replica-snapshot-orders.ts';
-import type { Voters } from '../mirrors/voters.ts';
 import type { Inventory } from './inventory.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 import { removedView } from './server-views.ts';
@@ -70,115 +58,6 @@ export function volumeOrders(
       const { purged, left } = await changes.run(() => verbs.purgeRemoved({ volume, id, olderMs }, asker), what);
       for (const one of purged) changes.note('deleted for good', one);
       return { purged: purged.map(({ pool, manifest, removal }) => removedView(pool, { manifest, removal })), left };
-    },
-  };
-}
-
-export function snapshotOrders(
-  {
-    changes,
-    inventory,
-    snapshots,
-    differences,
-    triggers,
-    voters,
-  }: Pick<VolumeOrdersPorts, 'changes' | 'inventory'> & {
-    readonly snapshots: SnapshotVerbs;
-    readonly voters: Pick<Voters, 'recordOf'>;
-    readonly differences: Pick<SnapshotAnswers, 'difference'>;
-    readonly triggers: Pick<Triggers, 'around'>;
-  },
-  asker: Asker,
-): HandlersOf<typeof SNAPSHOT_METHODS> {
-  return {
-    'volume-snapshot': async ({ snapshots: wanted, request }) => {
-      const texts = wanted.map(snapshotText).join(', ');
-      const what = `snapshot ${texts}, which is being made by ${changes.by}`;
-      const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
-      const make = () => changes.run((turn) => snapshots.snapshot(names, asker, request, turn), what);
-      // Check first, so that no trigger program is started for a snapshot that is then refused.
-      const isNew = snapshots.check(names, asker, request);
-      const facts = { snapshots: names, by: asker.node, isScheduled: false };
-      const made = isNew ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();
-      for (const one of made) changes.note(`snapshot ${one.record.name} made`, one);
-      return { snapshots: await inventory.snapshotViews(made) };
-    },
-    ...replicaSnapshotOrders({ snapshots, changes, voters, inventory, logged: (...made) => changes.note(...made) }, asker),
-    'volume-snapshot-remove': async ({ request, ...name }) => {
-      return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
-    },
-    'volume-clone': async ({ newName, newUniverse, request, ...name }) => {
-      const to = { name: newName, universe: newUniverse };
-      return changes.change(`cloned from ${snapshotText(name)}`, to, (turn) => snapshots.clone(name, to, asker, request, turn));
-    },
-    'volume-rollback': async ({ request, ...name }) => {
-      const found = await changes.found(`rolled back to ${name.snapshot}`, name, () => snapshots.rollback(name, asker, request));
-      const { kept } = found;
-      const [view = null] = kept === null ? [] : await inventory.snapshotViews([{ ...found, record: kept }]);
-      return { ...(await changes.view(found)), kept: view };
-    },
-    'volume-diff': async ({ until, offsetBytes, ...name }) => {
-      const { catalogue } = inventory;
-      const target = findReadable(catalogue, name, asker);
-      const later = until === null ? null : findReadable(catalogue, { ...name, snapshot: until }, asker).record;
-      if (later !== null && later.createdMs < target.record.createdMs)
-        throw new RsError('E_USAGE', `Snapshot ${later.name} is older than ${name.snapshot}: name the older one first`);
-      const { sizeBytes } = later ?? target.manifest;
-      const volume = volumeConfigOf(target.pool, target.manifest, catalogue.pools);
-      const { ranges, endBytes } = await differences.difference(volume, target.record, later, Math.min(offsetBytes, sizeBytes), sizeBytes);
-      return { sizeBytes, endBytes, ranges, snapshotId: target.record.id, untilId: later?.id ?? null };
-    },
-  };
-}
-
-export function imageOrders(
-  {
-    changes,
-    inventory,
-    images,
-    replicas,
-    jobs,
-  }: Pick<VolumeOrdersPorts, 'changes' | 'inventory'> & {
-    readonly images: ImageVerbs;
-    readonly replicas: Pick<ReplicaStore, 'split'>;
-    readonly jobs: Pick<ImageJobs, 'image' | 'refresh' | 'restore'>;
-  },
-  asker: Asker,
-): HandlersOf<typeof IMAGE_METHODS> {
-  return {
-    'volume-image': async ({ name, universe, newUniverse, pool, limitBytes, request }) => {
-      const of = { name, universe };
-      const job =
-        pool === null || images.isDone(request) ? null : await jobs.image({ ...of, newUniverse, pool, limitBytes }, asker, changes);
-      if (job !== null) return { volume: null, job };
-      const work = (): Promise<Found> => images.image(of, newUniverse, asker, request);
-      const { volume } = await changes.change(`made as an image of ${volumeText(of)}`, { name, universe: newUniverse }, work);
-      return { volume, job: null };
-    },
-    'volume-refresh': async ({ images: wanted, limitBytes, request }) => {
-      const names = wanted.map(({ name, universe }) => ({ name, universe }));
-      const begun = images.isDone(request) ? null : await jobs.refresh(names, limitBytes, asker, changes);
-      if (begun !== null) return { volumes: [], jobs: begun };
-      const what = `images ${names.map(volumeText).join(', ')}, which are being refreshed`;
-      const found = await changes.run(() => images.refresh(names, asker, request), what);
-      for (const one of found) changes.note('refreshed', one);
-      const volumes: ManagedVolumeView[] = [];
-      for (const { pool, manifest } of found) volumes.push(await inventory.viewOf(pool, manifest));
-      return { volumes, jobs: [] };
-    },
-    'volume-image-restore': async ({ name, universe, fromUniverse, limitBytes, request }) => {
-      const of = { name, universe };
-      const job = images.isRestored(request) ? null : await jobs.restore(of, fromUniverse, limitBytes, asker, changes);
-      if (job !== null) return { volume: null, kept: null, job };
-      const work = () => images.restore(of, fromUniverse, asker, request);
-      const found = await changes.found(`restored from its image in universe ${fromUniverse}`, of, work);
-      const [kept = null] = found.kept === null ? [] : await inventory.snapshotViews([{ ...found, record: found.kept }]);
-      return { ...(await changes.view(found)), kept, job: null };
-    },
-    'volume-split': async ({ name, universe, request }) => {
-      const of = { name, universe };
-      const work = async (): Promise<Found> => (await replicas.split(of, asker, request)) ?? images.split(of, asker, request);
-      return changes.change('split from its volume or mirror', of, work);
     },
   };
 }

@@ -33,9 +33,7 @@ export function witnessOrders({ log, voters, isWitness }: WitnessOrdersPorts, as
           { mirror },
         );
       if (!(await voters.remove(mirror))) throw unknown(mirror);
-      log.info(
-        `The record of mirror ${record?.name ?? mirror} was removed by ${asker.node === null ? 'an administrator on the server' : asker.text}`,
-      );
+      log.info(`The record of mirror ${record?.name ?? mirror} was removed by ${asker.by}`);
       return { mirror, name: record?.name ?? null };
     },
   };

@@ -28,8 +28,14 @@ export class Asker {
     return this.rights.role;
   }
 
+  /** Names the asker at the beginning of a sentence. */
   get text(): string {
     return this.node === null ? 'An administrator on the server' : `Client ${this.node}`;
+  }
+
+  /** Names the asker within a sentence. */
+  get by(): string {
+    return this.node === null ? 'an administrator on the server' : `client ${this.node}`;
   }
 
   has(needed: ClientRole): boolean {

@@ -20,7 +20,7 @@ export interface HaltOrdersPorts {
 }
 
 export function haltOrders({ log, halts, show }: HaltOrdersPorts, asker: Asker): HandlersOf<typeof HALT_METHODS> {
-  const by = asker.node === null ? 'an administrator on the server' : `client ${asker.node}`;
+  const { by } = asker;
   /** Returns the id and the name of the volume. */
   const found = async ({ name, universe }: VolumeName, what: string): Promise<{ readonly id: string; readonly text: string }> => {
     asker.needs('admin', `${what} volumes`);
