@@ -12,7 +12,7 @@ export interface AttachRequest {
    * keep its mode. `before`: the volume may be mounted, so it is reattached in its previous mode, whatever the configuration now says.
    */
   readonly by: 'name' | 'any' | 'before';
-  /** With `before`, the id that a snapshot had. Another snapshot of its name is not attached in its place. */
+  /** With `before`: the id of the snapshot that was attached. Another snapshot with the same name is not attached in its place. */
   readonly id?: string;
 }
 

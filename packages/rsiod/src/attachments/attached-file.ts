@@ -7,7 +7,6 @@ import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 
-/** A volume that is attached now or will be reattached. */
 export interface KeptVolume {
   readonly namespace: string;
   readonly name: string;

@@ -14,7 +14,6 @@ export interface DeviceNote {
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly canDiscard: boolean;
-  /** Paths of the raw device and of the block device. */
   readonly raw: string;
   readonly block: string;
   readonly loop: LoopNote | null;

@@ -314,8 +314,8 @@ function transportOf(socket: Socket): NbdTransport {
 const NO_BYTES = Buffer.alloc(0);
 
 /**
- * Writes nothing to the socket, which fails if the other end of a Unix socket has been closed. Node tells the end of a connection only after
- * it has read everything before it. `fd` is undocumented, so a socket without it counts as closed.
+ * Writes zero bytes to the socket, which fails if the other end of a Unix socket has been closed. Node itself reports the end of a
+ * connection only after it has read all data before the end. The property `fd` is undocumented, so a socket without `fd` counts as closed.
  */
 function isPeerGone(socket: Socket): boolean {
   const handle: unknown = Reflect.get(socket, '_handle');
