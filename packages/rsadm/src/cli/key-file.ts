@@ -1,5 +1,5 @@
-// Reads a key from a file or from stdin. A key never comes from the command line, because every user sees it there. Invariant: no error shows
-// a key.
+// Reads a key from a file or from stdin. A key is never given on the command line, because `ps` would show it to every user. Invariant: no
+// error message contains a key.
 
 import { readFileSync } from 'node:fs';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
