@@ -1,5 +1,5 @@
-// The answers to each request of the kernel, with a volume in memory and requests made by hand.
-// That the real kernel accepts the answers is tested in test/integration/block-devices.test.ts.
+// The answers to each request of the kernel, with a volume in memory and handmade requests. The file test/integration/block-devices.test.ts
+// tests that the real kernel accepts the answers.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from './limits.ts';
