@@ -184,7 +184,7 @@ export class ClientDaemon {
   }
 
   /**
-   * Called before another process replaces this one. Stops taking requests, completes the requests under way, and flushes as many volumes
+   * Called before another process replaces this one. Stops taking requests, completes the requests in flight, and flushes as many volumes
    * as possible within HAND_OVER_WAIT_MS. Requests that are still incomplete are executed again by the next process. Nothing is detached.
    */
   async handOver(): Promise<void> {

@@ -8,7 +8,7 @@ import { usageError } from './context.ts';
 const STDIN = '-';
 const STDIN_DESCRIPTOR = 0;
 
-/** Returns the one line of the file; `-` is stdin. Throws E_SYSTEM if it cannot be read, and E_USAGE if it is not one line. */
+/** Returns the only line of the file; `-` is stdin. Throws E_SYSTEM if it cannot be read, and E_USAGE if it is not one line. */
 export function keyFrom(file: string): string {
   const lines = read(file).trim().split('\n');
   const [key = ''] = lines;

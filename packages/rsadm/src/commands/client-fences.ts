@@ -1,5 +1,5 @@
 // Implements `client kick`, `fence`, `unfence` and `release`, which end sessions or holds of a client. rssrv executes them; its file
-// volumes/fences.ts explains fences. Invariant: `client fence` succeeds only if no request of the client can be executed any more; every
+// volumes/fences.ts explains fences. Invariant: `client fence` succeeds only if the server executes no further request of the client; every
 // other outcome is an error.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

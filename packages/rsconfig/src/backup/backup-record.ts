@@ -9,7 +9,7 @@ import { escapeControls } from '@rsio/common/lib/printable';
 import { RECORD_MAX_BYTES } from './limits.ts';
 
 export interface BackupRecord {
-  /** Such as `osl:oracle@0@monday`. */
+  /** Label of the snapshot, such as `osl:oracle@0@monday`. */
   readonly snapshot: string;
   readonly snapshotId: string;
   readonly sizeBytes: number;

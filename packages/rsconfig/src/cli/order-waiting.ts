@@ -5,7 +5,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from './context.ts';
 import { unfinishedMessage, waitUntil } from './waiting.ts';
 
-/** Temporary errors: those of -a, and those of a server or rsiod that is busy, stopping or starting. */
+/** Temporary errors: the same as for -a, and errors of a server or rsiod that is busy, stopping or starting. */
 const CAN_PASS: readonly string[] = [
   ...['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'],
   ...['E_BUSY', 'E_UNREACHABLE', 'E_SHUTTING_DOWN', 'E_NOT_RUNNING', 'E_RESET'],

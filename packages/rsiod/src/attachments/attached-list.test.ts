@@ -37,7 +37,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** One run of a daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
+/** Simulates one run of the daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
 class DaemonRun {
   readonly clock = new FakeClock();
   readonly list: TestVolume[] = [];

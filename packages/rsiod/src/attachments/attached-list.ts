@@ -74,7 +74,7 @@ export class AttachedList<V extends Attached> {
    * still names this client as their holder is out of date.
    */
   private readonly had = new Set<string>();
-  /** Until this time after the start, a detach waits for an unreachable server, because the server may only not be connected yet. */
+  /** Until this time, a detach waits for an unreachable server, because rsiod has just started and may not have connected yet. */
   private reachUntilMs = 0;
   private timer: Timer | null = null;
   /** True if a volume has left the list of awaited volumes since the file was last written. */
@@ -168,7 +168,7 @@ export class AttachedList<V extends Attached> {
     const near = this.ports.attachments.offers.filter(
       ({ from, namespace, mirror }) => namespace === one.namespace && (from.serverid === one.serverid || mirror === one.id),
     );
-    // Servers do not list snapshots, so a snapshot is looked up by its volume. Its id is checked when the server has opened it.
+    // Servers do not list snapshots, so the volume of a snapshot is looked up. The id of the snapshot is checked after its OPEN.
     const named = near.filter((offer) => isCalledLike(offer, isSnapshot(one.name) ? volumeOf(one) : one));
     const same = named.filter((offer) => isOffer(offer, one));
     const found = same.find(({ isConnected }) => isConnected) ?? same[0];

@@ -152,7 +152,7 @@ export class Attachments {
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
   }
 
-  /** Applies values of [defaults]. */
+  /** Applies the values of the section [defaults]. */
   configure({ logTotalBytes, busyPollUs }: Pick<RscltConfig, 'logTotalBytes' | 'busyPollUs'>): void {
     this.logTotal.limitBytes = logTotalBytes;
     this.busyPoll.limitUs = busyPollUs;

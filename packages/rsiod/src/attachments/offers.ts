@@ -37,7 +37,7 @@ export interface Choice<O extends Offer> {
   readonly offers: readonly O[];
 }
 
-/** `osl:oracle@0`; `osl:oracle@0@monday` for a snapshot. */
+/** Returns a label such as `osl:oracle@0`, or `osl:oracle@0@monday` for a snapshot. */
 export function labelOf({ namespace, name, universe }: Pick<Offer, 'namespace' | 'name' | 'universe'>): string {
   return volumeLabel({ namespace, name, universe });
 }
@@ -129,7 +129,7 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
   throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${listOf(found)}: ${remedy}`);
 }
 
-/** `osl:oracle@1 (server big-9), osl:oracle@2`. */
+/** Returns a text such as `osl:oracle@1 (server big-9), osl:oracle@2`. */
 export function listOf(choices: readonly Choice<Offer>[]): string {
   const servers = ({ offers }: Choice<Offer>): string => offers.map(({ server }) => server).join(', ');
   return choices.map((choice) => (servers(choice) === '' ? choice.label : `${choice.label} (server ${servers(choice)})`)).join(', ');

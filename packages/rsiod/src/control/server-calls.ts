@@ -111,7 +111,7 @@ export function chooseServer<K extends Pick<KnownServer, 'namespace' | 'name' | 
   name: string | null,
 ): K {
   const named = servers.filter((one) => (namespace === null || one.namespace === namespace) && (name === null || one.name === name));
-  // A server with several sections, one of which was not reached, is one server.
+  // A server can have several sections. A section that was not reached does not count as a second server.
   const isReached = (one: K): boolean =>
     named.some((other) => other.server !== null && other.namespace === one.namespace && other.name === one.name);
   const candidates = named.filter((one) => one.server !== null || !isReached(one));

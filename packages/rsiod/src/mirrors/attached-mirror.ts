@@ -163,7 +163,7 @@ export class AttachedMirror {
       this.whenDetached = () => finish(true);
       const ask = (): void => {
         this.whenSettled = null;
-        // Nothing, not even a copy, may be sent to a replica after the clean configuration.
+        // After the voters have stored that the mirror is detached, nothing may be sent to a replica, not even a copy.
         this.quiesce(() => {
           if (isFinished) return;
           void this.driver.wish({ kind: 'detach' }).then((refusal) => {
@@ -341,7 +341,7 @@ export class AttachedMirror {
     });
   }
 
-  /** Adds an event if a voter has left the configuration. Only a witness can leave it while the mirror is attached. */
+  /** Adds an event if a voter has left the configuration. While the mirror is attached, only a witness can be removed. */
   private noteVotersGone(): void {
     const before = this.servers;
     this.servers = new Map(this.ports.servers().map(({ serverid, name }) => [serverid, name]));

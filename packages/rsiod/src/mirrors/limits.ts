@@ -10,11 +10,11 @@ export const PATIENCE_LATE_MS = 500;
  */
 export const RETRY_MIN_MS = 500;
 export const RETRY_SPREAD_MS = 1_000;
-/** Time limit for the voters to confirm the term for reads. After that, the reads ask again. */
+/** Time limit for the voters to confirm the term for reads. If the time is over, the reads ask again. */
 export const CONFIRM_WAIT_MS = 2_000;
 /** How long a detach waits until the servers have closed the replicas. */
 export const CLOSE_WAIT_MS = 1_000;
-/** Time limit for a server to grow a replica. This is longer than the growth of a thick volume takes. */
+/** Time limit for a server to grow a replica. The growth of a thick volume takes less time. */
 export const GROW_CALL_MS = 610_000;
 /** Interval between requests to grow a replica, until the server reports the new size. */
 export const GROW_RETRY_MS = 1_000;

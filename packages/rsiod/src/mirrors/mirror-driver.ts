@@ -3,9 +3,10 @@
 // event at a time; except for answers to votes, no event reaches it during an event of a trunk. A replica has one session at a time;
 // reports of an older session are ignored.
 
-// Design. The decider uses neither clocks nor trunks, and the data path does not vote. The driver connects them: it makes events for the
-// decider, and executes the decider's orders as calls. Every decision that needs no clock belongs to the decider, because the explorer
-// (test/mirrors) tests the decider.
+// Design.
+// The decider uses neither clocks nor trunks, and the data path does not vote. The driver connects them: it makes events for the decider,
+// and executes the decider's orders as calls. Every decision that needs no clock belongs to the decider, because the explorer (test/mirrors)
+// tests the decider.
 //
 //   servers connected and lost (look) -----.
 //   answers to votes (vote-calls.ts) ------|
@@ -24,10 +25,11 @@
 // lost copied data (M12); have voters confirm the term (M15); end after a higher term (M16); grow a replica before use (M21).
 //
 // Never done here:
-// - The driver removes no replica. It only reports that a replica has not answered for too long, and the decider may keep the replica.
+// - The driver removes no replica. The driver only reports that a replica has not answered for too long, and the decider may keep the
+//   replica.
 // - The driver repeats no vote by itself. For a vote without an answer, the decider gets null and asks again later.
 // - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
-// - After `stop`, no event reaches the decider and no order is executed, whatever trunks still report.
+// - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { Attachment } from '@rsio/protocol/client/attachment';
@@ -335,7 +337,7 @@ export class MirrorDriver {
     });
   }
 
-  /** True if the replica is not in sync yet. It must then start again if its storage may have lost copied data (M12). */
+  /** True if the replica is not in sync yet, so that it must start again if its storage may have lost copied data (M12). */
   private mustStartAgain(identity: string): boolean {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
     return role === 'returning' || role === 'joining';

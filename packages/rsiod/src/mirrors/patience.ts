@@ -1,6 +1,6 @@
 // Measures how long a mirror has waited for each unreachable replica, and reports a replica after the time `patienceMs`. A replica is
 // unreachable while its server has no path or refuses to open it. A server that only answers slowly is not unreachable. Invariants: time in
-// which this process was not running does not count, because it could not receive answers then. Each absence is reported once.
+// which this process was not running does not count, because the process could not receive answers. Each absence is reported once.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';

@@ -331,7 +331,7 @@ export class Namespace {
     return new PathSupervisor(endPoints, this.identityFor(ends), ports, replaced);
   }
 
-  /** Called when the state of a replacement has changed, or that of a connection that was replaced. */
+  /** Called when the state of a replacement, or of a replaced connection, has changed. */
   private besideChanged({ local, remote, port, replacement }: Route, supervisor: PathSupervisor, to: PathState, reason: string): void {
     if (to === 'up') this.wantFollow();
     if (to !== 'down' || supervisor !== replacement || reason === '') return;

@@ -1,7 +1,7 @@
 // Replaces plain connections if the configuration demands encryption, and the reverse. Also replaces encrypted connections that have
 // carried TLS_CONNECTION_MAX_BYTES. The old connection is closed only when the new one is up. I/O therefore does not wait, and no path is
 // lost if a server refuses the new setting. Invariant: each server has at most one replacement at a time. A replacement is retired if its
-// route is no longer wanted or no longer needs it.
+// route is no longer wanted or needs no replacement any more.
 
 import type { PathSupervisor } from '@rsio/protocol/client/path-supervisor';
 

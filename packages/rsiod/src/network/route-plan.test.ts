@@ -37,7 +37,7 @@ function situation(changes: {
   };
 }
 
-/** A server whose list has the addresses `now`. It was reached at the first one and has the paths `living`. */
+/** A server whose list has the addresses `now`, which was reached at the first address and has the paths `living`. */
 function server(
   now: string[],
   changes: { before?: string[]; met?: string[]; living?: RouteEnds[]; serverid?: number } = {},

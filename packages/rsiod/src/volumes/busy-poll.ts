@@ -1,7 +1,7 @@
 // Keeps the event loop from sleeping for a short time after each I/O of a user (`busy-poll` in rscltcfg), because waking up takes longer
 // than the arrival of the next request or answer. If other programs need the core, polling would delay the very events that it waits for.
-// Polling then stops for BUSY_POLL_REST_MS. The sign is that the process has used less processor time than it has spent polling. Invariant:
-// the loop may sleep after the configured time without I/O, and during a rest.
+// Polling then stops for BUSY_POLL_REST_MS. rsiod detects such programs because it gets less processor time than it spends polling.
+// Invariant: the loop may sleep after the configured time without I/O, and during a rest.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';

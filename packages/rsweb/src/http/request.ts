@@ -5,7 +5,7 @@ import { COOKIES_MAX, FORM_FIELDS_MAX } from './limits.ts';
 
 export interface Request {
   readonly method: 'GET' | 'POST';
-  /** Decoded path, such as /volume/oracle. It begins with a slash. */
+  /** Decoded path, such as /volume/oracle. The path begins with a slash. */
   readonly path: string;
   readonly query: URLSearchParams;
   /** Header Host as it was sent. */

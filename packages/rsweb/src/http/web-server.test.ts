@@ -36,7 +36,7 @@ afterEach(async () => {
   await server.close();
 });
 
-/** Sends a text and returns what comes until the server closes the connection. */
+/** Sends a text. Resolves with all received data when the server has closed the connection. */
 function exchange(text: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = opened();

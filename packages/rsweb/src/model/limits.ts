@@ -4,7 +4,10 @@
 import { POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 
-/** Maximum length of each list of a picture. The sources share it: a short list is kept whole, and longer lists share the rest. */
+/**
+ * Maximum length of each list of a picture. The sources share this length: a short list is kept whole, and longer lists share the remaining
+ * places.
+ */
 export const ELEMENTS_MAX = 20_000;
 /** Maximum number of findings, taken from all sources in turn, errors before warnings. */
 export const FINDINGS_MAX = 500;

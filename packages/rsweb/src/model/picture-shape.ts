@@ -7,7 +7,7 @@ import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from './limits.ts';
 import type { Picture } from './picture.ts';
 
-/** Version of the form. It increases if readers of the old form would misread the new one. */
+/** Version of the form. A change that readers of the old form would misread increases the version. */
 export const PICTURE_FORMAT = 1;
 
 const figure = within(0, FIGURE_MAX);

@@ -62,8 +62,8 @@ export function mirrorTroubles(mirror: MirrorSummary): string[] {
 }
 
 /**
- * Returns a sentence for each name that two mirrors have. This happens if servers of a mirror return after another one was made from it by
- * force.
+ * Returns a sentence for each name that two mirrors have. Two mirrors have one name if a mirror was made by force and lost servers of the
+ * old mirror return.
  */
 export function twins(mirrors: readonly MirrorSummary[]): string[] {
   const labels = mirrors.map((mirror) => volumeLabel(mirror));

@@ -144,7 +144,7 @@ async function snapshotOf(
   const make = (): Promise<MirrorSnapshot> => context.call('mirror-snapshot', params);
   const made = await make().catch((thrown: unknown) => {
     if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
-    // The mirror is not attached here. It is attached for the time of the snapshot, unless another client has it.
+    // The mirror is not attached here, so the command attaches it for the time of the snapshot, unless another client has it.
     return whileAttached(context, label, { isReadonly: false, server: null }, make);
   });
   for (const { server, reason } of made.missing) context.note(`Server ${server} does not have ${label}@${wanted.snapshot}: ${reason}`);

@@ -31,7 +31,7 @@ export interface PlaceFilter {
 export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespace, server }: PlaceFilter): Promise<Place[]> {
   const { namespaces } = await call('query', { refresh: false });
   const listed = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
-  // A server with several sections, one of which was not reached, is one server.
+  // A server can have several sections. A section that was not reached does not count as a second server.
   const isSame = (one: Place, other: Place): boolean => one.namespace === other.namespace && one.server === other.server;
   const all = listed.filter((one) => one.isConnected || !listed.some((other) => other.isConnected && isSame(one, other)));
   if (all.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');

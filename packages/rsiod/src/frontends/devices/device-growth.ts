@@ -12,7 +12,7 @@ export interface DeviceGrowthPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly label: (volume: FrontendVolume) => string;
-  /** Grows the devices of the volume to its current size. Does nothing if the volume has no devices any more. */
+  /** Grows the devices of the volume to its current size. Does nothing if the volume's devices have been removed. */
   readonly grow: (volume: FrontendVolume) => Promise<void>;
 }
 

@@ -73,7 +73,7 @@ class Scene {
     else while (this.work.length > 0) this.work.shift()?.();
   }
 
-  /** The error of a request that must have a reply. */
+  /** Returns the errno in the reply to a request. Throws if there is no reply. */
   errno(unique: number): number {
     return this.reply(unique).errno;
   }

@@ -1,4 +1,4 @@
-// Which mounts count as raw devices of rsiod: those of this release, those of earlier releases, and the latter as mount(8) of Debian 13
+// Which mounts count as raw devices of rsiod: mounts of this release, mounts of earlier releases, and the latter as mount(8) of Debian 13
 // shows them. If a restarted rsiod does not recognize a raw device, the device's I/O fails.
 
 import { parseMountTable } from '@rsio/common/daemon/mount-table';

@@ -114,7 +114,7 @@ function classBits(lengthBytes: number): number {
   return Math.max(SMALLEST_BITS, 32 - Math.clz32(lengthBytes - 1));
 }
 
-/** A port without a receiver, which destroys what is transferred to it. */
+/** A closed port. Memory that is transferred to a closed port is freed. */
 const NOWHERE = new MessageChannel().port1;
 NOWHERE.close();
 

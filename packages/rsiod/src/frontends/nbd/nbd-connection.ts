@@ -80,7 +80,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Takes no more requests, answers the requests under way, and closes the connection. */
+  /** Takes no more requests, answers the requests in flight, and closes the connection. */
   drain(): void {
     if (!this.isAccepting()) return;
     this.phase = 'draining';

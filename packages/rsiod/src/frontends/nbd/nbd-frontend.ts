@@ -164,7 +164,7 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve();
   }
 
-  /** Takes no more requests, answers the requests under way, and closes all connections within NBD_STOP_TIMEOUT_MS. */
+  /** Takes no more requests, answers the requests in flight, and closes all connections within NBD_STOP_TIMEOUT_MS. */
   async close(): Promise<void> {
     const { server } = this;
     this.server = null;
@@ -177,7 +177,7 @@ export class NbdFrontend implements Frontend {
     this.lines.close();
   }
 
-  /** Number of pooled buffers in use. The number is 0 while no request is under way. */
+  /** Number of pooled buffers in use. The number is 0 while no request is in flight. */
   get buffersInUse(): number {
     return this.pools.data.inUse + this.pools.batches.inUse;
   }

@@ -28,7 +28,7 @@ import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
 import { hasData, refusalOf } from './request-rules.ts';
 
 export interface TransmissionEvents {
-  /** Called when the client has asked to disconnect. The owner must answer the requests under way, then close the connection. */
+  /** Called when the client has asked to disconnect. The owner must answer the requests in flight, then close the connection. */
   disconnectRequested(): void;
   badRequest(magic: number): void;
   /** Called when a reply has been sent; a held request may now be taken. */
@@ -175,8 +175,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   begin(request: NbdRequest): void {
-    // A client that has closed its socket gets no answer, so its last requests may be dropped. They must be dropped, because another client
-    // may have sent a newer request that was read earlier in this turn (docs/adr/0086).
+    // A client that has closed its socket gets no answers, so its last requests may be dropped. These requests must be dropped, because
+    // another client may have sent a newer request that was read earlier in this turn (docs/adr/0086).
     try {
       if (this.hasFailed) return;
       this.look();

@@ -113,9 +113,9 @@ export function connected({ namespace }: MirrorChange, serverid: number): Mirror
 }
 
 /**
- * Returns the servers that must vote after a change of the replicas: the server of each replica, and witnesses up to VOTERS_MAX. One
- * replica gets no single witness, because both of two voters would have to answer. `witnesses`: possible voters without a replica, the best
- * first.
+ * Returns the servers that must vote after a change of the replicas: the server of each replica, and witnesses up to VOTERS_MAX. A single
+ * replica never gets a single witness, because both of two voters would have to answer. `witnesses`: possible voters without a replica, the
+ * best first.
  */
 export function votersFor(replicas: readonly number[], witnesses: readonly number[]): number[] {
   const others = witnesses.filter((one) => !replicas.includes(one));

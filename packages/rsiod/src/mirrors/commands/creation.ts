@@ -34,7 +34,7 @@ export interface MirrorPlan {
   readonly nodename: string;
 }
 
-/** Objects that a command has created or may have created. Each is noted before the request is sent to the server. */
+/** Objects that a command has created or may have created. An object is noted before the request is sent to its server. */
 export class Made {
   readonly volumes: MadeVolumes = new Map();
   readonly records = new Set<MirrorServer>();

@@ -20,7 +20,9 @@ export const MIRROR_CHANGES_MAX = 8;
 /** Maximum number of successive VOTEs when a mirror is created, including those that remove it again after a failure. */
 export const VOTES_IN_TURN_MAX = 8;
 
-/** Time in which the voters must agree to one step of a change. After that, the step is withdrawn unless they may have agreed. */
+/**
+ * Time in which the voters must agree to one step of a change. A step without agreement is withdrawn, unless the voters may have agreed.
+ */
 export const STEP_AGREED_MS = 30_000;
 /** Maximum number of voters that commands give a mirror. Three may lose one; of more voters, more would have to answer. */
 export const VOTERS_MAX = 3;
@@ -29,7 +31,7 @@ export const STEPS_MAX = 3;
 /** Maximum number of successive VOTEs and of successive volume requests in one change, including undo steps. */
 export const CHANGE_VOTES_MAX = 8;
 export const CHANGE_VOLUMES_MAX = 2;
-/** How long a snapshot of a mirror waits until its replicas are known to be equal. This is longer than an attach needs to read the maps. */
+/** How long a snapshot of a mirror waits until its replicas are known to be equal. An attach needs less time to read the maps. */
 export const SNAPSHOT_SETTLE_MS = 5_000;
 /** Interval between checks during SNAPSHOT_SETTLE_MS. */
 export const SNAPSHOT_LOOK_MS = 50;
@@ -40,5 +42,5 @@ export const SNAPSHOT_CALL_MS = 60_000;
 
 /** Maximum number of successive VOTEs when a mirror is made by force, including those after a failure. */
 export const FORCE_VOTES_IN_TURN_MAX = 12;
-/** How long a command waits until a mirror has grown. After that, the growth continues in the background. */
+/** How long a command waits until a mirror has grown. If the time is over, the growth continues in the background. */
 export const GROW_WAIT_MS = 120_000;

@@ -106,7 +106,7 @@ export class MirrorManagement {
     );
   }
 
-  /** Executes a change of a mirror. Throws E_BUSY if the mirror is being changed, and E_LIMIT during too many changes. */
+  /** Executes a change of a mirror. Throws E_BUSY if the mirror is being changed, and E_LIMIT if too many changes run. */
   async change<T>(label: string, work: () => Promise<T>): Promise<T> {
     if (this.changing.has(label)) throw new RsError('E_BUSY', `Mirror ${label} is being changed: try again later`);
     if (this.changing.size >= MIRROR_CHANGES_MAX)

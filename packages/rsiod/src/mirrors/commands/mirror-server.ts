@@ -107,7 +107,7 @@ function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: strin
   return decodeVoteAnswer(body, 0, body.length);
 }
 
-/** Does the work for all elements at once, even if it fails for some. Then throws the first error, if any. */
+/** Does the work for all elements at once, even if it fails for some. Throws the first error after all work has ended. */
 export async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
   const outcomes = await outcomesAtOnce(all, Math.max(1, all.length), work);
   return outcomes.map(({ value, thrown }) => {

@@ -79,7 +79,7 @@ function heldText({ survey, label }: MirrorChange, { name }: MirrorServer, node:
   return `server ${name} has a volume ${volume} that was a replica of mirror ${label}, and client ${node} holds it: detach it there (rsconfig -d ${volume}), and repeat the command`;
 }
 
-/** Returns a text that begins with the server's name and says what it still has; null if a command can remove nothing. */
+/** Returns a text such as `big-8 still has a record`; null if the server has nothing that a command can remove. */
 export function leftoverText(change: MirrorChange, serverid: number, { hasRecord, volume, held }: Remains): string | null {
   const record = hasRecord && !isVoter(change, serverid) ? ['a record'] : [];
   const parts = [...(volume === null && held === null ? [] : ['a volume that was a replica']), ...record];

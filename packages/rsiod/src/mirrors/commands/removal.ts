@@ -1,6 +1,6 @@
 // Dissolves a mirror: claims it, makes its replicas plain volumes or removes them, and removes the records. Every step may be repeated.
 // Invariants: without force, nothing is claimed while a client may have the mirror attached or a majority of the voters does not answer. A
-// server's record is removed after its mark, so that a repeated command finds the rest.
+// server's record is removed after its mark, so that a repeated command still finds the mark.
 
 import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';

@@ -29,7 +29,7 @@ export interface SurveyedMirror {
   readonly name: string;
   readonly universe: number;
   readonly listed: readonly Listed[];
-  /** By serverid: answers of the servers that list a replica, and of those in the configuration that this client knows. */
+  /** Answers by serverid: from servers that list a replica, and from servers of the configuration that this client knows. */
   readonly said: ReadonlyMap<number, Said>;
   readonly servers: ReadonlyMap<number, MirrorServer>;
   readonly stored: StoredConfig | null;

@@ -210,7 +210,7 @@ export function writeErrorChunk(into: Buffer, at: number, to: ReplyAddress, errn
   return writeErrorPayload(into, payload, errno, sentence);
 }
 
-/** Writes an error chunk that contains the offset of the error. It is used for READs. */
+/** Writes an error chunk that contains the offset of the error, as the reply to a READ. */
 export function writeOffsetErrorChunk(
   into: Buffer,
   at: number,
